@@ -1,0 +1,301 @@
+//! Standard claims ([OpenID Connect Core §5.1]): which scope asks for each, and what type it has; and
+//! the `claims` request parameter (§5.5).
+//!
+//! [OpenID Connect Core §5.1]: https://openid.net/specs/openid-connect-core-1_0.html#StandardClaims
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Scope;
+
+/// What a claim's value has to look like (§5.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Address,
+    Birthdate,
+    Boolean,
+    HttpUrl,
+    Number,
+    Text,
+}
+
+/// Claim, the scope that asks for it (§5.4), and its kind.
+#[rustfmt::skip]
+const STANDARD: [(&str, &str, Kind); 19] = [
+    ("name",                  "profile", Kind::Text),
+    ("given_name",            "profile", Kind::Text),
+    ("family_name",           "profile", Kind::Text),
+    ("middle_name",           "profile", Kind::Text),
+    ("nickname",              "profile", Kind::Text),
+    ("preferred_username",    "profile", Kind::Text),
+    ("profile",               "profile", Kind::HttpUrl),
+    ("picture",               "profile", Kind::HttpUrl),
+    ("website",               "profile", Kind::HttpUrl),
+    ("gender",                "profile", Kind::Text),
+    ("birthdate",             "profile", Kind::Birthdate),
+    ("zoneinfo",              "profile", Kind::Text),
+    ("locale",                "profile", Kind::Text),
+    ("updated_at",            "profile", Kind::Number),
+    ("email",                 "email",   Kind::Text),
+    ("email_verified",        "email",   Kind::Boolean),
+    ("address",               "address", Kind::Address),
+    ("phone_number",          "phone",   Kind::Text),
+    ("phone_number_verified", "phone",   Kind::Boolean),
+];
+
+/// Claims only the server may set; a user record cannot carry them.
+const RESERVED: [&str; 22] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "auth_time",
+    "nonce",
+    "acr",
+    "amr",
+    "azp",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "sid",
+    "typ",
+    "scope",
+    "client_id",
+    "cnf",
+    "events",
+    "active",
+];
+
+/// Which claims each scope asks for: the standard scopes, and those the operator configured.
+#[derive(Clone, Debug)]
+pub struct ScopeCatalogue(BTreeMap<String, ScopeEntry>);
+
+/// One scope a client may ask for.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ScopeEntry {
+    /// What the consent page says; the page has words of its own for the standard scopes.
+    pub description: Option<String>,
+    /// The claims it exposes.
+    pub claims: BTreeSet<String>,
+}
+
+impl Default for ScopeCatalogue {
+    fn default() -> Self {
+        let claims = |scope: &str| {
+            let asked = STANDARD.iter().filter(|(_, by, _)| *by == scope);
+            asked.map(|(claim, _, _)| (*claim).to_owned()).collect()
+        };
+        let entry = |scope: &str| ScopeEntry { description: None, claims: claims(scope) };
+        Self(Scope::STANDARD.iter().map(|scope| ((*scope).to_owned(), entry(scope))).collect())
+    }
+}
+
+impl ScopeCatalogue {
+    /// Adds a scope, or adds claims to a standard one.
+    pub fn add(&mut self, scope: &str, entry: ScopeEntry) {
+        let known = self.0.entry(scope.to_owned()).or_default();
+        known.claims.extend(entry.claims);
+        known.description = entry.description.or(known.description.take());
+    }
+
+    /// What is known of a scope token.
+    pub fn get(&self, scope: &str) -> Option<&ScopeEntry> {
+        self.0.get(scope)
+    }
+
+    /// Every scope token, sorted.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Every claim some scope exposes, sorted.
+    pub fn claims(&self) -> BTreeSet<&str> {
+        self.0.values().flat_map(|entry| &entry.claims).map(String::as_str).collect()
+    }
+
+    /// The claims a granted scope exposes.
+    pub fn exposed_by(&self, scope: &Scope) -> BTreeSet<&str> {
+        let entries = scope.iter().filter_map(|token| self.0.get(token));
+        entries.flat_map(|entry| &entry.claims).map(String::as_str).collect()
+    }
+}
+
+/// Checks one claim of a user before it is stored; the error is a sentence for the operator.
+pub fn check(name: &str, value: &Value) -> Result<(), String> {
+    if RESERVED.contains(&name) {
+        return Err(format!("{name} is set by the server and cannot be given to a user"));
+    }
+    let Some((_, _, kind)) = STANDARD.iter().find(|(claim, _, _)| *claim == name) else {
+        return Ok(());
+    };
+    let text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    let (good, expected) = match kind {
+        Kind::Address => (
+            value.as_object().is_some_and(|parts| !parts.is_empty() && parts.values().all(text)),
+            "a table of strings, such as street_address, locality, postal_code and country",
+        ),
+        Kind::Birthdate => {
+            (value.as_str().is_some_and(is_birthdate), "YYYY-MM-DD, 0000-MM-DD or YYYY")
+        }
+        Kind::Boolean => (value.is_boolean(), "true or false"),
+        Kind::HttpUrl => (value.as_str().is_some_and(is_http_url), "an http or https URL"),
+        Kind::Number => (value.is_u64(), "a number of seconds since 1970"),
+        Kind::Text => (text(value), "text"),
+    };
+    if good { Ok(()) } else { Err(format!("{name} must be {expected}")) }
+}
+
+fn is_birthdate(text: &str) -> bool {
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|c| c.is_ascii_digit());
+    match *text.split('-').collect::<Vec<_>>() {
+        [year] => digits(year, 4),
+        [year, month, day] => {
+            let within =
+                |part: &str, most: u8| part.parse().is_ok_and(|n: u8| (1..=most).contains(&n));
+            digits(year, 4)
+                && digits(month, 2)
+                && digits(day, 2)
+                && within(month, 12)
+                && within(day, 31)
+        }
+        _ => false,
+    }
+}
+
+fn is_http_url(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// The `claims` request parameter ([OpenID Connect Core §5.5]).
+///
+/// [OpenID Connect Core §5.5]: https://openid.net/specs/openid-connect-core-1_0.html#ClaimsParameter
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ClaimsRequest {
+    /// Asked for from the userinfo endpoint.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub userinfo: BTreeMap<String, ClaimRequest>,
+    /// Asked for in the ID token.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub id_token: BTreeMap<String, ClaimRequest>,
+}
+
+/// How much one claim is wanted (§5.5.1).
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ClaimRequest {
+    /// Whether the client cannot do without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub essential: bool,
+    /// The one value it must have, or the several it may have, in order of preference; none: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<Value>,
+}
+
+/// The parameter is not the JSON §5.5 describes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UnreadableClaims;
+
+impl ClaimsRequest {
+    /// Reads the parameter: an object whose members hold `null` or an object for each claim.
+    pub fn parse(text: &str) -> Result<Self, UnreadableClaims> {
+        let members: Map<String, Value> =
+            serde_json::from_str(text).map_err(|_| UnreadableClaims)?;
+        let read = |name| members.get(name).map_or(Ok(BTreeMap::new()), read_claims);
+        Ok(Self { userinfo: read("userinfo")?, id_token: read("id_token")? })
+    }
+
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.userinfo.is_empty() && self.id_token.is_empty()
+    }
+
+    /// Every claim name asked for, wherever.
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.userinfo.keys().chain(self.id_token.keys()).map(String::as_str).collect()
+    }
+}
+
+fn read_claims(value: &Value) -> Result<BTreeMap<String, ClaimRequest>, UnreadableClaims> {
+    let claims = match value {
+        Value::Null => return Ok(BTreeMap::new()),
+        Value::Object(claims) if claims.len() <= 100 => claims,
+        _ => return Err(UnreadableClaims),
+    };
+    claims.iter().map(|(name, wish)| Ok((name.clone(), read_claim(wish)?))).collect()
+}
+
+fn read_claim(wish: &Value) -> Result<ClaimRequest, UnreadableClaims> {
+    let wish = match wish {
+        Value::Null => return Ok(ClaimRequest::default()),
+        Value::Object(wish) => wish,
+        _ => return Err(UnreadableClaims),
+    };
+    let essential = match wish.get("essential") {
+        None => false,
+        Some(flag) => flag.as_bool().ok_or(UnreadableClaims)?,
+    };
+    let values = match (wish.get("value"), wish.get("values")) {
+        (Some(value), None) => vec![value.clone()],
+        (None, Some(Value::Array(values))) => values.clone(),
+        (None, None) => Vec::new(),
+        (Some(_), Some(_)) | (None, Some(_)) => return Err(UnreadableClaims),
+    };
+    Ok(ClaimRequest { essential, values })
+}
+
+impl ClaimRequest {
+    /// Whether a claim with this value answers the wish.
+    pub fn accepts(&self, value: &Value) -> bool {
+        self.values.is_empty() || self.values.contains(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_standard_claim_has_its_standard_type() {
+        for (name, good, bad) in [
+            ("email_verified", json!(true), json!("true")),
+            ("updated_at", json!(1_700_000_000), json!("yesterday")),
+            ("birthdate", json!("1815-12-10"), json!("10.12.1815")),
+            ("birthdate", json!("0000-12-10"), json!("1815-13-10")),
+            ("address", json!({"country": "UK"}), json!("London")),
+            ("picture", json!("https://img.example/ada.png"), json!("javascript:alert(1)")),
+            ("name", json!("Ada"), json!("")),
+        ] {
+            assert_eq!(check(name, &good), Ok(()), "{name}");
+            assert!(check(name, &bad).is_err(), "{name} {bad}");
+        }
+        assert!(check("sub", &json!("x")).is_err());
+        assert_eq!(check("department", &json!(["a", 1])), Ok(()));
+    }
+
+    #[test]
+    fn a_claims_request_is_read_to_the_letter() {
+        let text = r#"{"userinfo":{"name":{"essential":true},"email":null},
+            "id_token":{"acr":{"values":["1","2"]},"sub":{"value":"ada"}},"other":1}"#;
+        let request = ClaimsRequest::parse(text).unwrap();
+        assert!(request.userinfo["name"].essential && !request.userinfo["email"].essential);
+        assert!(request.id_token["acr"].accepts(&json!("2")));
+        assert!(!request.id_token["sub"].accepts(&json!("bob")));
+        for bad in [
+            "[]",
+            "x",
+            r#"{"userinfo":[]}"#,
+            r#"{"id_token":{"a":true}}"#,
+            r#"{"id_token":{"a":{"value":1,"values":[1]}}}"#,
+            r#"{"id_token":{"a":{"essential":1}}}"#,
+        ] {
+            assert_eq!(ClaimsRequest::parse(bad), Err(UnreadableClaims), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! How a client says who it is ([RFC 6749 §2.3], [OpenID Connect Core §9]): the words, not the verdict.
+//!
+//! [RFC 6749 §2.3]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3
+//! [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Params;
+use super::params::decode;
+use super::wire::wire_words;
+
+wire_words! {
+    /// A client's one registered way to authenticate.
+    AuthMethod {
+        /// A public client: the id alone.
+        None = "none",
+        /// Id and secret in a Basic header.
+        ClientSecretBasic = "client_secret_basic",
+        /// Id and secret in the form.
+        ClientSecretPost = "client_secret_post",
+        /// A JWT signed with the client's own key ([RFC 7523](https://www.rfc-editor.org/rfc/rfc7523)).
+        PrivateKeyJwt = "private_key_jwt",
+    }
+}
+
+/// `client_assertion_type` of RFC 7523 §2.2.
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What a request showed about the client behind it; nothing of it is believed yet.
+#[derive(Clone)]
+pub enum Credentials {
+    /// `client_id` only.
+    Public { client_id: String },
+    /// Basic header.
+    Basic { client_id: String, secret: String },
+    /// `client_id` and `client_secret` in the form.
+    Post { client_id: String, secret: String },
+    /// A client assertion; the id is what the assertion's `sub` claims, unverified, when the form
+    /// does not say.
+    Assertion { client_id: Option<String>, jwt: String },
+}
+
+/// Why the credentials could not even be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unreadable {
+    /// No client id anywhere.
+    Missing,
+    /// More than one method at once (RFC 6749 §2.3: "MUST NOT").
+    TwoMethods,
+    /// A header that is not strict Basic, or halves that do not decode.
+    Header,
+    /// The form's `client_id` is not the one in the header.
+    TwoClients,
+    /// An assertion without its type, or of a type that is not `jwt-bearer`.
+    AssertionType,
+}
+
+impl Credentials {
+    /// Reads header and form. `authorization` is the raw header value.
+    pub fn read(authorization: Option<&str>, params: &Params) -> Result<Self, Unreadable> {
+        let client_id = params.get("client_id").map(str::to_owned);
+        let secret = params.get("client_secret").map(str::to_owned);
+        let assertion = params.get("client_assertion").map(str::to_owned);
+        let shown = [authorization.is_some(), secret.is_some(), assertion.is_some()];
+        if shown.into_iter().filter(|one| *one).count() > 1 {
+            return Err(Unreadable::TwoMethods);
+        }
+        if let Some(header) = authorization {
+            let (id, secret) = read_basic(header).ok_or(Unreadable::Header)?;
+            if client_id.is_some_and(|also| also != id) {
+                return Err(Unreadable::TwoClients);
+            }
+            return Ok(Self::Basic { client_id: id, secret });
+        }
+        let kind = params.get("client_assertion_type");
+        if let Some(jwt) = assertion {
+            if kind != Some(JWT_BEARER) {
+                return Err(Unreadable::AssertionType);
+            }
+            return Ok(Self::Assertion { client_id, jwt });
+        }
+        if kind.is_some() {
+            return Err(Unreadable::AssertionType);
+        }
+        let client_id = client_id.ok_or(Unreadable::Missing)?;
+        Ok(match secret {
+            Some(secret) => Self::Post { client_id, secret },
+            None => Self::Public { client_id },
+        })
+    }
+
+    /// The registered method these credentials would satisfy.
+    pub const fn method(&self) -> AuthMethod {
+        match self {
+            Self::Public { .. } => AuthMethod::None,
+            Self::Basic { .. } => AuthMethod::ClientSecretBasic,
+            Self::Post { .. } => AuthMethod::ClientSecretPost,
+            Self::Assertion { .. } => AuthMethod::PrivateKeyJwt,
+        }
+    }
+}
+
+/// Strict base64, split at the first colon, both halves form-decoded ([RFC 6749 §2.3.1]).
+///
+/// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+pub fn read_basic(header: &str) -> Option<(String, String)> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = STANDARD.decode(encoded).ok()?;
+    let colon = decoded.iter().position(|&byte| byte == b':')?;
+    let id = decode(&decoded[..colon]).ok()?;
+    let secret = decode(&decoded[colon + 1..]).ok()?;
+    (!id.is_empty()).then_some((id, secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(text: &str) -> String {
+        format!("Basic {}", STANDARD.encode(text))
+    }
+
+    fn params(text: &str) -> Params {
+        Params::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn both_halves_of_a_basic_header_are_form_decoded() {
+        let read = read_basic(&header("my%3Aid:a%2Bb%25+c:d")).unwrap();
+        assert_eq!(read, ("my:id".into(), "a+b% c:d".into()));
+        assert_eq!(read_basic("Basic bm9jb2xvbg=="), None);
+        assert_eq!(read_basic("Basic YTpi\n"), None);
+        assert_eq!(read_basic("Basic YTp"), None);
+        assert_eq!(read_basic("Bearer YTpi"), None);
+        assert_eq!(read_basic(&header(":secret")), None);
+    }
+
+    #[test]
+    fn one_method_at_a_time() {
+        let basic = header("a:b");
+        let read = |header: Option<&str>, form: &str| {
+            Credentials::read(header, &params(form)).map(|read| read.method())
+        };
+        let assertion = format!("client_assertion=x.y.z&client_assertion_type={JWT_BEARER}");
+        assert_eq!(read(Some(&basic), ""), Ok(AuthMethod::ClientSecretBasic));
+        assert_eq!(read(Some(&basic), "client_id=a"), Ok(AuthMethod::ClientSecretBasic));
+        assert_eq!(read(Some(&basic), "client_id=c"), Err(Unreadable::TwoClients));
+        assert_eq!(read(Some(&basic), "client_secret=b"), Err(Unreadable::TwoMethods));
+        assert_eq!(read(Some(&basic), &assertion), Err(Unreadable::TwoMethods));
+        assert_eq!(read(None, "client_id=a&client_secret=b"), Ok(AuthMethod::ClientSecretPost));
+        assert_eq!(read(None, "client_id=a"), Ok(AuthMethod::None));
+        assert_eq!(read(None, &assertion), Ok(AuthMethod::PrivateKeyJwt));
+        assert_eq!(read(None, "client_assertion=x.y.z"), Err(Unreadable::AssertionType));
+        assert_eq!(read(None, "client_secret=b"), Err(Unreadable::Missing));
+        assert_eq!(read(None, ""), Err(Unreadable::Missing));
+    }
+}

@@ -1,0 +1,13 @@
+use super::wire::wire_words;
+
+wire_words! {
+    /// How an access token may be asked for ([RFC 6749 §1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3)).
+    GrantType {
+        /// RFC 6749 §4.1
+        AuthorizationCode = "authorization_code",
+        /// RFC 6749 §4.4
+        ClientCredentials = "client_credentials",
+        /// RFC 6749 §6
+        RefreshToken = "refresh_token",
+    }
+}

@@ -1,0 +1,32 @@
+//! The vocabulary of OAuth 2.0 and `OpenID` Connect, and the rules that need nothing but words.
+//!
+//! Nothing here can look anything up: no store, no HTTP, no clock. Time and records come as arguments.
+
+pub mod claims;
+pub mod client_auth;
+pub mod client_metadata;
+mod error;
+mod grant_type;
+pub mod metadata;
+pub mod params;
+pub mod pkce;
+mod prompt;
+pub mod redirect_uri;
+mod response_mode;
+mod response_type;
+mod scope;
+mod subject;
+mod wire;
+
+pub use self::client_auth::{AuthMethod, Credentials};
+pub use self::client_metadata::ClientMetadata;
+pub use self::error::{ErrorCode, OAuthError};
+pub use self::grant_type::GrantType;
+pub use self::metadata::Metadata;
+pub use self::params::{Malformed, Params};
+pub use self::pkce::{Challenge, Mismatch, Verifier};
+pub use self::prompt::{Prompt, UnknownPrompt};
+pub use self::response_mode::ResponseMode;
+pub use self::response_type::ResponseType;
+pub use self::scope::{Scope, UnwordableScope};
+pub use self::subject::Subject;

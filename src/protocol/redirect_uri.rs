@@ -1,0 +1,257 @@
+//! Which redirect URIs may be registered, and which requested one equals a registered one.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+/// Why a redirect URI cannot be registered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unregistrable {
+    /// `http:` anywhere but on the loopback interface.
+    CleartextHost,
+    /// A fragment, even an empty one ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)).
+    Fragment,
+    /// White space, a control character, a backslash, or anything outside ASCII.
+    Illegal,
+    /// More than 2048 bytes.
+    TooLong,
+    /// Relative, or not a URI at all.
+    NotAbsolute,
+    /// `javascript:`, `data:` and their like, or a private-use scheme without a dot.
+    Scheme,
+    /// `.` or `..` as a path segment, spelled out or percent-encoded.
+    DotSegment,
+    /// A user name or password before the host.
+    UserInfo,
+    /// A `*` in the host.
+    Wildcard,
+}
+
+/// Checks one redirect URI before it is registered ([RFC 6749 §3.1.2], [RFC 8252 §7]).
+///
+/// [RFC 6749 §3.1.2]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2
+/// [RFC 8252 §7]: https://www.rfc-editor.org/rfc/rfc8252#section-7
+pub fn check_registrable(uri: &str) -> Result<(), Unregistrable> {
+    if uri.len() > 2048 {
+        return Err(Unregistrable::TooLong);
+    }
+    // The URL parser quietly drops tabs and turns backslashes, so this is asked of the bytes.
+    if !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+        return Err(Unregistrable::Illegal);
+    }
+    if uri.contains('#') {
+        return Err(Unregistrable::Fragment);
+    }
+    let url = Url::parse(uri).map_err(|_| Unregistrable::NotAbsolute)?;
+    if !url.username().is_empty() || url.password().is_some() || authority(uri).contains('@') {
+        return Err(Unregistrable::UserInfo);
+    }
+    if has_dot_segment(uri) {
+        return Err(Unregistrable::DotSegment);
+    }
+    if authority(uri).contains('*') {
+        return Err(Unregistrable::Wildcard);
+    }
+    match url.scheme() {
+        "https" if url.has_host() && uri[..8].eq_ignore_ascii_case("https://") => Ok(()),
+        "http" if uri.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://")) => {
+            if is_loopback(&url) {
+                Ok(())
+            } else {
+                Err(Unregistrable::CleartextHost)
+            }
+        }
+        "https" | "http" => Err(Unregistrable::NotAbsolute),
+        // A private-use scheme is a reversed domain name, so it has a dot (RFC 8252 §7.1).
+        private if private.contains('.') && !private.starts_with("javascript") => Ok(()),
+        _ => Err(Unregistrable::Scheme),
+    }
+}
+
+/// Whether the requested URI is the registered one ([RFC 9700 §4.1.3]: simple string comparison).
+///
+/// The one freedom is the port of a registered `http` loopback URI ([RFC 8252 §7.3]), given to native
+/// clients, and to any client that registered such a URI without a port.
+///
+/// [RFC 9700 §4.1.3]: https://www.rfc-editor.org/rfc/rfc9700#section-4.1.3
+/// [RFC 8252 §7.3]: https://www.rfc-editor.org/rfc/rfc8252#section-7.3
+pub fn matches(registered: &str, requested: &str, native: bool) -> bool {
+    if registered == requested {
+        return true;
+    }
+    let (Some(ours), Some(theirs)) = (Loopback::split(registered), Loopback::split(requested))
+    else {
+        return false;
+    };
+    (native || ours.port.is_none()) && ours.host == theirs.host && ours.rest == theirs.rest
+}
+
+/// Whether the URI leads back to an application on the person's own device: a private-use scheme or
+/// `http` on the loopback interface. Nobody but that device can say whose it is.
+pub fn is_native(uri: &str) -> bool {
+    Url::parse(uri).is_ok_and(|url| match url.scheme() {
+        "https" => false,
+        "http" => is_loopback(&url),
+        _ => true,
+    })
+}
+
+/// Whether the URI has a private-use scheme, which browsers may not follow without a gesture.
+pub fn is_private_use(uri: &str) -> bool {
+    Url::parse(uri).is_ok_and(|url| !matches!(url.scheme(), "https" | "http"))
+}
+
+/// What the URI contributes to a content security policy: its origin, or its scheme with a colon.
+pub fn csp_source(uri: &str) -> Option<String> {
+    let url = Url::parse(uri).ok()?;
+    Some(match url.scheme() {
+        "https" | "http" => url.origin().ascii_serialization(),
+        private => format!("{private}:"),
+    })
+}
+
+/// The web origin of an `http` or `https` URI, as a browser would send it in `Origin`.
+pub fn web_origin(uri: &str) -> Option<String> {
+    let url = Url::parse(uri).ok()?;
+    matches!(url.scheme(), "https" | "http").then(|| url.origin().ascii_serialization())
+}
+
+/// Whether the host is the machine itself: `localhost`, `*.localhost` (RFC 6761 §6.3), 127.0.0.0/8
+/// or `::1`.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// An `http` loopback URI taken apart without interpreting anything but the port.
+struct Loopback<'a> {
+    host: &'a str,
+    port: Option<&'a str>,
+    rest: &'a str,
+}
+
+impl<'a> Loopback<'a> {
+    fn split(uri: &'a str) -> Option<Self> {
+        let after = uri.strip_prefix("http://")?;
+        let host = ["127.0.0.1", "[::1]", "localhost"]
+            .into_iter()
+            .find(|host| after.starts_with(host))
+            .map(str::len)?;
+        let (host, tail) = after.split_at(host);
+        let end = tail.find(['/', '?']).unwrap_or(tail.len());
+        let (port, rest) = tail.split_at(end);
+        let port = match port.strip_prefix(':') {
+            Some(digits) => Some(digits.parse::<u16>().ok().map(|_| digits)?),
+            None if port.is_empty() => None,
+            None => return None,
+        };
+        // `u16` would also read "+80".
+        let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+        port.is_none_or(digits).then_some(Self { host, port, rest })
+    }
+}
+
+fn authority(uri: &str) -> &str {
+    let after = uri.split_once("://").map_or("", |(_, after)| after);
+    &after[..after.find(['/', '?']).unwrap_or(after.len())]
+}
+
+fn has_dot_segment(uri: &str) -> bool {
+    let path = uri.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    path.split(['/', ':']).any(|segment| segment == "." || segment == "..")
+        || path.contains("%2f..")
+        || path.contains("..%2f")
+}
+
+impl fmt::Display for Unregistrable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CleartextHost => "must be https, or http on a loopback host",
+            Self::DotSegment => "must not contain . or .. as a path segment",
+            Self::Fragment => "must not have a fragment",
+            Self::Illegal => "must be printable ASCII without spaces and backslashes",
+            Self::NotAbsolute => "must be an absolute URI with a host",
+            Self::Scheme => {
+                "must be https, loopback http, or a private-use scheme with a dot in it"
+            }
+            Self::TooLong => "must be at most 2048 bytes",
+            Self::UserInfo => "must not contain a user name or password",
+            Self::Wildcard => "must not contain a wildcard",
+        })
+    }
+}
+
+impl std::error::Error for Unregistrable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_registered() {
+        for good in [
+            "https://shop.example/cb",
+            "https://shop.example/cb?bar=foo",
+            "http://127.0.0.1/cb",
+            "http://[::1]:8080/cb",
+            "http://localhost:5173/callback",
+            "com.example.app:/oauth2redirect",
+            "com.example.app://cb",
+        ] {
+            assert_eq!(check_registrable(good), Ok(()), "{good}");
+        }
+        for (bad, why) in [
+            ("https://shop.example/cb#", Unregistrable::Fragment),
+            ("https://shop.example/cb#x", Unregistrable::Fragment),
+            ("https://a@shop.example/", Unregistrable::UserInfo),
+            ("https://@shop.example/", Unregistrable::UserInfo),
+            ("https://shop.example/a b", Unregistrable::Illegal),
+            ("https://shop.example\\@evil.example/", Unregistrable::Illegal),
+            ("https://shop.example/\u{7f}", Unregistrable::Illegal),
+            ("/cb", Unregistrable::NotAbsolute),
+            ("shop.example/cb", Unregistrable::NotAbsolute),
+            ("https:shop.example/cb", Unregistrable::NotAbsolute),
+            ("http://shop.example/cb", Unregistrable::CleartextHost),
+            ("http://127.0.0.1.evil.example/", Unregistrable::CleartextHost),
+            ("JavaScript:alert(1)", Unregistrable::Scheme),
+            ("data:text/html,x", Unregistrable::Scheme),
+            ("myapp:/cb", Unregistrable::Scheme),
+            ("mailto:a@shop.example", Unregistrable::Scheme),
+            ("https://*.shop.example/cb", Unregistrable::Wildcard),
+            ("https://shop.example/a/../b", Unregistrable::DotSegment),
+            ("https://shop.example/%2E%2e/b", Unregistrable::DotSegment),
+        ] {
+            assert_eq!(check_registrable(bad), Err(why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_the_port_of_a_loopback_uri_is_free() {
+        let native = |registered, requested| matches(registered, requested, true);
+        assert!(native("http://127.0.0.1/cb", "http://127.0.0.1:49152/cb"));
+        assert!(native("http://localhost:1/cb", "http://localhost:2/cb"));
+        assert!(native("http://[::1]/cb?x=1", "http://[::1]:7/cb?x=1"));
+        for (registered, requested) in [
+            ("http://127.0.0.1/cb", "http://127.0.0.1:1/other"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:1/cb?x=1"),
+            ("http://127.0.0.1/cb", "http://localhost:1/cb"),
+            ("http://127.0.0.1/cb", "https://127.0.0.1:1/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:1@evil.example/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1.evil.example/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:+80/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:99999/cb"),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:/cb"),
+            ("https://shop.example/cb", "https://shop.example:8443/cb"),
+            ("https://shop.example/cb", "https://shop.example/cb/"),
+            ("https://shop.example/cb", "https://SHOP.example/cb"),
+        ] {
+            assert!(!native(registered, requested), "{registered} {requested}");
+        }
+        assert!(matches("http://localhost/cb", "http://localhost:5/cb", false));
+        assert!(!matches("http://localhost:4/cb", "http://localhost:5/cb", false));
+    }
+}

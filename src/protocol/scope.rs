@@ -1,0 +1,135 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A set of scope tokens ([RFC 6749 §3.3]). Order and repetition carry no meaning, so neither is kept.
+///
+/// [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Scope(BTreeSet<String>);
+
+/// The text is not a scope: a character outside NQCHAR, more than 1024 characters or 50 tokens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UnwordableScope;
+
+impl Scope {
+    /// The standard scopes of [OpenID Connect Core §5.4] and §11: what a client may ask for when its
+    /// registration names none.
+    ///
+    /// [OpenID Connect Core §5.4]: https://openid.net/specs/openid-connect-core-1_0.html#ScopeClaims
+    pub const STANDARD: [&str; 6] =
+        ["openid", "profile", "email", "address", "phone", "offline_access"];
+
+    /// All of [`Self::STANDARD`].
+    pub fn standard() -> Self {
+        Self(Self::STANDARD.map(str::to_owned).into())
+    }
+
+    /// Whether the token is one of the set.
+    pub fn contains(&self, token: &str) -> bool {
+        self.0.contains(token)
+    }
+
+    /// Whether every token is also in `other`.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    /// Whether there is no token at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tokens in both.
+    #[must_use]
+    pub fn shared_with(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).cloned().collect())
+    }
+
+    /// The tokens in either.
+    #[must_use]
+    pub fn joined_with(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
+    }
+
+    /// The same set without `token`.
+    #[must_use]
+    pub fn without(mut self, token: &str) -> Self {
+        self.0.remove(token);
+        self
+    }
+
+    /// The tokens in byte order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl FromStr for Scope {
+    type Err = UnwordableScope;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > 1024 {
+            return Err(UnwordableScope);
+        }
+        // %x21 / %x23-5B / %x5D-7E
+        let nqchar = |c: u8| (0x21..=0x7E).contains(&c) && c != b'"' && c != b'\\';
+        let tokens = text.split(' ').filter(|token| !token.is_empty());
+        let token = |token: &str| token.bytes().all(nqchar).then(|| token.to_owned());
+        let set: BTreeSet<_> = tokens.map(token).collect::<Option<_>>().ok_or(UnwordableScope)?;
+        if set.len() > 50 { Err(UnwordableScope) } else { Ok(Self(set)) }
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = UnwordableScope;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.to_string()
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tokens: Vec<_> = self.0.iter().map(String::as_str).collect();
+        f.write_str(&tokens.join(" "))
+    }
+}
+
+impl fmt::Display for UnwordableScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a scope is at most 50 words of printable ASCII without quotes and backslashes")
+    }
+}
+
+impl std::error::Error for UnwordableScope {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_enforced() {
+        for bad in ["open\"id", "a\\b", "a\tb", "caf\u{e9}", "a\nb"] {
+            assert_eq!(bad.parse::<Scope>(), Err(UnwordableScope), "{bad:?}");
+        }
+        assert_eq!("b a  b ".parse::<Scope>().unwrap().to_string(), "a b");
+    }
+
+    #[test]
+    fn a_scope_has_limits() {
+        let words = |n: usize| (0..n).map(|n| format!("s{n}")).collect::<Vec<_>>().join(" ");
+        assert!(words(50).parse::<Scope>().is_ok());
+        assert_eq!(words(51).parse::<Scope>(), Err(UnwordableScope));
+        assert_eq!("x".repeat(1025).parse::<Scope>(), Err(UnwordableScope));
+    }
+}

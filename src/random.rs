@@ -1,0 +1,23 @@
+//! The only place that asks the operating system for randomness.
+//!
+//! Everything unguessable is drawn here: grant ids and secrets, cookies, nonces, salts. Tests draw
+//! from the same source; nothing in Latchkey depends on a particular draw.
+
+use rand::RngCore;
+use rand::rngs::OsRng;
+use uuid::Uuid;
+
+/// `N` bytes from the operating system.
+///
+/// # Panics
+/// If the operating system has no randomness to give: nothing may go on without it.
+pub fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::TryRngCore::unwrap_err(OsRng).fill_bytes(&mut bytes);
+    bytes
+}
+
+/// A version 4 UUID: 122 random bits.
+pub fn uuid() -> Uuid {
+    uuid::Builder::from_random_bytes(bytes()).into_uuid()
+}

@@ -1,0 +1,148 @@
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Change, Expect, Outcome, Pending, RawKey, Store, Write};
+use crate::clock::{Clock, UnixTime};
+
+/// Everything behind one lock that is never held across an await.
+#[derive(Debug)]
+pub struct MemoryStore {
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: HashMap<RawKey, Entry>,
+    /// The same deadlines as in `entries`, soonest first, so that forgetting is not a scan.
+    deadlines: BTreeSet<(UnixTime, RawKey)>,
+    indexes: HashMap<RawKey, BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    bytes: Vec<u8>,
+    forget_at: Option<UnixTime>,
+}
+
+impl MemoryStore {
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.forget(self.clock.now());
+        state
+    }
+}
+
+impl State {
+    fn forget(&mut self, now: UnixTime) {
+        while self.deadlines.first().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, key)) = self.deadlines.pop_first() {
+                self.entries.remove(&key);
+            }
+        }
+    }
+
+    fn put(&mut self, key: RawKey, bytes: Vec<u8>, forget_at: Option<UnixTime>) {
+        self.remove(&key);
+        if let Some(at) = forget_at {
+            self.deadlines.insert((at, key.clone()));
+        }
+        self.entries.insert(key, Entry { bytes, forget_at });
+    }
+
+    fn remove(&mut self, key: &RawKey) -> Option<Vec<u8>> {
+        let entry = self.entries.remove(key)?;
+        if let Some(at) = entry.forget_at {
+            self.deadlines.remove(&(at, key.clone()));
+        }
+        Some(entry.bytes)
+    }
+
+    fn holds(&self, key: &RawKey, expect: &Expect) -> bool {
+        match (self.entries.get(key), expect) {
+            (None, Expect::Absent) => true,
+            (Some(entry), Expect::Unchanged(bytes)) => entry.bytes == *bytes,
+            (None, Expect::Unchanged(_)) | (Some(_), Expect::Absent) => false,
+        }
+    }
+
+    fn write(&mut self, write: Write) {
+        match write {
+            Write::Put { key, bytes, forget_at } => self.put(key, bytes, forget_at),
+            Write::Delete { key } => {
+                self.remove(&key);
+            }
+            Write::Link { index, name } => {
+                self.indexes.entry(index).or_default().insert(name);
+            }
+            Write::Unlink { index, name } => {
+                if let Some(names) = self.indexes.get_mut(&index) {
+                    names.remove(&name);
+                }
+            }
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        Box::pin(async move { Ok(self.locked().entries.get(key).map(|entry| entry.bytes.clone())) })
+    }
+
+    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        Box::pin(async move { Ok(self.locked().remove(key)) })
+    }
+
+    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+        Box::pin(async move {
+            let mut state = self.locked();
+            if !change.expected.iter().all(|(key, expect)| state.holds(key, expect)) {
+                return Ok(Outcome::Conflict);
+            }
+            for write in change.writes {
+                state.write(write);
+            }
+            Ok(Outcome::Committed)
+        })
+    }
+
+    fn names<'a>(
+        &'a self,
+        index: &'a RawKey,
+        after: &'a str,
+        limit: usize,
+    ) -> Pending<'a, Vec<String>> {
+        Box::pin(async move {
+            let state = self.locked();
+            let Some(names) = state.indexes.get(index) else { return Ok(Vec::new()) };
+            let later = names.range::<str, _>((Excluded(after), Unbounded));
+            Ok(later.take(limit).cloned().collect())
+        })
+    }
+
+    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+        Box::pin(async move {
+            let mut state = self.locked();
+            let (count, until) = match state.entries.get(counter) {
+                Some(entry) => (parse_count(&entry.bytes) + 1, entry.forget_at),
+                None => (1, Some(self.clock.now().plus(window))),
+            };
+            state.put(counter.clone(), count.to_string().into_bytes(), until);
+            Ok(count)
+        })
+    }
+
+    fn ping(&self) -> Pending<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+fn parse_count(bytes: &[u8]) -> u64 {
+    str::from_utf8(bytes).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
