@@ -40,7 +40,6 @@ wire_words! {
 
 /// What a client registered about itself.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "RFC 7591 §2 and OpenID Connect Registration §2 define each field")]
 pub struct ClientMetadata {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirect_uris: Vec<String>,

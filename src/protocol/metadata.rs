@@ -9,7 +9,6 @@ use serde::Serialize;
 
 /// The provider metadata document; the fields are the RFCs' own names, and empty ones are left out.
 #[derive(Clone, Debug, Default, Serialize)]
-#[expect(missing_docs, reason = "RFC 8414 §2 and OpenID Connect Discovery §3 define each field")]
 pub struct Metadata {
     pub issuer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
