@@ -1,0 +1,238 @@
+//! Passwords: Argon2id, in a bounded pool.
+//!
+//! One hash takes tens of milliseconds and 19 MiB, so a crowd at the login page must neither starve
+//! the rest of the server nor eat the machine: a few threads hash, a short queue waits, and whoever
+//! comes after is asked to come back.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use argon2::password_hash::{Output, PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use crate::random;
+
+/// How long a sign-in may wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The longest password that is looked at, in bytes.
+pub const LONGEST: usize = 512;
+
+/// A password as it was typed, in Unicode NFC, wiped when dropped.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// `None` if it is empty or longer than 512 bytes: refused whole, never cut.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=LONGEST).contains(&text.len());
+        fits.then(|| Self(Zeroizing::new(text.nfc().collect())))
+    }
+
+    /// Whether it is good enough to be set as a new one: at least 8 characters and not among the
+    /// most guessed. Length is what counts (NIST SP 800-63B §3.1.1.2), so nothing is composed.
+    pub fn is_acceptable(&self) -> Result<(), &'static str> {
+        if self.0.chars().count() < 8 {
+            return Err("a password has at least 8 characters");
+        }
+        let lower = self.0.to_lowercase();
+        let guessed = COMMON.lines().any(|common| common == lower);
+        if guessed { Err("this password is among the most guessed ones") } else { Ok(()) }
+    }
+}
+
+/// Passwords that guessers try first, one a line.
+const COMMON: &str = include_str!("password/common.txt");
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// The pool.
+pub struct Passwords {
+    turns: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    queue: usize,
+    argon: Argon2<'static>,
+    /// Stands in for the hash of a user who does not exist; nobody knows a password for it.
+    dummy: Arc<str>,
+}
+
+/// The queue is full, or the wait was too long. Come back in a few seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Busy;
+
+/// What a comparison found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It is the password. `outdated`: hashed with other parameters than today's.
+    Right {
+        /// Hash it again and store that.
+        outdated: bool,
+    },
+    /// It is not, or there is none.
+    Wrong,
+}
+
+/// A place at the front of the queue: the next hash is ours.
+pub struct Turn<'a> {
+    pool: &'a Passwords,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Passwords {
+    /// `threads` hashes at a time, `queue` callers waiting.
+    ///
+    /// # Panics
+    /// Never: the parameters are constants that Argon2 accepts.
+    pub fn new(threads: usize, queue: usize) -> Self {
+        // The OWASP minimum for Argon2id: 19 MiB, two passes, one lane.
+        let params = Params::new(19_456, 2, 1, Some(32)).expect("constants in range");
+        let dummy = dummy(&params);
+        Self {
+            turns: Arc::new(Semaphore::new(threads.max(1))),
+            waiting: Arc::default(),
+            queue,
+            argon: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            dummy: dummy.into(),
+        }
+    }
+
+    /// Waits for a turn: at most three seconds, and only if the queue has room.
+    pub async fn turn(&self) -> Result<Turn<'_>, Busy> {
+        let _place = Place::take(&self.waiting, self.queue)?;
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let permit = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| Busy)?;
+        Ok(Turn { pool: self, permit: permit.map_err(|_| Busy)? })
+    }
+
+    /// Hashes a new password into a PHC string.
+    pub async fn hash(&self, password: Password) -> Result<String, Busy> {
+        self.turn().await?.hash(password).await
+    }
+
+    /// How many callers wait for a turn.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+impl Turn<'_> {
+    /// Compares with a stored hash; with `None`, does the same work and finds it wrong.
+    pub async fn verify(self, password: Password, stored: Option<&str>) -> Result<Verdict, Busy> {
+        let stored: Arc<str> = stored.map_or_else(|| self.pool.dummy.clone(), Into::into);
+        let argon = self.pool.argon.clone();
+        let permit = self.permit;
+        let work = move || {
+            let _held = permit;
+            let Ok(hash) = PasswordHash::new(&stored) else { return Verdict::Wrong };
+            match argon.verify_password(password.0.as_bytes(), &hash) {
+                Ok(()) => Verdict::Right { outdated: is_outdated(&argon, &hash) },
+                Err(_) => Verdict::Wrong,
+            }
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
+    }
+
+    /// Hashes a new password into a PHC string.
+    pub async fn hash(self, password: Password) -> Result<String, Busy> {
+        let argon = self.pool.argon.clone();
+        let permit = self.permit;
+        let work = move || {
+            let _held = permit;
+            let salt = SaltString::encode_b64(&random::bytes::<16>()).ok()?;
+            let hash = argon.hash_password(password.0.as_bytes(), &salt).ok()?;
+            Some(hash.to_string())
+        };
+        tokio::task::spawn_blocking(work).await.ok().flatten().ok_or(Busy)
+    }
+}
+
+/// A place in the queue, given back however the wait ends.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(waiting: &Arc<AtomicUsize>, most: usize) -> Result<Self, Busy> {
+        let place = Self(Arc::clone(waiting));
+        if waiting.fetch_add(1, Ordering::SeqCst) >= most { Err(Busy) } else { Ok(place) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn is_outdated(argon: &Argon2<'_>, hash: &PasswordHash<'_>) -> bool {
+    let same = Params::try_from(hash).is_ok_and(|params| {
+        let ours = argon.params();
+        let costs = |p: &Params| (p.m_cost(), p.t_cost(), p.p_cost());
+        costs(&params) == costs(ours)
+    });
+    !same || hash.algorithm != Algorithm::Argon2id.ident()
+}
+
+/// A hash of today's parameters that no password has: its output was never computed.
+fn dummy(params: &Params) -> String {
+    let salt = SaltString::encode_b64(&random::bytes::<16>()).expect("16 bytes make a salt");
+    let output = Output::new(&random::bytes::<32>()).expect("32 bytes make an output");
+    let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
+    format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${output}")
+}
+
+/// Whether the text is an Argon2id hash in PHC form, as a user file may hold.
+pub fn is_phc(text: &str) -> bool {
+    PasswordHash::new(text)
+        .is_ok_and(|hash| hash.algorithm == Algorithm::Argon2id.ident() && hash.hash.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_matches_its_hash_and_nothing_matches_the_dummy() {
+        let pool = Passwords::new(1, 4);
+        let password = |text| Password::parse(text).unwrap();
+        let hash = pool.hash(password("correct horse e\u{301}")).await.unwrap();
+        assert!(is_phc(&hash));
+        let verify = async |text, stored| {
+            pool.turn().await.unwrap().verify(password(text), stored).await.unwrap()
+        };
+        let composed = verify("correct horse \u{e9}", Some(&*hash)).await;
+        assert_eq!(composed, Verdict::Right { outdated: false });
+        assert_eq!(verify("wrong", Some(&*hash)).await, Verdict::Wrong);
+        assert_eq!(verify("anything", None).await, Verdict::Wrong);
+        assert!(PasswordHash::new(&pool.dummy).is_ok(), "the dummy costs as much as a real one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_refuses_and_a_long_wait_gives_up() {
+        let pool = Passwords::new(1, 1);
+        let held = pool.turn().await.unwrap();
+        let (first, second) = tokio::join!(pool.turn(), pool.turn());
+        assert_eq!(first.err(), Some(Busy), "waited three seconds");
+        assert_eq!(second.err(), Some(Busy), "found the queue full");
+        drop(held);
+        assert!(pool.turn().await.is_ok());
+        assert_eq!(pool.waiting(), 0);
+    }
+
+    #[test]
+    fn a_new_password_is_long_and_not_the_first_guess() {
+        let check = |text: &str| Password::parse(text).unwrap().is_acceptable();
+        assert!(check("short").is_err());
+        assert!(check("Password123").is_err());
+        assert!(check("tea with seven otters").is_ok());
+        assert!(Password::parse(&"x".repeat(513)).is_none());
+        assert!(Password::parse("").is_none());
+    }
+}

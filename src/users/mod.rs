@@ -1,0 +1,198 @@
+//! People who can sign in: the record, its name, and the few things done with it.
+//!
+//! A user is found by subject; a user name is a record of its own that points there, because names
+//! are unique and can change while a subject never does.
+
+mod sign_in;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization;
+
+pub use self::sign_in::{NotSignedIn, SignIn};
+use crate::clock::UnixTime;
+use crate::protocol::Subject;
+use crate::secret::Digest;
+use crate::store::{Created, Key, Partition, RawKey, Record, Store, StoreError};
+
+/// One person.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct User {
+    /// Who they are, for ever.
+    pub sub: Subject,
+    /// What they sign in with, as they write it.
+    pub username: String,
+    /// Argon2id in PHC form; without one nobody signs in as this user.
+    pub password: Option<String>,
+    /// A disabled user can do nothing, whatever they hold.
+    pub enabled: bool,
+    /// Standard claims in their standard types, and custom ones of any JSON.
+    #[serde(default)]
+    pub claims: Map<String, Value>,
+    /// Exposed as the `groups` claim where a scope asks for it.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// When the record was made.
+    pub created_at: UnixTime,
+}
+
+impl User {
+    /// What pages call this person: their name, or what they sign in with.
+    pub fn display_name(&self) -> &str {
+        self.claims.get("name").and_then(Value::as_str).unwrap_or(&self.username)
+    }
+
+    /// The value of a claim this user has, wherever it is kept.
+    pub fn claim(&self, name: &str) -> Option<Value> {
+        match name {
+            "groups" if !self.groups.is_empty() => Some(self.groups.clone().into()),
+            "preferred_username" => Some(
+                self.claims.get(name).cloned().unwrap_or_else(|| self.username.clone().into()),
+            ),
+            _ => self.claims.get(name).cloned(),
+        }
+    }
+}
+
+impl Record for User {
+    const KIND: &'static str = "user.v1";
+
+    fn key(&self) -> Key<Self> {
+        user_key(&self.sub)
+    }
+
+    /// Users stay until they are removed.
+    fn forget_at(&self) -> Option<UnixTime> {
+        None
+    }
+}
+
+/// Whose a user name is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Username {
+    canonical: String,
+    sub: Subject,
+}
+
+impl Record for Username {
+    const KIND: &'static str = "username.v1";
+
+    fn key(&self) -> Key<Self> {
+        username_key(&self.canonical)
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        None
+    }
+}
+
+/// One spelling for what people write in many ways: trimmed, NFKC, lower case.
+pub fn canonical(username: &str) -> String {
+    username.trim().nfkc().collect::<String>().to_lowercase()
+}
+
+/// The partition of everything that belongs to one user.
+pub fn partition(sub: &Subject) -> Partition {
+    Partition::new(format!("user:{}", sub.as_str()))
+}
+
+fn user_key(sub: &Subject) -> Key<User> {
+    Key::sole(partition(sub))
+}
+
+fn username_key(canonical: &str) -> Key<Username> {
+    let digest = Digest::of(canonical.as_bytes()).to_hex();
+    Key::sole(Partition::new(format!("username:{digest}")))
+}
+
+fn index() -> RawKey {
+    RawKey::new(Partition::new("users"), "index.v1", None)
+}
+
+/// What became of an attempt to add a user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Added {
+    /// The user is there now.
+    New,
+    /// Somebody else signs in with this name.
+    UsernameTaken,
+    /// Somebody else is this subject.
+    SubjectTaken,
+}
+
+/// The user with this subject.
+pub async fn find(store: &dyn Store, sub: &Subject) -> Result<Option<User>, StoreError> {
+    Ok(store.load(&user_key(sub)).await?.map(|loaded| loaded.record))
+}
+
+/// The user who signs in with this name. Costs two look-ups whether there is one or not, so that the
+/// store tells nobody apart by time.
+pub async fn find_by_username(store: &dyn Store, name: &str) -> Result<Option<User>, StoreError> {
+    let canonical = canonical(name);
+    let named = store.load(&username_key(&canonical)).await?.map(|loaded| loaded.record);
+    match named {
+        Some(Username { sub, .. }) => {
+            // A name may point to a user who was removed, or never fully added.
+            let user = find(store, &sub).await?;
+            Ok(user.filter(|user| self::canonical(&user.username) == canonical))
+        }
+        None => {
+            find(store, &Subject::parse("nobody").unwrap_or_else(|| unreachable!())).await?;
+            Ok(None)
+        }
+    }
+}
+
+/// Adds a user: index, then name, then record, so that what was begun can be found and finished.
+pub async fn add(store: &dyn Store, user: &User) -> Result<Added, StoreError> {
+    let canonical = canonical(&user.username);
+    let name = Username { canonical: canonical.clone(), sub: user.sub.clone() };
+    store.link(&index(), user.sub.as_str()).await?;
+    if store.create(&name).await? == Created::Taken {
+        let holder = store.load(&username_key(&canonical)).await?.map(|held| held.record.sub);
+        let abandoned = match &holder {
+            Some(sub) if *sub != user.sub => find_by_username(store, &canonical).await?.is_none(),
+            Some(_) | None => true,
+        };
+        if !abandoned {
+            return Ok(Added::UsernameTaken);
+        }
+        store.put(&name).await?;
+    }
+    Ok(match store.create(user).await? {
+        Created::New => Added::New,
+        Created::Taken => Added::SubjectTaken,
+    })
+}
+
+/// Changes a user; `None` if there is no such user. The user name must stay.
+pub async fn update(
+    store: &dyn Store,
+    sub: &Subject,
+    mut change: impl FnMut(&mut User) + Send,
+) -> Result<Option<()>, StoreError> {
+    store.update(&user_key(sub), |user| change(user)).await
+}
+
+/// Removes a user and frees the name. What the user was given dies with the record: every use of it
+/// looks the user up.
+pub async fn remove(store: &dyn Store, user: &User) -> Result<(), StoreError> {
+    store.remove(user.key().raw()).await?;
+    store.remove(username_key(&canonical(&user.username)).raw()).await?;
+    store.unlink(&index(), user.sub.as_str()).await
+}
+
+/// Every user, a page at a time inside; for the command line, not for requests.
+pub async fn list(store: &dyn Store) -> Result<Vec<User>, StoreError> {
+    let mut users = Vec::new();
+    let mut after = String::new();
+    loop {
+        let names = store.names(&index(), &after, 200).await?;
+        let Some(last) = names.last().cloned() else { return Ok(users) };
+        for sub in names.iter().filter_map(|name| Subject::parse(name)) {
+            users.extend(find(store, &sub).await?);
+        }
+        after = last;
+    }
+}
