@@ -1,0 +1,279 @@
+//! Clients: the record, its secrets, and the few things done with it.
+
+pub mod assertion;
+pub mod authenticate;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::UnixTime;
+use crate::protocol::{ClientMetadata, Scope, redirect_uri};
+use crate::secret::Digest;
+use crate::store::{Created, Key, Partition, RawKey, Record, Store, StoreError};
+
+/// A client's name in the protocol ([RFC 6749 §2.2](https://www.rfc-editor.org/rfc/rfc6749#section-2.2)).
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// One to 255 characters of `A-Z a-z 0-9 . _ ~ : @ / -`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._~:@/-".contains(&c);
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(allowed);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The text on the wire.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Where the client's record is.
+    pub fn key(&self) -> Key<Client> {
+        Key::sole(Partition::new(format!("client:{}", self.0)))
+    }
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("a client id is 1 to 255 characters of A-Z a-z 0-9 . _ ~ : @ / -")
+    }
+}
+
+impl From<ClientId> for String {
+    fn from(id: ClientId) -> Self {
+        id.0
+    }
+}
+
+/// One application.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Client {
+    /// Its name in the protocol.
+    pub id: ClientId,
+    /// What it registered.
+    pub metadata: ClientMetadata,
+    /// What the operator decided about it.
+    #[serde(default)]
+    pub settings: Settings,
+    /// The secrets that open it now: two at a rotation.
+    #[serde(default)]
+    pub secrets: Vec<ClientSecret>,
+    /// What opens its registration (RFC 7592), if it registered itself.
+    #[serde(default)]
+    pub registration_token: Option<Digest>,
+    /// A disabled client can do nothing, whatever it holds.
+    pub enabled: bool,
+    /// Who put it here.
+    pub source: Source,
+    /// When.
+    pub created_at: UnixTime,
+    /// Forgotten then, unless it is used before.
+    #[serde(default)]
+    pub unused_until: Option<UnixTime>,
+}
+
+/// Who put a client here.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Source {
+    /// The operator, by file or command line.
+    Operator,
+    /// The client itself (RFC 7591).
+    Registered,
+}
+
+/// What the operator decides, and a client cannot register.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The operator's own application: nobody is asked for consent.
+    pub first_party: bool,
+    /// PKCE is required of it. Only a confidential client may be let off, and must send a nonce then.
+    pub require_pkce: bool,
+    /// Its access tokens are opaque handles instead of JWTs.
+    pub opaque_access_tokens: bool,
+    /// Its ID tokens carry the claims of the granted scopes too.
+    pub claims_in_id_token: bool,
+    /// The resources its access tokens are for, besides our own userinfo endpoint.
+    pub audience: Vec<String>,
+    /// The resources it serves: it may introspect access tokens meant for them.
+    pub resource_server_for: Vec<String>,
+    /// Seconds; the server's default where absent.
+    pub access_token_lifetime: Option<u32>,
+    /// Seconds; the server's default where absent.
+    pub id_token_lifetime: Option<u32>,
+    /// Seconds; the server's default where absent.
+    pub code_lifetime: Option<u32>,
+    /// Seconds without use; the server's default where absent.
+    pub refresh_token_idle_lifetime: Option<u32>,
+    /// Seconds in all; the server's default where absent.
+    pub refresh_token_lifetime: Option<u32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            first_party: false,
+            require_pkce: true,
+            opaque_access_tokens: false,
+            claims_in_id_token: false,
+            audience: Vec::new(),
+            resource_server_for: Vec::new(),
+            access_token_lifetime: None,
+            id_token_lifetime: None,
+            code_lifetime: None,
+            refresh_token_idle_lifetime: None,
+            refresh_token_lifetime: None,
+        }
+    }
+}
+
+/// A secret's digest and how long it is good.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ClientSecret {
+    /// SHA-256 of the secret as the client sends it.
+    pub digest: Digest,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// When it stops opening anything; absent: never.
+    pub expires_at: Option<UnixTime>,
+}
+
+/// The shortest secret an operator may choose: SHA-256 only protects what cannot be guessed.
+pub const SHORTEST_SECRET: usize = 32;
+
+impl Client {
+    /// What pages call it.
+    pub fn display_name(&self) -> &str {
+        self.metadata.client_name.as_deref().unwrap_or(self.id.as_str())
+    }
+
+    /// The most it can be granted: what it registered, or every standard scope.
+    pub fn scope_ceiling(&self) -> Scope {
+        self.metadata.scope.clone().unwrap_or_else(Scope::standard)
+    }
+
+    /// Whether the text is one of its live secrets. Every secret is compared, whichever matches.
+    pub fn opens_with(&self, shown: &str, now: UnixTime) -> bool {
+        let shown = Digest::of(shown.as_bytes());
+        let live = self.secrets.iter().filter(|it| it.expires_at.is_none_or(|end| now < end));
+        live.fold(false, |found, it| found | (it.digest == shown))
+    }
+
+    /// Adds a secret and lets the others end at `others_until`.
+    pub fn rotate_secret(&mut self, next: Digest, now: UnixTime, others_until: UnixTime) {
+        self.secrets.retain(|it| it.expires_at.is_none_or(|end| now < end));
+        // Two at once: one more rotation ends the oldest.
+        let excess = self.secrets.len().saturating_sub(1);
+        self.secrets.drain(..excess);
+        for other in &mut self.secrets {
+            other.expires_at = Some(other.expires_at.map_or(others_until, |end| end.min(others_until)));
+        }
+        self.secrets.push(ClientSecret { digest: next, created_at: now, expires_at: None });
+    }
+
+    /// Origins a browser may call us from on this client's behalf: those of its redirect URIs.
+    pub fn has_origin(&self, origin: &str) -> bool {
+        let mut origins = self.metadata.redirect_uris.iter().filter_map(|uri| redirect_uri::web_origin(uri));
+        origins.any(|own| own == origin)
+    }
+}
+
+impl Record for Client {
+    const KIND: &'static str = "client.v1";
+
+    fn key(&self) -> Key<Self> {
+        self.id.key()
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        self.unused_until
+    }
+}
+
+fn index() -> RawKey {
+    RawKey::new(Partition::new("clients"), "index.v1", None)
+}
+
+/// The client of that id.
+pub async fn find(store: &dyn Store, id: &ClientId) -> Result<Option<Client>, StoreError> {
+    Ok(store.load(&id.key()).await?.map(|loaded| loaded.record))
+}
+
+/// Adds a client; `Taken` if the id is in use.
+pub async fn add(store: &dyn Store, client: &Client) -> Result<Created, StoreError> {
+    store.link(&index(), client.id.as_str()).await?;
+    for uri in &client.metadata.redirect_uris {
+        if let Some(origin) = redirect_uri::web_origin(uri) {
+            store.link(&origins(), &origin).await?;
+        }
+    }
+    store.create(client).await
+}
+
+/// Changes a client; `None` if there is none.
+pub async fn update<T: Send>(
+    store: &dyn Store,
+    id: &ClientId,
+    change: impl FnMut(&mut Client) -> T + Send,
+) -> Result<Option<T>, StoreError> {
+    store.update(&id.key(), change).await
+}
+
+/// Notes new redirect URIs' origins after an update.
+pub async fn link_origins(store: &dyn Store, metadata: &ClientMetadata) -> Result<(), StoreError> {
+    for uri in &metadata.redirect_uris {
+        if let Some(origin) = redirect_uri::web_origin(uri) {
+            store.link(&origins(), &origin).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a client; what it was given dies with the record.
+pub async fn remove(store: &dyn Store, id: &ClientId) -> Result<(), StoreError> {
+    store.remove(id.key().raw()).await?;
+    store.unlink(&index(), id.as_str()).await
+}
+
+/// Every client; for the command line, not for requests.
+pub async fn list(store: &dyn Store) -> Result<Vec<Client>, StoreError> {
+    let mut clients = Vec::new();
+    let mut after = String::new();
+    loop {
+        let names = store.names(&index(), &after, 200).await?;
+        let Some(last) = names.last().cloned() else { return Ok(clients) };
+        for id in names.iter().filter_map(|name| ClientId::parse(name)) {
+            match find(store, &id).await? {
+                Some(client) => clients.push(client),
+                // The index may list too much: the reader prunes.
+                None => store.unlink(&index(), id.as_str()).await?,
+            }
+        }
+        after = last;
+    }
+}
+
+/// How many clients there are, counted no further than `most`.
+pub async fn count(store: &dyn Store, most: usize) -> Result<usize, StoreError> {
+    Ok(store.names(&index(), "", most).await?.len())
+}
+
+/// Web origins of every registered redirect URI: what a preflight may be told about, before anybody
+/// knows which client asks. It may list too much; the answer itself is held against the client.
+fn origins() -> RawKey {
+    RawKey::new(Partition::new("origins"), "index.v1", None)
+}
+
+/// Whether some client registered a redirect URI of this origin.
+pub async fn is_known_origin(store: &dyn Store, origin: &str) -> Result<bool, StoreError> {
+    // The name just before `origin` in byte order, so that the page of one starts at it.
+    let Some((head, last)) = origin.char_indices().last().map(|(at, c)| (&origin[..at], c)) else {
+        return Ok(false);
+    };
+    let before = char::from_u32(u32::from(last).saturating_sub(1)).unwrap_or(' ');
+    let names = store.names(&origins(), &format!("{head}{before}\u{7f}"), 1).await?;
+    Ok(names.first().is_some_and(|name| name == origin))
+}

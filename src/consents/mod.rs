@@ -1,0 +1,91 @@
+//! What a person agreed to: one record for each user and client, remembered for a year after its last
+//! change.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clients::{Client, ClientId};
+use crate::clock::UnixTime;
+use crate::protocol::{Scope, Subject};
+use crate::secret::Digest;
+use crate::store::{Key, Record, Store, StoreError};
+use crate::users;
+
+const REMEMBERED: Duration = Duration::from_secs(365 * 86_400);
+
+/// One person's yes to one client.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Consent {
+    /// Who agreed.
+    pub sub: Subject,
+    /// With whom.
+    pub client: ClientId,
+    /// To what.
+    pub scope: Scope,
+    /// And to which single claims.
+    #[serde(default)]
+    pub claims: BTreeSet<String>,
+    /// What the page said about the client then; another face means asking again.
+    pub face: Digest,
+    /// When.
+    pub given_at: UnixTime,
+}
+
+impl Consent {
+    /// Whether it covers the request of a client that looks as it did.
+    pub fn covers(&self, scope: &Scope, claims: &BTreeSet<&str>, client: &Client) -> bool {
+        scope.is_within(&self.scope)
+            && claims.iter().all(|claim| self.claims.contains(*claim))
+            && self.face == face(client)
+    }
+}
+
+/// A digest of everything the consent page shows of a client.
+pub fn face(client: &Client) -> Digest {
+    let it = &client.metadata;
+    let shown = (&it.client_name, &it.client_uri, &it.logo_uri, &it.policy_uri, &it.tos_uri);
+    Digest::of(&serde_json::to_vec(&shown).unwrap_or_default())
+}
+
+impl Record for Consent {
+    const KIND: &'static str = "consent.v1";
+
+    fn key(&self) -> Key<Self> {
+        key(&self.sub, &self.client)
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        Some(self.given_at.plus(REMEMBERED))
+    }
+}
+
+fn key(sub: &Subject, client: &ClientId) -> Key<Consent> {
+    Key::named(users::partition(sub), client.as_str())
+}
+
+/// What this person agreed to with this client.
+pub async fn find(
+    store: &dyn Store,
+    sub: &Subject,
+    client: &ClientId,
+) -> Result<Option<Consent>, StoreError> {
+    Ok(store.load(&key(sub, client)).await?.map(|loaded| loaded.record))
+}
+
+/// Remembers a yes, on top of what was agreed before with the same face.
+pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
+    let merged = store.update(&given.key(), |held: &mut Consent| {
+        let before = (held.face == given.face).then(|| held.clone());
+        *held = given.clone();
+        if let Some(before) = before {
+            held.scope = held.scope.joined_with(&before.scope);
+            held.claims.extend(before.claims);
+        }
+    });
+    if merged.await?.is_none() {
+        store.put(given).await?;
+    }
+    Ok(())
+}

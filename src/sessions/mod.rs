@@ -1,0 +1,227 @@
+//! The single sign-on session: who is signed in with this browser, since when, and how.
+//!
+//! The cookie holds 256 random bits; the store is keyed by their digest. A session has an idle and an
+//! absolute end, both in the record, judged by our clock ([NIST SP 800-63B §5.2]).
+//!
+//! [NIST SP 800-63B §5.2]: https://pages.nist.gov/800-63-4/sp800-63b.html
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clock::UnixTime;
+use crate::protocol::Subject;
+use crate::random;
+use crate::secret::{Digest, Secret};
+use crate::store::{Change, Key, Outcome, Partition, RawKey, Record, Store, StoreError};
+
+/// What the store knows a session by: the digest of the cookie.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct SessionId(Digest);
+
+impl SessionId {
+    /// The session a cookie opens.
+    pub fn of(cookie: &Secret) -> Self {
+        Self(cookie.digest())
+    }
+
+    fn key(self) -> Key<Session> {
+        Key::sole(Partition::new(format!("session:{}", self.0.to_hex())))
+    }
+}
+
+/// One sign-in with one browser.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Session {
+    /// Its key.
+    pub id: SessionId,
+    /// Its name in ID tokens (`sid`); worth nothing as a cookie.
+    pub sid: Uuid,
+    /// Who signed in.
+    pub sub: Subject,
+    /// When they proved it ([`auth_time`](https://openid.net/specs/openid-connect-core-1_0.html#IDToken)).
+    pub authenticated_at: UnixTime,
+    /// How ([RFC 8176](https://www.rfc-editor.org/rfc/rfc8176)).
+    pub amr: Vec<String>,
+    /// Ends then without use.
+    pub idle_end: UnixTime,
+    /// Ends then in any case.
+    pub absolute_end: UnixTime,
+}
+
+/// How long sessions live.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Without use.
+    pub idle: Duration,
+    /// In any case.
+    pub absolute: Duration,
+}
+
+impl Session {
+    /// A new session for a new sign-in, and the cookie that opens it.
+    pub fn begin(sub: Subject, amr: &[&str], limits: Limits, now: UnixTime) -> (Self, Secret) {
+        let cookie = Secret::random();
+        let absolute_end = now.plus(limits.absolute);
+        let session = Self {
+            id: SessionId::of(&cookie),
+            sid: random::uuid(),
+            sub,
+            authenticated_at: now,
+            amr: amr.iter().map(|method| (*method).to_owned()).collect(),
+            idle_end: now.plus(limits.idle).min(absolute_end),
+            absolute_end,
+        };
+        (session, cookie)
+    }
+
+    /// Whether it still stands.
+    pub fn is_live(&self, now: UnixTime) -> bool {
+        now < self.idle_end && now < self.absolute_end
+    }
+
+    fn listing(&self) -> String {
+        format!("{:016x}.{}", self.idle_end.as_millis(), self.id.0.to_hex())
+    }
+}
+
+impl Record for Session {
+    const KIND: &'static str = "session.v1";
+
+    fn key(&self) -> Key<Self> {
+        self.id.key()
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        Some(self.absolute_end)
+    }
+}
+
+/// Sessions by the moment they end: what the gauge counts.
+fn index() -> RawKey {
+    RawKey::new(Partition::new("sessions"), "index.v1", None)
+}
+
+/// The live session of that id.
+pub async fn find(
+    store: &dyn Store,
+    id: SessionId,
+    now: UnixTime,
+) -> Result<Option<Session>, StoreError> {
+    let loaded = store.load(&id.key()).await?.map(|loaded| loaded.record);
+    Ok(loaded.filter(|session| session.is_live(now)))
+}
+
+/// Files a new session, and ends the one it takes the place of: after a sign-in the old cookie opens
+/// nothing.
+pub async fn begin(
+    store: &dyn Store,
+    session: &Session,
+    replaces: Option<SessionId>,
+) -> Result<(), StoreError> {
+    store.link(&index(), &session.listing()).await?;
+    store.put(session).await?;
+    match replaces {
+        Some(old) => end(store, old).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends a session.
+pub async fn end(store: &dyn Store, id: SessionId) -> Result<(), StoreError> {
+    if let Some(session) = store.consume(&id.key()).await? {
+        store.unlink(&index(), &session.listing()).await?;
+    }
+    Ok(())
+}
+
+/// Notes that the session was used. Written at most ten times in an idle span, so that a busy session
+/// costs no write at each request.
+pub async fn touch(
+    store: &dyn Store,
+    session: &Session,
+    idle: Duration,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let next_end = now.plus(idle).min(session.absolute_end);
+    if next_end.since(session.idle_end) < idle / 10 {
+        return Ok(());
+    }
+    let moved = store.update(&session.id.key(), |held: &mut Session| {
+        let before = held.listing();
+        held.idle_end = held.idle_end.max(next_end);
+        (before, held.listing())
+    });
+    let Some((before, after)) = moved.await? else { return Ok(()) };
+    let change = Change::within(index().partition().clone())
+        .link(index(), after.clone())
+        .unlink(index(), if before == after { String::new() } else { before });
+    match store.commit(change).await? {
+        Outcome::Committed | Outcome::Conflict => Ok(()),
+    }
+}
+
+/// How many sessions are live, pruning those that ended. Counts at most 100 000.
+pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, StoreError> {
+    const PAGE: usize = 1_000;
+    let present = format!("{:016x}", now.as_millis());
+    let ended = store.names(&index(), "", PAGE).await?;
+    for name in ended.iter().take_while(|name| ***name < *present) {
+        store.unlink(&index(), name).await?;
+    }
+    let (mut count, mut after) = (0, present);
+    for _ in 0..100 {
+        let names = store.names(&index(), &after, PAGE).await?;
+        count += names.len();
+        match names.last() {
+            Some(last) if names.len() == PAGE => after.clone_from(last),
+            Some(_) | None => break,
+        }
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::MemoryStore;
+
+    const LIMITS: Limits =
+        Limits { idle: Duration::from_secs(3600), absolute: Duration::from_secs(12 * 3600) };
+
+    #[tokio::test]
+    async fn a_session_ends_idle_and_at_last_absolutely() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let ada = Subject::parse("ada").unwrap();
+        let (session, cookie) = Session::begin(ada, &["pwd"], LIMITS, clock.now());
+        begin(&*store, &session, None).await.unwrap();
+        let live = async || find(&*store, SessionId::of(&cookie), clock.now()).await.unwrap();
+        let mut hours = 0;
+        while let Some(session) = live().await {
+            touch(&*store, &session, LIMITS.idle, clock.now()).await.unwrap();
+            assert_eq!(count_live(&*store, clock.now()).await.unwrap(), 1);
+            clock.advance(Duration::from_secs(1800));
+            hours += 1;
+        }
+        assert_eq!(hours, 24, "half hours in use");
+        assert_eq!(count_live(&*store, clock.now()).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_new_sign_in_makes_the_old_cookie_worthless() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let ada = || Subject::parse("ada").unwrap();
+        let (first, old) = Session::begin(ada(), &["pwd"], LIMITS, clock.now());
+        begin(&*store, &first, None).await.unwrap();
+        let (second, new) = Session::begin(ada(), &["pwd"], LIMITS, clock.now());
+        begin(&*store, &second, Some(first.id)).await.unwrap();
+        let found = async |cookie| find(&*store, SessionId::of(cookie), clock.now()).await.unwrap();
+        assert_eq!(found(&old).await, None);
+        assert_eq!(found(&new).await, Some(second));
+    }
+}
