@@ -1,0 +1,205 @@
+//! A grant: what one subject let one client do, and every credential that came of it.
+//!
+//! It is one record, so redeeming its code, rotating its refresh token and revoking all of it are
+//! each one compare-and-swap. Every credential begins with the grant's id; nothing has to be looked
+//! up by secret, and nothing needs an index to be revoked.
+
+mod access;
+mod handle;
+mod may_issue;
+mod redeem;
+mod revoke;
+mod rotate;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use self::access::{AccessId, Opaque};
+pub use self::handle::{Handle, RefreshToken, Use};
+pub use self::may_issue::{Denied, Holder, may_issue};
+pub use self::redeem::{Redeemed, Redemption, Refusal};
+pub use self::rotate::{Rotated, Rotation};
+use crate::clients::ClientId;
+use crate::clock::UnixTime;
+use crate::protocol::claims::ClaimsRequest;
+use crate::protocol::{Challenge, Scope, Subject};
+use crate::secret::Digest;
+use crate::sessions::SessionId;
+use crate::store::{Key, Partition, RawKey, Record, Store, StoreError};
+use crate::users;
+
+/// A grant's name, at the head of each of its credentials.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct GrantId(pub Uuid);
+
+/// One grant.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Grant {
+    /// Its name.
+    pub id: GrantId,
+    /// Whom it was given to.
+    pub client: ClientId,
+    /// Who gave it, and how they had signed in; absent for a client acting for itself.
+    pub person: Option<Person>,
+    /// What it allows.
+    pub scope: Scope,
+    /// Single claims asked for beside the scopes.
+    #[serde(default)]
+    pub claims: ClaimsRequest,
+    /// The authorization request's `nonce`, for the ID token.
+    pub nonce: Option<String>,
+    /// The authorization code's state; absent where no code was issued.
+    pub code: Option<Code>,
+    /// The refresh tokens' state; absent where none was issued.
+    pub refresh: Option<Family>,
+    /// Whether it still stands.
+    pub standing: Standing,
+    /// Access tokens of this grant that were revoked one by one, until they would have expired.
+    #[serde(default)]
+    pub revoked_access: Vec<(Uuid, UnixTime)>,
+    /// Opaque access tokens of this grant.
+    #[serde(default)]
+    pub opaque: Vec<Opaque>,
+    /// When everything that came of it is over.
+    pub ends_at: UnixTime,
+}
+
+/// The person behind a grant, as they were when they gave it: a token tells what happened then.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Person {
+    /// Who.
+    pub sub: Subject,
+    /// When they proved it.
+    pub authenticated_at: UnixTime,
+    /// How.
+    pub amr: Vec<String>,
+    /// The session's name in ID tokens.
+    pub sid: Uuid,
+    /// The session.
+    pub session: SessionId,
+    /// Whether the grant ends with the session (no `offline_access`).
+    pub bound_to_session: bool,
+    /// Whether the client asked for `auth_time` (`max_age`, `require_auth_time`).
+    pub wants_auth_time: bool,
+    /// Whether the client asked for `acr`.
+    pub wants_acr: bool,
+}
+
+/// Why a credential of this grant is, or is no longer, worth anything.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Standing {
+    /// It is.
+    Good,
+    /// It is not.
+    Revoked {
+        /// Since when.
+        at: UnixTime,
+        /// For what reason.
+        why: Why,
+    },
+}
+
+/// What ended a grant.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Why {
+    /// Its code was used twice by the client it belongs to.
+    CodeReplayed,
+    /// Its code was tried with a wrong verifier or redirect URI too often.
+    CodeGuessed,
+    /// A refresh token was used that had long been replaced.
+    RefreshReplayed,
+    /// The client asked (RFC 7009).
+    Requested,
+}
+
+/// Names one request's try at a step. The store may try twice when a connection drops; the second
+/// try must recognise the first as its own.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Attempt(pub Uuid);
+
+/// An authorization code's life.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub enum Code {
+    /// Not yet used.
+    Issued {
+        /// Of the secret half.
+        secret: Digest,
+        /// Where it was sent.
+        redirect_uri: String,
+        /// PKCE.
+        challenge: Option<Challenge>,
+        /// A minute later.
+        expires_at: UnixTime,
+        /// Tries that showed the right secret and failed otherwise.
+        failures: u8,
+    },
+    /// Kept, not deleted: a second redemption must be told apart from a made-up code, and from the
+    /// first one asking again because its answer was lost on the way.
+    Redeemed {
+        /// Of the secret half.
+        secret: Digest,
+        /// Whose try it was.
+        by: Attempt,
+    },
+}
+
+/// The refresh tokens of a grant ([`rotate`] has the rules). Generations, not tokens: a token is its
+/// generation under a MAC, so the store holds nothing that could be used.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Family {
+    /// g: the newest generation.
+    pub current: u64,
+    /// q: the one before it that is tolerated.
+    pub tolerated: Option<u64>,
+    /// When g was made.
+    pub rotated_at: UnixTime,
+    /// Ends then without use.
+    pub idle_end: UnixTime,
+    /// Ends then in any case.
+    pub absolute_end: UnixTime,
+    /// Seconds it may lie unused, as set when it began.
+    pub idle: Duration,
+}
+
+impl Grant {
+    /// How long a finished grant is remembered, so that replays are still recognised.
+    const AFTERLIFE: Duration = Duration::from_secs(24 * 3600);
+}
+
+impl GrantId {
+    /// Where the grant is.
+    pub fn key(self) -> Key<Grant> {
+        Key::sole(Partition::new(format!("grant:{}", self.0.simple())))
+    }
+}
+
+impl Record for Grant {
+    const KIND: &'static str = "grant.v1";
+
+    fn key(&self) -> Key<Self> {
+        self.id.key()
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        Some(self.ends_at.plus(Self::AFTERLIFE))
+    }
+}
+
+/// The grant of that id.
+pub async fn find(store: &dyn Store, id: GrantId) -> Result<Option<Grant>, StoreError> {
+    Ok(store.load(&id.key()).await?.map(|loaded| loaded.record))
+}
+
+/// Files a new grant: first in its person's index, so that none escapes a later look-up.
+pub async fn file(store: &dyn Store, grant: &Grant) -> Result<(), StoreError> {
+    if let Some(person) = &grant.person {
+        let index = RawKey::new(users::partition(&person.sub), "grants.v1", None);
+        let listing = format!("{:016x}.{}", grant.ends_at.as_millis(), grant.id.0.simple());
+        store.link(&index, &listing).await?;
+    }
+    store.put(grant).await
+}
