@@ -3,13 +3,18 @@
 //! Nothing here opens a socket, and only `environment.rs` touches a disk. What cannot be understood
 //! is reported all at once, each complaint naming its variable, before a port is bound.
 
+mod describe;
+mod dotenv;
 mod duration;
+mod environment;
 mod issuer;
 mod lifetimes;
 mod network;
 mod policy;
 mod reader;
 mod secret_text;
+#[cfg(test)]
+mod tests;
 pub mod vars;
 
 use std::collections::BTreeMap;
@@ -18,6 +23,8 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+pub use describe::describe;
+pub use environment::environment;
 pub use issuer::Issuer;
 pub use lifetimes::{Lifetimes, ServeLimits};
 pub use network::{CorsSettings, OutgoingSettings, TlsSettings};

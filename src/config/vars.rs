@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use Fallback::{Rule, Unset, Value};
+
 /// One variable.
 #[derive(Debug)]
 pub struct Var {
@@ -98,8 +100,6 @@ const fn secret(name: &'static str, fallback: Fallback, help: &'static str) -> V
     Var { name, fallback, help, secret: true }
 }
 
-use Fallback::{Rule, Unset, Value};
-
 /// The table, in the order in which an operator would think of them.
 #[rustfmt::skip]
 pub const VARS: &[Var] = &[
@@ -134,7 +134,7 @@ pub const VARS: &[Var] = &[
     var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones."),
     var("OUTGOING_ALLOW_PRIVATE", Unset, "Hosts or networks that outgoing requests may reach although private, separated by commas."),
 
-    var("CODE_LIFETIME", Value("60s"), "How long an authorization code may be redeemed."),
+    var("CODE_LIFETIME", Value("1m"), "How long an authorization code may be redeemed."),
     var("ACCESS_TOKEN_LIFETIME", Value("10m"), "How long an access token is good for."),
     var("ID_TOKEN_LIFETIME", Value("10m"), "How long an ID token is good for."),
     var("REFRESH_TOKEN_IDLE_LIFETIME", Value("7d"), "How long a refresh token may lie unused."),
