@@ -1,0 +1,133 @@
+//! What `latchkey check-config` prints: every variable with what it came to.
+
+use std::fmt::{Display, Write as _};
+use std::path::Path;
+
+use super::duration;
+use super::vars::VARS;
+use super::{Config, LogFormat, Registration};
+
+/// One `NAME=value` line for each variable, in the order of the table; a secret is only said to be
+/// set. The warnings follow.
+pub fn describe(config: &Config) -> String {
+    let mut text = String::new();
+    for var in VARS {
+        let value = config.effective(var.name).unwrap_or_else(|| "(not set)".to_owned());
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}={value}", var.name);
+    }
+    for warning in &config.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    text
+}
+
+impl Config {
+    /// What a variable came to, as it would be written; `None` if nothing is in force.
+    pub(super) fn effective(&self, name: &str) -> Option<String> {
+        self.place(name).or_else(|| self.policy(name)).or_else(|| self.measure(name))
+    }
+
+    fn place(&self, name: &str) -> Option<String> {
+        match name {
+            "ISSUER_URL" => Some(self.issuer.as_str().to_owned()),
+            "LISTEN" => list(&self.listen),
+            "EXTRA_HOSTS" => list(&self.extra_hosts),
+            "TRUSTED_PROXIES" => list(&self.trusted_proxies),
+            "TLS_CERT_PATH" => self.tls.as_ref().map(|tls| path(&tls.cert_path)),
+            "TLS_KEY_PATH" => self.tls.as_ref().map(|tls| path(&tls.key_path)),
+            "METRICS_LISTEN" => self.metrics_listen.clone(),
+            "KEYS_DIR" => Some(path(&self.keys_dir)),
+            "PRIVATE_KEY_PATH" => self.private_key_path.as_deref().map(path),
+            "PUBLIC_KEY_PATH" => self.public_key_path.as_deref().map(path),
+            "BOOTSTRAP_FILE" => self.bootstrap_file.as_deref().map(path),
+            "OUTGOING_CA_FILE" => self.outgoing.ca_file.as_deref().map(path),
+            "OUTGOING_ALLOW_PRIVATE" => list(&self.outgoing.allow_private),
+            "REDIS_PREFIX" => self.redis.as_ref().map(|redis| redis.prefix.clone()),
+            _ => None,
+        }
+    }
+
+    fn policy(&self, name: &str) -> Option<String> {
+        let hidden = |set: bool| set.then(|| "(set, not shown)".to_owned());
+        match name {
+            "SECRET_KEY" if self.secret_key.is_none() => Some("(made and kept)".to_owned()),
+            "SECRET_KEY" => hidden(true),
+            "REDIS_URL" => hidden(self.redis.is_some()),
+            "ALLOW_VOLATILE_STORE" => self.redis.as_ref().map(|r| r.allow_volatile.to_string()),
+            "DEV_USER" => self.dev.as_ref().map(|dev| dev.user.clone()),
+            "DEV_PASSWORD" => hidden(self.dev.as_ref().is_some_and(|dev| dev.password.is_some())),
+            "REGISTRATION" => Some(self.registration.as_str().to_owned()),
+            "REGISTRATION_TOKEN" => match &self.registration {
+                Registration::Token(tokens) => hidden(!tokens.is_empty()),
+                Registration::Open | Registration::Off => None,
+            },
+            "REGISTRATION_MAX_CLIENTS" => Some(self.registration_limit.to_string()),
+            "CORS_ENABLED" => Some(self.cors.enabled.to_string()),
+            "CORS_ORIGINS" => list(&self.cors.origins),
+            "RATE_LIMITING_ENABLED" => Some(self.rate_limit.enabled.to_string()),
+            "RATE_LIMIT_PER_MINUTE" => Some(self.rate_limit.per_minute.to_string()),
+            "LOG_LEVEL" => Some(self.log.level.clone()),
+            "LOG_FORMAT" => Some(self.log.format.as_str().to_owned()),
+            _ => None,
+        }
+    }
+
+    fn measure(&self, name: &str) -> Option<String> {
+        let (lifetimes, limits) = (&self.lifetimes, &self.limits);
+        let count = match name {
+            "MAX_CONNECTIONS" => limits.max_connections,
+            "MAX_CONNECTIONS_PER_ADDRESS" => limits.max_connections_per_address,
+            "HASH_THREADS" => limits.hash_threads,
+            "HASH_QUEUE" => limits.hash_queue,
+            _ => {
+                let length = match name {
+                    "CODE_LIFETIME" => lifetimes.code,
+                    "ACCESS_TOKEN_LIFETIME" => lifetimes.access_token,
+                    "ID_TOKEN_LIFETIME" => lifetimes.id_token,
+                    "REFRESH_TOKEN_IDLE_LIFETIME" => lifetimes.refresh_idle,
+                    "REFRESH_TOKEN_LIFETIME" => lifetimes.refresh_absolute,
+                    "REFRESH_TOKEN_GRACE" => lifetimes.refresh_grace,
+                    "SESSION_IDLE_LIFETIME" => lifetimes.session_idle,
+                    "SESSION_LIFETIME" => lifetimes.session_absolute,
+                    "INTERACTION_LIFETIME" => lifetimes.interaction,
+                    "DRAIN_DELAY" => limits.drain,
+                    _ => return None,
+                };
+                return Some(duration::show(length.as_secs()));
+            }
+        };
+        Some(count.to_string())
+    }
+}
+
+impl Registration {
+    /// As it is written.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Token(_) => "token",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl LogFormat {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Pretty => "pretty",
+            Self::Json => "json",
+        }
+    }
+}
+
+fn list(entries: &[impl Display]) -> Option<String> {
+    let entries: Vec<String> = entries.iter().map(ToString::to_string).collect();
+    (!entries.is_empty()).then(|| entries.join(","))
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}

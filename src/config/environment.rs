@@ -1,0 +1,100 @@
+//! The only file here that reads anything: the process environment, `.env`, and the files that
+//! `NAME_FILE` variables name.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use super::vars::{self, VARS};
+use super::{Complaints, Config, dotenv};
+
+/// The process environment over `.env` in the working directory, with `NAME_FILE` resolved for
+/// secrets: `SECRET_KEY_FILE=/run/secrets/key` sets `SECRET_KEY` to what that file holds.
+pub fn environment() -> Result<BTreeMap<String, String>, Complaints> {
+    let (map, complaints) = gather();
+    if complaints.is_empty() { Ok(map) } else { Err(Complaints(complaints)) }
+}
+
+impl Config {
+    /// Reads the environment and judges it: what is wrong with the files and what is wrong with the
+    /// values is said in one go.
+    pub fn load() -> Result<Self, Complaints> {
+        let (map, mut complaints) = gather();
+        match Self::from_map(&map) {
+            Ok(config) if complaints.is_empty() => Ok(config),
+            Ok(_) => Err(Complaints(complaints)),
+            Err(Complaints(more)) => {
+                complaints.extend(more);
+                Err(Complaints(complaints))
+            }
+        }
+    }
+}
+
+fn gather() -> (BTreeMap<String, String>, Vec<String>) {
+    let (process, mut complaints) = process();
+    let (map, more) = merge(process, read(Path::new(".env")));
+    complaints.extend(more);
+    (map, complaints)
+}
+
+/// Names and values that are not UTF-8 are none of ours, unless the name is.
+fn process() -> (BTreeMap<String, String>, Vec<String>) {
+    let mut map = BTreeMap::new();
+    let mut complaints = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => drop(map.insert(name, value)),
+            Err(_) if vars::is_known(&name) => complaints.push(format!("{name} must be UTF-8")),
+            Err(_) => {}
+        }
+    }
+    (map, complaints)
+}
+
+/// Lays the process environment over the file, then reads the files that secrets are kept in.
+pub(super) fn merge(
+    process: BTreeMap<String, String>,
+    file: io::Result<String>,
+) -> (BTreeMap<String, String>, Vec<String>) {
+    let (mut map, mut complaints) = match file {
+        Ok(text) => dotenv::parse(&text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
+        Err(error) => (BTreeMap::new(), vec![format!(".env must be readable: {error}")]),
+    };
+    for var in VARS.iter().filter(|var| var.secret) {
+        // Setting one form in the process overrides either form in the file.
+        let forms = [var.name.to_owned(), format!("{}_FILE", var.name)];
+        if forms.iter().any(|form| process.contains_key(form)) {
+            map.retain(|name, _| !forms.contains(name));
+        }
+    }
+    map.extend(process);
+    for var in VARS.iter().filter(|var| var.secret) {
+        complaints.extend(resolve(&mut map, var.name));
+    }
+    (map, complaints)
+}
+
+fn resolve(map: &mut BTreeMap<String, String>, name: &str) -> Option<String> {
+    let form = format!("{name}_FILE");
+    let path = map.remove(&form).filter(|path| !path.trim().is_empty())?;
+    if map.get(name).is_some_and(|value| !value.trim().is_empty()) {
+        return Some(format!("{name} must be set directly or by {form}, not both"));
+    }
+    match read(Path::new(path.trim())) {
+        Ok(text) => {
+            let value = text.strip_suffix('\n').unwrap_or(&text);
+            let value = value.strip_suffix('\r').unwrap_or(value);
+            let empty = value.trim().is_empty();
+            map.insert(name.to_owned(), value.to_owned());
+            empty.then(|| format!("{form} must name a file with something in it, {path} is empty"))
+        }
+        Err(error) => Some(format!("{form} must name a readable file, but {path}: {error}")),
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
+}

@@ -1,0 +1,99 @@
+//! How long things live, and how much may happen at once.
+
+use std::num::NonZero;
+use std::time::Duration;
+
+use super::reader::Reader;
+
+/// How long things live.
+#[derive(Clone, Debug)]
+pub struct Lifetimes {
+    /// An authorization code.
+    pub code: Duration,
+    /// An access token.
+    pub access_token: Duration,
+    /// An ID token.
+    pub id_token: Duration,
+    /// A refresh token nobody uses.
+    pub refresh_idle: Duration,
+    /// All refreshing that follows one sign-in.
+    pub refresh_absolute: Duration,
+    /// A browser session nobody uses.
+    pub session_idle: Duration,
+    /// A browser session.
+    pub session_absolute: Duration,
+    /// A half-finished sign-in.
+    pub interaction: Duration,
+    /// The last refresh token but one, counted from its rotation.
+    pub refresh_grace: Duration,
+}
+
+/// How much may happen at once.
+#[derive(Clone, Debug)]
+pub struct ServeLimits {
+    /// Open connections.
+    pub max_connections: usize,
+    /// Open connections from one address.
+    pub max_connections_per_address: usize,
+    /// Passwords being hashed.
+    pub hash_threads: usize,
+    /// Passwords waiting to be hashed.
+    pub hash_queue: usize,
+    /// How long to serve on after the signal to stop.
+    pub drain: Duration,
+}
+
+impl Lifetimes {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let lifetimes = Self {
+            // At most ten minutes (RFC 6749 §4.1.2, https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2).
+            code: reader.duration("CODE_LIFETIME", 1..=10 * MINUTE),
+            access_token: reader.duration("ACCESS_TOKEN_LIFETIME", MINUTE..=DAY),
+            id_token: reader.duration("ID_TOKEN_LIFETIME", MINUTE..=DAY),
+            refresh_idle: reader.duration("REFRESH_TOKEN_IDLE_LIFETIME", MINUTE..=400 * DAY),
+            refresh_absolute: reader.duration("REFRESH_TOKEN_LIFETIME", MINUTE..=400 * DAY),
+            session_idle: reader.duration("SESSION_IDLE_LIFETIME", MINUTE..=90 * DAY),
+            session_absolute: reader.duration("SESSION_LIFETIME", MINUTE..=90 * DAY),
+            interaction: reader.duration("INTERACTION_LIFETIME", MINUTE..=HOUR),
+            refresh_grace: reader.duration("REFRESH_TOKEN_GRACE", 0..=2 * MINUTE),
+        };
+        if reader.complaints.is_empty() {
+            lifetimes.check_order(reader);
+        }
+        lifetimes
+    }
+
+    fn check_order(&self, reader: &mut Reader<'_>) {
+        if self.refresh_idle > self.refresh_absolute {
+            reader.complain(
+                "REFRESH_TOKEN_IDLE_LIFETIME",
+                "must not be longer than REFRESH_TOKEN_LIFETIME",
+            );
+        }
+        if self.session_idle > self.session_absolute {
+            reader.complain("SESSION_IDLE_LIFETIME", "must not be longer than SESSION_LIFETIME");
+        }
+    }
+}
+
+impl ServeLimits {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            max_connections: reader.number("MAX_CONNECTIONS", 1..=1_000_000).unwrap_or(1),
+            max_connections_per_address: reader
+                .number("MAX_CONNECTIONS_PER_ADDRESS", 1..=1_000_000)
+                .unwrap_or(1),
+            // One core is left for everything that is not a password.
+            hash_threads: reader
+                .number("HASH_THREADS", 1..=1024)
+                .unwrap_or(cores.saturating_sub(1).max(1)),
+            hash_queue: reader.number("HASH_QUEUE", 1..=100_000).unwrap_or(1),
+            drain: reader.duration("DRAIN_DELAY", 0..=MINUTE),
+        }
+    }
+}
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;

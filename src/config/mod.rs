@@ -1,0 +1,162 @@
+//! Configuration: read whole from a map of names and texts, and refused whole.
+//!
+//! Nothing here opens a socket, and only `environment.rs` touches a disk. What cannot be understood
+//! is reported all at once, each complaint naming its variable, before a port is bound.
+
+mod describe;
+mod dotenv;
+mod duration;
+mod environment;
+mod issuer;
+mod lifetimes;
+mod network;
+mod policy;
+mod reader;
+mod secret_text;
+#[cfg(test)]
+mod tests;
+pub mod vars;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+pub use describe::describe;
+pub use environment::environment;
+pub use issuer::Issuer;
+pub use lifetimes::{Lifetimes, ServeLimits};
+pub use network::{CorsSettings, OutgoingSettings, TlsSettings};
+pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, RedisSettings, Registration};
+pub use secret_text::SecretText;
+
+use reader::Reader;
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who we are.
+    pub issuer: Issuer,
+    /// `host:port` of every listener.
+    pub listen: Vec<String>,
+    /// `None` only on a loopback issuer: then one is made and kept beside the signing key.
+    pub secret_key: Option<SecretText>,
+    /// Where generated keys are kept.
+    pub keys_dir: PathBuf,
+    /// The signing key, if it is given rather than made.
+    pub private_key_path: Option<PathBuf>,
+    /// Its public half, to be checked against it.
+    pub public_key_path: Option<PathBuf>,
+    /// The shared store; in memory if `None`.
+    pub redis: Option<RedisSettings>,
+    /// Clients and users to create at start.
+    pub bootstrap_file: Option<PathBuf>,
+    /// What is logged.
+    pub log: LogSettings,
+    /// Which origins a browser may call from.
+    pub cors: CorsSettings,
+    /// How often one address may fail.
+    pub rate_limit: RateLimit,
+    /// Who may register clients.
+    pub registration: Registration,
+    /// How many registered clients there may be.
+    pub registration_limit: u64,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// TLS of our own.
+    pub tls: Option<TlsSettings>,
+    /// A listener for `/metrics` alone.
+    pub metrics_listen: Option<String>,
+    /// What the outgoing client may do beyond the rule.
+    pub outgoing: OutgoingSettings,
+    /// How long things live.
+    pub lifetimes: Lifetimes,
+    /// How much may happen at once.
+    pub limits: ServeLimits,
+    /// The development account.
+    pub dev: Option<DevAccount>,
+    /// Further `Host` values to answer to.
+    pub extra_hosts: Vec<String>,
+    /// What the operator should know, though it stops nothing.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads the variables, or says everything that is wrong with them.
+    pub fn from_map(map: &BTreeMap<String, String>) -> Result<Self, Complaints> {
+        let reader = &mut Reader::new(map);
+        let issuer = read_issuer(reader);
+        let mut config = Self {
+            listen: network::listen(reader, &issuer),
+            secret_key: policy::secret_key(reader, &issuer),
+            keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
+            private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
+            public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
+            redis: policy::redis(reader, &issuer),
+            bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
+            log: policy::log(reader),
+            cors: network::cors(reader),
+            rate_limit: policy::rate_limit(reader),
+            registration: policy::registration(reader, &issuer),
+            registration_limit: reader
+                .number("REGISTRATION_MAX_CLIENTS", 0..=10_000_000)
+                .unwrap_or_default(),
+            trusted_proxies: network::trusted_proxies(reader),
+            tls: network::tls(reader, &issuer),
+            metrics_listen: network::metrics_listen(reader),
+            outgoing: network::outgoing(reader),
+            lifetimes: Lifetimes::read(reader),
+            limits: ServeLimits::read(reader),
+            dev: policy::dev(reader, &issuer),
+            extra_hosts: network::extra_hosts(reader),
+            warnings: Vec::new(),
+            issuer,
+        };
+        if config.public_key_path.is_some() && config.private_key_path.is_none() {
+            reader.complain("PUBLIC_KEY_PATH", "must come with PRIVATE_KEY_PATH");
+        }
+        warn_of_misspellings(reader, map);
+        config.warnings = std::mem::take(&mut reader.warnings);
+        if reader.complaints.is_empty() {
+            Ok(config)
+        } else {
+            Err(Complaints(std::mem::take(&mut reader.complaints)))
+        }
+    }
+}
+
+/// The issuer, or a stand-in on which nothing further is required, so that a bad `ISSUER_URL` is one
+/// complaint and not several.
+fn read_issuer(reader: &mut Reader<'_>) -> Issuer {
+    let text = reader.text("ISSUER_URL").unwrap_or_default();
+    match Issuer::parse(text) {
+        Ok(issuer) => issuer,
+        Err(problem) => {
+            reader.complain("ISSUER_URL", &problem);
+            Issuer::stand_in()
+        }
+    }
+}
+
+/// The environment at large is full of names that are not ours, so one that only looks like ours
+/// stops nothing.
+fn warn_of_misspellings(reader: &mut Reader<'_>, map: &BTreeMap<String, String>) {
+    for name in map.keys() {
+        if let Some(meant) = vars::meant_by(name) {
+            reader.warn(format!("{name} is not a variable of ours; did you mean {meant}?"));
+        }
+    }
+}
+
+/// Everything that is wrong, one sentence each, each starting with the name of its variable.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Complaints(pub Vec<String>);
+
+impl fmt::Display for Complaints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for Complaints {}

@@ -1,0 +1,168 @@
+//! Where to listen, whom to believe, whom to call.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use url::{Host, Url};
+
+use super::issuer::Issuer;
+use super::reader::Reader;
+
+/// Certificate and key for speaking TLS ourselves.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// PEM certificate chain.
+    pub cert_path: PathBuf,
+    /// PEM private key.
+    pub key_path: PathBuf,
+}
+
+/// Which origins a browser may call the API from.
+#[derive(Clone, Debug)]
+pub struct CorsSettings {
+    /// Whether anybody at all.
+    pub enabled: bool,
+    /// Exact web origins besides those of registered clients.
+    pub origins: Vec<String>,
+}
+
+/// What the outgoing client may do beyond the rule.
+#[derive(Clone, Debug)]
+pub struct OutgoingSettings {
+    /// Further certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// Host names, addresses and networks that may be reached although private.
+    pub allow_private: Vec<String>,
+}
+
+pub(super) fn listen(reader: &mut Reader<'_>, issuer: &Issuer) -> Vec<String> {
+    let on = |port: u16| {
+        if issuer.is_loopback() {
+            vec![format!("127.0.0.1:{port}"), format!("[::1]:{port}")]
+        } else {
+            vec![format!("0.0.0.0:{port}")]
+        }
+    };
+    if reader.given("LISTEN").is_none() {
+        let own = issuer.port().filter(|_| issuer.is_loopback());
+        return on(own.unwrap_or(5000));
+    }
+    let expected = "host:port or a port, for example 0.0.0.0:5000";
+    let addresses = reader.list("LISTEN", expected, |text| match port(text) {
+        Some(port) => Some(on(port)),
+        None => host_and_port(text).then(|| vec![text.to_owned()]),
+    });
+    let addresses: Vec<String> = addresses.into_iter().flatten().collect();
+    if issuer.is_loopback() && !addresses.iter().all(|address| names_loopback(address)) {
+        reader.warn(
+            "LISTEN reaches beyond this machine, but ISSUER_URL is a loopback one: the defaults are those of development",
+        );
+    }
+    addresses
+}
+
+pub(super) fn metrics_listen(reader: &mut Reader<'_>) -> Option<String> {
+    let expected = "host:port or a port, for example 127.0.0.1:9090";
+    reader.parse("METRICS_LISTEN", expected, |text| match port(text) {
+        Some(port) => Some(format!("127.0.0.1:{port}")),
+        None => host_and_port(text).then(|| text.to_owned()),
+    })
+}
+
+pub(super) fn trusted_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {
+    let expected = "addresses or networks, for example 10.0.0.0/8";
+    let proxies = reader.list("TRUSTED_PROXIES", expected, network);
+    if proxies.iter().any(|network| network.prefix_len() == 0) {
+        reader.warn("TRUSTED_PROXIES trusts everybody: any visitor can claim any address");
+    }
+    proxies
+}
+
+pub(super) fn tls(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<TlsSettings> {
+    let (cert, key) = (reader.given("TLS_CERT_PATH"), reader.given("TLS_KEY_PATH"));
+    match (cert, key) {
+        (Some(cert), Some(key)) => {
+            if !issuer.is_https() {
+                reader.warn("TLS_CERT_PATH is set, but ISSUER_URL says http");
+            }
+            Some(TlsSettings { cert_path: cert.into(), key_path: key.into() })
+        }
+        (Some(_), None) => {
+            reader.complain("TLS_KEY_PATH", "must be set, because TLS_CERT_PATH is");
+            None
+        }
+        (None, Some(_)) => {
+            reader.complain("TLS_CERT_PATH", "must be set, because TLS_KEY_PATH is");
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+pub(super) fn cors(reader: &mut Reader<'_>) -> CorsSettings {
+    let origin = |text: &str| {
+        let url = Url::parse(text).ok()?;
+        let web = matches!(url.scheme(), "https" | "http");
+        (web && url.origin().ascii_serialization() == text).then(|| text.to_owned())
+    };
+    CorsSettings {
+        enabled: reader.flag("CORS_ENABLED"),
+        origins: reader.list(
+            "CORS_ORIGINS",
+            "exact web origins, for example https://app.example",
+            origin,
+        ),
+    }
+}
+
+pub(super) fn outgoing(reader: &mut Reader<'_>) -> OutgoingSettings {
+    let target =
+        |text: &str| (network(text).is_some() || is_host(text)).then(|| text.to_ascii_lowercase());
+    let expected = "hosts, addresses or networks, for example hooks.internal or 10.1.0.0/16";
+    let allow_private = reader.list("OUTGOING_ALLOW_PRIVATE", expected, target);
+    if !allow_private.is_empty() {
+        reader.warn(format!(
+            "OUTGOING_ALLOW_PRIVATE lets requests made for clients reach {}",
+            allow_private.join(", ")
+        ));
+    }
+    OutgoingSettings { ca_file: reader.given("OUTGOING_CA_FILE").map(PathBuf::from), allow_private }
+}
+
+pub(super) fn extra_hosts(reader: &mut Reader<'_>) -> Vec<String> {
+    reader.list("EXTRA_HOSTS", "host or host:port, for example latchkey:5000", |text| {
+        (is_host(text) || host_and_port(text)).then(|| text.to_ascii_lowercase())
+    })
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse::<IpNet>().ok().or_else(address).map(|network| network.trunc())
+}
+
+fn port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+fn host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, digits)| is_host(host) && port(digits).is_some())
+}
+
+/// A name, an IPv4 address, or an IPv6 address in brackets.
+fn is_host(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    match Host::parse(text) {
+        Ok(Host::Domain(_)) => text.bytes().all(plain),
+        Ok(Host::Ipv4(ip)) => ip.to_string() == text,
+        Ok(Host::Ipv6(_)) => true,
+        Err(_) => false,
+    }
+}
+
+fn names_loopback(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,201 @@
+//! What is kept where, who may register, who may try how often, and what is logged.
+
+use url::Url;
+
+use super::issuer::Issuer;
+use super::reader::Reader;
+use super::secret_text::SecretText;
+
+/// Where shared state lives.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// The address, which may hold a password.
+    pub url: SecretText,
+    /// What every key starts with.
+    pub prefix: String,
+    /// Whether to start although the server may forget.
+    pub allow_volatile: bool,
+}
+
+/// What is logged.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// A filter in the words of `tracing`.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Pretty,
+    /// For machines.
+    Json,
+}
+
+/// Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client
+/// authentications, registrations.
+#[derive(Clone, Copy, Debug)]
+pub struct RateLimit {
+    /// Whether attempts are counted at all.
+    pub enabled: bool,
+    /// How many.
+    pub per_minute: u32,
+}
+
+/// Who may register clients ([RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591#section-3)).
+#[derive(Clone, Debug)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Whoever holds one of these initial access tokens.
+    Token(Vec<SecretText>),
+    /// Nobody.
+    Off,
+}
+
+/// The account that makes the first sign-in on a developer's machine possible.
+#[derive(Clone, Debug)]
+pub struct DevAccount {
+    /// The user name.
+    pub user: String,
+    /// The password; one is made and shown if there is none.
+    pub password: Option<SecretText>,
+}
+
+/// The key everything else is derived from. Only a loopback issuer may do without: there one is made.
+pub(super) fn secret_key(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<SecretText> {
+    if reader.given("SECRET_KEY").is_none() && !issuer.is_loopback() {
+        reader.complain(
+            "SECRET_KEY",
+            "must be set to at least 32 random characters, here or in the file that SECRET_KEY_FILE names",
+        );
+    }
+    reader.secret("SECRET_KEY", 32)
+}
+
+pub(super) fn redis(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<RedisSettings> {
+    let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
+    let key_start = |text: &str| {
+        // A brace would be a hash tag, and decide on which node of a cluster a key lives.
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"{}*?[]\\".contains(&byte);
+        (text.len() <= 64 && text.bytes().all(plain)).then(|| text.to_owned())
+    };
+    let expected = "at most 64 printable ASCII characters without spaces and {}*?[]\\";
+    let prefix = reader.parse("REDIS_PREFIX", expected, key_start).unwrap_or_default();
+    let Some(text) = reader.given("REDIS_URL") else {
+        if !issuer.is_loopback() {
+            reader.warn("REDIS_URL is not set: everything is forgotten when the process ends");
+        }
+        return None;
+    };
+    if let Err(problem) = check_redis(text) {
+        reader.complain("REDIS_URL", problem);
+        return None;
+    }
+    Some(RedisSettings { url: SecretText::new(text), prefix, allow_volatile })
+}
+
+fn check_redis(text: &str) -> Result<(), &'static str> {
+    const FORM: &str =
+        "must be redis://[user:password@]host[:port][/database] or redis+unix:///path";
+    let url = Url::parse(text).map_err(|_| FORM)?;
+    let database = url.path().trim_start_matches('/');
+    match url.scheme() {
+        "redis" if url.has_host() && database.bytes().all(|byte| byte.is_ascii_digit()) => Ok(()),
+        "redis+unix" if database.len() > 1 => Ok(()),
+        "rediss" => Err(
+            "must not be rediss://: this build speaks no TLS to Redis; use redis:// on a private network or through a tunnel",
+        ),
+        _ => Err(FORM),
+    }
+}
+
+pub(super) fn log(reader: &mut Reader<'_>) -> LogSettings {
+    let expected =
+        "error, warn, info, debug or trace, or a list such as info,latchkey::store=debug";
+    let filter = |text: &str| text.split(',').all(is_directive).then(|| text.to_ascii_lowercase());
+    let level = reader.parse("LOG_LEVEL", expected, filter).unwrap_or_default();
+    let format = reader.parse("LOG_FORMAT", "auto, pretty or json", |text| match text {
+        "auto" => Some(LogFormat::Auto),
+        "pretty" => Some(LogFormat::Pretty),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    });
+    LogSettings { level, format: format.unwrap_or(LogFormat::Auto) }
+}
+
+fn is_directive(text: &str) -> bool {
+    let (target, level) = text.rsplit_once('=').unwrap_or(("latchkey", text));
+    let path = |byte: u8| byte.is_ascii_alphanumeric() || b"_:-".contains(&byte);
+    let levels = ["error", "warn", "info", "debug", "trace", "off"];
+    !target.is_empty()
+        && target.bytes().all(path)
+        && levels.contains(&level.to_ascii_lowercase().as_str())
+}
+
+pub(super) fn rate_limit(reader: &mut Reader<'_>) -> RateLimit {
+    RateLimit {
+        enabled: reader.flag("RATE_LIMITING_ENABLED"),
+        per_minute: reader.number("RATE_LIMIT_PER_MINUTE", 1..=1_000_000).unwrap_or(1),
+    }
+}
+
+pub(super) fn registration(reader: &mut Reader<'_>, issuer: &Issuer) -> Registration {
+    let long = |token: &str| (token.len() >= 32).then(|| SecretText::new(token));
+    let tokens = reader.list("REGISTRATION_TOKEN", "tokens of at least 32 characters each", long);
+    // Whoever hands out tokens does not mean "open", so a token alone turns the gate on.
+    let gated = !issuer.is_loopback() || reader.given("REGISTRATION_TOKEN").is_some();
+    let default = if gated { "token" } else { "open" };
+    let asked = match reader.given("REGISTRATION").unwrap_or(default) {
+        "open" => Registration::Open,
+        "token" => return gate(reader, tokens),
+        "off" => Registration::Off,
+        _ => {
+            reader.complain("REGISTRATION", "must be open, token or off");
+            return Registration::Off;
+        }
+    };
+    if !tokens.is_empty() {
+        reader.warn("REGISTRATION_TOKEN is not used, because REGISTRATION is not token");
+    }
+    if matches!(asked, Registration::Open) && !issuer.is_loopback() {
+        reader.warn("REGISTRATION is open: anybody can register a client");
+    }
+    asked
+}
+
+fn gate(reader: &mut Reader<'_>, tokens: Vec<SecretText>) -> Registration {
+    if tokens.is_empty() {
+        reader.warn(
+            "REGISTRATION is token, but there is no REGISTRATION_TOKEN: every registration is refused",
+        );
+    }
+    Registration::Token(tokens)
+}
+
+/// The development account: asked for, or because there would be nobody to sign in as.
+pub(super) fn dev(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<DevAccount> {
+    let asked = ["DEV_USER", "DEV_PASSWORD"].map(|name| (name, reader.given(name).is_some()));
+    if !issuer.is_loopback() {
+        for (name, _) in asked.into_iter().filter(|(_, given)| *given) {
+            reader.complain(name, "must not be set, because ISSUER_URL is not a loopback one");
+        }
+        return None;
+    }
+    let empty = ["REDIS_URL", "BOOTSTRAP_FILE"].iter().all(|name| reader.given(name).is_none());
+    if !empty && !asked.iter().any(|(_, given)| *given) {
+        return None;
+    }
+    let name = |text: &str| {
+        let plain = text.chars().count() <= 64 && !text.chars().any(char::is_control);
+        plain.then(|| text.to_owned())
+    };
+    let user = reader.parse("DEV_USER", "at most 64 characters", name);
+    let password = reader.secret("DEV_PASSWORD", 1);
+    Some(DevAccount { user: user.unwrap_or_else(|| "demo".to_owned()), password })
+}

@@ -1,0 +1,155 @@
+//! Every variable there is: the one list that the parser's defaults, the check for unknown names,
+//! `latchkey check-config`, `.env.example` and the README's table all go by.
+
+use std::fmt::Write as _;
+
+use Fallback::{Rule, Unset, Value};
+
+/// One variable.
+#[derive(Debug)]
+pub struct Var {
+    /// Its name in the environment.
+    pub name: &'static str,
+    /// What holds when it is not set.
+    pub fallback: Fallback,
+    /// One sentence for the operator.
+    pub help: &'static str,
+    /// Whether its value must not be shown; such a variable may also be given as `NAME_FILE`.
+    pub secret: bool,
+}
+
+/// What holds when a variable is not set.
+#[derive(Debug)]
+pub enum Fallback {
+    /// The same as if this text had been written; the parser reads it from here.
+    Value(&'static str),
+    /// Depends on other settings; this says how.
+    Rule(&'static str),
+    /// Nothing.
+    Unset,
+}
+
+impl Fallback {
+    /// As it stands in a table.
+    pub fn text(&self) -> &'static str {
+        match self {
+            Self::Value(text) | Self::Rule(text) => text,
+            Self::Unset => "not set",
+        }
+    }
+}
+
+/// The variable of that name.
+pub fn find(name: &str) -> Option<&'static Var> {
+    VARS.iter().find(|var| var.name == name)
+}
+
+/// Whether the name is a variable, or the `NAME_FILE` form of a secret one.
+pub fn is_known(name: &str) -> bool {
+    let is_secret = |name| find(name).is_some_and(|var: &Var| var.secret);
+    find(name).is_some() || name.strip_suffix("_FILE").is_some_and(is_secret)
+}
+
+/// The variable that was probably meant by a name that is none: one that goes on where the name
+/// stops (`ISSUER`), or at most two letters away (`REDIS_URI`).
+pub fn meant_by(name: &str) -> Option<&'static str> {
+    // Shorter words (LOG, TLS, DEV, HOSTS) belong to others as often as to us.
+    if name.len() < 6 || is_known(name) {
+        return None;
+    }
+    let goes_on = |var: &str| var.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
+    let close = VARS.iter().find(|var| edit_distance(name, var.name) <= 2);
+    close.or_else(|| VARS.iter().find(|var| goes_on(var.name))).map(|var| var.name)
+}
+
+/// The README's table.
+pub fn markdown_table() -> String {
+    let mut table = String::from("| Variable | Default | Meaning |\n| --- | --- | --- |\n");
+    for var in VARS {
+        let default = match var.fallback {
+            Fallback::Value(value) => format!("`{value}`"),
+            Fallback::Rule(_) | Fallback::Unset => var.fallback.text().to_owned(),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "| `{}` | {default} | {} |", var.name, var.help);
+    }
+    table
+}
+
+/// Levenshtein's distance, by rows.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let right: Vec<u8> = right.bytes().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()]
+}
+
+const fn var(name: &'static str, fallback: Fallback, help: &'static str) -> Var {
+    Var { name, fallback, help, secret: false }
+}
+
+const fn secret(name: &'static str, fallback: Fallback, help: &'static str) -> Var {
+    Var { name, fallback, help, secret: true }
+}
+
+/// The table, in the order in which an operator would think of them.
+#[rustfmt::skip]
+pub const VARS: &[Var] = &[
+    var("ISSUER_URL", Value("http://localhost:5000"), "The URL clients know this server by: https except on a loopback host, no trailing slash."),
+    var("LISTEN", Rule("the issuer's port on `127.0.0.1` and `[::1]` if the issuer is loopback, otherwise `0.0.0.0:5000`"), "Where to accept connections: `host:port` or a bare port, several separated by commas."),
+    var("EXTRA_HOSTS", Unset, "Further `Host` header values to answer to besides the issuer's, separated by commas."),
+    var("TRUSTED_PROXIES", Unset, "Addresses or networks whose `X-Forwarded-For` is believed, separated by commas."),
+    var("TLS_CERT_PATH", Unset, "PEM certificate chain, to speak TLS without a proxy; needs `TLS_KEY_PATH`."),
+    var("TLS_KEY_PATH", Unset, "PEM private key of the certificate; needs `TLS_CERT_PATH`."),
+    var("METRICS_LISTEN", Unset, "Serve `/metrics` on this `host:port` only; a bare port means loopback."),
+
+    secret("SECRET_KEY", Rule("made and kept in `KEYS_DIR` if the issuer is loopback, otherwise required"), "At least 32 random characters that cookies and token handles are derived from; the same on every server."),
+    var("KEYS_DIR", Value("keys"), "The folder where generated keys are kept."),
+    var("PRIVATE_KEY_PATH", Unset, "The PEM signing key; without it one is made in `KEYS_DIR`."),
+    var("PUBLIC_KEY_PATH", Unset, "The PEM public key, checked against the private one; needs `PRIVATE_KEY_PATH`."),
+
+    secret("REDIS_URL", Unset, "Where to store state: `redis://[user:password@]host[:port][/database]` or `redis+unix:///path`; in memory when not set."),
+    var("REDIS_PREFIX", Value("latchkey:"), "What every Redis key starts with."),
+    var("ALLOW_VOLATILE_STORE", Value("false"), "Start even if Redis may lose or evict what it was told to keep."),
+    var("BOOTSTRAP_FILE", Unset, "A TOML file of clients and users to create at start."),
+    var("DEV_USER", Rule("`demo`"), "The name of the development account; only on a loopback issuer."),
+    secret("DEV_PASSWORD", Rule("made and shown at start"), "The password of the development account; only on a loopback issuer."),
+
+    var("REGISTRATION", Rule("`open` if the issuer is loopback and there is no `REGISTRATION_TOKEN`, otherwise `token`"), "Who may register clients: `open`, `token` or `off`."),
+    secret("REGISTRATION_TOKEN", Unset, "Initial access tokens for `REGISTRATION=token`, at least 32 characters each, separated by commas."),
+    var("REGISTRATION_MAX_CLIENTS", Value("10000"), "How many registered clients there may be."),
+    var("CORS_ENABLED", Value("true"), "Whether browser applications on other origins may call the token and userinfo endpoints."),
+    var("CORS_ORIGINS", Unset, "Exact web origins allowed besides those of registered redirect URIs, separated by commas."),
+    var("RATE_LIMITING_ENABLED", Value("true"), "Whether attempts are limited by address."),
+    var("RATE_LIMIT_PER_MINUTE", Value("300"), "Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client authentications, registrations."),
+
+    var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones."),
+    var("OUTGOING_ALLOW_PRIVATE", Unset, "Hosts or networks that outgoing requests may reach although private, separated by commas."),
+
+    var("CODE_LIFETIME", Value("1m"), "How long an authorization code may be redeemed."),
+    var("ACCESS_TOKEN_LIFETIME", Value("10m"), "How long an access token is good for."),
+    var("ID_TOKEN_LIFETIME", Value("10m"), "How long an ID token is good for."),
+    var("REFRESH_TOKEN_IDLE_LIFETIME", Value("7d"), "How long a refresh token may lie unused."),
+    var("REFRESH_TOKEN_LIFETIME", Value("30d"), "How long refreshing may go on after the sign-in."),
+    var("REFRESH_TOKEN_GRACE", Value("30s"), "How long the refresh token before the current one is answered with the same successor; 0 for never."),
+    var("SESSION_IDLE_LIFETIME", Value("1h"), "How long a browser session may lie unused."),
+    var("SESSION_LIFETIME", Value("12h"), "How long a browser session may last."),
+    var("INTERACTION_LIFETIME", Value("10m"), "How long a person may take to sign in and consent."),
+
+    var("MAX_CONNECTIONS", Value("4096"), "How many connections may be open."),
+    var("MAX_CONNECTIONS_PER_ADDRESS", Value("100"), "How many connections one address may have open."),
+    var("HASH_THREADS", Rule("one less than there are cores, at least 1"), "How many passwords may be hashed at the same time."),
+    var("HASH_QUEUE", Value("64"), "How many passwords may wait to be hashed; more are told to come back later."),
+    var("DRAIN_DELAY", Value("0s"), "How long to go on serving after the signal to stop, while `/ready` already says no."),
+
+    var("LOG_LEVEL", Value("info"), "`error`, `warn`, `info`, `debug` or `trace`, or a list such as `info,latchkey::store=debug`."),
+    var("LOG_FORMAT", Value("auto"), "`pretty`, `json`, or `auto`: pretty on a terminal."),
+];
