@@ -29,6 +29,7 @@ pub struct RawKey {
 }
 
 impl RawKey {
+    /// The key of a `kind`, by `name` if the partition holds several.
     pub fn new(partition: Partition, kind: &str, name: Option<&str>) -> Self {
         let rendered = match name {
             Some(name) => format!("{{{partition}}}{kind}/{name}"),
@@ -37,10 +38,18 @@ impl RawKey {
         Self { partition, rendered }
     }
 
+    /// What may change in one step with this key.
     pub fn partition(&self) -> &Partition {
         &self.partition
     }
 
+    /// The record type this key is for, which is all of it that may be logged.
+    pub fn kind(&self) -> &str {
+        let after = self.rendered.split_once('}').map_or("", |(_, after)| after);
+        after.split_once('/').map_or(after, |(kind, _)| kind)
+    }
+
+    /// The whole key, hash tag first.
     pub fn as_str(&self) -> &str {
         &self.rendered
     }
@@ -49,5 +58,23 @@ impl RawKey {
 impl fmt::Display for RawKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.rendered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_knows_its_kind_with_and_without_a_name() {
+        let partition = Partition::new("user:ada/x");
+        assert_eq!(RawKey::new(partition.clone(), "session.v1", None).kind(), "session.v1");
+        assert_eq!(RawKey::new(partition, "session.v1", Some("a/b")).kind(), "session.v1");
+    }
+
+    #[test]
+    #[should_panic(expected = "bad partition name")]
+    fn a_partition_cannot_end_its_hash_tag_early() {
+        let _ = Partition::new("a}b");
     }
 }

@@ -6,7 +6,10 @@ use std::time::Duration;
 use super::{Change, Expect, Outcome, Pending, RawKey, Store, Write};
 use crate::clock::{Clock, UnixTime};
 
-/// Everything behind one lock that is never held across an await.
+/// A store for one process, gone with it: for development and for tests.
+///
+/// Everything is behind one lock that is never held across an await. Each call first forgets what is
+/// due, which keeps memory to what is alive and costs one logarithmic step per forgotten record.
 #[derive(Debug)]
 pub struct MemoryStore {
     clock: Clock,
@@ -28,6 +31,7 @@ struct Entry {
 }
 
 impl MemoryStore {
+    /// Empty, and forgetting by this clock.
     pub fn new(clock: Clock) -> Self {
         Self { clock, state: Mutex::default() }
     }
@@ -77,13 +81,16 @@ impl State {
             Write::Put { key, bytes, forget_at } => self.put(key, bytes, forget_at),
             Write::Delete { key } => {
                 self.remove(&key);
+                self.indexes.remove(&key);
             }
             Write::Link { index, name } => {
                 self.indexes.entry(index).or_default().insert(name);
             }
             Write::Unlink { index, name } => {
-                if let Some(names) = self.indexes.get_mut(&index) {
-                    names.remove(&name);
+                let Some(names) = self.indexes.get_mut(&index) else { return };
+                names.remove(&name);
+                if names.is_empty() {
+                    self.indexes.remove(&index);
                 }
             }
         }
@@ -130,7 +137,7 @@ impl Store for MemoryStore {
         Box::pin(async move {
             let mut state = self.locked();
             let (count, until) = match state.entries.get(counter) {
-                Some(entry) => (parse_count(&entry.bytes) + 1, entry.forget_at),
+                Some(entry) => (parse_count(&entry.bytes).saturating_add(1), entry.forget_at),
                 None => (1, Some(self.clock.now().plus(window))),
             };
             state.put(counter.clone(), count.to_string().into_bytes(), until);

@@ -12,6 +12,7 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync {
     /// Names the kind in keys. Changing the shape incompatibly means a new name.
     const KIND: &'static str;
 
+    /// Where it is filed.
     fn key(&self) -> Key<Self>
     where
         Self: Sized;
@@ -32,10 +33,12 @@ impl<R: Record> Key<R> {
         Self { raw: RawKey::new(partition, R::KIND, None), kind: PhantomData }
     }
 
+    /// One of several in the partition.
     pub fn named(partition: Partition, name: &str) -> Self {
         Self { raw: RawKey::new(partition, R::KIND, Some(name)), kind: PhantomData }
     }
 
+    /// The key without its type, as changes and indexes take it.
     pub fn raw(&self) -> &RawKey {
         &self.raw
     }
@@ -67,10 +70,13 @@ impl<R: Record> Loaded<R> {
     }
 }
 
+/// Whether a key was free.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum Created {
+    /// It was, and the record is filed.
     New,
+    /// It was not, and nothing changed.
     Taken,
 }
 
@@ -78,15 +84,16 @@ pub enum Created {
 const ATTEMPTS: usize = 16;
 
 impl dyn Store {
+    /// What is filed under the key, with the bytes a later change is held against.
     pub async fn load<R: Record>(&self, key: &Key<R>) -> Result<Option<Loaded<R>>, StoreError> {
-        let Some(seen) = self.get(key.raw()).await? else { return Ok(None) };
-        Ok(Some(Loaded { record: parse(key.raw(), &seen)?, seen }))
+        let Some(seen) = readable::<R>(self.get(key.raw()).await)? else { return Ok(None) };
+        Ok(parse(&seen).map(|record| Loaded { record, seen }))
     }
 
     /// Reads a single-use record and removes it in the same breath.
     pub async fn consume<R: Record>(&self, key: &Key<R>) -> Result<Option<R>, StoreError> {
-        let Some(bytes) = self.take(key.raw()).await? else { return Ok(None) };
-        Ok(Some(parse(key.raw(), &bytes)?))
+        let Some(bytes) = readable::<R>(self.take(key.raw()).await)? else { return Ok(None) };
+        Ok(parse(&bytes))
     }
 
     /// Files a record whose key must be free: new ids, unique names, seen-before checks.
@@ -99,6 +106,43 @@ impl dyn Store {
             Outcome::Committed => Created::New,
             Outcome::Conflict => Created::Taken,
         })
+    }
+
+    /// Files a record, whatever its key held: for what is replaced whole, never for a transition.
+    pub async fn put<R: Record>(&self, record: &R) -> Result<(), StoreError> {
+        let key = record.key();
+        let change = Change::within(key.raw().partition().clone()).put(
+            key.raw().clone(),
+            render(record),
+            record.forget_at(),
+        );
+        self.apply(key.raw(), change).await
+    }
+
+    /// Removes a record, if it is there.
+    pub async fn remove<R: Record>(&self, key: &Key<R>) -> Result<(), StoreError> {
+        let change = Change::within(key.raw().partition().clone()).delete(key.raw().clone());
+        self.apply(key.raw(), change).await
+    }
+
+    /// Lists a name in an index, before what it names is created.
+    pub async fn link(&self, index: &RawKey, name: &str) -> Result<(), StoreError> {
+        let change = Change::within(index.partition().clone()).link(index.clone(), name);
+        self.apply(index, change).await
+    }
+
+    /// Takes a name off an index, after what it named is gone.
+    pub async fn unlink(&self, index: &RawKey, name: &str) -> Result<(), StoreError> {
+        let change = Change::within(index.partition().clone()).unlink(index.clone(), name);
+        self.apply(index, change).await
+    }
+
+    /// A change that expects nothing, and so cannot conflict.
+    async fn apply(&self, key: &RawKey, change: Change) -> Result<(), StoreError> {
+        match self.commit(change).await? {
+            Outcome::Committed => Ok(()),
+            Outcome::Conflict => Err(StoreError::Contended { key: key.to_string() }),
+        }
     }
 
     /// Moves a record from one state to the next, as if alone, and answers what the step answered;
@@ -130,9 +174,28 @@ impl dyn Store {
     }
 }
 
-fn parse<R: Record>(key: &RawKey, bytes: &[u8]) -> Result<R, StoreError> {
+/// Something of another type under our key counts as absent, as bytes that do not parse do.
+fn readable<R: Record>(
+    answer: Result<Option<Vec<u8>>, StoreError>,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    match answer {
+        Err(StoreError::Corrupt { reason, .. }) => {
+            tracing::error!(store.kind = R::KIND, %reason, "an unreadable record counts as absent");
+            Ok(None)
+        }
+        Ok(bytes) => Ok(bytes),
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Contended { .. })) => Err(error),
+    }
+}
+
+/// Says what sort of error it was and no more: serde's own message may quote the record.
+fn parse<R: Record>(bytes: &[u8]) -> Option<R> {
     serde_json::from_slice(bytes)
-        .map_err(|error| StoreError::Corrupt { key: key.to_string(), reason: error.to_string() })
+        .inspect_err(|error| {
+            let reason = error.classify();
+            tracing::error!(store.kind = R::KIND, ?reason, "an unreadable record counts as absent");
+        })
+        .ok()
 }
 
 fn render<R: Record>(record: &R) -> Vec<u8> {

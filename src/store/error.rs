@@ -1,0 +1,67 @@
+use std::fmt;
+
+/// Why a store call has no answer.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The backend could not be reached or did not answer. The write may or may not have happened.
+    Unavailable(String),
+    /// Stored bytes are not what is filed under this key.
+    Corrupt { key: String, reason: String },
+    /// A change kept losing races.
+    Contended { key: String },
+}
+
+impl StoreError {
+    /// One stable word, for a metric's label.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Contended { .. } => "contended",
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(why) => write!(f, "store unavailable: {why}"),
+            Self::Corrupt { key, reason } => write!(f, "corrupt record at {key}: {reason}"),
+            Self::Contended { key } => write!(f, "too many concurrent changes to {key}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// Why the store cannot be used at all: a sentence for the operator, before a port is bound. It never
+/// repeats the URL, not even the host, for a password with an unescaped `/` or `#` parses as one.
+#[derive(Debug)]
+pub enum StartError {
+    /// The options make no sense.
+    Options(&'static str),
+    /// Nobody answered, or the answer was a refusal.
+    Unreachable(String),
+    /// It answers, but must not be trusted with grants and sessions.
+    Unfit(Vec<String>),
+    /// It would work, and forget: bearable only if the operator says so.
+    Volatile(Vec<String>),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Options(why) => write!(f, "the redis store is misconfigured: {why}"),
+            Self::Unreachable(why) => write!(f, "the redis store cannot be reached: {why}"),
+            Self::Unfit(why) => write!(f, "the redis store cannot be used: {}", why.join("; ")),
+            Self::Volatile(why) => write!(
+                f,
+                "the redis store would lose what it has acknowledged: {}; \
+                 --allow-volatile-store starts anyway",
+                why.join("; ")
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

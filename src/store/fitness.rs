@@ -1,0 +1,94 @@
+//! Whether a redis may be trusted with grants and sessions, judged from what `INFO` says.
+
+use super::StartError;
+
+/// `GETDEL` and `SET … PXAT` both came with 6.2.
+const OLDEST: (u32, u32) = (6, 2);
+
+/// The complaints that may be waived, or the refusal if there are others, or if they are not waived.
+pub(super) fn judge(info: &str, allow_volatile: bool) -> Result<Vec<String>, StartError> {
+    let told = |name: &str| told(info, name);
+    if told("loading") == Some("1") {
+        return Err(StartError::Unreachable("redis is still loading its data".to_owned()));
+    }
+
+    let mut unfit = Vec::new();
+    let version = told("redis_version").unwrap_or("of unknown version");
+    if major_and_minor(version).is_none_or(|version| version < OLDEST) {
+        unfit.push(format!("redis {version} is too old, it must be 6.2 or later"));
+    }
+    if told("role") != Some("master") {
+        unfit.push("it is a replica, and only a primary takes writes".to_owned());
+    }
+    if !unfit.is_empty() {
+        return Err(StartError::Unfit(unfit));
+    }
+
+    let mut volatile = Vec::new();
+    if told("aof_enabled") != Some("1") {
+        volatile.push("it keeps no append-only file (set `appendonly yes`)".to_owned());
+    }
+    match told("maxmemory_policy") {
+        Some("noeviction") => {}
+        Some(other) => volatile.push(format!(
+            "its maxmemory-policy is {other}, which throws live records away (set `noeviction`)"
+        )),
+        None => volatile.push("it does not tell its maxmemory-policy".to_owned()),
+    }
+    if volatile.is_empty() || allow_volatile {
+        Ok(volatile)
+    } else {
+        Err(StartError::Volatile(volatile))
+    }
+}
+
+fn told<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
+}
+
+fn major_and_minor(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split('.').map(str::parse);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(version: &str, role: &str, aof: &str, policy: &str) -> String {
+        format!(
+            "# Server\r\nredis_version:{version}\r\n# Memory\r\nmaxmemory_policy:{policy}\r\n\
+             # Persistence\r\nloading:0\r\naof_enabled:{aof}\r\n# Replication\r\nrole:{role}\r\n"
+        )
+    }
+
+    #[test]
+    fn a_durable_primary_is_accepted_without_a_word() {
+        for version in ["6.2.0", "7.0.15", "10.0.1"] {
+            let info = info(version, "master", "1", "noeviction");
+            assert!(judge(&info, false).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_would_forget_is_refused_unless_the_operator_allows_it() {
+        let info = info("7.0.15", "master", "0", "allkeys-lru");
+        let refusal = judge(&info, false).unwrap_err().to_string();
+        assert!(refusal.contains("appendonly yes") && refusal.contains("allkeys-lru"), "{refusal}");
+        assert_eq!(judge(&info, true).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn an_old_redis_or_a_replica_is_refused_whatever_the_operator_allows() {
+        for (version, role) in [("6.0.16", "master"), ("7.0.15", "slave"), ("what", "master")] {
+            let info = info(version, role, "1", "noeviction");
+            assert!(matches!(judge(&info, true), Err(StartError::Unfit(_))), "{version} {role}");
+        }
+        assert!(matches!(judge("", true), Err(StartError::Unfit(_))));
+    }
+
+    #[test]
+    fn a_redis_that_is_still_loading_is_not_reachable_yet() {
+        assert!(matches!(judge("loading:1\r\n", true), Err(StartError::Unreachable(_))));
+    }
+}
