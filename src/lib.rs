@@ -7,6 +7,16 @@ pub mod protocol;
 // Floor 1, mechanism: bytes, time, sockets; no OAuth nouns.
 pub mod clock;
 pub mod config;
+pub mod password;
 pub mod random;
 pub mod secret;
+pub mod secret_key;
 pub mod store;
+
+// Floor 2, nouns: a record, its transitions, its few store calls.
+pub mod clients;
+pub mod consents;
+pub mod grants;
+pub mod sessions;
+pub mod throttle;
+pub mod users;

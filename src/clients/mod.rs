@@ -1,8 +1,5 @@
 //! Clients: the record, its secrets, and the few things done with it.
 
-pub mod assertion;
-pub mod authenticate;
-
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
@@ -169,14 +166,16 @@ impl Client {
         let excess = self.secrets.len().saturating_sub(1);
         self.secrets.drain(..excess);
         for other in &mut self.secrets {
-            other.expires_at = Some(other.expires_at.map_or(others_until, |end| end.min(others_until)));
+            other.expires_at =
+                Some(other.expires_at.map_or(others_until, |end| end.min(others_until)));
         }
         self.secrets.push(ClientSecret { digest: next, created_at: now, expires_at: None });
     }
 
     /// Origins a browser may call us from on this client's behalf: those of its redirect URIs.
     pub fn has_origin(&self, origin: &str) -> bool {
-        let mut origins = self.metadata.redirect_uris.iter().filter_map(|uri| redirect_uri::web_origin(uri));
+        let mut origins =
+            self.metadata.redirect_uris.iter().filter_map(|uri| redirect_uri::web_origin(uri));
         origins.any(|own| own == origin)
     }
 }
@@ -234,7 +233,7 @@ pub async fn link_origins(store: &dyn Store, metadata: &ClientMetadata) -> Resul
 
 /// Removes a client; what it was given dies with the record.
 pub async fn remove(store: &dyn Store, id: &ClientId) -> Result<(), StoreError> {
-    store.remove(id.key().raw()).await?;
+    store.remove(&id.key()).await?;
     store.unlink(&index(), id.as_str()).await
 }
 

@@ -76,7 +76,8 @@ pub async fn find(
 
 /// Remembers a yes, on top of what was agreed before with the same face.
 pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
-    let merged = store.update(&given.key(), |held: &mut Consent| {
+    let key = given.key();
+    let merged = store.update(&key, |held: &mut Consent| {
         let before = (held.face == given.face).then(|| held.clone());
         *held = given.clone();
         if let Some(before) = before {

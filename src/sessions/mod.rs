@@ -14,7 +14,7 @@ use crate::clock::UnixTime;
 use crate::protocol::Subject;
 use crate::random;
 use crate::secret::{Digest, Secret};
-use crate::store::{Change, Key, Outcome, Partition, RawKey, Record, Store, StoreError};
+use crate::store::{Key, Partition, RawKey, Record, Store, StoreError};
 
 /// What the store knows a session by: the digest of the cookie.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -149,18 +149,18 @@ pub async fn touch(
     if next_end.since(session.idle_end) < idle / 10 {
         return Ok(());
     }
-    let moved = store.update(&session.id.key(), |held: &mut Session| {
+    let key = session.id.key();
+    let moved = store.update(&key, |held: &mut Session| {
         let before = held.listing();
         held.idle_end = held.idle_end.max(next_end);
         (before, held.listing())
     });
     let Some((before, after)) = moved.await? else { return Ok(()) };
-    let change = Change::within(index().partition().clone())
-        .link(index(), after.clone())
-        .unlink(index(), if before == after { String::new() } else { before });
-    match store.commit(change).await? {
-        Outcome::Committed | Outcome::Conflict => Ok(()),
+    if before == after {
+        return Ok(());
     }
+    store.link(&index(), &after).await?;
+    store.unlink(&index(), &before).await
 }
 
 /// How many sessions are live, pruning those that ended. Counts at most 100 000.

@@ -46,9 +46,9 @@ impl User {
     pub fn claim(&self, name: &str) -> Option<Value> {
         match name {
             "groups" if !self.groups.is_empty() => Some(self.groups.clone().into()),
-            "preferred_username" => Some(
-                self.claims.get(name).cloned().unwrap_or_else(|| self.username.clone().into()),
-            ),
+            "preferred_username" => {
+                Some(self.claims.get(name).cloned().unwrap_or_else(|| self.username.clone().into()))
+            }
             _ => self.claims.get(name).cloned(),
         }
     }
@@ -178,8 +178,8 @@ pub async fn update(
 /// Removes a user and frees the name. What the user was given dies with the record: every use of it
 /// looks the user up.
 pub async fn remove(store: &dyn Store, user: &User) -> Result<(), StoreError> {
-    store.remove(user.key().raw()).await?;
-    store.remove(username_key(&canonical(&user.username)).raw()).await?;
+    store.remove(&user.key()).await?;
+    store.remove(&username_key(&canonical(&user.username))).await?;
     store.unlink(&index(), user.sub.as_str()).await
 }
 

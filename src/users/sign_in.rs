@@ -54,7 +54,8 @@ impl SignIn<'_> {
         self.count(username, address).await?;
         let user = find_by_username(self.store, username).await.map_err(NotSignedIn::Store)?;
         let stored = user.as_ref().and_then(|user| user.password.as_deref());
-        let verdict = turn.verify(password.clone(), stored).await.map_err(|Busy| NotSignedIn::Busy)?;
+        let verdict =
+            turn.verify(password.clone(), stored).await.map_err(|Busy| NotSignedIn::Busy)?;
         match (user, verdict) {
             (None, _) => Err(NotSignedIn::UnknownUser),
             (Some(_), Verdict::Wrong) => Err(NotSignedIn::WrongPassword),
