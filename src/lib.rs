@@ -7,6 +7,7 @@ pub mod protocol;
 // Floor 1, mechanism: bytes, time, sockets; no OAuth nouns.
 pub mod clock;
 pub mod config;
+pub mod jose;
 pub mod password;
 pub mod random;
 pub mod secret;
