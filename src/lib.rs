@@ -5,7 +5,12 @@
 pub mod protocol;
 
 // Floor 1, mechanism: bytes, time, sockets; no OAuth nouns.
+pub mod client_ip;
 pub mod clock;
+pub mod fetch;
 pub mod random;
 pub mod secret;
 pub mod store;
+
+// Floor 5, the house: sockets and what every answer has in common.
+pub mod server;
