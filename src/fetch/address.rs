@@ -34,8 +34,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     // Only 2000::/3 is given out as global unicast. That alone leaves out ::1, ::, IPv4-mapped and
     // -compatible addresses, NAT64 (64:ff9b::/96 and 64:ff9b:1::/48), link-local, ULA and multicast.
     let global_unicast = a & 0xe000 == 0x2000;
-    let special = (a == 0x2001 && b < 0x200) // IETF protocol assignments, Teredo among them
-        || (a == 0x2001 && b == 0xdb8) // documentation
+    // Of 2001::/16: IETF protocol assignments (Teredo among them), and documentation.
+    let special = (a == 0x2001 && (b < 0x200 || b == 0xdb8))
         || a == 0x2002 // 6to4
         || (a == 0x3fff && b < 0x1000); // documentation
     global_unicast && !special

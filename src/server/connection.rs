@@ -19,6 +19,7 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -44,12 +45,21 @@ pub(super) async fn converse<S>(
     let pulse = Arc::new(Pulse::new());
     let stream = TokioIo::new(Watched { stream, pulse: Arc::clone(&pulse), lingering: None });
     let answering = Arc::clone(&pulse);
+    let leaving = shutdown.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         answering.becomes(Phase::Busy);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(PeerAddr(peer));
-        let (app, ended) = (app.clone(), Ended(Arc::clone(&answering)));
-        async move { Ok::<_, hyper::Error>(tracked(app.oneshot(request).await, ended)) }
+        let (app, leaving) = (app.clone(), leaving.clone());
+        let ended = Ended(Arc::clone(&answering));
+        async move {
+            let mut response = tracked(app.oneshot(request).await, ended);
+            if *leaving.borrow() {
+                // So that the client does not send another request to a server that is going.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, hyper::Error>(response)
+        }
     });
     let mut conversation = pin!(
         http1::Builder::new()

@@ -192,17 +192,14 @@ async fn hurry(
     request: Request,
     next: Next,
 ) -> Response {
-    match timeout(settings.handler_timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!("a handler took too long");
-            Refusal::TooSlow.into_response()
-        }
-    }
+    let Ok(response) = timeout(settings.handler_timeout, next.run(request)).await else {
+        tracing::error!("a handler took too long");
+        return Refusal::TooSlow.into_response();
+    };
+    response
 }
 
-/// What was panicked with stays here: it may quote what the handler was holding.
-#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
+/// What was panicked with is not for the answer: it may quote what the handler was holding.
 fn rescue(_panic: Box<dyn Any + Send>) -> Response {
     tracing::error!("a handler panicked");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()

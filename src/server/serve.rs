@@ -48,7 +48,7 @@ impl Default for Limits {
         Self {
             header_timeout: Duration::from_secs(5),
             keep_alive_idle: Duration::from_secs(30),
-            request_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_mins(1),
             max_header_bytes: 32 * 1024,
             max_connections: 4096,
             max_connections_per_address: 100,

@@ -85,18 +85,15 @@ fn routes(release: Arc<Notify>, holding: Arc<Notify>) -> Router {
         .route("/", get(async || "hello"))
         .route("/held", get(held))
         .route("/hangs", get(async || std::future::pending::<()>().await))
-        .route(
-            "/panics",
-            get(async || {
-                if std::hint::black_box(true) {
-                    panic!("hidden detail")
-                }
-            }),
-        )
+        .route("/panics", get(panics))
         .route("/form", post(async |body: String| body))
         .route("/peer", get(peer))
         .route("/id", get(id))
         .route("/health", get(async || "well"))
+}
+
+async fn panics() -> &'static str {
+    panic!("hidden detail")
 }
 
 /// What comes until the other side closes; not closing within ten seconds is a failure.
