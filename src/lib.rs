@@ -9,3 +9,12 @@ pub mod clock;
 pub mod random;
 pub mod secret;
 pub mod store;
+
+// Floor 3, how a page leaves the house.
+pub mod http;
+
+// Floor 4, rooms: one family of endpoints each.
+pub mod authorize;
+pub mod consent;
+pub mod home;
+pub mod login;
