@@ -14,6 +14,7 @@ mod thumbprint;
 mod verify;
 
 pub use self::client_key::ClientKey;
+pub(crate) use self::sign::is_public_half;
 pub use self::sign::{BadKey, PublicJwk, SigningError, SigningKey};
 pub use self::thumbprint::thumbprint;
 pub use self::verify::{NotVerified, Verified, peek_text, verify_client, verify_ours};
