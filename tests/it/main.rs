@@ -1,1 +1,4 @@
-fn main() {}
+//! The one integration test binary: everything is tested from outside, against real sockets.
+
+mod store_conformance;
+mod support;
