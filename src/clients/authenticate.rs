@@ -11,8 +11,8 @@ use super::key_cache::KeyCache;
 use super::{Client, ClientId};
 use crate::clock::UnixTime;
 use crate::jose::{self, ClientKey, NotVerified, Verified};
-use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::Credentials;
+use crate::protocol::client_metadata::ClientAlg;
 use crate::store::{Created, Store, StoreError};
 
 /// Which check failed.
@@ -147,4 +147,3 @@ impl NotAuthenticated {
         }
     }
 }
-

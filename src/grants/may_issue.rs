@@ -56,10 +56,7 @@ pub async fn may_act_alone(
 }
 
 /// The client, if it may do anything at all.
-async fn enabled_client(
-    store: &dyn Store,
-    id: &ClientId,
-) -> Result<Option<Client>, StoreError> {
+async fn enabled_client(store: &dyn Store, id: &ClientId) -> Result<Option<Client>, StoreError> {
     Ok(clients::find(store, id).await?.filter(|client| client.enabled))
 }
 

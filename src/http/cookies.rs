@@ -44,9 +44,12 @@ impl Cookies {
     pub fn read(app: &App, headers: &HeaderMap) -> Self {
         let https = app.config.issuer.is_https();
         let find = |name: Name| {
-            let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-            let pairs = lines.flat_map(|line| line.split(';')).filter_map(|it| it.trim().split_once('='));
-            let mut values = pairs.filter(|(key, _)| *key == name.text(https)).map(|(_, value)| value);
+            let lines =
+                headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+            let pairs =
+                lines.flat_map(|line| line.split(';')).filter_map(|it| it.trim().split_once('='));
+            let mut values =
+                pairs.filter(|(key, _)| *key == name.text(https)).map(|(_, value)| value);
             let first = values.next()?;
             values.next().is_none().then(|| Secret::parse(first)).flatten()
         };

@@ -129,7 +129,8 @@ pub async fn note(
     id: &Secret,
     mut proof: impl FnMut(&mut Interaction) + Send,
 ) -> Result<bool, StoreError> {
-    let noted = store.update(&key(&id.digest()), |it: &mut Interaction| {
+    let key = key(&id.digest());
+    let noted = store.update(&key, |it: &mut Interaction| {
         if it.finished {
             return false;
         }

@@ -38,7 +38,8 @@ impl Destination {
         }
         let mode = params.get("response_mode").and_then(ResponseMode::parse);
         // A state that is too long is refused by `validate`, and not carried along then.
-        let state = params.get("state").filter(|state| state.len() <= super::validate::LONGEST_STATE);
+        let state =
+            params.get("state").filter(|state| state.len() <= super::validate::LONGEST_STATE);
         Ok(Self {
             redirect_uri: asked.to_owned(),
             state: state.map(str::to_owned),

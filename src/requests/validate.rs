@@ -43,7 +43,8 @@ pub fn validate(
     let challenge = check_pkce(params, client)?;
     let scope = check_scope(params, client, catalogue)?;
     let claims = params.get("claims").map_or(Ok(ClaimsRequest::default()), ClaimsRequest::parse);
-    let claims = claims.map_err(|_| invalid("claims is not the JSON of OpenID Connect Core 5.5"))?;
+    let claims =
+        claims.map_err(|_| invalid("claims is not the JSON of OpenID Connect Core 5.5"))?;
     let hinted = read_hint(hinted, &claims)?;
     let metadata = &client.metadata;
     Ok(AuthorizationRequest {
@@ -138,7 +139,8 @@ fn check_pkce(params: &Params, client: &Client) -> Result<Option<Challenge>, OAu
     if client.settings.require_pkce || client.metadata.is_public() {
         return Err(invalid("code_challenge is missing: PKCE with S256 is required"));
     }
-    let uses_openid = params.get("scope").is_some_and(|scope| scope.split(' ').any(|it| it == "openid"));
+    let uses_openid =
+        params.get("scope").is_some_and(|scope| scope.split(' ').any(|it| it == "openid"));
     if uses_openid && params.get("nonce").is_none() {
         return Err(invalid("nonce is missing: it is required where PKCE is not used"));
     }
@@ -159,7 +161,9 @@ fn check_scope(
         OAuthError::new(ErrorCode::InvalidScope, "scope is not a list of words of printable ASCII")
     })?;
     let registered = client.metadata.scope.clone();
-    let known = |token: &str| catalogue.get(token).is_some() || registered.as_ref().is_some_and(|it| it.contains(token));
+    let known = |token: &str| {
+        catalogue.get(token).is_some() || registered.as_ref().is_some_and(|it| it.contains(token))
+    };
     let mut allowed = asked.shared_with(&client.scope_ceiling());
     for token in asked.iter().filter(|token| !known(token)) {
         allowed = allowed.without(token);
