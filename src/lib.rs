@@ -34,7 +34,7 @@ pub mod app;
 pub mod http;
 
 // Floor 4, rooms: one endpoint family each. No room uses another.
-//authorize;
+pub mod authorize;
 pub mod consent;
 //discovery;
 //health;
@@ -45,7 +45,7 @@ pub mod login;
 //metrics;
 //register;
 //revoke;
-//token;
+pub mod token;
 //userinfo;
 
 // Floor 5, the house: the only place where rooms meet.

@@ -1,1 +1,41 @@
-pub mod page;
+//! The authorization endpoint ([RFC 6749 §3.1], [OpenID Connect Core §3.1.2]), and the hub of the pages.
+//!
+//! `GET /authorize` begins an authorization; so does a POST, unless it carries an interaction: then it
+//! is the login form. Login and consent each write their proof into the stored interaction and
+//! come back here with `?interaction=…`; this room alone goes on from there ([`crate::interactions::decide`] says where) and issues.
+//!
+//! Writes interactions, grants, and through `users` the counters of failed sign-ins.
+//!
+//! [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
+//! [OpenID Connect Core §3.1.2]: https://openid.net/specs/openid-connect-core-1_0.html#AuthorizationEndpoint
+
+mod begin;
+mod credentials;
+mod hub;
+mod issue;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::protocol::{Metadata, ResponseMode, ResponseType};
+
+/// The room's paths.
+pub fn routes() -> Router<App> {
+    Router::new().route("/authorize", get(begin::get).post(begin::post))
+}
+
+/// The room's lines in the metadata.
+pub fn advertise(metadata: &mut Metadata, config: &Config) {
+    metadata.authorization_endpoint = Some(config.issuer.url("/authorize"));
+    metadata.response_types_supported = ResponseType::ALL.iter().map(|it| it.as_str()).collect();
+    metadata.response_modes_supported = ResponseMode::ALL.iter().map(|it| it.as_str()).collect();
+    metadata.code_challenge_methods_supported = vec!["S256"];
+    metadata.prompt_values_supported = vec!["none", "login", "consent", "select_account"];
+    metadata.display_values_supported = vec!["page", "popup"];
+    metadata.ui_locales_supported = vec!["en"];
+    metadata.acr_values_supported = vec![crate::tokens::ACR];
+    metadata.claims_parameter_supported = true;
+    metadata.authorization_response_iss_parameter_supported = true;
+}

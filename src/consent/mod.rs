@@ -1,1 +1,143 @@
+//! The consent page, and its answer. What is granted is what the stored interaction says: the form
+//! carries a yes or a no, and nothing that could add to it.
+//!
+//! Writes the interaction's proof and the remembered consent, then goes back to the hub.
+
 pub mod page;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::get;
+
+use self::page::{ConsentPage, scope_line};
+use crate::app::App;
+use crate::clients::Source;
+use crate::consents::{self, Consent};
+use crate::events::Event;
+use crate::http::answer::{self, Sender, see_other};
+use crate::http::caller::Caller;
+use crate::http::cookies::Cookies;
+use crate::http::form::Form;
+use crate::http::page::page as render;
+use crate::http::sign_in::host_of;
+use crate::http::trouble::Trouble;
+use crate::http::visit::Visit;
+use crate::interactions::{self, Agreed, Next};
+use crate::protocol::{ErrorCode, OAuthError, Params, redirect_uri};
+use crate::store::StoreError;
+use crate::users::User;
+
+/// The room's path.
+pub fn routes() -> Router<App> {
+    Router::new().route("/consent", get(show).post(answer))
+}
+
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let cookies = Cookies::read(&app, &headers);
+    let id = params.get("interaction").unwrap_or_default();
+    let visit = Visit::load(&app, &caller, &cookies, id).await?;
+    match (visit.next(&app), &visit.presence.session) {
+        (Next::AskConsent, Some((_, user))) => Ok(ask(&app, &visit, user)),
+        _ => Ok(see_other(&visit.hub())),
+    }
+}
+
+fn ask(app: &App, visit: &Visit, person: &User) -> Response {
+    let request = &visit.interaction.request;
+    let metadata = &visit.client.metadata;
+    let to = request.destination.redirect_uri();
+    let (interaction, csrf) = (visit.id.reveal(), visit.csrf(app, "consent"));
+    let describe = |scope| app.catalogue.get(scope).and_then(|entry| entry.description.as_deref());
+    let template = ConsentPage {
+        interaction: &interaction,
+        csrf: &csrf,
+        client_name: visit.client.display_name(),
+        client_uri: metadata.client_uri.as_deref(),
+        redirect_host: &host_of(to).unwrap_or_else(|| "an app on this device".to_owned()),
+        logo_uri: metadata.logo_uri.as_deref(),
+        policy_uri: metadata.policy_uri.as_deref(),
+        tos_uri: metadata.tos_uri.as_deref(),
+        person: person.display_name(),
+        scopes: request.scope.iter().map(|scope| scope_line(scope, describe(scope))).collect(),
+        offline: request.scope.contains("offline_access"),
+        unverified: visit.client.source == Source::Registered || redirect_uri::is_native(to),
+    };
+    render(&template, StatusCode::OK, &visit.policy())
+}
+
+async fn answer(
+    State(app): State<App>,
+    caller: Caller,
+    form: Result<Form, crate::http::error::ApiError>,
+) -> Result<Response, Trouble> {
+    let Ok(Form(params, headers)) = form else {
+        return Err(Trouble::foreign_form(&caller.request_id));
+    };
+    let cookies = Cookies::read(&app, &headers);
+    let id = params.get("interaction").unwrap_or_default();
+    let visit = Visit::load(&app, &caller, &cookies, id).await?;
+    if !visit.sent_by_us(&app, &headers, "consent", params.get("csrf")) {
+        return Err(Trouble::foreign_form(&caller.request_id));
+    }
+    let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
+    // The question has to be open: an answer to one that was not asked does not count.
+    let Some((_, user)) = visit.presence.session.as_ref().filter(|_| visit.next(&app) == Next::AskConsent)
+    else {
+        return Ok(see_other(&visit.hub()));
+    };
+    match params.get("decision") {
+        Some("accept") => {
+            agree(&app, &caller, &visit, user).await.map_err(broken)?;
+            Ok(see_other(&visit.hub()))
+        }
+        Some("deny") => refuse(&app, &caller, &visit, user).await.map_err(broken),
+        Some(_) | None => Ok(see_other(&visit.hub())),
+    }
+}
+
+async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result<(), StoreError> {
+    let request = &visit.interaction.request;
+    let (client, scope) = (visit.client.id.as_str(), request.scope.to_string());
+    app.tell(caller.address, &Event::ConsentGiven { sub: user.sub.as_str(), client, scope: &scope });
+    let consent = Consent {
+        sub: user.sub.clone(),
+        client: visit.client.id.clone(),
+        scope: request.scope.clone(),
+        claims: request.claims.names().into_iter().map(str::to_owned).collect(),
+        face: consents::face(&visit.client),
+        given_at: app.now(),
+    };
+    consents::remember(&*app.store, &consent).await?;
+    let agreed = Agreed { sub: user.sub.clone(), scope: request.scope.clone() };
+    interactions::note(&*app.store, &visit.id, |it| it.agreed = Some(agreed.clone())).await?;
+    Ok(())
+}
+
+async fn refuse(
+    app: &App,
+    caller: &Caller,
+    visit: &Visit,
+    user: &User,
+) -> Result<Response, StoreError> {
+    let client = visit.client.id.as_str();
+    app.tell(caller.address, &Event::ConsentDenied { sub: user.sub.as_str(), client });
+    app.tell(caller.address, &Event::Authorized { client, outcome: "denied" });
+    if !interactions::finish(&*app.store, &visit.id).await? {
+        return Ok(see_other(&visit.hub()));
+    }
+    let error = OAuthError::new(ErrorCode::AccessDenied, "the person said no");
+    let sender = Sender {
+        issuer: app.issuer(),
+        client_name: visit.client.display_name(),
+        after_gesture: true,
+    };
+    Ok(answer::failure(&visit.interaction.request.destination, &error, &sender))
+}

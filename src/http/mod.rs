@@ -9,9 +9,12 @@ pub mod cookies;
 pub mod cors;
 pub mod error;
 pub mod form;
+pub mod login_page;
 pub mod page;
 pub mod shared_pages;
+pub mod sign_in;
 pub mod trouble;
+pub mod visit;
 
 #[cfg(test)]
 pub(crate) mod page_checks;

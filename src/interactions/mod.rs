@@ -4,10 +4,13 @@
 //! the URL alone opens nothing. Each step writes its own proof here, and only `authorize` reads them
 //! and decides what comes next, so no step can be skipped and none can be done for somebody else.
 
+mod decide;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::decide::{Known, Next, decide};
 use crate::clock::UnixTime;
 use crate::protocol::{Scope, Subject};
 use crate::requests::AuthorizationRequest;

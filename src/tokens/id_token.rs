@@ -14,6 +14,19 @@ use crate::users::User;
 /// `typ` of an ID token.
 pub const ID_TYP: &str = "JWT";
 
+/// Whom an ID token is about, and for.
+#[derive(Clone, Copy)]
+pub struct IdSubject<'a> {
+    /// What was granted.
+    pub grant: &'a Grant,
+    /// By whom, as they were then.
+    pub person: &'a Person,
+    /// To whom.
+    pub client: &'a Client,
+    /// The person as they are now.
+    pub user: &'a User,
+}
+
 /// The claims of an ID token ([OpenID Connect Core §2], §3.1.3.6, §12.2).
 ///
 /// Profile and e-mail are left to the userinfo endpoint, unless the operator set the client so or the
@@ -22,9 +35,7 @@ pub const ID_TYP: &str = "JWT";
 /// [OpenID Connect Core §2]: https://openid.net/specs/openid-connect-core-1_0.html#IDToken
 pub fn id_claims(
     issuer: &str,
-    grant: &Grant,
-    person: &Person,
-    (client, user): (&Client, &User),
+    IdSubject { grant, person, client, user }: IdSubject<'_>,
     catalogue: &ScopeCatalogue,
     access_token: &str,
     lifetime: Duration,

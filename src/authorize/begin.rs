@@ -1,0 +1,141 @@
+use axum::body::Body;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::{credentials, hub};
+use crate::app::App;
+use crate::clients::{self, Client, ClientId};
+use crate::events::Event;
+use crate::http::answer::{self, Sender};
+use crate::http::caller::Caller;
+use crate::http::cookies::Cookies;
+use crate::http::form;
+use crate::http::trouble::Trouble;
+use crate::jose::read;
+use crate::protocol::{Params, Subject};
+use crate::requests::{self, Destination, Hinted, Unredirectable};
+use crate::tokens::ID_TYP;
+
+/// `GET /authorize`: a new request, or an interaction that comes back to the hub.
+pub async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let params = read(&caller, query.unwrap_or_default().as_bytes())?;
+    let cookies = Cookies::read(&app, &headers);
+    match params.get("interaction") {
+        Some(id) if params.get("client_id").is_none() => {
+            hub::resume(&app, &caller, &cookies, id).await
+        }
+        Some(_) | None => begin(&app, &caller, &cookies, &params).await,
+    }
+}
+
+/// `POST /authorize`: a request by form ([OpenID Connect Core §3.1.2.1]), or the login form.
+///
+/// A browser leaves `SameSite=Lax` cookies out of a cross-site POST, so a request by form is turned
+/// into one by query first, and meets its session there.
+///
+/// [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
+pub async fn post(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<Response, Trouble> {
+    let params = match form::read_form(&headers, request.into_body()).await {
+        Ok(params) => params,
+        Err(_) => {
+            let detail = "the body is not a well-formed form, or a parameter is repeated";
+            return Err(Trouble::request_error(&caller.request_id, "invalid_request", detail));
+        }
+    };
+    let cookies = Cookies::read(&app, &headers);
+    if params.get("interaction").is_some() {
+        return credentials::check(&app, &caller, &headers, &cookies, &params).await;
+    }
+    let query = params.to_query();
+    if cookies.browser.is_none() && cookies.session().is_none() && query.len() < 6_000 {
+        return Ok(answer::see_other(&format!("{}?{query}", app.config.issuer.url("/authorize"))));
+    }
+    begin(&app, &caller, &cookies, &params).await
+}
+
+fn read(caller: &Caller, query: &[u8]) -> Result<Params, Trouble> {
+    Params::parse(query).map_err(|malformed| {
+        Trouble::request_error(&caller.request_id, "invalid_request", malformed.to_string())
+    })
+}
+
+/// The checks in their order: client, redirect URI, and only then errors that may travel
+/// ([RFC 9700 §4.11.2]).
+///
+/// [RFC 9700 §4.11.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.11.2
+async fn begin(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    params: &Params,
+) -> Result<Response, Trouble> {
+    let client = find_client(app, caller, params).await?;
+    let destination = Destination::settle(params, &client.metadata).map_err(|why| {
+        app.tell(caller.address, &refused(&client));
+        Trouble::request_error(&caller.request_id, "invalid_request", describe(why))
+    })?;
+    let hinted = read_hint(app, params);
+    let request =
+        requests::validate(params, &client, destination.clone(), &app.catalogue, hinted);
+    match request {
+        Ok(request) => hub::enter(app, caller, cookies, client, request).await,
+        Err(error) => {
+            app.tell(caller.address, &refused(&client));
+            let sender = Sender {
+                issuer: app.issuer(),
+                client_name: client.display_name(),
+                after_gesture: false,
+            };
+            Ok(answer::failure(&destination, &error, &sender))
+        }
+    }
+}
+
+fn refused(client: &Client) -> Event<'_> {
+    Event::Authorized { client: client.id.as_str(), outcome: "refused" }
+}
+
+async fn find_client(app: &App, caller: &Caller, params: &Params) -> Result<Client, Trouble> {
+    let refuse = |code, detail: &str| Trouble::request_error(&caller.request_id, code, detail);
+    let id = params.get("client_id");
+    let id = id.ok_or_else(|| refuse("invalid_request", "client_id is missing"))?;
+    let unknown = || refuse("invalid_client", "no client is registered under this client_id");
+    let id = ClientId::parse(id).ok_or_else(unknown)?;
+    let client = clients::find(&*app.store, &id).await;
+    let client = client.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    client.filter(|client| client.enabled).ok_or_else(unknown)
+}
+
+fn describe(why: Unredirectable) -> &'static str {
+    match why {
+        Unredirectable::NoRedirectUri => {
+            "redirect_uri is missing; it is required even when only one is registered"
+        }
+        Unredirectable::UnregisteredRedirectUri => {
+            "redirect_uri is not one of those registered for this client; they are compared \
+             character by character"
+        }
+    }
+}
+
+/// An ID token of ours, expired or not: it is a hint about who, not a credential.
+fn read_hint(app: &App, params: &Params) -> Hinted {
+    let Some(token) = params.get("id_token_hint") else { return Hinted::Nobody };
+    let Ok(claims) = app.keys.verify(token, ID_TYP) else { return Hinted::Unreadable };
+    let text = |name| read::text(&claims, name).ok().flatten();
+    if text("iss") != Some(app.issuer()) {
+        return Hinted::Unreadable;
+    }
+    text("sub").and_then(Subject::parse).map_or(Hinted::Unreadable, Hinted::Somebody)
+}

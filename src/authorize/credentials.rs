@@ -1,0 +1,129 @@
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+
+use super::hub;
+use crate::app::App;
+use crate::events::Event;
+use crate::http::answer::see_other;
+use crate::http::caller::Caller;
+use crate::http::cookies::{self, Cookies};
+use crate::http::trouble::Trouble;
+use crate::http::visit::Visit;
+use crate::interactions;
+use crate::protocol::{ErrorCode, Params};
+use crate::sessions::{self, Session};
+use crate::store::StoreError;
+use crate::users::{NotSignedIn, SignIn, User};
+
+/// The login form: a user name and a password, or "go on as who is signed in", or "cancel".
+pub async fn check(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    cookies: &Cookies,
+    params: &Params,
+) -> Result<Response, Trouble> {
+    let id = params.get("interaction").unwrap_or_default();
+    let visit = Visit::load(app, caller, cookies, id).await?;
+    if !visit.sent_by_us(app, headers, "login", params.get("csrf")) {
+        return Err(Trouble::foreign_form(&caller.request_id));
+    }
+    if params.get("cancel").is_some() {
+        return hub::finish_with(app, caller, &visit, ErrorCode::AccessDenied).await;
+    }
+    let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
+    if params.get("continue").is_some() {
+        if let Some((session, _)) = &visit.presence.session {
+            let chosen = session.id;
+            let noted = interactions::note(&*app.store, &visit.id, |it| it.chosen = Some(chosen));
+            noted.await.map_err(broken)?;
+        }
+        return Ok(see_other(&visit.hub()));
+    }
+    match sign_in(app, caller, params).await {
+        Ok(user) => begin_session(app, caller, cookies, &visit, user).await.map_err(broken),
+        Err(NotSignedIn::Store(cause)) => Err(broken(cause)),
+        Err(why) => Ok(show_again(app, caller, &visit, params, &why)),
+    }
+}
+
+async fn sign_in(app: &App, caller: &Caller, params: &Params) -> Result<User, NotSignedIn> {
+    let desk = SignIn {
+        store: &*app.store,
+        clock: &app.clock,
+        passwords: &app.passwords,
+        per_minute: app.per_minute(),
+    };
+    let username = params.get("username").filter(|name| name.len() <= 256).unwrap_or_default();
+    desk.check(username, params.get("password").unwrap_or_default(), caller.address).await
+}
+
+/// A new session under a new id; the one before it, whoever's, is over ([OWASP ASVS 7.2.4]).
+///
+/// [OWASP ASVS 7.2.4]: https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md
+async fn begin_session(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    visit: &Visit,
+    user: User,
+) -> Result<Response, StoreError> {
+    let client = visit.client.id.as_str();
+    app.tell(caller.address, &Event::SignedIn { sub: user.sub.as_str(), client });
+    let before = visit.presence.session.as_ref().filter(|(session, _)| session.sub == user.sub);
+    let (mut session, cookie) = Session::begin(user.sub, &["pwd"], app.session_limits(), app.now());
+    if let Some((before, _)) = before {
+        // The same person again: applications keep the session's name, so that a later sign-out
+        // reaches all of them.
+        session.sid = before.sid;
+    }
+    sessions::begin(&*app.store, &session, cookies.session()).await?;
+    let id = session.id;
+    interactions::note(&*app.store, &visit.id, |it| it.signed_in = Some(id)).await?;
+    let mut answer = see_other(&visit.hub());
+    answer.headers_mut().append(header::SET_COOKIE, cookies::set_session(app, &cookie));
+    Ok(answer)
+}
+
+/// The form again, with an alert. What is said is the same for an unknown user, a wrong password and a
+/// disabled account; the log knows which.
+fn show_again(
+    app: &App,
+    caller: &Caller,
+    visit: &Visit,
+    params: &Params,
+    why: &NotSignedIn,
+) -> Response {
+    let (reason, status, alert) = match why {
+        NotSignedIn::UnknownUser => ("unknown_user", StatusCode::OK, WRONG),
+        NotSignedIn::WrongPassword => ("wrong_password", StatusCode::OK, WRONG),
+        NotSignedIn::Disabled => ("disabled", StatusCode::OK, WRONG),
+        NotSignedIn::Throttled(_) => ("throttled", StatusCode::TOO_MANY_REQUESTS, THROTTLED),
+        NotSignedIn::Busy | NotSignedIn::Store(_) => ("busy", StatusCode::SERVICE_UNAVAILABLE, BUSY),
+    };
+    let client = visit.client.id.as_str();
+    app.tell(caller.address, &Event::SignInFailed { client, reason });
+    let mut answer = crate::http::sign_in::show(
+        app,
+        visit,
+        params.get("username").filter(|name| name.len() <= 256),
+        Some(alert),
+        status,
+    );
+    let wait = match why {
+        NotSignedIn::Throttled(wait) => Some(wait.retry_after.as_secs().max(1)),
+        NotSignedIn::Busy => Some(3),
+        NotSignedIn::UnknownUser
+        | NotSignedIn::WrongPassword
+        | NotSignedIn::Disabled
+        | NotSignedIn::Store(_) => None,
+    };
+    if let Some(seconds) = wait {
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    answer
+}
+
+const WRONG: &str = "That user name and password do not fit together. Please try again.";
+const THROTTLED: &str = "Too many tries. Please wait a little before you try again.";
+const BUSY: &str = "Many people are signing in right now. Please try again in a few seconds.";

@@ -1,0 +1,130 @@
+use axum::http::header;
+use axum::response::Response;
+
+use super::issue::{self, Issuance};
+use crate::app::App;
+use crate::clients::Client;
+use crate::events::Event;
+use crate::http::answer::{self, Sender, see_other};
+use crate::http::caller::Caller;
+use crate::http::cookies::{self, Cookies};
+use crate::http::trouble::Trouble;
+use crate::http::visit::{Presence, Visit};
+use crate::interactions::{self, Interaction, Known, Next, decide};
+use crate::protocol::{ErrorCode, OAuthError};
+use crate::requests::{AuthorizationRequest, Destination};
+use crate::secret::Secret;
+
+/// A new request: answered at once where nobody has to be asked, otherwise kept and sent to a page.
+pub async fn enter(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    client: Client,
+    request: AuthorizationRequest,
+) -> Result<Response, Trouble> {
+    let broken = |cause| Trouble::unavailable(&caller.request_id, &cause);
+    let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
+    let session = presence.session.as_ref().map(|(session, _)| session);
+    let consent = presence.consent.as_ref();
+    let known = Known { request: &request, client: &client, session, consent, interaction: None };
+    match (decide(known, app.now()), session) {
+        (Next::Refuse(code), _) => Ok(refuse(app, caller, &client, &request.destination, code, false)),
+        (Next::Issue, Some(session)) => {
+            let issuance = Issuance { client: &client, request: &request, session };
+            issue::issue(app, caller, issuance, false).await.map_err(broken)
+        }
+        (Next::AskConsent, _) => keep(app, caller, cookies, request, "/consent").await,
+        (Next::AskLogin | Next::AskAccount | Next::Issue, _) => {
+            keep(app, caller, cookies, request, "/login").await
+        }
+    }
+}
+
+/// Files the request as an interaction of this browser and goes to a page.
+async fn keep(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    request: AuthorizationRequest,
+    page: &str,
+) -> Result<Response, Trouble> {
+    let browser = cookies.browser.clone();
+    let is_new = browser.is_none();
+    let browser = browser.unwrap_or_else(Secret::random);
+    let lifetime = app.config.lifetimes.interaction;
+    let (interaction, id) = Interaction::begin(request, &browser, lifetime, app.now());
+    let created = app.store.put(&interaction).await;
+    created.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    let mut answer = see_other(&format!("{page}?interaction={}", id.reveal()));
+    if is_new {
+        answer.headers_mut().append(header::SET_COOKIE, cookies::set_browser(app, &browser));
+    }
+    Ok(answer)
+}
+
+/// An interaction comes back from a page.
+pub async fn resume(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    id: &str,
+) -> Result<Response, Trouble> {
+    let visit = Visit::load(app, caller, cookies, id).await?;
+    match (visit.next(app), &visit.presence.session) {
+        (Next::AskConsent, _) => Ok(see_other(&format!("/consent?interaction={id}"))),
+        (Next::Refuse(code), _) => finish_with(app, caller, &visit, code).await,
+        (Next::Issue, Some((session, _))) => {
+            let request = &visit.interaction.request;
+            let issuance = Issuance { client: &visit.client, request, session };
+            if !finish(app, caller, &visit).await? {
+                // Somebody was faster: a second click, or another tab. One answer is enough.
+                return Visit::load(app, caller, cookies, id).await.map(|visit| see_other(&visit.hub()));
+            }
+            let issued = issue::issue(app, caller, issuance, true).await;
+            issued.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))
+        }
+        (Next::AskLogin | Next::AskAccount | Next::Issue, _) => {
+            Ok(see_other(&format!("/login?interaction={id}")))
+        }
+    }
+}
+
+/// Ends the interaction; only one of several who try is told `true`.
+async fn finish(app: &App, caller: &Caller, visit: &Visit) -> Result<bool, Trouble> {
+    let finished = interactions::finish(&*app.store, &visit.id).await;
+    finished.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))
+}
+
+/// Ends the interaction with an error for the client.
+pub async fn finish_with(
+    app: &App,
+    caller: &Caller,
+    visit: &Visit,
+    code: ErrorCode,
+) -> Result<Response, Trouble> {
+    finish(app, caller, visit).await?;
+    let destination = &visit.interaction.request.destination;
+    Ok(refuse(app, caller, &visit.client, destination, code, true))
+}
+
+fn refuse(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    to: &Destination,
+    code: ErrorCode,
+    after_gesture: bool,
+) -> Response {
+    let outcome = if code == ErrorCode::AccessDenied { "denied" } else { "interaction_needed" };
+    app.tell(caller.address, &Event::Authorized { client: client.id.as_str(), outcome });
+    let text = match code {
+        ErrorCode::LoginRequired => "nobody is signed in, or not the person that was asked for",
+        ErrorCode::ConsentRequired => "the person has not agreed to this yet",
+        ErrorCode::AccessDenied => "the person said no",
+        _ => "a page would have to be shown",
+    };
+    let sender =
+        Sender { issuer: app.issuer(), client_name: client.display_name(), after_gesture };
+    answer::failure(to, &OAuthError::new(code, text), &sender)
+}

@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::clients::{ClientId, Settings, Source};
+use crate::consents;
+use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
+use crate::protocol::{ClientMetadata, Params, Prompt, Subject};
+use crate::requests::{Destination, Hinted, validate};
+use crate::secret::Secret;
+use crate::sessions::Limits;
+
+const NOW: UnixTime = UnixTime::from_millis(1_700_000_000_000);
+const URI: &str = "https://shop.example/cb";
+
+fn client(first_party: bool, method: &str, uri: &str) -> Client {
+    let members = json!({"redirect_uris": [uri], "token_endpoint_auth_method": method});
+    Client {
+        id: ClientId::parse("shop").unwrap(),
+        metadata: ClientMetadata::parse(members.as_object().unwrap()).unwrap(),
+        settings: Settings { first_party, require_pkce: false, ..Settings::default() },
+        secrets: Vec::new(),
+        registration_token: None,
+        enabled: true,
+        source: Source::Operator,
+        created_at: NOW,
+        unused_until: None,
+    }
+}
+
+fn request(client: &Client, more: &str) -> AuthorizationRequest {
+    let uri = &client.metadata.redirect_uris[0];
+    let challenge = "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    let text = format!("response_type=code&scope=openid+email&redirect_uri={uri}&{challenge}&{more}");
+    let params = Params::parse(text.as_bytes()).unwrap();
+    let to = Destination::settle(&params, &client.metadata).unwrap();
+    validate(&params, client, to, &ScopeCatalogue::default(), Hinted::Nobody).unwrap()
+}
+
+fn session(age: u64) -> Session {
+    let limits = Limits { idle: Duration::from_secs(3600), absolute: Duration::from_secs(7200) };
+    let then = NOW.minus(Duration::from_secs(age));
+    Session::begin(Subject::parse("ada").unwrap(), &["pwd"], limits, then).0
+}
+
+fn consent(client: &Client, scope: &str) -> Consent {
+    Consent {
+        sub: Subject::parse("ada").unwrap(),
+        client: client.id.clone(),
+        scope: scope.parse().unwrap(),
+        claims: ClaimsRequest::default().names().into_iter().map(str::to_owned).collect(),
+        face: consents::face(client),
+        given_at: NOW,
+    }
+}
+
+#[test]
+fn every_prompt_meets_every_session() {
+    use ErrorCode::{ConsentRequired, LoginRequired};
+    use Next::{AskAccount, AskConsent, AskLogin, Issue, Refuse};
+
+    let client = client(false, "client_secret_basic", URI);
+    let (full, partial) = (consent(&client, "openid email"), consent(&client, "openid"));
+    #[rustfmt::skip]
+    let table = [
+        // prompt                  absent                 stale                  partial                  full
+        ("",                      [AskLogin,              AskLogin,              AskConsent,              Issue]),
+        ("prompt=consent",        [AskLogin,              AskLogin,              AskConsent,              AskConsent]),
+        ("prompt=login",          [AskLogin,              AskLogin,              AskLogin,                AskLogin]),
+        ("prompt=select_account", [AskLogin,              AskLogin,              AskAccount,              AskAccount]),
+        ("prompt=none",           [Refuse(LoginRequired), Refuse(LoginRequired), Refuse(ConsentRequired), Issue]),
+    ];
+    for (prompt, row) in table {
+        let request = request(&client, &format!("max_age=300&{prompt}"));
+        let (stale, fresh) = (session(301), session(299));
+        let columns =
+            [(None, None), (Some(&stale), Some(&full)), (Some(&fresh), Some(&partial)), (Some(&fresh), Some(&full))];
+        for ((session, consent), expected) in columns.into_iter().zip(row) {
+            let known = Known { request: &request, client: &client, session, consent, interaction: None };
+            assert_eq!(decide(known, NOW), expected, "{prompt} {session:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
+    let client = client(false, "client_secret_basic", URI);
+    let request = request(&client, "prompt=login+consent&max_age=0");
+    let session = session(0);
+    let lifetime = Duration::from_secs(600);
+    let (mut it, _) = Interaction::begin(request.clone(), &Secret::random(), lifetime, NOW);
+    let next = |it: &Interaction| {
+        let full = consent(&client, "openid email");
+        let known = Known {
+            request: &request,
+            client: &client,
+            session: Some(&session),
+            consent: Some(&full),
+            interaction: Some(it),
+        };
+        decide(known, NOW)
+    };
+    assert_eq!(next(&it), Next::AskLogin);
+    it.signed_in = Some(session.id);
+    assert_eq!(next(&it), Next::AskConsent);
+    let scope = "openid".parse().unwrap();
+    it.agreed = Some(super::super::Agreed { sub: session.sub.clone(), scope });
+    assert_eq!(next(&it), Next::AskConsent, "less than what is asked");
+    let scope = "openid email".parse().unwrap();
+    it.agreed = Some(super::super::Agreed { sub: Subject::parse("eve").unwrap(), scope });
+    assert_eq!(next(&it), Next::AskConsent, "somebody else's yes");
+    let scope = "openid email".parse().unwrap();
+    it.agreed = Some(super::super::Agreed { sub: session.sub.clone(), scope });
+    assert_eq!(next(&it), Next::Issue);
+}
+
+#[test]
+fn an_application_nobody_can_tie_to_a_place_is_always_asked_about() {
+    let session = session(1);
+    for (first_party, method, uri, expected) in [
+        (false, "none", "com.example.app:/cb", Next::AskConsent),
+        (false, "none", "http://127.0.0.1/cb", Next::AskConsent),
+        (false, "none", URI, Next::Issue),
+        (true, "none", "com.example.app:/cb", Next::Issue),
+    ] {
+        let client = client(first_party, method, uri);
+        let request = request(&client, "");
+        let full = consent(&client, "openid email");
+        let known = Known {
+            request: &request,
+            client: &client,
+            session: Some(&session),
+            consent: Some(&full),
+            interaction: None,
+        };
+        assert_eq!(decide(known, NOW), expected, "{uri}");
+    }
+}
+
+#[test]
+fn another_person_than_the_hinted_one_is_not_given_out() {
+    let client = client(true, "none", URI);
+    let session = session(1);
+    let mut request = request(&client, "");
+    request.hinted = Subject::parse("eve");
+    let decided = |request: &AuthorizationRequest| {
+        let known =
+            Known { request, client: &client, session: Some(&session), consent: None, interaction: None };
+        decide(known, NOW)
+    };
+    assert_eq!(decided(&request), Next::AskLogin);
+    request.prompt = Prompt { none: true, ..Prompt::default() };
+    assert_eq!(decided(&request), Next::Refuse(ErrorCode::LoginRequired));
+}

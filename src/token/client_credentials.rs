@@ -1,0 +1,62 @@
+use serde_json::Map;
+
+use super::issue::{Answer, access_token};
+use super::Failure;
+use crate::app::App;
+use crate::grants::{self, Grant, GrantId, Standing};
+use crate::http::client::Authenticated;
+use crate::protocol::claims::ClaimsRequest;
+use crate::protocol::{ErrorCode, OAuthError, Scope};
+use crate::random;
+
+/// Scopes that are about a person; a client acting for itself has none.
+const PERSONAL: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
+
+/// `grant_type=client_credentials` ([RFC 6749 §4.4]): the client acts for itself, and gets no refresh
+/// token (§4.4.3). Only opaque tokens leave a grant behind; a JWT needs none.
+///
+/// [RFC 6749 §4.4]: https://www.rfc-editor.org/rfc/rfc6749#section-4.4
+pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Failure> {
+    let client = &who.client;
+    let ceiling = PERSONAL.iter().fold(client.scope_ceiling(), |left, it| left.without(it));
+    let scope = match who.params.get("scope") {
+        None => ceiling,
+        Some(asked) => {
+            let asked: Option<Scope> = asked.parse().ok();
+            asked.filter(|asked| asked.is_within(&ceiling)).ok_or(OAuthError::new(
+                ErrorCode::InvalidScope,
+                "scope names something this client may not have for itself",
+            ))?
+        }
+    };
+    let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope));
+    if let Some(grant) = &grant {
+        grants::file(&*app.store, grant).await?;
+    }
+    let (token, lifetime) = access_token(app, client, grant.as_ref(), &scope).await?;
+    let mut body = Map::new();
+    body.insert("access_token".into(), token.into());
+    body.insert("token_type".into(), "Bearer".into());
+    body.insert("expires_in".into(), lifetime.as_secs().into());
+    if !scope.is_empty() {
+        body.insert("scope".into(), scope.to_string().into());
+    }
+    Ok(Answer { body, sub: None })
+}
+
+fn alone(app: &App, who: &Authenticated, scope: &Scope) -> Grant {
+    Grant {
+        id: GrantId(random::uuid()),
+        client: who.client.id.clone(),
+        person: None,
+        scope: scope.clone(),
+        claims: ClaimsRequest::default(),
+        nonce: None,
+        code: None,
+        refresh: None,
+        standing: Standing::Good,
+        revoked_access: Vec::new(),
+        opaque: Vec::new(),
+        ends_at: app.now(),
+    }
+}
