@@ -5,8 +5,11 @@
 pub mod protocol;
 
 // Floor 1, mechanism: bytes, time, sockets; no OAuth nouns.
+pub mod client_ip;
 pub mod clock;
 pub mod config;
+pub mod fetch;
+pub mod jose;
 pub mod password;
 pub mod random;
 pub mod secret;
@@ -17,7 +20,34 @@ pub mod store;
 pub mod bootstrap;
 pub mod clients;
 pub mod consents;
+pub mod events;
 pub mod grants;
+pub mod interactions;
+pub mod keys;
+pub mod requests;
 pub mod sessions;
 pub mod throttle;
+pub mod tokens;
 pub mod users;
+
+// Floor 3, the hall: what every room may reach, and what it speaks HTTP with.
+pub mod app;
+pub mod http;
+
+// Floor 4, rooms: one endpoint family each. No room uses another.
+pub mod authorize;
+pub mod consent;
+pub mod discovery;
+pub mod health;
+pub mod home;
+pub mod introspect;
+pub mod jwks;
+pub mod login;
+pub mod metrics;
+pub mod register;
+pub mod revoke;
+pub mod token;
+pub mod userinfo;
+
+// Floor 5, the house: the only place where rooms meet.
+pub mod server;

@@ -166,7 +166,7 @@ pub async fn touch(
 /// How many sessions are live, pruning those that ended. Counts at most 100 000.
 pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, StoreError> {
     const PAGE: usize = 1_000;
-    let present = format!("{:016x}", now.as_millis());
+    let present = format!("{:016x}", now.as_millis().saturating_add(1));
     let ended = store.names(&index(), "", PAGE).await?;
     for name in ended.iter().take_while(|name| ***name < *present) {
         store.unlink(&index(), name).await?;

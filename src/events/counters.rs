@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+use super::Event;
+
+/// Everything that is counted, in a registry of its own: two houses in one process do not mix.
+pub struct Counters {
+    registry: Registry,
+    tokens_issued: IntCounterVec,
+    auth_requests: IntCounterVec,
+    response_time: HistogramVec,
+    sign_ins: IntCounterVec,
+    client_auth_failures: IntCounterVec,
+    errors: IntCounterVec,
+    reuse: IntCounterVec,
+    revocations: IntCounterVec,
+    store_failures: IntCounterVec,
+    /// Live single sign-on sessions, counted at each scrape.
+    pub active_sessions: IntGauge,
+    /// Sign-ins that wait for a turn to hash.
+    pub hash_queue: IntGauge,
+}
+
+impl Counters {
+    /// Registers every metric.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let family = |name: &str, help: &str, label: &str| {
+            let family = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(family.clone()))?;
+            Ok::<_, prometheus::Error>(family)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let buckets = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+        let response_time = HistogramVec::new(
+            HistogramOpts::new("oidc_response_time_seconds", "Time from request to answer")
+                .buckets(buckets),
+            &["endpoint"],
+        )?;
+        registry.register(Box::new(response_time.clone()))?;
+        Ok(Self {
+            tokens_issued: family(
+                "oidc_tokens_issued_total",
+                "Token responses with an access token",
+                "grant_type",
+            )?,
+            auth_requests: family(
+                "oidc_auth_requests_total",
+                "Authorization requests by how they ended",
+                "outcome",
+            )?,
+            response_time,
+            sign_ins: family("oidc_sign_ins_total", "Sign-ins by outcome", "outcome")?,
+            client_auth_failures: family(
+                "oidc_client_auth_failures_total",
+                "Failed client authentications",
+                "reason",
+            )?,
+            errors: family("oidc_errors_total", "Error answers by status", "status")?,
+            reuse: family("oidc_reuse_detected_total", "Replayed codes and refresh tokens", "what")?,
+            revocations: family("oidc_revocations_total", "Tokens revoked", "what")?,
+            store_failures: family("oidc_store_failures_total", "Failed store commands", "kind")?,
+            active_sessions: gauge("oidc_active_sessions", "Live single sign-on sessions")?,
+            hash_queue: gauge("oidc_hash_queue", "Sign-ins waiting to hash a password")?,
+            registry,
+        })
+    }
+
+    /// Counts an event.
+    pub(super) fn count(&self, event: &Event<'_>) {
+        match event {
+            Event::SignedIn { .. } => self.sign_ins.with_label_values(&["ok"]).inc(),
+            Event::SignInFailed { reason, .. } => self.sign_ins.with_label_values(&[reason]).inc(),
+            Event::Authorized { outcome, .. } => {
+                self.auth_requests.with_label_values(&[outcome]).inc();
+            }
+            Event::TokensIssued { grant, .. } => {
+                self.tokens_issued.with_label_values(&[grant.as_str()]).inc();
+            }
+            Event::ReuseDetected { reason, .. } => self.reuse.with_label_values(&[reason]).inc(),
+            Event::ClientAuthFailed { reason, .. } => {
+                self.client_auth_failures.with_label_values(&[reason]).inc();
+            }
+            Event::Revoked { what, .. } => self.revocations.with_label_values(&[what]).inc(),
+            Event::ConsentGiven { .. }
+            | Event::ConsentDenied { .. }
+            | Event::TokenRefused { .. }
+            | Event::ClientChanged { .. } => {}
+        }
+    }
+
+    /// Notes an answer. The endpoint is a route of ours, never a path somebody made up.
+    pub fn answered(&self, endpoint: &str, status: u16, took: Duration) {
+        self.response_time.with_label_values(&[endpoint]).observe(took.as_secs_f64());
+        if status >= 400 {
+            self.errors.with_label_values(&[&status.to_string()]).inc();
+        }
+    }
+
+    /// Notes a store command that failed.
+    pub fn store_failed(&self, kind: &str) {
+        self.store_failures.with_label_values(&[kind]).inc();
+    }
+
+    /// The Prometheus text format, version 0.0.4.
+    pub fn render(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}

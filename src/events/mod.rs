@@ -1,0 +1,101 @@
+//! What happened, told once: an audit line and a count. Rooms tell; audit and metrics listen.
+//!
+//! An event holds ids and words of ours, never a token, a secret or what somebody typed.
+
+mod counters;
+
+use std::net::IpAddr;
+
+pub use self::counters::Counters;
+use crate::protocol::GrantType;
+
+/// One thing worth remembering.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// Somebody signed in.
+    SignedIn { sub: &'a str, client: &'a str },
+    /// Somebody did not; `reason` is one of a fixed list of words.
+    SignInFailed { client: &'a str, reason: &'static str },
+    /// A person agreed to something.
+    ConsentGiven { sub: &'a str, client: &'a str, scope: &'a str },
+    /// A person said no.
+    ConsentDenied { sub: &'a str, client: &'a str },
+    /// An authorization request came to an end.
+    Authorized { client: &'a str, outcome: &'static str },
+    /// Tokens were issued.
+    TokensIssued { client: &'a str, sub: Option<&'a str>, grant: GrantType },
+    /// A token request was refused; `reason` is the exact check.
+    TokenRefused { client: &'a str, reason: &'a str },
+    /// A used code or a replaced refresh token came back: somebody may hold a copy.
+    ReuseDetected { client: &'a str, reason: &'a str },
+    /// A client failed to prove itself.
+    ClientAuthFailed { client: &'a str, reason: &'a str },
+    /// A token was revoked.
+    Revoked { client: &'a str, what: &'static str },
+    /// A client registered, changed or removed itself.
+    ClientChanged { client: &'a str, change: &'static str },
+}
+
+/// Who listens.
+pub struct Events {
+    /// What is counted.
+    pub counters: Counters,
+}
+
+impl Events {
+    /// With all counts at zero.
+    ///
+    /// # Panics
+    /// Never: the names are constants that do not clash.
+    pub fn new() -> Self {
+        Self { counters: Counters::new().expect("constant metric names") }
+    }
+
+    /// Tells everybody who listens. The request id is on the surrounding span.
+    pub fn tell(&self, address: Option<IpAddr>, event: &Event<'_>) {
+        self.counters.count(event);
+        let from = address.map(tracing::field::display);
+        match *event {
+            Event::SignedIn { sub, client } => {
+                tracing::info!(target: "audit", event = "signed_in", sub, client, from);
+            }
+            Event::SignInFailed { client, reason } => {
+                tracing::warn!(target: "audit", event = "sign_in_failed", client, reason, from);
+            }
+            Event::ConsentGiven { sub, client, scope } => {
+                tracing::info!(target: "audit", event = "consent_given", sub, client, scope, from);
+            }
+            Event::ConsentDenied { sub, client } => {
+                tracing::info!(target: "audit", event = "consent_denied", sub, client, from);
+            }
+            Event::Authorized { client, outcome } => {
+                tracing::info!(target: "audit", event = "authorized", client, outcome, from);
+            }
+            Event::TokensIssued { client, sub, grant } => {
+                let grant = grant.as_str();
+                tracing::info!(target: "audit", event = "tokens_issued", client, sub, grant, from);
+            }
+            Event::TokenRefused { client, reason } => {
+                tracing::info!(target: "audit", event = "token_refused", client, reason, from);
+            }
+            Event::ReuseDetected { client, reason } => {
+                tracing::warn!(target: "audit", event = "reuse_detected", client, reason, from);
+            }
+            Event::ClientAuthFailed { client, reason } => {
+                tracing::warn!(target: "audit", event = "client_auth_failed", client, reason, from);
+            }
+            Event::Revoked { client, what } => {
+                tracing::info!(target: "audit", event = "revoked", client, what, from);
+            }
+            Event::ClientChanged { client, change } => {
+                tracing::info!(target: "audit", event = "client_changed", client, change, from);
+            }
+        }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self::new()
+    }
+}

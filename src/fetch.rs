@@ -1,0 +1,237 @@
+//! The one outgoing HTTP client, for addresses that other people choose.
+//!
+//! A URL that a client registered must not become a way into our own network, so the name is resolved
+//! once, every address it has must be a public one, and exactly those addresses are connected to: a name
+//! that means something else a moment later (DNS rebinding) gains nothing. There are no redirects, since
+//! each would be another such URL, and every size and time has a bound.
+
+mod address;
+mod allowed;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::{Client, Response, StatusCode, redirect, retry};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use tokio::net::lookup_host;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+use url::{Host, Url};
+
+pub use allowed::AllowedPrivate;
+pub use error::{FetchComplaint, FetchError};
+
+/// What may be fetched, and how long it may take.
+#[derive(Clone, Debug)]
+pub struct FetchSettings {
+    /// Certificate authorities to trust besides the public ones, PEM.
+    pub extra_ca: Option<PathBuf>,
+    /// Places that may be private, and have any port.
+    pub allow_private: Vec<AllowedPrivate>,
+    /// The time for name, connection and TLS.
+    pub connect: Duration,
+    /// The time for everything, waiting for a turn included.
+    pub total: Duration,
+    /// The largest answer that is read.
+    pub max_bytes: usize,
+}
+
+impl Default for FetchSettings {
+    fn default() -> Self {
+        Self {
+            extra_ca: None,
+            allow_private: Vec::new(),
+            connect: Duration::from_secs(2),
+            total: Duration::from_secs(3),
+            max_bytes: 64 * 1024,
+        }
+    }
+}
+
+/// Fetches documents from addresses we did not choose.
+pub struct Fetcher {
+    settings: FetchSettings,
+    tls: ClientConfig,
+    turns: Semaphore,
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+impl Fetcher {
+    /// Reads the extra certificate authorities, if there are any.
+    pub fn new(settings: FetchSettings) -> Result<Self, FetchComplaint> {
+        let tls = trusting(settings.extra_ca.as_deref())?;
+        Ok(Self { settings, tls, turns: Semaphore::new(AT_ONCE), hosts: Mutex::default() })
+    }
+
+    /// The JSON document at this address.
+    pub async fn get_json(&self, url: &str) -> Result<Value, FetchError> {
+        timeout(self.settings.total, self.get_in_turn(url))
+            .await
+            .map_err(|_| FetchError::TooSlow)?
+    }
+
+    async fn get_in_turn(&self, url: &str) -> Result<Value, FetchError> {
+        let target = Target::parse(url)?;
+        let _turn = self.turn(&target.name).await?;
+        let addresses = self.settle(&target).await?;
+        let response = self.client(&target, &addresses)?.get(target.url).send().await?;
+        self.read(response).await
+    }
+
+    /// One at a time for each host, so that a host that hangs holds up only itself; and few in all.
+    async fn turn(&self, host: &str) -> Result<Turn<'_>, FetchError> {
+        let queue = {
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            // What nobody holds or waits for is forgotten: the names are chosen by strangers.
+            hosts.retain(|_, queue| Arc::strong_count(queue) > 1);
+            Arc::clone(hosts.entry(host.to_owned()).or_insert_with(|| Semaphore::new(1).into()))
+        };
+        let of_host = queue.acquire_owned().await.map_err(|_| FetchError::TooSlow)?;
+        let of_all = self.turns.acquire().await.map_err(|_| FetchError::TooSlow)?;
+        Ok(Turn { _of_host: of_host, _of_all: of_all })
+    }
+
+    /// The addresses to connect to, all of them checked.
+    async fn settle(&self, target: &Target) -> Result<Vec<SocketAddr>, FetchError> {
+        let addresses: Vec<SocketAddr> = match target.literal {
+            Some(address) => vec![SocketAddr::new(address, target.port)],
+            None => match timeout(self.settings.connect, lookup_host((&*target.name, target.port)))
+                .await
+            {
+                Ok(Ok(found)) => found.collect(),
+                Ok(Err(error)) => return Err(FetchError::NoAddress(error.to_string())),
+                Err(_) => return Err(FetchError::TooSlow),
+            },
+        };
+        if addresses.is_empty() {
+            return Err(FetchError::NoAddress("the name has no address".into()));
+        }
+        let allowed = &self.settings.allow_private;
+        let named = allowed.iter().any(|place| place.is_host(&target.name));
+        let listed = |at: &SocketAddr| named || allowed.iter().any(|place| place.holds(at.ip()));
+        if let Some(private) =
+            addresses.iter().find(|at| !listed(at) && !address::is_public(at.ip()))
+        {
+            return Err(FetchError::PrivateAddress(private.ip()));
+        }
+        if target.port != 443 && !addresses.iter().all(listed) {
+            return Err(FetchError::Port(target.port));
+        }
+        Ok(addresses)
+    }
+
+    /// A client for this one request: it knows the checked addresses and can look up nothing else.
+    fn client(&self, target: &Target, addresses: &[SocketAddr]) -> Result<Client, FetchError> {
+        let accept = [(ACCEPT, reqwest::header::HeaderValue::from_static("application/json"))];
+        let client = Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .resolve_to_addrs(&target.name, addresses)
+            .no_proxy()
+            .https_only(true)
+            .http1_only()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .pool_max_idle_per_host(0)
+            .connect_timeout(self.settings.connect)
+            .user_agent(concat!("Latchkey/", env!("CARGO_PKG_VERSION")))
+            .default_headers(accept.into_iter().collect())
+            .build()?;
+        Ok(client)
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Value, FetchError> {
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        if !is_json(response.headers()) {
+            return Err(FetchError::NotJson);
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > self.settings.max_bytes {
+                return Err(FetchError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        serde_json::from_slice(&body).map_err(|_| FetchError::NotJson)
+    }
+}
+
+/// The right to fetch now.
+struct Turn<'a> {
+    _of_host: OwnedSemaphorePermit,
+    _of_all: SemaphorePermit<'a>,
+}
+
+/// Requests under way in all.
+const AT_ONCE: usize = 4;
+
+/// A URL that may be fetched as far as its text can tell.
+struct Target {
+    url: Url,
+    name: String,
+    literal: Option<IpAddr>,
+    port: u16,
+}
+
+impl Target {
+    fn parse(text: &str) -> Result<Self, FetchError> {
+        let url = Url::parse(text).map_err(|_| FetchError::BadUrl)?;
+        let bare = url.username().is_empty() && url.password().is_none();
+        if url.scheme() != "https" || !bare {
+            return Err(FetchError::BadUrl);
+        }
+        // The parser has read `0x7f.1` and its like as the IPv4 addresses they are.
+        let (name, literal) = match url.host().ok_or(FetchError::BadUrl)? {
+            Host::Domain(name) => (name.to_owned(), None),
+            Host::Ipv4(address) => (address.to_string(), Some(address.into())),
+            Host::Ipv6(address) => (address.to_string(), Some(address.into())),
+        };
+        let port = url.port_or_known_default().ok_or(FetchError::BadUrl)?;
+        Ok(Self { url, name, literal, port })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(said) = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else {
+        return false;
+    };
+    let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// The public authorities, and those of the operator's own house.
+fn trusting(extra: Option<&Path>) -> Result<ClientConfig, FetchComplaint> {
+    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    if let Some(path) = extra {
+        let unusable = |why: String| FetchComplaint { path: path.into(), why };
+        let certificates = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| unusable(error.to_string()))?;
+        if certificates.is_empty() {
+            return Err(unusable("it holds no certificate".into()));
+        }
+        for certificate in certificates {
+            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+        }
+    }
+    let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| FetchComplaint {
+            path: extra.map(Path::to_path_buf).unwrap_or_default(),
+            why: error.to_string(),
+        })?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}

@@ -1,0 +1,63 @@
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+/// A place the operator vouches for although it is not on the public internet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AllowedPrivate {
+    /// A host name, whatever its addresses.
+    Host(String),
+    /// A network.
+    Net(IpNet),
+}
+
+impl AllowedPrivate {
+    pub(super) fn is_host(&self, name: &str) -> bool {
+        match self {
+            Self::Host(host) => host.eq_ignore_ascii_case(name),
+            Self::Net(_) => false,
+        }
+    }
+
+    pub(super) fn holds(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Host(_) => false,
+            Self::Net(net) => net.contains(&address.to_canonical()),
+        }
+    }
+}
+
+/// `10.0.0.0/8` and `10.0.0.1` are networks, everything else is a host name.
+impl FromStr for AllowedPrivate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(net) = text.parse() {
+            return Ok(Self::Net(net));
+        }
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self::Net(address.into()));
+        }
+        let in_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if text.is_empty() || !text.bytes().all(in_a_name) {
+            return Err("neither a host name nor a network");
+        }
+        Ok(Self::Host(text.to_ascii_lowercase()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_an_address_and_a_name_are_told_apart() {
+        let parsed = |text: &str| text.parse::<AllowedPrivate>();
+        assert!(matches!(parsed("10.0.0.0/8"), Ok(AllowedPrivate::Net(_))));
+        assert!(matches!(parsed("::1"), Ok(AllowedPrivate::Net(_))));
+        assert_eq!(parsed("RP.internal"), Ok(AllowedPrivate::Host("rp.internal".into())));
+        assert!(parsed("https://rp.internal").is_err());
+        assert!(parsed("").is_err());
+    }
+}

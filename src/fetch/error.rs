@@ -1,0 +1,92 @@
+use std::error::Error;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Why nothing was fetched. Shown, all are one: whoever chose the URL must not learn from us what is
+/// listening where. The log may know the [reason](Self::reason).
+#[derive(Debug)]
+pub enum FetchError {
+    /// Not an `https` URL with a host and without credentials.
+    BadUrl,
+    /// The name does not resolve.
+    NoAddress(String),
+    /// One of the addresses is not a public one.
+    PrivateAddress(IpAddr),
+    /// Another port than 443, and the host is not vouched for.
+    Port(u16),
+    /// The connection, TLS or HTTP failed.
+    Transport(String),
+    /// Another status than 200; a redirect is one.
+    Status(u16),
+    /// Not JSON, or not called so.
+    NotJson,
+    /// More than is read.
+    TooLarge,
+    /// The time was over.
+    TooSlow,
+}
+
+impl FetchError {
+    /// For the log only.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::BadUrl => "not an https URL".into(),
+            Self::NoAddress(why) => format!("the name does not resolve: {why}"),
+            Self::PrivateAddress(address) => format!("{address} is not a public address"),
+            Self::Port(port) => format!("port {port} is not allowed"),
+            Self::Transport(why) => format!("the transfer failed: {why}"),
+            Self::Status(status) => format!("the answer was {status}"),
+            Self::NotJson => "the answer is not JSON".into(),
+            Self::TooLarge => "the answer is too large".into(),
+            Self::TooSlow => "it took too long".into(),
+        }
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the document could not be fetched")
+    }
+}
+
+impl Error for FetchError {}
+
+impl From<reqwest::Error> for FetchError {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::TooSlow;
+        }
+        // reqwest says what it was doing; what went wrong is further down. The URL may hold a secret.
+        let error = error.without_url();
+        let mut why = error.to_string();
+        let mut cause = error.source();
+        while let Some(deeper) = cause {
+            why = format!("{why}: {deeper}");
+            cause = deeper.source();
+        }
+        Self::Transport(why)
+    }
+}
+
+/// The file with extra certificate authorities is not usable.
+#[derive(Debug)]
+pub struct FetchComplaint {
+    /// Which file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl fmt::Display for FetchComplaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the certificate authorities in {} are not usable: {}",
+            self.path.display(),
+            self.why
+        )
+    }
+}
+
+impl Error for FetchComplaint {}

@@ -1,0 +1,211 @@
+//! Against a server on loopback, with a certificate authority made for the test.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+
+/// A server that says the same to everyone, and counts who came.
+struct Elsewhere {
+    port: u16,
+    ca: NamedTempFile,
+    visits: Arc<AtomicUsize>,
+}
+
+impl Elsewhere {
+    async fn saying(answer: impl Into<String>) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &ca).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let tls = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key)
+            .unwrap();
+
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), ca.pem()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let visits = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(greet(listener, tls, answer.into(), Arc::clone(&visits)));
+        Self { port, ca: file, visits }
+    }
+
+    fn url(&self) -> String {
+        format!("https://localhost:{}/jwks.json", self.port)
+    }
+
+    fn settings(&self, allowed: &[&str]) -> FetchSettings {
+        FetchSettings {
+            extra_ca: Some(self.ca.path().into()),
+            allow_private: allowed.iter().map(|place| place.parse().unwrap()).collect(),
+            ..FetchSettings::default()
+        }
+    }
+
+    async fn fetched(&self, allowed: &[&str]) -> Result<Value, FetchError> {
+        Fetcher::new(self.settings(allowed)).unwrap().get_json(&self.url()).await
+    }
+
+    fn visits(&self) -> usize {
+        self.visits.load(Ordering::SeqCst)
+    }
+}
+
+async fn greet(listener: TcpListener, tls: ServerConfig, answer: String, visits: Arc<AtomicUsize>) {
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    while let Ok((stream, _)) = listener.accept().await {
+        visits.fetch_add(1, Ordering::SeqCst);
+        let (acceptor, answer) = (acceptor.clone(), answer.clone());
+        tokio::spawn(async move {
+            let mut stream = acceptor.accept(stream).await?;
+            let mut asked = [0; 4096];
+            let _ = stream.read(&mut asked).await?;
+            stream.write_all(answer.as_bytes()).await?;
+            // An answer without an end is for the test of those that hang.
+            if answer.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            stream.shutdown().await
+        });
+    }
+}
+
+fn ok(kind: &str, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+#[tokio::test]
+async fn a_private_host_is_fetched_from_when_it_is_vouched_for() {
+    let there =
+        Elsewhere::saying(ok("application/jwk-set+json; charset=utf-8", r#"{"keys":[]}"#)).await;
+    for allowed in [&["localhost"][..], &["127.0.0.0/8", "::1"]] {
+        let document = there.fetched(allowed).await.unwrap();
+        assert_eq!(document, serde_json::json!({ "keys": [] }));
+    }
+}
+
+#[tokio::test]
+async fn a_private_host_nobody_vouched_for_is_not_even_connected_to() {
+    let there = Elsewhere::saying(ok("application/json", "{}")).await;
+    for allowed in [&[][..], &["other.example"], &["10.0.0.0/8"]] {
+        let refused = there.fetched(allowed).await;
+        assert!(matches!(refused, Err(FetchError::PrivateAddress(_))), "{refused:?}");
+    }
+    let nowhere = Fetcher::new(there.settings(&[])).unwrap();
+    for host in ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]"] {
+        let refused = nowhere.get_json(&format!("https://{host}:{}/", there.port)).await;
+        assert!(matches!(refused, Err(FetchError::PrivateAddress(_))), "{host} {refused:?}");
+    }
+    assert_eq!(there.visits(), 0);
+}
+
+#[tokio::test]
+async fn a_literal_address_is_fetched_from_when_its_network_is_vouched_for() {
+    let there = Elsewhere::saying(ok("application/json", "{}")).await;
+    let fetcher = Fetcher::new(there.settings(&["127.0.0.1"])).unwrap();
+    let document = fetcher.get_json(&format!("https://127.0.0.1:{}/", there.port)).await;
+    assert!(document.is_ok(), "{document:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_refused() {
+    let there = Elsewhere::saying(ok("application/json", "{}")).await;
+    let settings = FetchSettings { extra_ca: None, ..there.settings(&["localhost"]) };
+    let refused = Fetcher::new(settings).unwrap().get_json(&there.url()).await;
+    assert!(matches!(refused, Err(FetchError::Transport(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_error_and_not_followed() {
+    let target = Elsewhere::saying(ok("application/json", "{}")).await;
+    let there =
+        format!("HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url());
+    let there = Elsewhere::saying(there).await;
+    let refused = there.fetched(&["localhost"]).await;
+    assert!(matches!(refused, Err(FetchError::Status(302))), "{refused:?}");
+    assert_eq!(target.visits(), 0);
+}
+
+#[tokio::test]
+async fn an_oversized_answer_is_cut_whether_or_not_it_says_its_length() {
+    let body = format!("\"{}\"", "x".repeat(70_000));
+    let endless = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{body}");
+    for answer in [ok("application/json", &body), endless] {
+        let refused = Elsewhere::saying(answer).await.fetched(&["localhost"]).await;
+        assert!(matches!(refused, Err(FetchError::TooLarge)), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_json_that_is_called_json_is_read() {
+    for answer in [ok("text/html", "{}"), ok("application/json", "<p>")] {
+        let refused = Elsewhere::saying(answer).await.fetched(&["localhost"]).await;
+        assert!(matches!(refused, Err(FetchError::NotJson)), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_is_given_up_and_delays_no_other_host() {
+    let (hangs, answers) =
+        (Elsewhere::saying("").await, Elsewhere::saying(ok("application/json", "{}")).await);
+    let settings = FetchSettings {
+        total: Duration::from_millis(800),
+        ..hangs.settings(&["localhost", "127.0.0.1"])
+    };
+    let fetcher = Fetcher::new(settings).unwrap();
+    let elsewhere = format!("https://127.0.0.1:{}/", answers.port);
+    let url = hangs.url();
+    let (first, queued, other) =
+        tokio::join!(fetcher.get_json(&url), fetcher.get_json(&url), fetcher.get_json(&elsewhere));
+    assert!(matches!(first, Err(FetchError::TooSlow)), "{first:?}");
+    assert!(matches!(queued, Err(FetchError::TooSlow)), "{queued:?}");
+    assert_eq!(hangs.visits(), 1, "the second waited for its turn");
+    // Its own authority is another one, so what it gets is an answer of TLS, and at once.
+    assert!(matches!(other, Err(FetchError::Transport(_))), "{other:?}");
+}
+
+#[tokio::test]
+async fn only_https_urls_without_credentials_on_the_standard_port_are_tried() {
+    let fetcher = Fetcher::new(FetchSettings::default()).unwrap();
+    for url in ["http://1.1.1.1/", "file:///etc/passwd", "https://ada@1.1.1.1/", "//1.1.1.1", ""] {
+        let refused = fetcher.get_json(url).await;
+        assert!(matches!(refused, Err(FetchError::BadUrl)), "{url} {refused:?}");
+    }
+    let refused = fetcher.get_json("https://1.1.1.1:8443/").await;
+    assert!(matches!(refused, Err(FetchError::Port(8443))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_is_shown_of_a_failure_does_not_say_why() {
+    let fetcher = Fetcher::new(FetchSettings::default()).unwrap();
+    let private = fetcher.get_json("https://10.0.0.1/").await.unwrap_err();
+    let bad = fetcher.get_json("http://10.0.0.1/").await.unwrap_err();
+    assert_eq!(private.to_string(), bad.to_string());
+    assert!(private.reason().contains("10.0.0.1"));
+}
+
+#[test]
+fn an_unusable_file_of_authorities_is_named() {
+    let empty = NamedTempFile::new().unwrap();
+    for path in [empty.path(), Path::new("gone.pem")] {
+        let settings = FetchSettings { extra_ca: Some(path.into()), ..FetchSettings::default() };
+        let complaint = Fetcher::new(settings).err().map(|complaint| complaint.to_string());
+        let name = path.to_string_lossy();
+        assert!(complaint.is_some_and(|complaint| complaint.contains(&*name)), "{name}");
+    }
+}

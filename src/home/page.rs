@@ -1,0 +1,61 @@
+//! The page at `/`: what this is, for whoever comes by.
+
+use askama::Template;
+
+/// Names the issuer and where its metadata is.
+#[derive(Clone, Debug, Template)]
+#[template(path = "home/home.html")]
+pub struct HomePage<'a> {
+    pub issuer: &'a str,
+    /// The address of the discovery document.
+    pub discovery: &'a str,
+    pub version: &'a str,
+    pub trial: Option<Trial<'a>>,
+}
+
+/// A client and a person made for trying Latchkey out.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial<'a> {
+    pub authorize_url: &'a str,
+    pub user: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::page_checks::{MARKUP, assert_has, assert_same_skeleton, rendered};
+
+    const PLAIN: HomePage<'static> = HomePage {
+        issuer: "https://id.example",
+        discovery: "https://id.example/.well-known/openid-configuration",
+        version: "0.1.0",
+        trial: None,
+    };
+
+    fn full(text: &str) -> HomePage<'_> {
+        let trial = Some(Trial { authorize_url: text, user: text });
+        HomePage { issuer: text, discovery: text, version: text, trial }
+    }
+
+    #[test]
+    fn the_page_leads_to_the_metadata() {
+        let html = rendered("home", &PLAIN);
+        assert_has(&html, &["a[href='https://id.example/.well-known/openid-configuration']"]);
+        assert!(!html.contains("Try it now"));
+    }
+
+    #[test]
+    fn a_trial_says_how_to_begin() {
+        let trial = Trial {
+            authorize_url: "https://id.example/authorize?client_id=a&scope=openid",
+            user: "ada",
+        };
+        let html = rendered("home-trial", &HomePage { trial: Some(trial), ..PLAIN });
+        assert_has(&html, &["a[href='https://id.example/authorize?client_id=a&scope=openid']"]);
+    }
+
+    #[test]
+    fn markup_in_any_field_stays_text() {
+        assert_same_skeleton(&full("x"), &full(MARKUP));
+    }
+}

@@ -1,0 +1,74 @@
+//! What every page is held to, for the tests beside the pages.
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+use scraper::{Html, Selector};
+
+/// Put into every field of a page: an element, a way out of an attribute of either quote, and an entity.
+pub(crate) const MARKUP: &str = "<img src=x onerror=alert(1)>\"' onfocus=alert(1) x=&lt;script>";
+
+/// Phones on slow networks pay by the byte.
+const HEAVIEST: usize = 15_000;
+
+/// Renders a page, and holds it to its weight and to the policy it is served under.
+///
+/// With `LATCHKEY_PAGES_OUT` set the page is also written there, to be looked at and to be walked by
+/// `tests/pages/check.mjs`.
+pub(crate) fn rendered(name: &str, template: &impl Template) -> String {
+    let html = template.render().expect("the page renders");
+    assert!(html.len() < HEAVIEST, "{name} weighs {} bytes", html.len());
+    let document = Html::parse_document(&html);
+    for element in document.select(&all("*")).map(|found| found.value()) {
+        assert!(element.name() != "style", "{name} has an inline style sheet");
+        let nonced = element.attr("nonce").is_some();
+        assert!(element.name() != "script" || nonced, "{name} has a script without a nonce");
+        for (attribute, _) in element.attrs() {
+            let inline = attribute == "style" || attribute.starts_with("on");
+            assert!(!inline, "{name} has an inline {attribute}");
+        }
+    }
+    if let Some(folder) = std::env::var_os("LATCHKEY_PAGES_OUT") {
+        std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), &html)
+            .expect("LATCHKEY_PAGES_OUT is a folder that can be written to");
+    }
+    html
+}
+
+/// Markup in the fields of a page must change its text only, never its elements or attributes.
+pub(crate) fn assert_same_skeleton(benign: &impl Template, hostile: &impl Template) {
+    let hostile = hostile.render().expect("the page renders");
+    assert!(hostile.contains("onerror"), "the markup is shown, as text");
+    assert_eq!(skeleton(&benign.render().expect("the page renders")), skeleton(&hostile));
+}
+
+/// Whether the page has exactly one element for each selector.
+pub(crate) fn assert_has(html: &str, selectors: &[&str]) {
+    let document = Html::parse_document(html);
+    for selector in selectors {
+        assert_eq!(document.select(&all(selector)).count(), 1, "{selector} in {html}");
+    }
+}
+
+/// The words of the one element that `selector` finds.
+pub(crate) fn words(html: &str, selector: &str) -> String {
+    let document = Html::parse_document(html);
+    let found = document.select(&all(selector)).next().expect("the element is there");
+    found.text().collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn skeleton(html: &str) -> Vec<(String, BTreeSet<String>)> {
+    let document = Html::parse_document(html);
+    let every = all("*");
+    let elements = document.select(&every).map(|found| found.value());
+    elements
+        .map(|element| {
+            let attributes = element.attrs().map(|(name, _)| name.to_owned()).collect();
+            (element.name().to_owned(), attributes)
+        })
+        .collect()
+}
+
+fn all(selector: &str) -> Selector {
+    Selector::parse(selector).expect("a well-formed selector")
+}

@@ -1,0 +1,85 @@
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::Value;
+
+use crate::protocol::client_metadata::ClientAlg;
+use crate::secret::from_base64url;
+
+/// A client's public key, as a verification key with the algorithms it can be used with.
+pub struct ClientKey {
+    kid: Option<String>,
+    alg: Option<ClientAlg>,
+    kind: Kind,
+    pub(super) key: DecodingKey,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Kind {
+    Rsa,
+    P256,
+    Ed25519,
+}
+
+impl ClientKey {
+    /// Every usable signature key of a JWK Set; the others are passed over ([RFC 7517 §5]).
+    ///
+    /// [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
+    pub fn all_from_set(set: &Value) -> Vec<Self> {
+        let keys = set.get("keys").and_then(Value::as_array);
+        keys.into_iter().flatten().take(20).filter_map(Self::from_jwk).collect()
+    }
+
+    /// A key that is public, strong enough and not for encryption; otherwise nothing.
+    pub fn from_jwk(jwk: &Value) -> Option<Self> {
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+        if text("use").is_some_and(|usage| usage != "sig") {
+            return None;
+        }
+        let alg = match text("alg") {
+            Some(alg) => Some(ClientAlg::parse(alg)?),
+            None => None,
+        };
+        let (kind, key) = match (text("kty")?, text("crv")) {
+            ("RSA", _) => {
+                let (n, e) = (text("n")?, text("e")?);
+                let bytes = from_base64url(n)?;
+                let leading = bytes.iter().take_while(|byte| **byte == 0).count();
+                if bytes.len() - leading < 256 || bytes.len() > 1024 {
+                    return None;
+                }
+                (Kind::Rsa, DecodingKey::from_rsa_components(n, e).ok()?)
+            }
+            ("EC", Some("P-256")) => {
+                (Kind::P256, DecodingKey::from_ec_components(text("x")?, text("y")?).ok()?)
+            }
+            ("OKP", Some("Ed25519")) => {
+                (Kind::Ed25519, DecodingKey::from_ed_components(text("x")?).ok()?)
+            }
+            _ => return None,
+        };
+        let kid = text("kid").filter(|kid| kid.len() <= 64).map(str::to_owned);
+        Some(Self { kid, alg, kind, key })
+    }
+
+    /// Whether this key is meant by a header with that `kid` and can do that algorithm.
+    pub(super) fn fits(&self, kid: Option<&str>, alg: ClientAlg) -> bool {
+        let named = match (kid, &self.kid) {
+            (Some(wanted), Some(own)) => wanted == own,
+            (Some(_), None) | (None, _) => true,
+        };
+        let able = match alg {
+            ClientAlg::Rs256 | ClientAlg::Ps256 => self.kind == Kind::Rsa,
+            ClientAlg::Es256 => self.kind == Kind::P256,
+            ClientAlg::EdDsa => self.kind == Kind::Ed25519,
+        };
+        named && able && self.alg.is_none_or(|only| only == alg)
+    }
+}
+
+pub(super) const fn algorithm(alg: ClientAlg) -> Algorithm {
+    match alg {
+        ClientAlg::Rs256 => Algorithm::RS256,
+        ClientAlg::Ps256 => Algorithm::PS256,
+        ClientAlg::Es256 => Algorithm::ES256,
+        ClientAlg::EdDsa => Algorithm::EdDSA,
+    }
+}

@@ -1,0 +1,146 @@
+use jsonwebtoken::{Algorithm, DecodingKey, crypto};
+use serde_json::{Map, Value};
+
+use super::client_key::{ClientKey, algorithm};
+use super::{SigningKey, read};
+use crate::protocol::client_metadata::ClientAlg;
+use crate::secret::from_base64url;
+
+/// The longest JWT that is looked at.
+const LONGEST: usize = 16 * 1024;
+
+/// Header members that would let a token say how it wants to be verified ([RFC 8725 §3.10]), or that
+/// demand something nobody here understands (`crit`, RFC 7515 §4.1.11).
+///
+/// [RFC 8725 §3.10]: https://www.rfc-editor.org/rfc/rfc8725#section-3.10
+const REFUSED: [&str; 7] = ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip"];
+
+/// A JWT whose signature is good. Time, issuer and audience are still to be judged.
+#[derive(Debug)]
+pub struct Verified {
+    /// `typ`, lower case, without `application/`.
+    pub typ: Option<String>,
+    /// The claims set.
+    pub claims: Map<String, Value>,
+}
+
+/// Why a token was not believed; for the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotVerified {
+    /// Too long, not three pieces, not base64url, not JSON.
+    Malformed,
+    /// A header member from the list of refused ones.
+    Header,
+    /// Not an algorithm the key is used with.
+    Algorithm,
+    /// No key of that name.
+    UnknownKey,
+    /// The signature is not by that key.
+    Signature,
+    /// It is another kind of token.
+    Type,
+}
+
+/// A token taken apart; nothing is believed yet.
+struct Pieces<'a> {
+    header: Map<String, Value>,
+    payload: &'a str,
+    signature: &'a str,
+    signed: &'a str,
+}
+
+impl<'a> Pieces<'a> {
+    fn split(token: &'a str) -> Result<Self, NotVerified> {
+        // Counted before anything is decoded: 64 kB of dots cost nothing.
+        if token.len() > LONGEST || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+            return Err(NotVerified::Malformed);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(NotVerified::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(NotVerified::Malformed)?;
+        let header: Map<String, Value> = json(header)?;
+        if REFUSED.iter().any(|member| header.contains_key(*member)) {
+            return Err(NotVerified::Header);
+        }
+        Ok(Self { header, payload, signature, signed })
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>, NotVerified> {
+        read::text(&self.header, name).map_err(|_| NotVerified::Header)
+    }
+
+    fn kid(&self) -> Result<Option<&str>, NotVerified> {
+        let kid = self.text("kid")?;
+        if kid.is_some_and(|kid| kid.len() > 64) { Err(NotVerified::UnknownKey) } else { Ok(kid) }
+    }
+
+    fn signed_by(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {
+        from_base64url(self.signature).is_some()
+            && crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm)
+                .unwrap_or(false)
+    }
+
+    fn open(self) -> Result<Verified, NotVerified> {
+        let typ = self.text("typ")?.map(|typ| {
+            let typ = typ.to_ascii_lowercase();
+            typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
+        });
+        Ok(Verified { typ, claims: json(self.payload)? })
+    }
+}
+
+fn json(piece: &str) -> Result<Map<String, Value>, NotVerified> {
+    let bytes = from_base64url(piece).ok_or(NotVerified::Malformed)?;
+    serde_json::from_slice(&bytes).map_err(|_| NotVerified::Malformed)
+}
+
+/// Verifies a token of ours: RS256, by one of our keys, of the type `typ`.
+pub fn verify_ours<'k>(
+    token: &str,
+    keys: impl IntoIterator<Item = &'k SigningKey>,
+    typ: &str,
+) -> Result<Map<String, Value>, NotVerified> {
+    let pieces = Pieces::split(token)?;
+    if pieces.text("alg")? != Some("RS256") {
+        return Err(NotVerified::Algorithm);
+    }
+    let kid = pieces.kid()?.ok_or(NotVerified::UnknownKey)?;
+    let key = keys.into_iter().find(|key| key.kid() == kid).ok_or(NotVerified::UnknownKey)?;
+    if !pieces.signed_by(&DecodingKey::from_rsa_der(key.public_der()), Algorithm::RS256) {
+        return Err(NotVerified::Signature);
+    }
+    let verified = pieces.open()?;
+    if verified.typ.as_deref() != Some(&*typ.to_ascii_lowercase()) {
+        return Err(NotVerified::Type);
+    }
+    Ok(verified.claims)
+}
+
+/// Verifies a client's token with the keys and algorithms it registered.
+pub fn verify_client(
+    token: &str,
+    keys: &[ClientKey],
+    allowed: &[ClientAlg],
+) -> Result<Verified, NotVerified> {
+    let pieces = Pieces::split(token)?;
+    let alg = pieces.text("alg")?.and_then(ClientAlg::parse);
+    let alg = alg.filter(|alg| allowed.contains(alg)).ok_or(NotVerified::Algorithm)?;
+    let kid = pieces.kid()?;
+    let mut candidates = keys.iter().filter(|key| key.fits(kid, alg)).peekable();
+    if candidates.peek().is_none() {
+        return Err(NotVerified::UnknownKey);
+    }
+    if !candidates.any(|candidate| pieces.signed_by(&candidate.key, algorithm(alg))) {
+        return Err(NotVerified::Signature);
+    }
+    pieces.open()
+}
+
+/// A string claim of a token nobody has verified: only good for finding whose keys to verify it with.
+pub fn peek_text(token: &str, name: &str) -> Option<String> {
+    let pieces = Pieces::split(token).ok()?;
+    let claims = json(pieces.payload).ok()?;
+    read::text(&claims, name).ok()?.map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests;

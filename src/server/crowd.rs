@@ -1,0 +1,120 @@
+//! How many connections each address holds, so that one peer cannot take all there are.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ipnet::IpNet;
+
+use crate::client_ip;
+
+/// The peers that are here now.
+pub(super) struct Crowd {
+    seats: Mutex<HashMap<IpAddr, usize>>,
+    each: usize,
+    trusted: Vec<IpNet>,
+}
+
+impl Crowd {
+    /// Nobody yet; later at most `each` connections for every address that is not trusted.
+    pub(super) fn new(each: usize, trusted: Vec<IpNet>) -> Arc<Self> {
+        Arc::new(Self { seats: Mutex::default(), each, trusted })
+    }
+
+    /// A seat for a connection from here, given back when dropped; none if the address has enough.
+    ///
+    /// Loopback and trusted proxies speak for many people and are not counted.
+    pub(super) fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<Seat> {
+        let peer = client_ip::plain(peer);
+        if peer.is_loopback() || self.trusted.iter().any(|net| net.contains(&peer)) {
+            return Some(Seat(None));
+        }
+
+        let neighbourhood = neighbourhood(peer);
+        let mut seats = self.seats();
+        let taken = seats.entry(neighbourhood).or_default();
+        if *taken >= self.each {
+            return None;
+        }
+        *taken += 1;
+        Some(Seat(Some((Arc::clone(self), neighbourhood))))
+    }
+
+    fn leave(&self, neighbourhood: IpAddr) {
+        let mut seats = self.seats();
+        let Some(taken) = seats.get_mut(&neighbourhood) else { return };
+        *taken -= 1;
+        if *taken == 0 {
+            seats.remove(&neighbourhood);
+        }
+    }
+
+    fn seats(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Counting cannot panic half-way, so a poisoned lock still holds a right count.
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection's place among those of its address.
+pub(super) struct Seat(Option<(Arc<Crowd>, IpAddr)>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some((crowd, neighbourhood)) = self.0.take() {
+            crowd.leave(neighbourhood);
+        }
+    }
+}
+
+/// An IPv6 subscriber is handed a /64 and can use every address in it, so the /64 is who they are.
+fn neighbourhood(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(_) => peer,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn an_address_gets_its_share_and_a_seat_left_can_be_taken_again() {
+        let crowd = Crowd::new(2, Vec::new());
+        let first = crowd.enter(ip("192.0.2.1"));
+        let second = crowd.enter(ip("::ffff:192.0.2.1"));
+        assert!(first.is_some() && second.is_some());
+        assert!(crowd.enter(ip("192.0.2.1")).is_none(), "the share is used up");
+        assert!(crowd.enter(ip("192.0.2.2")).is_some(), "another address has its own");
+
+        drop(first);
+        assert!(crowd.enter(ip("192.0.2.1")).is_some());
+    }
+
+    #[test]
+    fn a_whole_ipv6_subnet_counts_as_one_peer() {
+        let crowd = Crowd::new(1, Vec::new());
+        let _seat = crowd.enter(ip("2001:db8:1:2::1"));
+        assert!(crowd.enter(ip("2001:db8:1:2:ffff::9")).is_none());
+        assert!(crowd.enter(ip("2001:db8:1:3::1")).is_some());
+    }
+
+    #[test]
+    fn loopback_and_trusted_proxies_are_not_counted() {
+        let crowd = Crowd::new(0, vec!["10.0.0.0/8".parse().expect("a net")]);
+        assert!(crowd.enter(ip("127.0.0.1")).is_some());
+        assert!(crowd.enter(ip("::ffff:10.1.2.3")).is_some());
+        assert!(crowd.enter(ip("11.1.2.3")).is_none());
+    }
+
+    #[test]
+    fn nobody_who_left_is_remembered() {
+        let crowd = Crowd::new(1, Vec::new());
+        drop(crowd.enter(ip("192.0.2.1")));
+        assert!(crowd.seats().is_empty());
+    }
+}

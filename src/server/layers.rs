@@ -1,0 +1,219 @@
+//! What every answer has in common, from the outside in.
+//!
+//! ```text
+//! identify   request id, span, security headers, access log, metrics
+//!   explain    an answer without words gets some: 404, 405, a panic, a timeout
+//!     screen     what no handler should have to look at: strange hosts, oversized requests
+//!       hurry      the time a handler has
+//!         rescue     a panic ends the request, not the connection
+//! ```
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tokio::time::{Instant, timeout};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+
+use super::hosts::Hosts;
+use super::refusal::Refusal;
+use crate::random;
+
+/// What the layers need to know.
+#[derive(Clone)]
+pub struct LayerSettings {
+    /// The names we answer to.
+    pub hosts: Hosts,
+    /// Whether the issuer is `https`, so that browsers may be told to insist on it.
+    pub https: bool,
+    /// How long a handler may take.
+    pub handler_timeout: Duration,
+    /// Hears of each answer.
+    pub observe: Observe,
+}
+
+/// Called with the route (`unmatched` if there is none), the method, the status and how long it took.
+pub type Observe = Arc<dyn Fn(&str, &Method, StatusCode, Duration) + Send + Sync>;
+
+impl LayerSettings {
+    /// For these values of `Host` (none means any), with nobody listening.
+    pub fn new(hosts: &[String], https: bool) -> Self {
+        Self {
+            hosts: Hosts::new(hosts, https),
+            https,
+            handler_timeout: Duration::from_secs(15),
+            observe: Arc::new(|_, _, _, _| {}),
+        }
+    }
+}
+
+impl fmt::Debug for LayerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayerSettings").field("hosts", &self.hosts).finish_non_exhaustive()
+    }
+}
+
+/// The name of one request, in its log lines and in the answer's `X-Request-Id`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RequestId(pub String);
+
+/// The router with everything around it. Call it last: what is added afterwards is not wrapped.
+pub fn wrap(router: Router, settings: LayerSettings) -> Router {
+    let settings = Arc::new(settings);
+    router
+        .layer(CatchPanicLayer::custom(rescue))
+        .layer(from_fn_with_state(Arc::clone(&settings), hurry))
+        .layer(from_fn_with_state(Arc::clone(&settings), screen))
+        .layer(from_fn(explain))
+        .layer(from_fn_with_state(settings, identify))
+}
+
+async fn identify(
+    State(settings): State<Arc<LayerSettings>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let id = request_id(request.headers());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    // Without the query: it may hold codes, tokens and hints of who is signing in.
+    let span = tracing::info_span!("request", %id, %method, path = request.uri().path());
+
+    let mut response = next.run(request).instrument(span.clone()).await;
+    secure(response.headers_mut(), settings.https);
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+
+    let (status, took) = (response.status(), begun.elapsed());
+    span.in_scope(|| {
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status = status.as_u16(), ms, "answered");
+    });
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    (settings.observe)(route, &method, status, took);
+    response
+}
+
+/// Theirs, if it can do no harm in a log line; else one of our own.
+fn request_id(headers: &HeaderMap) -> String {
+    let harmless = |id: &&str| {
+        let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        (1..=64).contains(&id.len()) && id.bytes().all(safe)
+    };
+    let theirs = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
+    theirs.map_or_else(|| random::uuid().to_string(), str::to_owned)
+}
+
+fn secure(headers: &mut HeaderMap, https: bool) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if https {
+        let a_year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, a_year);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// Gives words to the answers that axum and the layers below leave empty.
+async fn explain(request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.run(request).await;
+    if response.body().size_hint().exact() != Some(0) {
+        return response;
+    }
+    let told = response.extensions_mut().remove::<Refusal>();
+    let Some(refusal) = told.or_else(|| Refusal::behind(response.status())) else {
+        return response;
+    };
+
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(seconds) = refusal.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if refusal.hangs_up() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    *response.body_mut() = Body::from(refusal.json(id.as_ref().map(|id| id.0.as_str())));
+    response
+}
+
+async fn screen(
+    State(settings): State<Arc<LayerSettings>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match objection(&settings.hosts, request.uri(), request.headers()) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn objection(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
+    if length(uri) > MAX_URI {
+        return Some(Refusal::UriTooLong);
+    }
+    let head: usize =
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head > MAX_HEADERS {
+        return Some(Refusal::HeadersTooLarge);
+    }
+    // Whoever checks our health asks by address, and learns nothing that a name would protect.
+    if !BY_ANY_NAME.contains(&uri.path())
+        && let Err(status) = hosts.admit(uri, headers)
+    {
+        let bad = status == StatusCode::BAD_REQUEST;
+        return Some(if bad { Refusal::HostMissing } else { Refusal::HostUnknown });
+    }
+    // A body that does not tell its length is cut by whoever reads it.
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let declared = declared.and_then(|length| length.parse::<u64>().ok());
+    declared.is_some_and(|length| length > MAX_BODY).then_some(Refusal::BodyTooLarge)
+}
+
+fn length(uri: &Uri) -> usize {
+    uri.path_and_query().map_or(0, |path| path.as_str().len())
+}
+
+async fn hurry(
+    State(settings): State<Arc<LayerSettings>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Ok(response) = timeout(settings.handler_timeout, next.run(request)).await else {
+        tracing::error!("a handler took too long");
+        return Refusal::TooSlow.into_response();
+    };
+    response
+}
+
+/// What was panicked with is not for the answer: it may quote what the handler was holding.
+fn rescue(_panic: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a handler panicked");
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+/// One path and its query.
+const MAX_URI: usize = 8 * 1024;
+
+/// All header lines of a request.
+const MAX_HEADERS: usize = 16 * 1024;
+
+/// The largest body that any endpoint reads.
+const MAX_BODY: u64 = 64 * 1024;
+
+const BY_ANY_NAME: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -1,0 +1,273 @@
+//! Listening, accepting, and leaving without hanging up on anybody.
+//!
+//! `axum::serve` has no limit on slow headers, on their size or on the number of connections, which is
+//! why hyper is spoken to directly (`connection.rs` holds the time limits).
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use ipnet::IpNet;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::connection::converse;
+use super::crowd::{Crowd, Seat};
+use super::tls::TlsKeeper;
+
+/// What a connection may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// From the first byte of a request's header to the last; also the TLS handshake.
+    pub header_timeout: Duration,
+    /// How long a connection may rest between two requests.
+    pub keep_alive_idle: Duration,
+    /// From the end of the header to the end of the answer: the bound on whoever reads too slowly.
+    pub request_timeout: Duration,
+    /// What the parser will hold of one header before it answers 431 and closes. `layers` refuses at half
+    /// of it, with an answer that says why.
+    pub max_header_bytes: usize,
+    /// Connections in all. At the limit nobody is refused: the next ones wait to be accepted.
+    pub max_connections: usize,
+    /// Connections of one address; more are answered 503.
+    pub max_connections_per_address: usize,
+    /// Proxies, which are not counted by address.
+    pub trusted: Vec<IpNet>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(5),
+            keep_alive_idle: Duration::from_secs(30),
+            request_timeout: Duration::from_mins(1),
+            max_header_bytes: 32 * 1024,
+            max_connections: 4096,
+            max_connections_per_address: 100,
+            trusted: Vec::new(),
+        }
+    }
+}
+
+impl Limits {
+    /// No more connections than there may be open files, less those the rest of the process needs.
+    #[must_use]
+    pub fn within_files(mut self, allowed: u64) -> Self {
+        let spare = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(FILES_OF_OUR_OWN);
+        self.max_connections = self.max_connections.min(spare.max(1));
+        self
+    }
+}
+
+/// The store, the log, the key files, a few outgoing connections.
+const FILES_OF_OUR_OWN: usize = 64;
+
+/// A listener for each address the name stands for: `localhost` is both `127.0.0.1` and `[::1]`.
+///
+/// An address this machine does not have (often `::1`) is passed over as long as another is there. With
+/// port 0 all of them get the port the first one was given.
+pub async fn listen(address: &str) -> io::Result<Vec<TcpListener>> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut refused = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut addresses: Vec<SocketAddr> = lookup_host(address).await?.collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    for mut address in addresses {
+        if let (0, Some(first)) = (address.port(), listeners.first()) {
+            address.set_port(first.local_addr()?.port());
+        }
+        match bind(address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    if listeners.is_empty() { Err(refused) } else { Ok(listeners) }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4096)
+}
+
+/// Serves until told to stop (or until nobody is left to tell), then finishes what was begun.
+///
+/// From then on nothing new is accepted, resting connections are closed, and requests under way have
+/// `drain` to be answered. What is still there afterwards is cut.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    tls: Option<TlsKeeper>,
+    app: Router,
+    limits: Limits,
+    shutdown: watch::Receiver<bool>,
+    drain: Duration,
+) {
+    let front = Front {
+        room: Arc::new(Semaphore::new(limits.max_connections)),
+        crowd: Crowd::new(limits.max_connections_per_address, limits.trusted.clone()),
+        limits: Arc::new(limits),
+        tls,
+        app,
+        shutdown,
+    };
+    let mut doors = JoinSet::new();
+    for listener in listeners {
+        doors.spawn(front.clone().keep_door(listener, drain));
+    }
+    while let Some(closed) = doors.join_next().await {
+        if let Err(error) = closed {
+            tracing::error!(%error, "a listener ended by itself");
+        }
+    }
+}
+
+/// What every connection needs.
+#[derive(Clone)]
+struct Front {
+    room: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
+    limits: Arc<Limits>,
+    tls: Option<TlsKeeper>,
+    app: Router,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Front {
+    async fn keep_door(mut self, listener: TcpListener, drain: Duration) {
+        let mut guests = JoinSet::new();
+        let mut shutdown = self.shutdown.clone();
+        let mut told = std::pin::pin!(shutdown.wait_for(|told| *told));
+        loop {
+            let (permit, stream, peer) = tokio::select! {
+                biased;
+                _ = &mut told => break,
+                next = self.next(&listener) => next,
+            };
+            guests.spawn(self.clone().receive(permit, stream, peer));
+            while guests.try_join_next().is_some() {}
+        }
+
+        // Whoever the kernel has let in already is owed an answer.
+        while let Some((permit, stream, peer)) = self.next_at_once(&listener).await {
+            guests.spawn(self.clone().receive(permit, stream, peer));
+        }
+        drop(listener);
+        let gone = timeout(drain, async { while guests.join_next().await.is_some() {} }).await;
+        if gone.is_err() {
+            tracing::warn!(
+                connections = guests.len(),
+                "the time to finish is over; cutting the rest"
+            );
+        }
+    }
+
+    /// The next connection, once there is room for it.
+    async fn next(
+        &mut self,
+        listener: &TcpListener,
+    ) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
+        loop {
+            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
+                std::future::pending().await
+            };
+            match listener.accept().await {
+                Ok((stream, peer)) => return (permit, stream, peer),
+                // The peer gave up while it waited. The next one may be fine.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    // Most likely out of files. Asking again at once would get the same answer, and
+                    // nothing else would get a turn.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(Duration::from_millis(75)).await;
+                }
+            }
+        }
+    }
+
+    /// A connection that is waiting to be accepted right now.
+    async fn next_at_once(
+        &mut self,
+        listener: &TcpListener,
+    ) -> Option<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+        let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        let waiting = poll_fn(|cx| match listener.poll_accept(cx) {
+            Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
+            Poll::Pending => Poll::Ready(None),
+        });
+        waiting.await.map(|(stream, peer)| (permit, stream, peer))
+    }
+
+    async fn receive(self, _permit: OwnedSemaphorePermit, stream: TcpStream, peer: SocketAddr) {
+        let Some(seat) = self.crowd.enter(peer.ip()) else {
+            return self.turn_away(stream).await;
+        };
+        // A lost option costs latency, not correctness.
+        let _ = stream.set_nodelay(true);
+        self.attend(seat, stream, peer).await;
+    }
+
+    async fn attend(self, _seat: Seat, stream: TcpStream, peer: SocketAddr) {
+        let Self { limits, tls, app, shutdown, .. } = self;
+        let Some(tls) = tls else {
+            return converse(stream, peer, app, &limits, shutdown).await;
+        };
+        let greeting = TlsAcceptor::from(tls.current()).accept(stream);
+        match timeout(limits.header_timeout, greeting).await {
+            Ok(Ok(stream)) => converse(stream, peer, app, &limits, shutdown).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
+    }
+
+    /// One address holds too many connections. Over TLS it is not worth a handshake to say so.
+    async fn turn_away(&self, mut stream: TcpStream) {
+        if self.tls.is_some() {
+            return;
+        }
+        let _ = timeout(Duration::from_secs(1), async {
+            stream.write_all(TOO_MANY.as_bytes()).await?;
+            stream.shutdown().await?;
+            // Unread bytes would turn the close into a reset that overtakes the answer.
+            stream.read(&mut [0; 1024]).await
+        })
+        .await;
+    }
+}
+
+const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\n\
+    Content-Type: application/json\r\n\
+    Content-Length: 86\r\n\
+    Cache-Control: no-store\r\n\
+    X-Content-Type-Options: nosniff\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    Retry-After: 5\r\n\
+    Connection: close\r\n\r\n\
+    {\"error\":\"temporarily_unavailable\",\"error_description\":\"too many connections at once\"}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_as_long_as_it_says() {
+        let (head, body) = TOO_MANY.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
+    }
+
+    #[test]
+    fn few_files_mean_few_connections_but_never_none() {
+        assert_eq!(Limits::default().within_files(200).max_connections, 136);
+        assert_eq!(Limits::default().within_files(10).max_connections, 1);
+        assert_eq!(Limits::default().within_files(u64::MAX).max_connections, 4096);
+    }
+}

@@ -1,0 +1,224 @@
+//! The certificate, and the newer one that takes its place without a restart.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+use zeroize::Zeroizing;
+
+use crate::secret::Digest;
+
+/// Holds the certificate in use. Clones share it.
+#[derive(Clone)]
+pub struct TlsKeeper(Arc<Kept>);
+
+struct Kept {
+    files: Files,
+    current: ArcSwap<ServerConfig>,
+    seen: ArcSwap<Fingerprint>,
+}
+
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// What the two files held. Contents, not times: a replaced link or a restored backup has an old time.
+type Fingerprint = (Digest, Digest);
+
+impl TlsKeeper {
+    /// Reads the certificate chain and its key, both PEM, and checks that they belong together.
+    pub fn load(
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Result<Self, TlsComplaint> {
+        let files = Files { certificate: certificate.into(), key: key.into() };
+        let (seen, config) =
+            files.read().and_then(|held| Ok((held.fingerprint(), held.parse(&files)?)))?;
+        let (current, seen) = (ArcSwap::new(config), ArcSwap::from_pointee(seen));
+        Ok(Self(Arc::new(Kept { files, current, seen })))
+    }
+
+    /// What the next connection is greeted with.
+    pub fn current(&self) -> Arc<ServerConfig> {
+        self.0.current.load_full()
+    }
+
+    /// Looks at the files every so often and takes over what has changed.
+    pub fn spawn_reload(&self, every: Duration) -> JoinHandle<()> {
+        let keeper = self.clone();
+        tokio::spawn(async move {
+            let mut ticks = interval(every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                let keeper = keeper.clone();
+                let looked = tokio::task::spawn_blocking(move || keeper.look_again()).await;
+                match looked {
+                    Ok(Ok(true)) => tracing::info!("a new TLS certificate is in use"),
+                    Ok(Ok(false)) => {}
+                    Ok(Err(complaint)) => {
+                        tracing::error!(%complaint, "the new TLS certificate is not usable; the old one stays");
+                    }
+                    Err(error) => tracing::error!(%error, "looking for a new certificate failed"),
+                }
+            }
+        })
+    }
+
+    /// Whether there was something new. What could not be used is complained about once, not each time:
+    /// the certificate is often replaced a moment before its key.
+    fn look_again(&self) -> Result<bool, TlsComplaint> {
+        let held = self.0.files.read()?;
+        let fingerprint = held.fingerprint();
+        if **self.0.seen.load() == fingerprint {
+            return Ok(false);
+        }
+        self.0.seen.store(Arc::new(fingerprint));
+        self.0.current.store(held.parse(&self.0.files)?);
+        Ok(true)
+    }
+}
+
+impl Files {
+    fn read(&self) -> Result<Held, TlsComplaint> {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|error| TlsComplaint::Unreadable(path.into(), error))
+        };
+        Ok(Held { certificate: read(&self.certificate)?, key: Zeroizing::new(read(&self.key)?) })
+    }
+}
+
+/// The bytes of the two files at one moment.
+struct Held {
+    certificate: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+}
+
+impl Held {
+    fn fingerprint(&self) -> Fingerprint {
+        (Digest::of(&self.certificate), Digest::of(&self.key))
+    }
+
+    fn parse(&self, files: &Files) -> Result<Arc<ServerConfig>, TlsComplaint> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&self.certificate)
+            .collect::<Result<_, _>>()
+            .map_err(|error| TlsComplaint::NotPem(files.certificate.clone(), error))?;
+        if chain.is_empty() {
+            return Err(TlsComplaint::NoCertificate(files.certificate.clone()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|error| TlsComplaint::NotPem(files.key.clone(), error))?;
+
+        let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+            .map_err(|error| TlsComplaint::Unusable(files.certificate.clone(), error))?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+/// Why the certificate cannot be served; each sentence names the file.
+#[derive(Debug)]
+pub enum TlsComplaint {
+    /// The file cannot be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// The file holds no PEM of the expected kind.
+    NotPem(PathBuf, PemError),
+    /// The certificate file is PEM, but holds no certificate.
+    NoCertificate(PathBuf),
+    /// The certificate and the key do not belong together, or are of a kind that cannot be served.
+    Unusable(PathBuf, rustls::Error),
+}
+
+impl fmt::Display for TlsComplaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => {
+                write!(f, "{} cannot be read: {error}", path.display())
+            }
+            Self::NotPem(path, error) => write!(f, "{} is not usable PEM: {error}", path.display()),
+            Self::NoCertificate(path) => write!(f, "{} holds no certificate", path.display()),
+            Self::Unusable(path, error) => {
+                write!(f, "{} cannot be served with its key: {error}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for TlsComplaint {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("a writable folder");
+        path
+    }
+
+    fn pair() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".into()]).expect("a certificate");
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn a_complaint_names_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (certificate, key) = pair();
+        let certificate = written(folder.path(), "cert.pem", &certificate);
+        let key = written(folder.path(), "key.pem", &key);
+        let empty = written(folder.path(), "empty.pem", "");
+
+        let complaint = |certificate: &Path, key: &Path| {
+            TlsKeeper::load(certificate, key).err().map(|complaint| complaint.to_string())
+        };
+        assert_eq!(complaint(&certificate, &key), None);
+        assert!(
+            complaint(&folder.path().join("gone.pem"), &key)
+                .is_some_and(|c| c.contains("gone.pem"))
+        );
+        assert!(
+            complaint(&empty, &key).is_some_and(|c| c.contains("empty.pem holds no certificate"))
+        );
+        assert!(complaint(&certificate, &empty).is_some_and(|c| c.contains("empty.pem is not")));
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let certificate = written(folder.path(), "cert.pem", &pair().0);
+        let key = written(folder.path(), "key.pem", &pair().1);
+        assert!(matches!(TlsKeeper::load(certificate, key), Err(TlsComplaint::Unusable(..))));
+    }
+
+    #[test]
+    fn a_half_finished_replacement_keeps_the_old_certificate_until_the_key_follows() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (old, new) = (pair(), pair());
+        let certificate = written(folder.path(), "cert.pem", &old.0);
+        let key = written(folder.path(), "key.pem", &old.1);
+        let keeper = TlsKeeper::load(certificate, key).expect("a good pair");
+        let served = keeper.current();
+        assert!(matches!(keeper.look_again(), Ok(false)), "nothing has changed");
+
+        written(folder.path(), "cert.pem", &new.0);
+        assert!(keeper.look_again().is_err());
+        assert!(matches!(keeper.look_again(), Ok(false)), "one complaint is enough");
+        assert!(Arc::ptr_eq(&served, &keeper.current()));
+
+        written(folder.path(), "key.pem", &new.1);
+        assert!(matches!(keeper.look_again(), Ok(true)));
+        assert!(!Arc::ptr_eq(&served, &keeper.current()));
+    }
+}

@@ -1,0 +1,81 @@
+// Walks every page that the unit tests rendered, in Chromium: two sizes, light and dark, under the
+// strictest policy a page is served with. Fails on an axe violation, a blocked or foreign request, a
+// page wider than its window, or a control too small to hit.
+//
+//   mkdir -p /tmp/pages && LATCHKEY_PAGES_OUT=/tmp/pages cargo test --lib page
+//   npm ci --prefix tests/pages && npm run check --prefix tests/pages -- /tmp/pages [folder for pictures]
+
+import { mkdtempSync, readFileSync, readdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
+
+const [folder, pictures] = process.argv.slice(2)
+const ORIGIN = 'http://pages.test'
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const STATIC = new URL('../../static/', import.meta.url)
+const POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'none'; " +
+  "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+const WINDOWS = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 },
+  narrow: { width: 320, height: 640 } }
+
+const answer = (path) => {
+  if (path.endsWith('.css')) return { contentType: 'text/css', body: readFileSync(new URL('style.css', STATIC)) }
+  if (path === '/favicon.svg') return { contentType: 'image/svg+xml', body: readFileSync(new URL('favicon.svg', STATIC)) }
+  const headers = { 'content-security-policy': POLICY }
+  return { contentType: 'text/html; charset=utf-8', headers, body: readFileSync(join(folder, path)) }
+}
+
+const examine = async (page, name) => {
+  await page.goto(`${ORIGIN}/${name}`)
+  const found = await page.evaluate(async ([source, tags]) => {
+    (0, eval)(source)
+    const { violations } = await axe.run({ runOnly: tags })
+    const wide = document.documentElement.scrollWidth > innerWidth
+    const controls = [...document.querySelectorAll('button, input:not([type=hidden]), .button')]
+    const small = controls.filter((control) => control.getBoundingClientRect().height < 44)
+    return { wide, small: small.length,
+      violations: violations.map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`) }
+  }, [AXE, TAGS])
+  return [...found.violations, ...(found.wide ? ['wider than the window'] : []),
+    ...(found.small ? [`${found.small} controls lower than 44 px`] : [])]
+}
+
+const browser = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), 'latchkey-pages-')), {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+})
+const problems = []
+let looked = 0
+try {
+  const page = browser.pages()[0] ?? await browser.newPage()
+  await page.route('**', (route) => {
+    const { origin, pathname } = new URL(route.request().url())
+    if (origin === ORIGIN) return route.fulfill(answer(pathname))
+    problems.push(`foreign request: ${route.request().url()}`)
+    return route.abort()
+  })
+  // The form_post page's own script is blocked here on purpose: its nonce is not in this policy.
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !page.url().includes('form-post')) problems.push(`${page.url()}: ${message.text()}`)
+  })
+  for (const name of readdirSync(folder).filter((name) => name.endsWith('.html')).sort()) {
+    for (const colorScheme of ['light', 'dark']) {
+      for (const [size, viewport] of Object.entries(WINDOWS)) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+        await page.setViewportSize(viewport)
+        for (const problem of await examine(page, name)) problems.push(`${name} ${colorScheme} ${size}: ${problem}`)
+        if (pictures) await page.screenshot({ path: join(pictures, `${name.replace('.html', '')}-${size}-${colorScheme}.png`), fullPage: true })
+        looked += 1
+      }
+    }
+  }
+} finally {
+  await browser.close()
+}
+for (const problem of problems) console.error(problem)
+console.log(`${looked} views, ${problems.length} problems`)
+process.exitCode = problems.length > 0 || looked === 0 ? 1 : 0
