@@ -50,4 +50,5 @@ pub mod token;
 pub mod userinfo;
 
 // Floor 5, the house: the only place where rooms meet.
+pub mod cli;
 pub mod server;
