@@ -46,22 +46,20 @@ async fn ask(address: &str, config: &Config) -> Result<(), String> {
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
     // The name clients know us by: others may be refused.
     let host = config.issuer.host();
-    let path = format!("{}/health", config.issuer.path().trim_end_matches('/'));
     if config.tls.is_none() {
-        return converse(stream, &host, &path).await;
+        return converse(stream, &host).await;
     }
     let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
     let connector = TlsConnector::from(Arc::new(any_certificate()?));
     let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
-    converse(stream, &host, &path).await
+    converse(stream, &host).await
 }
 
 async fn converse(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     host: &str,
-    path: &str,
 ) -> Result<(), String> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
     stream.flush().await.map_err(|error| error.to_string())?;
     let mut status = [0; "HTTP/1.1 200".len()];
@@ -78,7 +76,8 @@ async fn converse(
 fn any_certificate() -> Result<ClientConfig, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone());
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    let builder =
+        builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     let verifier = Arc::new(AnyCertificate(provider));
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }

@@ -1,6 +1,6 @@
 //! A new password: typed twice at a terminal, or one line of standard input.
 
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::{BufRead, IsTerminal};
 
 use zeroize::Zeroizing;
 

@@ -4,7 +4,5 @@ use crate::secret::{Digest, Secret};
 pub(super) fn print() -> String {
     let verifier = Secret::random().reveal();
     let challenge = Digest::of(verifier.as_bytes()).to_base64url();
-    format!(
-        "code_verifier={verifier}\ncode_challenge={challenge}\ncode_challenge_method=S256"
-    )
+    format!("code_verifier={verifier}\ncode_challenge={challenge}\ncode_challenge_method=S256")
 }

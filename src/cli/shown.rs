@@ -34,9 +34,7 @@ pub(super) fn user(user: &User) -> Value {
 
 /// All that may be shown of a client.
 pub(super) fn client(client: &Client) -> Value {
-    let secret = |it: &crate::clients::ClientSecret| {
-        json!({ "created_at": moment(it.created_at), "expires_at": it.expires_at.map(moment) })
-    };
+    let secret = |it: &crate::clients::ClientSecret| json!({ "created_at": moment(it.created_at), "expires_at": it.expires_at.map(moment) });
     json!({
         "client_id": client.id,
         "enabled": client.enabled,

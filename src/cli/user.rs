@@ -135,10 +135,12 @@ impl AddUser {
             }
         }
         for claim in &self.claims {
-            let (name, text) = claim.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(
-                || Failure::Usage("--claim must be NAME=VALUE, for example locale=en".to_owned()),
-            )?;
-            let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+            let (name, text) =
+                claim.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
+                    Failure::Usage("--claim must be NAME=VALUE, for example locale=en".to_owned())
+                })?;
+            let value =
+                serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
             add_claim(&mut claims, name, value)?;
         }
         Ok(User {
