@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use super::failure::Failure;
 use crate::bootstrap::Bootstrap;
 use crate::config::{self, Config};
@@ -8,7 +10,8 @@ pub(super) fn print(config: &Config) -> Result<String, Failure> {
     if let Some(path) = &config.bootstrap_file {
         let declared = Bootstrap::load(path)?;
         let (users, clients) = (declared.users(), declared.clients());
-        text.push_str(&format!("{} declares users: {users}, clients: {clients}\n", path.display()));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{} declares users: {users}, clients: {clients}", path.display());
     }
     Ok(text)
 }

@@ -68,7 +68,8 @@ pub(super) async fn run(
         let secret = Secret::random().reveal();
         let digest = Digest::of(secret.as_bytes());
         client.secrets.push(ClientSecret { digest, created_at: now, expires_at: None });
-        answer.push_str(&format!("\nclient_secret={secret}"));
+        answer.push_str("\nclient_secret=");
+        answer.push_str(&secret);
     }
     match clients::add(store, &client).await? {
         Created::New => Ok(answer),
@@ -108,7 +109,7 @@ impl AddClient {
 
     /// The metadata as a registration would send it.
     fn members(&self) -> Result<Map<String, Value>, Failure> {
-        let mut members = self.from_file()?;
+        let mut members = self.file_members()?;
         let mut set = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
                 members.insert(name.to_owned(), value);
@@ -125,7 +126,7 @@ impl AddClient {
         Ok(members)
     }
 
-    fn from_file(&self) -> Result<Map<String, Value>, Failure> {
+    fn file_members(&self) -> Result<Map<String, Value>, Failure> {
         let Some(path) = &self.from_file else { return Ok(Map::new()) };
         let shown = path.display();
         let text = std::fs::read_to_string(path)

@@ -7,7 +7,7 @@ use crate::keys::{KeyComplaint, KeyRing, KeySource};
 /// What can be done with the signing keys.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Make a signing key in KEYS_DIR, unless there is one
+    /// Make a signing key in `KEYS_DIR`, unless there is one
     Generate,
     /// Print the public keys as a JWK Set (RFC 7517), making the key if there is none
     Jwks,

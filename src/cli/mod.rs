@@ -33,13 +33,15 @@ use crate::config::{Complaints, Config};
 
 pub use self::store::open_store;
 
-/// A standalone `OpenID` Connect Provider. Configured by environment variables; see check-config.
+/// The arguments.
 #[derive(Debug, Parser)]
-#[command(name = "latchkey", version, max_term_width = 100)]
+#[command(name = "latchkey", version, about = ABOUT)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 }
+
+const ABOUT: &str = "A standalone OpenID Connect Provider, configured by environment variables";
 
 /// What was asked for.
 #[derive(Debug, Subcommand)]

@@ -14,9 +14,9 @@ pub(super) fn ask() -> Result<Password, Failure> {
         return judge(&read_line(stdin.lock())?);
     }
     let prompt = |text: &str| rpassword::prompt_password(text).map(Zeroizing::new);
-    let first = prompt("New password: ").map_err(unreadable)?;
+    let first = prompt("New password: ").map_err(|error| unreadable(&error))?;
     let password = judge(&first)?;
-    let again = prompt("The same again: ").map_err(unreadable)?;
+    let again = prompt("The same again: ").map_err(|error| unreadable(&error))?;
     if first == again {
         Ok(password)
     } else {
@@ -29,7 +29,7 @@ pub(super) fn read_line(input: impl BufRead) -> Result<Zeroizing<String>, Failur
     let mut line = Zeroizing::new(String::new());
     // One byte too many is enough to know that it is too long.
     let most = u64::try_from(LONGEST + 2).unwrap_or(u64::MAX);
-    input.take(most).read_line(&mut line).map_err(unreadable)?;
+    input.take(most).read_line(&mut line).map_err(|error| unreadable(&error))?;
     let text = line.strip_suffix('\n').unwrap_or(&line);
     Ok(Zeroizing::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
 }
@@ -41,6 +41,6 @@ pub(super) fn judge(text: &str) -> Result<Password, Failure> {
     Ok(password)
 }
 
-fn unreadable(error: std::io::Error) -> Failure {
+fn unreadable(error: &std::io::Error) -> Failure {
     Failure::Refused(format!("the password cannot be read: {error}"))
 }

@@ -69,9 +69,13 @@ fn write(value: &Value, depth: usize, text: &mut String) {
                 write(value, depth + 1, text);
                 continue;
             }
-            Value::String(word) => text.push_str(&format!(" {}", plain(word))),
+            Value::String(word) => {
+                text.push(' ');
+                text.push_str(&plain(word));
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
-                text.push_str(&format!(" {value}"));
+                text.push(' ');
+                text.push_str(&plain(&value.to_string()));
             }
         }
         text.push('\n');

@@ -111,7 +111,7 @@ async fn an_added_client_is_found_and_opens_with_the_printed_secret() {
     let rotate = "latchkey client rotate-secret shop --keep-old-for 1h";
     let printed = run(rotate, &*store).await.unwrap();
     let next = printed.strip_prefix("client_id=shop\nclient_secret=").unwrap();
-    let hour = std::time::Duration::from_secs(3600);
+    let hour = std::time::Duration::from_hours(1);
     let shop = find().await;
     assert!(shop.opens_with(secret, NOW) && shop.opens_with(next, NOW));
     assert!(!shop.opens_with(secret, NOW.plus(hour)) && shop.opens_with(next, NOW.plus(hour)));
