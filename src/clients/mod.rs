@@ -1,5 +1,9 @@
 //! Clients: the record, its secrets, and the few things done with it.
 
+pub mod assertion;
+pub mod authenticate;
+pub mod key_cache;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;

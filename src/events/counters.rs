@@ -64,7 +64,11 @@ impl Counters {
                 "reason",
             )?,
             errors: family("oidc_errors_total", "Error answers by status", "status")?,
-            reuse: family("oidc_reuse_detected_total", "Replayed codes and refresh tokens", "what")?,
+            reuse: family(
+                "oidc_reuse_detected_total",
+                "Replayed codes and refresh tokens",
+                "what",
+            )?,
             revocations: family("oidc_revocations_total", "Tokens revoked", "what")?,
             store_failures: family("oidc_store_failures_total", "Failed store commands", "kind")?,
             active_sessions: gauge("oidc_active_sessions", "Live single sign-on sessions")?,

@@ -46,11 +46,17 @@ pub async fn may_issue(
     Ok(Ok(Holder { client, user: Some(user) }))
 }
 
-/// The client, if it may do anything at all.
-pub async fn enabled_client(
+/// The same gate for a client that acts for itself and left no grant behind.
+pub async fn may_act_alone(
     store: &dyn Store,
     id: &ClientId,
-) -> Result<Option<Client>, StoreError> {
+) -> Result<Result<Holder, Denied>, StoreError> {
+    let client = enabled_client(store, id).await?;
+    Ok(client.map(|client| Holder { client, user: None }).ok_or(Denied::ClientGone))
+}
+
+/// The client, if it may do anything at all.
+async fn enabled_client(store: &dyn Store, id: &ClientId) -> Result<Option<Client>, StoreError> {
     Ok(clients::find(store, id).await?.filter(|client| client.enabled))
 }
 

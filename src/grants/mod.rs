@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub use self::access::{AccessId, Opaque};
 pub use self::handle::{Handle, RefreshToken, Use};
-pub use self::may_issue::{Denied, Holder, may_issue};
+pub use self::may_issue::{Denied, Holder, may_act_alone, may_issue};
 pub use self::redeem::{Redeemed, Redemption, Refusal};
 pub use self::rotate::{Rotated, Rotation};
 use crate::clients::ClientId;

@@ -1,9 +1,17 @@
 //! What every room needs to speak HTTP, and no room's own business.
-//!
-//! `page` answers with HTML under one strict policy, `assets` serves the two files the pages use.
 
+pub mod answer;
 pub mod assets;
+pub mod bearer;
+pub mod caller;
+pub mod client;
+pub mod cookies;
+pub mod cors;
+pub mod error;
+pub mod form;
 pub mod page;
+pub mod shared_pages;
+pub mod trouble;
 
 #[cfg(test)]
 pub(crate) mod page_checks;

@@ -64,11 +64,17 @@ impl SigningKey {
         let label = pem.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"));
         let key = match label.map(|(label, _)| label) {
             Some("RSA PRIVATE KEY") if pem.contains("ENCRYPTED") => return Err(BadKey::Encrypted),
-            Some("RSA PRIVATE KEY") => RsaPrivateKey::from_pkcs1_pem(pem).map_err(|_| BadKey::Garbage)?,
-            Some("PRIVATE KEY") => RsaPrivateKey::from_pkcs8_pem(pem).map_err(|error| match error {
-                rsa::pkcs8::Error::PublicKey(_) | rsa::pkcs8::Error::KeyMalformed => BadKey::NotRsa,
-                _ => BadKey::Garbage,
-            })?,
+            Some("RSA PRIVATE KEY") => {
+                RsaPrivateKey::from_pkcs1_pem(pem).map_err(|_| BadKey::Garbage)?
+            }
+            Some("PRIVATE KEY") => {
+                RsaPrivateKey::from_pkcs8_pem(pem).map_err(|error| match error {
+                    rsa::pkcs8::Error::PublicKey(_) | rsa::pkcs8::Error::KeyMalformed => {
+                        BadKey::NotRsa
+                    }
+                    _ => BadKey::Garbage,
+                })?
+            }
             Some("ENCRYPTED PRIVATE KEY") => return Err(BadKey::Encrypted),
             Some("PUBLIC KEY" | "RSA PUBLIC KEY") => return Err(BadKey::PublicOnly),
             Some("EC PRIVATE KEY" | "OPENSSH PRIVATE KEY" | "DSA PRIVATE KEY" | "CERTIFICATE") => {
@@ -139,7 +145,9 @@ impl SigningKey {
 pub(crate) fn is_public_half(pem: &str, key: &SigningKey) -> bool {
     use rsa::pkcs1::DecodeRsaPublicKey;
     use rsa::pkcs8::DecodePublicKey;
-    let public = RsaPublicKey::from_public_key_pem(pem).or_else(|_| RsaPublicKey::from_pkcs1_pem(pem).map_err(|_| rsa::pkcs8::spki::Error::KeyMalformed));
+    let public = RsaPublicKey::from_public_key_pem(pem).or_else(|_| {
+        RsaPublicKey::from_pkcs1_pem(pem).map_err(|_| rsa::pkcs8::spki::Error::KeyMalformed)
+    });
     public.is_ok_and(|public| base64url(&public.n().to_bytes_be()) == key.jwk.n)
 }
 
@@ -152,7 +160,9 @@ impl fmt::Debug for SigningKey {
 impl fmt::Display for BadKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Encrypted => "is encrypted; decrypt it first: there is nobody to type a pass phrase",
+            Self::Encrypted => {
+                "is encrypted; decrypt it first: there is nobody to type a pass phrase"
+            }
             Self::PublicOnly => "has no private half",
             Self::NotRsa => "is not an RSA private key",
             Self::TooShort => "has fewer than 2048 bits",

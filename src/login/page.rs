@@ -71,7 +71,7 @@ mod tests {
         }
     }
 
-    fn full<'a>(text: &'a str) -> LoginPage<'a> {
+    fn full(text: &str) -> LoginPage<'_> {
         LoginPage {
             interaction: text,
             csrf: text,
@@ -119,9 +119,10 @@ mod tests {
 
     #[test]
     fn a_wrong_password_is_told_and_only_the_password_is_asked_again() {
-        let alert = Some("The username or password is wrong. Please try again.");
-        let html = rendered("login-alert", &LoginPage { alert, username: "ada", ..plain() });
-        assert_eq!(words(&html, "[role=alert]"), alert.unwrap());
+        let told = "The username or password is wrong. Please try again.";
+        let html =
+            rendered("login-alert", &LoginPage { alert: Some(told), username: "ada", ..plain() });
+        assert_eq!(words(&html, "[role=alert]"), told);
         assert_has(&html, &["input[name=username][value=ada]", "#password[autofocus]"]);
         assert_has(&html, &["#password[aria-describedby=alert]"]);
         assert!(words(&html, "title").starts_with("Error: "));

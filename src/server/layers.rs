@@ -25,6 +25,7 @@ use tracing::Instrument;
 
 use super::hosts::Hosts;
 use super::refusal::Refusal;
+use crate::http::caller::RequestId;
 use crate::random;
 
 /// What the layers need to know.
@@ -60,10 +61,6 @@ impl fmt::Debug for LayerSettings {
         f.debug_struct("LayerSettings").field("hosts", &self.hosts).finish_non_exhaustive()
     }
 }
-
-/// The name of one request, in its log lines and in the answer's `X-Request-Id`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RequestId(pub String);
 
 /// The router with everything around it. Call it last: what is added afterwards is not wrapped.
 pub fn wrap(router: Router, settings: LayerSettings) -> Router {

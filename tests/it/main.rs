@@ -1,1 +1,3 @@
 mod serving;
+mod store_conformance;
+mod support;

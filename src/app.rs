@@ -1,0 +1,112 @@
+//! What every room may reach: one value, cloned cheaply.
+
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::clients::key_cache::KeyCache;
+use crate::clock::{Clock, UnixTime};
+use crate::config::Config;
+use crate::events::{Event, Events};
+use crate::fetch::Fetcher;
+use crate::keys::KeyRing;
+use crate::password::Passwords;
+use crate::protocol::Metadata;
+use crate::protocol::claims::ScopeCatalogue;
+use crate::secret_key::{MacKey, Purpose, SecretKey};
+use crate::sessions;
+use crate::store::Store;
+
+/// The running house.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// What the house is made of.
+pub struct Parts {
+    /// What the operator decided.
+    pub config: Config,
+    /// Where everything is remembered.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Clock,
+    /// What signs.
+    pub keys: KeyRing,
+    /// The MAC in refresh tokens.
+    pub refresh_key: MacKey,
+    /// The MAC in forms.
+    pub csrf_key: MacKey,
+    /// Who may hash.
+    pub passwords: Passwords,
+    /// The public keys of clients, by reference.
+    pub client_keys: KeyCache,
+    /// Who is told what happens.
+    pub events: Events,
+    /// The scopes there are.
+    pub catalogue: ScopeCatalogue,
+    /// What discovery says; assembled from the rooms.
+    pub metadata: Metadata,
+    /// Whether it is time to go: `/ready` says no from then on.
+    pub draining: std::sync::atomic::AtomicBool,
+}
+
+impl App {
+    /// Puts the house together.
+    pub fn new(
+        config: Config,
+        (store, clock): (Arc<dyn Store>, Clock),
+        (keys, root): (KeyRing, &SecretKey),
+        fetcher: Fetcher,
+        catalogue: ScopeCatalogue,
+        advertise: impl FnOnce(&Config, &ScopeCatalogue) -> Metadata,
+    ) -> Self {
+        let metadata = advertise(&config, &catalogue);
+        Self(Arc::new(Parts {
+            passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
+            client_keys: KeyCache::new(fetcher),
+            refresh_key: root.derive(Purpose::RefreshToken),
+            csrf_key: root.derive(Purpose::Csrf),
+            events: Events::new(),
+            draining: false.into(),
+            config,
+            store,
+            clock,
+            keys,
+            catalogue,
+            metadata,
+        }))
+    }
+
+    /// The present.
+    pub fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// The issuer identifier, byte for byte as configured.
+    pub fn issuer(&self) -> &str {
+        self.config.issuer.as_str()
+    }
+
+    /// How long sessions live.
+    pub fn session_limits(&self) -> sessions::Limits {
+        let lifetimes = &self.config.lifetimes;
+        sessions::Limits { idle: lifetimes.session_idle, absolute: lifetimes.session_absolute }
+    }
+
+    /// Failures one address may make in a minute, if that is limited.
+    pub fn per_minute(&self) -> Option<u32> {
+        self.config.rate_limit.enabled.then_some(self.config.rate_limit.per_minute)
+    }
+
+    /// Tells what happened.
+    pub fn tell(&self, address: IpAddr, event: &Event<'_>) {
+        self.events.tell(Some(address), event);
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

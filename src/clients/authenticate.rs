@@ -1,0 +1,149 @@
+//! Client authentication ([RFC 6749 §2.3], [OpenID Connect Core §9]): the same rules at every endpoint.
+//!
+//! A client proves itself with the one method it registered. What exactly failed goes to the log; the
+//! caller learns `invalid_client`, whichever of these it was.
+//!
+//! [RFC 6749 §2.3]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3
+//! [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
+
+use super::assertion::{self, Broken};
+use super::key_cache::KeyCache;
+use super::{Client, ClientId};
+use crate::clock::UnixTime;
+use crate::jose::{self, ClientKey, NotVerified, Verified};
+use crate::protocol::Credentials;
+use crate::protocol::client_metadata::ClientAlg;
+use crate::store::{Created, Store, StoreError};
+
+/// Which check failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotAuthenticated {
+    /// No client of that id.
+    Unknown,
+    /// It is disabled.
+    Disabled,
+    /// It registered another method.
+    Method,
+    /// Not one of its live secrets.
+    Secret,
+    /// Its keys could not be had.
+    Keys,
+    /// The assertion's signature or form.
+    Signature(NotVerified),
+    /// The assertion's claims.
+    Assertion(Broken),
+    /// The assertion was used before.
+    Replayed,
+}
+
+/// What authenticating needs beside the credentials.
+pub struct Desk<'a> {
+    /// Where clients are.
+    pub store: &'a dyn Store,
+    /// Where their keys are.
+    pub keys: &'a KeyCache,
+    /// The spellings of us an assertion may be addressed to.
+    pub audiences: &'a [&'a str],
+    /// The present.
+    pub now: UnixTime,
+}
+
+impl Desk<'_> {
+    /// The client the credentials prove.
+    pub async fn authenticate(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<Result<Client, NotAuthenticated>, StoreError> {
+        let id = claimed_id(credentials).as_deref().and_then(ClientId::parse);
+        let Some(id) = id else { return Ok(Err(NotAuthenticated::Unknown)) };
+        let Some(client) = super::find(self.store, &id).await? else {
+            return Ok(Err(NotAuthenticated::Unknown));
+        };
+        if credentials.method() != client.metadata.token_endpoint_auth_method {
+            return Ok(Err(NotAuthenticated::Method));
+        }
+        let proven = match credentials {
+            Credentials::Public { .. } => Ok(()),
+            Credentials::Basic { secret, .. } | Credentials::Post { secret, .. } => {
+                client.opens_with(secret, self.now).then_some(()).ok_or(NotAuthenticated::Secret)
+            }
+            Credentials::Assertion { jwt, .. } => self.check_assertion(&client, jwt).await?,
+        };
+        Ok(match proven {
+            Err(why) => Err(why),
+            Ok(()) if !client.enabled => Err(NotAuthenticated::Disabled),
+            Ok(()) => Ok(client),
+        })
+    }
+
+    async fn check_assertion(
+        &self,
+        client: &Client,
+        jwt: &str,
+    ) -> Result<Result<(), NotAuthenticated>, StoreError> {
+        let verified = match self.verify(client, jwt).await {
+            Ok(verified) => verified,
+            Err(why) => return Ok(Err(why)),
+        };
+        let judged = assertion::judge(&verified.claims, &client.id, self.audiences, self.now);
+        let used = match judged {
+            Ok(used) => used,
+            Err(broken) => return Ok(Err(NotAuthenticated::Assertion(broken))),
+        };
+        Ok(match self.store.create(&used).await? {
+            Created::New => Ok(()),
+            Created::Taken => Err(NotAuthenticated::Replayed),
+        })
+    }
+
+    async fn verify(&self, client: &Client, jwt: &str) -> Result<Verified, NotAuthenticated> {
+        let allowed = match client.metadata.token_endpoint_auth_signing_alg {
+            Some(only) => vec![only],
+            None => ClientAlg::ALL.to_vec(),
+        };
+        let verify = |set: &serde_json::Value| {
+            jose::verify_client(jwt, &ClientKey::all_from_set(set), &allowed)
+        };
+        if let Some(set) = &client.metadata.jwks {
+            return verify(set).map_err(NotAuthenticated::Signature);
+        }
+        let uri = client.metadata.jwks_uri.as_deref().ok_or(NotAuthenticated::Keys)?;
+        let set = self.keys.get(uri, false, self.now).await.ok_or(NotAuthenticated::Keys)?;
+        match verify(&set) {
+            // The client may have changed its keys since.
+            Err(NotVerified::UnknownKey | NotVerified::Signature) => {
+                let set = self.keys.get(uri, true, self.now).await.ok_or(NotAuthenticated::Keys)?;
+                verify(&set).map_err(NotAuthenticated::Signature)
+            }
+            other => other.map_err(NotAuthenticated::Signature),
+        }
+    }
+}
+
+/// Who the credentials say it is. An assertion says so in its `sub`; a `client_id` beside it must agree,
+/// which `iss = sub = client` makes sure of.
+fn claimed_id(credentials: &Credentials) -> Option<String> {
+    match credentials {
+        Credentials::Public { client_id }
+        | Credentials::Basic { client_id, .. }
+        | Credentials::Post { client_id, .. } => Some(client_id.clone()),
+        Credentials::Assertion { client_id: Some(id), .. } => Some(id.clone()),
+        Credentials::Assertion { client_id: None, jwt } => jose::peek_text(jwt, "sub"),
+    }
+}
+
+impl NotAuthenticated {
+    /// One word for metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown_client",
+            Self::Disabled => "disabled",
+            Self::Method => "wrong_method",
+            Self::Secret => "wrong_secret",
+            Self::Keys => "no_keys",
+            Self::Signature(_) => "bad_signature",
+            Self::Assertion(_) => "bad_assertion",
+            Self::Replayed => "replayed",
+        }
+    }
+}

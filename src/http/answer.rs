@@ -1,0 +1,90 @@
+//! The authorization answer on its way back to the client: the redirect, the self-posting form, or the
+//! page with a button where a browser would not follow by itself.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::page::{PagePolicy, nonce, page, source_of};
+use super::shared_pages::{ContinuePage, FormPostPage};
+use crate::protocol::{OAuthError, ResponseMode, redirect_uri};
+use crate::requests::Destination;
+
+/// What the answer needs beside its destination.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<'a> {
+    /// Us.
+    pub issuer: &'a str,
+    /// What a page would call the client.
+    pub client_name: &'a str,
+    /// Whether a person just pressed a button of ours, so that any redirect is followed.
+    pub after_gesture: bool,
+}
+
+/// A redirect that turns a POST into a GET and leaves its body behind ([RFC 9700 §4.12]).
+///
+/// [RFC 9700 §4.12]: https://www.rfc-editor.org/rfc/rfc9700#section-4.12
+pub fn see_other(to: &str) -> Response {
+    match HeaderValue::from_str(to) {
+        Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Sends a code to the client. `iss` goes with every answer ([RFC 9207 §2]).
+///
+/// [RFC 9207 §2]: https://www.rfc-editor.org/rfc/rfc9207#section-2
+pub fn success(to: &Destination, code: &str, sender: &Sender<'_>) -> Response {
+    send(to, vec![("code".to_owned(), code.to_owned())], sender)
+}
+
+/// Sends an error to the client ([RFC 6749 §4.1.2.1]).
+///
+/// [RFC 6749 §4.1.2.1]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
+pub fn failure(to: &Destination, error: &OAuthError, sender: &Sender<'_>) -> Response {
+    tracing::info!(oauth.error = error.code.as_str(), why = %error.description, "refused by redirect");
+    let fields = vec![
+        ("error".to_owned(), error.code.as_str().to_owned()),
+        ("error_description".to_owned(), error.description.clone().into_owned()),
+    ];
+    send(to, fields, sender)
+}
+
+fn send(to: &Destination, mut fields: Vec<(String, String)>, sender: &Sender<'_>) -> Response {
+    if let Some(state) = to.state() {
+        fields.push(("state".to_owned(), state.to_owned()));
+    }
+    fields.push(("iss".to_owned(), sender.issuer.to_owned()));
+    match to.mode() {
+        ResponseMode::Query => in_query(to.redirect_uri(), &fields, sender),
+        ResponseMode::FormPost => in_form(to.redirect_uri(), &fields),
+    }
+}
+
+/// The registered URI's own query stays as it is, byte for byte (RFC 6749 §3.1.2).
+fn in_query(uri: &str, fields: &[(String, String)], sender: &Sender<'_>) -> Response {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(fields);
+    let separator = match uri.split_once('?') {
+        None => "?",
+        Some((_, own)) if own.is_empty() || own.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    let target = format!("{uri}{separator}{}", query.finish());
+    if redirect_uri::is_private_use(uri) && !sender.after_gesture {
+        // Browsers on phones follow such a scheme only after a tap.
+        let template = ContinuePage { client_name: sender.client_name, href: &target };
+        return page(&template, StatusCode::OK, &PagePolicy::default());
+    }
+    see_other(&target)
+}
+
+fn in_form(uri: &str, fields: &[(String, String)]) -> Response {
+    let nonce = nonce();
+    let template = FormPostPage { action: uri, fields, nonce: &nonce };
+    let policy = PagePolicy {
+        form_targets: source_of(uri).into_iter().collect(),
+        script_nonce: Some(nonce.clone()),
+        ..PagePolicy::default()
+    };
+    page(&template, StatusCode::OK, &policy)
+}

@@ -1,0 +1,79 @@
+//! Reading what a request carries: a form or JSON, bounded in size and time.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+
+use super::error::ApiError;
+use crate::app::App;
+use crate::protocol::Params;
+
+/// The largest body that is read.
+const MOST: usize = 64 * 1024;
+/// The longest a whole body may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The parameters of an `application/x-www-form-urlencoded` body.
+///
+/// Nothing in the query counts, and parameters there are refused: a URL is logged and remembered
+/// everywhere ([RFC 6749 §2.3.1], §3.2).
+///
+/// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+pub struct Form(pub Params, pub HeaderMap);
+
+impl FromRequest<App> for Form {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
+        if request.uri().query().is_some_and(|query| !query.is_empty()) {
+            return Err(ApiError::invalid("parameters belong in the body, not in the URL"));
+        }
+        let (parts, body) = request.into_parts();
+        let params = read_form(&parts.headers, body).await?;
+        Ok(Self(params, parts.headers))
+    }
+}
+
+/// Reads a form body.
+pub async fn read_form(headers: &HeaderMap, body: Body) -> Result<Params, ApiError> {
+    if media_type(headers) != Some("application/x-www-form-urlencoded".to_owned()) {
+        return Err(ApiError::invalid("the body is not application/x-www-form-urlencoded"));
+    }
+    let bytes = read_body(body).await?;
+    parse(&bytes)
+}
+
+/// Reads a query string or a form, and says what is wrong with it.
+pub fn parse(bytes: &[u8]) -> Result<Params, ApiError> {
+    Params::parse(bytes).map_err(|malformed| {
+        let text = malformed.to_string();
+        let code = crate::protocol::ErrorCode::InvalidRequest;
+        ApiError::new(crate::protocol::OAuthError::described(code, &text))
+    })
+}
+
+/// The media type without its parameters, in lower case.
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+/// Reads a whole body: at most 64 KiB, within ten seconds.
+pub async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+    let limited = Limited::new(body, MOST).collect();
+    match tokio::time::timeout(PATIENCE, limited).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(cause)) if cause.is::<http_body_util::LengthLimitError>() => {
+            let error = ApiError::invalid("the body is larger than 64 KiB");
+            Err(error.with_status(StatusCode::PAYLOAD_TOO_LARGE))
+        }
+        Ok(Err(_)) => Err(ApiError::invalid("the body broke off")),
+        Err(_) => {
+            let error = ApiError::invalid("the body took longer than ten seconds");
+            Err(error.with_status(StatusCode::REQUEST_TIMEOUT))
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What goes wrong in front of a person: a page that says so, and how to go on.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::page::{PagePolicy, page};
+use super::shared_pages::{ErrorPage, WayOn};
+use crate::store::StoreError;
+
+/// Something a person has to be told instead of what they wanted.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// Of the answer.
+    pub status: StatusCode,
+    /// The heading.
+    pub title: &'static str,
+    /// For the person.
+    pub message: String,
+    /// For the developer: the error code and what to mend.
+    pub detail: Option<(&'static str, String)>,
+    /// A link, and what it says; an address of ours or a registered one.
+    pub way_on: Option<(String, String)>,
+    /// To be named when asking for help.
+    pub request_id: String,
+}
+
+impl Trouble {
+    /// A refused authorization request that has nowhere safe to go (RFC 6749 §4.1.2.1).
+    pub fn request_error(request_id: &str, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            title: "Request error",
+            message: "The application sent a request that cannot be answered. \
+                      Nothing was shared with it. You can close this page or go back."
+                .into(),
+            detail: Some((code, detail.into())),
+            way_on: None,
+            request_id: request_id.to_owned(),
+        }
+    }
+
+    /// Something of ours does not answer.
+    pub fn unavailable(request_id: &str, cause: &StoreError) -> Self {
+        tracing::error!(%cause, kind = cause.kind(), "the store did not do what it was asked");
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            title: "One moment",
+            message: "Signing in does not work right now. Please try again in a few seconds."
+                .into(),
+            detail: None,
+            way_on: None,
+            request_id: request_id.to_owned(),
+        }
+    }
+
+    /// The form did not come from our page, or not from this browser.
+    pub fn foreign_form(request_id: &str) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            title: "Please start again",
+            message: "This form was not sent from our own page in this browser. \
+                      Go back to the application and sign in again."
+                .into(),
+            detail: None,
+            way_on: None,
+            request_id: request_id.to_owned(),
+        }
+    }
+}
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        let code = self.detail.as_ref().map(|(code, _)| *code);
+        tracing::info!(title = self.title, code, detail = ?self.detail, "shown instead");
+        let way_on = self.way_on.as_ref();
+        let template = ErrorPage {
+            title: self.title,
+            message: &self.message,
+            code,
+            detail: self.detail.as_ref().map(|(_, detail)| detail.as_str()),
+            request_id: &self.request_id,
+            way_on: way_on.map(|(href, label)| WayOn { href, label }),
+        };
+        let mut answer = page(&template, self.status, &PagePolicy::default());
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        answer
+    }
+}

@@ -1,0 +1,200 @@
+use super::{AuthorizationRequest, Destination};
+use crate::clients::Client;
+use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
+use crate::protocol::{
+    Challenge, ErrorCode, GrantType, OAuthError, Params, Prompt, ResponseMode, ResponseType, Scope,
+    Subject,
+};
+
+/// The longest `state` that is carried, in bytes.
+pub(super) const LONGEST_STATE: usize = 2_048;
+/// The longest `nonce`, in bytes.
+const LONGEST_NONCE: usize = 1_024;
+
+/// What verifying the `id_token_hint` found, done before this: it needs our keys.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Hinted {
+    /// There was none.
+    Nobody,
+    /// It is ours, expired or not, and is about this subject.
+    Somebody(Subject),
+    /// It is not ours.
+    Unreadable,
+}
+
+/// Checks an authorization request whose destination is settled. Every refusal travels there.
+///
+/// The order: what kind of request it is, what is not supported, what is malformed, what this client
+/// may not do, and only then what it wants to know about the person. So the error names the first
+/// thing a developer has to mend.
+pub fn validate(
+    params: &Params,
+    client: &Client,
+    destination: Destination,
+    catalogue: &ScopeCatalogue,
+    hinted: Hinted,
+) -> Result<AuthorizationRequest, OAuthError> {
+    check_support(params)?;
+    check_response(params, client)?;
+    check_lengths(params)?;
+    let prompt = params.get("prompt").map_or(Ok(Prompt::default()), Prompt::parse);
+    let prompt = prompt.map_err(|_| invalid("prompt is not a list of none, login, consent and select_account, or has none beside another"))?;
+    let max_age = read_max_age(params)?.or(client.metadata.default_max_age.map(u64::from));
+    let challenge = check_pkce(params, client)?;
+    let scope = check_scope(params, client, catalogue)?;
+    let claims = params.get("claims").map_or(Ok(ClaimsRequest::default()), ClaimsRequest::parse);
+    let claims =
+        claims.map_err(|_| invalid("claims is not the JSON of OpenID Connect Core 5.5"))?;
+    let hinted = read_hint(hinted, &claims)?;
+    let metadata = &client.metadata;
+    Ok(AuthorizationRequest {
+        client: client.id.clone(),
+        destination,
+        nonce: params.get("nonce").map(str::to_owned),
+        challenge,
+        prompt,
+        max_age,
+        login_hint: params.get("login_hint").filter(|hint| hint.len() <= 256).map(str::to_owned),
+        hinted,
+        wants_acr: params.get("acr_values").is_some()
+            || !metadata.default_acr_values.is_empty()
+            || claims.id_token.contains_key("acr"),
+        wants_auth_time: params.get("max_age").is_some()
+            || metadata.default_max_age.is_some()
+            || metadata.require_auth_time
+            || claims.id_token.contains_key("auth_time"),
+        scope,
+        claims,
+        query: params.clone().without("id_token_hint").to_query(),
+    })
+}
+
+/// Request objects are not supported yet, and saying so is required: "silently ignoring" one would
+/// mean answering another request than the client signed (OpenID Connect Core §6, §3.1.2.6).
+fn check_support(params: &Params) -> Result<(), OAuthError> {
+    let refuse = |name, code, text| match params.get(name) {
+        Some(_) => Err(OAuthError::new(code, text)),
+        None => Ok(()),
+    };
+    refuse("request", ErrorCode::RequestNotSupported, "request objects are not supported")?;
+    refuse("request_uri", ErrorCode::RequestUriNotSupported, "request_uri is not supported")?;
+    refuse(
+        "registration",
+        ErrorCode::RegistrationNotSupported,
+        "the registration parameter is not supported",
+    )
+}
+
+fn check_response(params: &Params, client: &Client) -> Result<(), OAuthError> {
+    let asked = params.get("response_type").ok_or(invalid("response_type is missing"))?;
+    let response = ResponseType::parse(asked).ok_or(OAuthError::new(
+        ErrorCode::UnsupportedResponseType,
+        "only response_type=code is supported",
+    ))?;
+    if params.get("response_mode").is_some_and(|mode| ResponseMode::parse(mode).is_none()) {
+        return Err(invalid("response_mode is neither query nor form_post"));
+    }
+    let registered = client.metadata.response_types.contains(&response)
+        && client.metadata.grant_types.contains(&GrantType::AuthorizationCode);
+    if registered {
+        return Ok(());
+    }
+    Err(OAuthError::new(
+        ErrorCode::UnauthorizedClient,
+        "this client is not registered for the authorization code flow",
+    ))
+}
+
+fn check_lengths(params: &Params) -> Result<(), OAuthError> {
+    for (name, most) in [("state", LONGEST_STATE), ("nonce", LONGEST_NONCE)] {
+        if params.get(name).is_some_and(|value| value.len() > most) {
+            return Err(invalid_owned(&format!("{name} is longer than {most} bytes")));
+        }
+    }
+    Ok(())
+}
+
+fn read_max_age(params: &Params) -> Result<Option<u64>, OAuthError> {
+    let Some(text) = params.get("max_age") else { return Ok(None) };
+    let digits = text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = digits.then(|| text.parse().ok()).flatten();
+    seconds.map(Some).ok_or(invalid("max_age is not a whole number of seconds"))
+}
+
+/// PKCE is required of every client ([RFC 9700 §2.1.1]). The operator may let a confidential one off,
+/// which then has to send a nonce instead.
+///
+/// [RFC 9700 §2.1.1]: https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1
+fn check_pkce(params: &Params, client: &Client) -> Result<Option<Challenge>, OAuthError> {
+    let method = params.get("code_challenge_method");
+    if let Some(challenge) = params.get("code_challenge") {
+        let challenge = Challenge::parse(challenge, method);
+        return challenge.map(Some).map_err(|_| {
+            invalid("code_challenge is 43 characters of base64url, with code_challenge_method=S256")
+        });
+    }
+    if method.is_some() {
+        return Err(invalid("code_challenge_method without code_challenge"));
+    }
+    if client.settings.require_pkce || client.metadata.is_public() {
+        return Err(invalid("code_challenge is missing: PKCE with S256 is required"));
+    }
+    let uses_openid =
+        params.get("scope").is_some_and(|scope| scope.split(' ').any(|it| it == "openid"));
+    if uses_openid && params.get("nonce").is_none() {
+        return Err(invalid("nonce is missing: it is required where PKCE is not used"));
+    }
+    Ok(None)
+}
+
+/// What this client may have of what it asks for; the rest is dropped and the token response says so
+/// ([RFC 6749 §3.3]). `offline_access` needs the refresh grant ([OpenID Connect Core §11]).
+///
+/// [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
+/// [OpenID Connect Core §11]: https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess
+fn check_scope(
+    params: &Params,
+    client: &Client,
+    catalogue: &ScopeCatalogue,
+) -> Result<Scope, OAuthError> {
+    let asked: Scope = params.get("scope").unwrap_or_default().parse().map_err(|_| {
+        OAuthError::new(ErrorCode::InvalidScope, "scope is not a list of words of printable ASCII")
+    })?;
+    let registered = client.metadata.scope.clone();
+    let known = |token: &str| {
+        catalogue.get(token).is_some() || registered.as_ref().is_some_and(|it| it.contains(token))
+    };
+    let mut allowed = asked.shared_with(&client.scope_ceiling());
+    for token in asked.iter().filter(|token| !known(token)) {
+        allowed = allowed.without(token);
+    }
+    if !client.metadata.grant_types.contains(&GrantType::RefreshToken) {
+        allowed = allowed.without("offline_access");
+    }
+    if allowed.is_empty() {
+        return Err(OAuthError::new(
+            ErrorCode::InvalidScope,
+            "scope names nothing this client may have; for sign-in it needs openid",
+        ));
+    }
+    Ok(allowed)
+}
+
+/// The hint, or a `sub` the `claims` parameter insists on (§5.5.1).
+fn read_hint(hinted: Hinted, claims: &ClaimsRequest) -> Result<Option<Subject>, OAuthError> {
+    let wanted = claims.id_token.get("sub").and_then(|wish| wish.values.first());
+    let wanted = wanted.and_then(|value| value.as_str()).and_then(Subject::parse);
+    match hinted {
+        Hinted::Nobody => Ok(wanted),
+        Hinted::Somebody(sub) => Ok(Some(sub)),
+        Hinted::Unreadable => Err(invalid("id_token_hint is not an ID token of this issuer")),
+    }
+}
+
+const fn invalid(description: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidRequest, description)
+}
+
+fn invalid_owned(description: &str) -> OAuthError {
+    OAuthError::described(ErrorCode::InvalidRequest, description)
+}

@@ -1,0 +1,213 @@
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::clients::{Client, ClientId};
+use crate::clock::UnixTime;
+use crate::grants::{self, AccessId, Grant, Handle, Holder, Use};
+use crate::jose::read;
+use crate::keys::KeyRing;
+use crate::protocol::Scope;
+use crate::store::{Key, Partition, Record, Store, StoreError};
+
+/// `typ` of a JWT access token ([RFC 9068 §2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)).
+pub const ACCESS_TYP: &str = "at+jwt";
+
+/// The resources a client's access tokens are for: our userinfo endpoint where `openid` was granted,
+/// and those the operator named. Never the client itself.
+pub fn audience(issuer: &str, client: &Client, scope: &Scope) -> Vec<String> {
+    let mut audience = client.settings.audience.clone();
+    if scope.contains("openid") || audience.is_empty() {
+        audience.insert(0, issuer.to_owned());
+    }
+    audience
+}
+
+/// The claims of a JWT access token ([RFC 9068 §2.2]).
+///
+/// [RFC 9068 §2.2]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2
+pub fn access_claims(
+    issuer: &str,
+    client: &Client,
+    grant: Option<&Grant>,
+    scope: &Scope,
+    id: AccessId,
+    lifetime: Duration,
+    now: UnixTime,
+) -> Map<String, Value> {
+    let person = grant.and_then(|grant| grant.person.as_ref());
+    // A client acting for itself is its own subject (RFC 9068 §2.2).
+    let sub = person.map_or(client.id.as_str(), |person| person.sub.as_str());
+    let mut audience = audience(issuer, client, scope);
+    let audience: Value =
+        if audience.len() == 1 { audience.remove(0).into() } else { audience.into() };
+    let mut claims = Map::new();
+    claims.insert("iss".into(), issuer.into());
+    claims.insert("sub".into(), sub.into());
+    claims.insert("aud".into(), audience);
+    claims.insert("client_id".into(), client.id.as_str().into());
+    claims.insert("iat".into(), now.as_secs().into());
+    claims.insert("exp".into(), now.plus(lifetime).as_secs().into());
+    claims.insert("jti".into(), id.to_string().into());
+    claims.insert("scope".into(), scope.to_string().into());
+    if let Some(person) = person {
+        claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
+    }
+    claims
+}
+
+/// An access token that is good now, and everyone behind it.
+pub struct Access {
+    /// Whom it was issued to.
+    pub client: ClientId,
+    /// What it allows.
+    pub scope: Scope,
+    /// What it is for.
+    pub audience: Vec<String>,
+    /// Since when.
+    pub issued_at: UnixTime,
+    /// Until when.
+    pub expires_at: UnixTime,
+    /// Its `jti`; opaque tokens have none.
+    pub id: Option<AccessId>,
+    /// What it came of; nothing where a client acts for itself with a JWT.
+    pub grant: Option<Grant>,
+    /// The people behind it, alive and enabled.
+    pub holder: Holder,
+}
+
+/// Why an access token is worth nothing; for the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Inactive {
+    /// Not an access token of ours, or not any more.
+    Unknown,
+    /// Its time is over.
+    Expired,
+    /// It, or its grant, was revoked.
+    Revoked,
+    /// The client, the person or the session behind it is gone.
+    Denied(grants::Denied),
+}
+
+/// A JWT access token without a grant that was revoked, remembered until it would have expired.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+pub struct RevokedToken {
+    /// The token.
+    pub token: uuid::Uuid,
+    /// Some time after its end.
+    pub until: UnixTime,
+}
+
+impl Record for RevokedToken {
+    const KIND: &'static str = "revoked.v1";
+
+    fn key(&self) -> Key<Self> {
+        revoked_key(self.token)
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        Some(self.until)
+    }
+}
+
+fn revoked_key(token: uuid::Uuid) -> Key<RevokedToken> {
+    Key::sole(Partition::new(format!("token:{}", token.simple())))
+}
+
+/// Judges an access token, JWT or opaque: ours, in time, not revoked, and everyone behind it allowed.
+pub async fn judge_access(
+    store: &dyn Store,
+    keys: &KeyRing,
+    issuer: &str,
+    token: &str,
+    now: UnixTime,
+) -> Result<Result<Access, Inactive>, StoreError> {
+    if let Some(handle) = Handle::parse(Use::Access, token) {
+        return judge_opaque(store, &handle, now).await;
+    }
+    let Some(claims) = read_jwt(keys, issuer, token) else { return Ok(Err(Inactive::Unknown)) };
+    if claims.expires_at <= now {
+        return Ok(Err(Inactive::Expired));
+    }
+    let grant = match claims.id.grant {
+        None => {
+            if store.load(&revoked_key(claims.id.token)).await?.is_some() {
+                return Ok(Err(Inactive::Revoked));
+            }
+            None
+        }
+        Some(id) => match grants::find(store, id).await? {
+            Some(grant) if grant.client != claims.client => return Ok(Err(Inactive::Unknown)),
+            Some(grant) if grant.has_revoked(claims.id.token) => return Ok(Err(Inactive::Revoked)),
+            Some(grant) => Some(grant),
+            None => return Ok(Err(Inactive::Unknown)),
+        },
+    };
+    let holder = match &grant {
+        Some(grant) => grants::may_issue(store, grant, now).await?,
+        None => grants::may_act_alone(store, &claims.client).await?,
+    };
+    Ok(holder.map_err(Inactive::Denied).map(|holder| Access {
+        client: claims.client,
+        scope: claims.scope,
+        audience: claims.audience,
+        issued_at: claims.issued_at,
+        expires_at: claims.expires_at,
+        id: Some(claims.id),
+        grant,
+        holder,
+    }))
+}
+
+async fn judge_opaque(
+    store: &dyn Store,
+    handle: &Handle,
+    now: UnixTime,
+) -> Result<Result<Access, Inactive>, StoreError> {
+    let Some(grant) = grants::find(store, handle.grant).await? else {
+        return Ok(Err(Inactive::Unknown));
+    };
+    if grant.standing != grants::Standing::Good {
+        return Ok(Err(Inactive::Revoked));
+    }
+    let Some(token) = grant.opaque(&handle.secret.digest(), now).cloned() else {
+        return Ok(Err(Inactive::Unknown));
+    };
+    let holder = grants::may_issue(store, &grant, now).await?;
+    Ok(holder.map_err(Inactive::Denied).map(|holder| Access {
+        client: grant.client.clone(),
+        scope: token.scope,
+        audience: token.audience,
+        issued_at: token.issued_at,
+        expires_at: token.expires_at,
+        id: None,
+        grant: Some(grant),
+        holder,
+    }))
+}
+
+struct Claims {
+    client: ClientId,
+    scope: Scope,
+    audience: Vec<String>,
+    issued_at: UnixTime,
+    expires_at: UnixTime,
+    id: AccessId,
+}
+
+/// Every claim we put in has to be there, in its type.
+fn read_jwt(keys: &KeyRing, issuer: &str, token: &str) -> Option<Claims> {
+    let claims = keys.verify(token, ACCESS_TYP).ok()?;
+    let text = |name| read::text(&claims, name).ok().flatten();
+    if text("iss") != Some(issuer) {
+        return None;
+    }
+    Some(Claims {
+        client: ClientId::parse(text("client_id")?)?,
+        scope: text("scope")?.parse().ok()?,
+        audience: read::audience(&claims).ok()?.into_iter().map(str::to_owned).collect(),
+        issued_at: UnixTime::from_secs(read::seconds(&claims, "iat").ok()??),
+        expires_at: UnixTime::from_secs(read::seconds(&claims, "exp").ok()??),
+        id: AccessId::parse(text("jti")?)?,
+    })
+}

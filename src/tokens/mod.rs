@@ -1,0 +1,46 @@
+//! What tokens say ([OpenID Connect Core §2], [RFC 9068 §2.2], OpenID Connect Core §5.3.2): claims from
+//! the stored grant and the person as they are, never from the token request.
+//!
+//! [OpenID Connect Core §2]: https://openid.net/specs/openid-connect-core-1_0.html#IDToken
+//! [RFC 9068 §2.2]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2
+
+mod access_token;
+mod id_token;
+mod userinfo;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+pub use self::access_token::{
+    ACCESS_TYP, Access, Inactive, RevokedToken, access_claims, audience, judge_access,
+};
+pub use self::id_token::{ID_TYP, id_claims};
+pub use self::userinfo::userinfo_claims;
+use crate::protocol::claims::ClaimRequest;
+use crate::users::User;
+
+/// The authentication context class of a password sign-in: the one level there is.
+pub const ACR: &str = "1";
+
+/// Adds the claims a scope exposes and those asked for one by one. A claim the person does not have,
+/// or whose value is not one that was asked for, is left out (OpenID Connect Core §5.5.1).
+fn add_claims<'a>(
+    into: &mut Map<String, Value>,
+    user: &User,
+    exposed: impl IntoIterator<Item = &'a str>,
+    asked: &BTreeMap<String, ClaimRequest>,
+) {
+    for name in exposed {
+        if let Some(value) = user.claim(name) {
+            into.insert(name.to_owned(), value);
+        }
+    }
+    for (name, wish) in asked {
+        if let Some(value) = user.claim(name)
+            && wish.accepts(&value)
+        {
+            into.entry(name.clone()).or_insert(value);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What redis does to us, and what we make of it.
+
+use std::time::{Duration, Instant};
+
+use latchkey::store::{Created, RawKey, Record, RedisOptions, RedisStore, Store, StoreError};
+
+use super::{Code, Grant, LIFETIME, issued, raw};
+use crate::support::redis::{Blow, RedisServer};
+
+async fn connected(server: &RedisServer) -> Box<dyn Store> {
+    let store = RedisStore::connect(&RedisOptions::new(server.url())).await;
+    Box::new(store.expect("a fit redis"))
+}
+
+fn wrong_type(server: &RedisServer, key: &RawKey) {
+    let reply = server.says(&[b"RPUSH", key.as_str().as_bytes(), b"what is this"]);
+    assert!(reply.starts_with(':'), "{reply}");
+}
+
+/// How long it takes until a write goes through again, failing fast and cleanly until then.
+async fn recovery(store: &dyn Store) -> Duration {
+    let since = Instant::now();
+    while let Err(error) = store.ping().await {
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        assert!(since.elapsed() < Duration::from_secs(10), "does not recover: {error}");
+        tokio::task::yield_now().await;
+    }
+    since.elapsed()
+}
+
+#[tokio::test]
+async fn something_of_another_type_counts_as_absent_and_is_not_created_over() {
+    let server = RedisServer::start();
+    let store = connected(&server).await;
+    let grant = issued();
+    let key = grant.key();
+    wrong_type(&server, key.raw());
+
+    assert!(store.load(&key).await.unwrap().is_none());
+    assert_eq!(store.update(&key, |_| ()).await.unwrap(), None);
+    assert_eq!(store.consume(&key).await.unwrap(), None);
+    assert_eq!(store.create(&grant).await.unwrap(), Created::Taken);
+    assert_eq!(store.get(key.raw()).await.unwrap_err().kind(), "corrupt");
+    store.put(&grant).await.unwrap();
+    assert_eq!(store.load(&key).await.unwrap().unwrap().record, grant);
+
+    let index = raw("index");
+    wrong_type(&server, &index);
+    assert!(store.names(&index, "", 9).await.unwrap().is_empty());
+    store.link(&index, "a").await.unwrap();
+    assert_eq!(store.names(&index, "", 9).await.unwrap(), ["a"]);
+
+    let counter = raw("tally");
+    wrong_type(&server, &counter);
+    assert_eq!(store.tally(&counter, LIFETIME).await.unwrap(), 1);
+    assert_eq!(store.tally(&counter, LIFETIME).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_redis_that_forgets_is_refused_or_warned_about() {
+    let no_file: &[&str] = &["--save", "", "--appendonly", "no"];
+    let evicts: &[&str] = &["--appendonly", "yes", "--maxmemory-policy", "allkeys-lru"];
+    for (args, complaint) in [(no_file, "appendonly yes"), (evicts, "allkeys-lru")] {
+        let server = RedisServer::start_with(args);
+        let mut options = RedisOptions::new(server.url());
+        let refusal = RedisStore::connect(&options).await.err().expect("a refusal").to_string();
+        assert!(refusal.contains(complaint), "{refusal}");
+        assert!(refusal.contains("--allow-volatile-store"), "{refusal}");
+        assert!(!refusal.contains("127.0.0.1"), "{refusal}");
+
+        options.allow_volatile = true;
+        let store = RedisStore::connect(&options).await.expect("allowed");
+        let [warning] = store.warnings() else { panic!("{:?}", store.warnings()) };
+        assert!(warning.contains(complaint), "{warning}");
+        store.ping().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_used_and_a_wrong_one_is_not_repeated() {
+    let mut args = vec!["--requirepass", "hunter2"];
+    args.extend(["--appendonly", "yes", "--maxmemory-policy", "noeviction"]);
+    let server = RedisServer::start_with(&args);
+    let address = format!("127.0.0.1:{}", server.port());
+    let right = RedisOptions::new(format!("redis://:hunter2@{address}/3"));
+    RedisStore::connect(&right).await.expect("the right password").ping().await.unwrap();
+    for wrong in [format!("redis://:hunter3@{address}"), format!("redis://{address}")] {
+        let refusal = RedisStore::connect(&RedisOptions::new(wrong)).await.err().expect("refused");
+        assert!(!format!("{refusal} {refusal:?}").contains("hunter"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_stands_still_fails_fast_and_serves_again_when_it_goes_on() {
+    let server = RedisServer::start();
+    let store = connected(&server).await;
+    let grant = issued();
+    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+
+    server.signal(Blow::Stop);
+    // Twice: once on the connection there was, once while there is none.
+    for _ in 0..2 {
+        let since = Instant::now();
+        let error = store.load(&grant.key()).await.unwrap_err();
+        assert_eq!(error.kind(), "unavailable");
+        assert!(since.elapsed() < Duration::from_millis(1500), "{:?}", since.elapsed());
+    }
+    server.signal(Blow::Continue);
+    let took = recovery(&*store).await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(store.load(&grant.key()).await.unwrap().unwrap().record, grant);
+}
+
+#[tokio::test]
+async fn what_would_pile_up_behind_a_redis_that_stands_still_is_turned_away_at_once() {
+    let server = RedisServer::start();
+    let store = connected(&server).await;
+    server.signal(Blow::Stop);
+    let key = raw("a");
+    let waiting: Vec<_> = (0..1024).map(|_| Box::pin(store.get(&key))).collect();
+    let waiting = async {
+        let mut waiting = waiting;
+        std::future::poll_fn(|context| {
+            waiting.retain_mut(|one| one.as_mut().poll(context).is_pending());
+            if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    };
+    let late = async {
+        let since = Instant::now();
+        let error = store.get(&key).await.unwrap_err().to_string();
+        assert!(error.contains("too many"), "{error}");
+        assert!(since.elapsed() < Duration::from_millis(200), "{:?}", since.elapsed());
+    };
+    tokio::join!(biased; waiting, late);
+    server.signal(Blow::Continue);
+    recovery(&*store).await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_restart_of_redis() {
+    let server = RedisServer::start();
+    let store = connected(&server).await;
+    let grant = issued();
+    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+    let before = server.pid();
+    // The append-only file is written before redis answers; only fsync waits for its second.
+    server.signal(Blow::Kill);
+    let error = store.load(&grant.key()).await.unwrap_err();
+    assert_eq!(error.kind(), "unavailable");
+    server.restart();
+    assert_ne!(server.pid(), before);
+    recovery(&*store).await;
+    assert_eq!(store.load(&grant.key()).await.unwrap().unwrap().record, grant);
+}
+
+#[tokio::test]
+async fn a_primary_that_is_demoted_is_unavailable_until_there_is_one_again() {
+    let (server, other) = (RedisServer::start(), RedisServer::shared());
+    let store = connected(&server).await;
+    server.says(&[b"CONFIG", b"SET", b"replica-serve-stale-data", b"yes"]);
+    server.says(&[b"REPLICAOF", b"127.0.0.1", other.port().to_string().as_bytes()]);
+
+    let grant = issued();
+    assert_eq!(store.create(&grant).await.unwrap_err().kind(), "unavailable");
+    assert_eq!(store.ping().await.unwrap_err().kind(), "unavailable");
+    let refusal = RedisStore::connect(&RedisOptions::new(server.url())).await.err();
+    assert!(refusal.expect("a replica is refused").to_string().contains("replica"));
+
+    server.says(&[b"REPLICAOF", b"NO", b"ONE"]);
+    let took = recovery(&*store).await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+}
+
+#[tokio::test]
+async fn a_full_redis_takes_nothing_new_but_what_is_there_can_still_change() {
+    let server = RedisServer::start();
+    let store = connected(&server).await;
+    let grant = issued();
+    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+    server.says(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
+
+    assert_eq!(store.create(&issued()).await.unwrap_err().kind(), "unavailable");
+    assert_eq!(store.ping().await.unwrap_err().kind(), "unavailable");
+    let redeem = |grant: &mut Grant| grant.code = Code::Redeemed;
+    store.update(&grant.key(), redeem).await.unwrap().expect("it is there");
+    let spent = store.load(&grant.key()).await.unwrap().unwrap().record;
+    assert_eq!(spent.code, Code::Redeemed);
+    let left = server.says(&[b"PTTL", grant.key().raw().as_str().as_bytes()]);
+    assert!(!left.starts_with(":-"), "the deadline is kept: {left}");
+    store.remove(&grant.key()).await.unwrap();
+
+    server.says(&[b"CONFIG", b"SET", b"maxmemory", b"0"]);
+    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+}

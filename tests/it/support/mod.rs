@@ -1,0 +1,3 @@
+//! What the tests need around Latchkey.
+
+pub mod redis;
