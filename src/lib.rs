@@ -17,6 +17,7 @@ pub mod secret_key;
 pub mod store;
 
 // Floor 2, nouns: a record, its transitions, its few store calls.
+pub mod bootstrap;
 pub mod clients;
 pub mod consents;
 pub mod events;
@@ -49,4 +50,5 @@ pub mod token;
 //userinfo;
 
 // Floor 5, the house: the only place where rooms meet.
+pub mod cli;
 pub mod server;

@@ -1,0 +1,154 @@
+//! TOML with its places kept: every complaint can name the line it is about.
+
+use serde_json::{Map, Value};
+use toml::de::{DeTable, DeValue};
+
+/// The text being read, and what was found wrong with it so far.
+pub(super) struct Source<'t> {
+    text: &'t str,
+    complaints: Vec<(usize, String)>,
+}
+
+impl<'t> Source<'t> {
+    pub fn new(text: &'t str) -> Self {
+        Self { text, complaints: Vec::new() }
+    }
+
+    /// Which line a byte is on, counted from one.
+    pub fn line(&self, at: usize) -> usize {
+        let before = self.text.as_bytes().iter().take(at);
+        before.filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    /// Keeps a sentence about the line that `at` is on.
+    pub fn complain(&mut self, at: usize, sentence: impl AsRef<str>) {
+        let line = self.line(at);
+        self.complaints.push((line, format!("line {line}: {}", sentence.as_ref())));
+    }
+
+    /// Every complaint, from the top of the file down.
+    pub fn into_complaints(mut self) -> Vec<String> {
+        self.complaints.sort_by_key(|(line, _)| *line);
+        self.complaints.into_iter().map(|(_, sentence)| sentence).collect()
+    }
+}
+
+/// One table and where it stands.
+///
+/// A getter that has complained answers as if the key were absent, so that reading can go on; nothing
+/// of it is used, because a source with complaints yields no declarations.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'a> {
+    /// The byte its header begins at.
+    pub at: usize,
+    entries: &'a DeTable<'a>,
+}
+
+impl<'a> Table<'a> {
+    pub fn new(at: usize, entries: &'a DeTable<'a>) -> Self {
+        Self { at, entries }
+    }
+
+    /// Every key with its place and its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, usize, &'a DeValue<'a>)> {
+        self.entries
+            .iter()
+            .map(|(key, value)| (key.get_ref().as_ref(), key.span().start, value.get_ref()))
+    }
+
+    fn find(&self, name: &str) -> Option<(usize, &'a DeValue<'a>)> {
+        let entry = self.iter().find(|(key, _, _)| *key == name)?;
+        Some((entry.1, entry.2))
+    }
+
+    /// Where a key stands, or the table it is missing from.
+    pub fn place(&self, name: &str) -> usize {
+        self.find(name).map_or(self.at, |(at, _)| at)
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Complains of every key that is not on one of the lists.
+    pub fn only_has(&self, known: &[&[&str]], source: &mut Source<'_>) {
+        for (key, at, _) in self.iter() {
+            if !known.iter().any(|list| list.contains(&key)) {
+                source.complain(at, format!("{key}: there is no such key here"));
+            }
+        }
+    }
+
+    /// A key whose value must be of one type, which `read` knows.
+    fn typed<T>(
+        &self,
+        name: &str,
+        expected: &str,
+        source: &mut Source<'_>,
+        read: impl FnOnce(&'a DeValue<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let (at, value) = self.find(name)?;
+        let read = read(value);
+        if read.is_none() {
+            source.complain(at, format!("{name}: must be {expected}"));
+        }
+        read
+    }
+
+    pub fn string(&self, name: &str, source: &mut Source<'_>) -> Option<&'a str> {
+        self.typed(name, "a string", source, DeValue::as_str)
+    }
+
+    pub fn boolean(&self, name: &str, source: &mut Source<'_>) -> Option<bool> {
+        self.typed(name, "true or false", source, DeValue::as_bool)
+    }
+
+    pub fn strings(&self, name: &str, source: &mut Source<'_>) -> Vec<&'a str> {
+        let read = |value: &'a DeValue<'a>| {
+            value.as_array()?.iter().map(|item| item.get_ref().as_str()).collect()
+        };
+        self.typed(name, "an array of strings", source, read).unwrap_or_default()
+    }
+
+    pub fn table(&self, name: &str, source: &mut Source<'_>) -> Option<Table<'a>> {
+        let at = self.place(name);
+        let read = |value: &'a DeValue<'a>| Some(Table::new(at, value.as_table()?));
+        self.typed(name, "a table", source, read)
+    }
+
+    /// An array of tables: `[[name]]`, as often as one likes.
+    pub fn tables(&self, name: &str, source: &mut Source<'_>) -> Vec<Table<'a>> {
+        let read = |value: &'a DeValue<'a>| {
+            let items = value.as_array()?.iter();
+            items.map(|it| Some(Table::new(it.span().start, it.get_ref().as_table()?))).collect()
+        };
+        let expected = format!("an array of tables, each under [[{name}]]");
+        self.typed(name, &expected, source, read).unwrap_or_default()
+    }
+}
+
+/// A TOML value as JSON. Dates become text, which is what claims write them as.
+pub(super) fn json(value: &DeValue<'_>) -> Result<Value, &'static str> {
+    const NUMBER: &str = "a number must be finite and fit into 64 bits";
+    Ok(match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_err(|_| NUMBER)?.into()
+        }
+        DeValue::Float(number) => {
+            let float = number.as_str().parse::<f64>().ok();
+            let number = float.and_then(serde_json::Number::from_f64);
+            Value::Number(number.ok_or(NUMBER)?)
+        }
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Datetime(moment) => Value::String(moment.to_string()),
+        DeValue::Array(items) => {
+            Value::Array(items.iter().map(|item| json(item.get_ref())).collect::<Result<_, _>>()?)
+        }
+        DeValue::Table(entries) => {
+            let member = |(key, value): (&str, &DeValue<'_>)| Ok((key.to_owned(), json(value)?));
+            let pairs = entries.iter().map(|(key, value)| (&**key.get_ref(), value.get_ref()));
+            Value::Object(pairs.map(member).collect::<Result<Map<_, _>, &'static str>>()?)
+        }
+    })
+}

@@ -1,0 +1,17 @@
+use std::fmt::Write;
+
+use super::failure::Failure;
+use crate::bootstrap::Bootstrap;
+use crate::config::{self, Config};
+
+/// Every setting, after the declared users and clients were read as well.
+pub(super) fn print(config: &Config) -> Result<String, Failure> {
+    let mut text = config::describe(config);
+    if let Some(path) = &config.bootstrap_file {
+        let declared = Bootstrap::load(path)?;
+        let (users, clients) = (declared.users(), declared.clients());
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{} declares users: {users}, clients: {clients}", path.display());
+    }
+    Ok(text)
+}

@@ -1,0 +1,63 @@
+use std::fmt;
+
+use crate::config::Complaints;
+use crate::store::{StartError, StoreError};
+
+/// Why a tool could not do what was asked, as sentences for the operator.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It cannot be done.
+    Refused(String),
+    /// It was asked for in a way that makes no sense.
+    Usage(String),
+    /// The store cannot be used now.
+    Unavailable(String),
+    /// The configuration is wrong.
+    Config(Complaints),
+}
+
+/// `EX_USAGE`
+pub(super) const USAGE: u8 = 64;
+/// `EX_UNAVAILABLE`
+const UNAVAILABLE: u8 = 69;
+/// `EX_CONFIG`
+const CONFIG: u8 = 78;
+
+impl Failure {
+    /// What the process exits with.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 1,
+            Self::Usage(_) => USAGE,
+            Self::Unavailable(_) => UNAVAILABLE,
+            Self::Config(_) => CONFIG,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) | Self::Usage(why) | Self::Unavailable(why) => f.write_str(why),
+            Self::Config(complaints) => complaints.fmt(f),
+        }
+    }
+}
+
+impl From<Complaints> for Failure {
+    fn from(complaints: Complaints) -> Self {
+        Self::Config(complaints)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(format!("{error}; whether a change happened is not known"))
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,135 @@
+//! The command line: everything but serving is a tool that runs once, prints, and says by its exit
+//! code how it went (the codes of `sysexits.h`).
+//!
+//! Users and clients are changed in the store directly, which needs one that outlives a process: on
+//! the in-memory store these commands say what to do instead. No secret is ever an argument (others
+//! can see those); passwords are asked for, or read from standard input.
+
+mod check_config;
+mod client;
+mod client_add;
+mod failure;
+mod healthcheck;
+mod keys;
+mod password;
+mod pkce;
+mod shown;
+mod store;
+#[cfg(test)]
+mod tests;
+mod user;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::client::ClientCommand;
+use self::failure::Failure;
+use self::keys::KeysCommand;
+use self::user::UserCommand;
+use crate::clock::Clock;
+use crate::config::{Complaints, Config};
+
+pub use self::store::open_store;
+
+/// The arguments.
+#[derive(Debug, Parser)]
+#[command(name = "latchkey", version, about = ABOUT)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const ABOUT: &str = "A standalone OpenID Connect Provider, configured by environment variables";
+
+/// What was asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve; what happens without a command, too
+    Serve,
+    /// Something that runs once.
+    #[command(flatten)]
+    Tool(Tool),
+}
+
+/// Everything but serving.
+#[derive(Debug, Subcommand)]
+pub enum Tool {
+    /// Print every setting with what it came to, or everything that is wrong
+    CheckConfig,
+    /// Ask the server on this machine whether it is well
+    Healthcheck,
+    /// Print a PKCE verifier and its challenge (RFC 7636)
+    Pkce,
+    /// The signing keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// People who can sign in
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Applications
+    #[command(subcommand)]
+    Client(ClientCommand),
+}
+
+/// Reads the process's arguments. What cannot be understood, and what is only a question (`--help`),
+/// is answered here; the code is what to exit with.
+pub fn parse() -> Result<Command, ExitCode> {
+    match Cli::try_parse() {
+        Ok(cli) => Ok(cli.command.unwrap_or(Command::Serve)),
+        Err(error) => {
+            // Nobody is left to tell if this fails.
+            let _ = error.print();
+            Err(if error.use_stderr() { failure::USAGE.into() } else { ExitCode::SUCCESS })
+        }
+    }
+}
+
+/// Runs a tool. The configuration comes as it was read, for some tools do without.
+pub async fn run(tool: Tool, config: Result<Config, Complaints>) -> ExitCode {
+    match answer(tool, config).await {
+        Ok(text) => {
+            // A reader that has gone (`latchkey user list | head`) is no failure.
+            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "{failure}");
+            failure.code().into()
+        }
+    }
+}
+
+async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String, Failure> {
+    let now = Clock::System.now();
+    match tool {
+        Tool::Pkce => Ok(pkce::print()),
+        Tool::CheckConfig => check_config::print(&config?),
+        Tool::Healthcheck => healthcheck::run(&config?).await,
+        Tool::Keys(command) => keys::run(&command, &config?),
+        Tool::User(command) => {
+            let config = config?;
+            let store = store::lasting(&config).await?;
+            note_the_file(&config, command.writes());
+            user::run(command, &*store, now).await
+        }
+        Tool::Client(command) => {
+            let config = config?;
+            let store = store::lasting(&config).await?;
+            note_the_file(&config, command.writes());
+            client::run(command, &*store, now).await
+        }
+    }
+}
+
+/// A change to what the file declares would last until the next start.
+fn note_the_file(config: &Config, writes: bool) {
+    if let Some(path) = config.bootstrap_file.as_ref().filter(|_| writes) {
+        let path = path.display();
+        let _ = writeln!(
+            std::io::stderr(),
+            "note: whatever {path} declares becomes what it says at the next start"
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! Users and clients as they are printed: for people, or as JSON. No secret, hash or digest among it.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::clients::{Client, Source};
+use crate::clock::UnixTime;
+use crate::users::User;
+
+/// One line of a list.
+pub(super) fn user_line(user: &User) -> String {
+    format!("{}  {}  {}", user.sub.as_str(), user.username, state(user.enabled))
+}
+
+/// One line of a list.
+pub(super) fn client_line(client: &Client) -> String {
+    let (id, name) = (client.id.as_str(), client.display_name());
+    format!("{id}  {name}  {}", state(client.enabled))
+}
+
+/// All that may be shown of a user.
+pub(super) fn user(user: &User) -> Value {
+    json!({
+        "sub": user.sub,
+        "username": user.username,
+        "enabled": user.enabled,
+        "has_password": user.password.is_some(),
+        "claims": user.claims,
+        "groups": user.groups,
+        "created_at": moment(user.created_at),
+    })
+}
+
+/// All that may be shown of a client.
+pub(super) fn client(client: &Client) -> Value {
+    let secret = |it: &crate::clients::ClientSecret| json!({ "created_at": moment(it.created_at), "expires_at": it.expires_at.map(moment) });
+    json!({
+        "client_id": client.id,
+        "enabled": client.enabled,
+        "source": match client.source {
+            Source::Operator => "operator",
+            Source::Registered => "registered",
+        },
+        "metadata": client.metadata,
+        "settings": client.settings,
+        "secrets": client.secrets.iter().map(secret).collect::<Vec<_>>(),
+        "created_at": moment(client.created_at),
+        "unused_until": client.unused_until.map(moment),
+    })
+}
+
+/// An object as `name: value` lines; whatever is empty is left out, tables are indented.
+pub(super) fn lines(value: &Value) -> String {
+    let mut text = String::new();
+    write(value, 0, &mut text);
+    text
+}
+
+fn write(value: &Value, depth: usize, text: &mut String) {
+    let members = value.as_object().into_iter().flatten();
+    for (name, value) in members.filter(|(_, value)| !is_empty(value)) {
+        text.push_str(&"  ".repeat(depth));
+        text.push_str(&plain(name));
+        text.push(':');
+        match value {
+            Value::Object(_) => {
+                text.push('\n');
+                write(value, depth + 1, text);
+                continue;
+            }
+            Value::String(word) => {
+                text.push(' ');
+                text.push_str(&plain(word));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
+                text.push(' ');
+                text.push_str(&plain(&value.to_string()));
+            }
+        }
+        text.push('\n');
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// A registered name must not be able to move the operator's cursor.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn state(enabled: bool) -> &'static str {
+    if enabled { "enabled" } else { "disabled" }
+}
+
+fn moment(at: UnixTime) -> String {
+    let at = UNIX_EPOCH + Duration::from_millis(at.as_millis());
+    humantime::format_rfc3339_seconds(at).to_string()
+}

@@ -1,0 +1,31 @@
+//! Which store the configuration means.
+
+use std::sync::Arc;
+
+use super::failure::Failure;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::{MemoryStore, RedisOptions, RedisStore, StartError, Store};
+
+/// Opens the store the configuration names: Redis, or the memory of this process.
+pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>, StartError> {
+    let Some(redis) = &config.redis else { return Ok(Arc::new(MemoryStore::new(clock))) };
+    let options = RedisOptions {
+        prefix: redis.prefix.clone(),
+        allow_volatile: redis.allow_volatile,
+        ..RedisOptions::new(redis.url.reveal())
+    };
+    Ok(Arc::new(RedisStore::connect(&options).await?))
+}
+
+/// The store, if what is written to it is still there when this process has ended.
+pub(super) async fn lasting(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    if config.redis.is_none() {
+        return Err(Failure::Refused(INSTEAD.to_owned()));
+    }
+    Ok(open_store(config, Clock::System).await?)
+}
+
+const INSTEAD: &str = "REDIS_URL is not set, so users and clients are in the memory of the running \
+    server, which this command cannot reach. Declare them in a TOML file, name it in BOOTSTRAP_FILE \
+    and restart the server; or set REDIS_URL.";
