@@ -9,6 +9,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
 use crate::events::{Event, Events};
 use crate::fetch::Fetcher;
+use crate::http::cacheable::Document;
 use crate::keys::KeyRing;
 use crate::password::Passwords;
 use crate::protocol::Metadata;
@@ -43,10 +44,23 @@ pub struct Parts {
     pub events: Events,
     /// The scopes there are.
     pub catalogue: ScopeCatalogue,
-    /// What discovery says; assembled from the rooms.
-    pub metadata: Metadata,
+    /// What discovery says; assembled from the rooms, written once.
+    pub metadata_json: Document,
+    /// The public keys, written once.
+    pub jwks_json: Document,
+    /// How to try this installation, where it is one for trying.
+    pub trial: Option<Trial>,
     /// Whether it is time to go: `/ready` says no from then on.
     pub draining: std::sync::atomic::AtomicBool,
+}
+
+/// A demo user and client to try a development installation with.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Who can sign in.
+    pub user: String,
+    /// A link that begins an authorization.
+    pub authorize_url: String,
 }
 
 impl App {
@@ -57,10 +71,14 @@ impl App {
         (keys, root): (KeyRing, &SecretKey),
         fetcher: Fetcher,
         catalogue: ScopeCatalogue,
-        advertise: impl FnOnce(&Config, &ScopeCatalogue) -> Metadata,
+        metadata: &Metadata,
+        trial: Option<Trial>,
     ) -> Self {
-        let metadata = advertise(&config, &catalogue);
+        let metadata = serde_json::to_string(metadata).unwrap_or_default();
         Self(Arc::new(Parts {
+            metadata_json: Document::new(metadata),
+            jwks_json: Document::new(keys.jwks().to_owned()),
+            trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
             client_keys: KeyCache::new(fetcher),
             refresh_key: root.derive(Purpose::RefreshToken),
@@ -72,7 +90,6 @@ impl App {
             clock,
             keys,
             catalogue,
-            metadata,
         }))
     }
 

@@ -37,13 +37,13 @@ pub mod http;
 // Floor 4, rooms: one endpoint family each. No room uses another.
 pub mod authorize;
 pub mod consent;
-//discovery;
-//health;
+pub mod discovery;
+pub mod health;
 pub mod home;
 //introspect;
-//jwks;
+pub mod jwks;
 pub mod login;
-//metrics;
+pub mod metrics;
 //register;
 //revoke;
 pub mod token;

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod assets;
 pub mod bearer;
+pub mod cacheable;
 pub mod caller;
 pub mod client;
 pub mod cookies;

@@ -1,0 +1,71 @@
+//! Whether all is well: `/live` (the process), `/ready` (send me traffic), `/health` (both, in words).
+//!
+//! Writes one short-lived key, to see whether the store takes it.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::app::App;
+
+/// The store has this long to take a write.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The room's paths.
+pub fn routes() -> Router<App> {
+    Router::new().route("/live", get(live)).route("/ready", get(ready)).route("/health", get(health))
+}
+
+async fn live() -> Response {
+    Json(json!({ "status": "ok" })).into_response()
+}
+
+async fn ready(State(app): State<App>) -> Response {
+    report(&app, true).await
+}
+
+async fn health(State(app): State<App>) -> Response {
+    report(&app, false).await
+}
+
+async fn report(app: &App, for_traffic: bool) -> Response {
+    let store = store_answers(app).await;
+    let keys = !app.keys.is_empty();
+    let leaving = for_traffic && app.draining.load(Ordering::Relaxed);
+    let word = |good: bool| if good { "ok" } else { "failing" };
+    let well = store && keys && !leaving;
+    let status = match (well, leaving) {
+        (true, _) => "ok",
+        (false, true) => "draining",
+        (false, false) => "unhealthy",
+    };
+    let now = UNIX_EPOCH + Duration::from_millis(app.now().as_millis());
+    let body = json!({
+        "status": status,
+        "timestamp": humantime::format_rfc3339_seconds(now).to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "checks": { "store": word(store), "keys": word(keys) },
+    });
+    let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(body)).into_response()
+}
+
+async fn store_answers(app: &App) -> bool {
+    match tokio::time::timeout(PATIENCE, app.store.ping()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(cause)) => {
+            app.events.counters.store_failed(cause.kind());
+            false
+        }
+        Err(_) => {
+            app.events.counters.store_failed("timeout");
+            false
+        }
+    }
+}

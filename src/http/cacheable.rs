@@ -1,0 +1,42 @@
+//! The two documents that may be kept: discovery and the JWK Set.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::secret::Digest;
+
+/// A JSON document and the tag that changes with it.
+pub struct Document {
+    json: String,
+    etag: HeaderValue,
+}
+
+impl Document {
+    /// From its text.
+    pub fn new(json: String) -> Self {
+        let digest = Digest::of(json.as_bytes()).to_base64url();
+        let etag = HeaderValue::try_from(format!("\"{}\"", &digest[..22]));
+        Self { json, etag: etag.unwrap_or(HeaderValue::from_static("\"0\"")) }
+    }
+}
+
+/// The document, or 304 if the caller has it ([RFC 9110 §13.1.2]). Good for five minutes: long enough
+/// to spare both sides, short enough that a new key is seen soon.
+///
+/// [RFC 9110 §13.1.2]: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2
+pub fn cacheable_json(headers: &HeaderMap, document: &Document) -> Response {
+    let kept = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+    let ours = document.etag.to_str().unwrap_or_default();
+    let is_kept = kept.is_some_and(|tags| {
+        tags.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == ours || tag == "*")
+    });
+    let always = [
+        (header::ETAG, document.etag.clone()),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+    ];
+    if is_kept {
+        return (StatusCode::NOT_MODIFIED, always).into_response();
+    }
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (always, kind, document.json.clone()).into_response()
+}

@@ -1,0 +1,29 @@
+//! Metrics in the Prometheus text format, on the main port in development and on `METRICS_LISTEN`
+//! where that is set.
+//!
+//! Prunes the index of sessions that ended.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::app::App;
+use crate::sessions;
+
+/// The room's path.
+pub fn routes() -> Router<App> {
+    Router::new().route("/metrics", get(show))
+}
+
+async fn show(State(app): State<App>) -> Response {
+    let counters = &app.events.counters;
+    match sessions::count_live(&*app.store, app.now()).await {
+        Ok(count) => counters.active_sessions.set(i64::try_from(count).unwrap_or(i64::MAX)),
+        Err(cause) => counters.store_failed(cause.kind()),
+    }
+    counters.hash_queue.set(i64::try_from(app.passwords.waiting()).unwrap_or(i64::MAX));
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, counters.render()).into_response()
+}
