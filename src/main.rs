@@ -1,1 +1,25 @@
-fn main() {}
+//! Parse the command line, run, exit code.
+
+use std::process::ExitCode;
+
+use latchkey::cli::{self, Command};
+use latchkey::config::Config;
+use latchkey::server::run;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match cli::parse() {
+        Err(code) => code,
+        Ok(Command::Tool(tool)) => cli::run(tool, Config::load()).await,
+        Ok(Command::Serve) => match Config::load() {
+            Ok(config) => run::run(config).await,
+            Err(complaints) => {
+                eprintln!("{complaints}");
+                ExitCode::from(78)
+            }
+        },
+    }
+}

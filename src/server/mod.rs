@@ -1,10 +1,14 @@
-//! The house's front: sockets, TLS and what every answer has in common.
+//! The house's front: sockets, TLS and what every answer has in common; and the putting together.
 
 mod connection;
 mod crowd;
+pub mod demo;
 pub mod hosts;
 pub mod layers;
+pub mod logging;
 pub mod process;
 mod refusal;
+pub mod routes;
+pub mod run;
 pub mod serve;
 pub mod tls;

@@ -1,0 +1,127 @@
+//! The demo user and client of a development installation: only on a loopback issuer.
+
+use serde_json::{Map, Value, json};
+
+use crate::clients::{self, Client, ClientId, Settings, Source};
+use crate::clock::UnixTime;
+use crate::config::{Config, DevAccount};
+use crate::password::{Password, Passwords};
+use crate::protocol::{ClientMetadata, Subject};
+use crate::secret::{Digest, Secret, base64url};
+use crate::store::{Store, StoreError};
+use crate::users::{self, User};
+use crate::{app::Trial, random};
+
+/// The demo client's id.
+pub const CLIENT: &str = "demo";
+
+/// What a person needs to try it.
+pub struct Demo {
+    /// For the front page.
+    pub trial: Trial,
+    /// The password, made or given.
+    pub password: String,
+    /// The verifier that goes with the link's challenge (RFC 7636).
+    pub verifier: String,
+}
+
+/// Adds the demo user and client, or brings them up to date.
+pub async fn seed(
+    config: &Config,
+    account: &DevAccount,
+    store: &dyn Store,
+    passwords: &Passwords,
+    now: UnixTime,
+) -> Result<Demo, StoreError> {
+    let password = account.password.as_ref().map_or_else(
+        || base64url(&random::bytes::<12>()),
+        |given| given.reveal().to_owned(),
+    );
+    let hash = match Password::parse(&password) {
+        Some(password) => passwords.hash(password).await.ok(),
+        None => None,
+    };
+    seed_user(account, hash, store, now).await?;
+    seed_client(config, store, now).await?;
+    let verifier = Secret::random().reveal();
+    let challenge = Digest::of(verifier.as_bytes()).to_base64url();
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs([
+        ("response_type", "code"),
+        ("client_id", CLIENT),
+        ("redirect_uri", &config.issuer.url("/")),
+        ("scope", "openid profile email"),
+        ("state", "demo"),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ]);
+    let authorize_url = format!("{}?{}", config.issuer.url("/authorize"), query.finish());
+    Ok(Demo { trial: Trial { user: account.user.clone(), authorize_url }, password, verifier })
+}
+
+async fn seed_user(
+    account: &DevAccount,
+    hash: Option<String>,
+    store: &dyn Store,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    if let Some(known) = users::find_by_username(store, &account.user).await? {
+        let set = |user: &mut User| user.password.clone_from(&hash);
+        return users::update(store, &known.sub, set).await.map(drop);
+    }
+    let sub = random::uuid().to_string();
+    let user = User {
+        sub: Subject::parse(&sub).unwrap_or_else(|| unreachable!("a UUID is a subject")),
+        username: account.user.clone(),
+        password: hash,
+        enabled: true,
+        claims: claims(&account.user, now),
+        groups: vec!["demo".to_owned()],
+        created_at: now,
+    };
+    users::add(store, &user).await.map(drop)
+}
+
+/// Every standard claim, so that every scope has something to show.
+fn claims(username: &str, now: UnixTime) -> Map<String, Value> {
+    let claims = json!({
+        "name": "Demo User", "given_name": "Demo", "family_name": "User", "middle_name": "Q",
+        "nickname": "demo", "preferred_username": username,
+        "profile": "https://demo.example/profile", "picture": "https://demo.example/picture.png",
+        "website": "https://demo.example", "gender": "unspecified", "birthdate": "1990-01-31",
+        "zoneinfo": "Europe/London", "locale": "en-GB", "updated_at": now.as_secs(),
+        "email": "demo@demo.example", "email_verified": true,
+        "phone_number": "+44 20 7946 0000", "phone_number_verified": true,
+        "address": {"formatted": "1 Demo Street\nLondon\nUnited Kingdom", "street_address": "1 Demo Street",
+            "locality": "London", "region": "England", "postal_code": "N1 1AA", "country": "United Kingdom"},
+    });
+    claims.as_object().cloned().unwrap_or_default()
+}
+
+/// A public native client: any port of this machine may be its redirect URI.
+async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Result<(), StoreError> {
+    let members = json!({
+        "client_name": "Demo application", "application_type": "native",
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "redirect_uris": [config.issuer.url("/"), "http://localhost/", "http://localhost/callback",
+            "http://127.0.0.1/", "http://127.0.0.1/callback", "http://[::1]/callback"],
+    });
+    let members = members.as_object().cloned().unwrap_or_default();
+    let (Ok(metadata), Some(id)) = (ClientMetadata::parse(&members), ClientId::parse(CLIENT)) else {
+        unreachable!("the demo client is well-formed");
+    };
+    clients::link_origins(store, &metadata).await?;
+    let client = Client {
+        id,
+        metadata,
+        settings: Settings::default(),
+        secrets: Vec::new(),
+        registration_token: None,
+        enabled: true,
+        source: Source::Operator,
+        created_at: now,
+        unused_until: None,
+    };
+    clients::add(store, &client).await.map(drop)
+}

@@ -1,0 +1,211 @@
+//! From configuration to a running server, and to its end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::demo::{self, Demo};
+use super::serve::{Limits, listen, serve};
+use super::tls::TlsKeeper;
+use super::{logging, process, routes};
+use crate::app::App;
+use crate::bootstrap::Bootstrap;
+use crate::cli::open_store;
+use crate::clock::Clock;
+use crate::config::{Config, OutgoingSettings};
+use crate::fetch::{FetchSettings, Fetcher};
+use crate::keys::{KeyRing, KeySource, load_or_make_secret};
+use crate::protocol::claims::ScopeCatalogue;
+use crate::secret_key::SecretKey;
+use crate::store::Store;
+
+/// The configuration, a key or a certificate is wrong (`EX_CONFIG` of sysexits.h).
+const EX_CONFIG: u8 = 78;
+/// The store is not there (`EX_UNAVAILABLE`).
+const EX_UNAVAILABLE: u8 = 69;
+
+/// Requests under way have this long to finish after the signal.
+const FINISH: Duration = Duration::from_secs(20);
+
+/// Why there is no server, for the operator.
+struct Refused {
+    code: u8,
+    why: String,
+}
+
+fn wrong(why: impl ToString) -> Refused {
+    Refused { code: EX_CONFIG, why: why.to_string() }
+}
+
+fn unavailable(why: impl ToString) -> Refused {
+    Refused { code: EX_UNAVAILABLE, why: why.to_string() }
+}
+
+/// Serves until told to stop.
+pub async fn run(config: Config) -> ExitCode {
+    logging::install(&config.log);
+    match prepare_and_serve(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Refused { code, why }) => {
+            eprintln!("latchkey: {why}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
+    process::harden_process();
+    let files = process::raise_fd_limit();
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let (keys, root) = load_keys(&config)?;
+    let bootstrap = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose();
+    let bootstrap = bootstrap.map_err(wrong)?;
+    let tls = config.tls.as_ref().map(|tls| TlsKeeper::load(&tls.cert_path, &tls.key_path));
+    let tls = tls.transpose().map_err(wrong)?;
+    let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(|it| wrong(it.why))?;
+    let store = open_store(&config, Clock::System).await.map_err(unavailable)?;
+
+    let mut catalogue = ScopeCatalogue::default();
+    if let Some(bootstrap) = &bootstrap {
+        bootstrap.catalogue(&mut catalogue);
+    }
+    let demo = fill(&config, bootstrap.as_ref(), &store).await?;
+    let metadata = routes::advertise(&config, &catalogue);
+    let trial = demo.as_ref().map(|demo| demo.trial.clone());
+    let app =
+        App::new(config, (store, Clock::System), (keys, &root), fetcher, catalogue, &metadata, trial);
+
+    let mut listeners = Vec::new();
+    for address in &app.config.listen {
+        match listen(address).await {
+            Ok(bound) => listeners.extend(bound),
+            // Not every machine has IPv6; the default asks for both.
+            Err(_) if address.starts_with("[::1]") && !listeners.is_empty() => {}
+            Err(why) => return Err(wrong(format!("LISTEN: {address}: {why}"))),
+        }
+    }
+    announce(&app, demo.as_ref());
+    if let Some(tls) = &tls {
+        tls.spawn_reload(Duration::from_secs(10));
+    }
+    let limits = limits(&app).within_files(files);
+    let stop = spawn_shutdown(app.clone());
+    if let Some(address) = &app.config.metrics_listen {
+        let bound = listen(address).await;
+        let bound = bound.map_err(|why| wrong(format!("METRICS_LISTEN: {address}: {why}")))?;
+        let router = routes::metrics_router(&app);
+        tokio::spawn(serve(bound, None, router, Limits::default(), stop.clone(), FINISH));
+    }
+    serve(listeners, tls, routes::router(&app), limits, stop, FINISH).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn load_keys(config: &Config) -> Result<(KeyRing, SecretKey), Refused> {
+    let source = KeySource {
+        private_key_path: config.private_key_path.clone(),
+        public_key_path: config.public_key_path.clone(),
+        keys_dir: config.keys_dir.clone(),
+    };
+    let (keys, notice) = KeyRing::load(&source).map_err(wrong)?;
+    if let Some(notice) = notice {
+        tracing::info!("{notice}");
+    }
+    let text = match &config.secret_key {
+        Some(given) => zeroize::Zeroizing::new(given.reveal().to_owned()),
+        None => load_or_make_secret(&config.keys_dir).map_err(wrong)?,
+    };
+    let root = SecretKey::from_text(&text);
+    Ok((keys, root.map_err(|_| wrong("SECRET_KEY has fewer than 32 characters"))?))
+}
+
+fn fetch_settings(outgoing: &OutgoingSettings) -> Result<FetchSettings, Refused> {
+    let allowed = outgoing.allow_private.iter().map(|entry| {
+        entry.parse().map_err(|_| wrong(format!("OUTGOING_ALLOW_PRIVATE: {entry} is no host or network")))
+    });
+    Ok(FetchSettings {
+        extra_ca: outgoing.ca_file.clone(),
+        allow_private: allowed.collect::<Result<_, _>>()?,
+        ..FetchSettings::default()
+    })
+}
+
+/// Declared users and clients, and the demo ones, go into the store before the first request.
+async fn fill(
+    config: &Config,
+    bootstrap: Option<&Bootstrap>,
+    store: &Arc<dyn Store>,
+) -> Result<Option<Demo>, Refused> {
+    let passwords = crate::password::Passwords::new(config.limits.hash_threads, 64);
+    let now = Clock::System.now();
+    if let Some(bootstrap) = bootstrap {
+        let applied = bootstrap.apply(&**store, &passwords, now).await.map_err(unavailable)?;
+        tracing::info!(users = %applied.users, clients = %applied.clients, "bootstrap file applied");
+    }
+    let Some(account) = &config.dev else { return Ok(None) };
+    let demo = demo::seed(config, account, &**store, &passwords, now).await;
+    demo.map(Some).map_err(unavailable)
+}
+
+fn limits(app: &App) -> Limits {
+    Limits {
+        max_connections: app.config.limits.max_connections,
+        max_connections_per_address: app.config.limits.max_connections_per_address,
+        trusted: app.config.trusted_proxies.clone(),
+        ..Limits::default()
+    }
+}
+
+/// Says on standard output what a person needs to begin.
+fn announce(app: &App, demo: Option<&Demo>) {
+    tracing::info!(issuer = app.issuer(), version = env!("CARGO_PKG_VERSION"), "serving");
+    println!("Latchkey {} at {}", env!("CARGO_PKG_VERSION"), app.issuer());
+    println!("  discovery      {}", app.config.issuer.url("/.well-known/openid-configuration"));
+    let Some(demo) = demo else { return };
+    println!("  demo user      {}", demo.trial.user);
+    if app.config.dev.as_ref().is_some_and(|account| account.password.is_none()) {
+        println!("  demo password  {}", demo.password);
+    } else {
+        println!("  demo password  as given in DEV_PASSWORD");
+    }
+    println!("  demo client    {} (public, PKCE; any port of localhost)", demo::CLIENT);
+    println!("  open           {}", demo.trial.authorize_url);
+    println!("  code_verifier  {}", demo.verifier);
+}
+
+/// On the first signal: not ready any more, a pause for load balancers to see it, then the end. On the
+/// second: at once.
+fn spawn_shutdown(app: App) -> watch::Receiver<bool> {
+    let (told, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        tracing::info!("stopping: finishing what was begun");
+        app.draining.store(true, Ordering::Relaxed);
+        tokio::select! {
+            () = tokio::time::sleep(app.config.limits.drain) => {}
+            () = wait_for_signal() => std::process::exit(1),
+        }
+        told.send_replace(true);
+        wait_for_signal().await;
+        std::process::exit(1);
+    });
+    stop
+}
+
+async fn wait_for_signal() {
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
