@@ -39,14 +39,14 @@ pub mod consent;
 //discovery;
 //health;
 pub mod home;
-//introspect;
+pub mod introspect;
 //jwks;
 pub mod login;
 //metrics;
 //register;
-//revoke;
+pub mod revoke;
 //token;
-//userinfo;
+pub mod userinfo;
 
 // Floor 5, the house: the only place where rooms meet.
 pub mod server;
