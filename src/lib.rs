@@ -43,7 +43,7 @@ pub mod introspect;
 //jwks;
 pub mod login;
 //metrics;
-//register;
+pub mod register;
 pub mod revoke;
 //token;
 pub mod userinfo;
