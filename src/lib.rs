@@ -40,14 +40,14 @@ pub mod consent;
 pub mod discovery;
 pub mod health;
 pub mod home;
-//introspect;
+pub mod introspect;
 pub mod jwks;
 pub mod login;
 pub mod metrics;
-//register;
-//revoke;
+pub mod register;
+pub mod revoke;
 pub mod token;
-//userinfo;
+pub mod userinfo;
 
 // Floor 5, the house: the only place where rooms meet.
 pub mod cli;

@@ -86,8 +86,7 @@ async fn begin(
         Trouble::request_error(&caller.request_id, "invalid_request", describe(why))
     })?;
     let hinted = read_hint(app, params);
-    let request =
-        requests::validate(params, &client, destination.clone(), &app.catalogue, hinted);
+    let request = requests::validate(params, &client, destination.clone(), &app.catalogue, hinted);
     match request {
         Ok(request) => hub::enter(app, caller, cookies, client, request).await,
         Err(error) => {

@@ -99,7 +99,9 @@ fn show_again(
         NotSignedIn::WrongPassword => ("wrong_password", StatusCode::OK, WRONG),
         NotSignedIn::Disabled => ("disabled", StatusCode::OK, WRONG),
         NotSignedIn::Throttled(_) => ("throttled", StatusCode::TOO_MANY_REQUESTS, THROTTLED),
-        NotSignedIn::Busy | NotSignedIn::Store(_) => ("busy", StatusCode::SERVICE_UNAVAILABLE, BUSY),
+        NotSignedIn::Busy | NotSignedIn::Store(_) => {
+            ("busy", StatusCode::SERVICE_UNAVAILABLE, BUSY)
+        }
     };
     let client = visit.client.id.as_str();
     app.tell(caller.address, &Event::SignInFailed { client, reason });

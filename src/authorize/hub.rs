@@ -29,7 +29,9 @@ pub async fn enter(
     let consent = presence.consent.as_ref();
     let known = Known { request: &request, client: &client, session, consent, interaction: None };
     match (decide(known, app.now()), session) {
-        (Next::Refuse(code), _) => Ok(refuse(app, caller, &client, &request.destination, code, false)),
+        (Next::Refuse(code), _) => {
+            Ok(refuse(app, caller, &client, &request.destination, code, false))
+        }
         (Next::Issue, Some(session)) => {
             let issuance = Issuance { client: &client, request: &request, session };
             issue::issue(app, caller, issuance, false).await.map_err(broken)
@@ -79,7 +81,9 @@ pub async fn resume(
             let issuance = Issuance { client: &visit.client, request, session };
             if !finish(app, caller, &visit).await? {
                 // Somebody was faster: a second click, or another tab. One answer is enough.
-                return Visit::load(app, caller, cookies, id).await.map(|visit| see_other(&visit.hub()));
+                return Visit::load(app, caller, cookies, id)
+                    .await
+                    .map(|visit| see_other(&visit.hub()));
             }
             let issued = issue::issue(app, caller, issuance, true).await;
             issued.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))
@@ -124,7 +128,6 @@ fn refuse(
         ErrorCode::AccessDenied => "the person said no",
         _ => "a page would have to be shown",
     };
-    let sender =
-        Sender { issuer: app.issuer(), client_name: client.display_name(), after_gesture };
+    let sender = Sender { issuer: app.issuer(), client_name: client.display_name(), after_gesture };
     answer::failure(to, &OAuthError::new(code, text), &sender)
 }

@@ -89,7 +89,8 @@ async fn answer(
     }
     let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
     // The question has to be open: an answer to one that was not asked does not count.
-    let Some((_, user)) = visit.presence.session.as_ref().filter(|_| visit.next(&app) == Next::AskConsent)
+    let Some((_, user)) =
+        visit.presence.session.as_ref().filter(|_| visit.next(&app) == Next::AskConsent)
     else {
         return Ok(see_other(&visit.hub()));
     };
@@ -106,7 +107,10 @@ async fn answer(
 async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result<(), StoreError> {
     let request = &visit.interaction.request;
     let (client, scope) = (visit.client.id.as_str(), request.scope.to_string());
-    app.tell(caller.address, &Event::ConsentGiven { sub: user.sub.as_str(), client, scope: &scope });
+    app.tell(
+        caller.address,
+        &Event::ConsentGiven { sub: user.sub.as_str(), client, scope: &scope },
+    );
     let consent = Consent {
         sub: user.sub.clone(),
         client: visit.client.id.clone(),

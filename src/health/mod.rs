@@ -19,7 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The room's paths.
 pub fn routes() -> Router<App> {
-    Router::new().route("/live", get(live)).route("/ready", get(ready)).route("/health", get(health))
+    Router::new()
+        .route("/live", get(live))
+        .route("/ready", get(ready))
+        .route("/health", get(health))
 }
 
 async fn live() -> Response {

@@ -28,7 +28,9 @@ pub fn cacheable_json(headers: &HeaderMap, document: &Document) -> Response {
     let kept = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
     let ours = document.etag.to_str().unwrap_or_default();
     let is_kept = kept.is_some_and(|tags| {
-        tags.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == ours || tag == "*")
+        tags.split(',')
+            .map(|tag| tag.trim().trim_start_matches("W/"))
+            .any(|tag| tag == ours || tag == "*")
     });
     let always = [
         (header::ETAG, document.etag.clone()),

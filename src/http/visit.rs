@@ -97,14 +97,22 @@ impl Visit {
     /// it came from ([Fetch Metadata], `Origin`).
     ///
     /// [Fetch Metadata]: https://www.w3.org/TR/fetch-metadata/
-    pub fn sent_by_us(&self, app: &App, headers: &HeaderMap, form: &str, token: Option<&str>) -> bool {
+    pub fn sent_by_us(
+        &self,
+        app: &App,
+        headers: &HeaderMap,
+        form: &str,
+        token: Option<&str>,
+    ) -> bool {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let site = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
         let own = app.config.issuer.origin();
         // `Referrer-Policy: no-referrer` makes browsers say `null` even for our own forms.
-        let origin = text(header::ORIGIN.as_str()).is_none_or(|origin| origin == own || origin == "null");
+        let origin =
+            text(header::ORIGIN.as_str()).is_none_or(|origin| origin == own || origin == "null");
         let token = token.unwrap_or_default();
-        site && origin && interactions::csrf_fits(&app.csrf_key, &self.id, &self.browser, form, token)
+        site && origin
+            && interactions::csrf_fits(&app.csrf_key, &self.id, &self.browser, form, token)
     }
 
     /// What the pages of this visit may do beyond the default: redirect on to the client after a form,

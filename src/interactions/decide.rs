@@ -1,7 +1,7 @@
+use super::Interaction;
+use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::consents::Consent;
-use crate::clients::Client;
-use super::Interaction;
 use crate::protocol::{ErrorCode, redirect_uri};
 use crate::requests::AuthorizationRequest;
 use crate::sessions::Session;

@@ -33,10 +33,10 @@ pub async fn seed(
     passwords: &Passwords,
     now: UnixTime,
 ) -> Result<Demo, StoreError> {
-    let password = account.password.as_ref().map_or_else(
-        || base64url(&random::bytes::<12>()),
-        |given| given.reveal().to_owned(),
-    );
+    let password = account
+        .password
+        .as_ref()
+        .map_or_else(|| base64url(&random::bytes::<12>()), |given| given.reveal().to_owned());
     let hash = match Password::parse(&password) {
         Some(password) => passwords.hash(password).await.ok(),
         None => None,
@@ -108,7 +108,8 @@ async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Resul
             "http://127.0.0.1/", "http://127.0.0.1/callback", "http://[::1]/callback"],
     });
     let members = members.as_object().cloned().unwrap_or_default();
-    let (Ok(metadata), Some(id)) = (ClientMetadata::parse(&members), ClientId::parse(CLIENT)) else {
+    let (Ok(metadata), Some(id)) = (ClientMetadata::parse(&members), ClientId::parse(CLIENT))
+    else {
         unreachable!("the demo client is well-formed");
     };
     clients::link_origins(store, &metadata).await?;

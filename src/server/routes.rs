@@ -15,8 +15,8 @@ use crate::http::trouble::Trouble;
 use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::{
-    authorize, consent, discovery, health, home, introspect, jwks, login, metrics, register, revoke,
-    token, userinfo,
+    authorize, consent, discovery, health, home, introspect, jwks, login, metrics, register,
+    revoke, token, userinfo,
 };
 
 /// The whole service.

@@ -78,8 +78,15 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     let demo = fill(&config, bootstrap.as_ref(), &store).await?;
     let metadata = routes::advertise(&config, &catalogue);
     let trial = demo.as_ref().map(|demo| demo.trial.clone());
-    let app =
-        App::new(config, (store, Clock::System), (keys, &root), fetcher, catalogue, &metadata, trial);
+    let app = App::new(
+        config,
+        (store, Clock::System),
+        (keys, &root),
+        fetcher,
+        catalogue,
+        &metadata,
+        trial,
+    );
 
     let mut listeners = Vec::new();
     for address in &app.config.listen {
@@ -127,7 +134,9 @@ fn load_keys(config: &Config) -> Result<(KeyRing, SecretKey), Refused> {
 
 fn fetch_settings(outgoing: &OutgoingSettings) -> Result<FetchSettings, Refused> {
     let allowed = outgoing.allow_private.iter().map(|entry| {
-        entry.parse().map_err(|_| wrong(format!("OUTGOING_ALLOW_PRIVATE: {entry} is no host or network")))
+        entry
+            .parse()
+            .map_err(|_| wrong(format!("OUTGOING_ALLOW_PRIVATE: {entry} is no host or network")))
     });
     Ok(FetchSettings {
         extra_ca: outgoing.ca_file.clone(),

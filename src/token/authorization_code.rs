@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::issue::{Answer, answer, new_family};
 use super::Failure;
+use super::issue::{Answer, answer, new_family};
 use crate::app::App;
 use crate::grants::{self, Attempt, Grant, Handle, Redemption, Refusal, Use};
 use crate::http::client::Authenticated;
@@ -17,7 +17,8 @@ use crate::random;
 pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Failure> {
     let (client, params) = (&who.client, &who.params);
     let missing = OAuthError::new(ErrorCode::InvalidRequest, "code is missing");
-    let code = Handle::parse(Use::Code, params.get("code").ok_or(missing)?).ok_or(Refusal::Unknown)?;
+    let code =
+        Handle::parse(Use::Code, params.get("code").ok_or(missing)?).ok_or(Refusal::Unknown)?;
     let now = app.now();
     let family = new_family(app, client);
     let access = client

@@ -1,7 +1,7 @@
 use serde_json::Map;
 
-use super::issue::{Answer, access_token};
 use super::Failure;
+use super::issue::{Answer, access_token};
 use crate::app::App;
 use crate::grants::{self, Grant, GrantId, Standing};
 use crate::http::client::Authenticated;

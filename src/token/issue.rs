@@ -33,15 +33,8 @@ pub(super) async fn access_token(
         Some(grant) => opaque(app, client, grant, scope, lifetime).await?,
         None => {
             let id = AccessId::fresh(grant.map(|grant| grant.id));
-            let claims = tokens::access_claims(
-                app.issuer(),
-                client,
-                grant,
-                scope,
-                id,
-                lifetime,
-                app.now(),
-            );
+            let claims =
+                tokens::access_claims(app.issuer(), client, grant, scope, id, lifetime, app.now());
             app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| Failure::Signing)?
         }
     };
@@ -94,7 +87,8 @@ pub(super) fn new_family(app: &App, client: &Client) -> Option<Family> {
     if !client.metadata.grant_types.contains(&RefreshToken) {
         return None;
     }
-    let seconds = |own: Option<u32>, default| own.map_or(default, |own| Duration::from_secs(own.into()));
+    let seconds =
+        |own: Option<u32>, default| own.map_or(default, |own| Duration::from_secs(own.into()));
     let lifetimes = &app.config.lifetimes;
     let idle = seconds(client.settings.refresh_token_idle_lifetime, lifetimes.refresh_idle);
     let absolute = seconds(client.settings.refresh_token_lifetime, lifetimes.refresh_absolute);

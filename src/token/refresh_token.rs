@@ -1,5 +1,5 @@
-use super::issue::{Answer, answer};
 use super::Failure;
+use super::issue::{Answer, answer};
 use crate::app::App;
 use crate::grants::{self, Grant, RefreshToken, Refusal, Rotation};
 use crate::http::client::Authenticated;
@@ -36,10 +36,9 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
 fn narrowed(asked: Option<&str>, granted: &Scope) -> Result<Scope, OAuthError> {
     let Some(asked) = asked else { return Ok(granted.clone()) };
     let asked: Option<Scope> = asked.parse().ok();
-    asked.filter(|asked| asked.is_within(granted) && !asked.is_empty()).ok_or(OAuthError::new(
-        ErrorCode::InvalidScope,
-        "scope asks for more than was granted",
-    ))
+    asked
+        .filter(|asked| asked.is_within(granted) && !asked.is_empty())
+        .ok_or(OAuthError::new(ErrorCode::InvalidScope, "scope asks for more than was granted"))
 }
 
 /// An application at work keeps its person's session from going idle.

@@ -31,8 +31,10 @@ fn client(first_party: bool, method: &str, uri: &str) -> Client {
 
 fn request(client: &Client, more: &str) -> AuthorizationRequest {
     let uri = &client.metadata.redirect_uris[0];
-    let challenge = "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
-    let text = format!("response_type=code&scope=openid+email&redirect_uri={uri}&{challenge}&{more}");
+    let challenge =
+        "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    let text =
+        format!("response_type=code&scope=openid+email&redirect_uri={uri}&{challenge}&{more}");
     let params = Params::parse(text.as_bytes()).unwrap();
     let to = Destination::settle(&params, &client.metadata).unwrap();
     validate(&params, client, to, &ScopeCatalogue::default(), Hinted::Nobody).unwrap()
@@ -74,10 +76,15 @@ fn every_prompt_meets_every_session() {
     for (prompt, row) in table {
         let request = request(&client, &format!("max_age=300&{prompt}"));
         let (stale, fresh) = (session(301), session(299));
-        let columns =
-            [(None, None), (Some(&stale), Some(&full)), (Some(&fresh), Some(&partial)), (Some(&fresh), Some(&full))];
+        let columns = [
+            (None, None),
+            (Some(&stale), Some(&full)),
+            (Some(&fresh), Some(&partial)),
+            (Some(&fresh), Some(&full)),
+        ];
         for ((session, consent), expected) in columns.into_iter().zip(row) {
-            let known = Known { request: &request, client: &client, session, consent, interaction: None };
+            let known =
+                Known { request: &request, client: &client, session, consent, interaction: None };
             assert_eq!(decide(known, NOW), expected, "{prompt} {session:?}");
         }
     }
@@ -145,8 +152,13 @@ fn another_person_than_the_hinted_one_is_not_given_out() {
     let mut request = request(&client, "");
     request.hinted = Subject::parse("eve");
     let decided = |request: &AuthorizationRequest| {
-        let known =
-            Known { request, client: &client, session: Some(&session), consent: None, interaction: None };
+        let known = Known {
+            request,
+            client: &client,
+            session: Some(&session),
+            consent: None,
+            interaction: None,
+        };
         decide(known, NOW)
     };
     assert_eq!(decided(&request), Next::AskLogin);

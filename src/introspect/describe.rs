@@ -1,0 +1,126 @@
+//! The words of an active answer ([RFC 7662 §2.2]).
+//!
+//! [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::clients::Client;
+use crate::clock::UnixTime;
+use crate::grants::{self, Family, RefreshToken, Standing};
+use crate::store::StoreError;
+use crate::tokens::Access;
+
+/// Whether the caller is the client the token was issued to, or one of the resources it is for.
+pub(super) fn concerns(caller: &Client, access: &Access) -> bool {
+    let is_for = |resource: &str| access.audience.iter().any(|it| it == resource);
+    let serves = &caller.settings.resource_server_for;
+    access.client == caller.id
+        || is_for(caller.id.as_str())
+        || serves.iter().any(|resource| is_for(resource))
+}
+
+/// An access token that is good now.
+pub(super) fn access_token(issuer: &str, access: &Access) -> Value {
+    let user = access.holder.user.as_ref();
+    let mut answer = json!({
+        "active": true,
+        "token_type": "Bearer",
+        "iss": issuer,
+        "client_id": access.client.as_str(),
+        "sub": user.map_or(access.client.as_str(), |user| user.sub.as_str()),
+        "aud": one_or_all(&access.audience),
+        "scope": access.scope.to_string(),
+        "iat": access.issued_at.as_secs(),
+        "exp": access.expires_at.as_secs(),
+    });
+    if let Some(user) = user {
+        answer["username"] = user.username.as_str().into();
+    }
+    if let Some(id) = access.id {
+        answer["jti"] = id.to_string().into();
+    }
+    answer
+}
+
+/// A refresh token that its own client asks about, if it could be used now.
+pub(super) async fn refresh_token(
+    app: &App,
+    caller: &Client,
+    text: &str,
+) -> Result<Option<Value>, StoreError> {
+    // The MAC covers the client: somebody else's refresh token does not verify.
+    let Some(token) = RefreshToken::parse(text, &caller.id, &app.refresh_key) else {
+        return Ok(None);
+    };
+    let Some(grant) = grants::find(&*app.store, token.grant).await? else { return Ok(None) };
+    let now = app.now();
+    let family = grant.refresh.filter(|family| is_usable(family, token.generation, now));
+    let Some(family) = family else { return Ok(None) };
+    if grant.standing != Standing::Good || grant.client != caller.id {
+        return Ok(None);
+    }
+    let Ok(holder) = grants::may_issue(&*app.store, &grant, now).await? else { return Ok(None) };
+    let user = holder.user.as_ref();
+    let mut answer = json!({
+        "active": true,
+        "iss": app.issuer(),
+        "client_id": grant.client.as_str(),
+        "sub": user.map_or(grant.client.as_str(), |user| user.sub.as_str()),
+        "aud": app.issuer(),
+        "scope": grant.scope.to_string(),
+        "exp": family.idle_end.min(family.absolute_end).as_secs(),
+    });
+    if token.generation == family.current {
+        answer["iat"] = family.rotated_at.as_secs().into();
+    }
+    if let Some(user) = user {
+        answer["username"] = user.username.as_str().into();
+    }
+    Ok(Some(answer))
+}
+
+/// Whether a token of this generation would be answered, and not taken for a copy.
+fn is_usable(family: &Family, generation: u64, now: UnixTime) -> bool {
+    let known = generation == family.current || family.tolerated == Some(generation);
+    known && now < family.idle_end && now < family.absolute_end
+}
+
+/// As in a JWT: one audience is a string ([RFC 7519 §4.1.3]).
+///
+/// [RFC 7519 §4.1.3]: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.3
+fn one_or_all(audience: &[String]) -> Value {
+    match audience {
+        [one] => one.as_str().into(),
+        several => several.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn only_the_newest_refresh_token_and_the_tolerated_one_are_active_and_only_in_time() {
+        let now = UnixTime::from_secs(1_700_000_000);
+        let family = Family {
+            current: 5,
+            tolerated: Some(3),
+            rotated_at: now,
+            idle_end: now.plus(Duration::from_secs(60)),
+            absolute_end: now.plus(Duration::from_secs(90)),
+            idle: Duration::from_secs(60),
+        };
+        let usable: Vec<_> = (0..8).filter(|g| is_usable(&family, *g, now)).collect();
+        assert_eq!(usable, [3, 5]);
+        assert!(!is_usable(&family, 5, family.idle_end));
+    }
+
+    #[test]
+    fn one_audience_is_a_string_and_several_are_an_array() {
+        assert_eq!(one_or_all(&["a".to_owned()]), json!("a"));
+        assert_eq!(one_or_all(&["a".to_owned(), "b".to_owned()]), json!(["a", "b"]));
+    }
+}

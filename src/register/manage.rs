@@ -1,0 +1,171 @@
+//! A client's own registration ([RFC 7592 §2]): read, replaced, removed, by whoever holds its token.
+//!
+//! A wrong token and a client that does not exist are the same 401, so nobody learns which clients
+//! there are. A client the operator disabled stays as it is until the operator says otherwise.
+//!
+//! [RFC 7592 §2]: https://www.rfc-editor.org/rfc/rfc7592#section-2
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use super::answer::{self, Fresh};
+use super::{body, gate};
+use crate::app::App;
+use crate::clients::{self, Client, ClientId, ClientSecret};
+use crate::clock::UnixTime;
+use crate::events::Event;
+use crate::http::bearer;
+use crate::http::caller::Caller;
+use crate::http::error::{ApiError, no_store};
+use crate::protocol::{ClientMetadata, ErrorCode, OAuthError};
+use crate::secret::Digest;
+
+/// The last piece of the path; one that cannot be read is nobody's id.
+type Named = Result<Path<String>, PathRejection>;
+
+/// What is registered; never the secret, of which there is only a digest.
+pub(super) async fn read(
+    State(app): State<App>,
+    named: Named,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let (client, token) = owned(&app, named, &headers).await?;
+    answer::information(&app, &client, &Fresh { token, secret: None }, StatusCode::OK)
+}
+
+/// Replaces everything: members that are left out go back to their defaults (§2.2). The token is
+/// rotated, so the one in the answer is the one to keep.
+pub(super) async fn replace(
+    State(app): State<App>,
+    named: Named,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, content) = request.into_parts();
+    let (client, token) = owned(&app, named, &parts.headers).await?;
+    let members = body::read(&parts.headers, content).await?;
+    body::check_update(&members, &client, app.now())?;
+    let metadata = gate::limited(&app, body::metadata(&members)?)?;
+    clients::link_origins(&*app.store, &metadata).await?;
+    let (next_token, next) = answer::roll();
+    let (secret, digest) = answer::roll();
+    let change = Replacement { shown: Digest::of(token.as_bytes()), next, metadata, digest };
+    let now = app.now();
+    let step = |held: &mut Client| change.apply(held, now).map(|made| (held.clone(), made));
+    // Whoever was faster has the new token now; the one that came with this request is worth nothing.
+    let replaced = clients::update(&*app.store, &client.id, step).await?.flatten();
+    let (client, made) = replaced.ok_or_else(bearer::invalid)?;
+    let told = Event::ClientChanged { client: client.id.as_str(), change: "updated" };
+    app.tell(caller.address, &told);
+    let fresh = Fresh { token: next_token, secret: made.then_some(secret) };
+    answer::information(&app, &client, &fresh, StatusCode::OK)
+}
+
+/// Removes the client, and with it everything it was given (§2.3).
+pub(super) async fn remove(
+    State(app): State<App>,
+    named: Named,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let (client, _) = owned(&app, named, &headers).await?;
+    clients::remove(&*app.store, &client.id).await?;
+    let told = Event::ClientChanged { client: client.id.as_str(), change: "removed" };
+    app.tell(caller.address, &told);
+    Ok(no_store(StatusCode::NO_CONTENT))
+}
+
+/// The client whose registration access token came with the request, and that token.
+async fn owned(app: &App, named: Named, headers: &HeaderMap) -> Result<(Client, String), ApiError> {
+    let token = bearer::from_header(headers)?.ok_or_else(bearer::missing)?;
+    let id = named.ok().and_then(|Path(id)| ClientId::parse(&id)).ok_or_else(bearer::invalid)?;
+    let client = clients::find(&*app.store, &id).await?;
+    let shown = Digest::of(token.as_bytes());
+    let client = client.filter(|client| client.registration_token == Some(shown));
+    let client = client.ok_or_else(bearer::invalid)?;
+    if !client.enabled {
+        let error = OAuthError::new(ErrorCode::AccessDenied, "the client is disabled");
+        return Err(ApiError::new(error).with_status(StatusCode::FORBIDDEN));
+    }
+    Ok((client, token.to_owned()))
+}
+
+/// One update, with everything rolled before.
+struct Replacement {
+    shown: Digest,
+    next: Digest,
+    metadata: ClientMetadata,
+    digest: Digest,
+}
+
+impl Replacement {
+    /// Applies it if the client is still the token's, and answers whether the new secret was needed.
+    fn apply(&self, client: &mut Client, now: UnixTime) -> Option<bool> {
+        if client.registration_token != Some(self.shown) || !client.enabled {
+            return None;
+        }
+        client.registration_token = Some(self.next);
+        client.metadata = self.metadata.clone();
+        if !client.metadata.has_secret() {
+            client.secrets.clear();
+            return Some(false);
+        }
+        let needed = !client.secrets.iter().any(|it| it.expires_at.is_none_or(|end| now < end));
+        if needed {
+            let made = ClientSecret { digest: self.digest, created_at: now, expires_at: None };
+            client.secrets = vec![made];
+        }
+        Some(needed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::register::made;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn registration(method: &str) -> ClientMetadata {
+        let members = json!({"redirect_uris": ["https://shop.example/cb"],
+            "token_endpoint_auth_method": method});
+        ClientMetadata::parse(members.as_object().unwrap()).unwrap()
+    }
+
+    fn replacement(token: &str, method: &str) -> Replacement {
+        let [shown, next, digest] = [token, "next", "secret"].map(|it| Digest::of(it.as_bytes()));
+        Replacement { shown, next, metadata: registration(method), digest }
+    }
+
+    #[test]
+    fn a_secret_is_made_where_one_is_needed_kept_where_there_is_one_and_dropped_where_it_is_not() {
+        for (before, after, needed) in [
+            ("none", "client_secret_post", true),
+            ("client_secret_basic", "client_secret_post", false),
+            ("client_secret_basic", "none", false),
+        ] {
+            let (mut client, fresh) = made(registration(before), NOW).unwrap();
+            let made = replacement(&fresh.token, after).apply(&mut client, NOW);
+            assert_eq!(made, Some(needed), "{before} to {after}");
+            assert_eq!(client.secrets.is_empty(), after == "none", "{before} to {after}");
+            assert_eq!(client.opens_with("secret", NOW), needed, "{before} to {after}");
+        }
+    }
+
+    #[test]
+    fn a_token_changes_a_client_once_and_a_disabled_client_never() {
+        let (mut client, fresh) = made(registration("none"), NOW).unwrap();
+        let change = replacement(&fresh.token, "none");
+        assert!(change.apply(&mut client, NOW).is_some());
+        assert_eq!(change.apply(&mut client, NOW), None, "the token was rotated");
+        let (mut client, fresh) = made(registration("none"), NOW).unwrap();
+        client.enabled = false;
+        let before = client.clone();
+        assert_eq!(replacement(&fresh.token, "client_secret_post").apply(&mut client, NOW), None);
+        assert_eq!(client, before);
+    }
+}
