@@ -109,9 +109,9 @@ mod tests {
             current: 5,
             tolerated: Some(3),
             rotated_at: now,
-            idle_end: now.plus(Duration::from_secs(60)),
+            idle_end: now.plus(Duration::from_mins(1)),
             absolute_end: now.plus(Duration::from_secs(90)),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
         };
         let usable: Vec<_> = (0..8).filter(|g| is_usable(&family, *g, now)).collect();
         assert_eq!(usable, [3, 5]);
