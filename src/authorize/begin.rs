@@ -46,12 +46,9 @@ pub async fn post(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, Trouble> {
-    let params = match form::read_form(&headers, request.into_body()).await {
-        Ok(params) => params,
-        Err(_) => {
-            let detail = "the body is not a well-formed form, or a parameter is repeated";
-            return Err(Trouble::request_error(&caller.request_id, "invalid_request", detail));
-        }
+    let Ok(params) = form::read_form(&headers, request.into_body()).await else {
+        let detail = "the body is not a well-formed form, or a parameter is repeated";
+        return Err(Trouble::request_error(&caller.request_id, "invalid_request", detail));
     };
     let cookies = Cookies::read(&app, &headers);
     if params.get("interaction").is_some() {

@@ -156,11 +156,11 @@ impl Client {
         self.metadata.scope.clone().unwrap_or_else(Scope::standard)
     }
 
-    /// Whether the text is one of its live secrets. Every secret is compared, whichever matches.
+    /// Whether the text is one of its live secrets.
     pub fn opens_with(&self, shown: &str, now: UnixTime) -> bool {
         let shown = Digest::of(shown.as_bytes());
-        let live = self.secrets.iter().filter(|it| it.expires_at.is_none_or(|end| now < end));
-        live.fold(false, |found, it| found | (it.digest == shown))
+        let mut live = self.secrets.iter().filter(|it| it.expires_at.is_none_or(|end| now < end));
+        live.any(|it| it.digest == shown)
     }
 
     /// Adds a secret and lets the others end at `others_until`.

@@ -32,9 +32,8 @@ pub async fn may_issue(
     grant: &Grant,
     now: UnixTime,
 ) -> Result<Result<Holder, Denied>, StoreError> {
-    let client = match enabled_client(store, &grant.client).await? {
-        Some(client) => client,
-        None => return Ok(Err(Denied::ClientGone)),
+    let Some(client) = enabled_client(store, &grant.client).await? else {
+        return Ok(Err(Denied::ClientGone));
     };
     let Some(person) = &grant.person else { return Ok(Ok(Holder { client, user: None })) };
     let Some(user) = enabled_user(store, &person.sub).await? else {

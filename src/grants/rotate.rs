@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table() {
-        let soon = NOW.plus(GRACE - Duration::from_millis(1));
+        let soon = NOW.plus(GRACE.checked_sub(Duration::from_millis(1)).unwrap());
         let late = NOW.plus(GRACE);
         #[rustfmt::skip]
         let rows = [

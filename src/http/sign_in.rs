@@ -36,7 +36,7 @@ pub fn show(
         tos_uri: metadata.tos_uri.as_deref(),
         username: typed.or(known).or(request.login_hint.as_deref()).unwrap_or_default(),
         alert,
-        current: person.map(|user| user.display_name()),
+        current: person.map(super::super::users::User::display_name),
         // Somebody else may sign in on this browser, so the name stays open to change.
         reauthenticate: false,
         cancel: true,

@@ -243,7 +243,7 @@ fn read_claim(wish: &Value) -> Result<ClaimRequest, UnreadableClaims> {
         (Some(value), None) => vec![value.clone()],
         (None, Some(Value::Array(values))) => values.clone(),
         (None, None) => Vec::new(),
-        (Some(_), Some(_)) | (None, Some(_)) => return Err(UnreadableClaims),
+        (Some(_) | None, Some(_)) => return Err(UnreadableClaims),
     };
     Ok(ClaimRequest { essential, values })
 }

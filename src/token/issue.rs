@@ -29,14 +29,13 @@ pub(super) async fn access_token(
         .settings
         .access_token_lifetime
         .map_or(app.config.lifetimes.access_token, |own| Duration::from_secs(own.into()));
-    let token = match grant.filter(|_| client.settings.opaque_access_tokens) {
-        Some(grant) => opaque(app, client, grant, scope, lifetime).await?,
-        None => {
-            let id = AccessId::fresh(grant.map(|grant| grant.id));
-            let claims =
-                tokens::access_claims(app.issuer(), client, grant, scope, id, lifetime, app.now());
-            app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| Failure::Signing)?
-        }
+    let token = if let Some(grant) = grant.filter(|_| client.settings.opaque_access_tokens) {
+        opaque(app, client, grant, scope, lifetime).await?
+    } else {
+        let id = AccessId::fresh(grant.map(|grant| grant.id));
+        let claims =
+            tokens::access_claims(app.issuer(), client, grant, scope, id, lifetime, app.now());
+        app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| Failure::Signing)?
     };
     Ok((token, lifetime))
 }

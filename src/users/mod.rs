@@ -131,16 +131,13 @@ pub async fn find(store: &dyn Store, sub: &Subject) -> Result<Option<User>, Stor
 pub async fn find_by_username(store: &dyn Store, name: &str) -> Result<Option<User>, StoreError> {
     let canonical = canonical(name);
     let named = store.load(&username_key(&canonical)).await?.map(|loaded| loaded.record);
-    match named {
-        Some(Username { sub, .. }) => {
-            // A name may point to a user who was removed, or never fully added.
-            let user = find(store, &sub).await?;
-            Ok(user.filter(|user| self::canonical(&user.username) == canonical))
-        }
-        None => {
-            find(store, &Subject::parse("nobody").unwrap_or_else(|| unreachable!())).await?;
-            Ok(None)
-        }
+    if let Some(Username { sub, .. }) = named {
+        // A name may point to a user who was removed, or never fully added.
+        let user = find(store, &sub).await?;
+        Ok(user.filter(|user| self::canonical(&user.username) == canonical))
+    } else {
+        find(store, &Subject::parse("nobody").unwrap_or_else(|| unreachable!())).await?;
+        Ok(None)
     }
 }
 
