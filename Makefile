@@ -4,6 +4,9 @@ CARGO ?= cargo
 IMAGE ?= latchkey
 MUSL  ?= $(shell uname -m)-unknown-linux-musl
 
+# The browser that looks at the pages, by whatever name it goes here.
+export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome chromium-browser)),/usr/bin/chromium)
+
 .DEFAULT_GOAL := help
 .PHONY: help run test tools fmt lint unit deny coverage bench image static clean
 
@@ -41,7 +44,7 @@ coverage: tools ## Line coverage of the tests, into lcov.info
 bench: ## The benchmarks
 	$(CARGO) bench --locked
 
-static: ## One static binary without any library, in target/$(MUSL)/release
+static: ## One static binary without any library, for any Linux
 	@.ci/need musl-gcc
 	rustup target add $(MUSL)
 	$(CARGO) build --release --locked --target $(MUSL)
