@@ -160,22 +160,33 @@ async fn only_json_that_is_called_json_is_read() {
 }
 
 #[tokio::test]
-async fn a_host_that_hangs_is_given_up_and_delays_no_other_host() {
-    let (hangs, answers) =
+async fn a_host_that_hangs_is_given_up() {
+    let hangs = Elsewhere::saying("").await;
+    let settings =
+        FetchSettings { total: Duration::from_millis(300), ..hangs.settings(&["localhost"]) };
+    let given_up = Fetcher::new(settings).unwrap().get_json(&hangs.url()).await;
+    assert!(matches!(given_up, Err(FetchError::TooSlow)), "{given_up:?}");
+}
+
+#[tokio::test]
+async fn a_host_that_is_busy_is_waited_for_and_delays_no_other_host() {
+    let (busy, answers) =
         (Elsewhere::saying("").await, Elsewhere::saying(ok("application/json", "{}")).await);
     let settings = FetchSettings {
-        total: Duration::from_millis(800),
-        ..hangs.settings(&["localhost", "127.0.0.1"])
+        connect: Duration::from_mins(1),
+        total: Duration::from_mins(1),
+        ..busy.settings(&["localhost", "127.0.0.1"])
     };
     let fetcher = Fetcher::new(settings).unwrap();
-    let elsewhere = format!("https://127.0.0.1:{}/", answers.port);
-    let url = hangs.url();
-    let (first, queued, other) =
-        tokio::join!(fetcher.get_json(&url), fetcher.get_json(&url), fetcher.get_json(&elsewhere));
-    assert!(matches!(first, Err(FetchError::TooSlow)), "{first:?}");
-    assert!(matches!(queued, Err(FetchError::TooSlow)), "{queued:?}");
-    assert_eq!(hangs.visits(), 1, "the second waited for its turn");
-    // Its own authority is another one, so what it gets is an answer of TLS, and at once.
+    // Somebody else's request to that host, for as long as the test lasts.
+    let _turn = fetcher.turn("localhost").await.unwrap();
+    let (url, elsewhere) = (busy.url(), format!("https://127.0.0.1:{}/", answers.port));
+    let other = tokio::select! {
+        queued = fetcher.get_json(&url) => panic!("it is not its turn: {queued:?}"),
+        other = fetcher.get_json(&elsewhere) => other,
+    };
+    assert_eq!(busy.visits(), 0, "the second waited for its turn");
+    // Its own authority is another one, so what it gets is an answer of TLS.
     assert!(matches!(other, Err(FetchError::Transport(_))), "{other:?}");
 }
 

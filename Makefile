@@ -1,0 +1,57 @@
+# `make run` starts a server to try; `make test` runs every check that a change has to pass.
+
+CARGO ?= cargo
+IMAGE ?= latchkey
+MUSL  ?= $(shell uname -m)-unknown-linux-musl
+
+# The browser that looks at the pages, by whatever name it goes here.
+export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome chromium-browser)),/usr/bin/chromium)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test tools fmt lint unit deny coverage bench image static clean
+
+help: ## List what can be made
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## Build and start a server with an in-memory store on http://localhost:5000
+	$(CARGO) build --release --locked
+	target/release/latchkey serve
+
+test: tools fmt lint unit ## Everything a change has to pass; installs what is missing
+
+tools:
+	@.ci/need redis-server chromium node npm openssl curl
+	@.ci/npm tests/clients tests/pages
+
+fmt:
+	$(CARGO) fmt --check
+
+lint:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+unit:
+	$(CARGO) test --locked
+
+deny: ## Licences, advisories and sources of the dependencies (deny.toml)
+	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny check
+
+coverage: tools ## Line coverage of the tests, into lcov.info
+	@command -v cargo-llvm-cov >/dev/null || $(CARGO) install cargo-llvm-cov --locked
+	$(CARGO) llvm-cov --locked --lcov --output-path lcov.info
+	$(CARGO) llvm-cov report --summary-only
+
+bench: ## The benchmarks
+	$(CARGO) bench --locked
+
+static: ## One static binary without any library, for any Linux
+	@.ci/need musl-gcc
+	rustup target add $(MUSL)
+	$(CARGO) build --release --locked --target $(MUSL)
+	@ls -l target/$(MUSL)/release/latchkey
+
+image: ## The container image
+	docker build --tag $(IMAGE) .
+
+clean: ## Remove what was built
+	$(CARGO) clean
