@@ -1,3 +1,4 @@
+mod readme;
 mod serving;
 mod store_conformance;
 mod support;
