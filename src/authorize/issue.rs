@@ -63,7 +63,6 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {
             sid: session.sid,
             session: session.id,
             bound_to_session: !request.scope.contains("offline_access"),
-            wants_auth_time: request.wants_auth_time,
             wants_acr: request.wants_acr,
         }),
         scope: request.scope.clone(),

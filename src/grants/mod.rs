@@ -82,8 +82,6 @@ pub struct Person {
     pub session: SessionId,
     /// Whether the grant ends with the session (no `offline_access`).
     pub bound_to_session: bool,
-    /// Whether the client asked for `auth_time` (`max_age`, `require_auth_time`).
-    pub wants_auth_time: bool,
     /// Whether the client asked for `acr`.
     pub wants_acr: bool,
 }

@@ -43,8 +43,6 @@ pub struct AuthorizationRequest {
     pub hinted: Option<Subject>,
     /// Whether it wants an `acr` in the ID token.
     pub wants_acr: bool,
-    /// Whether it wants `auth_time` in the ID token.
-    pub wants_auth_time: bool,
     /// The request as it came, so that it can be begun again.
     pub query: String,
 }

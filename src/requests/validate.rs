@@ -59,10 +59,6 @@ pub fn validate(
         wants_acr: params.get("acr_values").is_some()
             || !metadata.default_acr_values.is_empty()
             || claims.id_token.contains_key("acr"),
-        wants_auth_time: params.get("max_age").is_some()
-            || metadata.default_max_age.is_some()
-            || metadata.require_auth_time
-            || claims.id_token.contains_key("auth_time"),
         scope,
         claims,
         query: params.clone().without("id_token_hint").to_query(),

@@ -63,6 +63,9 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    if !config.issuer.path().is_empty() {
+        return Err(wrong("ISSUER_URL must not have a path: give Latchkey a host of its own"));
+    }
     let (keys, root) = load_keys(&config)?;
     let bootstrap = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose();
     let bootstrap = bootstrap.map_err(wrong)?;

@@ -57,7 +57,7 @@ impl fmt::Display for StartError {
             Self::Volatile(why) => write!(
                 f,
                 "the redis store would lose what it has acknowledged: {}; \
-                 --allow-volatile-store starts anyway",
+                 ALLOW_VOLATILE_STORE=true starts anyway",
                 why.join("; ")
             ),
         }

@@ -247,8 +247,8 @@ fn client(options: &RedisOptions) -> Result<Client, StartError> {
     if options.url.starts_with("rediss://") {
         return Err(StartError::Options("rediss:// is not supported, this build has no TLS to it"));
     }
-    if !options.url.starts_with("redis://") {
-        return Err(StartError::Options("its URL must begin with redis://"));
+    if !["redis://", "redis+unix://"].iter().any(|scheme| options.url.starts_with(scheme)) {
+        return Err(StartError::Options("its URL must begin with redis:// or redis+unix://"));
     }
     Client::open(options.url.as_str()).map_err(|_| {
         StartError::Options("its URL is not redis://[user][:password@]host[:port][/db]")
