@@ -36,7 +36,11 @@ pub async fn issue(
 ) -> Result<Response, StoreError> {
     let code = Handle { grant: GrantId(random::uuid()), secret: Secret::random() };
     let grant = new_grant(app, it, &code);
-    grants::file(&*app.store, &grant).await?;
+    let refresh = it.client.settings.refresh_token_lifetime;
+    let refresh = refresh
+        .map_or(app.config.lifetimes.refresh_absolute, |own| Duration::from_secs(own.into()));
+    let until = grant.ends_at.plus(refresh).plus(app.config.lifetimes.access_token);
+    grants::file(&*app.store, &grant, until, app.now()).await?;
     if it.client.unused_until.is_some() {
         clients::update(&*app.store, &it.client.id, |client| client.unused_until = None).await?;
     }

@@ -192,12 +192,31 @@ pub async fn find(store: &dyn Store, id: GrantId) -> Result<Option<Grant>, Store
     Ok(store.load(&id.key()).await?.map(|loaded| loaded.record))
 }
 
-/// Files a new grant: first in its person's index, so that none escapes a later look-up.
-pub async fn file(store: &dyn Store, grant: &Grant) -> Result<(), StoreError> {
+/// Files a new grant: first in its person's index, so that none escapes a later look-up. `until` is the
+/// latest moment at which anything that can come of it is over.
+pub async fn file(
+    store: &dyn Store,
+    grant: &Grant,
+    until: UnixTime,
+    now: UnixTime,
+) -> Result<(), StoreError> {
     if let Some(person) = &grant.person {
         let index = RawKey::new(users::partition(&person.sub), "grants.v1", None);
-        let listing = format!("{:016x}.{}", grant.ends_at.as_millis(), grant.id.0.simple());
+        let listing = format!("{:016x}.{}", until.as_millis(), grant.id.0.simple());
         store.link(&index, &listing).await?;
+        prune(store, &index, now).await?;
     }
     store.put(grant).await
+}
+
+/// Takes the oldest listings out, if what they name is forgotten: each new grant clears up to four, so
+/// the index is as long as the grants that live.
+async fn prune(store: &dyn Store, index: &RawKey, now: UnixTime) -> Result<(), StoreError> {
+    let forgotten = format!("{:016x}", now.minus(Grant::AFTERLIFE).as_millis());
+    for listing in store.names(index, "", 4).await? {
+        if *listing < *forgotten {
+            store.unlink(index, &listing).await?;
+        }
+    }
+    Ok(())
 }

@@ -31,7 +31,7 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     };
     let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope));
     if let Some(grant) = &grant {
-        grants::file(&*app.store, grant).await?;
+        grants::file(&*app.store, grant, grant.ends_at, app.now()).await?;
     }
     let (token, lifetime) = access_token(app, client, grant.as_ref(), &scope).await?;
     let mut body = Map::new();
