@@ -44,6 +44,14 @@ fn parse(entry: &str) -> Option<IpAddr> {
     address.or_else(|| entry.parse().ok().map(|socket: SocketAddr| socket.ip())).map(plain)
 }
 
+/// Whom to count an address as: an IPv6 customer has a whole /64, so that is one.
+pub fn bucket(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -68,7 +68,10 @@ impl Attempts {
             }
             Schedule::Address { .. } => now,
         };
-        self.forget_at = now.plus(DAY);
+        self.forget_at = match schedule {
+            Schedule::Account => now.plus(DAY),
+            Schedule::Address { .. } => self.since.plus(MINUTE),
+        };
         Ok(())
     }
 
@@ -117,7 +120,7 @@ pub async fn take(
     schedule: Schedule,
     now: UnixTime,
 ) -> Result<Result<(), TooMany>, StoreError> {
-    loop {
+    for _ in 0..8 {
         if let Some(taken) = store.update(&key(name), |it| it.take(schedule, now)).await? {
             return Ok(taken);
         }
@@ -127,6 +130,11 @@ pub async fn take(
             return Ok(taken);
         }
     }
+    // Something unreadable stands there: it is replaced, and the count begins anew.
+    let mut first = Attempts::none(name.to_owned(), now);
+    let taken = first.take(schedule, now);
+    store.put(&first).await?;
+    Ok(taken)
 }
 
 /// Says that the attempt counted under `name` was right.

@@ -34,7 +34,8 @@ pub async fn enter(
         }
         (Next::Issue, Some(session)) => {
             let issuance = Issuance { client: &client, request: &request, session };
-            issue::issue(app, caller, issuance, false).await.map_err(broken)
+            let code = issue::prepare(app, issuance).await.map_err(broken)?;
+            Ok(issue::send(app, caller, issuance, &code, false))
         }
         (Next::AskConsent, _) => keep(app, caller, cookies, request, "/consent").await,
         (Next::AskLogin | Next::AskAccount | Next::Issue, _) => {
@@ -79,14 +80,17 @@ pub async fn resume(
         (Next::Issue, Some((session, _))) => {
             let request = &visit.interaction.request;
             let issuance = Issuance { client: &visit.client, request, session };
+            // The code first: a store that fails in between must not end a visit without an answer.
+            let prepared = issue::prepare(app, issuance).await;
+            let code =
+                prepared.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
             if !finish(app, caller, &visit).await? {
                 // Somebody was faster: a second click, or another tab. One answer is enough.
                 return Visit::load(app, caller, cookies, id)
                     .await
                     .map(|visit| see_other(&visit.hub()));
             }
-            let issued = issue::issue(app, caller, issuance, true).await;
-            issued.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))
+            Ok(issue::send(app, caller, issuance, &code, true))
         }
         (Next::AskLogin | Next::AskAccount | Next::Issue, _) => {
             Ok(see_other(&format!("/login?interaction={id}")))

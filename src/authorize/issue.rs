@@ -25,15 +25,8 @@ pub struct Issuance<'a> {
     pub session: &'a Session,
 }
 
-/// Files a grant and sends its code to the client ([RFC 6749 §4.1.2]).
-///
-/// [RFC 6749 §4.1.2]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2
-pub async fn issue(
-    app: &App,
-    caller: &Caller,
-    it: Issuance<'_>,
-    after_gesture: bool,
-) -> Result<Response, StoreError> {
+/// Files a grant, and answers its code. Nothing is sent yet: a code that never is dies in a minute.
+pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Handle, StoreError> {
     let code = Handle { grant: GrantId(random::uuid()), secret: Secret::random() };
     let grant = new_grant(app, it, &code);
     let refresh = it.client.settings.refresh_token_lifetime;
@@ -44,11 +37,24 @@ pub async fn issue(
     if it.client.unused_until.is_some() {
         clients::update(&*app.store, &it.client.id, |client| client.unused_until = None).await?;
     }
+    Ok(code)
+}
+
+/// Sends a code to the client ([RFC 6749 §4.1.2]).
+///
+/// [RFC 6749 §4.1.2]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2
+pub fn send(
+    app: &App,
+    caller: &Caller,
+    it: Issuance<'_>,
+    code: &Handle,
+    after_gesture: bool,
+) -> Response {
     let client = it.client.id.as_str();
     app.tell(caller.address, &Event::Authorized { client, outcome: "ok" });
     let sender =
         Sender { issuer: app.issuer(), client_name: it.client.display_name(), after_gesture };
-    Ok(answer::success(&it.request.destination, &code.render(Use::Code), &sender))
+    answer::success(&it.request.destination, &code.render(Use::Code), &sender)
 }
 
 fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {
@@ -65,7 +71,6 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {
             authenticated_at: session.authenticated_at,
             amr: session.amr.clone(),
             sid: session.sid,
-            session: session.id,
             bound_to_session: !request.scope.contains("offline_access"),
             wants_acr: request.wants_acr,
         }),

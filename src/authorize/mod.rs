@@ -23,7 +23,9 @@ use crate::protocol::{Metadata, ResponseMode, ResponseType};
 
 /// The room's paths.
 pub fn routes() -> Router<App> {
-    Router::new().route("/authorize", get(begin::get).post(begin::post))
+    // A HEAD must not do what the GET would: it could spend an interaction or leave a code behind.
+    let head = async || axum::http::StatusCode::NO_CONTENT;
+    Router::new().route("/authorize", get(begin::get).post(begin::post).head(head))
 }
 
 /// The room's lines in the metadata.

@@ -14,9 +14,9 @@ use crate::secret::Digest;
 use crate::store::{Key, Partition, Record};
 
 /// An assertion may be valid for so long from now: longer ones would have to be remembered longer.
-const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+const LONGEST_LIFE: Duration = Duration::from_secs(300);
 /// How far a client's clock may be ahead of ours.
-const SKEW: Duration = Duration::from_secs(30);
+const SKEW: Duration = Duration::from_secs(10);
 
 /// Which rule an assertion breaks; for the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -42,10 +42,13 @@ impl Consent {
     }
 }
 
-/// A digest of everything the consent page shows of a client.
+/// A digest of everything the consent page shows of a client, and of where it may be sent.
 pub fn face(client: &Client) -> Digest {
     let it = &client.metadata;
-    let shown = (&it.client_name, &it.client_uri, &it.logo_uri, &it.policy_uri, &it.tos_uri);
+    let shown = (
+        (&it.client_name, &it.client_uri, &it.logo_uri),
+        (&it.policy_uri, &it.tos_uri, &it.redirect_uris),
+    );
     Digest::of(&serde_json::to_vec(&shown).unwrap_or_default())
 }
 

@@ -39,7 +39,7 @@ pub async fn may_issue(
     let Some(user) = enabled_user(store, &person.sub).await? else {
         return Ok(Err(Denied::UserGone));
     };
-    if person.bound_to_session && sessions::find(store, person.session, now).await?.is_none() {
+    if person.bound_to_session && sessions::find_named(store, person.sid, now).await?.is_none() {
         return Ok(Err(Denied::SessionEnded));
     }
     Ok(Ok(Holder { client, user: Some(user) }))

@@ -26,7 +26,6 @@ use crate::clock::UnixTime;
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{Challenge, Scope, Subject};
 use crate::secret::Digest;
-use crate::sessions::SessionId;
 use crate::store::{Key, Partition, RawKey, Record, Store, StoreError};
 use crate::users;
 
@@ -76,10 +75,8 @@ pub struct Person {
     pub authenticated_at: UnixTime,
     /// How.
     pub amr: Vec<String>,
-    /// The session's name in ID tokens.
+    /// The session's name, also in ID tokens.
     pub sid: Uuid,
-    /// The session.
-    pub session: SessionId,
     /// Whether the grant ends with the session (no `offline_access`).
     pub bound_to_session: bool,
     /// Whether the client asked for `acr`.

@@ -7,6 +7,7 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::form::Form;
 use crate::app::App;
+use crate::client_ip::bucket;
 use crate::clients::Client;
 use crate::clients::authenticate::{Desk, NotAuthenticated};
 use crate::events::Event;
@@ -46,7 +47,11 @@ async fn authenticate(
     caller: &Caller,
 ) -> Result<Client, ApiError> {
     let basic = read_header(headers)?;
-    let credentials = Credentials::read(basic, params).map_err(unreadable)?;
+    let credentials = Credentials::read(basic, params);
+    let credentials = credentials.map_err(|why| match basic {
+        Some(_) => unreadable(why).with_challenge(BASIC),
+        None => unreadable(why),
+    })?;
     let issuer = &app.config.issuer;
     let token_endpoint = issuer.url("/token");
     let desk = Desk {
@@ -76,7 +81,7 @@ async fn refuse(
     tracing::info!(?why, client, "client authentication failed");
     app.tell(caller.address, &Event::ClientAuthFailed { client, reason: why.word() });
     if let Some(per_minute) = app.per_minute() {
-        let name = format!("client-auth {} {client}", caller.address);
+        let name = format!("client-auth {}", bucket(caller.address));
         let schedule = Schedule::Address { per_minute };
         // This limit is against noise, not against guessing 256 bits: without a store it is open.
         if let Ok(Err(wait)) = throttle::take(&*app.store, &name, schedule, app.now()).await {
@@ -85,10 +90,13 @@ async fn refuse(
     }
     let error = OAuthError::new(ErrorCode::InvalidClient, "client authentication failed");
     if by_header {
-        return ApiError::new(error).with_challenge(r#"Basic realm="latchkey", charset="UTF-8""#);
+        return ApiError::new(error).with_challenge(BASIC);
     }
     ApiError::new(error)
 }
+
+/// RFC 6749 §5.2: a client that tried the header is told which scheme it is.
+const BASIC: &str = r#"Basic realm="latchkey", charset="UTF-8""#;
 
 fn read_header(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -109,7 +117,8 @@ fn unreadable(why: Unreadable) -> ApiError {
         Unreadable::AssertionType => {
             invalid_client("client_assertion and client_assertion_type do not fit")
         }
-        Unreadable::Header => invalid_client("the Authorization header is not Basic")
-            .with_challenge(r#"Basic realm="latchkey", charset="UTF-8""#),
+        Unreadable::Header => {
+            invalid_client("the Authorization header is not Basic").with_challenge(BASIC)
+        }
     }
 }

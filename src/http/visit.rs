@@ -144,6 +144,10 @@ fn explain(app: &App, caller: &Caller, stale: Stale) -> Trouble {
         request_id: caller.request_id.clone(),
     };
     let again = |request: &AuthorizationRequest| {
+        if request.hinted.is_some() {
+            // Begun again without the hint, it could end up about somebody else.
+            return None;
+        }
         let href = format!("{}?{}", app.config.issuer.url("/authorize"), request.query);
         Some((href, "Start again".to_owned()))
     };

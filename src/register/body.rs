@@ -63,8 +63,8 @@ pub(super) fn check_update(
     if OURS.iter().any(|name| members.contains_key(*name)) {
         return wrong("the body has a member that only the server sets");
     }
-    if members.get("client_id").is_some_and(|id| id.as_str() != Some(client.id.as_str())) {
-        return wrong("client_id is another one");
+    if members.get("client_id").and_then(Value::as_str) != Some(client.id.as_str()) {
+        return wrong("client_id is missing or another one");
     }
     let matches = |shown: &Value| shown.as_str().is_some_and(|it| client.opens_with(it, now));
     if members.get("client_secret").is_some_and(|shown| !matches(shown)) {

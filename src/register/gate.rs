@@ -5,12 +5,13 @@
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::app::App;
-use crate::clients;
+use crate::client_ip::bucket;
+use crate::clients::{self, Client};
 use crate::config::{Registration, SecretText};
 use crate::http::bearer;
 use crate::http::caller::Caller;
 use crate::http::error::ApiError;
-use crate::protocol::{ClientMetadata, ErrorCode, OAuthError, Scope};
+use crate::protocol::{ClientMetadata, ErrorCode, GrantType, OAuthError, Scope};
 use crate::secret::Digest;
 use crate::store::StoreError;
 use crate::throttle::{self, Schedule};
@@ -40,7 +41,7 @@ fn is_one_of(tokens: &[SecretText], shown: &str) -> bool {
 /// Counts the caller's registrations. Without a store it is open: nothing can be registered then.
 pub(super) async fn take_turn(app: &App, caller: &Caller) -> Result<(), ApiError> {
     let Some(per_minute) = app.per_minute() else { return Ok(()) };
-    let name = format!("register {}", caller.address);
+    let name = format!("register {}", bucket(caller.address));
     let schedule = Schedule::Address { per_minute };
     match throttle::take(&*app.store, &name, schedule, app.now()).await {
         Ok(Err(wait)) => Err(ApiError::too_many(wait.retry_after.as_secs())),
@@ -63,6 +64,25 @@ pub(super) fn limited(app: &App, mut metadata: ClientMetadata) -> Result<ClientM
         }
         metadata.scope = Some(known);
     }
+    Ok(metadata)
+}
+
+/// A client may narrow what it registered, never widen it: nobody else is asked about an update.
+pub(super) fn no_wider(
+    mut metadata: ClientMetadata,
+    held: &Client,
+) -> Result<ClientMetadata, ApiError> {
+    let alone = GrantType::ClientCredentials;
+    let adds_alone =
+        metadata.grant_types.contains(&alone) && !held.metadata.grant_types.contains(&alone);
+    if adds_alone {
+        let text = "grant_types: client_credentials cannot be added to a registration";
+        return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
+    }
+    metadata.scope = match metadata.scope {
+        None => held.metadata.scope.clone(),
+        Some(asked) => Some(asked.shared_with(&held.scope_ceiling())),
+    };
     Ok(metadata)
 }
 

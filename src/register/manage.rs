@@ -48,6 +48,7 @@ pub(super) async fn replace(
     let members = body::read(&parts.headers, content).await?;
     body::check_update(&members, &client, app.now())?;
     let metadata = gate::limited(&app, body::metadata(&members)?)?;
+    let metadata = gate::no_wider(metadata, &client)?;
     clients::link_origins(&*app.store, &metadata).await?;
     let (next_token, next) = answer::roll();
     let (secret, digest) = answer::roll();

@@ -178,13 +178,23 @@ fn check_scope(
 
 /// The hint, or a `sub` the `claims` parameter insists on (§5.5.1).
 fn read_hint(hinted: Hinted, claims: &ClaimsRequest) -> Result<Option<Subject>, OAuthError> {
-    let wanted = claims.id_token.get("sub").and_then(|wish| wish.values.first());
-    let wanted = wanted.and_then(|value| value.as_str()).and_then(Subject::parse);
-    match hinted {
-        Hinted::Nobody => Ok(wanted),
-        Hinted::Somebody(sub) => Ok(Some(sub)),
-        Hinted::Unreadable => Err(invalid("id_token_hint is not an ID token of this issuer")),
+    let nobody = OAuthError::new(ErrorCode::LoginRequired, "the demanded sub is nobody here");
+    let mut wanted = match hinted {
+        Hinted::Nobody => None,
+        Hinted::Somebody(sub) => Some(sub),
+        Hinted::Unreadable => {
+            return Err(invalid("id_token_hint is not an ID token of this issuer"));
+        }
+    };
+    for wish in [claims.id_token.get("sub"), claims.userinfo.get("sub")].into_iter().flatten() {
+        let [demanded] = wish.values.as_slice() else { continue };
+        let demanded = demanded.as_str().and_then(Subject::parse).ok_or_else(|| nobody.clone())?;
+        if wanted.as_ref().is_some_and(|hinted| *hinted != demanded) {
+            return Err(nobody);
+        }
+        wanted = Some(demanded);
     }
+    Ok(wanted)
 }
 
 const fn invalid(description: &'static str) -> OAuthError {

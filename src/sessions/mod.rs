@@ -87,6 +87,31 @@ impl Session {
     }
 }
 
+/// Which session goes by a `sid` now: signing in again keeps the name and changes the session, and what
+/// was bound to the name goes on.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Named {
+    sid: Uuid,
+    session: SessionId,
+    until: UnixTime,
+}
+
+impl Record for Named {
+    const KIND: &'static str = "sid.v1";
+
+    fn key(&self) -> Key<Self> {
+        sid_key(self.sid)
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        Some(self.until)
+    }
+}
+
+fn sid_key(sid: Uuid) -> Key<Named> {
+    Key::sole(Partition::new(format!("sid:{}", sid.simple())))
+}
+
 impl Record for Session {
     const KIND: &'static str = "session.v1";
 
@@ -114,6 +139,18 @@ pub async fn find(
     Ok(loaded.filter(|session| session.is_live(now)))
 }
 
+/// The live session that goes by this name.
+pub async fn find_named(
+    store: &dyn Store,
+    sid: Uuid,
+    now: UnixTime,
+) -> Result<Option<Session>, StoreError> {
+    match store.load(&sid_key(sid)).await? {
+        Some(named) => find(store, named.record.session, now).await,
+        None => Ok(None),
+    }
+}
+
 /// Files a new session, and ends the one it takes the place of: after a sign-in the old cookie opens
 /// nothing.
 pub async fn begin(
@@ -123,6 +160,8 @@ pub async fn begin(
 ) -> Result<(), StoreError> {
     store.link(&index(), &session.listing()).await?;
     store.put(session).await?;
+    let named = Named { sid: session.sid, session: session.id, until: session.absolute_end };
+    store.put(&named).await?;
     match replaces {
         Some(old) => end(store, old).await,
         None => Ok(()),

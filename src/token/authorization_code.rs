@@ -7,6 +7,7 @@ use crate::grants::{self, Attempt, Grant, Handle, Redemption, Refusal, Use};
 use crate::http::client::Authenticated;
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::random;
+use crate::store::StoreError;
 
 /// `grant_type=authorization_code` ([RFC 6749 §4.1.3]).
 ///
@@ -36,8 +37,16 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
         ends_at: family.map_or(access_end, |family| family.absolute_end.max(access_end)),
     };
     let step = |grant: &mut Grant| (grant.redeem(&shown, now), grant.clone());
+    // Asked before too, so that a store that fails here has not spent the code.
+    if let Some(held) = grants::find(&*app.store, code.grant).await? {
+        grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
+    }
     let key = code.grant.key();
-    let outcome = app.store.update(&key, step).await?;
+    let outcome = match app.store.update(&key, step).await {
+        // The answer may have been lost, not the write: the same try again is recognised as itself.
+        Err(StoreError::Unavailable(_)) => app.store.update(&key, step).await?,
+        other => other?,
+    };
     let (redeemed, grant) = outcome.ok_or(Refusal::Unknown)?;
     redeemed?;
     let holder = grants::may_issue(&*app.store, &grant, now).await?.map_err(Refusal::Denied)?;

@@ -3,6 +3,8 @@ use serde_json::Map;
 use super::Failure;
 use super::issue::{Answer, access_token};
 use crate::app::App;
+use crate::clients::{self, Source};
+use crate::config::Registration;
 use crate::grants::{self, Grant, GrantId, Standing};
 use crate::http::client::Authenticated;
 use crate::protocol::claims::ClaimsRequest;
@@ -18,7 +20,11 @@ const PERSONAL: [&str; 6] = ["openid", "profile", "email", "address", "phone", "
 /// [RFC 6749 §4.4]: https://www.rfc-editor.org/rfc/rfc6749#section-4.4
 pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Failure> {
     let client = &who.client;
-    let ceiling = PERSONAL.iter().fold(client.scope_ceiling(), |left, it| left.without(it));
+    // Where anybody may register, nobody has looked at what a client gave itself.
+    let unvetted = client.source == Source::Registered
+        && matches!(app.config.registration, Registration::Open);
+    let ceiling = if unvetted { Scope::default() } else { client.scope_ceiling() };
+    let ceiling = PERSONAL.iter().fold(ceiling, |left, it| left.without(it));
     let scope = match who.params.get("scope") {
         None => ceiling,
         Some(asked) => {
@@ -29,6 +35,9 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
             ))?
         }
     };
+    if client.unused_until.is_some() {
+        clients::update(&*app.store, &client.id, |client| client.unused_until = None).await?;
+    }
     let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope));
     if let Some(grant) = &grant {
         grants::file(&*app.store, grant, grant.ends_at, app.now()).await?;

@@ -46,7 +46,7 @@ async fn touch_session(app: &App, grant: &Grant) -> Result<(), Failure> {
     let Some(person) = grant.person.as_ref().filter(|person| person.bound_to_session) else {
         return Ok(());
     };
-    if let Some(session) = sessions::find(&*app.store, person.session, app.now()).await? {
+    if let Some(session) = sessions::find_named(&*app.store, person.sid, app.now()).await? {
         let idle = app.config.lifetimes.session_idle;
         sessions::touch(&*app.store, &session, idle, app.now()).await?;
     }

@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use super::{User, canonical, find_by_username};
+use crate::client_ip::bucket;
 use crate::clock::Clock;
 use crate::password::{Busy, Password, Passwords, Verdict};
 use crate::store::{Store, StoreError};
@@ -99,8 +100,11 @@ impl SignIn<'_> {
     /// Brings an old hash up to today's parameters. Failing to is no reason to keep somebody out.
     async fn rehash(&self, user: &User, password: Password) {
         let Ok(hash) = self.passwords.hash(password).await else { return };
-        let renewed = super::update(self.store, &user.sub, |user| {
-            user.password = Some(hash.clone());
+        let renewed = super::update(self.store, &user.sub, |held| {
+            // Unless it was changed in the meantime.
+            if held.password == user.password {
+                held.password = Some(hash.clone());
+            }
         });
         if let Err(cause) = renewed.await {
             tracing::warn!(%cause, "could not store a password hashed anew");
@@ -113,5 +117,5 @@ fn account_name(username: &str) -> String {
 }
 
 fn address_name(address: IpAddr) -> String {
-    format!("address {address}")
+    format!("address {}", bucket(address))
 }
