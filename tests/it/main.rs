@@ -1,3 +1,5 @@
+mod races;
 mod serving;
 mod store_conformance;
 mod support;
+mod token;
