@@ -1,4 +1,9 @@
+mod architecture;
+mod authorize;
+mod code_flow;
+mod introspect_revoke;
 mod races;
+mod registration;
 mod serving;
 mod store_conformance;
 mod support;
