@@ -2,6 +2,7 @@ mod architecture;
 mod authorize;
 mod code_flow;
 mod introspect_revoke;
+mod logs;
 mod races;
 mod registration;
 mod serving;

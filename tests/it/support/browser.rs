@@ -83,6 +83,11 @@ impl Browser {
         panic!("there is no end to it: {answer:?}");
     }
 
+    /// What its cookies hold.
+    pub fn secrets(&self) -> Vec<String> {
+        self.cookies.lock().expect("the cookies").values().cloned().collect()
+    }
+
     async fn fills_in(&self, page: &Answer, at: &str, path: &str, typed: Fields<'_>) -> Answer {
         let hidden = page.hidden_fields_beside(at);
         let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));
