@@ -1,4 +1,12 @@
+mod architecture;
+mod authorize;
+mod code_flow;
+mod introspect_revoke;
+mod logs;
+mod races;
 mod readme;
+mod registration;
 mod serving;
 mod store_conformance;
 mod support;
+mod token;

@@ -65,7 +65,7 @@ async fn a_redis_that_forgets_is_refused_or_warned_about() {
         let mut options = RedisOptions::new(server.url());
         let refusal = RedisStore::connect(&options).await.err().expect("a refusal").to_string();
         assert!(refusal.contains(complaint), "{refusal}");
-        assert!(refusal.contains("--allow-volatile-store"), "{refusal}");
+        assert!(refusal.contains("ALLOW_VOLATILE_STORE=true"), "{refusal}");
         assert!(!refusal.contains("127.0.0.1"), "{refusal}");
 
         options.allow_volatile = true;

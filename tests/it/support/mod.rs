@@ -1,3 +1,7 @@
 //! What the tests need around Latchkey.
 
+pub mod browser;
+pub mod house;
 pub mod redis;
+pub mod relying_party;
+pub mod wire;

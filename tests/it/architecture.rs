@@ -1,0 +1,227 @@
+//! The fences of the house, held by reading the source: which part may know which.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// A file of `src/`, without its tests and comments.
+struct Source {
+    /// Relative to `src/`.
+    path: String,
+    /// As it stands.
+    whole: String,
+    /// What runs.
+    code: String,
+}
+
+impl Source {
+    /// The module of the crate's root that it belongs to.
+    fn part(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+    }
+
+    /// The modules of the crate's root that it names.
+    fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (_, rest) in
+            self.code.match_indices("crate::").map(|(at, it)| self.code.split_at(at + it.len()))
+        {
+            let group = rest.strip_prefix('{').map(|rest| top_level(rest));
+            names.extend(group.unwrap_or_else(|| vec![word(rest)]));
+        }
+        names
+    }
+
+    fn is_one_of(&self, places: &[&str]) -> bool {
+        places.iter().any(|place| self.path.starts_with(place))
+    }
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The first words of the items of a `{…}` that was just opened.
+fn top_level(text: &str) -> Vec<String> {
+    let (mut depth, mut item, mut items) = (0, String::new(), Vec::new());
+    for c in text.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => items.push(std::mem::take(&mut item)),
+            _ => {}
+        }
+        if depth == 0 && c != ',' {
+            item.push(c);
+        }
+    }
+    items.push(item);
+    items.iter().map(|item| word(item.trim())).filter(|word| !word.is_empty()).collect()
+}
+
+/// Every file below the folder with that ending.
+fn files(folder: &Path, ending: &str, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files(&path, ending, found);
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(path.to_string_lossy().into_owned());
+        }
+    }
+}
+
+fn below(folder: &str, ending: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut found = Vec::new();
+    files(&root, ending, &mut found);
+    found.sort();
+    assert!(found.len() > 3, "{folder} has {ending} files");
+    let read = |path: String| {
+        let text = fs::read_to_string(&path).expect("text");
+        let root = root.to_string_lossy().into_owned();
+        (path[root.len() + 1..].to_owned(), text)
+    };
+    found.into_iter().map(read).collect()
+}
+
+fn sources() -> Vec<Source> {
+    let own = below("src", ".rs").into_iter().filter(|(path, whole)| {
+        let tests = path.ends_with("/tests.rs") || whole.starts_with("#![cfg(test)]");
+        !tests && path != "http/page_checks.rs"
+    });
+    own.map(|(path, whole)| Source { code: without_tests(&whole), path, whole }).collect()
+}
+
+fn without_tests(whole: &str) -> String {
+    let code = whole.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    code.lines().filter(is_code).collect::<Vec<_>>().join("\n")
+}
+
+/// The floors as `lib.rs` draws them.
+fn floors() -> BTreeMap<String, u32> {
+    let (mut floor, mut floors) = (None, BTreeMap::new());
+    for line in include_str!("../../src/lib.rs").lines() {
+        if let Some(rest) = line.strip_prefix("// Floor ") {
+            floor = rest.split(',').next().and_then(|number| number.parse().ok());
+        } else if let Some(name) = line.strip_prefix("pub mod ") {
+            let floor = floor.expect("a floor above every module");
+            floors.insert(name.trim_end_matches(';').to_owned(), floor);
+        }
+    }
+    floors
+}
+
+/// `file: what`, for each line of code outside the allowed places that has the text.
+fn breaches(text: &str, allowed: &[&str]) -> Vec<String> {
+    let sources = sources();
+    let strangers = sources.iter().filter(|source| !source.is_one_of(allowed));
+    let lines = strangers.flat_map(|source| {
+        let lines = source.code.lines().filter(|line| line.contains(text));
+        lines.map(|line| format!("{}: {}", source.path, line.trim()))
+    });
+    lines.collect()
+}
+
+/// Uses of a floor above, or of a room by a room, that are meant, and why.
+const EXCEPTIONS: [(&str, &str, &str); 1] =
+    [("protocol/pkce.rs", "secret", "a challenge is a digest, and comparing digests is pure")];
+
+#[test]
+fn a_floor_uses_the_ones_below_it_and_rooms_never_use_rooms() {
+    let floors = floors();
+    let mut found = Vec::new();
+    let mut uses = 0;
+    for source in sources() {
+        let Some(own) = floors.get(source.part()) else {
+            assert!(matches!(&*source.path, "lib.rs" | "main.rs"), "{} has a floor", source.path);
+            continue;
+        };
+        for name in source.names() {
+            let Some(other) = floors.get(&name).filter(|_| name != source.part()) else { continue };
+            uses += 1;
+            let among_rooms = *own == 4 && *other == 4;
+            let meant = EXCEPTIONS.iter().any(|it| (it.0, it.1) == (&*source.path, &*name));
+            if (other > own || among_rooms) && !meant {
+                found.push(format!("{} ({own}) uses {name} ({other})", source.path));
+            }
+        }
+    }
+    assert!(uses > 100, "the reader of this test finds what it looks for: {uses}");
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn words_are_pure() {
+    let impure =
+        ["async ", ".await", "axum", "crate::store", "crate::clock", "SystemTime", "tokio"];
+    for source in sources().iter().filter(|source| source.part() == "protocol") {
+        for word in impure {
+            assert!(!source.code.contains(word), "{} has {word}", source.path);
+        }
+    }
+}
+
+#[test]
+fn http_is_spoken_in_the_hall_the_rooms_and_the_server_only() {
+    let floors = floors();
+    let rooms = floors.iter().filter(|(_, floor)| **floor == 4).map(|(name, _)| name.as_str());
+    let allowed: Vec<String> =
+        rooms.chain(["http", "server"]).map(|part| format!("{part}/")).collect();
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    assert_eq!(breaches("axum", &allowed), Vec::<String>::new());
+}
+
+#[test]
+fn redis_is_spoken_in_one_place() {
+    for text in ["use redis::", " redis::", "(redis::", "<redis::"] {
+        let found = breaches(text, &["store/redis"]);
+        assert_eq!(found, Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn one_file_asks_for_the_time() {
+    for text in ["SystemTime::now", "Utc::now"] {
+        assert_eq!(breaches(text, &["clock.rs"]), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn one_file_asks_for_randomness() {
+    // jose/sign.rs hands the system's generator to the libraries that make and use RSA keys; nothing
+    // else there is random.
+    let allowed = ["random.rs", "jose/sign.rs"];
+    for text in ["OsRng", "SystemRandom", "thread_rng", "rand::rng", "getrandom"] {
+        assert_eq!(breaches(text, &allowed), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    let long: Vec<String> = (below("src", ".rs").into_iter().chain(below("tests/it", ".rs")))
+        .filter(|(_, whole)| whole.lines().count() > 400)
+        .map(|(path, _)| path)
+        .collect();
+    assert_eq!(long, Vec::<String>::new());
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    for source in sources() {
+        for text in ["TODO", "FIXME", "todo!(", "unimplemented!(", "unsafe "] {
+            assert!(!source.whole.contains(text), "{} has {text}", source.path);
+        }
+    }
+}
+
+#[test]
+fn templates_escape_everything() {
+    for (path, text) in below("templates", ".html") {
+        let safe =
+            text.contains("|safe") || text.contains("| safe") || text.contains("escape none");
+        assert!(!safe, "{path}");
+    }
+}

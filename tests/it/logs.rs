@@ -1,0 +1,117 @@
+//! The log of a whole sign-in, at its most talkative, holds nothing that opens anything.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use reqwest::Method;
+use serde_json::json;
+use tracing::Dispatch;
+use tracing::dispatcher::set_default;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::house::{Backing, House, PASSWORD};
+use crate::support::wire;
+
+/// Everything that was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("the log").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Runs it with every thread of the runtime logging here.
+fn logged<T>(scenario: impl Future<Output = T>) -> (T, String) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+    let dispatch = Dispatch::new(subscriber.with_ansi(false).with_writer(log.clone()).finish());
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let of_thread = dispatch.clone();
+    // For as long as the thread lives.
+    runtime.on_thread_start(move || std::mem::forget(set_default(&of_thread)));
+    let runtime = runtime.worker_threads(2).enable_all().build().expect("a runtime");
+    let here = set_default(&dispatch);
+    let told = runtime.block_on(scenario);
+    drop((here, runtime));
+    let bytes = log.0.lock().expect("the log").clone();
+    (told, String::from_utf8(bytes).expect("text"))
+}
+
+/// Everything a whole life hands out or is shown, with a name for each.
+async fn secrets_of_a_life(backing: Backing) -> Vec<(&'static str, String)> {
+    const WRONG: &str = "not the password at all";
+    let house = House::start(backing).await;
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let request = shop.asks("openid email offline_access");
+    let login = ada.opens(&request.url()).await;
+    let login = ada.tries(&login, "ada", WRONG).await;
+    let hidden = login.hidden_fields_beside("#login-submit");
+    ada.signs_in(&login).await;
+    let tokens = shop.signs_in(&ada, "openid email offline_access").await;
+    house.userinfo(tokens.access()).await.good();
+    shop.introspects(tokens.access()).await;
+    let next = shop.refreshes(tokens.refresh()).await.good();
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    shop.exchanges(&tokens.code, &tokens.request).await;
+    shop.revokes(tokens.refresh()).await;
+    shop.refreshes(tokens.refresh()).await;
+    house.userinfo(tokens.access()).await;
+    let url = house.url("/register");
+    let metadata = json!({"redirect_uris": ["https://new.example/cb"]});
+    let new = wire::send(wire::json(house.http(), Method::POST, &url, &metadata)).await.good();
+    let body_of_jwt = |token: &str| token.rsplit_once('.').expect("a JWT").1.to_owned();
+    let mut secrets = vec![
+        ("password", PASSWORD.to_owned()),
+        ("wrong password", WRONG.to_owned()),
+        ("client secret", shop.secret.clone()),
+        ("code", tokens.code.clone()),
+        ("code verifier", tokens.request.verifier.clone()),
+        ("access token", body_of_jwt(tokens.access())),
+        ("ID token", body_of_jwt(tokens.id())),
+        ("refresh token", tokens.refresh().to_owned()),
+        ("next refresh token", text(&next["refresh_token"])),
+        ("next access token", body_of_jwt(&text(&next["access_token"]))),
+        ("registered secret", text(&new["client_secret"])),
+        ("registration token", text(&new["registration_access_token"])),
+    ];
+    secrets.extend(hidden.into_iter().map(|(_, value)| ("hidden field", value)));
+    secrets.extend(ada.secrets().into_iter().map(|value| ("cookie", value)));
+    secrets
+}
+
+fn tells_nothing(backing: Backing) {
+    let (secrets, log) = logged(secrets_of_a_life(backing));
+    assert!(secrets.len() >= 16, "hidden fields and cookies are among them");
+    assert!(log.contains("shop") && log.contains("TRACE"), "the log is listened to");
+    for (name, secret) in secrets {
+        assert!(secret.len() >= 20, "{name} is long enough to be looked for");
+        let at = log.lines().find(|line| line.contains(&secret));
+        assert_eq!(at, None, "the {name} is in the log");
+    }
+}
+
+#[test]
+fn nothing_that_opens_anything_is_logged_in_memory() {
+    tells_nothing(Backing::Memory);
+}
+
+#[test]
+fn nothing_that_opens_anything_is_logged_in_redis() {
+    tells_nothing(Backing::Redis);
+}

@@ -1,0 +1,150 @@
+//! Clients that register themselves (RFC 7591), and manage what they registered (RFC 7592).
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::house::{Backing, House, on_both_stores};
+use crate::support::wire::{self, Answer};
+
+on_both_stores![
+    a_registration_answers_with_everything_a_client_needs,
+    a_client_reads_replaces_and_removes_itself,
+    a_wrong_token_and_an_unknown_client_answer_the_same,
+    metadata_that_cannot_be_is_refused_by_name,
+    a_public_client_is_given_no_secret,
+    an_update_must_not_say_what_only_the_server_says,
+];
+
+async fn registers(house: &House, metadata: &Value) -> Answer {
+    let url = house.url("/register");
+    wire::send(wire::json(house.http(), Method::POST, &url, metadata)).await
+}
+
+fn text<'a>(body: &'a Value, name: &str) -> &'a str {
+    body[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}"))
+}
+
+/// The client does it to itself, with the token and the address it was given.
+async fn manages(house: &House, method: Method, client: &Value, body: Option<&Value>) -> Answer {
+    let url = text(client, "registration_client_uri");
+    let request = match body {
+        Some(body) => wire::json(house.http(), method, url, body),
+        None => house.http().request(method, url),
+    };
+    wire::send(request.bearer_auth(text(client, "registration_access_token"))).await
+}
+
+async fn a_registration_answers_with_everything_a_client_needs(house: House) {
+    let answer = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")));
+    let client = answer.json();
+    assert_eq!(client["client_secret_expires_at"], 0);
+    assert!(text(&client, "client_secret").len() >= 32);
+    assert_eq!(client["client_id_issued_at"], house.app().now().as_secs());
+    assert_eq!(client["redirect_uris"], json!(["https://new.example/cb"]));
+    assert_eq!(client["token_endpoint_auth_method"], "client_secret_basic");
+    assert_eq!(client["response_types"], json!(["code"]));
+    let here = house.url(&format!("/register/{}", text(&client, "client_id")));
+    assert_eq!(client["registration_client_uri"], here);
+    // No scope asked for means the standard ones: each of them gets a person's consent page.
+    let all = wire::encode(&[
+        ("response_type", "code"),
+        ("client_id", text(&client, "client_id")),
+        ("redirect_uri", "https://new.example/cb"),
+        ("scope", "openid profile email address phone"),
+        ("code_challenge", &"A".repeat(43)),
+        ("code_challenge_method", "S256"),
+    ]);
+    let ada = house.browser("ada");
+    let login = ada.opens(&house.url(&format!("/authorize?{all}"))).await;
+    let consent = ada.signs_in(&login).await;
+    assert!(consent.shows("ul.scopes li:nth-child(5)") && consent.shows(".caution"));
+}
+
+async fn a_client_reads_replaces_and_removes_itself(house: House) {
+    let first = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+    let first = first.good();
+    let read = manages(&house, Method::GET, &first, None).await.good();
+    assert_eq!((&read["client_id"], read.get("client_secret")), (&first["client_id"], None));
+    let change = json!({
+        "client_id": first["client_id"], "client_name": "New",
+        "redirect_uris": ["https://new.example/other"],
+    });
+    let second = manages(&house, Method::PUT, &first, Some(&change)).await.good();
+    assert_eq!(second["redirect_uris"], change["redirect_uris"]);
+    assert_eq!(second["client_name"], "New");
+    let old = manages(&house, Method::GET, &first, None).await;
+    assert_eq!(old.status, 401, "the token was changed");
+    assert_eq!(manages(&house, Method::DELETE, &second, None).await.status, 204);
+    assert_eq!(manages(&house, Method::GET, &second, None).await.status, 401);
+}
+
+async fn a_wrong_token_and_an_unknown_client_answer_the_same(house: House) {
+    let client = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+    let client = client.good();
+    for method in [Method::GET, Method::PUT, Method::DELETE] {
+        let asks = async |url: &str| {
+            let request = wire::json(house.http(), method.clone(), url, &json!({}));
+            let answer = wire::send(request.bearer_auth("wrong")).await;
+            let challenge = answer.header("www-authenticate").map(str::to_owned);
+            (answer.status, challenge, answer.body)
+        };
+        let known = asks(text(&client, "registration_client_uri")).await;
+        assert_eq!(known, asks(&house.url("/register/nobody")).await, "{method}");
+        assert_eq!(known.0, 401);
+    }
+    assert_eq!(manages(&house, Method::GET, &client, None).await.status, 200);
+}
+
+async fn metadata_that_cannot_be_is_refused_by_name(house: House) {
+    let good = ["https://new.example/cb"];
+    for (error, metadata) in [
+        ("invalid_redirect_uri", json!({"redirect_uris": ["https://new.example/#f"]})),
+        ("invalid_redirect_uri", json!({"redirect_uris": ["javascript:alert(1)"]})),
+        ("invalid_redirect_uri", json!({"redirect_uris": ["http://new.example/cb"]})),
+        ("invalid_redirect_uri", json!({"redirect_uris": []})),
+        ("invalid_client_metadata", json!({"redirect_uris": good, "grant_types": ["implicit"]})),
+        ("invalid_client_metadata", json!({"redirect_uris": good, "response_types": ["token"]})),
+        (
+            "invalid_client_metadata",
+            json!({"redirect_uris": good, "token_endpoint_auth_method": "client_secret_jwt"}),
+        ),
+        ("invalid_client_metadata", json!({"redirect_uris": good, "jwks": 1})),
+        ("invalid_client_metadata", json!({"redirect_uris": good, "scope": "unheard-of"})),
+        ("invalid_client_metadata", json!([])),
+    ] {
+        let answer = registers(&house, &metadata).await;
+        assert_eq!(answer.error(), (400, error.to_owned()), "{metadata}");
+    }
+}
+
+async fn a_public_client_is_given_no_secret(house: House) {
+    let metadata =
+        json!({"redirect_uris": ["https://new.example/cb"], "token_endpoint_auth_method": "none"});
+    let client = registers(&house, &metadata).await.good();
+    assert_eq!((client.get("client_secret"), client.get("client_secret_expires_at")), (None, None));
+}
+
+async fn an_update_must_not_say_what_only_the_server_says(house: House) {
+    let client = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+    let client = client.good();
+    for (member, value) in [
+        ("client_id", json!("another")),
+        ("client_secret", json!("another")),
+        ("registration_access_token", client["registration_access_token"].clone()),
+        ("client_id_issued_at", json!(0)),
+    ] {
+        let mut change = json!({"redirect_uris": ["https://new.example/cb"]});
+        change[member] = value;
+        let refused = manages(&house, Method::PUT, &client, Some(&change)).await;
+        assert_eq!(refused.error(), (400, "invalid_request".to_owned()), "{member}");
+    }
+    assert_eq!(manages(&house, Method::GET, &client, None).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_door_stays_closed() {
+    let house = House::start_with(Backing::Memory, &[("REGISTRATION", "off")]).await;
+    let metadata = json!({"redirect_uris": ["https://new.example/cb"]});
+    assert_eq!(registers(&house, &metadata).await.error(), (403, "access_denied".to_owned()));
+}

@@ -1,0 +1,148 @@
+//! A browser and the person in front of it.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use reqwest::header::{COOKIE, SET_COOKIE};
+use reqwest::{Client as Http, RequestBuilder};
+use url::Url;
+
+use super::house::PASSWORD;
+use super::wire::{self, Answer, Fields};
+
+/// Follows redirects inside the issuer, keeps cookies, and stops where it would leave.
+pub struct Browser {
+    http: Http,
+    issuer: String,
+    person: String,
+    cookies: Mutex<BTreeMap<String, String>>,
+}
+
+impl Browser {
+    pub fn new(http: Http, issuer: &str, person: &str) -> Self {
+        let (issuer, person) = (issuer.to_owned(), person.to_owned());
+        Self { http, issuer, person, cookies: Mutex::default() }
+    }
+
+    /// Goes there, and on to where it is sent.
+    pub async fn opens(&self, url: &str) -> Answer {
+        let answer = self.sends(self.http.get(url)).await;
+        self.follows(answer).await
+    }
+
+    /// Goes there and looks at what is answered first.
+    pub async fn asks(&self, url: &str) -> Answer {
+        self.sends(self.http.get(url)).await
+    }
+
+    /// Sends a form, and goes on to where it is sent.
+    pub async fn submits(&self, path: &str, fields: Fields<'_>) -> Answer {
+        let answer = self.presses(path, fields).await;
+        self.follows(answer).await
+    }
+
+    /// Sends a form and looks at what is answered first.
+    pub async fn presses(&self, path: &str, fields: Fields<'_>) -> Answer {
+        self.sends(wire::form(&self.http, &format!("{}{path}", self.issuer), fields)).await
+    }
+
+    /// Fills in the login form on this page.
+    pub async fn signs_in(&self, page: &Answer) -> Answer {
+        self.tries(page, &self.person, PASSWORD).await
+    }
+
+    /// Fills in the login form with something else.
+    pub async fn tries(&self, page: &Answer, username: &str, password: &str) -> Answer {
+        let typed = [("username", username), ("password", password)];
+        self.fills_in(page, "#login-submit", "/authorize", &typed).await
+    }
+
+    /// Presses "Continue as …" on the login page.
+    pub async fn continues(&self, page: &Answer) -> Answer {
+        self.fills_in(page, "#login-continue", "/authorize", &[("continue", "1")]).await
+    }
+
+    /// Answers the consent page: `accept` or `deny`.
+    pub async fn decides(&self, page: &Answer, decision: &str) -> Answer {
+        self.fills_in(page, "#consent-accept", "/consent", &[("decision", decision)]).await
+    }
+
+    /// Does what every page on the way asks for, until the application has its answer.
+    pub async fn authorizes(&self, url: &str) -> Landing {
+        let mut answer = self.opens(url).await;
+        for _ in 0..4 {
+            if answer.location().is_some() {
+                return Landing::of(&answer);
+            }
+            answer = if answer.shows("#login-submit") {
+                self.signs_in(&answer).await
+            } else {
+                self.decides(&answer, "accept").await
+            };
+        }
+        panic!("there is no end to it: {answer:?}");
+    }
+
+    /// What its cookies hold.
+    pub fn secrets(&self) -> Vec<String> {
+        self.cookies.lock().expect("the cookies").values().cloned().collect()
+    }
+
+    async fn fills_in(&self, page: &Answer, at: &str, path: &str, typed: Fields<'_>) -> Answer {
+        let hidden = page.hidden_fields_beside(at);
+        let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));
+        let fields: Vec<(&str, &str)> = hidden.chain(typed.iter().copied()).collect();
+        self.submits(path, &fields).await
+    }
+
+    async fn follows(&self, mut answer: Answer) -> Answer {
+        for _ in 0..10 {
+            let Some(to) = answer.location() else { return answer };
+            let to = if to.starts_with('/') { format!("{}{to}", self.issuer) } else { to.into() };
+            if !to.starts_with(&self.issuer) {
+                return answer;
+            }
+            answer = self.sends(self.http.get(to)).await;
+        }
+        panic!("sent in circles: {answer:?}");
+    }
+
+    async fn sends(&self, request: RequestBuilder) -> Answer {
+        let line: Vec<String> = {
+            let held = self.cookies.lock().expect("the cookies");
+            held.iter().map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        let request =
+            if line.is_empty() { request } else { request.header(COOKIE, line.join("; ")) };
+        let answer = wire::send(request).await;
+        for set in answer.headers.get_all(SET_COOKIE) {
+            let pair = set.to_str().expect("text").split(';').next().unwrap_or_default();
+            let (name, value) = pair.split_once('=').expect("a cookie");
+            self.cookies.lock().expect("the cookies").insert(name.into(), value.into());
+        }
+        answer
+    }
+}
+
+/// Where the browser left the issuer: the authorization answer, in the query.
+#[derive(Clone, Debug)]
+pub struct Landing(pub Url);
+
+impl Landing {
+    pub fn of(answer: &Answer) -> Self {
+        let location = answer.location().unwrap_or_else(|| panic!("goes nowhere: {answer:?}"));
+        Self(location.parse().expect("a URL"))
+    }
+
+    pub fn param(&self, name: &str) -> Option<String> {
+        self.0.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    pub fn code(&self) -> String {
+        self.param("code").unwrap_or_else(|| panic!("no code: {}", self.0))
+    }
+
+    pub fn error(&self) -> String {
+        self.param("error").unwrap_or_else(|| panic!("no error: {}", self.0))
+    }
+}

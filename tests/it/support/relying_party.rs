@@ -1,0 +1,220 @@
+//! An application that lets people sign in with the house.
+
+use latchkey::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use latchkey::protocol::ClientMetadata;
+use latchkey::secret::{Digest, Secret};
+use latchkey::store::Created;
+use reqwest::{Client as Http, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::browser::Browser;
+use super::house::House;
+use super::wire::{self, Answer, Fields};
+
+/// A client of the house, and what it knows.
+pub struct RelyingParty {
+    pub id: String,
+    pub secret: String,
+    pub redirect_uri: String,
+    issuer: String,
+    http: Http,
+    basic: bool,
+}
+
+impl House {
+    /// A web application of that name with the code flow, refresh tokens and a secret in the header.
+    pub async fn relying_party(&self, name: &str) -> RelyingParty {
+        self.relying_party_with(name, &json!({}), Settings::default()).await
+    }
+
+    /// With other metadata, and what an operator may decide.
+    pub async fn relying_party_with(
+        &self,
+        name: &str,
+        overrides: &Value,
+        settings: Settings,
+    ) -> RelyingParty {
+        let redirect_uri = format!("https://{name}.example/cb");
+        let mut members = json!({
+            "client_name": name, "redirect_uris": [redirect_uri],
+            "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
+            "token_endpoint_auth_method": "client_secret_basic",
+        });
+        for (member, value) in overrides.as_object().expect("an object") {
+            members[member] = value.clone();
+        }
+        let metadata = ClientMetadata::parse(members.as_object().expect("an object"));
+        let metadata = metadata.expect("good metadata");
+        // Characters that a Basic header has to carry encoded.
+        let secret = format!("{}:+ %/=", Secret::random().reveal());
+        let now = self.app().now();
+        let digest = Digest::of(secret.as_bytes());
+        let kept = ClientSecret { digest, created_at: now, expires_at: None };
+        let client = Client {
+            id: ClientId::parse(name).expect("an id"),
+            secrets: if metadata.has_secret() { vec![kept] } else { Vec::new() },
+            metadata,
+            settings,
+            registration_token: None,
+            enabled: true,
+            source: Source::Operator,
+            created_at: now,
+            unused_until: None,
+        };
+        assert_eq!(clients::add(self.store(), &client).await.expect("a store"), Created::New);
+        RelyingParty {
+            id: name.to_owned(),
+            secret,
+            redirect_uri,
+            issuer: self.issuer().to_owned(),
+            http: self.http().clone(),
+            basic: members["token_endpoint_auth_method"] == "client_secret_basic",
+        }
+    }
+}
+
+impl RelyingParty {
+    /// An authorization request with PKCE.
+    pub fn asks(&self, scope: &str) -> Request {
+        let verifier = Secret::random().reveal();
+        let challenge = Digest::of(verifier.as_bytes()).to_base64url();
+        let request = Request { issuer: self.issuer.clone(), params: Vec::new(), verifier };
+        let usual = [
+            ("response_type", "code"),
+            ("client_id", &self.id),
+            ("redirect_uri", &self.redirect_uri),
+            ("scope", scope),
+            ("state", "s t&a=te"),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ];
+        usual.iter().fold(request, |request, (name, value)| request.with(name, value))
+    }
+
+    /// The whole way: the person in front of the browser agrees, and the code is exchanged.
+    pub async fn signs_in(&self, browser: &Browser, scope: &str) -> Tokens {
+        let request = self.asks(scope);
+        let code = browser.authorizes(&request.url()).await.code();
+        let body = self.exchanges(&code, &request).await.good();
+        Tokens { body, code, request }
+    }
+
+    /// Turns the code into tokens.
+    pub async fn exchanges(&self, code: &str, request: &Request) -> Answer {
+        self.exchanges_with(code, &request.verifier).await
+    }
+
+    pub async fn exchanges_with(&self, code: &str, verifier: &str) -> Answer {
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", &self.redirect_uri),
+            ("code_verifier", verifier),
+        ];
+        self.posts("/token", &fields).await
+    }
+
+    pub async fn refreshes(&self, token: &str) -> Answer {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.posts("/token", &fields).await
+    }
+
+    /// What the house says of the token.
+    pub async fn introspects(&self, token: &str) -> Value {
+        self.posts("/introspect", &[("token", token)]).await.good()
+    }
+
+    pub async fn revokes(&self, token: &str) {
+        let answer = self.posts("/revoke", &[("token", token)]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// Sends a form as itself.
+    pub async fn posts(&self, path: &str, fields: Fields<'_>) -> Answer {
+        if self.basic {
+            return wire::send(self.signed(self.form(path, fields))).await;
+        }
+        let mut fields = fields.to_vec();
+        fields.extend([("client_id", &*self.id), ("client_secret", &*self.secret)]);
+        wire::send(self.form(path, &fields)).await
+    }
+
+    /// A form that says nothing about who sends it.
+    pub fn form(&self, path: &str, fields: Fields<'_>) -> RequestBuilder {
+        wire::form(&self.http, &format!("{}{path}", self.issuer), fields)
+    }
+
+    /// With id and secret in the header, each form-encoded first (RFC 6749 §2.3.1).
+    pub fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        let encode =
+            |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        request.basic_auth(encode(&self.id), Some(encode(&self.secret)))
+    }
+}
+
+/// An authorization request in the making.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub verifier: String,
+    issuer: String,
+    params: Vec<(String, String)>,
+}
+
+impl Request {
+    /// With this parameter, in place of one of that name.
+    #[must_use]
+    pub fn with(self, name: &str, value: &str) -> Self {
+        self.without(name).twice(name, value)
+    }
+
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.params.retain(|(held, _)| held != name);
+        self
+    }
+
+    /// With this parameter beside one of that name.
+    #[must_use]
+    pub fn twice(mut self, name: &str, value: &str) -> Self {
+        self.params.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn url(&self) -> String {
+        format!("{}/authorize?{}", self.issuer, wire::encode(&self.fields()))
+    }
+
+    /// For a request by form.
+    pub fn fields(&self) -> Vec<(&str, &str)> {
+        self.params.iter().map(|(name, value)| (&**name, &**value)).collect()
+    }
+}
+
+/// What a sign-in brought.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub body: Value,
+    pub code: String,
+    pub request: Request,
+}
+
+impl Tokens {
+    pub fn access(&self) -> &str {
+        self.body["access_token"].as_str().expect("an access token")
+    }
+
+    pub fn refresh(&self) -> &str {
+        self.body["refresh_token"].as_str().expect("a refresh token")
+    }
+
+    pub fn id(&self) -> &str {
+        self.body["id_token"].as_str().expect("an ID token")
+    }
+
+    /// The claims of the ID token; its signature is looked at elsewhere.
+    pub fn id_claims(&self) -> Value {
+        let part = self.id().split('.').nth(1).expect("a JWT");
+        let bytes = latchkey::secret::from_base64url(part).expect("base64url");
+        serde_json::from_slice(&bytes).expect("JSON")
+    }
+}

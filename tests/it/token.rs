@@ -1,0 +1,5 @@
+//! The token endpoint over HTTP: what a code and a refresh token are worth, to whom, and for how long.
+
+mod client_authentication;
+mod codes;
+mod refresh;

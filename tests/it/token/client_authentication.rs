@@ -1,0 +1,106 @@
+use latchkey::clients::Settings;
+use serde_json::json;
+
+use crate::support::house::{House, on_both_stores};
+use crate::support::wire;
+
+on_both_stores![
+    a_secret_with_every_kind_of_character_opens_by_header_and_by_form,
+    one_method_at_a_time_and_the_registered_one,
+    a_wrong_secret_is_challenged_where_a_header_was_sent,
+    parameters_come_in_a_form_and_nowhere_else,
+    a_client_acts_for_itself_without_a_person,
+    a_public_client_shows_its_id_and_no_secret,
+];
+
+const ITSELF: (&str, &str) = ("grant_type", "client_credentials");
+
+async fn a_secret_with_every_kind_of_character_opens_by_header_and_by_form(house: House) {
+    let by_header = house.relying_party("shop").await;
+    let method = json!({"token_endpoint_auth_method": "client_secret_post"});
+    let by_form = house.relying_party_with("kiosk", &method, Settings::default()).await;
+    for client in [by_header, by_form] {
+        let tokens = client.signs_in(&house.browser("ada"), "openid").await;
+        assert_eq!(tokens.body["token_type"], "Bearer", "{}", client.id);
+    }
+}
+
+async fn one_method_at_a_time_and_the_registered_one(house: House) {
+    let shop = house.relying_party("shop").await;
+    let refused = (401, "invalid_client".to_owned());
+    let both = [ITSELF, ("client_id", "shop"), ("client_secret", &*shop.secret)];
+    let answer = wire::send(shop.signed(shop.form("/token", &both))).await;
+    assert_eq!(answer.error(), refused, "two methods");
+    assert_eq!(wire::send(shop.form("/token", &both)).await.error(), refused, "another method");
+    let nobody = wire::send(shop.form("/token", &[ITSELF])).await;
+    assert_eq!(nobody.error(), refused, "no method");
+    let other = [ITSELF, ("client_id", "thief")];
+    let answer = wire::send(shop.signed(shop.form("/token", &other))).await;
+    assert_eq!(answer.error(), refused, "two clients");
+}
+
+async fn a_wrong_secret_is_challenged_where_a_header_was_sent(house: House) {
+    let shop = house.relying_party("shop").await;
+    for (id, secret) in [("shop", "wrong"), ("nobody", "wrong")] {
+        let request = shop.form("/token", &[ITSELF]).basic_auth(id, Some(secret));
+        let answer = wire::send(request).await;
+        assert_eq!(answer.error(), (401, "invalid_client".to_owned()));
+        assert!(answer.header("www-authenticate").unwrap().starts_with("Basic realm="));
+    }
+}
+
+async fn parameters_come_in_a_form_and_nowhere_else(house: House) {
+    let shop = house.relying_party("shop").await;
+    let refused = (400, "invalid_request".to_owned());
+    let in_query = shop.form("/token?grant_type=client_credentials", &[ITSELF]);
+    assert_eq!(wire::send(shop.signed(in_query)).await.error(), refused);
+    let body = json!({"grant_type": "client_credentials"});
+    let url = house.url("/token");
+    let as_json = wire::json(house.http(), reqwest::Method::POST, &url, &body);
+    assert_eq!(wire::send(shop.signed(as_json)).await.error(), refused);
+    assert_eq!(shop.posts("/token", &[ITSELF, ITSELF]).await.error(), refused, "repeated");
+    assert_eq!(shop.posts("/token", &[]).await.error(), refused, "no grant type");
+    let unknown = shop.posts("/token", &[("grant_type", "password")]).await;
+    assert_eq!(unknown.error(), (400, "unsupported_grant_type".to_owned()));
+    let got = wire::send(shop.signed(house.http().get(url))).await;
+    assert_eq!((got.status, got.header("allow")), (405, Some("POST")));
+}
+
+async fn a_client_acts_for_itself_without_a_person(house: House) {
+    let metadata = json!({"scope": "openid reports.read reports.write"});
+    let robot = house.relying_party_with("robot", &metadata, Settings::default()).await;
+    let body = robot.posts("/token", &[ITSELF, ("scope", "reports.read")]).await.good();
+    assert_eq!((&body["scope"], body.get("refresh_token")), (&"reports.read".into(), None));
+    assert_eq!(body.get("id_token"), None);
+    let token = body["access_token"].as_str().unwrap();
+    assert_eq!(robot.introspects(token).await["active"], true);
+    assert!(matches!(house.userinfo(token).await.status, 401 | 403));
+    for scope in ["openid", "admin"] {
+        let refused = robot.posts("/token", &[ITSELF, ("scope", scope)]).await;
+        assert_eq!(refused.error(), (400, "invalid_scope".to_owned()), "{scope}");
+    }
+    let grants = json!({"grant_types": ["authorization_code"]});
+    let shop = house.relying_party_with("shop", &grants, Settings::default()).await;
+    let refused = shop.posts("/token", &[ITSELF]).await;
+    assert_eq!(refused.error(), (400, "unauthorized_client".to_owned()));
+}
+
+async fn a_public_client_shows_its_id_and_no_secret(house: House) {
+    let public = json!({
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+    });
+    let app = house.relying_party_with("phone", &public, Settings::default()).await;
+    let request = app.asks("openid");
+    let code = house.browser("ada").authorizes(&request.url()).await.code();
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "phone"),
+        ("code", &*code),
+        ("redirect_uri", &*app.redirect_uri),
+        ("code_verifier", &*request.verifier),
+    ];
+    let with_secret = app.posts("/token", &fields[..1]).await;
+    assert_eq!(with_secret.error(), (401, "invalid_client".to_owned()));
+    assert_eq!(wire::send(app.form("/token", &fields)).await.status, 200);
+}
