@@ -26,7 +26,7 @@ impl Source {
         for (_, rest) in
             self.code.match_indices("crate::").map(|(at, it)| self.code.split_at(at + it.len()))
         {
-            let group = rest.strip_prefix('{').map(|rest| top_level(rest));
+            let group = rest.strip_prefix('{').map(top_level);
             names.extend(group.unwrap_or_else(|| vec![word(rest)]));
         }
         names

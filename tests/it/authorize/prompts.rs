@@ -59,7 +59,7 @@ async fn a_sign_in_older_than_max_age_does_not_do(house: House) {
     let ada = house.browser("ada");
     let request = || shop.asks("openid").with("max_age", "60");
     let first = tokens(&shop, &ada, request()).await;
-    house.later(Duration::from_secs(60));
+    house.later(Duration::from_mins(1));
     assert!(ada.asks(&request().url()).await.location().unwrap().starts_with("https://shop."));
     house.later(Duration::from_secs(2));
     let silent = request().with("prompt", "none");

@@ -182,11 +182,12 @@ async fn open(backing: Backing, clock: &Clock) -> Arc<dyn Store> {
     match backing {
         Backing::Memory => Arc::new(MemoryStore::new(clock.clone())),
         Backing::Redis => {
+            // Database 1: in database 0 others look at every key there is.
             let options = RedisOptions {
                 prefix: format!("{}:", Secret::random().reveal()),
                 // The machine may be busy with sixty-four hands at once.
                 timeout: Duration::from_secs(10),
-                ..RedisOptions::new(RedisServer::shared().url())
+                ..RedisOptions::new(format!("{}1", RedisServer::shared().url()))
             };
             Arc::new(RedisStore::connect(&options).await.expect("redis"))
         }
@@ -214,7 +215,7 @@ async fn fill(store: &dyn Store, clock: &Clock) {
     }
 }
 
-/// Every standard claim there is (OpenID Connect Core §5.1).
+/// Every standard claim there is (`OpenID` Connect Core §5.1).
 fn every_claim() -> Value {
     json!({
         "name": "Ada Lovelace", "given_name": "Ada", "family_name": "Lovelace",
