@@ -1,5 +1,6 @@
 mod architecture;
 mod authorize;
+mod clients;
 mod code_flow;
 mod introspect_revoke;
 mod logs;
