@@ -77,9 +77,13 @@ async fn begin_session(
         // reaches all of them.
         session.sid = before.sid;
     }
-    sessions::begin(&*app.store, &session, cookies.session()).await?;
+    // The old session ends last: a store that fails in between signs nobody out.
+    sessions::begin(&*app.store, &session, None).await?;
     let id = session.id;
     interactions::note(&*app.store, &visit.id, |it| it.signed_in = Some(id)).await?;
+    if let Some(old) = cookies.session() {
+        sessions::end(&*app.store, old).await?;
+    }
     let mut answer = see_other(&visit.hub());
     answer.headers_mut().append(header::SET_COOKIE, cookies::set_session(app, &cookie));
     Ok(answer)

@@ -25,7 +25,7 @@ use crate::http::sign_in::host_of;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions::{self, Agreed, Next};
-use crate::protocol::{ErrorCode, OAuthError, Params, redirect_uri};
+use crate::protocol::{ErrorCode, OAuthError, Params, Scope, redirect_uri};
 use crate::store::StoreError;
 use crate::users::User;
 
@@ -66,11 +66,23 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
         policy_uri: metadata.policy_uri.as_deref(),
         tos_uri: metadata.tos_uri.as_deref(),
         person: person.display_name(),
-        scopes: request.scope.iter().map(|scope| scope_line(scope, describe(scope))).collect(),
+        scopes: in_order(&request.scope).map(|scope| scope_line(scope, describe(scope))).collect(),
         offline: request.scope.contains("offline_access"),
         unverified: visit.client.source == Source::Registered || redirect_uri::is_native(to),
     };
     render(&template, StatusCode::OK, &visit.policy())
+}
+
+/// Who you are first, what lasts longest last.
+fn in_order(scope: &Scope) -> impl Iterator<Item = &str> {
+    let rank = |token: &str| match token {
+        "openid" => 0,
+        "offline_access" => 2,
+        _ => 1,
+    };
+    let mut tokens: Vec<&str> = scope.iter().collect();
+    tokens.sort_by_key(|token| rank(token));
+    tokens.into_iter()
 }
 
 async fn answer(

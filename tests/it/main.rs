@@ -1,3 +1,5 @@
+//! The one integration test binary: everything is tested from outside, against real sockets.
+
 mod architecture;
 mod authorize;
 mod clients;
@@ -6,6 +8,7 @@ mod introspect_revoke;
 mod logs;
 mod races;
 mod readme;
+mod refresh_model;
 mod registration;
 mod serving;
 mod store_conformance;

@@ -1,0 +1,96 @@
+//! A model of the refresh token table, played against the running house on both stores: the same moves,
+//! and after each the same verdict, the same generation, the same bytes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::support::house::{House, on_both_stores};
+
+on_both_stores![the_house_and_the_model_agree_move_by_move];
+
+const GRACE: u64 = 30;
+const MOVES: usize = 40;
+
+/// The table as a person would write it down: newest, tolerated, seconds since the newest was made.
+struct Model {
+    newest: u64,
+    tolerated: Option<u64>,
+    age: u64,
+    over: bool,
+}
+
+impl Model {
+    fn present(&mut self, presented: u64) -> Option<u64> {
+        if self.over {
+            return None;
+        }
+        let is_tolerated = self.tolerated == Some(presented);
+        if presented == self.newest {
+            (self.newest, self.tolerated, self.age) = (self.newest + 1, Some(presented), 0);
+        } else if is_tolerated && self.age >= GRACE {
+            (self.newest, self.age) = (self.newest + 1, 0);
+        } else if !is_tolerated {
+            self.over = true;
+            return None;
+        }
+        Some(self.newest)
+    }
+}
+
+/// A small generator of its own, so that a failing seed fails again.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+fn generation(token: &str) -> u64 {
+    token.split('.').nth(2).and_then(|number| number.parse().ok()).expect("rt1.grant.number.mac")
+}
+
+async fn the_house_and_the_model_agree_move_by_move(house: House) {
+    let (shop, thief) = (house.relying_party("shop").await, house.relying_party("thief").await);
+    let mut endings = 0;
+    for seed in 1..=8 {
+        let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+        let mut held = BTreeMap::from([(0, tokens.refresh().to_owned())]);
+        let mut model = Model { newest: 0, tolerated: None, age: 0, over: false };
+        let mut dice = Dice(seed * 0x9E37_79B9_7F4A_7C15);
+        for step in 0..MOVES {
+            let wait = dice.below(45);
+            house.later(Duration::from_secs(wait));
+            model.age += wait;
+            // Mostly the newest or the one before it, sometimes anything ever given out.
+            let newest: u64 = *held.keys().last().expect("one at least");
+            let wanted = match dice.below(16) {
+                0..10 => newest,
+                10..15 => newest.saturating_sub(1),
+                _ => dice.below(newest + 1),
+            };
+            let Some(token) = held.get(&wanted).cloned() else { continue };
+            if dice.below(6) == 0 {
+                assert_eq!(thief.refreshes(&token).await.status, 400, "seed {seed} step {step}");
+            }
+            let answer = shop.refreshes(&token).await;
+            match model.present(wanted) {
+                None => {
+                    let refused = (400, "invalid_grant".to_owned());
+                    assert_eq!(answer.error(), refused, "seed {seed} step {step}");
+                }
+                Some(expected) => {
+                    let next = answer.good()["refresh_token"].as_str().expect("one").to_owned();
+                    assert_eq!(generation(&next), expected, "seed {seed} step {step}");
+                    let before = held.insert(expected, next.clone());
+                    assert!(before.is_none_or(|it| it == next), "two successors: seed {seed}");
+                }
+            }
+        }
+        endings += usize::from(model.over);
+    }
+    assert!((1..8).contains(&endings), "both kinds of ending were seen: {endings} of 8");
+}
