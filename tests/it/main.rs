@@ -1,3 +1,4 @@
+mod clients;
 mod serving;
 mod store_conformance;
 mod support;
