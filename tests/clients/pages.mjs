@@ -54,7 +54,7 @@ const look = async ({ page, heard, pictures }, name) => {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
       await page.setViewportSize(viewport)
       for (const finding of await measure(page)) findings.push(`${colorScheme} ${size}: ${finding}`)
-      if (size !== 'narrow') await page.screenshot({ path: join(pictures, `${name}-${size}-${colorScheme}.png`) })
+      if (size !== 'narrow') await page.screenshot({ path: join(pictures, `${name}-${size}-${colorScheme}.png`), fullPage: true })
     }
   }
   const bytes = [...heard.weights.values()].reduce((sum, each) => sum + each, 0)
