@@ -105,14 +105,15 @@ fn a_client_key_is_found_by_name_or_by_fit_and_bound_to_its_algorithm() {
 #[test]
 fn each_bad_key_file_says_what_is_wrong() {
     use crate::jose::BadKey;
-    for (pem, why) in [
-        ("", BadKey::Garbage),
-        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", BadKey::Garbage),
-        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\n", BadKey::Encrypted),
-        ("-----BEGIN PUBLIC KEY-----\n", BadKey::PublicOnly),
-        ("-----BEGIN EC PRIVATE KEY-----\n", BadKey::NotRsa),
+    assert_eq!(SigningKey::from_pem("").unwrap_err(), BadKey::Garbage);
+    for (label, why) in [
+        ("PRIVATE", BadKey::Garbage),
+        ("ENCRYPTED PRIVATE", BadKey::Encrypted),
+        ("PUBLIC", BadKey::PublicOnly),
+        ("EC PRIVATE", BadKey::NotRsa),
     ] {
-        assert_eq!(SigningKey::from_pem(pem).unwrap_err(), why, "{pem}");
+        let pem = format!("-----BEGIN {label} KEY-----\nAAAA\n-----END {label} KEY-----\n");
+        assert_eq!(SigningKey::from_pem(&pem).unwrap_err(), why, "{pem}");
     }
     let mut rng = rsa::rand_core::OsRng;
     let short = rsa::RsaPrivateKey::new(&mut rng, 1024).unwrap();
