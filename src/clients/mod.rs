@@ -175,13 +175,6 @@ impl Client {
         }
         self.secrets.push(ClientSecret { digest: next, created_at: now, expires_at: None });
     }
-
-    /// Origins a browser may call us from on this client's behalf: those of its redirect URIs.
-    pub fn has_origin(&self, origin: &str) -> bool {
-        let mut origins =
-            self.metadata.redirect_uris.iter().filter_map(|uri| redirect_uri::web_origin(uri));
-        origins.any(|own| own == origin)
-    }
 }
 
 impl Record for Client {
@@ -208,11 +201,7 @@ pub async fn find(store: &dyn Store, id: &ClientId) -> Result<Option<Client>, St
 /// Adds a client; `Taken` if the id is in use.
 pub async fn add(store: &dyn Store, client: &Client) -> Result<Created, StoreError> {
     store.link(&index(), client.id.as_str()).await?;
-    for uri in &client.metadata.redirect_uris {
-        if let Some(origin) = redirect_uri::web_origin(uri) {
-            store.link(&origins(), &origin).await?;
-        }
-    }
+    link_origins(store, &client.metadata).await?;
     store.create(client).await
 }
 
@@ -265,7 +254,9 @@ pub async fn count(store: &dyn Store, most: usize) -> Result<usize, StoreError> 
 }
 
 /// Web origins of every registered redirect URI: what a preflight may be told about, before anybody
-/// knows which client asks. It may list too much; the answer itself is held against the client.
+/// knows which client asks. It may list too
+/// much: an origin stays after its client is gone. What it lets a page read is only the answer to
+/// credentials that page already has.
 fn origins() -> RawKey {
     RawKey::new(Partition::new("origins"), "index.v1", None)
 }
