@@ -47,7 +47,7 @@ pub(super) async fn replace(
     let (client, token) = owned(&app, named, &parts.headers).await?;
     let members = body::read(&parts.headers, content).await?;
     body::check_update(&members, &client, app.now())?;
-    let metadata = gate::limited(&app, body::metadata(&members)?)?;
+    let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
     let metadata = gate::no_wider(metadata, &client)?;
     clients::link_origins(&*app.store, &metadata).await?;
     let (next_token, next) = answer::roll();
