@@ -2,6 +2,7 @@
 //!
 //! Writes `Grant`s (through `grants`), never sessions. Shared steps — who is the client, may it use
 //! this grant, what the answer looks like — happen here once; a grant's file holds what is its own.
+//! Tokens are made before the step that pays for them, so a request that fails can be sent again.
 //!
 //! [RFC 6749 §3.2]: https://www.rfc-editor.org/rfc/rfc6749#section-3.2
 
