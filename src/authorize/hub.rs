@@ -27,17 +27,19 @@ pub async fn enter(
 ) -> Result<Response, Trouble> {
     let broken = |cause| Trouble::unavailable(&caller.request_id, &cause);
     let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
-    let session = presence.session.as_ref().map(|(session, _)| session);
+    let here = presence.session.as_ref();
+    let session = here.map(|(session, _)| session);
     let consent = presence.consent.as_ref();
     let known = Known { request: &request, client: &client, session, consent, interaction: None };
-    match (decide(known, app.now()), session) {
+    match (decide(known, app.now()), here) {
         (Next::Refuse(code), _) => {
             Ok(refuse(app, caller, &client, &request.destination, code, false))
         }
-        (Next::Issue, Some(session)) => {
-            let issuance = Issuance { client: &client, request: &request, session };
-            let code = issue::prepare(app, issuance).await.map_err(broken)?;
-            Ok(issue::send(app, caller, issuance, &code, false))
+        (Next::Issue, Some((session, user))) => {
+            let issuance = Issuance { client: &client, request: &request, session, user };
+            let prepared = issue::prepare(app, issuance).await;
+            let fields = prepared.map_err(|why| why.explained(caller))?;
+            Ok(issue::send(app, caller, issuance, fields, false))
         }
         (Next::AskConsent, _) => keep(app, caller, cookies, request, "/consent").await,
         (Next::AskLogin | Next::AskAccount | Next::Issue, _) => {
@@ -100,20 +102,19 @@ pub async fn resume(
     match (visit.next(app), &visit.presence.session) {
         (Next::AskConsent, _) => Ok(see_other(&format!("/consent?interaction={id}"))),
         (Next::Refuse(code), _) => finish_with(app, caller, &visit, code).await,
-        (Next::Issue, Some((session, _))) => {
+        (Next::Issue, Some((session, user))) => {
             let request = &visit.interaction.request;
-            let issuance = Issuance { client: &visit.client, request, session };
-            // The code first: a store that fails in between must not end a visit without an answer.
+            let issuance = Issuance { client: &visit.client, request, session, user };
+            // The answer first: a store that fails in between must not end a visit without one.
             let prepared = issue::prepare(app, issuance).await;
-            let code =
-                prepared.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+            let fields = prepared.map_err(|why| why.explained(caller))?;
             if !finish(app, caller, &visit).await? {
                 // Somebody was faster: a second click, or another tab. One answer is enough.
                 return Visit::load(app, caller, cookies, id)
                     .await
                     .map(|visit| see_other(&visit.hub()));
             }
-            Ok(issue::send(app, caller, issuance, &code, true))
+            Ok(issue::send(app, caller, issuance, fields, true))
         }
         (Next::AskLogin | Next::AskAccount | Next::Issue, _) => {
             Ok(see_other(&format!("/login?interaction={id}")))

@@ -91,8 +91,10 @@ pub enum Source {
 pub struct Settings {
     /// The operator's own application: nobody is asked for consent.
     pub first_party: bool,
-    /// PKCE is required of it. Only a confidential client may be let off, and must send a nonce then.
+    /// PKCE is required of it. Only a confidential client may be let off.
     pub require_pkce: bool,
+    /// Where it goes without PKCE, a nonce is required instead.
+    pub require_nonce: bool,
     /// Its access tokens are opaque handles instead of JWTs.
     pub opaque_access_tokens: bool,
     /// Its ID tokens carry the claims of the granted scopes too.
@@ -118,6 +120,7 @@ impl Default for Settings {
         Self {
             first_party: false,
             require_pkce: true,
+            require_nonce: true,
             opaque_access_tokens: false,
             claims_in_id_token: false,
             audience: Vec::new(),

@@ -160,6 +160,15 @@ pub(super) fn offer(reader: &mut Reader<'_>) -> Offer {
     Offer { response_types: asked, ..Offer::default() }
 }
 
+pub(super) fn require_pkce(reader: &mut Reader<'_>) -> bool {
+    let read = reader.parse("REQUIRE_PKCE", "public or all", |text| match text {
+        "public" => Some(false),
+        "all" => Some(true),
+        _ => None,
+    });
+    read.unwrap_or(true)
+}
+
 pub(super) fn registration(reader: &mut Reader<'_>, issuer: &Issuer) -> Registration {
     let long = |token: &str| (token.len() >= 32).then(|| SecretText::new(token));
     let tokens = reader.list("REGISTRATION_TOKEN", "tokens of at least 32 characters each", long);

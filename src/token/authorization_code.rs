@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::Failure;
 use super::issue::{Answer, answer, new_family};
 use crate::app::App;
@@ -9,6 +7,7 @@ use crate::grants::{
     self, Attempt, Family, Grant, Handle, Redeemed, Redemption, RefreshToken, Refusal, Use,
 };
 use crate::http::client::Authenticated;
+use crate::mint;
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::random;
 use crate::store::StoreError;
@@ -70,10 +69,6 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
 
 /// When everything that comes of the code will be over.
 fn end(app: &App, client: &Client, family: Option<Family>, now: UnixTime) -> UnixTime {
-    let access = client
-        .settings
-        .access_token_lifetime
-        .map_or(app.config.lifetimes.access_token, |own| Duration::from_secs(own.into()));
-    let access_end = now.plus(access);
+    let access_end = now.plus(mint::access_lifetime(app, client));
     family.map_or(access_end, |family| family.absolute_end.max(access_end))
 }

@@ -1,12 +1,13 @@
 use serde_json::Map;
 
 use super::Failure;
-use super::issue::{Access, Answer, access_token};
+use super::issue::Answer;
 use crate::app::App;
 use crate::clients::{self, Source};
 use crate::config::Registration;
 use crate::grants::{self, Grant, GrantId, Standing};
 use crate::http::client::Authenticated;
+use crate::mint::{self, Access};
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{ErrorCode, OAuthError, Scope};
 use crate::random;
@@ -40,7 +41,7 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     }
     let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope));
     let Access { token, lifetime, kept } =
-        access_token(app, client, grant.as_ref(), &scope).await?;
+        mint::access_token(app, client, grant.as_ref(), &scope).await?;
     if let (Some(mut grant), Some(kept)) = (grant, kept) {
         grant.remember(kept, app.now());
         grants::file(&*app.store, &grant, grant.ends_at, app.now()).await?;

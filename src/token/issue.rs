@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use super::Failure;
 use crate::app::App;
 use crate::clients::Client;
-use crate::grants::{AccessId, Family, Grant, Handle, Opaque, RefreshToken, Use};
+use crate::grants::{Family, Grant, Opaque, RefreshToken};
+use crate::mint::{self, Access};
 use crate::protocol::Scope;
-use crate::secret::Secret;
-use crate::tokens::{self, ACCESS_TYP, ID_TYP};
+use crate::tokens::Beside;
 use crate::users::User;
 
 /// A token response ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)), and whom it
@@ -19,66 +19,6 @@ pub(super) struct Answer {
     pub sub: Option<String>,
     /// What the grant has to remember in that step for the access token to be good.
     pub kept: Option<Opaque>,
-}
-
-/// An access token, and what its grant has to remember of it.
-pub(super) struct Access {
-    pub token: String,
-    pub lifetime: Duration,
-    pub kept: Option<Opaque>,
-}
-
-/// An access token for this client; with a grant, it is one of its credentials.
-pub(super) async fn access_token(
-    app: &App,
-    client: &Client,
-    grant: Option<&Grant>,
-    scope: &Scope,
-) -> Result<Access, Failure> {
-    let lifetime = client
-        .settings
-        .access_token_lifetime
-        .map_or(app.config.lifetimes.access_token, |own| Duration::from_secs(own.into()));
-    if let Some(grant) = grant.filter(|_| client.settings.opaque_access_tokens) {
-        return Ok(opaque(app, client, grant, scope, lifetime));
-    }
-    let id = AccessId::fresh(grant.map(|grant| grant.id));
-    let claims = tokens::access_claims(app.issuer(), client, grant, scope, id, lifetime, app.now());
-    let token = app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| Failure::Signing)?;
-    Ok(Access { token, lifetime, kept: None })
-}
-
-fn opaque(app: &App, client: &Client, grant: &Grant, scope: &Scope, lifetime: Duration) -> Access {
-    let now = app.now();
-    let handle = Handle { grant: grant.id, secret: Secret::random() };
-    let kept = Opaque {
-        secret: handle.secret.digest(),
-        scope: scope.clone(),
-        audience: tokens::audience(app.issuer(), client, scope),
-        issued_at: now,
-        expires_at: now.plus(lifetime),
-    };
-    Access { token: handle.render(Use::Access), lifetime, kept: Some(kept) }
-}
-
-/// The ID token of a grant with a person in it.
-pub(super) async fn id_token(
-    app: &App,
-    (client, user): (&Client, &User),
-    grant: &Grant,
-    access_token: &str,
-) -> Result<Option<String>, Failure> {
-    let Some(person) = grant.person.as_ref().filter(|_| grant.scope.contains("openid")) else {
-        return Ok(None);
-    };
-    let lifetime = client
-        .settings
-        .id_token_lifetime
-        .map_or(app.config.lifetimes.id_token, |own| Duration::from_secs(own.into()));
-    let subject = tokens::IdSubject { grant, person, client, user };
-    let claims =
-        tokens::id_claims(app.issuer(), subject, &app.catalogue, access_token, lifetime, app.now());
-    app.keys.sign(ID_TYP, claims).await.map(Some).map_err(|_| Failure::Signing)
 }
 
 /// The refresh tokens a client's grant begins with; none where it did not register for them.
@@ -103,10 +43,12 @@ pub(super) async fn answer(
     grant: &Grant,
     scope: &Scope,
 ) -> Result<Answer, Failure> {
-    let Access { token, lifetime, kept } = access_token(app, client, Some(grant), scope).await?;
+    let Access { token, lifetime, kept } =
+        mint::access_token(app, client, Some(grant), scope).await?;
     let mut body = Map::new();
+    let beside = Beside { access_token: Some(&token), ..Beside::default() };
     if let Some(user) = user
-        && let Some(id_token) = id_token(app, (client, user), grant, &token).await?
+        && let Some(id_token) = mint::id_token(app, (client, user), grant, beside).await?
     {
         body.insert("id_token".into(), id_token.into());
     }

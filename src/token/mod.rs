@@ -24,6 +24,7 @@ use crate::grants::Refusal;
 use crate::http::client::Authenticated;
 use crate::http::cors;
 use crate::http::error::{ApiError, no_store};
+use crate::mint::NotSigned;
 use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, Metadata, OAuthError};
 use crate::store::StoreError;
@@ -87,6 +88,12 @@ enum Failure {
     Store(StoreError),
     /// A signature could not be made.
     Signing,
+}
+
+impl From<NotSigned> for Failure {
+    fn from(_: NotSigned) -> Self {
+        Self::Signing
+    }
 }
 
 impl From<StoreError> for Failure {

@@ -10,6 +10,7 @@ mod races;
 mod readme;
 mod refresh_model;
 mod registration;
+mod response_types;
 mod serving;
 mod store_conformance;
 mod support;

@@ -135,7 +135,9 @@ impl Landing {
     }
 
     pub fn param(&self, name: &str) -> Option<String> {
-        self.0.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        let fragment = self.0.fragment().unwrap_or_default();
+        let fields = url::form_urlencoded::parse(fragment.as_bytes()).chain(self.0.query_pairs());
+        fields.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
     pub fn code(&self) -> String {

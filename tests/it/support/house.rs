@@ -40,21 +40,25 @@ pub enum Backing {
     Redis,
 }
 
-/// Runs every scenario, an `async fn(House)`, once for each store.
+/// Runs every scenario, an `async fn(House)`, once for each store; with some variables set, if a list of
+/// them comes first.
 macro_rules! on_both_stores {
     ($($scenario:ident),+ $(,)?) => {
+        $crate::support::house::on_both_stores! { &[]; $($scenario),+ }
+    };
+    ($variables:expr; $($scenario:ident),+ $(,)?) => {
         mod in_memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $scenario() {
                 use $crate::support::house::{Backing, House};
-                super::$scenario(House::start(Backing::Memory).await).await;
+                super::$scenario(House::start_with(Backing::Memory, $variables).await).await;
             })+
         }
         mod in_redis {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $scenario() {
                 use $crate::support::house::{Backing, House};
-                super::$scenario(House::start(Backing::Redis).await).await;
+                super::$scenario(House::start_with(Backing::Redis, $variables).await).await;
             })+
         }
     };
