@@ -38,7 +38,9 @@ pub struct Parts {
     pub csrf_key: MacKey,
     /// Who may hash.
     pub passwords: Passwords,
-    /// The public keys of clients, by reference.
+    /// Fetches what clients keep elsewhere.
+    pub fetcher: Arc<Fetcher>,
+    /// The public keys of clients.
     pub client_keys: KeyCache,
     /// Who is told what happens.
     pub events: Events,
@@ -69,7 +71,7 @@ impl App {
         config: Config,
         (store, clock): (Arc<dyn Store>, Clock),
         (keys, root): (KeyRing, &SecretKey),
-        fetcher: Fetcher,
+        fetcher: Arc<Fetcher>,
         catalogue: ScopeCatalogue,
         metadata: &Metadata,
         trial: Option<Trial>,
@@ -83,7 +85,8 @@ impl App {
             jwks_json: Document::new(keys.jwks().to_owned()),
             trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
-            client_keys: KeyCache::new(fetcher),
+            client_keys: KeyCache::new(Arc::clone(&fetcher)),
+            fetcher,
             refresh_key: root.derive(Purpose::RefreshToken),
             csrf_key: root.derive(Purpose::Csrf),
             events,

@@ -7,10 +7,10 @@
 //! [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
 
 use super::assertion::{self, Broken};
-use super::key_cache::KeyCache;
+use super::key_cache::{KeyCache, NotItsOwn};
 use super::{Client, ClientId};
 use crate::clock::UnixTime;
-use crate::jose::{self, ClientKey, NotVerified, Verified};
+use crate::jose::{self, NotVerified, Verified};
 use crate::protocol::client_auth::read_basic;
 use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::{Credentials, Params};
@@ -102,22 +102,11 @@ impl Desk<'_> {
             Some(only) => vec![only],
             None => ClientAlg::ALL.to_vec(),
         };
-        let verify = |set: &serde_json::Value| {
-            jose::verify_client(jwt, &ClientKey::all_from_set(set), &allowed)
-        };
-        if let Some(set) = &client.metadata.jwks {
-            return verify(set).map_err(NotAuthenticated::Signature);
-        }
-        let uri = client.metadata.jwks_uri.as_deref().ok_or(NotAuthenticated::Keys)?;
-        let set = self.keys.get(uri, false, self.now).await.ok_or(NotAuthenticated::Keys)?;
-        match verify(&set) {
-            // The client may have changed its keys since.
-            Err(NotVerified::UnknownKey | NotVerified::Signature) => {
-                let set = self.keys.get(uri, true, self.now).await.ok_or(NotAuthenticated::Keys)?;
-                verify(&set).map_err(NotAuthenticated::Signature)
-            }
-            other => other.map_err(NotAuthenticated::Signature),
-        }
+        let verified = self.keys.verify(&client.metadata, jwt, &allowed, self.now).await;
+        verified.map_err(|why| match why {
+            NotItsOwn::Keys => NotAuthenticated::Keys,
+            NotItsOwn::Signature(why) => NotAuthenticated::Signature(why),
+        })
     }
 }
 

@@ -68,6 +68,7 @@ impl Config {
                     self.offer.response_types.iter().map(|it| it.as_str()).collect();
                 Some(words.join(","))
             }
+            "REQUEST_URI" => Some(self.request_uri.to_string()),
             "REQUIRE_PKCE" => Some(if self.require_pkce { "all" } else { "public" }.to_owned()),
             "CORS_ENABLED" => Some(self.cors.enabled.to_string()),
             "CORS_ORIGINS" => list(&self.cors.origins),

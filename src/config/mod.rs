@@ -65,6 +65,8 @@ pub struct Config {
     pub offer: Offer,
     /// Whether PKCE is required of every client that registers itself, not only of public ones.
     pub require_pkce: bool,
+    /// Whether request objects are fetched where clients registered them.
+    pub request_uri: bool,
     /// How many registered clients there may be.
     pub registration_limit: u64,
     /// Whose `X-Forwarded-For` is believed.
@@ -106,6 +108,7 @@ impl Config {
             registration: policy::registration(reader, &issuer),
             offer: policy::offer(reader),
             require_pkce: policy::require_pkce(reader),
+            request_uri: reader.flag("REQUEST_URI"),
             registration_limit: reader
                 .number("REGISTRATION_MAX_CLIENTS", 0..=10_000_000)
                 .unwrap_or_default(),

@@ -85,7 +85,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         config,
         (store, Clock::System),
         (keys, &root),
-        fetcher,
+        Arc::new(fetcher),
         catalogue,
         &metadata,
         trial,

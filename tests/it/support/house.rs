@@ -98,7 +98,7 @@ impl House {
             config,
             (store, clock),
             (key_ring(), &root),
-            fetcher,
+            Arc::new(fetcher),
             catalogue,
             &metadata,
             None,
