@@ -59,8 +59,9 @@ async fn authenticate(
     }
     let answer = failed.answer();
     // RFC 6749 §5.2: a client that tried the header is told which scheme it is.
-    let by_header = headers.contains_key(header::AUTHORIZATION);
-    Err(if by_header { answer.with_challenge(BASIC) } else { answer })
+    let tried = headers.contains_key(header::AUTHORIZATION);
+    let tried = tried && !matches!(failed, Failed::TwoHeaders);
+    Err(if tried { answer.with_challenge(BASIC) } else { answer })
 }
 
 async fn prove(
