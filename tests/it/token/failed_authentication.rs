@@ -74,7 +74,7 @@ async fn an_address_that_tries_many_names_is_limited_too() {
 async fn the_limit_is_open_when_the_store_does_not_count() {
     let house = limited(Backing::Memory, "5").await;
     let shop = house.relying_party("shop").await;
-    house.faults().plan_verb("tally");
+    house.faults().plan_verb("commit");
     for _ in 0..20 {
         assert_eq!(guesses(&shop, "shop", HERE).await.status, 401);
     }
