@@ -14,7 +14,7 @@ use crate::events::Event;
 use crate::protocol::client_auth::Unreadable;
 use crate::protocol::{Credentials, ErrorCode, OAuthError, Params};
 use crate::store::StoreError;
-use crate::throttle::{self, TooMany};
+use crate::throttle::{self, Schedule, TooMany};
 
 /// A client that has proven to be who it says, and what it sent. There is no other way to get one.
 pub struct Authenticated {
@@ -59,8 +59,9 @@ async fn authenticate(
     }
     let answer = failed.answer();
     // RFC 6749 §5.2: a client that tried the header is told which scheme it is.
-    let by_header = headers.contains_key(header::AUTHORIZATION);
-    Err(if by_header { answer.with_challenge(BASIC) } else { answer })
+    let tried = headers.contains_key(header::AUTHORIZATION);
+    let tried = tried && !matches!(failed, Failed::TwoHeaders);
+    Err(if tried { answer.with_challenge(BASIC) } else { answer })
 }
 
 async fn prove(
@@ -112,11 +113,11 @@ async fn throttled(app: &App, caller: &Caller, client: &str) -> Option<TooMany> 
     let from = bucket(caller.address);
     let one = (per_minute / 10).max(5).min(per_minute);
     let mut wait = None;
-    for (name, most) in
-        [(format!("client-auth {from}"), per_minute), (format!("client-auth {from} {client}"), one)]
-    {
-        if let Ok(Err(longer)) = throttle::spend(&*app.store, &name, most, app.now()).await {
-            wait = Some(longer);
+    let names = [format!("client-auth {from}"), format!("client-auth {from} {client}")];
+    for (name, per_minute) in names.iter().zip([per_minute, one]) {
+        let schedule = Schedule::Address { per_minute };
+        if let Ok(Err(refused)) = throttle::take(&*app.store, name, schedule, app.now()).await {
+            wait = Some(refused);
         }
     }
     wait

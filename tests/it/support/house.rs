@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 
 use super::browser::Browser;
+use super::faults::Faults;
 use super::redis::RedisServer;
 use super::wire::{self, Answer, Fields};
 
@@ -70,6 +71,7 @@ pub struct House {
     app: App,
     at: SocketAddr,
     http: Http,
+    faults: Faults,
     _stop: watch::Sender<bool>,
     _keys: TempDir,
 }
@@ -87,7 +89,8 @@ impl House {
         let folder = keys.path().to_str().expect("a readable path");
         let config = configured(at.port(), folder, variables);
         let clock = Clock::manual(Clock::System.now());
-        let store = open(backing, &clock).await;
+        let faults = Faults::around(open(backing, &clock).await);
+        let store: Arc<dyn Store> = Arc::new(faults.clone());
         fill(&*store, &clock).await;
 
         let catalogue = ScopeCatalogue::default();
@@ -107,7 +110,7 @@ impl House {
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
         tokio::spawn(serve(vec![listener], None, routes::router(&app), limits, stopped, drain));
-        Self { app, at, http: wire::client(at), _stop: stop, _keys: keys }
+        Self { app, at, http: wire::client(at), faults, _stop: stop, _keys: keys }
     }
 
     pub fn app(&self) -> &App {
@@ -128,6 +131,16 @@ impl House {
 
     pub fn store(&self) -> &dyn Store {
         &*self.app.store
+    }
+
+    /// Makes the store fail.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// What it counted, in lines.
+    pub async fn metrics(&self) -> String {
+        wire::send(self.http.get(self.url("/metrics"))).await.body
     }
 
     /// Lets time pass.
