@@ -49,15 +49,15 @@ pub(super) async fn replace(
     body::check_update(&members, &client, app.now())?;
     let metadata = gate::limited(&app, body::metadata(&members)?)?;
     let metadata = gate::no_wider(metadata, &client)?;
-    clients::link_origins(&*app.store, &metadata).await?;
     let (next_token, next) = answer::roll();
     let (secret, digest) = answer::roll();
-    let change = Replacement { shown: Digest::of(token.as_bytes()), next, metadata, digest };
+    let shown = Digest::of(token.as_bytes());
+    let change = Replacement { shown, next, metadata: metadata.clone(), digest };
     let now = app.now();
     let step = |held: &mut Client| change.apply(held, now).map(|made| (held.clone(), made));
     // Whoever was faster has the new token now; the one that came with this request is worth nothing.
-    let replaced = clients::update(&*app.store, &client.id, step).await?.flatten();
-    let (client, made) = replaced.ok_or_else(bearer::invalid)?;
+    let replaced = clients::update_metadata(&*app.store, &client.id, &metadata, step).await?;
+    let (client, made) = replaced.flatten().ok_or_else(bearer::invalid)?;
     let told = Event::ClientChanged { client: client.id.as_str(), change: "updated" };
     app.tell(caller.address, &told);
     let fresh = Fresh { token: next_token, secret: made.then_some(secret) };
