@@ -90,11 +90,13 @@ async fn is_allowed(app: &App, asker: &Asker, origin: &str) -> bool {
     })
 }
 
-/// The preflight a browser might have sent before a request; none if no other origin sent that.
+/// The preflight a browser might have sent before a request; none if that names no origin.
 pub fn question(uri: &Uri, headers: &HeaderMap) -> Option<Request> {
-    let question = Request::options(uri.path())
-        .header(header::ORIGIN, origin(headers)?)
-        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
+    let mut named = headers.get_all(header::ORIGIN).iter().peekable();
+    named.peek()?;
+    let question =
+        Request::options(uri.path()).header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
+    let question = named.fold(question, |asked, origin| asked.header(header::ORIGIN, origin));
     question.body(Body::empty()).ok()
 }
 

@@ -54,6 +54,9 @@ const CLOSED: [(&str, Method); 6] = [
     ("/nowhere", Method::GET),
 ];
 
+/// A request that can be made again.
+type Ask<'a> = Box<dyn Fn() -> RequestBuilder + 'a>;
+
 async fn with_tools(backing: Backing) -> House {
     House::start_with(backing, &[("CORS_ORIGINS", CONFIGURED)]).await
 }
@@ -299,27 +302,17 @@ async fn switched_off_nothing_is_said_to_anybody() {
     quiet(&from(SHOP, shop.form("/token", &[("code", &"x".repeat(70_000))])).await);
 }
 
+async fn panics() {
+    panic!("hidden")
+}
+
 /// A room that panics and one that hangs, both with the layer that the token endpoint has.
 fn troubled(house: &House) -> Router {
     let rooms = Router::new()
-        .route(
-            "/panics",
-            get(async || {
-                if true {
-                    panic!("hidden")
-                }
-            }),
-        )
+        .route("/panics", get(panics))
         .route("/hangs", get(async || std::future::pending::<()>().await))
         .layer(from_fn_with_state(house.app().clone(), cors::own_origins))
-        .route(
-            "/login",
-            get(async || {
-                if true {
-                    panic!("hidden")
-                }
-            }),
-        );
+        .route("/login", get(panics));
     let mut settings = LayerSettings::new(&[], true);
     settings.handler_timeout = Duration::from_millis(20);
     wrap(rooms, settings)
@@ -342,7 +335,7 @@ async fn a_panic_and_a_timeout_can_be_read_too() {
             let said = answer.headers().get(ALLOWED).map(|value| value.to_str().unwrap());
             assert_eq!(said, expected, "{path} {origin}");
             let varies = answer.headers().get_all("vary").iter().count();
-            assert!(varies <= 1 && (varies == 1 || expected.is_none()), "{path} {origin}");
+            assert_eq!(varies, 1, "{path} {origin}");
             assert!(!answer.headers().contains_key("access-control-allow-credentials"));
         }
     }
@@ -357,7 +350,6 @@ async fn people_are_told_in_a_page_what_programs_are_told_in_json() {
     let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
     let long = format!("/authorize?state={}", "x".repeat(9000));
     let large = [("password", &*"x".repeat(70_000))];
-    type Ask<'a> = Box<dyn Fn() -> RequestBuilder + 'a>;
     let table: [(u16, &str, Ask<'_>); 5] = [
         (405, "Please start again", Box::new(|| http.delete(url("/consent")))),
         (413, "That was too much", Box::new(|| wire::form(http, &url("/authorize"), &large))),
