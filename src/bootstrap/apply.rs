@@ -235,14 +235,12 @@ impl ClientEntry {
             }
         }
 
-        // Linked first: an index may list too much, never too little.
-        clients::link_origins(store, &self.metadata).await?;
         let step = |client: &mut Client| {
             let before = client.clone();
             self.declare(client, now);
             *client != before
         };
-        match clients::update(store, &self.id, step).await? {
+        match clients::update_metadata(store, &self.id, &self.metadata, step).await? {
             Some(changed) => Ok(Became::from_changed(changed)),
             None => Err(ApplyError::Conflict(format!(
                 "line {}: client {}: its place in the store is taken by something unreadable",

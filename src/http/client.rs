@@ -4,6 +4,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 
 use super::caller::Caller;
+use super::cors::Asker;
 use super::error::ApiError;
 use super::form::Form;
 use crate::app::App;
@@ -24,7 +25,7 @@ pub struct Authenticated {
     pub params: Params,
     /// From where.
     pub caller: Caller,
-    /// The request's headers, for CORS.
+    /// The request's headers.
     pub headers: HeaderMap,
 }
 
@@ -34,9 +35,13 @@ impl FromRequest<App> for Authenticated {
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let Ok(caller) = Caller::from_request_parts(&mut parts, app).await;
+        let asker = Asker::of(&parts.extensions);
         let request = Request::from_parts(parts, body);
         let Form(params, headers) = Form::from_request(request, app).await?;
         let client = authenticate(app, &headers, &params, &caller).await?;
+        if let Some(asker) = asker {
+            asker.is(&client);
+        }
         Ok(Self { client, params, caller, headers })
     }
 }

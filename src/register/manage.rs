@@ -53,15 +53,15 @@ pub(super) async fn replace(
         let text = "token_endpoint_auth_method: a client that proves itself cannot become public";
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
     }
-    clients::link_origins(&*app.store, &metadata).await?;
     let (next_token, next) = answer::roll();
     let (secret, digest) = answer::roll();
-    let change = Replacement { shown: Digest::of(token.as_bytes()), next, metadata, digest };
+    let shown = Digest::of(token.as_bytes());
+    let change = Replacement { shown, next, metadata: metadata.clone(), digest };
     let now = app.now();
     let step = |held: &mut Client| change.apply(held, now).map(|made| (held.clone(), made));
     // Whoever was faster has the new token now; the one that came with this request is worth nothing.
-    let replaced = clients::update(&*app.store, &client.id, step).await?.flatten();
-    let (client, made) = replaced.ok_or_else(bearer::invalid)?;
+    let replaced = clients::update_metadata(&*app.store, &client.id, &metadata, step).await?;
+    let (client, made) = replaced.flatten().ok_or_else(bearer::invalid)?;
     let told = Event::ClientChanged { client: client.id.as_str(), change: "updated" };
     app.tell(caller.address, &told);
     let fresh = Fresh { token: next_token, secret: made.then_some(secret) };
@@ -79,7 +79,7 @@ pub(super) async fn remove(
     let shown = Digest::of(token.as_bytes());
     // Of an update and a removal with the same token, one wins: the other finds another token, or nobody.
     let fits = |held: &Client| is_held_by(held, shown);
-    if !clients::remove_if(&*app.store, &client.id, fits).await? {
+    if !clients::remove_if(&*app.store, &client, fits).await? {
         return Err(bearer::invalid());
     }
     let told = Event::ClientChanged { client: client.id.as_str(), change: "removed" };

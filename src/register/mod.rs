@@ -5,7 +5,7 @@
 //! | `POST /register` | makes a client | the client, its redirect URIs' origins |
 //! | `GET /register/{client_id}` | says what is registered | nothing |
 //! | `PUT /register/{client_id}` | replaces all of it | the client, its redirect URIs' origins |
-//! | `DELETE /register/{client_id}` | removes the client | the client |
+//! | `DELETE /register/{client_id}` | removes the client | the client, its redirect URIs' origins |
 //!
 //! `gate.rs` decides who may register, `body.rs` reads what they send, `answer.rs` writes the one
 //! answer, `manage.rs` has the client's own page. Ids, secrets and tokens are made here and only their

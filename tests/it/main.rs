@@ -4,6 +4,7 @@ mod architecture;
 mod authorize;
 mod clients;
 mod code_flow;
+mod cors;
 mod introspect_revoke;
 mod logs;
 mod metrics;
