@@ -6,6 +6,7 @@ mod clients;
 mod code_flow;
 mod introspect_revoke;
 mod logs;
+mod people;
 mod races;
 mod readme;
 mod refresh_model;
