@@ -126,10 +126,8 @@ impl UserEntry {
             return self.change(store, &held.sub, password).await;
         }
 
-        let sub = self.sub.clone().or_else(|| Subject::parse(&random::uuid().to_string()));
-        let sub = sub.ok_or_else(|| self.conflict("no subject could be made"))?;
         let user = User {
-            sub,
+            sub: self.subject(store).await?,
             username: self.username.clone(),
             password,
             enabled: self.enabled.unwrap_or(true),
@@ -142,11 +140,19 @@ impl UserEntry {
             // Another server starts beside us and applies the same file: theirs is as good as ours.
             Added::UsernameTaken | Added::SubjectTaken => match self.find(store).await? {
                 Some(held) => self.change(store, &held.sub, user.password).await,
-                None => {
-                    Err(self.conflict("its place in the store is taken by something unreadable"))
-                }
+                None => Err(self.conflict("its place in the store is taken, by another sub")),
             },
         }
+    }
+
+    /// The declared one; otherwise a new one, or that of another server which is adding them just now.
+    async fn subject(&self, store: &dyn Store) -> Result<Subject, ApplyError> {
+        if let Some(declared) = &self.sub {
+            return Ok(declared.clone());
+        }
+        let made = Subject::parse(&random::uuid().to_string());
+        let made = made.ok_or_else(|| self.conflict("no subject could be made"))?;
+        Ok(users::claim(store, &self.username, made).await?)
     }
 
     /// The record this entry is about: by subject where one is declared, otherwise by name.

@@ -43,6 +43,8 @@ pub struct Config {
     pub listen: Vec<String>,
     /// `None` only on a loopback issuer: then one is made and kept beside the signing key.
     pub secret_key: Option<SecretText>,
+    /// The secret key before it, still accepted while it is being changed.
+    pub secret_key_previous: Option<SecretText>,
     /// Where generated keys are kept.
     pub keys_dir: PathBuf,
     /// The signing key, if it is given rather than made.
@@ -97,6 +99,7 @@ impl Config {
         let mut config = Self {
             listen: network::listen(reader, &issuer),
             secret_key: policy::secret_key(reader, &issuer),
+            secret_key_previous: policy::secret_key_previous(reader),
             keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
@@ -141,7 +144,14 @@ impl Config {
 fn read_issuer(reader: &mut Reader<'_>) -> Issuer {
     let text = reader.text("ISSUER_URL").unwrap_or_default();
     match Issuer::parse(text) {
-        Ok(issuer) => issuer,
+        Ok(issuer) => {
+            // Pages, cookies and forms are addressed from the root of a host.
+            if !issuer.path().is_empty() {
+                let problem = "must not have a path: give Latchkey a host of its own";
+                reader.complain("ISSUER_URL", problem);
+            }
+            issuer
+        }
         Err(problem) => {
             reader.complain("ISSUER_URL", &problem);
             Issuer::stand_in()

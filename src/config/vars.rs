@@ -103,7 +103,7 @@ const fn secret(name: &'static str, fallback: Fallback, help: &'static str) -> V
 /// The table, in the order in which an operator would think of them.
 #[rustfmt::skip]
 pub const VARS: &[Var] = &[
-    var("ISSUER_URL", Value("http://localhost:5000"), "The URL clients know this server by: https except on a loopback host, no trailing slash."),
+    var("ISSUER_URL", Value("http://localhost:5000"), "The URL clients know this server by: https except on a loopback host, no path, no trailing slash."),
     var("LISTEN", Rule("the issuer's port on `127.0.0.1` and `[::1]` if the issuer is loopback, otherwise `0.0.0.0:5000`"), "Where to accept connections: `host:port` or a bare port, several separated by commas."),
     var("EXTRA_HOSTS", Unset, "Further `Host` header values to answer to besides the issuer's, separated by commas."),
     var("TRUSTED_PROXIES", Unset, "Addresses or networks whose `X-Forwarded-For` is believed, separated by commas."),
@@ -112,6 +112,7 @@ pub const VARS: &[Var] = &[
     var("METRICS_LISTEN", Unset, "Serve `/metrics` on this `host:port` only; a bare port means loopback."),
 
     secret("SECRET_KEY", Rule("made and kept in `KEYS_DIR` if the issuer is loopback, otherwise required"), "At least 32 random characters that cookies and token handles are derived from; the same on every server."),
+    secret("SECRET_KEY_PREVIOUS", Unset, "The `SECRET_KEY` before the current one, while it is being changed: what was made under it is still accepted."),
     var("KEYS_DIR", Value("keys"), "The folder where generated keys are kept."),
     var("PRIVATE_KEY_PATH", Unset, "The PEM signing key; without it one is made in `KEYS_DIR`."),
     var("PUBLIC_KEY_PATH", Unset, "The PEM public key, checked against the private one; needs `PRIVATE_KEY_PATH`."),

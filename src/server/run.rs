@@ -63,9 +63,6 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if !config.issuer.path().is_empty() {
-        return Err(wrong("ISSUER_URL must not have a path: give Latchkey a host of its own"));
-    }
     let (keys, root) = load_keys(&config)?;
     let bootstrap = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose();
     let bootstrap = bootstrap.map_err(wrong)?;
@@ -132,7 +129,13 @@ fn load_keys(config: &Config) -> Result<(KeyRing, SecretKey), Refused> {
         None => load_or_make_secret(&config.keys_dir).map_err(wrong)?,
     };
     let root = SecretKey::from_text(&text);
-    Ok((keys, root.map_err(|_| wrong("SECRET_KEY has fewer than 32 characters"))?))
+    let mut root = root.map_err(|_| wrong("SECRET_KEY has fewer than 32 characters"))?;
+    if let Some(previous) = &config.secret_key_previous {
+        root = root
+            .also_accepting(previous.reveal())
+            .map_err(|_| wrong("SECRET_KEY_PREVIOUS has fewer than 32 characters"))?;
+    }
+    Ok((keys, root))
 }
 
 fn fetch_settings(outgoing: &OutgoingSettings) -> Result<FetchSettings, Refused> {

@@ -3,13 +3,18 @@
 //! The cookie holds 256 random bits; the store is keyed by their digest. A session has an idle and an
 //! absolute end, both in the record, judged by our clock ([NIST SP 800-63B §5.2]).
 //!
+//! Each is listed twice: among all, by its idle end, and with its person, by its absolute end.
+//!
 //! [NIST SP 800-63B §5.2]: https://pages.nist.gov/800-63-4/sp800-63b.html
+
+mod person;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::person::end_all;
 use crate::clock::UnixTime;
 use crate::protocol::Subject;
 use crate::random;
@@ -158,21 +163,25 @@ pub async fn begin(
     session: &Session,
     replaces: Option<SessionId>,
 ) -> Result<(), StoreError> {
+    person::list(store, session).await?;
     store.link(&index(), &session.listing()).await?;
     store.put(session).await?;
     let named = Named { sid: session.sid, session: session.id, until: session.absolute_end };
     store.put(&named).await?;
     match replaces {
-        Some(old) => end(store, old).await,
+        Some(old) => end(store, old).await.map(drop),
         None => Ok(()),
     }
 }
 
-/// Ends a session, and its name with it unless another session goes by that name by now.
-pub async fn end(store: &dyn Store, id: SessionId) -> Result<(), StoreError> {
-    let Some(session) = store.consume(&id.key()).await? else { return Ok(()) };
+/// Ends a session, and its name with it unless another session goes by that name by now; `false` if there
+/// was none.
+pub async fn end(store: &dyn Store, id: SessionId) -> Result<bool, StoreError> {
+    let Some(session) = store.consume(&id.key()).await? else { return Ok(false) };
     store.remove_if(&sid_key(session.sid), |named| named.session == id).await?;
-    store.unlink(&index(), &session.listing()).await
+    store.unlink(&index(), &session.listing()).await?;
+    person::unlist(store, &session).await?;
+    Ok(true)
 }
 
 /// Notes that the session was used. Written at most ten times in an idle span, so that a busy session
@@ -277,5 +286,39 @@ mod tests {
         let found = async |cookie| find(&*store, SessionId::of(cookie), clock.now()).await.unwrap();
         assert_eq!(found(&old).await, None);
         assert_eq!(found(&new).await, Some(second));
+    }
+    #[tokio::test]
+    async fn a_persons_sessions_end_together_and_nobody_elses() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let opened = async |name| {
+            let sub = Subject::parse(name).unwrap();
+            let (session, _) = Session::begin(sub, &["pwd"], LIMITS, clock.now());
+            begin(&*store, &session, None).await.unwrap();
+            session
+        };
+        let (one, two, other) = (opened("ada").await, opened("ada").await, opened("bob").await);
+        clock.advance(LIMITS.idle / 2);
+        touch(&*store, &two, LIMITS.idle, clock.now()).await.unwrap();
+        assert_eq!(end_all(&*store, &one.sub).await.unwrap(), 2);
+        let is_live =
+            async |it: &Session| find(&*store, it.id, clock.now()).await.unwrap().is_some();
+        assert!(!is_live(&one).await && !is_live(&two).await && is_live(&other).await);
+        assert_eq!(count_live(&*store, clock.now()).await.unwrap(), 1);
+        assert_eq!(end_all(&*store, &one.sub).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_persons_list_forgets_what_is_long_over() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let ada = Subject::parse("ada").unwrap();
+        for _ in 0..9 {
+            let (session, _) = Session::begin(ada.clone(), &["pwd"], LIMITS, clock.now());
+            begin(&*store, &session, None).await.unwrap();
+            clock.advance(LIMITS.absolute / 3);
+        }
+        let index = RawKey::new(crate::users::partition(&ada), "sessions.v1", None);
+        assert_eq!(store.names(&index, "", 99).await.unwrap().len(), 4);
     }
 }

@@ -8,6 +8,7 @@ mod cors;
 mod introspect_revoke;
 mod logs;
 mod metrics;
+mod people;
 mod races;
 mod readme;
 mod refresh_model;

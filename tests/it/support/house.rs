@@ -72,6 +72,7 @@ pub struct House {
     at: SocketAddr,
     http: Http,
     faults: Faults,
+    redis_prefix: String,
     _stop: watch::Sender<bool>,
     _keys: TempDir,
 }
@@ -83,23 +84,40 @@ impl House {
 
     /// With some variables set beside the usual ones.
     pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let redis_prefix = format!("{}:", Secret::random().reveal());
+        let faults = Faults::around(open(backing, &redis_prefix, &clock).await);
+        fill(&faults, &clock).await;
+        Self::over((faults, clock), redis_prefix, variables).await
+    }
+
+    /// Another server on the same store, perhaps with other settings.
+    pub async fn beside(&self, variables: Fields<'_>) -> Self {
+        let state = (self.faults.clone(), self.app.clock.clone());
+        Self::over(state, self.redis_prefix.clone(), variables).await
+    }
+
+    async fn over(
+        (faults, clock): (Faults, Clock),
+        redis_prefix: String,
+        variables: Fields<'_>,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
         let keys = tempfile::tempdir().expect("a folder");
         let folder = keys.path().to_str().expect("a readable path");
         let config = configured(at.port(), folder, variables);
-        let clock = Clock::manual(Clock::System.now());
-        let faults = Faults::around(open(backing, &clock).await);
-        let store: Arc<dyn Store> = Arc::new(faults.clone());
-        fill(&*store, &clock).await;
-
         let catalogue = ScopeCatalogue::default();
         let metadata = routes::advertise(&config, &catalogue);
-        let root = SecretKey::from_text(SECRET_KEY).expect("a long key");
+        let given = config.secret_key.as_ref().expect("a key").reveal();
+        let mut root = SecretKey::from_text(given).expect("a long key");
+        if let Some(previous) = &config.secret_key_previous {
+            root = root.also_accepting(previous.reveal()).expect("a long key");
+        }
         let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
         let app = App::new(
             config,
-            (store, clock),
+            (Arc::new(faults.clone()), clock),
             (key_ring(), &root),
             Arc::new(fetcher),
             catalogue,
@@ -110,7 +128,8 @@ impl House {
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
         tokio::spawn(serve(vec![listener], None, routes::router(&app), limits, stopped, drain));
-        Self { app, at, http: wire::client(at), faults, _stop: stop, _keys: keys }
+        let http = wire::client(at);
+        Self { app, at, http, faults, redis_prefix, _stop: stop, _keys: keys }
     }
 
     pub fn app(&self) -> &App {
@@ -119,6 +138,11 @@ impl House {
 
     pub fn issuer(&self) -> &str {
         self.app.issuer()
+    }
+
+    /// Where a tool finds the store of a house on Redis.
+    pub fn redis_settings(&self) -> [(&'static str, String); 2] {
+        [("REDIS_URL", redis_url()), ("REDIS_PREFIX", self.redis_prefix.clone())]
     }
 
     pub fn http(&self) -> &Http {
@@ -170,7 +194,7 @@ impl House {
 }
 
 /// Not a secret of anybody's.
-const SECRET_KEY: &str = "only-for-tests-only-for-tests-only-for-test";
+pub const SECRET_KEY: &str = "only-for-tests-only-for-tests-only-for-test";
 
 fn configured(port: u16, folder: &str, variables: Fields<'_>) -> Config {
     let issuer = format!("http://localhost:{port}");
@@ -195,16 +219,20 @@ fn key_ring() -> KeyRing {
     RING.get_or_init(make).clone()
 }
 
-async fn open(backing: Backing, clock: &Clock) -> Arc<dyn Store> {
+/// Database 1: in database 0 others look at every key there is.
+fn redis_url() -> String {
+    format!("{}1", RedisServer::shared().url())
+}
+
+async fn open(backing: Backing, redis_prefix: &str, clock: &Clock) -> Arc<dyn Store> {
     match backing {
         Backing::Memory => Arc::new(MemoryStore::new(clock.clone())),
         Backing::Redis => {
-            // Database 1: in database 0 others look at every key there is.
             let options = RedisOptions {
-                prefix: format!("{}:", Secret::random().reveal()),
+                prefix: redis_prefix.to_owned(),
                 // The machine may be busy with sixty-four hands at once.
                 timeout: Duration::from_secs(10),
-                ..RedisOptions::new(format!("{}1", RedisServer::shared().url()))
+                ..RedisOptions::new(redis_url())
             };
             Arc::new(RedisStore::connect(&options).await.expect("redis"))
         }
