@@ -1,7 +1,7 @@
 use serde_json::Map;
 
 use super::Failure;
-use super::issue::{Answer, access_token};
+use super::issue::{Answer, Rolled, access_token};
 use crate::app::App;
 use crate::clients::{self, Source};
 use crate::config::Registration;
@@ -38,11 +38,13 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     if client.unused_until.is_some() {
         clients::update(&*app.store, &client.id, |client| client.unused_until = None).await?;
     }
-    let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope));
-    if let Some(grant) = &grant {
-        grants::file(&*app.store, grant, grant.ends_at, app.now()).await?;
+    let mut grant = alone(app, who, &scope);
+    let rolled = Rolled::new(app, client, grant.id, &scope);
+    if let Some(rolled) = &rolled {
+        rolled.remembered_by(&mut grant);
+        grants::file(&*app.store, &grant, grant.ends_at, app.now()).await?;
     }
-    let (token, lifetime) = access_token(app, client, grant.as_ref(), &scope).await?;
+    let (token, lifetime) = access_token(app, client, None, &scope, rolled).await?;
     let mut body = Map::new();
     body.insert("access_token".into(), token.into());
     body.insert("token_type".into(), "Bearer".into());

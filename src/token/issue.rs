@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::Failure;
 use crate::app::App;
 use crate::clients::Client;
-use crate::grants::{AccessId, Family, Grant, Handle, Opaque, RefreshToken, Use};
+use crate::grants::{AccessId, Family, Grant, GrantId, Handle, Opaque, RefreshToken, Use};
 use crate::protocol::Scope;
 use crate::secret::Secret;
 use crate::tokens::{self, ACCESS_TYP, ID_TYP};
@@ -18,46 +18,59 @@ pub(super) struct Answer {
     pub sub: Option<String>,
 }
 
+/// How long an access token of this client is good.
+pub(super) fn access_lifetime(app: &App, client: &Client) -> Duration {
+    let own = client.settings.access_token_lifetime;
+    own.map_or(app.config.lifetimes.access_token, |own| Duration::from_secs(own.into()))
+}
+
+/// An opaque access token that has been rolled. Its grant has to remember it, in the very swap that
+/// earns it: a store that fails in between would have spent a code for nothing.
+pub(super) struct Rolled {
+    text: String,
+    token: Opaque,
+}
+
+impl Rolled {
+    /// One for this grant; nothing where the client is given JWTs.
+    pub(super) fn new(app: &App, client: &Client, grant: GrantId, scope: &Scope) -> Option<Self> {
+        if !client.settings.opaque_access_tokens {
+            return None;
+        }
+        let now = app.now();
+        let handle = Handle { grant, secret: Secret::random() };
+        let token = Opaque {
+            secret: handle.secret.digest(),
+            scope: scope.clone(),
+            audience: tokens::audience(app.issuer(), client, scope),
+            issued_at: now,
+            expires_at: now.plus(access_lifetime(app, client)),
+        };
+        Some(Self { text: handle.render(Use::Access), token })
+    }
+
+    /// Files it with its grant.
+    pub(super) fn remembered_by(&self, grant: &mut Grant) {
+        grant.remember(self.token.clone(), self.token.issued_at);
+    }
+}
+
 /// An access token for this client; with a grant, it is one of its credentials.
 pub(super) async fn access_token(
     app: &App,
     client: &Client,
     grant: Option<&Grant>,
     scope: &Scope,
+    rolled: Option<Rolled>,
 ) -> Result<(String, Duration), Failure> {
-    let lifetime = client
-        .settings
-        .access_token_lifetime
-        .map_or(app.config.lifetimes.access_token, |own| Duration::from_secs(own.into()));
-    let token = if let Some(grant) = grant.filter(|_| client.settings.opaque_access_tokens) {
-        opaque(app, client, grant, scope, lifetime).await?
-    } else {
-        let id = AccessId::fresh(grant.map(|grant| grant.id));
-        let claims =
-            tokens::access_claims(app.issuer(), client, grant, scope, id, lifetime, app.now());
-        app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| Failure::Signing)?
-    };
+    let lifetime = access_lifetime(app, client);
+    if let Some(rolled) = rolled {
+        return Ok((rolled.text, lifetime));
+    }
+    let id = AccessId::fresh(grant.map(|grant| grant.id));
+    let claims = tokens::access_claims(app.issuer(), client, grant, scope, id, lifetime, app.now());
+    let token = app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| Failure::Signing)?;
     Ok((token, lifetime))
-}
-
-async fn opaque(
-    app: &App,
-    client: &Client,
-    grant: &Grant,
-    scope: &Scope,
-    lifetime: Duration,
-) -> Result<String, Failure> {
-    let now = app.now();
-    let handle = Handle { grant: grant.id, secret: Secret::random() };
-    let token = Opaque {
-        secret: handle.secret.digest(),
-        scope: scope.clone(),
-        audience: tokens::audience(app.issuer(), client, scope),
-        issued_at: now,
-        expires_at: now.plus(lifetime),
-    };
-    app.store.update(&grant.id.key(), |held: &mut Grant| held.remember(token.clone(), now)).await?;
-    Ok(handle.render(Use::Access))
 }
 
 /// The ID token of a grant with a person in it.
@@ -100,9 +113,9 @@ pub(super) async fn answer(
     (client, user): (&Client, Option<&User>),
     grant: &Grant,
     scope: &Scope,
-    generation: Option<u64>,
+    (generation, rolled): (Option<u64>, Option<Rolled>),
 ) -> Result<Answer, Failure> {
-    let (access, lifetime) = access_token(app, client, Some(grant), scope).await?;
+    let (access, lifetime) = access_token(app, client, Some(grant), scope, rolled).await?;
     let mut body = Map::new();
     if let Some(user) = user
         && let Some(id_token) = id_token(app, (client, user), grant, &access).await?

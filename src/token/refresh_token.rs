@@ -1,5 +1,5 @@
 use super::Failure;
-use super::issue::{Answer, answer};
+use super::issue::{Answer, Rolled, answer};
 use crate::app::App;
 use crate::grants::{self, Grant, RefreshToken, Refusal, Rotation};
 use crate::http::client::Authenticated;
@@ -23,13 +23,21 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
         presented: token.generation,
         grace: app.config.lifetimes.refresh_grace,
     };
-    let step = |grant: &mut Grant| (grant.rotate(rotation, now), grant.clone());
+    let rolled = Rolled::new(app, client, grant.id, &scope);
+    let step = |grant: &mut Grant| {
+        let rotated = grant.rotate(rotation, now);
+        if let (Ok(_), Some(rolled)) = (rotated, &rolled) {
+            rolled.remembered_by(grant);
+        }
+        (rotated, grant.clone())
+    };
     let key = token.grant.key();
     let outcome = app.store.update(&key, step).await?;
     let (rotated, grant) = outcome.ok_or(Refusal::Unknown)?;
     let generation = rotated?;
     touch_session(app, &grant).await?;
-    answer(app, (client, holder.user.as_ref()), &grant, &scope, Some(generation)).await
+    let user = holder.user.as_ref();
+    answer(app, (client, user), &grant, &scope, (Some(generation), rolled)).await
 }
 
 /// A scope may shrink for this one access token, and never grow (RFC 6749 §6).
