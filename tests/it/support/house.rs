@@ -18,6 +18,7 @@ use latchkey::secret::Secret;
 use latchkey::secret_key::SecretKey;
 use latchkey::server::routes;
 use latchkey::server::serve::{Limits, serve};
+use latchkey::server::tls::TlsKeeper;
 use latchkey::store::{MemoryStore, RedisOptions, RedisStore, Store};
 use latchkey::users::{self, Added, User};
 use reqwest::Client as Http;
@@ -61,11 +62,37 @@ macro_rules! on_both_stores {
 }
 pub(crate) use on_both_stores;
 
+/// Runs every scenario, an `async fn(Backing)` that builds a house of its own, once for each store.
+macro_rules! on_both_backings {
+    ($($scenario:ident),+ $(,)?) => {
+        mod backed_by_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario($crate::support::house::Backing::Memory).await;
+            })+
+        }
+        mod backed_by_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario($crate::support::house::Backing::Redis).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_backings;
+
+/// A certificate for `localhost`, and the folder in which it can be replaced.
+pub struct Tls {
+    pub keeper: TlsKeeper,
+    pub pem: String,
+}
+
 /// A running house. It ends with this value.
 pub struct House {
     app: App,
     at: SocketAddr,
     http: Http,
+    pem: Option<String>,
     _stop: watch::Sender<bool>,
     _keys: TempDir,
 }
@@ -77,13 +104,24 @@ impl House {
 
     /// With some variables set beside the usual ones.
     pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let store = open(backing, &clock).await;
+        Self::start_on((store, clock), None, variables).await
+    }
+
+    /// On a store of the test's own, and by https if there is a certificate.
+    pub async fn start_on(
+        (store, clock): (Arc<dyn Store>, Clock),
+        tls: Option<Tls>,
+        variables: Fields<'_>,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
         let keys = tempfile::tempdir().expect("a folder");
         let folder = keys.path().to_str().expect("a readable path");
-        let config = configured(at.port(), folder, variables);
-        let clock = Clock::manual(Clock::System.now());
-        let store = open(backing, &clock).await;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let issuer = format!("{scheme}://localhost:{}", at.port());
+        let config = configured(&issuer, folder, variables);
         fill(&*store, &clock).await;
 
         let catalogue = ScopeCatalogue::default();
@@ -102,8 +140,14 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
-        tokio::spawn(serve(vec![listener], None, routes::router(&app), limits, stopped, drain));
-        Self { app, at, http: wire::client(at), _stop: stop, _keys: keys }
+        let (pem, keeper) = tls.map(|tls| (tls.pem, tls.keeper)).unzip();
+        tokio::spawn(serve(vec![listener], keeper, routes::router(&app), limits, stopped, drain));
+        let http = client(at, pem.as_deref());
+        Self { app, at, http, pem, _stop: stop, _keys: keys }
+    }
+
+    pub fn at(&self) -> SocketAddr {
+        self.at
     }
 
     pub fn app(&self) -> &App {
@@ -133,7 +177,7 @@ impl House {
 
     /// A fresh browser, in front of which this person sits.
     pub fn browser(&self, person: &str) -> Browser {
-        Browser::new(wire::client(self.at), self.issuer(), person)
+        Browser::new(client(self.at, self.pem.as_deref()), self.issuer(), person)
     }
 
     pub async fn user(&self, name: &str) -> User {
@@ -152,13 +196,17 @@ impl House {
     }
 }
 
+/// A client with no connections yet, which trusts that certificate and no other.
+fn client(at: SocketAddr, pem: Option<&str>) -> Http {
+    pem.map_or_else(|| wire::client(at), |pem| wire::client_trusting(at, pem))
+}
+
 /// Not a secret of anybody's.
 const SECRET_KEY: &str = "only-for-tests-only-for-tests-only-for-test";
 
-fn configured(port: u16, folder: &str, variables: Fields<'_>) -> Config {
-    let issuer = format!("http://localhost:{port}");
+fn configured(issuer: &str, folder: &str, variables: Fields<'_>) -> Config {
     let usual = [
-        ("ISSUER_URL", &*issuer),
+        ("ISSUER_URL", issuer),
         ("SECRET_KEY", SECRET_KEY),
         ("KEYS_DIR", folder),
         ("REGISTRATION", "open"),
