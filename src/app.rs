@@ -16,7 +16,7 @@ use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::secret_key::{MacKey, Purpose, SecretKey};
 use crate::sessions;
-use crate::store::Store;
+use crate::store::{Store, Watched};
 
 /// The running house.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     /// What the operator decided.
     pub config: Config,
-    /// Where everything is remembered.
+    /// Where everything is remembered; every command is counted.
     pub store: Arc<dyn Store>,
     /// What time it is.
     pub clock: Clock,
@@ -75,6 +75,9 @@ impl App {
         trial: Option<Trial>,
     ) -> Self {
         let metadata = serde_json::to_string(metadata).unwrap_or_default();
+        let events = Events::new();
+        let counted = events.counters.store.clone();
+        let store = Arc::new(Watched::new(store, move |ran| counted.ran(ran)));
         Self(Arc::new(Parts {
             metadata_json: Document::new(metadata),
             jwks_json: Document::new(keys.jwks().to_owned()),
@@ -83,7 +86,7 @@ impl App {
             client_keys: KeyCache::new(fetcher),
             refresh_key: root.derive(Purpose::RefreshToken),
             csrf_key: root.derive(Purpose::Csrf),
-            events: Events::new(),
+            events,
             draining: false.into(),
             config,
             store,

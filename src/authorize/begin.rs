@@ -83,7 +83,8 @@ async fn begin(
         Trouble::request_error(&caller.request_id, "invalid_request", describe(why))
     })?;
     let hinted = read_hint(app, params);
-    let request = requests::validate(params, &client, destination.clone(), &app.catalogue, hinted);
+    let known = (&app.catalogue, &*app.config.offer.response_types);
+    let request = requests::validate(params, &client, destination.clone(), known, hinted);
     match request {
         Ok(request) => hub::enter(app, caller, cookies, client, request).await,
         Err(error) => {

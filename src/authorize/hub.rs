@@ -1,8 +1,9 @@
 use axum::http::header;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::issue::{self, Issuance};
 use crate::app::App;
+use crate::client_ip::bucket;
 use crate::clients::Client;
 use crate::events::Event;
 use crate::http::answer::{self, Sender, see_other};
@@ -14,6 +15,7 @@ use crate::interactions::{self, Interaction, Known, Next, decide};
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::requests::{AuthorizationRequest, Destination};
 use crate::secret::Secret;
+use crate::throttle::{self, TooMany};
 
 /// A new request: answered at once where nobody has to be asked, otherwise kept and sent to a page.
 pub async fn enter(
@@ -52,6 +54,12 @@ async fn keep(
     request: AuthorizationRequest,
     page: &str,
 ) -> Result<Response, Trouble> {
+    if let Err(wait) = take_turn(app, caller).await {
+        app.tell(caller.address, &throttled(&request));
+        let mut answer = Trouble::too_many(&caller.request_id).into_response();
+        answer.headers_mut().insert(header::RETRY_AFTER, wait.retry_after.as_secs().into());
+        return Ok(answer);
+    }
     let browser = cookies.browser.clone();
     let is_new = browser.is_none();
     let browser = browser.unwrap_or_else(Secret::random);
@@ -64,6 +72,21 @@ async fn keep(
         answer.headers_mut().append(header::SET_COOKIE, cookies::set_browser(app, &browser));
     }
     Ok(answer)
+}
+
+fn throttled(request: &AuthorizationRequest) -> Event<'_> {
+    Event::Authorized { client: request.client.as_str(), outcome: "throttled" }
+}
+
+/// Anybody may begin an authorization, and each one that has to wait for a person is a record: so many
+/// a minute and address. Many people may be behind one address, and who is signed in is not counted.
+/// Without a store it is open: nothing can be kept then.
+async fn take_turn(app: &App, caller: &Caller) -> Result<(), TooMany> {
+    const STARTS_PER_FAILURE: u32 = 10;
+    let Some(per_minute) = app.per_minute() else { return Ok(()) };
+    let name = format!("authorize {}", bucket(caller.address));
+    let most = per_minute.saturating_mul(STARTS_PER_FAILURE);
+    throttle::spend(&*app.store, &name, most, app.now()).await.unwrap_or(Ok(()))
 }
 
 /// An interaction comes back from a page.

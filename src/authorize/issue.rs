@@ -54,7 +54,8 @@ pub fn send(
     app.tell(caller.address, &Event::Authorized { client, outcome: "ok" });
     let sender =
         Sender { issuer: app.issuer(), client_name: it.client.display_name(), after_gesture };
-    answer::success(&it.request.destination, &code.render(Use::Code), &sender)
+    let fields = vec![("code".to_owned(), code.render(Use::Code))];
+    answer::success(&it.request.destination, fields, &sender)
 }
 
 fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {

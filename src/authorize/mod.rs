@@ -19,7 +19,7 @@ use axum::routing::get;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::protocol::{Metadata, ResponseMode, ResponseType};
+use crate::protocol::{Metadata, ResponseMode};
 
 /// The room's paths.
 pub fn routes() -> Router<App> {
@@ -31,7 +31,8 @@ pub fn routes() -> Router<App> {
 /// The room's lines in the metadata.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.authorization_endpoint = Some(config.issuer.url("/authorize"));
-    metadata.response_types_supported = ResponseType::ALL.iter().map(|it| it.as_str()).collect();
+    let responses = &config.offer.response_types;
+    metadata.response_types_supported = responses.iter().map(|it| it.as_str()).collect();
     metadata.response_modes_supported = ResponseMode::ALL.iter().map(|it| it.as_str()).collect();
     metadata.code_challenge_methods_supported = vec!["S256"];
     metadata.prompt_values_supported = vec!["none", "login", "consent", "select_account"];

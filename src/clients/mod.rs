@@ -230,6 +230,20 @@ pub async fn remove(store: &dyn Store, id: &ClientId) -> Result<(), StoreError> 
     store.unlink(&index(), id.as_str()).await
 }
 
+/// Removes a client if it is as `fits` wants it at that very moment; answers whether it was.
+pub async fn remove_if(
+    store: &dyn Store,
+    id: &ClientId,
+    fits: impl FnMut(&Client) -> bool + Send,
+) -> Result<bool, StoreError> {
+    let removed = store.remove_if(&id.key(), fits).await?;
+    if removed && let Err(cause) = store.unlink(&index(), id.as_str()).await {
+        // It is gone all the same, and whoever reads the index prunes it.
+        tracing::warn!(%cause, "a removed client is still in the index");
+    }
+    Ok(removed)
+}
+
 /// Every client; for the command line, not for requests.
 pub async fn list(store: &dyn Store) -> Result<Vec<Client>, StoreError> {
     let mut clients = Vec::new();

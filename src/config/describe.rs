@@ -63,6 +63,11 @@ impl Config {
                 Registration::Open | Registration::Off => None,
             },
             "REGISTRATION_MAX_CLIENTS" => Some(self.registration_limit.to_string()),
+            "RESPONSE_TYPES" => {
+                let words: Vec<_> =
+                    self.offer.response_types.iter().map(|it| it.as_str()).collect();
+                Some(words.join(","))
+            }
             "CORS_ENABLED" => Some(self.cors.enabled.to_string()),
             "CORS_ORIGINS" => list(&self.cors.origins),
             "RATE_LIMITING_ENABLED" => Some(self.rate_limit.enabled.to_string()),

@@ -31,6 +31,7 @@ pub use network::{CorsSettings, OutgoingSettings, TlsSettings};
 pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, RedisSettings, Registration};
 pub use secret_text::SecretText;
 
+use crate::protocol::client_metadata::Offer;
 use reader::Reader;
 
 /// Everything that can be set, checked.
@@ -60,6 +61,8 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// Who may register clients.
     pub registration: Registration,
+    /// What clients may register for.
+    pub offer: Offer,
     /// How many registered clients there may be.
     pub registration_limit: u64,
     /// Whose `X-Forwarded-For` is believed.
@@ -99,6 +102,7 @@ impl Config {
             cors: network::cors(reader),
             rate_limit: policy::rate_limit(reader),
             registration: policy::registration(reader, &issuer),
+            offer: policy::offer(reader),
             registration_limit: reader
                 .number("REGISTRATION_MAX_CLIENTS", 0..=10_000_000)
                 .unwrap_or_default(),

@@ -5,6 +5,8 @@ use url::Url;
 use super::issuer::Issuer;
 use super::reader::Reader;
 use super::secret_text::SecretText;
+use crate::protocol::ResponseType;
+use crate::protocol::client_metadata::Offer;
 
 /// Where shared state lives.
 #[derive(Clone, Debug)]
@@ -143,6 +145,19 @@ pub(super) fn rate_limit(reader: &mut Reader<'_>) -> RateLimit {
         enabled: reader.flag("RATE_LIMITING_ENABLED"),
         per_minute: reader.number("RATE_LIMIT_PER_MINUTE", 1..=1_000_000).unwrap_or(1),
     }
+}
+
+/// What authorization answers may carry: the code flow always, the rest only where it was asked for
+/// ([RFC 9700 §2.1.2](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.2)).
+pub(super) fn offer(reader: &mut Reader<'_>) -> Offer {
+    let expected = "response types such as code, id_token, code id_token, separated by commas";
+    let mut asked = reader.list("RESPONSE_TYPES", expected, ResponseType::read);
+    if !asked.contains(&ResponseType::Code) {
+        reader.complain("RESPONSE_TYPES", "must have code among them");
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    Offer { response_types: asked, ..Offer::default() }
 }
 
 pub(super) fn registration(reader: &mut Reader<'_>, issuer: &Issuer) -> Registration {

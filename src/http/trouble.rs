@@ -53,6 +53,20 @@ impl Trouble {
         }
     }
 
+    /// Very many sign-ins were begun from one network.
+    pub fn too_many(request_id: &str) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            title: "One moment",
+            message: "Very many sign-ins were begun from your network just now. \
+                      Please wait a minute, then load this page again."
+                .into(),
+            detail: None,
+            way_on: None,
+            request_id: request_id.to_owned(),
+        }
+    }
+
     /// The form did not come from our page, or not from this browser.
     pub fn foreign_form(request_id: &str) -> Self {
         Self {

@@ -19,7 +19,7 @@ use crate::secret_key::MacKey;
 use crate::sessions::SessionId;
 use crate::store::{Key, Partition, Record, Store, StoreError};
 
-/// How long after its end an interaction can still say what became of it.
+/// How long a finished interaction can still say that it was: pages stay open in other tabs.
 const AFTERLIFE: Duration = Duration::from_secs(3600);
 
 /// An authorization request on its way.
@@ -94,8 +94,11 @@ impl Record for Interaction {
         key(&self.id)
     }
 
+    /// Anybody may begin one, so one that was not finished is kept no longer than it lived: for who
+    /// comes back late and is offered to start again.
     fn forget_at(&self) -> Option<UnixTime> {
-        Some(self.expires_at.plus(AFTERLIFE))
+        let lived = self.expires_at.since(self.begun_at);
+        Some(self.expires_at.plus(if self.finished { AFTERLIFE } else { lived }))
     }
 }
 

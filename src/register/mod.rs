@@ -73,7 +73,7 @@ async fn register(
     gate::admit(&app.config.registration, &parts.headers)?;
     gate::take_turn(&app, &caller).await?;
     let members = body::read(&parts.headers, body).await?;
-    let metadata = gate::limited(&app, body::metadata(&members)?)?;
+    let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
     gate::find_room(&app).await?;
     let (client, fresh) = made(metadata, app.now())?;
     match clients::add(&*app.store, &client).await? {

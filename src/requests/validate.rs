@@ -31,11 +31,11 @@ pub fn validate(
     params: &Params,
     client: &Client,
     destination: Destination,
-    catalogue: &ScopeCatalogue,
+    (catalogue, offered): (&ScopeCatalogue, &[ResponseType]),
     hinted: Hinted,
 ) -> Result<AuthorizationRequest, OAuthError> {
     check_support(params)?;
-    check_response(params, client)?;
+    let response_type = check_response(params, client, offered)?;
     check_lengths(params)?;
     let prompt = params.get("prompt").map_or(Ok(Prompt::default()), Prompt::parse);
     let prompt = prompt.map_err(|_| invalid("prompt is not a list of none, login, consent and select_account, or has none beside another"))?;
@@ -50,6 +50,7 @@ pub fn validate(
     Ok(AuthorizationRequest {
         client: client.id.clone(),
         destination,
+        response_type,
         nonce: params.get("nonce").map(str::to_owned),
         challenge,
         prompt,
@@ -81,23 +82,32 @@ fn check_support(params: &Params) -> Result<(), OAuthError> {
     )
 }
 
-fn check_response(params: &Params, client: &Client) -> Result<(), OAuthError> {
+/// What is asked for has to be offered here, registered by this client, and able to travel so.
+fn check_response(
+    params: &Params,
+    client: &Client,
+    offered: &[ResponseType],
+) -> Result<ResponseType, OAuthError> {
     let asked = params.get("response_type").ok_or(invalid("response_type is missing"))?;
-    let response = ResponseType::parse(asked).ok_or(OAuthError::new(
+    let asked = ResponseType::read(asked).filter(|asked| offered.contains(asked));
+    let response = asked.ok_or(OAuthError::new(
         ErrorCode::UnsupportedResponseType,
-        "only response_type=code is supported",
+        "this response_type is not one of response_types_supported",
     ))?;
-    if params.get("response_mode").is_some_and(|mode| ResponseMode::parse(mode).is_none()) {
-        return Err(invalid("response_mode is neither query nor form_post"));
+    if let Some(mode) = params.get("response_mode") {
+        let mode = ResponseMode::parse(mode)
+            .ok_or(invalid("response_mode is none of query, fragment and form_post"))?;
+        if !mode.suits(response) {
+            return Err(invalid("response_mode=query may not carry tokens"));
+        }
     }
-    let registered = client.metadata.response_types.contains(&response)
-        && client.metadata.grant_types.contains(&GrantType::AuthorizationCode);
-    if registered {
-        return Ok(());
+    // `none` asks for nothing that would have to be registered.
+    if response == ResponseType::None || client.metadata.response_types.contains(&response) {
+        return Ok(response);
     }
     Err(OAuthError::new(
         ErrorCode::UnauthorizedClient,
-        "this client is not registered for the authorization code flow",
+        "this client is not registered for this response_type",
     ))
 }
 

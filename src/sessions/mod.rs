@@ -170,12 +170,11 @@ pub async fn begin(
     }
 }
 
-/// Ends a session.
+/// Ends a session, and its name with it unless another session goes by that name by now.
 pub async fn end(store: &dyn Store, id: SessionId) -> Result<(), StoreError> {
-    if let Some(session) = store.consume(&id.key()).await? {
-        store.unlink(&index(), &session.listing()).await?;
-    }
-    Ok(())
+    let Some(session) = store.consume(&id.key()).await? else { return Ok(()) };
+    store.remove_if(&sid_key(session.sid), |named| named.session == id).await?;
+    store.unlink(&index(), &session.listing()).await
 }
 
 /// Notes that the session was used. Written at most ten times in an idle span, so that a busy session
@@ -261,6 +260,22 @@ mod tests {
         }
         assert_eq!(hours, 24, "half hours in use");
         assert_eq!(count_live(&*store, clock.now()).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_name_ends_with_its_session_unless_another_goes_by_it() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let ada = || Subject::parse("ada").unwrap();
+        let (first, _) = Session::begin(ada(), &["pwd"], LIMITS, clock.now());
+        let (mut second, _) = Session::begin(ada(), &["pwd"], LIMITS, clock.now());
+        second.sid = first.sid;
+        begin(&*store, &first, None).await.unwrap();
+        begin(&*store, &second, Some(first.id)).await.unwrap();
+        let named = find_named(&*store, first.sid, clock.now()).await.unwrap();
+        assert_eq!(named.map(|session| session.id), Some(second.id));
+        end(&*store, second.id).await.unwrap();
+        assert!(store.load(&sid_key(first.sid)).await.unwrap().is_none(), "nothing is left");
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 use serde_json::Map;
 
 use super::Failure;
-use super::issue::{Answer, Rolled, access_token};
+use super::issue::{Access, Answer, access_token};
 use crate::app::App;
 use crate::clients::{self, Source};
 use crate::config::Registration;
@@ -38,13 +38,13 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     if client.unused_until.is_some() {
         clients::update(&*app.store, &client.id, |client| client.unused_until = None).await?;
     }
-    let mut grant = alone(app, who, &scope);
-    let rolled = Rolled::new(app, client, grant.id, &scope);
-    if let Some(rolled) = &rolled {
-        rolled.remembered_by(&mut grant);
+    let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope));
+    let Access { token, lifetime, kept } =
+        access_token(app, client, grant.as_ref(), &scope).await?;
+    if let (Some(mut grant), Some(kept)) = (grant, kept) {
+        grant.remember(kept, app.now());
         grants::file(&*app.store, &grant, grant.ends_at, app.now()).await?;
     }
-    let (token, lifetime) = access_token(app, client, None, &scope, rolled).await?;
     let mut body = Map::new();
     body.insert("access_token".into(), token.into());
     body.insert("token_type".into(), "Bearer".into());
@@ -52,7 +52,7 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     if !scope.is_empty() {
         body.insert("scope".into(), scope.to_string().into());
     }
-    Ok(Answer { body, sub: None })
+    Ok(Answer { body, sub: None, kept: None })
 }
 
 fn alone(app: &App, who: &Authenticated, scope: &Scope) -> Grant {

@@ -43,7 +43,10 @@ impl House {
         for (member, value) in overrides.as_object().expect("an object") {
             members[member] = value.clone();
         }
-        let metadata = ClientMetadata::parse(members.as_object().expect("an object"));
+        let metadata = ClientMetadata::parse_within(
+            members.as_object().expect("an object"),
+            &self.app().config.offer,
+        );
         let metadata = metadata.expect("good metadata");
         // Characters that a Basic header has to carry encoded.
         let secret = format!("{}:+ %/=", Secret::random().reveal());
