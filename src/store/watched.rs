@@ -67,13 +67,6 @@ fn ok<T>(_: &T) -> &'static str {
     "ok"
 }
 
-fn committed(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Committed => "ok",
-        Outcome::Conflict => "conflict",
-    }
-}
-
 impl Store for Watched {
     fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
         Box::pin(self.watch("get", self.inner.get(key), ok))
@@ -84,7 +77,11 @@ impl Store for Watched {
     }
 
     fn commit(&self, change: Change) -> Pending<'_, Outcome> {
-        Box::pin(self.watch("commit", self.inner.commit(change), committed))
+        let word = |outcome: &Outcome| match outcome {
+            Outcome::Committed => "ok",
+            Outcome::Conflict => "conflict",
+        };
+        Box::pin(self.watch("commit", self.inner.commit(change), word))
     }
 
     fn names<'a>(

@@ -6,6 +6,7 @@ mod clients;
 mod code_flow;
 mod introspect_revoke;
 mod logs;
+mod metrics;
 mod native_apps;
 mod outages;
 mod private_key_jwt;

@@ -5,19 +5,28 @@ use std::time::{Duration, Instant};
 
 use latchkey::clients::Settings;
 use latchkey::clock::Clock;
-use latchkey::store::{MemoryStore, RedisOptions, RedisStore, Store};
+use latchkey::store::{RedisOptions, RedisStore};
 use serde_json::json;
 
 use crate::support::browser::Landing;
-use crate::support::faulty::{Faulty, Trouble};
-use crate::support::house::{House, PASSWORD};
+use crate::support::faults::Fault;
+use crate::support::house::{Backing, House, PASSWORD};
 use crate::support::redis::{Blow, RedisServer};
 use crate::support::wire::{self, Answer};
+
+/// What happens in the middle of a request.
+#[derive(Clone, Copy)]
+enum Trouble {
+    /// No command reaches the store any more.
+    Away,
+    /// One command is carried out and its answer gets lost.
+    AnswerLost,
+}
 
 /// What the store has to go through, and the house with it.
 enum Weather {
     /// The store fails at the first call of a request, then at the second, and so on.
-    Faults(Arc<Faulty>, Trouble),
+    Faults(Trouble),
     /// Redis is killed before each request, and started again after it.
     Kills(RedisServer),
 }
@@ -27,12 +36,15 @@ impl Weather {
     /// last is a good one.
     async fn passes(&self, house: &House, what: &str, request: impl AsyncFn() -> Answer) -> Answer {
         let answer = match self {
-            Self::Faults(store, trouble) => {
+            Self::Faults(trouble) => {
                 let mut answer = None;
                 for calls in 0..100 {
-                    store.after(calls, *trouble);
+                    match trouble {
+                        Trouble::Away => house.faults().plan_away(calls),
+                        Trouble::AnswerLost => house.faults().plan_one(calls, Fault::AnswerLost),
+                    }
                     let tried = request().await;
-                    store.heals();
+                    house.faults().heal();
                     if !is_outage(&tried) {
                         assert!(calls > 0, "{what} does not ask the store");
                         answer = Some(tried);
@@ -147,22 +159,19 @@ async fn lives_through(house: &House, weather: &Weather, settings: Settings) {
 }
 
 async fn in_faults(trouble: Trouble, opaque: bool) {
-    let clock = Clock::manual(Clock::System.now());
-    let faulty = Arc::new(Faulty::over(Arc::new(MemoryStore::new(clock.clone()))));
-    let store: Arc<dyn Store> = Arc::clone(&faulty) as Arc<dyn Store>;
-    let house = House::start_on((store, clock), None, &[]).await;
+    let house = House::start(Backing::Memory).await;
     let settings = Settings { opaque_access_tokens: opaque, ..Settings::default() };
-    lives_through(&house, &Weather::Faults(faulty, trouble), settings).await;
+    lives_through(&house, &Weather::Faults(trouble), settings).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_goes_away_at_any_moment_costs_nobody_anything() {
-    in_faults(Trouble::Gone, false).await;
+    in_faults(Trouble::Away, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_goes_away_costs_nothing_where_access_tokens_are_opaque() {
-    in_faults(Trouble::Gone, true).await;
+    in_faults(Trouble::Away, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

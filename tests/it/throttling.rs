@@ -84,7 +84,7 @@ async fn an_address_that_fails_as_a_client_is_told_to_wait_and_real_clients_are_
     }
     for path in ["/token", "/introspect", "/revoke"] {
         let shut = wrong.posts(path, &itself).await;
-        assert_eq!(wait(&shut), 60, "{path}");
+        assert!((1..=60).contains(&wait(&shut)), "{path}");
         assert_eq!(shut.json()["error"], "temporarily_unavailable");
     }
     assert_eq!(robot.posts("/token", &itself).await.status, 200, "whoever proves itself");

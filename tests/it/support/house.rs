@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 
 use super::browser::Browser;
+use super::faults::Faults;
 use super::redis::RedisServer;
 use super::wire::{self, Answer, Fields};
 
@@ -92,6 +93,7 @@ pub struct House {
     app: App,
     at: SocketAddr,
     http: Http,
+    faults: Faults,
     pem: Option<String>,
     _stop: watch::Sender<bool>,
     _keys: TempDir,
@@ -122,6 +124,8 @@ impl House {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let issuer = format!("{scheme}://localhost:{}", at.port());
         let config = configured(&issuer, folder, variables);
+        let faults = Faults::around(store);
+        let store: Arc<dyn Store> = Arc::new(faults.clone());
         fill(&*store, &clock).await;
 
         let catalogue = ScopeCatalogue::default();
@@ -143,7 +147,7 @@ impl House {
         let (pem, keeper) = tls.map(|tls| (tls.pem, tls.keeper)).unzip();
         tokio::spawn(serve(vec![listener], keeper, routes::router(&app), limits, stopped, drain));
         let http = client(at, pem.as_deref());
-        Self { app, at, http, pem, _stop: stop, _keys: keys }
+        Self { app, at, http, faults, pem, _stop: stop, _keys: keys }
     }
 
     pub fn at(&self) -> SocketAddr {
@@ -168,6 +172,16 @@ impl House {
 
     pub fn store(&self) -> &dyn Store {
         &*self.app.store
+    }
+
+    /// Makes the store fail.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// What it counted, in lines.
+    pub async fn metrics(&self) -> String {
+        wire::send(self.http.get(self.url("/metrics"))).await.body
     }
 
     /// Lets time pass.

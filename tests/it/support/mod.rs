@@ -1,7 +1,7 @@
 //! What the tests need around Latchkey.
 
 pub mod browser;
-pub mod faulty;
+pub mod faults;
 pub mod house;
 pub mod redis;
 pub mod relying_party;
