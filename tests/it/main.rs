@@ -10,6 +10,7 @@ mod metrics;
 mod native_apps;
 mod outages;
 mod private_key_jwt;
+mod program;
 mod races;
 mod readme;
 mod refresh_model;

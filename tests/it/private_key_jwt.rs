@@ -1,5 +1,7 @@
 //! Clients that prove themselves with a signature (RFC 7523, OpenID Connect Core §9).
 
+mod remote;
+
 use std::sync::OnceLock;
 
 use aws_lc_rs::rand::SystemRandom;

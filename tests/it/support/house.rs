@@ -131,7 +131,14 @@ impl House {
         let catalogue = ScopeCatalogue::default();
         let metadata = routes::advertise(&config, &catalogue);
         let root = SecretKey::from_text(SECRET_KEY).expect("a long key");
-        let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
+        let outgoing = FetchSettings {
+            extra_ca: config.outgoing.ca_file.clone(),
+            allow_private: (config.outgoing.allow_private.iter())
+                .map(|place| place.parse().expect("a host or a network"))
+                .collect(),
+            ..FetchSettings::default()
+        };
+        let fetcher = Fetcher::new(outgoing).expect("a fetcher");
         let app = App::new(
             config,
             (store, clock),
