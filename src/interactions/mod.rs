@@ -148,7 +148,14 @@ pub async fn note(
 
 /// Ends the interaction: of all who try, one is told `true`, and only that one may answer.
 pub async fn finish(store: &dyn Store, id: &Secret) -> Result<bool, StoreError> {
-    note(store, id, |it| it.finished = true).await
+    match note(store, id, |it| it.finished = true).await {
+        // The answer may have been lost, not the write. Then the mark found now is our own: were it taken
+        // for another's, nobody would ever answer.
+        Err(StoreError::Unavailable(_)) => {
+            note(store, id, |it| it.finished = true).await.map(|_| true)
+        }
+        other => other,
+    }
 }
 
 /// The token that a form of this interaction carries; bound to the browser and to the form.

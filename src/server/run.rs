@@ -68,7 +68,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     let bootstrap = bootstrap.map_err(wrong)?;
     let tls = config.tls.as_ref().map(|tls| TlsKeeper::load(&tls.cert_path, &tls.key_path));
     let tls = tls.transpose().map_err(wrong)?;
-    let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(|it| wrong(it.why))?;
+    let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(wrong)?;
     let store = open_store(&config, Clock::System).await.map_err(unavailable)?;
 
     let mut catalogue = ScopeCatalogue::default();

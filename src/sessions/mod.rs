@@ -165,6 +165,8 @@ pub async fn begin(
 ) -> Result<(), StoreError> {
     person::list(store, session).await?;
     store.link(&index(), &session.listing()).await?;
+    // Each new session clears up to four that ended, so the index is as long as the sessions that live.
+    prune(store, 4, session.authenticated_at).await?;
     store.put(session).await?;
     let named = Named { sid: session.sid, session: session.id, until: session.absolute_end };
     store.put(&named).await?;
@@ -213,12 +215,8 @@ pub async fn touch(
 /// How many sessions are live, pruning those that ended. Counts at most 100 000.
 pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, StoreError> {
     const PAGE: usize = 1_000;
-    let present = format!("{:016x}", now.as_millis().saturating_add(1));
-    let ended = store.names(&index(), "", PAGE).await?;
-    for name in ended.iter().take_while(|name| ***name < *present) {
-        store.unlink(&index(), name).await?;
-    }
-    let (mut count, mut after) = (0, present);
+    prune(store, PAGE, now).await?;
+    let (mut count, mut after) = (0, just_ended(now));
     for _ in 0..100 {
         let names = store.names(&index(), &after, PAGE).await?;
         count += names.len();
@@ -228,6 +226,21 @@ pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, Store
         }
     }
     Ok(count)
+}
+
+/// Takes up to `most` sessions that ended out of the index.
+async fn prune(store: &dyn Store, most: usize, now: UnixTime) -> Result<(), StoreError> {
+    let ended = just_ended(now);
+    let names = store.names(&index(), "", most).await?;
+    for name in names.iter().take_while(|name| ***name < *ended) {
+        store.unlink(&index(), name).await?;
+    }
+    Ok(())
+}
+
+/// Where the index goes from sessions that ended to those that live.
+fn just_ended(now: UnixTime) -> String {
+    format!("{:016x}", now.as_millis().saturating_add(1))
 }
 
 #[cfg(test)]

@@ -88,6 +88,17 @@ impl Browser {
         self.cookies.lock().expect("the cookies").values().cloned().collect()
     }
 
+    /// What the cookie with this end of its name holds: `session` or `browser`.
+    pub fn cookie(&self, end: &str) -> Option<String> {
+        let held = self.cookies.lock().expect("the cookies");
+        held.iter().find(|(name, _)| name.ends_with(end)).map(|(_, value)| value.clone())
+    }
+
+    /// Holds a cookie that somebody else put there.
+    pub fn is_planted(&self, name: &str, value: &str) {
+        self.cookies.lock().expect("the cookies").insert(name.into(), value.into());
+    }
+
     async fn fills_in(&self, page: &Answer, at: &str, path: &str, typed: Fields<'_>) -> Answer {
         let hidden = page.hidden_fields_beside(at);
         let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));

@@ -17,6 +17,8 @@ enum Plan {
     None,
     /// One command, after so many more.
     Once(usize, Fault),
+    /// Every command, after so many more.
+    Away(usize),
     /// Every command of this verb.
     Verb(&'static str),
 }
@@ -40,6 +42,11 @@ impl Faults {
         *self.plan.lock().expect("a plan") = Plan::Once(spared, fault);
     }
 
+    /// The command after `spared` more fails, and every one after it.
+    pub fn plan_away(&self, spared: usize) {
+        *self.plan.lock().expect("a plan") = Plan::Away(spared);
+    }
+
     /// Every command of this verb fails from now on.
     pub fn plan_verb(&self, verb: &'static str) {
         *self.plan.lock().expect("a plan") = Plan::Verb(verb);
@@ -61,6 +68,11 @@ impl Faults {
             }
             Plan::Once(spared, fault) => {
                 *plan = Plan::Once(spared - 1, fault);
+                None
+            }
+            Plan::Away(0) => Some(Fault::Refused),
+            Plan::Away(spared) => {
+                *plan = Plan::Away(spared - 1);
                 None
             }
             Plan::Verb(planned) => (planned == verb).then_some(Fault::Refused),

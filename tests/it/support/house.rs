@@ -18,6 +18,7 @@ use latchkey::secret::Secret;
 use latchkey::secret_key::SecretKey;
 use latchkey::server::routes;
 use latchkey::server::serve::{Limits, serve};
+use latchkey::server::tls::TlsKeeper;
 use latchkey::store::{MemoryStore, RedisOptions, RedisStore, Store};
 use latchkey::users::{self, Added, User};
 use reqwest::Client as Http;
@@ -66,6 +67,31 @@ macro_rules! on_both_stores {
 }
 pub(crate) use on_both_stores;
 
+/// Runs every scenario, an `async fn(Backing)` that builds a house of its own, once for each store.
+macro_rules! on_both_backings {
+    ($($scenario:ident),+ $(,)?) => {
+        mod backed_by_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario($crate::support::house::Backing::Memory).await;
+            })+
+        }
+        mod backed_by_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario($crate::support::house::Backing::Redis).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_backings;
+
+/// A certificate for `localhost`, and the folder in which it can be replaced.
+pub struct Tls {
+    pub keeper: TlsKeeper,
+    pub pem: String,
+}
+
 /// A running house. It ends with this value.
 pub struct House {
     app: App,
@@ -73,6 +99,7 @@ pub struct House {
     http: Http,
     faults: Faults,
     redis_prefix: String,
+    pem: Option<String>,
     _stop: watch::Sender<bool>,
     _keys: TempDir,
 }
@@ -88,25 +115,39 @@ impl House {
         let redis_prefix = format!("{}:", Secret::random().reveal());
         let faults = Faults::around(open(backing, &redis_prefix, &clock).await);
         fill(&faults, &clock).await;
-        Self::over((faults, clock), redis_prefix, variables).await
+        Self::over((faults, clock), redis_prefix, None, variables).await
+    }
+
+    /// On a store of the test's own, and by https if there is a certificate.
+    pub async fn start_on(
+        (store, clock): (Arc<dyn Store>, Clock),
+        tls: Option<Tls>,
+        variables: Fields<'_>,
+    ) -> Self {
+        let faults = Faults::around(store);
+        fill(&faults, &clock).await;
+        Self::over((faults, clock), String::new(), tls, variables).await
     }
 
     /// Another server on the same store, perhaps with other settings.
     pub async fn beside(&self, variables: Fields<'_>) -> Self {
         let state = (self.faults.clone(), self.app.clock.clone());
-        Self::over(state, self.redis_prefix.clone(), variables).await
+        Self::over(state, self.redis_prefix.clone(), None, variables).await
     }
 
     async fn over(
         (faults, clock): (Faults, Clock),
         redis_prefix: String,
+        tls: Option<Tls>,
         variables: Fields<'_>,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
         let keys = tempfile::tempdir().expect("a folder");
         let folder = keys.path().to_str().expect("a readable path");
-        let config = configured(at.port(), folder, variables);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let issuer = format!("{scheme}://localhost:{}", at.port());
+        let config = configured(&issuer, folder, variables);
         let catalogue = ScopeCatalogue::default();
         let metadata = routes::advertise(&config, &catalogue);
         let given = config.secret_key.as_ref().expect("a key").reveal();
@@ -114,7 +155,14 @@ impl House {
         if let Some(previous) = &config.secret_key_previous {
             root = root.also_accepting(previous.reveal()).expect("a long key");
         }
-        let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
+        let outgoing = FetchSettings {
+            extra_ca: config.outgoing.ca_file.clone(),
+            allow_private: (config.outgoing.allow_private.iter())
+                .map(|place| place.parse().expect("a host or a network"))
+                .collect(),
+            ..FetchSettings::default()
+        };
+        let fetcher = Fetcher::new(outgoing).expect("a fetcher");
         let app = App::new(
             config,
             (Arc::new(faults.clone()), clock),
@@ -127,9 +175,14 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
-        tokio::spawn(serve(vec![listener], None, routes::router(&app), limits, stopped, drain));
-        let http = wire::client(at);
-        Self { app, at, http, faults, redis_prefix, _stop: stop, _keys: keys }
+        let (pem, keeper) = tls.map(|tls| (tls.pem, tls.keeper)).unzip();
+        tokio::spawn(serve(vec![listener], keeper, routes::router(&app), limits, stopped, drain));
+        let http = client(at, pem.as_deref());
+        Self { app, at, http, faults, redis_prefix, pem, _stop: stop, _keys: keys }
+    }
+
+    pub fn at(&self) -> SocketAddr {
+        self.at
     }
 
     pub fn app(&self) -> &App {
@@ -174,7 +227,7 @@ impl House {
 
     /// A fresh browser, in front of which this person sits.
     pub fn browser(&self, person: &str) -> Browser {
-        Browser::new(wire::client(self.at), self.issuer(), person)
+        Browser::new(client(self.at, self.pem.as_deref()), self.issuer(), person)
     }
 
     pub async fn user(&self, name: &str) -> User {
@@ -193,13 +246,17 @@ impl House {
     }
 }
 
+/// A client with no connections yet, which trusts that certificate and no other.
+fn client(at: SocketAddr, pem: Option<&str>) -> Http {
+    pem.map_or_else(|| wire::client(at), |pem| wire::client_trusting(at, pem))
+}
+
 /// Not a secret of anybody's.
 pub const SECRET_KEY: &str = "only-for-tests-only-for-tests-only-for-test";
 
-fn configured(port: u16, folder: &str, variables: Fields<'_>) -> Config {
-    let issuer = format!("http://localhost:{port}");
+fn configured(issuer: &str, folder: &str, variables: Fields<'_>) -> Config {
     let usual = [
-        ("ISSUER_URL", &*issuer),
+        ("ISSUER_URL", issuer),
         ("SECRET_KEY", SECRET_KEY),
         ("KEYS_DIR", folder),
         ("REGISTRATION", "open"),
