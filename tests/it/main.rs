@@ -4,6 +4,7 @@ mod architecture;
 mod authorize;
 mod clients;
 mod code_flow;
+mod conformance;
 mod cors;
 mod front;
 mod introspect_revoke;

@@ -182,6 +182,15 @@ pub struct Request {
 }
 
 impl Request {
+    /// Without any parameter yet.
+    pub fn blank(issuer: &str) -> Self {
+        Self { issuer: issuer.to_owned(), params: Vec::new(), verifier: String::new() }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.params.iter().find(|(held, _)| held == name).map(|(_, value)| &**value)
+    }
+
     /// With this parameter, in place of one of that name.
     #[must_use]
     pub fn with(self, name: &str, value: &str) -> Self {

@@ -1,0 +1,117 @@
+//! What a client may say of itself when it registers, and what becomes of it.
+
+use serde_json::{Value, json};
+
+use crate::conformance::checks::{metadata, registration, tokens};
+use crate::conformance::client::Client;
+use crate::conformance::key::Key;
+use crate::conformance::suite::{Suite, text};
+use crate::support::relying_party::Request;
+use crate::support::wire::{self, Answer};
+
+pub async fn oidcc_idtoken_rs256(suite: &Suite) {
+    let client = suite.client_with(&json!({"id_token_signed_response_alg": "RS256"})).await;
+    client.signs_in(&suite.browser(), &client.asks()).await;
+}
+
+/// The pages a person of this client meets.
+async fn pages(suite: &Suite, member: &str, value: &str) -> Vec<Answer> {
+    let client = suite.client_with(&json!({member: value})).await;
+    client.signs_in(&suite.browser(), &client.asks()).await.callback.pages
+}
+
+pub async fn oidcc_registration_logo_uri(suite: &Suite) {
+    let logo = "https://localhost.emobix.co.uk:8443/images/openid.png";
+    for page in pages(suite, "logo_uri", logo).await {
+        assert!(page.shows(&format!("img[src='{logo}']")), "{page:?}");
+        let policy = page.header("content-security-policy").expect("a policy");
+        assert!(policy.contains("img-src 'self' https://localhost.emobix.co.uk:8443"), "{policy}");
+    }
+}
+
+pub async fn oidcc_registration_policy_uri(suite: &Suite) {
+    let policy = "https://localhost.emobix.co.uk:8443/login.html?policy";
+    for page in pages(suite, "policy_uri", policy).await {
+        assert!(page.shows(&format!("a[href='{policy}']")), "{page:?}");
+    }
+}
+
+pub async fn oidcc_registration_tos_uri(suite: &Suite) {
+    let terms = "https://localhost.emobix.co.uk:8443/login.html?tos";
+    for page in pages(suite, "tos_uri", terms).await {
+        assert!(page.shows(&format!("a[href='{terms}']")), "{page:?}");
+    }
+}
+
+pub async fn oidcc_registration_jwks_uri(suite: &Suite) {
+    let key = Key::named(0, "behind-a-uri");
+    suite.host.says(Some(json!({"keys": [key.jwk()]})));
+    let mut client = suite.client_with(&json!({"jwks_uri": suite.host.uri})).await;
+    client.key = key;
+    client.signs_in(&suite.browser(), &client.asks()).await;
+    let fetched = suite.host.visits() > 0;
+    assert_eq!(fetched, suite.variant.has("code"), "JwksUriHasBeenCalled");
+}
+
+/// Everything in an object that the client signed, elsewhere; beside it only what OAuth asks for.
+pub async fn oidcc_request_uri_signed_rs256(suite: &Suite) {
+    let offered = "request_object_signing_alg_values_supported";
+    assert!(
+        metadata::holds(&suite.metadata, offered, "RS256"),
+        "…SigningAlgValuesSupportedContainsRS256"
+    );
+    let uri = format!("{}#{}", suite.host.uri, "the-hash-of-what-is-there");
+    let client = suite.client_with(&json!({"request_uris": [uri]})).await;
+    let inside = client.asks();
+    let object = object(&client, &inside);
+    suite.host.says_text(&object);
+    let beside = ["client_id", "response_type", "scope"];
+    let outside = beside.iter().fold(Request::blank(suite.house.issuer()), |request, name| {
+        request.with(name, inside.get(name).expect("a parameter"))
+    });
+    let callback = client.walks(&suite.browser(), &outside.with("request_uri", &uri)).await;
+    client.completes(&inside, callback).await;
+    assert_eq!(suite.host.visits(), 1, "RequestUriHasBeenCalled");
+}
+
+fn object(client: &Client<'_>, inside: &Request) -> String {
+    let mut claims = json!({"iss": client.id, "aud": client.suite.house.issuer()});
+    for (name, value) in inside.fields() {
+        claims[name] = value.into();
+    }
+    client.key.sign(&claims)
+}
+
+/// By the letter an assertion is for the token endpoint; the issuer is as good.
+pub async fn oidcc_ensure_client_assertion_with_iss_aud_succeeds(suite: &Suite) {
+    let client = suite.client().await;
+    let callback = client.walks(&suite.browser(), &client.asks()).await;
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", callback.get("code").expect("a code")),
+        ("redirect_uri", &*client.redirect_uri),
+    ];
+    let assertion = client.assertion(suite.house.issuer());
+    tokens::success(&client.posts_with(&fields, &assertion).await);
+}
+
+pub async fn oidcc_3rd_party_init_login(suite: &Suite) {
+    let uri = "https://localhost.emobix.co.uk:8443/test/a/latchkey/initiate_login_uri";
+    let mut request = suite.registration(0);
+    request["initiate_login_uri"] = uri.into();
+    let client = registration::accepted(&suite.registers(&request).await, &request);
+    let place = suite.house.http().get(text(&client, "registration_client_uri"));
+    let read = wire::send(place.bearer_auth(text(&client, "registration_access_token"))).await;
+    let read: Value = read.good();
+    assert_eq!(
+        read["initiate_login_uri"], uri,
+        "VerifyInitiateLoginUriInClientConfigurationResponse"
+    );
+}
+
+pub async fn oidcc_3rd_party_init_login_nohttps(suite: &Suite) {
+    let mut request = suite.registration(0);
+    request["initiate_login_uri"] = "http://localhost.emobix.co.uk:8443/initiate_login_uri".into();
+    let code = registration::refused(&suite.registers(&request).await);
+    assert_eq!(code, "invalid_client_metadata");
+}
