@@ -20,6 +20,8 @@ pub enum Purpose {
     RefreshToken,
     /// The token in a form.
     Csrf,
+    /// Private keys in the store.
+    KeyRing,
 }
 
 /// The secret has fewer than 32 characters.
@@ -43,6 +45,7 @@ impl SecretKey {
         let label: &[u8] = match purpose {
             Purpose::RefreshToken => b"latchkey/refresh-token/v1",
             Purpose::Csrf => b"latchkey/csrf/v1",
+            Purpose::KeyRing => b"latchkey/key-ring/v1",
         };
         let mut key = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(None, &self.0).expand(label, &mut *key).expect("32 bytes is allowed");

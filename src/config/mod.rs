@@ -8,6 +8,7 @@ mod dotenv;
 mod duration;
 mod environment;
 mod issuer;
+mod key_ring;
 mod lifetimes;
 mod network;
 mod policy;
@@ -26,6 +27,7 @@ use ipnet::IpNet;
 pub use describe::describe;
 pub use environment::environment;
 pub use issuer::Issuer;
+pub use key_ring::KeyRingSettings;
 pub use lifetimes::{Lifetimes, ServeLimits};
 pub use network::{CorsSettings, OutgoingSettings, TlsSettings};
 pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, RedisSettings, Registration};
@@ -48,6 +50,8 @@ pub struct Config {
     pub private_key_path: Option<PathBuf>,
     /// Its public half, to be checked against it.
     pub public_key_path: Option<PathBuf>,
+    /// Which keys there are, and how long each signs.
+    pub key_ring: KeyRingSettings,
     /// The shared store; in memory if `None`.
     pub redis: Option<RedisSettings>,
     /// Clients and users to create at start.
@@ -93,6 +97,7 @@ impl Config {
             keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
+            key_ring: KeyRingSettings::read(reader),
             redis: policy::redis(reader, &issuer),
             bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
             log: policy::log(reader),

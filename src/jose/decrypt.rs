@@ -26,6 +26,7 @@ const REFUSED: [&str; 7] = ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip"];
 
 /// A private key of ours that others encrypt for.
 pub struct DecryptionKey {
+    alg: EncryptionAlg,
     private: Private,
     jwk: PublicJwk,
 }
@@ -62,7 +63,7 @@ impl DecryptionKey {
                 p256(der)?
             }
         };
-        Ok(Self { private, jwk: PublicJwk::new("enc", alg.as_str(), numbers) })
+        Ok(Self { alg, private, jwk: PublicJwk::new("enc", alg.as_str(), numbers) })
     }
 
     /// The private key in PKCS#8.
@@ -71,6 +72,11 @@ impl DecryptionKey {
             Private::Rsa(_, der) => Ok(der.clone()),
             Private::P256(key) => copied(key).map_err(|_| BadKey::Garbage),
         }
+    }
+
+    /// What it is published for.
+    pub const fn alg(&self) -> EncryptionAlg {
+        self.alg
     }
 
     /// The key's name in the JWK Set.

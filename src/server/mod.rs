@@ -8,6 +8,7 @@ pub mod layers;
 pub mod logging;
 pub mod process;
 mod refusal;
+mod rotation;
 pub mod routes;
 pub mod run;
 pub mod serve;

@@ -10,7 +10,7 @@ use latchkey::clock::Clock;
 use latchkey::config::Config;
 use latchkey::fetch::{FetchSettings, Fetcher};
 use latchkey::jose::SigningKey;
-use latchkey::keys::KeyRing;
+use latchkey::keys::{KeyRing, Policy, Sealer, purposes};
 use latchkey::password::{Password, Passwords};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
@@ -67,7 +67,7 @@ pub struct House {
     at: SocketAddr,
     http: Http,
     _stop: watch::Sender<bool>,
-    _keys: TempDir,
+    _folder: TempDir,
 }
 
 impl House {
@@ -79,9 +79,9 @@ impl House {
     pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
-        let keys = tempfile::tempdir().expect("a folder");
-        let folder = keys.path().to_str().expect("a readable path");
-        let config = configured(at.port(), folder, variables);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().to_str().expect("a readable path");
+        let config = configured(at.port(), path, variables);
         let clock = Clock::manual(Clock::System.now());
         let store = open(backing, &clock).await;
         fill(&*store, &clock).await;
@@ -90,20 +90,14 @@ impl House {
         let metadata = routes::advertise(&config, &catalogue);
         let root = SecretKey::from_text(SECRET_KEY).expect("a long key");
         let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
-        let app = App::new(
-            config,
-            (store, clock),
-            (key_ring(), &root),
-            fetcher,
-            catalogue,
-            &metadata,
-            None,
-        );
+        let keys = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
+        let app =
+            App::new(config, (store, clock), (keys, &root), fetcher, catalogue, &metadata, None);
         let (stop, stopped) = watch::channel(false);
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
         tokio::spawn(serve(vec![listener], None, routes::router(&app), limits, stopped, drain));
-        Self { app, at, http: wire::client(at), _stop: stop, _keys: keys }
+        Self { app, at, http: wire::client(at), _stop: stop, _folder: folder }
     }
 
     pub fn app(&self) -> &App {
@@ -171,11 +165,14 @@ fn configured(port: u16, folder: &str, variables: Fields<'_>) -> Config {
     Config::from_map(&map).expect("a good configuration")
 }
 
-/// One key for all houses: making one takes long.
-fn key_ring() -> KeyRing {
-    static RING: OnceLock<KeyRing> = OnceLock::new();
-    let make = || KeyRing::of(vec![SigningKey::generate().expect("a key").0]);
-    RING.get_or_init(make).clone()
+/// A ring of its own for each house; all begin with the same RSA key, for making one takes long.
+async fn key_ring(at: (Arc<dyn Store>, Clock), config: &Config, root: &SecretKey) -> KeyRing {
+    static PEM: OnceLock<String> = OnceLock::new();
+    let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
+    let file = SigningKey::from_pem(pem).expect("the same key");
+    let policy = Policy::of(config);
+    let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, vec![file]).await;
+    ring.expect("a ring")
 }
 
 async fn open(backing: Backing, clock: &Clock) -> Arc<dyn Store> {
