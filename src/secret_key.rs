@@ -64,6 +64,11 @@ impl fmt::Debug for SecretKey {
 pub struct MacKey(Zeroizing<[u8; 32]>);
 
 impl MacKey {
+    /// A key of its own for each generation of the secret, the present one first.
+    pub fn generations(&self) -> Vec<Self> {
+        vec![self.clone()]
+    }
+
     /// The MAC over the parts, each under its length, so that no two lists of parts read the same.
     pub fn mac(&self, parts: &[impl AsRef<[u8]>]) -> [u8; 32] {
         self.over(parts).finalize().into_bytes().into()

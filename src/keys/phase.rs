@@ -139,12 +139,19 @@ mod tests {
         urgent: bool,
     }
 
+    /// Mostly a moment, sometimes long enough for everything to happen.
+    fn passes() -> impl Strategy<Value = u64> {
+        prop_oneof![4 => 1_u64..40, 2 => 100_u64..600, 1 => 2000_u64..12_000]
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// However time passes, and whenever somebody looks after the ring: a token within its lifetime
         /// verifies against any JWK Set that may still be kept; for an urgent key, any since it is there.
         #[test]
         fn a_valid_token_verifies_with_any_key_set_that_is_still_kept(
-            steps in prop::collection::vec((1_u64..2000, 0..10_u8), 1..200),
+            steps in prop::collection::vec((passes(), 0..10_u8), 1..200),
         ) {
             let mut now = at(1_000_000);
             let mut keys = vec![Key { begins: now, published: now, urgent: true }];

@@ -145,12 +145,20 @@ impl KeyRing {
             Algorithm::Es256 | Algorithm::EdDsa => return key.sign(typ, &claims),
             Algorithm::Rs256 | Algorithm::Ps256 => {}
         }
-        let turn = Arc::clone(&self.0.pool).acquire_owned().await.map_err(|_| SigningError)?;
+        self.in_pool(move || key.sign(typ, &claims)).await.unwrap_or(Err(SigningError))
+    }
+
+    /// Away from the reactor, and no more at once than there are cores; nothing if the process ends.
+    async fn in_pool<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = Arc::clone(&self.0.pool).acquire_owned().await.ok()?;
         let work = move || {
             let _held = turn;
-            key.sign(typ, &claims)
+            work()
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| SigningError)?
+        tokio::task::spawn_blocking(work).await.ok()
     }
 
     /// The claims of a token of ours of that type. Time, issuer and audience are the caller's to judge.
@@ -164,17 +172,18 @@ impl KeyRing {
         jose::verify_ours(token, signing, typ)
     }
 
-    /// What was encrypted for one of our keys, newest first where the token does not name it.
-    pub fn decrypt(&self, token: &str) -> Result<Vec<u8>, NotDecrypted> {
+    /// What was encrypted for one of our keys, newest first where the token does not name it. In the
+    /// pool: whoever sends one makes us do an RSA operation before we know who it is.
+    pub async fn decrypt(&self, token: String) -> Result<Vec<u8>, NotDecrypted> {
         let snapshot = self.0.current.load();
         let keys = self.standing(&snapshot, self.0.clock.now());
-        keys.into_iter()
-            .rev()
-            .find_map(|(_, _, material)| match material {
-                Material::Decryption(key) => jose::decrypt(token, key).ok(),
-                Material::Signing(_) => None,
-            })
-            .ok_or(NotDecrypted)
+        let ours = keys.into_iter().rev().filter_map(|(_, _, material)| match material {
+            Material::Decryption(key) => Some(Arc::clone(key)),
+            Material::Signing(_) => None,
+        });
+        let ours: Vec<_> = ours.collect();
+        let open = move || ours.iter().find_map(|key| jose::decrypt(&token, key).ok());
+        self.in_pool(open).await.flatten().ok_or(NotDecrypted)
     }
 
     /// Whether there is nothing to sign with.

@@ -17,7 +17,7 @@ pub struct Sealer {
 impl Sealer {
     /// From `SECRET_KEY`.
     pub fn new(root: &SecretKey) -> Self {
-        Self { roots: vec![root.derive(secret_key::Purpose::KeyRing)] }
+        Self { roots: root.derive(secret_key::Purpose::KeyRing).generations() }
     }
 
     /// The sealed text of a private key. It opens under this name and for this purpose only.

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::{KeyComplaint, KeySource, Policy, Purpose, load_or_make_secret};
 use crate::config::Config;
-use crate::protocol::encryption::EncryptionAlg;
+use crate::protocol::algorithms::KeyManagement;
 use crate::secret_key::SecretKey;
 
 /// A key is published for an hour before it signs, and for as long as servers may take to notice: longer
@@ -47,7 +47,7 @@ impl KeySource {
 pub fn purposes(config: &Config) -> Vec<Purpose> {
     let signs = config.key_ring.signing_algs.iter().map(|alg| Purpose::Signs(*alg));
     let decrypts: &[_] = if config.key_ring.request_object_encryption {
-        &[EncryptionAlg::RsaOaep256, EncryptionAlg::EcdhEs]
+        &[KeyManagement::RsaOaep256, KeyManagement::EcdhEs]
     } else {
         &[]
     };

@@ -2,10 +2,10 @@
 //!
 //! Nothing here can look anything up: no store, no HTTP, no clock. Time and records come as arguments.
 
+pub mod algorithms;
 pub mod claims;
 pub mod client_auth;
 pub mod client_metadata;
-pub mod encryption;
 mod error;
 mod grant_type;
 pub mod metadata;
