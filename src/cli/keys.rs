@@ -25,6 +25,11 @@ pub enum KeysCommand {
         #[arg(long)]
         now: bool,
     },
+    /// Take a key out of the JWK Set at once: whatever it signed is void
+    Remove {
+        /// Its name, as `keys list` prints it
+        kid: String,
+    },
 }
 
 pub(super) async fn run(command: &KeysCommand, config: &Config) -> Result<String, Failure> {
@@ -32,7 +37,16 @@ pub(super) async fn run(command: &KeysCommand, config: &Config) -> Result<String
         KeysCommand::Generate => generate(config),
         KeysCommand::Jwks => Ok(ring(config).await?.jwks()),
         KeysCommand::List => Ok(list(&ring(config).await?.keys())),
-        KeysCommand::Rotate { now } => rotate(config, *now).await,
+        KeysCommand::Rotate { now } => {
+            let ring = lasting(config).await?;
+            ring.rotate(if *now { Begin::Now } else { Begin::Announced }).await?;
+            Ok(list(&ring.keys()))
+        }
+        KeysCommand::Remove { kid } => {
+            let ring = lasting(config).await?;
+            ring.remove(kid).await?;
+            Ok(list(&ring.keys()))
+        }
     }
 }
 
@@ -63,13 +77,12 @@ async fn ring(config: &Config) -> Result<KeyRing, Failure> {
     Ok(KeyRing::open(at, sealer, purposes, Policy::of(config), files.keys).await?)
 }
 
-async fn rotate(config: &Config, now: bool) -> Result<String, Failure> {
+/// The ring, if a change to it is still there when this process has ended.
+async fn lasting(config: &Config) -> Result<KeyRing, Failure> {
     if config.redis.is_none() {
         return Err(Failure::Refused(INSTEAD.to_owned()));
     }
-    let ring = ring(config).await?;
-    ring.rotate(if now { Begin::Now } else { Begin::Announced }).await?;
-    Ok(list(&ring.keys()))
+    ring(config).await
 }
 
 fn list(keys: &[KeyInfo]) -> String {
@@ -97,9 +110,12 @@ impl From<RingError> for Failure {
         match error {
             RingError::Store(error) => error.into(),
             RingError::Sealed(_) => Self::Config(Complaints(vec![error.to_string()])),
-            RingError::Unreadable | RingError::Key(_) | RingError::Crowded | RingError::Fixed => {
-                Self::Refused(error.to_string())
-            }
+            RingError::Unreadable
+            | RingError::Key(_)
+            | RingError::Crowded
+            | RingError::Signs
+            | RingError::Unknown
+            | RingError::Fixed => Self::Refused(error.to_string()),
         }
     }
 }

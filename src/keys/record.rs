@@ -139,6 +139,17 @@ impl RingRecord {
         true
     }
 
+    /// Removes a key before its time, unless it is the one that signs; answers what it was doing.
+    pub fn remove(&mut self, kid: &str, policy: &Policy, now: UnixTime) -> Option<Phase> {
+        let purpose = self.keys.iter().find(|key| key.kid == kid)?.purpose;
+        let keys = self.of(purpose, policy.keep, now);
+        let phase = keys.into_iter().find_map(|(key, phase)| (key.kid == kid).then_some(phase))?;
+        if phase != Phase::Signing {
+            self.keys.retain(|key| key.kid != kid);
+        }
+        Some(phase)
+    }
+
     /// Whether the time of some key is over.
     pub fn has_gone(&self, policy: &Policy, now: UnixTime) -> bool {
         !self.gone(policy, now).is_empty()

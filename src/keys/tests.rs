@@ -223,6 +223,24 @@ async fn what_is_encrypted_for_a_published_key_opens_before_and_after_a_rotation
 }
 
 #[tokio::test]
+async fn a_key_that_fell_into_other_hands_is_removed_once_it_does_not_sign() {
+    let world = World::new();
+    let key = file();
+    let ring = world.server(vec![same(&key)]).await;
+    let signed = token(&ring).await;
+    assert!(matches!(ring.remove(key.kid()).await, Err(RingError::Signs)));
+    assert!(matches!(ring.remove("nobody").await, Err(RingError::Unknown)));
+
+    ring.rotate(Begin::Now).await.unwrap();
+    assert!(ring.verify(&signed, "JWT").is_ok());
+    ring.remove(key.kid()).await.unwrap();
+    assert!(ring.verify(&signed, "JWT").is_err());
+    assert_eq!(published(&ring), [signer(&ring)]);
+    ring.take_in(vec![same(&key)]).await.unwrap();
+    assert_eq!(published(&ring).len(), 1, "its file does not bring it back");
+}
+
+#[tokio::test]
 async fn whoever_rotates_in_a_loop_is_stopped() {
     let world = World::new();
     let ring = world.server(vec![]).await;

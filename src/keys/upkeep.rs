@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use super::material::Material;
 use super::record::{Begin, NewKey, RingRecord, ring_key};
 use super::ring::{KeyRing, Snapshot};
-use super::{Policy, Purpose, Sealer};
+use super::{Phase, Policy, Purpose, Sealer};
 use crate::clock::Clock;
 use crate::jose::{BadKey, SigningKey};
 use crate::store::{Created, Store, StoreError};
@@ -36,6 +36,10 @@ pub enum RingError {
     Key(BadKey),
     /// There are too many keys already.
     Crowded,
+    /// The key is the one that signs.
+    Signs,
+    /// There is no key of that name.
+    Unknown,
     /// This ring never changes.
     Fixed,
 }
@@ -138,6 +142,21 @@ impl KeyRing {
         })
         .await?;
         if crowded { Err(RingError::Crowded) } else { Ok(()) }
+    }
+
+    /// Removes a key that nobody must trust any more; what it signed is void from then on.
+    pub async fn remove(&self, kid: &str) -> Result<(), RingError> {
+        let home = self.home()?;
+        let _turn = home.turn.lock().await;
+        let (now, policy) = (self.0.clock.now(), self.0.policy);
+        let mut was = None;
+        let change = |ring: &mut RingRecord| was = ring.remove(kid, &policy, now);
+        self.change(home, &Made::default(), change).await?;
+        match was {
+            Some(Phase::Signing) => Err(RingError::Signs),
+            Some(Phase::Published | Phase::Retired | Phase::Gone) => Ok(()),
+            None => Err(RingError::Unknown),
+        }
     }
 
     fn purposes(&self, wanted: impl Fn(Purpose) -> bool) -> Vec<Purpose> {
@@ -260,6 +279,8 @@ impl fmt::Display for RingError {
             Self::Crowded => {
                 f.write_str("there are too many keys; wait until the oldest have gone")
             }
+            Self::Signs => f.write_str("the key that signs cannot be removed; rotate --now first"),
+            Self::Unknown => f.write_str("there is no key of that name"),
             Self::Fixed => f.write_str("the keys of this ring are fixed"),
         }
     }

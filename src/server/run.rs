@@ -147,6 +147,8 @@ async fn open_ring(
         | RingError::Unreadable
         | RingError::Key(_)
         | RingError::Crowded
+        | RingError::Signs
+        | RingError::Unknown
         | RingError::Fixed => wrong(error),
     })
 }

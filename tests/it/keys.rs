@@ -289,6 +289,10 @@ fn the_command_line_rotates_what_is_in_redis_and_says_what_to_do_without() {
     let kid = listed.lines().nth(1).unwrap().split_whitespace().last().unwrap();
     assert!(said(&["keys", "rotate", "--now"]).contains(kid));
     assert_eq!(said(&["keys", "jwks"]).matches("\"kid\"").count(), 3);
+    let next = announced.lines().find(|line| line.contains("published")).unwrap();
+    let next = next.split_whitespace().last().unwrap();
+    assert!(!said(&["keys", "remove", next]).contains(next));
+    assert_eq!(run(&["keys", "remove", next], &ours).status.code(), Some(1), "it is gone");
 
     let stranger = run(&["keys", "list"], &settings("two-for-tests-two-for-tests-two-for-tests"));
     assert_eq!(stranger.status.code(), Some(78));
