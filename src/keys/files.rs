@@ -67,7 +67,18 @@ pub fn load_files(
             (Purpose::Signs(alg), _) => in_folder(source, *alg, make, &mut found)?,
         }
     }
-    Ok(found)
+    // A key has one name and is used with one algorithm (RFC 8725 §3.1): the same RSA key for two would
+    // be one key in the set.
+    let kids: Vec<_> = found.keys.iter().map(SigningKey::kid).collect();
+    match (1..kids.len()).find(|at| kids[..*at].contains(&kids[*at])) {
+        Some(at) => {
+            let alg = found.keys[at].alg().as_str();
+            Err(KeyComplaint(format!(
+                "the {alg} key is another algorithm's too; each needs its own"
+            )))
+        }
+        None => Ok(found),
+    }
 }
 
 fn given(source: &KeySource, path: &Path) -> Result<SigningKey, KeyComplaint> {
@@ -223,6 +234,9 @@ mod tests {
         fs::copy(keys.join("signing.pem"), keys.join("signing-es256.pem")).unwrap();
         let complaint = load_files(&source, &all, false).unwrap_err().to_string();
         assert!(complaint.ends_with("signing-es256.pem is not a private key on the curve P-256"));
+        fs::copy(keys.join("signing.pem"), keys.join("signing-ps256.pem")).unwrap();
+        let complaint = load_files(&source, &all[..2], false).unwrap_err().to_string();
+        assert!(complaint.starts_with("the PS256 key is another algorithm's too"), "{complaint}");
     }
 
     #[test]

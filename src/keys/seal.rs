@@ -11,7 +11,7 @@ use crate::secret_key::{self, MacKey, SecretKey};
 /// Encrypts private keys for the store: whoever reads the store alone cannot sign.
 pub struct Sealer {
     /// The first seals; each opens.
-    roots: Vec<MacKey>,
+    pub(super) roots: Vec<MacKey>,
 }
 
 impl Sealer {

@@ -187,6 +187,24 @@ async fn the_store_alone_signs_nothing_and_another_secret_is_a_clear_error() {
 }
 
 #[tokio::test]
+async fn a_changed_secret_takes_the_ring_along_while_the_one_before_is_known() {
+    let world = World::new();
+    let open = |sealer| KeyRing::open(world.at(), sealer, vec![ES256], POLICY, vec![]);
+    let before = open(sealer("s")).await.unwrap();
+    let mut both = sealer("t");
+    both.roots.extend(sealer("s").roots);
+    let between = open(both).await.unwrap();
+    before.rotate(Begin::Announced).await.unwrap();
+    between.refresh().await.unwrap();
+
+    let after = open(sealer("t")).await.unwrap();
+    assert_eq!((after.jwks(), published(&after).len()), (before.jwks(), 2));
+    assert!(matches!(open(sealer("s")).await.err().unwrap(), RingError::Sealed(_)));
+    before.refresh().await.unwrap();
+    assert_eq!(signer(&before), signer(&after), "who has it parsed needs no secret");
+}
+
+#[tokio::test]
 async fn an_algorithm_that_is_not_configured_is_not_in_the_set() {
     let world = World::new();
     let purposes = vec![ES256, Purpose::Signs(Algorithm::EdDsa)];

@@ -102,8 +102,9 @@ impl KeyRing {
         let Ok(home) = self.home() else { return Ok(()) };
         let _turn = home.turn.lock().await;
         let (now, policy) = (self.0.clock.now(), self.0.policy);
+        let mut stale = Vec::new();
         if let Some(record) = home.read().await? {
-            self.adopt(home, record, &[])?;
+            stale = self.adopt(home, record, &[])?;
         } else {
             // The store has lost it: it gets back what is known here, unless another was faster.
             let record = self.0.current.load().record.clone();
@@ -112,12 +113,15 @@ impl KeyRing {
         let record = self.0.current.load().record.clone();
         let mut made = Made::default();
         made.generate(home, self.purposes(|it| record.due(it, &policy, now).is_some())).await?;
-        if made.keys.is_empty() && !record.has_gone(&policy, now) {
+        if made.keys.is_empty() && stale.is_empty() && !record.has_gone(&policy, now) {
             return Ok(());
         }
         self.change(home, &made, |ring| {
             for key in &made.keys {
                 ring.succeed(key, &policy, now);
+            }
+            for anew in &stale {
+                ring.seal_anew(anew);
             }
             ring.prune(&policy, now);
         })

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
 use crate::events::Event;
-use crate::keys::{Begin, KeySource, Phase, RingError, load_files, purposes};
+use crate::keys::{Begin, KeySource, Phase, load_files, purposes};
 
 /// How often the ring in the store is looked at.
 const EVERY: Duration = Duration::from_secs(5);
@@ -31,11 +31,7 @@ async fn look_after(app: App) {
     let mut failing = false;
     loop {
         ticks.tick().await;
-        let looked = app.keys.refresh().await;
-        if let Err(RingError::Store(cause)) = &looked {
-            app.events.counters.store_failed(cause.kind());
-        }
-        match looked {
+        match app.keys.refresh().await {
             Ok(()) => failing = false,
             // Once, not every few seconds: the log of an outage is long enough.
             Err(error) if !failing => {

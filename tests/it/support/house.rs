@@ -67,7 +67,7 @@ pub struct House {
     at: SocketAddr,
     http: Http,
     _stop: watch::Sender<bool>,
-    _folder: TempDir,
+    _keys: TempDir,
 }
 
 impl House {
@@ -79,9 +79,9 @@ impl House {
     pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().to_str().expect("a readable path");
-        let config = configured(at.port(), path, variables);
+        let keys = tempfile::tempdir().expect("a folder");
+        let folder = keys.path().to_str().expect("a readable path");
+        let config = configured(at.port(), folder, variables);
         let clock = Clock::manual(Clock::System.now());
         let store = open(backing, &clock).await;
         fill(&*store, &clock).await;
@@ -90,14 +90,14 @@ impl House {
         let metadata = routes::advertise(&config, &catalogue);
         let root = SecretKey::from_text(SECRET_KEY).expect("a long key");
         let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
-        let keys = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
+        let ring = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
         let app =
-            App::new(config, (store, clock), (keys, &root), fetcher, catalogue, &metadata, None);
+            App::new(config, (store, clock), (ring, &root), fetcher, catalogue, &metadata, None);
         let (stop, stopped) = watch::channel(false);
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
         tokio::spawn(serve(vec![listener], None, routes::router(&app), limits, stopped, drain));
-        Self { app, at, http: wire::client(at), _stop: stop, _folder: folder }
+        Self { app, at, http: wire::client(at), _stop: stop, _keys: keys }
     }
 
     pub fn app(&self) -> &App {
