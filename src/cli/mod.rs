@@ -107,7 +107,7 @@ async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String
         Tool::Pkce => Ok(pkce::print()),
         Tool::CheckConfig => check_config::print(&config?),
         Tool::Healthcheck => healthcheck::run(&config?).await,
-        Tool::Keys(command) => keys::run(&command, &config?),
+        Tool::Keys(command) => keys::run(&command, &config?).await,
         Tool::User(command) => {
             let config = config?;
             let store = store::lasting(&config).await?;

@@ -7,6 +7,7 @@ mod code_flow;
 mod cors;
 mod front;
 mod introspect_revoke;
+mod keys;
 mod logs;
 mod metrics;
 mod native_apps;

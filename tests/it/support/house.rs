@@ -10,7 +10,7 @@ use latchkey::clock::Clock;
 use latchkey::config::Config;
 use latchkey::fetch::{FetchSettings, Fetcher};
 use latchkey::jose::SigningKey;
-use latchkey::keys::KeyRing;
+use latchkey::keys::{KeyRing, Policy, Sealer, purposes};
 use latchkey::password::{Password, Passwords};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
@@ -163,10 +163,12 @@ impl House {
             ..FetchSettings::default()
         };
         let fetcher = Fetcher::new(outgoing).expect("a fetcher");
+        let store: Arc<dyn Store> = Arc::new(faults.clone());
+        let ring = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
         let app = App::new(
             config,
-            (Arc::new(faults.clone()), clock),
-            (key_ring(), &root),
+            (store, clock),
+            (ring, &root),
             Arc::new(fetcher),
             catalogue,
             &metadata,
@@ -269,11 +271,14 @@ fn configured(issuer: &str, folder: &str, variables: Fields<'_>) -> Config {
     Config::from_map(&map).expect("a good configuration")
 }
 
-/// One key for all houses: making one takes long.
-fn key_ring() -> KeyRing {
-    static RING: OnceLock<KeyRing> = OnceLock::new();
-    let make = || KeyRing::of(vec![SigningKey::generate().expect("a key").0]);
-    RING.get_or_init(make).clone()
+/// A ring of its own for each house; all begin with the same RSA key, for making one takes long.
+async fn key_ring(at: (Arc<dyn Store>, Clock), config: &Config, root: &SecretKey) -> KeyRing {
+    static PEM: OnceLock<String> = OnceLock::new();
+    let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
+    let file = SigningKey::from_pem(pem).expect("the same key");
+    let policy = Policy::of(config);
+    let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, vec![file]).await;
+    ring.expect("a ring")
 }
 
 /// Database 1: in database 0 others look at every key there is.
