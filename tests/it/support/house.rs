@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Router;
 use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::Config;
@@ -77,6 +78,15 @@ impl House {
 
     /// With some variables set beside the usual ones.
     pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
+        Self::start_behind(backing, variables, |_, router| router).await
+    }
+
+    /// With something in front of it that may change what is asked and answered.
+    pub async fn start_behind(
+        backing: Backing,
+        variables: Fields<'_>,
+        front: impl FnOnce(&App, Router) -> Router,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
         let keys = tempfile::tempdir().expect("a folder");
@@ -102,7 +112,7 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
-        tokio::spawn(serve(vec![listener], None, routes::router(&app), limits, stopped, drain));
+        tokio::spawn(serve(vec![listener], None, front(&app, routes::router(&app)), limits, stopped, drain));
         Self { app, at, http: wire::client(at), _stop: stop, _keys: keys }
     }
 
