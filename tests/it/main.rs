@@ -10,6 +10,7 @@ mod races;
 mod readme;
 mod refresh_model;
 mod registration;
+mod selftest;
 mod serving;
 mod store_conformance;
 mod support;

@@ -7,11 +7,12 @@
 use reqwest::Method;
 use url::Url;
 
+use super::browser::{Browser, Stop};
 use super::http::{Ask, Fields};
 use super::reply::Reply;
-use super::report::{Findings, Not, Verdict, fail, skip};
-use super::request::{Request, landed};
-use super::trial::{CALLBACK, Trial, fresh};
+use super::report::{Findings, Not, Verdict, fail, must, skip};
+use super::request::Request;
+use super::trial::{OTHER_CALLBACK, Trial, fresh};
 
 fn endpoint(trial: &Trial) -> Result<Url, Not> {
     trial.endpoint("authorization_endpoint")
@@ -19,6 +20,27 @@ fn endpoint(trial: &Trial) -> Result<Url, Not> {
 
 async fn asked(trial: &Trial, request: &Request) -> Result<Reply, Not> {
     trial.http.send(Ask::get(&request.url(&endpoint(trial)?))).await
+}
+
+/// Back at the application with one of these errors; an error page of the server's own is good enough
+/// unless the application has to be told.
+async fn travels_back(
+    trial: &Trial,
+    ask: Ask,
+    request: &Request,
+    codes: &[&str],
+    page_will_do: bool,
+) -> Verdict {
+    // Nobody is signed in with this browser.
+    match Browser::default().go(&trial.http, ask).await? {
+        Stop::Landed(landing) => landing.refuses(trial, request, codes),
+        Stop::Page(page) if page_will_do && page.status >= 400 => page.is_error_page(),
+        Stop::Page(page) => Err(fail(format!(
+            "{} shows a page ({}) instead of going back to the application",
+            page.what, page.status
+        ))),
+        Stop::SignedOut(_) => Err(fail("it goes to the page for signing out")),
+    }
 }
 
 pub(super) async fn empty(trial: &Trial) -> Verdict {
@@ -79,8 +101,7 @@ pub(super) async fn no_redirect(trial: &Trial) -> Verdict {
     asked(trial, &request).await?.is_error_page()
 }
 
-/// A request with one thing wrong travels back to the application as one of these errors; an error
-/// page is good enough where the application could not be trusted to be meant.
+/// A request with one thing wrong.
 pub(super) async fn refused(trial: &Trial, changes: Fields<'_>, codes: &[&str]) -> Verdict {
     let mut request = Request::of(&trial.web()?);
     for (name, value) in changes {
@@ -89,21 +110,15 @@ pub(super) async fn refused(trial: &Trial, changes: Fields<'_>, codes: &[&str]) 
             value => request.with(name, value),
         };
     }
-    let reply = asked(trial, &request).await?;
-    if (400..500).contains(&reply.status) {
-        return reply.is_error_page();
-    }
-    landed(&reply)?.refuses(trial, &request, codes)
+    let ask = Ask::get(&request.url(&endpoint(trial)?));
+    travels_back(trial, ask, &request, codes, true).await
 }
 
 /// Each parameter at most once ([RFC 6749 §3.1](https://www.rfc-editor.org/rfc/rfc6749#section-3.1)).
 pub(super) async fn repeated(trial: &Trial) -> Verdict {
     let request = Request::of(&trial.web()?).and("scope", "openid").and("prompt", "none");
-    let reply = asked(trial, &request).await?;
-    if (400..500).contains(&reply.status) {
-        return reply.is_error_page();
-    }
-    landed(&reply)?.refuses(trial, &request, &["invalid_request"])
+    let ask = Ask::get(&request.url(&endpoint(trial)?));
+    travels_back(trial, ask, &request, &["invalid_request"], true).await
 }
 
 pub(super) const NOBODY: &[&str] =
@@ -117,7 +132,8 @@ pub(super) async fn prompt_none(trial: &Trial, more: Fields<'_>) -> Verdict {
     for (name, value) in more {
         request = request.with(name, value);
     }
-    landed(&asked(trial, &request).await?)?.refuses(trial, &request, NOBODY)
+    let ask = Ask::get(&request.url(&endpoint(trial)?));
+    travels_back(trial, ask, &request, NOBODY, false).await
 }
 
 /// The same as a form.
@@ -125,8 +141,8 @@ pub(super) async fn by_post(trial: &Trial) -> Verdict {
     let request = Request::of(&trial.web()?).with("prompt", "none");
     let fields: Vec<(&str, &str)> =
         request.params.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let reply = trial.http.send(Ask::form(&endpoint(trial)?, &fields)).await?;
-    landed(&reply)?.refuses(trial, &request, NOBODY)
+    let ask = Ask::form(&endpoint(trial)?, &fields);
+    travels_back(trial, ask, &request, NOBODY, false).await
 }
 
 pub(super) async fn pkce_plain(trial: &Trial, spoken: bool) -> Verdict {
@@ -177,12 +193,10 @@ pub(super) async fn request_uri(trial: &Trial) -> Verdict {
 
 /// The callback's own query is kept; what is registered is what is used.
 pub(super) async fn query_is_kept(trial: &Trial) -> Verdict {
-    let uri = super::trial::OTHER_CALLBACK;
+    let uri = OTHER_CALLBACK;
     let request = Request::of(&trial.web()?).with("prompt", "none").with("redirect_uri", uri);
     let reply = asked(trial, &request).await?;
     let to = reply.location().ok_or_else(|| fail("it does not go back to the application"))?;
     let kept = to.as_str().starts_with(&format!("{uri}&"));
-    super::report::must(kept && !to.as_str().starts_with(CALLBACK), || {
-        "the registered query of the redirect URI is changed".to_owned()
-    })
+    must(kept, || "the registered query of the redirect URI is changed".to_owned())
 }

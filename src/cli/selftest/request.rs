@@ -2,8 +2,8 @@
 
 use url::Url;
 
-use super::reply::{Reply, is_error_text};
-use super::report::{Findings, Not, Verdict, fail, must, plain};
+use super::reply::is_error_text;
+use super::report::{Findings, Not, Verdict, fail, plain};
 use super::trial::{CALLBACK, Registered, Trial, fresh, long_state};
 use crate::secret::Digest;
 
@@ -142,19 +142,4 @@ impl Landing {
         }
         findings.verdict()
     }
-}
-
-/// The answer in this redirect; a failure if it goes anywhere else, or shows a page.
-pub(super) fn landed(reply: &Reply) -> Result<Landing, Not> {
-    let what = &reply.what;
-    let to = reply.location();
-    must(to.is_some(), || format!("{what} answered {}, not a redirect", reply.status))?;
-    to.as_ref().and_then(Landing::of).ok_or_else(|| {
-        let to = to.map(|mut to| {
-            to.set_query(None);
-            to.to_string()
-        });
-        let to = plain(&to.unwrap_or_default());
-        fail(format!("{what} goes on to {to} instead of back to the application"))
-    })
 }

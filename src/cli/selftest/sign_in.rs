@@ -161,5 +161,5 @@ pub(super) async fn silently(trial: &mut Trial, changes: &[(&str, &str)]) -> Res
     let token = body.get("id_token").and_then(Value::as_str);
     let token = token.ok_or_else(|| fail("there is no ID token"))?;
     let claims = id_token::verified(trial, token)?;
-    Ok(Tokens { request, claims, body })
+    Ok(Tokens { request, body, claims })
 }

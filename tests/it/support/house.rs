@@ -112,7 +112,14 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
-        tokio::spawn(serve(vec![listener], None, front(&app, routes::router(&app)), limits, stopped, drain));
+        tokio::spawn(serve(
+            vec![listener],
+            None,
+            front(&app, routes::router(&app)),
+            limits,
+            stopped,
+            drain,
+        ));
         Self { app, at, http: wire::client(at), _stop: stop, _keys: keys }
     }
 
