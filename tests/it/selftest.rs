@@ -130,6 +130,22 @@ async fn a_logout_that_works_is_seen_to_work() {
     assert_eq!(ran.named("skip"), BTreeSet::new());
 }
 
+/// What the server says of itself must not lead into the network of whoever asks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn private_addresses_of_other_hosts_are_asked_only_if_that_is_allowed() {
+    let front = |app: &_, router| front::before(app, router, &faults::ELSEWHERE);
+    let house = House::start_behind(Backing::Memory, &[], front).await;
+    let kept = run(&["--issuer", house.issuer()]).await;
+    let refused = "fail  userinfo.no-token: GET https://127.0.0.1:1/userinfo: not asked";
+    assert!(kept.said.contains(refused), "{}", kept.said);
+    let plain = "fail  introspection.no-client: POST http://id.example/introspect: not asked";
+    assert!(kept.said.contains(plain), "{}", kept.said);
+    let allowed = run(&["--issuer", house.issuer(), "--allow-private"]).await;
+    assert!(!allowed.said.contains(refused), "{}", allowed.said);
+    assert!(allowed.said.contains("fail  userinfo.no-token: "), "{}", allowed.said);
+    assert!(allowed.said.contains(plain), "{}", allowed.said);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_fails_and_the_rest_is_skipped() {
     let house = House::start(Backing::Memory).await;

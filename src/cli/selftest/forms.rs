@@ -239,3 +239,6 @@ fn character(name: &str) -> Option<char> {
     };
     char::from_u32(code)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,6 @@ mod browser;
 mod codes;
 mod discovery;
 mod forms;
-#[cfg(test)]
-mod forms_tests;
 mod http;
 mod id_token;
 mod jwks;
@@ -39,7 +37,7 @@ use zeroize::Zeroizing;
 
 use self::browser::Browser;
 use self::http::Http;
-use self::report::{Report, line};
+use self::report::{Report, Verdict, fail, line, skip};
 use self::table::{CHECKS, Step};
 use self::trial::{Person, Trial};
 use super::failure::Failure;
@@ -75,10 +73,19 @@ pub struct SelfTest {
 pub(super) async fn run(args: SelfTest) -> Result<String, Failure> {
     let mut trial = args.trial()?;
     let mut report = Report::default();
+    let mut interrupted = false;
     for (name, step) in CHECKS {
-        let verdict = match step {
-            Step::Reads(check) => check(&trial),
-            Step::Asks(check) => check(&mut trial).await,
+        // What was registered is removed also when somebody does not want to wait for the rest.
+        let verdict = if interrupted && *name != LAST {
+            Err(skip("interrupted"))
+        } else {
+            tokio::select! {
+                verdict = made(step, &mut trial) => verdict,
+                _ = tokio::signal::ctrl_c() => {
+                    interrupted = true;
+                    Err(fail("interrupted"))
+                }
+            }
         };
         if !args.json {
             // A reader that has gone is no reason to leave clients behind.
@@ -87,16 +94,24 @@ pub(super) async fn run(args: SelfTest) -> Result<String, Failure> {
         report.add(name, verdict);
     }
     let summary = report.summary();
-    let text =
-        if args.json { format!("{:#}", report.json(&trial.issuer)) } else { summary.clone() };
-    if report.count("fail") == 0 {
+    let text = if args.json { format!("{:#}", report.json(&trial.issuer)) } else { summary };
+    let failed = report.count("fail");
+    if failed == 0 {
         return Ok(text);
     }
-    if args.json {
-        let _ = writeln!(std::io::stdout(), "{text}");
-    }
-    Err(Failure::Refused(summary))
+    let _ = writeln!(std::io::stdout(), "{text}");
+    Err(Failure::Refused(format!("checks that failed: {failed}")))
 }
+
+async fn made(step: &Step, trial: &mut Trial) -> Verdict {
+    match step {
+        Step::Reads(check) => check(trial),
+        Step::Asks(check) => check(trial).await,
+    }
+}
+
+/// The check that cleans up.
+const LAST: &str = "registration.delete";
 
 impl SelfTest {
     fn trial(&self) -> Result<Trial, Failure> {

@@ -304,6 +304,20 @@ pub const GOOD_LOGOUT: Fault = Fault {
     ..NONE
 };
 
+/// Endpoints on other hosts: a private address, and one without TLS.
+pub const ELSEWHERE: Fault = Fault {
+    what: "endpoints elsewhere",
+    tell: |asked, told| {
+        if asked.path.starts_with("/.well-known/o") {
+            told.edit(|it| {
+                it["userinfo_endpoint"] = json!("https://127.0.0.1:1/userinfo");
+                it["introspection_endpoint"] = json!("http://id.example/introspect");
+            });
+        }
+    },
+    ..NONE
+};
+
 fn offers_logout(asked: &Asked, told: &mut Told) {
     if asked.path.starts_with("/.well-known/o") {
         let at = format!("{}/logout", asked.app.issuer());

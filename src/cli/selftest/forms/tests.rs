@@ -1,4 +1,4 @@
-use super::forms::forms;
+use super::forms;
 
 #[test]
 fn fields_are_read_however_they_are_written() {
