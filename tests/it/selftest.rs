@@ -5,6 +5,7 @@
 
 mod faults;
 mod front;
+mod over_tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
