@@ -24,7 +24,12 @@ fn address(issuer: &str) -> Result<Url, Not> {
 
 /// Gets it; every later check needs it.
 pub(super) async fn document(trial: &mut Trial) -> Verdict {
-    let reply = trial.http.send(Ask::get(&address(&trial.issuer)?)).await?;
+    let reply = trial.http.send(Ask::get(&address(&trial.issuer)?)).await;
+    let reply = reply.map_err(|not| match not {
+        // A run that has seen nothing is no success.
+        Not::Skip(why) => Not::Fail(why),
+        Not::Fail(_) | Not::Warn(_) => not,
+    })?;
     reply.status(&[200])?;
     trial.metadata = reply.json()?;
     let exact = reply.media_type() == "application/json";

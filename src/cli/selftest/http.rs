@@ -14,7 +14,7 @@ use tokio::net::lookup_host;
 use url::{Host, Url};
 
 use super::reply::Reply;
-use super::report::{Not, fail};
+use super::report::{Not, fail, skip};
 use crate::fetch::address::is_public;
 use crate::fetch::trusting;
 use crate::protocol::redirect_uri::is_loopback;
@@ -123,6 +123,10 @@ impl Http {
             fail(format!("{what}: {why}"))
         })?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        // Everything here looks like guessing: a server that has had enough of it breaks no rule.
+        if status == 429 {
+            return Err(skip(format!("{what} answered 429, too many requests")));
+        }
         let mut body = Vec::new();
         while let Some(chunk) =
             response.chunk().await.map_err(|error| fail(format!("{what}: {}", root(&error))))?

@@ -227,7 +227,9 @@ pub(super) async fn delete(trial: &mut Trial) -> Verdict {
                     findings.wrong(format!("{} has to be removed by hand", plain(&client.id)));
                 }
             }
-            Err(not) => findings.note(Err(not)),
+            Err(Not::Fail(why) | Not::Warn(why) | Not::Skip(why)) => {
+                findings.wrong(format!("{} has to be removed by hand: {why}", plain(&client.id)));
+            }
         }
     }
     if let Some((uri, token)) = registered.first().and_then(Registered::management) {

@@ -41,6 +41,7 @@ pub(super) fn should(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict
 pub(super) struct Findings {
     wrong: Vec<String>,
     doubtful: Vec<String>,
+    left_out: Option<String>,
 }
 
 impl Findings {
@@ -56,15 +57,16 @@ impl Findings {
         match verdict {
             Err(Not::Fail(why)) => self.wrong.push(why),
             Err(Not::Warn(why)) => self.doubtful.push(why),
-            Ok(()) | Err(Not::Skip(_)) => {}
+            Err(Not::Skip(why)) => self.left_out = Some(why),
+            Ok(()) => {}
         }
     }
 
     /// The worst of it.
     pub fn verdict(self) -> Verdict {
-        let Self { mut wrong, doubtful } = self;
+        let Self { mut wrong, doubtful, left_out } = self;
         if wrong.is_empty() && doubtful.is_empty() {
-            return Ok(());
+            return left_out.map_or(Ok(()), |why| Err(Not::Skip(why)));
         }
         let only_doubtful = wrong.is_empty();
         wrong.extend(doubtful);

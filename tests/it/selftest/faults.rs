@@ -147,6 +147,13 @@ pub const FAULTS: &[&Fault] = &[
         "revocation.refresh-token",
     ], warns: &["userinfo.two-ways"], person: true, ..NONE },
 
+    &Fault { what: "a server that has had enough of guesses breaks no rule", tell: |asked, told| {
+        if asked.is("/token") || asked.is("/introspect") { told.status = 429; }
+    }, alone: true, ..NONE },
+
+    &Fault { what: "but one that answers nothing at all is not good", tell: |_, told| told.status = 429,
+       fails: &["discovery.document"], alone: true, ..NONE },
+
     &Fault { what: "no WWW-Authenticate", tell: |_, told| told.without("www-authenticate"), fails: &[
         "registration.read-by-a-stranger", "token.wrong-secret", "userinfo.no-token",
         "userinfo.bogus-token",
