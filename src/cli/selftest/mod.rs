@@ -25,6 +25,7 @@ mod sign_in;
 mod table;
 mod token;
 mod trial;
+mod unwelcome;
 mod userinfo;
 
 use std::io::Write;

@@ -10,13 +10,11 @@ use url::Url;
 
 use super::http::Ask;
 use super::reply::Reply;
-use super::report::{Findings, Not, Verdict, fail, must, plain, should, skip, warn};
+use super::report::{Findings, Not, Verdict, fail, must, plain, skip, warn};
 use super::trial::{CALLBACK, OTHER_CALLBACK, Registered, SIGNED_OUT, Trial, fresh};
 use crate::protocol::redirect_uri::is_loopback;
 
-const ENDPOINT: &str = "registration_endpoint";
-/// Either code for an invalid registration.
-pub(super) const ANY: &str = "";
+pub(super) const ENDPOINT: &str = "registration_endpoint";
 
 /// Registers, and remembers it for the end if it is a client in any way.
 pub(super) async fn register(trial: &mut Trial, asked: &Value) -> Result<Reply, Not> {
@@ -27,7 +25,7 @@ pub(super) async fn register(trial: &mut Trial, asked: &Value) -> Result<Reply, 
     Ok(reply)
 }
 
-async fn ask(trial: &Trial, ask: Ask) -> Result<Reply, Not> {
+pub(super) async fn ask(trial: &Trial, ask: Ask) -> Result<Reply, Not> {
     let ask = match &trial.initial_access_token {
         Some(token) => ask.bearer(token),
         None => ask,
@@ -56,7 +54,7 @@ fn read(reply: &Reply, asked: &Value) -> Option<Registered> {
 }
 
 /// What the two clients ask for: no more than the server says it can do.
-fn wish(trial: &Trial, name: &str, method: &str) -> Value {
+pub(super) fn wish(trial: &Trial, name: &str, method: &str) -> Value {
     let mut grants = vec!["authorization_code"];
     if trial.lists("grant_types_supported", "refresh_token") {
         grants.push("refresh_token");
@@ -144,34 +142,6 @@ pub(super) async fn another(trial: &mut Trial) -> Verdict {
     must(other.secret.is_none() || other.secret != web.secret, || {
         "two clients have the same client_secret".to_owned()
     })
-}
-
-/// A registration that must not be.
-pub(super) async fn invalid(trial: &mut Trial, members: &str, code: &str) -> Verdict {
-    let mut wish = wish(trial, "Latchkey selftest, wrong", "client_secret_basic");
-    let changes: Map<String, Value> = serde_json::from_str(members).unwrap_or_default();
-    for (name, value) in changes {
-        wish[name] = value;
-    }
-    let reply = register(trial, &wish).await?;
-    reply.refuses(&[400], &["invalid_redirect_uri", "invalid_client_metadata"])?;
-    let said = reply.json()?.get("error").cloned().unwrap_or_default();
-    // Which of the two a missing or mistyped list is can be argued.
-    should(code == ANY || said == code, || {
-        format!("it is refused as {}, not {code}", plain(&said.to_string()))
-    })
-}
-
-pub(super) async fn not_json(trial: &Trial) -> Verdict {
-    let url = trial.endpoint(ENDPOINT)?;
-    let broken = Ask::json(&url, &Value::Null).body("application/json", "{\"client_name\":".into());
-    let codes = ["invalid_client_metadata", "invalid_request", "invalid_redirect_uri"];
-    ask(trial, broken).await?.refuses(&[400], &codes)
-}
-
-pub(super) async fn wrong_method(trial: &Trial) -> Verdict {
-    let url = trial.endpoint(ENDPOINT)?;
-    trial.http.send(Ask::get(&url)).await?.refuses_the_method()
 }
 
 /// The client reads what it is.

@@ -8,7 +8,7 @@ use super::trial::Trial;
 use super::userinfo::Way;
 use super::{
     authorize, codes, discovery, id_token, jwks, members, refresh, registration, resources,
-    session, sign_in, token, userinfo,
+    session, sign_in, token, unwelcome, userinfo,
 };
 
 /// What a check does.
@@ -69,13 +69,17 @@ pub(super) const CHECKS: &[(&str, Step)] = &[
     ("registration.another", asks!(registration::another)),
     ("registration.read", asks!(registration::read_back)),
     ("registration.read-by-a-stranger", asks!(registration::read_by_a_stranger)),
-    ("registration.fragment", asks!(registration::invalid, r#"{"redirect_uris":["https://selftest.example/cb#part"]}"#, REDIRECT)),
-    ("registration.script", asks!(registration::invalid, r#"{"redirect_uris":["javascript:alert(1)"]}"#, REDIRECT)),
-    ("registration.no-redirect-uri", asks!(registration::invalid, r#"{"redirect_uris":[]}"#, registration::ANY)),
-    ("registration.wrong-type", asks!(registration::invalid, r#"{"redirect_uris":7}"#, registration::ANY)),
-    ("registration.initiate-login-http", asks!(registration::invalid, r#"{"initiate_login_uri":"http://selftest.example/start"}"#, METADATA)),
-    ("registration.not-json", asks!(registration::not_json)),
-    ("registration.wrong-method", asks!(registration::wrong_method)),
+    ("registration.fragment", asks!(unwelcome::invalid, r#"{"redirect_uris":["https://selftest.example/cb#part"]}"#, REDIRECT)),
+    ("registration.script", asks!(unwelcome::invalid, r#"{"redirect_uris":["javascript:alert(1)"]}"#, REDIRECT)),
+    ("registration.no-redirect-uri", asks!(unwelcome::invalid, r#"{"redirect_uris":[]}"#, unwelcome::ANY)),
+    ("registration.wrong-type", asks!(unwelcome::invalid, r#"{"redirect_uris":7}"#, unwelcome::ANY)),
+    ("registration.initiate-login-http", asks!(unwelcome::invalid, r#"{"initiate_login_uri":"http://selftest.example/start"}"#, METADATA)),
+    ("registration.unoffered-algorithm", asks!(unwelcome::not_offered, "id_token_signing_alg_values_supported", "ES256", r#"{"id_token_signed_response_alg":"ES256"}"#)),
+    ("registration.unoffered-response-type", asks!(unwelcome::not_offered, "response_types_supported", "id_token", r#"{"response_types":["id_token"],"grant_types":["implicit"]}"#)),
+    ("registration.unoffered-authentication", asks!(unwelcome::not_offered, "token_endpoint_auth_methods_supported", "client_secret_jwt", r#"{"token_endpoint_auth_method":"client_secret_jwt"}"#)),
+    ("registration.http-redirect-uri", asks!(unwelcome::invalid, r#"{"redirect_uris":["http://selftest.example/cb"]}"#, REDIRECT)),
+    ("registration.not-json", asks!(unwelcome::not_json)),
+    ("registration.wrong-method", asks!(unwelcome::wrong_method)),
 
     ("authorize.empty", asks!(authorize::empty)),
     ("authorize.wrong-method", asks!(authorize::wrong_method)),

@@ -85,7 +85,9 @@ pub const FAULTS: &[&Fault] = &[
         if told.status == 204 { told.status = 200; }
     }, fails: &[
         "registration.read-by-a-stranger", "registration.fragment", "registration.script",
-        "registration.no-redirect-uri", "registration.wrong-type", "registration.initiate-login-http",
+        "registration.no-redirect-uri", "registration.wrong-type", "registration.http-redirect-uri",
+        "registration.unoffered-algorithm", "registration.unoffered-response-type",
+        "registration.unoffered-authentication", "registration.initiate-login-http",
         "registration.not-json", "registration.wrong-method", "registration.delete",
     ], ..NONE },
 
