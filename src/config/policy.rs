@@ -80,6 +80,15 @@ pub(super) fn secret_key(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<Sec
     reader.secret("SECRET_KEY", 32)
 }
 
+/// The key before, accepted beside the current one so that changing it signs nobody out.
+pub(super) fn secret_key_previous(reader: &mut Reader<'_>) -> Option<SecretText> {
+    let name = "SECRET_KEY_PREVIOUS";
+    if reader.given(name).is_some() && reader.given(name) == reader.given("SECRET_KEY") {
+        reader.complain(name, "must be another key than SECRET_KEY");
+    }
+    reader.secret(name, 32)
+}
+
 pub(super) fn redis(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<RedisSettings> {
     let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
     let key_start = |text: &str| {
@@ -158,6 +167,15 @@ pub(super) fn offer(reader: &mut Reader<'_>) -> Offer {
     asked.sort_unstable();
     asked.dedup();
     Offer { response_types: asked, ..Offer::default() }
+}
+
+pub(super) fn require_pkce(reader: &mut Reader<'_>) -> bool {
+    let read = reader.parse("REQUIRE_PKCE", "public or all", |text| match text {
+        "public" => Some(false),
+        "all" => Some(true),
+        _ => None,
+    });
+    read.unwrap_or(true)
 }
 
 pub(super) fn registration(reader: &mut Reader<'_>, issuer: &Issuer) -> Registration {

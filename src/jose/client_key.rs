@@ -1,13 +1,13 @@
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
-use crate::protocol::client_metadata::ClientAlg;
+use super::Algorithm;
 use crate::secret::from_base64url;
 
 /// A client's public key, as a verification key with the algorithms it can be used with.
 pub struct ClientKey {
     kid: Option<String>,
-    alg: Option<ClientAlg>,
+    alg: Option<Algorithm>,
     kind: Kind,
     pub(super) key: DecodingKey,
 }
@@ -35,7 +35,7 @@ impl ClientKey {
             return None;
         }
         let alg = match text("alg") {
-            Some(alg) => Some(ClientAlg::parse(alg)?),
+            Some(alg) => Some(Algorithm::parse(alg)?),
             None => None,
         };
         let (kind, key) = match (text("kty")?, text("crv")) {
@@ -61,25 +61,16 @@ impl ClientKey {
     }
 
     /// Whether this key is meant by a header with that `kid` and can do that algorithm.
-    pub(super) fn fits(&self, kid: Option<&str>, alg: ClientAlg) -> bool {
+    pub(super) fn fits(&self, kid: Option<&str>, alg: Algorithm) -> bool {
         let named = match (kid, &self.kid) {
             (Some(wanted), Some(own)) => wanted == own,
             (Some(_), None) | (None, _) => true,
         };
         let able = match alg {
-            ClientAlg::Rs256 | ClientAlg::Ps256 => self.kind == Kind::Rsa,
-            ClientAlg::Es256 => self.kind == Kind::P256,
-            ClientAlg::EdDsa => self.kind == Kind::Ed25519,
+            Algorithm::Rs256 | Algorithm::Ps256 => self.kind == Kind::Rsa,
+            Algorithm::Es256 => self.kind == Kind::P256,
+            Algorithm::EdDsa => self.kind == Kind::Ed25519,
         };
         named && able && self.alg.is_none_or(|only| only == alg)
-    }
-}
-
-pub(super) const fn algorithm(alg: ClientAlg) -> Algorithm {
-    match alg {
-        ClientAlg::Rs256 => Algorithm::RS256,
-        ClientAlg::Ps256 => Algorithm::PS256,
-        ClientAlg::Es256 => Algorithm::ES256,
-        ClientAlg::EdDsa => Algorithm::EdDSA,
     }
 }

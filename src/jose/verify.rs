@@ -1,9 +1,7 @@
-use jsonwebtoken::{Algorithm, DecodingKey, crypto};
+use jsonwebtoken::{DecodingKey, crypto};
 use serde_json::{Map, Value};
 
-use super::client_key::{ClientKey, algorithm};
-use super::{SigningKey, read};
-use crate::protocol::client_metadata::ClientAlg;
+use super::{Algorithm, ClientKey, SigningKey, named_by_library, read};
 use crate::secret::from_base64url;
 
 /// The longest JWT that is looked at.
@@ -73,7 +71,7 @@ impl<'a> Pieces<'a> {
         if kid.is_some_and(|kid| kid.len() > 64) { Err(NotVerified::UnknownKey) } else { Ok(kid) }
     }
 
-    fn signed_by(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {
+    fn signed_by(&self, key: &DecodingKey, algorithm: jsonwebtoken::Algorithm) -> bool {
         from_base64url(self.signature).is_some()
             && crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm)
                 .unwrap_or(false)
@@ -93,19 +91,21 @@ fn json(piece: &str) -> Result<Map<String, Value>, NotVerified> {
     serde_json::from_slice(&bytes).map_err(|_| NotVerified::Malformed)
 }
 
-/// Verifies a token of ours: RS256, by one of our keys, of the type `typ`.
+/// Verifies a token of ours: by one of our keys, with the algorithm of that key, of the type `typ`.
 pub fn verify_ours<'k>(
     token: &str,
     keys: impl IntoIterator<Item = &'k SigningKey>,
     typ: &str,
 ) -> Result<Map<String, Value>, NotVerified> {
     let pieces = Pieces::split(token)?;
-    if pieces.text("alg")? != Some("RS256") {
-        return Err(NotVerified::Algorithm);
-    }
+    let alg = pieces.text("alg")?.and_then(Algorithm::parse).ok_or(NotVerified::Algorithm)?;
     let kid = pieces.kid()?.ok_or(NotVerified::UnknownKey)?;
     let key = keys.into_iter().find(|key| key.kid() == kid).ok_or(NotVerified::UnknownKey)?;
-    if !pieces.signed_by(&DecodingKey::from_rsa_der(key.public_der()), Algorithm::RS256) {
+    // The header does not choose: it only has to say what we know already.
+    if key.alg() != alg {
+        return Err(NotVerified::Algorithm);
+    }
+    if !pieces.signed_by(&key.verifying, named_by_library(key.alg())) {
         return Err(NotVerified::Signature);
     }
     let verified = pieces.open()?;
@@ -119,27 +119,60 @@ pub fn verify_ours<'k>(
 pub fn verify_client(
     token: &str,
     keys: &[ClientKey],
-    allowed: &[ClientAlg],
+    allowed: &[Algorithm],
 ) -> Result<Verified, NotVerified> {
     let pieces = Pieces::split(token)?;
-    let alg = pieces.text("alg")?.and_then(ClientAlg::parse);
+    let alg = pieces.text("alg")?.and_then(Algorithm::parse);
     let alg = alg.filter(|alg| allowed.contains(alg)).ok_or(NotVerified::Algorithm)?;
     let kid = pieces.kid()?;
     let mut candidates = keys.iter().filter(|key| key.fits(kid, alg)).peekable();
     if candidates.peek().is_none() {
         return Err(NotVerified::UnknownKey);
     }
-    if !candidates.any(|candidate| pieces.signed_by(&candidate.key, algorithm(alg))) {
+    if !candidates.any(|candidate| pieces.signed_by(&candidate.key, named_by_library(alg))) {
         return Err(NotVerified::Signature);
     }
     pieces.open()
 }
 
+/// Verifies a token that a client signed with a secret we share ([OpenID Connect Core §9],
+/// `client_secret_jwt`): HS256 and nothing else. A secret shorter than the hash is none ([RFC 7518 §3.2]).
+///
+/// [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
+/// [RFC 7518 §3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
+pub fn verify_hs256(secret: &[u8], token: &str) -> Result<Verified, NotVerified> {
+    let pieces = Pieces::split(token)?;
+    if pieces.text("alg")? != Some("HS256") {
+        return Err(NotVerified::Algorithm);
+    }
+    if secret.len() < 32 {
+        return Err(NotVerified::UnknownKey);
+    }
+    let key = DecodingKey::from_secret(secret);
+    if !pieces.signed_by(&key, jsonwebtoken::Algorithm::HS256) {
+        return Err(NotVerified::Signature);
+    }
+    pieces.open()
+}
+
+/// What a token says about itself before anybody has verified it.
+#[derive(Debug)]
+pub struct Peeked {
+    /// Its header, without any of the members that are refused.
+    pub header: Map<String, Value>,
+    /// Its claims: only good for finding whose keys to verify it with.
+    pub claims: Map<String, Value>,
+}
+
+/// Reads a token nobody has verified; nothing if it could never be verified either.
+pub fn peek(token: &str) -> Option<Peeked> {
+    let pieces = Pieces::split(token).ok()?;
+    Some(Peeked { claims: json(pieces.payload).ok()?, header: pieces.header })
+}
+
 /// A string claim of a token nobody has verified: only good for finding whose keys to verify it with.
 pub fn peek_text(token: &str, name: &str) -> Option<String> {
-    let pieces = Pieces::split(token).ok()?;
-    let claims = json(pieces.payload).ok()?;
-    read::text(&claims, name).ok()?.map(str::to_owned)
+    read::text(&peek(token)?.claims, name).ok()?.map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 
 mod destination;
+pub mod object;
 mod validate;
 
 use serde::{Deserialize, Serialize};

@@ -63,15 +63,12 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if !config.issuer.path().is_empty() {
-        return Err(wrong("ISSUER_URL must not have a path: give Latchkey a host of its own"));
-    }
     let (keys, root) = load_keys(&config)?;
     let bootstrap = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose();
     let bootstrap = bootstrap.map_err(wrong)?;
     let tls = config.tls.as_ref().map(|tls| TlsKeeper::load(&tls.cert_path, &tls.key_path));
     let tls = tls.transpose().map_err(wrong)?;
-    let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(|it| wrong(it.why))?;
+    let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(wrong)?;
     let store = open_store(&config, Clock::System).await.map_err(unavailable)?;
 
     let mut catalogue = ScopeCatalogue::default();
@@ -85,7 +82,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         config,
         (store, Clock::System),
         (keys, &root),
-        fetcher,
+        Arc::new(fetcher),
         catalogue,
         &metadata,
         trial,
@@ -132,7 +129,13 @@ fn load_keys(config: &Config) -> Result<(KeyRing, SecretKey), Refused> {
         None => load_or_make_secret(&config.keys_dir).map_err(wrong)?,
     };
     let root = SecretKey::from_text(&text);
-    Ok((keys, root.map_err(|_| wrong("SECRET_KEY has fewer than 32 characters"))?))
+    let mut root = root.map_err(|_| wrong("SECRET_KEY has fewer than 32 characters"))?;
+    if let Some(previous) = &config.secret_key_previous {
+        root = root
+            .also_accepting(previous.reveal())
+            .map_err(|_| wrong("SECRET_KEY_PREVIOUS has fewer than 32 characters"))?;
+    }
+    Ok((keys, root))
 }
 
 fn fetch_settings(outgoing: &OutgoingSettings) -> Result<FetchSettings, Refused> {

@@ -2,6 +2,7 @@
 //!
 //! Writes `Grant`s (through `grants`), never sessions. Shared steps — who is the client, may it use
 //! this grant, what the answer looks like — happen here once; a grant's file holds what is its own.
+//! Tokens are made before the step that pays for them, so a request that fails can be sent again.
 //!
 //! [RFC 6749 §3.2]: https://www.rfc-editor.org/rfc/rfc6749#section-3.2
 
@@ -23,6 +24,7 @@ use crate::grants::Refusal;
 use crate::http::client::Authenticated;
 use crate::http::cors;
 use crate::http::error::{ApiError, no_store};
+use crate::mint::NotSigned;
 use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, Metadata, OAuthError};
 use crate::store::StoreError;
@@ -86,6 +88,12 @@ enum Failure {
     Store(StoreError),
     /// A signature could not be made.
     Signing,
+}
+
+impl From<NotSigned> for Failure {
+    fn from(_: NotSigned) -> Self {
+        Self::Signing
+    }
 }
 
 impl From<StoreError> for Failure {

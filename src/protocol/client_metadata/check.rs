@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::{ApplicationType, ClientMetadata, wrong};
-use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
+use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, OAuthError, redirect_uri};
 
 /// Checks them all; the first that does not fit is named.
@@ -84,7 +84,7 @@ fn keys(it: &ClientMetadata) -> Result<(), OAuthError> {
 
 /// The default of every `_enc` is A128CBC-HS256, which is not offered: so it has to be said.
 fn encryption(it: &ClientMetadata) -> Result<(), OAuthError> {
-    type Pair = (Option<KeyManagement>, Option<ContentEncryption>);
+    type Pair = (Option<EncryptionAlg>, Option<ContentEncryption>);
     let pairs: [(&str, Pair); 3] = [
         (
             "id_token_encrypted_response",

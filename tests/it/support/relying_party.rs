@@ -76,6 +76,20 @@ impl House {
     }
 }
 
+impl House {
+    /// Somebody who says to be this client, with a secret in the header.
+    pub fn claims_to_be(&self, name: &str, secret: &str) -> RelyingParty {
+        RelyingParty {
+            id: name.to_owned(),
+            secret: secret.to_owned(),
+            redirect_uri: format!("https://{name}.example/cb"),
+            issuer: self.issuer().to_owned(),
+            http: self.http().clone(),
+            basic: true,
+        }
+    }
+}
+
 impl RelyingParty {
     /// An authorization request with PKCE.
     pub fn asks(&self, scope: &str) -> Request {
@@ -92,6 +106,10 @@ impl RelyingParty {
             ("code_challenge_method", "S256"),
         ];
         usual.iter().fold(request, |request, (name, value)| request.with(name, value))
+    }
+
+    pub fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// The whole way: the person in front of the browser agrees, and the code is exchanged.
