@@ -48,8 +48,6 @@ pub struct Parts {
     pub catalogue: ScopeCatalogue,
     /// What discovery says; assembled from the rooms, written once.
     pub metadata_json: Document,
-    /// The public keys, written once.
-    pub jwks_json: Document,
     /// How to try this installation, where it is one for trying.
     pub trial: Option<Trial>,
     /// Whether it is time to go: `/ready` says no from then on.
@@ -82,7 +80,6 @@ impl App {
         let store = Arc::new(Watched::new(store, move |ran| counted.ran(ran)));
         Self(Arc::new(Parts {
             metadata_json: Document::new(metadata),
-            jwks_json: Document::new(keys.jwks().to_owned()),
             trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
             client_keys: KeyCache::new(Arc::clone(&fetcher)),

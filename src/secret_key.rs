@@ -28,6 +28,8 @@ pub enum Purpose {
     RefreshToken,
     /// The token in a form.
     Csrf,
+    /// Private keys in the store.
+    KeyRing,
 }
 
 /// The secret has fewer than 32 characters.
@@ -50,6 +52,7 @@ impl SecretKey {
         let label: &[u8] = match purpose {
             Purpose::RefreshToken => b"latchkey/refresh-token/v1",
             Purpose::Csrf => b"latchkey/csrf/v1",
+            Purpose::KeyRing => b"latchkey/key-ring/v1",
         };
         MacKey {
             current: expand(&self.current, label),
@@ -85,6 +88,11 @@ pub struct MacKey {
 type Key = Zeroizing<[u8; 32]>;
 
 impl MacKey {
+    /// A key of its own for each generation of the secret, the present one first.
+    pub fn generations(&self) -> Vec<Self> {
+        vec![self.clone()]
+    }
+
     /// The MAC over the parts, each under its length, so that no two lists of parts read the same.
     /// Always under the current key.
     pub fn mac(&self, parts: &[impl AsRef<[u8]>]) -> [u8; 32] {

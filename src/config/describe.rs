@@ -43,6 +43,14 @@ impl Config {
             "BOOTSTRAP_FILE" => self.bootstrap_file.as_deref().map(path),
             "OUTGOING_CA_FILE" => self.outgoing.ca_file.as_deref().map(path),
             "OUTGOING_ALLOW_PRIVATE" => list(&self.outgoing.allow_private),
+            "SIGNING_ALGS" => {
+                let words: Vec<_> =
+                    self.key_ring.signing_algs.iter().map(|alg| alg.as_str()).collect();
+                list(&words)
+            }
+            "REQUEST_OBJECT_ENCRYPTION" => {
+                Some(self.key_ring.request_object_encryption.to_string())
+            }
             "REDIS_PREFIX" => self.redis.as_ref().map(|redis| redis.prefix.clone()),
             _ => None,
         }
@@ -99,6 +107,7 @@ impl Config {
                     "SESSION_IDLE_LIFETIME" => lifetimes.session_idle,
                     "SESSION_LIFETIME" => lifetimes.session_absolute,
                     "INTERACTION_LIFETIME" => lifetimes.interaction,
+                    "KEY_ROTATION_INTERVAL" => self.key_ring.rotation_interval.unwrap_or_default(),
                     "DRAIN_DELAY" => limits.drain,
                     _ => return None,
                 };

@@ -8,6 +8,7 @@ mod dotenv;
 mod duration;
 mod environment;
 mod issuer;
+mod key_ring;
 mod lifetimes;
 mod network;
 mod policy;
@@ -26,6 +27,7 @@ use ipnet::IpNet;
 pub use describe::describe;
 pub use environment::environment;
 pub use issuer::Issuer;
+pub use key_ring::KeyRingSettings;
 pub use lifetimes::{Lifetimes, ServeLimits};
 pub use network::{CorsSettings, OutgoingSettings, TlsSettings};
 pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, RedisSettings, Registration};
@@ -51,6 +53,8 @@ pub struct Config {
     pub private_key_path: Option<PathBuf>,
     /// Its public half, to be checked against it.
     pub public_key_path: Option<PathBuf>,
+    /// Which keys there are, and how long each signs.
+    pub key_ring: KeyRingSettings,
     /// The shared store; in memory if `None`.
     pub redis: Option<RedisSettings>,
     /// Clients and users to create at start.
@@ -96,6 +100,7 @@ impl Config {
     pub fn from_map(map: &BTreeMap<String, String>) -> Result<Self, Complaints> {
         let reader = &mut Reader::new(map);
         let issuer = read_issuer(reader);
+        let key_ring = KeyRingSettings::read(reader);
         let mut config = Self {
             listen: network::listen(reader, &issuer),
             secret_key: policy::secret_key(reader, &issuer),
@@ -109,7 +114,8 @@ impl Config {
             cors: network::cors(reader),
             rate_limit: policy::rate_limit(reader),
             registration: policy::registration(reader, &issuer),
-            offer: policy::offer(reader),
+            offer: policy::offer(reader, &key_ring),
+            key_ring,
             require_pkce: policy::require_pkce(reader),
             request_uri: reader.flag("REQUEST_URI"),
             registration_limit: reader

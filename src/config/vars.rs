@@ -116,6 +116,9 @@ pub const VARS: &[Var] = &[
     var("KEYS_DIR", Value("keys"), "The folder where generated keys are kept."),
     var("PRIVATE_KEY_PATH", Unset, "The PEM signing key; without it one is made in `KEYS_DIR`."),
     var("PUBLIC_KEY_PATH", Unset, "The PEM public key, checked against the private one; needs `PRIVATE_KEY_PATH`."),
+    var("SIGNING_ALGS", Value("RS256"), "What tokens can be signed with, separated by commas: `RS256`, which is always among it, `PS256`, `ES256`, `EdDSA`."),
+    var("KEY_ROTATION_INTERVAL", Value("90d"), "How long a signing key is used before the next one takes its place; 0 for until `latchkey keys rotate`."),
+    var("REQUEST_OBJECT_ENCRYPTION", Value("false"), "Whether to publish keys that clients can encrypt request objects for."),
 
     secret("REDIS_URL", Unset, "Where to store state: `redis://[user:password@]host[:port][/database]` or `redis+unix:///path`; in memory when not set."),
     var("REDIS_PREFIX", Value("latchkey:"), "What every Redis key starts with."),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use super::{Event, StoreCounters};
@@ -19,6 +19,7 @@ pub struct Counters {
     revocations: IntCounterVec,
     /// What the store does.
     pub store: StoreCounters,
+    key_age: IntGaugeVec,
     /// Live single sign-on sessions, counted at each scrape.
     pub active_sessions: IntGauge,
     /// Sign-ins that wait for a turn to hash.
@@ -46,6 +47,11 @@ impl Counters {
             &["endpoint"],
         )?;
         registry.register(Box::new(response_time.clone()))?;
+        let key_age = IntGaugeVec::new(
+            Opts::new("oidc_signing_key_age_seconds", "Time since each key was published"),
+            &["kid", "alg", "phase"],
+        )?;
+        registry.register(Box::new(key_age.clone()))?;
         Ok(Self {
             tokens_issued: family(
                 "oidc_tokens_issued_total",
@@ -58,6 +64,7 @@ impl Counters {
                 "outcome",
             )?,
             response_time,
+            key_age,
             sign_ins: family("oidc_sign_ins_total", "Sign-ins by outcome", "outcome")?,
             client_auth_failures: family(
                 "oidc_client_auth_failures_total",
@@ -97,7 +104,8 @@ impl Counters {
             Event::ConsentGiven { .. }
             | Event::ConsentDenied { .. }
             | Event::TokenRefused { .. }
-            | Event::ClientChanged { .. } => {}
+            | Event::ClientChanged { .. }
+            | Event::KeyChanged { .. } => {}
         }
     }
 
@@ -106,6 +114,16 @@ impl Counters {
         self.response_time.with_label_values(&[endpoint]).observe(took.as_secs_f64());
         if status >= 400 {
             self.errors.with_label_values(&[&status.to_string()]).inc();
+        }
+    }
+
+    /// Notes the keys there are: name, algorithm, phase and age of each.
+    pub fn keys_stand<'a>(&self, keys: impl IntoIterator<Item = ([&'a str; 3], Duration)>) {
+        // A key in another phase is another line: the old one has to go.
+        self.key_age.reset();
+        for (labels, age) in keys {
+            let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+            self.key_age.with_label_values(&labels).set(age);
         }
     }
 

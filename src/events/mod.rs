@@ -37,6 +37,8 @@ pub enum Event<'a> {
     Revoked { client: &'a str, what: &'static str },
     /// A client registered, changed or removed itself.
     ClientChanged { client: &'a str, change: &'static str },
+    /// A key of ours entered another phase.
+    KeyChanged { kid: &'a str, alg: &'a str, phase: &'static str },
 }
 
 /// Who listens.
@@ -92,6 +94,9 @@ impl Events {
             }
             Event::ClientChanged { client, change } => {
                 tracing::info!(target: "audit", event = "client_changed", client, change, from);
+            }
+            Event::KeyChanged { kid, alg, phase } => {
+                tracing::info!(target: "audit", event = "key_changed", kid, alg, phase, from);
             }
         }
     }

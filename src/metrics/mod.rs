@@ -24,6 +24,11 @@ async fn show(State(app): State<App>) -> Response {
         Err(cause) => tracing::warn!(%cause, "the sessions could not be counted"),
     }
     counters.hash_queue.set(i64::try_from(app.passwords.waiting()).unwrap_or(i64::MAX));
+    let now = app.now();
+    counters.keys_stand(app.keys.keys().iter().map(|key| {
+        let labels = [&*key.kid, key.purpose.as_str(), key.phase.as_str()];
+        (labels, now.since(key.published_at))
+    }));
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, counters.render()).into_response()
 }

@@ -9,6 +9,7 @@ pub mod logging;
 pub mod process;
 mod reader;
 mod refusal;
+mod rotation;
 pub mod routes;
 pub mod run;
 pub mod serve;

@@ -5,12 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Router;
 use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::Config;
 use latchkey::fetch::{FetchSettings, Fetcher};
 use latchkey::jose::SigningKey;
-use latchkey::keys::KeyRing;
+use latchkey::keys::{KeyRing, Policy, Sealer, purposes};
 use latchkey::password::{Password, Passwords};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
@@ -135,11 +136,34 @@ impl House {
         Self::over(state, self.redis_prefix.clone(), None, variables).await
     }
 
+    /// With something in front of it that may change what is asked and answered.
+    pub async fn start_behind(
+        backing: Backing,
+        variables: Fields<'_>,
+        front: impl FnOnce(&App, Router) -> Router,
+    ) -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let redis_prefix = format!("{}:", Secret::random().reveal());
+        let faults = Faults::around(open(backing, &redis_prefix, &clock).await);
+        fill(&faults, &clock).await;
+        Self::over_behind((faults, clock), redis_prefix, None, variables, front).await
+    }
+
     async fn over(
+        state: (Faults, Clock),
+        redis_prefix: String,
+        tls: Option<Tls>,
+        variables: Fields<'_>,
+    ) -> Self {
+        Self::over_behind(state, redis_prefix, tls, variables, |_, router| router).await
+    }
+
+    async fn over_behind(
         (faults, clock): (Faults, Clock),
         redis_prefix: String,
         tls: Option<Tls>,
         variables: Fields<'_>,
+        front: impl FnOnce(&App, Router) -> Router,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
@@ -163,10 +187,12 @@ impl House {
             ..FetchSettings::default()
         };
         let fetcher = Fetcher::new(outgoing).expect("a fetcher");
+        let store: Arc<dyn Store> = Arc::new(faults.clone());
+        let ring = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
         let app = App::new(
             config,
-            (Arc::new(faults.clone()), clock),
-            (key_ring(), &root),
+            (store, clock),
+            (ring, &root),
             Arc::new(fetcher),
             catalogue,
             &metadata,
@@ -176,7 +202,14 @@ impl House {
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
         let (pem, keeper) = tls.map(|tls| (tls.pem, tls.keeper)).unzip();
-        tokio::spawn(serve(vec![listener], keeper, routes::router(&app), limits, stopped, drain));
+        tokio::spawn(serve(
+            vec![listener],
+            keeper,
+            front(&app, routes::router(&app)),
+            limits,
+            stopped,
+            drain,
+        ));
         let http = client(at, pem.as_deref());
         Self { app, at, http, faults, redis_prefix, pem, _stop: stop, _keys: keys }
     }
@@ -269,11 +302,14 @@ fn configured(issuer: &str, folder: &str, variables: Fields<'_>) -> Config {
     Config::from_map(&map).expect("a good configuration")
 }
 
-/// One key for all houses: making one takes long.
-fn key_ring() -> KeyRing {
-    static RING: OnceLock<KeyRing> = OnceLock::new();
-    let make = || KeyRing::of(vec![SigningKey::generate().expect("a key").0]);
-    RING.get_or_init(make).clone()
+/// A ring of its own for each house; all begin with the same RSA key, for making one takes long.
+async fn key_ring(at: (Arc<dyn Store>, Clock), config: &Config, root: &SecretKey) -> KeyRing {
+    static PEM: OnceLock<String> = OnceLock::new();
+    let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
+    let file = SigningKey::from_pem(pem).expect("the same key");
+    let policy = Policy::of(config);
+    let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, vec![file]).await;
+    ring.expect("a ring")
 }
 
 /// Database 1: in database 0 others look at every key there is.
