@@ -26,15 +26,18 @@ fn the_settings_are_good_and_say_what_they_seem_to() {
     assert_eq!(Bootstrap::parse(PEOPLE).expect("a good file").clients(), 3);
 }
 
-/// The file is one that the program itself can read.
+/// The files are ones that the program itself can read, where README.md says that they are.
 #[test]
-fn the_settings_are_read_by_the_program() {
+fn the_files_are_read_by_the_program() {
     let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("conformance")).expect("a folder");
     std::fs::write(folder.path().join(".env"), SETTINGS).expect("written");
+    std::fs::write(folder.path().join("conformance/bootstrap.toml"), PEOPLE).expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
     let checked = command.arg("check-config").current_dir(folder.path()).output().expect("an end");
     let said = String::from_utf8_lossy(&checked.stdout);
     let complained = String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success(), "{complained}");
     assert!(said.contains("https://op.localtest:9443"), "{said}");
+    assert!(said.contains("declares users: 1, clients: 3"), "{said}");
 }

@@ -29,6 +29,7 @@ mod code {
     dynamic_plan! {
         "code";
         oidcc_discovery_endpoint_verification,
+        oidcc_server_rotate_keys,
         oidcc_refresh_token_rp_key_rotation,
         oidcc_refresh_token,
         oidcc_ensure_client_assertion_with_iss_aud_succeeds

@@ -179,7 +179,7 @@ impl Suite {
 
     /// Removes what was registered.
     pub async fn ends(self) {
-        for client in self.registered.lock().expect("the clients").drain(..) {
+        for client in self.registered.into_inner().expect("the clients") {
             let request = self.house.http().delete(text(&client, "registration_client_uri"));
             let token = text(&client, "registration_access_token");
             let removed = wire::send(request.bearer_auth(token)).await;

@@ -6,6 +6,7 @@ pub mod id_token;
 pub mod metadata;
 pub mod pages;
 pub mod registration;
+mod tests;
 pub mod tokens;
 pub mod userinfo;
 

@@ -1,6 +1,9 @@
 //! The whole flow, in every way that must not matter.
 
+use latchkey::keys::Begin;
 use latchkey::secret::{Digest, Secret};
+
+use serde_json::Value;
 
 use crate::conformance::client::SignedIn;
 use crate::conformance::suite::{Suite, text};
@@ -30,6 +33,21 @@ pub async fn oidcc_idtoken_signature(suite: &Suite) {
 
 pub async fn oidcc_discovery_endpoint_verification(suite: &Suite) {
     checks::metadata::verify(&suite.metadata, suite.house.issuer(), true);
+}
+
+/// The operator rotates between the suite's two looks at the keys, as `latchkey keys rotate --now` or SIGUSR1 do.
+pub async fn oidcc_server_rotate_keys(suite: &Suite) {
+    let held = |jwks: &Value| jwks["keys"].as_array().expect("keys").clone();
+    let before = held(&suite.jwks);
+    suite.house.app().keys.rotate(Begin::Now).await.expect("a rotation");
+    let jwks = wire::send(suite.house.http().get(suite.endpoint("jwks_uri"))).await;
+    let after = held(&checks::metadata::jwks(&jwks));
+    let is_new = |key: &&Value| {
+        let differs = |name: &str| before.iter().all(|old| old[name] != key[name]);
+        key["use"] == "sig" && differs("kid") && differs("n")
+    };
+    assert_eq!(after.iter().filter(is_new).count(), 1, "VerifyNewJwksHasNewSigningKey");
+    assert!(before.iter().all(|old| after.contains(old)), "VerifyNewJwksStillHasOldSigningKey");
 }
 
 pub async fn oidcc_userinfo_get(suite: &Suite) {
