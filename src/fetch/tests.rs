@@ -1,9 +1,11 @@
 //! Against a server on loopback, with a certificate authority made for the test.
 
 use std::pin::pin;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::crypto::aws_lc_rs;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tempfile::NamedTempFile;

@@ -82,7 +82,7 @@ impl Suite {
         std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
         std::fs::write(&cert, made.cert.pem()).expect("written");
         let keeper = TlsKeeper::load(cert, key).expect("a good pair");
-        let host = Elsewhere::start().await;
+        let host = Elsewhere::start_as_its_own_authority().await;
         let clock = Clock::manual(Clock::System.now());
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let tls = Tls { keeper, pem: made.cert.pem() };
@@ -162,7 +162,7 @@ impl Suite {
         let callback = "https://localhost.emobix.co.uk:8443/test/a/latchkey/callback";
         let query = if nth == 0 { "" } else { "?dummy1=lorem&dummy2=ipsum" };
         json!({
-            "client_name": format!("OIDF Conformance Testing client {nth}"),
+            "client_name": format!("OIDF Conformance Test x8sD2kQm9Zb1L{nth}"),
             "redirect_uris": [format!("{callback}{query}")],
             "response_types": [variant.response_type],
             "grant_types": grants,

@@ -60,12 +60,13 @@ pub async fn oidcc_request_uri_signed_rs256(suite: &Suite) {
         metadata::holds(&suite.metadata, offered, "RS256"),
         "…SigningAlgValuesSupportedContainsRS256"
     );
-    let uri = format!("{}#{}", suite.host.uri, "the-hash-of-what-is-there");
-    let client = suite.client_with(&json!({"request_uris": [uri]})).await;
+    let uri = format!("{}/requesturi/{}#its-hash", suite.host.uri, "x".repeat(96));
+    let members = json!({"request_uris": [uri], "request_object_signing_alg": "RS256"});
+    let client = suite.client_with(&members).await;
     let inside = client.asks();
     let object = object(&client, &inside);
     suite.host.says_text(&object);
-    let beside = ["client_id", "response_type", "scope"];
+    let beside = ["client_id", "redirect_uri", "response_type", "scope"];
     let outside = beside.iter().fold(Request::blank(suite.house.issuer()), |request, name| {
         request.with(name, inside.get(name).expect("a parameter"))
     });
