@@ -43,6 +43,7 @@ pub mod home;
 pub mod introspect;
 pub mod jwks;
 pub mod login;
+pub mod logout;
 pub mod metrics;
 pub mod register;
 pub mod revoke;

@@ -13,6 +13,7 @@ pub struct Counters {
     auth_requests: IntCounterVec,
     response_time: HistogramVec,
     sign_ins: IntCounterVec,
+    sign_outs: IntCounterVec,
     client_auth_failures: IntCounterVec,
     errors: IntCounterVec,
     reuse: IntCounterVec,
@@ -58,6 +59,7 @@ impl Counters {
             )?,
             response_time,
             sign_ins: family("oidc_sign_ins_total", "Sign-ins by outcome", "outcome")?,
+            sign_outs: family("oidc_sign_outs_total", "Sign-outs by how they came", "how")?,
             client_auth_failures: family(
                 "oidc_client_auth_failures_total",
                 "Failed client authentications",
@@ -82,6 +84,7 @@ impl Counters {
         match event {
             Event::SignedIn { .. } => self.sign_ins.with_label_values(&["ok"]).inc(),
             Event::SignInFailed { reason, .. } => self.sign_ins.with_label_values(&[reason]).inc(),
+            Event::SignedOut { how, .. } => self.sign_outs.with_label_values(&[how]).inc(),
             Event::Authorized { outcome, .. } => {
                 self.auth_requests.with_label_values(&[outcome]).inc();
             }

@@ -16,6 +16,8 @@ pub enum Event<'a> {
     SignedIn { sub: &'a str, client: &'a str },
     /// Somebody did not; `reason` is one of a fixed list of words.
     SignInFailed { client: &'a str, reason: &'static str },
+    /// Somebody signed out; `how` is one of a fixed list of words.
+    SignedOut { sub: &'a str, how: &'static str },
     /// A person agreed to something.
     ConsentGiven { sub: &'a str, client: &'a str, scope: &'a str },
     /// A person said no.
@@ -61,6 +63,9 @@ impl Events {
             }
             Event::SignInFailed { client, reason } => {
                 tracing::warn!(target: "audit", event = "sign_in_failed", client, reason, from);
+            }
+            Event::SignedOut { sub, how } => {
+                tracing::info!(target: "audit", event = "signed_out", sub, how, from);
             }
             Event::ConsentGiven { sub, client, scope } => {
                 tracing::info!(target: "audit", event = "consent_given", sub, client, scope, from);

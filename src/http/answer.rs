@@ -61,8 +61,12 @@ fn send(to: &Destination, mut fields: Vec<(String, String)>, sender: &Sender<'_>
     }
 }
 
-/// The registered URI's own query stays as it is, byte for byte (RFC 6749 §3.1.2).
 fn in_query(uri: &str, fields: &[(String, String)], sender: &Sender<'_>) -> Response {
+    follow(uri, &with_query(uri, fields), sender)
+}
+
+/// The URI with these fields added. Its own query stays as it is, byte for byte (RFC 6749 §3.1.2).
+pub fn with_query(uri: &str, fields: &[(String, String)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(fields);
     let separator = match uri.split_once('?') {
@@ -70,7 +74,7 @@ fn in_query(uri: &str, fields: &[(String, String)], sender: &Sender<'_>) -> Resp
         Some((_, own)) if own.is_empty() || own.ends_with('&') => "",
         Some(_) => "&",
     };
-    follow(uri, &format!("{uri}{separator}{}", query.finish()), sender)
+    format!("{uri}{separator}{}", query.finish())
 }
 
 /// A registered URI has no fragment of its own.

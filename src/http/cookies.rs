@@ -72,6 +72,15 @@ pub fn set_browser(app: &App, cookie: &Secret) -> HeaderValue {
     set(app, Name::Browser, cookie)
 }
 
+/// A `Set-Cookie` that takes the session's cookie away.
+pub fn clear_session(app: &App) -> HeaderValue {
+    let https = app.config.issuer.is_https();
+    let secure = if https { "; Secure" } else { "" };
+    let text = Name::Session.text(https);
+    let line = format!("{text}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0{secure}");
+    HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static(""))
+}
+
 fn set(app: &App, name: Name, value: &Secret) -> HeaderValue {
     let https = app.config.issuer.is_https();
     let secure = if https { "; Secure" } else { "" };

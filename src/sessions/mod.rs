@@ -163,17 +163,18 @@ pub async fn begin(
     let named = Named { sid: session.sid, session: session.id, until: session.absolute_end };
     store.put(&named).await?;
     match replaces {
-        Some(old) => end(store, old).await,
+        Some(old) => end(store, old).await.map(drop),
         None => Ok(()),
     }
 }
 
-/// Ends a session.
-pub async fn end(store: &dyn Store, id: SessionId) -> Result<(), StoreError> {
-    if let Some(session) = store.consume(&id.key()).await? {
+/// Ends a session. Of several who try, one is told which it was.
+pub async fn end(store: &dyn Store, id: SessionId) -> Result<Option<Session>, StoreError> {
+    let ended = store.consume(&id.key()).await?;
+    if let Some(session) = &ended {
         store.unlink(&index(), &session.listing()).await?;
     }
-    Ok(())
+    Ok(ended)
 }
 
 /// Notes that the session was used. Written at most ten times in an idle span, so that a busy session

@@ -5,6 +5,7 @@ mod authorize;
 mod clients;
 mod code_flow;
 mod introspect_revoke;
+mod logout;
 mod logs;
 mod races;
 mod readme;

@@ -1,0 +1,3 @@
+//! The ends of a session.
+
+mod rp_initiated;
