@@ -40,6 +40,10 @@ pub struct Parts {
     pub passwords: Passwords,
     /// The public keys of clients, by reference.
     pub client_keys: KeyCache,
+    /// Tells clients what they asked to be told.
+    pub outgoing: Fetcher,
+    /// Rung when a logout was queued for them.
+    pub logout_queued: tokio::sync::Notify,
     /// Who is told what happens.
     pub events: Events,
     /// The scopes there are.
@@ -80,6 +84,8 @@ impl App {
             jwks_json: Document::new(keys.jwks().to_owned()),
             trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
+            outgoing: fetcher.another(),
+            logout_queued: tokio::sync::Notify::new(),
             client_keys: KeyCache::new(fetcher),
             refresh_key: root.derive(Purpose::RefreshToken),
             csrf_key: root.derive(Purpose::Csrf),

@@ -24,6 +24,7 @@ pub mod events;
 pub mod grants;
 pub mod interactions;
 pub mod keys;
+pub mod logouts;
 pub mod requests;
 pub mod sessions;
 pub mod throttle;

@@ -10,6 +10,7 @@ use crate::http::cookies::{self, Cookies};
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions;
+use crate::logouts;
 use crate::protocol::{ErrorCode, Params};
 use crate::sessions::{self, Session};
 use crate::store::StoreError;
@@ -71,6 +72,8 @@ async fn begin_session(
     let client = visit.client.id.as_str();
     app.tell(caller.address, &Event::SignedIn { sub: user.sub.as_str(), client });
     let before = visit.presence.session.as_ref().filter(|(session, _)| session.sub == user.sub);
+    // For the same person nothing changes that an application would have to look at.
+    let changes = before.is_none() || caller.browser_state.is_empty();
     let (mut session, cookie) = Session::begin(user.sub, &["pwd"], app.session_limits(), app.now());
     if let Some((before, _)) = before {
         // The same person again: applications keep the session's name, so that a later sign-out
@@ -81,11 +84,17 @@ async fn begin_session(
     sessions::begin(&*app.store, &session, None).await?;
     let id = session.id;
     interactions::note(&*app.store, &visit.id, |it| it.signed_in = Some(id)).await?;
-    if let Some(old) = cookies.session() {
-        sessions::end(&*app.store, old).await?;
+    if let Some(old) = cookies.session()
+        && let Some(ended) = logouts::replace(&*app.store, old, session.sid, app.now()).await?
+    {
+        app.tell(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how: "replaced" });
+        app.logout_queued.notify_one();
     }
     let mut answer = see_other(&visit.hub());
     answer.headers_mut().append(header::SET_COOKIE, cookies::set_session(app, &cookie));
+    if changes && app.config.session_management {
+        answer.headers_mut().append(header::SET_COOKIE, cookies::set_state(app));
+    }
     Ok(answer)
 }
 

@@ -8,6 +8,8 @@ use crate::events::Event;
 use crate::grants::{self, Code, Grant, GrantId, Handle, Person, Standing, Use};
 use crate::http::answer::{self, Sender};
 use crate::http::caller::Caller;
+use crate::http::session_state;
+use crate::logouts;
 use crate::random;
 use crate::requests::AuthorizationRequest;
 use crate::secret::Secret;
@@ -32,6 +34,9 @@ pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Handle, StoreError> 
     let refresh = it.client.settings.refresh_token_lifetime;
     let refresh = refresh
         .map_or(app.config.lifetimes.refresh_absolute, |own| Duration::from_secs(own.into()));
+    if it.request.scope.contains("openid") {
+        logouts::note_client(&*app.store, it.client, it.session, it.session.sub.as_str()).await?;
+    }
     let until = grant.ends_at.plus(refresh).plus(app.config.lifetimes.access_token);
     grants::file(&*app.store, &grant, until, app.now()).await?;
     if it.client.unused_until.is_some() {
@@ -54,7 +59,11 @@ pub fn send(
     app.tell(caller.address, &Event::Authorized { client, outcome: "ok" });
     let sender =
         Sender { issuer: app.issuer(), client_name: it.client.display_name(), after_gesture };
-    let fields = vec![("code".to_owned(), code.render(Use::Code))];
+    let mut fields = vec![("code".to_owned(), code.render(Use::Code))];
+    if it.request.scope.contains("openid") {
+        let to = &it.request.destination;
+        fields.extend(session_state::field(app, caller, &it.client.id, to));
+    }
     answer::success(&it.request.destination, fields, &sender)
 }
 

@@ -68,6 +68,7 @@ impl Config {
                     self.offer.response_types.iter().map(|it| it.as_str()).collect();
                 Some(words.join(","))
             }
+            "SESSION_MANAGEMENT" => Some(self.session_management.to_string()),
             "CORS_ENABLED" => Some(self.cors.enabled.to_string()),
             "CORS_ORIGINS" => list(&self.cors.origins),
             "RATE_LIMITING_ENABLED" => Some(self.rate_limit.enabled.to_string()),

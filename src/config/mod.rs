@@ -63,6 +63,8 @@ pub struct Config {
     pub registration: Registration,
     /// What clients may register for.
     pub offer: Offer,
+    /// Whether applications can watch the session in the browser.
+    pub session_management: bool,
     /// How many registered clients there may be.
     pub registration_limit: u64,
     /// Whose `X-Forwarded-For` is believed.
@@ -103,6 +105,7 @@ impl Config {
             rate_limit: policy::rate_limit(reader),
             registration: policy::registration(reader, &issuer),
             offer: policy::offer(reader),
+            session_management: reader.flag("SESSION_MANAGEMENT"),
             registration_limit: reader
                 .number("REGISTRATION_MAX_CLIENTS", 0..=10_000_000)
                 .unwrap_or_default(),

@@ -127,6 +127,7 @@ pub const VARS: &[Var] = &[
     secret("REGISTRATION_TOKEN", Unset, "Initial access tokens for `REGISTRATION=token`, at least 32 characters each, separated by commas."),
     var("REGISTRATION_MAX_CLIENTS", Value("10000"), "How many registered clients there may be."),
     var("RESPONSE_TYPES", Value("code"), "What authorization answers may carry, separated by commas: `code` and `none`; for implicit and hybrid also `id_token`, `id_token token`, `code id_token`, `code token`, `code id_token token`."),
+    var("SESSION_MANAGEMENT", Value("true"), "Whether applications can watch for a sign-out in the browser: `session_state` in authorization answers, and `/check-session`."),
     var("CORS_ENABLED", Value("true"), "Whether browser applications on other origins may call the token and userinfo endpoints."),
     var("CORS_ORIGINS", Unset, "Exact web origins allowed besides those of registered redirect URIs, separated by commas."),
     var("RATE_LIMITING_ENABLED", Value("true"), "Whether attempts are limited by address."),

@@ -14,6 +14,7 @@ pub struct Counters {
     response_time: HistogramVec,
     sign_ins: IntCounterVec,
     sign_outs: IntCounterVec,
+    logout_deliveries: IntCounterVec,
     client_auth_failures: IntCounterVec,
     errors: IntCounterVec,
     reuse: IntCounterVec,
@@ -21,6 +22,8 @@ pub struct Counters {
     store_failures: IntCounterVec,
     /// Live single sign-on sessions, counted at each scrape.
     pub active_sessions: IntGauge,
+    /// Clients still to be told of a logout, counted at each scrape.
+    pub logouts_pending: IntGauge,
     /// Sign-ins that wait for a turn to hash.
     pub hash_queue: IntGauge,
 }
@@ -60,6 +63,15 @@ impl Counters {
             response_time,
             sign_ins: family("oidc_sign_ins_total", "Sign-ins by outcome", "outcome")?,
             sign_outs: family("oidc_sign_outs_total", "Sign-outs by how they came", "how")?,
+            logout_deliveries: family(
+                "oidc_logout_deliveries_total",
+                "Tries to tell a client of a logout by outcome",
+                "outcome",
+            )?,
+            logouts_pending: gauge(
+                "oidc_logout_deliveries_pending",
+                "Clients still to be told of a logout",
+            )?,
             client_auth_failures: family(
                 "oidc_client_auth_failures_total",
                 "Failed client authentications",
@@ -85,6 +97,9 @@ impl Counters {
             Event::SignedIn { .. } => self.sign_ins.with_label_values(&["ok"]).inc(),
             Event::SignInFailed { reason, .. } => self.sign_ins.with_label_values(&[reason]).inc(),
             Event::SignedOut { how, .. } => self.sign_outs.with_label_values(&[how]).inc(),
+            Event::LogoutTold { outcome, .. } => {
+                self.logout_deliveries.with_label_values(&[outcome]).inc();
+            }
             Event::Authorized { outcome, .. } => {
                 self.auth_requests.with_label_values(&[outcome]).inc();
             }

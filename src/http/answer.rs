@@ -41,11 +41,22 @@ pub fn success(to: &Destination, fields: Vec<(String, String)>, sender: &Sender<
 ///
 /// [RFC 6749 §4.1.2.1]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
 pub fn failure(to: &Destination, error: &OAuthError, sender: &Sender<'_>) -> Response {
+    failure_with(to, error, None, sender)
+}
+
+/// The same with a field more.
+pub fn failure_with(
+    to: &Destination,
+    error: &OAuthError,
+    more: Option<(String, String)>,
+    sender: &Sender<'_>,
+) -> Response {
     tracing::info!(oauth.error = error.code.as_str(), why = %error.description, "refused by redirect");
-    let fields = vec![
+    let mut fields = vec![
         ("error".to_owned(), error.code.as_str().to_owned()),
         ("error_description".to_owned(), error.description.clone().into_owned()),
     ];
+    fields.extend(more);
     send(to, fields, sender)
 }
 

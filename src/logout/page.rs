@@ -26,6 +26,10 @@ pub struct SignedOutPage<'a> {
     pub client_name: Option<&'a str>,
     /// Where it goes on: the client's registered address, with its `state`.
     pub href: Option<&'a str>,
+    /// What the browser loads to tell applications, the query and all.
+    pub frames: &'a [String],
+    /// Of the script that goes on by itself once the frames are loaded; needs `href`.
+    pub nonce: Option<&'a str>,
     /// For the developer: why nobody is sent on.
     pub detail: Option<&'a str>,
 }
@@ -81,6 +85,27 @@ mod tests {
     }
 
     #[test]
+    fn applications_are_told_by_frames_and_then_it_goes_on_with_scripts_and_without() {
+        let frames = ["https://a.example/out?iss=x&sid=y".to_owned()];
+        let page = SignedOutPage {
+            client_name: Some("Photo Shop"),
+            href: Some("https://photos.example/bye"),
+            frames: &frames,
+            nonce: Some("q83vEjRWeJq83vEjRWeJqw"),
+            detail: None,
+        };
+        let html = rendered("logout-frames", &page);
+        assert_eq!(words(&html, "h1"), "Signed out");
+        let frame = "iframe[hidden][title][sandbox][src='https://a.example/out?iss=x&sid=y']";
+        assert_has(&html, &[frame, "script[nonce]", "a#logout-continue"]);
+        let refresh = r#"<noscript><meta http-equiv="refresh" content="3; url=https://photos.example/bye"></noscript>"#;
+        assert!(html.contains(refresh), "{html}");
+        let html =
+            rendered("logout-frames-only", &SignedOutPage { href: None, nonce: None, ..page });
+        assert!(html.contains("<iframe") && !html.contains("<script"), "{html}");
+    }
+
+    #[test]
     fn a_developer_reads_why_nobody_is_sent_on() {
         let detail = Some("post_logout_redirect_uri is not one of those registered.");
         let html = rendered("logout-detail", &SignedOutPage { detail, ..SignedOutPage::default() });
@@ -104,7 +129,13 @@ mod tests {
             }
         };
         assert_same_skeleton(&ask("x"), &ask(MARKUP));
-        let done = |text| SignedOutPage { client_name: text, href: text, detail: text };
-        assert_same_skeleton(&done(Some("x")), &done(Some(MARKUP)));
+        let done = |text: &'static str| SignedOutPage {
+            client_name: Some(text),
+            href: Some(text),
+            frames: Box::leak(Box::new([text.to_owned()])),
+            nonce: Some(text),
+            detail: Some(text),
+        };
+        assert_same_skeleton(&done("x"), &done(MARKUP));
     }
 }

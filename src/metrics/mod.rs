@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::app::App;
-use crate::sessions;
+use crate::{logouts, sessions};
 
 /// The room's path.
 pub fn routes() -> Router<App> {
@@ -21,6 +21,10 @@ async fn show(State(app): State<App>) -> Response {
     let counters = &app.events.counters;
     match sessions::count_live(&*app.store, app.now()).await {
         Ok(count) => counters.active_sessions.set(i64::try_from(count).unwrap_or(i64::MAX)),
+        Err(cause) => counters.store_failed(cause.kind()),
+    }
+    match logouts::count_pending(&*app.store).await {
+        Ok(count) => counters.logouts_pending.set(i64::try_from(count).unwrap_or(i64::MAX)),
         Err(cause) => counters.store_failed(cause.kind()),
     }
     counters.hash_queue.set(i64::try_from(app.passwords.waiting()).unwrap_or(i64::MAX));

@@ -31,7 +31,7 @@ pub fn router(app: &App) -> Router {
         .merge(introspect::routes(app))
         .merge(jwks::routes(app))
         .merge(login::routes())
-        .merge(logout::routes())
+        .merge(logout::routes(app))
         .merge(register::routes(app))
         .merge(revoke::routes(app))
         .merge(token::routes(app))

@@ -93,6 +93,11 @@ impl Browser {
         self.cookies.lock().expect("the cookies").values().cloned().collect()
     }
 
+    /// What the cookie of that name holds.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.lock().expect("the cookies").get(name).cloned()
+    }
+
     async fn fills_in(&self, page: &Answer, at: &str, path: &str, typed: Fields<'_>) -> Answer {
         let hidden = page.hidden_fields_beside(at);
         let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));

@@ -16,8 +16,8 @@ use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
 use latchkey::secret::Secret;
 use latchkey::secret_key::SecretKey;
-use latchkey::server::routes;
 use latchkey::server::serve::{Limits, serve};
+use latchkey::server::{couriers, routes};
 use latchkey::store::{MemoryStore, RedisOptions, RedisStore, Store};
 use latchkey::users::{self, Added, User};
 use reqwest::Client as Http;
@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
 
 use super::browser::Browser;
 use super::redis::RedisServer;
@@ -66,7 +67,9 @@ pub struct House {
     app: App,
     at: SocketAddr,
     http: Http,
-    _stop: watch::Sender<bool>,
+    prefix: Option<String>,
+    stop: watch::Sender<bool>,
+    couriers: JoinHandle<()>,
     _keys: TempDir,
 }
 
@@ -77,19 +80,52 @@ impl House {
 
     /// With some variables set beside the usual ones.
     pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let prefix = match backing {
+            Backing::Memory => None,
+            Backing::Redis => Some(format!("{}:", Secret::random().reveal())),
+        };
+        let store: Arc<dyn Store> = match &prefix {
+            None => Arc::new(MemoryStore::new(clock.clone())),
+            Some(prefix) => Arc::new(open(prefix).await),
+        };
+        fill(&*store, &clock).await;
+        Self::over(store, prefix, clock, variables).await
+    }
+
+    /// Ends this house, and starts another one where it remembered things.
+    pub async fn restarts(self, variables: Fields<'_>) -> Self {
+        self.stop.send_replace(true);
+        self.couriers.await.expect("couriers that come home");
+        let clock = self.app.clock.clone();
+        let store: Arc<dyn Store> = match &self.prefix {
+            None => Arc::clone(&self.app.store),
+            Some(prefix) => Arc::new(open(prefix).await),
+        };
+        Self::over(store, self.prefix, clock, variables).await
+    }
+
+    async fn over(
+        store: Arc<dyn Store>,
+        prefix: Option<String>,
+        clock: Clock,
+        variables: Fields<'_>,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
         let keys = tempfile::tempdir().expect("a folder");
         let folder = keys.path().to_str().expect("a readable path");
         let config = configured(at.port(), folder, variables);
-        let clock = Clock::manual(Clock::System.now());
-        let store = open(backing, &clock).await;
-        fill(&*store, &clock).await;
-
         let catalogue = ScopeCatalogue::default();
         let metadata = routes::advertise(&config, &catalogue);
         let root = SecretKey::from_text(SECRET_KEY).expect("a long key");
-        let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
+        let allowed = config.outgoing.allow_private.iter();
+        let fetcher = Fetcher::new(FetchSettings {
+            extra_ca: config.outgoing.ca_file.clone(),
+            allow_private: allowed.map(|place| place.parse().expect("a place")).collect(),
+            ..FetchSettings::default()
+        });
+        let fetcher = fetcher.expect("a fetcher");
         let app = App::new(
             config,
             (store, clock),
@@ -102,8 +138,9 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
+        let couriers = couriers::spawn(app.clone(), stopped.clone());
         tokio::spawn(serve(vec![listener], None, routes::router(&app), limits, stopped, drain));
-        Self { app, at, http: wire::client(at), _stop: stop, _keys: keys }
+        Self { app, at, http: wire::client(at), prefix, stop, couriers, _keys: keys }
     }
 
     pub fn app(&self) -> &App {
@@ -129,6 +166,8 @@ impl House {
     /// Lets time pass.
     pub fn later(&self, by: Duration) {
         self.app.clock.advance(by);
+        // Who waits for a moment to come looks at another clock.
+        self.app.logout_queued.notify_one();
     }
 
     /// A fresh browser, in front of which this person sits.
@@ -178,20 +217,15 @@ fn key_ring() -> KeyRing {
     RING.get_or_init(make).clone()
 }
 
-async fn open(backing: Backing, clock: &Clock) -> Arc<dyn Store> {
-    match backing {
-        Backing::Memory => Arc::new(MemoryStore::new(clock.clone())),
-        Backing::Redis => {
-            // Database 1: in database 0 others look at every key there is.
-            let options = RedisOptions {
-                prefix: format!("{}:", Secret::random().reveal()),
-                // The machine may be busy with sixty-four hands at once.
-                timeout: Duration::from_secs(10),
-                ..RedisOptions::new(format!("{}1", RedisServer::shared().url()))
-            };
-            Arc::new(RedisStore::connect(&options).await.expect("redis"))
-        }
-    }
+async fn open(prefix: &str) -> RedisStore {
+    // Database 1: in database 0 others look at every key there is.
+    let options = RedisOptions {
+        prefix: prefix.to_owned(),
+        // The machine may be busy with sixty-four hands at once.
+        timeout: Duration::from_secs(10),
+        ..RedisOptions::new(format!("{}1", RedisServer::shared().url()))
+    };
+    RedisStore::connect(&options).await.expect("redis")
 }
 
 async fn fill(store: &dyn Store, clock: &Clock) {
