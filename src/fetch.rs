@@ -77,6 +77,7 @@ impl Fetcher {
     }
 
     /// Another one with the same settings and turns of its own.
+    #[must_use]
     pub fn another(&self) -> Self {
         let (settings, tls) = (self.settings.clone(), self.tls.clone());
         Self { settings, tls, turns: Semaphore::new(AT_ONCE), hosts: Mutex::default() }

@@ -50,3 +50,38 @@ fn state(it: &Delivery) -> (&'static str, String) {
         State::Failed { at, refused: false } => ("failed", moment(at)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::ClientId;
+    use crate::clock::UnixTime;
+
+    #[test]
+    fn a_delivery_is_one_line_or_one_object() {
+        let at = UnixTime::from_secs(1_700_000_000);
+        let it = Delivery {
+            id: uuid::Uuid::nil(),
+            client: ClientId::parse("shop").unwrap(),
+            sub: "ada".to_owned(),
+            sid: uuid::Uuid::nil(),
+            queued_at: at,
+            tries: 2,
+            state: State::Waiting { at },
+        };
+        let start = "00000000-0000-0000-0000-000000000000  shop  ";
+        assert_eq!(line(&it), format!("{start}waiting  2023-11-14T22:13:20Z  tries 2"));
+        for (state, word) in [
+            (State::Sending { until: at }, "sending"),
+            (State::Failed { at, refused: true }, "refused"),
+            (State::Failed { at, refused: false }, "failed"),
+        ] {
+            let it = Delivery { state, ..it.clone() };
+            assert!(line(&it).starts_with(&format!("{start}{word}  ")));
+            assert_eq!(
+                (&object(&it)["state"], &object(&it)["client_id"]),
+                (&json!(word), &json!("shop"))
+            );
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The queue: an index of what is still to be sent, by the moment it is due, and one of what was given
 //! up. As every index they may list too much: a name is linked before the record says so.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
@@ -78,7 +78,7 @@ pub async fn count_pending(store: &dyn Store) -> Result<usize, StoreError> {
 /// no other.
 pub async fn claim_next(
     store: &dyn Store,
-    busy: &HashSet<String>,
+    busy: &BTreeSet<String>,
     now: UnixTime,
 ) -> Result<Option<Claim>, StoreError> {
     const PAGE: usize = 500;

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
@@ -28,7 +28,7 @@ impl Desk {
         queue::enqueue(&*self.store, new).await.unwrap();
     }
 
-    async fn next(&self, busy: &HashSet<String>) -> Option<Claim> {
+    async fn next(&self, busy: &BTreeSet<String>) -> Option<Claim> {
         claim_next(&*self.store, busy, self.now()).await.unwrap()
     }
 
@@ -41,8 +41,8 @@ impl Desk {
     }
 }
 
-fn nobody() -> HashSet<String> {
-    HashSet::new()
+fn nobody() -> BTreeSet<String> {
+    BTreeSet::new()
 }
 
 #[tokio::test]
@@ -129,10 +129,10 @@ async fn a_slow_client_holds_up_no_other() {
     }
     desk.queues("quick").await;
     let slow = desk.next(&nobody()).await.expect("it is due");
-    let busy = HashSet::from([slow.tag.clone()]);
+    let busy = BTreeSet::from([slow.tag.clone()]);
     let other = desk.next(&busy).await.expect("somebody else is due");
     assert_eq!(other.delivery.client.as_str(), "quick");
-    assert!(desk.next(&HashSet::from([slow.tag, other.tag])).await.is_none());
+    assert!(desk.next(&BTreeSet::from([slow.tag, other.tag])).await.is_none());
 }
 
 #[test]

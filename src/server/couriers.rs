@@ -3,7 +3,7 @@
 //!
 //! [Back-Channel Logout §2.5]: https://openid.net/specs/openid-connect-backchannel-1_0.html#BCRequest
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ async fn send(app: &App, claim: &Claim) -> Result<Outcome, StoreError> {
 /// The clients that are being told, one word at a time each: a dead one costs one courier, for as long
 /// as a request may take.
 #[derive(Clone, Default)]
-struct Busy(Arc<Mutex<HashSet<String>>>);
+struct Busy(Arc<Mutex<BTreeSet<String>>>);
 
 /// One of them, until this is dropped.
 struct Entered {
@@ -120,7 +120,7 @@ struct Entered {
 }
 
 impl Busy {
-    fn tags(&self) -> HashSet<String> {
+    fn tags(&self) -> BTreeSet<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
