@@ -11,6 +11,7 @@ use crate::events::{Event, Events};
 use crate::fetch::Fetcher;
 use crate::http::cacheable::Document;
 use crate::keys::KeyRing;
+use crate::logouts::Told;
 use crate::password::Passwords;
 use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
@@ -118,6 +119,15 @@ impl App {
     /// Failures one address may make in a minute, if that is limited.
     pub fn per_minute(&self) -> Option<u32> {
         self.config.rate_limit.enabled.then_some(self.config.rate_limit.per_minute)
+    }
+
+    /// Sends the couriers with what was queued at the end of a session, and tells what was not.
+    pub fn was_told(&self, told: &Told) {
+        self.logout_queued.notify_one();
+        for client in &told.dropped {
+            let client = client.as_str();
+            self.events.tell(None, &Event::LogoutTold { client, outcome: "dropped" });
+        }
     }
 
     /// Tells what happened.

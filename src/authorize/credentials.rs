@@ -85,10 +85,11 @@ async fn begin_session(
     let id = session.id;
     interactions::note(&*app.store, &visit.id, |it| it.signed_in = Some(id)).await?;
     if let Some(old) = cookies.session()
-        && let Some(ended) = logouts::replace(&*app.store, old, session.sid, app.now()).await?
+        && let Some((ended, told)) =
+            logouts::replace(&*app.store, old, session.sid, app.now()).await?
     {
         app.tell(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how: "replaced" });
-        app.logout_queued.notify_one();
+        app.was_told(&told);
     }
     let mut answer = see_other(&visit.hub());
     answer.headers_mut().append(header::SET_COOKIE, cookies::set_session(app, &cookie));

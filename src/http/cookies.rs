@@ -131,3 +131,22 @@ fn write(app: &App, name: Name, value: Option<&Secret>) -> HeaderValue {
     };
     HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static(""))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Name;
+
+    #[test]
+    fn a_cookie_keeps_what_its_name_promises_and_only_the_state_can_be_read_in_a_frame() {
+        for name in [Name::Session, Name::Browser, Name::State] {
+            let (text, attributes) = (name.text(true), name.attributes(true));
+            assert!(text.starts_with("__Host-") && !name.text(false).starts_with("__Host-"));
+            assert!(attributes.contains("; Path=/;") && attributes.contains("; Secure"));
+            assert!(!name.attributes(false).contains("Secure"), "browsers drop it over http");
+            let opens = name != Name::State;
+            assert_eq!(attributes.contains("HttpOnly"), opens, "{text}");
+            assert_eq!(attributes.contains("SameSite=Lax"), opens, "{text}");
+            assert_eq!(attributes.contains("SameSite=None"), !opens, "{text}");
+        }
+    }
+}

@@ -3,7 +3,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::farewell;
+use super::farewell::{self, By};
 use super::request::{Asked, Hint, Next, Refusal, decide};
 use crate::app::App;
 use crate::http::answer::see_other;
@@ -67,12 +67,15 @@ pub async fn confirm(
     let cookies = Cookies::read(&app, &headers);
     let asked = read(&app, &caller, &params.clone().without("id_token_hint")).await?;
     let session = present(&app, &cookies).await.map_err(|it| broken(&caller, &it))?;
-    let Some(session) = session else { return Ok(farewell::already_out(&app, &asked)) };
+    let Some(session) = session else {
+        let done = farewell::already_out(&app, &cookies, &asked).await;
+        return done.map_err(|it| broken(&caller, &it));
+    };
     let shown = params.get("csrf").unwrap_or_default();
     if !from_own_page(&app, &headers) || !farewell::csrf_fits(&app, &session, shown) {
         return Err(Trouble::foreign_form(&caller.request_id));
     }
-    let done = farewell::sign_out(&app, &caller, &session, &asked, "person").await;
+    let done = farewell::sign_out(&app, &caller, &session, &asked, By::Person).await;
     done.map_err(|it| broken(&caller, &it))
 }
 
@@ -87,7 +90,7 @@ async fn answer(
     let session = present(app, cookies).await.map_err(broken)?;
     match (decide(&asked.hint, session.as_ref()), session) {
         (Next::SignOut, Some(session)) => {
-            let done = farewell::sign_out(app, caller, &session, &asked, "application").await;
+            let done = farewell::sign_out(app, caller, &session, &asked, By::Application).await;
             done.map_err(broken)
         }
         (Next::Ask, Some(session)) => {
@@ -95,8 +98,12 @@ async fn answer(
             Ok(farewell::ask(app, &session, user.as_ref(), &asked))
         }
         (Next::AlreadyOut, _) | (Next::Ask | Next::SignOut, None) => match &asked.hint {
-            Hint::Of { sid, .. } => farewell::late(app, *sid, &asked).await.map_err(broken),
-            Hint::Absent | Hint::Unreadable => Ok(farewell::already_out(app, &asked)),
+            Hint::Of { sid, .. } => {
+                farewell::late(app, cookies, *sid, &asked).await.map_err(broken)
+            }
+            Hint::Absent | Hint::Unreadable => {
+                farewell::already_out(app, cookies, &asked).await.map_err(broken)
+            }
         },
     }
 }

@@ -20,29 +20,43 @@ pub use self::delivery::{Delivery, Outcome, State};
 pub use self::participants::note_client;
 pub use self::queue::{Claim, Settled, claim_next, count_pending, list, settle};
 pub use self::token::{LOGOUT_TYP, logout_claims};
-use crate::clients::{self, Client};
+use crate::clients::{self, Client, ClientId};
 use crate::clock::UnixTime;
 use crate::sessions::{self, Session, SessionId};
 use crate::store::{Store, StoreError};
 
-/// Queues word of the end of a session for every client that is told server to server, and answers
-/// those that the browser has to tell. The session itself has ended before.
-pub async fn tell(store: &dyn Store, sid: Uuid, now: UnixTime) -> Result<Vec<Client>, StoreError> {
-    let mut by_browser = Vec::new();
-    for (id, sub) in participants::of(store, sid).await? {
+/// What there is to do after a session has ended.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// The clients that the person's browser has to tell.
+    pub by_browser: Vec<Client>,
+    /// Those that were to be told server to server, and found no room in the queue.
+    pub dropped: Vec<ClientId>,
+}
+
+/// Queues word of the end of a session for every client that is told server to server. The session itself
+/// has ended before; whoever calls rings for the couriers.
+pub async fn tell(store: &dyn Store, sid: Uuid, now: UnixTime) -> Result<Told, StoreError> {
+    let mut told = Told::default();
+    let Some(participants) = participants::of(store, sid, now).await? else { return Ok(told) };
+    for (id, sub) in participants.clients {
         let Some(client) = clients::find(store, &id).await?.filter(|client| client.enabled) else {
             continue;
         };
-        if client.metadata.backchannel_logout_uri.is_some() {
-            queue::enqueue(store, Delivery::new(id, sub, sid, now)).await?;
+        if client.metadata.backchannel_logout_uri.is_some() && !participants.told {
+            let delivery = Delivery::new(id.clone(), sub, sid, now);
+            if !queue::enqueue(store, delivery).await? {
+                told.dropped.push(id);
+            }
         }
+        // Again at a second press: the answer to the first was not looked at.
         if client.metadata.frontchannel_logout_uri.is_some() {
-            by_browser.push(client);
+            told.by_browser.push(client);
         }
     }
     // Last: if this is cut short, the next try tells some twice and nobody never.
-    participants::forget(store, sid).await?;
-    Ok(by_browser)
+    participants::note_told(store, sid, now).await?;
+    Ok(told)
 }
 
 /// Ends the session that a new one of this name takes the place of, and has its clients told, unless it
@@ -52,12 +66,12 @@ pub async fn replace(
     old: SessionId,
     new: Uuid,
     now: UnixTime,
-) -> Result<Option<Session>, StoreError> {
+) -> Result<Option<(Session, Told)>, StoreError> {
     let Some(ended) = sessions::end(store, old).await?.filter(|ended| ended.sid != new) else {
         return Ok(None);
     };
-    tell(store, ended.sid, now).await?;
-    Ok(Some(ended))
+    let told = tell(store, ended.sid, now).await?;
+    Ok(Some((ended, told)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,10 +11,13 @@ use crate::store::{Created, Key, Partition, Record, Store, StoreError};
 
 /// Who is to hear of the end of the session of that name, and by what `sub` they know the person.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-struct Participants {
+pub(super) struct Participants {
     sid: Uuid,
     until: UnixTime,
-    clients: BTreeMap<ClientId, String>,
+    pub(super) clients: BTreeMap<ClientId, String>,
+    /// Whether those that are told server to server have been.
+    #[serde(default)]
+    pub(super) told: bool,
 }
 
 impl Record for Participants {
@@ -48,6 +52,7 @@ pub async fn note_client(
         sid: session.sid,
         until: session.absolute_end,
         clients: BTreeMap::from([(client.id.clone(), sub.to_owned())]),
+        told: false,
     };
     // Taken by somebody else between the two looks: then there is one to be changed.
     for _ in 0..2 {
@@ -76,14 +81,28 @@ impl Participants {
 pub(super) async fn of(
     store: &dyn Store,
     sid: Uuid,
-) -> Result<BTreeMap<ClientId, String>, StoreError> {
-    let held = store.load(&key(sid)).await?;
-    Ok(held.map(|loaded| loaded.record.clients).unwrap_or_default())
+    now: UnixTime,
+) -> Result<Option<Participants>, StoreError> {
+    let held = store.load(&key(sid)).await?.map(|loaded| loaded.record);
+    Ok(held.filter(|held| now < held.until))
 }
 
-pub(super) async fn forget(store: &dyn Store, sid: Uuid) -> Result<(), StoreError> {
-    store.remove(&key(sid)).await
+/// Nobody is queued a second time; for a while it is still known who they were.
+pub(super) async fn note_told(
+    store: &dyn Store,
+    sid: Uuid,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let step = |held: &mut Participants| {
+        held.told = true;
+        held.until = held.until.min(now.plus(A_WHILE));
+    };
+    store.update(&key(sid), step).await?;
+    Ok(())
 }
+
+/// For a second press on the button.
+const A_WHILE: Duration = Duration::from_secs(60);
 
 /// The most clients that hear of one logout.
 const MOST: usize = 100;

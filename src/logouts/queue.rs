@@ -32,8 +32,8 @@ pub enum Settled {
     GivenUp,
 }
 
-/// The most deliveries that wait at once; what comes on top is dropped, and said to be.
-const MOST: usize = 5_000;
+/// The most deliveries that wait at once; what comes on top is dropped, and counted.
+pub(super) const MOST: usize = 5_000;
 
 fn pending() -> RawKey {
     RawKey::new(Partition::new("logout-deliveries"), "pending.v1", None)
@@ -58,15 +58,15 @@ fn read_listing(name: &str) -> Option<(Uuid, &str)> {
     Some((Uuid::parse_str(id).ok()?, tag))
 }
 
-/// Adds a delivery, if there is room.
-pub(super) async fn enqueue(store: &dyn Store, delivery: Delivery) -> Result<(), StoreError> {
+/// Adds a delivery; `false` if there is no room.
+pub(super) async fn enqueue(store: &dyn Store, delivery: Delivery) -> Result<bool, StoreError> {
     if count_pending(store).await? >= MOST {
-        tracing::error!(client = delivery.client.as_str(), "too many logouts wait; one is dropped");
-        return Ok(());
+        return Ok(false);
     }
     let name = listing(delivery.queued_at, delivery.id, &tag(&delivery.client));
     store.link(&pending(), &name).await?;
-    store.put(&delivery).await
+    store.put(&delivery).await?;
+    Ok(true)
 }
 
 /// How many wait, or are on their way.

@@ -25,7 +25,7 @@ impl Desk {
     async fn queues(&self, client: &str) {
         let client = ClientId::parse(client).unwrap();
         let new = Delivery::new(client, "ada".to_owned(), random::uuid(), self.now());
-        queue::enqueue(&*self.store, new).await.unwrap();
+        assert!(queue::enqueue(&*self.store, new).await.unwrap());
     }
 
     async fn next(&self, busy: &BTreeSet<String>) -> Option<Claim> {
@@ -133,6 +133,18 @@ async fn a_slow_client_holds_up_no_other() {
     let other = desk.next(&busy).await.expect("somebody else is due");
     assert_eq!(other.delivery.client.as_str(), "quick");
     assert!(desk.next(&BTreeSet::from([slow.tag, other.tag])).await.is_none());
+}
+
+#[tokio::test]
+async fn the_queue_has_an_end() {
+    let desk = Desk::new();
+    for _ in 0..queue::MOST {
+        desk.queues("shop").await;
+    }
+    let client = ClientId::parse("shop").unwrap();
+    let more = Delivery::new(client, "ada".to_owned(), random::uuid(), desk.now());
+    assert!(!queue::enqueue(&*desk.store, more).await.unwrap());
+    assert_eq!(desk.pending().await, queue::MOST);
 }
 
 #[test]

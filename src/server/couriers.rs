@@ -37,6 +37,7 @@ async fn work(app: App, mut stop: watch::Receiver<bool>) {
                 }
                 Ok(None) => break,
                 Err(cause) => {
+                    tracing::warn!(%cause, "the queue of logouts cannot be read");
                     app.events.counters.store_failed(cause.kind());
                     break;
                 }

@@ -76,7 +76,8 @@ async fn secrets_of_a_life(backing: Backing) -> Vec<(&'static str, String)> {
     let farewell = confirm.hidden_fields_beside("#logout-confirm");
     let cookies = ada.secrets();
     // In a POST without cookies, in the address it becomes, and as the reason that the session ends.
-    let hint = [("id_token_hint", tokens.id()), ("state", "the-state-of-a-logout-and-of-nothing-else")];
+    let hint =
+        [("id_token_hint", tokens.id()), ("state", "the-state-of-a-logout-and-of-nothing-else")];
     let sent = house.browser("ada").presses("/logout", &hint).await;
     ada.opens(sent.location().expect("a way on")).await;
     let url = house.url("/register");

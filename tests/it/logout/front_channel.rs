@@ -1,5 +1,7 @@
 //! `OpenID Connect Front-Channel Logout`: applications are told by the person's browser.
 
+use std::time::Duration;
+
 use latchkey::clients::Settings;
 use scraper::{Html, Selector};
 use serde_json::json;
@@ -13,6 +15,8 @@ use crate::support::wire::{self, Answer};
 on_both_stores![
     oidcc_frontchannel_rp_initiated_logout,
     frames_are_those_of_the_session_and_twenty_at_most,
+    a_second_press_has_the_frames_again_and_queues_nothing_again,
+    a_session_that_ran_out_is_told_when_the_person_comes_to_sign_out,
     without_frames_nobody_waits_on_a_page,
 ];
 
@@ -93,6 +97,39 @@ async fn frames_are_those_of_the_session_and_twenty_at_most(house: House) {
     assert!(!page.shows("script"), "there is nowhere to go on to");
     let page = bob.asks(&logout(&house, &[("id_token_hint", of_bob.id())])).await;
     assert_eq!(frames(&page).len(), 1);
+}
+
+async fn a_second_press_has_the_frames_again_and_queues_nothing_again(house: House) {
+    let more = json!({
+        "frontchannel_logout_uri": "https://shop.example/out",
+        "backchannel_logout_uri": "https://10.0.0.1/out",
+        "post_logout_redirect_uris": [BYE],
+    });
+    let shop = house.relying_party_with("shop", &more, Settings::default()).await;
+    let ada = house.browser("ada");
+    let tokens = shop.signs_in(&ada, "openid").await;
+    let fields = [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", BYE)];
+    for _ in 0..2 {
+        let page = ada.asks(&logout(&house, &fields)).await;
+        assert_eq!((page.location(), frames(&page).len()), (None, 1));
+    }
+    let queued = latchkey::logouts::list(house.store()).await.expect("a store");
+    assert_eq!(queued.len(), 1);
+    house.later(Duration::from_secs(61));
+    assert_eq!(ada.asks(&logout(&house, &fields)).await.location(), Some(BYE));
+}
+
+/// Nothing is known of who asks, so nobody is sent on; those of the session are told all the same.
+async fn a_session_that_ran_out_is_told_when_the_person_comes_to_sign_out(house: House) {
+    let shop = framed(&house, "shop").await;
+    let ada = house.browser("ada");
+    shop.signs_in(&ada, "openid").await;
+    house.later(house.app().config.lifetimes.session_idle + Duration::from_secs(1));
+    let fields = [("client_id", "shop"), ("post_logout_redirect_uri", BYE)];
+    let page = ada.asks(&logout(&house, &fields)).await;
+    assert_eq!(page.words("h1").as_deref(), Some("Signed out"));
+    assert_eq!(frames(&page).len(), 1);
+    assert!(page.shows("a#logout-continue") && !page.shows("script"), "{page:?}");
 }
 
 async fn without_frames_nobody_waits_on_a_page(house: House) {

@@ -1,7 +1,7 @@
 //! `OpenID Connect RP-Initiated Logout`, module by module of the conformance suite, and what lies
 //! between its modules.
 
-use latchkey::clients::Settings;
+use latchkey::clients::{self, Client, ClientId, Settings, Source};
 use latchkey::jose::SigningKey;
 use serde_json::{Value, json};
 
@@ -29,6 +29,8 @@ on_both_stores![
     the_confirmation_belongs_to_the_session_it_was_shown_in,
     the_session_takes_its_refresh_tokens_along_but_not_the_offline_ones,
     whoever_is_signed_out_already_goes_on_with_a_hint_and_has_a_link_without,
+    an_app_on_the_device_is_gone_back_to_by_a_touch,
+    whoever_stays_goes_to_an_address_the_operator_wrote_down,
     a_head_changes_nothing,
 ];
 
@@ -329,6 +331,36 @@ async fn whoever_is_signed_out_already_goes_on_with_a_hint_and_has_a_link_withou
     shows(&page, "Signed out");
     assert!(page.shows(&format!("a#logout-continue[href='{BYE}']")), "{page:?}");
     shows(&nobody.asks(&house.url("/logout")).await, "Signed out");
+}
+
+/// A phone's browser opens another app only after a touch.
+async fn an_app_on_the_device_is_gone_back_to_by_a_touch(house: House) {
+    let back = "com.example.shop:/bye";
+    let more = json!({ "application_type": "native", "post_logout_redirect_uris": [back] });
+    let shop = house.relying_party_with("shop", &more, Settings::default()).await;
+    let ada = house.browser("ada");
+    let tokens = shop.signs_in(&ada, "openid").await;
+    let fields = [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", back)];
+    let page = ada.asks(&logout(&house, &fields)).await;
+    shows(&page, "Signed out");
+    assert!(page.shows(&format!("a#logout-continue[href='{back}']")), "{page:?}");
+    shop.signs_in(&ada, "openid").await;
+    let fields = [("client_id", "shop"), ("post_logout_redirect_uri", back)];
+    let done = confirms(&ada, &ada.opens(&logout(&house, &fields)).await).await;
+    assert_eq!(done.location(), Some(back), "after a touch");
+}
+
+async fn whoever_stays_goes_to_an_address_the_operator_wrote_down(house: House) {
+    let more = json!({ "client_uri": "https://shop.example" });
+    let shop = house.relying_party_with("shop", &more, Settings::default()).await;
+    let ada = house.browser("ada");
+    shop.signs_in(&ada, "openid").await;
+    let url = logout(&house, &[("client_id", "shop")]);
+    assert!(ada.opens(&url).await.shows("a#logout-stay[href='https://shop.example']"));
+    let id = ClientId::parse("shop").expect("an id");
+    let registered = |client: &mut Client| client.source = Source::Registered;
+    clients::update(house.store(), &id, registered).await.expect("a store");
+    assert!(ada.opens(&url).await.shows("a#logout-stay[href='/']"));
 }
 
 async fn a_head_changes_nothing(house: House) {
