@@ -141,5 +141,5 @@ async fn house(pem: &str, port: u16) -> App {
     let catalogue = ScopeCatalogue::default();
     let metadata = routes::advertise(&config, &catalogue);
     let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
-    App::new(config, (store, clock), (keys, &root), fetcher, catalogue, &metadata, None)
+    App::new(config, (store, clock), (keys, &root), Arc::new(fetcher), catalogue, &metadata, None)
 }

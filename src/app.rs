@@ -16,7 +16,7 @@ use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::secret_key::{MacKey, Purpose, SecretKey};
 use crate::sessions;
-use crate::store::Store;
+use crate::store::{Store, Watched};
 
 /// The running house.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     /// What the operator decided.
     pub config: Config,
-    /// Where everything is remembered.
+    /// Where everything is remembered; every command is counted.
     pub store: Arc<dyn Store>,
     /// What time it is.
     pub clock: Clock,
@@ -38,7 +38,9 @@ pub struct Parts {
     pub csrf_key: MacKey,
     /// Who may hash.
     pub passwords: Passwords,
-    /// The public keys of clients, by reference.
+    /// Fetches what clients keep elsewhere.
+    pub fetcher: Arc<Fetcher>,
+    /// The public keys of clients.
     pub client_keys: KeyCache,
     /// Who is told what happens.
     pub events: Events,
@@ -67,20 +69,24 @@ impl App {
         config: Config,
         (store, clock): (Arc<dyn Store>, Clock),
         (keys, root): (KeyRing, &SecretKey),
-        fetcher: Fetcher,
+        fetcher: Arc<Fetcher>,
         catalogue: ScopeCatalogue,
         metadata: &Metadata,
         trial: Option<Trial>,
     ) -> Self {
         let metadata = serde_json::to_string(metadata).unwrap_or_default();
+        let events = Events::new();
+        let counted = events.counters.store.clone();
+        let store = Arc::new(Watched::new(store, move |ran| counted.ran(ran)));
         Self(Arc::new(Parts {
             metadata_json: Document::new(metadata),
             trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
-            client_keys: KeyCache::new(fetcher),
+            client_keys: KeyCache::new(Arc::clone(&fetcher)),
+            fetcher,
             refresh_key: root.derive(Purpose::RefreshToken),
             csrf_key: root.derive(Purpose::Csrf),
-            events: Events::new(),
+            events,
             draining: false.into(),
             config,
             store,

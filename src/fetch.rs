@@ -76,17 +76,35 @@ impl Fetcher {
 
     /// The JSON document at this address.
     pub async fn get_json(&self, url: &str) -> Result<Value, FetchError> {
-        timeout(self.settings.total, self.get_in_turn(url))
-            .await
-            .map_err(|_| FetchError::TooSlow)?
+        let body =
+            self.get(url, |headers| is_json(headers).then_some(()).ok_or(FetchError::NotJson));
+        serde_json::from_slice(&body.await?).map_err(|_| FetchError::NotJson)
     }
 
-    async fn get_in_turn(&self, url: &str) -> Result<Value, FetchError> {
-        let target = Target::parse(url)?;
-        let _turn = self.turn(&target.name).await?;
-        let addresses = self.settle(&target).await?;
-        let response = self.client(&target, &addresses)?.get(target.url).send().await?;
-        self.read(response).await
+    /// The text at this address, whatever kind it is said to be: for what proves itself, such as a signed
+    /// request object.
+    pub async fn get_text(&self, url: &str) -> Result<String, FetchError> {
+        let body = self.get(url, |_| Ok(())).await?;
+        String::from_utf8(body).map_err(|_| FetchError::NotText)
+    }
+
+    async fn get(
+        &self,
+        url: &str,
+        check: impl Fn(&HeaderMap) -> Result<(), FetchError>,
+    ) -> Result<Vec<u8>, FetchError> {
+        let fetched = timeout(self.settings.total, async {
+            let target = Target::parse(url)?;
+            let _turn = self.turn(&target.name).await?;
+            let addresses = self.settle(&target).await?;
+            let response = self.client(&target, &addresses)?.get(target.url).send().await?;
+            if response.status() != StatusCode::OK {
+                return Err(FetchError::Status(response.status().as_u16()));
+            }
+            check(response.headers())?;
+            self.read(response).await
+        });
+        fetched.await.map_err(|_| FetchError::TooSlow)?
     }
 
     /// One at a time for each host, so that a host that hangs holds up only itself; and few in all.
@@ -151,13 +169,7 @@ impl Fetcher {
         Ok(client)
     }
 
-    async fn read(&self, mut response: Response) -> Result<Value, FetchError> {
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(response.status().as_u16()));
-        }
-        if !is_json(response.headers()) {
-            return Err(FetchError::NotJson);
-        }
+    async fn read(&self, mut response: Response) -> Result<Vec<u8>, FetchError> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > self.settings.max_bytes {
@@ -165,7 +177,7 @@ impl Fetcher {
             }
             body.extend_from_slice(&chunk);
         }
-        serde_json::from_slice(&body).map_err(|_| FetchError::NotJson)
+        Ok(body)
     }
 }
 

@@ -33,6 +33,7 @@ pub mod users;
 // Floor 3, the hall: what every room may reach, and what it speaks HTTP with.
 pub mod app;
 pub mod http;
+pub mod mint;
 
 // Floor 4, rooms: one endpoint family each. No room uses another.
 pub mod authorize;

@@ -4,17 +4,20 @@
 //! the rest of the server nor eat the machine: a few threads hash, a short queue waits, and whoever
 //! comes after is asked to come back.
 
+mod memory;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use argon2::password_hash::{Output, PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+use self::memory::Memory;
 use crate::random;
 
 /// How long a sign-in may wait for its turn.
@@ -60,7 +63,8 @@ pub struct Passwords {
     turns: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     queue: usize,
-    argon: Argon2<'static>,
+    params: Params,
+    memory: Arc<Memory>,
     /// Stands in for the hash of a user who does not exist; nobody knows a password for it.
     dummy: Arc<str>,
 }
@@ -100,8 +104,9 @@ impl Passwords {
             turns: Arc::new(Semaphore::new(threads.max(1))),
             waiting: Arc::default(),
             queue,
-            argon: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            memory: Memory::new(params.block_count()),
             dummy: dummy.into(),
+            params,
         }
     }
 
@@ -128,14 +133,17 @@ impl Turn<'_> {
     /// Compares with a stored hash; with `None`, does the same work and finds it wrong.
     pub async fn verify(self, password: Password, stored: Option<&str>) -> Result<Verdict, Busy> {
         let stored: Arc<str> = stored.map_or_else(|| self.pool.dummy.clone(), Into::into);
-        let argon = self.pool.argon.clone();
+        let (params, memory) = (self.pool.params.clone(), Arc::clone(&self.pool.memory));
         let permit = self.permit;
         let work = move || {
             let _held = permit;
             let Ok(hash) = PasswordHash::new(&stored) else { return Verdict::Wrong };
-            match argon.verify_password(password.0.as_bytes(), &hash) {
-                Ok(()) => Verdict::Right { outdated: is_outdated(&argon, &hash) },
-                Err(_) => Verdict::Wrong,
+            let computed = compute_as(&hash, &password, &memory);
+            // Outputs are compared in constant time.
+            if computed.is_some() && computed == hash.hash {
+                Verdict::Right { outdated: is_outdated(&params, &hash) }
+            } else {
+                Verdict::Wrong
             }
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
@@ -143,12 +151,19 @@ impl Turn<'_> {
 
     /// Hashes a new password into a PHC string.
     pub async fn hash(self, password: Password) -> Result<String, Busy> {
-        let argon = self.pool.argon.clone();
+        let (params, memory) = (self.pool.params.clone(), Arc::clone(&self.pool.memory));
         let permit = self.permit;
         let work = move || {
             let _held = permit;
             let salt = SaltString::encode_b64(&random::bytes::<16>()).ok()?;
-            let hash = argon.hash_password(password.0.as_bytes(), &salt).ok()?;
+            let mut hash = PasswordHash {
+                algorithm: ARGON2ID_IDENT,
+                version: Some(Version::V0x13.into()),
+                params: ParamsString::try_from(&params).ok()?,
+                salt: Some(salt.as_salt()),
+                hash: None,
+            };
+            hash.hash = Some(compute_as(&hash, &password, &memory)?);
             Some(hash.to_string())
         };
         tokio::task::spawn_blocking(work).await.ok().flatten().ok_or(Busy)
@@ -171,12 +186,32 @@ impl Drop for Place {
     }
 }
 
-fn is_outdated(argon: &Argon2<'_>, hash: &PasswordHash<'_>) -> bool {
-    let same = Params::try_from(hash).is_ok_and(|params| {
-        let ours = argon.params();
-        let costs = |p: &Params| (p.m_cost(), p.t_cost(), p.p_cost());
-        costs(&params) == costs(ours)
-    });
+/// What this password comes to under a hash's algorithm, parameters and salt.
+fn compute_as(
+    hash: &PasswordHash<'_>,
+    password: &Password,
+    memory: &Arc<Memory>,
+) -> Option<Output> {
+    let mut room = [0; Salt::MAX_LENGTH];
+    let salt = hash.salt?.decode_b64(&mut room).ok()?;
+    let params = Params::try_from(hash).ok()?;
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let algorithm = Algorithm::try_from(hash.algorithm).ok()?;
+    let version = hash.version.map(Version::try_from).transpose().ok()?.unwrap_or_default();
+    let blocks = params.block_count();
+    let argon = Argon2::new(algorithm, version, params);
+    let output = |out: &mut [u8]| {
+        memory.lend(blocks, |blocks| {
+            argon.hash_password_into_with_memory(password.0.as_bytes(), salt, out, blocks)
+        })?;
+        Ok(())
+    };
+    Output::init_with(length, output).ok()
+}
+
+fn is_outdated(ours: &Params, hash: &PasswordHash<'_>) -> bool {
+    let costs = |p: &Params| (p.m_cost(), p.t_cost(), p.p_cost());
+    let same = Params::try_from(hash).is_ok_and(|params| costs(&params) == costs(ours));
     !same || hash.algorithm != Algorithm::Argon2id.ident()
 }
 

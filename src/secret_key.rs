@@ -1,6 +1,9 @@
 //! `SECRET_KEY`, and the separate keys derived from it: one for each purpose, so that what is made for
 //! one never verifies for another ([RFC 5869 §3.2]).
 //!
+//! While the secret is being changed there are two generations of it: every MAC is made under the
+//! current one and accepted under either.
+//!
 //! [RFC 5869 §3.2]: https://www.rfc-editor.org/rfc/rfc5869#section-3.2
 
 use std::fmt;
@@ -10,8 +13,13 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// The root secret of this installation.
-pub struct SecretKey(Zeroizing<Vec<u8>>);
+/// The root secret of this installation, and the one before it while that is still accepted.
+pub struct SecretKey {
+    current: Root,
+    previous: Option<Root>,
+}
+
+type Root = Zeroizing<Vec<u8>>;
 
 /// What a derived key is for. Each has a label of its own, with a version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,26 +39,37 @@ pub struct TooShort;
 impl SecretKey {
     /// At least 32 characters.
     pub fn from_text(text: &str) -> Result<Self, TooShort> {
-        if text.len() < 32 {
-            return Err(TooShort);
-        }
-        Ok(Self(Zeroizing::new(text.as_bytes().to_vec())))
+        Ok(Self { current: root(text)?, previous: None })
+    }
+
+    /// Accepts what was made under the secret before, too.
+    pub fn also_accepting(self, previous: &str) -> Result<Self, TooShort> {
+        Ok(Self { previous: Some(root(previous)?), ..self })
     }
 
     /// The key for one purpose.
-    ///
-    /// # Panics
-    /// Never: 32 bytes is a length HKDF-SHA-256 gives.
     pub fn derive(&self, purpose: Purpose) -> MacKey {
         let label: &[u8] = match purpose {
             Purpose::RefreshToken => b"latchkey/refresh-token/v1",
             Purpose::Csrf => b"latchkey/csrf/v1",
             Purpose::KeyRing => b"latchkey/key-ring/v1",
         };
-        let mut key = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(None, &self.0).expand(label, &mut *key).expect("32 bytes is allowed");
-        MacKey(key)
+        MacKey {
+            current: expand(&self.current, label),
+            previous: self.previous.as_ref().map(|root| expand(root, label)),
+        }
     }
+}
+
+fn root(text: &str) -> Result<Root, TooShort> {
+    if text.len() < 32 { Err(TooShort) } else { Ok(Zeroizing::new(text.as_bytes().to_vec())) }
+}
+
+fn expand(root: &Root, label: &[u8]) -> Key {
+    let mut key = Zeroizing::new([0; 32]);
+    let expanded = Hkdf::<Sha256>::new(None, root).expand(label, &mut *key);
+    expanded.expect("32 bytes is a length HKDF-SHA-256 gives");
+    key
 }
 
 impl fmt::Debug for SecretKey {
@@ -59,35 +78,45 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// An HMAC-SHA-256 key.
+/// An HMAC-SHA-256 key, in one generation or two.
 #[derive(Clone)]
-pub struct MacKey(Zeroizing<[u8; 32]>);
+pub struct MacKey {
+    current: Key,
+    previous: Option<Key>,
+}
+
+type Key = Zeroizing<[u8; 32]>;
 
 impl MacKey {
     /// A key of its own for each generation of the secret, the present one first.
     pub fn generations(&self) -> Vec<Self> {
-        vec![self.clone()]
+        let alone = |key: &Key| Self { current: key.clone(), previous: None };
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().map(alone).collect()
     }
 
     /// The MAC over the parts, each under its length, so that no two lists of parts read the same.
+    /// Always under the current key.
     pub fn mac(&self, parts: &[impl AsRef<[u8]>]) -> [u8; 32] {
-        self.over(parts).finalize().into_bytes().into()
+        over(&self.current, parts).finalize().into_bytes().into()
     }
 
-    /// Whether `shown` is the MAC over the parts; in constant time.
+    /// Whether `shown` is the MAC over the parts under either key; in constant time, and it takes the
+    /// same time whichever key it is.
     pub fn verifies(&self, parts: &[impl AsRef<[u8]>], shown: &[u8]) -> bool {
-        self.over(parts).verify_slice(shown).is_ok()
+        let is_under = |key: &Key| over(key, parts).verify_slice(shown).is_ok();
+        let previous = self.previous.as_ref().is_some_and(is_under);
+        is_under(&self.current) | previous
     }
+}
 
-    fn over(&self, parts: &[impl AsRef<[u8]>]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes any key length");
-        for part in parts {
-            let part = part.as_ref();
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac
+fn over(key: &Key, parts: &[impl AsRef<[u8]>]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&**key).expect("HMAC takes any key length");
+    for part in parts {
+        let part = part.as_ref();
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
     }
+    mac
 }
 
 impl fmt::Debug for MacKey {
@@ -111,5 +140,24 @@ mod tests {
         assert!(!root("a").derive(Purpose::Csrf).verifies(&["ab", "c"], &mac));
         assert!(!root("b").derive(Purpose::RefreshToken).verifies(&["ab", "c"], &mac));
         assert_eq!(SecretKey::from_text("short").unwrap_err(), TooShort);
+    }
+    #[test]
+    fn what_was_made_under_the_secret_before_is_accepted_and_never_made_again() {
+        let text = |c: &str| c.repeat(32);
+        let old = SecretKey::from_text(&text("a")).unwrap().derive(Purpose::Csrf);
+        let new = SecretKey::from_text(&text("b")).unwrap();
+        let only_new = new.derive(Purpose::Csrf);
+        let new = SecretKey::from_text(&text("b")).unwrap().also_accepting(&text("a")).unwrap();
+        let both = new.derive(Purpose::Csrf);
+
+        assert!(both.verifies(&["x"], &old.mac(&["x"])));
+        assert!(!both.verifies(&["y"], &old.mac(&["x"])));
+        assert_eq!(both.mac(&["x"]), only_new.mac(&["x"]));
+        assert!(
+            !only_new.verifies(&["x"], &old.mac(&["x"])),
+            "over once the old one is taken away"
+        );
+        assert!(!new.derive(Purpose::RefreshToken).verifies(&["x"], &old.mac(&["x"])));
+        assert!(new.also_accepting("short").is_err());
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::secret::Digest;
-use crate::store::{Created, Key, Partition, Record, Store, StoreError};
+use crate::store::{Created, Key, Partition, RawKey, Record, Store, StoreError};
 
 /// How the limit grows with failures.
 #[derive(Clone, Copy, Debug)]
@@ -147,9 +147,46 @@ pub async fn forgive(
     store.update(&key(name), |it| it.forgive(schedule, now)).await.map(drop)
 }
 
+/// Counts something that is done under `name`, whatever comes of it, and refuses it once there were
+/// `most` in this minute. One command of the store, so many at once cost no more than one by one.
+pub async fn spend(
+    store: &dyn Store,
+    name: &str,
+    most: u32,
+    now: UnixTime,
+) -> Result<Result<(), TooMany>, StoreError> {
+    let (minute, second) = (now.as_secs() / 60, now.as_secs() % 60);
+    let name = Digest::of(format!("{name} {minute}").as_bytes()).to_hex();
+    let counter = RawKey::new(Partition::new(format!("turns:{name}")), "turns.v1", None);
+    // The counter's window is the store's clock's business; the minute is in its name.
+    let spent = store.tally(&counter, MINUTE * 2).await?;
+    if spent <= u64::from(most) {
+        return Ok(Ok(()));
+    }
+    Ok(Err(TooMany { retry_after: Duration::from_secs(60 - second) }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::store::MemoryStore;
+
+    #[tokio::test]
+    async fn a_minute_has_so_many_turns_and_the_next_one_has_them_again() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_050));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let spend = async |name| spend(&*store, name, 2, clock.now()).await.unwrap();
+        assert_eq!([spend("a").await, spend("a").await], [Ok(()), Ok(())]);
+        // The minute began at …1_700_000_040.
+        let wait = Duration::from_secs(50);
+        assert_eq!(spend("a").await, Err(TooMany { retry_after: wait }));
+        assert_eq!(spend("b").await, Ok(()), "somebody else's turn");
+        clock.advance(wait.checked_sub(Duration::from_secs(1)).unwrap());
+        assert!(spend("a").await.is_err());
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(spend("a").await, Ok(()));
+    }
 
     const NOW: UnixTime = UnixTime::from_millis(1_700_000_000_000);
 

@@ -3,7 +3,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::{credentials, hub};
+use super::{credentials, hub, object};
 use crate::app::App;
 use crate::clients::{self, Client, ClientId};
 use crate::events::Event;
@@ -14,7 +14,7 @@ use crate::http::form;
 use crate::http::trouble::Trouble;
 use crate::jose::read;
 use crate::protocol::{Params, Subject};
-use crate::requests::{self, Destination, Hinted, Unredirectable};
+use crate::requests::{self, AuthorizationRequest, Destination, Hinted, Unredirectable};
 use crate::tokens::ID_TYP;
 
 /// `GET /authorize`: a new request, or an interaction that comes back to the hub.
@@ -78,14 +78,25 @@ async fn begin(
     params: &Params,
 ) -> Result<Response, Trouble> {
     let client = find_client(app, caller, params).await?;
-    let destination = Destination::settle(params, &client.metadata).map_err(|why| {
+    let opened = object::open(app, &client, params).await;
+    // What stands beside a request object that is not good still says where the error goes.
+    let counted = opened.as_ref().unwrap_or(params);
+    let destination = Destination::settle(counted, &client.metadata).map_err(|why| {
         app.tell(caller.address, &refused(&client));
         Trouble::request_error(&caller.request_id, "invalid_request", describe(why))
     })?;
-    let hinted = read_hint(app, params);
-    let request = requests::validate(params, &client, destination.clone(), &app.catalogue, hinted);
-    match request {
-        Ok(request) => hub::enter(app, caller, cookies, client, request).await,
+    let checked = opened.and_then(|counted| {
+        let known = (&app.catalogue, &*app.config.offer.response_types);
+        let hinted = read_hint(app, &counted);
+        requests::validate(&counted, &client, destination.clone(), known, hinted)
+    });
+    match checked {
+        Ok(request) => {
+            // Begun again, it is the request that came, not what was read out of it.
+            let query = params.clone().without("id_token_hint").to_query();
+            let request = AuthorizationRequest { query, ..request };
+            hub::enter(app, caller, cookies, client, request).await
+        }
         Err(error) => {
             app.tell(caller.address, &refused(&client));
             let sender = Sender {

@@ -1,8 +1,9 @@
 use axum::http::header;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::issue::{self, Issuance};
 use crate::app::App;
+use crate::client_ip::bucket;
 use crate::clients::Client;
 use crate::events::Event;
 use crate::http::answer::{self, Sender, see_other};
@@ -14,6 +15,7 @@ use crate::interactions::{self, Interaction, Known, Next, decide};
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::requests::{AuthorizationRequest, Destination};
 use crate::secret::Secret;
+use crate::throttle::{self, TooMany};
 
 /// A new request: answered at once where nobody has to be asked, otherwise kept and sent to a page.
 pub async fn enter(
@@ -25,17 +27,19 @@ pub async fn enter(
 ) -> Result<Response, Trouble> {
     let broken = |cause| Trouble::unavailable(&caller.request_id, &cause);
     let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
-    let session = presence.session.as_ref().map(|(session, _)| session);
+    let here = presence.session.as_ref();
+    let session = here.map(|(session, _)| session);
     let consent = presence.consent.as_ref();
     let known = Known { request: &request, client: &client, session, consent, interaction: None };
-    match (decide(known, app.now()), session) {
+    match (decide(known, app.now()), here) {
         (Next::Refuse(code), _) => {
             Ok(refuse(app, caller, &client, &request.destination, code, false))
         }
-        (Next::Issue, Some(session)) => {
-            let issuance = Issuance { client: &client, request: &request, session };
-            let code = issue::prepare(app, issuance).await.map_err(broken)?;
-            Ok(issue::send(app, caller, issuance, &code, false))
+        (Next::Issue, Some((session, user))) => {
+            let issuance = Issuance { client: &client, request: &request, session, user };
+            let prepared = issue::prepare(app, issuance).await;
+            let fields = prepared.map_err(|why| why.explained(caller))?;
+            Ok(issue::send(app, caller, issuance, fields, false))
         }
         (Next::AskConsent, _) => keep(app, caller, cookies, request, "/consent").await,
         (Next::AskLogin | Next::AskAccount | Next::Issue, _) => {
@@ -52,6 +56,12 @@ async fn keep(
     request: AuthorizationRequest,
     page: &str,
 ) -> Result<Response, Trouble> {
+    if let Err(wait) = take_turn(app, caller).await {
+        app.tell(caller.address, &throttled(&request));
+        let mut answer = Trouble::too_many(&caller.request_id).into_response();
+        answer.headers_mut().insert(header::RETRY_AFTER, wait.retry_after.as_secs().into());
+        return Ok(answer);
+    }
     let browser = cookies.browser.clone();
     let is_new = browser.is_none();
     let browser = browser.unwrap_or_else(Secret::random);
@@ -66,6 +76,21 @@ async fn keep(
     Ok(answer)
 }
 
+fn throttled(request: &AuthorizationRequest) -> Event<'_> {
+    Event::Authorized { client: request.client.as_str(), outcome: "throttled" }
+}
+
+/// Anybody may begin an authorization, and each one that has to wait for a person is a record: so many
+/// a minute and address. Many people may be behind one address, so it is generous, and what can be
+/// answered at once is not counted. A store that does not count leaves it open.
+async fn take_turn(app: &App, caller: &Caller) -> Result<(), TooMany> {
+    const STARTS_PER_FAILURE: u32 = 10;
+    let Some(per_minute) = app.per_minute() else { return Ok(()) };
+    let name = format!("authorize {}", bucket(caller.address));
+    let most = per_minute.saturating_mul(STARTS_PER_FAILURE);
+    throttle::spend(&*app.store, &name, most, app.now()).await.unwrap_or(Ok(()))
+}
+
 /// An interaction comes back from a page.
 pub async fn resume(
     app: &App,
@@ -77,20 +102,19 @@ pub async fn resume(
     match (visit.next(app), &visit.presence.session) {
         (Next::AskConsent, _) => Ok(see_other(&format!("/consent?interaction={id}"))),
         (Next::Refuse(code), _) => finish_with(app, caller, &visit, code).await,
-        (Next::Issue, Some((session, _))) => {
+        (Next::Issue, Some((session, user))) => {
             let request = &visit.interaction.request;
-            let issuance = Issuance { client: &visit.client, request, session };
-            // The code first: a store that fails in between must not end a visit without an answer.
+            let issuance = Issuance { client: &visit.client, request, session, user };
+            // The answer first: a store that fails in between must not end a visit without one.
             let prepared = issue::prepare(app, issuance).await;
-            let code =
-                prepared.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+            let fields = prepared.map_err(|why| why.explained(caller))?;
             if !finish(app, caller, &visit).await? {
                 // Somebody was faster: a second click, or another tab. One answer is enough.
                 return Visit::load(app, caller, cookies, id)
                     .await
                     .map(|visit| see_other(&visit.hub()));
             }
-            Ok(issue::send(app, caller, issuance, &code, true))
+            Ok(issue::send(app, caller, issuance, fields, true))
         }
         (Next::AskLogin | Next::AskAccount | Next::Issue, _) => {
             Ok(see_other(&format!("/login?interaction={id}")))

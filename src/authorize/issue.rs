@@ -8,13 +8,18 @@ use crate::events::Event;
 use crate::grants::{self, Code, Grant, GrantId, Handle, Person, Standing, Use};
 use crate::http::answer::{self, Sender};
 use crate::http::caller::Caller;
+use crate::http::trouble::Trouble;
+use crate::mint::{self, Access, NotSigned};
+use crate::protocol::GrantType;
 use crate::random;
 use crate::requests::AuthorizationRequest;
 use crate::secret::Secret;
 use crate::sessions::Session;
 use crate::store::StoreError;
+use crate::tokens::Beside;
+use crate::users::User;
 
-/// Everything an authorization code is made of: a client, what it asked, and who agreed.
+/// Everything an authorization answer is made of: a client, what it asked, and who agreed.
 #[derive(Clone, Copy)]
 pub struct Issuance<'a> {
     /// Whom it is for.
@@ -23,46 +28,134 @@ pub struct Issuance<'a> {
     pub request: &'a AuthorizationRequest,
     /// Who agreed.
     pub session: &'a Session,
+    /// As they are now.
+    pub user: &'a User,
 }
 
-/// Files a grant, and answers its code. Nothing is sent yet: a code that never is dies in a minute.
-pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Handle, StoreError> {
-    let code = Handle { grant: GrantId(random::uuid()), secret: Secret::random() };
-    let grant = new_grant(app, it, &code);
-    let refresh = it.client.settings.refresh_token_lifetime;
-    let refresh = refresh
-        .map_or(app.config.lifetimes.refresh_absolute, |own| Duration::from_secs(own.into()));
-    let until = grant.ends_at.plus(refresh).plus(app.config.lifetimes.access_token);
-    grants::file(&*app.store, &grant, until, app.now()).await?;
+/// The parameters of an authorization answer, but for `state` and `iss`.
+pub type Fields = Vec<(String, String)>;
+
+/// Why there is no answer.
+pub enum Unprepared {
+    /// The store did not do it.
+    Store(StoreError),
+    /// A signature could not be made.
+    Signing,
+}
+
+impl Unprepared {
+    /// What the person is told.
+    pub fn explained(self, caller: &Caller) -> Trouble {
+        match self {
+            Self::Store(cause) => Trouble::unavailable(&caller.request_id, &cause),
+            Self::Signing => Trouble::internal(&caller.request_id),
+        }
+    }
+}
+
+impl From<StoreError> for Unprepared {
+    fn from(cause: StoreError) -> Self {
+        Self::Store(cause)
+    }
+}
+
+impl From<NotSigned> for Unprepared {
+    fn from(_: NotSigned) -> Self {
+        Self::Signing
+    }
+}
+
+/// Makes what the response type names ([OAuth 2.0 Multiple Response Types §3, §4, §5]) and files the grant
+/// behind it. Nothing is sent yet: a code that never is dies in a minute.
+///
+/// [OAuth 2.0 Multiple Response Types §3, §4, §5]: https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html
+pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Fields, Unprepared> {
+    let asked = it.request.response_type;
+    let handle = Handle { grant: GrantId(random::uuid()), secret: Secret::random() };
+    let mut grant = new_grant(app, it, &handle);
+    let mut fields = Fields::new();
+    let mut put = |name: &str, value: String| fields.push((name.to_owned(), value));
+
+    let code = asked.has_code().then(|| handle.render(Use::Code));
+    if let Some(code) = &code {
+        put("code", code.clone());
+    }
+    let mut token = None;
+    if asked.has_token() {
+        let scope = &it.request.scope;
+        let made = mint::access_token(app, it.client, Some(&grant), scope).await?;
+        let Access { token: text, lifetime, kept } = made;
+        if let Some(kept) = kept {
+            grant.remember(kept, app.now());
+        }
+        put("access_token", text.clone());
+        put("token_type", "Bearer".to_owned());
+        put("expires_in", lifetime.as_secs().to_string());
+        put("scope", scope.to_string());
+        token = Some(text);
+    }
+    if asked.has_id_token() {
+        let beside = Beside {
+            access_token: token.as_deref(),
+            code: code.as_deref(),
+            state: it.request.destination.state(),
+            alone: code.is_none() && token.is_none(),
+        };
+        let made = mint::id_token(app, (it.client, it.user), &grant, beside).await?;
+        if let Some(text) = made {
+            put("id_token", text);
+        }
+    }
+    if code.is_some() || token.is_some() {
+        file(app, it, &grant).await?;
+    }
     if it.client.unused_until.is_some() {
         clients::update(&*app.store, &it.client.id, |client| client.unused_until = None).await?;
     }
-    Ok(code)
+    Ok(fields)
 }
 
-/// Sends a code to the client ([RFC 6749 §4.1.2]).
+async fn file(app: &App, it: Issuance<'_>, grant: &Grant) -> Result<(), StoreError> {
+    let refresh = it.client.settings.refresh_token_lifetime;
+    let refresh = refresh
+        .map_or(app.config.lifetimes.refresh_absolute, |own| Duration::from_secs(own.into()));
+    let until = grant.ends_at.plus(refresh).plus(mint::access_lifetime(app, it.client));
+    grants::file(&*app.store, grant, until, app.now()).await
+}
+
+/// Sends the answer to the client ([RFC 6749 §4.1.2], [OpenID Connect Core §3.2.2.5, §3.3.2.5]).
 ///
 /// [RFC 6749 §4.1.2]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2
+/// [OpenID Connect Core §3.2.2.5, §3.3.2.5]: https://openid.net/specs/openid-connect-core-1_0.html#ImplicitAuthResponse
 pub fn send(
     app: &App,
     caller: &Caller,
     it: Issuance<'_>,
-    code: &Handle,
+    fields: Fields,
     after_gesture: bool,
 ) -> Response {
     let client = it.client.id.as_str();
     app.tell(caller.address, &Event::Authorized { client, outcome: "ok" });
+    if it.request.response_type.is_front_channel() {
+        let sub = Some(it.session.sub.as_str());
+        let grant = GrantType::Implicit;
+        app.tell(caller.address, &Event::TokensIssued { client, sub, grant });
+    }
     let sender =
         Sender { issuer: app.issuer(), client_name: it.client.display_name(), after_gesture };
-    answer::success(&it.request.destination, &code.render(Use::Code), &sender)
+    answer::success(&it.request.destination, fields, &sender)
 }
 
+/// What the person let the client do. It lives as long as what the answer itself carries, and longer
+/// once the code is redeemed.
 fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {
     let (request, session, now) = (it.request, it.session, app.now());
     let lifetimes = &app.config.lifetimes;
     let own = it.client.settings.code_lifetime;
     let lifetime = own.map_or(lifetimes.code, |own| Duration::from_secs(own.into()));
     let expires_at = now.plus(lifetime);
+    let token_end = now.plus(mint::access_lifetime(app, it.client));
+    let response = request.response_type;
     Grant {
         id: code.grant,
         client: it.client.id.clone(),
@@ -77,7 +170,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {
         scope: request.scope.clone(),
         claims: request.claims.clone(),
         nonce: request.nonce.clone(),
-        code: Some(Code::Issued {
+        code: response.has_code().then(|| Code::Issued {
             secret: code.secret.digest(),
             redirect_uri: request.destination.redirect_uri().to_owned(),
             challenge: request.challenge.clone(),
@@ -88,6 +181,6 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {
         standing: Standing::Good,
         revoked_access: Vec::new(),
         opaque: Vec::new(),
-        ends_at: expires_at,
+        ends_at: if response.has_token() { expires_at.max(token_end) } else { expires_at },
     }
 }

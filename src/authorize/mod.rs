@@ -13,13 +13,15 @@ mod begin;
 mod credentials;
 mod hub;
 mod issue;
+mod object;
 
 use axum::Router;
 use axum::routing::get;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::protocol::{Metadata, ResponseMode, ResponseType};
+use crate::protocol::algorithms::ClientAlg;
+use crate::protocol::{Metadata, ResponseMode};
 
 /// The room's paths.
 pub fn routes() -> Router<App> {
@@ -31,8 +33,14 @@ pub fn routes() -> Router<App> {
 /// The room's lines in the metadata.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.authorization_endpoint = Some(config.issuer.url("/authorize"));
-    metadata.response_types_supported = ResponseType::ALL.iter().map(|it| it.as_str()).collect();
+    let responses = &config.offer.response_types;
+    metadata.response_types_supported = responses.iter().map(|it| it.as_str()).collect();
     metadata.response_modes_supported = ResponseMode::ALL.iter().map(|it| it.as_str()).collect();
+    metadata.request_parameter_supported = true;
+    metadata.request_uri_parameter_supported = config.request_uri;
+    metadata.require_request_uri_registration = config.request_uri;
+    metadata.request_object_signing_alg_values_supported =
+        ClientAlg::ALL.iter().map(|it| it.as_str()).collect();
     metadata.code_challenge_methods_supported = vec!["S256"];
     metadata.prompt_values_supported = vec!["none", "login", "consent", "select_account"];
     metadata.display_values_supported = vec!["page", "popup"];

@@ -126,10 +126,8 @@ impl UserEntry {
             return self.change(store, &held.sub, password).await;
         }
 
-        let sub = self.sub.clone().or_else(|| Subject::parse(&random::uuid().to_string()));
-        let sub = sub.ok_or_else(|| self.conflict("no subject could be made"))?;
         let user = User {
-            sub,
+            sub: self.subject(store).await?,
             username: self.username.clone(),
             password,
             enabled: self.enabled.unwrap_or(true),
@@ -142,11 +140,19 @@ impl UserEntry {
             // Another server starts beside us and applies the same file: theirs is as good as ours.
             Added::UsernameTaken | Added::SubjectTaken => match self.find(store).await? {
                 Some(held) => self.change(store, &held.sub, user.password).await,
-                None => {
-                    Err(self.conflict("its place in the store is taken by something unreadable"))
-                }
+                None => Err(self.conflict("its place in the store is taken, by another sub")),
             },
         }
+    }
+
+    /// The declared one; otherwise a new one, or that of another server which is adding them just now.
+    async fn subject(&self, store: &dyn Store) -> Result<Subject, ApplyError> {
+        if let Some(declared) = &self.sub {
+            return Ok(declared.clone());
+        }
+        let made = Subject::parse(&random::uuid().to_string());
+        let made = made.ok_or_else(|| self.conflict("no subject could be made"))?;
+        Ok(users::claim(store, &self.username, made).await?)
     }
 
     /// The record this entry is about: by subject where one is declared, otherwise by name.
@@ -235,14 +241,12 @@ impl ClientEntry {
             }
         }
 
-        // Linked first: an index may list too much, never too little.
-        clients::link_origins(store, &self.metadata).await?;
         let step = |client: &mut Client| {
             let before = client.clone();
             self.declare(client, now);
             *client != before
         };
-        match clients::update(store, &self.id, step).await? {
+        match clients::update_metadata(store, &self.id, &self.metadata, step).await? {
             Some(changed) => Ok(Became::from_changed(changed)),
             None => Err(ApplyError::Conflict(format!(
                 "line {}: client {}: its place in the store is taken by something unreadable",

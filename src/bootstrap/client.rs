@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::table::{Source, Table, json};
 use crate::clients::{ClientId, SHORTEST_SECRET, Settings};
 use crate::protocol::ClientMetadata;
+use crate::protocol::client_metadata::{MEMBERS, Offer};
 use crate::secret::{self, Digest};
 
 /// A declared client.
@@ -28,37 +29,11 @@ const KEYS: &[&str] = &[
     "settings",
 ];
 
-/// What [`ClientMetadata`] reads. A registration may hold more, which is dropped; in a file of the
-/// operator's own, a member that would do nothing is a mistake.
-pub(super) const MEMBERS: &[&str] = &[
-    "redirect_uris",
-    "response_types",
-    "grant_types",
-    "application_type",
-    "token_endpoint_auth_method",
-    "token_endpoint_auth_signing_alg",
-    "subject_type",
-    "id_token_signed_response_alg",
-    "client_name",
-    "client_uri",
-    "logo_uri",
-    "policy_uri",
-    "tos_uri",
-    "initiate_login_uri",
-    "contacts",
-    "jwks_uri",
-    "jwks",
-    "scope",
-    "default_max_age",
-    "require_auth_time",
-    "default_acr_values",
-    "software_id",
-    "software_version",
-];
-
 impl ClientEntry {
     /// Reads one table; `None` only after a complaint.
     pub(super) fn read(table: Table<'_>, source: &mut Source<'_>) -> Option<Self> {
+        // A registration may hold more, which is dropped; in a file of the operator's own, a member that
+        // would do nothing is a mistake.
         table.only_has(&[KEYS, MEMBERS], source);
         let id = read_id(table, source);
         let enabled = table.boolean("enabled", source);
@@ -126,7 +101,7 @@ fn read_metadata(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientMeta
             Err(why) => source.complain(at, format!("{key}: {why}")),
         }
     }
-    ClientMetadata::parse(&members)
+    ClientMetadata::parse_within(&members, &Offer::complete())
         .inspect_err(|error| {
             // Its sentences begin with the member they are about.
             let member = error.description.split([':', ' ']).next().unwrap_or_default();

@@ -1,13 +1,11 @@
 use std::sync::Arc;
 
-use serde_json::{Map, json};
+use serde_json::json;
 
-use super::client::MEMBERS;
 use super::*;
 use crate::clients::{self, ClientId};
 use crate::clock::{Clock, UnixTime};
 use crate::password::Passwords;
-use crate::protocol::ClientMetadata;
 use crate::secret::Digest;
 use crate::store::{MemoryStore, Store};
 
@@ -217,37 +215,6 @@ fn a_complaint_never_shows_a_secret() {
         let complaints = complaints(&file).join("\n");
         assert!(!complaints.contains(SECRET), "{complaints}");
     }
-}
-
-#[test]
-fn every_member_that_a_registration_may_hold_may_stand_in_the_file() {
-    let mut members = Map::new();
-    for (name, value) in [
-        ("token_endpoint_auth_signing_alg", json!("ES256")),
-        ("redirect_uris", json!(["https://a.example/cb"])),
-        ("contacts", json!(["a@a.example"])),
-        ("jwks_uri", json!("https://a.example/jwks")),
-        ("scope", json!("openid")),
-        ("default_max_age", json!(1)),
-        ("require_auth_time", json!(true)),
-        ("default_acr_values", json!(["1"])),
-        ("software_id", json!("a")),
-        ("software_version", json!("1")),
-        ("client_name", json!("A")),
-    ] {
-        members.insert(name.to_owned(), value);
-    }
-    for link in ["client_uri", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri"] {
-        members.insert(link.to_owned(), json!("https://a.example/"));
-    }
-    let read = serde_json::to_value(ClientMetadata::parse(&members).unwrap()).unwrap();
-    let mut kept: Vec<_> = read.as_object().unwrap().keys().map(String::as_str).collect();
-    // Excluded by `jwks_uri`.
-    kept.push("jwks");
-    kept.sort_unstable();
-    let mut known = MEMBERS.to_vec();
-    known.sort_unstable();
-    assert_eq!(kept, known);
 }
 
 #[test]

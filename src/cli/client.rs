@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use serde_json::Value;
 
 use super::client_add::{self, AddClient};
 use super::failure::Failure;
@@ -77,10 +76,13 @@ pub(super) async fn run(
 ) -> Result<String, Failure> {
     match command {
         ClientCommand::Add(args) => client_add::run(*args, store, now).await,
-        ClientCommand::List { json } => list(store, json).await,
+        ClientCommand::List { json } => {
+            let mut clients = clients::list(store).await?;
+            clients.sort_by(|one, other| one.id.cmp(&other.id));
+            Ok(shown::list(&clients, json, shown::client, shown::client_line))
+        }
         ClientCommand::Show { id, json } => {
-            let shown = shown::client(&named(store, &id).await?);
-            Ok(if json { format!("{shown:#}") } else { shown::lines(&shown) })
+            Ok(shown::one(&shown::client(&named(store, &id).await?), json))
         }
         ClientCommand::Disable { id } => set_enabled(store, &id, false).await,
         ClientCommand::Enable { id } => set_enabled(store, &id, true).await,
@@ -95,23 +97,11 @@ pub(super) async fn run(
     }
 }
 
-async fn list(store: &dyn Store, json: bool) -> Result<String, Failure> {
-    let mut clients = clients::list(store).await?;
-    clients.sort_by(|one, other| one.id.cmp(&other.id));
-    if json {
-        let shown = Value::Array(clients.iter().map(shown::client).collect());
-        return Ok(format!("{shown:#}"));
-    }
-    let lines: Vec<_> = clients.iter().map(shown::client_line).collect();
-    Ok(lines.join("\n"))
-}
-
 async fn set_enabled(store: &dyn Store, id: &str, enabled: bool) -> Result<String, Failure> {
     let client = named(store, id).await?;
     let step = |client: &mut Client| client.enabled = enabled;
     clients::update(store, &client.id, step).await?.ok_or_else(|| unknown(id))?;
-    let became = if enabled { "enabled" } else { "disabled" };
-    Ok(format!("{became} {id}"))
+    Ok(format!("{} {id}", shown::became(enabled)))
 }
 
 async fn rotate_secret(

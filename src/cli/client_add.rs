@@ -10,6 +10,7 @@ use crate::bootstrap::check_settings;
 use crate::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
 use crate::clock::UnixTime;
 use crate::protocol::ClientMetadata;
+use crate::protocol::client_metadata::Offer;
 use crate::random;
 use crate::secret::{Digest, Secret};
 use crate::store::{Created, Store};
@@ -84,7 +85,7 @@ impl AddClient {
             let rule = "--id must be 1 to 255 characters of A-Z a-z 0-9 . _ ~ : @ / -";
             Failure::Usage(rule.to_owned())
         })?;
-        let metadata = ClientMetadata::parse(&self.members()?)
+        let metadata = ClientMetadata::parse_within(&self.members()?, &Offer::complete())
             .map_err(|error| Failure::Usage(error.description.into_owned()))?;
         let settings = Settings {
             first_party: self.first_party,

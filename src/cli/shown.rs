@@ -8,15 +8,33 @@ use crate::clients::{Client, Source};
 use crate::clock::UnixTime;
 use crate::users::User;
 
+/// All of them: a JSON array, or a line for each.
+pub(super) fn list<T>(
+    items: &[T],
+    json: bool,
+    whole: fn(&T) -> Value,
+    line: fn(&T) -> String,
+) -> String {
+    if json {
+        return format!("{:#}", Value::Array(items.iter().map(whole).collect()));
+    }
+    items.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// One of them: a JSON object, or `name: value` lines.
+pub(super) fn one(shown: &Value, json: bool) -> String {
+    if json { format!("{shown:#}") } else { lines(shown) }
+}
+
 /// One line of a list.
 pub(super) fn user_line(user: &User) -> String {
-    format!("{}  {}  {}", user.sub.as_str(), user.username, state(user.enabled))
+    format!("{}  {}  {}", user.sub.as_str(), user.username, became(user.enabled))
 }
 
 /// One line of a list.
 pub(super) fn client_line(client: &Client) -> String {
     let (id, name) = (client.id.as_str(), client.display_name());
-    format!("{id}  {name}  {}", state(client.enabled))
+    format!("{id}  {name}  {}", became(client.enabled))
 }
 
 /// All that may be shown of a user.
@@ -51,7 +69,7 @@ pub(super) fn client(client: &Client) -> Value {
 }
 
 /// An object as `name: value` lines; whatever is empty is left out, tables are indented.
-pub(super) fn lines(value: &Value) -> String {
+fn lines(value: &Value) -> String {
     let mut text = String::new();
     write(value, 0, &mut text);
     text
@@ -96,7 +114,8 @@ fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-fn state(enabled: bool) -> &'static str {
+/// What somebody is, or has just become.
+pub(super) fn became(enabled: bool) -> &'static str {
     if enabled { "enabled" } else { "disabled" }
 }
 

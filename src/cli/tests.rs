@@ -174,7 +174,8 @@ async fn a_disabled_user_stays_in_reach_of_the_command_line() {
 
     let ada = user::named(&*store, "ADA").await.unwrap();
     let next = password::judge("coffee with nine otters").unwrap();
-    user::set_password(&*store, &ada, next.clone()).await.unwrap();
+    let told = user::set_password(&*store, &ada, next.clone(), NOW).await.unwrap();
+    assert_eq!(told, "set the password of Ada, ended sessions: 0, ended grants: 0");
     let stored = users::find(&*store, &ada.sub).await.unwrap().unwrap();
     assert!(!stored.enabled, "a new password does not let anybody back in");
     let pool = Passwords::new(1, 1);

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::{password, shown};
 use crate::bootstrap::check_username;
 use crate::clock::UnixTime;
+use crate::grants::{self, CutOff};
 use crate::password::{Password, Passwords};
 use crate::protocol::{Subject, claims};
 use crate::random;
@@ -32,7 +33,7 @@ pub enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Let a user do nothing any more, whatever they hold
+    /// Let a user do nothing any more, and end their sessions and tokens
     Disable {
         /// User name or subject
         user: String,
@@ -47,11 +48,18 @@ pub enum UserCommand {
         /// User name or subject
         user: String,
     },
-    /// Set a new password, asked for or read from standard input
+    /// Set a new password, asked for or read from standard input; ends their sessions and tokens
     SetPassword {
         /// User name or subject
         user: String,
     },
+}
+
+/// A user to be added, without a password yet.
+pub(super) struct New {
+    user: User,
+    /// Whether the subject was made rather than chosen.
+    any_sub: bool,
 }
 
 /// A user to add.
@@ -96,33 +104,47 @@ pub(super) async fn run(
 ) -> Result<String, Failure> {
     match command {
         UserCommand::Add(args) => {
-            let user = args.user(now)?;
-            add(store, user, password::ask()?).await
+            let new = args.user(now)?;
+            add(store, new, password::ask()?).await
         }
-        UserCommand::List { json } => list(store, json).await,
+        UserCommand::List { json } => {
+            let mut users = users::list(store).await?;
+            users.sort_by(|one, other| one.username.cmp(&other.username));
+            Ok(shown::list(&users, json, shown::user, shown::user_line))
+        }
         UserCommand::Show { user, json } => {
-            let shown = shown::user(&named(store, &user).await?);
-            Ok(if json { format!("{shown:#}") } else { shown::lines(&shown) })
+            Ok(shown::one(&shown::user(&named(store, &user).await?), json))
         }
-        UserCommand::Disable { user } => set_enabled(store, &user, false).await,
-        UserCommand::Enable { user } => set_enabled(store, &user, true).await,
+        UserCommand::Disable { user } => {
+            let user = named(store, &user).await?;
+            set_enabled(store, &user, false).await?;
+            let ended = grants::cut_off(store, &user.sub, now).await?;
+            Ok(told(shown::became(false), &user, ended))
+        }
+        UserCommand::Enable { user } => {
+            let user = named(store, &user).await?;
+            set_enabled(store, &user, true).await?;
+            Ok(format!("{} {}", shown::became(true), user.username))
+        }
         UserCommand::Remove { user } => {
             let user = named(store, &user).await?;
             users::remove(store, &user).await?;
-            Ok(format!("removed {}", user.username))
+            let ended = grants::cut_off(store, &user.sub, now).await?;
+            Ok(told("removed", &user, ended))
         }
         UserCommand::SetPassword { user } => {
             let user = named(store, &user).await?;
-            set_password(store, &user, password::ask()?).await
+            set_password(store, &user, password::ask()?, now).await
         }
     }
 }
 
 impl AddUser {
-    /// The record, without a password yet.
-    pub(super) fn user(self, now: UnixTime) -> Result<User, Failure> {
+    /// The record as it was asked for.
+    pub(super) fn user(self, now: UnixTime) -> Result<New, Failure> {
         check_username(&self.username)
             .map_err(|rule| Failure::Usage(format!("a user name {rule}")))?;
+        let any_sub = self.sub.is_none();
         let chosen = self.sub.unwrap_or_else(|| random::uuid().to_string());
         let sub = Subject::parse(&chosen).ok_or_else(|| {
             let rule = "--sub must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ | -";
@@ -143,7 +165,7 @@ impl AddUser {
                 serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
             add_claim(&mut claims, name, value)?;
         }
-        Ok(User {
+        let user = User {
             sub,
             username: self.username.trim().to_owned(),
             password: None,
@@ -151,7 +173,8 @@ impl AddUser {
             claims,
             groups: self.groups,
             created_at: now,
-        })
+        };
+        Ok(New { user, any_sub })
     }
 }
 
@@ -166,10 +189,13 @@ fn add_claim(claims: &mut Map<String, Value>, name: &str, value: Value) -> Resul
 
 pub(super) async fn add(
     store: &dyn Store,
-    mut user: User,
+    New { mut user, any_sub }: New,
     password: Password,
 ) -> Result<String, Failure> {
     user.password = Some(hash(password).await?);
+    if any_sub {
+        user.sub = users::claim(store, &user.username, user.sub).await?;
+    }
     match users::add(store, &user).await? {
         Added::New => Ok(format!("added {}, sub {}", user.username, user.sub.as_str())),
         Added::UsernameTaken => {
@@ -181,37 +207,27 @@ pub(super) async fn add(
     }
 }
 
-async fn list(store: &dyn Store, json: bool) -> Result<String, Failure> {
-    let mut users = users::list(store).await?;
-    users.sort_by(|one, other| one.username.cmp(&other.username));
-    if json {
-        let shown = Value::Array(users.iter().map(shown::user).collect());
-        return Ok(format!("{shown:#}"));
-    }
-    let lines: Vec<_> = users.iter().map(shown::user_line).collect();
-    Ok(lines.join("\n"))
+async fn set_enabled(store: &dyn Store, user: &User, enabled: bool) -> Result<(), Failure> {
+    users::update(store, &user.sub, |user| user.enabled = enabled).await?.ok_or_else(gone)
 }
 
-pub(super) async fn set_enabled(
-    store: &dyn Store,
-    name: &str,
-    enabled: bool,
-) -> Result<String, Failure> {
-    let user = named(store, name).await?;
-    users::update(store, &user.sub, |user| user.enabled = enabled).await?.ok_or_else(gone)?;
-    let became = if enabled { "enabled" } else { "disabled" };
-    Ok(format!("{became} {}", user.username))
-}
-
+/// The new password first: whoever knows the old one must not sign in again behind the sweep.
 pub(super) async fn set_password(
     store: &dyn Store,
     user: &User,
     password: Password,
+    now: UnixTime,
 ) -> Result<String, Failure> {
     let hash = hash(password).await?;
     let step = |user: &mut User| user.password = Some(hash.clone());
     users::update(store, &user.sub, step).await?.ok_or_else(gone)?;
-    Ok(format!("set the password of {}", user.username))
+    let ended = grants::cut_off(store, &user.sub, now).await?;
+    Ok(told("set the password of", user, ended))
+}
+
+fn told(what: &str, user: &User, ended: CutOff) -> String {
+    let CutOff { sessions, grants } = ended;
+    format!("{what} {}, ended sessions: {sessions}, ended grants: {grants}", user.username)
 }
 
 pub(super) async fn named(store: &dyn Store, name: &str) -> Result<User, Failure> {

@@ -7,12 +7,13 @@
 //! [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
 
 use super::assertion::{self, Broken};
-use super::key_cache::KeyCache;
+use super::key_cache::{KeyCache, NotItsOwn};
 use super::{Client, ClientId};
 use crate::clock::UnixTime;
-use crate::jose::{self, ClientKey, NotVerified, Verified};
-use crate::protocol::Credentials;
+use crate::jose::{self, NotVerified, Verified};
+use crate::protocol::client_auth::read_basic;
 use crate::protocol::client_metadata::ClientAlg;
+use crate::protocol::{Credentials, Params};
 use crate::store::{Created, Store, StoreError};
 
 /// Which check failed.
@@ -101,22 +102,11 @@ impl Desk<'_> {
             Some(only) => vec![only],
             None => ClientAlg::ALL.to_vec(),
         };
-        let verify = |set: &serde_json::Value| {
-            jose::verify_client(jwt, &ClientKey::all_from_set(set), &allowed)
-        };
-        if let Some(set) = &client.metadata.jwks {
-            return verify(set).map_err(NotAuthenticated::Signature);
-        }
-        let uri = client.metadata.jwks_uri.as_deref().ok_or(NotAuthenticated::Keys)?;
-        let set = self.keys.get(uri, false, self.now).await.ok_or(NotAuthenticated::Keys)?;
-        match verify(&set) {
-            // The client may have changed its keys since.
-            Err(NotVerified::UnknownKey | NotVerified::Signature) => {
-                let set = self.keys.get(uri, true, self.now).await.ok_or(NotAuthenticated::Keys)?;
-                verify(&set).map_err(NotAuthenticated::Signature)
-            }
-            other => other.map_err(NotAuthenticated::Signature),
-        }
+        let verified = self.keys.verify(&client.metadata, jwt, &allowed, self.now).await;
+        verified.map_err(|why| match why {
+            NotItsOwn::Keys => NotAuthenticated::Keys,
+            NotItsOwn::Signature(why) => NotAuthenticated::Signature(why),
+        })
     }
 }
 
@@ -132,6 +122,17 @@ fn claimed_id(credentials: &Credentials) -> Option<String> {
     }
 }
 
+/// Who a request says it comes from, believed or not and well-formed or not: for the log.
+pub fn claimed_by(authorization: Option<&str>, params: &Params) -> Option<String> {
+    let basic = || authorization.and_then(read_basic).map(|(id, _)| id);
+    let form = || params.get("client_id").map(str::to_owned);
+    let assertion = || {
+        let jwt = params.get("client_assertion")?;
+        jose::peek_text(jwt, "sub").or_else(|| jose::peek_text(jwt, "iss"))
+    };
+    basic().or_else(form).or_else(assertion)
+}
+
 impl NotAuthenticated {
     /// One word for metrics.
     pub const fn word(self) -> &'static str {
@@ -144,6 +145,32 @@ impl NotAuthenticated {
             Self::Signature(_) => "bad_signature",
             Self::Assertion(_) => "bad_assertion",
             Self::Replayed => "replayed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::base64url;
+
+    #[test]
+    fn a_claim_is_read_wherever_it_was_made() {
+        let jwt =
+            |claims: &str| format!("{}.{}.c2ln", base64url(b"{}"), base64url(claims.as_bytes()));
+        let (sub, iss) = (jwt(r#"{"sub":"shop"}"#), jwt(r#"{"iss":"kiosk"}"#));
+        for (header, form, claimed) in [
+            (Some("Basic c2hvcDp4"), String::new(), Some("shop")),
+            (Some("Basic c2hvcDp4"), "client_id=other".into(), Some("shop")),
+            (Some("Basic !"), "client_id=form".into(), Some("form")),
+            (None, format!("client_assertion={sub}"), Some("shop")),
+            (None, format!("client_assertion={iss}"), Some("kiosk")),
+            (None, format!("client_id=form&client_assertion={sub}"), Some("form")),
+            (None, "client_assertion=x.y".into(), None),
+            (Some("Basic !"), String::new(), None),
+        ] {
+            let params = Params::parse(form.as_bytes()).unwrap();
+            assert_eq!(claimed_by(header, &params).as_deref(), claimed, "{header:?} {form}");
         }
     }
 }

@@ -3,11 +3,15 @@
 pub mod assertion;
 pub mod authenticate;
 pub mod key_cache;
+pub mod origins;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::origins::is_known_origin;
 use crate::clock::UnixTime;
-use crate::protocol::{ClientMetadata, Scope, redirect_uri};
+use crate::protocol::{ClientMetadata, Scope};
 use crate::secret::Digest;
 use crate::store::{Created, Key, Partition, RawKey, Record, Store, StoreError};
 
@@ -91,8 +95,10 @@ pub enum Source {
 pub struct Settings {
     /// The operator's own application: nobody is asked for consent.
     pub first_party: bool,
-    /// PKCE is required of it. Only a confidential client may be let off, and must send a nonce then.
+    /// PKCE is required of it. Only a confidential client may be let off.
     pub require_pkce: bool,
+    /// Where it goes without PKCE, a nonce is required instead.
+    pub require_nonce: bool,
     /// Its access tokens are opaque handles instead of JWTs.
     pub opaque_access_tokens: bool,
     /// Its ID tokens carry the claims of the granted scopes too.
@@ -118,6 +124,7 @@ impl Default for Settings {
         Self {
             first_party: false,
             require_pkce: true,
+            require_nonce: true,
             opaque_access_tokens: false,
             claims_in_id_token: false,
             audience: Vec::new(),
@@ -201,11 +208,14 @@ pub async fn find(store: &dyn Store, id: &ClientId) -> Result<Option<Client>, St
 /// Adds a client; `Taken` if the id is in use.
 pub async fn add(store: &dyn Store, client: &Client) -> Result<Created, StoreError> {
     store.link(&index(), client.id.as_str()).await?;
-    link_origins(store, &client.metadata).await?;
-    store.create(client).await
+    let origins = origins::of(&client.metadata);
+    origins::link(store, &client.id, &origins).await?;
+    let created = store.create(client).await?;
+    origins::settle(store, &client.id, &origins).await;
+    Ok(created)
 }
 
-/// Changes a client; `None` if there is none.
+/// Changes a client, but not its metadata; `None` if there is none.
 pub async fn update<T: Send>(
     store: &dyn Store,
     id: &ClientId,
@@ -214,20 +224,52 @@ pub async fn update<T: Send>(
     store.update(&id.key(), change).await
 }
 
-/// Notes new redirect URIs' origins after an update.
-pub async fn link_origins(store: &dyn Store, metadata: &ClientMetadata) -> Result<(), StoreError> {
-    for uri in &metadata.redirect_uris {
-        if let Some(origin) = redirect_uri::web_origin(uri) {
-            store.link(&origins(), &origin).await?;
-        }
-    }
-    Ok(())
+/// Changes a client whose metadata may become `next`; `None` if there is none.
+pub async fn update_metadata<T: Send>(
+    store: &dyn Store,
+    id: &ClientId,
+    next: &ClientMetadata,
+    mut change: impl FnMut(&mut Client) -> T + Send,
+) -> Result<Option<T>, StoreError> {
+    let next = origins::of(next);
+    origins::link(store, id, &next).await?;
+    let mut before = BTreeSet::new();
+    let step = |client: &mut Client| {
+        before = origins::of(&client.metadata);
+        change(client)
+    };
+    let changed = store.update(&id.key(), step).await?;
+    before.extend(next);
+    origins::settle(store, id, &before).await;
+    Ok(changed)
 }
 
 /// Removes a client; what it was given dies with the record.
 pub async fn remove(store: &dyn Store, id: &ClientId) -> Result<(), StoreError> {
+    let client = find(store, id).await?;
     store.remove(&id.key()).await?;
-    store.unlink(&index(), id.as_str()).await
+    store.unlink(&index(), id.as_str()).await?;
+    if let Some(client) = client {
+        origins::settle(store, id, &origins::of(&client.metadata)).await;
+    }
+    Ok(())
+}
+
+/// Removes this client if it is as `fits` wants it at that very moment; answers whether it was.
+pub async fn remove_if(
+    store: &dyn Store,
+    client: &Client,
+    fits: impl FnMut(&Client) -> bool + Send,
+) -> Result<bool, StoreError> {
+    let removed = store.remove_if(&client.id.key(), fits).await?;
+    if removed {
+        if let Err(cause) = store.unlink(&index(), client.id.as_str()).await {
+            // It is gone all the same, and whoever reads the index prunes it.
+            tracing::warn!(%cause, "a removed client is still in the index");
+        }
+        origins::settle(store, &client.id, &origins::of(&client.metadata)).await;
+    }
+    Ok(removed)
 }
 
 /// Every client; for the command line, not for requests.
@@ -251,23 +293,4 @@ pub async fn list(store: &dyn Store) -> Result<Vec<Client>, StoreError> {
 /// How many clients there are, counted no further than `most`.
 pub async fn count(store: &dyn Store, most: usize) -> Result<usize, StoreError> {
     Ok(store.names(&index(), "", most).await?.len())
-}
-
-/// Web origins of every registered redirect URI: what a preflight may be told about, before anybody
-/// knows which client asks. It may list too
-/// much: an origin stays after its client is gone. What it lets a page read is only the answer to
-/// credentials that page already has.
-fn origins() -> RawKey {
-    RawKey::new(Partition::new("origins"), "index.v1", None)
-}
-
-/// Whether some client registered a redirect URI of this origin.
-pub async fn is_known_origin(store: &dyn Store, origin: &str) -> Result<bool, StoreError> {
-    // The name just before `origin` in byte order, so that the page of one starts at it.
-    let Some((head, last)) = origin.char_indices().last().map(|(at, c)| (&origin[..at], c)) else {
-        return Ok(false);
-    };
-    let before = char::from_u32(u32::from(last).saturating_sub(1)).unwrap_or(' ');
-    let names = store.names(&origins(), &format!("{head}{before}\u{7f}"), 1).await?;
-    Ok(names.first().is_some_and(|name| name == origin))
 }

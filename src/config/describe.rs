@@ -61,6 +61,7 @@ impl Config {
         match name {
             "SECRET_KEY" if self.secret_key.is_none() => Some("(made and kept)".to_owned()),
             "SECRET_KEY" => hidden(true),
+            "SECRET_KEY_PREVIOUS" => hidden(self.secret_key_previous.is_some()),
             "REDIS_URL" => hidden(self.redis.is_some()),
             "ALLOW_VOLATILE_STORE" => self.redis.as_ref().map(|r| r.allow_volatile.to_string()),
             "DEV_USER" => self.dev.as_ref().map(|dev| dev.user.clone()),
@@ -71,6 +72,13 @@ impl Config {
                 Registration::Open | Registration::Off => None,
             },
             "REGISTRATION_MAX_CLIENTS" => Some(self.registration_limit.to_string()),
+            "RESPONSE_TYPES" => {
+                let words: Vec<_> =
+                    self.offer.response_types.iter().map(|it| it.as_str()).collect();
+                Some(words.join(","))
+            }
+            "REQUEST_URI" => Some(self.request_uri.to_string()),
+            "REQUIRE_PKCE" => Some(if self.require_pkce { "all" } else { "public" }.to_owned()),
             "CORS_ENABLED" => Some(self.cors.enabled.to_string()),
             "CORS_ORIGINS" => list(&self.cors.origins),
             "RATE_LIMITING_ENABLED" => Some(self.rate_limit.enabled.to_string()),

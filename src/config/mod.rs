@@ -33,6 +33,7 @@ pub use network::{CorsSettings, OutgoingSettings, TlsSettings};
 pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, RedisSettings, Registration};
 pub use secret_text::SecretText;
 
+use crate::protocol::client_metadata::Offer;
 use reader::Reader;
 
 /// Everything that can be set, checked.
@@ -44,6 +45,8 @@ pub struct Config {
     pub listen: Vec<String>,
     /// `None` only on a loopback issuer: then one is made and kept beside the signing key.
     pub secret_key: Option<SecretText>,
+    /// The secret key before it, still accepted while it is being changed.
+    pub secret_key_previous: Option<SecretText>,
     /// Where generated keys are kept.
     pub keys_dir: PathBuf,
     /// The signing key, if it is given rather than made.
@@ -64,6 +67,12 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// Who may register clients.
     pub registration: Registration,
+    /// What clients may register for.
+    pub offer: Offer,
+    /// Whether PKCE is required of every client that registers itself, not only of public ones.
+    pub require_pkce: bool,
+    /// Whether request objects are fetched where clients registered them.
+    pub request_uri: bool,
     /// How many registered clients there may be.
     pub registration_limit: u64,
     /// Whose `X-Forwarded-For` is believed.
@@ -94,6 +103,7 @@ impl Config {
         let mut config = Self {
             listen: network::listen(reader, &issuer),
             secret_key: policy::secret_key(reader, &issuer),
+            secret_key_previous: policy::secret_key_previous(reader),
             keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
@@ -104,6 +114,9 @@ impl Config {
             cors: network::cors(reader),
             rate_limit: policy::rate_limit(reader),
             registration: policy::registration(reader, &issuer),
+            offer: policy::offer(reader),
+            require_pkce: policy::require_pkce(reader),
+            request_uri: reader.flag("REQUEST_URI"),
             registration_limit: reader
                 .number("REGISTRATION_MAX_CLIENTS", 0..=10_000_000)
                 .unwrap_or_default(),
@@ -136,7 +149,14 @@ impl Config {
 fn read_issuer(reader: &mut Reader<'_>) -> Issuer {
     let text = reader.text("ISSUER_URL").unwrap_or_default();
     match Issuer::parse(text) {
-        Ok(issuer) => issuer,
+        Ok(issuer) => {
+            // Pages, cookies and forms are addressed from the root of a host.
+            if !issuer.path().is_empty() {
+                let problem = "must not have a path: give Latchkey a host of its own";
+                reader.complain("ISSUER_URL", problem);
+            }
+            issuer
+        }
         Err(problem) => {
             reader.complain("ISSUER_URL", &problem);
             Issuer::stand_in()

@@ -5,6 +5,8 @@ use url::Url;
 use super::issuer::Issuer;
 use super::reader::Reader;
 use super::secret_text::SecretText;
+use crate::protocol::ResponseType;
+use crate::protocol::client_metadata::Offer;
 
 /// Where shared state lives.
 #[derive(Clone, Debug)]
@@ -78,6 +80,15 @@ pub(super) fn secret_key(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<Sec
     reader.secret("SECRET_KEY", 32)
 }
 
+/// The key before, accepted beside the current one so that changing it signs nobody out.
+pub(super) fn secret_key_previous(reader: &mut Reader<'_>) -> Option<SecretText> {
+    let name = "SECRET_KEY_PREVIOUS";
+    if reader.given(name).is_some() && reader.given(name) == reader.given("SECRET_KEY") {
+        reader.complain(name, "must be another key than SECRET_KEY");
+    }
+    reader.secret(name, 32)
+}
+
 pub(super) fn redis(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<RedisSettings> {
     let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
     let key_start = |text: &str| {
@@ -143,6 +154,28 @@ pub(super) fn rate_limit(reader: &mut Reader<'_>) -> RateLimit {
         enabled: reader.flag("RATE_LIMITING_ENABLED"),
         per_minute: reader.number("RATE_LIMIT_PER_MINUTE", 1..=1_000_000).unwrap_or(1),
     }
+}
+
+/// What authorization answers may carry: the code flow always, the rest only where it was asked for
+/// ([RFC 9700 §2.1.2](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.2)).
+pub(super) fn offer(reader: &mut Reader<'_>) -> Offer {
+    let expected = "response types such as code, id_token, code id_token, separated by commas";
+    let mut asked = reader.list("RESPONSE_TYPES", expected, ResponseType::read);
+    if !asked.contains(&ResponseType::Code) {
+        reader.complain("RESPONSE_TYPES", "must have code among them");
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    Offer { response_types: asked, ..Offer::default() }
+}
+
+pub(super) fn require_pkce(reader: &mut Reader<'_>) -> bool {
+    let read = reader.parse("REQUIRE_PKCE", "public or all", |text| match text {
+        "public" => Some(false),
+        "all" => Some(true),
+        _ => None,
+    });
+    read.unwrap_or(true)
 }
 
 pub(super) fn registration(reader: &mut Reader<'_>, issuer: &Issuer) -> Registration {

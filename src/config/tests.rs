@@ -67,6 +67,7 @@ fn every_bad_value_is_named_and_all_of_them_at_once() {
     #[rustfmt::skip]
     let bad = [
         ("ISSUER_URL", "http://id.example"), ("LISTEN", "localhost"), ("SECRET_KEY", "short"),
+        ("SECRET_KEY_PREVIOUS", "short too"),
         ("REDIS_URL", "rediss://cache"), ("REDIS_PREFIX", "{tag}"), ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"), ("CORS_ENABLED", "maybe"), ("CORS_ORIGINS", "https://app.example/"),
         ("RATE_LIMITING_ENABLED", "2"), ("RATE_LIMIT_PER_MINUTE", "0"), ("REGISTRATION", "closed"),
@@ -123,6 +124,25 @@ fn an_issuer_has_one_spelling() {
         let problem = Issuer::parse(bad).expect_err(bad);
         assert!(problem.contains(why), "{bad}: {problem}");
     }
+}
+
+#[test]
+fn an_issuer_with_a_path_is_one_complaint_among_all_the_others() {
+    let found = complaints(&[("ISSUER_URL", "http://localhost:5000/id"), ("LOG_FORMAT", "xml")]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(
+        found[0],
+        "ISSUER_URL must not have a path: give Latchkey a host of its own \
+         (found \"http://localhost:5000/id\")"
+    );
+}
+
+#[test]
+fn the_key_before_is_another_key() {
+    let other = KEY.to_uppercase();
+    let keys = |previous| [("SECRET_KEY", KEY), ("SECRET_KEY_PREVIOUS", previous)];
+    assert!(read(&keys(&other)).secret_key_previous.is_some());
+    assert_eq!(complaints(&keys(KEY)), ["SECRET_KEY_PREVIOUS must be another key than SECRET_KEY"]);
 }
 
 #[test]
@@ -299,6 +319,8 @@ fn the_example_file_is_accepted_as_it_is_and_with_everything_switched_on() {
 fn what_check_config_prints_covers_every_variable_and_no_secret() {
     let secrets = ["SECRET_KEY", "DEV_PASSWORD", "REGISTRATION_TOKEN"];
     let mut pairs: Vec<_> = secrets.iter().map(|name| (*name, KEY)).collect();
+    let previous = format!("{KEY}, before");
+    pairs.push(("SECRET_KEY_PREVIOUS", &previous));
     let url = format!("redis://:{KEY}@localhost");
     pairs.push(("REDIS_URL", &url));
     let config = read(&pairs);
@@ -316,7 +338,7 @@ fn what_check_config_prints_covers_every_variable_and_no_secret() {
 #[test]
 fn what_is_set_is_what_check_config_prints() {
     let rows = [
-        ("ISSUER_URL", "https://id.example/t"),
+        ("ISSUER_URL", "https://id.example"),
         ("EXTRA_HOSTS", "latchkey:5000"),
         ("TLS_CERT_PATH", "c.pem"),
         ("TLS_KEY_PATH", "k.pem"),

@@ -103,7 +103,7 @@ const fn secret(name: &'static str, fallback: Fallback, help: &'static str) -> V
 /// The table, in the order in which an operator would think of them.
 #[rustfmt::skip]
 pub const VARS: &[Var] = &[
-    var("ISSUER_URL", Value("http://localhost:5000"), "The URL clients know this server by: https except on a loopback host, no trailing slash."),
+    var("ISSUER_URL", Value("http://localhost:5000"), "The URL clients know this server by: https except on a loopback host, no path, no trailing slash."),
     var("LISTEN", Rule("the issuer's port on `127.0.0.1` and `[::1]` if the issuer is loopback, otherwise `0.0.0.0:5000`"), "Where to accept connections: `host:port` or a bare port, several separated by commas."),
     var("EXTRA_HOSTS", Unset, "Further `Host` header values to answer to besides the issuer's, separated by commas."),
     var("TRUSTED_PROXIES", Unset, "Addresses or networks whose `X-Forwarded-For` is believed, separated by commas."),
@@ -112,6 +112,7 @@ pub const VARS: &[Var] = &[
     var("METRICS_LISTEN", Unset, "Serve `/metrics` on this `host:port` only; a bare port means loopback."),
 
     secret("SECRET_KEY", Rule("made and kept in `KEYS_DIR` if the issuer is loopback, otherwise required"), "At least 32 random characters that cookies and token handles are derived from; the same on every server."),
+    secret("SECRET_KEY_PREVIOUS", Unset, "The `SECRET_KEY` before the current one, while it is being changed: what was made under it is still accepted."),
     var("KEYS_DIR", Value("keys"), "The folder where generated keys are kept."),
     var("PRIVATE_KEY_PATH", Unset, "The PEM signing key; without it one is made in `KEYS_DIR`."),
     var("PUBLIC_KEY_PATH", Unset, "The PEM public key, checked against the private one; needs `PRIVATE_KEY_PATH`."),
@@ -129,10 +130,13 @@ pub const VARS: &[Var] = &[
     var("REGISTRATION", Rule("`open` if the issuer is loopback and there is no `REGISTRATION_TOKEN`, otherwise `token`"), "Who may register clients: `open`, `token` or `off`."),
     secret("REGISTRATION_TOKEN", Unset, "Initial access tokens for `REGISTRATION=token`, at least 32 characters each, separated by commas."),
     var("REGISTRATION_MAX_CLIENTS", Value("10000"), "How many registered clients there may be."),
+    var("RESPONSE_TYPES", Value("code,none"), "What authorization answers may carry, separated by commas: `code` and `none`; for implicit and hybrid also `id_token`, `id_token token`, `code id_token`, `code token`, `code id_token token`."),
+    var("REQUIRE_PKCE", Value("public"), "Which clients that register themselves must use PKCE: `public` ones, or `all`. Clients of the operator's own have a setting each, which is on unless it is turned off."),
+    var("REQUEST_URI", Value("true"), "Whether request objects are fetched from the `request_uris` that clients registered, by the same guarded requests as their `jwks_uri`."),
     var("CORS_ENABLED", Value("true"), "Whether browser applications on other origins may call the token and userinfo endpoints."),
     var("CORS_ORIGINS", Unset, "Exact web origins allowed besides those of registered redirect URIs, separated by commas."),
     var("RATE_LIMITING_ENABLED", Value("true"), "Whether attempts are limited by address."),
-    var("RATE_LIMIT_PER_MINUTE", Value("300"), "Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client authentications, registrations."),
+    var("RATE_LIMIT_PER_MINUTE", Value("300"), "Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client authentications (of one client: a tenth, at least 5), registrations; and ten times as many authorizations begun that need a page."),
 
     var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones."),
     var("OUTGOING_ALLOW_PRIVATE", Unset, "Hosts or networks that outgoing requests may reach although private, separated by commas."),

@@ -4,7 +4,7 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::Event;
+use super::{Event, StoreCounters};
 
 /// Everything that is counted, in a registry of its own: two houses in one process do not mix.
 pub struct Counters {
@@ -17,8 +17,9 @@ pub struct Counters {
     errors: IntCounterVec,
     reuse: IntCounterVec,
     revocations: IntCounterVec,
-    store_failures: IntCounterVec,
     key_age: IntGaugeVec,
+    /// What the store does.
+    pub store: StoreCounters,
     /// Live single sign-on sessions, counted at each scrape.
     pub active_sessions: IntGauge,
     /// Sign-ins that wait for a turn to hash.
@@ -77,7 +78,7 @@ impl Counters {
                 "what",
             )?,
             revocations: family("oidc_revocations_total", "Tokens revoked", "what")?,
-            store_failures: family("oidc_store_failures_total", "Failed store commands", "kind")?,
+            store: StoreCounters::new(&registry)?,
             active_sessions: gauge("oidc_active_sessions", "Live single sign-on sessions")?,
             hash_queue: gauge("oidc_hash_queue", "Sign-ins waiting to hash a password")?,
             registry,
@@ -124,11 +125,6 @@ impl Counters {
             let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
             self.key_age.with_label_values(&labels).set(age);
         }
-    }
-
-    /// Notes a store command that failed.
-    pub fn store_failed(&self, kind: &str) {
-        self.store_failures.with_label_values(&[kind]).inc();
     }
 
     /// The Prometheus text format, version 0.0.4.

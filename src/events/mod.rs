@@ -1,12 +1,15 @@
 //! What happened, told once: an audit line and a count. Rooms tell; audit and metrics listen.
 //!
-//! An event holds ids and words of ours, never a token, a secret or what somebody typed.
+//! An event holds ids and words of ours, never a token, a secret or what somebody typed; the one
+//! exception is the id a client claims that then fails to prove it, escaped and cut.
 
 mod counters;
+mod store_counters;
 
 use std::net::IpAddr;
 
 pub use self::counters::Counters;
+pub use self::store_counters::StoreCounters;
 use crate::protocol::GrantType;
 
 /// One thing worth remembering.
@@ -28,7 +31,7 @@ pub enum Event<'a> {
     TokenRefused { client: &'a str, reason: &'a str },
     /// A used code or a replaced refresh token came back: somebody may hold a copy.
     ReuseDetected { client: &'a str, reason: &'a str },
-    /// A client failed to prove itself.
+    /// A client failed to prove itself. `client` is what it claimed, if anything, fit to be printed.
     ClientAuthFailed { client: &'a str, reason: &'a str },
     /// A token was revoked.
     Revoked { client: &'a str, what: &'static str },

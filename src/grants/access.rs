@@ -64,8 +64,11 @@ pub struct Opaque {
 }
 
 impl Grant {
-    /// Remembers an opaque access token, and forgets the expired ones.
+    /// Remembers an opaque access token, once, and forgets the expired ones.
     pub fn remember(&mut self, token: Opaque, now: UnixTime) {
+        if self.opaque.iter().any(|held| held.secret == token.secret) {
+            return;
+        }
         self.opaque.retain(|held| now < held.expires_at);
         let excess = (self.opaque.len() + 1).saturating_sub(MOST_OPAQUE);
         self.opaque.drain(..excess);

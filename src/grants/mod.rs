@@ -7,6 +7,7 @@
 mod access;
 mod handle;
 mod may_issue;
+mod person;
 mod redeem;
 mod revoke;
 mod rotate;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 pub use self::access::{AccessId, Opaque};
 pub use self::handle::{Handle, RefreshToken, Use};
 pub use self::may_issue::{Denied, Holder, may_act_alone, may_issue};
+pub use self::person::{CutOff, cut_off};
 pub use self::redeem::{Redeemed, Redemption, Refusal};
 pub use self::rotate::{Rotated, Rotation};
 use crate::clients::ClientId;
@@ -26,8 +28,7 @@ use crate::clock::UnixTime;
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{Challenge, Scope, Subject};
 use crate::secret::Digest;
-use crate::store::{Key, Partition, RawKey, Record, Store, StoreError};
-use crate::users;
+use crate::store::{Key, Partition, Record, Store, StoreError};
 
 /// A grant's name, at the head of each of its credentials.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -108,6 +109,8 @@ pub enum Why {
     RefreshReplayed,
     /// The client asked (RFC 7009).
     Requested,
+    /// The person behind it was cut off: a new password, disabled, removed.
+    CutOff,
 }
 
 /// Names one request's try at a step. The store may try twice when a connection drops; the second
@@ -198,22 +201,7 @@ pub async fn file(
     now: UnixTime,
 ) -> Result<(), StoreError> {
     if let Some(person) = &grant.person {
-        let index = RawKey::new(users::partition(&person.sub), "grants.v1", None);
-        let listing = format!("{:016x}.{}", until.as_millis(), grant.id.0.simple());
-        store.link(&index, &listing).await?;
-        prune(store, &index, now).await?;
+        person::list(store, (&person.sub, grant.id), until, now).await?;
     }
     store.put(grant).await
-}
-
-/// Takes the oldest listings out, if what they name is forgotten: each new grant clears up to four, so
-/// the index is as long as the grants that live.
-async fn prune(store: &dyn Store, index: &RawKey, now: UnixTime) -> Result<(), StoreError> {
-    let forgotten = format!("{:016x}", now.minus(Grant::AFTERLIFE).as_millis());
-    for listing in store.names(index, "", 4).await? {
-        if *listing < *forgotten {
-            store.unlink(index, &listing).await?;
-        }
-    }
-    Ok(())
 }

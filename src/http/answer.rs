@@ -30,11 +30,11 @@ pub fn see_other(to: &str) -> Response {
     }
 }
 
-/// Sends a code to the client. `iss` goes with every answer ([RFC 9207 §2]).
+/// Sends what was granted to the client. `iss` goes with every answer ([RFC 9207 §2]).
 ///
 /// [RFC 9207 §2]: https://www.rfc-editor.org/rfc/rfc9207#section-2
-pub fn success(to: &Destination, code: &str, sender: &Sender<'_>) -> Response {
-    send(to, vec![("code".to_owned(), code.to_owned())], sender)
+pub fn success(to: &Destination, fields: Vec<(String, String)>, sender: &Sender<'_>) -> Response {
+    send(to, fields, sender)
 }
 
 /// Sends an error to the client ([RFC 6749 §4.1.2.1]).
@@ -56,6 +56,7 @@ fn send(to: &Destination, mut fields: Vec<(String, String)>, sender: &Sender<'_>
     fields.push(("iss".to_owned(), sender.issuer.to_owned()));
     match to.mode() {
         ResponseMode::Query => in_query(to.redirect_uri(), &fields, sender),
+        ResponseMode::Fragment => in_fragment(to.redirect_uri(), &fields, sender),
         ResponseMode::FormPost => in_form(to.redirect_uri(), &fields),
     }
 }
@@ -69,13 +70,23 @@ fn in_query(uri: &str, fields: &[(String, String)], sender: &Sender<'_>) -> Resp
         Some((_, own)) if own.is_empty() || own.ends_with('&') => "",
         Some(_) => "&",
     };
-    let target = format!("{uri}{separator}{}", query.finish());
+    follow(uri, &format!("{uri}{separator}{}", query.finish()), sender)
+}
+
+/// A registered URI has no fragment of its own.
+fn in_fragment(uri: &str, fields: &[(String, String)], sender: &Sender<'_>) -> Response {
+    let mut fragment = url::form_urlencoded::Serializer::new(String::new());
+    fragment.extend_pairs(fields);
+    follow(uri, &format!("{uri}#{}", fragment.finish()), sender)
+}
+
+fn follow(uri: &str, target: &str, sender: &Sender<'_>) -> Response {
     if redirect_uri::is_private_use(uri) && !sender.after_gesture {
         // Browsers on phones follow such a scheme only after a tap.
-        let template = ContinuePage { client_name: sender.client_name, href: &target };
+        let template = ContinuePage { client_name: sender.client_name, href: target };
         return page(&template, StatusCode::OK, &PagePolicy::default());
     }
-    see_other(&target)
+    see_other(target)
 }
 
 fn in_form(uri: &str, fields: &[(String, String)]) -> Response {

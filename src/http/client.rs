@@ -4,16 +4,18 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 
 use super::caller::Caller;
+use super::cors::Asker;
 use super::error::ApiError;
 use super::form::Form;
 use crate::app::App;
 use crate::client_ip::bucket;
 use crate::clients::Client;
-use crate::clients::authenticate::{Desk, NotAuthenticated};
+use crate::clients::authenticate::{Desk, NotAuthenticated, claimed_by};
 use crate::events::Event;
 use crate::protocol::client_auth::Unreadable;
 use crate::protocol::{Credentials, ErrorCode, OAuthError, Params};
-use crate::throttle::{self, Schedule};
+use crate::store::StoreError;
+use crate::throttle::{self, Schedule, TooMany};
 
 /// A client that has proven to be who it says, and what it sent. There is no other way to get one.
 pub struct Authenticated {
@@ -23,7 +25,7 @@ pub struct Authenticated {
     pub params: Params,
     /// From where.
     pub caller: Caller,
-    /// The request's headers, for CORS.
+    /// The request's headers.
     pub headers: HeaderMap,
 }
 
@@ -33,9 +35,13 @@ impl FromRequest<App> for Authenticated {
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let Ok(caller) = Caller::from_request_parts(&mut parts, app).await;
+        let asker = Asker::of(&parts.extensions);
         let request = Request::from_parts(parts, body);
         let Form(params, headers) = Form::from_request(request, app).await?;
         let client = authenticate(app, &headers, &params, &caller).await?;
+        if let Some(asker) = asker {
+            asker.is(&client);
+        }
         Ok(Self { client, params, caller, headers })
     }
 }
@@ -46,12 +52,32 @@ async fn authenticate(
     params: &Params,
     caller: &Caller,
 ) -> Result<Client, ApiError> {
-    let basic = read_header(headers)?;
-    let credentials = Credentials::read(basic, params);
-    let credentials = credentials.map_err(|why| match basic {
-        Some(_) => unreadable(why).with_challenge(BASIC),
-        None => unreadable(why),
-    })?;
+    let failed = match prove(app, headers, params).await? {
+        Ok(client) => return Ok(client),
+        Err(failed) => failed,
+    };
+    let client = claimed(headers, params);
+    tracing::info!(?failed, client, "client authentication failed");
+    app.tell(caller.address, &Event::ClientAuthFailed { client: &client, reason: failed.word() });
+    if let Some(wait) = throttled(app, caller, &client).await {
+        return Err(ApiError::too_many(wait.retry_after.as_secs()));
+    }
+    let answer = failed.answer();
+    // RFC 6749 §5.2: a client that tried the header is told which scheme it is.
+    let tried = headers.contains_key(header::AUTHORIZATION);
+    let tried = tried && !matches!(failed, Failed::TwoHeaders);
+    Err(if tried { answer.with_challenge(BASIC) } else { answer })
+}
+
+async fn prove(
+    app: &App,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Result<Client, Failed>, StoreError> {
+    let credentials = match read(headers, params) {
+        Ok(credentials) => credentials,
+        Err(failed) => return Ok(Err(failed)),
+    };
     let issuer = &app.config.issuer;
     let token_endpoint = issuer.url("/token");
     let desk = Desk {
@@ -60,65 +86,97 @@ async fn authenticate(
         audiences: &[issuer.as_str(), &token_endpoint],
         now: app.now(),
     };
-    match desk.authenticate(&credentials).await? {
-        Ok(client) => Ok(client),
-        Err(why) => Err(refuse(app, caller, basic.is_some(), params, why).await),
-    }
+    Ok(desk.authenticate(&credentials).await?.map_err(Failed::Proof))
 }
 
-/// Counts the failure, tells it, and answers `invalid_client` whatever it was.
-async fn refuse(
-    app: &App,
-    caller: &Caller,
-    by_header: bool,
-    params: &Params,
-    why: NotAuthenticated,
-) -> ApiError {
-    // What was claimed is only logged when it looks like an id of ours.
-    let claimed =
-        params.get("client_id").filter(|id| crate::clients::ClientId::parse(id).is_some());
-    let client = claimed.unwrap_or("-");
-    tracing::info!(?why, client, "client authentication failed");
-    app.tell(caller.address, &Event::ClientAuthFailed { client, reason: why.word() });
-    if let Some(per_minute) = app.per_minute() {
-        let name = format!("client-auth {}", bucket(caller.address));
-        let schedule = Schedule::Address { per_minute };
-        // This limit is against noise, not against guessing 256 bits: without a store it is open.
-        if let Ok(Err(wait)) = throttle::take(&*app.store, &name, schedule, app.now()).await {
-            return ApiError::too_many(wait.retry_after.as_secs());
-        }
-    }
-    let error = OAuthError::new(ErrorCode::InvalidClient, "client authentication failed");
-    if by_header {
-        return ApiError::new(error).with_challenge(BASIC);
-    }
-    ApiError::new(error)
-}
-
-/// RFC 6749 §5.2: a client that tried the header is told which scheme it is.
-const BASIC: &str = r#"Basic realm="latchkey", charset="UTF-8""#;
-
-fn read_header(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+fn read(headers: &HeaderMap, params: &Params) -> Result<Credentials, Failed> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let first = values.next();
     if values.next().is_some() {
-        return Err(ApiError::invalid("there are two Authorization headers"));
+        return Err(Failed::TwoHeaders);
     }
-    first.map(|value| value.to_str().map_err(|_| unreadable(Unreadable::Header))).transpose()
+    let text = first.map(|value| value.to_str()).transpose();
+    let text = text.map_err(|_| Failed::Unreadable(Unreadable::Header))?;
+    Credentials::read(text, params).map_err(Failed::Unreadable)
 }
 
-/// RFC 6749 §5.2: a malformed request is `invalid_request`, failed authentication `invalid_client`.
-fn unreadable(why: Unreadable) -> ApiError {
-    let invalid_client = |text| ApiError::new(OAuthError::new(ErrorCode::InvalidClient, text));
-    match why {
-        Unreadable::Missing => invalid_client("no client authentication and no client_id"),
-        Unreadable::TwoMethods => invalid_client("more than one way of client authentication"),
-        Unreadable::TwoClients => invalid_client("client_id is not the authenticated client"),
-        Unreadable::AssertionType => {
-            invalid_client("client_assertion and client_assertion_type do not fit")
+/// Who it said it was, fit for a log line: escaped, and cut.
+fn claimed(headers: &HeaderMap, params: &Params) -> String {
+    const LONGEST: usize = 128;
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let claimed = claimed_by(header, params).unwrap_or_else(|| "-".to_owned());
+    claimed.chars().flat_map(char::escape_default).take(LONGEST).collect()
+}
+
+/// Counts the failure, for the address and for this client at this address.
+///
+/// Only failures are counted and only failures are refused: a client with the right credentials goes
+/// on, also beside somebody at its own address who is guessing. This limit is against noise, not
+/// against guessing 256 bits, so without a store it is open.
+async fn throttled(app: &App, caller: &Caller, client: &str) -> Option<TooMany> {
+    let per_minute = app.per_minute()?;
+    let from = bucket(caller.address);
+    let one = (per_minute / 10).max(5).min(per_minute);
+    let mut wait = None;
+    let names = [format!("client-auth {from}"), format!("client-auth {from} {client}")];
+    for (name, per_minute) in names.iter().zip([per_minute, one]) {
+        let schedule = Schedule::Address { per_minute };
+        if let Ok(Err(refused)) = throttle::take(&*app.store, name, schedule, app.now()).await {
+            wait = Some(refused);
         }
-        Unreadable::Header => {
-            invalid_client("the Authorization header is not Basic").with_challenge(BASIC)
+    }
+    wait
+}
+
+/// Why there is no client.
+#[derive(Clone, Copy, Debug)]
+enum Failed {
+    /// More than one `Authorization` header.
+    TwoHeaders,
+    /// There are no credentials to judge.
+    Unreadable(Unreadable),
+    /// There are, and they prove nothing.
+    Proof(NotAuthenticated),
+}
+
+impl Failed {
+    /// One word for metrics.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::TwoHeaders => "two_headers",
+            Self::Unreadable(Unreadable::Missing) => "no_credentials",
+            Self::Unreadable(Unreadable::TwoMethods) => "two_methods",
+            Self::Unreadable(Unreadable::TwoClients) => "two_clients",
+            Self::Unreadable(Unreadable::AssertionType) => "assertion_type",
+            Self::Unreadable(Unreadable::Header) => "malformed_header",
+            Self::Proof(why) => why.word(),
+        }
+    }
+
+    /// RFC 6749 §5.2: a malformed request is `invalid_request`, failed authentication `invalid_client`,
+    /// whatever failed.
+    fn answer(self) -> ApiError {
+        let invalid_client = |text| ApiError::new(OAuthError::new(ErrorCode::InvalidClient, text));
+        match self {
+            Self::TwoHeaders => ApiError::invalid("there are two Authorization headers"),
+            Self::Unreadable(Unreadable::Missing) => {
+                invalid_client("no client authentication and no client_id")
+            }
+            Self::Unreadable(Unreadable::TwoMethods) => {
+                invalid_client("more than one way of client authentication")
+            }
+            Self::Unreadable(Unreadable::TwoClients) => {
+                invalid_client("client_id is not the authenticated client")
+            }
+            Self::Unreadable(Unreadable::AssertionType) => {
+                invalid_client("client_assertion and client_assertion_type do not fit")
+            }
+            Self::Unreadable(Unreadable::Header) => {
+                invalid_client("the Authorization header is not Basic")
+            }
+            Self::Proof(_) => invalid_client("client authentication failed"),
         }
     }
 }
+
+const BASIC: &str = r#"Basic realm="latchkey", charset="UTF-8""#;

@@ -33,7 +33,12 @@ impl ApiError {
             | ErrorCode::InvalidRedirectUri
             | ErrorCode::InvalidRequest
             | ErrorCode::InvalidScope
+            | ErrorCode::InvalidRequestObject
+            | ErrorCode::InvalidRequestUri
+            | ErrorCode::InvalidSoftwareStatement
             | ErrorCode::LoginRequired
+            | ErrorCode::UnapprovedSoftwareStatement
+            | ErrorCode::UnmetAuthenticationRequirements
             | ErrorCode::RegistrationNotSupported
             | ErrorCode::RequestNotSupported
             | ErrorCode::RequestUriNotSupported

@@ -17,10 +17,11 @@ pub struct LoginPage<'a> {
     pub username: &'a str,
     /// Why the form is shown again.
     pub alert: Option<&'a str>,
-    /// The name of the person already signed in.
+    /// The name of the person already signed in, who may go on without a password.
     pub current: Option<&'a str>,
-    /// The person must show the password again, whoever is signed in.
-    pub reauthenticate: bool,
+    /// The name of the person already signed in, who has to show the password again. The user name
+    /// stays open to change all the same: somebody else may sit at this browser now.
+    pub again: Option<&'a str>,
     /// Whether there is a way back to the app without signing in.
     pub cancel: bool,
 }
@@ -34,18 +35,8 @@ enum Focus {
 }
 
 impl LoginPage<'_> {
-    /// Going on without a password is offered only where none is asked for.
-    fn continue_as(&self) -> Option<&str> {
-        self.current.filter(|_| !self.reauthenticate)
-    }
-
-    /// Proving who one is must not turn into being somebody else. An empty name stays open to be typed.
-    fn is_fixed(&self) -> bool {
-        self.reauthenticate && self.current.is_some() && !self.username.is_empty()
-    }
-
     fn focus(&self) -> Focus {
-        if self.continue_as().is_some() {
+        if self.current.is_some() {
             Focus::Untouched
         } else if self.username.is_empty() {
             Focus::Username
@@ -83,7 +74,7 @@ mod tests {
             username: text,
             alert: Some(text),
             current: Some(text),
-            reauthenticate: false,
+            again: Some(text),
             cancel: true,
         }
     }
@@ -119,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_wrong_password_is_told_and_only_the_password_is_asked_again() {
-        let told = "The username or password is wrong. Please try again.";
+        let told = "That user name and password do not fit together. Please try again.";
         let html =
             rendered("login-alert", &LoginPage { alert: Some(told), username: "ada", ..plain() });
         assert_eq!(words(&html, "[role=alert]"), told);
@@ -139,18 +130,27 @@ mod tests {
 
     #[test]
     fn signing_in_again_offers_no_way_around_the_password() {
+        let page = LoginPage { again: Some("Ada Lovelace"), username: "ada", ..plain() };
+        let html = rendered("login-again", &page);
+        assert_eq!(
+            words(&html, "#again"),
+            "For your safety, enter your password again to go on as Ada Lovelace ."
+        );
+        assert_has(&html, &["input[name=username][value=ada]:not([readonly])"]);
+        assert_has(&html, &["#password[autofocus][aria-describedby=again]"]);
+        assert!(!html.contains("name=\"continue\""));
+    }
+
+    #[test]
+    fn a_wrong_password_when_signing_in_again_is_described_by_both_notices() {
         let page = LoginPage {
-            current: Some("Ada Lovelace"),
+            alert: Some("Please try again."),
+            again: Some("Ada Lovelace"),
             username: "ada",
-            reauthenticate: true,
             ..plain()
         };
-        let html = rendered("login-again", &page);
-        assert!(
-            words(&html, "#again").starts_with("Please enter your password again, Ada Lovelace")
-        );
-        assert_has(&html, &["input[name=username][readonly]", "#password[autofocus]"]);
-        assert!(!html.contains("name=\"continue\""));
+        let html = rendered("login-again-alert", &page);
+        assert_has(&html, &["#alert", "#again", "#password[aria-describedby='alert again']"]);
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn markup_in_any_field_stays_text() {
         assert_same_skeleton(&full("x"), &full(MARKUP));
-        let again = |text| LoginPage { reauthenticate: true, ..full(text) };
+        let again = |text| LoginPage { current: None, ..full(text) };
         assert_same_skeleton(&again("x"), &again(MARKUP));
     }
 }

@@ -9,6 +9,8 @@ use super::page::page;
 use super::visit::Visit;
 use crate::app::App;
 use crate::interactions::Next;
+use crate::protocol::redirect_uri;
+use crate::users::{User, canonical};
 
 /// The page. `typed` is the user name of a failed try.
 pub fn show(
@@ -21,11 +23,11 @@ pub fn show(
     let request = &visit.interaction.request;
     let metadata = &visit.client.metadata;
     let person = visit.presence.session.as_ref().map(|(_, user)| user);
-    let again = person.is_some() && visit.next(app) == Next::AskLogin;
-    let known = person.filter(|_| again).map(|user| user.username.as_str());
+    let again = person.filter(|user| must_prove_it_again(app, visit, user));
     let interaction = visit.id.reveal();
     let csrf = visit.csrf(app, "login");
     let host = metadata.client_uri.as_deref().and_then(host_of);
+    let known = again.map(|user| user.username.as_str());
     let template = LoginPage {
         interaction: &interaction,
         csrf: &csrf,
@@ -36,16 +38,50 @@ pub fn show(
         tos_uri: metadata.tos_uri.as_deref(),
         username: typed.or(known).or(request.login_hint.as_deref()).unwrap_or_default(),
         alert,
-        current: person.map(super::super::users::User::display_name),
-        // Somebody else may sign in on this browser, so the name stays open to change.
-        reauthenticate: false,
+        current: person.filter(|_| visit.next(app) != Next::AskLogin).map(User::display_name),
+        again: again.map(User::display_name),
         cancel: true,
     };
-    let template = LoginPage { current: template.current.filter(|_| !again), ..template };
     page(&template, status, &visit.policy())
 }
 
-/// The host of a URL, for people to recognise.
+/// Whether it is this person, signed in here, who has to show the password again (`prompt=login`,
+/// `max_age`), rather than somebody else whom the application asks for by a hint.
+fn must_prove_it_again(app: &App, visit: &Visit, user: &User) -> bool {
+    let request = &visit.interaction.request;
+    let is_named = |hint: &str| {
+        let email = user.claims.get("email").and_then(|email| email.as_str());
+        canonical(hint) == canonical(&user.username) || email == Some(hint)
+    };
+    visit.next(app) == Next::AskLogin
+        && request.hinted.as_ref().is_none_or(|wanted| *wanted == user.sub)
+        && request.login_hint.as_deref().is_none_or(is_named)
+}
+
+/// The host of a URL, for people to recognise. On this device it has its port, which is what tells one
+/// program here from another.
 pub fn host_of(url: &str) -> Option<String> {
-    url::Url::parse(url).ok()?.host_str().map(str::to_owned)
+    let url = url::Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    let port = url.port().filter(|_| redirect_uri::is_loopback(&url));
+    Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_on_this_device_is_shown_with_its_port_and_any_other_without() {
+        for (url, shown) in [
+            ("http://localhost:8765/callback", Some("localhost:8765")),
+            ("http://127.0.0.1:80/callback", Some("127.0.0.1")),
+            ("http://[::1]:8765/", Some("[::1]:8765")),
+            ("https://photos.example:8443/cb", Some("photos.example")),
+            ("com.example.photos:/cb", None),
+            ("not a url", None),
+        ] {
+            assert_eq!(host_of(url).as_deref(), shown, "{url}");
+        }
+    }
 }

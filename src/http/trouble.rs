@@ -53,6 +53,32 @@ impl Trouble {
         }
     }
 
+    /// Something of ours went wrong, and waiting will not mend it.
+    pub fn internal(request_id: &str) -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            title: "Something went wrong",
+            message: "That is our fault, not yours. Please go back and try again.".into(),
+            detail: None,
+            way_on: None,
+            request_id: request_id.to_owned(),
+        }
+    }
+
+    /// Very many sign-ins were begun from one network.
+    pub fn too_many(request_id: &str) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            title: "One moment",
+            message: "Very many sign-ins were begun from your network just now. \
+                      Please wait a minute, then load this page again."
+                .into(),
+            detail: None,
+            way_on: None,
+            request_id: request_id.to_owned(),
+        }
+    }
+
     /// The form did not come from our page, or not from this browser.
     pub fn foreign_form(request_id: &str) -> Self {
         Self {

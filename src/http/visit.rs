@@ -71,6 +71,9 @@ impl Visit {
         let interaction = found.map_err(broken)?.map_err(stale)?;
         let client = clients::find(&*app.store, &interaction.request.client).await;
         let client = client.map_err(broken)?.filter(|client| client.enabled);
+        // A redirect URI that the client gave up since may be somebody else's by now.
+        let to = interaction.request.destination.redirect_uri();
+        let client = client.filter(|client| client.metadata.allows_redirect_to(to));
         let client = client.ok_or_else(|| stale(Stale::Unknown))?;
         let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
         Ok(Self { id: secret, browser, interaction, client, presence })

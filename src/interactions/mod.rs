@@ -19,7 +19,7 @@ use crate::secret_key::MacKey;
 use crate::sessions::SessionId;
 use crate::store::{Key, Partition, Record, Store, StoreError};
 
-/// How long after its end an interaction can still say what became of it.
+/// How long a finished interaction can still say that it was: pages stay open in other tabs.
 const AFTERLIFE: Duration = Duration::from_secs(3600);
 
 /// An authorization request on its way.
@@ -94,8 +94,11 @@ impl Record for Interaction {
         key(&self.id)
     }
 
+    /// Anybody may begin one, so one that was not finished is kept no longer than it lived: for who
+    /// comes back late and is offered to start again.
     fn forget_at(&self) -> Option<UnixTime> {
-        Some(self.expires_at.plus(AFTERLIFE))
+        let lived = self.expires_at.since(self.begun_at);
+        Some(self.expires_at.plus(if self.finished { AFTERLIFE } else { lived }))
     }
 }
 
@@ -145,7 +148,14 @@ pub async fn note(
 
 /// Ends the interaction: of all who try, one is told `true`, and only that one may answer.
 pub async fn finish(store: &dyn Store, id: &Secret) -> Result<bool, StoreError> {
-    note(store, id, |it| it.finished = true).await
+    match note(store, id, |it| it.finished = true).await {
+        // The answer may have been lost, not the write. Then the mark found now is our own: were it taken
+        // for another's, nobody would ever answer.
+        Err(StoreError::Unavailable(_)) => {
+            note(store, id, |it| it.finished = true).await.map(|_| true)
+        }
+        other => other,
+    }
 }
 
 /// The token that a form of this interaction carries; bound to the browser and to the form.

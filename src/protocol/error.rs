@@ -30,6 +30,12 @@ pub enum ErrorCode {
     InvalidToken,
     /// `prompt=none`, but nobody is signed in (OpenID Connect Core §3.1.2.6).
     LoginRequired,
+    /// The request object is not a good one (OpenID Connect Core §3.1.2.6, RFC 9101 §7).
+    InvalidRequestObject,
+    /// The request object cannot be had from there (OpenID Connect Core §3.1.2.6, RFC 9101 §7).
+    InvalidRequestUri,
+    /// The software statement is not a good one (RFC 7591 §3.2.2).
+    InvalidSoftwareStatement,
     /// `registration` is not supported (OpenID Connect Core §3.1.2.6).
     RegistrationNotSupported,
     /// `request` is not supported (OpenID Connect Core §3.1.2.6).
@@ -42,6 +48,11 @@ pub enum ErrorCode {
     TemporarilyUnavailable,
     /// This client may not do this (RFC 6749 §4.1.2.1, §5.2).
     UnauthorizedClient,
+    /// The software statement is from nobody whose word we take (RFC 7591 §3.2.2).
+    UnapprovedSoftwareStatement,
+    /// The person cannot be signed in as strongly as was demanded ([Core Error Code
+    /// unmet_authentication_requirements](https://openid.net/specs/openid-connect-unmet-authentication-requirements-1_0.html)).
+    UnmetAuthenticationRequirements,
     /// No such grant type here (RFC 6749 §5.2).
     UnsupportedGrantType,
     /// No such response type here (RFC 6749 §4.1.2.1).
@@ -64,6 +75,11 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidToken => "invalid_token",
             Self::LoginRequired => "login_required",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::InvalidRequestUri => "invalid_request_uri",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",

@@ -5,6 +5,9 @@ wire_words! {
     GrantType {
         /// RFC 6749 §4.1
         AuthorizationCode = "authorization_code",
+        /// RFC 6749 §4.2: nothing for the token endpoint; what tokens from the authorization endpoint
+        /// are registered with.
+        Implicit = "implicit",
         /// RFC 6749 §4.4
         ClientCredentials = "client_credentials",
         /// RFC 6749 §6

@@ -8,6 +8,7 @@ use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::http::error::ApiError;
 use crate::http::form;
+use crate::protocol::client_metadata::Offer;
 use crate::protocol::{ClientMetadata, ErrorCode, OAuthError};
 
 /// No metadata is nested deeper than a key set is.
@@ -43,12 +44,15 @@ fn depth(value: &Value) -> usize {
 /// members beside it, and would have to win ([RFC 7591 §2.3]); there is nobody whose word we take.
 ///
 /// [RFC 7591 §2.3]: https://www.rfc-editor.org/rfc/rfc7591#section-2.3
-pub(super) fn metadata(members: &Map<String, Value>) -> Result<ClientMetadata, OAuthError> {
+pub(super) fn metadata(
+    members: &Map<String, Value>,
+    offer: &Offer,
+) -> Result<ClientMetadata, OAuthError> {
     if members.get("software_statement").is_some_and(|statement| !statement.is_null()) {
         let text = "software_statement is not supported";
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text));
     }
-    ClientMetadata::parse(members)
+    ClientMetadata::parse_within(members, offer)
 }
 
 /// What an update must not say, and what it must say truly ([RFC 7592 §2.2]).
@@ -101,6 +105,6 @@ mod tests {
     fn a_software_statement_is_refused() {
         let members =
             parse(br#"{"redirect_uris":["https://a.example/"],"software_statement":"x"}"#);
-        assert!(metadata(&members.unwrap()).is_err());
+        assert!(metadata(&members.unwrap(), &Offer::default()).is_err());
     }
 }

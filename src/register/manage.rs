@@ -47,17 +47,21 @@ pub(super) async fn replace(
     let (client, token) = owned(&app, named, &parts.headers).await?;
     let members = body::read(&parts.headers, content).await?;
     body::check_update(&members, &client, app.now())?;
-    let metadata = gate::limited(&app, body::metadata(&members)?)?;
+    let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
     let metadata = gate::no_wider(metadata, &client)?;
-    clients::link_origins(&*app.store, &metadata).await?;
+    if gives_up_proof(&client, &metadata) {
+        let text = "token_endpoint_auth_method: a client that proves itself cannot become public";
+        return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
+    }
     let (next_token, next) = answer::roll();
     let (secret, digest) = answer::roll();
-    let change = Replacement { shown: Digest::of(token.as_bytes()), next, metadata, digest };
+    let shown = Digest::of(token.as_bytes());
+    let change = Replacement { shown, next, metadata: metadata.clone(), digest };
     let now = app.now();
     let step = |held: &mut Client| change.apply(held, now).map(|made| (held.clone(), made));
     // Whoever was faster has the new token now; the one that came with this request is worth nothing.
-    let replaced = clients::update(&*app.store, &client.id, step).await?.flatten();
-    let (client, made) = replaced.ok_or_else(bearer::invalid)?;
+    let replaced = clients::update_metadata(&*app.store, &client.id, &metadata, step).await?;
+    let (client, made) = replaced.flatten().ok_or_else(bearer::invalid)?;
     let told = Event::ClientChanged { client: client.id.as_str(), change: "updated" };
     app.tell(caller.address, &told);
     let fresh = Fresh { token: next_token, secret: made.then_some(secret) };
@@ -71,8 +75,13 @@ pub(super) async fn remove(
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (client, _) = owned(&app, named, &headers).await?;
-    clients::remove(&*app.store, &client.id).await?;
+    let (client, token) = owned(&app, named, &headers).await?;
+    let shown = Digest::of(token.as_bytes());
+    // Of an update and a removal with the same token, one wins: the other finds another token, or nobody.
+    let fits = |held: &Client| is_held_by(held, shown);
+    if !clients::remove_if(&*app.store, &client, fits).await? {
+        return Err(bearer::invalid());
+    }
     let told = Event::ClientChanged { client: client.id.as_str(), change: "removed" };
     app.tell(caller.address, &told);
     Ok(no_store(StatusCode::NO_CONTENT))
@@ -93,6 +102,19 @@ async fn owned(app: &App, named: Named, headers: &HeaderMap) -> Result<(Client, 
     Ok((client, token.to_owned()))
 }
 
+/// Whether the token opens this client now.
+fn is_held_by(client: &Client, shown: Digest) -> bool {
+    client.enabled && client.registration_token == Some(shown)
+}
+
+/// Whether the update would leave what the client was given to whoever knows its id. A refresh token of
+/// a confidential client is bound to its credentials ([RFC 6749 §10.4]); that stays so.
+///
+/// [RFC 6749 §10.4]: https://www.rfc-editor.org/rfc/rfc6749#section-10.4
+fn gives_up_proof(client: &Client, next: &ClientMetadata) -> bool {
+    next.is_public() && !client.metadata.is_public()
+}
+
 /// One update, with everything rolled before.
 struct Replacement {
     shown: Digest,
@@ -104,7 +126,7 @@ struct Replacement {
 impl Replacement {
     /// Applies it if the client is still the token's, and answers whether the new secret was needed.
     fn apply(&self, client: &mut Client, now: UnixTime) -> Option<bool> {
-        if client.registration_token != Some(self.shown) || !client.enabled {
+        if !is_held_by(client, self.shown) || gives_up_proof(client, &self.metadata) {
             return None;
         }
         client.registration_token = Some(self.next);
@@ -147,7 +169,7 @@ mod tests {
         for (before, after, needed) in [
             ("none", "client_secret_post", true),
             ("client_secret_basic", "client_secret_post", false),
-            ("client_secret_basic", "none", false),
+            ("none", "none", false),
         ] {
             let (mut client, fresh) = made(registration(before), NOW).unwrap();
             let made = replacement(&fresh.token, after).apply(&mut client, NOW);
@@ -155,6 +177,14 @@ mod tests {
             assert_eq!(client.secrets.is_empty(), after == "none", "{before} to {after}");
             assert_eq!(client.opens_with("secret", NOW), needed, "{before} to {after}");
         }
+    }
+
+    #[test]
+    fn a_client_that_proves_itself_stays_one_that_does() {
+        let (mut client, fresh) = made(registration("client_secret_basic"), NOW).unwrap();
+        let before = client.clone();
+        assert_eq!(replacement(&fresh.token, "none").apply(&mut client, NOW), None);
+        assert_eq!(client, before);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! | `POST /register` | makes a client | the client, its redirect URIs' origins |
 //! | `GET /register/{client_id}` | says what is registered | nothing |
 //! | `PUT /register/{client_id}` | replaces all of it | the client, its redirect URIs' origins |
-//! | `DELETE /register/{client_id}` | removes the client | the client |
+//! | `DELETE /register/{client_id}` | removes the client | the client, its redirect URIs' origins |
 //!
 //! `gate.rs` decides who may register, `body.rs` reads what they send, `answer.rs` writes the one
 //! answer, `manage.rs` has the client's own page. Ids, secrets and tokens are made here and only their
@@ -73,9 +73,10 @@ async fn register(
     gate::admit(&app.config.registration, &parts.headers)?;
     gate::take_turn(&app, &caller).await?;
     let members = body::read(&parts.headers, body).await?;
-    let metadata = gate::limited(&app, body::metadata(&members)?)?;
+    let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
     gate::find_room(&app).await?;
-    let (client, fresh) = made(metadata, app.now())?;
+    let (mut client, fresh) = made(metadata, app.now())?;
+    client.settings.require_pkce = app.config.require_pkce || client.metadata.is_public();
     match clients::add(&*app.store, &client).await? {
         Created::New => {}
         // Nobody else can have rolled this id.
@@ -87,6 +88,9 @@ async fn register(
 }
 
 /// A new client, and what it is told once.
+///
+/// PKCE is the operator's to require of a confidential client: it proves itself at the token endpoint, and
+/// OpenID Connect asks neither PKCE nor a nonce of it (certified clients exist that send neither).
 fn made(metadata: ClientMetadata, now: UnixTime) -> Result<(Client, Fresh), ApiError> {
     let id = ClientId::parse(&random::uuid().to_string()).ok_or_else(ApiError::internal)?;
     let (token, token_digest) = answer::roll();
@@ -95,8 +99,8 @@ fn made(metadata: ClientMetadata, now: UnixTime) -> Result<(Client, Fresh), ApiE
     let kept = ClientSecret { digest, created_at: now, expires_at: None };
     let client = Client {
         id,
+        settings: Settings { require_nonce: false, ..Settings::default() },
         metadata,
-        settings: Settings::default(),
         secrets: if has_secret { vec![kept] } else { Vec::new() },
         registration_token: Some(token_digest),
         enabled: true,

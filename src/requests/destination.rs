@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{ClientMetadata, Params, ResponseMode};
+use crate::protocol::{ClientMetadata, Params, ResponseMode, ResponseType};
 
 /// A place it is safe to send the browser back to, and how.
 ///
@@ -27,8 +27,8 @@ pub enum Unredirectable {
 impl Destination {
     /// Finds the requested redirect URI among the registered ones ([RFC 9700 §2.1]).
     ///
-    /// An unknown `response_mode` does not change where an error goes: it is refused later, and the
-    /// refusal travels in the query.
+    /// A `response_mode` that is unknown, or does not suit the response type, does not change where an
+    /// error goes: it is refused later, and the refusal travels as the type's answers do by default.
     ///
     /// [RFC 9700 §2.1]: https://www.rfc-editor.org/rfc/rfc9700#section-2.1
     pub fn settle(params: &Params, client: &ClientMetadata) -> Result<Self, Unredirectable> {
@@ -36,14 +36,17 @@ impl Destination {
         if !client.allows_redirect_to(asked) {
             return Err(Unredirectable::UnregisteredRedirectUri);
         }
+        let response = params.get("response_type").and_then(ResponseType::read);
+        let response = response.unwrap_or(ResponseType::Code);
         let mode = params.get("response_mode").and_then(ResponseMode::parse);
+        let mode = mode.filter(|mode| mode.suits(response));
         // A state that is too long is refused by `validate`, and not carried along then.
         let state =
             params.get("state").filter(|state| state.len() <= super::validate::LONGEST_STATE);
         Ok(Self {
             redirect_uri: asked.to_owned(),
             state: state.map(str::to_owned),
-            mode: mode.unwrap_or(ResponseMode::Query),
+            mode: mode.unwrap_or(ResponseMode::default_for(response)),
         })
     }
 

@@ -8,6 +8,7 @@
 //! [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 
 mod destination;
+pub mod object;
 mod validate;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ pub use self::destination::{Destination, Unredirectable};
 pub use self::validate::{Hinted, validate};
 use crate::clients::ClientId;
 use crate::protocol::claims::ClaimsRequest;
-use crate::protocol::{Challenge, Prompt, Scope, Subject};
+use crate::protocol::{Challenge, Prompt, ResponseType, Scope, Subject};
 
 /// A valid authorization request.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -25,6 +26,8 @@ pub struct AuthorizationRequest {
     pub client: ClientId,
     /// Where the answer goes.
     pub destination: Destination,
+    /// What the answer is to carry.
+    pub response_type: ResponseType,
     /// What it wants, cut down to what this client may have.
     pub scope: Scope,
     /// Single claims beside the scopes.

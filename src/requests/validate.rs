@@ -5,6 +5,7 @@ use crate::protocol::{
     Challenge, ErrorCode, GrantType, OAuthError, Params, Prompt, ResponseMode, ResponseType, Scope,
     Subject,
 };
+use crate::tokens;
 
 /// The longest `state` that is carried, in bytes.
 pub(super) const LONGEST_STATE: usize = 2_048;
@@ -31,73 +32,76 @@ pub fn validate(
     params: &Params,
     client: &Client,
     destination: Destination,
-    catalogue: &ScopeCatalogue,
+    (catalogue, offered): (&ScopeCatalogue, &[ResponseType]),
     hinted: Hinted,
 ) -> Result<AuthorizationRequest, OAuthError> {
     check_support(params)?;
-    check_response(params, client)?;
+    let response_type = check_response(params, client, offered)?;
     check_lengths(params)?;
     let prompt = params.get("prompt").map_or(Ok(Prompt::default()), Prompt::parse);
     let prompt = prompt.map_err(|_| invalid("prompt is not a list of none, login, consent and select_account, or has none beside another"))?;
     let max_age = read_max_age(params)?.or(client.metadata.default_max_age.map(u64::from));
-    let challenge = check_pkce(params, client)?;
-    let scope = check_scope(params, client, catalogue)?;
+    let challenge = check_pkce(params, client, response_type)?;
+    let scope = check_scope(params, client, catalogue, response_type)?;
     let claims = params.get("claims").map_or(Ok(ClaimsRequest::default()), ClaimsRequest::parse);
     let claims =
         claims.map_err(|_| invalid("claims is not the JSON of OpenID Connect Core 5.5"))?;
     let hinted = read_hint(hinted, &claims)?;
-    let metadata = &client.metadata;
     Ok(AuthorizationRequest {
         client: client.id.clone(),
         destination,
+        response_type,
         nonce: params.get("nonce").map(str::to_owned),
         challenge,
         prompt,
         max_age,
         login_hint: params.get("login_hint").filter(|hint| hint.len() <= 256).map(str::to_owned),
         hinted,
-        wants_acr: params.get("acr_values").is_some()
-            || !metadata.default_acr_values.is_empty()
-            || claims.id_token.contains_key("acr"),
+        wants_acr: wants_acr(params, client, &claims)?,
         scope,
         claims,
         query: params.clone().without("id_token_hint").to_query(),
     })
 }
 
-/// Request objects are not supported yet, and saying so is required: "silently ignoring" one would
-/// mean answering another request than the client signed (OpenID Connect Core §6, §3.1.2.6).
+/// Request objects are opened before this. What a client that nobody knows would register with the
+/// request is not supported, and saying so is required (OpenID Connect Core §3.1.2.6).
 fn check_support(params: &Params) -> Result<(), OAuthError> {
-    let refuse = |name, code, text| match params.get(name) {
-        Some(_) => Err(OAuthError::new(code, text)),
+    match params.get("registration") {
+        Some(_) => Err(OAuthError::new(
+            ErrorCode::RegistrationNotSupported,
+            "the registration parameter is not supported",
+        )),
         None => Ok(()),
-    };
-    refuse("request", ErrorCode::RequestNotSupported, "request objects are not supported")?;
-    refuse("request_uri", ErrorCode::RequestUriNotSupported, "request_uri is not supported")?;
-    refuse(
-        "registration",
-        ErrorCode::RegistrationNotSupported,
-        "the registration parameter is not supported",
-    )
+    }
 }
 
-fn check_response(params: &Params, client: &Client) -> Result<(), OAuthError> {
+/// What is asked for has to be offered here, registered by this client, and able to travel so.
+fn check_response(
+    params: &Params,
+    client: &Client,
+    offered: &[ResponseType],
+) -> Result<ResponseType, OAuthError> {
     let asked = params.get("response_type").ok_or(invalid("response_type is missing"))?;
-    let response = ResponseType::parse(asked).ok_or(OAuthError::new(
+    let asked = ResponseType::read(asked).filter(|asked| offered.contains(asked));
+    let response = asked.ok_or(OAuthError::new(
         ErrorCode::UnsupportedResponseType,
-        "only response_type=code is supported",
+        "this response_type is not one of response_types_supported",
     ))?;
-    if params.get("response_mode").is_some_and(|mode| ResponseMode::parse(mode).is_none()) {
-        return Err(invalid("response_mode is neither query nor form_post"));
+    if let Some(mode) = params.get("response_mode") {
+        let mode = ResponseMode::parse(mode)
+            .ok_or(invalid("response_mode is none of query, fragment and form_post"))?;
+        if !mode.suits(response) {
+            return Err(invalid("response_mode=query may not carry tokens"));
+        }
     }
-    let registered = client.metadata.response_types.contains(&response)
-        && client.metadata.grant_types.contains(&GrantType::AuthorizationCode);
-    if registered {
-        return Ok(());
+    // `none` asks for nothing that would have to be registered.
+    if response == ResponseType::None || client.metadata.response_types.contains(&response) {
+        return Ok(response);
     }
     Err(OAuthError::new(
         ErrorCode::UnauthorizedClient,
-        "this client is not registered for the authorization code flow",
+        "this client is not registered for this response_type",
     ))
 }
 
@@ -121,7 +125,19 @@ fn read_max_age(params: &Params) -> Result<Option<u64>, OAuthError> {
 /// which then has to send a nonce instead.
 ///
 /// [RFC 9700 §2.1.1]: https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1
-fn check_pkce(params: &Params, client: &Client) -> Result<Option<Challenge>, OAuthError> {
+fn check_pkce(
+    params: &Params,
+    client: &Client,
+    response: ResponseType,
+) -> Result<Option<Challenge>, OAuthError> {
+    // An ID token from the browser is only worth something to who knows what it answers (OpenID Connect
+    // Core §3.2.2.1, §3.3.2.11).
+    if response.has_id_token() && params.get("nonce").is_none() {
+        return Err(invalid("nonce is missing: an ID token in the authorization answer needs it"));
+    }
+    if !response.has_code() {
+        return Ok(None);
+    }
     let method = params.get("code_challenge_method");
     if let Some(challenge) = params.get("code_challenge") {
         let challenge = Challenge::parse(challenge, method);
@@ -135,12 +151,14 @@ fn check_pkce(params: &Params, client: &Client) -> Result<Option<Challenge>, OAu
     if client.settings.require_pkce || client.metadata.is_public() {
         return Err(invalid("code_challenge is missing: PKCE with S256 is required"));
     }
-    let uses_openid =
-        params.get("scope").is_some_and(|scope| scope.split(' ').any(|it| it == "openid"));
-    if uses_openid && params.get("nonce").is_none() {
+    if client.settings.require_nonce && asks_for_openid(params) && params.get("nonce").is_none() {
         return Err(invalid("nonce is missing: it is required where PKCE is not used"));
     }
     Ok(None)
+}
+
+fn asks_for_openid(params: &Params) -> bool {
+    params.get("scope").is_some_and(|scope| scope.split(' ').any(|it| it == "openid"))
 }
 
 /// What this client may have of what it asks for; the rest is dropped and the token response says so
@@ -152,6 +170,7 @@ fn check_scope(
     params: &Params,
     client: &Client,
     catalogue: &ScopeCatalogue,
+    response: ResponseType,
 ) -> Result<Scope, OAuthError> {
     let asked: Scope = params.get("scope").unwrap_or_default().parse().map_err(|_| {
         OAuthError::new(ErrorCode::InvalidScope, "scope is not a list of words of printable ASCII")
@@ -164,7 +183,8 @@ fn check_scope(
     for token in asked.iter().filter(|token| !known(token)) {
         allowed = allowed.without(token);
     }
-    if !client.metadata.grant_types.contains(&GrantType::RefreshToken) {
+    let refreshes = client.metadata.grant_types.contains(&GrantType::RefreshToken);
+    if !refreshes || !response.has_code() {
         allowed = allowed.without("offline_access");
     }
     if allowed.is_empty() {
@@ -172,6 +192,9 @@ fn check_scope(
             ErrorCode::InvalidScope,
             "scope names nothing this client may have; for sign-in it needs openid",
         ));
+    }
+    if response.has_id_token() && !allowed.contains("openid") {
+        return Err(OAuthError::new(ErrorCode::InvalidScope, "an ID token needs the openid scope"));
     }
     Ok(allowed)
 }
@@ -195,6 +218,26 @@ fn read_hint(hinted: Hinted, claims: &ClaimsRequest) -> Result<Option<Subject>, 
         wanted = Some(demanded);
     }
     Ok(wanted)
+}
+
+/// Whether the ID token is to say the `acr`. A class that is asked for as voluntary and was not reached is
+/// left out; "if this is an Essential Claim and the requirement cannot be met, then the Authorization
+/// Server MUST treat that outcome as a failed authentication attempt" ([OpenID Connect Core §5.5.1.1]).
+///
+/// [OpenID Connect Core §5.5.1.1]: https://openid.net/specs/openid-connect-core-1_0.html#acrSemantics
+fn wants_acr(params: &Params, client: &Client, claims: &ClaimsRequest) -> Result<bool, OAuthError> {
+    let Some(wish) = claims.id_token.get("acr") else {
+        let asked = params.get("acr_values").is_some();
+        return Ok(asked || !client.metadata.default_acr_values.is_empty());
+    };
+    let reached = wish.accepts(&tokens::ACR.into());
+    if wish.essential && !reached {
+        return Err(OAuthError::new(
+            ErrorCode::UnmetAuthenticationRequirements,
+            "none of the acr values that were asked for can be reached here",
+        ));
+    }
+    Ok(reached)
 }
 
 const fn invalid(description: &'static str) -> OAuthError {

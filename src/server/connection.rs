@@ -7,6 +7,10 @@
 //!
 //! hyper's own `header_read_timeout` starts when the previous answer ends, so it cannot tell a client that
 //! dribbles a header from one that rests between two requests. It is off, and the phases are told here.
+//!
+//! What is no HTTP at all, and a head larger than the buffer, never become a request: hyper answers them
+//! itself, 400 or 431, with no body, no cookie and no header of ours, and closes. It has no hook for these
+//! answers, and there is nothing in them to sniff, frame, keep or refer from.
 
 use std::io;
 use std::net::SocketAddr;

@@ -112,7 +112,6 @@ async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Resul
     else {
         unreachable!("the demo client is well-formed");
     };
-    clients::link_origins(store, &metadata).await?;
     let client = Client {
         id,
         metadata,

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! identify   request id, span, security headers, access log, metrics
-//!   explain    an answer without words gets some: 404, 405, a panic, a timeout
+//!   explain    an answer without words gets some: 404, 405, a panic, a timeout; a page for people,
+//!              and other origins may read it where they may read the room's own answers
 //!     screen     what no handler should have to look at: strange hosts, oversized requests
 //!       hurry      the time a handler has
 //!         rescue     a panic ends the request, not the connection
@@ -14,18 +15,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout};
+use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use super::hosts::Hosts;
+use super::reader::Reader;
 use super::refusal::Refusal;
 use crate::http::caller::RequestId;
+use crate::http::cors;
 use crate::random;
 
 /// What the layers need to know.
@@ -65,11 +69,12 @@ impl fmt::Debug for LayerSettings {
 /// The router with everything around it. Call it last: what is added afterwards is not wrapped.
 pub fn wrap(router: Router, settings: LayerSettings) -> Router {
     let settings = Arc::new(settings);
+    let rooms = router.clone();
     router
         .layer(CatchPanicLayer::custom(rescue))
         .layer(from_fn_with_state(Arc::clone(&settings), hurry))
         .layer(from_fn_with_state(Arc::clone(&settings), screen))
-        .layer(from_fn(explain))
+        .layer(from_fn_with_state(rooms, explain))
         .layer(from_fn_with_state(settings, identify))
 }
 
@@ -123,8 +128,10 @@ fn secure(headers: &mut HeaderMap, https: bool) {
 }
 
 /// Gives words to the answers that axum and the layers below leave empty.
-async fn explain(request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>().cloned();
+async fn explain(State(rooms): State<Router>, request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let reader = Reader::of(request.uri(), request.headers());
+    let question = cors::question(request.uri(), request.headers());
     let mut response = next.run(request).await;
     if response.body().size_hint().exact() != Some(0) {
         return response;
@@ -134,17 +141,33 @@ async fn explain(request: Request, next: Next) -> Response {
         return response;
     };
 
+    let worded = refusal.worded(reader, &id);
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in worded.headers() {
+        headers.insert(name, value.clone());
+    }
     if let Some(seconds) = refusal.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if refusal.hangs_up() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    *response.body_mut() = Body::from(refusal.json(id.as_ref().map(|id| id.0.as_str())));
+    if let Some(question) = question {
+        lend(rooms, question, headers).await;
+    }
+    *response.body_mut() = worded.into_body();
     response
+}
+
+/// An application in a browser sees a refusal only if its origin may read it, and who may is for the
+/// room to say that was not reached, or did not come to an end. It is asked without the layers above,
+/// for a preflight does nothing but answer.
+async fn lend(rooms: Router, question: Request, headers: &mut HeaderMap) {
+    let Ok(Ok(answer)) = timeout(Duration::from_secs(2), rooms.oneshot(question)).await else {
+        return;
+    };
+    cors::lend(answer.headers(), headers);
 }
 
 async fn screen(

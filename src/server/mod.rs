@@ -7,6 +7,7 @@ pub mod hosts;
 pub mod layers;
 pub mod logging;
 pub mod process;
+mod reader;
 mod refusal;
 mod rotation;
 pub mod routes;

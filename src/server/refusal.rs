@@ -1,9 +1,12 @@
 //! The answers that no room gives: what is said when a request does not reach a handler, or the handler
-//! does not reach an answer.
+//! does not reach an answer. A program is told in JSON, a person by a page.
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::reader::Reader;
+use crate::http::page::{PagePolicy, page};
+use crate::http::shared_pages::{ErrorPage, WayOn};
 use crate::protocol::ErrorCode;
 
 /// Why there is no other answer.
@@ -42,16 +45,41 @@ impl Refusal {
         matches!(self, Self::BodyTooLarge | Self::HeadersTooLarge | Self::UriTooLong)
     }
 
-    /// The body: an error as OAuth writes it, and for what is our fault the name to ask about it.
-    pub(super) fn json(self, request_id: Option<&str>) -> String {
+    /// The whole answer, in the form its reader understands.
+    pub(super) fn worded(self, reader: Reader, request_id: &str) -> Response {
+        match reader {
+            Reader::Person => self.page(request_id),
+            Reader::Program => {
+                let kind = [(header::CONTENT_TYPE, "application/json")];
+                (self.status(), kind, self.json(request_id)).into_response()
+            }
+        }
+    }
+
+    /// An error as OAuth writes it, and for what is our fault the name to ask about it.
+    fn json(self, request_id: &str) -> String {
         let mut said = serde_json::json!({
             "error": self.code(),
             "error_description": self.description(),
         });
-        if let (true, Some(id)) = (self.status().is_server_error(), request_id) {
-            said["request_id"] = id.into();
+        if self.status().is_server_error() {
+            said["request_id"] = request_id.into();
         }
         said.to_string()
+    }
+
+    /// The page every refused authorization gets, with the words for this.
+    fn page(self, request_id: &str) -> Response {
+        let (title, message) = self.for_people();
+        let template = ErrorPage {
+            title,
+            message,
+            code: Some(self.code()),
+            detail: Some(self.description()),
+            request_id,
+            way_on: (self == Self::NotFound).then_some(WayOn { href: "/", label: "To the start" }),
+        };
+        page(&template, self.status(), &PagePolicy::default())
     }
 
     fn status(self) -> StatusCode {
@@ -96,6 +124,43 @@ impl Refusal {
             Self::UriTooLong => "the address is too long",
         }
     }
+
+    /// The heading, and what there is to do.
+    fn for_people(self) -> (&'static str, &'static str) {
+        match self {
+            Self::BodyTooLarge => {
+                ("That was too much", "The form that was sent is larger than any of ours can be.")
+            }
+            Self::Broken => (
+                "Something went wrong",
+                "The fault is ours, not yours. Please try again. If it happens again, ask for help \
+                 and name the reference below.",
+            ),
+            Self::HeadersTooLarge => (
+                "That was too much",
+                "Your browser sent more than can be read. Delete its cookies for this address and \
+                 try again.",
+            ),
+            Self::HostMissing | Self::HostUnknown => (
+                "Wrong address",
+                "There is no sign-in under this name. Go back to the application and start again.",
+            ),
+            Self::MethodNotAllowed => (
+                "Please start again",
+                "This page cannot be opened this way. Go back to the application and sign in from \
+                 there.",
+            ),
+            Self::NotFound => ("Nothing here", "There is no page at this address."),
+            Self::TooSlow => {
+                ("One moment", "That took too long. Please try again in a few seconds.")
+            }
+            Self::UriTooLong => (
+                "Request error",
+                "The application sent a request that is too long to be read. Nothing was shared \
+                 with it. You can close this page or go back.",
+            ),
+        }
+    }
 }
 
 /// The status alone; `layers::explain` finds the refusal in the extensions and writes the body.
@@ -104,5 +169,30 @@ impl IntoResponse for Refusal {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_a_page_with_its_status_and_no_request_in_it() {
+        for refusal in [
+            Refusal::BodyTooLarge,
+            Refusal::Broken,
+            Refusal::HeadersTooLarge,
+            Refusal::HostMissing,
+            Refusal::HostUnknown,
+            Refusal::MethodNotAllowed,
+            Refusal::NotFound,
+            Refusal::TooSlow,
+            Refusal::UriTooLong,
+        ] {
+            let page = refusal.worded(Reader::Person, "r1");
+            assert_eq!(page.status(), refusal.status(), "{refusal:?}");
+            assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+            assert!(page.headers().contains_key("content-security-policy"), "{refusal:?}");
+        }
     }
 }

@@ -65,15 +65,12 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    if !config.issuer.path().is_empty() {
-        return Err(wrong("ISSUER_URL must not have a path: give Latchkey a host of its own"));
-    }
     let (files_of_keys, root) = load_keys(&config)?;
     let bootstrap = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose();
     let bootstrap = bootstrap.map_err(wrong)?;
     let tls = config.tls.as_ref().map(|tls| TlsKeeper::load(&tls.cert_path, &tls.key_path));
     let tls = tls.transpose().map_err(wrong)?;
-    let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(|it| wrong(it.why))?;
+    let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(wrong)?;
     let store = open_store(&config, Clock::System).await.map_err(unavailable)?;
     let keys = open_ring(&config, &store, &root, files_of_keys).await?;
 
@@ -88,7 +85,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         config,
         (store, Clock::System),
         (keys, &root),
-        fetcher,
+        Arc::new(fetcher),
         catalogue,
         &metadata,
         trial,

@@ -3,13 +3,18 @@
 //! The cookie holds 256 random bits; the store is keyed by their digest. A session has an idle and an
 //! absolute end, both in the record, judged by our clock ([NIST SP 800-63B §5.2]).
 //!
+//! Each is listed twice: among all, by its idle end, and with its person, by its absolute end.
+//!
 //! [NIST SP 800-63B §5.2]: https://pages.nist.gov/800-63-4/sp800-63b.html
+
+mod person;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::person::end_all;
 use crate::clock::UnixTime;
 use crate::protocol::Subject;
 use crate::random;
@@ -158,22 +163,27 @@ pub async fn begin(
     session: &Session,
     replaces: Option<SessionId>,
 ) -> Result<(), StoreError> {
+    person::list(store, session).await?;
     store.link(&index(), &session.listing()).await?;
+    // Each new session clears up to four that ended, so the index is as long as the sessions that live.
+    prune(store, 4, session.authenticated_at).await?;
     store.put(session).await?;
     let named = Named { sid: session.sid, session: session.id, until: session.absolute_end };
     store.put(&named).await?;
     match replaces {
-        Some(old) => end(store, old).await,
+        Some(old) => end(store, old).await.map(drop),
         None => Ok(()),
     }
 }
 
-/// Ends a session.
-pub async fn end(store: &dyn Store, id: SessionId) -> Result<(), StoreError> {
-    if let Some(session) = store.consume(&id.key()).await? {
-        store.unlink(&index(), &session.listing()).await?;
-    }
-    Ok(())
+/// Ends a session, and its name with it unless another session goes by that name by now; `false` if there
+/// was none.
+pub async fn end(store: &dyn Store, id: SessionId) -> Result<bool, StoreError> {
+    let Some(session) = store.consume(&id.key()).await? else { return Ok(false) };
+    store.remove_if(&sid_key(session.sid), |named| named.session == id).await?;
+    store.unlink(&index(), &session.listing()).await?;
+    person::unlist(store, &session).await?;
+    Ok(true)
 }
 
 /// Notes that the session was used. Written at most ten times in an idle span, so that a busy session
@@ -205,12 +215,8 @@ pub async fn touch(
 /// How many sessions are live, pruning those that ended. Counts at most 100 000.
 pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, StoreError> {
     const PAGE: usize = 1_000;
-    let present = format!("{:016x}", now.as_millis().saturating_add(1));
-    let ended = store.names(&index(), "", PAGE).await?;
-    for name in ended.iter().take_while(|name| ***name < *present) {
-        store.unlink(&index(), name).await?;
-    }
-    let (mut count, mut after) = (0, present);
+    prune(store, PAGE, now).await?;
+    let (mut count, mut after) = (0, just_ended(now));
     for _ in 0..100 {
         let names = store.names(&index(), &after, PAGE).await?;
         count += names.len();
@@ -220,6 +226,21 @@ pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, Store
         }
     }
     Ok(count)
+}
+
+/// Takes up to `most` sessions that ended out of the index.
+async fn prune(store: &dyn Store, most: usize, now: UnixTime) -> Result<(), StoreError> {
+    let ended = just_ended(now);
+    let names = store.names(&index(), "", most).await?;
+    for name in names.iter().take_while(|name| ***name < *ended) {
+        store.unlink(&index(), name).await?;
+    }
+    Ok(())
+}
+
+/// Where the index goes from sessions that ended to those that live.
+fn just_ended(now: UnixTime) -> String {
+    format!("{:016x}", now.as_millis().saturating_add(1))
 }
 
 #[cfg(test)]
@@ -251,6 +272,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_name_ends_with_its_session_unless_another_goes_by_it() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let ada = || Subject::parse("ada").unwrap();
+        let (first, _) = Session::begin(ada(), &["pwd"], LIMITS, clock.now());
+        let (mut second, _) = Session::begin(ada(), &["pwd"], LIMITS, clock.now());
+        second.sid = first.sid;
+        begin(&*store, &first, None).await.unwrap();
+        begin(&*store, &second, Some(first.id)).await.unwrap();
+        let named = find_named(&*store, first.sid, clock.now()).await.unwrap();
+        assert_eq!(named.map(|session| session.id), Some(second.id));
+        end(&*store, second.id).await.unwrap();
+        assert!(store.load(&sid_key(first.sid)).await.unwrap().is_none(), "nothing is left");
+    }
+
+    #[tokio::test]
     async fn a_new_sign_in_makes_the_old_cookie_worthless() {
         let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
@@ -262,5 +299,39 @@ mod tests {
         let found = async |cookie| find(&*store, SessionId::of(cookie), clock.now()).await.unwrap();
         assert_eq!(found(&old).await, None);
         assert_eq!(found(&new).await, Some(second));
+    }
+    #[tokio::test]
+    async fn a_persons_sessions_end_together_and_nobody_elses() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let opened = async |name| {
+            let sub = Subject::parse(name).unwrap();
+            let (session, _) = Session::begin(sub, &["pwd"], LIMITS, clock.now());
+            begin(&*store, &session, None).await.unwrap();
+            session
+        };
+        let (one, two, other) = (opened("ada").await, opened("ada").await, opened("bob").await);
+        clock.advance(LIMITS.idle / 2);
+        touch(&*store, &two, LIMITS.idle, clock.now()).await.unwrap();
+        assert_eq!(end_all(&*store, &one.sub).await.unwrap(), 2);
+        let is_live =
+            async |it: &Session| find(&*store, it.id, clock.now()).await.unwrap().is_some();
+        assert!(!is_live(&one).await && !is_live(&two).await && is_live(&other).await);
+        assert_eq!(count_live(&*store, clock.now()).await.unwrap(), 1);
+        assert_eq!(end_all(&*store, &one.sub).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_persons_list_forgets_what_is_long_over() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let ada = Subject::parse("ada").unwrap();
+        for _ in 0..9 {
+            let (session, _) = Session::begin(ada.clone(), &["pwd"], LIMITS, clock.now());
+            begin(&*store, &session, None).await.unwrap();
+            clock.advance(LIMITS.absolute / 3);
+        }
+        let index = RawKey::new(crate::users::partition(&ada), "sessions.v1", None);
+        assert_eq!(store.names(&index, "", 99).await.unwrap().len(), 4);
     }
 }

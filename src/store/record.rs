@@ -125,6 +125,28 @@ impl dyn Store {
         self.apply(key.raw(), change).await
     }
 
+    /// Removes a record if it is as `fits` wants it at that very moment; answers whether it was.
+    pub async fn remove_if<R: Record>(
+        &self,
+        key: &Key<R>,
+        mut fits: impl FnMut(&R) -> bool + Send,
+    ) -> Result<bool, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let Some(Loaded { record, seen }) = self.load(key).await? else { return Ok(false) };
+            if !fits(&record) {
+                return Ok(false);
+            }
+            let change = Change::within(key.raw().partition().clone())
+                .expect(key.raw().clone(), Expect::Unchanged(seen))
+                .delete(key.raw().clone());
+            match self.commit(change).await? {
+                Outcome::Committed => return Ok(true),
+                Outcome::Conflict => {}
+            }
+        }
+        Err(StoreError::Contended { key: key.raw().to_string() })
+    }
+
     /// Lists a name in an index, before what it names is created.
     pub async fn link(&self, index: &RawKey, name: &str) -> Result<(), StoreError> {
         let change = Change::within(index.partition().clone()).link(index.clone(), name);

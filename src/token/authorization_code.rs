@@ -1,18 +1,22 @@
-use std::time::Duration;
-
 use super::Failure;
 use super::issue::{Answer, answer, new_family};
 use crate::app::App;
-use crate::grants::{self, Attempt, Grant, Handle, Redemption, Refusal, Use};
+use crate::clients::Client;
+use crate::clock::UnixTime;
+use crate::grants::{
+    self, Attempt, Family, Grant, Handle, Redeemed, Redemption, RefreshToken, Refusal, Use,
+};
 use crate::http::client::Authenticated;
+use crate::mint;
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::random;
 use crate::store::StoreError;
 
 /// `grant_type=authorization_code` ([RFC 6749 §4.1.3]).
 ///
-/// Validating and spending the code is one compare-and-swap. Who may be issued
-/// anything is asked after it: a code of a disabled user is spent and gives nothing.
+/// Everything that can fail comes first: who may be issued anything, and the tokens themselves. Then one
+/// compare-and-swap validates and spends the code and remembers what came of it, so a request that ends
+/// in a 503 can be sent again.
 ///
 /// [RFC 6749 §4.1.3]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3
 pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Failure> {
@@ -22,34 +26,49 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
         Handle::parse(Use::Code, params.get("code").ok_or(missing)?).ok_or(Refusal::Unknown)?;
     let now = app.now();
     let family = new_family(app, client);
-    let access = client
-        .settings
-        .access_token_lifetime
-        .map_or(app.config.lifetimes.access_token, |own| Duration::from_secs(own.into()));
-    let access_end = now.plus(access);
+    // A redirect URI that the client gave up since may be somebody else's by now.
+    let redirect_uri =
+        params.get("redirect_uri").filter(|uri| client.metadata.allows_redirect_to(uri));
     let shown = Redemption {
         attempt: Attempt(random::uuid()),
         client: &client.id,
         secret: &code.secret,
-        redirect_uri: params.get("redirect_uri"),
+        redirect_uri,
         verifier: params.get("code_verifier"),
         refresh: family,
-        ends_at: family.map_or(access_end, |family| family.absolute_end.max(access_end)),
+        ends_at: end(app, client, family, now),
     };
-    let step = |grant: &mut Grant| (grant.redeem(&shown, now), grant.clone());
-    // Asked before too, so that a store that fails here has not spent the code.
-    if let Some(held) = grants::find(&*app.store, code.grant).await? {
-        grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
-    }
+    let held = grants::find(&*app.store, code.grant).await?.ok_or(Refusal::Unknown)?;
+    let holder = grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
+    // Tokens are made for a code that will do. What refuses another is noted in the step.
+    let made = match held.clone().redeem(&shown, now) {
+        Ok(Redeemed) => {
+            Some(answer(app, (client, holder.user.as_ref()), &held, &held.scope).await?)
+        }
+        Err(_) => None,
+    };
+    let kept = made.as_ref().and_then(|made| made.kept.as_ref());
+    let step = |grant: &mut Grant| {
+        let redeemed = grant.redeem(&shown, now);
+        if let (Ok(_), Some(kept)) = (redeemed, kept) {
+            grant.remember(kept.clone(), now);
+        }
+        redeemed
+    };
     let key = code.grant.key();
     let outcome = match app.store.update(&key, step).await {
         // The answer may have been lost, not the write: the same try again is recognised as itself.
         Err(StoreError::Unavailable(_)) => app.store.update(&key, step).await?,
         other => other?,
     };
-    let (redeemed, grant) = outcome.ok_or(Refusal::Unknown)?;
-    redeemed?;
-    let holder = grants::may_issue(&*app.store, &grant, now).await?.map_err(Refusal::Denied)?;
-    let generation = grant.refresh.map(|family| family.current);
-    answer(app, (client, holder.user.as_ref()), &grant, &grant.scope, generation).await
+    outcome.ok_or(Refusal::Unknown)??;
+    let made = made.ok_or(Refusal::Unknown)?;
+    let Some(Family { current: generation, .. }) = family else { return Ok(made) };
+    Ok(made.with_refresh(app, client, RefreshToken { grant: held.id, generation }))
+}
+
+/// When everything that comes of the code will be over.
+fn end(app: &App, client: &Client, family: Option<Family>, now: UnixTime) -> UnixTime {
+    let access_end = now.plus(mint::access_lifetime(app, client));
+    family.map_or(access_end, |family| family.absolute_end.max(access_end))
 }

@@ -1,12 +1,13 @@
 use serde_json::Map;
 
 use super::Failure;
-use super::issue::{Answer, access_token};
+use super::issue::Answer;
 use crate::app::App;
 use crate::clients::{self, Source};
 use crate::config::Registration;
 use crate::grants::{self, Grant, GrantId, Standing};
 use crate::http::client::Authenticated;
+use crate::mint::{self, Access};
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{ErrorCode, OAuthError, Scope};
 use crate::random;
@@ -39,10 +40,12 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
         clients::update(&*app.store, &client.id, |client| client.unused_until = None).await?;
     }
     let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope));
-    if let Some(grant) = &grant {
-        grants::file(&*app.store, grant, grant.ends_at, app.now()).await?;
+    let Access { token, lifetime, kept } =
+        mint::access_token(app, client, grant.as_ref(), &scope).await?;
+    if let (Some(mut grant), Some(kept)) = (grant, kept) {
+        grant.remember(kept, app.now());
+        grants::file(&*app.store, &grant, grant.ends_at, app.now()).await?;
     }
-    let (token, lifetime) = access_token(app, client, grant.as_ref(), &scope).await?;
     let mut body = Map::new();
     body.insert("access_token".into(), token.into());
     body.insert("token_type".into(), "Bearer".into());
@@ -50,7 +53,7 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     if !scope.is_empty() {
         body.insert("scope".into(), scope.to_string().into());
     }
-    Ok(Answer { body, sub: None })
+    Ok(Answer { body, sub: None, kept: None })
 }
 
 fn alone(app: &App, who: &Authenticated, scope: &Scope) -> Grant {

@@ -5,79 +5,20 @@ use serde_json::{Map, Value};
 use super::Failure;
 use crate::app::App;
 use crate::clients::Client;
-use crate::grants::{AccessId, Family, Grant, Handle, Opaque, RefreshToken, Use};
+use crate::grants::{Family, Grant, Opaque, RefreshToken};
+use crate::mint::{self, Access};
 use crate::protocol::Scope;
-use crate::secret::Secret;
-use crate::tokens::{self, ACCESS_TYP, ID_TYP};
+use crate::tokens::Beside;
 use crate::users::User;
 
 /// A token response ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)), and whom it
-/// is about.
+/// is about. It is made before the step that pays for it: nothing can fail between that step and the
+/// client.
 pub(super) struct Answer {
     pub body: Map<String, Value>,
     pub sub: Option<String>,
-}
-
-/// An access token for this client; with a grant, it is one of its credentials.
-pub(super) async fn access_token(
-    app: &App,
-    client: &Client,
-    grant: Option<&Grant>,
-    scope: &Scope,
-) -> Result<(String, Duration), Failure> {
-    let lifetime = client
-        .settings
-        .access_token_lifetime
-        .map_or(app.config.lifetimes.access_token, |own| Duration::from_secs(own.into()));
-    let token = if let Some(grant) = grant.filter(|_| client.settings.opaque_access_tokens) {
-        opaque(app, client, grant, scope, lifetime).await?
-    } else {
-        let id = AccessId::fresh(grant.map(|grant| grant.id));
-        let claims =
-            tokens::access_claims(app.issuer(), client, grant, scope, id, lifetime, app.now());
-        app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| Failure::Signing)?
-    };
-    Ok((token, lifetime))
-}
-
-async fn opaque(
-    app: &App,
-    client: &Client,
-    grant: &Grant,
-    scope: &Scope,
-    lifetime: Duration,
-) -> Result<String, Failure> {
-    let now = app.now();
-    let handle = Handle { grant: grant.id, secret: Secret::random() };
-    let token = Opaque {
-        secret: handle.secret.digest(),
-        scope: scope.clone(),
-        audience: tokens::audience(app.issuer(), client, scope),
-        issued_at: now,
-        expires_at: now.plus(lifetime),
-    };
-    app.store.update(&grant.id.key(), |held: &mut Grant| held.remember(token.clone(), now)).await?;
-    Ok(handle.render(Use::Access))
-}
-
-/// The ID token of a grant with a person in it.
-pub(super) async fn id_token(
-    app: &App,
-    (client, user): (&Client, &User),
-    grant: &Grant,
-    access_token: &str,
-) -> Result<Option<String>, Failure> {
-    let Some(person) = grant.person.as_ref().filter(|_| grant.scope.contains("openid")) else {
-        return Ok(None);
-    };
-    let lifetime = client
-        .settings
-        .id_token_lifetime
-        .map_or(app.config.lifetimes.id_token, |own| Duration::from_secs(own.into()));
-    let subject = tokens::IdSubject { grant, person, client, user };
-    let claims =
-        tokens::id_claims(app.issuer(), subject, &app.catalogue, access_token, lifetime, app.now());
-    app.keys.sign(ID_TYP, claims).await.map(Some).map_err(|_| Failure::Signing)
+    /// What the grant has to remember in that step for the access token to be good.
+    pub kept: Option<Opaque>,
 }
 
 /// The refresh tokens a client's grant begins with; none where it did not register for them.
@@ -94,29 +35,36 @@ pub(super) fn new_family(app: &App, client: &Client) -> Option<Family> {
     Some(Family::begin(idle, absolute, app.now()))
 }
 
-/// Everything that goes back to the client for a grant. `scope` is what this access token allows.
+/// Everything that goes back to the client for a grant, but for the refresh token. `scope` is what this
+/// access token allows.
 pub(super) async fn answer(
     app: &App,
     (client, user): (&Client, Option<&User>),
     grant: &Grant,
     scope: &Scope,
-    generation: Option<u64>,
 ) -> Result<Answer, Failure> {
-    let (access, lifetime) = access_token(app, client, Some(grant), scope).await?;
+    let Access { token, lifetime, kept } =
+        mint::access_token(app, client, Some(grant), scope).await?;
     let mut body = Map::new();
+    let beside = Beside { access_token: Some(&token), ..Beside::default() };
     if let Some(user) = user
-        && let Some(id_token) = id_token(app, (client, user), grant, &access).await?
+        && let Some(id_token) = mint::id_token(app, (client, user), grant, beside).await?
     {
         body.insert("id_token".into(), id_token.into());
     }
-    body.insert("access_token".into(), access.into());
+    body.insert("access_token".into(), token.into());
     body.insert("token_type".into(), "Bearer".into());
     body.insert("expires_in".into(), lifetime.as_secs().into());
     body.insert("scope".into(), scope.to_string().into());
-    if let Some(generation) = generation {
-        let token = RefreshToken { grant: grant.id, generation };
-        body.insert("refresh_token".into(), token.render(&client.id, &app.refresh_key).into());
-    }
     let sub = grant.person.as_ref().map(|person| person.sub.as_str().to_owned());
-    Ok(Answer { body, sub })
+    Ok(Answer { body, sub, kept })
+}
+
+impl Answer {
+    /// With the refresh token of this generation.
+    pub fn with_refresh(mut self, app: &App, client: &Client, token: RefreshToken) -> Self {
+        let text = token.render(&client.id, &app.refresh_key);
+        self.body.insert("refresh_token".into(), text.into());
+        self
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Writes `Grant`s (through `grants`), never sessions. Shared steps — who is the client, may it use
 //! this grant, what the answer looks like — happen here once; a grant's file holds what is its own.
+//! Tokens are made before the step that pays for them, so a request that fails can be sent again.
 //!
 //! [RFC 6749 §3.2]: https://www.rfc-editor.org/rfc/rfc6749#section-3.2
 
@@ -23,6 +24,7 @@ use crate::grants::Refusal;
 use crate::http::client::Authenticated;
 use crate::http::cors;
 use crate::http::error::{ApiError, no_store};
+use crate::mint::NotSigned;
 use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, Metadata, OAuthError};
 use crate::store::StoreError;
@@ -37,7 +39,9 @@ pub fn routes(app: &App) -> Router<App> {
 /// The room's lines in the metadata.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.token_endpoint = Some(config.issuer.url("/token"));
-    metadata.grant_types_supported = GrantType::ALL.iter().map(|it| it.as_str()).collect();
+    let implicit = config.offer.response_types.iter().any(|it| it.is_front_channel());
+    let offered = GrantType::ALL.iter().filter(|it| **it != GrantType::Implicit || implicit);
+    metadata.grant_types_supported = offered.map(|it| it.as_str()).collect();
     metadata.token_endpoint_auth_methods_supported =
         AuthMethod::ALL.iter().map(|it| it.as_str()).collect();
     metadata.token_endpoint_auth_signing_alg_values_supported =
@@ -46,10 +50,11 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
 
 async fn answer(State(app): State<App>, who: Authenticated) -> Result<Response, ApiError> {
     let asked = who.params.get("grant_type").ok_or(ApiError::invalid("grant_type is missing"))?;
-    let grant_type = GrantType::parse(asked).ok_or_else(|| {
+    let unsupported = || {
         let text = "only authorization_code, refresh_token and client_credentials are supported";
         ApiError::new(OAuthError::new(ErrorCode::UnsupportedGrantType, text))
-    })?;
+    };
+    let grant_type = GrantType::parse(asked).ok_or_else(unsupported)?;
     if !who.client.metadata.grant_types.contains(&grant_type) {
         let text = "this client is not registered for this grant type";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, text).into());
@@ -58,6 +63,7 @@ async fn answer(State(app): State<App>, who: Authenticated) -> Result<Response, 
         GrantType::AuthorizationCode => authorization_code::redeem(&app, &who).await,
         GrantType::RefreshToken => refresh_token::refresh(&app, &who).await,
         GrantType::ClientCredentials => client_credentials::grant(&app, &who).await,
+        GrantType::Implicit => return Err(unsupported()),
     };
     match issued {
         Ok(answer) => Ok(finish(&app, &who, grant_type, answer)),
@@ -82,6 +88,12 @@ enum Failure {
     Store(StoreError),
     /// A signature could not be made.
     Signing,
+}
+
+impl From<NotSigned> for Failure {
+    fn from(_: NotSigned) -> Self {
+        Self::Signing
+    }
 }
 
 impl From<StoreError> for Failure {

@@ -8,28 +8,43 @@ use crate::sessions;
 
 /// `grant_type=refresh_token` ([RFC 6749 §6]); the rotation is the table in [`grants`].
 ///
+/// The tokens are made first and remembered in the step that rotates, so that nothing can fail after it.
+///
 /// [RFC 6749 §6]: https://www.rfc-editor.org/rfc/rfc6749#section-6
 pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Failure> {
     let (client, now) = (&who.client, app.now());
     let missing = OAuthError::new(ErrorCode::InvalidRequest, "refresh_token is missing");
     let text = who.params.get("refresh_token").ok_or(missing)?;
     let token = RefreshToken::parse(text, &client.id, &app.refresh_key).ok_or(Refusal::Unknown)?;
-    let grant = grants::find(&*app.store, token.grant).await?.ok_or(Refusal::Unknown)?;
+    let held = grants::find(&*app.store, token.grant).await?.ok_or(Refusal::Unknown)?;
     // Before the rotation, so that a scope that is too wide costs the client nothing.
-    let scope = narrowed(who.params.get("scope"), &grant.scope)?;
-    let holder = grants::may_issue(&*app.store, &grant, now).await?.map_err(Refusal::Denied)?;
+    let scope = narrowed(who.params.get("scope"), &held.scope)?;
+    let holder = grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
     let rotation = Rotation {
         client: &client.id,
         presented: token.generation,
         grace: app.config.lifetimes.refresh_grace,
     };
-    let step = |grant: &mut Grant| (grant.rotate(rotation, now), grant.clone());
-    let key = token.grant.key();
-    let outcome = app.store.update(&key, step).await?;
-    let (rotated, grant) = outcome.ok_or(Refusal::Unknown)?;
-    let generation = rotated?;
-    touch_session(app, &grant).await?;
-    answer(app, (client, holder.user.as_ref()), &grant, &scope, Some(generation)).await
+    // Tokens are made for a refresh token that will do. What another one ends is ended in the step.
+    let made = match held.clone().rotate(rotation, now) {
+        Ok(_) => {
+            touch_session(app, &held).await?;
+            Some(answer(app, (client, holder.user.as_ref()), &held, &scope).await?)
+        }
+        Err(_) => None,
+    };
+    let kept = made.as_ref().and_then(|made| made.kept.as_ref());
+    let step = |grant: &mut Grant| {
+        let rotated = grant.rotate(rotation, now);
+        if let (Ok(_), Some(kept)) = (rotated, kept) {
+            grant.remember(kept.clone(), now);
+        }
+        rotated
+    };
+    let outcome = app.store.update(&token.grant.key(), step).await?;
+    let generation = outcome.ok_or(Refusal::Unknown)??;
+    let made = made.ok_or(Refusal::Unknown)?;
+    Ok(made.with_refresh(app, client, RefreshToken { grant: held.id, generation }))
 }
 
 /// A scope may shrink for this one access token, and never grow (RFC 6749 §6).

@@ -27,6 +27,22 @@ pub struct IdSubject<'a> {
     pub user: &'a User,
 }
 
+/// What an ID token is sent with: it vouches for it by a hash ([OpenID Connect Core §3.1.3.6, §3.3.2.11]).
+///
+/// [OpenID Connect Core §3.1.3.6, §3.3.2.11]: https://openid.net/specs/openid-connect-core-1_0.html#HybridIDToken
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// `at_hash`
+    pub access_token: Option<&'a str>,
+    /// `c_hash`
+    pub code: Option<&'a str>,
+    /// `s_hash` ([FAPI 1.0 Advanced §5.1](https://openid.net/specs/openid-financial-api-part-2-1_0.html#id-token-as-detached-signature))
+    pub state: Option<&'a str>,
+    /// Nothing else will ever be asked for: no access token comes of this answer, so the claims of the
+    /// scopes stand in the ID token itself (OpenID Connect Core §5.4).
+    pub alone: bool,
+}
+
 /// The claims of an ID token ([OpenID Connect Core §2], §3.1.3.6, §12.2).
 ///
 /// Profile and e-mail are left to the userinfo endpoint, unless the operator set the client so or the
@@ -37,12 +53,12 @@ pub fn id_claims(
     issuer: &str,
     IdSubject { grant, person, client, user }: IdSubject<'_>,
     catalogue: &ScopeCatalogue,
-    access_token: &str,
+    beside: Beside<'_>,
     lifetime: Duration,
     now: UnixTime,
 ) -> Map<String, Value> {
     let mut claims = Map::new();
-    let exposed = if client.settings.claims_in_id_token {
+    let exposed = if client.settings.claims_in_id_token || beside.alone {
         catalogue.exposed_by(&grant.scope)
     } else {
         std::collections::BTreeSet::new()
@@ -57,7 +73,13 @@ pub fn id_claims(
     claims.insert("sid".into(), person.sid.to_string().into());
     claims.insert("amr".into(), json!(person.amr));
     claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
-    claims.insert("at_hash".into(), half_hash(access_token).into());
+    let hashes =
+        [("at_hash", beside.access_token), ("c_hash", beside.code), ("s_hash", beside.state)];
+    for (name, text) in hashes {
+        if let Some(text) = text {
+            claims.insert(name.into(), half_hash(text).into());
+        }
+    }
     if person.wants_acr {
         claims.insert("acr".into(), ACR.into());
     }

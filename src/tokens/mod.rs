@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 pub use self::access_token::{
     ACCESS_TYP, Access, Inactive, RevokedToken, access_claims, audience, judge_access,
 };
-pub use self::id_token::{ID_TYP, IdSubject, id_claims};
+pub use self::id_token::{Beside, ID_TYP, IdSubject, id_claims};
 pub use self::userinfo::userinfo_claims;
 use crate::protocol::claims::ClaimRequest;
 use crate::users::User;

@@ -8,7 +8,8 @@
 //! [OpenID Connect Core §5.3]: https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::request::Parts;
+use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
@@ -16,6 +17,7 @@ use axum::{Json, Router};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::http::cors::Asker;
 use crate::http::error::{ApiError, no_store};
 use crate::http::{bearer, cors, form};
 use crate::protocol::{Metadata, Params};
@@ -45,16 +47,12 @@ async fn userinfo(State(app): State<App>, request: Request) -> Result<Response, 
         // A POST may carry nothing, or anything else, beside its Authorization header.
         Some(_) | None => None,
     };
-    describe(&app, &parts.headers, form.as_ref()).await
+    describe(&app, &parts, form.as_ref()).await
 }
 
 /// Answers the claims as they are now. The token must be for us, and a person must be behind it.
-async fn describe(
-    app: &App,
-    headers: &HeaderMap,
-    form: Option<&Params>,
-) -> Result<Response, ApiError> {
-    let token = bearer::from_either(headers, form)?.ok_or_else(bearer::missing)?;
+async fn describe(app: &App, parts: &Parts, form: Option<&Params>) -> Result<Response, ApiError> {
+    let token = bearer::from_either(&parts.headers, form)?.ok_or_else(bearer::missing)?;
     let judged = tokens::judge_access(&*app.store, &app.keys, app.issuer(), token, app.now());
     let access = match judged.await? {
         Ok(access) => access,
@@ -63,6 +61,9 @@ async fn describe(
             return Err(bearer::invalid());
         }
     };
+    if let Some(asker) = Asker::of(&parts.extensions) {
+        asker.is(&access.holder.client);
+    }
     if !access.audience.iter().any(|resource| resource == app.issuer()) {
         return Err(bearer::invalid());
     }

@@ -141,26 +141,57 @@ pub async fn find_by_username(store: &dyn Store, name: &str) -> Result<Option<Us
     }
 }
 
-/// Adds a user: index, then name, then record, so that what was begun can be found and finished.
+/// The subject to add a user of this name under when nobody chose one: `made`, or whatever was claimed
+/// for the name first, as long as nobody has it.
+///
+/// Of two servers that add the same person at the same moment both then add the same subject, and one
+/// of them is told that it was there already. So does whoever comes after a server that stopped halfway.
+pub async fn claim(
+    store: &dyn Store,
+    username: &str,
+    made: Subject,
+) -> Result<Subject, StoreError> {
+    let name = Username { canonical: canonical(username), sub: made };
+    if store.create(&name).await? == Created::New {
+        return Ok(name.sub);
+    }
+    let holder = async || {
+        let held = store.load(&name.key()).await?;
+        Ok::<_, StoreError>(held.map(|held| held.record.sub))
+    };
+    let Some(first) = holder().await? else { return Ok(name.sub) };
+    // Looked at again because a removed person's name goes before the record: what is still claimed now,
+    // without a record a moment ago, is being added.
+    let is_begun = find(store, &first).await?.is_none() && holder().await?.as_ref() == Some(&first);
+    Ok(if is_begun { first } else { name.sub })
+}
+
+/// Adds a user: name, then index, then record, so that what was begun can be found and finished.
+///
+/// A name that was claimed for another subject is taken, even if nobody is there yet: it may be in the
+/// middle of being added. [`claim`] finds out for whom.
 pub async fn add(store: &dyn Store, user: &User) -> Result<Added, StoreError> {
     let canonical = canonical(&user.username);
     let name = Username { canonical: canonical.clone(), sub: user.sub.clone() };
-    store.link(&index(), user.sub.as_str()).await?;
     if store.create(&name).await? == Created::Taken {
-        let holder = store.load(&username_key(&canonical)).await?.map(|held| held.record.sub);
-        let abandoned = match &holder {
-            Some(sub) if *sub != user.sub => find_by_username(store, &canonical).await?.is_none(),
-            Some(_) | None => true,
-        };
-        if !abandoned {
-            return Ok(Added::UsernameTaken);
+        match store.load(&name.key()).await?.map(|held| held.record.sub) {
+            Some(holder) if holder == user.sub => {}
+            Some(_) => return Ok(Added::UsernameTaken),
+            // Unreadable, so it names nobody.
+            None => store.put(&name).await?,
         }
-        store.put(&name).await?;
     }
-    Ok(match store.create(user).await? {
-        Created::New => Added::New,
-        Created::Taken => Added::SubjectTaken,
-    })
+    store.link(&index(), user.sub.as_str()).await?;
+    if store.create(user).await? == Created::New {
+        return Ok(Added::New);
+    }
+    let held = find(store, &user.sub).await?;
+    if held.is_some_and(|held| self::canonical(&held.username) == canonical) {
+        return Ok(Added::UsernameTaken);
+    }
+    // The subject signs in with another name, so this one is free for others.
+    store.remove(&name.key()).await?;
+    Ok(Added::SubjectTaken)
 }
 
 /// Changes a user; `None` if there is no such user. The user name must stay.
@@ -174,9 +205,16 @@ pub async fn update(
 
 /// Removes a user and frees the name. What the user was given dies with the record: every use of it
 /// looks the user up.
+///
+/// Disabled first, for a store may fail in between. The name goes before the record: a name without a
+/// record would lend its subject to whoever is added under it next ([`claim`]), and a subject is never
+/// given to somebody else ([OpenID Connect Core §8]).
+///
+/// [OpenID Connect Core §8]: https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes
 pub async fn remove(store: &dyn Store, user: &User) -> Result<(), StoreError> {
-    store.remove(&user.key()).await?;
+    update(store, &user.sub, |user| user.enabled = false).await?;
     store.remove(&username_key(&canonical(&user.username))).await?;
+    store.remove(&user.key()).await?;
     store.unlink(&index(), user.sub.as_str()).await
 }
 
@@ -193,3 +231,6 @@ pub async fn list(store: &dyn Store) -> Result<Vec<User>, StoreError> {
         after = last;
     }
 }
+
+#[cfg(test)]
+mod tests;

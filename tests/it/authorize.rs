@@ -1,5 +1,6 @@
 //! The authorization endpoint and its pages, as a browser meets them.
 
+mod limits;
 mod pages;
 mod prompts;
 mod refusals;

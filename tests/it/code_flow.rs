@@ -129,7 +129,7 @@ async fn discovery_says_what_there_is(house: House) {
     let place = house.url("/.well-known/openid-configuration");
     let said = wire::send(house.http().get(place)).await.good();
     assert_eq!(said["issuer"], house.issuer());
-    assert_eq!(said["response_types_supported"], json!(["code"]));
+    assert_eq!(said["response_types_supported"], json!(["code", "none"]));
     assert_eq!(said["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(said["authorization_response_iss_parameter_supported"], true);
     for endpoint in ["jwks_uri", "userinfo_endpoint", "token_endpoint", "authorization_endpoint"] {

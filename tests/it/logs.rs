@@ -106,6 +106,40 @@ fn tells_nothing(backing: Backing) {
     }
 }
 
+/// Clients that fail in every way there is to say who one is.
+async fn strangers() {
+    let house = House::start(Backing::Memory).await;
+    let shop = house.relying_party("shop").await;
+    let part = |text: &str| latchkey::secret::base64url(text.as_bytes());
+    let jwt =
+        format!("{}.{}.{}", part(r#"{"alg":"ES256"}"#), part(r#"{"sub":"by-jwt"}"#), part("x"));
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let long = "x".repeat(1000);
+    for request in [
+        shop.form("/token", &[]).basic_auth("by-header", Some("wrong")),
+        shop.form("/token", &[("client_assertion", &*jwt), ("client_assertion_type", kind)]),
+        shop.form("/token", &[("client_assertion", &*jwt)]),
+        shop.form("/token", &[("client_id", "by-form")]).header("authorization", "Basic !"),
+        shop.form("/token", &[("client_id", "two\nlines\u{1b}[31m")]),
+        shop.form("/token", &[("client_id", &*long)]),
+    ] {
+        assert_eq!(wire::send(request).await.status, 401);
+    }
+}
+
+#[test]
+fn a_client_that_fails_is_told_by_the_name_it_claims_escaped_and_cut() {
+    let ((), log) = logged(strangers());
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("client_auth_failed")).collect();
+    assert_eq!(told.len(), 6, "{told:?}");
+    for (line, name) in told.iter().zip(["by-header", "by-jwt", "by-jwt", "by-form", "two", "xxx"])
+    {
+        assert!(line.contains(name), "{name}: {line}");
+    }
+    assert!(!told[4].contains('\u{1b}') && told[4].contains("[31m"), "{}", told[4]);
+    assert!(told[5].contains(&"x".repeat(128)) && !told[5].contains(&"x".repeat(129)));
+}
+
 #[test]
 fn nothing_that_opens_anything_is_logged_in_memory() {
     tells_nothing(Backing::Memory);

@@ -98,6 +98,7 @@ fn what_cannot_be_served_is_refused_with_78_and_the_name_of_the_setting() {
     for (settings, named) in [
         (vec![("ISSUER_URL", "http://id.example")], "ISSUER_URL"),
         (vec![("ISSUER_URL", "https://id.example?x")], "ISSUER_URL"),
+        (vec![("ISSUER_URL", "http://localhost:5000/id")], "ISSUER_URL must not have a path"),
         (vec![("ISSUER_URL", "https://id.example")], "SECRET_KEY"),
         (vec![("CODE_LIFETIME", "-1")], "CODE_LIFETIME"),
         (vec![("PRIVATE_KEY_PATH", "/nowhere/key.pem")], "/nowhere/key.pem"),

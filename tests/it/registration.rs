@@ -13,6 +13,8 @@ on_both_stores![
     metadata_that_cannot_be_is_refused_by_name,
     a_public_client_is_given_no_secret,
     an_update_must_not_say_what_only_the_server_says,
+    of_updates_and_removals_with_one_token_one_wins,
+    a_client_that_proves_itself_cannot_become_public,
 ];
 
 async fn registers(house: &House, metadata: &Value) -> Answer {
@@ -123,6 +125,54 @@ async fn a_public_client_is_given_no_secret(house: House) {
         json!({"redirect_uris": ["https://new.example/cb"], "token_endpoint_auth_method": "none"});
     let client = registers(&house, &metadata).await.good();
     assert_eq!((client.get("client_secret"), client.get("client_secret_expires_at")), (None, None));
+}
+
+async fn of_updates_and_removals_with_one_token_one_wins(house: House) {
+    for _ in 0..4 {
+        let client = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+        let client = client.good();
+        let (url, token) =
+            (text(&client, "registration_client_uri"), text(&client, "registration_access_token"));
+        let change = json!({
+            "client_id": client["client_id"], "redirect_uris": ["https://new.example/other"],
+        });
+        let begun: Vec<_> = (0..16)
+            .map(|hand| match hand % 2 {
+                0 => house.http().delete(url),
+                _ => wire::json(house.http(), Method::PUT, url, &change),
+            })
+            .map(|request| tokio::spawn(wire::send(request.bearer_auth(token))))
+            .collect();
+        let mut won = Vec::new();
+        for hand in begun {
+            let answer = hand.await.expect("an answer");
+            match answer.status {
+                401 => {}
+                200 | 204 => won.push(answer),
+                _ => panic!("{answer:?}"),
+            }
+        }
+        assert_eq!(won.len(), 1, "{won:?}");
+        // Whoever won: what the others held is worth nothing, and what the winner holds is worth it.
+        assert_eq!(manages(&house, Method::DELETE, &client, None).await.status, 401);
+        if won[0].status == 200 {
+            let removed = manages(&house, Method::DELETE, &won[0].json(), None).await;
+            assert_eq!(removed.status, 204);
+        }
+    }
+}
+
+async fn a_client_that_proves_itself_cannot_become_public(house: House) {
+    let client = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+    let client = client.good();
+    let change = json!({
+        "client_id": client["client_id"], "redirect_uris": ["https://new.example/cb"],
+        "token_endpoint_auth_method": "none",
+    });
+    let refused = manages(&house, Method::PUT, &client, Some(&change)).await;
+    assert_eq!(refused.error(), (400, "invalid_client_metadata".to_owned()));
+    let read = manages(&house, Method::GET, &client, None).await.good();
+    assert_eq!(read["token_endpoint_auth_method"], "client_secret_basic", "and nothing changed");
 }
 
 async fn an_update_must_not_say_what_only_the_server_says(house: House) {

@@ -2,4 +2,6 @@
 
 mod client_authentication;
 mod codes;
+mod failed_authentication;
+mod faults;
 mod refresh;

@@ -6,7 +6,7 @@ use super::*;
 use crate::clients::{ClientId, Settings, Source};
 use crate::consents;
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
-use crate::protocol::{ClientMetadata, Params, Prompt, Subject};
+use crate::protocol::{ClientMetadata, Params, Prompt, ResponseType, Subject};
 use crate::requests::{Destination, Hinted, validate};
 use crate::secret::Secret;
 use crate::sessions::Limits;
@@ -37,7 +37,14 @@ fn request(client: &Client, more: &str) -> AuthorizationRequest {
         format!("response_type=code&scope=openid+email&redirect_uri={uri}&{challenge}&{more}");
     let params = Params::parse(text.as_bytes()).unwrap();
     let to = Destination::settle(&params, &client.metadata).unwrap();
-    validate(&params, client, to, &ScopeCatalogue::default(), Hinted::Nobody).unwrap()
+    validate(
+        &params,
+        client,
+        to,
+        (&ScopeCatalogue::default(), &[ResponseType::Code]),
+        Hinted::Nobody,
+    )
+    .unwrap()
 }
 
 fn session(age: u64) -> Session {

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use latchkey::clients::{self, ClientId};
+
 use crate::support::browser::Landing;
 use crate::support::house::{House, PASSWORD, on_both_stores};
 
@@ -12,6 +14,7 @@ on_both_stores![
     whoever_denies_or_cancels_sends_the_client_away_with_nothing,
     a_wrong_password_an_unknown_name_and_a_disabled_person_look_the_same,
     an_interaction_that_took_too_long_offers_to_start_again,
+    nobody_is_sent_to_a_redirect_uri_that_was_given_up_meanwhile,
     who_agreed_once_is_not_asked_again_for_the_same,
 ];
 
@@ -137,6 +140,23 @@ async fn an_interaction_that_took_too_long_offers_to_start_again(house: House) {
     assert_eq!(late.status, 400);
     assert_eq!(late.words("h1").as_deref(), Some("That took too long"));
     assert_eq!(late.words("a.button").as_deref(), Some("Start again"));
+}
+
+async fn nobody_is_sent_to_a_redirect_uri_that_was_given_up_meanwhile(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let login = ada.opens(&shop.asks("openid").url()).await;
+    let consent = ada.signs_in(&login).await;
+    let id = ClientId::parse("shop").unwrap();
+    let moves = clients::update(house.store(), &id, |client| {
+        client.metadata.redirect_uris = vec!["https://shop.example/new".to_owned()];
+    });
+    assert_eq!(moves.await.unwrap(), Some(()));
+    for decision in ["accept", "deny"] {
+        let answer = ada.decides(&consent, decision).await;
+        assert_eq!((answer.status, answer.location()), (400, None));
+        assert_eq!(answer.words("h1").as_deref(), Some("Please start again"));
+    }
 }
 
 async fn who_agreed_once_is_not_asked_again_for_the_same(house: House) {

@@ -49,6 +49,10 @@ async fn prompt_login_asks_for_the_password_again_and_says_when(house: House) {
     let again = request().with("prompt", "login");
     let page = ada.opens(&again.url()).await;
     assert!(page.shows("#login-submit") && !page.shows("#login-continue"));
+    assert!(page.words("#again").unwrap().ends_with("to go on as Ada Lovelace."));
+    assert!(page.shows("#username[value=ada]:not([readonly])"), "somebody else may sit here now");
+    let other = ada.opens(&again.clone().with("login_hint", "bob").url()).await;
+    assert!(other.shows("#username[value=bob]") && !other.shows("#again"));
     let second = tokens(&shop, &ada, again).await;
     assert_eq!(auth_time(&second), auth_time(&first) + 30);
     assert_eq!(second.id_claims()["sid"], first.id_claims()["sid"], "the same person goes on");
@@ -81,7 +85,7 @@ async fn a_hint_about_somebody_else_is_not_answered_with_who_is_here(house: Hous
     assert_eq!(Landing::of(&bob.asks(&silent.url()).await).error(), "login_required");
     assert!(!Landing::of(&ada.asks(&silent.url()).await).code().is_empty());
     let page = bob.opens(&hinted.url()).await;
-    assert!(page.shows("#login-submit"));
+    assert!(page.shows("#login-submit") && !page.shows("#again"), "it is not Bob who is asked for");
     let landing = Landing::of(&bob.signs_in(&page).await);
     assert_eq!(landing.error(), "login_required", "Bob signed in where Ada was asked for");
     // A hint is about who, not a credential: it does not expire.

@@ -38,8 +38,7 @@ async fn every_other_refusal_travels_to_the_client_with_state_and_issuer(house: 
     let table: [(&str, Request); 17] = [
         ("invalid_request", good().without("response_type")),
         ("unsupported_response_type", good().with("response_type", "token")),
-        ("unsupported_response_type", good().with("response_type", "code id_token")),
-        ("invalid_request", good().with("response_mode", "fragment")),
+        ("invalid_request", good().with("response_mode", "web_message")),
         ("invalid_scope", good().with("scope", "open\"id")),
         ("invalid_scope", good().with("scope", "unheard-of")),
         ("invalid_request", good().without("code_challenge").without("code_challenge_method")),
@@ -51,8 +50,9 @@ async fn every_other_refusal_travels_to_the_client_with_state_and_issuer(house: 
         ("invalid_request", good().with("max_age", "-1")),
         ("invalid_request", good().with("nonce", &long)),
         ("login_required", good().with("prompt", "none")),
-        ("request_not_supported", good().with("request", "e30.e30.")),
-        ("request_uri_not_supported", good().with("request_uri", "https://shop.example/r")),
+        ("invalid_request_object", good().with("request", "e30.e30.")),
+        ("invalid_request_uri", good().with("request_uri", "https://shop.example/r")),
+        ("registration_not_supported", good().with("registration", "{}")),
     ];
     for (error, request) in table {
         let answer = house.browser("ada").asks(&request.url()).await;

@@ -139,12 +139,11 @@ async fn what_would_pile_up_behind_a_redis_that_stands_still_is_turned_away_at_o
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_restart_of_redis() {
-    let server = RedisServer::start();
+    let server = RedisServer::start_strict();
     let store = connected(&server).await;
     let grant = issued();
     assert_eq!(store.create(&grant).await.unwrap(), Created::New);
     let before = server.pid();
-    // The append-only file is written before redis answers; only fsync waits for its second.
     server.signal(Blow::Kill);
     let error = store.load(&grant.key()).await.unwrap_err();
     assert_eq!(error.kind(), "unavailable");

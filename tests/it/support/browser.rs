@@ -88,6 +88,17 @@ impl Browser {
         self.cookies.lock().expect("the cookies").values().cloned().collect()
     }
 
+    /// What the cookie with this end of its name holds: `session` or `browser`.
+    pub fn cookie(&self, end: &str) -> Option<String> {
+        let held = self.cookies.lock().expect("the cookies");
+        held.iter().find(|(name, _)| name.ends_with(end)).map(|(_, value)| value.clone())
+    }
+
+    /// Holds a cookie that somebody else put there.
+    pub fn is_planted(&self, name: &str, value: &str) {
+        self.cookies.lock().expect("the cookies").insert(name.into(), value.into());
+    }
+
     async fn fills_in(&self, page: &Answer, at: &str, path: &str, typed: Fields<'_>) -> Answer {
         let hidden = page.hidden_fields_beside(at);
         let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));
@@ -135,7 +146,9 @@ impl Landing {
     }
 
     pub fn param(&self, name: &str) -> Option<String> {
-        self.0.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        let fragment = self.0.fragment().unwrap_or_default();
+        let fields = url::form_urlencoded::parse(fragment.as_bytes()).chain(self.0.query_pairs());
+        fields.into_iter().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
     pub fn code(&self) -> String {

@@ -18,6 +18,7 @@ use latchkey::secret::Secret;
 use latchkey::secret_key::SecretKey;
 use latchkey::server::routes;
 use latchkey::server::serve::{Limits, serve};
+use latchkey::server::tls::TlsKeeper;
 use latchkey::store::{MemoryStore, RedisOptions, RedisStore, Store};
 use latchkey::users::{self, Added, User};
 use reqwest::Client as Http;
@@ -27,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 
 use super::browser::Browser;
+use super::faults::Faults;
 use super::redis::RedisServer;
 use super::wire::{self, Answer, Fields};
 
@@ -40,32 +42,64 @@ pub enum Backing {
     Redis,
 }
 
-/// Runs every scenario, an `async fn(House)`, once for each store.
+/// Runs every scenario, an `async fn(House)`, once for each store; with some variables set, if a list of
+/// them comes first.
 macro_rules! on_both_stores {
     ($($scenario:ident),+ $(,)?) => {
+        $crate::support::house::on_both_stores! { &[]; $($scenario),+ }
+    };
+    ($variables:expr; $($scenario:ident),+ $(,)?) => {
         mod in_memory {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $scenario() {
                 use $crate::support::house::{Backing, House};
-                super::$scenario(House::start(Backing::Memory).await).await;
+                super::$scenario(House::start_with(Backing::Memory, $variables).await).await;
             })+
         }
         mod in_redis {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $scenario() {
                 use $crate::support::house::{Backing, House};
-                super::$scenario(House::start(Backing::Redis).await).await;
+                super::$scenario(House::start_with(Backing::Redis, $variables).await).await;
             })+
         }
     };
 }
 pub(crate) use on_both_stores;
 
+/// Runs every scenario, an `async fn(Backing)` that builds a house of its own, once for each store.
+macro_rules! on_both_backings {
+    ($($scenario:ident),+ $(,)?) => {
+        mod backed_by_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario($crate::support::house::Backing::Memory).await;
+            })+
+        }
+        mod backed_by_redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario($crate::support::house::Backing::Redis).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both_backings;
+
+/// A certificate for `localhost`, and the folder in which it can be replaced.
+pub struct Tls {
+    pub keeper: TlsKeeper,
+    pub pem: String,
+}
+
 /// A running house. It ends with this value.
 pub struct House {
     app: App,
     at: SocketAddr,
     http: Http,
+    faults: Faults,
+    redis_prefix: String,
+    pem: Option<String>,
     _stop: watch::Sender<bool>,
     _keys: TempDir,
 }
@@ -77,27 +111,80 @@ impl House {
 
     /// With some variables set beside the usual ones.
     pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let redis_prefix = format!("{}:", Secret::random().reveal());
+        let faults = Faults::around(open(backing, &redis_prefix, &clock).await);
+        fill(&faults, &clock).await;
+        Self::over((faults, clock), redis_prefix, None, variables).await
+    }
+
+    /// On a store of the test's own, and by https if there is a certificate.
+    pub async fn start_on(
+        (store, clock): (Arc<dyn Store>, Clock),
+        tls: Option<Tls>,
+        variables: Fields<'_>,
+    ) -> Self {
+        let faults = Faults::around(store);
+        fill(&faults, &clock).await;
+        Self::over((faults, clock), String::new(), tls, variables).await
+    }
+
+    /// Another server on the same store, perhaps with other settings.
+    pub async fn beside(&self, variables: Fields<'_>) -> Self {
+        let state = (self.faults.clone(), self.app.clock.clone());
+        Self::over(state, self.redis_prefix.clone(), None, variables).await
+    }
+
+    async fn over(
+        (faults, clock): (Faults, Clock),
+        redis_prefix: String,
+        tls: Option<Tls>,
+        variables: Fields<'_>,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
         let keys = tempfile::tempdir().expect("a folder");
         let folder = keys.path().to_str().expect("a readable path");
-        let config = configured(at.port(), folder, variables);
-        let clock = Clock::manual(Clock::System.now());
-        let store = open(backing, &clock).await;
-        fill(&*store, &clock).await;
-
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let issuer = format!("{scheme}://localhost:{}", at.port());
+        let config = configured(&issuer, folder, variables);
         let catalogue = ScopeCatalogue::default();
         let metadata = routes::advertise(&config, &catalogue);
-        let root = SecretKey::from_text(SECRET_KEY).expect("a long key");
-        let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
+        let given = config.secret_key.as_ref().expect("a key").reveal();
+        let mut root = SecretKey::from_text(given).expect("a long key");
+        if let Some(previous) = &config.secret_key_previous {
+            root = root.also_accepting(previous.reveal()).expect("a long key");
+        }
+        let outgoing = FetchSettings {
+            extra_ca: config.outgoing.ca_file.clone(),
+            allow_private: (config.outgoing.allow_private.iter())
+                .map(|place| place.parse().expect("a host or a network"))
+                .collect(),
+            ..FetchSettings::default()
+        };
+        let fetcher = Fetcher::new(outgoing).expect("a fetcher");
+        let store: Arc<dyn Store> = Arc::new(faults.clone());
         let ring = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
-        let app =
-            App::new(config, (store, clock), (ring, &root), fetcher, catalogue, &metadata, None);
+        let app = App::new(
+            config,
+            (store, clock),
+            (ring, &root),
+            Arc::new(fetcher),
+            catalogue,
+            &metadata,
+            None,
+        );
         let (stop, stopped) = watch::channel(false);
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
-        tokio::spawn(serve(vec![listener], None, routes::router(&app), limits, stopped, drain));
-        Self { app, at, http: wire::client(at), _stop: stop, _keys: keys }
+        let (pem, keeper) = tls.map(|tls| (tls.pem, tls.keeper)).unzip();
+        tokio::spawn(serve(vec![listener], keeper, routes::router(&app), limits, stopped, drain));
+        let http = client(at, pem.as_deref());
+        Self { app, at, http, faults, redis_prefix, pem, _stop: stop, _keys: keys }
+    }
+
+    pub fn at(&self) -> SocketAddr {
+        self.at
     }
 
     pub fn app(&self) -> &App {
@@ -106,6 +193,11 @@ impl House {
 
     pub fn issuer(&self) -> &str {
         self.app.issuer()
+    }
+
+    /// Where a tool finds the store of a house on Redis.
+    pub fn redis_settings(&self) -> [(&'static str, String); 2] {
+        [("REDIS_URL", redis_url()), ("REDIS_PREFIX", self.redis_prefix.clone())]
     }
 
     pub fn http(&self) -> &Http {
@@ -120,6 +212,16 @@ impl House {
         &*self.app.store
     }
 
+    /// Makes the store fail.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// What it counted, in lines.
+    pub async fn metrics(&self) -> String {
+        wire::send(self.http.get(self.url("/metrics"))).await.body
+    }
+
     /// Lets time pass.
     pub fn later(&self, by: Duration) {
         self.app.clock.advance(by);
@@ -127,7 +229,7 @@ impl House {
 
     /// A fresh browser, in front of which this person sits.
     pub fn browser(&self, person: &str) -> Browser {
-        Browser::new(wire::client(self.at), self.issuer(), person)
+        Browser::new(client(self.at, self.pem.as_deref()), self.issuer(), person)
     }
 
     pub async fn user(&self, name: &str) -> User {
@@ -146,13 +248,17 @@ impl House {
     }
 }
 
-/// Not a secret of anybody's.
-const SECRET_KEY: &str = "only-for-tests-only-for-tests-only-for-test";
+/// A client with no connections yet, which trusts that certificate and no other.
+fn client(at: SocketAddr, pem: Option<&str>) -> Http {
+    pem.map_or_else(|| wire::client(at), |pem| wire::client_trusting(at, pem))
+}
 
-fn configured(port: u16, folder: &str, variables: Fields<'_>) -> Config {
-    let issuer = format!("http://localhost:{port}");
+/// Not a secret of anybody's.
+pub const SECRET_KEY: &str = "only-for-tests-only-for-tests-only-for-test";
+
+fn configured(issuer: &str, folder: &str, variables: Fields<'_>) -> Config {
     let usual = [
-        ("ISSUER_URL", &*issuer),
+        ("ISSUER_URL", issuer),
         ("SECRET_KEY", SECRET_KEY),
         ("KEYS_DIR", folder),
         ("REGISTRATION", "open"),
@@ -175,16 +281,20 @@ async fn key_ring(at: (Arc<dyn Store>, Clock), config: &Config, root: &SecretKey
     ring.expect("a ring")
 }
 
-async fn open(backing: Backing, clock: &Clock) -> Arc<dyn Store> {
+/// Database 1: in database 0 others look at every key there is.
+fn redis_url() -> String {
+    format!("{}1", RedisServer::shared().url())
+}
+
+async fn open(backing: Backing, redis_prefix: &str, clock: &Clock) -> Arc<dyn Store> {
     match backing {
         Backing::Memory => Arc::new(MemoryStore::new(clock.clone())),
         Backing::Redis => {
-            // Database 1: in database 0 others look at every key there is.
             let options = RedisOptions {
-                prefix: format!("{}:", Secret::random().reveal()),
+                prefix: redis_prefix.to_owned(),
                 // The machine may be busy with sixty-four hands at once.
                 timeout: Duration::from_secs(10),
-                ..RedisOptions::new(format!("{}1", RedisServer::shared().url()))
+                ..RedisOptions::new(redis_url())
             };
             Arc::new(RedisStore::connect(&options).await.expect("redis"))
         }

@@ -1,6 +1,8 @@
 //! What the tests need around Latchkey.
 
 pub mod browser;
+pub mod elsewhere;
+pub mod faults;
 pub mod house;
 pub mod redis;
 pub mod relying_party;

@@ -61,6 +61,13 @@ impl RedisServer {
         Self::start_with(&DURABLE)
     }
 
+    /// A server that has everything on disk before it answers: with `everysec`, a write that meets an
+    /// fsync under way may wait for it, and a kill in that moment takes it along.
+    pub fn start_strict() -> Self {
+        let strict = DURABLE.map(|arg| if arg == "everysec" { "always" } else { arg });
+        Self::start_with(&strict)
+    }
+
     /// A server with these arguments only, port and folder apart.
     pub fn start_with(args: &[&str]) -> Self {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();

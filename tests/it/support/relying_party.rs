@@ -43,7 +43,10 @@ impl House {
         for (member, value) in overrides.as_object().expect("an object") {
             members[member] = value.clone();
         }
-        let metadata = ClientMetadata::parse(members.as_object().expect("an object"));
+        let metadata = ClientMetadata::parse_within(
+            members.as_object().expect("an object"),
+            &self.app().config.offer,
+        );
         let metadata = metadata.expect("good metadata");
         // Characters that a Basic header has to carry encoded.
         let secret = format!("{}:+ %/=", Secret::random().reveal());
@@ -73,6 +76,20 @@ impl House {
     }
 }
 
+impl House {
+    /// Somebody who says to be this client, with a secret in the header.
+    pub fn claims_to_be(&self, name: &str, secret: &str) -> RelyingParty {
+        RelyingParty {
+            id: name.to_owned(),
+            secret: secret.to_owned(),
+            redirect_uri: format!("https://{name}.example/cb"),
+            issuer: self.issuer().to_owned(),
+            http: self.http().clone(),
+            basic: true,
+        }
+    }
+}
+
 impl RelyingParty {
     /// An authorization request with PKCE.
     pub fn asks(&self, scope: &str) -> Request {
@@ -89,6 +106,10 @@ impl RelyingParty {
             ("code_challenge_method", "S256"),
         ];
         usual.iter().fold(request, |request, (name, value)| request.with(name, value))
+    }
+
+    pub fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// The whole way: the person in front of the browser agrees, and the code is exchanged.

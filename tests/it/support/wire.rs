@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use reqwest::{Client, Method, RequestBuilder, redirect};
+use reqwest::{Certificate, Client, Method, RequestBuilder, redirect};
 use scraper::{Html, Selector};
 use serde_json::Value;
 
@@ -12,10 +12,19 @@ pub type Fields<'a> = &'a [(&'a str, &'a str)];
 
 /// A client that follows nothing by itself, and for which `localhost` is this address.
 pub fn client(address: SocketAddr) -> Client {
-    // Plain http is spoken here, but the client is built with TLS and asks for a provider.
+    built(address, [])
+}
+
+/// The same, trusting this certificate and no other.
+pub fn client_trusting(address: SocketAddr, pem: &str) -> Client {
+    built(address, [Certificate::from_pem(pem.as_bytes()).expect("a certificate")])
+}
+
+fn built(address: SocketAddr, trusted: impl IntoIterator<Item = Certificate>) -> Client {
+    // The client is built with TLS and asks for a provider, also where plain http is spoken.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = Client::builder().redirect(redirect::Policy::none()).no_proxy();
-    builder.resolve("localhost", address).tls_certs_only([]).build().expect("a client")
+    builder.resolve("localhost", address).tls_certs_only(trusted).build().expect("a client")
 }
 
 /// The fields as `application/x-www-form-urlencoded`.
@@ -85,6 +94,13 @@ impl Answer {
 
     pub fn shows(&self, selector: &str) -> bool {
         self.words(selector).is_some()
+    }
+
+    /// An attribute of what the selector finds first.
+    pub fn attribute(&self, selector: &str, name: &str) -> Option<String> {
+        let html = Html::parse_document(&self.body);
+        let found = html.select(&parse(selector)).next()?;
+        found.attr(name).map(str::to_owned)
     }
 
     /// The hidden fields of the form that has this element.

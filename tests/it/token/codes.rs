@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use latchkey::clients::Settings;
+use latchkey::clients::{self, ClientId, Settings};
 use serde_json::json;
 
 use crate::support::house::{House, on_both_stores};
@@ -16,6 +16,7 @@ on_both_stores![
     a_challenge_wants_its_verifier,
     text_that_is_no_code_is_refused,
     a_disabled_person_gets_nothing_for_a_code,
+    a_code_sent_to_a_redirect_uri_that_was_given_up_is_worth_nothing,
 ];
 
 fn invalid_grant() -> (u16, String) {
@@ -129,5 +130,17 @@ async fn a_disabled_person_gets_nothing_for_a_code(house: House) {
     let request = shop.asks("openid");
     let code = house.browser("ada").authorizes(&request.url()).await.code();
     house.disables("ada").await;
+    assert_eq!(shop.exchanges(&code, &request).await.error(), invalid_grant());
+}
+
+async fn a_code_sent_to_a_redirect_uri_that_was_given_up_is_worth_nothing(house: House) {
+    let shop = house.relying_party("shop").await;
+    let request = shop.asks("openid");
+    let code = house.browser("ada").authorizes(&request.url()).await.code();
+    let id = ClientId::parse("shop").unwrap();
+    let moves = clients::update(house.store(), &id, |client| {
+        client.metadata.redirect_uris = vec!["https://shop.example/new".to_owned()];
+    });
+    assert_eq!(moves.await.unwrap(), Some(()));
     assert_eq!(shop.exchanges(&code, &request).await.error(), invalid_grant());
 }

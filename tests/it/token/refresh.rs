@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+use latchkey::clients::{self, ClientId};
+use latchkey::protocol::GrantType;
+
 use crate::support::house::{House, on_both_stores};
 
 on_both_stores![
@@ -9,6 +12,7 @@ on_both_stores![
     an_old_refresh_token_ends_the_family,
     without_offline_access_a_refresh_token_ends_with_the_session,
     a_disabled_person_is_refreshed_no_more,
+    a_client_that_gave_up_refreshing_refreshes_no_more,
     a_refresh_token_is_not_guessed_from_another,
 ];
 
@@ -93,4 +97,16 @@ async fn a_refresh_token_is_not_guessed_from_another(house: House) {
         assert_eq!(shop.refreshes(&bent).await.error(), invalid_grant(), "{at}");
     }
     assert_eq!(shop.refreshes(good).await.status, 200);
+}
+
+async fn a_client_that_gave_up_refreshing_refreshes_no_more(house: House) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+    let id = ClientId::parse("shop").unwrap();
+    let gives_up = clients::update(house.store(), &id, |client| {
+        client.metadata.grant_types.retain(|it| *it != GrantType::RefreshToken);
+    });
+    assert_eq!(gives_up.await.unwrap(), Some(()));
+    let refused = shop.refreshes(tokens.refresh()).await;
+    assert_eq!(refused.error(), (400, "unauthorized_client".to_owned()));
 }

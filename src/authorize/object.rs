@@ -1,0 +1,56 @@
+use crate::app::App;
+use crate::clients::Client;
+use crate::clients::key_cache::NotItsOwn;
+use crate::protocol::algorithms::ClientAlg;
+use crate::protocol::{ErrorCode, OAuthError, Params};
+use crate::requests::object;
+
+/// The longest `request_uri` ([RFC 9101 §5.2](https://www.rfc-editor.org/rfc/rfc9101#section-5.2)).
+const LONGEST_URI: usize = 512;
+
+/// The parameters that count: the request's own, or those of its request object, which is fetched where it
+/// is named and verified with the client's keys.
+pub async fn open(app: &App, client: &Client, outer: &Params) -> Result<Params, OAuthError> {
+    let refuse = |code, why| Err(OAuthError::new(code, why));
+    let text = match (outer.get("request"), outer.get("request_uri")) {
+        (None, None) => return Ok(outer.clone()),
+        (Some(_), Some(_)) => {
+            return refuse(ErrorCode::InvalidRequest, "request and request_uri exclude each other");
+        }
+        (Some(text), None) => text.to_owned(),
+        (None, Some(_)) if !app.config.request_uri => {
+            return refuse(ErrorCode::RequestUriNotSupported, "request_uri is not supported");
+        }
+        (None, Some(uri)) => fetched(app, client, uri).await?,
+    };
+    let bad = |why| OAuthError::new(ErrorCode::InvalidRequestObject, why);
+    let allowed = match client.metadata.request_object_signing_alg {
+        Some(only) => vec![only],
+        None => ClientAlg::ALL.to_vec(),
+    };
+    let now = app.now();
+    let verified = app.client_keys.verify(&client.metadata, text.trim(), &allowed, now).await;
+    let verified = verified.map_err(|why| {
+        tracing::info!(?why, "a request object was not believed");
+        match why {
+            NotItsOwn::Keys => bad("the keys of the client are not known, or could not be fetched"),
+            NotItsOwn::Signature(_) => {
+                bad("the request object is not signed with a key of the client, as it registered")
+            }
+        }
+    })?;
+    object::assemble(outer, &verified, client, app.issuer(), now)
+}
+
+async fn fetched(app: &App, client: &Client, uri: &str) -> Result<String, OAuthError> {
+    let bad = |why| OAuthError::new(ErrorCode::InvalidRequestUri, why);
+    if uri.len() > LONGEST_URI || !object::is_registered(uri, client) {
+        return Err(bad("request_uri is not one of those the client registered"));
+    }
+    // The fragment names a version of what is there; it is not sent.
+    let address = uri.split('#').next().unwrap_or_default();
+    app.fetcher.get_text(address).await.map_err(|cause| {
+        tracing::warn!(reason = cause.reason(), "a request_uri could not be fetched");
+        bad("there is no request object at request_uri")
+    })
+}

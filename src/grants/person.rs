@@ -1,0 +1,79 @@
+use uuid::Uuid;
+
+use super::{Grant, GrantId, Standing, Why};
+use crate::clock::UnixTime;
+use crate::protocol::Subject;
+use crate::store::{RawKey, Store, StoreError};
+use crate::{sessions, users};
+
+/// A person's grants, by the moment at which anything that can come of them is over.
+fn index(sub: &Subject) -> RawKey {
+    RawKey::new(users::partition(sub), "grants.v1", None)
+}
+
+pub(super) async fn list(
+    store: &dyn Store,
+    (sub, id): (&Subject, GrantId),
+    until: UnixTime,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    let index = index(sub);
+    let listing = format!("{:016x}.{}", until.as_millis(), id.0.simple());
+    store.link(&index, &listing).await?;
+    prune(store, &index, now).await
+}
+
+/// Takes the oldest listings out, if what they name is forgotten: each new grant clears up to four, so
+/// the index is as long as the grants that live.
+async fn prune(store: &dyn Store, index: &RawKey, now: UnixTime) -> Result<(), StoreError> {
+    let forgotten = format!("{:016x}", now.minus(Grant::AFTERLIFE).as_millis());
+    for listing in store.names(index, "", 4).await? {
+        if *listing < *forgotten {
+            store.unlink(index, &listing).await?;
+        }
+    }
+    Ok(())
+}
+
+fn named(listing: &str) -> Option<GrantId> {
+    let (_, id) = listing.split_once('.')?;
+    Uuid::try_parse(id).ok().map(GrantId)
+}
+
+/// How much of a person's was ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CutOff {
+    /// Browsers that were signed in.
+    pub sessions: usize,
+    /// Grants that still stood, each with its code and tokens.
+    pub grants: usize,
+}
+
+/// Ends everything a person has open: every session, and every grant whoever it was given to. After a
+/// new password nothing goes on that began with the old one ([OWASP ASVS 7.4.3]), and a person who was
+/// disabled finds nothing open when let back in.
+///
+/// [OWASP ASVS 7.4.3]: https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md
+pub async fn cut_off(
+    store: &dyn Store,
+    sub: &Subject,
+    now: UnixTime,
+) -> Result<CutOff, StoreError> {
+    // Sessions first, for they could give new grants.
+    let sessions = sessions::end_all(store, sub).await?;
+    let index = index(sub);
+    let (mut grants, mut after) = (0, String::new());
+    loop {
+        let listings = store.names(&index, &after, 200).await?;
+        let Some(last) = listings.last().cloned() else { return Ok(CutOff { sessions, grants }) };
+        for id in listings.iter().filter_map(|listing| named(listing)) {
+            let step = |grant: &mut Grant| {
+                let stood = grant.standing == Standing::Good && now < grant.ends_at;
+                grant.revoke(now, Why::CutOff);
+                stood
+            };
+            grants += usize::from(store.update(&id.key(), step).await?.unwrap_or(false));
+        }
+        after = last;
+    }
+}

@@ -1,0 +1,127 @@
+//! What the members of a registration have to be together.
+
+use url::Url;
+
+use super::{ApplicationType, ClientMetadata, wrong};
+use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
+use crate::protocol::{AuthMethod, ErrorCode, GrantType, OAuthError, redirect_uri};
+
+/// Checks them all; the first that does not fit is named.
+pub(super) fn together(it: &ClientMetadata) -> Result<(), OAuthError> {
+    redirects(it)?;
+    grants(it)?;
+    keys(it)?;
+    encryption(it)?;
+    logout(it)
+}
+
+fn redirects(it: &ClientMetadata) -> Result<(), OAuthError> {
+    for uri in &it.redirect_uris {
+        redirect_uri::check_registrable(uri).map_err(|why| bad_redirect(&why.to_string()))?;
+    }
+    let implicit = it.response_types.iter().any(|asked| asked.is_front_channel());
+    // "Web Clients using the OAuth Implicit Grant Type MUST only register URLs using the https scheme"
+    // (https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata).
+    let plain = |uri: &String| !uri.starts_with("https://");
+    if implicit && it.application_type == ApplicationType::Web && it.redirect_uris.iter().any(plain)
+    {
+        return Err(bad_redirect("has to be https where tokens go through the browser"));
+    }
+    if !it.response_types.is_empty() && it.redirect_uris.is_empty() {
+        return Err(OAuthError::new(
+            ErrorCode::InvalidRedirectUri,
+            "redirect_uris is required for the authorization endpoint",
+        ));
+    }
+    Ok(())
+}
+
+fn bad_redirect(why: &str) -> OAuthError {
+    OAuthError::described(ErrorCode::InvalidRedirectUri, &format!("redirect_uris: each {why}"))
+}
+
+/// Response types and grant types are two views of one thing ([RFC 7591 §2.1]).
+///
+/// [RFC 7591 §2.1]: https://www.rfc-editor.org/rfc/rfc7591#section-2.1
+fn grants(it: &ClientMetadata) -> Result<(), OAuthError> {
+    let uses = |grant| it.grant_types.contains(&grant);
+    let code = it.response_types.iter().any(|asked| asked.has_code());
+    let implicit = it.response_types.iter().any(|asked| asked.is_front_channel());
+    if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) {
+        return Err(wrong("grant_types: refresh_token needs authorization_code beside it"));
+    }
+    let needless = uses(GrantType::AuthorizationCode) && it.response_types.is_empty();
+    if needless || (code && !uses(GrantType::AuthorizationCode)) {
+        return Err(wrong("response_types: code and the authorization_code grant go together"));
+    }
+    if implicit && !uses(GrantType::Implicit) {
+        return Err(wrong("grant_types: implicit is needed for id_token and token"));
+    }
+    if uses(GrantType::ClientCredentials) && it.is_public() {
+        return Err(wrong("grant_types: client_credentials needs client authentication"));
+    }
+    Ok(())
+}
+
+fn keys(it: &ClientMetadata) -> Result<(), OAuthError> {
+    if it.jwks.is_some() && it.jwks_uri.is_some() {
+        return Err(wrong("jwks and jwks_uri exclude each other"));
+    }
+    let keyed = it.jwks.is_some() || it.jwks_uri.is_some();
+    if it.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt && !keyed {
+        return Err(wrong("private_key_jwt needs jwks or jwks_uri"));
+    }
+    if it.request_object_signing_alg.is_some() && !keyed {
+        return Err(wrong("request_object_signing_alg needs jwks or jwks_uri"));
+    }
+    let encrypted = it.id_token_encrypted_response_alg.is_some()
+        || it.userinfo_encrypted_response_alg.is_some();
+    if encrypted && !keyed {
+        return Err(wrong("jwks or jwks_uri is needed to encrypt for the client"));
+    }
+    Ok(())
+}
+
+/// The default of every `_enc` is A128CBC-HS256, which is not offered: so it has to be said.
+fn encryption(it: &ClientMetadata) -> Result<(), OAuthError> {
+    type Pair = (Option<EncryptionAlg>, Option<ContentEncryption>);
+    let pairs: [(&str, Pair); 3] = [
+        (
+            "id_token_encrypted_response",
+            (it.id_token_encrypted_response_alg, it.id_token_encrypted_response_enc),
+        ),
+        (
+            "userinfo_encrypted_response",
+            (it.userinfo_encrypted_response_alg, it.userinfo_encrypted_response_enc),
+        ),
+        (
+            "request_object_encryption",
+            (it.request_object_encryption_alg, it.request_object_encryption_enc),
+        ),
+    ];
+    for (name, pair) in pairs {
+        match pair {
+            (Some(_), None) => {
+                return Err(wrong(&format!("{name}_enc must be said: A128GCM or A256GCM")));
+            }
+            (None, Some(_)) => return Err(wrong(&format!("{name}_enc needs {name}_alg"))),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+    Ok(())
+}
+
+fn logout(it: &ClientMetadata) -> Result<(), OAuthError> {
+    for uri in &it.post_logout_redirect_uris {
+        redirect_uri::check_registrable(uri)
+            .map_err(|why| wrong(&format!("post_logout_redirect_uris: each {why}")))?;
+    }
+    let Some(front) = &it.frontchannel_logout_uri else { return Ok(()) };
+    // "The domain, port, and scheme of this URL MUST be the same as that of a registered Redirection
+    // URI value" (https://openid.net/specs/openid-connect-frontchannel-1_0.html#RPLogout).
+    let origin = |uri: &String| Url::parse(uri).ok().map(|url| url.origin());
+    if it.redirect_uris.iter().any(|uri| origin(uri) == origin(front)) {
+        return Ok(());
+    }
+    Err(wrong("frontchannel_logout_uri must have the origin of a redirect URI"))
+}

@@ -1,0 +1,286 @@
+//! Client metadata ([RFC 7591 §2], [OpenID Connect Registration §2]): read strictly, by one function,
+//! whether it comes from a registration, an update, a file or the command line.
+//!
+//! Members that are not on the list are dropped, never stored and never echoed; members on the list
+//! have the right type or the whole registration is refused.
+//!
+//! [RFC 7591 §2]: https://www.rfc-editor.org/rfc/rfc7591#section-2
+//! [OpenID Connect Registration §2]: https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata
+
+mod check;
+mod reader;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use self::reader::Reader;
+pub use super::algorithms::ClientAlg;
+use super::encryption::{ContentEncryption, EncryptionAlg};
+use super::wire::wire_words;
+use super::{AuthMethod, ErrorCode, GrantType, OAuthError, ResponseType, Scope, redirect_uri};
+
+wire_words! {
+    /// Where the client runs (OpenID Connect Registration §2).
+    ApplicationType {
+        /// On a server or in a browser.
+        Web = "web",
+        /// On the person's device.
+        Native = "native",
+    }
+}
+
+wire_words! {
+    /// Whether different clients know a person by the same `sub` ([OpenID Connect Core §8]).
+    ///
+    /// [OpenID Connect Core §8]: https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes
+    SubjectType {
+        /// Every client sees the same.
+        Public = "public",
+        /// Every sector sees its own.
+        Pairwise = "pairwise",
+    }
+}
+
+/// What a client registered about itself; the fields are the RFCs' own names.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ClientMetadata {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redirect_uris: Vec<String>,
+    pub response_types: Vec<ResponseType>,
+    pub grant_types: Vec<GrantType>,
+    pub application_type: ApplicationType,
+    pub token_endpoint_auth_method: AuthMethod,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<ClientAlg>,
+    pub subject_type: SubjectType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sector_identifier_uri: Option<String>,
+    pub id_token_signed_response_alg: ClientAlg,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_encrypted_response_alg: Option<EncryptionAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_encrypted_response_enc: Option<ContentEncryption>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<ClientAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_encrypted_response_alg: Option<EncryptionAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_encrypted_response_enc: Option<ContentEncryption>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_object_signing_alg: Option<ClientAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_object_encryption_alg: Option<EncryptionAlg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_object_encryption_enc: Option<ContentEncryption>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_uris: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiate_login_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_auth_time: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_acr_values: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_logout_redirect_uris: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frontchannel_logout_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frontchannel_logout_session_required: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backchannel_logout_session_required: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_version: Option<String>,
+}
+
+/// The member names that are read, in the order of the fields.
+pub const MEMBERS: &[&str] = &[
+    "redirect_uris",
+    "response_types",
+    "grant_types",
+    "application_type",
+    "token_endpoint_auth_method",
+    "token_endpoint_auth_signing_alg",
+    "subject_type",
+    "sector_identifier_uri",
+    "id_token_signed_response_alg",
+    "id_token_encrypted_response_alg",
+    "id_token_encrypted_response_enc",
+    "userinfo_signed_response_alg",
+    "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
+    "request_object_signing_alg",
+    "request_object_encryption_alg",
+    "request_object_encryption_enc",
+    "request_uris",
+    "client_name",
+    "client_uri",
+    "logo_uri",
+    "policy_uri",
+    "tos_uri",
+    "initiate_login_uri",
+    "contacts",
+    "jwks_uri",
+    "jwks",
+    "scope",
+    "default_max_age",
+    "require_auth_time",
+    "default_acr_values",
+    "post_logout_redirect_uris",
+    "frontchannel_logout_uri",
+    "frontchannel_logout_session_required",
+    "backchannel_logout_uri",
+    "backchannel_logout_session_required",
+    "software_id",
+    "software_version",
+];
+
+/// What a house offers beyond what every house does; registrations are held against it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Offer {
+    /// What authorization answers may carry.
+    pub response_types: Vec<ResponseType>,
+    /// What we sign with.
+    pub signing_algs: Vec<ClientAlg>,
+}
+
+impl Offer {
+    /// All there is; for what an operator writes down before the house is put together.
+    pub fn complete() -> Self {
+        Self { response_types: ResponseType::ALL.to_vec(), signing_algs: ClientAlg::ALL.to_vec() }
+    }
+}
+
+impl Default for Offer {
+    /// The code flow, and RS256.
+    fn default() -> Self {
+        Self {
+            response_types: vec![ResponseType::Code, ResponseType::None],
+            signing_algs: vec![ClientAlg::Rs256],
+        }
+    }
+}
+
+impl ClientMetadata {
+    /// [`Self::parse_within`] for a house that offers the default.
+    pub fn parse(members: &Map<String, Value>) -> Result<Self, OAuthError> {
+        Self::parse_within(members, &Offer::default())
+    }
+
+    /// Reads and checks a registration. Errors are `invalid_redirect_uri` or `invalid_client_metadata`
+    /// ([RFC 7591 §3.2.2]) and name the member.
+    ///
+    /// [RFC 7591 §3.2.2]: https://www.rfc-editor.org/rfc/rfc7591#section-3.2.2
+    pub fn parse_within(members: &Map<String, Value>, offer: &Offer) -> Result<Self, OAuthError> {
+        let read = Reader(members);
+        let method = read.word("token_endpoint_auth_method", AuthMethod::parse)?;
+        let metadata = Self {
+            redirect_uris: read.strings("redirect_uris", 20)?,
+            response_types: read.response_types(offer)?,
+            grant_types: read.grant_types(offer)?,
+            application_type: read
+                .word("application_type", ApplicationType::parse)?
+                .unwrap_or(ApplicationType::Web),
+            token_endpoint_auth_method: method.unwrap_or(AuthMethod::ClientSecretBasic),
+            token_endpoint_auth_signing_alg: read
+                .word("token_endpoint_auth_signing_alg", ClientAlg::parse)?,
+            subject_type: read
+                .word("subject_type", SubjectType::parse)?
+                .unwrap_or(SubjectType::Public),
+            sector_identifier_uri: read.link("sector_identifier_uri")?,
+            id_token_signed_response_alg: read
+                .our_alg("id_token_signed_response_alg", offer)?
+                .unwrap_or(ClientAlg::Rs256),
+            id_token_encrypted_response_alg: read
+                .word("id_token_encrypted_response_alg", EncryptionAlg::parse)?,
+            id_token_encrypted_response_enc: read
+                .word("id_token_encrypted_response_enc", ContentEncryption::parse)?,
+            userinfo_signed_response_alg: read.our_alg("userinfo_signed_response_alg", offer)?,
+            userinfo_encrypted_response_alg: read
+                .word("userinfo_encrypted_response_alg", EncryptionAlg::parse)?,
+            userinfo_encrypted_response_enc: read
+                .word("userinfo_encrypted_response_enc", ContentEncryption::parse)?,
+            request_object_signing_alg: read
+                .word("request_object_signing_alg", ClientAlg::parse)?,
+            request_object_encryption_alg: read
+                .word("request_object_encryption_alg", EncryptionAlg::parse)?,
+            request_object_encryption_enc: read
+                .word("request_object_encryption_enc", ContentEncryption::parse)?,
+            request_uris: read.links("request_uris", 20)?,
+            client_name: read.name("client_name")?,
+            client_uri: read.link("client_uri")?,
+            logo_uri: read.link("logo_uri")?,
+            policy_uri: read.link("policy_uri")?,
+            tos_uri: read.link("tos_uri")?,
+            initiate_login_uri: read.link("initiate_login_uri")?,
+            contacts: read.strings("contacts", 10)?,
+            jwks_uri: read.link("jwks_uri")?,
+            jwks: read.public_keys("jwks")?,
+            scope: read.scope("scope")?,
+            default_max_age: read.seconds("default_max_age")?,
+            require_auth_time: read.boolean("require_auth_time")?,
+            default_acr_values: read.strings("default_acr_values", 10)?,
+            post_logout_redirect_uris: read.strings("post_logout_redirect_uris", 20)?,
+            frontchannel_logout_uri: read.link("frontchannel_logout_uri")?,
+            frontchannel_logout_session_required: read
+                .boolean("frontchannel_logout_session_required")?,
+            backchannel_logout_uri: read.link("backchannel_logout_uri")?,
+            backchannel_logout_session_required: read
+                .boolean("backchannel_logout_session_required")?,
+            software_id: read.text("software_id", 255)?,
+            software_version: read.text("software_version", 255)?,
+        };
+        check::together(&metadata)?;
+        Ok(metadata)
+    }
+
+    /// Whether the client cannot keep a secret (RFC 6749 §2.1).
+    pub fn is_public(&self) -> bool {
+        self.token_endpoint_auth_method == AuthMethod::None
+    }
+
+    /// Whether the client authenticates with a secret that we make.
+    pub fn has_secret(&self) -> bool {
+        use AuthMethod::{ClientSecretBasic, ClientSecretPost, None, PrivateKeyJwt};
+        match self.token_endpoint_auth_method {
+            ClientSecretBasic | ClientSecretPost => true,
+            None | PrivateKeyJwt => false,
+        }
+    }
+
+    /// Whether `requested` is one of the registered redirect URIs.
+    pub fn allows_redirect_to(&self, requested: &str) -> bool {
+        let native = self.application_type == ApplicationType::Native;
+        self.redirect_uris.iter().any(|uri| redirect_uri::matches(uri, requested, native))
+    }
+}
+
+fn wrong(description: &str) -> OAuthError {
+    OAuthError::described(ErrorCode::InvalidClientMetadata, description)
+}
+
+#[cfg(test)]
+mod tests;

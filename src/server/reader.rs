@@ -1,0 +1,78 @@
+//! Who reads an answer that no room made: a person in front of a page, or a program.
+
+use axum::http::{HeaderMap, Uri, header};
+
+/// Who the answer is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reader {
+    Person,
+    Program,
+}
+
+impl Reader {
+    /// A person, if the address is one that people open, and their browser would rather have a page.
+    pub(super) fn of(uri: &Uri, headers: &HeaderMap) -> Self {
+        let room = uri.path().split('/').nth(1).unwrap_or_default();
+        if PAGES.contains(&room) && prefers_html(headers) { Self::Person } else { Self::Program }
+    }
+}
+
+/// The rooms with pages, by the first piece of their paths; the first is the front door.
+const PAGES: [&str; 5] = ["", "authorize", "consent", "login", "logout"];
+
+/// Whether HTML is named, and JSON is not liked better ([RFC 9110 §12.5.1]).
+///
+/// [RFC 9110 §12.5.1]: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
+fn prefers_html(headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (mut html, mut json) = (0.0_f32, 0.0_f32);
+    for range in accepts.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        // What cannot be read is not a wish.
+        let weight = weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
+        match &*kind {
+            "text/html" => html = html.max(weight),
+            "application/json" => json = json.max(weight),
+            _ => {}
+        }
+    }
+    html > 0.0 && html >= json
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn reader(path: &str, accept: &'static str) -> Reader {
+        let headers = [(header::ACCEPT, HeaderValue::from_static(accept))];
+        Reader::of(&path.parse().unwrap(), &headers.into_iter().collect())
+    }
+
+    #[test]
+    fn a_browser_before_a_page_is_a_person_and_everything_else_a_program() {
+        use Reader::{Person, Program};
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        #[rustfmt::skip]
+        let table = [
+            ("/authorize?client_id=shop", browser,                              Person),
+            ("/",                         browser,                              Person),
+            ("/login",                    "text/html",                          Person),
+            ("/logout/done",              "TEXT/HTML; charset=utf-8",           Person),
+            ("/authorize",                "application/json;q=0.9, text/html",  Person),
+            ("/authorize",                "application/json, text/html;q=0.9",  Program),
+            ("/authorize",                "text/html;q=0",                      Program),
+            ("/authorize",                "text/html;q=many",                   Program),
+            ("/authorize",                "*/*",                                Program),
+            ("/authorize",                "",                                   Program),
+            ("/token",                    browser,                              Program),
+            ("/authorized",               browser,                              Program),
+        ];
+        for (path, accept, expected) in table {
+            assert_eq!(reader(path, accept), expected, "{path} {accept}");
+        }
+    }
+}

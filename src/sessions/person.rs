@@ -1,0 +1,55 @@
+use super::{Session, SessionId};
+use crate::protocol::Subject;
+use crate::secret::Digest;
+use crate::store::{RawKey, Store, StoreError};
+use crate::users;
+
+/// A person's sessions, by the moment they end in any case.
+fn index(sub: &Subject) -> RawKey {
+    RawKey::new(users::partition(sub), "sessions.v1", None)
+}
+
+fn listing(session: &Session) -> String {
+    format!("{:016x}.{}", session.absolute_end.as_millis(), session.id.0.to_base64url())
+}
+
+fn named(listing: &str) -> Option<SessionId> {
+    let (_, digest) = listing.split_once('.')?;
+    Digest::from_base64url(digest).map(SessionId)
+}
+
+/// Lists a session with its person before it is filed, and takes out up to four that are long over: the
+/// index is as long as the sessions that live.
+pub(super) async fn list(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
+    let index = index(&session.sub);
+    store.link(&index, &listing(session)).await?;
+    let present = format!("{:016x}", session.authenticated_at.as_millis());
+    for over in store.names(&index, "", 4).await? {
+        if *over < *present {
+            store.unlink(&index, &over).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn unlist(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
+    store.unlink(&index(&session.sub), &listing(session)).await
+}
+
+/// Ends every session of a person, and says how many there were.
+pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<usize, StoreError> {
+    let index = index(sub);
+    let mut ended = 0;
+    loop {
+        let listings = store.names(&index, "", 200).await?;
+        if listings.is_empty() {
+            return Ok(ended);
+        }
+        for listing in listings {
+            if let Some(id) = named(&listing) {
+                ended += usize::from(super::end(store, id).await?);
+            }
+            store.unlink(&index, &listing).await?;
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! What pages of other origins may read: their own client's answers, errors included, and no others.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use latchkey::clients::{self, ClientId, Settings};
+use latchkey::http::cors;
+use latchkey::server::layers::{LayerSettings, wrap};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::support::house::{Backing, House, on_both_stores};
+use crate::support::relying_party::RelyingParty;
+use crate::support::wire::{self, Answer, Fields};
+
+on_both_stores![
+    a_preflight_is_answered_to_whom_the_room_is_open,
+    a_client_reads_its_own_answers_and_no_other_origin_does,
+    an_error_about_no_client_can_be_read_from_every_clients_origin,
+    the_origin_of_a_removed_client_is_a_strangers,
+    new_redirect_uris_move_the_origin,
+    an_origin_two_clients_share_stays_for_the_other,
+];
+
+const SHOP: &str = "https://shop.example";
+const OTHER: &str = "https://other.example";
+const FOREIGN: &str = "https://evil.example";
+const CONFIGURED: &str = "https://tools.example";
+const ALLOWED: &str = "access-control-allow-origin";
+
+/// Rooms that answer the origins of clients, and one method that each knows.
+const OWN: [(&str, Method); 3] =
+    [("/token", Method::POST), ("/userinfo", Method::GET), ("/revoke", Method::POST)];
+/// Rooms that answer everybody.
+const OPEN: [(&str, Method); 5] = [
+    ("/.well-known/openid-configuration", Method::GET),
+    ("/.well-known/oauth-authorization-server", Method::GET),
+    ("/jwks.json", Method::GET),
+    ("/register", Method::POST),
+    ("/register/somebody", Method::PUT),
+];
+/// Rooms that no page of another origin has any business with.
+const CLOSED: [(&str, Method); 6] = [
+    ("/authorize", Method::GET),
+    ("/login", Method::GET),
+    ("/consent", Method::POST),
+    ("/introspect", Method::POST),
+    ("/metrics", Method::GET),
+    ("/nowhere", Method::GET),
+];
+
+/// A request that can be made again.
+type Ask<'a> = Box<dyn Fn() -> RequestBuilder + 'a>;
+
+async fn with_tools(backing: Backing) -> House {
+    House::start_with(backing, &[("CORS_ORIGINS", CONFIGURED)]).await
+}
+
+async fn from(origin: &str, request: RequestBuilder) -> Answer {
+    let answer = wire::send(request.header("origin", origin)).await;
+    assert_eq!(answer.header("access-control-allow-credentials"), None, "{answer:?}");
+    assert_ne!(answer.header(ALLOWED), Some("null"), "{answer:?}");
+    answer
+}
+
+async fn preflight(house: &House, path: &str, method: &Method, origin: &str) -> Answer {
+    let request = house.http().request(Method::OPTIONS, house.url(path));
+    let request = request.header("access-control-request-method", method.as_str());
+    from(origin, request.header("access-control-request-headers", "authorization")).await
+}
+
+/// The values of `Vary`, all of them.
+fn varies(answer: &Answer) -> Vec<&str> {
+    answer.headers.get_all("vary").iter().map(|value| value.to_str().expect("text")).collect()
+}
+
+/// The origin allowed; where it depends on who asks, a cache is told.
+fn allowed(answer: &Answer) -> Option<&str> {
+    assert_eq!(varies(answer), ["Origin"], "{answer:?}");
+    answer.header(ALLOWED)
+}
+
+fn posts(rp: &RelyingParty, path: &str, fields: Fields<'_>) -> RequestBuilder {
+    rp.signed(rp.form(path, fields))
+}
+
+async fn a_preflight_is_answered_to_whom_the_room_is_open(house: House) {
+    house.relying_party("shop").await;
+    for (path, method) in &OWN {
+        for (origin, expected) in [(SHOP, Some(SHOP)), (FOREIGN, None), ("null", None)] {
+            let answer = preflight(&house, path, method, origin).await;
+            assert_eq!((answer.status, allowed(&answer)), (204, expected), "{path} {origin}");
+            let methods = answer.header("access-control-allow-methods").unwrap_or_default();
+            assert_eq!(methods.contains(method.as_str()), expected.is_some(), "{answer:?}");
+        }
+    }
+    for (path, method) in &OPEN {
+        for origin in [SHOP, FOREIGN, "null"] {
+            let answer = preflight(&house, path, method, origin).await;
+            assert_eq!((answer.status, answer.header(ALLOWED)), (204, Some("*")), "{path}");
+            assert!(
+                answer.header("access-control-allow-methods").unwrap().contains(method.as_str())
+            );
+            assert_eq!(varies(&answer), [""; 0], "it is the same for all: {path}");
+        }
+    }
+    for (path, method) in &CLOSED {
+        let answer = preflight(&house, path, method, SHOP).await;
+        assert!((400..500).contains(&answer.status), "{path} {answer:?}");
+        assert_eq!(answer.header(ALLOWED), None, "{path}");
+    }
+}
+
+async fn a_client_reads_its_own_answers_and_no_other_origin_does(house: House) {
+    let shop = house.relying_party("shop").await;
+    house.relying_party("other").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+    let alone = [("grant_type", "client_credentials")];
+    let refused = [("grant_type", "refresh_token"), ("refresh_token", "no such token")];
+    for (origin, expected) in
+        [(SHOP, Some(SHOP)), (OTHER, None), (FOREIGN, None), ("null", None), ("", None)]
+    {
+        let userinfo = house.http().get(house.url("/userinfo")).bearer_auth(tokens.access());
+        for (status, request) in [
+            (200, posts(&shop, "/token", &alone)),
+            (400, posts(&shop, "/token", &refused)),
+            (200, posts(&shop, "/revoke", &[("token", "no such token")])),
+            (400, posts(&shop, "/revoke", &[])),
+            (200, userinfo),
+        ] {
+            let answer = from(origin, request).await;
+            assert_eq!((answer.status, allowed(&answer)), (status, expected), "{origin}");
+            let exposed = answer.header("access-control-expose-headers");
+            assert_eq!(exposed.is_some(), expected.is_some(), "{answer:?}");
+        }
+    }
+    // A token that is good, and not for this: it still says whose it is.
+    let own = shop.posts("/token", &alone).await.good();
+    let own = own["access_token"].as_str().unwrap();
+    for (origin, expected) in [(SHOP, Some(SHOP)), (OTHER, None)] {
+        let request = house.http().get(house.url("/userinfo")).bearer_auth(own);
+        let answer = from(origin, request).await;
+        assert!((400..500).contains(&answer.status), "{answer:?}");
+        assert_eq!(allowed(&answer), expected, "{origin}");
+    }
+}
+
+async fn an_error_about_no_client_can_be_read_from_every_clients_origin(house: House) {
+    let shop = house.relying_party("shop").await;
+    let large = "x".repeat(70_000);
+    let url = |path| house.url(path);
+    for (origin, expected) in [(SHOP, Some(SHOP)), (FOREIGN, None), ("null", None)] {
+        let form = |path, fields| shop.form(path, fields);
+        for (status, request) in [
+            (401, form("/token", &[("grant_type", "refresh_token"), ("client_id", "nobody")])),
+            (401, form("/revoke", &[("token", "x")])),
+            (400, form("/token", &[("a", "1"), ("a", "2")])),
+            (400, house.http().post(url("/token")).body("{}")),
+            (401, house.http().get(url("/userinfo"))),
+            (401, house.http().get(url("/userinfo")).bearer_auth("wrong")),
+            (405, house.http().get(url("/token"))),
+            // From here on no room is reached.
+            (413, form("/token", &[("code", &large)])),
+            (414, form(&format!("/token?{}", &large[..9000]), &[])),
+            (431, form("/token", &[]).header("x-large", &large[..17_000])),
+            (421, form("/token", &[]).header("host", "strange.example")),
+        ] {
+            let answer = from(origin, request).await;
+            assert_eq!((answer.status, allowed(&answer)), (status, expected), "{origin}");
+            assert!(answer.json()["error"].is_string(), "{answer:?}");
+        }
+    }
+    let answer = from(FOREIGN, house.http().post(url("/register")).body(large)).await;
+    assert_eq!((answer.status, answer.header(ALLOWED)), (413, Some("*")));
+}
+
+async fn the_origin_of_a_removed_client_is_a_strangers(house: House) {
+    let shop = house.relying_party("shop").await;
+    clients::remove(house.store(), &ClientId::parse(&shop.id).unwrap()).await.unwrap();
+    for (path, method) in &OWN {
+        let answer = preflight(&house, path, method, SHOP).await;
+        assert_eq!(allowed(&answer), None, "{path}");
+    }
+    let answer = from(SHOP, posts(&shop, "/token", &[("grant_type", "refresh_token")])).await;
+    assert_eq!((answer.status, allowed(&answer)), (401, None));
+}
+
+async fn new_redirect_uris_move_the_origin(house: House) {
+    let url = house.url("/register");
+    let asked = json!({"redirect_uris": ["https://old.example/cb"],
+        "token_endpoint_auth_method": "none"});
+    let request = wire::json(house.http(), Method::POST, &url, &asked);
+    let answer = from(FOREIGN, request).await;
+    assert_eq!(answer.header(ALLOWED), Some("*"), "anybody's page may register");
+    let client = answer.good();
+    let (old, new) = ("https://old.example", "https://new.example");
+    assert_eq!(origins_of_token(&house, &client, &[old, new]).await, [Some(old), None]);
+
+    let text = |name: &str| client[name].as_str().unwrap();
+    let change = json!({"client_id": client["client_id"], "token_endpoint_auth_method": "none",
+        "redirect_uris": ["https://new.example/cb", "https://new.example/more"]});
+    let place = text("registration_client_uri");
+    let put = || wire::json(house.http(), Method::PUT, place, &change);
+    assert_eq!(wire::send(put().bearer_auth("wrong")).await.status, 401);
+    assert_eq!(origins_of_token(&house, &client, &[old, new]).await, [Some(old), None]);
+    let changed = wire::send(put().bearer_auth(text("registration_access_token"))).await.good();
+    assert_eq!(origins_of_token(&house, &client, &[old, new]).await, [None, Some(new)]);
+
+    let token = changed["registration_access_token"].as_str().unwrap();
+    let gone = wire::send(house.http().delete(place).bearer_auth(token)).await;
+    assert_eq!(gone.status, 204);
+    assert_eq!(origins_of_token(&house, &client, &[old, new]).await, [None, None]);
+}
+
+/// What a public client's page of each origin may read: the preflight and the answer agree.
+async fn origins_of_token<'a>(
+    house: &House,
+    client: &Value,
+    origins: &[&'a str],
+) -> Vec<Option<&'a str>> {
+    let id = client["client_id"].as_str().expect("an id");
+    let fields = [("client_id", id), ("grant_type", "refresh_token"), ("refresh_token", "x")];
+    let mut may = Vec::new();
+    for &origin in origins {
+        let asked = preflight(house, "/token", &Method::POST, origin).await;
+        let request = wire::form(house.http(), &house.url("/token"), &fields);
+        let answer = from(origin, request).await;
+        assert_eq!(allowed(&asked), allowed(&answer), "{answer:?}");
+        may.push(allowed(&answer).map(|said| {
+            assert_eq!(said, origin);
+            origin
+        }));
+    }
+    may
+}
+
+async fn an_origin_two_clients_share_stays_for_the_other(house: House) {
+    let shared = json!({"redirect_uris": ["https://shop.example/second"]});
+    let shop = house.relying_party("shop").await;
+    let second = house.relying_party_with("second", &shared, Settings::default()).await;
+    clients::remove(house.store(), &ClientId::parse(&shop.id).unwrap()).await.unwrap();
+    let answer = preflight(&house, "/token", &Method::POST, SHOP).await;
+    assert_eq!(allowed(&answer), Some(SHOP));
+    let alone = [("grant_type", "client_credentials")];
+    let answer = from(SHOP, posts(&second, "/token", &alone)).await;
+    assert_eq!((answer.status, allowed(&answer)), (200, Some(SHOP)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operators_origins_may_read_every_clients_answers() {
+    let house = with_tools(Backing::Memory).await;
+    let shop = house.relying_party("shop").await;
+    for (path, method) in &OWN {
+        let answer = preflight(&house, path, method, CONFIGURED).await;
+        assert_eq!(allowed(&answer), Some(CONFIGURED), "{path}");
+    }
+    let alone = [("grant_type", "client_credentials")];
+    let answer = from(CONFIGURED, posts(&shop, "/token", &alone)).await;
+    assert_eq!((answer.status, allowed(&answer)), (200, Some(CONFIGURED)));
+    for near in ["https://tools.example:8443", "http://tools.example", "https://a.tools.example"] {
+        let answer = from(near, posts(&shop, "/token", &alone)).await;
+        assert_eq!((answer.status, allowed(&answer)), (200, None), "{near}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_for_all_says_so_even_to_whom_no_origin_is_asked() {
+    let house = House::start(Backing::Memory).await;
+    for path in ["/.well-known/openid-configuration", "/jwks.json"] {
+        let answer = wire::send(house.http().get(house.url(path))).await;
+        assert_eq!((answer.status, answer.header(ALLOWED)), (200, Some("*")), "{path}");
+        let kept = house.http().get(house.url(path)).header("if-none-match", "*");
+        let answer = from(FOREIGN, kept).await;
+        assert_eq!((answer.status, answer.header(ALLOWED)), (304, Some("*")), "{path}");
+    }
+    let token = wire::send(wire::form(house.http(), &house.url("/token"), &[])).await;
+    assert_eq!((token.status, allowed(&token)), (401, None), "{token:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn switched_off_nothing_is_said_to_anybody() {
+    let off = [("CORS_ENABLED", "false"), ("CORS_ORIGINS", CONFIGURED)];
+    let house = House::start_with(Backing::Memory, &off).await;
+    let shop = house.relying_party("shop").await;
+    let quiet = |answer: &Answer| {
+        let said = answer.headers.keys().filter(|name| name.as_str().starts_with("access-control"));
+        assert_eq!(said.count(), 0, "{answer:?}");
+    };
+    for (path, method) in OWN.iter().chain(&OPEN) {
+        for origin in [SHOP, CONFIGURED] {
+            let answer = preflight(&house, path, method, origin).await;
+            assert_eq!(answer.status, 405, "{path}");
+            quiet(&answer);
+        }
+        quiet(&from(SHOP, house.http().request(method.clone(), house.url(path))).await);
+    }
+    quiet(&from(SHOP, shop.form("/token", &[("code", &"x".repeat(70_000))])).await);
+}
+
+async fn panics() {
+    panic!("hidden")
+}
+
+/// A room that panics and one that hangs, both with the layer that the token endpoint has.
+fn troubled(house: &House) -> Router {
+    let rooms = Router::new()
+        .route("/panics", get(panics))
+        .route("/hangs", get(async || std::future::pending::<()>().await))
+        .layer(from_fn_with_state(house.app().clone(), cors::own_origins))
+        .route("/login", get(panics));
+    let mut settings = LayerSettings::new(&[], true);
+    settings.handler_timeout = Duration::from_millis(20);
+    wrap(rooms, settings)
+}
+
+async fn asked(rooms: &Router, path: &str, name: &str, value: &str) -> Response<Body> {
+    let request = Request::get(path).header(name, value).body(Body::empty()).expect("a request");
+    rooms.clone().oneshot(request).await.expect("an answer")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_and_a_timeout_can_be_read_too() {
+    let house = House::start(Backing::Memory).await;
+    house.relying_party("shop").await;
+    let rooms = troubled(&house);
+    for (path, status) in [("/panics", 500), ("/hangs", 503)] {
+        for (origin, expected) in [(SHOP, Some(SHOP)), (FOREIGN, None), ("null", None)] {
+            let answer = asked(&rooms, path, "origin", origin).await;
+            assert_eq!(answer.status(), status, "{path}");
+            let said = answer.headers().get(ALLOWED).map(|value| value.to_str().unwrap());
+            assert_eq!(said, expected, "{path} {origin}");
+            let varies = answer.headers().get_all("vary").iter().count();
+            assert_eq!(varies, 1, "{path} {origin}");
+            assert!(!answer.headers().contains_key("access-control-allow-credentials"));
+        }
+    }
+    let answer = asked(&rooms, "/login", "origin", SHOP).await;
+    assert_eq!((answer.status().as_u16(), answer.headers().get(ALLOWED)), (500, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_told_in_a_page_what_programs_are_told_in_json() {
+    let house = House::start(Backing::Memory).await;
+    let (url, http) = (|path| house.url(path), house.http());
+    let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
+    let long = format!("/authorize?state={}", "x".repeat(9000));
+    let large = [("password", &*"x".repeat(70_000))];
+    let table: [(u16, &str, Ask<'_>); 5] = [
+        (405, "Please start again", Box::new(|| http.delete(url("/consent")))),
+        (413, "That was too much", Box::new(|| wire::form(http, &url("/authorize"), &large))),
+        (414, "Request error", Box::new(|| http.get(url(&long)))),
+        (421, "Wrong address", Box::new(|| http.get(url("/login")).header("host", "evil.example"))),
+        (431, "That was too much", Box::new(|| http.get(url("/")).header("x", &long.repeat(2)))),
+    ];
+    for (status, title, ask) in &table {
+        let page = wire::send(ask().header("accept", browser).header("x-request-id", "r1")).await;
+        assert_eq!((page.status, page.words("h1").as_deref()), (*status, Some(*title)));
+        assert!(page.words(".reference").is_some_and(|it| it.contains("r1")), "{page:?}");
+        assert!(!page.body.contains("evil.example") && !page.body.contains("xxxx"), "{page:?}");
+        let policy = page.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("default-src 'none'"), "{page:?}");
+        for (name, value) in [
+            ("content-type", "text/html; charset=utf-8"),
+            ("x-frame-options", "DENY"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cache-control", "no-store"),
+        ] {
+            assert_eq!(page.header(name), Some(value), "{status} {name}");
+        }
+        let program = wire::send(ask().header("accept", "*/*")).await;
+        assert_eq!((program.status, program.json()["error"].is_string()), (*status, true));
+        assert_eq!(program.header("allow"), page.header("allow"), "{status}");
+    }
+    let broken = asked(&troubled(&house), "/login", "accept", browser).await;
+    assert_eq!(broken.status(), 500);
+    assert_eq!(broken.headers()["content-type"], "text/html; charset=utf-8");
+    assert_eq!(broken.headers()["x-frame-options"], "DENY");
+}

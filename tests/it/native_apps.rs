@@ -1,0 +1,111 @@
+//! Applications on the person's own device (RFC 8252): schemes of their own, and loopback ports.
+
+use latchkey::clients::Settings;
+use serde_json::json;
+
+use crate::support::browser::Landing;
+use crate::support::house::{House, on_both_stores};
+use crate::support::relying_party::RelyingParty;
+use crate::support::wire;
+
+on_both_stores![
+    a_private_scheme_is_followed_after_a_press_and_offered_as_a_link_without_one,
+    a_loopback_redirect_may_name_any_port_and_nothing_else,
+    a_public_native_app_asks_for_consent_each_time,
+];
+
+async fn phone(house: &House, redirect_uri: &str, settings: Settings) -> RelyingParty {
+    let native = json!({
+        "application_type": "native", "redirect_uris": [redirect_uri],
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+    });
+    let mut app = house.relying_party_with("phone", &native, settings).await;
+    redirect_uri.clone_into(&mut app.redirect_uri);
+    app
+}
+
+/// A public client shows its id and nothing else.
+async fn exchanges(app: &RelyingParty, code: &str, redirect_uri: &str, verifier: &str) -> u16 {
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("client_id", &*app.id),
+        ("code", code),
+        ("redirect_uri", redirect_uri),
+        ("code_verifier", verifier),
+    ];
+    wire::send(app.form("/token", &fields)).await.status
+}
+
+async fn a_private_scheme_is_followed_after_a_press_and_offered_as_a_link_without_one(
+    house: House,
+) {
+    let own = Settings { first_party: true, ..Settings::default() };
+    let app = phone(&house, "com.example.app:/cb", own).await;
+    let ada = house.browser("ada");
+    let request = app.asks("openid");
+    let login = ada.opens(&request.url()).await;
+    let policy = login.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("form-action 'self' com.example.app:;"), "{policy}");
+    let pressed = ada.signs_in(&login).await;
+    assert!(pressed.location().is_some_and(|to| to.starts_with("com.example.app:/cb?code=")));
+
+    // Signed in already: nobody presses anything, and no browser would follow.
+    let request = app.asks("openid");
+    let page = ada.asks(&request.url()).await;
+    assert_eq!((page.status, page.location()), (200, None));
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("script-src 'none'") && !page.shows("script"), "{policy}");
+    let href = page.attribute("a#continue", "href").expect("a link");
+    let landing = Landing(href.parse().expect("a URL"));
+    assert!(href.starts_with("com.example.app:/cb?code="), "{href}");
+    assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"));
+    assert_eq!(landing.param("iss").as_deref(), Some(house.issuer()));
+    let done = exchanges(&app, &landing.code(), "com.example.app:/cb", &request.verifier).await;
+    assert_eq!(done, 200);
+
+    // An error has to get there too.
+    let silent = app.asks("openid").with("prompt", "none");
+    let page = house.browser("ada").asks(&silent.url()).await;
+    assert_eq!((page.status, page.location()), (200, None));
+    let href = page.attribute("a#continue", "href").expect("a link");
+    assert_eq!(Landing(href.parse().expect("a URL")).error(), "login_required");
+}
+
+async fn a_loopback_redirect_may_name_any_port_and_nothing_else(house: House) {
+    let app = phone(&house, "http://127.0.0.1/cb", Settings::default()).await;
+    let ada = house.browser("ada");
+    for uri in ["http://127.0.0.1/cb", "http://127.0.0.1:1/cb", "http://127.0.0.1:51004/cb"] {
+        let request = app.asks("openid").with("redirect_uri", uri);
+        let landing = ada.authorizes(&request.url()).await;
+        assert!(landing.0.as_str().starts_with(&format!("{uri}?code=")), "{}", landing.0);
+        // The code goes with the port it was sent to.
+        let code = landing.code();
+        let other = exchanges(&app, &code, "http://127.0.0.1:2/cb", &request.verifier).await;
+        assert_eq!(other, 400);
+        assert_eq!(exchanges(&app, &code, uri, &request.verifier).await, 200);
+    }
+    for uri in [
+        "http://localhost:51004/cb",
+        "http://[::1]:51004/cb",
+        "https://127.0.0.1:51004/cb",
+        "http://127.0.0.1:51004/cb/",
+        "http://127.0.0.1:51004/other",
+        "http://127.0.0.1:51004/cb?x=y",
+        "http://127.0.0.1:99999/cb",
+        "http://127.0.0.1.evil.example:51004/cb",
+        "http://127.0.0.1:51004@evil.example/cb",
+    ] {
+        let page = ada.asks(&app.asks("openid").with("redirect_uri", uri).url()).await;
+        assert_eq!((page.status, page.location()), (400, None), "{uri}");
+    }
+}
+
+async fn a_public_native_app_asks_for_consent_each_time(house: House) {
+    let app = phone(&house, "com.example.app:/cb", Settings::default()).await;
+    let ada = house.browser("ada");
+    ada.authorizes(&app.asks("openid").url()).await;
+    // Any other app may claim the same scheme (§8.6).
+    let again = ada.opens(&app.asks("openid").url()).await;
+    assert!(again.shows("#consent-accept") && again.shows(".caution"));
+}

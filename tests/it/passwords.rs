@@ -1,0 +1,65 @@
+//! Passwords at the login form: old hashes are renewed, and a crowd is told to come back.
+
+use std::sync::Arc;
+
+use argon2::password_hash::{PasswordHasher, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use latchkey::users;
+use tokio::task::JoinSet;
+
+use crate::support::house::{Backing, House, PASSWORD, on_both_backings};
+
+on_both_backings![
+    a_hash_made_with_other_parameters_is_renewed_at_the_next_sign_in,
+    who_comes_when_too_many_wait_is_shown_the_form_again_and_told_when,
+];
+
+/// As an older configuration, or another program, would have made it.
+fn weak_hash() -> String {
+    let params = Params::new(8 * 1024, 1, 1, Some(32)).expect("parameters");
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let salt = SaltString::from_b64("c2FsdHNhbHRzYWx0c2FsdA").expect("a salt");
+    argon.hash_password(PASSWORD.as_bytes(), &salt).expect("a hash").to_string()
+}
+
+async fn a_hash_made_with_other_parameters_is_renewed_at_the_next_sign_in(backing: Backing) {
+    let house = House::start_with(backing, &[("RATE_LIMITING_ENABLED", "true")]).await;
+    let shop = house.relying_party("shop").await;
+    let (sub, weak) = (house.user("ada").await.sub, weak_hash());
+    let weakened = users::update(house.store(), &sub, |user| user.password = Some(weak.clone()));
+    assert_eq!(weakened.await.expect("a store"), Some(()));
+
+    let ada = house.browser("ada");
+    let login = ada.opens(&shop.asks("openid").url()).await;
+    assert_eq!(ada.tries(&login, "ada", "wrong password").await.status, 200);
+    assert_eq!(house.user("ada").await.password.as_ref(), Some(&weak), "a guess changes nothing");
+    assert!(ada.signs_in(&login).await.shows("#consent-accept"));
+    let renewed = house.user("ada").await.password.expect("a password");
+    assert_ne!(renewed, weak);
+    shop.signs_in(&house.browser("ada"), "openid").await;
+    assert_eq!(house.user("ada").await.password, Some(renewed), "once");
+}
+
+async fn who_comes_when_too_many_wait_is_shown_the_form_again_and_told_when(backing: Backing) {
+    let house = House::start_with(backing, &[("HASH_QUEUE", "1"), ("HASH_THREADS", "1")]).await;
+    let shop = house.relying_party("shop").await;
+    let ada = Arc::new(house.browser("ada"));
+    let login = ada.opens(&shop.asks("openid").url()).await;
+    let mut crowd = JoinSet::new();
+    for _ in 0..24 {
+        let (ada, login) = (Arc::clone(&ada), login.clone());
+        crowd.spawn(async move { ada.tries(&login, "ada", "wrong password").await });
+    }
+    let mut turned_away = 0;
+    for answer in crowd.join_all().await {
+        assert!(answer.shows("#login-submit") && answer.shows("[role=alert]"), "{answer:?}");
+        if answer.status == 503 {
+            assert_eq!(answer.header("retry-after"), Some("3"));
+            turned_away += 1;
+        } else {
+            assert_eq!(answer.status, 200);
+        }
+    }
+    assert!((1..24).contains(&turned_away), "{turned_away}");
+    assert!(ada.signs_in(&login).await.shows("#consent-accept"), "when it is quiet again");
+}

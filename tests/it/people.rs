@@ -1,0 +1,143 @@
+//! People over time: added twice at once, cut off by the operator, and kept through a change of keys.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use latchkey::bootstrap::Bootstrap;
+use latchkey::password::Passwords;
+use latchkey::users;
+use serde_json::Value;
+
+use crate::support::browser::Landing;
+use crate::support::house::{Backing, House, SECRET_KEY, on_both_stores};
+use crate::support::relying_party::RelyingParty;
+use crate::support::wire::{self, Answer};
+
+on_both_stores![
+    sixteen_servers_that_apply_the_same_file_add_each_person_once,
+    a_change_of_the_secret_key_signs_nobody_out,
+];
+
+async fn sixteen_servers_that_apply_the_same_file_add_each_person_once(house: House) {
+    let names = ["grace", "edsger", "barbara", "donald"];
+    let file = names.map(|name| format!("[[users]]\nusername = \"{name}\"\n")).concat();
+    let file = Arc::new(Bootstrap::parse(&file).expect("a good file"));
+    let begun: Vec<_> = (0..16)
+        .map(|_| {
+            let (file, store) = (Arc::clone(&file), house.app().store.clone());
+            let now = house.app().now();
+            tokio::spawn(async move { file.apply(&*store, &Passwords::new(1, 1), now).await })
+        })
+        .collect();
+    let mut created = 0;
+    for server in begun {
+        created += server.await.expect("an end").expect("applied").users.created;
+    }
+    assert_eq!(created, names.len());
+    let everybody = users::list(house.store()).await.expect("a store");
+    assert_eq!(everybody.len(), names.len() + 2, "and Ada and Bob: {everybody:?}");
+    for name in names {
+        assert!(everybody.contains(&house.user(name).await));
+    }
+}
+
+fn text(body: &Value, name: &str) -> String {
+    body[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}")).to_owned()
+}
+
+/// The application refreshes with another server than the one it knows.
+async fn refreshes(house: &House, shop: &RelyingParty, token: &str) -> Answer {
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token),
+        ("client_id", &shop.id),
+        ("client_secret", &shop.secret),
+    ];
+    wire::send(wire::form(house.http(), &house.url("/token"), &fields)).await
+}
+
+async fn a_change_of_the_secret_key_signs_nobody_out(old: House) {
+    let method = serde_json::json!({"token_endpoint_auth_method": "client_secret_post"});
+    let shop =
+        old.relying_party_with("shop", &method, latchkey::clients::Settings::default()).await;
+    let tokens = shop.signs_in(&old.browser("ada"), "openid").await;
+    let next = [("SECRET_KEY", "another-key-another-key-another-key-another")];
+    let both = old.beside(&[next[0], ("SECRET_KEY_PREVIOUS", SECRET_KEY)]).await;
+    let after = old.beside(&next).await;
+
+    let early = refreshes(&after, &shop, tokens.refresh()).await;
+    assert_eq!(early.error(), (400, "invalid_grant".to_owned()), "the old key is not accepted");
+    let second = text(&refreshes(&both, &shop, tokens.refresh()).await.good(), "refresh_token");
+    let third = refreshes(&after, &shop, &second).await;
+    assert_eq!(third.status, 200, "the successor is under the new key: {third:?}");
+    let unknown = refreshes(&old, &shop, &text(&third.good(), "refresh_token")).await;
+    assert_eq!(unknown.error(), (400, "invalid_grant".to_owned()));
+}
+
+/// Runs the real binary on the store of this house.
+fn operator(house: &House, args: &[&str], typed: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_latchkey"))
+        .args(args)
+        .current_dir(folder.path())
+        .envs(house.redis_settings())
+        .env("ALLOW_VOLATILE_STORE", "true")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary");
+    child.stdin.take().expect("its input").write_all(typed.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("an end");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_password_from_the_command_line_ends_what_the_old_one_opened() {
+    let house = House::start(Backing::Redis).await;
+    let shop = house.relying_party("shop").await;
+    let (ada, bob) = (house.browser("ada"), house.browser("bob"));
+    let bound = shop.signs_in(&ada, "openid").await;
+    let offline = shop.signs_in(&ada, "openid offline_access").await;
+    let of_bob = shop.signs_in(&bob, "openid").await;
+    let request = shop.asks("openid");
+    let pending = Landing::of(&ada.asks(&request.url()).await).code();
+
+    let told = operator(&house, &["user", "set-password", "ada"], "coffee with nine otters\n");
+    assert_eq!(told, "set the password of ada, ended sessions: 1, ended grants: 3");
+
+    for token in [bound.refresh(), offline.refresh()] {
+        assert_eq!(shop.refreshes(token).await.error(), (400, "invalid_grant".to_owned()));
+    }
+    let exchanged = shop.exchanges(&pending, &request).await;
+    assert_eq!(exchanged.error(), (400, "invalid_grant".to_owned()));
+    assert_eq!(house.userinfo(offline.access()).await.status, 401);
+    let page = ada.opens(&shop.asks("openid").url()).await;
+    assert!(page.shows("#login-submit") && !page.shows("#again"), "nobody is signed in");
+    let page = ada.signs_in(&page).await;
+    assert!(page.shows("#alert"), "the old password is over");
+    let landing = ada.tries(&page, "ada", "coffee with nine otters").await;
+    assert!(!Landing::of(&landing).code().is_empty());
+    assert_eq!(shop.refreshes(of_bob.refresh()).await.status, 200, "Bob goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_let_back_in_finds_nothing_open_and_a_removed_one_nothing_left() {
+    let house = House::start(Backing::Redis).await;
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let before = shop.signs_in(&ada, "openid offline_access").await;
+    let told = operator(&house, &["user", "disable", "ada"], "");
+    assert_eq!(told, "disabled ada, ended sessions: 1, ended grants: 1");
+    assert_eq!(operator(&house, &["user", "enable", "ada"], ""), "enabled ada");
+    let refused = shop.refreshes(before.refresh()).await;
+    assert_eq!(refused.error(), (400, "invalid_grant".to_owned()));
+    assert!(ada.opens(&shop.asks("openid").url()).await.shows("#login-submit"));
+
+    let again = shop.signs_in(&ada, "openid").await;
+    let told = operator(&house, &["user", "remove", "ada"], "");
+    assert_eq!(told, "removed ada, ended sessions: 1, ended grants: 1");
+    assert_eq!(house.userinfo(again.access()).await.status, 401);
+}

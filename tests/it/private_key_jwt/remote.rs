@@ -1,0 +1,75 @@
+//! Keys that a client keeps behind a `jwks_uri`.
+
+use std::time::Duration;
+
+use super::*;
+use crate::support::elsewhere::Elsewhere;
+use crate::support::house::Backing;
+
+async fn robot_of(house: &House, elsewhere: &Elsewhere) -> RelyingParty {
+    let keyed = json!({
+        "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": elsewhere.uri,
+    });
+    house.relying_party_with("robot", &keyed, Settings::default()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_is_fetched_once_and_again_when_the_client_has_changed_its_keys() {
+    let elsewhere = Elsewhere::start().await;
+    let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
+    let house = House::start_with(Backing::Memory, &outgoing).await;
+    let robot = robot_of(&house, &elsewhere).await;
+    let (rsa, ec) = (keys().jwks()["keys"][0].clone(), keys().jwks()["keys"][1].clone());
+
+    elsewhere.says(Some(json!({"keys": [&rsa]})));
+    for _ in 0..3 {
+        assert_eq!(asks(&robot, &keys().rs256(&claims(&house))).await.status, 200);
+    }
+    assert_eq!(elsewhere.visits(), 1, "remembered");
+
+    // A new key works at once.
+    elsewhere.says(Some(json!({"keys": [ec]})));
+    assert_eq!(asks(&robot, &keys().es256(&claims(&house))).await.status, 200);
+    assert_eq!(elsewhere.visits(), 2);
+    // A stranger with an unknown key cannot make us call again and again.
+    for _ in 0..3 {
+        assert_eq!(asks(&robot, &keys().rs256(&claims(&house))).await.status, 401, "the old key");
+    }
+    assert_eq!(elsewhere.visits(), 2);
+    house.later(Duration::from_secs(60));
+    elsewhere.says(Some(json!({"keys": [rsa]})));
+    assert_eq!(asks(&robot, &keys().rs256(&claims(&house))).await.status, 200);
+    assert_eq!(elsewhere.visits(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_cannot_be_had_let_nobody_in_and_those_at_hand_stay_in_use() {
+    let elsewhere = Elsewhere::start().await;
+    let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
+    let house = House::start_with(Backing::Memory, &outgoing).await;
+    let robot = robot_of(&house, &elsewhere).await;
+    for _ in 0..2 {
+        let refused = asks(&robot, &keys().rs256(&claims(&house))).await;
+        assert_eq!(refused.error(), invalid_client());
+    }
+    assert_eq!(elsewhere.visits(), 1, "the failure is remembered too");
+    house.later(Duration::from_secs(60));
+    elsewhere.says(Some(keys().jwks()));
+    assert_eq!(asks(&robot, &keys().rs256(&claims(&house))).await.status, 200);
+    elsewhere.says(None);
+    house.later(Duration::from_secs(2 * 3600));
+    assert_eq!(asks(&robot, &keys().rs256(&claims(&house))).await.status, 200, "the old set");
+    assert_eq!(elsewhere.visits(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_of_our_own_network_is_not_asked_for_keys() {
+    let elsewhere = Elsewhere::start().await;
+    elsewhere.says(Some(keys().jwks()));
+    let trusted = [("OUTGOING_CA_FILE", &*elsewhere.ca)];
+    let house = House::start_with(Backing::Memory, &trusted).await;
+    let robot = robot_of(&house, &elsewhere).await;
+    let refused = asks(&robot, &keys().rs256(&claims(&house))).await;
+    assert_eq!(refused.error(), invalid_client());
+    assert_eq!(elsewhere.visits(), 0);
+}

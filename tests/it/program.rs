@@ -1,0 +1,182 @@
+//! The program as an operator meets it: what it prints, how it ends, and why it may not start.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::support::browser::{Browser, Landing};
+use crate::support::wire::{self, Fields};
+
+/// Started in a folder of its own. It ends with this value.
+struct Program {
+    child: Child,
+    at: SocketAddr,
+    issuer: String,
+    /// What it printed, by the words before the value.
+    said: BTreeMap<String, String>,
+    _folder: TempDir,
+}
+
+fn command(folder: &Path, variables: Fields<'_>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+    command.current_dir(folder).envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
+    listener.local_addr().expect("its address").port()
+}
+
+impl Program {
+    async fn start(variables: Fields<'_>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        let issuer = format!("http://localhost:{port}");
+        let mut command = command(folder.path(), variables);
+        command.env("ISSUER_URL", &issuer).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the program that was just built");
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut said = BTreeMap::new();
+        for line in BufReader::new(child.stdout.take().expect("a pipe")).lines() {
+            let line = line.expect("text");
+            if let Some((name, value)) = line.trim().split_once("  ") {
+                said.insert(name.to_owned(), value.trim().to_owned());
+            }
+            if line.contains("code_verifier") {
+                break;
+            }
+        }
+        let program = Self { child, at, issuer, said, _folder: folder };
+        program.comes_to(200).await;
+        program
+    }
+
+    async fn status(&self, path: &str) -> Option<u16> {
+        let asked = wire::client(self.at).get(format!("{}{path}", self.issuer)).send();
+        asked.await.ok().map(|answer| answer.status().as_u16())
+    }
+
+    /// Waits until `/ready` says so.
+    async fn comes_to(&self, status: u16) {
+        let since = Instant::now();
+        while self.status("/ready").await != Some(status) {
+            assert!(since.elapsed() < Duration::from_secs(60), "never {status}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a pid");
+        kill_process(pid, signal).expect("a running program");
+    }
+
+    fn exit_code(mut self) -> Option<i32> {
+        self.child.wait().expect("an end").code()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The exit code, and what was complained about.
+fn refused(variables: Fields<'_>) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = command(folder.path(), variables).output().expect("an end");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_printed_is_enough_to_get_tokens_and_a_signal_ends_it_well() {
+    let program = Program::start(&[]).await;
+    let said = |name: &str| &*program.said[name];
+    let person = Browser::new(wire::client(program.at), &program.issuer, said("demo user"));
+    let login = person.opens(said("open")).await;
+    let consent = person.tries(&login, said("demo user"), said("demo password")).await;
+    let hidden = consent.hidden_fields_beside("#consent-accept");
+    let mut agreed: Vec<(&str, &str)> = hidden.iter().map(|(n, v)| (&**n, &**v)).collect();
+    agreed.push(("decision", "accept"));
+    let hub = person.presses("/consent", &agreed).await;
+    let on = format!("{}{}", program.issuer, hub.location().expect("the hub"));
+    let landing = Landing::of(&person.asks(&on).await);
+    let home = format!("{}/", program.issuer);
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "demo"),
+        ("code", &*landing.code()),
+        ("redirect_uri", &*home),
+        ("code_verifier", said("code_verifier")),
+    ];
+    let url = format!("{}/token", program.issuer);
+    let body = wire::send(wire::form(&wire::client(program.at), &url, &fields)).await.good();
+    assert!(body["id_token"].is_string(), "{body}");
+    program.signal(Signal::TERM);
+    assert_eq!(program.exit_code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_it_drains_it_serves_on_and_is_not_ready_and_a_second_signal_ends_it_at_once() {
+    let program = Program::start(&[("DRAIN_DELAY", "1m"), ("LOG_FORMAT", "pretty")]).await;
+    program.signal(Signal::INT);
+    program.comes_to(503).await;
+    assert_eq!(program.status("/live").await, Some(200));
+    assert_eq!(program.status("/.well-known/openid-configuration").await, Some(200));
+    program.signal(Signal::TERM);
+    assert_eq!(program.exit_code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_can_have_a_listener_of_their_own_and_are_nowhere_else_then() {
+    let port = free_port().to_string();
+    let program = Program::start(&[("METRICS_LISTEN", &*port)]).await;
+    assert_eq!(program.status("/metrics").await, Some(404));
+    let own = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await.expect("an answer");
+    assert!(own.text().await.expect("text").contains("# TYPE "));
+    let other = reqwest::get(format!("http://127.0.0.1:{port}/authorize")).await;
+    assert_eq!(other.expect("an answer").status().as_u16(), 404);
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_a_sentence_and_an_exit_code() {
+    let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let taken = held.local_addr().expect("its address").to_string();
+    let free = free_port();
+    let here = format!("http://localhost:{free}");
+    let gone = format!("redis://127.0.0.1:{}/", free_port());
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "").expect("written");
+    let empty = empty.to_str().expect("a readable path");
+    for (variables, code, complaint) in [
+        (&[("ISSUER_URL", "http://id.example")][..], 78, "ISSUER_URL"),
+        (&[("ISSUER_URL", "http://localhost:1/path")], 78, "ISSUER_URL must not have a path"),
+        (&[("ISSUER_URL", &here), ("CODE_LIFETIME", "1d")], 78, "CODE_LIFETIME"),
+        (&[("ISSUER_URL", &here), ("PRIVATE_KEY_PATH", "/nowhere.pem")], 78, "/nowhere.pem"),
+        (&[("ISSUER_URL", &here), ("PRIVATE_KEY_PATH", empty)], 78, "empty.pem"),
+        (
+            &[("ISSUER_URL", &here), ("TLS_CERT_PATH", empty), ("TLS_KEY_PATH", empty)],
+            78,
+            "holds no certificate",
+        ),
+        (&[("ISSUER_URL", &here), ("OUTGOING_CA_FILE", empty)], 78, "empty.pem"),
+        (&[("ISSUER_URL", &here), ("BOOTSTRAP_FILE", "/nowhere.toml")], 78, "/nowhere.toml"),
+        (&[("ISSUER_URL", &here), ("REDIS_URL", &gone)], 69, "redis"),
+        (&[("ISSUER_URL", &here), ("LISTEN", &taken)], 78, "LISTEN"),
+        (&[("ISSUER_URL", &here), ("METRICS_LISTEN", &taken)], 78, "METRICS_LISTEN"),
+    ] {
+        let (ended, said) = refused(variables);
+        assert_eq!(ended, Some(code), "{variables:?}: {said}");
+        assert!(said.contains(complaint), "{variables:?}: {said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}

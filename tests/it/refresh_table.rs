@@ -1,0 +1,119 @@
+//! The table of refresh tokens that survive real networks, row by row, over HTTP.
+
+use std::time::Duration;
+
+use latchkey::clients::Settings;
+use serde_json::json;
+
+use crate::support::house::{House, on_both_stores};
+use crate::support::relying_party::RelyingParty;
+
+on_both_stores![
+    a_client_that_never_got_the_answer_goes_on_with_the_token_it_has,
+    the_successor_that_was_skipped_is_void_and_using_it_ends_the_family,
+    a_copy_used_by_two_is_found_out_and_ends_the_family_for_both,
+    a_family_lies_unused_only_so_long_and_ends_in_any_case,
+    one_clients_reuse_leaves_its_other_grants_alone,
+];
+
+fn invalid_grant() -> (u16, String) {
+    (400, "invalid_grant".to_owned())
+}
+
+async fn next(shop: &RelyingParty, token: &str) -> String {
+    let body = shop.refreshes(token).await.good();
+    body["refresh_token"].as_str().expect("the next one").to_owned()
+}
+
+fn grace(house: &House) -> Duration {
+    house.app().config.lifetimes.refresh_grace
+}
+
+async fn a_client_that_never_got_the_answer_goes_on_with_the_token_it_has(house: House) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let held = tokens.refresh();
+    let mut lost = next(&shop, held).await;
+    for round in 0..3 {
+        assert_eq!(next(&shop, held).await, lost, "at once: the same again ({round})");
+        house.later(grace(&house));
+        let later = next(&shop, held).await;
+        assert_ne!(later, lost, "later: a new one ({round})");
+        lost = later;
+    }
+    let arrived = next(&shop, &lost).await;
+    assert_ne!(arrived, lost);
+    assert_eq!(shop.refreshes(&arrived).await.status, 200);
+}
+
+async fn the_successor_that_was_skipped_is_void_and_using_it_ends_the_family(house: House) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let skipped = next(&shop, tokens.refresh()).await;
+    house.later(grace(&house));
+    let current = next(&shop, tokens.refresh()).await;
+    assert_eq!(shop.introspects(&skipped).await, json!({"active": false}));
+    assert_eq!(shop.introspects(&current).await["active"], true);
+    assert_eq!(shop.refreshes(&skipped).await.error(), invalid_grant());
+    for token in [tokens.refresh(), &current] {
+        assert_eq!(shop.refreshes(token).await.error(), invalid_grant(), "the family is over");
+    }
+}
+
+async fn a_copy_used_by_two_is_found_out_and_ends_the_family_for_both(house: House) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let copy = tokens.refresh().to_owned();
+    // The thief is faster, and goes on.
+    let stolen = next(&shop, &copy).await;
+    let stolen = next(&shop, &stolen).await;
+    house.later(grace(&house));
+    assert_eq!(shop.refreshes(&copy).await.error(), invalid_grant(), "the victim");
+    assert_eq!(shop.refreshes(&stolen).await.error(), invalid_grant(), "the thief");
+    assert_eq!(house.userinfo(tokens.access()).await.status, 401, "what came before");
+}
+
+async fn a_family_lies_unused_only_so_long_and_ends_in_any_case(house: House) {
+    let shop = house.relying_party("shop").await;
+    let idle = house.app().config.lifetimes.refresh_idle;
+    let absolute = house.app().config.lifetimes.refresh_absolute;
+    let ada = house.browser("ada");
+    let unused = shop.signs_in(&ada, "openid offline_access").await;
+    let mut used = shop.signs_in(&ada, "openid offline_access").await.refresh().to_owned();
+    let mut lived = Duration::ZERO;
+    let step = idle.checked_sub(Duration::from_secs(1)).expect("a day");
+    while lived + step < absolute {
+        house.later(step);
+        lived += step;
+        used = next(&shop, &used).await;
+        if lived == step {
+            assert_eq!(shop.introspects(unused.refresh()).await["active"], true);
+        }
+    }
+    assert_eq!(shop.refreshes(unused.refresh()).await.error(), invalid_grant(), "idle");
+    house.later(absolute.checked_sub(lived).expect("the rest"));
+    assert_eq!(shop.refreshes(&used).await.error(), invalid_grant(), "in any case");
+
+    let short = Settings {
+        refresh_token_idle_lifetime: Some(60),
+        refresh_token_lifetime: Some(90),
+        ..Settings::default()
+    };
+    let brief = house.relying_party_with("brief", &json!({}), short).await;
+    let token = brief.signs_in(&ada, "openid offline_access").await.refresh().to_owned();
+    house.later(Duration::from_secs(59));
+    let token = next(&brief, &token).await;
+    house.later(Duration::from_secs(31));
+    assert_eq!(brief.refreshes(&token).await.error(), invalid_grant(), "its own lifetime");
+}
+
+async fn one_clients_reuse_leaves_its_other_grants_alone(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let first = shop.signs_in(&ada, "openid offline_access").await;
+    let second = shop.signs_in(&ada, "openid offline_access").await;
+    let other = next(&shop, &next(&shop, first.refresh()).await).await;
+    assert_eq!(shop.refreshes(first.refresh()).await.error(), invalid_grant());
+    assert_eq!(shop.refreshes(&other).await.error(), invalid_grant());
+    assert_eq!(shop.refreshes(second.refresh()).await.status, 200);
+}

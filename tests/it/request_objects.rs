@@ -1,0 +1,156 @@
+//! Request objects (OpenID Connect Core §6, RFC 9101), by value and by reference.
+
+use std::sync::OnceLock;
+
+use latchkey::clients::Settings;
+use latchkey::jose::SigningKey;
+use latchkey::protocol::algorithms::ClientAlg;
+use latchkey::secret::base64url;
+use serde_json::{Value, json};
+
+use crate::support::browser::Landing;
+use crate::support::elsewhere::Elsewhere;
+use crate::support::house::{Backing, House, on_both_stores};
+use crate::support::relying_party::{RelyingParty, Request};
+
+on_both_stores![
+    what_is_signed_counts_before_what_stands_beside_it,
+    an_object_that_is_not_the_clients_own_is_refused_where_the_query_says,
+    a_client_that_chose_an_algorithm_is_held_to_it,
+    a_redirect_uri_in_the_object_is_checked_like_any_other,
+    a_request_uri_that_nobody_registered_is_not_fetched,
+];
+
+fn key() -> &'static SigningKey {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    KEY.get_or_init(|| SigningKey::generate_for(ClientAlg::Rs256).expect("a key"))
+}
+
+async fn shop(house: &House, more: &Value) -> RelyingParty {
+    let mut metadata = json!({"jwks": {"keys": [key().jwk()]}});
+    for (member, value) in more.as_object().expect("an object") {
+        metadata[member] = value.clone();
+    }
+    house.relying_party_with("shop", &metadata, Settings::default()).await
+}
+
+/// A request with everything in the object, and beside it only what OAuth asks for.
+fn signed(shop: &RelyingParty, by: &SigningKey, more: &Value) -> (Request, String) {
+    let request = shop.asks("openid");
+    let mut claims = json!({"iss": shop.id, "aud": shop.issuer()});
+    for (name, value) in request.fields() {
+        claims[name] = value.into();
+    }
+    for (name, value) in more.as_object().expect("an object") {
+        claims[name] = value.clone();
+    }
+    let object = by.sign("JWT", &claims).expect("a signature");
+    let keep = ["client_id", "response_type", "scope"];
+    let names: Vec<String> = request.fields().iter().map(|(name, _)| (*name).to_owned()).collect();
+    let bare = names
+        .iter()
+        .filter(|name| !keep.contains(&name.as_str()))
+        .fold(request, |request, name| request.without(name));
+    (bare, object)
+}
+
+async fn what_is_signed_counts_before_what_stands_beside_it(house: House) {
+    let shop = shop(&house, &json!({})).await;
+    let (request, object) = signed(&shop, key(), &json!({"nonce": "inner", "state": "inner"}));
+    let request = request.with("request", &object);
+    let browser = house.browser("ada");
+    let landing = browser.authorizes(&request.url()).await;
+    assert_eq!(landing.param("state").as_deref(), Some("inner"));
+    let body = shop.exchanges(&landing.code(), &request).await.good();
+    let claims = body["id_token"].as_str().and_then(|it| it.split('.').nth(1)).expect("claims");
+    let claims = latchkey::secret::from_base64url(claims).expect("base64url");
+    let claims: Value = serde_json::from_slice(&claims).expect("JSON");
+    assert_eq!(claims["nonce"], "inner");
+    // What is said beside it and not inside completes it; what is said twice is taken from inside.
+    let beside = request.with("state", "outer").with("login_hint", "ada");
+    let landing = browser.authorizes(&beside.url()).await;
+    assert_eq!(landing.param("state").as_deref(), Some("inner"));
+}
+
+async fn an_object_that_is_not_the_clients_own_is_refused_where_the_query_says(house: House) {
+    let shop = shop(&house, &json!({})).await;
+    let other = SigningKey::generate_for(ClientAlg::Es256).expect("a key");
+    let good = signed(&shop, key(), &json!({})).1;
+    let (head, rest) = good.split_once('.').expect("a JWS");
+    let none = base64url(br#"{"alg":"none"}"#);
+    let payload = rest.split_once('.').expect("a JWS").0;
+    let flipped = base64url(br#"{"redirect_uri":"https://shop.example/cb","state":"evil"}"#);
+    let signature = rest.split_once('.').expect("a JWS").1;
+    for (what, object) in [
+        ("by another key", signed(&shop, &other, &json!({})).1),
+        ("unsigned", format!("{none}.{payload}.")),
+        ("changed", format!("{head}.{flipped}.{signature}")),
+        ("for another server", signed(&shop, key(), &json!({"aud": "https://other.example"})).1),
+        ("of another client", signed(&shop, key(), &json!({"iss": "other"})).1),
+        ("expired", signed(&shop, key(), &json!({"exp": 1_600_000_000})).1),
+        ("with another inside", signed(&shop, key(), &json!({"request": "x"})).1),
+        ("an assertion", signed(&shop, key(), &json!({"sub": "shop"})).1),
+        ("no JWT", "x".to_owned()),
+    ] {
+        let request = shop.asks("openid").with("request", &object);
+        let landing = Landing::of(&house.browser("ada").asks(&request.url()).await);
+        assert_eq!(landing.error(), "invalid_request_object", "{what}");
+        assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"), "{what}");
+    }
+    let both = shop.asks("openid").with("request", &good).with("request_uri", "https://a.example");
+    let landing = Landing::of(&house.browser("ada").asks(&both.url()).await);
+    assert_eq!(landing.error(), "invalid_request");
+}
+
+async fn a_client_that_chose_an_algorithm_is_held_to_it(house: House) {
+    let shop = shop(&house, &json!({"request_object_signing_alg": "ES256"})).await;
+    let object = signed(&shop, key(), &json!({})).1;
+    let request = shop.asks("openid").with("request", &object);
+    let landing = Landing::of(&house.browser("ada").asks(&request.url()).await);
+    assert_eq!(landing.error(), "invalid_request_object");
+}
+
+/// `oidcc-ensure-request-object-with-redirect-uri`
+async fn a_redirect_uri_in_the_object_is_checked_like_any_other(house: House) {
+    let shop = shop(&house, &json!({})).await;
+    let (request, object) = signed(&shop, key(), &json!({}));
+    let request = request.with("redirect_uri", "https://evil.example/").with("request", &object);
+    let landing = house.browser("ada").authorizes(&request.url()).await;
+    assert!(landing.0.as_str().starts_with("https://shop.example/cb?code="), "{}", landing.0);
+    let (request, object) = signed(&shop, key(), &json!({"redirect_uri": "https://evil.example/"}));
+    let request = request.with("redirect_uri", &shop.redirect_uri).with("request", &object);
+    let answer = house.browser("ada").asks(&request.url()).await;
+    assert_eq!((answer.status, answer.location()), (400, None));
+}
+
+async fn a_request_uri_that_nobody_registered_is_not_fetched(house: House) {
+    let shop = shop(&house, &json!({})).await;
+    let request = shop.asks("openid").with("request_uri", "https://localhost:1/request.jwt");
+    let landing = Landing::of(&house.browser("ada").asks(&request.url()).await);
+    assert_eq!(landing.error(), "invalid_request_uri");
+}
+
+/// `oidcc-request-uri-signed-rs256`
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registered_request_uri_is_fetched_and_honoured() {
+    let elsewhere = Elsewhere::start().await;
+    let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
+    for (variables, honoured) in [(&outgoing[..], true), (&[("REQUEST_URI", "false")][..], false)] {
+        let house = House::start_with(Backing::Memory, variables).await;
+        let place = format!("{}#a-digest", elsewhere.uri);
+        let shop = shop(&house, &json!({"request_uris": [place]})).await;
+        let (request, object) = signed(&shop, key(), &json!({"nonce": "inner"}));
+        elsewhere.says_text(&object);
+        let request =
+            request.with("request_uri", &place).with("redirect_uri", "https://shop.example/cb");
+        let browser = house.browser("ada");
+        if honoured {
+            let landing = browser.authorizes(&request.url()).await;
+            assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"));
+            shop.exchanges(&landing.code(), &request).await.good();
+        } else {
+            let landing = Landing::of(&browser.asks(&request.url()).await);
+            assert_eq!(landing.error(), "request_uri_not_supported");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What a session is bound to, how long it lives, and what dies with it.
+
+use std::time::Duration;
+
+use latchkey::secret::Secret;
+use serde_json::json;
+
+use crate::support::browser::{Browser, Landing};
+use crate::support::house::{House, PASSWORD, on_both_stores};
+use crate::support::relying_party::{RelyingParty, Tokens};
+
+on_both_stores![
+    signing_in_again_for_another_app_takes_nothing_from_the_first,
+    somebody_else_at_the_same_browser_ends_the_session_and_what_hangs_on_it,
+    a_session_in_use_lives_until_its_absolute_end,
+    a_refreshing_app_keeps_the_session_from_going_idle,
+    a_cookie_that_was_not_given_out_here_is_never_adopted,
+    the_cookie_changes_at_every_sign_in_and_the_old_one_opens_nothing,
+    a_cookie_that_stands_there_twice_is_not_believed,
+    a_disabled_person_loses_everything_at_once,
+];
+
+fn invalid_grant() -> (u16, String) {
+    (400, "invalid_grant".to_owned())
+}
+
+/// What a request without any page comes back with: a code, or an error.
+async fn silently(shop: &RelyingParty, browser: &Browser) -> String {
+    let landing =
+        Landing::of(&browser.asks(&shop.asks("openid").with("prompt", "none").url()).await);
+    match landing.param("error") {
+        Some(error) => error,
+        None if landing.code().is_empty() => "nothing".to_owned(),
+        None => "signed in".to_owned(),
+    }
+}
+
+async fn signing_in_again_for_another_app_takes_nothing_from_the_first(house: House) {
+    let (shop, other) = (house.relying_party("shop").await, house.relying_party("other").await);
+    let ada = house.browser("ada");
+    let first = shop.signs_in(&ada, "openid").await;
+    let before = ada.cookie("session");
+    house.later(Duration::from_secs(60));
+
+    let request = other.asks("openid").with("prompt", "login");
+    let code = ada.authorizes(&request.url()).await.code();
+    let body = other.exchanges(&code, &request).await.good();
+    assert_ne!(ada.cookie("session"), before);
+    let second = Tokens { body, code, request };
+    assert_eq!(second.id_claims()["sid"], first.id_claims()["sid"], "one session, by one name");
+
+    let refreshed = shop.refreshes(first.refresh()).await;
+    assert_eq!(refreshed.status, 200, "{refreshed:?}");
+    assert_eq!(house.userinfo(first.access()).await.status, 200);
+    assert_eq!(silently(&shop, &ada).await, "signed in");
+}
+
+async fn somebody_else_at_the_same_browser_ends_the_session_and_what_hangs_on_it(house: House) {
+    let shop = house.relying_party("shop").await;
+    let browser = house.browser("ada");
+    let bound = shop.signs_in(&browser, "openid").await;
+    let offline = shop.signs_in(&browser, "openid offline_access").await;
+    let page = browser.opens(&shop.asks("openid").with("prompt", "login").url()).await;
+    let consent = browser.tries(&page, "bob", PASSWORD).await;
+    assert!(consent.shows("#consent-accept"));
+    assert_eq!(shop.refreshes(bound.refresh()).await.error(), invalid_grant());
+    assert_eq!(house.userinfo(bound.access()).await.status, 401);
+    assert_eq!(shop.introspects(bound.access()).await, json!({"active": false}));
+    assert_eq!(shop.refreshes(offline.refresh()).await.status, 200, "offline_access");
+    assert_eq!(house.userinfo(offline.access()).await.good()["sub"], "sub-of-ada");
+}
+
+async fn a_session_in_use_lives_until_its_absolute_end(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    shop.signs_in(&ada, "openid").await;
+    let lifetimes = &house.app().config.lifetimes;
+    let (half, absolute) = (lifetimes.session_idle / 2, lifetimes.session_absolute);
+    let mut lived = Duration::ZERO;
+    while lived + half < absolute {
+        house.later(half);
+        lived += half;
+        assert_eq!(silently(&shop, &ada).await, "signed in", "{lived:?}");
+    }
+    house.later(absolute.checked_sub(lived).expect("the rest"));
+    assert_eq!(silently(&shop, &ada).await, "login_required");
+}
+
+async fn a_refreshing_app_keeps_the_session_from_going_idle(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let mut token = shop.signs_in(&ada, "openid").await.refresh().to_owned();
+    let step = house.app().config.lifetimes.session_idle * 2 / 3;
+    for _ in 0..3 {
+        house.later(step);
+        let body = shop.refreshes(&token).await.good();
+        body["refresh_token"].as_str().expect("the next").clone_into(&mut token);
+    }
+    assert_eq!(silently(&shop, &ada).await, "signed in");
+    house.later(step * 2);
+    assert_eq!(shop.refreshes(&token).await.error(), invalid_grant());
+}
+
+async fn a_cookie_that_was_not_given_out_here_is_never_adopted(house: House) {
+    let shop = house.relying_party("shop").await;
+    let planted = Secret::random().reveal();
+    let (ada, thief) = (house.browser("ada"), house.browser("eve"));
+    for browser in [&ada, &thief] {
+        browser.is_planted("latchkey-dev-session", &planted);
+    }
+    assert_eq!(silently(&shop, &ada).await, "login_required");
+    shop.signs_in(&ada, "openid").await;
+    assert_ne!(ada.cookie("session"), Some(planted));
+    assert_eq!(silently(&shop, &ada).await, "signed in");
+    assert_eq!(silently(&shop, &thief).await, "login_required");
+}
+
+async fn the_cookie_changes_at_every_sign_in_and_the_old_one_opens_nothing(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let mut old = Vec::new();
+    for _ in 0..3 {
+        ada.authorizes(&shop.asks("openid").with("prompt", "login").url()).await;
+        old.push(ada.cookie("session").expect("a session"));
+    }
+    let newest = old.pop().expect("three");
+    assert!(!old.contains(&newest) && old[0] != old[1]);
+    for cookie in old {
+        let thief = house.browser("eve");
+        thief.is_planted("latchkey-dev-session", &cookie);
+        assert_eq!(silently(&shop, &thief).await, "login_required");
+    }
+    assert_eq!(silently(&shop, &ada).await, "signed in");
+}
+
+async fn a_cookie_that_stands_there_twice_is_not_believed(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    shop.signs_in(&ada, "openid").await;
+    let good = ada.cookie("session").expect("a session");
+    let twice = format!("{good}; latchkey-dev-session={}", Secret::random().reveal());
+    ada.is_planted("latchkey-dev-session", &twice);
+    assert_eq!(silently(&shop, &ada).await, "login_required");
+    ada.is_planted("latchkey-dev-session", &good);
+    assert_eq!(silently(&shop, &ada).await, "signed in");
+}
+
+async fn a_disabled_person_loses_everything_at_once(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let bound = shop.signs_in(&ada, "openid").await;
+    let offline = shop.signs_in(&ada, "openid offline_access").await;
+    let request = shop.asks("openid");
+    let code = ada.authorizes(&request.url()).await.code();
+    let half_way = house.browser("ada");
+    let login = half_way.opens(&shop.asks("openid email").url()).await;
+    let consent = half_way.signs_in(&login).await;
+    assert!(consent.shows("#consent-accept"));
+
+    house.disables("ada").await;
+    assert_eq!(silently(&shop, &ada).await, "login_required", "the session");
+    assert_eq!(shop.exchanges(&code, &request).await.error(), invalid_grant(), "the code");
+    for tokens in [&bound, &offline] {
+        assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
+        assert_eq!(house.userinfo(tokens.access()).await.status, 401);
+        for token in [tokens.access(), tokens.refresh()] {
+            assert_eq!(shop.introspects(token).await, json!({"active": false}));
+        }
+    }
+    // An answer on a page that was open already leads back to the login form.
+    let page = half_way.decides(&consent, "accept").await;
+    assert!(page.shows("#login-submit"), "{page:?}");
+    assert!(half_way.signs_in(&page).await.shows("[role=alert]"));
+}

@@ -1,0 +1,72 @@
+//! A client's own https server, with a certificate of its own: what it says can be changed, and is counted.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use latchkey::server::serve::{Limits, listen, serve};
+use latchkey::server::tls::TlsKeeper;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+type Said = Option<(&'static str, String)>;
+
+pub struct Elsewhere {
+    /// Any address there answers the same.
+    pub uri: String,
+    /// The certificate to trust, for `OUTGOING_CA_FILE`.
+    pub ca: String,
+    said: Arc<Mutex<Said>>,
+    visits: Arc<AtomicUsize>,
+    _stop: watch::Sender<bool>,
+    _folder: TempDir,
+}
+
+impl Elsewhere {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let made = rcgen::generate_simple_self_signed(["localhost".into()]).expect("one");
+        std::fs::write(&cert, made.cert.pem()).expect("written");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+        let tls = TlsKeeper::load(&cert, &key).expect("a good pair");
+        let said = Arc::new(Mutex::new(Said::None));
+        let visits = Arc::new(AtomicUsize::new(0));
+        let (told, counted) = (Arc::clone(&said), Arc::clone(&visits));
+        let answer = async move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let said = told.lock().expect("what to say").clone();
+            match said {
+                Some((kind, body)) => ([(header::CONTENT_TYPE, kind)], body).into_response(),
+                None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            }
+        };
+        let router = Router::new().fallback(answer);
+        let listeners = listen("127.0.0.1:0").await.expect("a port");
+        let port = listeners[0].local_addr().expect("its address").port();
+        let (stop, stopped) = watch::channel(false);
+        let drain = Duration::from_secs(1);
+        tokio::spawn(serve(listeners, Some(tls), router, Limits::default(), stopped, drain));
+        let uri = format!("https://localhost:{port}/document");
+        let ca = cert.to_str().expect("a readable path").to_owned();
+        Self { uri, ca, said, visits, _stop: stop, _folder: folder }
+    }
+
+    /// From now on; `None`: a fault.
+    pub fn says(&self, json: Option<Value>) {
+        *self.said.lock().expect("what to say") =
+            json.map(|json| ("application/json", json.to_string()));
+    }
+
+    pub fn says_text(&self, text: &str) {
+        *self.said.lock().expect("what to say") = Some(("application/jwt", text.to_owned()));
+    }
+
+    pub fn visits(&self) -> usize {
+        self.visits.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,110 @@
+//! Clients that fail to prove themselves: counted by reason, limited by address, and nobody locked out.
+
+use std::time::Duration;
+
+use reqwest::header::AUTHORIZATION;
+
+use crate::support::house::{Backing, House};
+use crate::support::relying_party::RelyingParty;
+use crate::support::wire::{self, Answer};
+
+const ITSELF: (&str, &str) = ("grant_type", "client_credentials");
+const HERE: &str = "198.51.100.1";
+const ELSEWHERE: &str = "203.0.113.9";
+
+/// A house that believes its proxies, of which the test is one.
+async fn limited(backing: Backing, per_minute: &str) -> House {
+    let variables = [
+        ("RATE_LIMITING_ENABLED", "true"),
+        ("RATE_LIMIT_PER_MINUTE", per_minute),
+        ("TRUSTED_PROXIES", "127.0.0.1,::1"),
+    ];
+    House::start_with(backing, &variables).await
+}
+
+async fn guesses(shop: &RelyingParty, id: &str, from: &str) -> Answer {
+    let request = shop.form("/token", &[ITSELF]).basic_auth(id, Some("wrong"));
+    wire::send(request.header("x-forwarded-for", from)).await
+}
+
+async fn shows_its_secret(shop: &RelyingParty, from: &str) -> Answer {
+    let request = shop.signed(shop.form("/token", &[ITSELF]));
+    wire::send(request.header("x-forwarded-for", from)).await
+}
+
+async fn failures_are_limited_and_the_real_client_goes_on(house: House) {
+    let shop = house.relying_party("shop").await;
+    for _ in 0..10 {
+        assert_eq!(guesses(&shop, "shop", HERE).await.status, 401);
+    }
+    let refused = guesses(&shop, "shop", HERE).await;
+    assert_eq!(refused.status, 429);
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(shows_its_secret(&shop, ELSEWHERE).await.status, 200);
+    assert_eq!(shows_its_secret(&shop, HERE).await.status, 200, "not even beside the guesser");
+    assert_eq!(guesses(&shop, "shop", ELSEWHERE).await.status, 401, "its own count");
+    assert_eq!(guesses(&shop, "kiosk", HERE).await.status, 401, "another client's count");
+    house.later(Duration::from_secs(wait));
+    assert_eq!(guesses(&shop, "shop", HERE).await.status, 401, "a minute later");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_are_limited_and_the_real_client_goes_on_in_memory() {
+    failures_are_limited_and_the_real_client_goes_on(limited(Backing::Memory, "100").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_are_limited_and_the_real_client_goes_on_in_redis() {
+    failures_are_limited_and_the_real_client_goes_on(limited(Backing::Redis, "100").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_tries_many_names_is_limited_too() {
+    let house = limited(Backing::Memory, "20").await;
+    let shop = house.relying_party("shop").await;
+    for guess in 0..20 {
+        assert_eq!(guesses(&shop, &format!("name-{guess}"), HERE).await.status, 401);
+    }
+    assert_eq!(guesses(&shop, "one-more", HERE).await.status, 429);
+    assert_eq!(shows_its_secret(&shop, HERE).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_limit_is_open_when_the_store_does_not_count() {
+    let house = limited(Backing::Memory, "5").await;
+    let shop = house.relying_party("shop").await;
+    house.faults().plan_verb("commit");
+    for _ in 0..20 {
+        assert_eq!(guesses(&shop, "shop", HERE).await.status, 401);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_failure_is_counted_by_its_reason() {
+    let house = House::start(Backing::Memory).await;
+    let shop = house.relying_party("shop").await;
+    let form = |fields: &[(&str, &str)]| {
+        let mut all = vec![ITSELF];
+        all.extend(fields);
+        shop.form("/token", &all)
+    };
+    let assertion = ("client_assertion", "x.y.z");
+    for (reason, request) in [
+        ("no_credentials", form(&[])),
+        ("malformed_header", form(&[]).header(AUTHORIZATION, "Basic !!!")),
+        ("two_headers", form(&[]).header(AUTHORIZATION, "Basic a").header(AUTHORIZATION, "b")),
+        ("two_methods", shop.signed(form(&[("client_id", "shop"), ("client_secret", "x")]))),
+        ("two_clients", shop.signed(form(&[("client_id", "kiosk")]))),
+        ("assertion_type", form(&[assertion])),
+        ("unknown_client", form(&[("client_id", "nobody")])),
+        ("wrong_method", form(&[("client_id", "shop"), ("client_secret", "x")])),
+        ("wrong_secret", form(&[]).basic_auth("shop", Some("x"))),
+    ] {
+        let answer = wire::send(request).await;
+        assert!(matches!(answer.status, 400 | 401), "{reason}: {answer:?}");
+        let line = format!("oidc_client_auth_failures_total{{reason=\"{reason}\"}} 1");
+        let metrics = house.metrics().await;
+        assert!(metrics.lines().any(|it| it == line), "{line}");
+    }
+}
