@@ -5,7 +5,7 @@
 //! that means something else a moment later (DNS rebinding) gains nothing. There are no redirects, since
 //! each would be another such URL, and every size and time has a bound.
 
-mod address;
+pub(crate) mod address;
 mod allowed;
 mod error;
 #[cfg(test)]
@@ -225,7 +225,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The public authorities, and those of the operator's own house.
-fn trusting(extra: Option<&Path>) -> Result<ClientConfig, FetchComplaint> {
+pub(crate) fn trusting(extra: Option<&Path>) -> Result<ClientConfig, FetchComplaint> {
     let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     if let Some(path) = extra {
         let unusable = |why: String| FetchComplaint { path: path.into(), why };

@@ -78,5 +78,6 @@ pub async fn id_token(
     let subject = IdSubject { grant, person, client, user };
     let claims =
         tokens::id_claims(app.issuer(), subject, &app.catalogue, beside, lifetime, app.now());
-    app.keys.sign(ID_TYP, claims).await.map(Some).map_err(|_| NotSigned)
+    let alg = client.metadata.id_token_signed_response_alg;
+    app.keys.sign_with(alg, ID_TYP, claims).await.map(Some).map_err(|_| NotSigned)
 }

@@ -13,6 +13,7 @@ mod healthcheck;
 mod keys;
 mod password;
 mod pkce;
+mod selftest;
 mod shown;
 mod store;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use clap::{Parser, Subcommand};
 use self::client::ClientCommand;
 use self::failure::Failure;
 use self::keys::KeysCommand;
+use self::selftest::SelfTest;
 use self::user::UserCommand;
 use crate::clock::Clock;
 use crate::config::{Complaints, Config};
@@ -62,6 +64,8 @@ pub enum Tool {
     Healthcheck,
     /// Print a PKCE verifier and its challenge (RFC 7636)
     Pkce,
+    /// Play a client against a running server, and say of every rule whether it is kept
+    Selftest(SelfTest),
     /// The signing keys
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -81,7 +85,11 @@ pub fn parse() -> Result<Command, ExitCode> {
         Err(error) => {
             // Nobody is left to tell if this fails.
             let _ = error.print();
-            Err(if error.use_stderr() { failure::USAGE.into() } else { ExitCode::SUCCESS })
+            let usage = match std::env::args_os().nth(1) {
+                Some(tool) if tool == "selftest" => failure::BAD_CALL,
+                Some(_) | None => failure::USAGE,
+            };
+            Err(if error.use_stderr() { usage.into() } else { ExitCode::SUCCESS })
         }
     }
 }
@@ -107,6 +115,7 @@ async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String
         Tool::Pkce => Ok(pkce::print()),
         Tool::CheckConfig => check_config::print(&config?),
         Tool::Healthcheck => healthcheck::run(&config?).await,
+        Tool::Selftest(args) => selftest::run(args).await,
         Tool::Keys(command) => keys::run(&command, &config?).await,
         Tool::User(command) => {
             let config = config?;

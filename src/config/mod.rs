@@ -100,6 +100,7 @@ impl Config {
     pub fn from_map(map: &BTreeMap<String, String>) -> Result<Self, Complaints> {
         let reader = &mut Reader::new(map);
         let issuer = read_issuer(reader);
+        let key_ring = KeyRingSettings::read(reader);
         let mut config = Self {
             listen: network::listen(reader, &issuer),
             secret_key: policy::secret_key(reader, &issuer),
@@ -107,14 +108,14 @@ impl Config {
             keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
-            key_ring: KeyRingSettings::read(reader),
             redis: policy::redis(reader, &issuer),
             bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
             log: policy::log(reader),
             cors: network::cors(reader),
             rate_limit: policy::rate_limit(reader),
             registration: policy::registration(reader, &issuer),
-            offer: policy::offer(reader),
+            offer: policy::offer(reader, &key_ring),
+            key_ring,
             require_pkce: policy::require_pkce(reader),
             request_uri: reader.flag("REQUEST_URI"),
             registration_limit: reader

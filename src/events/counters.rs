@@ -17,9 +17,9 @@ pub struct Counters {
     errors: IntCounterVec,
     reuse: IntCounterVec,
     revocations: IntCounterVec,
-    key_age: IntGaugeVec,
     /// What the store does.
     pub store: StoreCounters,
+    key_age: IntGaugeVec,
     /// Live single sign-on sessions, counted at each scrape.
     pub active_sessions: IntGauge,
     /// Sign-ins that wait for a turn to hash.

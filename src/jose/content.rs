@@ -2,7 +2,7 @@ use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Non
 use zeroize::Zeroizing;
 
 use super::cbc;
-use crate::protocol::encryption::ContentEncryption;
+use crate::protocol::algorithms::ContentEncryption;
 use crate::random;
 
 /// A content encryption key. It encrypts one content, so a random nonce never meets itself.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::jose::{Algorithm, BadKey, DecryptionKey, PublicJwk, SigningKey};
-use crate::protocol::encryption::EncryptionAlg;
+use crate::protocol::algorithms::KeyManagement;
 
 /// What a key is for: each has a ring of its own.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -13,7 +13,7 @@ pub enum Purpose {
     /// It signs.
     Signs(Algorithm),
     /// Others encrypt for it.
-    Decrypts(EncryptionAlg),
+    Decrypts(KeyManagement),
 }
 
 impl Purpose {
@@ -30,7 +30,7 @@ impl TryFrom<String> for Purpose {
     type Error = &'static str;
 
     fn try_from(word: String) -> Result<Self, Self::Error> {
-        let decrypts = || EncryptionAlg::parse(&word).map(Self::Decrypts);
+        let decrypts = || KeyManagement::parse(&word).map(Self::Decrypts);
         Algorithm::parse(&word).map(Self::Signs).or_else(decrypts).ok_or("not an algorithm of ours")
     }
 }

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::{KeyComplaint, KeySource, Policy, Purpose, load_or_make_secret};
 use crate::config::Config;
-use crate::protocol::encryption::EncryptionAlg;
+use crate::protocol::algorithms::KeyManagement;
 use crate::secret_key::SecretKey;
 
 /// A key is published for an hour before it signs, and for as long as servers may take to notice: longer
@@ -47,27 +47,25 @@ impl KeySource {
 pub fn purposes(config: &Config) -> Vec<Purpose> {
     let signs = config.key_ring.signing_algs.iter().map(|alg| Purpose::Signs(*alg));
     let decrypts: &[_] = if config.key_ring.request_object_encryption {
-        &[EncryptionAlg::RsaOaep256, EncryptionAlg::EcdhEs]
+        &[KeyManagement::RsaOaep256, KeyManagement::EcdhEs]
     } else {
         &[]
     };
     signs.chain(decrypts.iter().map(|alg| Purpose::Decrypts(*alg))).collect()
 }
 
-/// The root of all secrets: `SECRET_KEY`, or the one that is kept beside the signing key; and the one
-/// before it, while that is still accepted.
+/// The root of all secrets: `SECRET_KEY`, or the one that is kept beside the signing key.
 pub fn load_root(config: &Config) -> Result<SecretKey, KeyComplaint> {
     let text = match &config.secret_key {
         Some(given) => Zeroizing::new(given.reveal().to_owned()),
         None => load_or_make_secret(&config.keys_dir)?,
     };
-    let short = |name| KeyComplaint::new(&format!("{name} has fewer than 32 characters"));
-    let root = SecretKey::from_text(&text).map_err(|_| short("SECRET_KEY"))?;
+    let root = SecretKey::from_text(&text)
+        .map_err(|_| KeyComplaint::new("SECRET_KEY has fewer than 32 characters"))?;
     match &config.secret_key_previous {
-        Some(previous) => {
-            let both = root.also_accepting(previous.reveal());
-            both.map_err(|_| short("SECRET_KEY_PREVIOUS"))
-        }
+        Some(previous) => root
+            .also_accepting(previous.reveal())
+            .map_err(|_| KeyComplaint::new("SECRET_KEY_PREVIOUS has fewer than 32 characters")),
         None => Ok(root),
     }
 }

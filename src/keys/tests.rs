@@ -8,7 +8,7 @@ use super::record::ring_key;
 use super::*;
 use crate::clock::{Clock, UnixTime};
 use crate::jose::{Algorithm, RecipientKey, SigningKey, encrypt};
-use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::secret_key::SecretKey;
 use crate::store::{Change, MemoryStore, Outcome, Pending, RawKey, Store, StoreError};
 
@@ -222,11 +222,11 @@ async fn an_algorithm_that_is_not_configured_is_not_in_the_set() {
 #[tokio::test]
 async fn what_is_encrypted_for_a_published_key_opens_before_and_after_a_rotation() {
     let world = World::new();
-    let purposes = vec![ES256, Purpose::Decrypts(EncryptionAlg::EcdhEs)];
+    let purposes = vec![ES256, Purpose::Decrypts(KeyManagement::EcdhEs)];
     let ring = KeyRing::open(world.at(), sealer("s"), purposes, POLICY, vec![]).await.unwrap();
     let sent = || {
         let set: Value = serde_json::from_str(&ring.jwks()).unwrap();
-        let alg = EncryptionAlg::EcdhEs;
+        let alg = KeyManagement::EcdhEs;
         let recipient = RecipientKey::choose(&set, alg).unwrap();
         encrypt(b"request", alg, ContentEncryption::A256Gcm, &recipient, None).unwrap()
     };

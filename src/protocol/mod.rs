@@ -6,7 +6,6 @@ pub mod algorithms;
 pub mod claims;
 pub mod client_auth;
 pub mod client_metadata;
-pub mod encryption;
 mod error;
 mod grant_type;
 pub mod metadata;

@@ -25,6 +25,7 @@ mod registration_gate;
 mod request_objects;
 mod response_types;
 mod secure;
+mod selftest;
 mod serving;
 mod sessions;
 mod store_conformance;

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Router;
 use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::Config;
@@ -135,11 +136,34 @@ impl House {
         Self::over(state, self.redis_prefix.clone(), None, variables).await
     }
 
+    /// With something in front of it that may change what is asked and answered.
+    pub async fn start_behind(
+        backing: Backing,
+        variables: Fields<'_>,
+        front: impl FnOnce(&App, Router) -> Router,
+    ) -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let redis_prefix = format!("{}:", Secret::random().reveal());
+        let faults = Faults::around(open(backing, &redis_prefix, &clock).await);
+        fill(&faults, &clock).await;
+        Self::over_behind((faults, clock), redis_prefix, None, variables, front).await
+    }
+
     async fn over(
+        state: (Faults, Clock),
+        redis_prefix: String,
+        tls: Option<Tls>,
+        variables: Fields<'_>,
+    ) -> Self {
+        Self::over_behind(state, redis_prefix, tls, variables, |_, router| router).await
+    }
+
+    async fn over_behind(
         (faults, clock): (Faults, Clock),
         redis_prefix: String,
         tls: Option<Tls>,
         variables: Fields<'_>,
+        front: impl FnOnce(&App, Router) -> Router,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
@@ -178,7 +202,14 @@ impl House {
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
         let (pem, keeper) = tls.map(|tls| (tls.pem, tls.keeper)).unzip();
-        tokio::spawn(serve(vec![listener], keeper, routes::router(&app), limits, stopped, drain));
+        tokio::spawn(serve(
+            vec![listener],
+            keeper,
+            front(&app, routes::router(&app)),
+            limits,
+            stopped,
+            drain,
+        ));
         let http = client(at, pem.as_deref());
         Self { app, at, http, faults, redis_prefix, pem, _stop: stop, _keys: keys }
     }
