@@ -11,6 +11,7 @@ use crate::events::{Event, Events};
 use crate::fetch::Fetcher;
 use crate::http::cacheable::Document;
 use crate::keys::KeyRing;
+use crate::logouts::Told;
 use crate::password::Passwords;
 use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
@@ -42,6 +43,10 @@ pub struct Parts {
     pub fetcher: Arc<Fetcher>,
     /// The public keys of clients.
     pub client_keys: KeyCache,
+    /// Tells clients what they asked to be told.
+    pub outgoing: Fetcher,
+    /// Rung when a logout was queued for them.
+    pub logout_queued: tokio::sync::Notify,
     /// Who is told what happens.
     pub events: Events,
     /// The scopes there are.
@@ -82,6 +87,8 @@ impl App {
             metadata_json: Document::new(metadata),
             trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
+            outgoing: fetcher.another(),
+            logout_queued: tokio::sync::Notify::new(),
             client_keys: KeyCache::new(Arc::clone(&fetcher)),
             fetcher,
             refresh_key: root.derive(Purpose::RefreshToken),
@@ -115,6 +122,15 @@ impl App {
     /// Failures one address may make in a minute, if that is limited.
     pub fn per_minute(&self) -> Option<u32> {
         self.config.rate_limit.enabled.then_some(self.config.rate_limit.per_minute)
+    }
+
+    /// Sends the couriers with what was queued at the end of a session, and tells what was not.
+    pub fn was_told(&self, told: &Told) {
+        self.logout_queued.notify_one();
+        for client in &told.dropped {
+            let client = client.as_str();
+            self.events.tell(None, &Event::LogoutTold { client, outcome: "dropped" });
+        }
     }
 
     /// Tells what happened.

@@ -27,6 +27,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use crate::protocol::redirect_uri;
+
 pub use allowed::AllowedPrivate;
 pub use error::{FetchComplaint, FetchError};
 pub(crate) use trust::trusting;
@@ -73,6 +75,36 @@ impl Fetcher {
         Ok(Self { settings, tls, turns: Semaphore::new(AT_ONCE), hosts: Mutex::default() })
     }
 
+    /// Another one with the same settings and turns of its own.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let (settings, tls) = (self.settings.clone(), self.tls.clone());
+        Self { settings, tls, turns: Semaphore::new(AT_ONCE), hosts: Mutex::default() }
+    }
+
+    /// Sends a form, and answers the status; nothing else of the answer is read. How many at once is the
+    /// caller's to bound.
+    ///
+    /// Plain http may be spoken to a program on this machine, where the operator vouched for it.
+    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, FetchError> {
+        timeout(self.settings.total, self.post(url, fields))
+            .await
+            .map_err(|_| FetchError::TooSlow)?
+    }
+
+    async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, FetchError> {
+        let target = Target::parse(url, true)?;
+        let addresses = self.settle(&target).await?;
+        if target.is_plain() && !addresses.iter().all(|at| at.ip().is_loopback()) {
+            return Err(FetchError::BadUrl);
+        }
+        let body =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.client(&target, &addresses)?.post(target.url);
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        Ok(request.send().await?.status().as_u16())
+    }
+
     /// The JSON document at this address.
     pub async fn get_json(&self, url: &str) -> Result<Value, FetchError> {
         let body =
@@ -93,7 +125,7 @@ impl Fetcher {
         check: impl Fn(&HeaderMap) -> Result<(), FetchError>,
     ) -> Result<Vec<u8>, FetchError> {
         let fetched = timeout(self.settings.total, async {
-            let target = Target::parse(url)?;
+            let target = Target::parse(url, false)?;
             let _turn = self.turn(&target.name).await?;
             let addresses = self.settle(&target).await?;
             let response = self.client(&target, &addresses)?.get(target.url).send().await?;
@@ -155,7 +187,7 @@ impl Fetcher {
             .tls_backend_preconfigured(self.tls.clone())
             .resolve_to_addrs(&target.name, addresses)
             .no_proxy()
-            .https_only(true)
+            .https_only(!target.is_plain())
             .http1_only()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
@@ -198,10 +230,16 @@ struct Target {
 }
 
 impl Target {
-    fn parse(text: &str) -> Result<Self, FetchError> {
+    fn is_plain(&self) -> bool {
+        self.url.scheme() == "http"
+    }
+
+    /// `plain`: on this machine, http will do.
+    fn parse(text: &str, plain: bool) -> Result<Self, FetchError> {
         let url = Url::parse(text).map_err(|_| FetchError::BadUrl)?;
         let bare = url.username().is_empty() && url.password().is_none();
-        if url.scheme() != "https" || !bare {
+        let plain = plain && url.scheme() == "http" && redirect_uri::is_loopback(&url);
+        if !(plain || url.scheme() == "https") || !bare {
             return Err(FetchError::BadUrl);
         }
         // The parser has read `0x7f.1` and its like as the IPv4 addresses they are.

@@ -90,7 +90,8 @@ type Key = Zeroizing<[u8; 32]>;
 impl MacKey {
     /// A key of its own for each generation of the secret, the present one first.
     pub fn generations(&self) -> Vec<Self> {
-        vec![self.clone()]
+        let alone = |key: &Key| Self { current: key.clone(), previous: None };
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().map(alone).collect()
     }
 
     /// The MAC over the parts, each under its length, so that no two lists of parts read the same.

@@ -10,6 +10,7 @@ use crate::http::cookies::{self, Cookies};
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions;
+use crate::logouts;
 use crate::protocol::{ErrorCode, Params};
 use crate::sessions::{self, Session};
 use crate::store::StoreError;
@@ -76,6 +77,8 @@ async fn begin_session(
 ) -> Result<Option<Response>, StoreError> {
     let client = visit.client.id.as_str();
     let before = visit.presence.session.as_ref().filter(|(session, _)| session.sub == user.sub);
+    // For the same person nothing changes that an application would have to look at.
+    let changes = before.is_none() || caller.browser_state.is_empty();
     let (mut session, cookie) =
         Session::begin(user.sub.clone(), &["pwd"], app.session_limits(), app.now());
     if let Some((before, _)) = before {
@@ -93,11 +96,18 @@ async fn begin_session(
     app.tell(caller.address, &Event::SignedIn { sub: user.sub.as_str(), client });
     let id = session.id;
     interactions::note(&*app.store, &visit.id, |it| it.signed_in = Some(id)).await?;
-    if let Some(old) = cookies.session() {
-        sessions::end(&*app.store, old).await?;
+    if let Some(old) = cookies.session()
+        && let Some((ended, told)) =
+            logouts::replace(&*app.store, old, session.sid, app.now()).await?
+    {
+        app.tell(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how: "replaced" });
+        app.was_told(&told);
     }
     let mut answer = see_other(&visit.hub());
     answer.headers_mut().append(header::SET_COOKIE, cookies::set_session(app, &cookie));
+    if changes && app.config.session_management {
+        answer.headers_mut().append(header::SET_COOKIE, cookies::set_state(app));
+    }
     Ok(Some(answer))
 }
 

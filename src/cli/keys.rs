@@ -2,7 +2,8 @@ use std::fmt::Write as _;
 
 use clap::Subcommand;
 
-use super::{failure::Failure, store};
+use super::failure::Failure;
+use super::{shown, store};
 use crate::clock::Clock;
 use crate::config::{Complaints, Config};
 use crate::keys::{
@@ -86,12 +87,16 @@ async fn lasting(config: &Config) -> Result<KeyRing, Failure> {
 }
 
 fn list(keys: &[KeyInfo]) -> String {
-    let mut text = String::from("ALG            PHASE      SIGNS FROM  KID\n");
+    let mut text = String::from("ALG            PHASE      SIGNS FROM           KID\n");
     for key in keys {
         let (alg, phase) = (key.purpose.as_str(), key.phase.as_str());
-        let begins = key.begins_at.as_secs();
+        // Without a store that lasts every start of the server begins with the file.
+        let begins = match key.begins_at.as_secs() {
+            0 => "the start".to_owned(),
+            _ => shown::moment(key.begins_at),
+        };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{alg:<14} {phase:<10} {begins:<11} {}", key.kid);
+        let _ = writeln!(text, "{alg:<14} {phase:<10} {begins:<20} {}", key.kid);
     }
     text
 }

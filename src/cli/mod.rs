@@ -11,6 +11,7 @@ mod client_add;
 mod failure;
 mod healthcheck;
 mod keys;
+mod logouts;
 mod password;
 mod pkce;
 mod selftest;
@@ -28,6 +29,7 @@ use clap::{Parser, Subcommand};
 use self::client::ClientCommand;
 use self::failure::Failure;
 use self::keys::KeysCommand;
+use self::logouts::LogoutCommand;
 use self::selftest::SelfTest;
 use self::user::UserCommand;
 use crate::clock::Clock;
@@ -75,6 +77,9 @@ pub enum Tool {
     /// Applications
     #[command(subcommand)]
     Client(ClientCommand),
+    /// Which applications have still to be told that somebody signed out
+    #[command(subcommand)]
+    Logout(LogoutCommand),
 }
 
 /// Reads the process's arguments. What cannot be understood, and what is only a question (`--help`),
@@ -129,6 +134,7 @@ async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String
             note_the_file(&config, command.writes());
             client::run(command, &*store, now).await
         }
+        Tool::Logout(command) => logouts::run(command, &*store::lasting(&config?).await?).await,
     }
 }
 

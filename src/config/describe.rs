@@ -79,6 +79,7 @@ impl Config {
             }
             "REQUEST_URI" => Some(self.request_uri.to_string()),
             "REQUIRE_PKCE" => Some(if self.require_pkce { "all" } else { "public" }.to_owned()),
+            "SESSION_MANAGEMENT" => Some(self.session_management.to_string()),
             "CORS_ENABLED" => Some(self.cors.enabled.to_string()),
             "CORS_ORIGINS" => list(&self.cors.origins),
             "RATE_LIMITING_ENABLED" => Some(self.rate_limit.enabled.to_string()),

@@ -73,6 +73,8 @@ pub struct Config {
     pub require_pkce: bool,
     /// Whether request objects are fetched where clients registered them.
     pub request_uri: bool,
+    /// Whether applications can watch the session in the browser.
+    pub session_management: bool,
     /// How many registered clients there may be.
     pub registration_limit: u64,
     /// Whose `X-Forwarded-For` is believed.
@@ -118,6 +120,7 @@ impl Config {
             key_ring,
             require_pkce: policy::require_pkce(reader),
             request_uri: reader.flag("REQUEST_URI"),
+            session_management: reader.flag("SESSION_MANAGEMENT"),
             registration_limit: reader
                 .number("REGISTRATION_MAX_CLIENTS", 0..=10_000_000)
                 .unwrap_or_default(),

@@ -13,6 +13,8 @@ pub struct Counters {
     auth_requests: IntCounterVec,
     response_time: HistogramVec,
     sign_ins: IntCounterVec,
+    sign_outs: IntCounterVec,
+    logout_deliveries: IntCounterVec,
     client_auth_failures: IntCounterVec,
     errors: IntCounterVec,
     reuse: IntCounterVec,
@@ -22,6 +24,8 @@ pub struct Counters {
     key_age: IntGaugeVec,
     /// Live single sign-on sessions, counted at each scrape.
     pub active_sessions: IntGauge,
+    /// Clients still to be told of a logout, counted at each scrape.
+    pub logouts_pending: IntGauge,
     /// Sign-ins that wait for a turn to hash.
     pub hash_queue: IntGauge,
 }
@@ -66,6 +70,16 @@ impl Counters {
             response_time,
             key_age,
             sign_ins: family("oidc_sign_ins_total", "Sign-ins by outcome", "outcome")?,
+            sign_outs: family("oidc_sign_outs_total", "Sign-outs by how they came", "how")?,
+            logout_deliveries: family(
+                "oidc_logout_deliveries_total",
+                "Tries to tell a client of a logout by outcome",
+                "outcome",
+            )?,
+            logouts_pending: gauge(
+                "oidc_logout_deliveries_pending",
+                "Clients still to be told of a logout",
+            )?,
             client_auth_failures: family(
                 "oidc_client_auth_failures_total",
                 "Failed client authentications",
@@ -90,6 +104,10 @@ impl Counters {
         match event {
             Event::SignedIn { .. } => self.sign_ins.with_label_values(&["ok"]).inc(),
             Event::SignInFailed { reason, .. } => self.sign_ins.with_label_values(&[reason]).inc(),
+            Event::SignedOut { how, .. } => self.sign_outs.with_label_values(&[how]).inc(),
+            Event::LogoutTold { outcome, .. } => {
+                self.logout_deliveries.with_label_values(&[outcome]).inc();
+            }
             Event::Authorized { outcome, .. } => {
                 self.auth_requests.with_label_values(&[outcome]).inc();
             }

@@ -19,6 +19,10 @@ pub enum Event<'a> {
     SignedIn { sub: &'a str, client: &'a str },
     /// Somebody did not; `reason` is one of a fixed list of words.
     SignInFailed { client: &'a str, reason: &'static str },
+    /// Somebody signed out; `how` is one of a fixed list of words.
+    SignedOut { sub: &'a str, how: &'static str },
+    /// A try to tell a client that a session ended; `outcome` is one of a fixed list of words.
+    LogoutTold { client: &'a str, outcome: &'static str },
     /// A person agreed to something.
     ConsentGiven { sub: &'a str, client: &'a str, scope: &'a str },
     /// A person said no.
@@ -66,6 +70,12 @@ impl Events {
             }
             Event::SignInFailed { client, reason } => {
                 tracing::warn!(target: "audit", event = "sign_in_failed", client, reason, from);
+            }
+            Event::SignedOut { sub, how } => {
+                tracing::info!(target: "audit", event = "signed_out", sub, how, from);
+            }
+            Event::LogoutTold { client, outcome } => {
+                tracing::info!(target: "audit", event = "logout_told", client, outcome, from);
             }
             Event::ConsentGiven { sub, client, scope } => {
                 tracing::info!(target: "audit", event = "consent_given", sub, client, scope, from);

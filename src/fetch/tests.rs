@@ -199,6 +199,55 @@ async fn a_host_that_is_busy_is_waited_for_and_delays_no_other_host() {
 }
 
 #[tokio::test]
+async fn a_form_is_posted_where_documents_may_be_fetched_and_only_its_status_is_read() {
+    let fields = [("logout_token", "a b")];
+    let gone = "HTTP/1.1 204 No Content\r\n\r\n";
+    let there = Elsewhere::saying(gone).await;
+    let posted = async |allowed: &[&str], url: &str| {
+        Fetcher::new(there.settings(allowed)).unwrap().another().post_form(url, &fields).await
+    };
+    assert!(matches!(posted(&["localhost"], &there.url()).await, Ok(204)));
+    let refused = posted(&[], &there.url()).await;
+    assert!(matches!(refused, Err(FetchError::PrivateAddress(_))), "{refused:?}");
+    assert_eq!(there.visits(), 1);
+    let away = format!("HTTP/1.1 307 So\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", there.url());
+    let sends_on = Elsewhere::saying(away).await;
+    let fetcher = Fetcher::new(sends_on.settings(&["localhost"])).unwrap();
+    assert!(matches!(fetcher.post_form(&sends_on.url(), &fields).await, Ok(307)));
+    assert_eq!(there.visits(), 1, "a redirect is not followed");
+}
+
+#[tokio::test]
+async fn plain_http_is_posted_to_this_machine_only_and_only_where_it_is_vouched_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+    let answer = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = vec![0; 4096];
+        let read = stream.read(&mut asked).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&asked[..read]).into_owned()
+    });
+    let fetcher = |allowed: &[&str]| {
+        let allow_private = allowed.iter().map(|place| place.parse().unwrap()).collect();
+        Fetcher::new(FetchSettings { allow_private, ..FetchSettings::default() }).unwrap()
+    };
+    let fields = [("logout_token", "t")];
+    let refused = fetcher(&[]).post_form(&url, &fields).await;
+    assert!(matches!(refused, Err(FetchError::PrivateAddress(_))), "{refused:?}");
+    for elsewhere in ["http://1.1.1.1/", "http://10.0.0.1/", "http://localhost.example/"] {
+        let refused =
+            fetcher(&["10.0.0.0/8", "localhost.example"]).post_form(elsewhere, &fields).await;
+        assert!(matches!(refused, Err(FetchError::BadUrl)), "{refused:?}");
+    }
+    let refused = fetcher(&["localhost"]).get_json(&url).await;
+    assert!(matches!(refused, Err(FetchError::BadUrl)), "documents are https: {refused:?}");
+    let posted = fetcher(&["localhost"]).post_form(&url, &fields).await;
+    assert!(matches!(posted, Ok(200)), "{posted:?}");
+    assert!(answer.await.unwrap().starts_with("POST / HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
 async fn only_https_urls_without_credentials_on_the_standard_port_are_tried() {
     let fetcher = Fetcher::new(FetchSettings::default()).unwrap();
     for url in ["http://1.1.1.1/", "file:///etc/passwd", "https://ada@1.1.1.1/", "//1.1.1.1", ""] {

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::app::App;
-use crate::sessions;
+use crate::{logouts, sessions};
 
 /// The room's path.
 pub fn routes() -> Router<App> {
@@ -22,6 +22,10 @@ async fn show(State(app): State<App>) -> Response {
     match sessions::count_live(&*app.store, app.now()).await {
         Ok(count) => counters.active_sessions.set(i64::try_from(count).unwrap_or(i64::MAX)),
         Err(cause) => tracing::warn!(%cause, "the sessions could not be counted"),
+    }
+    match logouts::count_pending(&*app.store).await {
+        Ok(count) => counters.logouts_pending.set(i64::try_from(count).unwrap_or(i64::MAX)),
+        Err(cause) => tracing::warn!(%cause, "the logouts to be told could not be counted"),
     }
     counters.hash_queue.set(i64::try_from(app.passwords.waiting()).unwrap_or(i64::MAX));
     let now = app.now();

@@ -16,6 +16,7 @@ pub mod redirect_uri;
 mod response_mode;
 mod response_type;
 mod scope;
+pub mod session_state;
 mod subject;
 mod wire;
 

@@ -15,8 +15,8 @@ use crate::http::trouble::Trouble;
 use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::{
-    authorize, consent, discovery, health, home, introspect, jwks, login, metrics, register,
-    revoke, token, userinfo,
+    authorize, consent, discovery, health, home, introspect, jwks, login, logout, metrics,
+    register, revoke, token, userinfo,
 };
 
 /// The whole service.
@@ -31,6 +31,7 @@ pub fn router(app: &App) -> Router {
         .merge(introspect::routes(app))
         .merge(jwks::routes(app))
         .merge(login::routes())
+        .merge(logout::routes(app))
         .merge(register::routes(app))
         .merge(revoke::routes(app))
         .merge(token::routes(app))
@@ -62,6 +63,7 @@ pub fn advertise(config: &Config, catalogue: &ScopeCatalogue) -> Metadata {
     authorize::advertise(&mut metadata, config);
     introspect::advertise(&mut metadata, config);
     jwks::advertise(&mut metadata, config);
+    logout::advertise(&mut metadata, config);
     register::advertise(&mut metadata, config);
     revoke::advertise(&mut metadata, config);
     token::advertise(&mut metadata, config);

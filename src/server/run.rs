@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::demo::{self, Demo};
 use super::serve::{Limits, listen, serve};
 use super::tls::TlsKeeper;
-use super::{logging, process, rotation, routes};
+use super::{couriers, logging, process, rotation, routes};
 use crate::app::App;
 use crate::bootstrap::Bootstrap;
 use crate::cli::open_store;
@@ -113,7 +113,10 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         let router = routes::metrics_router(&app);
         tokio::spawn(serve(bound, None, router, Limits::default(), stop.clone(), FINISH));
     }
+    let couriers = couriers::spawn(app.clone(), stop.clone());
     serve(listeners, tls, routes::router(&app), limits, stop, FINISH).await;
+    // They are on their way back: each request has three seconds at most.
+    let _ended = tokio::time::timeout(Duration::from_secs(5), couriers).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -15,7 +15,7 @@ use latchkey::store::{RedisOptions, RedisStore, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::house::{Backing, House, on_both_stores};
+use crate::support::house::{Backing, House, SECRET_KEY, on_both_stores};
 use crate::support::redis::RedisServer;
 use crate::support::wire::{self, Answer};
 
@@ -23,6 +23,7 @@ on_both_stores![
     a_plain_house_publishes_one_rsa_key,
     a_rotation_disturbs_nobody_who_is_signed_in,
     a_key_rotates_by_itself_after_its_time,
+    a_changed_secret_key_keeps_the_signing_keys,
 ];
 
 async fn key_set(house: &House) -> Answer {
@@ -100,6 +101,17 @@ async fn a_key_rotates_by_itself_after_its_time(house: House) {
     house.later(2 * day);
     let last = by_name(&key_set(&house).await);
     assert_eq!(last.into_keys().collect::<Vec<_>>(), [signed_by(tokens.id())]);
+}
+
+async fn a_changed_secret_key_keeps_the_signing_keys(house: House) {
+    const NEW: &str = "newer-for-tests-newer-for-tests-newer-for-te";
+    house.app().keys.rotate(Begin::Announced).await.expect("a rotation");
+    let before = by_name(&key_set(&house).await);
+    assert_eq!(before.len(), 2);
+    // The first server with both encrypts the ring anew, so that the next needs the new one only.
+    let both = [("SECRET_KEY", NEW), ("SECRET_KEY_PREVIOUS", SECRET_KEY)];
+    assert_eq!(by_name(&key_set(&house.beside(&both).await).await), before);
+    assert_eq!(by_name(&key_set(&house.beside(&[("SECRET_KEY", NEW)]).await).await), before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

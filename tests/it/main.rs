@@ -9,6 +9,7 @@ mod cors;
 mod front;
 mod introspect_revoke;
 mod keys;
+mod logout;
 mod logs;
 mod metrics;
 mod native_apps;

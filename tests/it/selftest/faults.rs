@@ -203,7 +203,7 @@ pub const FAULTS: &[&Fault] = &[
 
     &Fault { what: "somebody else's audience", tell: |asked, told| {
         if asked.is("/token") { told.forge(asked, |claims| { claims.insert("aud".into(), json!(["x"])); }); }
-    }, fails: &["id-token.claims", "refresh.works"], alone: true, person: true, ..NONE },
+    }, fails: &["id-token.claims", "logout.works", "refresh.works"], alone: true, person: true, ..NONE },
 
     &Fault { what: "another hash of the access token, and more than is asked for", tell: |asked, told| {
         if asked.is("/token") { told.forge(asked, |claims| {
