@@ -206,7 +206,8 @@ const OF_THIS_MACHINE: [&str; 7] = [
 /// The lines of `conformance/latchkey.env`.
 pub fn settings() -> Vec<(&'static str, &'static str)> {
     let lines = SETTINGS.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    lines.map(|line| line.split_once('=').expect("a setting")).collect()
+    let pairs = lines.map(|line| line.split_once('=').expect("a setting"));
+    pairs.map(|(name, value)| (name, value.trim_matches('\''))).collect()
 }
 
 /// Who signs in, and with what.
