@@ -139,7 +139,7 @@ pub const VARS: &[Var] = &[
     var("RATE_LIMITING_ENABLED", Value("true"), "Whether attempts are limited by address."),
     var("RATE_LIMIT_PER_MINUTE", Value("300"), "Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client authentications (of one client: a tenth, at least 5), registrations; and ten times as many authorizations begun that need a page."),
 
-    var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones: authorities, or the very certificates that servers show."),
+    var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones: authorities, or the very certificates that servers show, for the names in them."),
     var("OUTGOING_ALLOW_PRIVATE", Unset, "Hosts or networks that outgoing requests may reach although private, separated by commas."),
 
     var("CODE_LIFETIME", Value("1m"), "How long an authorization code may be redeemed."),

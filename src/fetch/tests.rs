@@ -25,7 +25,7 @@ struct Elsewhere {
 impl Elsewhere {
     /// With a certificate that signed itself, and is an authority as most tools make it.
     async fn self_signed(answer: impl Into<String>) -> Self {
-        let mut params = CertificateParams::new(["elsewhere.example".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
