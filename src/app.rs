@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::clients::Client;
 use crate::clients::key_cache::KeyCache;
 use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
@@ -12,11 +13,12 @@ use crate::fetch::Fetcher;
 use crate::http::cacheable::Document;
 use crate::keys::KeyRing;
 use crate::password::Passwords;
-use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
+use crate::protocol::{Metadata, Subject};
 use crate::secret_key::{MacKey, Purpose, SecretKey};
 use crate::sessions;
 use crate::store::{Store, Watched};
+use crate::subjects::PairwiseKey;
 
 /// The running house.
 #[derive(Clone)]
@@ -36,6 +38,8 @@ pub struct Parts {
     pub refresh_key: MacKey,
     /// The MAC in forms.
     pub csrf_key: MacKey,
+    /// What pairwise subjects are made with.
+    pub pairwise_key: PairwiseKey,
     /// Who may hash.
     pub passwords: Passwords,
     /// Fetches what clients keep elsewhere.
@@ -89,6 +93,7 @@ impl App {
             fetcher,
             refresh_key: root.derive(Purpose::RefreshToken),
             csrf_key: root.derive(Purpose::Csrf),
+            pairwise_key: PairwiseKey::new(config.pairwise_salt.as_ref(), root),
             events,
             draining: false.into(),
             config,
@@ -107,6 +112,11 @@ impl App {
     /// The issuer identifier, byte for byte as configured.
     pub fn issuer(&self) -> &str {
         self.config.issuer.as_str()
+    }
+
+    /// As whom this client knows the person: the `sub` of everything that is made for it.
+    pub fn seen_by(&self, client: &Client, sub: &Subject) -> Subject {
+        self.pairwise_key.seen_by(&client.metadata, sub)
     }
 
     /// How long sessions live.

@@ -26,6 +26,7 @@ pub mod interactions;
 pub mod keys;
 pub mod requests;
 pub mod sessions;
+pub mod subjects;
 pub mod throttle;
 pub mod tokens;
 pub mod users;

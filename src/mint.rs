@@ -45,7 +45,10 @@ pub async fn access_token(
         return Ok(opaque(app, client, grant, scope, lifetime));
     }
     let id = AccessId::fresh(grant.map(|grant| grant.id));
-    let claims = tokens::access_claims(app.issuer(), client, grant, scope, id, lifetime, app.now());
+    let person = grant.and_then(|grant| grant.person.as_ref());
+    let seen_as = person.map(|person| app.seen_by(client, &person.sub));
+    let about = (grant, seen_as.as_ref());
+    let claims = tokens::access_claims(app.issuer(), client, about, scope, id, lifetime, app.now());
     let token = app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| NotSigned)?;
     Ok(Access { token, lifetime, kept: None })
 }
@@ -75,7 +78,8 @@ pub async fn id_token(
     };
     let own = client.settings.id_token_lifetime;
     let lifetime = own.map_or(app.config.lifetimes.id_token, |own| Duration::from_secs(own.into()));
-    let subject = IdSubject { grant, person, client, user };
+    let seen_as = app.seen_by(client, &person.sub);
+    let subject = IdSubject { grant, person, client, user, seen_as: &seen_as };
     let claims =
         tokens::id_claims(app.issuer(), subject, &app.catalogue, beside, lifetime, app.now());
     app.keys.sign(ID_TYP, claims).await.map(Some).map_err(|_| NotSigned)

@@ -28,6 +28,8 @@ pub enum Purpose {
     RefreshToken,
     /// The token in a form.
     Csrf,
+    /// The `sub` of a person for the clients of one sector.
+    PairwiseSubject,
 }
 
 /// The secret has fewer than 32 characters.
@@ -50,6 +52,7 @@ impl SecretKey {
         let label: &[u8] = match purpose {
             Purpose::RefreshToken => b"latchkey/refresh-token/v1",
             Purpose::Csrf => b"latchkey/csrf/v1",
+            Purpose::PairwiseSubject => b"latchkey/pairwise-subject/v1",
         };
         MacKey {
             current: expand(&self.current, label),

@@ -30,7 +30,15 @@ pub async fn enter(
     let here = presence.session.as_ref();
     let session = here.map(|(session, _)| session);
     let consent = presence.consent.as_ref();
-    let known = Known { request: &request, client: &client, session, consent, interaction: None };
+    let seen_as = session.map(|session| app.seen_by(&client, &session.sub));
+    let known = Known {
+        request: &request,
+        client: &client,
+        session,
+        seen_as: seen_as.as_ref(),
+        consent,
+        interaction: None,
+    };
     match (decide(known, app.now()), here) {
         (Next::Refuse(code), _) => {
             Ok(refuse(app, caller, &client, &request.destination, code, false))

@@ -1,5 +1,6 @@
 //! `latchkey client add`: metadata from a file, from options, or from a file with options over it.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -73,8 +74,21 @@ pub(super) async fn run(
         answer.push_str(&secret);
     }
     match clients::add(store, &client).await? {
-        Created::New => Ok(answer),
+        Created::New => {
+            note_the_sector(&client);
+            Ok(answer)
+        }
         Created::Taken => Err(Failure::Refused(format!("there is a client {id} already"))),
+    }
+}
+
+/// What the operator writes down is the operator's word: nothing is fetched for it.
+fn note_the_sector(client: &Client) {
+    if let Some(uri) = &client.metadata.sector_identifier_uri {
+        let _ = writeln!(
+            std::io::stderr(),
+            "note: {uri} was not asked whether it lists the redirect URIs; see to it that it does"
+        );
     }
 }
 

@@ -54,6 +54,7 @@ impl Config {
             "SECRET_KEY" if self.secret_key.is_none() => Some("(made and kept)".to_owned()),
             "SECRET_KEY" => hidden(true),
             "SECRET_KEY_PREVIOUS" => hidden(self.secret_key_previous.is_some()),
+            "PAIRWISE_SALT" => hidden(self.pairwise_salt.is_some()),
             "REDIS_URL" => hidden(self.redis.is_some()),
             "ALLOW_VOLATILE_STORE" => self.redis.as_ref().map(|r| r.allow_volatile.to_string()),
             "DEV_USER" => self.dev.as_ref().map(|dev| dev.user.clone()),

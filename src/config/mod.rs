@@ -45,6 +45,8 @@ pub struct Config {
     pub secret_key: Option<SecretText>,
     /// The secret key before it, still accepted while it is being changed.
     pub secret_key_previous: Option<SecretText>,
+    /// What pairwise subjects are made with, if not the secret key.
+    pub pairwise_salt: Option<SecretText>,
     /// Where generated keys are kept.
     pub keys_dir: PathBuf,
     /// The signing key, if it is given rather than made.
@@ -100,6 +102,7 @@ impl Config {
             listen: network::listen(reader, &issuer),
             secret_key: policy::secret_key(reader, &issuer),
             secret_key_previous: policy::secret_key_previous(reader),
+            pairwise_salt: policy::pairwise_salt(reader),
             keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),

@@ -321,6 +321,7 @@ fn what_check_config_prints_covers_every_variable_and_no_secret() {
     let mut pairs: Vec<_> = secrets.iter().map(|name| (*name, KEY)).collect();
     let previous = format!("{KEY}, before");
     pairs.push(("SECRET_KEY_PREVIOUS", &previous));
+    pairs.push(("PAIRWISE_SALT", KEY));
     let url = format!("redis://:{KEY}@localhost");
     pairs.push(("REDIS_URL", &url));
     let config = read(&pairs);

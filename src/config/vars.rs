@@ -113,6 +113,7 @@ pub const VARS: &[Var] = &[
 
     secret("SECRET_KEY", Rule("made and kept in `KEYS_DIR` if the issuer is loopback, otherwise required"), "At least 32 random characters that cookies and token handles are derived from; the same on every server."),
     secret("SECRET_KEY_PREVIOUS", Unset, "The `SECRET_KEY` before the current one, while it is being changed: what was made under it is still accepted."),
+    secret("PAIRWISE_SALT", Rule("derived from `SECRET_KEY`"), "At least 32 random characters that pairwise subjects are made with. It must never change, so set it before `SECRET_KEY` changes: to the first `SECRET_KEY` the subjects were made with."),
     var("KEYS_DIR", Value("keys"), "The folder where generated keys are kept."),
     var("PRIVATE_KEY_PATH", Unset, "The PEM signing key; without it one is made in `KEYS_DIR`."),
     var("PUBLIC_KEY_PATH", Unset, "The PEM public key, checked against the private one; needs `PRIVATE_KEY_PATH`."),

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::answer::{self, Fresh};
-use super::{body, gate};
+use super::{body, gate, sector};
 use crate::app::App;
 use crate::clients::{self, Client, ClientId, ClientSecret};
 use crate::clock::UnixTime;
@@ -53,6 +53,7 @@ pub(super) async fn replace(
         let text = "token_endpoint_auth_method: a client that proves itself cannot become public";
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
     }
+    sector::check(&app, &metadata).await?;
     let (next_token, next) = answer::roll();
     let (secret, digest) = answer::roll();
     let shown = Digest::of(token.as_bytes());

@@ -8,7 +8,7 @@
 //! | `DELETE /register/{client_id}` | removes the client | the client, its redirect URIs' origins |
 //!
 //! `gate.rs` decides who may register, `body.rs` reads what they send, `answer.rs` writes the one
-//! answer, `manage.rs` has the client's own page. Ids, secrets and tokens are made here and only their
+//! answer, `manage.rs` has the client's own page, `sector.rs` asks whose client it is. Ids, secrets and tokens are made here and only their
 //! digests are kept, so a secret is shown once: with the answer that made it.
 //!
 //! [RFC 7591]: https://www.rfc-editor.org/rfc/rfc7591
@@ -19,6 +19,7 @@ mod answer;
 mod body;
 mod gate;
 mod manage;
+mod sector;
 
 use std::time::Duration;
 
@@ -63,7 +64,8 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     };
 }
 
-/// Cheap checks first: who asks, how often, what it says, and only then whether there is room.
+/// Cheap checks first: who asks, how often, what it says, and only then whether there is room and what
+/// others say of it.
 async fn register(
     State(app): State<App>,
     caller: Caller,
@@ -75,6 +77,7 @@ async fn register(
     let members = body::read(&parts.headers, body).await?;
     let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
     gate::find_room(&app).await?;
+    sector::check(&app, &metadata).await?;
     let (mut client, fresh) = made(metadata, app.now())?;
     client.settings.require_pkce = app.config.require_pkce || client.metadata.is_public();
     match clients::add(&*app.store, &client).await? {

@@ -74,7 +74,9 @@ async fn describe(app: &App, parts: &Parts, form: Option<&Params>) -> Result<Res
         return Err(bearer::invalid());
     };
     let user = holder.user.as_ref().ok_or_else(bearer::invalid)?;
-    Ok(no_store(Json(tokens::userinfo_claims(user, scope, &grant.claims, &app.catalogue))))
+    let seen_as = app.seen_by(&holder.client, &user.sub);
+    let about = (user, &seen_as);
+    Ok(no_store(Json(tokens::userinfo_claims(about, scope, &grant.claims, &app.catalogue))))
 }
 
 /// Addresses are logged and remembered everywhere, so a token that came in one is not taken, wherever

@@ -11,6 +11,7 @@ mod logs;
 mod metrics;
 mod native_apps;
 mod outages;
+mod pairwise;
 mod passwords;
 mod people;
 mod private_key_jwt;

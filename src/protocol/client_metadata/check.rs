@@ -2,13 +2,14 @@
 
 use url::Url;
 
-use super::{ApplicationType, ClientMetadata, wrong};
+use super::{ApplicationType, ClientMetadata, sector, wrong};
 use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, OAuthError, redirect_uri};
 
 /// Checks them all; the first that does not fit is named.
 pub(super) fn together(it: &ClientMetadata) -> Result<(), OAuthError> {
     redirects(it)?;
+    sector::check(it)?;
     grants(it)?;
     keys(it)?;
     encryption(it)?;

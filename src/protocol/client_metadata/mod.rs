@@ -9,6 +9,7 @@
 
 mod check;
 mod reader;
+mod sector;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
