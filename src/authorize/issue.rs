@@ -9,7 +9,7 @@ use crate::grants::{self, Code, Grant, GrantId, Handle, Person, Standing, Use};
 use crate::http::answer::{self, Sender};
 use crate::http::caller::Caller;
 use crate::http::trouble::Trouble;
-use crate::mint::{self, Access, NotSigned};
+use crate::mint::{self, Access, NotMade};
 use crate::protocol::GrantType;
 use crate::random;
 use crate::requests::AuthorizationRequest;
@@ -39,8 +39,8 @@ pub type Fields = Vec<(String, String)>;
 pub enum Unprepared {
     /// The store did not do it.
     Store(StoreError),
-    /// A signature could not be made.
-    Signing,
+    /// A token could not be made.
+    Unmade(NotMade),
 }
 
 impl Unprepared {
@@ -48,7 +48,7 @@ impl Unprepared {
     pub fn explained(self, caller: &Caller) -> Trouble {
         match self {
             Self::Store(cause) => Trouble::unavailable(&caller.request_id, &cause),
-            Self::Signing => Trouble::internal(&caller.request_id),
+            Self::Unmade(_) => Trouble::internal(&caller.request_id),
         }
     }
 }
@@ -59,9 +59,9 @@ impl From<StoreError> for Unprepared {
     }
 }
 
-impl From<NotSigned> for Unprepared {
-    fn from(_: NotSigned) -> Self {
-        Self::Signing
+impl From<NotMade> for Unprepared {
+    fn from(why: NotMade) -> Self {
+        Self::Unmade(why)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::table::{Source, Table, json};
-use crate::clients::{ClientId, SHORTEST_SECRET, Settings};
+use crate::clients::{ClientId, SHORTEST_SECRET, Settings, recipient};
 use crate::protocol::ClientMetadata;
 use crate::protocol::client_metadata::{MEMBERS, Offer};
 use crate::secret::{self, Digest};
@@ -102,6 +102,7 @@ fn read_metadata(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientMeta
         }
     }
     ClientMetadata::parse_within(&members, &Offer::complete())
+        .and_then(|metadata| recipient::check_registered(&metadata).map(|()| metadata))
         .inspect_err(|error| {
             // Its sentences begin with the member they are about.
             let member = error.description.split([':', ' ']).next().unwrap_or_default();

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::failure::Failure;
 use crate::bootstrap::check_settings;
-use crate::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use crate::clients::{self, Client, ClientId, ClientSecret, Settings, Source, recipient};
 use crate::clock::UnixTime;
 use crate::protocol::ClientMetadata;
 use crate::protocol::client_metadata::Offer;
@@ -100,6 +100,7 @@ impl AddClient {
             Failure::Usage(rule.to_owned())
         })?;
         let metadata = ClientMetadata::parse_within(&self.members()?, &Offer::complete())
+            .and_then(|metadata| recipient::check_registered(&metadata).map(|()| metadata))
             .map_err(|error| Failure::Usage(error.description.into_owned()))?;
         let settings = Settings {
             first_party: self.first_party,

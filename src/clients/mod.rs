@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod authenticate;
 pub mod key_cache;
 pub mod origins;
+pub mod recipient;
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 
-use crate::clients::Client;
+use crate::clients::{Client, recipient};
 use crate::clock::UnixTime;
 use crate::http::error::ApiError;
 use crate::http::form;
@@ -52,7 +52,9 @@ pub(super) fn metadata(
         let text = "software_statement is not supported";
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text));
     }
-    ClientMetadata::parse_within(members, offer)
+    let metadata = ClientMetadata::parse_within(members, offer)?;
+    recipient::check_registered(&metadata)?;
+    Ok(metadata)
 }
 
 /// What an update must not say, and what it must say truly ([RFC 7592 §2.2]).
