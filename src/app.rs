@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::clients::Client;
 use crate::clients::key_cache::KeyCache;
+use crate::clients::vault::Vault;
 use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
 use crate::events::{Event, Events};
@@ -38,6 +39,8 @@ pub struct Parts {
     pub refresh_key: MacKey,
     /// The MAC in forms.
     pub csrf_key: MacKey,
+    /// What opens the secrets of `client_secret_jwt`.
+    pub vault: Vault,
     /// What pairwise subjects are made with.
     pub pairwise_key: PairwiseKey,
     /// Who may hash.
@@ -93,6 +96,7 @@ impl App {
             fetcher,
             refresh_key: root.derive(Purpose::RefreshToken),
             csrf_key: root.derive(Purpose::Csrf),
+            vault: Vault::new(root),
             pairwise_key: PairwiseKey::new(config.pairwise_salt.as_ref(), root),
             events,
             draining: false.into(),

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use crate::bootstrap::check_settings;
+use crate::bootstrap::{check_declared, check_settings};
 use crate::clients::{self, Client, ClientId, ClientSecret, Settings, Source, recipient};
 use crate::clock::UnixTime;
 use crate::protocol::ClientMetadata;
@@ -69,7 +69,12 @@ pub(super) async fn run(
     if client.metadata.has_secret() {
         let secret = Secret::random().reveal();
         let digest = Digest::of(secret.as_bytes());
-        client.secrets.push(ClientSecret { digest, created_at: now, expires_at: None });
+        client.secrets.push(ClientSecret {
+            digest,
+            sealed: None,
+            created_at: now,
+            expires_at: None,
+        });
         answer.push_str("\nclient_secret=");
         answer.push_str(&secret);
     }
@@ -109,6 +114,7 @@ impl AddClient {
             resource_server_for: self.resource_server_for,
             ..Settings::default()
         };
+        check_declared(&metadata).map_err(Failure::Usage)?;
         check_settings(&metadata, &settings).map_err(Failure::Usage)?;
         Ok(Client {
             id,

@@ -70,6 +70,7 @@ impl Config {
                     self.offer.response_types.iter().map(|it| it.as_str()).collect();
                 Some(words.join(","))
             }
+            "CLIENT_SECRET_JWT" => Some(self.offer.client_secret_jwt.to_string()),
             "REQUEST_URI" => Some(self.request_uri.to_string()),
             "REQUIRE_PKCE" => Some(if self.require_pkce { "all" } else { "public" }.to_owned()),
             "CORS_ENABLED" => Some(self.cors.enabled.to_string()),

@@ -177,7 +177,8 @@ pub(super) fn offer(reader: &mut Reader<'_>) -> Offer {
     }
     asked.sort_unstable();
     asked.dedup();
-    Offer { response_types: asked, ..Offer::default() }
+    let client_secret_jwt = reader.flag("CLIENT_SECRET_JWT");
+    Offer { response_types: asked, client_secret_jwt, ..Offer::default() }
 }
 
 pub(super) fn require_pkce(reader: &mut Reader<'_>) -> bool {

@@ -25,7 +25,6 @@ use crate::http::client::Authenticated;
 use crate::http::cors;
 use crate::http::error::{ApiError, no_store};
 use crate::mint::NotMade;
-use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, Metadata, OAuthError};
 use crate::store::StoreError;
@@ -48,9 +47,8 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.id_token_encryption_enc_values_supported =
         ContentEncryption::ALL.iter().map(|it| it.as_str()).collect();
     metadata.token_endpoint_auth_methods_supported =
-        AuthMethod::ALL.iter().map(|it| it.as_str()).collect();
-    metadata.token_endpoint_auth_signing_alg_values_supported =
-        ClientAlg::ALL.iter().map(|it| it.as_str()).collect();
+        config.offer.auth_methods().map(AuthMethod::as_str).collect();
+    metadata.token_endpoint_auth_signing_alg_values_supported = config.offer.assertion_algs();
 }
 
 async fn answer(State(app): State<App>, who: Authenticated) -> Result<Response, ApiError> {

@@ -72,6 +72,14 @@ fn keys(it: &ClientMetadata) -> Result<(), OAuthError> {
     if it.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt && !keyed {
         return Err(wrong("private_key_jwt needs jwks or jwks_uri"));
     }
+    // A method is one kind of key: what is signed with the other never passes for it.
+    let of_pair = it.token_endpoint_auth_signing_alg.map(|alg| alg.of_pair().is_some());
+    let shared = it.token_endpoint_auth_method == AuthMethod::ClientSecretJwt;
+    if of_pair.is_some_and(|of_pair| of_pair == shared) {
+        return Err(wrong(
+            "token_endpoint_auth_signing_alg: HS256 goes with client_secret_jwt, and the others do not",
+        ));
+    }
     if it.request_object_signing_alg.is_some() && !keyed {
         return Err(wrong("request_object_signing_alg needs jwks or jwks_uri"));
     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{ClientAlg, Offer, wrong};
-use crate::protocol::{GrantType, OAuthError, ResponseType, Scope, redirect_uri};
+use crate::protocol::{AuthMethod, GrantType, OAuthError, ResponseType, Scope, redirect_uri};
 
 /// Reads members of the right type, or says which one is not.
 pub(super) struct Reader<'a>(pub(super) &'a Map<String, Value>);
@@ -50,6 +50,16 @@ impl<'a> Reader<'a> {
     ) -> Result<Option<T>, OAuthError> {
         let Some(word) = self.text(name, 64)? else { return Ok(None) };
         parse(&word).map(Some).ok_or_else(|| wrong(&format!("{name}: no such value here")))
+    }
+
+    /// A way to authenticate that is offered.
+    pub(super) fn auth_method(&self, offer: &Offer) -> Result<Option<AuthMethod>, OAuthError> {
+        let name = "token_endpoint_auth_method";
+        let Some(method) = self.word(name, AuthMethod::parse)? else { return Ok(None) };
+        if offer.auth_methods().any(|offered| offered == method) {
+            return Ok(Some(method));
+        }
+        Err(wrong(&format!("{name}: {} is not offered here", method.as_str())))
     }
 
     /// An algorithm of our own signatures: one we have a key for.
