@@ -42,7 +42,8 @@ impl ClientEntry {
         let metadata = read_metadata(table, source)?;
 
         if let Err(sentence) = check_declared(&metadata) {
-            source.complain(table.place("token_endpoint_auth_method"), sentence);
+            let member = sentence.split(':').next().unwrap_or_default();
+            source.complain(table.place(member), &sentence);
         }
         if let Err(sentence) = check_settings(&metadata, &settings) {
             source.complain(table.place("settings"), format!("settings: {sentence}"));
@@ -69,6 +70,10 @@ pub fn check_declared(metadata: &ClientMetadata) -> Result<(), String> {
         let why = "token_endpoint_auth_method: client_secret_jwt is only for clients that register \
                    themselves, because the server has to keep their secret readable; private_key_jwt \
                    does the same and leaves no secret here";
+        return Err(why.to_owned());
+    }
+    if metadata.software_statement.is_some() {
+        let why = "software_statement: is for clients that register themselves";
         return Err(why.to_owned());
     }
     Ok(())

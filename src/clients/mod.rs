@@ -5,6 +5,7 @@ pub mod authenticate;
 pub mod key_cache;
 pub mod origins;
 pub mod recipient;
+pub mod software_statement;
 pub mod vault;
 
 use std::collections::BTreeSet;

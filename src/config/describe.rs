@@ -65,6 +65,7 @@ impl Config {
                 Registration::Open | Registration::Off => None,
             },
             "REGISTRATION_MAX_CLIENTS" => Some(self.registration_limit.to_string()),
+            "SOFTWARE_STATEMENT_ISSUERS" => list(&self.statement_issuers),
             "RESPONSE_TYPES" => {
                 let words: Vec<_> =
                     self.offer.response_types.iter().map(|it| it.as_str()).collect();

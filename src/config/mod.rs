@@ -13,6 +13,7 @@ mod network;
 mod policy;
 mod reader;
 mod secret_text;
+mod statements;
 #[cfg(test)]
 mod tests;
 pub mod vars;
@@ -30,6 +31,7 @@ pub use lifetimes::{Lifetimes, ServeLimits};
 pub use network::{CorsSettings, OutgoingSettings, TlsSettings};
 pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, RedisSettings, Registration};
 pub use secret_text::SecretText;
+pub use statements::{StatementIssuer, StatementKeys};
 
 use crate::protocol::client_metadata::Offer;
 use reader::Reader;
@@ -65,6 +67,8 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// Who may register clients.
     pub registration: Registration,
+    /// Whose software statements are believed.
+    pub statement_issuers: Vec<StatementIssuer>,
     /// What clients may register for.
     pub offer: Offer,
     /// Whether PKCE is required of every client that registers itself, not only of public ones.
@@ -112,6 +116,7 @@ impl Config {
             cors: network::cors(reader),
             rate_limit: policy::rate_limit(reader),
             registration: policy::registration(reader, &issuer),
+            statement_issuers: statements::issuers(reader),
             offer: policy::offer(reader),
             require_pkce: policy::require_pkce(reader),
             request_uri: reader.flag("REQUEST_URI"),

@@ -352,6 +352,8 @@ fn what_is_set_is_what_check_config_prints() {
         ("TRUSTED_PROXIES", "10.0.0.0/8"),
         ("CORS_ORIGINS", "https://app.example"),
         ("REGISTRATION", "off"),
+        ("SOFTWARE_STATEMENT_ISSUERS", "https://trust.example=trust.json"),
+        ("CLIENT_SECRET_JWT", "true"),
         ("LOG_LEVEL", "info,latchkey::store=debug"),
         ("LOG_FORMAT", "json"),
         ("HASH_THREADS", "3"),

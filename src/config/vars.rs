@@ -128,6 +128,7 @@ pub const VARS: &[Var] = &[
     var("REGISTRATION", Rule("`open` if the issuer is loopback and there is no `REGISTRATION_TOKEN`, otherwise `token`"), "Who may register clients: `open`, `token` or `off`."),
     secret("REGISTRATION_TOKEN", Unset, "Initial access tokens for `REGISTRATION=token`, at least 32 characters each, separated by commas."),
     var("REGISTRATION_MAX_CLIENTS", Value("10000"), "How many registered clients there may be."),
+    var("SOFTWARE_STATEMENT_ISSUERS", Unset, "Whose software statements are believed, separated by commas: `issuer=keys` each, where `keys` is the https URL or the path of a JWK Set."),
     var("RESPONSE_TYPES", Value("code,none"), "What authorization answers may carry, separated by commas: `code` and `none`; for implicit and hybrid also `id_token`, `id_token token`, `code id_token`, `code token`, `code id_token token`."),
     var("REQUIRE_PKCE", Value("public"), "Which clients that register themselves must use PKCE: `public` ones, or `all`. Clients of the operator's own have a setting each, which is on unless it is turned off."),
     var("CLIENT_SECRET_JWT", Value("false"), "Whether clients that register themselves may authenticate by `client_secret_jwt`. Their secrets are then kept encrypted under `SECRET_KEY`, not as digests."),

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::answer::{self, Fresh};
-use super::{body, gate, sector};
+use super::{body, gate, sector, statement};
 use crate::app::App;
 use crate::clients::vault::Vault;
 use crate::clients::{self, Client, ClientId, ClientSecret};
@@ -48,6 +48,8 @@ pub(super) async fn replace(
     let (client, token) = owned(&app, named, &parts.headers).await?;
     let members = body::read(&parts.headers, content).await?;
     body::check_update(&members, &client, app.now())?;
+    statement::check_kept(&members, &client)?;
+    let members = statement::applied(&app, members).await?;
     let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
     let metadata = gate::no_wider(metadata, &client)?;
     if gives_up_proof(&client, &metadata) {

@@ -8,7 +8,8 @@
 //! | `DELETE /register/{client_id}` | removes the client | the client, its redirect URIs' origins |
 //!
 //! `gate.rs` decides who may register, `body.rs` reads what they send, `answer.rs` writes the one
-//! answer, `manage.rs` has the client's own page, `sector.rs` asks whose client it is. Ids, secrets and tokens are made here and only
+//! answer, `manage.rs` has the client's own page, `sector.rs` asks whose client it is,
+//! `statement.rs` whom others say it is. Ids, secrets and tokens are made here and only
 //! digests are kept (for `client_secret_jwt` the secret too, encrypted), so a secret is shown once: with the
 //! answer that made it.
 //!
@@ -21,6 +22,7 @@ mod body;
 mod gate;
 mod manage;
 mod sector;
+mod statement;
 
 use std::time::Duration;
 
@@ -78,6 +80,7 @@ async fn register(
     gate::admit(&app.config.registration, &parts.headers)?;
     gate::take_turn(&app, &caller).await?;
     let members = body::read(&parts.headers, body).await?;
+    let members = statement::applied(&app, members).await?;
     let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
     gate::find_room(&app).await?;
     sector::check(&app, &metadata).await?;

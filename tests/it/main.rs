@@ -29,6 +29,7 @@ mod response_types;
 mod secure;
 mod serving;
 mod sessions;
+mod software_statements;
 mod store_conformance;
 mod stored;
 mod support;

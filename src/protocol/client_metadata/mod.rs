@@ -115,6 +115,9 @@ pub struct ClientMetadata {
     pub software_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
+    /// As it came; whoever reads a registration has verified it (RFC 7591 §2.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_statement: Option<String>,
 }
 
 /// The member names that are read, in the order of the fields.
@@ -157,6 +160,7 @@ pub const MEMBERS: &[&str] = &[
     "backchannel_logout_session_required",
     "software_id",
     "software_version",
+    "software_statement",
 ];
 
 /// What a house offers beyond what every house does; registrations are held against it.
@@ -273,6 +277,7 @@ impl ClientMetadata {
                 .boolean("backchannel_logout_session_required")?,
             software_id: read.text("software_id", 255)?,
             software_version: read.text("software_version", 255)?,
+            software_statement: read.text("software_statement", 16 * 1024)?,
         };
         check::together(&metadata)?;
         Ok(metadata)
