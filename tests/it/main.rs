@@ -22,6 +22,7 @@ mod races;
 mod readme;
 mod refresh_model;
 mod refresh_table;
+mod registered_wishes;
 mod registration;
 mod registration_gate;
 mod request_objects;
