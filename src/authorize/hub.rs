@@ -170,10 +170,12 @@ fn refuse(
     code: ErrorCode,
     after_gesture: bool,
 ) -> Response {
-    let outcome = match code {
-        ErrorCode::AccessDenied => "denied",
-        NO_KEY => "refused",
-        _ => "interaction_needed",
+    let outcome = if code == ErrorCode::AccessDenied {
+        "denied"
+    } else if code == NO_KEY {
+        "refused"
+    } else {
+        "interaction_needed"
     };
     app.tell(caller.address, &Event::Authorized { client: client.id.as_str(), outcome });
     let text = match code {

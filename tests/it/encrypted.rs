@@ -87,7 +87,13 @@ async fn userinfo_is_the_token_the_client_registered(house: House) {
             );
             let envelope = signs.then(|| (json!(house.issuer()), json!(name)));
             let found = claims.get("iss").cloned().zip(claims.get("aud").cloned());
+
             assert_eq!((found, claims.get("nonce")), (envelope, None));
+            if signs {
+                let hinted = shop.asks("openid").with("id_token_hint", &content);
+                let landing = house.browser("ada").authorizes(&hinted.url()).await;
+                assert_eq!(landing.error(), "invalid_request", "it is not an ID token");
+            }
         }
     }
 }
