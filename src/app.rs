@@ -13,6 +13,7 @@ use crate::events::{Event, Events};
 use crate::fetch::Fetcher;
 use crate::http::cacheable::Document;
 use crate::keys::KeyRing;
+use crate::logouts::Told;
 use crate::password::Passwords;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::{Metadata, Subject};
@@ -49,14 +50,16 @@ pub struct Parts {
     pub fetcher: Arc<Fetcher>,
     /// The public keys of clients.
     pub client_keys: KeyCache,
+    /// Tells clients what they asked to be told.
+    pub outgoing: Fetcher,
+    /// Rung when a logout was queued for them.
+    pub logout_queued: tokio::sync::Notify,
     /// Who is told what happens.
     pub events: Events,
     /// The scopes there are.
     pub catalogue: ScopeCatalogue,
     /// What discovery says; assembled from the rooms, written once.
     pub metadata_json: Document,
-    /// The public keys, written once.
-    pub jwks_json: Document,
     /// How to try this installation, where it is one for trying.
     pub trial: Option<Trial>,
     /// Whether it is time to go: `/ready` says no from then on.
@@ -89,9 +92,10 @@ impl App {
         let store = Arc::new(Watched::new(store, move |ran| counted.ran(ran)));
         Self(Arc::new(Parts {
             metadata_json: Document::new(metadata),
-            jwks_json: Document::new(keys.jwks().to_owned()),
             trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
+            outgoing: fetcher.another(),
+            logout_queued: tokio::sync::Notify::new(),
             client_keys: KeyCache::new(Arc::clone(&fetcher)),
             fetcher,
             refresh_key: root.derive(Purpose::RefreshToken),
@@ -132,6 +136,15 @@ impl App {
     /// Failures one address may make in a minute, if that is limited.
     pub fn per_minute(&self) -> Option<u32> {
         self.config.rate_limit.enabled.then_some(self.config.rate_limit.per_minute)
+    }
+
+    /// Sends the couriers with what was queued at the end of a session, and tells what was not.
+    pub fn was_told(&self, told: &Told) {
+        self.logout_queued.notify_one();
+        for client in &told.dropped {
+            let client = client.as_str();
+            self.events.tell(None, &Event::LogoutTold { client, outcome: "dropped" });
+        }
     }
 
     /// Tells what happened.

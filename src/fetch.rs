@@ -5,32 +5,33 @@
 //! that means something else a moment later (DNS rebinding) gains nothing. There are no redirects, since
 //! each would be another such URL, and every size and time has a bound.
 
-mod address;
+pub(crate) mod address;
 mod allowed;
 mod error;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Response, StatusCode, redirect, retry};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::net::lookup_host;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use crate::protocol::redirect_uri;
+
 pub use allowed::AllowedPrivate;
 pub use error::{FetchComplaint, FetchError};
+pub(crate) use trust::trusting;
 
 /// What may be fetched, and how long it may take.
 #[derive(Clone, Debug)]
@@ -74,6 +75,36 @@ impl Fetcher {
         Ok(Self { settings, tls, turns: Semaphore::new(AT_ONCE), hosts: Mutex::default() })
     }
 
+    /// Another one with the same settings and turns of its own.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let (settings, tls) = (self.settings.clone(), self.tls.clone());
+        Self { settings, tls, turns: Semaphore::new(AT_ONCE), hosts: Mutex::default() }
+    }
+
+    /// Sends a form, and answers the status; nothing else of the answer is read. How many at once is the
+    /// caller's to bound.
+    ///
+    /// Plain http may be spoken to a program on this machine, where the operator vouched for it.
+    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, FetchError> {
+        timeout(self.settings.total, self.post(url, fields))
+            .await
+            .map_err(|_| FetchError::TooSlow)?
+    }
+
+    async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, FetchError> {
+        let target = Target::parse(url, true)?;
+        let addresses = self.settle(&target).await?;
+        if target.is_plain() && !addresses.iter().all(|at| at.ip().is_loopback()) {
+            return Err(FetchError::BadUrl);
+        }
+        let body =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.client(&target, &addresses)?.post(target.url);
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        Ok(request.send().await?.status().as_u16())
+    }
+
     /// The JSON document at this address.
     pub async fn get_json(&self, url: &str) -> Result<Value, FetchError> {
         let body =
@@ -94,7 +125,7 @@ impl Fetcher {
         check: impl Fn(&HeaderMap) -> Result<(), FetchError>,
     ) -> Result<Vec<u8>, FetchError> {
         let fetched = timeout(self.settings.total, async {
-            let target = Target::parse(url)?;
+            let target = Target::parse(url, false)?;
             let _turn = self.turn(&target.name).await?;
             let addresses = self.settle(&target).await?;
             let response = self.client(&target, &addresses)?.get(target.url).send().await?;
@@ -156,7 +187,7 @@ impl Fetcher {
             .tls_backend_preconfigured(self.tls.clone())
             .resolve_to_addrs(&target.name, addresses)
             .no_proxy()
-            .https_only(true)
+            .https_only(!target.is_plain())
             .http1_only()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
@@ -199,10 +230,16 @@ struct Target {
 }
 
 impl Target {
-    fn parse(text: &str) -> Result<Self, FetchError> {
+    fn is_plain(&self) -> bool {
+        self.url.scheme() == "http"
+    }
+
+    /// `plain`: on this machine, http will do.
+    fn parse(text: &str, plain: bool) -> Result<Self, FetchError> {
         let url = Url::parse(text).map_err(|_| FetchError::BadUrl)?;
         let bare = url.username().is_empty() && url.password().is_none();
-        if url.scheme() != "https" || !bare {
+        let plain = plain && url.scheme() == "http" && redirect_uri::is_loopback(&url);
+        if !(plain || url.scheme() == "https") || !bare {
             return Err(FetchError::BadUrl);
         }
         // The parser has read `0x7f.1` and its like as the IPv4 addresses they are.
@@ -222,28 +259,4 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
-}
-
-/// The public authorities, and those of the operator's own house.
-fn trusting(extra: Option<&Path>) -> Result<ClientConfig, FetchComplaint> {
-    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-    if let Some(path) = extra {
-        let unusable = |why: String| FetchComplaint { path: path.into(), why };
-        let certificates = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| unusable(error.to_string()))?;
-        if certificates.is_empty() {
-            return Err(unusable("it holds no certificate".into()));
-        }
-        for certificate in certificates {
-            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-        }
-    }
-    let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| FetchComplaint {
-            path: extra.map(Path::to_path_buf).unwrap_or_default(),
-            why: error.to_string(),
-        })?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

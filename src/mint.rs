@@ -12,7 +12,7 @@ use crate::clients::Client;
 use crate::grants::{AccessId, Grant, Handle, Opaque, Use};
 use crate::jose;
 use crate::protocol::algorithms::ClientAlg;
-use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{ErrorCode, OAuthError, Scope};
 use crate::secret::Secret;
 use crate::tokens::{self, ACCESS_TYP, Beside, ID_TYP, IdSubject};
@@ -59,7 +59,7 @@ pub async fn access_token(
     let seen_as = person.map(|person| app.seen_by(client, &person.sub));
     let about = (grant, seen_as.as_ref());
     let claims = tokens::access_claims(app.issuer(), client, about, scope, id, lifetime, app.now());
-    let token = sign(app, ClientAlg::Rs256, ACCESS_TYP, claims).await?;
+    let token = app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| NotMade::Signature)?;
     Ok(Access { token, lifetime, kept: None })
 }
 
@@ -145,19 +145,17 @@ async fn sign(
     typ: &'static str,
     claims: Map<String, Value>,
 ) -> Result<String, NotMade> {
-    // A registration names only what `signing_algs` offers.
-    if !app.config.offer.signing_algs.contains(&alg) {
-        tracing::error!(alg = alg.as_str(), "there is no key of the algorithm a client registered");
-        return Err(NotMade::Signature);
-    }
-    app.keys.sign(typ, claims).await.map_err(|_| NotMade::Signature)
+    app.keys.sign_with(alg, typ, claims).await.map_err(|_| {
+        tracing::error!(alg = alg.as_str(), "no signature could be made with a key of ours");
+        NotMade::Signature
+    })
 }
 
 /// Encrypted with a key of the client's own.
 async fn encrypt(
     app: &App,
     client: &Client,
-    (alg, enc): (EncryptionAlg, Option<ContentEncryption>),
+    (alg, enc): (KeyManagement, Option<ContentEncryption>),
     content: &[u8],
     cty: Option<&str>,
 ) -> Result<String, NotMade> {

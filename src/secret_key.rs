@@ -36,6 +36,8 @@ pub enum Purpose {
     PairwiseSubject,
     /// Client secrets that have to be kept readable.
     ClientSecret,
+    /// Private keys in the store.
+    KeyRing,
 }
 
 /// The secret has fewer than 32 characters.
@@ -60,6 +62,7 @@ impl SecretKey {
             Purpose::Csrf => b"latchkey/csrf/v1",
             Purpose::PairwiseSubject => b"latchkey/pairwise-subject/v1",
             Purpose::ClientSecret => b"latchkey/client-secret/v1",
+            Purpose::KeyRing => b"latchkey/key-ring/v1",
         };
         MacKey {
             current: expand(&self.current, label),
@@ -95,6 +98,12 @@ pub struct MacKey {
 type Key = Zeroizing<[u8; 32]>;
 
 impl MacKey {
+    /// A key of its own for each generation of the secret, the present one first.
+    pub fn generations(&self) -> Vec<Self> {
+        let alone = |key: &Key| Self { current: key.clone(), previous: None };
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().map(alone).collect()
+    }
+
     /// The MAC over the parts, each under its length, so that no two lists of parts read the same.
     /// Always under the current key.
     pub fn mac(&self, parts: &[impl AsRef<[u8]>]) -> [u8; 32] {

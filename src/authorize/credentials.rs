@@ -10,10 +10,11 @@ use crate::http::cookies::{self, Cookies};
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions;
+use crate::logouts;
 use crate::protocol::{ErrorCode, Params};
 use crate::sessions::{self, Session};
 use crate::store::StoreError;
-use crate::users::{NotSignedIn, SignIn, User};
+use crate::users::{self, NotSignedIn, SignIn, User};
 
 /// The login form: a user name and a password, or "go on as who is signed in", or "cancel".
 pub async fn check(
@@ -41,7 +42,11 @@ pub async fn check(
         return Ok(see_other(&visit.hub()));
     }
     match sign_in(app, caller, params).await {
-        Ok(user) => begin_session(app, caller, cookies, &visit, user).await.map_err(broken),
+        Ok(user) => {
+            let begun = begin_session(app, caller, cookies, &visit, user).await.map_err(broken)?;
+            let outdated = || show_again(app, caller, &visit, params, &NotSignedIn::WrongPassword);
+            Ok(begun.unwrap_or_else(outdated))
+        }
         Err(NotSignedIn::Store(cause)) => Err(broken(cause)),
         Err(why) => Ok(show_again(app, caller, &visit, params, &why)),
     }
@@ -58,7 +63,9 @@ async fn sign_in(app: &App, caller: &Caller, params: &Params) -> Result<User, No
     desk.check(username, params.get("password").unwrap_or_default(), caller.address).await
 }
 
-/// A new session under a new id; the one before it, whoever's, is over ([OWASP ASVS 7.2.4]).
+/// A new session under a new id; the one before it, whoever's, is over ([OWASP ASVS 7.2.4]). None where
+/// the password was changed, or the account disabled, while it was being checked: whoever changed it ended
+/// the sessions there were, and this one has to be among them.
 ///
 /// [OWASP ASVS 7.2.4]: https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md
 async fn begin_session(
@@ -67,11 +74,13 @@ async fn begin_session(
     cookies: &Cookies,
     visit: &Visit,
     user: User,
-) -> Result<Response, StoreError> {
+) -> Result<Option<Response>, StoreError> {
     let client = visit.client.id.as_str();
-    app.tell(caller.address, &Event::SignedIn { sub: user.sub.as_str(), client });
     let before = visit.presence.session.as_ref().filter(|(session, _)| session.sub == user.sub);
-    let (mut session, cookie) = Session::begin(user.sub, &["pwd"], app.session_limits(), app.now());
+    // For the same person nothing changes that an application would have to look at.
+    let changes = before.is_none() || caller.browser_state.is_empty();
+    let (mut session, cookie) =
+        Session::begin(user.sub.clone(), &["pwd"], app.session_limits(), app.now());
     if let Some((before, _)) = before {
         // The same person again: applications keep the session's name, so that a later sign-out
         // reaches all of them.
@@ -79,14 +88,27 @@ async fn begin_session(
     }
     // The old session ends last: a store that fails in between signs nobody out.
     sessions::begin(&*app.store, &session, None).await?;
+    let held = users::find(&*app.store, &user.sub).await?;
+    if held.is_none_or(|held| !held.enabled || held.password != user.password) {
+        sessions::end(&*app.store, session.id).await?;
+        return Ok(None);
+    }
+    app.tell(caller.address, &Event::SignedIn { sub: user.sub.as_str(), client });
     let id = session.id;
     interactions::note(&*app.store, &visit.id, |it| it.signed_in = Some(id)).await?;
-    if let Some(old) = cookies.session() {
-        sessions::end(&*app.store, old).await?;
+    if let Some(old) = cookies.session()
+        && let Some((ended, told)) =
+            logouts::replace(&*app.store, old, session.sid, app.now()).await?
+    {
+        app.tell(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how: "replaced" });
+        app.was_told(&told);
     }
     let mut answer = see_other(&visit.hub());
     answer.headers_mut().append(header::SET_COOKIE, cookies::set_session(app, &cookie));
-    Ok(answer)
+    if changes && app.config.session_management {
+        answer.headers_mut().append(header::SET_COOKIE, cookies::set_state(app));
+    }
+    Ok(Some(answer))
 }
 
 /// The form again, with an alert. What is said is the same for an unknown user, a wrong password and a

@@ -9,6 +9,7 @@ use crate::events::Event;
 use crate::http::answer::{self, Sender, see_other};
 use crate::http::caller::Caller;
 use crate::http::cookies::{self, Cookies};
+use crate::http::session_state;
 use crate::http::trouble::Trouble;
 use crate::http::visit::{Presence, Visit};
 use crate::interactions::{self, Interaction, Known, Next, decide};
@@ -186,5 +187,8 @@ fn refuse(
         _ => "a page would have to be shown",
     };
     let sender = Sender { issuer: app.issuer(), client_name: client.display_name(), after_gesture };
-    answer::failure(to, &OAuthError::new(code, text), &sender)
+    // A silent look is how an application finds out what it was told of as "changed".
+    let silent = code != ErrorCode::AccessDenied;
+    let state = silent.then(|| session_state::field(app, caller, &client.id, to)).flatten();
+    answer::failure_with(to, &OAuthError::new(code, text), state, &sender)
 }

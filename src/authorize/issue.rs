@@ -8,9 +8,11 @@ use crate::events::Event;
 use crate::grants::{self, Code, Grant, GrantId, Handle, Person, Standing, Use};
 use crate::http::answer::{self, Sender};
 use crate::http::caller::Caller;
+use crate::http::session_state;
 use crate::http::trouble::Trouble;
+use crate::logouts;
 use crate::mint::{self, Access, NotMade};
-use crate::protocol::GrantType;
+use crate::protocol::{GrantType, ResponseType};
 use crate::random;
 use crate::requests::AuthorizationRequest;
 use crate::secret::Secret;
@@ -106,6 +108,10 @@ pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Fields, Unprepared> 
             put("id_token", text);
         }
     }
+    if it.request.scope.contains("openid") && asked != ResponseType::None {
+        let seen_as = app.seen_by(it.client, &it.session.sub);
+        logouts::note_client(&*app.store, it.client, it.session, seen_as.as_str()).await?;
+    }
     if code.is_some() || token.is_some() {
         file(app, it, &grant).await?;
     }
@@ -131,7 +137,7 @@ pub fn send(
     app: &App,
     caller: &Caller,
     it: Issuance<'_>,
-    fields: Fields,
+    mut fields: Fields,
     after_gesture: bool,
 ) -> Response {
     let client = it.client.id.as_str();
@@ -143,6 +149,10 @@ pub fn send(
     }
     let sender =
         Sender { issuer: app.issuer(), client_name: it.client.display_name(), after_gesture };
+    if it.request.scope.contains("openid") {
+        let to = &it.request.destination;
+        fields.extend(session_state::field(app, caller, &it.client.id, to));
+    }
     answer::success(&it.request.destination, fields, &sender)
 }
 

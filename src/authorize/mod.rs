@@ -20,7 +20,7 @@ use axum::routing::get;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::protocol::algorithms::ClientAlg;
+use crate::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};
 use crate::protocol::{Metadata, ResponseMode};
 
 /// The room's paths.
@@ -41,6 +41,12 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.require_request_uri_registration = config.request_uri;
     metadata.request_object_signing_alg_values_supported =
         ClientAlg::ALL.iter().map(|it| it.as_str()).collect();
+    if config.key_ring.request_object_encryption {
+        metadata.request_object_encryption_alg_values_supported =
+            [KeyManagement::RsaOaep256, KeyManagement::EcdhEs].map(KeyManagement::as_str).into();
+        metadata.request_object_encryption_enc_values_supported =
+            ContentEncryption::ALL.iter().map(|it| it.as_str()).collect();
+    }
     metadata.code_challenge_methods_supported = vec!["S256"];
     metadata.prompt_values_supported = vec!["none", "login", "consent", "select_account"];
     metadata.display_values_supported = vec!["page", "popup"];

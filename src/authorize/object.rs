@@ -1,6 +1,7 @@
 use crate::app::App;
 use crate::clients::Client;
 use crate::clients::key_cache::NotItsOwn;
+use crate::jose;
 use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::{ErrorCode, OAuthError, Params};
 use crate::requests::object;
@@ -29,7 +30,8 @@ pub async fn open(app: &App, client: &Client, outer: &Params) -> Result<Params, 
         None => ClientAlg::ALL.to_vec(),
     };
     let now = app.now();
-    let verified = app.client_keys.verify(&client.metadata, text.trim(), &allowed, now).await;
+    let text = decrypted(app, text.trim()).await?;
+    let verified = app.client_keys.verify(&client.metadata, &text, &allowed, now).await;
     let verified = verified.map_err(|why| {
         tracing::info!(?why, "a request object was not believed");
         match why {
@@ -40,6 +42,21 @@ pub async fn open(app: &App, client: &Client, outer: &Params) -> Result<Params, 
         }
     })?;
     object::assemble(outer, &verified, client, app.issuer(), now)
+}
+
+/// What the client encrypted for us ([OpenID Connect Core §6.1]): signed inside, like any other.
+///
+/// [OpenID Connect Core §6.1]: https://openid.net/specs/openid-connect-core-1_0.html#EncryptedRequestObject
+async fn decrypted(app: &App, text: &str) -> Result<String, OAuthError> {
+    if !jose::is_encrypted(text) {
+        return Ok(text.to_owned());
+    }
+    let bad = OAuthError::new(
+        ErrorCode::InvalidRequestObject,
+        "the request object is not encrypted for a key of this issuer, or not as is supported here",
+    );
+    let opened = app.keys.decrypt(text.to_owned()).await.ok();
+    opened.and_then(|opened| String::from_utf8(opened).ok()).ok_or(bad)
 }
 
 async fn fetched(app: &App, client: &Client, uri: &str) -> Result<String, OAuthError> {

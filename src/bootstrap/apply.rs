@@ -7,6 +7,7 @@ use super::client::ClientEntry;
 use super::user::{DeclaredPassword, UserEntry};
 use crate::clients::{self, Client, ClientSecret, Source};
 use crate::clock::UnixTime;
+use crate::grants;
 use crate::password::{Passwords, Verdict};
 use crate::protocol::Subject;
 use crate::random;
@@ -123,7 +124,7 @@ impl UserEntry {
         let stored = held.as_ref().and_then(|user| user.password.as_deref());
         let password = self.password(stored, passwords).await?;
         if let Some(held) = held {
-            return self.change(store, &held.sub, password).await;
+            return self.change(store, &held.sub, password, now).await;
         }
 
         let user = User {
@@ -139,7 +140,7 @@ impl UserEntry {
             Added::New => Ok(Became::Created),
             // Another server starts beside us and applies the same file: theirs is as good as ours.
             Added::UsernameTaken | Added::SubjectTaken => match self.find(store).await? {
-                Some(held) => self.change(store, &held.sub, user.password).await,
+                Some(held) => self.change(store, &held.sub, user.password, now).await,
                 None => Err(self.conflict("its place in the store is taken, by another sub")),
             },
         }
@@ -191,13 +192,16 @@ impl UserEntry {
         passwords.hash(plain.clone()).await.map(Some).map_err(|_| ApplyError::Busy)
     }
 
+    /// Makes the record what the file says. Another password, or none of this person's business any more:
+    /// what they have open ends, as it does on the command line.
     async fn change(
         &self,
         store: &dyn Store,
         sub: &Subject,
         password: Option<String>,
+        now: UnixTime,
     ) -> Result<Became, ApplyError> {
-        let mut changed = false;
+        let (mut changed, mut cut_off) = (false, false);
         let step = |user: &mut User| {
             let before = user.clone();
             user.username.clone_from(&self.username);
@@ -208,11 +212,15 @@ impl UserEntry {
                 user.password.clone_from(&password);
             }
             changed = *user != before;
+            cut_off = user.password != before.password || (before.enabled && !user.enabled);
         };
-        match users::update(store, sub, step).await? {
-            Some(()) => Ok(Became::from_changed(changed)),
-            None => Err(self.conflict("it was removed at the same moment")),
+        if users::update(store, sub, step).await?.is_none() {
+            return Err(self.conflict("it was removed at the same moment"));
         }
+        if cut_off {
+            grants::cut_off(store, sub, now).await?;
+        }
+        Ok(Became::from_changed(changed))
     }
 
     fn conflict(&self, why: &str) -> ApplyError {

@@ -10,12 +10,16 @@ pub(super) enum Failure {
     Refused(String),
     /// It was asked for in a way that makes no sense.
     Usage(String),
+    /// The same of a test run, which keeps the codes of test runs: 0, 1 and 2.
+    BadCall(String),
     /// The store cannot be used now.
     Unavailable(String),
     /// The configuration is wrong.
     Config(Complaints),
 }
 
+/// A test run that was not one.
+pub(super) const BAD_CALL: u8 = 2;
 /// `EX_USAGE`
 pub(super) const USAGE: u8 = 64;
 /// `EX_UNAVAILABLE`
@@ -29,6 +33,7 @@ impl Failure {
         match self {
             Self::Refused(_) => 1,
             Self::Usage(_) => USAGE,
+            Self::BadCall(_) => BAD_CALL,
             Self::Unavailable(_) => UNAVAILABLE,
             Self::Config(_) => CONFIG,
         }
@@ -38,7 +43,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(why) | Self::Usage(why) | Self::Unavailable(why) => f.write_str(why),
+            Self::Refused(why) | Self::Usage(why) | Self::BadCall(why) | Self::Unavailable(why) => {
+                f.write_str(why)
+            }
             Self::Config(complaints) => complaints.fmt(f),
         }
     }

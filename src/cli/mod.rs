@@ -11,8 +11,10 @@ mod client_add;
 mod failure;
 mod healthcheck;
 mod keys;
+mod logouts;
 mod password;
 mod pkce;
+mod selftest;
 mod shown;
 mod store;
 #[cfg(test)]
@@ -27,6 +29,8 @@ use clap::{Parser, Subcommand};
 use self::client::ClientCommand;
 use self::failure::Failure;
 use self::keys::KeysCommand;
+use self::logouts::LogoutCommand;
+use self::selftest::SelfTest;
 use self::user::UserCommand;
 use crate::clock::Clock;
 use crate::config::{Complaints, Config};
@@ -62,6 +66,8 @@ pub enum Tool {
     Healthcheck,
     /// Print a PKCE verifier and its challenge (RFC 7636)
     Pkce,
+    /// Play a client against a running server, and say of every rule whether it is kept
+    Selftest(SelfTest),
     /// The signing keys
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -71,6 +77,9 @@ pub enum Tool {
     /// Applications
     #[command(subcommand)]
     Client(ClientCommand),
+    /// Which applications have still to be told that somebody signed out
+    #[command(subcommand)]
+    Logout(LogoutCommand),
 }
 
 /// Reads the process's arguments. What cannot be understood, and what is only a question (`--help`),
@@ -81,7 +90,11 @@ pub fn parse() -> Result<Command, ExitCode> {
         Err(error) => {
             // Nobody is left to tell if this fails.
             let _ = error.print();
-            Err(if error.use_stderr() { failure::USAGE.into() } else { ExitCode::SUCCESS })
+            let usage = match std::env::args_os().nth(1) {
+                Some(tool) if tool == "selftest" => failure::BAD_CALL,
+                Some(_) | None => failure::USAGE,
+            };
+            Err(if error.use_stderr() { usage.into() } else { ExitCode::SUCCESS })
         }
     }
 }
@@ -107,7 +120,8 @@ async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String
         Tool::Pkce => Ok(pkce::print()),
         Tool::CheckConfig => check_config::print(&config?),
         Tool::Healthcheck => healthcheck::run(&config?).await,
-        Tool::Keys(command) => keys::run(&command, &config?),
+        Tool::Selftest(args) => selftest::run(args).await,
+        Tool::Keys(command) => keys::run(&command, &config?).await,
         Tool::User(command) => {
             let config = config?;
             let store = store::lasting(&config).await?;
@@ -120,6 +134,7 @@ async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String
             note_the_file(&config, command.writes());
             client::run(command, &*store, now).await
         }
+        Tool::Logout(command) => logouts::run(command, &*store::lasting(&config?).await?).await,
     }
 }
 

@@ -119,7 +119,7 @@ pub(super) fn became(enabled: bool) -> &'static str {
     if enabled { "enabled" } else { "disabled" }
 }
 
-fn moment(at: UnixTime) -> String {
+pub(super) fn moment(at: UnixTime) -> String {
     let at = UNIX_EPOCH + Duration::from_millis(at.as_millis());
     humantime::format_rfc3339_seconds(at).to_string()
 }

@@ -2,7 +2,7 @@
 
 use crate::clock::UnixTime;
 use crate::jose::RecipientKey;
-use crate::protocol::encryption::EncryptionAlg;
+use crate::protocol::algorithms::KeyManagement;
 use crate::protocol::{ClientMetadata, ErrorCode, OAuthError};
 
 use super::key_cache::KeyCache;
@@ -30,7 +30,7 @@ impl KeyCache {
     pub async fn recipient(
         &self,
         client: &ClientMetadata,
-        alg: EncryptionAlg,
+        alg: KeyManagement,
         now: UnixTime,
     ) -> Option<RecipientKey> {
         let set = self.keys_of(client, false, now).await?;

@@ -43,6 +43,14 @@ impl Config {
             "BOOTSTRAP_FILE" => self.bootstrap_file.as_deref().map(path),
             "OUTGOING_CA_FILE" => self.outgoing.ca_file.as_deref().map(path),
             "OUTGOING_ALLOW_PRIVATE" => list(&self.outgoing.allow_private),
+            "SIGNING_ALGS" => {
+                let words: Vec<_> =
+                    self.key_ring.signing_algs.iter().map(|alg| alg.as_str()).collect();
+                list(&words)
+            }
+            "REQUEST_OBJECT_ENCRYPTION" => {
+                Some(self.key_ring.request_object_encryption.to_string())
+            }
             "REDIS_PREFIX" => self.redis.as_ref().map(|redis| redis.prefix.clone()),
             _ => None,
         }
@@ -74,6 +82,7 @@ impl Config {
             "CLIENT_SECRET_JWT" => Some(self.offer.client_secret_jwt.to_string()),
             "REQUEST_URI" => Some(self.request_uri.to_string()),
             "REQUIRE_PKCE" => Some(if self.require_pkce { "all" } else { "public" }.to_owned()),
+            "SESSION_MANAGEMENT" => Some(self.session_management.to_string()),
             "CORS_ENABLED" => Some(self.cors.enabled.to_string()),
             "CORS_ORIGINS" => list(&self.cors.origins),
             "RATE_LIMITING_ENABLED" => Some(self.rate_limit.enabled.to_string()),
@@ -102,6 +111,7 @@ impl Config {
                     "SESSION_IDLE_LIFETIME" => lifetimes.session_idle,
                     "SESSION_LIFETIME" => lifetimes.session_absolute,
                     "INTERACTION_LIFETIME" => lifetimes.interaction,
+                    "KEY_ROTATION_INTERVAL" => self.key_ring.rotation_interval.unwrap_or_default(),
                     "DRAIN_DELAY" => limits.drain,
                     _ => return None,
                 };

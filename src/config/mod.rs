@@ -8,6 +8,7 @@ mod dotenv;
 mod duration;
 mod environment;
 mod issuer;
+mod key_ring;
 mod lifetimes;
 mod network;
 mod policy;
@@ -27,6 +28,7 @@ use ipnet::IpNet;
 pub use describe::describe;
 pub use environment::environment;
 pub use issuer::Issuer;
+pub use key_ring::KeyRingSettings;
 pub use lifetimes::{Lifetimes, ServeLimits};
 pub use network::{CorsSettings, OutgoingSettings, TlsSettings};
 pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, RedisSettings, Registration};
@@ -55,6 +57,8 @@ pub struct Config {
     pub private_key_path: Option<PathBuf>,
     /// Its public half, to be checked against it.
     pub public_key_path: Option<PathBuf>,
+    /// Which keys there are, and how long each signs.
+    pub key_ring: KeyRingSettings,
     /// The shared store; in memory if `None`.
     pub redis: Option<RedisSettings>,
     /// Clients and users to create at start.
@@ -75,6 +79,8 @@ pub struct Config {
     pub require_pkce: bool,
     /// Whether request objects are fetched where clients registered them.
     pub request_uri: bool,
+    /// Whether applications can watch the session in the browser.
+    pub session_management: bool,
     /// How many registered clients there may be.
     pub registration_limit: u64,
     /// Whose `X-Forwarded-For` is believed.
@@ -102,6 +108,7 @@ impl Config {
     pub fn from_map(map: &BTreeMap<String, String>) -> Result<Self, Complaints> {
         let reader = &mut Reader::new(map);
         let issuer = read_issuer(reader);
+        let key_ring = KeyRingSettings::read(reader);
         let mut config = Self {
             listen: network::listen(reader, &issuer),
             secret_key: policy::secret_key(reader, &issuer),
@@ -117,9 +124,11 @@ impl Config {
             rate_limit: policy::rate_limit(reader),
             registration: policy::registration(reader, &issuer),
             statement_issuers: statements::issuers(reader),
-            offer: policy::offer(reader),
+            offer: policy::offer(reader, &key_ring),
+            key_ring,
             require_pkce: policy::require_pkce(reader),
             request_uri: reader.flag("REQUEST_URI"),
+            session_management: reader.flag("SESSION_MANAGEMENT"),
             registration_limit: reader
                 .number("REGISTRATION_MAX_CLIENTS", 0..=10_000_000)
                 .unwrap_or_default(),

@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::issuer::Issuer;
+use super::key_ring::KeyRingSettings;
 use super::reader::Reader;
 use super::secret_text::SecretText;
 use crate::protocol::ResponseType;
@@ -169,7 +170,7 @@ pub(super) fn rate_limit(reader: &mut Reader<'_>) -> RateLimit {
 
 /// What authorization answers may carry: the code flow always, the rest only where it was asked for
 /// ([RFC 9700 §2.1.2](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.2)).
-pub(super) fn offer(reader: &mut Reader<'_>) -> Offer {
+pub(super) fn offer(reader: &mut Reader<'_>, key_ring: &KeyRingSettings) -> Offer {
     let expected = "response types such as code, id_token, code id_token, separated by commas";
     let mut asked = reader.list("RESPONSE_TYPES", expected, ResponseType::read);
     if !asked.contains(&ResponseType::Code) {
@@ -177,8 +178,11 @@ pub(super) fn offer(reader: &mut Reader<'_>) -> Offer {
     }
     asked.sort_unstable();
     asked.dedup();
-    let client_secret_jwt = reader.flag("CLIENT_SECRET_JWT");
-    Offer { response_types: asked, client_secret_jwt, ..Offer::default() }
+    Offer {
+        response_types: asked,
+        signing_algs: key_ring.signing_algs.clone(),
+        client_secret_jwt: reader.flag("CLIENT_SECRET_JWT"),
+    }
 }
 
 pub(super) fn require_pkce(reader: &mut Reader<'_>) -> bool {

@@ -117,6 +117,9 @@ pub const VARS: &[Var] = &[
     var("KEYS_DIR", Value("keys"), "The folder where generated keys are kept."),
     var("PRIVATE_KEY_PATH", Unset, "The PEM signing key; without it one is made in `KEYS_DIR`."),
     var("PUBLIC_KEY_PATH", Unset, "The PEM public key, checked against the private one; needs `PRIVATE_KEY_PATH`."),
+    var("SIGNING_ALGS", Value("RS256"), "What tokens can be signed with, separated by commas: `RS256`, which is always among it, `PS256`, `ES256`, `EdDSA`."),
+    var("KEY_ROTATION_INTERVAL", Value("90d"), "How long a signing key is used before the next one takes its place; 0 for until `latchkey keys rotate`."),
+    var("REQUEST_OBJECT_ENCRYPTION", Value("false"), "Whether to publish keys that clients can encrypt request objects for."),
 
     secret("REDIS_URL", Unset, "Where to store state: `redis://[user:password@]host[:port][/database]` or `redis+unix:///path`; in memory when not set."),
     var("REDIS_PREFIX", Value("latchkey:"), "What every Redis key starts with."),
@@ -133,12 +136,13 @@ pub const VARS: &[Var] = &[
     var("REQUIRE_PKCE", Value("public"), "Which clients that register themselves must use PKCE: `public` ones, or `all`. Clients of the operator's own have a setting each, which is on unless it is turned off."),
     var("CLIENT_SECRET_JWT", Value("false"), "Whether clients that register themselves may authenticate by `client_secret_jwt`. Their secrets are then kept encrypted under `SECRET_KEY`, not as digests."),
     var("REQUEST_URI", Value("true"), "Whether request objects are fetched from the `request_uris` that clients registered, by the same guarded requests as their `jwks_uri`."),
+    var("SESSION_MANAGEMENT", Value("true"), "Whether applications can watch for a sign-out in the browser: `session_state` in authorization answers, and `/check-session`."),
     var("CORS_ENABLED", Value("true"), "Whether browser applications on other origins may call the token and userinfo endpoints."),
     var("CORS_ORIGINS", Unset, "Exact web origins allowed besides those of registered redirect URIs, separated by commas."),
     var("RATE_LIMITING_ENABLED", Value("true"), "Whether attempts are limited by address."),
     var("RATE_LIMIT_PER_MINUTE", Value("300"), "Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client authentications (of one client: a tenth, at least 5), registrations; and ten times as many authorizations begun that need a page."),
 
-    var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones."),
+    var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones: authorities, or the very certificates that servers show."),
     var("OUTGOING_ALLOW_PRIVATE", Unset, "Hosts or networks that outgoing requests may reach although private, separated by commas."),
 
     var("CODE_LIFETIME", Value("1m"), "How long an authorization code may be redeemed."),

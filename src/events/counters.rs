@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use super::{Event, StoreCounters};
@@ -13,14 +13,19 @@ pub struct Counters {
     auth_requests: IntCounterVec,
     response_time: HistogramVec,
     sign_ins: IntCounterVec,
+    sign_outs: IntCounterVec,
+    logout_deliveries: IntCounterVec,
     client_auth_failures: IntCounterVec,
     errors: IntCounterVec,
     reuse: IntCounterVec,
     revocations: IntCounterVec,
     /// What the store does.
     pub store: StoreCounters,
+    key_age: IntGaugeVec,
     /// Live single sign-on sessions, counted at each scrape.
     pub active_sessions: IntGauge,
+    /// Clients still to be told of a logout, counted at each scrape.
+    pub logouts_pending: IntGauge,
     /// Sign-ins that wait for a turn to hash.
     pub hash_queue: IntGauge,
 }
@@ -46,6 +51,11 @@ impl Counters {
             &["endpoint"],
         )?;
         registry.register(Box::new(response_time.clone()))?;
+        let key_age = IntGaugeVec::new(
+            Opts::new("oidc_signing_key_age_seconds", "Time since each key was published"),
+            &["kid", "alg", "phase"],
+        )?;
+        registry.register(Box::new(key_age.clone()))?;
         Ok(Self {
             tokens_issued: family(
                 "oidc_tokens_issued_total",
@@ -58,7 +68,18 @@ impl Counters {
                 "outcome",
             )?,
             response_time,
+            key_age,
             sign_ins: family("oidc_sign_ins_total", "Sign-ins by outcome", "outcome")?,
+            sign_outs: family("oidc_sign_outs_total", "Sign-outs by how they came", "how")?,
+            logout_deliveries: family(
+                "oidc_logout_deliveries_total",
+                "Tries to tell a client of a logout by outcome",
+                "outcome",
+            )?,
+            logouts_pending: gauge(
+                "oidc_logout_deliveries_pending",
+                "Clients still to be told of a logout",
+            )?,
             client_auth_failures: family(
                 "oidc_client_auth_failures_total",
                 "Failed client authentications",
@@ -83,6 +104,10 @@ impl Counters {
         match event {
             Event::SignedIn { .. } => self.sign_ins.with_label_values(&["ok"]).inc(),
             Event::SignInFailed { reason, .. } => self.sign_ins.with_label_values(&[reason]).inc(),
+            Event::SignedOut { how, .. } => self.sign_outs.with_label_values(&[how]).inc(),
+            Event::LogoutTold { outcome, .. } => {
+                self.logout_deliveries.with_label_values(&[outcome]).inc();
+            }
             Event::Authorized { outcome, .. } => {
                 self.auth_requests.with_label_values(&[outcome]).inc();
             }
@@ -97,7 +122,8 @@ impl Counters {
             Event::ConsentGiven { .. }
             | Event::ConsentDenied { .. }
             | Event::TokenRefused { .. }
-            | Event::ClientChanged { .. } => {}
+            | Event::ClientChanged { .. }
+            | Event::KeyChanged { .. } => {}
         }
     }
 
@@ -106,6 +132,16 @@ impl Counters {
         self.response_time.with_label_values(&[endpoint]).observe(took.as_secs_f64());
         if status >= 400 {
             self.errors.with_label_values(&[&status.to_string()]).inc();
+        }
+    }
+
+    /// Notes the keys there are: name, algorithm, phase and age of each.
+    pub fn keys_stand<'a>(&self, keys: impl IntoIterator<Item = ([&'a str; 3], Duration)>) {
+        // A key in another phase is another line: the old one has to go.
+        self.key_age.reset();
+        for (labels, age) in keys {
+            let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+            self.key_age.with_label_values(&labels).set(age);
         }
     }
 

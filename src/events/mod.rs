@@ -19,6 +19,10 @@ pub enum Event<'a> {
     SignedIn { sub: &'a str, client: &'a str },
     /// Somebody did not; `reason` is one of a fixed list of words.
     SignInFailed { client: &'a str, reason: &'static str },
+    /// Somebody signed out; `how` is one of a fixed list of words.
+    SignedOut { sub: &'a str, how: &'static str },
+    /// A try to tell a client that a session ended; `outcome` is one of a fixed list of words.
+    LogoutTold { client: &'a str, outcome: &'static str },
     /// A person agreed to something.
     ConsentGiven { sub: &'a str, client: &'a str, scope: &'a str },
     /// A person said no.
@@ -37,6 +41,8 @@ pub enum Event<'a> {
     Revoked { client: &'a str, what: &'static str },
     /// A client registered, changed or removed itself.
     ClientChanged { client: &'a str, change: &'static str },
+    /// A key of ours entered another phase.
+    KeyChanged { kid: &'a str, alg: &'a str, phase: &'static str },
 }
 
 /// Who listens.
@@ -65,6 +71,12 @@ impl Events {
             Event::SignInFailed { client, reason } => {
                 tracing::warn!(target: "audit", event = "sign_in_failed", client, reason, from);
             }
+            Event::SignedOut { sub, how } => {
+                tracing::info!(target: "audit", event = "signed_out", sub, how, from);
+            }
+            Event::LogoutTold { client, outcome } => {
+                tracing::info!(target: "audit", event = "logout_told", client, outcome, from);
+            }
             Event::ConsentGiven { sub, client, scope } => {
                 tracing::info!(target: "audit", event = "consent_given", sub, client, scope, from);
             }
@@ -92,6 +104,9 @@ impl Events {
             }
             Event::ClientChanged { client, change } => {
                 tracing::info!(target: "audit", event = "client_changed", client, change, from);
+            }
+            Event::KeyChanged { kid, alg, phase } => {
+                tracing::info!(target: "audit", event = "key_changed", kid, alg, phase, from);
             }
         }
     }

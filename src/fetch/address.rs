@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 ///
 /// [IPv4]: https://www.iana.org/assignments/iana-ipv4-special-registry
 /// [IPv6]: https://www.iana.org/assignments/iana-ipv6-special-registry
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),

@@ -1,11 +1,13 @@
 //! Against a server on loopback, with a certificate authority made for the test.
 
+use std::path::Path;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -21,6 +23,15 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
+    /// With a certificate that signed itself, and is an authority as most tools make it.
+    async fn self_signed(answer: impl Into<String>) -> Self {
+        let mut params = CertificateParams::new(["elsewhere.example".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self::with(answer, &certificate.pem(), certificate.der().clone(), &key).await
+    }
+
     async fn saying(answer: impl Into<String>) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -28,16 +39,25 @@ impl Elsewhere {
         let key = KeyPair::generate().unwrap();
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &ca).unwrap();
+        Self::with(answer, &ca.pem(), leaf.der().clone(), &key).await
+    }
+
+    async fn with(
+        answer: impl Into<String>,
+        trusted: &str,
+        shown: CertificateDer<'static>,
+        key: &KeyPair,
+    ) -> Self {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let tls = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], key)
+            .with_single_cert(vec![shown], key)
             .unwrap();
 
         let file = NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), ca.pem()).unwrap();
+        std::fs::write(file.path(), trusted).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let visits = Arc::new(AtomicUsize::new(0));
@@ -197,6 +217,55 @@ async fn a_host_that_is_busy_is_waited_for_and_delays_no_other_host() {
 }
 
 #[tokio::test]
+async fn a_form_is_posted_where_documents_may_be_fetched_and_only_its_status_is_read() {
+    let fields = [("logout_token", "a b")];
+    let gone = "HTTP/1.1 204 No Content\r\n\r\n";
+    let there = Elsewhere::saying(gone).await;
+    let posted = async |allowed: &[&str], url: &str| {
+        Fetcher::new(there.settings(allowed)).unwrap().another().post_form(url, &fields).await
+    };
+    assert!(matches!(posted(&["localhost"], &there.url()).await, Ok(204)));
+    let refused = posted(&[], &there.url()).await;
+    assert!(matches!(refused, Err(FetchError::PrivateAddress(_))), "{refused:?}");
+    assert_eq!(there.visits(), 1);
+    let away = format!("HTTP/1.1 307 So\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", there.url());
+    let sends_on = Elsewhere::saying(away).await;
+    let fetcher = Fetcher::new(sends_on.settings(&["localhost"])).unwrap();
+    assert!(matches!(fetcher.post_form(&sends_on.url(), &fields).await, Ok(307)));
+    assert_eq!(there.visits(), 1, "a redirect is not followed");
+}
+
+#[tokio::test]
+async fn plain_http_is_posted_to_this_machine_only_and_only_where_it_is_vouched_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+    let answer = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = vec![0; 4096];
+        let read = stream.read(&mut asked).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&asked[..read]).into_owned()
+    });
+    let fetcher = |allowed: &[&str]| {
+        let allow_private = allowed.iter().map(|place| place.parse().unwrap()).collect();
+        Fetcher::new(FetchSettings { allow_private, ..FetchSettings::default() }).unwrap()
+    };
+    let fields = [("logout_token", "t")];
+    let refused = fetcher(&[]).post_form(&url, &fields).await;
+    assert!(matches!(refused, Err(FetchError::PrivateAddress(_))), "{refused:?}");
+    for elsewhere in ["http://1.1.1.1/", "http://10.0.0.1/", "http://localhost.example/"] {
+        let refused =
+            fetcher(&["10.0.0.0/8", "localhost.example"]).post_form(elsewhere, &fields).await;
+        assert!(matches!(refused, Err(FetchError::BadUrl)), "{refused:?}");
+    }
+    let refused = fetcher(&["localhost"]).get_json(&url).await;
+    assert!(matches!(refused, Err(FetchError::BadUrl)), "documents are https: {refused:?}");
+    let posted = fetcher(&["localhost"]).post_form(&url, &fields).await;
+    assert!(matches!(posted, Ok(200)), "{posted:?}");
+    assert!(answer.await.unwrap().starts_with("POST / HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
 async fn only_https_urls_without_credentials_on_the_standard_port_are_tried() {
     let fetcher = Fetcher::new(FetchSettings::default()).unwrap();
     for url in ["http://1.1.1.1/", "file:///etc/passwd", "https://ada@1.1.1.1/", "//1.1.1.1", ""] {
@@ -225,4 +294,18 @@ fn an_unusable_file_of_authorities_is_named() {
         let name = path.to_string_lossy();
         assert!(complaint.is_some_and(|complaint| complaint.contains(&*name)), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_given_stands_for_itself_and_for_no_other() {
+    let answer = || ok("application/json", "{}");
+    let elsewhere = Elsewhere::self_signed(answer()).await;
+    assert_eq!(elsewhere.fetched(&["localhost"]).await.unwrap(), serde_json::json!({}));
+    let impostor = Elsewhere::self_signed(answer()).await;
+    let settings = FetchSettings {
+        extra_ca: Some(elsewhere.ca.path().into()),
+        ..impostor.settings(&["localhost"])
+    };
+    let refused = Fetcher::new(settings).unwrap().get_json(&impostor.url()).await;
+    assert!(matches!(refused, Err(FetchError::Transport(_))), "{refused:?}");
 }

@@ -4,7 +4,7 @@ use super::{Grant, GrantId, Standing, Why};
 use crate::clock::UnixTime;
 use crate::protocol::Subject;
 use crate::store::{RawKey, Store, StoreError};
-use crate::{sessions, users};
+use crate::{logouts, sessions, users};
 
 /// A person's grants, by the moment at which anything that can come of them is over.
 fn index(sub: &Subject) -> RawKey {
@@ -60,12 +60,24 @@ pub async fn cut_off(
     now: UnixTime,
 ) -> Result<CutOff, StoreError> {
     // Sessions first, for they could give new grants.
-    let sessions = sessions::end_all(store, sub).await?;
+    let ended = sessions::end_all(store, sub).await?;
+    let grants = revoke_all(store, sub, now).await?;
+    for session in &ended {
+        // The couriers of a running server find what is queued.
+        let told = logouts::tell(store, session.sid, now).await?;
+        for client in &told.dropped {
+            tracing::warn!(client = client.as_str(), "no room to tell a client of a logout");
+        }
+    }
+    Ok(CutOff { sessions: ended.len(), grants })
+}
+
+async fn revoke_all(store: &dyn Store, sub: &Subject, now: UnixTime) -> Result<usize, StoreError> {
     let index = index(sub);
     let (mut grants, mut after) = (0, String::new());
     loop {
         let listings = store.names(&index, &after, 200).await?;
-        let Some(last) = listings.last().cloned() else { return Ok(CutOff { sessions, grants }) };
+        let Some(last) = listings.last().cloned() else { return Ok(grants) };
         for id in listings.iter().filter_map(|listing| named(listing)) {
             let step = |grant: &mut Grant| {
                 let stood = grant.standing == Standing::Good && now < grant.ends_at;

@@ -41,11 +41,22 @@ pub fn success(to: &Destination, fields: Vec<(String, String)>, sender: &Sender<
 ///
 /// [RFC 6749 §4.1.2.1]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
 pub fn failure(to: &Destination, error: &OAuthError, sender: &Sender<'_>) -> Response {
+    failure_with(to, error, None, sender)
+}
+
+/// The same with a field more.
+pub fn failure_with(
+    to: &Destination,
+    error: &OAuthError,
+    more: Option<(String, String)>,
+    sender: &Sender<'_>,
+) -> Response {
     tracing::info!(oauth.error = error.code.as_str(), why = %error.description, "refused by redirect");
-    let fields = vec![
+    let mut fields = vec![
         ("error".to_owned(), error.code.as_str().to_owned()),
         ("error_description".to_owned(), error.description.clone().into_owned()),
     ];
+    fields.extend(more);
     send(to, fields, sender)
 }
 
@@ -61,8 +72,12 @@ fn send(to: &Destination, mut fields: Vec<(String, String)>, sender: &Sender<'_>
     }
 }
 
-/// The registered URI's own query stays as it is, byte for byte (RFC 6749 §3.1.2).
 fn in_query(uri: &str, fields: &[(String, String)], sender: &Sender<'_>) -> Response {
+    follow(uri, &with_query(uri, fields), sender)
+}
+
+/// The URI with these fields added. Its own query stays as it is, byte for byte (RFC 6749 §3.1.2).
+pub fn with_query(uri: &str, fields: &[(String, String)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(fields);
     let separator = match uri.split_once('?') {
@@ -70,7 +85,7 @@ fn in_query(uri: &str, fields: &[(String, String)], sender: &Sender<'_>) -> Resp
         Some((_, own)) if own.is_empty() || own.ends_with('&') => "",
         Some(_) => "&",
     };
-    follow(uri, &format!("{uri}{separator}{}", query.finish()), sender)
+    format!("{uri}{separator}{}", query.finish())
 }
 
 /// A registered URI has no fragment of its own.

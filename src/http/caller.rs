@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
+use super::cookies::Cookies;
 use crate::app::App;
 use crate::client_ip::{PeerAddr, client_ip};
 
@@ -20,6 +21,8 @@ pub struct Caller {
     pub address: IpAddr,
     /// For pages that ask people to name it.
     pub request_id: String,
+    /// What `/check-session` would see in this browser; empty where there is nothing.
+    pub browser_state: String,
 }
 
 impl FromRequestParts<App> for Caller {
@@ -32,6 +35,7 @@ impl FromRequestParts<App> for Caller {
         let values: Vec<_> = forwarded.iter().filter_map(|value| value.to_str().ok()).collect();
         let address = client_ip(peer, values.into_iter(), &app.config.trusted_proxies);
         let id = parts.extensions.get::<RequestId>().map(|RequestId(id)| id.clone());
-        Ok(Self { address, request_id: id.unwrap_or_default() })
+        let browser_state = Cookies::read(app, &parts.headers).state();
+        Ok(Self { address, request_id: id.unwrap_or_default(), browser_state })
     }
 }

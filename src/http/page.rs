@@ -32,6 +32,8 @@ pub struct PagePolicy {
     pub images: Vec<String>,
     /// The [`nonce`] of the page's one script.
     pub script_nonce: Option<String>,
+    /// CSP sources that the page's frames come from; it has none otherwise.
+    pub frames: Vec<String>,
 }
 
 /// Renders `template` as an answer with every header that an HTML page must have.
@@ -93,8 +95,15 @@ impl PagePolicy {
     fn render(&self) -> String {
         let nonce = self.script_nonce.as_deref().filter(|nonce| is_plain(nonce));
         let script = nonce.map_or_else(|| "'none'".to_owned(), |nonce| format!("'nonce-{nonce}'"));
+        let frames: Vec<&str> =
+            self.frames.iter().map(String::as_str).filter(|source| is_plain(source)).collect();
+        let frames = if frames.is_empty() {
+            String::new()
+        } else {
+            format!("frame-src {}; ", frames.join(" "))
+        };
         format!(
-            "default-src 'none'; style-src 'self'; img-src {}; script-src {script}; \
+            "default-src 'none'; style-src 'self'; img-src {}; script-src {script}; {frames}\
              form-action {}; frame-ancestors 'none'; base-uri 'none'",
             self_and(&self.images),
             self_and(&self.form_targets),
@@ -174,6 +183,7 @@ mod tests {
             form_targets: hostile.map(str::to_owned).into(),
             images: hostile.map(str::to_owned).into(),
             script_nonce: Some("x' 'unsafe-inline".to_owned()),
+            frames: hostile.map(str::to_owned).into(),
         };
         assert_eq!(csp(&policy), csp(&PagePolicy::default()));
     }
@@ -185,8 +195,10 @@ mod tests {
             form_targets: vec!["https://app.example".to_owned(), "com.example.app:".to_owned()],
             images: vec!["https://cdn.example".to_owned()],
             script_nonce: Some(nonce.clone()),
+            frames: vec!["https://a.example".to_owned(), "https://b.example:8443".to_owned()],
         };
         let csp = csp(&policy);
+        assert!(csp.contains("; frame-src https://a.example https://b.example:8443;"), "{csp}");
         assert!(csp.contains("form-action 'self' https://app.example com.example.app:;"), "{csp}");
         assert!(csp.contains("img-src 'self' https://cdn.example;"), "{csp}");
         assert!(csp.contains(&format!("script-src 'nonce-{nonce}';")), "{csp}");

@@ -100,9 +100,7 @@ impl Visit {
     }
 
     /// Whether a form was sent from our own page to this browser: its token, and where the browser says
-    /// it came from ([Fetch Metadata], `Origin`).
-    ///
-    /// [Fetch Metadata]: https://www.w3.org/TR/fetch-metadata/
+    /// it came from.
     pub fn sent_by_us(
         &self,
         app: &App,
@@ -110,14 +108,8 @@ impl Visit {
         form: &str,
         token: Option<&str>,
     ) -> bool {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let site = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
-        let own = app.config.issuer.origin();
-        // `Referrer-Policy: no-referrer` makes browsers say `null` even for our own forms.
-        let origin =
-            text(header::ORIGIN.as_str()).is_none_or(|origin| origin == own || origin == "null");
         let token = token.unwrap_or_default();
-        site && origin
+        from_own_page(app, headers)
             && interactions::csrf_fits(&app.csrf_key, &self.id, &self.browser, form, token)
     }
 
@@ -129,7 +121,7 @@ impl Visit {
         PagePolicy {
             form_targets: super::page::source_of(to).into_iter().collect(),
             images: logo.and_then(super::page::source_of).into_iter().collect(),
-            script_nonce: None,
+            ..PagePolicy::default()
         }
     }
 
@@ -137,6 +129,20 @@ impl Visit {
     pub fn hub(&self) -> String {
         format!("/authorize?interaction={}", self.id.reveal())
     }
+}
+
+/// Whether the browser says that one of our own pages sent this, or does not say ([Fetch Metadata],
+/// `Origin`).
+///
+/// [Fetch Metadata]: https://www.w3.org/TR/fetch-metadata/
+pub fn from_own_page(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let site = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let own = app.config.issuer.origin();
+    // `Referrer-Policy: no-referrer` makes browsers say `null` even for our own forms.
+    let origin =
+        text(header::ORIGIN.as_str()).is_none_or(|origin| origin == own || origin == "null");
+    site && origin
 }
 
 /// An interaction that cannot go on, and the way on all the same.

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::content::{self, ContentKey};
-use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 
 /// What both sides put into the derivation, from the header ([RFC 7518 §4.6.1]).
 ///
@@ -24,14 +24,14 @@ pub(super) struct Parties {
 pub(super) fn agreed_key(
     own: &PrivateKey,
     other: &[u8],
-    (alg, enc): (EncryptionAlg, ContentEncryption),
+    (alg, enc): (KeyManagement, ContentEncryption),
     parties: &Parties,
 ) -> Option<ContentKey> {
     let (id, length) = match alg {
-        EncryptionAlg::RsaOaep256 => return None,
-        EncryptionAlg::EcdhEs => (enc.as_str(), content::key_length(enc)),
-        EncryptionAlg::EcdhEsA128Kw => (alg.as_str(), 16),
-        EncryptionAlg::EcdhEsA256Kw => (alg.as_str(), 32),
+        KeyManagement::RsaOaep256 => return None,
+        KeyManagement::EcdhEs => (enc.as_str(), content::key_length(enc)),
+        KeyManagement::EcdhEsA128Kw => (alg.as_str(), 16),
+        KeyManagement::EcdhEsA256Kw => (alg.as_str(), 32),
     };
     // Uncompressed points only: what a JWK's two coordinates make.
     if other.len() != 65 || other[0] != 4 {
@@ -92,7 +92,7 @@ mod tests {
         let parties = Parties { producer: b"Alice".to_vec(), recipient: b"Bob".to_vec() };
         let derived = |own: &PrivateKey, other: &PrivateKey| {
             let public = other.compute_public_key().unwrap();
-            let words = (EncryptionAlg::EcdhEs, ContentEncryption::A128Gcm);
+            let words = (KeyManagement::EcdhEs, ContentEncryption::A128Gcm);
             base64url(&agreed_key(own, public.as_ref(), words, &parties).unwrap())
         };
         assert_eq!(derived(&alice, &bob), "VqqN6vgjbSBcIijNcacQGg");
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn what_is_no_point_of_the_curve_agrees_on_nothing() {
         let own = PrivateKey::generate(&ECDH_P256).unwrap();
-        let words = (EncryptionAlg::EcdhEs, ContentEncryption::A256Gcm);
+        let words = (KeyManagement::EcdhEs, ContentEncryption::A256Gcm);
         let point = own.compute_public_key().unwrap().as_ref().to_vec();
         let mut off_the_curve = point.clone();
         off_the_curve[64] ^= 1;

@@ -1,7 +1,8 @@
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
-use crate::protocol::encryption::ContentEncryption;
+use super::cbc;
+use crate::protocol::algorithms::ContentEncryption;
 use crate::random;
 
 /// A content encryption key. It encrypts one content, so a random nonce never meets itself.
@@ -11,7 +12,8 @@ pub(super) type ContentKey = Zeroizing<Vec<u8>>;
 pub(super) const fn key_length(enc: ContentEncryption) -> usize {
     match enc {
         ContentEncryption::A128Gcm => 16,
-        ContentEncryption::A256Gcm => 32,
+        // Half of it is the MAC's.
+        ContentEncryption::A128CbcHs256 | ContentEncryption::A256Gcm => 32,
     }
 }
 
@@ -23,7 +25,7 @@ pub(super) fn new_key(enc: ContentEncryption) -> ContentKey {
 
 /// What a content became: the last three pieces of a JWE.
 pub(super) struct Sealed {
-    pub iv: [u8; 12],
+    pub iv: Vec<u8>,
     pub ciphertext: Vec<u8>,
     pub tag: Vec<u8>,
 }
@@ -37,11 +39,19 @@ pub(super) fn seal(
     aad: &[u8],
     content: &[u8],
 ) -> Option<Sealed> {
-    seal_with(enc, key, random::bytes(), aad, content)
+    match enc {
+        ContentEncryption::A128CbcHs256 => {
+            let iv = random::bytes();
+            let (ciphertext, tag) = cbc::seal(key, iv, aad, content)?;
+            Some(Sealed { iv: iv.to_vec(), ciphertext, tag })
+        }
+        ContentEncryption::A128Gcm => seal_gcm(&AES_128_GCM, key, random::bytes(), aad, content),
+        ContentEncryption::A256Gcm => seal_gcm(&AES_256_GCM, key, random::bytes(), aad, content),
+    }
 }
 
-fn seal_with(
-    enc: ContentEncryption,
+fn seal_gcm(
+    algorithm: &'static Algorithm,
     key: &[u8],
     iv: [u8; 12],
     aad: &[u8],
@@ -49,15 +59,28 @@ fn seal_with(
 ) -> Option<Sealed> {
     let mut ciphertext = content.to_vec();
     let nonce = Nonce::assume_unique_for_key(iv);
-    let tag = cipher(enc, key)?
+    let tag = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?)
         .seal_in_place_separate_tag(nonce, Aad::from(aad), &mut ciphertext)
         .ok()?;
-    Some(Sealed { iv, ciphertext, tag: tag.as_ref().to_vec() })
+    Some(Sealed { iv: iv.to_vec(), ciphertext, tag: tag.as_ref().to_vec() })
 }
 
 /// Decrypts; nothing if a single bit of any part is another.
 pub(super) fn open(
     enc: ContentEncryption,
+    key: &[u8],
+    aad: &[u8],
+    sealed: (&[u8], Vec<u8>, &[u8]),
+) -> Option<Vec<u8>> {
+    match enc {
+        ContentEncryption::A128CbcHs256 => cbc::open(key, aad, sealed),
+        ContentEncryption::A128Gcm => open_gcm(&AES_128_GCM, key, aad, sealed),
+        ContentEncryption::A256Gcm => open_gcm(&AES_256_GCM, key, aad, sealed),
+    }
+}
+
+fn open_gcm(
+    algorithm: &'static Algorithm,
     key: &[u8],
     aad: &[u8],
     (iv, ciphertext, tag): (&[u8], Vec<u8>, &[u8]),
@@ -69,17 +92,10 @@ pub(super) fn open(
     }
     let mut content = ciphertext;
     content.extend_from_slice(tag);
-    let length = cipher(enc, key)?.open_in_place(nonce, Aad::from(aad), &mut content).ok()?.len();
+    let cipher = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?);
+    let length = cipher.open_in_place(nonce, Aad::from(aad), &mut content).ok()?.len();
     content.truncate(length);
     Some(content)
-}
-
-fn cipher(enc: ContentEncryption, key: &[u8]) -> Option<LessSafeKey> {
-    let algorithm = match enc {
-        ContentEncryption::A128Gcm => &AES_128_GCM,
-        ContentEncryption::A256Gcm => &AES_256_GCM,
-    };
-    UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new)
 }
 
 #[cfg(test)]
@@ -97,7 +113,7 @@ mod tests {
         let iv = [227, 197, 117, 252, 2, 219, 233, 68, 180, 225, 77, 219];
         let aad = b"eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ";
         let content = b"The true sign of intelligence is not knowledge but imagination.";
-        let sealed = seal_with(ContentEncryption::A256Gcm, &key, iv, aad, content).unwrap();
+        let sealed = seal_gcm(&AES_256_GCM, &key, iv, aad, content).unwrap();
         assert_eq!(
             base64url(&sealed.ciphertext),
             "5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6jiSdiwkIr3ajwQzaBtQD_A"

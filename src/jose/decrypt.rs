@@ -14,7 +14,7 @@ use super::agree::{self, Parties, agreed_key};
 use super::content::{self, ContentKey};
 use super::encrypt::point;
 use super::{BadKey, Numbers, PublicJwk, read};
-use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::secret::{base64url, from_base64url};
 
 /// The longest JWE that is looked at: a signed token of the longest kind, and a key around it.
@@ -26,6 +26,7 @@ const REFUSED: [&str; 7] = ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip"];
 
 /// A private key of ours that others encrypt for.
 pub struct DecryptionKey {
+    alg: KeyManagement,
     private: Private,
     jwk: PublicJwk,
 }
@@ -41,13 +42,13 @@ pub struct NotDecrypted;
 
 impl DecryptionKey {
     /// Makes a new key: RSA of 2048 bits for `RSA-OAEP-256`, P-256 for the others. Not for the reactor.
-    pub fn generate_for(alg: EncryptionAlg) -> Result<Self, BadKey> {
+    pub fn generate_for(alg: KeyManagement) -> Result<Self, BadKey> {
         let der = match alg {
-            EncryptionAlg::RsaOaep256 => {
+            KeyManagement::RsaOaep256 => {
                 let key = PrivateDecryptingKey::generate(KeySize::Rsa2048);
                 key.and_then(|key| copied(&key))
             }
-            EncryptionAlg::EcdhEs | EncryptionAlg::EcdhEsA128Kw | EncryptionAlg::EcdhEsA256Kw => {
+            KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw => {
                 PrivateKey::generate(&ECDH_P256).and_then(|key| copied(&key))
             }
         };
@@ -55,14 +56,14 @@ impl DecryptionKey {
     }
 
     /// From what [`to_pkcs8`](Self::to_pkcs8) gave.
-    pub fn from_pkcs8(alg: EncryptionAlg, der: &[u8]) -> Result<Self, BadKey> {
+    pub fn from_pkcs8(alg: KeyManagement, der: &[u8]) -> Result<Self, BadKey> {
         let (private, numbers) = match alg {
-            EncryptionAlg::RsaOaep256 => rsa(der)?,
-            EncryptionAlg::EcdhEs | EncryptionAlg::EcdhEsA128Kw | EncryptionAlg::EcdhEsA256Kw => {
+            KeyManagement::RsaOaep256 => rsa(der)?,
+            KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw => {
                 p256(der)?
             }
         };
-        Ok(Self { private, jwk: PublicJwk::new("enc", alg.as_str(), numbers) })
+        Ok(Self { alg, private, jwk: PublicJwk::new("enc", alg.as_str(), numbers) })
     }
 
     /// The private key in PKCS#8.
@@ -71,6 +72,11 @@ impl DecryptionKey {
             Private::Rsa(_, der) => Ok(der.clone()),
             Private::P256(key) => copied(key).map_err(|_| BadKey::Garbage),
         }
+    }
+
+    /// What it is published for.
+    pub const fn alg(&self) -> KeyManagement {
+        self.alg
     }
 
     /// The key's name in the JWK Set.
@@ -89,12 +95,12 @@ impl DecryptionKey {
     /// [RFC 7516 §11.5]: https://www.rfc-editor.org/rfc/rfc7516#section-11.5
     fn content_key(
         &self,
-        (alg, enc): (EncryptionAlg, ContentEncryption),
+        (alg, enc): (KeyManagement, ContentEncryption),
         header: &Map<String, Value>,
         encrypted: &[u8],
     ) -> Option<ContentKey> {
         match (&self.private, alg) {
-            (Private::Rsa(key, _), EncryptionAlg::RsaOaep256) => {
+            (Private::Rsa(key, _), KeyManagement::RsaOaep256) => {
                 let stand_in = content::new_key(enc);
                 let mut plain = Zeroizing::new(vec![0; key.min_output_size()]);
                 let opened = key.decrypt(&OAEP_SHA256_MGF1SHA256, encrypted, &mut plain, None);
@@ -103,16 +109,16 @@ impl DecryptionKey {
             }
             (
                 Private::P256(key),
-                EncryptionAlg::EcdhEs | EncryptionAlg::EcdhEsA128Kw | EncryptionAlg::EcdhEsA256Kw,
+                KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw,
             ) => {
                 let agreed = agreed_key(key, &ephemeral(header)?, (alg, enc), &parties(header)?)?;
-                if alg == EncryptionAlg::EcdhEs {
+                if alg == KeyManagement::EcdhEs {
                     // Nothing is sent along when the key is agreed on (RFC 7516 §5.2, step 10).
                     return encrypted.is_empty().then_some(agreed);
                 }
                 agree::unwrap(&agreed, encrypted)
             }
-            (Private::Rsa(..), _) | (Private::P256(_), EncryptionAlg::RsaOaep256) => None,
+            (Private::Rsa(..), _) | (Private::P256(_), KeyManagement::RsaOaep256) => None,
         }
     }
 }
@@ -143,7 +149,7 @@ fn opened(compact: &str, key: &DecryptionKey) -> Option<Vec<u8>> {
     if text("kid")?.is_some_and(|kid| kid != key.kid()) {
         return None;
     }
-    let alg = EncryptionAlg::parse(text("alg")??)?;
+    let alg = KeyManagement::parse(text("alg")??)?;
     let enc = ContentEncryption::parse(text("enc")??)?;
     let content_key = key.content_key((alg, enc), &header, &from_base64url(encrypted_key)?)?;
     let (iv, tag) = (from_base64url(iv)?, from_base64url(tag)?);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::agree::{self, Parties, agreed_key};
 use super::content;
-use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::secret::{base64url, from_base64url};
 
 /// A client's public key, to encrypt for it.
@@ -31,7 +31,7 @@ pub struct EncryptionError;
 impl RecipientKey {
     /// The first key of a JWK Set that is meant for encryption, or for nothing in particular, and that
     /// does `alg`; one that says it is meant comes first.
-    pub fn choose(set: &Value, alg: EncryptionAlg) -> Option<Self> {
+    pub fn choose(set: &Value, alg: KeyManagement) -> Option<Self> {
         let keys: Vec<&Value> = set.get("keys")?.as_array()?.iter().take(20).collect();
         let meant = |key: &&&Value| key.get("use").is_some_and(|usage| usage == "enc");
         let open = |key: &&&Value| {
@@ -41,25 +41,25 @@ impl RecipientKey {
         ordered.into_iter().find_map(|key| Self::from_jwk(key, alg))
     }
 
-    fn from_jwk(jwk: &Value, alg: EncryptionAlg) -> Option<Self> {
+    fn from_jwk(jwk: &Value, alg: KeyManagement) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         if jwk.get("alg").is_some_and(|only| only != alg.as_str()) {
             return None;
         }
         let number = |name: &str| from_base64url(text(name)?);
         let key = match alg {
-            EncryptionAlg::RsaOaep256 if text("kty")? == "RSA" => {
+            KeyManagement::RsaOaep256 if text("kty")? == "RSA" => {
                 rsa(&number("n")?, &number("e")?)?
             }
-            EncryptionAlg::EcdhEs | EncryptionAlg::EcdhEsA128Kw | EncryptionAlg::EcdhEsA256Kw
+            KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw
                 if text("crv")? == "P-256" =>
             {
                 Public::P256(point(&number("x")?, &number("y")?)?)
             }
-            EncryptionAlg::RsaOaep256
-            | EncryptionAlg::EcdhEs
-            | EncryptionAlg::EcdhEsA128Kw
-            | EncryptionAlg::EcdhEsA256Kw => return None,
+            KeyManagement::RsaOaep256
+            | KeyManagement::EcdhEs
+            | KeyManagement::EcdhEsA128Kw
+            | KeyManagement::EcdhEsA256Kw => return None,
         };
         Some(Self { kid: text("kid").map(str::to_owned), key })
     }
@@ -85,7 +85,7 @@ pub(super) fn point(x: &[u8], y: &[u8]) -> Option<Vec<u8>> {
 /// [RFC 7519 §5.2]: https://www.rfc-editor.org/rfc/rfc7519#section-5.2
 pub fn encrypt(
     payload: &[u8],
-    alg: EncryptionAlg,
+    alg: KeyManagement,
     enc: ContentEncryption,
     recipient: &RecipientKey,
     cty: Option<&str>,
@@ -119,7 +119,7 @@ fn for_rsa(
 
 fn for_p256(
     point: &[u8],
-    (alg, enc): (EncryptionAlg, ContentEncryption),
+    (alg, enc): (KeyManagement, ContentEncryption),
     header: &mut Value,
 ) -> Option<(content::ContentKey, Vec<u8>)> {
     let ephemeral = PrivateKey::generate(&ECDH_P256).ok()?;
@@ -127,7 +127,7 @@ fn for_p256(
     let public = ephemeral.compute_public_key().ok()?;
     let (x, y) = public.as_ref().get(1..)?.split_at_checked(32)?;
     header["epk"] = json!({"kty": "EC", "crv": "P-256", "x": base64url(x), "y": base64url(y)});
-    if alg == EncryptionAlg::EcdhEs {
+    if alg == KeyManagement::EcdhEs {
         return Some((agreed, Vec::new()));
     }
     let key = content::new_key(enc);

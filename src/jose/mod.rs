@@ -12,6 +12,7 @@
 //! [RFC 7516]: https://www.rfc-editor.org/rfc/rfc7516
 
 mod agree;
+mod cbc;
 mod client_key;
 mod content;
 mod decrypt;

@@ -1,6 +1,6 @@
 //! The JWK Set ([RFC 7517 §5]): the public halves of the signing keys.
 //!
-//! Writes nothing.
+//! It follows the ring, so its ETag changes when a key comes or goes. Writes nothing.
 //!
 //! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
 
@@ -12,7 +12,7 @@ use axum::{Router, middleware};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::http::cacheable::cacheable_json;
+use crate::http::cacheable::{Document, cacheable_json};
 use crate::http::cors;
 use crate::protocol::Metadata;
 
@@ -27,9 +27,10 @@ pub fn routes(app: &App) -> Router<App> {
 /// The room's lines in the metadata.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.jwks_uri = Some(config.issuer.url("/jwks.json"));
-    metadata.id_token_signing_alg_values_supported = vec!["RS256"];
+    metadata.id_token_signing_alg_values_supported =
+        config.key_ring.signing_algs.iter().map(|alg| alg.as_str()).collect();
 }
 
 async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
-    cacheable_json(&headers, &app.jwks_json)
+    cacheable_json(&headers, &Document::new(app.keys.jwks()))
 }

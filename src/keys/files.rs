@@ -6,7 +6,8 @@ use std::{fmt, process};
 
 use zeroize::Zeroizing;
 
-use crate::jose::{self, SigningKey};
+use super::Purpose;
+use crate::jose::{self, Algorithm, PrivateKey, SigningKey};
 use crate::{random, secret};
 
 /// Where the key is, or may be made.
@@ -25,6 +26,10 @@ pub struct KeySource {
 pub struct KeyComplaint(String);
 
 impl KeyComplaint {
+    pub(super) fn new(what: &str) -> Self {
+        Self(what.to_owned())
+    }
+
     fn about(path: &Path, what: impl fmt::Display) -> Self {
         Self(format!("{} {what}", path.display()))
     }
@@ -38,32 +43,83 @@ impl fmt::Display for KeyComplaint {
 
 impl std::error::Error for KeyComplaint {}
 
-/// The signing key, and a notice if it was made just now.
-pub(super) fn load_or_make_key(
+/// Keys from files, and what the operator should know about them.
+#[derive(Debug, Default)]
+pub struct FileKeys {
+    /// At most one for each algorithm.
+    pub keys: Vec<SigningKey>,
+    /// Which were made just now.
+    pub notices: Vec<String>,
+}
+
+/// Loads the key that was given, and those in the folder. With `make`, a missing one is made there: where
+/// the store forgets, the files are what lasts.
+pub fn load_files(
     source: &KeySource,
-) -> Result<(SigningKey, Option<String>), KeyComplaint> {
-    if let Some(path) = &source.private_key_path {
-        let key = parse(path, &read_private(path)?)?;
-        if let Some(public) = &source.public_key_path {
-            let pem = fs::read_to_string(public)
-                .map_err(|error| KeyComplaint::about(public, format!("cannot be read: {error}")))?;
-            if !jose::is_public_half(&pem, &key) {
-                let what = format!("is not the public half of {}", path.display());
-                return Err(KeyComplaint::about(public, what));
-            }
+    purposes: &[Purpose],
+    make: bool,
+) -> Result<FileKeys, KeyComplaint> {
+    let mut found = FileKeys::default();
+    for purpose in purposes {
+        match (purpose, &source.private_key_path) {
+            (Purpose::Decrypts(_), _) => {}
+            (Purpose::Signs(Algorithm::Rs256), Some(path)) => found.keys.push(given(source, path)?),
+            (Purpose::Signs(alg), _) => in_folder(source, *alg, make, &mut found)?,
         }
-        return Ok((key, None));
     }
-    let path = source.keys_dir.join("signing.pem");
-    if path.exists() {
-        return Ok((parse(&path, &read_private(&path)?)?, None));
+    // A key has one name and is used with one algorithm (RFC 8725 §3.1): the same RSA key for two would
+    // be one key in the set.
+    let kids: Vec<_> = found.keys.iter().map(SigningKey::kid).collect();
+    match (1..kids.len()).find(|at| kids[..*at].contains(&kids[*at])) {
+        Some(at) => {
+            let alg = found.keys[at].alg().as_str();
+            Err(KeyComplaint(format!(
+                "the {alg} key is another algorithm's too; each needs its own"
+            )))
+        }
+        None => Ok(found),
     }
-    let (_, pem) = SigningKey::generate().map_err(|why| KeyComplaint::about(&path, why))?;
-    let made = write_new(&path, &pem)?;
-    // Whoever was first made the key: both read what stands there now.
-    let key = parse(&path, &read_private(&path)?)?;
-    let notice = made.then(|| format!("made a new 2048-bit signing key in {}", path.display()));
-    Ok((key, notice))
+}
+
+fn given(source: &KeySource, path: &Path) -> Result<SigningKey, KeyComplaint> {
+    let key = parse(path, Algorithm::Rs256, &read_private(path)?)?;
+    if let Some(public) = &source.public_key_path {
+        let pem = fs::read_to_string(public)
+            .map_err(|error| KeyComplaint::about(public, format!("cannot be read: {error}")))?;
+        if !jose::is_public_half(&pem, &key) {
+            let what = format!("is not the public half of {}", path.display());
+            return Err(KeyComplaint::about(public, what));
+        }
+    }
+    Ok(key)
+}
+
+fn in_folder(
+    source: &KeySource,
+    alg: Algorithm,
+    make: bool,
+    found: &mut FileKeys,
+) -> Result<(), KeyComplaint> {
+    let path = source.keys_dir.join(match alg {
+        Algorithm::Rs256 => "signing.pem",
+        Algorithm::Ps256 => "signing-ps256.pem",
+        Algorithm::Es256 => "signing-es256.pem",
+        Algorithm::EdDsa => "signing-eddsa.pem",
+    });
+    if !path.exists() {
+        if !make {
+            return Ok(());
+        }
+        let key = SigningKey::generate_for(alg).and_then(|key| key.to_pem());
+        let pem = key.map_err(|why| KeyComplaint::about(&path, why))?;
+        if write_new(&path, &pem)? {
+            let (alg, path) = (alg.as_str(), path.display());
+            found.notices.push(format!("made a new {alg} signing key in {path}"));
+        }
+    }
+    // Whoever was first made the key: all read what stands there now.
+    found.keys.push(parse(&path, alg, &read_private(&path)?)?);
+    Ok(())
 }
 
 /// The installation's root secret, kept beside the signing key; made once. 43 characters.
@@ -77,8 +133,10 @@ pub fn load_or_make_secret(keys_dir: &Path) -> Result<Zeroizing<String>, KeyComp
     Ok(Zeroizing::new(text.trim_end().to_owned()))
 }
 
-fn parse(path: &Path, pem: &str) -> Result<SigningKey, KeyComplaint> {
-    SigningKey::from_pem(pem).map_err(|why| KeyComplaint::about(path, why))
+fn parse(path: &Path, alg: Algorithm, pem: &str) -> Result<SigningKey, KeyComplaint> {
+    PrivateKey::from_pem(pem)
+        .and_then(|key| SigningKey::from_private(&key, alg))
+        .map_err(|why| KeyComplaint::about(path, why))
 }
 
 /// Reads a file that only its owner can read. Anything looser is refused, not warned about.
@@ -143,13 +201,19 @@ mod tests {
         KeySource { private_key_path: path, public_key_path: None, keys_dir: dir.join("keys") }
     }
 
+    const RS256: &[Purpose] = &[Purpose::Signs(Algorithm::Rs256)];
+
     #[test]
     fn a_key_is_made_once_and_found_again() {
         let dir = tempfile::tempdir().unwrap();
-        let (first, notice) = load_or_make_key(&source(dir.path(), None)).unwrap();
-        assert!(notice.unwrap().contains("signing.pem"));
-        let (second, notice) = load_or_make_key(&source(dir.path(), None)).unwrap();
-        assert_eq!((first.kid(), notice), (second.kid(), None));
+        let source = source(dir.path(), None);
+        assert!(load_files(&source, RS256, false).unwrap().keys.is_empty());
+        assert!(!dir.path().join("keys").exists(), "none was wanted");
+        let first = load_files(&source, RS256, true).unwrap();
+        assert!(first.notices[0].contains("signing.pem"));
+        let second = load_files(&source, RS256, false).unwrap();
+        assert_eq!(first.keys[0].kid(), second.keys[0].kid());
+        assert_eq!(second.notices, Vec::<String>::new());
         let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777;
         assert_eq!((mode("keys"), mode("keys/signing.pem")), (0o700, 0o600));
         let secret = load_or_make_secret(&dir.path().join("keys")).unwrap();
@@ -158,11 +222,30 @@ mod tests {
     }
 
     #[test]
+    fn each_algorithm_has_a_file_of_its_own_and_a_file_of_another_kind_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = source(dir.path(), None);
+        let all: Vec<_> = Algorithm::ALL.iter().map(|alg| Purpose::Signs(*alg)).collect();
+        let made = load_files(&source, &all, true).unwrap();
+        assert_eq!(made.notices.len(), 4);
+        let algs: Vec<_> = made.keys.iter().map(SigningKey::alg).collect();
+        assert_eq!(algs, Algorithm::ALL);
+        let keys = dir.path().join("keys");
+        fs::copy(keys.join("signing.pem"), keys.join("signing-es256.pem")).unwrap();
+        let complaint = load_files(&source, &all, false).unwrap_err().to_string();
+        assert!(complaint.ends_with("signing-es256.pem is not a private key on the curve P-256"));
+        fs::copy(keys.join("signing.pem"), keys.join("signing-ps256.pem")).unwrap();
+        let complaint = load_files(&source, &all[..2], false).unwrap_err().to_string();
+        assert!(complaint.starts_with("the PS256 key is another algorithm's too"), "{complaint}");
+    }
+
+    #[test]
     fn a_given_path_that_does_not_load_is_named_and_nothing_takes_its_place() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("op.pem");
         let refuse = |what: &str| {
-            let complaint = load_or_make_key(&source(dir.path(), Some(path.clone()))).unwrap_err();
+            let complaint =
+                load_files(&source(dir.path(), Some(path.clone())), RS256, true).unwrap_err();
             let text = complaint.to_string();
             assert!(text.contains("op.pem") && text.contains(what), "{text}");
             assert!(!dir.path().join("keys").exists());

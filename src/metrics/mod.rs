@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::app::App;
-use crate::sessions;
+use crate::{logouts, sessions};
 
 /// The room's path.
 pub fn routes() -> Router<App> {
@@ -23,7 +23,16 @@ async fn show(State(app): State<App>) -> Response {
         Ok(count) => counters.active_sessions.set(i64::try_from(count).unwrap_or(i64::MAX)),
         Err(cause) => tracing::warn!(%cause, "the sessions could not be counted"),
     }
+    match logouts::count_pending(&*app.store).await {
+        Ok(count) => counters.logouts_pending.set(i64::try_from(count).unwrap_or(i64::MAX)),
+        Err(cause) => tracing::warn!(%cause, "the logouts to be told could not be counted"),
+    }
     counters.hash_queue.set(i64::try_from(app.passwords.waiting()).unwrap_or(i64::MAX));
+    let now = app.now();
+    counters.keys_stand(app.keys.keys().iter().map(|key| {
+        let labels = [&*key.kid, key.purpose.as_str(), key.phase.as_str()];
+        (labels, now.since(key.published_at))
+    }));
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, counters.render()).into_response()
 }

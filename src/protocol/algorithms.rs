@@ -46,3 +46,29 @@ impl AssertionAlg {
         }
     }
 }
+
+wire_words! {
+    /// How the key of an encrypted JWT is agreed on ([RFC 7518 §4.1](https://www.rfc-editor.org/rfc/rfc7518#section-4.1)).
+    KeyManagement {
+        /// RSAES-OAEP with SHA-256 and MGF1 with SHA-256
+        RsaOaep256 = "RSA-OAEP-256",
+        /// Elliptic curve Diffie-Hellman, ephemeral and static, the agreed key used directly
+        EcdhEs = "ECDH-ES",
+        /// The same, the agreed key wrapping the content's (128 bits)
+        EcdhEsA128Kw = "ECDH-ES+A128KW",
+        /// The same with 256 bits
+        EcdhEsA256Kw = "ECDH-ES+A256KW",
+    }
+}
+
+wire_words! {
+    /// How the content of an encrypted JWT is sealed ([RFC 7518 §5.1](https://www.rfc-editor.org/rfc/rfc7518#section-5.1)).
+    ContentEncryption {
+        /// AES-CBC with a 128-bit key, and HMAC-SHA-256 over it: the default of client registration
+        A128CbcHs256 = "A128CBC-HS256",
+        /// AES-GCM with a 128-bit key
+        A128Gcm = "A128GCM",
+        /// AES-GCM with a 256-bit key
+        A256Gcm = "A256GCM",
+    }
+}

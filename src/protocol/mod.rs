@@ -6,7 +6,6 @@ pub mod algorithms;
 pub mod claims;
 pub mod client_auth;
 pub mod client_metadata;
-pub mod encryption;
 mod error;
 mod grant_type;
 pub mod metadata;
@@ -17,6 +16,7 @@ pub mod redirect_uri;
 mod response_mode;
 mod response_type;
 mod scope;
+pub mod session_state;
 mod subject;
 mod wire;
 

@@ -1,6 +1,7 @@
 //! The house's front: sockets, TLS and what every answer has in common; and the putting together.
 
 mod connection;
+pub mod couriers;
 mod crowd;
 pub mod demo;
 pub mod hosts;
@@ -9,6 +10,7 @@ pub mod logging;
 pub mod process;
 mod reader;
 mod refusal;
+mod rotation;
 pub mod routes;
 pub mod run;
 pub mod serve;

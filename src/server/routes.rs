@@ -16,8 +16,8 @@ use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::client_metadata::SubjectType;
 use crate::{
-    authorize, consent, discovery, health, home, introspect, jwks, login, metrics, register,
-    revoke, token, userinfo,
+    authorize, consent, discovery, health, home, introspect, jwks, login, logout, metrics,
+    register, revoke, token, userinfo,
 };
 
 /// The whole service.
@@ -32,6 +32,7 @@ pub fn router(app: &App) -> Router {
         .merge(introspect::routes(app))
         .merge(jwks::routes(app))
         .merge(login::routes())
+        .merge(logout::routes(app))
         .merge(register::routes(app))
         .merge(revoke::routes(app))
         .merge(token::routes(app))
@@ -63,6 +64,7 @@ pub fn advertise(config: &Config, catalogue: &ScopeCatalogue) -> Metadata {
     authorize::advertise(&mut metadata, config);
     introspect::advertise(&mut metadata, config);
     jwks::advertise(&mut metadata, config);
+    logout::advertise(&mut metadata, config);
     register::advertise(&mut metadata, config);
     revoke::advertise(&mut metadata, config);
     token::advertise(&mut metadata, config);

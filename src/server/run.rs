@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::demo::{self, Demo};
 use super::serve::{Limits, listen, serve};
 use super::tls::TlsKeeper;
-use super::{logging, process, routes};
+use super::{couriers, logging, process, rotation, routes};
 use crate::app::App;
 use crate::bootstrap::Bootstrap;
 use crate::cli::open_store;
@@ -19,7 +19,9 @@ use crate::clients::software_statement;
 use crate::clock::Clock;
 use crate::config::{Config, OutgoingSettings, StatementKeys};
 use crate::fetch::{FetchSettings, Fetcher};
-use crate::keys::{KeyRing, KeySource, load_or_make_secret};
+use crate::keys::{
+    FileKeys, KeyRing, KeySource, Policy, RingError, Sealer, load_files, load_root, purposes,
+};
 use crate::protocol::claims::ScopeCatalogue;
 use crate::secret_key::SecretKey;
 use crate::store::Store;
@@ -64,7 +66,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let (keys, root) = load_keys(&config)?;
+    let (files_of_keys, root) = load_keys(&config)?;
     let bootstrap = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose();
     let bootstrap = bootstrap.map_err(wrong)?;
     let tls = config.tls.as_ref().map(|tls| TlsKeeper::load(&tls.cert_path, &tls.key_path));
@@ -72,6 +74,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(wrong)?;
     check_statement_keys(&config).await?;
     let store = open_store(&config, Clock::System).await.map_err(unavailable)?;
+    let keys = open_ring(&config, &store, &root, files_of_keys).await?;
 
     let mut catalogue = ScopeCatalogue::default();
     if let Some(bootstrap) = &bootstrap {
@@ -104,6 +107,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         tls.spawn_reload(Duration::from_secs(10));
     }
     let limits = limits(&app).within_files(files);
+    rotation::spawn(app.clone());
     let stop = spawn_shutdown(app.clone());
     if let Some(address) = &app.config.metrics_listen {
         let bound = listen(address).await;
@@ -111,33 +115,44 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         let router = routes::metrics_router(&app);
         tokio::spawn(serve(bound, None, router, Limits::default(), stop.clone(), FINISH));
     }
+    let couriers = couriers::spawn(app.clone(), stop.clone());
     serve(listeners, tls, routes::router(&app), limits, stop, FINISH).await;
+    // They are on their way back: each request has three seconds at most.
+    let _ended = tokio::time::timeout(Duration::from_secs(5), couriers).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-fn load_keys(config: &Config) -> Result<(KeyRing, SecretKey), Refused> {
-    let source = KeySource {
-        private_key_path: config.private_key_path.clone(),
-        public_key_path: config.public_key_path.clone(),
-        keys_dir: config.keys_dir.clone(),
-    };
-    let (keys, notice) = KeyRing::load(&source).map_err(wrong)?;
-    if let Some(notice) = notice {
+/// The files are read before anything is opened: a bad one is told at once.
+fn load_keys(config: &Config) -> Result<(FileKeys, SecretKey), Refused> {
+    // A store that lasts keeps the keys it is given; without one, the files are what lasts.
+    let make = config.redis.is_none();
+    let files = load_files(&KeySource::of(config), &purposes(config), make).map_err(wrong)?;
+    for notice in &files.notices {
         tracing::info!("{notice}");
     }
-    let text = match &config.secret_key {
-        Some(given) => zeroize::Zeroizing::new(given.reveal().to_owned()),
-        None => load_or_make_secret(&config.keys_dir).map_err(wrong)?,
-    };
-    let root = SecretKey::from_text(&text);
-    let mut root = root.map_err(|_| wrong("SECRET_KEY has fewer than 32 characters"))?;
-    if let Some(previous) = &config.secret_key_previous {
-        root = root
-            .also_accepting(previous.reveal())
-            .map_err(|_| wrong("SECRET_KEY_PREVIOUS has fewer than 32 characters"))?;
-    }
-    Ok((keys, root))
+    Ok((files, load_root(config).map_err(wrong)?))
+}
+
+async fn open_ring(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    root: &SecretKey,
+    files: FileKeys,
+) -> Result<KeyRing, Refused> {
+    let at = (Arc::clone(store), Clock::System);
+    let policy = Policy::of(config);
+    let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, files.keys).await;
+    ring.map_err(|error| match error {
+        RingError::Store(error) => unavailable(error),
+        RingError::Sealed(_)
+        | RingError::Unreadable
+        | RingError::Key(_)
+        | RingError::Crowded
+        | RingError::Signs
+        | RingError::Unknown
+        | RingError::Fixed => wrong(error),
+    })
 }
 
 /// A file that does not load is said before a port is bound.

@@ -176,14 +176,14 @@ pub async fn begin(
     }
 }
 
-/// Ends a session, and its name with it unless another session goes by that name by now; `false` if there
-/// was none.
-pub async fn end(store: &dyn Store, id: SessionId) -> Result<bool, StoreError> {
-    let Some(session) = store.consume(&id.key()).await? else { return Ok(false) };
+/// Ends a session, and its name with it unless another session goes by that name by now. Of several
+/// who try, one is told which it was.
+pub async fn end(store: &dyn Store, id: SessionId) -> Result<Option<Session>, StoreError> {
+    let Some(session) = store.consume(&id.key()).await? else { return Ok(None) };
     store.remove_if(&sid_key(session.sid), |named| named.session == id).await?;
     store.unlink(&index(), &session.listing()).await?;
     person::unlist(store, &session).await?;
-    Ok(true)
+    Ok(Some(session))
 }
 
 /// Notes that the session was used. Written at most ten times in an idle span, so that a busy session
@@ -313,12 +313,12 @@ mod tests {
         let (one, two, other) = (opened("ada").await, opened("ada").await, opened("bob").await);
         clock.advance(LIMITS.idle / 2);
         touch(&*store, &two, LIMITS.idle, clock.now()).await.unwrap();
-        assert_eq!(end_all(&*store, &one.sub).await.unwrap(), 2);
+        assert_eq!(end_all(&*store, &one.sub).await.unwrap().len(), 2);
         let is_live =
             async |it: &Session| find(&*store, it.id, clock.now()).await.unwrap().is_some();
         assert!(!is_live(&one).await && !is_live(&two).await && is_live(&other).await);
         assert_eq!(count_live(&*store, clock.now()).await.unwrap(), 1);
-        assert_eq!(end_all(&*store, &one.sub).await.unwrap(), 0);
+        assert_eq!(end_all(&*store, &one.sub).await.unwrap(), []);
     }
 
     #[tokio::test]

@@ -36,10 +36,10 @@ pub(super) async fn unlist(store: &dyn Store, session: &Session) -> Result<(), S
     store.unlink(&index(&session.sub), &listing(session)).await
 }
 
-/// Ends every session of a person, and says how many there were.
-pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<usize, StoreError> {
+/// Ends every session of a person, and says which there were.
+pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<Vec<Session>, StoreError> {
     let index = index(sub);
-    let mut ended = 0;
+    let mut ended = Vec::new();
     loop {
         let listings = store.names(&index, "", 200).await?;
         if listings.is_empty() {
@@ -47,7 +47,7 @@ pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<usize, StoreErr
         }
         for listing in listings {
             if let Some(id) = named(&listing) {
-                ended += usize::from(super::end(store, id).await?);
+                ended.extend(super::end(store, id).await?);
             }
             store.unlink(&index, &listing).await?;
         }

@@ -25,7 +25,7 @@ use crate::http::client::Authenticated;
 use crate::http::cors;
 use crate::http::error::{ApiError, no_store};
 use crate::mint::NotMade;
-use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, Metadata, OAuthError};
 use crate::store::StoreError;
 
@@ -43,7 +43,7 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     let offered = GrantType::ALL.iter().filter(|it| **it != GrantType::Implicit || implicit);
     metadata.grant_types_supported = offered.map(|it| it.as_str()).collect();
     metadata.id_token_encryption_alg_values_supported =
-        EncryptionAlg::ALL.iter().map(|it| it.as_str()).collect();
+        KeyManagement::ALL.iter().map(|it| it.as_str()).collect();
     metadata.id_token_encryption_enc_values_supported =
         ContentEncryption::ALL.iter().map(|it| it.as_str()).collect();
     metadata.token_endpoint_auth_methods_supported =

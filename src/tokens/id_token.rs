@@ -1,13 +1,14 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 
 use super::{ACR, add_claims};
 use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::grants::{Grant, Person};
 use crate::protocol::Subject;
+use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::secret::base64url;
 use crate::users::User;
@@ -80,7 +81,8 @@ pub fn id_claims(
         [("at_hash", beside.access_token), ("c_hash", beside.code), ("s_hash", beside.state)];
     for (name, text) in hashes {
         if let Some(text) = text {
-            claims.insert(name.into(), half_hash(text).into());
+            let alg = client.metadata.id_token_signed_response_alg;
+            claims.insert(name.into(), half_hash(alg, text).into());
         }
     }
     if person.wants_acr {
@@ -92,10 +94,15 @@ pub fn id_claims(
     claims
 }
 
-/// "The base64url encoding of the left-most half of the hash of the octets of the ASCII
-/// representation" (§3.1.3.6), for RS256.
-fn half_hash(token: &str) -> String {
-    base64url(&Sha256::digest(token.as_bytes())[..16])
+/// "The base64url encoding of the left-most half of the hash of the octets of the ASCII representation"
+/// (§3.1.3.6), by the hash of the signature: Ed25519's is SHA-512.
+fn half_hash(alg: ClientAlg, token: &str) -> String {
+    match alg {
+        ClientAlg::Rs256 | ClientAlg::Ps256 | ClientAlg::Es256 => {
+            base64url(&Sha256::digest(token.as_bytes())[..16])
+        }
+        ClientAlg::EdDsa => base64url(&Sha512::digest(token.as_bytes())[..32]),
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +110,8 @@ mod tests {
     #[test]
     fn at_hash_is_the_left_half_of_the_hash() {
         // OpenID Connect Core appendix A.3
-        let hash = super::half_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y");
+        let alg = crate::protocol::algorithms::ClientAlg::Rs256;
+        let hash = super::half_hash(alg, "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y");
         assert_eq!(hash, "77QmUPtjPfzWtF2AnpK9RQ");
     }
 }

@@ -22,7 +22,7 @@ use crate::http::cors::Asker;
 use crate::http::error::{ApiError, no_store};
 use crate::http::{bearer, cors, form};
 use crate::mint;
-use crate::protocol::encryption::{ContentEncryption, EncryptionAlg};
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{Metadata, OAuthError, Params};
 use crate::tokens::{self, Access};
 
@@ -41,7 +41,7 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.userinfo_signing_alg_values_supported =
         config.offer.signing_algs.iter().map(|alg| alg.as_str()).collect();
     metadata.userinfo_encryption_alg_values_supported =
-        EncryptionAlg::ALL.iter().map(|alg| alg.as_str()).collect();
+        KeyManagement::ALL.iter().map(|alg| alg.as_str()).collect();
     metadata.userinfo_encryption_enc_values_supported =
         ContentEncryption::ALL.iter().map(|enc| enc.as_str()).collect();
 }

@@ -61,10 +61,10 @@ impl SignIn<'_> {
             (None, _) => Err(NotSignedIn::UnknownUser),
             (Some(_), Verdict::Wrong) => Err(NotSignedIn::WrongPassword),
             (Some(user), Verdict::Right { .. }) if !user.enabled => Err(NotSignedIn::Disabled),
-            (Some(user), Verdict::Right { outdated }) => {
+            (Some(mut user), Verdict::Right { outdated }) => {
                 self.forgive(username, address).await?;
                 if outdated {
-                    self.rehash(&user, password).await;
+                    self.rehash(&mut user, password).await;
                 }
                 Ok(user)
             }
@@ -98,16 +98,20 @@ impl SignIn<'_> {
     }
 
     /// Brings an old hash up to today's parameters. Failing to is no reason to keep somebody out.
-    async fn rehash(&self, user: &User, password: Password) {
+    async fn rehash(&self, user: &mut User, password: Password) {
         let Ok(hash) = self.passwords.hash(password).await else { return };
-        let renewed = super::update(self.store, &user.sub, |held| {
+        let mut renewed = false;
+        let written = super::update(self.store, &user.sub, |held| {
             // Unless it was changed in the meantime.
-            if held.password == user.password {
+            renewed = held.password == user.password;
+            if renewed {
                 held.password = Some(hash.clone());
             }
         });
-        if let Err(cause) = renewed.await {
-            tracing::warn!(%cause, "could not store a password hashed anew");
+        match written.await {
+            Ok(_) if renewed => user.password = Some(hash),
+            Ok(_) => {}
+            Err(cause) => tracing::warn!(%cause, "could not store a password hashed anew"),
         }
     }
 }

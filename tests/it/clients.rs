@@ -84,7 +84,9 @@ impl Program {
 
     fn satisfies_a_browser(&self) {
         let pictures = self.folder.path().join("pictures");
-        self.satisfies("pages.mjs", &[pictures.to_str().expect("a plain path")]);
+        for script in ["pages.mjs", "logout.mjs"] {
+            self.satisfies(script, &[pictures.to_str().expect("a plain path")]);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use latchkey::clients::Settings;
 use latchkey::jose::{DecryptionKey, decrypt};
-use latchkey::protocol::encryption::EncryptionAlg;
+use latchkey::protocol::algorithms::KeyManagement;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -29,9 +29,9 @@ fn keys() -> &'static [(&'static str, DecryptionKey)] {
     KEYS.get_or_init(|| {
         let make = |alg| DecryptionKey::generate_for(alg).expect("a key");
         vec![
-            ("RSA-OAEP-256", make(EncryptionAlg::RsaOaep256)),
-            ("ECDH-ES", make(EncryptionAlg::EcdhEs)),
-            ("ECDH-ES+A256KW", make(EncryptionAlg::EcdhEsA256Kw)),
+            ("RSA-OAEP-256", make(KeyManagement::RsaOaep256)),
+            ("ECDH-ES", make(KeyManagement::EcdhEs)),
+            ("ECDH-ES+A256KW", make(KeyManagement::EcdhEsA256Kw)),
         ]
     })
 }

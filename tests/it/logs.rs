@@ -72,6 +72,14 @@ async fn secrets_of_a_life(backing: Backing) -> Vec<(&'static str, String)> {
     shop.revokes(tokens.refresh()).await;
     shop.refreshes(tokens.refresh()).await;
     house.userinfo(tokens.access()).await;
+    let confirm = ada.opens(&house.url("/logout")).await;
+    let farewell = confirm.hidden_fields_beside("#logout-confirm");
+    let cookies = ada.secrets();
+    // In a POST without cookies, in the address it becomes, and as the reason that the session ends.
+    let hint =
+        [("id_token_hint", tokens.id()), ("state", "the-state-of-a-logout-and-of-nothing-else")];
+    let sent = house.browser("ada").presses("/logout", &hint).await;
+    ada.opens(sent.location().expect("a way on")).await;
     let url = house.url("/register");
     let metadata = json!({"redirect_uris": ["https://new.example/cb"]});
     let new = wire::send(wire::json(house.http(), Method::POST, &url, &metadata)).await.good();
@@ -91,7 +99,9 @@ async fn secrets_of_a_life(backing: Backing) -> Vec<(&'static str, String)> {
         ("registration token", text(&new["registration_access_token"])),
     ];
     secrets.extend(hidden.into_iter().map(|(_, value)| ("hidden field", value)));
-    secrets.extend(ada.secrets().into_iter().map(|value| ("cookie", value)));
+    secrets.extend(farewell.into_iter().map(|(_, value)| ("logout field", value)));
+    secrets.push(("logout state", hint[1].1.to_owned()));
+    secrets.extend(cookies.into_iter().map(|value| ("cookie", value)));
     secrets
 }
 

@@ -177,7 +177,7 @@ async fn a_salt_of_its_own_survives_a_change_of_the_secret_key(backing: Backing)
     let shop = pairwise(&house, "shop", json!({})).await;
     let seen = sub_of(&house, &shop, "ada").await;
     for (salt, stays) in [(Some(&*first), true), (None, false)] {
-        let mut variables = vec![("SECRET_KEY", &*second)];
+        let mut variables = vec![("SECRET_KEY", &*second), ("SECRET_KEY_PREVIOUS", &*first)];
         variables.extend(salt.map(|salt| ("PAIRWISE_SALT", salt)));
         let beside = house.beside(&variables).await;
         // The same client, known to that house by another address.

@@ -17,6 +17,7 @@ use crate::support::wire::{self, Answer};
 on_both_stores![
     sixteen_servers_that_apply_the_same_file_add_each_person_once,
     a_change_of_the_secret_key_signs_nobody_out,
+    a_new_password_in_the_file_ends_what_the_old_one_opened,
 ];
 
 async fn sixteen_servers_that_apply_the_same_file_add_each_person_once(house: House) {
@@ -44,6 +45,21 @@ async fn sixteen_servers_that_apply_the_same_file_add_each_person_once(house: Ho
 
 fn text(body: &Value, name: &str) -> String {
     body[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}")).to_owned()
+}
+
+async fn a_new_password_in_the_file_ends_what_the_old_one_opened(house: House) {
+    let shop = house.relying_party("shop").await;
+    let browser = house.browser("ada");
+    let tokens = shop.signs_in(&browser, "openid offline_access").await;
+    let file = "[[users]]\nusername = \"ada\"\npassword = \"quite another one\"\n";
+    let (file, now) = (Bootstrap::parse(file).expect("a good file"), house.app().now());
+    let apply = || file.apply(house.store(), &house.app().passwords, now);
+    apply().await.expect("applied");
+    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
+    assert_eq!(shop.refreshes(tokens.refresh()).await.error().1, "invalid_grant");
+    assert!(browser.opens(&shop.asks("openid").url()).await.shows("#login-submit"));
+    // Applied again it changes nothing, so it ends nothing.
+    assert_eq!(apply().await.expect("applied").users.changed, 0);
 }
 
 /// The application refreshes with another server than the one it knows.

@@ -193,7 +193,7 @@ async fn none_only_says_that_the_person_agreed(house: House) {
     let shop = house.relying_party("shop").await;
     let landing = house.browser("ada").authorizes(&asking(&shop, "none").url()).await;
     let names: Vec<_> = landing.0.query_pairs().map(|(name, _)| name.into_owned()).collect();
-    assert_eq!(names, ["state", "iss"]);
+    assert_eq!(names, ["session_state", "state", "iss"]);
 }
 
 mod by_default {

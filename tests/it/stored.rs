@@ -16,13 +16,15 @@ use crate::support::relying_party::RelyingParty;
 use crate::support::wire;
 
 /// What may stay, and why.
-const PERMANENT: [&str; 8] = [
+const PERMANENT: [&str; 9] = [
     // Until the operator or the client itself removes them; a registered client nobody ever signed in
     // with has its deadline.
     "{client:}client.v1",
     "{clients}index.v1",
     // One for each web origin that some client has among its redirect URIs.
     "{origins}index.v2",
+    // One record, from which keys go one by one.
+    "{keyring}keyring.v1",
     // Until the operator removes them.
     "{user:}user.v1",
     "{username:}username.v1",

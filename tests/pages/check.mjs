@@ -59,9 +59,10 @@ try {
     problems.push(`foreign request: ${route.request().url()}`)
     return route.abort()
   })
-  // The form_post page's own script is blocked here on purpose: its nonce is not in this policy.
+  // The own script of form_post and of the logout's frames is blocked here on purpose, its nonce is not
+  // in this policy; and so are the frames.
   page.on('console', (message) => {
-    if (message.type() === 'error' && !page.url().includes('form-post')) problems.push(`${page.url()}: ${message.text()}`)
+    if (message.type() === 'error' && !/form-post|frames/.test(page.url())) problems.push(`${page.url()}: ${message.text()}`)
   })
   for (const name of readdirSync(folder).filter((name) => name.endsWith('.html')).sort()) {
     for (const colorScheme of ['light', 'dark']) {

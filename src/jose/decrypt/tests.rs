@@ -10,29 +10,29 @@ const CONTENT: &[u8] = b"eyJhbGciOiJSUzI1NiJ9.e30.c2ln";
 fn keys() -> &'static [DecryptionKey; 2] {
     static KEYS: OnceLock<[DecryptionKey; 2]> = OnceLock::new();
     KEYS.get_or_init(|| {
-        [EncryptionAlg::RsaOaep256, EncryptionAlg::EcdhEs]
+        [KeyManagement::RsaOaep256, KeyManagement::EcdhEs]
             .map(|alg| DecryptionKey::generate_for(alg).unwrap())
     })
 }
 
-fn key_for(alg: EncryptionAlg) -> &'static DecryptionKey {
-    &keys()[usize::from(alg != EncryptionAlg::RsaOaep256)]
+fn key_for(alg: KeyManagement) -> &'static DecryptionKey {
+    &keys()[usize::from(alg != KeyManagement::RsaOaep256)]
 }
 
 /// The key as a client would publish it for several algorithms.
-fn recipient(alg: EncryptionAlg) -> RecipientKey {
+fn recipient(alg: KeyManagement) -> RecipientKey {
     let mut jwk = json!(key_for(alg).jwk());
     jwk.as_object_mut().unwrap().remove("alg");
     RecipientKey::choose(&json!({"keys": [jwk]}), alg).unwrap()
 }
 
-fn encrypted(alg: EncryptionAlg, enc: ContentEncryption) -> String {
+fn encrypted(alg: KeyManagement, enc: ContentEncryption) -> String {
     encrypt(CONTENT, alg, enc, &recipient(alg), Some("JWT")).unwrap()
 }
 
-fn pairs() -> impl Iterator<Item = (EncryptionAlg, ContentEncryption)> {
+fn pairs() -> impl Iterator<Item = (KeyManagement, ContentEncryption)> {
     let both = |&alg| ContentEncryption::ALL.iter().map(move |&enc| (alg, enc));
-    EncryptionAlg::ALL.iter().flat_map(both)
+    KeyManagement::ALL.iter().flat_map(both)
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_change_in_any_segment_is_refused_with_the_same_error() {
 
 #[test]
 fn headers_that_ask_for_more_and_shapes_that_are_none_are_refused() {
-    let alg = EncryptionAlg::EcdhEs;
+    let alg = KeyManagement::EcdhEs;
     let enc = ContentEncryption::A128Gcm;
     let key = key_for(alg);
     // Made from scratch, so that only what is said about the header can be the reason.
@@ -113,6 +113,7 @@ fn headers_that_ask_for_more_and_shapes_that_are_none_are_refused() {
         json!({"alg": "RSA1_5"}),
         json!({"alg": "RSA-OAEP-256"}),
         json!({"enc": "A128CBC-HS256"}),
+        json!({"enc": "A192GCM"}),
         json!({"enc": null}),
         json!({"epk": {"kty": "EC", "crv": "P-384", "x": "", "y": ""}}),
         json!({"apu": "QWxpY2U"}),
@@ -152,21 +153,21 @@ fn a_recipient_key_is_the_one_meant_for_encryption_that_does_the_algorithm() {
         jwk(ec, "curve", Some("enc"), None),
         jwk(rsa, "meant", Some("enc"), Some("RSA-OAEP-256")),
     ];
-    assert_eq!(chosen(&set, EncryptionAlg::RsaOaep256).as_deref(), Some("meant"));
-    assert_eq!(chosen(&set, EncryptionAlg::EcdhEsA256Kw).as_deref(), Some("curve"));
-    assert_eq!(chosen(&set[..3], EncryptionAlg::RsaOaep256).as_deref(), Some("either"));
-    assert_eq!(chosen(&set[..1], EncryptionAlg::RsaOaep256), None);
-    assert_eq!(chosen(&set[..3], EncryptionAlg::EcdhEs), None);
+    assert_eq!(chosen(&set, KeyManagement::RsaOaep256).as_deref(), Some("meant"));
+    assert_eq!(chosen(&set, KeyManagement::EcdhEsA256Kw).as_deref(), Some("curve"));
+    assert_eq!(chosen(&set[..3], KeyManagement::RsaOaep256).as_deref(), Some("either"));
+    assert_eq!(chosen(&set[..1], KeyManagement::RsaOaep256), None);
+    assert_eq!(chosen(&set[..3], KeyManagement::EcdhEs), None);
     assert_eq!(
-        chosen(&[json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"})], EncryptionAlg::RsaOaep256),
+        chosen(&[json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"})], KeyManagement::RsaOaep256),
         None
     );
-    assert!(RecipientKey::choose(&json!(5), EncryptionAlg::EcdhEs).is_none());
+    assert!(RecipientKey::choose(&json!(5), KeyManagement::EcdhEs).is_none());
 }
 
 #[test]
 fn a_decryption_key_comes_back_from_what_is_kept_of_it() {
-    for (key, alg) in keys().iter().zip([EncryptionAlg::RsaOaep256, EncryptionAlg::EcdhEs]) {
+    for (key, alg) in keys().iter().zip([KeyManagement::RsaOaep256, KeyManagement::EcdhEs]) {
         let back = DecryptionKey::from_pkcs8(alg, &key.to_pkcs8().unwrap()).unwrap();
         assert_eq!(back.jwk(), key.jwk());
         assert_eq!((key.jwk().r#use, key.jwk().alg), ("enc", alg.as_str()));
@@ -176,7 +177,7 @@ fn a_decryption_key_comes_back_from_what_is_kept_of_it() {
         );
     }
     assert_eq!(
-        DecryptionKey::from_pkcs8(EncryptionAlg::EcdhEs, b"x").unwrap_err(),
+        DecryptionKey::from_pkcs8(KeyManagement::EcdhEs, b"x").unwrap_err(),
         BadKey::Garbage
     );
 }

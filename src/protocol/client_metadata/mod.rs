@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use self::reader::Reader;
 pub use super::algorithms::{AssertionAlg, ClientAlg};
-use super::encryption::{ContentEncryption, EncryptionAlg};
+use super::algorithms::{ContentEncryption, KeyManagement};
 use super::wire::wire_words;
 use super::{AuthMethod, ErrorCode, GrantType, OAuthError, ResponseType, Scope, redirect_uri};
 
@@ -58,19 +58,19 @@ pub struct ClientMetadata {
     pub sector_identifier_uri: Option<String>,
     pub id_token_signed_response_alg: ClientAlg,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id_token_encrypted_response_alg: Option<EncryptionAlg>,
+    pub id_token_encrypted_response_alg: Option<KeyManagement>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_encrypted_response_enc: Option<ContentEncryption>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<ClientAlg>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub userinfo_encrypted_response_alg: Option<EncryptionAlg>,
+    pub userinfo_encrypted_response_alg: Option<KeyManagement>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_encrypted_response_enc: Option<ContentEncryption>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_object_signing_alg: Option<ClientAlg>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_object_encryption_alg: Option<EncryptionAlg>,
+    pub request_object_encryption_alg: Option<KeyManagement>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_object_encryption_enc: Option<ContentEncryption>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -240,20 +240,17 @@ impl ClientMetadata {
                 .our_alg("id_token_signed_response_alg", offer)?
                 .unwrap_or(ClientAlg::Rs256),
             id_token_encrypted_response_alg: read
-                .word("id_token_encrypted_response_alg", EncryptionAlg::parse)?,
-            id_token_encrypted_response_enc: read
-                .word("id_token_encrypted_response_enc", ContentEncryption::parse)?,
+                .word("id_token_encrypted_response_alg", KeyManagement::parse)?,
+            id_token_encrypted_response_enc: read.content("id_token_encrypted_response")?,
             userinfo_signed_response_alg: read.our_alg("userinfo_signed_response_alg", offer)?,
             userinfo_encrypted_response_alg: read
-                .word("userinfo_encrypted_response_alg", EncryptionAlg::parse)?,
-            userinfo_encrypted_response_enc: read
-                .word("userinfo_encrypted_response_enc", ContentEncryption::parse)?,
+                .word("userinfo_encrypted_response_alg", KeyManagement::parse)?,
+            userinfo_encrypted_response_enc: read.content("userinfo_encrypted_response")?,
             request_object_signing_alg: read
                 .word("request_object_signing_alg", ClientAlg::parse)?,
             request_object_encryption_alg: read
-                .word("request_object_encryption_alg", EncryptionAlg::parse)?,
-            request_object_encryption_enc: read
-                .word("request_object_encryption_enc", ContentEncryption::parse)?,
+                .word("request_object_encryption_alg", KeyManagement::parse)?,
+            request_object_encryption_enc: read.content("request_object_encryption")?,
             request_uris: read.links("request_uris", 20)?,
             client_name: read.name("client_name")?,
             client_uri: read.link("client_uri")?,

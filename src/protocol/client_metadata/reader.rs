@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{ClientAlg, Offer, wrong};
+use crate::protocol::algorithms::ContentEncryption;
 use crate::protocol::{AuthMethod, GrantType, OAuthError, ResponseType, Scope, redirect_uri};
 
 /// Reads members of the right type, or says which one is not.
@@ -60,6 +61,14 @@ impl<'a> Reader<'a> {
             return Ok(Some(method));
         }
         Err(wrong(&format!("{name}: {} is not offered here", method.as_str())))
+    }
+
+    /// How the content is encrypted: "if `…_alg` is specified, the default … is A128CBC-HS256"
+    /// (OpenID Connect Registration §2).
+    pub(super) fn content(&self, name: &str) -> Result<Option<ContentEncryption>, OAuthError> {
+        let said = self.word(&format!("{name}_enc"), ContentEncryption::parse)?;
+        let encrypted = self.member(&format!("{name}_alg")).is_some();
+        Ok(said.or(encrypted.then_some(ContentEncryption::A128CbcHs256)))
     }
 
     /// An algorithm of our own signatures: one we have a key for.

@@ -31,7 +31,7 @@ async fn form_post_answers_with_a_form_that_sends_itself(house: House) {
     assert!(policy.contains("script-src 'nonce-"), "{policy}");
     let fields = answer.hidden_fields_beside("input[name=code]");
     let names: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
-    assert_eq!(names, ["code", "state", "iss"]);
+    assert_eq!(names, ["code", "session_state", "state", "iss"]);
     assert_eq!(shop.exchanges(&fields[0].1, &request).await.status, 200);
 }
 

@@ -35,6 +35,11 @@ impl Browser {
         self.sends(self.http.get(url)).await
     }
 
+    /// Asks what would be there.
+    pub async fn heads(&self, url: &str) -> Answer {
+        self.sends(self.http.head(url)).await
+    }
+
     /// Sends a form, and goes on to where it is sent.
     pub async fn submits(&self, path: &str, fields: Fields<'_>) -> Answer {
         let answer = self.presses(path, fields).await;
@@ -127,9 +132,15 @@ impl Browser {
             if line.is_empty() { request } else { request.header(COOKIE, line.join("; ")) };
         let answer = wire::send(request).await;
         for set in answer.headers.get_all(SET_COOKIE) {
-            let pair = set.to_str().expect("text").split(';').next().unwrap_or_default();
+            let set = set.to_str().expect("text");
+            let pair = set.split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').expect("a cookie");
-            self.cookies.lock().expect("the cookies").insert(name.into(), value.into());
+            let mut held = self.cookies.lock().expect("the cookies");
+            if set.contains("Max-Age=0") {
+                held.remove(name);
+            } else {
+                held.insert(name.into(), value.into());
+            }
         }
         answer
     }

@@ -5,20 +5,21 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Router;
 use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::Config;
 use latchkey::fetch::{FetchSettings, Fetcher};
 use latchkey::jose::SigningKey;
-use latchkey::keys::KeyRing;
+use latchkey::keys::{KeyRing, Policy, Sealer, purposes};
 use latchkey::password::{Password, Passwords};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
 use latchkey::secret::Secret;
 use latchkey::secret_key::SecretKey;
-use latchkey::server::routes;
 use latchkey::server::serve::{Limits, serve};
 use latchkey::server::tls::TlsKeeper;
+use latchkey::server::{couriers, routes};
 use latchkey::store::{MemoryStore, RedisOptions, RedisStore, Store};
 use latchkey::users::{self, Added, User};
 use reqwest::Client as Http;
@@ -26,6 +27,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
 
 use super::browser::Browser;
 use super::faults::Faults;
@@ -100,7 +102,8 @@ pub struct House {
     faults: Faults,
     redis_prefix: String,
     pem: Option<String>,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    couriers: JoinHandle<()>,
     _keys: TempDir,
 }
 
@@ -112,8 +115,8 @@ impl House {
     /// With some variables set beside the usual ones.
     pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
         let clock = Clock::manual(Clock::System.now());
-        let redis_prefix = format!("{}:", Secret::random().reveal());
-        let faults = Faults::around(open(backing, &redis_prefix, &clock).await);
+        let redis_prefix = prefix_for(backing);
+        let faults = Faults::around(open(&redis_prefix, &clock).await);
         fill(&faults, &clock).await;
         Self::over((faults, clock), redis_prefix, None, variables).await
     }
@@ -129,17 +132,53 @@ impl House {
         Self::over((faults, clock), String::new(), tls, variables).await
     }
 
+    /// Ends this house, and starts another one where it remembered things.
+    pub async fn restarts(self, variables: Fields<'_>) -> Self {
+        self.stop.send_replace(true);
+        self.couriers.await.expect("couriers that come home");
+        let clock = self.app.clock.clone();
+        let faults = if self.redis_prefix.is_empty() {
+            self.faults
+        } else {
+            Faults::around(open(&self.redis_prefix, &clock).await)
+        };
+        Self::over((faults, clock), self.redis_prefix, None, variables).await
+    }
+
     /// Another server on the same store, perhaps with other settings.
     pub async fn beside(&self, variables: Fields<'_>) -> Self {
         let state = (self.faults.clone(), self.app.clock.clone());
         Self::over(state, self.redis_prefix.clone(), None, variables).await
     }
 
+    /// With something in front of it that may change what is asked and answered.
+    pub async fn start_behind(
+        backing: Backing,
+        variables: Fields<'_>,
+        front: impl FnOnce(&App, Router) -> Router,
+    ) -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let redis_prefix = prefix_for(backing);
+        let faults = Faults::around(open(&redis_prefix, &clock).await);
+        fill(&faults, &clock).await;
+        Self::over_behind((faults, clock), redis_prefix, None, variables, front).await
+    }
+
     async fn over(
+        state: (Faults, Clock),
+        redis_prefix: String,
+        tls: Option<Tls>,
+        variables: Fields<'_>,
+    ) -> Self {
+        Self::over_behind(state, redis_prefix, tls, variables, |_, router| router).await
+    }
+
+    async fn over_behind(
         (faults, clock): (Faults, Clock),
         redis_prefix: String,
         tls: Option<Tls>,
         variables: Fields<'_>,
+        front: impl FnOnce(&App, Router) -> Router,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = listener.local_addr().expect("its address");
@@ -163,10 +202,12 @@ impl House {
             ..FetchSettings::default()
         };
         let fetcher = Fetcher::new(outgoing).expect("a fetcher");
+        let store: Arc<dyn Store> = Arc::new(faults.clone());
+        let ring = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
         let app = App::new(
             config,
-            (Arc::new(faults.clone()), clock),
-            (key_ring(), &root),
+            (store, clock),
+            (ring, &root),
             Arc::new(fetcher),
             catalogue,
             &metadata,
@@ -175,10 +216,18 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
         let drain = Duration::from_secs(1);
+        let couriers = couriers::spawn(app.clone(), stopped.clone());
         let (pem, keeper) = tls.map(|tls| (tls.pem, tls.keeper)).unzip();
-        tokio::spawn(serve(vec![listener], keeper, routes::router(&app), limits, stopped, drain));
+        tokio::spawn(serve(
+            vec![listener],
+            keeper,
+            front(&app, routes::router(&app)),
+            limits,
+            stopped,
+            drain,
+        ));
         let http = client(at, pem.as_deref());
-        Self { app, at, http, faults, redis_prefix, pem, _stop: stop, _keys: keys }
+        Self { app, at, http, faults, redis_prefix, pem, stop, couriers, _keys: keys }
     }
 
     pub fn at(&self) -> SocketAddr {
@@ -223,6 +272,8 @@ impl House {
     /// Lets time pass.
     pub fn later(&self, by: Duration) {
         self.app.clock.advance(by);
+        // Who waits for a moment to come looks at another clock.
+        self.app.logout_queued.notify_one();
     }
 
     /// A fresh browser, in front of which this person sits.
@@ -269,11 +320,14 @@ fn configured(issuer: &str, folder: &str, variables: Fields<'_>) -> Config {
     Config::from_map(&map).expect("a good configuration")
 }
 
-/// One key for all houses: making one takes long.
-fn key_ring() -> KeyRing {
-    static RING: OnceLock<KeyRing> = OnceLock::new();
-    let make = || KeyRing::of(vec![SigningKey::generate().expect("a key").0]);
-    RING.get_or_init(make).clone()
+/// A ring of its own for each house; all begin with the same RSA key, for making one takes long.
+async fn key_ring(at: (Arc<dyn Store>, Clock), config: &Config, root: &SecretKey) -> KeyRing {
+    static PEM: OnceLock<String> = OnceLock::new();
+    let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
+    let file = SigningKey::from_pem(pem).expect("the same key");
+    let policy = Policy::of(config);
+    let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, vec![file]).await;
+    ring.expect("a ring")
 }
 
 /// Database 1: in database 0 others look at every key there is.
@@ -281,19 +335,25 @@ fn redis_url() -> String {
     format!("{}1", RedisServer::shared().url())
 }
 
-async fn open(backing: Backing, redis_prefix: &str, clock: &Clock) -> Arc<dyn Store> {
+/// What the keys of a house on Redis begin with; nothing for one in memory.
+fn prefix_for(backing: Backing) -> String {
     match backing {
-        Backing::Memory => Arc::new(MemoryStore::new(clock.clone())),
-        Backing::Redis => {
-            let options = RedisOptions {
-                prefix: redis_prefix.to_owned(),
-                // The machine may be busy with sixty-four hands at once.
-                timeout: Duration::from_secs(10),
-                ..RedisOptions::new(redis_url())
-            };
-            Arc::new(RedisStore::connect(&options).await.expect("redis"))
-        }
+        Backing::Memory => String::new(),
+        Backing::Redis => format!("{}:", Secret::random().reveal()),
     }
+}
+
+async fn open(redis_prefix: &str, clock: &Clock) -> Arc<dyn Store> {
+    if redis_prefix.is_empty() {
+        return Arc::new(MemoryStore::new(clock.clone()));
+    }
+    let options = RedisOptions {
+        prefix: redis_prefix.to_owned(),
+        // The machine may be busy with sixty-four hands at once.
+        timeout: Duration::from_secs(10),
+        ..RedisOptions::new(redis_url())
+    };
+    Arc::new(RedisStore::connect(&options).await.expect("redis"))
 }
 
 async fn fill(store: &dyn Store, clock: &Clock) {

@@ -1,6 +1,7 @@
 //! What the tests need around Latchkey.
 
 pub mod browser;
+pub mod ears;
 pub mod elsewhere;
 pub mod faults;
 pub mod house;

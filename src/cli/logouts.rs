@@ -1,0 +1,87 @@
+//! `latchkey logout`: which applications have still to be told that somebody signed out.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::shown::moment;
+use crate::logouts::{self, Delivery, State};
+use crate::store::Store;
+
+/// What can be done with logouts.
+#[derive(Debug, Subcommand)]
+pub enum LogoutCommand {
+    /// List what waits to be delivered, and what was given up within a day
+    List {
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn run(command: LogoutCommand, store: &dyn Store) -> Result<String, Failure> {
+    let LogoutCommand::List { json } = command;
+    let found = logouts::list(store).await?;
+    if json {
+        let shown = Value::Array(found.iter().map(object).collect());
+        return Ok(format!("{shown:#}"));
+    }
+    Ok(found.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+fn line(it: &Delivery) -> String {
+    let (state, at) = state(it);
+    format!("{}  {}  {state}  {at}  tries {}", it.id, it.client.as_str(), it.tries)
+}
+
+fn object(it: &Delivery) -> Value {
+    let (state, at) = state(it);
+    json!({
+        "id": it.id, "client_id": it.client, "sub": it.sub, "sid": it.sid, "tries": it.tries,
+        "queued_at": moment(it.queued_at), "state": state, "at": at,
+    })
+}
+
+fn state(it: &Delivery) -> (&'static str, String) {
+    match it.state {
+        State::Waiting { at } => ("waiting", moment(at)),
+        State::Sending { until } => ("sending", moment(until)),
+        State::Failed { at, refused: true } => ("refused", moment(at)),
+        State::Failed { at, refused: false } => ("failed", moment(at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::ClientId;
+    use crate::clock::UnixTime;
+
+    #[test]
+    fn a_delivery_is_one_line_or_one_object() {
+        let at = UnixTime::from_secs(1_700_000_000);
+        let it = Delivery {
+            id: uuid::Uuid::nil(),
+            client: ClientId::parse("shop").unwrap(),
+            sub: "ada".to_owned(),
+            sid: uuid::Uuid::nil(),
+            queued_at: at,
+            tries: 2,
+            state: State::Waiting { at },
+        };
+        let start = "00000000-0000-0000-0000-000000000000  shop  ";
+        assert_eq!(line(&it), format!("{start}waiting  2023-11-14T22:13:20Z  tries 2"));
+        for (state, word) in [
+            (State::Sending { until: at }, "sending"),
+            (State::Failed { at, refused: true }, "refused"),
+            (State::Failed { at, refused: false }, "failed"),
+        ] {
+            let it = Delivery { state, ..it.clone() };
+            assert!(line(&it).starts_with(&format!("{start}{word}  ")));
+            assert_eq!(
+                (&object(&it)["state"], &object(&it)["client_id"]),
+                (&json!(word), &json!("shop"))
+            );
+        }
+    }
+}

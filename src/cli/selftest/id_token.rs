@@ -1,0 +1,149 @@
+//! The ID token, judged as a client has to ([OpenID Connect Core §3.1.3.7]).
+//!
+//! [OpenID Connect Core §3.1.3.7]: https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
+
+use serde_json::{Map, Value};
+
+use super::report::{Findings, Not, Verdict, fail, must, plain, should, skip};
+use super::trial::Trial;
+use crate::jose::{ClientKey, read, verify_client};
+use crate::protocol::client_metadata::ClientAlg;
+use crate::secret::{base64url, from_base64url};
+use sha2::{Digest as _, Sha256};
+
+/// How far the clocks may be apart.
+const LEEWAY: u64 = 300;
+
+/// The claims, if one of the published keys has signed them with RS256.
+pub(super) fn verified(trial: &Trial, token: &str) -> Result<Map<String, Value>, Not> {
+    let set = trial.jwks.as_ref().ok_or_else(|| skip("there is no JWK Set"))?;
+    let keys = ClientKey::all_from_set(set);
+    verify_client(token, &keys, &[ClientAlg::Rs256])
+        .map(|verified| verified.claims)
+        .map_err(|why| fail(format!("the ID token does not verify ({why:?})")))
+}
+
+/// The claims as they stand, for the checks that come before anything is verified.
+pub(super) fn peek(token: &str) -> Option<Map<String, Value>> {
+    piece(token, 1)
+}
+
+fn piece(token: &str, at: usize) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&from_base64url(token.split('.').nth(at)?)?).ok()
+}
+
+fn token(trial: &Trial) -> Result<String, Not> {
+    let tokens = trial.tokens()?;
+    tokens.text("id_token").map(str::to_owned).ok_or_else(|| skip("there is no ID token"))
+}
+
+pub(super) fn signature(trial: &Trial) -> Verdict {
+    verified(trial, &token(trial)?).map(|_| ())
+}
+
+pub(super) fn header(trial: &Trial) -> Verdict {
+    let header = piece(&token(trial)?, 0).ok_or_else(|| fail("the header is no JSON"))?;
+    let text = |name: &str| header.get(name).and_then(Value::as_str).unwrap_or_default();
+    must(text("alg") == "RS256", || format!("alg is {}, not RS256", plain(text("alg"))))?;
+    let keys = trial.jwks.as_ref().and_then(|set| set.get("keys")?.as_array());
+    let kid = text("kid");
+    must(!kid.is_empty(), || "there is no kid".to_owned())?;
+    let known = |key: &Value| key.get("kid").and_then(Value::as_str) == Some(kid);
+    must(keys.is_some_and(|keys| keys.iter().any(known)), || {
+        "the kid is not in the JWK Set".to_owned()
+    })
+}
+
+/// Who says what of whom, to whom and when.
+pub(super) fn claims(trial: &Trial) -> Verdict {
+    let tokens = trial.tokens()?;
+    let claims = peek(&token(trial)?).ok_or_else(|| fail("the claims are no JSON object"))?;
+    let mut findings = Findings::default();
+    findings.note(usual(trial, &claims));
+    if claims.get("nonce").and_then(Value::as_str) != Some(&tokens.request.nonce) {
+        findings.wrong("the nonce is not the one that was sent");
+    }
+    findings.verdict()
+}
+
+/// What holds for every ID token, after a refresh as well.
+pub(super) fn usual(trial: &Trial, claims: &Map<String, Value>) -> Verdict {
+    let client = trial.web()?.id;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let mut findings = Findings::default();
+    if text("iss") != trial.text("issuer") {
+        findings.wrong("iss is not the issuer");
+    }
+    match read::audience(claims) {
+        Ok(audience) if audience.contains(&&*client) => {}
+        Ok(_) | Err(_) => findings.wrong("aud does not have the client"),
+    }
+    if text("azp").is_some_and(|azp| azp != client) {
+        findings.wrong("azp is not the client");
+    }
+    if !text("sub").is_some_and(|sub| (1..=255).contains(&sub.len()) && sub.is_ascii()) {
+        findings.wrong("sub is not 1 to 255 ASCII characters");
+    }
+    let now = trial.clock.now().as_secs();
+    let time = |name| read::seconds(claims, name).ok().flatten();
+    match time("exp") {
+        Some(exp) if exp > now.saturating_sub(LEEWAY) => {}
+        Some(_) => findings.wrong("exp is past"),
+        None => findings.wrong("there is no exp"),
+    }
+    match time("iat") {
+        Some(iat) if iat.abs_diff(now) <= LEEWAY => {}
+        Some(_) => findings.wrong("iat is more than five minutes off"),
+        None => findings.wrong("there is no iat"),
+    }
+    if claims.contains_key("auth_time") && time("auth_time").is_none_or(|at| at > now + LEEWAY) {
+        findings.wrong("auth_time is no time, or one to come");
+    }
+    if claims.get("acr").is_some_and(|acr| !acr.is_string()) {
+        findings.wrong("acr is not text");
+    }
+    findings.verdict()
+}
+
+/// Half of the hash of the access token, where it is said
+/// ([§3.1.3.6](https://openid.net/specs/openid-connect-core-1_0.html#CodeIDToken)).
+pub(super) fn at_hash(trial: &Trial) -> Verdict {
+    let tokens = trial.tokens()?;
+    let said = peek(&token(trial)?).and_then(|mut claims| claims.remove("at_hash"));
+    let said = said.ok_or_else(|| skip("the ID token has none"))?;
+    let digest = Sha256::digest(tokens.access()?.as_bytes());
+    let half = base64url(digest.get(..16).unwrap_or_default());
+    must(said == half, || "at_hash is not that of the access token".to_owned())
+}
+
+/// Claims about the person come from userinfo; nothing is empty.
+pub(super) fn contents(trial: &Trial) -> Verdict {
+    const USUAL: [&str; 16] = [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "iat",
+        "auth_time",
+        "nonce",
+        "acr",
+        "amr",
+        "azp",
+        "at_hash",
+        "c_hash",
+        "s_hash",
+        "nbf",
+        "jti",
+        "sid",
+    ];
+    let claims = peek(&token(trial)?).ok_or_else(|| fail("the claims are no JSON object"))?;
+    let empty = claims.iter().find(|(_, value)| {
+        value.is_null() || value.as_str().is_some_and(|text| text.is_empty() || text == "null")
+    });
+    must(empty.is_none(), || {
+        format!("{} is empty", plain(empty.map_or("", |(name, _)| name.as_str())))
+    })?;
+    let more: Vec<String> =
+        claims.keys().filter(|name| !USUAL.contains(&&***name)).map(|name| plain(name)).collect();
+    should(more.is_empty(), || format!("nobody asked for {}", more.join(", ")))
+}

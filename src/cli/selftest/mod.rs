@@ -1,0 +1,170 @@
+//! `latchkey selftest`: plays a client against a running server, its own or any other issuer with
+//! dynamic registration, and says of every rule whether it is kept.
+//!
+//! `table.rs` is the list of checks; a file holds those of one endpoint. A check reads what is there or
+//! asks the server, and its verdict is good, a warning, a failure or a skip; nothing a server answers
+//! ends the run. What is registered for the checks is removed again in the end.
+
+mod authorize;
+mod browser;
+mod codes;
+mod discovery;
+mod forms;
+mod http;
+mod id_token;
+mod jwks;
+mod members;
+mod refresh;
+mod registration;
+mod reply;
+mod report;
+mod request;
+mod resources;
+mod session;
+mod sign_in;
+mod table;
+mod token;
+mod trial;
+mod unwelcome;
+mod userinfo;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::Map;
+use url::Url;
+use zeroize::Zeroizing;
+
+use self::browser::Browser;
+use self::http::Http;
+use self::report::{Report, Verdict, fail, line, skip};
+use self::table::{CHECKS, Step};
+use self::trial::{Person, Trial};
+use super::failure::Failure;
+use crate::clock::Clock;
+
+/// What to test, and with whom.
+#[derive(Args, Debug)]
+pub struct SelfTest {
+    /// The issuer, as its discovery document has it
+    #[arg(long, value_name = "URL")]
+    issuer: String,
+    /// Somebody who can sign in, for the checks that need a person
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Their password in a file; otherwise in LATCHKEY_SELFTEST_PASSWORD
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+    /// PEM certificates to trust besides the public ones
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Go to private addresses of other hosts than the issuer's, too
+    #[arg(long)]
+    allow_private: bool,
+    /// A token that registration asks for, in a file
+    #[arg(long, value_name = "FILE")]
+    initial_access_token_file: Option<PathBuf>,
+    /// One JSON document instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// Good if nothing failed; warnings are not failures.
+pub(super) async fn run(args: SelfTest) -> Result<String, Failure> {
+    let mut trial = args.trial()?;
+    let mut report = Report::default();
+    let mut interrupted = false;
+    for (name, step) in CHECKS {
+        // What was registered is removed also when somebody does not want to wait for the rest.
+        let verdict = if interrupted && *name != LAST {
+            Err(skip("interrupted"))
+        } else {
+            tokio::select! {
+                verdict = made(step, &mut trial) => verdict,
+                _ = tokio::signal::ctrl_c() => {
+                    interrupted = true;
+                    Err(fail("interrupted"))
+                }
+            }
+        };
+        if !args.json {
+            // A reader that has gone is no reason to leave clients behind.
+            let _ = writeln!(std::io::stdout(), "{}", line(name, &verdict));
+        }
+        report.add(name, verdict);
+    }
+    let summary = report.summary();
+    let text = if args.json { format!("{:#}", report.json(&trial.issuer)) } else { summary };
+    let failed = report.count("fail");
+    if failed == 0 {
+        return Ok(text);
+    }
+    let _ = writeln!(std::io::stdout(), "{text}");
+    Err(Failure::Refused(format!("checks that failed: {failed}")))
+}
+
+async fn made(step: &Step, trial: &mut Trial) -> Verdict {
+    match step {
+        Step::Reads(check) => check(trial),
+        Step::Asks(check) => check(trial).await,
+    }
+}
+
+/// The check that cleans up.
+const LAST: &str = "registration.delete";
+
+impl SelfTest {
+    fn trial(&self) -> Result<Trial, Failure> {
+        let usage = |why: String| Failure::BadCall(why);
+        let issuer: Url =
+            self.issuer.parse().map_err(|_| usage("--issuer must be a URL".to_owned()))?;
+        if !matches!(issuer.scheme(), "https" | "http") || !issuer.has_host() {
+            return Err(usage("--issuer must be an https URL".to_owned()));
+        }
+        let token = self.initial_access_token_file.as_deref().map(first_line).transpose()?;
+        let http =
+            Http::new(&issuer, self.ca_file.as_deref(), self.allow_private).map_err(usage)?;
+        Ok(Trial {
+            issuer: self.issuer.clone(),
+            initial_access_token: token,
+            person: self.person()?,
+            http,
+            clock: Clock::System,
+            metadata: Map::new(),
+            discovery: None,
+            jwks: None,
+            web: None,
+            other: None,
+            registered: Vec::new(),
+            browser: Browser::default(),
+            granted: None,
+            tokens: None,
+        })
+    }
+
+    fn person(&self) -> Result<Option<Person>, Failure> {
+        let Some(username) = self.user.clone() else { return Ok(None) };
+        let password = match &self.password_file {
+            Some(path) => first_line(path)?,
+            None => std::env::var(PASSWORD).map(Zeroizing::new).map_err(|_| {
+                Failure::BadCall(format!("--user needs --password-file, or {PASSWORD}"))
+            })?,
+        };
+        Ok(Some(Person { username, password }))
+    }
+}
+
+const PASSWORD: &str = "LATCHKEY_SELFTEST_PASSWORD";
+
+/// Of a file with a secret in it.
+fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let unreadable = |why: String| Failure::BadCall(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|error| unreadable(error.to_string()))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(unreadable("it is empty".to_owned()));
+    }
+    Ok(Zeroizing::new(line.to_owned()))
+}

@@ -1,0 +1,175 @@
+//! The table of checks, in the order they are made: each builds on what the ones above found out.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::report::Verdict;
+use super::trial::Trial;
+use super::userinfo::Way;
+use super::{
+    authorize, codes, discovery, id_token, jwks, members, refresh, registration, resources,
+    session, sign_in, token, unwelcome, userinfo,
+};
+
+/// What a check does.
+pub(super) enum Step {
+    /// Looks at what is there.
+    Reads(fn(&Trial) -> Verdict),
+    /// Asks the server.
+    Asks(for<'a> fn(&'a mut Trial) -> Pin<Box<dyn Future<Output = Verdict> + 'a>>),
+}
+
+macro_rules! reads {
+    ($($path:ident)::+) => { Step::Reads($($path)::+) };
+}
+macro_rules! asks {
+    ($($path:ident)::+ $(, $more:expr)*) => {
+        Step::Asks(|trial| Box::pin($($path)::+(trial $(, $more)*)))
+    };
+}
+
+const REDIRECT: &str = "invalid_redirect_uri";
+const METADATA: &str = "invalid_client_metadata";
+
+/// Name and check.
+#[rustfmt::skip]
+pub(super) const CHECKS: &[(&str, Step)] = &[
+    ("discovery.document", asks!(discovery::document)),
+    ("discovery.issuer", reads!(discovery::issuer)),
+    ("discovery.issuer-url", reads!(discovery::issuer_url)),
+    ("discovery.required-members", reads!(discovery::required)),
+    ("discovery.recommended-members", reads!(discovery::recommended)),
+    ("discovery.types", reads!(members::types)),
+    ("discovery.unknown-members", reads!(members::unknown)),
+    ("discovery.repetitions", reads!(members::repetitions)),
+    ("discovery.endpoints", reads!(discovery::endpoints)),
+    ("discovery.signing-algorithms", reads!(members::signing_algorithms)),
+    ("discovery.subject-types", reads!(members::subject_types)),
+    ("discovery.scopes", reads!(members::scopes)),
+    ("discovery.response-types", reads!(members::response_types)),
+    ("discovery.client-authentication", reads!(members::client_authentication)),
+    ("discovery.pkce", reads!(members::pkce)),
+    ("discovery.locales", reads!(members::locales)),
+    ("discovery.oauth-metadata", asks!(discovery::oauth_metadata)),
+    ("discovery.cors", asks!(discovery::cors)),
+    ("discovery.nosniff", reads!(discovery::nosniff)),
+    ("discovery.wrong-method", asks!(discovery::wrong_method)),
+
+    ("jwks.document", asks!(jwks::document)),
+    ("jwks.private-parts", reads!(jwks::private_parts)),
+    ("jwks.kids", reads!(jwks::kids)),
+    ("jwks.consistency", reads!(jwks::consistency)),
+    ("jwks.strength", reads!(jwks::strength)),
+    ("jwks.usable", reads!(jwks::usable)),
+    ("jwks.cors", asks!(jwks::cors)),
+    ("jwks.wrong-method", asks!(jwks::wrong_method)),
+
+    ("registration.create", asks!(registration::create)),
+    ("registration.members", reads!(registration::members)),
+    ("registration.another", asks!(registration::another)),
+    ("registration.read", asks!(registration::read_back)),
+    ("registration.read-by-a-stranger", asks!(registration::read_by_a_stranger)),
+    ("registration.fragment", asks!(unwelcome::invalid, r#"{"redirect_uris":["https://selftest.example/cb#part"]}"#, REDIRECT)),
+    ("registration.script", asks!(unwelcome::invalid, r#"{"redirect_uris":["javascript:alert(1)"]}"#, REDIRECT)),
+    ("registration.no-redirect-uri", asks!(unwelcome::invalid, r#"{"redirect_uris":[]}"#, unwelcome::ANY)),
+    ("registration.wrong-type", asks!(unwelcome::invalid, r#"{"redirect_uris":7}"#, unwelcome::ANY)),
+    ("registration.initiate-login-http", asks!(unwelcome::invalid, r#"{"initiate_login_uri":"http://selftest.example/start"}"#, METADATA)),
+    ("registration.unoffered-algorithm", asks!(unwelcome::not_offered, "id_token_signing_alg_values_supported", "ES256", r#"{"id_token_signed_response_alg":"ES256"}"#)),
+    ("registration.unoffered-response-type", asks!(unwelcome::not_offered, "response_types_supported", "id_token", r#"{"response_types":["id_token"],"grant_types":["implicit"]}"#)),
+    ("registration.unoffered-authentication", asks!(unwelcome::not_offered, "token_endpoint_auth_methods_supported", "client_secret_jwt", r#"{"token_endpoint_auth_method":"client_secret_jwt"}"#)),
+    ("registration.http-redirect-uri", asks!(unwelcome::invalid, r#"{"redirect_uris":["http://selftest.example/cb"]}"#, REDIRECT)),
+    ("registration.not-json", asks!(unwelcome::not_json)),
+    ("registration.wrong-method", asks!(unwelcome::wrong_method)),
+
+    ("authorize.empty", asks!(authorize::empty)),
+    ("authorize.wrong-method", asks!(authorize::wrong_method)),
+    ("authorize.unknown-client", asks!(authorize::unknown_client)),
+    ("authorize.unregistered-redirect", asks!(authorize::unregistered_redirect)),
+    ("authorize.no-redirect", asks!(authorize::no_redirect)),
+    ("authorize.redirect-query", asks!(authorize::query_is_kept)),
+    ("authorize.no-response-type", asks!(authorize::refused, &[("response_type", "")], &["invalid_request", "unsupported_response_type"])),
+    ("authorize.unknown-response-type", asks!(authorize::refused, &[("response_type", "cookie")], &["unsupported_response_type", "invalid_request"])),
+    ("authorize.repeated-parameter", asks!(authorize::repeated)),
+    ("authorize.prompt-none", asks!(authorize::prompt_none, &[])),
+    ("authorize.prompt-none-and-login", asks!(authorize::refused, &[("prompt", "none login")], &["invalid_request"])),
+    ("authorize.unknown-parameter", asks!(authorize::prompt_none, &[("selftest", "1")])),
+    ("authorize.post", asks!(authorize::by_post)),
+    ("authorize.pkce-plain", asks!(authorize::pkce_plain, true)),
+    ("authorize.pkce-no-method", asks!(authorize::pkce_plain, false)),
+    ("authorize.request-object", asks!(authorize::request_object)),
+    ("authorize.request-uri", asks!(authorize::request_uri)),
+
+    ("token.wrong-method", asks!(token::wrong_method)),
+    ("token.empty", asks!(token::empty)),
+    ("token.no-grant-type", asks!(token::refused, &[("code", "x")], &["invalid_request", "unsupported_grant_type"])),
+    ("token.unknown-grant-type", asks!(token::refused, &[("grant_type", "urn:selftest:unknown")], &["unsupported_grant_type"])),
+    ("token.no-code", asks!(token::refused, &[("grant_type", "authorization_code")], &["invalid_request"])),
+    ("token.bogus-code", asks!(token::bogus_code)),
+    ("token.bogus-refresh-token", asks!(token::refused, &[("grant_type", "refresh_token"), ("refresh_token", "made-up-made-up-made-up")], &["invalid_grant", "unauthorized_client", "unsupported_grant_type"])),
+    ("token.repeated-parameter", asks!(token::repeated)),
+    ("token.json", asks!(token::json_body)),
+    ("token.wrong-secret", asks!(token::wrong_secret)),
+    ("token.wrong-secret-in-form", asks!(token::wrong_secret_in_form)),
+    ("token.no-secret", asks!(token::no_secret)),
+    ("token.unknown-client", asks!(token::unknown_client)),
+    ("token.secret-in-query", asks!(token::secret_in_query)),
+    ("token.two-ways", asks!(token::two_ways)),
+    ("token.client-credentials", asks!(token::client_credentials)),
+
+    ("introspection.wrong-method", asks!(resources::wrong_method, "introspection_endpoint")),
+    ("introspection.no-client", asks!(resources::no_client, "introspection_endpoint")),
+    ("introspection.no-token", asks!(resources::no_token, "introspection_endpoint")),
+    ("introspection.garbage", asks!(resources::introspect_garbage)),
+    ("revocation.wrong-method", asks!(resources::wrong_method, "revocation_endpoint")),
+    ("revocation.no-client", asks!(resources::no_client, "revocation_endpoint")),
+    ("revocation.no-token", asks!(resources::no_token, "revocation_endpoint")),
+    ("revocation.garbage", asks!(resources::revoke_garbage)),
+    ("userinfo.wrong-method", asks!(resources::userinfo_wrong_method)),
+    ("userinfo.no-token", asks!(resources::userinfo_without_token)),
+    ("userinfo.bogus-token", asks!(resources::userinfo_bogus_token)),
+
+    ("sign-in.code", asks!(sign_in::sign_in)),
+    ("sign-in.page", reads!(sign_in::login_page)),
+    ("sign-in.tokens", asks!(sign_in::exchange)),
+    ("id-token.signature", reads!(id_token::signature)),
+    ("id-token.header", reads!(id_token::header)),
+    ("id-token.claims", reads!(id_token::claims)),
+    ("id-token.at-hash", reads!(id_token::at_hash)),
+    ("id-token.contents", reads!(id_token::contents)),
+    ("userinfo.get", asks!(userinfo::answers, Way::Get)),
+    ("userinfo.post-header", asks!(userinfo::answers, Way::PostHeader)),
+    ("userinfo.post-form", asks!(userinfo::answers, Way::PostBody)),
+    ("userinfo.types", asks!(userinfo::types)),
+    ("userinfo.no-more-than-asked", asks!(userinfo::no_more_than_asked)),
+    ("userinfo.token-in-query", asks!(userinfo::token_in_query)),
+    ("userinfo.two-ways", asks!(userinfo::two_ways)),
+
+    ("session.prompt-none", asks!(session::prompt_none, &[])),
+    ("session.hints", asks!(session::prompt_none, &[("login_hint", "nobody@selftest.example"), ("ui_locales", "se"), ("claims_locales", "se"), ("display", "popup"), ("acr_values", "1 2"), ("selftest", "1")])),
+    ("session.id-token-hint", asks!(session::id_token_hint)),
+    ("session.max-age", asks!(session::max_age)),
+    ("session.no-nonce", asks!(session::no_nonce)),
+    ("session.prompt-login", asks!(session::asks_again, "prompt", "login")),
+    ("session.max-age-0", asks!(session::asks_again, "max_age", "0")),
+
+    ("code.wrong-verifier", asks!(codes::wrong_verifier)),
+    ("code.no-verifier", asks!(codes::no_verifier)),
+    ("code.wrong-redirect", asks!(codes::wrong_redirect)),
+    ("code.another-client", asks!(codes::another_client)),
+    ("code.reuse", asks!(codes::reuse)),
+    ("code.form-post", asks!(codes::form_post)),
+
+    ("refresh.issued", reads!(refresh::issued)),
+    ("refresh.another-client", asks!(refresh::by_another_client)),
+    ("refresh.more-scope", asks!(refresh::more_scope)),
+    ("refresh.works", asks!(refresh::works)),
+    ("refresh.same-scope", asks!(refresh::same_scope)),
+    ("introspection.active", asks!(refresh::introspection)),
+    ("revocation.another-client", asks!(refresh::revoked_by_another)),
+    ("revocation.refresh-token", asks!(refresh::revoked)),
+    ("revocation.introspection", asks!(refresh::introspection_after)),
+    ("logout.works", asks!(session::logout)),
+    ("logout.elsewhere", asks!(session::logout_elsewhere)),
+
+    ("registration.delete", asks!(registration::delete)),
+];

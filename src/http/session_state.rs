@@ -1,0 +1,26 @@
+//! The `session_state` that goes with an authorization answer ([Session Management §2]).
+//!
+//! [Session Management §2]: https://openid.net/specs/openid-connect-session-1_0.html#CreatingUpdatingSessions
+
+use super::caller::Caller;
+use crate::app::App;
+use crate::clients::ClientId;
+use crate::protocol::redirect_uri::web_origin;
+use crate::protocol::session_state::session_state;
+use crate::random;
+use crate::requests::Destination;
+use crate::secret::base64url;
+
+/// The field for this answer, where session management is on. An application that is no web page has no
+/// origin to ask from, and gets none.
+pub fn field(
+    app: &App,
+    caller: &Caller,
+    client: &ClientId,
+    to: &Destination,
+) -> Option<(String, String)> {
+    let origin = web_origin(to.redirect_uri()).filter(|_| app.config.session_management)?;
+    let salt = base64url(&random::bytes::<12>());
+    let value = session_state(client.as_str(), &origin, &caller.browser_state, &salt);
+    Some(("session_state".to_owned(), value))
+}

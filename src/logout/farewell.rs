@@ -1,0 +1,177 @@
+//! Asking, ending, and the way on.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use uuid::Uuid;
+
+use super::after::AfterLogout;
+use super::frames;
+use super::page::{ConfirmPage, SignedOutPage};
+use super::request::Asked;
+use crate::app::App;
+use crate::clients::{Client, Source};
+use crate::events::Event;
+use crate::http::answer::see_other;
+use crate::http::caller::Caller;
+use crate::http::cookies::{self, Cookies};
+use crate::http::page::{PagePolicy, nonce, page, source_of};
+use crate::logouts;
+use crate::protocol::redirect_uri;
+use crate::secret::{base64url, from_base64url};
+use crate::sessions::{self, Session};
+use crate::store::StoreError;
+use crate::users::User;
+
+/// Asks the person whether they want to sign out.
+pub fn ask(app: &App, session: &Session, user: Option<&User>, asked: &Asked) -> Response {
+    let after = asked.after.as_ref().zip(asked.client.as_ref());
+    // What is sent back is judged again, by the same function.
+    let carried = after.map(|(after, client)| {
+        let mut fields =
+            vec![("client_id", client.id.as_str()), ("post_logout_redirect_uri", after.uri())];
+        fields.extend(after.state().map(|state| ("state", state)));
+        fields
+    });
+    // Where to is not said on the page, so it is a place that the operator wrote down.
+    let known = asked.client.as_ref().filter(|client| client.source == Source::Operator);
+    let home = known.and_then(|client| client.metadata.client_uri.as_deref());
+    let template = ConfirmPage {
+        csrf: &csrf(app, session),
+        carried: &carried.unwrap_or_default(),
+        person: user.map(User::display_name),
+        client_name: asked.client.as_ref().map(Client::display_name),
+        stay: home.unwrap_or("/"),
+        detail: asked.stays,
+    };
+    let targets = asked.after.as_ref().and_then(|after| source_of(after.uri()));
+    let policy =
+        PagePolicy { form_targets: targets.into_iter().collect(), ..PagePolicy::default() };
+    page(&template, StatusCode::OK, &policy)
+}
+
+/// Who wanted it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum By {
+    /// An application, with an ID token of the session.
+    Application,
+    /// The person, on the page before.
+    Person,
+}
+
+/// The session ends in the store first, then in the browser, whether or not there is anywhere to go.
+pub async fn sign_out(
+    app: &App,
+    caller: &Caller,
+    session: &Session,
+    asked: &Asked,
+    by: By,
+) -> Result<Response, StoreError> {
+    if let Some(ended) = sessions::end(&*app.store, session.id).await? {
+        let how = match by {
+            By::Application => "application",
+            By::Person => "person",
+        };
+        app.tell(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how });
+    }
+    let frames = tell(app, session.sid).await?;
+    Ok(send_on(app, asked, &frames, by))
+}
+
+/// Nobody is signed in here any more, but an application asks with good reason: it gets the person back.
+/// If its session ran out, or a try before this one broke off, the others may still have to be told; if
+/// it goes on in another browser, they must not be.
+pub async fn late(
+    app: &App,
+    cookies: &Cookies,
+    sid: Uuid,
+    asked: &Asked,
+) -> Result<Response, StoreError> {
+    let mut frames = bury(app, cookies).await?;
+    if frames.is_empty() && sessions::find_named(&*app.store, sid, app.now()).await?.is_none() {
+        frames = tell(app, sid).await?;
+    }
+    Ok(send_on(app, asked, &frames, By::Application))
+}
+
+/// Nobody is signed in with this browser. Without proof of who asks there is a link, and no redirect.
+pub async fn already_out(
+    app: &App,
+    cookies: &Cookies,
+    asked: &Asked,
+) -> Result<Response, StoreError> {
+    let frames = bury(app, cookies).await?;
+    Ok(with_cleared_cookies(app, signed_out(asked, &frames, false)))
+}
+
+/// A session that ran out: nobody has been told yet.
+async fn bury(app: &App, cookies: &Cookies) -> Result<Vec<String>, StoreError> {
+    let Some(id) = cookies.session() else { return Ok(Vec::new()) };
+    match sessions::end(&*app.store, id).await? {
+        Some(dead) => tell(app, dead.sid).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Queues what goes server to server, and answers the frames for the rest.
+async fn tell(app: &App, sid: Uuid) -> Result<Vec<String>, StoreError> {
+    let told = logouts::tell(&*app.store, sid, app.now()).await?;
+    app.was_told(&told);
+    Ok(frames::addresses(&told.by_browser, app.issuer(), sid))
+}
+
+/// The token of the confirmation form: bound to the session it would end.
+fn csrf(app: &App, session: &Session) -> String {
+    base64url(&app.csrf_key.mac(&csrf_parts(session)))
+}
+
+/// Whether the token is the one of this session's form; in constant time.
+pub fn csrf_fits(app: &App, session: &Session, shown: &str) -> bool {
+    from_base64url(shown).is_some_and(|shown| app.csrf_key.verifies(&csrf_parts(session), &shown))
+}
+
+fn csrf_parts(session: &Session) -> [String; 2] {
+    ["logout".to_owned(), session.sid.to_string()]
+}
+
+fn send_on(app: &App, asked: &Asked, frames: &[String], by: By) -> Response {
+    // Browsers on phones open another app only after a touch.
+    let follows =
+        |after: &&AfterLogout| by == By::Person || !redirect_uri::is_private_use(after.uri());
+    let answer = match asked.after.as_ref().filter(follows) {
+        Some(after) if frames.is_empty() => see_other(&after.href()),
+        Some(_) => signed_out(asked, frames, true),
+        None => signed_out(asked, frames, false),
+    };
+    with_cleared_cookies(app, answer)
+}
+
+/// The page that says so; `goes_on`: by itself, once the frames are loaded.
+fn signed_out(asked: &Asked, frames: &[String], goes_on: bool) -> Response {
+    let href = asked.after.as_ref().map(AfterLogout::href);
+    let nonce = href.as_ref().filter(|_| goes_on).map(|_| nonce());
+    let template = SignedOutPage {
+        client_name: asked.client.as_ref().map(Client::display_name),
+        href: href.as_deref(),
+        frames,
+        nonce: nonce.as_deref(),
+        detail: asked.stays,
+    };
+    let policy = PagePolicy {
+        frames: frames.iter().filter_map(|frame| source_of(frame)).collect(),
+        script_nonce: nonce.clone(),
+        ..PagePolicy::default()
+    };
+    page(&template, StatusCode::OK, &policy)
+}
+
+/// There is nothing for `Clear-Site-Data` to do: no page of ours is kept by a browser, and a session's
+/// cookie opens nothing any more.
+fn with_cleared_cookies(app: &App, mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    headers.append(header::SET_COOKIE, cookies::clear_session(app));
+    if app.config.session_management {
+        headers.append(header::SET_COOKIE, cookies::clear_state(app));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

@@ -1,0 +1,152 @@
+use axum::body::Body;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::farewell::{self, By};
+use super::request::{Asked, Hint, Next, Refusal, decide};
+use crate::app::App;
+use crate::http::answer::see_other;
+use crate::http::caller::Caller;
+use crate::http::cookies::Cookies;
+use crate::http::form::{Form, read_form};
+use crate::http::trouble::Trouble;
+use crate::http::visit::from_own_page;
+use crate::protocol::Params;
+use crate::sessions::{self, Session};
+use crate::store::StoreError;
+use crate::users;
+
+/// `GET /logout`.
+pub async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes());
+    let params = params.map_err(|malformed| refused(&caller, malformed.to_string()))?;
+    answer(&app, &caller, &Cookies::read(&app, &headers), &params).await
+}
+
+/// `POST /logout`: the same by form.
+///
+/// A browser leaves `SameSite=Lax` cookies out of a cross-site POST, so that it is turned into a GET,
+/// and meets its session there.
+pub async fn post(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<Response, Trouble> {
+    let Ok(params) = read_form(&headers, request.into_body()).await else {
+        let detail = "the body is not a well-formed form, or a parameter is repeated";
+        return Err(refused(&caller, detail));
+    };
+    let cookies = Cookies::read(&app, &headers);
+    if cookies.session().is_some() {
+        return answer(&app, &caller, &cookies, &params).await;
+    }
+    let mut query = params.to_query();
+    if query.len() > LONGEST_QUERY {
+        // Without a hint the person is asked, which is better than an address nobody takes.
+        query = params.without("id_token_hint").to_query();
+    }
+    Ok(see_other(&format!("{}?{query}", app.config.issuer.url("/logout"))))
+}
+
+/// `POST /logout/confirm`: the person's yes.
+pub async fn confirm(
+    State(app): State<App>,
+    caller: Caller,
+    form: Result<Form, crate::http::error::ApiError>,
+) -> Result<Response, Trouble> {
+    let Ok(Form(params, headers)) = form else {
+        return Err(Trouble::foreign_form(&caller.request_id));
+    };
+    let cookies = Cookies::read(&app, &headers);
+    let asked = read(&app, &caller, &params.clone().without("id_token_hint")).await?;
+    let session = present(&app, &cookies).await.map_err(|it| broken(&caller, &it))?;
+    let Some(session) = session else {
+        let done = farewell::already_out(&app, &cookies, &asked).await;
+        return done.map_err(|it| broken(&caller, &it));
+    };
+    let shown = params.get("csrf").unwrap_or_default();
+    if !from_own_page(&app, &headers) || !farewell::csrf_fits(&app, &session, shown) {
+        return Err(Trouble::foreign_form(&caller.request_id));
+    }
+    let done = farewell::sign_out(&app, &caller, &session, &asked, By::Person).await;
+    done.map_err(|it| broken(&caller, &it))
+}
+
+async fn answer(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    params: &Params,
+) -> Result<Response, Trouble> {
+    let broken = |cause: StoreError| broken(caller, &cause);
+    let asked = read(app, caller, params).await?;
+    let session = present(app, cookies).await.map_err(broken)?;
+    match (decide(&asked.hint, session.as_ref()), session) {
+        (Next::SignOut, Some(session)) => {
+            let done = farewell::sign_out(app, caller, &session, &asked, By::Application).await;
+            done.map_err(broken)
+        }
+        (Next::Ask, Some(session)) => {
+            let user = users::find(&*app.store, &session.sub).await.map_err(broken)?;
+            Ok(farewell::ask(app, &session, user.as_ref(), &asked))
+        }
+        (Next::AlreadyOut, _) | (Next::Ask | Next::SignOut, None) => match &asked.hint {
+            Hint::Of { sid, .. } => {
+                farewell::late(app, cookies, *sid, &asked).await.map_err(broken)
+            }
+            Hint::Absent | Hint::Unreadable => {
+                farewell::already_out(app, cookies, &asked).await.map_err(broken)
+            }
+        },
+    }
+}
+
+async fn read(app: &App, caller: &Caller, params: &Params) -> Result<Asked, Trouble> {
+    let asked = Asked::read(app, params).await.map_err(|cause| broken(caller, &cause))?;
+    asked.map_err(|refusal| {
+        refused(
+            caller,
+            match refusal {
+                Refusal::OtherClient => {
+                    "client_id is not the client that id_token_hint was given to"
+                }
+                Refusal::LongState => "state has more than 2048 bytes",
+            },
+        )
+    })
+}
+
+/// The live session of this browser, whatever became of its user: it can be ended in any case.
+async fn present(app: &App, cookies: &Cookies) -> Result<Option<Session>, StoreError> {
+    match cookies.session() {
+        Some(id) => sessions::find(&*app.store, id, app.now()).await,
+        None => Ok(None),
+    }
+}
+
+/// A request that cannot be acted on; the person may still sign out by themselves.
+fn refused(caller: &Caller, detail: impl Into<String>) -> Trouble {
+    Trouble {
+        message: "The application sent a request that cannot be answered, so nothing has changed."
+            .into(),
+        way_on: Some(("/logout".into(), "Sign out here".into())),
+        ..Trouble::request_error(&caller.request_id, "invalid_request", detail)
+    }
+}
+
+fn broken(caller: &Caller, cause: &StoreError) -> Trouble {
+    Trouble {
+        message: "Signing out does not work right now. Please try again in a few seconds.".into(),
+        ..Trouble::unavailable(&caller.request_id, cause)
+    }
+}
+
+/// What fits into the address of the GET that a POST becomes.
+const LONGEST_QUERY: usize = 6_000;

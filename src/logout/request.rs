@@ -1,0 +1,172 @@
+//! What an application asks for, read and judged before anything ends.
+
+use uuid::Uuid;
+
+use super::after::AfterLogout;
+use crate::app::App;
+use crate::clients::{self, Client, ClientId};
+use crate::jose::read;
+use crate::protocol::Params;
+use crate::sessions::Session;
+use crate::store::StoreError;
+use crate::tokens::ID_TYP;
+
+/// A logout request.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Who is meant.
+    pub hint: Hint,
+    /// Who asks; only as good as the hint, or as the person's word.
+    pub client: Option<Client>,
+    /// Where to go afterwards.
+    pub after: Option<AfterLogout>,
+    /// For the developer: why nobody is sent on although an address was given.
+    pub stays: Option<&'static str>,
+}
+
+/// What the `id_token_hint` came to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Hint {
+    /// There was none.
+    Absent,
+    /// It is not an ID token of ours.
+    Unreadable,
+    /// It is: given to this client, in the session of that name.
+    Of {
+        /// To whom it was given.
+        client: ClientId,
+        /// In which session.
+        sid: Uuid,
+    },
+}
+
+/// Why a request is not even asked about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// `client_id` is not whom the hint was given to.
+    OtherClient,
+    /// `state` has more than 2048 bytes.
+    LongState,
+}
+
+/// What happens now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// Nobody is signed in with this browser.
+    AlreadyOut,
+    /// The person has to say whether they want it.
+    Ask,
+    /// It is done.
+    SignOut,
+}
+
+/// Without asking only for whoever holds an ID token of this very session: anything else could be any
+/// page that wants to be a nuisance ([RP-Initiated Logout §2], §6).
+///
+/// [RP-Initiated Logout §2]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout
+pub fn decide(hint: &Hint, session: Option<&Session>) -> Next {
+    match (hint, session) {
+        (_, None) => Next::AlreadyOut,
+        (Hint::Of { sid, .. }, Some(session)) if *sid == session.sid => Next::SignOut,
+        (Hint::Absent | Hint::Unreadable | Hint::Of { .. }, Some(_)) => Next::Ask,
+    }
+}
+
+impl Asked {
+    /// Reads the request.
+    pub async fn read(app: &App, params: &Params) -> Result<Result<Self, Refusal>, StoreError> {
+        if params.get("state").is_some_and(|state| state.len() > LONGEST_STATE) {
+            return Ok(Err(Refusal::LongState));
+        }
+        let hint = read_hint(app, params.get("id_token_hint"));
+        let named = params.get("client_id");
+        let who = match &hint {
+            // "… the OP MUST verify that the Client Identifier matches the one used when issuing the
+            // ID Token" (§2).
+            Hint::Of { client, .. } if named.is_some_and(|named| named != client.as_str()) => {
+                return Ok(Err(Refusal::OtherClient));
+            }
+            Hint::Of { client, .. } => Some(client.clone()),
+            Hint::Absent => named.and_then(ClientId::parse),
+            // Whoever sends a forged hint is not believed about the rest.
+            Hint::Unreadable => None,
+        };
+        let client = match who {
+            Some(id) => clients::find(&*app.store, &id).await?.filter(|client| client.enabled),
+            None => None,
+        };
+        let asked = params.get("post_logout_redirect_uri");
+        let after = asked.zip(client.as_ref());
+        let after = after.and_then(|(asked, client)| AfterLogout::settle(asked, params, client));
+        let stays = asked.filter(|_| after.is_none()).map(|_| why(&hint, client.as_ref()));
+        Ok(Ok(Self { hint, client, after, stays }))
+    }
+}
+
+fn why(hint: &Hint, client: Option<&Client>) -> &'static str {
+    match (hint, client) {
+        (Hint::Unreadable, _) => {
+            "id_token_hint is not an ID token of this provider, so nobody is sent to the \
+             post_logout_redirect_uri"
+        }
+        (Hint::Absent | Hint::Of { .. }, None) => {
+            "post_logout_redirect_uri needs an id_token_hint, or the client_id of a registered client"
+        }
+        (Hint::Absent | Hint::Of { .. }, Some(_)) => {
+            "post_logout_redirect_uri is not one of those registered for this client; they are \
+             compared character by character"
+        }
+    }
+}
+
+/// An ID token of ours, by any key of the ring, expired or not: "the OP SHOULD accept ID Tokens when
+/// the RP identified by the ID Token's `aud` claim and/or `sid` claim has a current session or had a
+/// recent session" (§2).
+fn read_hint(app: &App, token: Option<&str>) -> Hint {
+    let Some(token) = token else { return Hint::Absent };
+    let Ok(claims) = app.keys.verify(token, ID_TYP) else { return Hint::Unreadable };
+    let text = |name| read::text(&claims, name).ok().flatten();
+    let ours = text("iss") == Some(app.issuer());
+    let audience = read::audience(&claims).unwrap_or_default();
+    let client = audience.first().filter(|_| audience.len() == 1);
+    let client = client.and_then(|client| ClientId::parse(client));
+    let sid = text("sid").and_then(|sid| Uuid::parse_str(sid).ok());
+    match (client, sid) {
+        (Some(client), Some(sid)) if ours => Hint::Of { client, sid },
+        _ => Hint::Unreadable,
+    }
+}
+
+const LONGEST_STATE: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::UnixTime;
+    use crate::protocol::Subject;
+    use crate::sessions::Limits;
+
+    #[test]
+    fn only_an_id_token_of_this_very_session_spares_the_question() {
+        let limits = Limits { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) };
+        let ada = || Subject::parse("ada").unwrap();
+        let begin = || Session::begin(ada(), &["pwd"], limits, UnixTime::from_secs(1)).0;
+        let (this, other) = (begin(), begin());
+        let client = ClientId::parse("shop").unwrap();
+        let of = |session: &Session| Hint::Of { client: client.clone(), sid: session.sid };
+        #[rustfmt::skip]
+        let table = [
+            //                  nobody here        somebody here
+            (Hint::Absent,     [Next::AlreadyOut, Next::Ask]),
+            (Hint::Unreadable, [Next::AlreadyOut, Next::Ask]),
+            (of(&other),       [Next::AlreadyOut, Next::Ask]),
+            (of(&this),        [Next::AlreadyOut, Next::SignOut]),
+        ];
+        for (hint, [alone, here]) in table {
+            assert_eq!(decide(&hint, None), alone, "{hint:?}");
+            assert_eq!(decide(&hint, Some(&this)), here, "{hint:?}");
+        }
+    }
+}

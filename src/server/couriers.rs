@@ -1,0 +1,144 @@
+//! Telling clients that a session has ended ([Back-Channel Logout §2.5]): the workers behind the queue of
+//! `logouts`. Every server has them; a delivery is claimed by one.
+//!
+//! [Back-Channel Logout §2.5]: https://openid.net/specs/openid-connect-backchannel-1_0.html#BCRequest
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::app::App;
+use crate::clients;
+use crate::events::Event;
+use crate::logouts::{self, Claim, LOGOUT_TYP, Outcome, Settled, logout_claims};
+use crate::store::StoreError;
+
+/// Starts the couriers. Once told to stop they begin nothing new, and end when the last is back.
+pub fn spawn(app: App, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(work(app, stop))
+}
+
+async fn work(app: App, mut stop: watch::Receiver<bool>) {
+    let busy = Busy::default();
+    let mut under_way = JoinSet::new();
+    while !*stop.borrow() {
+        while under_way.len() < AT_ONCE {
+            match logouts::claim_next(&*app.store, &busy.tags(), app.now()).await {
+                Ok(Some(claim)) => {
+                    let guard = busy.enter(&claim.tag);
+                    let app = app.clone();
+                    under_way.spawn(async move {
+                        let _guard = guard;
+                        carry(&app, &claim).await;
+                    });
+                }
+                Ok(None) => break,
+                Err(cause) => {
+                    tracing::warn!(%cause, "the queue of logouts cannot be read");
+                    break;
+                }
+            }
+        }
+        tokio::select! {
+            Some(_) = under_way.join_next() => {}
+            () = app.logout_queued.notified() => {}
+            // For what falls due again, and for what other servers have queued.
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            changed = stop.changed() => if changed.is_err() { break },
+        }
+    }
+    while under_way.join_next().await.is_some() {}
+}
+
+/// One try, and how it went.
+async fn carry(app: &App, claim: &Claim) {
+    let client = claim.delivery.client.as_str();
+    let settled = match send(app, claim).await {
+        Ok(outcome) => {
+            let settled = logouts::settle(&*app.store, claim, outcome, app.now()).await;
+            settled.map(|settled| (outcome, settled))
+        }
+        Err(cause) => Err(cause),
+    };
+    match settled {
+        Ok((outcome, settled)) => {
+            let outcome = match (settled, outcome) {
+                (Settled::Done, _) => "ok",
+                (Settled::Again, _) => "retry",
+                (Settled::GivenUp, Outcome::Refused) => "refused",
+                (Settled::GivenUp, Outcome::Told | Outcome::NotReached) => "failed",
+            };
+            app.events.tell(None, &Event::LogoutTold { client, outcome });
+        }
+        // Its time will be over, and then it is tried again.
+        Err(cause) => {
+            tracing::error!(%cause, kind = cause.kind(), "a logout could not be noted as told");
+        }
+    }
+}
+
+async fn send(app: &App, claim: &Claim) -> Result<Outcome, StoreError> {
+    let delivery = &claim.delivery;
+    let client = clients::find(&*app.store, &delivery.client).await?;
+    let metadata = client.filter(|it| it.enabled).map(|it| it.metadata);
+    let alg = metadata.as_ref().map(|it| it.id_token_signed_response_alg);
+    // A client that is gone, or has taken its address back, needs no telling.
+    let (Some(uri), Some(alg)) = (metadata.and_then(|it| it.backchannel_logout_uri), alg) else {
+        return Ok(Outcome::Told);
+    };
+    let claims = logout_claims(app.issuer(), delivery, app.now());
+    let Ok(token) = app.keys.sign_with(alg, LOGOUT_TYP, claims).await else {
+        tracing::error!("a logout token could not be signed");
+        return Ok(Outcome::NotReached);
+    };
+    Ok(match app.outgoing.post_form(&uri, &[("logout_token", &token)]).await {
+        // "… some Web frameworks will substitute an HTTP 204" (§2.8); any success is one.
+        Ok(200..=299) => Outcome::Told,
+        Ok(400) => Outcome::Refused,
+        Ok(status) => {
+            tracing::warn!(client = delivery.client.as_str(), status, "a client was not told");
+            Outcome::NotReached
+        }
+        Err(cause) => {
+            let (client, reason) = (delivery.client.as_str(), cause.reason());
+            tracing::warn!(client, reason, "a client was not told");
+            Outcome::NotReached
+        }
+    })
+}
+
+/// The clients that are being told, one word at a time each: a dead one costs one courier, for as long
+/// as a request may take.
+#[derive(Clone, Default)]
+struct Busy(Arc<Mutex<BTreeSet<String>>>);
+
+/// One of them, until this is dropped.
+struct Entered {
+    busy: Busy,
+    tag: String,
+}
+
+impl Busy {
+    fn tags(&self) -> BTreeSet<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn enter(&self, tag: &str) -> Entered {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tag.to_owned());
+        Entered { busy: self.clone(), tag: tag.to_owned() }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.busy.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.tag);
+    }
+}
+
+/// Requests under way in all.
+const AT_ONCE: usize = 8;
+
+const LOOK_AGAIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,85 @@
+//! Looks after the ring of keys while the server runs, and listens to who asks for new ones: SIGHUP reads
+//! the key files again, SIGUSR1 gives every algorithm a new key at once.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::app::App;
+use crate::events::Event;
+use crate::keys::{Begin, KeySource, Phase, load_files, purposes};
+
+/// How often the ring in the store is looked at.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Looks after the ring until the process ends.
+pub fn spawn(app: App) {
+    let (hangup, now) = (signal(SignalKind::hangup()), signal(SignalKind::user_defined1()));
+    let (Ok(hangup), Ok(now)) = (hangup, now) else {
+        tracing::error!("signals cannot be heard: keys rotate on schedule only");
+        tokio::spawn(look_after(app));
+        return;
+    };
+    tokio::spawn(listen(app.clone(), hangup, now));
+    tokio::spawn(look_after(app));
+}
+
+async fn look_after(app: App) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        match app.keys.refresh().await {
+            Ok(()) => failing = false,
+            // Once, not every few seconds: the log of an outage is long enough.
+            Err(error) if !failing => {
+                failing = true;
+                tracing::error!(%error, "the signing keys could not be looked after; they stay as they are");
+            }
+            Err(_) => {}
+        }
+        tell_changes(&app);
+    }
+}
+
+async fn listen(app: App, mut hangup: Signal, mut now: Signal) {
+    loop {
+        let done = tokio::select! {
+            heard = hangup.recv() => if heard.is_some() { read_files(&app).await } else { return },
+            heard = now.recv() => if heard.is_some() { rotate(&app).await } else { return },
+        };
+        if let Err(why) = done {
+            tracing::error!(%why, "the signing keys stay as they are");
+        }
+        tell_changes(&app);
+    }
+}
+
+async fn read_files(app: &App) -> Result<(), String> {
+    let (source, needed) = (KeySource::of(&app.config), purposes(&app.config));
+    let read = tokio::task::spawn_blocking(move || load_files(&source, &needed, false)).await;
+    let files = read.map_err(|why| why.to_string())?.map_err(|why| why.to_string())?;
+    app.keys.take_in(files.keys).await.map_err(|why| why.to_string())?;
+    tracing::info!("the key files were read again");
+    Ok(())
+}
+
+async fn rotate(app: &App) -> Result<(), String> {
+    app.keys.rotate(Begin::Now).await.map_err(|why| why.to_string())?;
+    tracing::info!("every algorithm has a new signing key");
+    Ok(())
+}
+
+/// A line of the audit log for each key that entered another phase.
+fn tell_changes(app: &App) {
+    for key in app.keys.changes() {
+        let phase = match key.phase {
+            Phase::Gone => "removed",
+            Phase::Published | Phase::Signing | Phase::Retired => key.phase.as_str(),
+        };
+        let event = Event::KeyChanged { kid: &key.kid, alg: key.purpose.as_str(), phase };
+        app.events.tell(None, &event);
+    }
+}

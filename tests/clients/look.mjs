@@ -1,0 +1,62 @@
+// Looks hard at a page of ours in Chromium: accessibility, complaints of the browser, width, weight.
+
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { check } from './check.mjs'
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+const WINDOWS = { narrow: { width: 320, height: 640 }, phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } }
+const HEAVY = 15_000
+
+/** What a browser complains of; that a page meant as an error is one does not count. */
+export const listen = (page, issuer) => {
+  const heard = { complaints: [], weights: new Map() }
+  const documents = new Set()
+  page.on('response', async (answer) => {
+    if (!answer.url().startsWith(issuer)) return
+    const isPage = answer.request().resourceType() === 'document'
+    if (isPage) documents.add(answer.url())
+    if (answer.status() < 300 || answer.status() >= 400) {
+      const bytes = (await answer.body().catch(() => '')).length
+      heard.weights.set(isPage ? 'page' : new URL(answer.url()).pathname, bytes)
+    }
+  })
+  page.on('pageerror', (error) => heard.complaints.push(error.message))
+  page.on('console', (message) => {
+    const meant = /^Failed to load resource.* 4\d\d /.test(message.text()) && documents.has(message.location().url)
+    if (message.type() === 'error' && !meant) heard.complaints.push(`${page.url()}: ${message.text()}`)
+  })
+  return heard
+}
+
+const measure = (page) => page.evaluate(async ([source, tags]) => {
+  if (!globalThis.axe) (0, eval)(source)
+  const { violations, incomplete } = await axe.run({ runOnly: tags })
+  // What axe could not decide is a finding too, or a gradient would hide every contrast there is.
+  const findings = [...violations, ...incomplete].map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`)
+  const controls = [...document.querySelectorAll('button, input:not([type=hidden]), .button')]
+  const low = controls.filter((control) => control.getBoundingClientRect().height < 44)
+  const wide = document.documentElement.scrollWidth > innerWidth
+  return [...findings, ...low.map((control) => `lower than 44 px: ${control.outerHTML}`), ...(wide ? ['wider than the window'] : [])]
+}, [AXE, TAGS])
+
+/** Looks at the page that stands there, in every window, light and dark. */
+export const look = async ({ page, heard, pictures }, name) => {
+  await page.waitForLoadState('networkidle')
+  const findings = []
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [size, viewport] of Object.entries(WINDOWS)) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+      await page.setViewportSize(viewport)
+      for (const finding of await measure(page)) findings.push(`${colorScheme} ${size}: ${finding}`)
+      if (size !== 'narrow') await page.screenshot({ path: join(pictures, `${name}-${size}-${colorScheme}.png`), fullPage: true })
+    }
+  }
+  const bytes = [...heard.weights.values()].reduce((sum, each) => sum + each, 0)
+  check(`${name}: 6 views without a finding`, findings.length === 0, findings)
+  check(`${name}: ${heard.weights.get('page')} bytes, ${bytes} with style and icon`,
+    heard.weights.get('page') > 0 && bytes < HEAVY)
+  check(`${name}: nothing blocked, no error`, heard.complaints.length === 0, heard.complaints)
+}

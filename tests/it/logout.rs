@@ -1,0 +1,6 @@
+//! The ends of a session.
+
+mod back_channel;
+mod front_channel;
+mod rp_initiated;
+mod session_management;

@@ -1,0 +1,142 @@
+//! `OpenID Connect Front-Channel Logout`: applications are told by the person's browser.
+
+use std::time::Duration;
+
+use latchkey::clients::Settings;
+use scraper::{Html, Selector};
+use serde_json::json;
+use url::Url;
+
+use super::rp_initiated::{is_signed_in, logout};
+use crate::support::house::{House, on_both_stores};
+use crate::support::relying_party::RelyingParty;
+use crate::support::wire::{self, Answer};
+
+on_both_stores![
+    oidcc_frontchannel_rp_initiated_logout,
+    frames_are_those_of_the_session_and_twenty_at_most,
+    a_second_press_has_the_frames_again_and_queues_nothing_again,
+    a_session_that_ran_out_is_told_when_the_person_comes_to_sign_out,
+    without_frames_nobody_waits_on_a_page,
+];
+
+const BYE: &str = "https://shop.example/bye";
+
+async fn framed(house: &House, name: &str) -> RelyingParty {
+    let more = json!({
+        "post_logout_redirect_uris": [format!("https://{name}.example/bye")],
+        "frontchannel_logout_uri": format!("https://{name}.example/out?kept=a%20b"),
+        "frontchannel_logout_session_required": true,
+    });
+    house.relying_party_with(name, &more, Settings::default()).await
+}
+
+fn frames(page: &Answer) -> Vec<Url> {
+    let html = Html::parse_document(&page.body);
+    let selector = Selector::parse("iframe").expect("a selector");
+    let found = html.select(&selector).map(|it| {
+        assert!(it.attr("sandbox").is_some_and(|it| !it.contains("top-navigation")));
+        it.attr("src").expect("an address").parse().expect("a URL")
+    });
+    found.collect()
+}
+
+async fn oidcc_frontchannel_rp_initiated_logout(house: House) {
+    let shop = framed(&house, "shop").await;
+    let cafe = framed(&house, "cafe").await;
+    let ada = house.browser("ada");
+    let tokens = shop.signs_in(&ada, "openid").await;
+    cafe.signs_in(&ada, "openid").await;
+    let fields =
+        [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", BYE), ("state", "s")];
+    let page = ada.asks(&logout(&house, &fields)).await;
+    assert_eq!((page.status, page.location()), (200, None));
+    assert_eq!(page.words("h1").as_deref(), Some("Signed out"));
+    assert!(!is_signed_in(&shop, &ada).await);
+
+    let sid = tokens.id_claims()["sid"].as_str().expect("a session").to_owned();
+    let frames = frames(&page);
+    for (frame, host) in frames.iter().zip(["cafe.example", "shop.example"]) {
+        assert_eq!((frame.host_str(), frame.path()), (Some(host), "/out"));
+        assert!(frame.query().is_some_and(|query| query.starts_with("kept=a%20b&iss=")));
+        let pairs: Vec<(String, String)> = frame.query_pairs().into_owned().collect();
+        let expected = [("kept", "a b"), ("iss", house.issuer()), ("sid", &sid)];
+        assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+    assert_eq!(frames.len(), 2);
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(policy.contains("frame-src https://cafe.example https://shop.example;"), "{policy}");
+    assert!(policy.contains("script-src 'nonce-"), "{policy}");
+
+    // On it goes by script, without scripts after a while, and by hand.
+    let on = format!("{BYE}?state=s");
+    assert!(page.shows(&format!("a#logout-continue[href='{on}']")));
+    let refresh =
+        format!(r#"<noscript><meta http-equiv="refresh" content="3; url={on}"></noscript>"#);
+    assert!(page.body.contains(&refresh), "{}", page.body);
+
+    let discovery = house.http().get(house.url("/.well-known/openid-configuration"));
+    let metadata = wire::send(discovery).await.good();
+    assert_eq!(metadata["frontchannel_logout_supported"], true);
+    assert_eq!(metadata["frontchannel_logout_session_supported"], true);
+}
+
+async fn frames_are_those_of_the_session_and_twenty_at_most(house: House) {
+    let shop = framed(&house, "shop").await;
+    framed(&house, "stranger").await;
+    let (ada, bob) = (house.browser("ada"), house.browser("bob"));
+    let of_bob = shop.signs_in(&bob, "openid").await;
+    let tokens = shop.signs_in(&ada, "openid").await;
+    for number in 0..21 {
+        let name = format!("app{number:02}");
+        framed(&house, &name).await.signs_in(&ada, "openid").await;
+    }
+    let page = ada.asks(&logout(&house, &[("id_token_hint", tokens.id())])).await;
+    assert_eq!(frames(&page).len(), 20);
+    assert!(!page.body.contains("stranger"));
+    assert!(!page.shows("script"), "there is nowhere to go on to");
+    let page = bob.asks(&logout(&house, &[("id_token_hint", of_bob.id())])).await;
+    assert_eq!(frames(&page).len(), 1);
+}
+
+async fn a_second_press_has_the_frames_again_and_queues_nothing_again(house: House) {
+    let more = json!({
+        "frontchannel_logout_uri": "https://shop.example/out",
+        "backchannel_logout_uri": "https://10.0.0.1/out",
+        "post_logout_redirect_uris": [BYE],
+    });
+    let shop = house.relying_party_with("shop", &more, Settings::default()).await;
+    let ada = house.browser("ada");
+    let tokens = shop.signs_in(&ada, "openid").await;
+    let fields = [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", BYE)];
+    for _ in 0..2 {
+        let page = ada.asks(&logout(&house, &fields)).await;
+        assert_eq!((page.location(), frames(&page).len()), (None, 1));
+    }
+    let queued = latchkey::logouts::list(house.store()).await.expect("a store");
+    assert_eq!(queued.len(), 1);
+    house.later(Duration::from_secs(61));
+    assert_eq!(ada.asks(&logout(&house, &fields)).await.location(), Some(BYE));
+}
+
+/// Nothing is known of who asks, so nobody is sent on; those of the session are told all the same.
+async fn a_session_that_ran_out_is_told_when_the_person_comes_to_sign_out(house: House) {
+    let shop = framed(&house, "shop").await;
+    let ada = house.browser("ada");
+    shop.signs_in(&ada, "openid").await;
+    house.later(house.app().config.lifetimes.session_idle + Duration::from_secs(1));
+    let fields = [("client_id", "shop"), ("post_logout_redirect_uri", BYE)];
+    let page = ada.asks(&logout(&house, &fields)).await;
+    assert_eq!(page.words("h1").as_deref(), Some("Signed out"));
+    assert_eq!(frames(&page).len(), 1);
+    assert!(page.shows("a#logout-continue") && !page.shows("script"), "{page:?}");
+}
+
+async fn without_frames_nobody_waits_on_a_page(house: House) {
+    let more = json!({ "post_logout_redirect_uris": [BYE] });
+    let shop = house.relying_party_with("shop", &more, Settings::default()).await;
+    let ada = house.browser("ada");
+    let tokens = shop.signs_in(&ada, "openid").await;
+    let fields = [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", BYE)];
+    assert_eq!(ada.asks(&logout(&house, &fields)).await.location(), Some(BYE));
+}
