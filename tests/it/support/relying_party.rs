@@ -52,7 +52,7 @@ impl House {
         let secret = format!("{}:+ %/=", Secret::random().reveal());
         let now = self.app().now();
         let digest = Digest::of(secret.as_bytes());
-        let kept = ClientSecret { digest, created_at: now, expires_at: None };
+        let kept = ClientSecret { digest, sealed: None, created_at: now, expires_at: None };
         let client = Client {
             id: ClientId::parse(name).expect("an id"),
             secrets: if metadata.has_secret() { vec![kept] } else { Vec::new() },
