@@ -19,6 +19,8 @@ macro_rules! dynamic_plan {
             oidcc_registration_policy_uri,
             oidcc_registration_tos_uri,
             oidcc_registration_jwks_uri,
+            oidcc_registration_sector_uri,
+            oidcc_registration_sector_bad,
             oidcc_request_uri_signed_rs256,
             $($($more),+)?
         }
@@ -30,6 +32,7 @@ mod code {
         "code";
         oidcc_discovery_endpoint_verification,
         oidcc_server_rotate_keys,
+        oidcc_userinfo_rs256,
         oidcc_refresh_token_rp_key_rotation,
         oidcc_refresh_token,
         oidcc_ensure_client_assertion_with_iss_aud_succeeds
@@ -41,12 +44,13 @@ mod id_token {
 }
 
 mod id_token_token {
-    dynamic_plan! { "id_token token" }
+    dynamic_plan! { "id_token token"; oidcc_userinfo_rs256 }
 }
 
 mod code_id_token {
     dynamic_plan! {
         "code id_token";
+        oidcc_userinfo_rs256,
         oidcc_refresh_token_rp_key_rotation,
         oidcc_refresh_token,
         oidcc_ensure_client_assertion_with_iss_aud_succeeds
@@ -56,6 +60,7 @@ mod code_id_token {
 mod code_token {
     dynamic_plan! {
         "code token";
+        oidcc_userinfo_rs256,
         oidcc_refresh_token_rp_key_rotation,
         oidcc_refresh_token,
         oidcc_ensure_client_assertion_with_iss_aud_succeeds
@@ -65,6 +70,7 @@ mod code_token {
 mod code_id_token_token {
     dynamic_plan! {
         "code id_token token";
+        oidcc_userinfo_rs256,
         oidcc_refresh_token_rp_key_rotation,
         oidcc_refresh_token,
         oidcc_ensure_client_assertion_with_iss_aud_succeeds

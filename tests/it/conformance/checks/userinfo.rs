@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{is_json, require};
+use crate::conformance::client::Client;
+use crate::conformance::key::{is_signed_with, peek};
 use crate::support::relying_party::Request;
 use crate::support::wire::Answer;
 
@@ -30,6 +32,29 @@ pub fn check(
         require("EnsureUserInfoDoesNotContainNonRequestedClaims", asked, name);
     }
     claims
+}
+
+/// As a JWT, for a client that registered so.
+pub fn signed(answer: &Answer, client: &Client<'_>, sub: &Value) {
+    require("EnsureHttpStatusCodeIs200", answer.status == 200, answer);
+    let kind = answer.header("content-type").unwrap_or_default();
+    require("EnsureContentTypeApplicationJwt", kind.starts_with("application/jwt"), kind);
+    let (header, claims) = peek(&answer.body);
+    require("ValidateUserInfoSigningAlgIsRS256", header["alg"] == "RS256", &header);
+    let keys = client.suite.jwks["keys"].as_array().expect("keys");
+    let key = keys.iter().find(|key| key["kid"] == header["kid"] && key["alg"] == "RS256");
+    let good = key.is_some_and(|key| is_signed_with(&answer.body, key));
+    require("ValidateUserInfoResponseSignature", good, &header);
+    let issuer = client.suite.house.issuer();
+    let condition = "ValidateSignedUserInfoResponseStandardJWTClaims";
+    require(condition, claims.get("iss") == Some(&issuer.into()), &claims);
+    let aud = claims.get("aud").cloned().unwrap_or_default();
+    let one = aud == *client.id;
+    let several = aud.as_array().is_some_and(|aud| aud.iter().any(|it| *it == *client.id));
+    require(condition, one || several, &claims);
+    require("EnsureUserInfoDoesNotContainNonce", !claims.contains_key("nonce"), &claims);
+    require("VerifyUserInfoAndIdTokenSameSub", claims.get("sub") == Some(sub), &claims);
+    types("ValidateUserInfoStandardClaims", &claims);
 }
 
 /// `VerifyScopesReturnedInUserInfoClaims`: every standard claim of these scopes is there.

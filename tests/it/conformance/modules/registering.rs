@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::conformance::checks::{metadata, registration, tokens};
+use crate::conformance::checks::{answers, metadata, registration, tokens, userinfo};
 use crate::conformance::client::Client;
-use crate::conformance::key::Key;
+use crate::conformance::key::{Key, peek};
 use crate::conformance::suite::{Suite, text};
 use crate::support::relying_party::Request;
 use crate::support::wire::{self, Answer};
@@ -12,6 +12,50 @@ use crate::support::wire::{self, Answer};
 pub async fn oidcc_idtoken_rs256(suite: &Suite) {
     let client = suite.client_with(&json!({"id_token_signed_response_alg": "RS256"})).await;
     client.signs_in(&suite.browser(), &client.asks()).await;
+}
+
+/// The last access token tells who it is in a JWT.
+pub async fn oidcc_userinfo_rs256(suite: &Suite) {
+    let offered = "userinfo_signing_alg_values_supported";
+    assert!(metadata::holds(&suite.metadata, offered, "RS256"), "…SupportedContainsRS256");
+    let client = suite.client_with(&json!({"userinfo_signed_response_alg": "RS256"})).await;
+    let request = client.asks();
+    let callback = client.walks(&suite.browser(), &request).await;
+    answers::success(&callback, &request, suite);
+    let tokens = match callback.get("code") {
+        Some(code) => tokens::success(&client.exchanges(code, &[]).await),
+        None => json!(callback.params),
+    };
+    let sub = peek(text(&tokens, "id_token")).1["sub"].clone();
+    let asked = suite.house.http().get(suite.endpoint("userinfo_endpoint"));
+    let answer = wire::send(asked.bearer_auth(text(&tokens, "access_token"))).await;
+    userinfo::signed(&answer, &client, &sub);
+}
+
+fn of_a_sector(suite: &Suite) -> Value {
+    json!({"subject_type": "pairwise", "sector_identifier_uri": suite.host.uri})
+}
+
+/// The redirect URI stands in the document of its sector.
+pub async fn oidcc_registration_sector_uri(suite: &Suite) {
+    assert!(metadata::holds(&suite.metadata, "subject_types_supported", "pairwise"));
+    let own = suite.registration(0)["redirect_uris"][0].clone();
+    suite.host.says(Some(json!([own, "https://localhost.emobix.co.uk:8443/other"])));
+    let client = suite.client_with(&of_a_sector(suite)).await;
+    assert!(suite.host.visits() > 0);
+    client.signs_in(&suite.browser(), &client.asks()).await;
+}
+
+/// It does not.
+pub async fn oidcc_registration_sector_bad(suite: &Suite) {
+    suite.host.says(Some(json!(["https://localhost.emobix.co.uk:8443/other"])));
+    let mut request = suite.registration(0);
+    for (member, value) in of_a_sector(suite).as_object().expect("an object") {
+        request[member] = value.clone();
+    }
+    let code = registration::refused(&suite.registers(&request).await);
+    let condition = "CheckErrorFromDynamicRegistrationEndpointIsInvalidClientMetadata";
+    assert_eq!(code, "invalid_client_metadata", "{condition}");
 }
 
 /// The pages a person of this client meets.
