@@ -30,6 +30,8 @@ pub enum Purpose {
     Csrf,
     /// Private keys in the store.
     KeyRing,
+    /// Backup files.
+    Backup,
 }
 
 /// The secret has fewer than 32 characters.
@@ -53,6 +55,7 @@ impl SecretKey {
             Purpose::RefreshToken => b"latchkey/refresh-token/v1",
             Purpose::Csrf => b"latchkey/csrf/v1",
             Purpose::KeyRing => b"latchkey/key-ring/v1",
+            Purpose::Backup => b"latchkey/backup/v1",
         };
         MacKey {
             current: expand(&self.current, label),

@@ -10,7 +10,7 @@ use crate::clients::{Client, ClientId};
 use crate::clock::UnixTime;
 use crate::protocol::{Scope, Subject};
 use crate::secret::Digest;
-use crate::store::{Key, Record, Store, StoreError};
+use crate::store::{Key, RawKey, Record, Store, StoreError};
 use crate::users;
 
 const REMEMBERED: Duration = Duration::from_secs(365 * 86_400);
@@ -64,8 +64,19 @@ impl Record for Consent {
     }
 }
 
-fn key(sub: &Subject, client: &ClientId) -> Key<Consent> {
+/// Where a person's yes to a client is.
+pub fn key(sub: &Subject, client: &ClientId) -> Key<Consent> {
     Key::named(users::partition(sub), client.as_str())
+}
+
+/// A person's consents, by the moment they are forgotten.
+fn index(sub: &Subject) -> RawKey {
+    RawKey::new(users::partition(sub), "consents.v1", None)
+}
+
+fn listing(given: &Consent) -> String {
+    let until = given.given_at.plus(REMEMBERED);
+    format!("{:016x}.{}", until.as_millis(), given.client.as_str())
 }
 
 /// What this person agreed to with this client.
@@ -77,19 +88,56 @@ pub async fn find(
     Ok(store.load(&key(sub, client)).await?.map(|loaded| loaded.record))
 }
 
+/// The clients this person agreed to something with. The list may have some too many.
+pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<BTreeSet<ClientId>, StoreError> {
+    let (mut clients, mut after) = (BTreeSet::new(), String::new());
+    loop {
+        let names = store.names(&index(sub), &after, 200).await?;
+        let Some(last) = names.last().cloned() else { return Ok(clients) };
+        let named = names.iter().filter_map(|name| ClientId::parse(name.split_once('.')?.1));
+        clients.extend(named);
+        after = last;
+    }
+}
+
 /// Remembers a yes, on top of what was agreed before with the same face.
 pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
-    let key = given.key();
+    list(store, given).await?;
+    let (key, mut before) = (given.key(), None);
     let merged = store.update(&key, |held: &mut Consent| {
-        let before = (held.face == given.face).then(|| held.clone());
+        before = Some(listing(held));
+        let held_before = (held.face == given.face).then(|| held.clone());
         *held = given.clone();
-        if let Some(before) = before {
+        if let Some(before) = held_before {
             held.scope = held.scope.joined_with(&before.scope);
             held.claims.extend(before.claims);
         }
     });
     if merged.await?.is_none() {
         store.put(given).await?;
+    }
+    match before.filter(|before| *before != listing(given)) {
+        Some(before) => store.unlink(&index(&given.sub), &before).await,
+        None => Ok(()),
+    }
+}
+
+/// Makes the store hold this very record and its listing.
+pub async fn restore(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
+    list(store, given).await?;
+    store.put(given).await
+}
+
+/// Lists a consent before it is written, and takes out up to four that are forgotten: the index is as
+/// long as what the person agreed to within a year.
+async fn list(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
+    let index = index(&given.sub);
+    store.link(&index, &listing(given)).await?;
+    let present = format!("{:016x}", given.given_at.as_millis());
+    for over in store.names(&index, "", 4).await? {
+        if *over < *present {
+            store.unlink(&index, &over).await?;
+        }
     }
     Ok(())
 }
