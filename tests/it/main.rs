@@ -2,6 +2,7 @@
 
 mod architecture;
 mod authorize;
+mod backup;
 mod clients;
 mod code_flow;
 mod cors;
