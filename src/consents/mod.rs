@@ -122,6 +122,23 @@ pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreErr
     }
 }
 
+/// Forgets everything a person agreed to; for one who was removed.
+pub async fn forget_all(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
+    let index = index(sub);
+    loop {
+        let names = store.names(&index, "", 200).await?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        for name in names {
+            if let Some(client) = name.split_once('.').and_then(|(_, id)| ClientId::parse(id)) {
+                store.remove(&key(sub, &client)).await?;
+            }
+            store.unlink(&index, &name).await?;
+        }
+    }
+}
+
 /// Makes the store hold this very record and its listing.
 pub async fn restore(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
     list(store, given).await?;
@@ -140,4 +157,59 @@ async fn list(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::MemoryStore;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn given(client: &str, scope: &str, given_at: UnixTime) -> Consent {
+        Consent {
+            sub: Subject::parse("ada").unwrap(),
+            client: ClientId::parse(client).unwrap(),
+            scope: scope.parse().unwrap(),
+            claims: BTreeSet::new(),
+            face: Digest::of(b"face"),
+            given_at,
+        }
+    }
+
+    async fn names(store: &dyn Store) -> usize {
+        let ada = Subject::parse("ada").unwrap();
+        store.names(&index(&ada), "", 99).await.unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn each_client_is_listed_once_and_no_longer_than_the_consent_is_remembered() {
+        let clock = Clock::manual(NOW);
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        remember(&*store, &given("a", "openid", NOW)).await.unwrap();
+        remember(&*store, &given("b", "openid", NOW)).await.unwrap();
+        let later = NOW.plus(REMEMBERED / 2);
+        let again = given("a", "openid email", later);
+        remember(&*store, &again).await.unwrap();
+        assert_eq!(names(&*store).await, 2);
+        let listed = listed(&*store, &again.sub).await.unwrap();
+        assert_eq!(listed, ["a", "b"].map(|id| ClientId::parse(id).unwrap()).into());
+        let after = NOW.plus(REMEMBERED).plus(Duration::from_secs(1));
+        clock.advance(after.since(NOW));
+        remember(&*store, &given("c", "openid", after)).await.unwrap();
+        assert_eq!(names(&*store).await, 2, "b is forgotten, a was given again");
+    }
+
+    #[tokio::test]
+    async fn what_a_removed_person_agreed_to_is_forgotten_whole() {
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(Clock::manual(NOW)));
+        let (one, two) = (given("a", "openid", NOW), given("b", "openid", NOW));
+        for it in [&one, &two] {
+            remember(&*store, it).await.unwrap();
+        }
+        forget_all(&*store, &one.sub).await.unwrap();
+        assert_eq!(names(&*store).await, 0);
+        assert_eq!(find(&*store, &two.sub, &two.client).await.unwrap(), None);
+    }
 }
