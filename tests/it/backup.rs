@@ -180,6 +180,7 @@ async fn another_secret_key_is_told_and_one_beside_the_old_seals_the_keys_anew()
     let refused = desk.refuses(&["restore", "--in", "b"]);
     assert!(refused.contains("SECRET_KEY_PREVIOUS"), "{refused}");
     assert!(desk.runs(&["user", "list"]).trim().is_empty());
+    assert!(desk.refuses(&["backup", "--out", "c"]).contains("nothing in this store"));
     desk.with("SECRET_KEY_PREVIOUS", SECRET_KEY);
     desk.runs(&["restore", "--in", "b"]);
     desk.with("SECRET_KEY_PREVIOUS", "");

@@ -45,6 +45,9 @@ pub struct RestoreArgs {
 
 pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String, Failure> {
     let store = lasting(config).await?;
+    if !is_in_use(&*store).await? {
+        return Err(refused(NOTHING.to_owned()));
+    }
     let root = load_root(config)?;
     let about = About {
         latchkey: env!("CARGO_PKG_VERSION").to_owned(),
@@ -112,6 +115,10 @@ pub(super) async fn restore(
     let report = backup.restore(&*store, &root, now).await.map_err(named)?;
     Ok(format!("{about}restored\n{}", tallies(&report)))
 }
+
+/// Whoever backs up by night learns of a wrong setting in the morning, not when the backup is needed.
+const NOTHING: &str = "no backup was made: there is nothing in this store. Are REDIS_URL and REDIS_PREFIX \
+    those of the servers?";
 
 const IN_USE: &str = "nothing was written: there are users, clients or signing keys in this store. \
     --overwrite lets what the backup has replace what is there under the same names, and leaves the rest \
