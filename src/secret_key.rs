@@ -38,6 +38,8 @@ pub enum Purpose {
     ClientSecret,
     /// Private keys in the store.
     KeyRing,
+    /// Backup files.
+    Backup,
 }
 
 /// The secret has fewer than 32 characters.
@@ -63,6 +65,7 @@ impl SecretKey {
             Purpose::PairwiseSubject => b"latchkey/pairwise-subject/v1",
             Purpose::ClientSecret => b"latchkey/client-secret/v1",
             Purpose::KeyRing => b"latchkey/key-ring/v1",
+            Purpose::Backup => b"latchkey/backup/v1",
         };
         MacKey {
             current: expand(&self.current, label),

@@ -78,7 +78,15 @@ fn every_command_is_understood_and_no_command_serves() {
         };
         assert_eq!(found, writes, "{line}");
     }
-    for line in ["keys generate", "keys jwks", "pkce", "check-config", "healthcheck"] {
+    for line in [
+        "keys generate",
+        "keys jwks",
+        "pkce",
+        "check-config",
+        "healthcheck",
+        "backup --out a --with-sessions",
+        "restore --in a --overwrite --dry-run",
+    ] {
         assert!(matches!(parsed(&format!("latchkey {line}")), Command::Tool(_)), "{line}");
     }
 }

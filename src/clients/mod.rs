@@ -286,22 +286,43 @@ pub async fn remove_if(
     Ok(removed)
 }
 
+/// The next ids that are listed after this one; none at the end. The list may have some too many.
+pub async fn listed(
+    store: &dyn Store,
+    after: Option<&ClientId>,
+) -> Result<Vec<ClientId>, StoreError> {
+    let after = after.map(ClientId::as_str).unwrap_or_default();
+    let names = store.names(&index(), after, 200).await?;
+    Ok(names.iter().filter_map(|name| ClientId::parse(name)).collect())
+}
+
 /// Every client; for the command line, not for requests.
 pub async fn list(store: &dyn Store) -> Result<Vec<Client>, StoreError> {
-    let mut clients = Vec::new();
-    let mut after = String::new();
+    let (mut clients, mut after) = (Vec::new(), None);
     loop {
-        let names = store.names(&index(), &after, 200).await?;
-        let Some(last) = names.last().cloned() else { return Ok(clients) };
-        for id in names.iter().filter_map(|name| ClientId::parse(name)) {
-            match find(store, &id).await? {
+        let page = listed(store, after.as_ref()).await?;
+        for id in &page {
+            match find(store, id).await? {
                 Some(client) => clients.push(client),
                 // The index may list too much: the reader prunes.
                 None => store.unlink(&index(), id.as_str()).await?,
             }
         }
-        after = last;
+        let Some(last) = page.last().cloned() else { return Ok(clients) };
+        after = Some(last);
     }
+}
+
+/// Makes the store hold this very record and its listings, whatever it held under this id.
+pub async fn restore(store: &dyn Store, client: &Client) -> Result<(), StoreError> {
+    store.link(&index(), client.id.as_str()).await?;
+    let held = find(store, &client.id).await?;
+    let mut origins = origins::of(&client.metadata);
+    origins::link(store, &client.id, &origins).await?;
+    store.put(client).await?;
+    origins.extend(held.iter().flat_map(|held| origins::of(&held.metadata)));
+    origins::settle(store, &client.id, &origins).await;
+    Ok(())
 }
 
 /// How many clients there are, counted no further than `most`.

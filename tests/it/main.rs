@@ -2,6 +2,7 @@
 
 mod architecture;
 mod authorize;
+mod backup;
 mod client_secret_jwt;
 mod clients;
 mod code_flow;
