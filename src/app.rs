@@ -50,6 +50,8 @@ pub struct Parts {
     pub fetcher: Arc<Fetcher>,
     /// The public keys of clients.
     pub client_keys: KeyCache,
+    /// Fetches request objects, which anybody can ask for.
+    pub request_objects: Fetcher,
     /// Tells clients what they asked to be told.
     pub outgoing: Fetcher,
     /// Rung when a logout was queued for them.
@@ -95,6 +97,7 @@ impl App {
             trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
             outgoing: fetcher.another(),
+            request_objects: fetcher.another(),
             logout_queued: tokio::sync::Notify::new(),
             client_keys: KeyCache::new(Arc::clone(&fetcher)),
             fetcher,

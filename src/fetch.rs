@@ -119,6 +119,14 @@ impl Fetcher {
         String::from_utf8(body).map_err(|_| FetchError::NotText)
     }
 
+    /// [`get_text`](Self::get_text), if nobody has to wait for it.
+    pub async fn try_get_text(&self, url: &str) -> Result<String, FetchError> {
+        if self.turns.available_permits() == 0 {
+            return Err(FetchError::Busy);
+        }
+        self.get_text(url).await
+    }
+
     async fn get(
         &self,
         url: &str,

@@ -78,7 +78,7 @@ async fn begin(
     params: &Params,
 ) -> Result<Response, Trouble> {
     let client = find_client(app, caller, params).await?;
-    let opened = object::open(app, &client, params).await;
+    let opened = object::open(app, caller, &client, params).await;
     // What stands beside a request object that is not good still says where the error goes.
     let counted = opened.as_ref().unwrap_or(params);
     let destination = Destination::settle(counted, &client.metadata).map_err(|why| {

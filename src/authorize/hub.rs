@@ -101,7 +101,7 @@ fn throttled(request: &AuthorizationRequest) -> Event<'_> {
 /// Anybody may begin an authorization, and each one that has to wait for a person is a record: so many
 /// a minute and address. Many people may be behind one address, so it is generous, and what can be
 /// answered at once is not counted. A store that does not count leaves it open.
-async fn take_turn(app: &App, caller: &Caller) -> Result<(), TooMany> {
+pub async fn take_turn(app: &App, caller: &Caller) -> Result<(), TooMany> {
     const STARTS_PER_FAILURE: u32 = 10;
     let Some(per_minute) = app.per_minute() else { return Ok(()) };
     let name = format!("authorize {}", bucket(caller.address));

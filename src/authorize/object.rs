@@ -1,6 +1,8 @@
+use super::hub;
 use crate::app::App;
 use crate::clients::Client;
 use crate::clients::key_cache::NotItsOwn;
+use crate::http::caller::Caller;
 use crate::jose;
 use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::{ErrorCode, OAuthError, Params};
@@ -11,7 +13,12 @@ const LONGEST_URI: usize = 512;
 
 /// The parameters that count: the request's own, or those of its request object, which is fetched where it
 /// is named and verified with the client's keys.
-pub async fn open(app: &App, client: &Client, outer: &Params) -> Result<Params, OAuthError> {
+pub async fn open(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    outer: &Params,
+) -> Result<Params, OAuthError> {
     let refuse = |code, why| Err(OAuthError::new(code, why));
     let text = match (outer.get("request"), outer.get("request_uri")) {
         (None, None) => return Ok(outer.clone()),
@@ -22,7 +29,7 @@ pub async fn open(app: &App, client: &Client, outer: &Params) -> Result<Params, 
         (None, Some(_)) if !app.config.request_uri => {
             return refuse(ErrorCode::RequestUriNotSupported, "request_uri is not supported");
         }
-        (None, Some(uri)) => fetched(app, client, uri).await?,
+        (None, Some(uri)) => fetched(app, caller, client, uri).await?,
     };
     let bad = |why| OAuthError::new(ErrorCode::InvalidRequestObject, why);
     let allowed = match client.metadata.request_object_signing_alg {
@@ -30,6 +37,10 @@ pub async fn open(app: &App, client: &Client, outer: &Params) -> Result<Params, 
         None => ClientAlg::ALL.to_vec(),
     };
     let now = app.now();
+    // Before any work is done for it: nobody could have signed it.
+    if client.metadata.jwks.is_none() && client.metadata.jwks_uri.is_none() {
+        return Err(bad("the client has registered no keys to sign a request object with"));
+    }
     let text = decrypted(app, text.trim()).await?;
     let verified = app.client_keys.verify(&client.metadata, &text, &allowed, now).await;
     let verified = verified.map_err(|why| {
@@ -59,14 +70,25 @@ async fn decrypted(app: &App, text: &str) -> Result<String, OAuthError> {
     opened.and_then(|opened| String::from_utf8(opened).ok()).ok_or(bad)
 }
 
-async fn fetched(app: &App, client: &Client, uri: &str) -> Result<String, OAuthError> {
+/// Anybody can make us fetch this, so it goes by turns of its own: few at once, so many a minute for each
+/// address, and none waits for another.
+async fn fetched(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    uri: &str,
+) -> Result<String, OAuthError> {
     let bad = |why| OAuthError::new(ErrorCode::InvalidRequestUri, why);
     if uri.len() > LONGEST_URI || !object::is_registered(uri, client) {
         return Err(bad("request_uri is not one of those the client registered"));
     }
+    if hub::take_turn(app, caller).await.is_err() {
+        let why = "very many requests came from this address; try again in a minute";
+        return Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, why));
+    }
     // The fragment names a version of what is there; it is not sent.
     let address = uri.split('#').next().unwrap_or_default();
-    app.fetcher.get_text(address).await.map_err(|cause| {
+    app.request_objects.try_get_text(address).await.map_err(|cause| {
         tracing::warn!(reason = cause.reason(), "a request_uri could not be fetched");
         bad("there is no request object at request_uri")
     })

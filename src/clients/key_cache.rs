@@ -18,6 +18,8 @@ use crate::protocol::ClientMetadata;
 use crate::protocol::algorithms::ClientAlg;
 
 const GOOD: Duration = Duration::from_secs(3600);
+/// While it cannot be fetched again, a set is used no longer than this.
+const LONGEST: Duration = Duration::from_secs(2 * 3600);
 const PAUSE: Duration = Duration::from_secs(60);
 const MOST: usize = 1_000;
 
@@ -25,12 +27,15 @@ const MOST: usize = 1_000;
 pub struct KeyCache {
     fetcher: Arc<Fetcher>,
     sets: Mutex<HashMap<String, Entry>>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 #[derive(Clone)]
 struct Entry {
-    set: Option<Arc<Value>>,
-    fetched_at: UnixTime,
+    /// The last that was fetched, and when.
+    set: Option<(Arc<Value>, UnixTime)>,
+    /// When it was last tried, with success or without.
+    tried_at: UnixTime,
     /// When it was last fetched because what was remembered did not do.
     renewed_at: Option<UnixTime>,
 }
@@ -47,7 +52,7 @@ pub enum NotItsOwn {
 impl KeyCache {
     /// An empty one.
     pub fn new(fetcher: Arc<Fetcher>) -> Self {
-        Self { fetcher, sets: Mutex::default() }
+        Self { fetcher, sets: Mutex::default(), turns: Mutex::default() }
     }
 
     /// Verifies a JWT with the client's own keys, by one of the `allowed` algorithms.
@@ -100,31 +105,44 @@ impl KeyCache {
     }
 
     async fn get(&self, uri: &str, renew: bool, now: UnixTime) -> Option<Arc<Value>> {
+        if let Some(entry) = self.remembered(uri).filter(|entry| entry.will_do(renew, now)) {
+            return entry.usable(now);
+        }
+        // One fetch at a time for each set: who waited for it looks again.
+        let turn = self.turn(uri);
+        let _turn = turn.lock().await;
         let known = self.remembered(uri);
-        if let Some(entry) = &known
-            && entry.will_do(renew, now)
-        {
-            return entry.set.clone();
+        if let Some(entry) = known.as_ref().filter(|entry| entry.will_do(renew, now)) {
+            return entry.usable(now);
         }
         let fetched = match self.fetcher.get_json(uri).await {
             Ok(set) => Some(Arc::new(set)),
             Err(cause) => {
-                tracing::warn!(reason = cause.reason(), "a JWK Set could not be fetched");
+                tracing::warn!(reason = cause.reason(), "a client's jwks_uri could not be fetched");
                 None
             }
         };
-        let renewed_at = known.and_then(|entry| entry.renewed_at);
-        let renewed_at = if renew { Some(now) } else { renewed_at };
+        let entry = Entry::after(known, fetched, renew, now);
+        let usable = entry.usable(now);
+        self.remember(uri, entry, now);
+        usable
+    }
+
+    fn turn(&self, uri: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        // What nobody holds or waits for is forgotten: the addresses are chosen by strangers.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(uri.to_owned()).or_default())
+    }
+
+    fn remember(&self, uri: &str, entry: Entry, now: UnixTime) {
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         if sets.len() >= MOST {
-            sets.retain(|_, entry| now.since(entry.fetched_at) < PAUSE);
+            sets.retain(|_, entry| now.since(entry.tried_at) < PAUSE);
         }
-        // A failed renewal keeps the old set in use.
-        let set = fetched.or_else(|| sets.get(uri).and_then(|entry| entry.set.clone()));
         if sets.len() < MOST {
-            sets.insert(uri.to_owned(), Entry { set: set.clone(), fetched_at: now, renewed_at });
+            sets.insert(uri.to_owned(), entry);
         }
-        set
     }
 
     fn remembered(&self, uri: &str) -> Option<Entry> {
@@ -137,15 +155,35 @@ fn verified(set: &Value, jwt: &str, allowed: &[ClientAlg]) -> Result<Verified, N
 }
 
 impl Entry {
-    fn will_do(&self, renew: bool, now: UnixTime) -> bool {
-        let age = now.since(self.fetched_at);
-        if self.set.is_none() {
-            return age < PAUSE;
+    /// What is known after a try. A failed one keeps the set there was, and does not make it younger.
+    fn after(
+        before: Option<Self>,
+        fetched: Option<Arc<Value>>,
+        renew: bool,
+        now: UnixTime,
+    ) -> Self {
+        let renewed_at = before.as_ref().and_then(|entry| entry.renewed_at);
+        let kept = before.and_then(|entry| entry.set);
+        Self {
+            set: fetched.map(|set| (set, now)).or(kept),
+            tried_at: now,
+            renewed_at: if renew { Some(now) } else { renewed_at },
         }
+    }
+
+    /// Whether no fetch is due.
+    fn will_do(&self, renew: bool, now: UnixTime) -> bool {
+        let Some((_, fetched_at)) = self.set else { return now.since(self.tried_at) < PAUSE };
         if renew {
             return self.renewed_at.is_some_and(|at| now.since(at) < PAUSE);
         }
-        age < GOOD
+        now.since(fetched_at) < GOOD || now.since(self.tried_at) < PAUSE
+    }
+
+    /// The set, unless it is so old that the client may long have taken a key out of it.
+    fn usable(&self, now: UnixTime) -> Option<Arc<Value>> {
+        let (set, fetched_at) = self.set.as_ref()?;
+        (now.since(*fetched_at) < LONGEST).then(|| Arc::clone(set))
     }
 }
 
@@ -157,8 +195,8 @@ mod tests {
     fn a_set_is_fetched_again_when_it_does_not_do_but_not_twice_a_minute() {
         let at = UnixTime::from_secs;
         let entry = |set: bool, renewed_at| Entry {
-            set: set.then(|| Arc::new(Value::Null)),
-            fetched_at: at(1_000),
+            set: set.then(|| (Arc::new(Value::Null), at(1_000))),
+            tried_at: at(1_000),
             renewed_at,
         };
         for (held, renew, now, does) in [
@@ -172,5 +210,21 @@ mod tests {
         ] {
             assert_eq!(held.will_do(renew, at(now)), does, "{renew} {now}");
         }
+    }
+
+    #[test]
+    fn a_set_does_not_get_younger_by_failing_to_fetch_it() {
+        let at = UnixTime::from_secs;
+        let set = || Some(Arc::new(Value::Null));
+        let mut entry = Entry::after(None, set(), false, at(0));
+        for minute in 60..120 {
+            assert!(entry.usable(at(minute * 60)).is_some());
+            assert!(!entry.will_do(false, at(minute * 60)), "it is tried again each minute");
+            entry = Entry::after(Some(entry), None, false, at(minute * 60));
+            assert!(entry.will_do(false, at(minute * 60 + 59)));
+        }
+        assert!(entry.usable(at(7_200)).is_none());
+        let entry = Entry::after(Some(entry), set(), false, at(7_200));
+        assert!(entry.usable(at(7_200)).is_some());
     }
 }

@@ -21,6 +21,8 @@ pub enum FetchError {
     Status(u16),
     /// Not JSON, or not called so.
     NotJson,
+    /// Too many are under way.
+    Busy,
     /// Not UTF-8.
     NotText,
     /// More than is read.
@@ -40,6 +42,7 @@ impl FetchError {
             Self::Transport(why) => format!("the transfer failed: {why}"),
             Self::Status(status) => format!("the answer was {status}"),
             Self::NotJson => "the answer is not JSON".into(),
+            Self::Busy => "too many are being fetched already".into(),
             Self::NotText => "the answer is not text".into(),
             Self::TooLarge => "the answer is too large".into(),
             Self::TooSlow => "it took too long".into(),

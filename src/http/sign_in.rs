@@ -63,7 +63,8 @@ fn must_prove_it_again(app: &App, visit: &Visit, user: &User) -> bool {
 /// program here from another.
 pub fn host_of(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok()?;
-    let host = url.host_str()?;
+    // In an address of an app on the device a host proves nothing.
+    let host = url.host_str().filter(|_| matches!(url.scheme(), "https" | "http"))?;
     let port = url.port().filter(|_| redirect_uri::is_loopback(&url));
     Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }

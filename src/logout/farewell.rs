@@ -74,7 +74,7 @@ pub async fn sign_out(
         app.tell(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how });
     }
     let frames = tell(app, session.sid).await?;
-    Ok(send_on(app, asked, &frames, by))
+    Ok(with_cleared_cookies(app, send_on(asked, &frames, by)))
 }
 
 /// Nobody is signed in here any more, but an application asks with good reason: it gets the person back.
@@ -90,7 +90,7 @@ pub async fn late(
     if frames.is_empty() && sessions::find_named(&*app.store, sid, app.now()).await?.is_none() {
         frames = tell(app, sid).await?;
     }
-    Ok(send_on(app, asked, &frames, By::Application))
+    Ok(cleared_if_held(app, cookies, send_on(asked, &frames, By::Application)))
 }
 
 /// Nobody is signed in with this browser. Without proof of who asks there is a link, and no redirect.
@@ -100,7 +100,7 @@ pub async fn already_out(
     asked: &Asked,
 ) -> Result<Response, StoreError> {
     let frames = bury(app, cookies).await?;
-    Ok(with_cleared_cookies(app, signed_out(asked, &frames, false)))
+    Ok(cleared_if_held(app, cookies, signed_out(asked, &frames, false)))
 }
 
 /// A session that ran out: nobody has been told yet.
@@ -133,16 +133,15 @@ fn csrf_parts(session: &Session) -> [String; 2] {
     ["logout".to_owned(), session.sid.to_string()]
 }
 
-fn send_on(app: &App, asked: &Asked, frames: &[String], by: By) -> Response {
+fn send_on(asked: &Asked, frames: &[String], by: By) -> Response {
     // Browsers on phones open another app only after a touch.
     let follows =
         |after: &&AfterLogout| by == By::Person || !redirect_uri::is_private_use(after.uri());
-    let answer = match asked.after.as_ref().filter(follows) {
+    match asked.after.as_ref().filter(follows) {
         Some(after) if frames.is_empty() => see_other(&after.href()),
         Some(_) => signed_out(asked, frames, true),
         None => signed_out(asked, frames, false),
-    };
-    with_cleared_cookies(app, answer)
+    }
 }
 
 /// The page that says so; `goes_on`: by itself, once the frames are loaded.
@@ -162,6 +161,12 @@ fn signed_out(asked: &Asked, frames: &[String], goes_on: bool) -> Response {
         ..PagePolicy::default()
     };
     page(&template, StatusCode::OK, &policy)
+}
+
+/// A request from another site comes without its `SameSite=Lax` cookies, and seems to be nobody's. It must
+/// not take away what it did not show: the session would live on without its browser.
+fn cleared_if_held(app: &App, cookies: &Cookies, answer: Response) -> Response {
+    if cookies.session().is_some() { with_cleared_cookies(app, answer) } else { answer }
 }
 
 /// There is nothing for `Clear-Site-Data` to do: no page of ours is kept by a browser, and a session's

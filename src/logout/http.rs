@@ -64,6 +64,9 @@ pub async fn confirm(
     let Ok(Form(params, headers)) = form else {
         return Err(Trouble::foreign_form(&caller.request_id));
     };
+    if !from_own_page(&app, &headers) {
+        return Err(Trouble::foreign_form(&caller.request_id));
+    }
     let cookies = Cookies::read(&app, &headers);
     let asked = read(&app, &caller, &params.clone().without("id_token_hint")).await?;
     let session = present(&app, &cookies).await.map_err(|it| broken(&caller, &it))?;
@@ -72,7 +75,7 @@ pub async fn confirm(
         return done.map_err(|it| broken(&caller, &it));
     };
     let shown = params.get("csrf").unwrap_or_default();
-    if !from_own_page(&app, &headers) || !farewell::csrf_fits(&app, &session, shown) {
+    if !farewell::csrf_fits(&app, &session, shown) {
         return Err(Trouble::foreign_form(&caller.request_id));
     }
     let done = farewell::sign_out(&app, &caller, &session, &asked, By::Person).await;

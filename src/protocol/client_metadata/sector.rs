@@ -62,8 +62,11 @@ pub(super) fn check(it: &ClientMetadata) -> Result<(), OAuthError> {
     }
 }
 
+/// The host that a web address proves. Anybody may put any host into an address of an application on the
+/// device (`com.example.app://shop.example/`), and every device is `localhost` to itself.
 fn host(uri: &str) -> Option<String> {
-    Url::parse(uri).ok()?.host_str().map(str::to_owned)
+    let url = Url::parse(uri).ok().filter(|url| url.scheme() == "https")?;
+    url.host_str().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -88,6 +91,9 @@ mod tests {
             (json!(["https://a.example/", "https://b.example/"]), None, ""),
             (json!(["https://a.example/", "com.example.app:/cb"]), None, ""),
             (json!(["com.example.app:/cb"]), None, ""),
+            (json!(["com.evil.app://shop.example/cb"]), None, ""),
+            (json!(["http://localhost:8080/cb"]), None, ""),
+            (json!(["http://localhost:8080/cb"]), Some("https://c.example/s"), "c.example"),
             (json!(["com.example.app:/cb"]), Some("https://app.example/s"), "app.example"),
         ] {
             let mut members = json!({"redirect_uris": uris, "subject_type": "pairwise",

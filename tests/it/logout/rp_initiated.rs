@@ -26,6 +26,7 @@ on_both_stores![
     a_hint_of_another_session_is_asked_about,
     an_expired_hint_is_as_good_as_a_fresh_one,
     a_logout_from_another_site_comes_by_form,
+    a_request_that_shows_no_session_takes_no_cookie_away,
     the_confirmation_belongs_to_the_session_it_was_shown_in,
     the_session_takes_its_refresh_tokens_along_but_not_the_offline_ones,
     whoever_is_signed_out_already_goes_on_with_a_hint_and_has_a_link_without,
@@ -291,6 +292,18 @@ async fn a_logout_from_another_site_comes_by_form(house: House) {
     let tokens = shop.signs_in(&ada, "openid").await;
     let fields = [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", BYE)];
     assert_eq!(ada.presses("/logout", &fields).await.location(), Some(BYE));
+}
+
+/// From another site the browser leaves the session's cookie out, and would still obey a `Set-Cookie`.
+async fn a_request_that_shows_no_session_takes_no_cookie_away(house: House) {
+    let form = [("csrf", "x")];
+    let foreign = wire::form(house.http(), &house.url("/logout/confirm"), &form)
+        .header("origin", "https://evil.example")
+        .header("sec-fetch-site", "cross-site");
+    let answer = wire::send(foreign).await;
+    assert_eq!((answer.status, answer.header("set-cookie")), (403, None), "{answer:?}");
+    let answer = wire::send(house.http().get(house.url("/logout"))).await;
+    assert_eq!((answer.status, answer.header("set-cookie")), (200, None), "{answer:?}");
 }
 
 async fn the_confirmation_belongs_to_the_session_it_was_shown_in(house: House) {

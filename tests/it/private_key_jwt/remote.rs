@@ -57,9 +57,12 @@ async fn keys_that_cannot_be_had_let_nobody_in_and_those_at_hand_stay_in_use() {
     elsewhere.says(Some(keys().jwks()));
     assert_eq!(asks(&robot, &keys().rs256(&claims(&house))).await.status, 200);
     elsewhere.says(None);
-    house.later(Duration::from_secs(2 * 3600));
+    house.later(Duration::from_secs(90 * 60));
     assert_eq!(asks(&robot, &keys().rs256(&claims(&house))).await.status, 200, "the old set");
     assert_eq!(elsewhere.visits(), 3);
+    // Failing to fetch it does not make it younger: a key that was taken out of it ends at last.
+    house.later(Duration::from_secs(30 * 60));
+    assert_eq!(asks(&robot, &keys().rs256(&claims(&house))).await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,4 +75,25 @@ async fn an_address_of_our_own_network_is_not_asked_for_keys() {
     let refused = asks(&robot, &keys().rs256(&claims(&house))).await;
     assert_eq!(refused.error(), invalid_client());
     assert_eq!(elsewhere.visits(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirty_requests_at_once_fetch_a_set_once() {
+    let elsewhere = Elsewhere::start().await;
+    let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
+    let house = House::start_with(Backing::Memory, &outgoing).await;
+    let robot = robot_of(&house, &elsewhere).await;
+    elsewhere.says(Some(keys().jwks()));
+    let mut under_way = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        let assertion = keys().rs256(&claims(&house));
+        let fields = [
+            ("client_assertion_type", TYPE),
+            ("client_assertion", &*assertion),
+            ("grant_type", "client_credentials"),
+        ];
+        under_way.spawn(wire::send(robot.form("/token", &fields)));
+    }
+    assert!(under_way.join_all().await.iter().all(|answer| answer.status == 200));
+    assert_eq!(elsewhere.visits(), 1);
 }
