@@ -5,6 +5,7 @@ mod authorize;
 mod clients;
 mod code_flow;
 mod cors;
+mod file_store;
 mod front;
 mod introspect_revoke;
 mod keys;
