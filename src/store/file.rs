@@ -21,8 +21,8 @@
 //! | tally, 64 to an fsync             |151,000 |117,000 |
 //! | get                               |471,000 |139,000 |
 //! | names, 100 of them                | 71,400 | 11,200 |
-//! | opened again after a kill         |   0.07 to 0.24 s |  1.5 to 4.7 s |
-//! | crates it brings                  |      1 |     30 |
+//! | opened again after a kill, at worst | 0.24 s |  4.7 s |
+//! | crates below it                   |      1 |     38 |
 //!
 //! Where many changes share an fsync, fjall's journal is ahead twice over: a B-tree writes its pages
 //! where a journal appends. redb is chosen all the same. What it does there is several times what one

@@ -182,6 +182,13 @@ fn what_keeps_it_from_starting_is_a_sentence_and_an_exit_code() {
         (&[("ISSUER_URL", &here), ("OUTGOING_CA_FILE", empty)], 78, "empty.pem"),
         (&[("ISSUER_URL", &here), ("BOOTSTRAP_FILE", "/nowhere.toml")], 78, "/nowhere.toml"),
         (&[("ISSUER_URL", &here), ("REDIS_URL", &gone)], 69, "redis"),
+        (&[("ISSUER_URL", &here), ("STORE_URL", "file:/proc/data")], 69, "/proc/data"),
+        (&[("ISSUER_URL", &here), ("STORE_URL", "file:")], 78, "STORE_URL"),
+        (
+            &[("ISSUER_URL", &here), ("STORE_URL", "memory:"), ("REDIS_URL", &gone)],
+            78,
+            "STORE_URL must not be set beside REDIS_URL",
+        ),
         (&[("ISSUER_URL", &here), ("LISTEN", &taken)], 78, "LISTEN"),
         (&[("ISSUER_URL", &here), ("METRICS_LISTEN", &taken)], 78, "METRICS_LISTEN"),
     ] {

@@ -116,6 +116,9 @@ fn open(folder: &Path) -> Result<redb::Database, String> {
             tables::SCHEMA
         )),
         Ok(Ok((_, None))) => Err(damaged(&path, "it is not a store of Latchkey's")),
+        Ok(Err(redb::Error::DatabaseAlreadyOpen)) => {
+            Err(format!("{} is open in another process", path.display()))
+        }
         Ok(Err(redb::Error::Io(why)))
             if !matches!(why.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
         {

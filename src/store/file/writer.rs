@@ -22,7 +22,7 @@ const BATCH: usize = 256;
 /// How often an idle store looks for what it may forget.
 const IDLE: Duration = Duration::from_secs(1);
 /// How much is forgotten in one transaction of its own.
-const SWEEP: usize = 1024;
+const SWEEP: usize = 256;
 /// How much is forgotten beside each change, which is more than it can file.
 const BESIDE: usize = 8;
 /// How long a change may take before its caller is told that nobody knows.
