@@ -27,6 +27,7 @@ pub mod keys;
 pub mod logouts;
 pub mod requests;
 pub mod sessions;
+pub mod subjects;
 pub mod throttle;
 pub mod tokens;
 pub mod users;

@@ -4,6 +4,9 @@ pub mod assertion;
 pub mod authenticate;
 pub mod key_cache;
 pub mod origins;
+pub mod recipient;
+pub mod software_statement;
+pub mod vault;
 
 use std::collections::BTreeSet;
 
@@ -143,10 +146,20 @@ impl Default for Settings {
 pub struct ClientSecret {
     /// SHA-256 of the secret as the client sends it.
     pub digest: Digest,
+    /// The secret itself, encrypted, where it has to be kept readable ([`vault`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
     /// When it was made.
     pub created_at: UnixTime,
     /// When it stops opening anything; absent: never.
     pub expires_at: Option<UnixTime>,
+}
+
+impl ClientSecret {
+    /// Whether it opens anything at that time.
+    pub fn is_live(&self, now: UnixTime) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 /// The shortest secret an operator may choose: SHA-256 only protects what cannot be guessed.
@@ -166,13 +179,13 @@ impl Client {
     /// Whether the text is one of its live secrets.
     pub fn opens_with(&self, shown: &str, now: UnixTime) -> bool {
         let shown = Digest::of(shown.as_bytes());
-        let mut live = self.secrets.iter().filter(|it| it.expires_at.is_none_or(|end| now < end));
+        let mut live = self.secrets.iter().filter(|it| it.is_live(now));
         live.any(|it| it.digest == shown)
     }
 
     /// Adds a secret and lets the others end at `others_until`.
     pub fn rotate_secret(&mut self, next: Digest, now: UnixTime, others_until: UnixTime) {
-        self.secrets.retain(|it| it.expires_at.is_none_or(|end| now < end));
+        self.secrets.retain(|it| it.is_live(now));
         // Two at once: one more rotation ends the oldest.
         let excess = self.secrets.len().saturating_sub(1);
         self.secrets.drain(..excess);
@@ -180,7 +193,8 @@ impl Client {
             other.expires_at =
                 Some(other.expires_at.map_or(others_until, |end| end.min(others_until)));
         }
-        self.secrets.push(ClientSecret { digest: next, created_at: now, expires_at: None });
+        let made = ClientSecret { digest: next, sealed: None, created_at: now, expires_at: None };
+        self.secrets.push(made);
     }
 }
 

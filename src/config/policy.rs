@@ -91,6 +91,17 @@ pub(super) fn secret_key_previous(reader: &mut Reader<'_>) -> Option<SecretText>
     reader.secret(name, 32)
 }
 
+/// What pairwise subjects are made with. They must never change, so they must not hang on a key that does.
+pub(super) fn pairwise_salt(reader: &mut Reader<'_>) -> Option<SecretText> {
+    if reader.given("PAIRWISE_SALT").is_none() && reader.given("SECRET_KEY_PREVIOUS").is_some() {
+        reader.warn(
+            "PAIRWISE_SALT is not set while SECRET_KEY is being changed: clients with pairwise subjects \
+             meet everybody as a stranger; set it to the SECRET_KEY they were made with",
+        );
+    }
+    reader.secret("PAIRWISE_SALT", 32)
+}
+
 pub(super) fn redis(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<RedisSettings> {
     let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
     let key_start = |text: &str| {
@@ -170,7 +181,11 @@ pub(super) fn offer(reader: &mut Reader<'_>, key_ring: &KeyRingSettings) -> Offe
     }
     asked.sort_unstable();
     asked.dedup();
-    Offer { response_types: asked, signing_algs: key_ring.signing_algs.clone() }
+    Offer {
+        response_types: asked,
+        signing_algs: key_ring.signing_algs.clone(),
+        client_secret_jwt: reader.flag("CLIENT_SECRET_JWT"),
+    }
 }
 
 pub(super) fn require_pkce(reader: &mut Reader<'_>) -> bool {

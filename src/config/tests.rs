@@ -321,11 +321,22 @@ fn the_example_file_is_accepted_as_it_is_and_with_everything_switched_on() {
 }
 
 #[test]
+fn whoever_changes_the_secret_key_is_told_of_pairwise_subjects() {
+    let previous = format!("{KEY}, before");
+    let changing = [("SECRET_KEY", KEY), ("SECRET_KEY_PREVIOUS", &*previous)];
+    let warnings = read(&changing).warnings;
+    assert!(warnings[0].contains("PAIRWISE_SALT is not set"), "{warnings:?}");
+    let kept = [&changing[..], &[("PAIRWISE_SALT", KEY)]].concat();
+    assert!(read(&kept).warnings.is_empty());
+}
+
+#[test]
 fn what_check_config_prints_covers_every_variable_and_no_secret() {
     let secrets = ["SECRET_KEY", "DEV_PASSWORD", "REGISTRATION_TOKEN"];
     let mut pairs: Vec<_> = secrets.iter().map(|name| (*name, KEY)).collect();
     let previous = format!("{KEY}, before");
     pairs.push(("SECRET_KEY_PREVIOUS", &previous));
+    pairs.push(("PAIRWISE_SALT", KEY));
     let url = format!("redis://:{KEY}@localhost");
     pairs.push(("REDIS_URL", &url));
     let config = read(&pairs);
@@ -356,6 +367,8 @@ fn what_is_set_is_what_check_config_prints() {
         ("TRUSTED_PROXIES", "10.0.0.0/8"),
         ("CORS_ORIGINS", "https://app.example"),
         ("REGISTRATION", "off"),
+        ("SOFTWARE_STATEMENT_ISSUERS", "https://trust.example=trust.json"),
+        ("CLIENT_SECRET_JWT", "true"),
         ("LOG_LEVEL", "info,latchkey::store=debug"),
         ("LOG_FORMAT", "json"),
         ("HASH_THREADS", "3"),
