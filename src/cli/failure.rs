@@ -24,6 +24,8 @@ pub(super) const BAD_CALL: u8 = 2;
 pub(super) const USAGE: u8 = 64;
 /// `EX_UNAVAILABLE`
 const UNAVAILABLE: u8 = 69;
+/// What to do about a file store that the server has.
+const STOP_FIRST: &str = "if that is the server, stop it, run this again, and start it again";
 /// `EX_CONFIG`
 const CONFIG: u8 = 78;
 
@@ -65,6 +67,13 @@ impl From<StoreError> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            StartError::Held { .. } => Self::Unavailable(format!("{error}; {STOP_FIRST}")),
+            StartError::Options(_)
+            | StartError::Unreachable(_)
+            | StartError::Unfit(_)
+            | StartError::Volatile(_)
+            | StartError::Folder { .. } => Self::Unavailable(error.to_string()),
+        }
     }
 }

@@ -68,8 +68,8 @@ fn generate(config: &Config) -> Result<String, Failure> {
 /// The ring in the store; without one that lasts, what the files make of it.
 async fn ring(config: &Config) -> Result<KeyRing, Failure> {
     let purposes = purposes(config);
-    let files = load_files(&KeySource::of(config), &purposes, config.redis.is_none())?;
-    if config.redis.is_none() {
+    let files = load_files(&KeySource::of(config), &purposes, !config.store_lasts())?;
+    if !config.store_lasts() {
         return Ok(KeyRing::of(files.keys));
     }
     let sealer = Sealer::new(&load_root(config)?);
@@ -80,7 +80,7 @@ async fn ring(config: &Config) -> Result<KeyRing, Failure> {
 
 /// The ring, if a change to it is still there when this process has ended.
 async fn lasting(config: &Config) -> Result<KeyRing, Failure> {
-    if config.redis.is_none() {
+    if !config.store_lasts() {
         return Err(Failure::Refused(INSTEAD.to_owned()));
     }
     ring(config).await
@@ -101,8 +101,8 @@ fn list(keys: &[KeyInfo]) -> String {
     text
 }
 
-const INSTEAD: &str = "REDIS_URL is not set, so the keys are in the memory of the running server, which \
-    this command cannot reach. Send the server SIGUSR1 to give every algorithm a new key at once.";
+const INSTEAD: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so the keys are in the \
+    memory of the running server, which this command cannot reach. Send the server SIGUSR1 to give every algorithm a new key at once.";
 
 impl From<KeyComplaint> for Failure {
     fn from(complaint: KeyComplaint) -> Self {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::failure::Failure;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{MemoryStore, RedisOptions, RedisStore, StartError, Store};
+use crate::store::{FileStore, MemoryStore, RedisOptions, RedisStore, StartError, Store};
 
-/// Opens the store the configuration names: Redis, or the memory of this process.
+/// Opens the store the configuration names: Redis, a folder, or the memory of this process.
 pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>, StartError> {
+    if let Some(folder) = &config.store_folder {
+        return Ok(Arc::new(FileStore::open(folder, clock).await?));
+    }
     let Some(redis) = &config.redis else { return Ok(Arc::new(MemoryStore::new(clock))) };
     let options = RedisOptions {
         prefix: redis.prefix.clone(),
@@ -20,12 +23,12 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>,
 
 /// The store, if what is written to it is still there when this process has ended.
 pub(super) async fn lasting(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    if config.redis.is_none() {
+    if !config.store_lasts() {
         return Err(Failure::Refused(INSTEAD.to_owned()));
     }
     Ok(open_store(config, Clock::System).await?)
 }
 
-const INSTEAD: &str = "REDIS_URL is not set, so users and clients are in the memory of the running \
-    server, which this command cannot reach. Declare them in a TOML file, name it in BOOTSTRAP_FILE \
-    and restart the server; or set REDIS_URL.";
+const INSTEAD: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so users and clients are in \
+    the memory of the running server, which this command cannot reach. Declare them in a TOML file, \
+    name it in BOOTSTRAP_FILE and restart the server; or set one of the two.";

@@ -51,6 +51,11 @@ impl Config {
             "REQUEST_OBJECT_ENCRYPTION" => {
                 Some(self.key_ring.request_object_encryption.to_string())
             }
+            "STORE_URL" => match (&self.store_folder, &self.redis) {
+                (Some(folder), _) => Some(format!("file:{}", folder.display())),
+                (None, Some(_)) => None,
+                (None, None) => Some("memory:".to_owned()),
+            },
             "REDIS_PREFIX" => self.redis.as_ref().map(|redis| redis.prefix.clone()),
             _ => None,
         }

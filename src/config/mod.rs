@@ -15,6 +15,7 @@ mod policy;
 mod reader;
 mod secret_text;
 mod statements;
+mod store;
 #[cfg(test)]
 mod tests;
 pub mod vars;
@@ -59,8 +60,10 @@ pub struct Config {
     pub public_key_path: Option<PathBuf>,
     /// Which keys there are, and how long each signs.
     pub key_ring: KeyRingSettings,
-    /// The shared store; in memory if `None`.
+    /// The shared store.
     pub redis: Option<RedisSettings>,
+    /// The folder of a store for this server alone. Without either, state is in memory.
+    pub store_folder: Option<PathBuf>,
     /// Clients and users to create at start.
     pub bootstrap_file: Option<PathBuf>,
     /// What is logged.
@@ -117,6 +120,7 @@ impl Config {
             keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
+            store_folder: store::folder(reader),
             redis: policy::redis(reader, &issuer),
             bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
             log: policy::log(reader),
@@ -153,6 +157,11 @@ impl Config {
         } else {
             Err(Complaints(std::mem::take(&mut reader.complaints)))
         }
+    }
+
+    /// Whether what is stored is still there after the process has ended.
+    pub fn store_lasts(&self) -> bool {
+        self.redis.is_some() || self.store_folder.is_some()
     }
 }
 

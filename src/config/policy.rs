@@ -6,6 +6,7 @@ use super::issuer::Issuer;
 use super::key_ring::KeyRingSettings;
 use super::reader::Reader;
 use super::secret_text::SecretText;
+use super::store;
 use crate::protocol::ResponseType;
 use crate::protocol::client_metadata::Offer;
 
@@ -111,8 +112,10 @@ pub(super) fn redis(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<RedisSet
     let expected = "at most 64 printable ASCII characters without spaces and {}*?[]\\";
     let prefix = reader.parse("REDIS_PREFIX", expected, key_start).unwrap_or_default();
     let Some(text) = reader.given("REDIS_URL") else {
-        if !issuer.is_loopback() {
-            reader.warn("REDIS_URL is not set: everything is forgotten when the process ends");
+        if !issuer.is_loopback() && reader.given("STORE_URL").is_none() {
+            reader.warn(
+                "neither STORE_URL nor REDIS_URL is set: everything is forgotten when the process ends",
+            );
         }
         return None;
     };
@@ -236,7 +239,10 @@ pub(super) fn dev(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<DevAccount
         }
         return None;
     }
-    let empty = ["REDIS_URL", "BOOTSTRAP_FILE"].iter().all(|name| reader.given(name).is_none());
+    // A folder is what `store::folder` makes of it; what is wrong with it is said there.
+    let filed = reader.given("STORE_URL").is_some_and(|text| text != store::MEMORY);
+    let named = ["REDIS_URL", "BOOTSTRAP_FILE"].iter().any(|name| reader.given(name).is_some());
+    let empty = !filed && !named;
     if !empty && !asked.iter().any(|(_, given)| *given) {
         return None;
     }

@@ -68,7 +68,7 @@ fn every_bad_value_is_named_and_all_of_them_at_once() {
     let bad = [
         ("ISSUER_URL", "http://id.example"), ("LISTEN", "localhost"), ("SECRET_KEY", "short"),
         ("SECRET_KEY_PREVIOUS", "short too"),
-        ("REDIS_URL", "rediss://cache"), ("REDIS_PREFIX", "{tag}"), ("LOG_LEVEL", "loud"),
+        ("REDIS_URL", "rediss://cache"), ("REDIS_PREFIX", "{tag}"), ("STORE_URL", "file:"), ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"), ("CORS_ENABLED", "maybe"), ("CORS_ORIGINS", "https://app.example/"),
         ("RATE_LIMITING_ENABLED", "2"), ("RATE_LIMIT_PER_MINUTE", "0"), ("REGISTRATION", "closed"),
         ("REGISTRATION_TOKEN", "short"), ("REGISTRATION_MAX_CLIENTS", "-1"),
@@ -304,7 +304,12 @@ fn the_example_file_is_accepted_as_it_is_and_with_everything_switched_on() {
     for text in [example.to_owned(), switched_on.join("\n")] {
         let (map, found) = environment::merge(BTreeMap::new(), Ok(text));
         assert!(found.is_empty(), "{found:?}");
-        Config::from_map(&map).unwrap_or_else(|complaints| panic!("{complaints}"));
+        // There is one store, so one of the two is left out.
+        for other in ["STORE_URL", "REDIS_URL"] {
+            let mut map = map.clone();
+            map.remove(other);
+            Config::from_map(&map).unwrap_or_else(|complaints| panic!("{complaints}"));
+        }
     }
     let (map, _) = environment::merge(BTreeMap::new(), Ok(switched_on.join("\n")));
     for var in VARS {

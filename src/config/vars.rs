@@ -121,7 +121,8 @@ pub const VARS: &[Var] = &[
     var("KEY_ROTATION_INTERVAL", Value("90d"), "How long a signing key is used before the next one takes its place; 0 for until `latchkey keys rotate`."),
     var("REQUEST_OBJECT_ENCRYPTION", Value("false"), "Whether to publish keys that clients can encrypt request objects for."),
 
-    secret("REDIS_URL", Unset, "Where to store state: `redis://[user:password@]host[:port][/database]` or `redis+unix:///path`; in memory when not set."),
+    var("STORE_URL", Rule("`memory:` unless there is a `REDIS_URL`"), "Where a server that is alone keeps its state: `file:` and a folder, or `memory:`, which forgets; not beside `REDIS_URL`."),
+    secret("REDIS_URL", Unset, "Where several servers keep their state: `redis://[user:password@]host[:port][/database]` or `redis+unix:///path`; not beside `STORE_URL`."),
     var("REDIS_PREFIX", Value("latchkey:"), "What every Redis key starts with."),
     var("ALLOW_VOLATILE_STORE", Value("false"), "Start even if Redis may lose or evict what it was told to keep."),
     var("BOOTSTRAP_FILE", Unset, "A TOML file of clients and users to create at start."),

@@ -126,7 +126,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
 /// The files are read before anything is opened: a bad one is told at once.
 fn load_keys(config: &Config) -> Result<(FileKeys, SecretKey), Refused> {
     // A store that lasts keeps the keys it is given; without one, the files are what lasts.
-    let make = config.redis.is_none();
+    let make = !config.store_lasts();
     let files = load_files(&KeySource::of(config), &purposes(config), make).map_err(wrong)?;
     for notice in &files.notices {
         tracing::info!("{notice}");

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::PathBuf;
 
 /// Why a store call has no answer.
 #[derive(Debug)]
@@ -46,6 +47,10 @@ pub enum StartError {
     Unfit(Vec<String>),
     /// It would work, and forget: bearable only if the operator says so.
     Volatile(Vec<String>),
+    /// The folder of a file store, or what is in it, cannot be used.
+    Folder { folder: PathBuf, why: String },
+    /// Another process uses the folder of a file store.
+    Held { folder: PathBuf, by: Option<u32> },
 }
 
 impl fmt::Display for StartError {
@@ -60,6 +65,17 @@ impl fmt::Display for StartError {
                  ALLOW_VOLATILE_STORE=true starts anyway",
                 why.join("; ")
             ),
+            Self::Folder { folder, why } => {
+                write!(f, "the store in {} cannot be used: {why}", folder.display())
+            }
+            Self::Held { folder, by } => {
+                let by = by.map_or("another process".to_owned(), |pid| format!("process {pid}"));
+                let folder = folder.display();
+                write!(
+                    f,
+                    "the store in {folder} is in use by {by}, and only one at a time can use it"
+                )
+            }
         }
     }
 }

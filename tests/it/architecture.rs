@@ -183,6 +183,11 @@ fn redis_is_spoken_in_one_place() {
 }
 
 #[test]
+fn the_database_is_known_in_one_place() {
+    assert_eq!(breaches("redb::", &["store/file"]), Vec::<String>::new());
+}
+
+#[test]
 fn one_file_asks_for_the_time() {
     for text in ["SystemTime::now", "Utc::now"] {
         assert_eq!(breaches(text, &["clock.rs"]), Vec::<String>::new(), "{text}");

@@ -9,6 +9,7 @@ mod code_flow;
 mod conformance;
 mod cors;
 mod encrypted;
+mod file_store;
 mod front;
 mod introspect_revoke;
 mod keys;

@@ -14,22 +14,23 @@ use crate::support::browser::{Browser, Landing};
 use crate::support::wire::{self, Fields};
 
 /// Started in a folder of its own. It ends with this value.
-struct Program {
+pub struct Program {
     child: Child,
-    at: SocketAddr,
-    issuer: String,
+    pub at: SocketAddr,
+    pub issuer: String,
     /// What it printed, by the words before the value.
     said: BTreeMap<String, String>,
-    _folder: TempDir,
+    /// Goes with it, unless it is the test's.
+    folder: Option<TempDir>,
 }
 
-fn command(folder: &Path, variables: Fields<'_>) -> Command {
+pub fn command(folder: &Path, variables: Fields<'_>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
     command.current_dir(folder).envs(variables.iter().copied()).stdin(Stdio::null());
     command
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
     listener.local_addr().expect("its address").port()
 }
@@ -37,9 +38,15 @@ fn free_port() -> u16 {
 impl Program {
     async fn start(variables: Fields<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_port();
+        let mut program = Self::start_in(folder.path(), free_port(), variables).await;
+        program.folder = Some(folder);
+        program
+    }
+
+    /// In a folder that is there when it has ended.
+    pub async fn start_in(folder: &Path, port: u16, variables: Fields<'_>) -> Self {
         let issuer = format!("http://localhost:{port}");
-        let mut command = command(folder.path(), variables);
+        let mut command = command(folder, variables);
         command.env("ISSUER_URL", &issuer).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the program that was just built");
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -53,7 +60,7 @@ impl Program {
                 break;
             }
         }
-        let program = Self { child, at, issuer, said, _folder: folder };
+        let program = Self { child, at, issuer, said, folder: None };
         program.comes_to(200).await;
         program
     }
@@ -72,12 +79,16 @@ impl Program {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a pid");
         kill_process(pid, signal).expect("a running program");
     }
 
-    fn exit_code(mut self) -> Option<i32> {
+    pub fn exit_code(mut self) -> Option<i32> {
         self.child.wait().expect("an end").code()
     }
 }
@@ -171,6 +182,13 @@ fn what_keeps_it_from_starting_is_a_sentence_and_an_exit_code() {
         (&[("ISSUER_URL", &here), ("OUTGOING_CA_FILE", empty)], 78, "empty.pem"),
         (&[("ISSUER_URL", &here), ("BOOTSTRAP_FILE", "/nowhere.toml")], 78, "/nowhere.toml"),
         (&[("ISSUER_URL", &here), ("REDIS_URL", &gone)], 69, "redis"),
+        (&[("ISSUER_URL", &here), ("STORE_URL", "file:/proc/data")], 69, "/proc/data"),
+        (&[("ISSUER_URL", &here), ("STORE_URL", "file:")], 78, "STORE_URL"),
+        (
+            &[("ISSUER_URL", &here), ("STORE_URL", "memory:"), ("REDIS_URL", &gone)],
+            78,
+            "STORE_URL must not be set beside REDIS_URL",
+        ),
         (&[("ISSUER_URL", &here), ("LISTEN", &taken)], 78, "LISTEN"),
         (&[("ISSUER_URL", &here), ("METRICS_LISTEN", &taken)], 78, "METRICS_LISTEN"),
     ] {

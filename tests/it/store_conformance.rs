@@ -1,5 +1,7 @@
 //! One suite, every backend. A backend that passes is a backend.
 
+mod file_faults;
+mod file_kills;
 mod redis_faults;
 
 use std::sync::Arc;
@@ -7,8 +9,8 @@ use std::time::Duration;
 
 use latchkey::clock::{Clock, UnixTime};
 use latchkey::store::{
-    Change, Created, Expect, Key, MemoryStore, Outcome, Partition, RawKey, Record, RedisOptions,
-    RedisStore, Store,
+    Change, Created, Expect, FileStore, Key, MemoryStore, Outcome, Partition, RawKey, Record,
+    RedisOptions, RedisStore, Store,
 };
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +83,12 @@ impl Backend {
     fn memory() -> Self {
         let clock = Clock::manual(Clock::System.now());
         Self { store: Arc::new(MemoryStore::new(clock.clone())), time: Time::Clock(clock) }
+    }
+
+    async fn file(folder: &std::path::Path) -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let store = FileStore::open(folder, clock.clone()).await.expect("a folder");
+        Self { store: Arc::new(store), time: Time::Clock(clock) }
     }
 
     async fn redis() -> Self {
@@ -310,6 +318,14 @@ async fn conforms(on: &Backend) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_conforms() {
     conforms(&Backend::memory()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_file_conforms_and_again_when_it_is_opened_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        conforms(&Backend::file(folder.path()).await).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,0 +1,105 @@
+//! Where a server that is alone keeps its state.
+//!
+//! `STORE_URL` holds no secret and is shown, `REDIS_URL` may hold a password and is not: that is why
+//! there are two of them, and why a `redis://` in the first is refused rather than understood.
+
+use std::path::PathBuf;
+
+use super::reader::Reader;
+
+/// Nowhere: what is stored is gone with the process.
+pub(super) const MEMORY: &str = "memory:";
+
+/// The folder, if it is to be one.
+pub(super) fn folder(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let text = reader.given("STORE_URL")?;
+    if reader.given("REDIS_URL").is_some() {
+        complain(reader, "must not be set beside REDIS_URL: state is in the one or in the other");
+        return None;
+    }
+    if text == MEMORY {
+        return None;
+    }
+    match text.strip_prefix("file:").map(path) {
+        Some(Some(path)) => return Some(path),
+        None if text.starts_with("redis") => {
+            complain(reader, "must not be a Redis: that goes into REDIS_URL");
+        }
+        Some(None) | None => complain(reader, FORM),
+    }
+    None
+}
+
+/// Without what was found: it may be the URL of something else, with a password in it.
+fn complain(reader: &mut Reader<'_>, problem: &str) {
+    reader.complaints.push(format!("STORE_URL {problem}"));
+}
+
+const FORM: &str =
+    "must be file: and a folder, for example file:./data or file:///var/lib/latchkey, or memory:";
+
+/// `./data`, `/var/lib/latchkey`, or the latter behind `//` and no host (RFC 8089 §2).
+fn path(text: &str) -> Option<PathBuf> {
+    let plain = match text.strip_prefix("//") {
+        Some(rest) => rest.starts_with('/').then_some(rest)?,
+        None => text,
+    };
+    (!plain.is_empty() && !plain.contains(['?', '#', '\0'])).then(|| PathBuf::from(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Complaints, Config};
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, Complaints> {
+        let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        Config::from_map(&pairs.iter().map(own).collect())
+    }
+
+    #[test]
+    fn a_folder_has_several_spellings_and_lasts_and_memory_does_not() {
+        for (url, folder) in [
+            ("file:data", "data"),
+            ("file:./data", "./data"),
+            ("file:/var/lib/latchkey", "/var/lib/latchkey"),
+            ("file:///var/lib/latchkey", "/var/lib/latchkey"),
+        ] {
+            let config = read(&[("STORE_URL", url)]).unwrap();
+            assert_eq!(config.store_folder.as_deref(), Some(Path::new(folder)));
+            assert!(config.store_lasts() && config.dev.is_none(), "{url}");
+            let shown = super::super::describe(&config);
+            assert!(shown.contains(&format!("STORE_URL=file:{folder}\n")), "{shown}");
+        }
+        let config = read(&[("STORE_URL", "memory:")]).unwrap();
+        assert!(!config.store_lasts() && config.dev.is_some());
+        assert!(read(&[("REDIS_URL", "redis://cache")]).unwrap().store_lasts());
+    }
+
+    #[test]
+    fn what_is_no_store_is_complained_about_once_and_never_with_a_password() {
+        for url in [
+            "file:",
+            "file://host/data",
+            "file:a?b",
+            "memory",
+            "data",
+            "redis://:hunter2@cache",
+            "sqlite:a.db",
+        ] {
+            let Complaints(found) = read(&[("STORE_URL", url)]).unwrap_err();
+            assert!(found.len() == 1 && found[0].starts_with("STORE_URL must"), "{found:?}");
+            assert!(!found[0].contains("hunter2"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_store_is_named_once() {
+        for url in ["file:data", "memory:"] {
+            let both = [("STORE_URL", url), ("REDIS_URL", "redis://cache")];
+            let Complaints(found) = read(&both).unwrap_err();
+            assert!(found.len() == 1 && found[0].contains("REDIS_URL"), "{found:?}");
+        }
+    }
+}
