@@ -68,7 +68,8 @@ fn every_bad_value_is_named_and_all_of_them_at_once() {
     let bad = [
         ("ISSUER_URL", "http://id.example"), ("LISTEN", "localhost"), ("SECRET_KEY", "short"),
         ("SECRET_KEY_PREVIOUS", "short too"),
-        ("REDIS_URL", "rediss://cache"), ("REDIS_PREFIX", "{tag}"), ("LOG_LEVEL", "loud"),
+        ("REDIS_URL", "rediss-cluster://cache/1"), ("REDIS_PREFIX", "{tag}"), ("LOG_LEVEL", "loud"),
+        ("REDIS_MIN_REPLICAS_ACK", "-1"), ("REDIS_CERT_FILE", "cert.pem"),
         ("LOG_FORMAT", "xml"), ("CORS_ENABLED", "maybe"), ("CORS_ORIGINS", "https://app.example/"),
         ("RATE_LIMITING_ENABLED", "2"), ("RATE_LIMIT_PER_MINUTE", "0"), ("REGISTRATION", "closed"),
         ("REGISTRATION_TOKEN", "short"), ("REGISTRATION_MAX_CLIENTS", "-1"),
@@ -84,7 +85,11 @@ fn every_bad_value_is_named_and_all_of_them_at_once() {
     let found = complaints(&bad);
     for (name, _) in bad {
         // The missing half of a pair is the one to name.
-        let name = if name == "TLS_CERT_PATH" { "TLS_KEY_PATH" } else { name };
+        let name = match name {
+            "TLS_CERT_PATH" => "TLS_KEY_PATH",
+            "REDIS_CERT_FILE" => "REDIS_KEY_FILE",
+            name => name,
+        };
         assert!(
             found.iter().any(|line| line.starts_with(&format!("{name} "))),
             "{name}: {found:?}"
@@ -317,7 +322,7 @@ fn the_example_file_is_accepted_as_it_is_and_with_everything_switched_on() {
 
 #[test]
 fn what_check_config_prints_covers_every_variable_and_no_secret() {
-    let secrets = ["SECRET_KEY", "DEV_PASSWORD", "REGISTRATION_TOKEN"];
+    let secrets = ["SECRET_KEY", "DEV_PASSWORD", "REGISTRATION_TOKEN", "REDIS_SENTINEL_PASSWORD"];
     let mut pairs: Vec<_> = secrets.iter().map(|name| (*name, KEY)).collect();
     let previous = format!("{KEY}, before");
     pairs.push(("SECRET_KEY_PREVIOUS", &previous));
@@ -368,4 +373,22 @@ fn the_readme_table_has_a_row_for_every_variable() {
     let table = vars::markdown_table();
     assert_eq!(table.lines().count(), VARS.len() + 2);
     assert!(table.lines().all(|line| line.matches(" | ").count() == 2), "{table}");
+}
+
+#[test]
+fn a_write_waits_for_a_replica_where_sentinel_says_there_is_one_unless_told_otherwise() {
+    let acks = |rows: &[(&str, &str)]| read(rows).redis.map(|redis| redis.min_replicas_ack);
+    let sentinel = ("REDIS_URL", "redis-sentinel://a,b,c/main");
+    assert_eq!(acks(&[("REDIS_URL", "redis://a")]), Some(0));
+    assert_eq!(acks(&[("REDIS_URL", "redis-cluster://a,b")]), Some(0));
+    assert_eq!(acks(&[sentinel]), Some(1));
+    assert_eq!(acks(&[sentinel, ("REDIS_MIN_REPLICAS_ACK", "0")]), Some(0));
+}
+
+#[test]
+fn what_is_for_tls_or_sentinels_only_is_warned_of_elsewhere() {
+    let given = [("REDIS_CA_FILE", "ca.pem"), ("REDIS_SENTINEL_PASSWORD", "hunter2")];
+    let warned = |url: &'static str| read(&[&given[..], &[("REDIS_URL", url)]].concat()).warnings;
+    assert_eq!(warned("redis://a").iter().filter(|it| it.contains("is not used")).count(), 2);
+    assert!(warned("rediss-sentinel://a/main").iter().all(|it| !it.contains("is not used")));
 }

@@ -1,0 +1,116 @@
+//! The ways to a redis: by TLS, by a socket, by its sentinels, in a cluster.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use latchkey::store::{RedisOptions, RedisStore, RedisTls, Store};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tempfile::TempDir;
+
+use super::{Backend, conforms};
+use crate::support::redis::{RedisServer, free_port};
+
+/// A server by TLS, for those who show a certificate, and by a socket; with a user of its own.
+struct Guarded {
+    server: RedisServer,
+    tls_port: u16,
+    certificates: TempDir,
+}
+
+impl Guarded {
+    fn shared() -> &'static Self {
+        static SHARED: OnceLock<Guarded> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    fn start() -> Self {
+        let certificates = tempfile::tempdir().unwrap();
+        issue(certificates.path());
+        let tls_port = free_port();
+        let file = |name: &str| certificates.path().join(name).to_str().unwrap().to_owned();
+        let [ca, certificate, key] = ["ca.pem", "cert.pem", "key.pem"].map(file);
+        #[rustfmt::skip]
+        let args = [
+            "--tls-port", &tls_port.to_string(), "--tls-auth-clients", "yes", "--tls-ca-cert-file", &ca,
+            "--tls-cert-file", &certificate, "--tls-key-file", &key, "--unixsocket", "redis.sock",
+            "--user", "ada", "on", ">p@ss", "~test:*", "+@all",
+        ];
+        let server = RedisServer::start_also(&args);
+        Self { server, tls_port, certificates }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.certificates.path().join(name)
+    }
+
+    fn by_tls(&self, host: &str) -> RedisOptions {
+        let client = Some((self.file("cert.pem"), self.file("key.pem")));
+        RedisOptions {
+            tls: RedisTls { ca_file: Some(self.file("ca.pem")), client },
+            prefix: "test:".to_owned(),
+            ..RedisOptions::new(format!("rediss://ada:p%40ss@{host}:{}/0", self.tls_port))
+        }
+    }
+}
+
+/// An authority, and a certificate of its for this machine, which does for both sides.
+fn issue(folder: &Path) {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    // With the usual name of both, each would seem to have signed itself.
+    authority.distinguished_name.push(DnType::CommonName, "an authority");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    std::fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(folder.join("cert.pem"), certificate.pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn redis_by_tls_conforms() {
+    let redis = Guarded::shared();
+    let on = Backend::on(redis.by_tls("localhost"), |words| redis.server.says(words)).await;
+    conforms(&on).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn redis_by_a_socket_conforms() {
+    let redis = Guarded::shared();
+    let socket = redis.server.folder().join("redis.sock");
+    let url = format!("redis+unix://{}?user=ada&pass=p%40ss", socket.display());
+    let on = Backend::on(RedisOptions::new(url), |words| redis.server.says(words)).await;
+    conforms(&on).await;
+}
+
+#[tokio::test]
+async fn by_tls_both_sides_must_be_who_they_say_they_are() {
+    let redis = Guarded::shared();
+    let good = redis.by_tls("127.0.0.1");
+    RedisStore::connect(&good).await.expect("an address is a name, too").ping().await.unwrap();
+
+    let stranger = RedisTls { ca_file: None, ..good.tls.clone() };
+    let nobody = RedisTls { client: None, ..good.tls.clone() };
+    let nowhere = RedisTls { ca_file: Some("/nowhere/ca.pem".into()), ..good.tls.clone() };
+    let swapped = (redis.file("key.pem"), redis.file("cert.pem"));
+    let muddled = RedisTls { client: Some(swapped), ..good.tls.clone() };
+    for (tls, complaint) in [
+        (stranger, "UnknownIssuer"),
+        (nobody, "cannot be reached"),
+        (nowhere, "REDIS_CA_FILE"),
+        (muddled, "REDIS_CERT_FILE"),
+    ] {
+        let options = RedisOptions { tls, ..good.clone() };
+        let refusal = RedisStore::connect(&options).await.err().expect("a refusal").to_string();
+        assert!(refusal.contains(complaint) && !refusal.contains("p@ss"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_that_the_user_may_not_use_shows_at_start() {
+    let redis = Guarded::shared();
+    let options = RedisOptions { prefix: "other:".to_owned(), ..redis.by_tls("localhost") };
+    let refusal = RedisStore::connect(&options).await.err().expect("a refusal").to_string();
+    assert!(refusal.contains("NOPERM"), "{refusal}");
+}
