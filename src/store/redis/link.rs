@@ -14,8 +14,7 @@
 //!
 //! All of them lead to the same server and go together: what ends one ends all.
 
-use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::{RedisConnectionInfo, RedisResult, Value};
@@ -258,7 +257,7 @@ async fn keep(slot: Arc<watch::Sender<Slot>>, dialler: Dialler) {
             match dialler.dial().await {
                 Ok(wires) => break wires,
                 Err(failure) => {
-                    tracing::debug!(why = failure.described(), "cannot connect to redis")
+                    tracing::debug!(why = failure.described(), "cannot connect to redis");
                 }
             }
         };

@@ -105,9 +105,9 @@ impl Heard {
     pub(super) fn enough(self) -> Result<Value, Failure> {
         match self {
             Self::All(value) => Ok(value),
-            Self::TooFewReplicas => {
-                Err(Failure::unavailable("fewer replicas have the write than must"))
-            }
+            Self::TooFewReplicas => Err(Failure::unavailable(
+                "fewer replicas have the write than REDIS_MIN_REPLICAS_ACK",
+            )),
         }
     }
 }

@@ -28,9 +28,9 @@ impl Sentinels {
     /// Where most of them say the primary is.
     pub(super) async fn primary(&self) -> Result<Endpoint, Failure> {
         let mut asking = JoinSet::new();
-        for sentinel in self.all.iter().cloned() {
-            let (door, login, service) =
-                (self.door.clone(), self.login.clone(), self.service.clone());
+        for sentinel in &self.all {
+            let (door, sentinel) = (self.door.clone(), sentinel.clone());
+            let (login, service) = (self.login.clone(), self.service.clone());
             asking.spawn(async move { vote(&door, &sentinel, &login, &service).await });
         }
         let by = Instant::now() + self.patience;

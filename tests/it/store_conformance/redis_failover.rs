@@ -9,8 +9,8 @@ use latchkey::store::{Created, Key, Record, RedisOptions, RedisStore, Store};
 
 use super::{Backend, Grant, conforms, issued};
 use crate::support::house::House;
-use crate::support::redis::{Blow, eventually};
-use crate::support::topologies::{Clustered, Watched};
+use crate::support::redis::{Blow, RedisServer, eventually};
+use crate::support::topologies::{Clustered, Watched, id};
 
 async fn connected(url: String) -> Box<dyn Store> {
     let store = RedisStore::connect(&RedisOptions::new(url)).await;
@@ -118,7 +118,7 @@ async fn a_failover_loses_nothing_that_was_acknowledged_and_is_over_soon() {
 
 #[tokio::test]
 async fn without_a_replica_nothing_counts_as_written() {
-    let redis = crate::support::redis::RedisServer::start();
+    let redis = RedisServer::start();
     let options = RedisOptions { min_replicas_ack: Some(1), ..RedisOptions::new(redis.url()) };
     let refusal = RedisStore::connect(&options).await.err().expect("a refusal").to_string();
     assert!(refusal.contains("fewer replicas"), "{refusal}");
@@ -161,16 +161,11 @@ async fn a_slot_that_moves_to_another_node_is_followed_before_during_and_after()
     let store = connected(redis.url()).await;
     let grant = issued();
     let (slot, key) = (slot(redis, &grant.key()), grant.key().raw().to_string());
-    let has = |node: &&crate::support::redis::RedisServer| {
-        !node.says(&[b"GET", key.as_bytes()]).starts_with("-MOVED")
-    };
+    let has = |node: &&RedisServer| !node.says(&[b"GET", key.as_bytes()]).starts_with("-MOVED");
     let from = redis.nodes().iter().find(has).expect("an owner");
     let to = redis.nodes().iter().find(|node| node.port() != from.port()).expect("another");
-    let id = |node: &crate::support::redis::RedisServer| {
-        node.says(&[b"CLUSTER", b"MYID"]).lines().nth(1).expect("an id").to_owned()
-    };
     let (from_id, to_id) = (id(from), id(to));
-    let set = |node: &crate::support::redis::RedisServer, how: &str, id: &str| {
+    let set = |node: &RedisServer, how: &str, id: &str| {
         let words =
             [b"CLUSTER".as_slice(), b"SETSLOT", slot.as_bytes(), how.as_bytes(), id.as_bytes()];
         assert!(node.says(&words).starts_with("+OK"));
@@ -196,4 +191,40 @@ async fn a_slot_that_moves_to_another_node_is_followed_before_during_and_after()
     store.update(&grant.key(), |grant: &mut Grant| grant.generation = 7).await.unwrap();
     assert_eq!(store.load(&grant.key()).await.unwrap().unwrap().record.generation, 7);
     assert!(to.says(&[b"GET", key.as_bytes()]).starts_with('$'));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_a_cluster_that_dies_is_followed_by_its_replica_and_stops_nobody_else() {
+    let redis = Clustered::start(true);
+    let options = RedisOptions { min_replicas_ack: Some(1), ..RedisOptions::new(redis.url()) };
+    let store: Box<dyn Store> = Box::new(RedisStore::connect(&options).await.expect("fit nodes"));
+    let (mut theirs, mut others) = (Vec::new(), Vec::new());
+    for _ in 0..100 {
+        let grant = issued();
+        assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+        let key = grant.key();
+        let here = redis.nodes()[0].says(&[b"GET", key.raw().as_str().as_bytes()]);
+        if here.starts_with("-MOVED") { others.push(key) } else { theirs.push(key) }
+    }
+    assert!(theirs.len() > 9 && others.len() > 9, "{} and {}", theirs.len(), others.len());
+
+    redis.nodes()[0].signal(Blow::Kill);
+    let since = Instant::now();
+    while let Err(error) = store.load(&theirs[0]).await {
+        assert_eq!(error.kind(), "unavailable", "{error}");
+        assert!(since.elapsed() < Duration::from_secs(10), "{error}");
+        for key in &others {
+            assert!(store.load(key).await.unwrap().is_some(), "{} is not there", key.raw());
+        }
+    }
+    for key in theirs.iter().chain(&others) {
+        assert!(store.load(key).await.unwrap().is_some(), "{} is lost", key.raw());
+    }
+    // The new primary has no replica until the old one comes back as such.
+    assert_eq!(store.ping().await.unwrap_err().kind(), "unavailable");
+    redis.nodes()[0].restart();
+    let since = Instant::now();
+    while let Err(error) = store.ping().await {
+        assert!(since.elapsed() < Duration::from_secs(10), "{error}");
+    }
 }

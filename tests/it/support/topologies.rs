@@ -71,39 +71,51 @@ impl Watched {
     }
 }
 
-/// Three primaries with a third of the slots each.
+/// Three primaries with a third of the slots each, and perhaps a replica of each.
 pub struct Clustered(Vec<RedisServer>);
 
 impl Clustered {
     /// Returns when all of them agree that all is well.
-    pub fn start() -> Self {
-        let node = || {
-            let bus = free_port().to_string();
-            RedisServer::start_also(&["--cluster-enabled", "yes", "--cluster-port", &bus])
-        };
-        let nodes: Vec<_> = (0..3).map(|_| node()).collect();
+    pub fn start(replicas: bool) -> Self {
+        let nodes: Vec<_> = (0..if replicas { 6 } else { 3 }).map(|_| node()).collect();
         let slots = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
-        for (number, (node, (first, last))) in nodes.iter().zip(slots).enumerate() {
+        for (number, node) in nodes.iter().enumerate() {
             let epoch = (number + 1).to_string();
-            node.says(&[b"CLUSTER", b"ADDSLOTSRANGE", first.as_bytes(), last.as_bytes()]);
             node.says(&[b"CLUSTER", b"SET-CONFIG-EPOCH", epoch.as_bytes()]);
+            if let Some((first, last)) = slots.get(number) {
+                node.says(&[b"CLUSTER", b"ADDSLOTSRANGE", first.as_bytes(), last.as_bytes()]);
+            }
             let port = node.port().to_string();
             let bus = node.says(&[b"CONFIG", b"GET", b"cluster-port"]);
             let bus = bus.lines().last().expect("a bus");
             nodes[0].says(&[b"CLUSTER", b"MEET", b"127.0.0.1", port.as_bytes(), bus.as_bytes()]);
         }
+        let known = format!("cluster_known_nodes:{}\r", nodes.len());
         let well = |node: &RedisServer| {
             let says = node.says(&[b"CLUSTER", b"INFO"]);
-            says.contains("cluster_state:ok") && says.contains("cluster_size:3")
+            says.contains("cluster_state:ok")
+                && says.contains("cluster_size:3")
+                && says.contains(&known)
         };
         assert!(eventually(|| nodes.iter().all(well)), "the cluster does not form");
+        for (replica, primary) in nodes.iter().skip(3).zip(&nodes) {
+            let id = id(primary);
+            replica.says(&[b"CLUSTER", b"REPLICATE", id.as_bytes()]);
+            let follows = || {
+                primary.says(&[b"INFO", b"replication"]).contains("state=online")
+                    && nodes
+                        .iter()
+                        .all(|node| node.says(&[b"CLUSTER", b"SLOTS"]).contains(&self::id(replica)))
+            };
+            assert!(eventually(follows), "a replica does not come");
+        }
         Self(nodes)
     }
 
     /// One for the whole test process. Take care not to hurt it.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Clustered> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+        SHARED.get_or_init(|| Self::start(false))
     }
 
     pub fn url(&self) -> String {
@@ -120,4 +132,19 @@ impl Clustered {
         let mut said = self.0.iter().map(|node| node.says(words));
         said.find(|reply| !reply.starts_with("-MOVED")).expect("a node that has the slot")
     }
+}
+
+fn node() -> RedisServer {
+    let bus = free_port().to_string();
+    #[rustfmt::skip]
+    let args = [
+        "--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1000",
+        "--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0",
+    ];
+    RedisServer::start_also(&args)
+}
+
+/// What the others of a cluster know it by.
+pub fn id(node: &RedisServer) -> String {
+    node.says(&[b"CLUSTER", b"MYID"]).lines().nth(1).expect("an id").to_owned()
 }
