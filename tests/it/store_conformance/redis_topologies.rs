@@ -17,6 +17,19 @@ struct Guarded {
     certificates: TempDir,
 }
 
+/// What the README says a user needs.
+const RIGHTS: [&str; 9] = [
+    "+@read",
+    "+@write",
+    "+@scripting",
+    "+@connection",
+    "-@dangerous",
+    "+info",
+    "+role",
+    "+wait",
+    "+cluster|slots",
+];
+
 impl Guarded {
     fn shared() -> &'static Self {
         static SHARED: OnceLock<Guarded> = OnceLock::new();
@@ -31,7 +44,8 @@ impl Guarded {
         let mut args: Vec<&str> =
             tls.iter().flat_map(|(name, value)| [*name, value.as_str()]).collect();
         args.extend(["--unixsocket", "redis.sock"]);
-        args.extend(["--user", "ada", "on", ">p@ss", "~test:*", "+@all"]);
+        args.extend(["--user", "ada", "on", ">p@ss", "~test:*"]);
+        args.extend(RIGHTS);
         let server = RedisServer::start_also(&args);
         Self { server, tls_port, certificates }
     }

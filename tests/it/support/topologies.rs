@@ -1,18 +1,20 @@
 //! Several redis servers that know one another: behind sentinels, and as a cluster.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::redis::{RedisServer, eventually, free_port};
 
-/// One primary, its replicas, and three sentinels that take a second to give a server up.
+/// One primary, its replicas, and three sentinels.
 pub struct Watched {
     servers: Vec<RedisServer>,
     sentinels: Vec<RedisServer>,
 }
 
 impl Watched {
-    /// Returns when all replicas have all there is and every sentinel knows all of it.
-    pub fn start(replicas: usize) -> Self {
+    /// Returns when all replicas have all there is and every sentinel knows all of it. They give a
+    /// server up that is silent for so long.
+    pub fn start(replicas: usize, down_after: Duration) -> Self {
         let fast = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
         let primary = RedisServer::start_also(&fast);
         let port = primary.port().to_string();
@@ -27,8 +29,9 @@ impl Watched {
 
         let configuration = format!(
             "sentinel monitor main 127.0.0.1 {port} 2\n\
-             sentinel down-after-milliseconds main 1000\n\
-             sentinel failover-timeout main 3000\n"
+             sentinel down-after-milliseconds main {}\n\
+             sentinel failover-timeout main 1000\n",
+            down_after.as_millis()
         );
         let sentinels: Vec<_> =
             (0..3).map(|_| RedisServer::sentinel(configuration.clone())).collect();
@@ -47,7 +50,7 @@ impl Watched {
     /// One with one replica for the whole test process. Take care not to hurt it.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Watched> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(1))
+        SHARED.get_or_init(|| Self::start(1, Duration::from_mins(1)))
     }
 
     pub fn url(&self) -> String {
@@ -77,7 +80,9 @@ pub struct Clustered(Vec<RedisServer>);
 impl Clustered {
     /// Returns when all of them agree that all is well.
     pub fn start(replicas: bool) -> Self {
-        let nodes: Vec<_> = (0..if replicas { 6 } else { 3 }).map(|_| node()).collect();
+        // On a busy machine, who has no replica should not be given up lightly.
+        let (count, patience) = if replicas { (6, "1000") } else { (3, "60000") };
+        let nodes: Vec<_> = (0..count).map(|_| node(patience)).collect();
         let slots = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
         for (number, node) in nodes.iter().enumerate() {
             let epoch = (number + 1).to_string();
@@ -99,13 +104,19 @@ impl Clustered {
         };
         assert!(eventually(|| nodes.iter().all(well)), "the cluster does not form");
         for (replica, primary) in nodes.iter().skip(3).zip(&nodes) {
-            let id = id(primary);
-            replica.says(&[b"CLUSTER", b"REPLICATE", id.as_bytes()]);
+            let (own, id) = (id(replica), id(primary));
+            // It may still know the other by the name it had while shaking hands.
+            let obeys =
+                || replica.says(&[b"CLUSTER", b"REPLICATE", id.as_bytes()]).starts_with('+');
+            assert!(eventually(obeys), "a replica does not know its primary");
+            let listed = |node: &RedisServer| {
+                let nodes = node.says(&[b"CLUSTER", b"NODES"]);
+                let line = nodes.lines().find(|line| line.starts_with(&own));
+                line.is_some_and(|line| line.contains(&format!("slave {id}")))
+            };
             let follows = || {
                 primary.says(&[b"INFO", b"replication"]).contains("state=online")
-                    && nodes
-                        .iter()
-                        .all(|node| node.says(&[b"CLUSTER", b"SLOTS"]).contains(&self::id(replica)))
+                    && nodes.iter().all(listed)
             };
             assert!(eventually(follows), "a replica does not come");
         }
@@ -134,11 +145,11 @@ impl Clustered {
     }
 }
 
-fn node() -> RedisServer {
+fn node(patience: &str) -> RedisServer {
     let bus = free_port().to_string();
     #[rustfmt::skip]
     let args = [
-        "--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1000",
+        "--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", patience,
         "--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0",
     ];
     RedisServer::start_also(&args)
