@@ -34,6 +34,7 @@ struct Shared {
     login: redis::RedisConnectionInfo,
     acks: Option<Acks>,
     patience: Duration,
+    allow_volatile: bool,
     map: RwLock<Map>,
     doubted: Notify,
 }
@@ -50,14 +51,16 @@ pub(super) struct Reach {
     pub(super) login: redis::RedisConnectionInfo,
     pub(super) acks: Option<Acks>,
     pub(super) patience: Duration,
+    pub(super) allow_volatile: bool,
 }
 
 impl Cluster {
     /// Draws the first map, from whichever seed answers, and dials every primary on it.
     pub(super) async fn survey(seeds: Vec<Endpoint>, reach: Reach) -> Result<Self, Failure> {
-        let Reach { door, login, acks, patience } = reach;
+        let Reach { door, login, acks, patience, allow_volatile } = reach;
         let (map, doubted) = (RwLock::default(), Notify::new());
-        let shared = Arc::new(Shared { seeds, door, login, acks, patience, map, doubted });
+        let shared =
+            Arc::new(Shared { seeds, door, login, acks, patience, allow_volatile, map, doubted });
         let runs = shared.ask_around().await?;
         if !are_all(&runs) {
             return Err(Failure::unavailable("the cluster has slots that no node serves"));
@@ -129,6 +132,7 @@ impl Shared {
             way: Way::At(node.clone()),
             acks: self.acks,
             patience: self.patience,
+            allow_volatile: self.allow_volatile,
         }
     }
 

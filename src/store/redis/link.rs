@@ -17,7 +17,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{RedisConnectionInfo, RedisResult, Value};
+use redis::{RedisConnectionInfo, RedisResult, Value, cmd};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -28,6 +28,7 @@ use super::failure::{Failure, ends_the_connection, told};
 use super::order::{Acks, Heard, Manner, Order, answer};
 use super::sentinel::{Sentinels, plays_primary};
 use crate::random;
+use crate::store::fitness;
 
 /// The connections to one primary.
 pub(super) struct Link {
@@ -179,6 +180,7 @@ pub(super) struct Dialler {
     pub(super) way: Way,
     pub(super) acks: Option<Acks>,
     pub(super) patience: Duration,
+    pub(super) allow_volatile: bool,
 }
 
 /// Where it is.
@@ -215,6 +217,16 @@ impl Dialler {
             lanes.push(lane.map_err(|_| Failure::unavailable("the store is shutting down"))??);
         }
         Ok(Wires { at, shared, lanes: lanes.into() })
+    }
+
+    /// What was found good at the start may have a successor that is not. That is said and used, for
+    /// the other choice would be to stop.
+    async fn look_at(&self, mut wire: Wire) {
+        let told = timeout(self.patience, cmd("INFO").query_async(&mut wire.connection)).await;
+        let Ok(Ok::<String, _>(info)) = told else { return };
+        if let Err(complaint) = fitness::judge(&info, true, self.allow_volatile) {
+            tracing::error!(%complaint, "this redis would not have been accepted at the start");
+        }
     }
 
     /// Returns when the sentinels name another server than this one. Who cannot reach them any more
@@ -263,10 +275,12 @@ async fn keep(slot: Arc<watch::Sender<Slot>>, dialler: Dialler) {
         };
         tracing::info!("connected to redis");
         since = Instant::now();
+        let found = wires.shared.clone();
         slot.send_modify(|slot| {
             slot.generation += 1;
             slot.wires = Some(wires);
         });
+        dialler.look_at(found).await;
     }
 }
 

@@ -33,7 +33,7 @@ impl Servers {
     pub(super) async fn connect(options: &RedisOptions) -> Result<Self, StartError> {
         let RedisAddress { place, tls, login } =
             RedisAddress::parse(&options.url).map_err(StartError::Options)?;
-        let patience = options.timeout;
+        let RedisOptions { timeout: patience, allow_volatile, .. } = *options;
         let door = Door::new(tls.then_some(&options.tls), patience)?;
         let acks = options.acks();
         let way = match place {
@@ -48,12 +48,12 @@ impl Servers {
                 Way::Ask(Sentinels { door: door.clone(), login, all, service, patience })
             }
             Place::Cluster { seeds } => {
-                let reach = Reach { door, login, acks, patience };
+                let reach = Reach { door, login, acks, patience, allow_volatile };
                 let shape = Shape::Cluster(Cluster::survey(seeds, reach).await?);
                 return Ok(Self { shape, patience });
             }
         };
-        let link = Link::dial(Dialler { door, login, way, acks, patience }).await?;
+        let link = Link::dial(Dialler { door, login, way, acks, patience, allow_volatile }).await?;
         Ok(Self { shape: Shape::One(Arc::new(link)), patience })
     }
 
