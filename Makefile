@@ -8,10 +8,10 @@ MUSL  ?= $(shell uname -m)-unknown-linux-musl
 export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome chromium-browser)),/usr/bin/chromium)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt lint unit deny coverage bench image static clean
+.PHONY: help run test tools fmt lint unit deny coverage bench deploy-check image static clean
 
 help: ## List what can be made
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: ## Build and start a server with an in-memory store on http://localhost:5000
 	$(CARGO) build --release --locked
@@ -43,6 +43,11 @@ coverage: tools ## Line coverage of the tests, into lcov.info
 
 bench: ## The benchmarks
 	$(CARGO) bench --locked
+
+deploy-check: ## The files in deploy/, by running what they run, without containers; installs what is missing
+	@.ci/need redis-server redis-sentinel nginx openssl curl python3
+	$(CARGO) build --locked
+	.ci/deploy
 
 static: ## One static binary without any library, for any Linux
 	@.ci/need musl-gcc

@@ -126,6 +126,7 @@ async fn house(pem: &str, port: u16) -> App {
         settings: Settings::default(),
         secrets: vec![ClientSecret {
             digest: Digest::of(SECRET.as_bytes()),
+            sealed: None,
             created_at: now,
             expires_at: None,
         }],

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::clients::Client;
 use crate::clients::key_cache::KeyCache;
+use crate::clients::vault::Vault;
 use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
 use crate::events::{Event, Events};
@@ -13,11 +15,12 @@ use crate::http::cacheable::Document;
 use crate::keys::KeyRing;
 use crate::logouts::Told;
 use crate::password::Passwords;
-use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
+use crate::protocol::{Metadata, Subject};
 use crate::secret_key::{MacKey, Purpose, SecretKey};
 use crate::sessions;
 use crate::store::{Store, Watched};
+use crate::subjects::PairwiseKey;
 
 /// The running house.
 #[derive(Clone)]
@@ -37,6 +40,10 @@ pub struct Parts {
     pub refresh_key: MacKey,
     /// The MAC in forms.
     pub csrf_key: MacKey,
+    /// What opens the secrets of `client_secret_jwt`.
+    pub vault: Vault,
+    /// What pairwise subjects are made with.
+    pub pairwise_key: PairwiseKey,
     /// Who may hash.
     pub passwords: Passwords,
     /// Fetches what clients keep elsewhere.
@@ -93,6 +100,8 @@ impl App {
             fetcher,
             refresh_key: root.derive(Purpose::RefreshToken),
             csrf_key: root.derive(Purpose::Csrf),
+            vault: Vault::new(root),
+            pairwise_key: PairwiseKey::new(config.pairwise_salt.as_ref(), root),
             events,
             draining: false.into(),
             config,
@@ -111,6 +120,11 @@ impl App {
     /// The issuer identifier, byte for byte as configured.
     pub fn issuer(&self) -> &str {
         self.config.issuer.as_str()
+    }
+
+    /// As whom this client knows the person: the `sub` of everything that is made for it.
+    pub fn seen_by(&self, client: &Client, sub: &Subject) -> Subject {
+        self.pairwise_key.seen_by(&client.metadata, sub)
     }
 
     /// How long sessions live.

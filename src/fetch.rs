@@ -10,19 +10,17 @@ mod allowed;
 mod error;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Response, StatusCode, redirect, retry};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::net::lookup_host;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -33,6 +31,7 @@ use crate::protocol::redirect_uri;
 
 pub use allowed::AllowedPrivate;
 pub use error::{FetchComplaint, FetchError};
+pub(crate) use trust::trusting;
 
 /// What may be fetched, and how long it may take.
 #[derive(Clone, Debug)]
@@ -260,28 +259,4 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
-}
-
-/// The public authorities, and those of the operator's own house.
-pub(crate) fn trusting(extra: Option<&Path>) -> Result<ClientConfig, FetchComplaint> {
-    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-    if let Some(path) = extra {
-        let unusable = |why: String| FetchComplaint { path: path.into(), why };
-        let certificates = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| unusable(error.to_string()))?;
-        if certificates.is_empty() {
-            return Err(unusable("it holds no certificate".into()));
-        }
-        for certificate in certificates {
-            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-        }
-    }
-    let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| FetchComplaint {
-            path: extra.map(Path::to_path_buf).unwrap_or_default(),
-            why: error.to_string(),
-        })?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

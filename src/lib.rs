@@ -17,6 +17,7 @@ pub mod secret_key;
 pub mod store;
 
 // Floor 2, nouns: a record, its transitions, its few store calls.
+pub mod backup;
 pub mod bootstrap;
 pub mod clients;
 pub mod consents;
@@ -27,6 +28,7 @@ pub mod keys;
 pub mod logouts;
 pub mod requests;
 pub mod sessions;
+pub mod subjects;
 pub mod throttle;
 pub mod tokens;
 pub mod users;

@@ -1,21 +1,31 @@
 //! Making tokens: the claims of [`crate::tokens`], put under the house's signature.
 //!
 //! Both endpoints that issue come here: the token endpoint, and the authorization endpoint for what goes
-//! through the browser.
+//! through the browser. And the userinfo endpoint, for clients that want its answer as a token.
 
 use std::time::Duration;
+
+use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::clients::Client;
 use crate::grants::{AccessId, Grant, Handle, Opaque, Use};
-use crate::protocol::Scope;
+use crate::jose;
+use crate::protocol::algorithms::ClientAlg;
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
+use crate::protocol::{ErrorCode, OAuthError, Scope};
 use crate::secret::Secret;
 use crate::tokens::{self, ACCESS_TYP, Beside, ID_TYP, IdSubject};
 use crate::users::User;
 
-/// A signature could not be made.
+/// Why there is no token. Nothing was spent for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NotSigned;
+pub enum NotMade {
+    /// A signature could not be made.
+    Signature,
+    /// The client wants it encrypted, and has no key for that.
+    Recipient,
+}
 
 /// An access token, and what its grant has to remember of it.
 pub struct Access {
@@ -39,14 +49,17 @@ pub async fn access_token(
     client: &Client,
     grant: Option<&Grant>,
     scope: &Scope,
-) -> Result<Access, NotSigned> {
+) -> Result<Access, NotMade> {
     let lifetime = access_lifetime(app, client);
     if let Some(grant) = grant.filter(|_| client.settings.opaque_access_tokens) {
         return Ok(opaque(app, client, grant, scope, lifetime));
     }
     let id = AccessId::fresh(grant.map(|grant| grant.id));
-    let claims = tokens::access_claims(app.issuer(), client, grant, scope, id, lifetime, app.now());
-    let token = app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| NotSigned)?;
+    let person = grant.and_then(|grant| grant.person.as_ref());
+    let seen_as = person.map(|person| app.seen_by(client, &person.sub));
+    let about = (grant, seen_as.as_ref());
+    let claims = tokens::access_claims(app.issuer(), client, about, scope, id, lifetime, app.now());
+    let token = app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| NotMade::Signature)?;
     Ok(Access { token, lifetime, kept: None })
 }
 
@@ -69,15 +82,102 @@ pub async fn id_token(
     (client, user): (&Client, &User),
     grant: &Grant,
     beside: Beside<'_>,
-) -> Result<Option<String>, NotSigned> {
+) -> Result<Option<String>, NotMade> {
     let Some(person) = grant.person.as_ref().filter(|_| grant.scope.contains("openid")) else {
         return Ok(None);
     };
     let own = client.settings.id_token_lifetime;
     let lifetime = own.map_or(app.config.lifetimes.id_token, |own| Duration::from_secs(own.into()));
-    let subject = IdSubject { grant, person, client, user };
+    let seen_as = app.seen_by(client, &person.sub);
+    let subject = IdSubject { grant, person, client, user, seen_as: &seen_as };
     let claims =
         tokens::id_claims(app.issuer(), subject, &app.catalogue, beside, lifetime, app.now());
-    let alg = client.metadata.id_token_signed_response_alg;
-    app.keys.sign_with(alg, ID_TYP, claims).await.map(Some).map_err(|_| NotSigned)
+    let registered = &client.metadata;
+    let token = sign(app, registered.id_token_signed_response_alg, ID_TYP, claims).await?;
+    let (alg, enc) =
+        (registered.id_token_encrypted_response_alg, registered.id_token_encrypted_response_enc);
+    match alg {
+        Some(alg) => {
+            encrypt(app, client, (alg, enc), token.as_bytes(), Some("JWT")).await.map(Some)
+        }
+        None => Ok(Some(token)),
+    }
+}
+
+/// The claims of the userinfo endpoint as this client registered to have them: a signed token, an
+/// encrypted one, or one in the other ([OpenID Connect Core §5.3.2]); `None` where plain JSON will do.
+///
+/// [OpenID Connect Core §5.3.2]: https://openid.net/specs/openid-connect-core-1_0.html#UserInfoResponse
+pub async fn userinfo(
+    app: &App,
+    client: &Client,
+    claims: &Map<String, Value>,
+) -> Result<Option<String>, NotMade> {
+    let registered = &client.metadata;
+    let signed = match registered.userinfo_signed_response_alg {
+        Some(alg) => {
+            let mut claims = claims.clone();
+            // "If signed, the UserInfo Response MUST contain the Claims iss … and aud" (§5.3.2).
+            claims.insert("iss".into(), app.issuer().into());
+            claims.insert("aud".into(), client.id.as_str().into());
+            Some(sign(app, alg, ID_TYP, claims).await?)
+        }
+        None => None,
+    };
+    let (alg, enc) =
+        (registered.userinfo_encrypted_response_alg, registered.userinfo_encrypted_response_enc);
+    match (alg, signed) {
+        (None, signed) => Ok(signed),
+        (Some(alg), Some(token)) => {
+            encrypt(app, client, (alg, enc), token.as_bytes(), Some("JWT")).await.map(Some)
+        }
+        (Some(alg), None) => {
+            let plain = serde_json::to_vec(claims).map_err(|_| NotMade::Recipient)?;
+            encrypt(app, client, (alg, enc), &plain, None).await.map(Some)
+        }
+    }
+}
+
+/// Signed with our key of that algorithm.
+async fn sign(
+    app: &App,
+    alg: ClientAlg,
+    typ: &'static str,
+    claims: Map<String, Value>,
+) -> Result<String, NotMade> {
+    app.keys.sign_with(alg, typ, claims).await.map_err(|_| {
+        tracing::error!(alg = alg.as_str(), "no signature could be made with a key of ours");
+        NotMade::Signature
+    })
+}
+
+/// Encrypted with a key of the client's own.
+async fn encrypt(
+    app: &App,
+    client: &Client,
+    (alg, enc): (KeyManagement, Option<ContentEncryption>),
+    content: &[u8],
+    cty: Option<&str>,
+) -> Result<String, NotMade> {
+    let key = app.client_keys.recipient(&client.metadata, alg, app.now()).await;
+    let encrypted =
+        key.zip(enc).and_then(|(key, enc)| jose::encrypt(content, alg, enc, &key, cty).ok());
+    encrypted.ok_or_else(|| {
+        let client = client.id.as_str();
+        tracing::warn!(client, alg = alg.as_str(), "no key of the client's to encrypt for it with");
+        NotMade::Recipient
+    })
+}
+
+impl From<NotMade> for OAuthError {
+    /// The client can do something about its own keys, and nothing about ours.
+    fn from(why: NotMade) -> Self {
+        match why {
+            NotMade::Signature => Self::new(ErrorCode::ServerError, "something went wrong here"),
+            NotMade::Recipient => Self::new(
+                ErrorCode::InvalidClientMetadata,
+                "the keys of the client could not be had, or none of them is for the encryption it registered",
+            ),
+        }
+    }
 }

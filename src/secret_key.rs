@@ -6,12 +6,16 @@
 //!
 //! [RFC 5869 §3.2]: https://www.rfc-editor.org/rfc/rfc5869#section-3.2
 
+mod sealed;
+
 use std::fmt;
 
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+pub use self::sealed::Opened;
 
 /// The root secret of this installation, and the one before it while that is still accepted.
 pub struct SecretKey {
@@ -28,8 +32,14 @@ pub enum Purpose {
     RefreshToken,
     /// The token in a form.
     Csrf,
+    /// The `sub` of a person for the clients of one sector.
+    PairwiseSubject,
+    /// Client secrets that have to be kept readable.
+    ClientSecret,
     /// Private keys in the store.
     KeyRing,
+    /// Backup files.
+    Backup,
 }
 
 /// The secret has fewer than 32 characters.
@@ -52,7 +62,10 @@ impl SecretKey {
         let label: &[u8] = match purpose {
             Purpose::RefreshToken => b"latchkey/refresh-token/v1",
             Purpose::Csrf => b"latchkey/csrf/v1",
+            Purpose::PairwiseSubject => b"latchkey/pairwise-subject/v1",
+            Purpose::ClientSecret => b"latchkey/client-secret/v1",
             Purpose::KeyRing => b"latchkey/key-ring/v1",
+            Purpose::Backup => b"latchkey/backup/v1",
         };
         MacKey {
             current: expand(&self.current, label),

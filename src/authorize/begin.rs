@@ -141,7 +141,8 @@ fn read_hint(app: &App, params: &Params) -> Hinted {
     let Some(token) = params.get("id_token_hint") else { return Hinted::Nobody };
     let Ok(claims) = app.keys.verify(token, ID_TYP) else { return Hinted::Unreadable };
     let text = |name| read::text(&claims, name).ok().flatten();
-    if text("iss") != Some(app.issuer()) {
+    // A signed userinfo response has no end, and an ID token always has one.
+    if text("iss") != Some(app.issuer()) || !claims.contains_key("exp") {
         return Hinted::Unreadable;
     }
     text("sub").and_then(Subject::parse).map_or(Hinted::Unreadable, Hinted::Somebody)

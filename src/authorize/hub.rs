@@ -1,7 +1,7 @@
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::issue::{self, Issuance};
+use super::issue::{self, Issuance, Unprepared};
 use crate::app::App;
 use crate::client_ip::bucket;
 use crate::clients::Client;
@@ -13,10 +13,14 @@ use crate::http::session_state;
 use crate::http::trouble::Trouble;
 use crate::http::visit::{Presence, Visit};
 use crate::interactions::{self, Interaction, Known, Next, decide};
+use crate::mint::NotMade;
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::requests::{AuthorizationRequest, Destination};
 use crate::secret::Secret;
 use crate::throttle::{self, TooMany};
+
+/// What a client is told whose tokens cannot be encrypted for it.
+const NO_KEY: ErrorCode = ErrorCode::ServerError;
 
 /// A new request: answered at once where nobody has to be asked, otherwise kept and sent to a page.
 pub async fn enter(
@@ -31,15 +35,28 @@ pub async fn enter(
     let here = presence.session.as_ref();
     let session = here.map(|(session, _)| session);
     let consent = presence.consent.as_ref();
-    let known = Known { request: &request, client: &client, session, consent, interaction: None };
+    let seen_as = session.map(|session| app.seen_by(&client, &session.sub));
+    let known = Known {
+        request: &request,
+        client: &client,
+        session,
+        seen_as: seen_as.as_ref(),
+        consent,
+        interaction: None,
+    };
     match (decide(known, app.now()), here) {
         (Next::Refuse(code), _) => {
             Ok(refuse(app, caller, &client, &request.destination, code, false))
         }
         (Next::Issue, Some((session, user))) => {
             let issuance = Issuance { client: &client, request: &request, session, user };
-            let prepared = issue::prepare(app, issuance).await;
-            let fields = prepared.map_err(|why| why.explained(caller))?;
+            let fields = match issue::prepare(app, issuance).await {
+                Ok(fields) => fields,
+                Err(Unprepared::Unmade(NotMade::Recipient)) => {
+                    return Ok(refuse(app, caller, &client, &request.destination, NO_KEY, false));
+                }
+                Err(why) => return Err(why.explained(caller)),
+            };
             Ok(issue::send(app, caller, issuance, fields, false))
         }
         (Next::AskConsent, _) => keep(app, caller, cookies, request, "/consent").await,
@@ -107,8 +124,13 @@ pub async fn resume(
             let request = &visit.interaction.request;
             let issuance = Issuance { client: &visit.client, request, session, user };
             // The answer first: a store that fails in between must not end a visit without one.
-            let prepared = issue::prepare(app, issuance).await;
-            let fields = prepared.map_err(|why| why.explained(caller))?;
+            let fields = match issue::prepare(app, issuance).await {
+                Ok(fields) => fields,
+                Err(Unprepared::Unmade(NotMade::Recipient)) => {
+                    return finish_with(app, caller, &visit, NO_KEY).await;
+                }
+                Err(why) => return Err(why.explained(caller)),
+            };
             if !finish(app, caller, &visit).await? {
                 // Somebody was faster: a second click, or another tab. One answer is enough.
                 return Visit::load(app, caller, cookies, id)
@@ -149,12 +171,19 @@ fn refuse(
     code: ErrorCode,
     after_gesture: bool,
 ) -> Response {
-    let outcome = if code == ErrorCode::AccessDenied { "denied" } else { "interaction_needed" };
+    let outcome = if code == ErrorCode::AccessDenied {
+        "denied"
+    } else if code == NO_KEY {
+        "refused"
+    } else {
+        "interaction_needed"
+    };
     app.tell(caller.address, &Event::Authorized { client: client.id.as_str(), outcome });
     let text = match code {
         ErrorCode::LoginRequired => "nobody is signed in, or not the person that was asked for",
         ErrorCode::ConsentRequired => "the person has not agreed to this yet",
         ErrorCode::AccessDenied => "the person said no",
+        NO_KEY => "there is no key of the client for the encryption it registered",
         _ => "a page would have to be shown",
     };
     let sender = Sender { issuer: app.issuer(), client_name: client.display_name(), after_gesture };

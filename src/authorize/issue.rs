@@ -11,7 +11,7 @@ use crate::http::caller::Caller;
 use crate::http::session_state;
 use crate::http::trouble::Trouble;
 use crate::logouts;
-use crate::mint::{self, Access, NotSigned};
+use crate::mint::{self, Access, NotMade};
 use crate::protocol::{GrantType, ResponseType};
 use crate::random;
 use crate::requests::AuthorizationRequest;
@@ -41,8 +41,8 @@ pub type Fields = Vec<(String, String)>;
 pub enum Unprepared {
     /// The store did not do it.
     Store(StoreError),
-    /// A signature could not be made.
-    Signing,
+    /// A token could not be made.
+    Unmade(NotMade),
 }
 
 impl Unprepared {
@@ -50,7 +50,7 @@ impl Unprepared {
     pub fn explained(self, caller: &Caller) -> Trouble {
         match self {
             Self::Store(cause) => Trouble::unavailable(&caller.request_id, &cause),
-            Self::Signing => Trouble::internal(&caller.request_id),
+            Self::Unmade(_) => Trouble::internal(&caller.request_id),
         }
     }
 }
@@ -61,9 +61,9 @@ impl From<StoreError> for Unprepared {
     }
 }
 
-impl From<NotSigned> for Unprepared {
-    fn from(_: NotSigned) -> Self {
-        Self::Signing
+impl From<NotMade> for Unprepared {
+    fn from(why: NotMade) -> Self {
+        Self::Unmade(why)
     }
 }
 
@@ -109,7 +109,8 @@ pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Fields, Unprepared> 
         }
     }
     if it.request.scope.contains("openid") && asked != ResponseType::None {
-        logouts::note_client(&*app.store, it.client, it.session, it.session.sub.as_str()).await?;
+        let seen_as = app.seen_by(it.client, &it.session.sub);
+        logouts::note_client(&*app.store, it.client, it.session, seen_as.as_str()).await?;
     }
     if code.is_some() || token.is_some() {
         file(app, it, &grant).await?;

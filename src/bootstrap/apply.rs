@@ -284,5 +284,5 @@ impl ClientEntry {
 }
 
 fn fresh(digest: Digest, now: UnixTime) -> ClientSecret {
-    ClientSecret { digest, created_at: now, expires_at: None }
+    ClientSecret { digest, sealed: None, created_at: now, expires_at: None }
 }

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::table::{Source, Table, json};
-use crate::clients::{ClientId, SHORTEST_SECRET, Settings};
-use crate::protocol::ClientMetadata;
+use crate::clients::{ClientId, SHORTEST_SECRET, Settings, recipient};
 use crate::protocol::client_metadata::{MEMBERS, Offer};
+use crate::protocol::{AuthMethod, ClientMetadata};
 use crate::secret::{self, Digest};
 
 /// A declared client.
@@ -41,6 +41,10 @@ impl ClientEntry {
         let secrets = read_secrets(table, source);
         let metadata = read_metadata(table, source)?;
 
+        if let Err(sentence) = check_declared(&metadata) {
+            let member = sentence.split(':').next().unwrap_or_default();
+            source.complain(table.place(member), &sentence);
+        }
         if let Err(sentence) = check_settings(&metadata, &settings) {
             source.complain(table.place("settings"), format!("settings: {sentence}"));
         }
@@ -57,6 +61,22 @@ impl ClientEntry {
         let line = source.line(table.at);
         Some(Self { line, id: id?, metadata, settings, secrets, enabled })
     }
+}
+
+/// Whether the operator can declare such a client; the error is a sentence.
+pub fn check_declared(metadata: &ClientMetadata) -> Result<(), String> {
+    if metadata.token_endpoint_auth_method == AuthMethod::ClientSecretJwt {
+        // Of a declared secret there is a digest, and of one on the command line too.
+        let why = "token_endpoint_auth_method: client_secret_jwt is only for clients that register \
+                   themselves, because the server has to keep their secret readable; private_key_jwt \
+                   does the same and leaves no secret here";
+        return Err(why.to_owned());
+    }
+    if metadata.software_statement.is_some() {
+        let why = "software_statement: is for clients that register themselves";
+        return Err(why.to_owned());
+    }
+    Ok(())
 }
 
 /// Whether the settings make sense for a client of this kind; the error is a sentence.
@@ -102,6 +122,7 @@ fn read_metadata(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientMeta
         }
     }
     ClientMetadata::parse_within(&members, &Offer::complete())
+        .and_then(|metadata| recipient::check_registered(&metadata).map(|()| metadata))
         .inspect_err(|error| {
             // Its sentences begin with the member they are about.
             let member = error.description.split([':', ' ']).next().unwrap_or_default();

@@ -30,7 +30,7 @@ use crate::protocol::claims::{ScopeCatalogue, ScopeEntry};
 use crate::users;
 
 pub use self::apply::{Applied, ApplyError, Tally};
-pub use self::client::{ClientEntry, check_settings};
+pub use self::client::{ClientEntry, check_declared, check_settings};
 pub use self::user::{UserEntry, check_username};
 
 /// What a file declares.

@@ -190,6 +190,8 @@ fn every_complaint_about_a_client_names_its_line() {
     assert!(settings[0].starts_with("line 6: settings: first_party: "), "{settings:?}");
     let unknown = client(&format!("{uri}\nsettings.colour = 1"));
     assert!(unknown[0].starts_with("line 5: settings: colour: unknown field"), "{unknown:?}");
+    let mac = client(&format!("{uri}\ntoken_endpoint_auth_method = \"client_secret_jwt\""));
+    assert!(mac[0].contains("only for clients that register themselves"), "{mac:?}");
     let public = client(&format!("{uri}\ntoken_endpoint_auth_method = \"none\""));
     assert_eq!(public, ["line 5: token_endpoint_auth_method: none goes without a secret"]);
     let three = client(&format!("{uri}\nclient_secrets = [\"{SECRET}1\", \"{SECRET}2\"]"));

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::shown;
 use crate::clients::{self, Client, ClientId};
 use crate::clock::UnixTime;
+use crate::protocol::AuthMethod;
 use crate::secret::{Digest, Secret};
 use crate::store::Store;
 
@@ -114,6 +115,13 @@ async fn rotate_secret(
     if !client.metadata.has_secret() {
         let method = client.metadata.token_endpoint_auth_method.as_str();
         let why = format!("{id} has no secret: it authenticates by {method}");
+        return Err(Failure::Refused(why));
+    }
+    if client.metadata.token_endpoint_auth_method == AuthMethod::ClientSecretJwt {
+        let why = format!(
+            "{id} authenticates by client_secret_jwt: the server keeps its secret readable, and a new one \
+             comes with a new registration"
+        );
         return Err(Failure::Refused(why));
     }
     let secret = Secret::random().reveal();

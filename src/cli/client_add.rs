@@ -1,13 +1,14 @@
 //! `latchkey client add`: metadata from a file, from options, or from a file with options over it.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use crate::bootstrap::check_settings;
-use crate::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use crate::bootstrap::{check_declared, check_settings};
+use crate::clients::{self, Client, ClientId, ClientSecret, Settings, Source, recipient};
 use crate::clock::UnixTime;
 use crate::protocol::ClientMetadata;
 use crate::protocol::client_metadata::Offer;
@@ -68,13 +69,31 @@ pub(super) async fn run(
     if client.metadata.has_secret() {
         let secret = Secret::random().reveal();
         let digest = Digest::of(secret.as_bytes());
-        client.secrets.push(ClientSecret { digest, created_at: now, expires_at: None });
+        client.secrets.push(ClientSecret {
+            digest,
+            sealed: None,
+            created_at: now,
+            expires_at: None,
+        });
         answer.push_str("\nclient_secret=");
         answer.push_str(&secret);
     }
     match clients::add(store, &client).await? {
-        Created::New => Ok(answer),
+        Created::New => {
+            note_the_sector(&client);
+            Ok(answer)
+        }
         Created::Taken => Err(Failure::Refused(format!("there is a client {id} already"))),
+    }
+}
+
+/// What the operator writes down is the operator's word: nothing is fetched for it.
+fn note_the_sector(client: &Client) {
+    if let Some(uri) = &client.metadata.sector_identifier_uri {
+        let _ = writeln!(
+            std::io::stderr(),
+            "note: {uri} was not asked whether it lists the redirect URIs; see to it that it does"
+        );
     }
 }
 
@@ -86,6 +105,7 @@ impl AddClient {
             Failure::Usage(rule.to_owned())
         })?;
         let metadata = ClientMetadata::parse_within(&self.members()?, &Offer::complete())
+            .and_then(|metadata| recipient::check_registered(&metadata).map(|()| metadata))
             .map_err(|error| Failure::Usage(error.description.into_owned()))?;
         let settings = Settings {
             first_party: self.first_party,
@@ -94,6 +114,7 @@ impl AddClient {
             resource_server_for: self.resource_server_for,
             ..Settings::default()
         };
+        check_declared(&metadata).map_err(Failure::Usage)?;
         check_settings(&metadata, &settings).map_err(Failure::Usage)?;
         Ok(Client {
             id,

@@ -5,6 +5,7 @@
 //! the in-memory store these commands say what to do instead. No secret is ever an argument (others
 //! can see those); passwords are asked for, or read from standard input.
 
+mod backup;
 mod check_config;
 mod client;
 mod client_add;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::backup::{BackupArgs, RestoreArgs};
 use self::client::ClientCommand;
 use self::failure::Failure;
 use self::keys::KeysCommand;
@@ -68,6 +70,10 @@ pub enum Tool {
     Pkce,
     /// Play a client against a running server, and say of every rule whether it is kept
     Selftest(SelfTest),
+    /// Write everything that lasts into one encrypted file
+    Backup(BackupArgs),
+    /// Put a backup into a store
+    Restore(RestoreArgs),
     /// The signing keys
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -121,6 +127,8 @@ async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String
         Tool::CheckConfig => check_config::print(&config?),
         Tool::Healthcheck => healthcheck::run(&config?).await,
         Tool::Selftest(args) => selftest::run(args).await,
+        Tool::Backup(args) => backup::backup(&args, &config?).await,
+        Tool::Restore(args) => backup::restore(&args, &config?, now).await,
         Tool::Keys(command) => keys::run(&command, &config?).await,
         Tool::User(command) => {
             let config = config?;

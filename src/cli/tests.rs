@@ -11,6 +11,7 @@ use super::*;
 use crate::clients::{self, ClientId};
 use crate::clock::UnixTime;
 use crate::password::Passwords;
+use crate::protocol::AuthMethod;
 use crate::protocol::pkce::Challenge;
 use crate::store::{MemoryStore, Store};
 use crate::users;
@@ -77,7 +78,15 @@ fn every_command_is_understood_and_no_command_serves() {
         };
         assert_eq!(found, writes, "{line}");
     }
-    for line in ["keys generate", "keys jwks", "pkce", "check-config", "healthcheck"] {
+    for line in [
+        "keys generate",
+        "keys jwks",
+        "pkce",
+        "check-config",
+        "healthcheck",
+        "backup --out a --with-sessions",
+        "restore --in a --overwrite --dry-run",
+    ] {
         assert!(matches!(parsed(&format!("latchkey {line}")), Command::Tool(_)), "{line}");
     }
 }
@@ -127,6 +136,24 @@ async fn an_added_client_is_found_and_opens_with_the_printed_secret() {
     run("latchkey client remove shop", &*store).await.unwrap();
     let gone = run("latchkey client enable shop", &*store).await.unwrap_err();
     assert_eq!((gone.code(), gone.to_string()), (1, "there is no client shop".to_owned()));
+}
+
+#[tokio::test]
+async fn a_secret_that_has_to_be_readable_is_neither_made_nor_changed_here() {
+    let store = store();
+    let add = "latchkey client add --id shop --redirect-uri https://shop.example/cb";
+    let by_mac = run(&format!("{add} --auth-method client_secret_jwt"), &*store).await;
+    assert!(matches!(by_mac, Err(Failure::Usage(why)) if why.contains("private_key_jwt")));
+    run(add, &*store).await.unwrap();
+    let id = ClientId::parse("shop").unwrap();
+    let registers_anew = |client: &mut clients::Client| {
+        client.metadata.token_endpoint_auth_method = AuthMethod::ClientSecretJwt;
+    };
+    clients::update(&*store, &id, registers_anew).await.unwrap().unwrap();
+    let before = clients::find(&*store, &id).await.unwrap();
+    let refused = run("latchkey client rotate-secret shop", &*store).await;
+    assert!(matches!(refused, Err(Failure::Refused(why)) if why.contains("client_secret_jwt")));
+    assert_eq!(clients::find(&*store, &id).await.unwrap(), before);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::{password, shown};
 use crate::bootstrap::check_username;
 use crate::clock::UnixTime;
+use crate::consents;
 use crate::grants::{self, CutOff};
 use crate::password::{Password, Passwords};
 use crate::protocol::{Subject, claims};
@@ -130,6 +131,7 @@ pub(super) async fn run(
             let user = named(store, &user).await?;
             users::remove(store, &user).await?;
             let ended = grants::cut_off(store, &user.sub, now).await?;
+            consents::forget_all(store, &user.sub).await?;
             Ok(told("removed", &user, ended))
         }
         UserCommand::SetPassword { user } => {

@@ -1,4 +1,5 @@
-//! Client assertions ([RFC 7523 §3]): the rules for `private_key_jwt`, apart from the signature.
+//! Client assertions ([RFC 7523 §3]): the rules for `private_key_jwt` and
+//! `client_secret_jwt`, apart from the signature.
 //!
 //! [RFC 7523 §3]: https://www.rfc-editor.org/rfc/rfc7523#section-3
 

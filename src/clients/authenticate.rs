@@ -8,12 +8,13 @@
 
 use super::assertion::{self, Broken};
 use super::key_cache::{KeyCache, NotItsOwn};
+use super::vault::Vault;
 use super::{Client, ClientId};
 use crate::clock::UnixTime;
 use crate::jose::{self, NotVerified, Verified};
 use crate::protocol::client_auth::read_basic;
 use crate::protocol::client_metadata::ClientAlg;
-use crate::protocol::{Credentials, Params};
+use crate::protocol::{AuthMethod, Credentials, Params};
 use crate::store::{Created, Store, StoreError};
 
 /// Which check failed.
@@ -43,6 +44,8 @@ pub struct Desk<'a> {
     pub store: &'a dyn Store,
     /// Where their keys are.
     pub keys: &'a KeyCache,
+    /// What opens the secrets of `client_secret_jwt`, where that is allowed.
+    pub vault: Option<&'a Vault>,
     /// The spellings of us an assertion may be addressed to.
     pub audiences: &'a [&'a str],
     /// The present.
@@ -60,7 +63,7 @@ impl Desk<'_> {
         let Some(client) = super::find(self.store, &id).await? else {
             return Ok(Err(NotAuthenticated::Unknown));
         };
-        if credentials.method() != client.metadata.token_endpoint_auth_method {
+        if !credentials.are_of(client.metadata.token_endpoint_auth_method) {
             return Ok(Err(NotAuthenticated::Method));
         }
         let proven = match credentials {
@@ -97,9 +100,16 @@ impl Desk<'_> {
         })
     }
 
+    /// By the one kind of key that goes with the registered method.
     async fn verify(&self, client: &Client, jwt: &str) -> Result<Verified, NotAuthenticated> {
+        if client.metadata.token_endpoint_auth_method == AuthMethod::ClientSecretJwt {
+            let vault = self.vault.ok_or(NotAuthenticated::Method)?;
+            let believed = vault.verify(client, jwt, self.now);
+            let believed = believed.map_err(NotAuthenticated::Signature)?;
+            return Ok(believed.renew(self.store, &client.id).await);
+        }
         let allowed = match client.metadata.token_endpoint_auth_signing_alg {
-            Some(only) => vec![only],
+            Some(only) => only.of_pair().into_iter().collect(),
             None => ClientAlg::ALL.to_vec(),
         };
         let verified = self.keys.verify(&client.metadata, jwt, &allowed, self.now).await;

@@ -58,16 +58,31 @@ impl KeyCache {
         allowed: &[ClientAlg],
         now: UnixTime,
     ) -> Result<Verified, NotItsOwn> {
-        let verify = |set: &Value| jose::verify_client(jwt, &ClientKey::all_from_set(set), allowed);
-        let set = self.keys_of(client, false, now).await.ok_or(NotItsOwn::Keys)?;
-        match verify(&set) {
-            // The client may have changed its keys since.
-            Err(NotVerified::UnknownKey | NotVerified::Signature) if client.jwks_uri.is_some() => {
-                let set = self.keys_of(client, true, now).await.ok_or(NotItsOwn::Keys)?;
-                verify(&set).map_err(NotItsOwn::Signature)
-            }
-            other => other.map_err(NotItsOwn::Signature),
+        match (&client.jwks, &client.jwks_uri) {
+            (Some(set), _) => verified(set, jwt, allowed).map_err(NotItsOwn::Signature),
+            (None, Some(uri)) => self.verify_behind(uri, jwt, allowed, now).await,
+            (None, None) => Err(NotItsOwn::Keys),
         }
+    }
+
+    /// Verifies a JWT with the keys behind an address.
+    pub async fn verify_behind(
+        &self,
+        uri: &str,
+        jwt: &str,
+        allowed: &[ClientAlg],
+        now: UnixTime,
+    ) -> Result<Verified, NotItsOwn> {
+        let set = self.get(uri, false, now).await.ok_or(NotItsOwn::Keys)?;
+        let found = match verified(&set, jwt, allowed) {
+            // The keys may have been changed since.
+            Err(NotVerified::UnknownKey | NotVerified::Signature) => {
+                let set = self.get(uri, true, now).await.ok_or(NotItsOwn::Keys)?;
+                verified(&set, jwt, allowed)
+            }
+            other => other,
+        };
+        found.map_err(NotItsOwn::Signature)
     }
 
     /// The client's JWK Set. `renew`: what is remembered did not do.
@@ -94,7 +109,7 @@ impl KeyCache {
         let fetched = match self.fetcher.get_json(uri).await {
             Ok(set) => Some(Arc::new(set)),
             Err(cause) => {
-                tracing::warn!(reason = cause.reason(), "a client's jwks_uri could not be fetched");
+                tracing::warn!(reason = cause.reason(), "a JWK Set could not be fetched");
                 None
             }
         };
@@ -115,6 +130,10 @@ impl KeyCache {
     fn remembered(&self, uri: &str) -> Option<Entry> {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner).get(uri).cloned()
     }
+}
+
+fn verified(set: &Value, jwt: &str, allowed: &[ClientAlg]) -> Result<Verified, NotVerified> {
+    jose::verify_client(jwt, &ClientKey::all_from_set(set), allowed)
 }
 
 impl Entry {

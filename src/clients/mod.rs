@@ -4,6 +4,9 @@ pub mod assertion;
 pub mod authenticate;
 pub mod key_cache;
 pub mod origins;
+pub mod recipient;
+pub mod software_statement;
+pub mod vault;
 
 use std::collections::BTreeSet;
 
@@ -143,10 +146,20 @@ impl Default for Settings {
 pub struct ClientSecret {
     /// SHA-256 of the secret as the client sends it.
     pub digest: Digest,
+    /// The secret itself, encrypted, where it has to be kept readable ([`vault`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
     /// When it was made.
     pub created_at: UnixTime,
     /// When it stops opening anything; absent: never.
     pub expires_at: Option<UnixTime>,
+}
+
+impl ClientSecret {
+    /// Whether it opens anything at that time.
+    pub fn is_live(&self, now: UnixTime) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 /// The shortest secret an operator may choose: SHA-256 only protects what cannot be guessed.
@@ -166,13 +179,13 @@ impl Client {
     /// Whether the text is one of its live secrets.
     pub fn opens_with(&self, shown: &str, now: UnixTime) -> bool {
         let shown = Digest::of(shown.as_bytes());
-        let mut live = self.secrets.iter().filter(|it| it.expires_at.is_none_or(|end| now < end));
+        let mut live = self.secrets.iter().filter(|it| it.is_live(now));
         live.any(|it| it.digest == shown)
     }
 
     /// Adds a secret and lets the others end at `others_until`.
     pub fn rotate_secret(&mut self, next: Digest, now: UnixTime, others_until: UnixTime) {
-        self.secrets.retain(|it| it.expires_at.is_none_or(|end| now < end));
+        self.secrets.retain(|it| it.is_live(now));
         // Two at once: one more rotation ends the oldest.
         let excess = self.secrets.len().saturating_sub(1);
         self.secrets.drain(..excess);
@@ -180,7 +193,8 @@ impl Client {
             other.expires_at =
                 Some(other.expires_at.map_or(others_until, |end| end.min(others_until)));
         }
-        self.secrets.push(ClientSecret { digest: next, created_at: now, expires_at: None });
+        let made = ClientSecret { digest: next, sealed: None, created_at: now, expires_at: None };
+        self.secrets.push(made);
     }
 }
 
@@ -272,22 +286,43 @@ pub async fn remove_if(
     Ok(removed)
 }
 
+/// The next ids that are listed after this one; none at the end. The list may have some too many.
+pub async fn listed(
+    store: &dyn Store,
+    after: Option<&ClientId>,
+) -> Result<Vec<ClientId>, StoreError> {
+    let after = after.map(ClientId::as_str).unwrap_or_default();
+    let names = store.names(&index(), after, 200).await?;
+    Ok(names.iter().filter_map(|name| ClientId::parse(name)).collect())
+}
+
 /// Every client; for the command line, not for requests.
 pub async fn list(store: &dyn Store) -> Result<Vec<Client>, StoreError> {
-    let mut clients = Vec::new();
-    let mut after = String::new();
+    let (mut clients, mut after) = (Vec::new(), None);
     loop {
-        let names = store.names(&index(), &after, 200).await?;
-        let Some(last) = names.last().cloned() else { return Ok(clients) };
-        for id in names.iter().filter_map(|name| ClientId::parse(name)) {
-            match find(store, &id).await? {
+        let page = listed(store, after.as_ref()).await?;
+        for id in &page {
+            match find(store, id).await? {
                 Some(client) => clients.push(client),
                 // The index may list too much: the reader prunes.
                 None => store.unlink(&index(), id.as_str()).await?,
             }
         }
-        after = last;
+        let Some(last) = page.last().cloned() else { return Ok(clients) };
+        after = Some(last);
     }
+}
+
+/// Makes the store hold this very record and its listings, whatever it held under this id.
+pub async fn restore(store: &dyn Store, client: &Client) -> Result<(), StoreError> {
+    store.link(&index(), client.id.as_str()).await?;
+    let held = find(store, &client.id).await?;
+    let mut origins = origins::of(&client.metadata);
+    origins::link(store, &client.id, &origins).await?;
+    store.put(client).await?;
+    origins.extend(held.iter().flat_map(|held| origins::of(&held.metadata)));
+    origins::settle(store, &client.id, &origins).await;
+    Ok(())
 }
 
 /// How many clients there are, counted no further than `most`.

@@ -65,6 +65,7 @@ impl Config {
             "SECRET_KEY" if self.secret_key.is_none() => Some("(made and kept)".to_owned()),
             "SECRET_KEY" => hidden(true),
             "SECRET_KEY_PREVIOUS" => hidden(self.secret_key_previous.is_some()),
+            "PAIRWISE_SALT" => hidden(self.pairwise_salt.is_some()),
             "REDIS_URL" => hidden(self.redis.is_some()),
             "REDIS_SENTINEL_PASSWORD" => hidden(self.redis.as_ref()?.sentinel_password.is_some()),
             "REDIS_MIN_REPLICAS_ACK" => Some(self.redis.as_ref()?.min_replicas_ack.to_string()),
@@ -77,11 +78,13 @@ impl Config {
                 Registration::Open | Registration::Off => None,
             },
             "REGISTRATION_MAX_CLIENTS" => Some(self.registration_limit.to_string()),
+            "SOFTWARE_STATEMENT_ISSUERS" => list(&self.statement_issuers),
             "RESPONSE_TYPES" => {
                 let words: Vec<_> =
                     self.offer.response_types.iter().map(|it| it.as_str()).collect();
                 Some(words.join(","))
             }
+            "CLIENT_SECRET_JWT" => Some(self.offer.client_secret_jwt.to_string()),
             "REQUEST_URI" => Some(self.request_uri.to_string()),
             "REQUIRE_PKCE" => Some(if self.require_pkce { "all" } else { "public" }.to_owned()),
             "SESSION_MANAGEMENT" => Some(self.session_management.to_string()),

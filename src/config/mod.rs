@@ -15,6 +15,7 @@ mod policy;
 mod reader;
 mod redis;
 mod secret_text;
+mod statements;
 #[cfg(test)]
 mod tests;
 pub mod vars;
@@ -34,6 +35,7 @@ pub use network::{CorsSettings, OutgoingSettings, TlsSettings};
 pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, Registration};
 pub use redis::RedisSettings;
 pub use secret_text::SecretText;
+pub use statements::{StatementIssuer, StatementKeys};
 
 use crate::protocol::client_metadata::Offer;
 use reader::Reader;
@@ -49,6 +51,8 @@ pub struct Config {
     pub secret_key: Option<SecretText>,
     /// The secret key before it, still accepted while it is being changed.
     pub secret_key_previous: Option<SecretText>,
+    /// What pairwise subjects are made with, if not the secret key.
+    pub pairwise_salt: Option<SecretText>,
     /// Where generated keys are kept.
     pub keys_dir: PathBuf,
     /// The signing key, if it is given rather than made.
@@ -69,6 +73,8 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// Who may register clients.
     pub registration: Registration,
+    /// Whose software statements are believed.
+    pub statement_issuers: Vec<StatementIssuer>,
     /// What clients may register for.
     pub offer: Offer,
     /// Whether PKCE is required of every client that registers itself, not only of public ones.
@@ -109,6 +115,7 @@ impl Config {
             listen: network::listen(reader, &issuer),
             secret_key: policy::secret_key(reader, &issuer),
             secret_key_previous: policy::secret_key_previous(reader),
+            pairwise_salt: policy::pairwise_salt(reader),
             keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
@@ -118,6 +125,7 @@ impl Config {
             cors: network::cors(reader),
             rate_limit: policy::rate_limit(reader),
             registration: policy::registration(reader, &issuer),
+            statement_issuers: statements::issuers(reader),
             offer: policy::offer(reader, &key_ring),
             key_ring,
             require_pkce: policy::require_pkce(reader),

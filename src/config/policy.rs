@@ -77,6 +77,17 @@ pub(super) fn secret_key_previous(reader: &mut Reader<'_>) -> Option<SecretText>
     reader.secret(name, 32)
 }
 
+/// What pairwise subjects are made with. They must never change, so they must not hang on a key that does.
+pub(super) fn pairwise_salt(reader: &mut Reader<'_>) -> Option<SecretText> {
+    if reader.given("PAIRWISE_SALT").is_none() && reader.given("SECRET_KEY_PREVIOUS").is_some() {
+        reader.warn(
+            "PAIRWISE_SALT is not set while SECRET_KEY is being changed: clients with pairwise subjects \
+             meet everybody as a stranger; set it to the SECRET_KEY they were made with",
+        );
+    }
+    reader.secret("PAIRWISE_SALT", 32)
+}
+
 pub(super) fn log(reader: &mut Reader<'_>) -> LogSettings {
     let expected =
         "error, warn, info, debug or trace, or a list such as info,latchkey::store=debug";
@@ -117,7 +128,11 @@ pub(super) fn offer(reader: &mut Reader<'_>, key_ring: &KeyRingSettings) -> Offe
     }
     asked.sort_unstable();
     asked.dedup();
-    Offer { response_types: asked, signing_algs: key_ring.signing_algs.clone() }
+    Offer {
+        response_types: asked,
+        signing_algs: key_ring.signing_algs.clone(),
+        client_secret_jwt: reader.flag("CLIENT_SECRET_JWT"),
+    }
 }
 
 pub(super) fn require_pkce(reader: &mut Reader<'_>) -> bool {

@@ -98,3 +98,32 @@ fn warn_of_what_is_not_used(reader: &mut Reader<'_>, address: &RedisAddress) {
         reader.warn(format!("{name} is not used, because REDIS_URL names no sentinels"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    fn read(rows: &[(&str, &str)]) -> Config {
+        let map = rows.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Config::from_map(&map).unwrap_or_else(|complaints| panic!("{complaints}"))
+    }
+
+    #[test]
+    fn a_write_waits_for_a_replica_where_sentinel_says_there_is_one_unless_told_otherwise() {
+        let acks = |rows: &[(&str, &str)]| read(rows).redis.map(|redis| redis.min_replicas_ack);
+        let sentinel = ("REDIS_URL", "redis-sentinel://a,b,c/main");
+        assert_eq!(acks(&[("REDIS_URL", "redis://a")]), Some(0));
+        assert_eq!(acks(&[("REDIS_URL", "redis-cluster://a,b")]), Some(0));
+        assert_eq!(acks(&[sentinel]), Some(1));
+        assert_eq!(acks(&[sentinel, ("REDIS_MIN_REPLICAS_ACK", "0")]), Some(0));
+    }
+
+    #[test]
+    fn what_is_for_tls_or_sentinels_only_is_warned_of_elsewhere() {
+        let given = [("REDIS_CA_FILE", "ca.pem"), ("REDIS_SENTINEL_PASSWORD", "hunter2")];
+        let warned =
+            |url: &'static str| read(&[&given[..], &[("REDIS_URL", url)]].concat()).warnings;
+        assert_eq!(warned("redis://a").iter().filter(|it| it.contains("is not used")).count(), 2);
+        assert!(warned("rediss-sentinel://a/main").iter().all(|it| !it.contains("is not used")));
+    }
+}

@@ -321,11 +321,22 @@ fn the_example_file_is_accepted_as_it_is_and_with_everything_switched_on() {
 }
 
 #[test]
+fn whoever_changes_the_secret_key_is_told_of_pairwise_subjects() {
+    let previous = format!("{KEY}, before");
+    let changing = [("SECRET_KEY", KEY), ("SECRET_KEY_PREVIOUS", &*previous)];
+    let warnings = read(&changing).warnings;
+    assert!(warnings[0].contains("PAIRWISE_SALT is not set"), "{warnings:?}");
+    let kept = [&changing[..], &[("PAIRWISE_SALT", KEY)]].concat();
+    assert!(read(&kept).warnings.is_empty());
+}
+
+#[test]
 fn what_check_config_prints_covers_every_variable_and_no_secret() {
     let secrets = ["SECRET_KEY", "DEV_PASSWORD", "REGISTRATION_TOKEN", "REDIS_SENTINEL_PASSWORD"];
     let mut pairs: Vec<_> = secrets.iter().map(|name| (*name, KEY)).collect();
     let previous = format!("{KEY}, before");
     pairs.push(("SECRET_KEY_PREVIOUS", &previous));
+    pairs.push(("PAIRWISE_SALT", KEY));
     let url = format!("redis://:{KEY}@localhost");
     pairs.push(("REDIS_URL", &url));
     let config = read(&pairs);
@@ -356,6 +367,8 @@ fn what_is_set_is_what_check_config_prints() {
         ("TRUSTED_PROXIES", "10.0.0.0/8"),
         ("CORS_ORIGINS", "https://app.example"),
         ("REGISTRATION", "off"),
+        ("SOFTWARE_STATEMENT_ISSUERS", "https://trust.example=trust.json"),
+        ("CLIENT_SECRET_JWT", "true"),
         ("LOG_LEVEL", "info,latchkey::store=debug"),
         ("LOG_FORMAT", "json"),
         ("HASH_THREADS", "3"),
@@ -373,22 +386,4 @@ fn the_readme_table_has_a_row_for_every_variable() {
     let table = vars::markdown_table();
     assert_eq!(table.lines().count(), VARS.len() + 2);
     assert!(table.lines().all(|line| line.matches(" | ").count() == 2), "{table}");
-}
-
-#[test]
-fn a_write_waits_for_a_replica_where_sentinel_says_there_is_one_unless_told_otherwise() {
-    let acks = |rows: &[(&str, &str)]| read(rows).redis.map(|redis| redis.min_replicas_ack);
-    let sentinel = ("REDIS_URL", "redis-sentinel://a,b,c/main");
-    assert_eq!(acks(&[("REDIS_URL", "redis://a")]), Some(0));
-    assert_eq!(acks(&[("REDIS_URL", "redis-cluster://a,b")]), Some(0));
-    assert_eq!(acks(&[sentinel]), Some(1));
-    assert_eq!(acks(&[sentinel, ("REDIS_MIN_REPLICAS_ACK", "0")]), Some(0));
-}
-
-#[test]
-fn what_is_for_tls_or_sentinels_only_is_warned_of_elsewhere() {
-    let given = [("REDIS_CA_FILE", "ca.pem"), ("REDIS_SENTINEL_PASSWORD", "hunter2")];
-    let warned = |url: &'static str| read(&[&given[..], &[("REDIS_URL", url)]].concat()).warnings;
-    assert_eq!(warned("redis://a").iter().filter(|it| it.contains("is not used")).count(), 2);
-    assert!(warned("rediss-sentinel://a/main").iter().all(|it| !it.contains("is not used")));
 }

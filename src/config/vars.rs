@@ -113,6 +113,7 @@ pub const VARS: &[Var] = &[
 
     secret("SECRET_KEY", Rule("made and kept in `KEYS_DIR` if the issuer is loopback, otherwise required"), "At least 32 random characters that cookies and token handles are derived from; the same on every server."),
     secret("SECRET_KEY_PREVIOUS", Unset, "The `SECRET_KEY` before the current one, while it is being changed: what was made under it is still accepted."),
+    secret("PAIRWISE_SALT", Rule("derived from `SECRET_KEY`"), "At least 32 random characters that pairwise subjects are made with. It must never change, so set it before `SECRET_KEY` changes: to the first `SECRET_KEY` the subjects were made with."),
     var("KEYS_DIR", Value("keys"), "The folder where generated keys are kept."),
     var("PRIVATE_KEY_PATH", Unset, "The PEM signing key; without it one is made in `KEYS_DIR`."),
     var("PUBLIC_KEY_PATH", Unset, "The PEM public key, checked against the private one; needs `PRIVATE_KEY_PATH`."),
@@ -135,8 +136,10 @@ pub const VARS: &[Var] = &[
     var("REGISTRATION", Rule("`open` if the issuer is loopback and there is no `REGISTRATION_TOKEN`, otherwise `token`"), "Who may register clients: `open`, `token` or `off`."),
     secret("REGISTRATION_TOKEN", Unset, "Initial access tokens for `REGISTRATION=token`, at least 32 characters each, separated by commas."),
     var("REGISTRATION_MAX_CLIENTS", Value("10000"), "How many registered clients there may be."),
+    var("SOFTWARE_STATEMENT_ISSUERS", Unset, "Whose software statements are believed, separated by commas: `issuer=keys` each, where `keys` is the https URL or the path of a JWK Set."),
     var("RESPONSE_TYPES", Value("code,none"), "What authorization answers may carry, separated by commas: `code` and `none`; for implicit and hybrid also `id_token`, `id_token token`, `code id_token`, `code token`, `code id_token token`."),
     var("REQUIRE_PKCE", Value("public"), "Which clients that register themselves must use PKCE: `public` ones, or `all`. Clients of the operator's own have a setting each, which is on unless it is turned off."),
+    var("CLIENT_SECRET_JWT", Value("false"), "Whether clients that register themselves may authenticate by `client_secret_jwt`. Their secrets are then kept encrypted under `SECRET_KEY`, not as digests."),
     var("REQUEST_URI", Value("true"), "Whether request objects are fetched from the `request_uris` that clients registered, by the same guarded requests as their `jwks_uri`."),
     var("SESSION_MANAGEMENT", Value("true"), "Whether applications can watch for a sign-out in the browser: `session_state` in authorization answers, and `/check-session`."),
     var("CORS_ENABLED", Value("true"), "Whether browser applications on other origins may call the token and userinfo endpoints."),
@@ -144,7 +147,7 @@ pub const VARS: &[Var] = &[
     var("RATE_LIMITING_ENABLED", Value("true"), "Whether attempts are limited by address."),
     var("RATE_LIMIT_PER_MINUTE", Value("300"), "Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client authentications (of one client: a tenth, at least 5), registrations; and ten times as many authorizations begun that need a page."),
 
-    var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones."),
+    var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones: authorities, or the very certificates that servers show, for the names in them."),
     var("OUTGOING_ALLOW_PRIVATE", Unset, "Hosts or networks that outgoing requests may reach although private, separated by commas."),
 
     var("CODE_LIFETIME", Value("1m"), "How long an authorization code may be redeemed."),

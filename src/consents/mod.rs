@@ -10,7 +10,7 @@ use crate::clients::{Client, ClientId};
 use crate::clock::UnixTime;
 use crate::protocol::{Scope, Subject};
 use crate::secret::Digest;
-use crate::store::{Key, Record, Store, StoreError};
+use crate::store::{Key, RawKey, Record, Store, StoreError};
 use crate::users;
 
 const REMEMBERED: Duration = Duration::from_secs(365 * 86_400);
@@ -64,8 +64,19 @@ impl Record for Consent {
     }
 }
 
-fn key(sub: &Subject, client: &ClientId) -> Key<Consent> {
+/// Where a person's yes to a client is.
+pub fn key(sub: &Subject, client: &ClientId) -> Key<Consent> {
     Key::named(users::partition(sub), client.as_str())
+}
+
+/// A person's consents, by the moment they are forgotten.
+fn index(sub: &Subject) -> RawKey {
+    RawKey::new(users::partition(sub), "consents.v1", None)
+}
+
+fn listing(given: &Consent) -> String {
+    let until = given.given_at.plus(REMEMBERED);
+    format!("{:016x}.{}", until.as_millis(), given.client.as_str())
 }
 
 /// What this person agreed to with this client.
@@ -77,13 +88,27 @@ pub async fn find(
     Ok(store.load(&key(sub, client)).await?.map(|loaded| loaded.record))
 }
 
+/// The clients this person agreed to something with. The list may have some too many.
+pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<BTreeSet<ClientId>, StoreError> {
+    let (mut clients, mut after) = (BTreeSet::new(), String::new());
+    loop {
+        let names = store.names(&index(sub), &after, 200).await?;
+        let Some(last) = names.last().cloned() else { return Ok(clients) };
+        let named = names.iter().filter_map(|name| ClientId::parse(name.split_once('.')?.1));
+        clients.extend(named);
+        after = last;
+    }
+}
+
 /// Remembers a yes, on top of what was agreed before with the same face.
 pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
-    let key = given.key();
+    list(store, given).await?;
+    let (key, mut before) = (given.key(), None);
     let merged = store.update(&key, |held: &mut Consent| {
-        let before = (held.face == given.face).then(|| held.clone());
+        before = Some(listing(held));
+        let held_before = (held.face == given.face).then(|| held.clone());
         *held = given.clone();
-        if let Some(before) = before {
+        if let Some(before) = held_before {
             held.scope = held.scope.joined_with(&before.scope);
             held.claims.extend(before.claims);
         }
@@ -91,5 +116,100 @@ pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreErr
     if merged.await?.is_none() {
         store.put(given).await?;
     }
+    match before.filter(|before| *before != listing(given)) {
+        Some(before) => store.unlink(&index(&given.sub), &before).await,
+        None => Ok(()),
+    }
+}
+
+/// Forgets everything a person agreed to; for one who was removed.
+pub async fn forget_all(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
+    let index = index(sub);
+    loop {
+        let names = store.names(&index, "", 200).await?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        for name in names {
+            if let Some(client) = name.split_once('.').and_then(|(_, id)| ClientId::parse(id)) {
+                store.remove(&key(sub, &client)).await?;
+            }
+            store.unlink(&index, &name).await?;
+        }
+    }
+}
+
+/// Makes the store hold this very record and its listing.
+pub async fn restore(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
+    list(store, given).await?;
+    store.put(given).await
+}
+
+/// Lists a consent before it is written, and takes out up to four that are forgotten: the index is as
+/// long as what the person agreed to within a year.
+async fn list(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
+    let index = index(&given.sub);
+    store.link(&index, &listing(given)).await?;
+    let present = format!("{:016x}", given.given_at.as_millis());
+    for over in store.names(&index, "", 4).await? {
+        if *over < *present {
+            store.unlink(&index, &over).await?;
+        }
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::store::MemoryStore;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn given(client: &str, scope: &str, given_at: UnixTime) -> Consent {
+        Consent {
+            sub: Subject::parse("ada").unwrap(),
+            client: ClientId::parse(client).unwrap(),
+            scope: scope.parse().unwrap(),
+            claims: BTreeSet::new(),
+            face: Digest::of(b"face"),
+            given_at,
+        }
+    }
+
+    async fn names(store: &dyn Store) -> usize {
+        let ada = Subject::parse("ada").unwrap();
+        store.names(&index(&ada), "", 99).await.unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn each_client_is_listed_once_and_no_longer_than_the_consent_is_remembered() {
+        let clock = Clock::manual(NOW);
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        remember(&*store, &given("a", "openid", NOW)).await.unwrap();
+        remember(&*store, &given("b", "openid", NOW)).await.unwrap();
+        let later = NOW.plus(REMEMBERED / 2);
+        let again = given("a", "openid email", later);
+        remember(&*store, &again).await.unwrap();
+        assert_eq!(names(&*store).await, 2);
+        let listed = listed(&*store, &again.sub).await.unwrap();
+        assert_eq!(listed, ["a", "b"].map(|id| ClientId::parse(id).unwrap()).into());
+        let after = NOW.plus(REMEMBERED).plus(Duration::from_secs(1));
+        clock.advance(after.since(NOW));
+        remember(&*store, &given("c", "openid", after)).await.unwrap();
+        assert_eq!(names(&*store).await, 2, "b is forgotten, a was given again");
+    }
+
+    #[tokio::test]
+    async fn what_a_removed_person_agreed_to_is_forgotten_whole() {
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(Clock::manual(NOW)));
+        let (one, two) = (given("a", "openid", NOW), given("b", "openid", NOW));
+        for it in [&one, &two] {
+            remember(&*store, it).await.unwrap();
+        }
+        forget_all(&*store, &one.sub).await.unwrap();
+        assert_eq!(names(&*store).await, 0);
+        assert_eq!(find(&*store, &two.sub, &two.client).await.unwrap(), None);
+    }
 }

@@ -44,18 +44,6 @@ impl Counters {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
-        let buckets = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-        let response_time = HistogramVec::new(
-            HistogramOpts::new("oidc_response_time_seconds", "Time from request to answer")
-                .buckets(buckets),
-            &["endpoint"],
-        )?;
-        registry.register(Box::new(response_time.clone()))?;
-        let key_age = IntGaugeVec::new(
-            Opts::new("oidc_signing_key_age_seconds", "Time since each key was published"),
-            &["kid", "alg", "phase"],
-        )?;
-        registry.register(Box::new(key_age.clone()))?;
         Ok(Self {
             tokens_issued: family(
                 "oidc_tokens_issued_total",
@@ -67,8 +55,8 @@ impl Counters {
                 "Authorization requests by how they ended",
                 "outcome",
             )?,
-            response_time,
-            key_age,
+            response_time: response_time(&registry)?,
+            key_age: key_age(&registry)?,
             sign_ins: family("oidc_sign_ins_total", "Sign-ins by outcome", "outcome")?,
             sign_outs: family("oidc_sign_outs_total", "Sign-outs by how they came", "how")?,
             logout_deliveries: family(
@@ -149,4 +137,19 @@ impl Counters {
     pub fn render(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
+}
+
+fn response_time(registry: &Registry) -> prometheus::Result<HistogramVec> {
+    let buckets = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+    let options = HistogramOpts::new("oidc_response_time_seconds", "Time from request to answer");
+    let family = HistogramVec::new(options.buckets(buckets), &["endpoint"])?;
+    registry.register(Box::new(family.clone()))?;
+    Ok(family)
+}
+
+fn key_age(registry: &Registry) -> prometheus::Result<IntGaugeVec> {
+    let options = Opts::new("oidc_signing_key_age_seconds", "Time since each key was published");
+    let family = IntGaugeVec::new(options, &["kid", "alg", "phase"])?;
+    registry.register(Box::new(family.clone()))?;
+    Ok(family)
 }

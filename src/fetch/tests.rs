@@ -1,11 +1,13 @@
 //! Against a server on loopback, with a certificate authority made for the test.
 
+use std::path::Path;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -21,6 +23,15 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
+    /// With a certificate that signed itself, and is an authority as most tools make it.
+    async fn self_signed(answer: impl Into<String>) -> Self {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self::with(answer, &certificate.pem(), certificate.der().clone(), &key).await
+    }
+
     async fn saying(answer: impl Into<String>) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -28,16 +39,25 @@ impl Elsewhere {
         let key = KeyPair::generate().unwrap();
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let leaf = CertificateParams::new(names).unwrap().signed_by(&key, &ca).unwrap();
+        Self::with(answer, &ca.pem(), leaf.der().clone(), &key).await
+    }
+
+    async fn with(
+        answer: impl Into<String>,
+        trusted: &str,
+        shown: CertificateDer<'static>,
+        key: &KeyPair,
+    ) -> Self {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let tls = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], key)
+            .with_single_cert(vec![shown], key)
             .unwrap();
 
         let file = NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), ca.pem()).unwrap();
+        std::fs::write(file.path(), trusted).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let visits = Arc::new(AtomicUsize::new(0));
@@ -274,4 +294,18 @@ fn an_unusable_file_of_authorities_is_named() {
         let name = path.to_string_lossy();
         assert!(complaint.is_some_and(|complaint| complaint.contains(&*name)), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_given_stands_for_itself_and_for_no_other() {
+    let answer = || ok("application/json", "{}");
+    let elsewhere = Elsewhere::self_signed(answer()).await;
+    assert_eq!(elsewhere.fetched(&["localhost"]).await.unwrap(), serde_json::json!({}));
+    let impostor = Elsewhere::self_signed(answer()).await;
+    let settings = FetchSettings {
+        extra_ca: Some(elsewhere.ca.path().into()),
+        ..impostor.settings(&["localhost"])
+    };
+    let refused = Fetcher::new(settings).unwrap().get_json(&impostor.url()).await;
+    assert!(matches!(refused, Err(FetchError::Transport(_))), "{refused:?}");
 }

@@ -1,7 +1,9 @@
+use tokio::join;
+
 use super::Grant;
 use crate::clients::{Client, ClientId};
 use crate::clock::UnixTime;
-use crate::sessions;
+use crate::sessions::{self, Session};
 use crate::store::{Store, StoreError};
 use crate::users::{self, User};
 use crate::{clients, protocol::Subject};
@@ -12,6 +14,8 @@ pub struct Holder {
     pub client: Client,
     /// The person who gave it.
     pub user: Option<User>,
+    /// The session it is bound to, if it is bound to one.
+    pub session: Option<Session>,
 }
 
 /// Why nothing may come of a grant any more.
@@ -26,23 +30,35 @@ pub enum Denied {
 }
 
 /// The one gate everything that is issued, described or served passes: code, refresh, introspection
-/// and userinfo all ask here whether the client and the person are still allowed anything.
+/// and userinfo all ask here whether the client and the person are still allowed anything. They are looked
+/// up side by side: none of them needs the others.
 pub async fn may_issue(
     store: &dyn Store,
     grant: &Grant,
     now: UnixTime,
 ) -> Result<Result<Holder, Denied>, StoreError> {
-    let Some(client) = enabled_client(store, &grant.client).await? else {
-        return Ok(Err(Denied::ClientGone));
+    let person = grant.person.as_ref();
+    let bound = person.filter(|person| person.bound_to_session);
+    let user = async {
+        match person {
+            Some(person) => enabled_user(store, &person.sub).await,
+            None => Ok(None),
+        }
     };
-    let Some(person) = &grant.person else { return Ok(Ok(Holder { client, user: None })) };
-    let Some(user) = enabled_user(store, &person.sub).await? else {
-        return Ok(Err(Denied::UserGone));
+    let session = async {
+        match bound {
+            Some(person) => sessions::find_named(store, person.sid, now).await,
+            None => Ok(None),
+        }
     };
-    if person.bound_to_session && sessions::find_named(store, person.sid, now).await?.is_none() {
-        return Ok(Err(Denied::SessionEnded));
-    }
-    Ok(Ok(Holder { client, user: Some(user) }))
+    let (client, user, session) = join!(enabled_client(store, &grant.client), user, session);
+    let (client, user, session) = (client?, user?, session?);
+    Ok(match client {
+        None => Err(Denied::ClientGone),
+        Some(_) if person.is_some() && user.is_none() => Err(Denied::UserGone),
+        Some(_) if bound.is_some() && session.is_none() => Err(Denied::SessionEnded),
+        Some(client) => Ok(Holder { client, user, session }),
+    })
 }
 
 /// The same gate for a client that acts for itself and left no grant behind.
@@ -51,7 +67,8 @@ pub async fn may_act_alone(
     id: &ClientId,
 ) -> Result<Result<Holder, Denied>, StoreError> {
     let client = enabled_client(store, id).await?;
-    Ok(client.map(|client| Holder { client, user: None }).ok_or(Denied::ClientGone))
+    let alone = |client| Holder { client, user: None, session: None };
+    Ok(client.map(alone).ok_or(Denied::ClientGone))
 }
 
 /// The client, if it may do anything at all.

@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub use self::access::{AccessId, Opaque};
 pub use self::handle::{Handle, RefreshToken, Use};
 pub use self::may_issue::{Denied, Holder, may_act_alone, may_issue};
-pub use self::person::{CutOff, cut_off};
+pub use self::person::{CutOff, cut_off, listed};
 pub use self::redeem::{Redeemed, Redemption, Refusal};
 pub use self::rotate::{Rotated, Rotation};
 use crate::clients::ClientId;

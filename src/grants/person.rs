@@ -89,3 +89,21 @@ async fn revoke_all(store: &dyn Store, sub: &Subject, now: UnixTime) -> Result<u
         after = last;
     }
 }
+
+/// The grants of a person, each with the latest moment at which anything that can come of it is over. The
+/// list may have some too many.
+pub async fn listed(
+    store: &dyn Store,
+    sub: &Subject,
+) -> Result<Vec<(GrantId, UnixTime)>, StoreError> {
+    let (mut grants, mut after) = (Vec::new(), String::new());
+    loop {
+        let listings = store.names(&index(sub), &after, 200).await?;
+        let Some(last) = listings.last().cloned() else { return Ok(grants) };
+        grants.extend(listings.iter().filter_map(|listing| {
+            let until = u64::from_str_radix(listing.split_once('.')?.0, 16).ok()?;
+            Some((named(listing)?, UnixTime::from_millis(until)))
+        }));
+        after = last;
+    }
+}

@@ -83,6 +83,7 @@ async fn prove(
     let desk = Desk {
         store: &*app.store,
         keys: &app.client_keys,
+        vault: app.config.offer.client_secret_jwt.then_some(&app.vault),
         audiences: &[issuer.as_str(), &token_endpoint],
         now: app.now(),
     };

@@ -49,12 +49,13 @@ pub fn show(
 /// `max_age`), rather than somebody else whom the application asks for by a hint.
 fn must_prove_it_again(app: &App, visit: &Visit, user: &User) -> bool {
     let request = &visit.interaction.request;
+    let seen_as = app.seen_by(&visit.client, &user.sub);
     let is_named = |hint: &str| {
         let email = user.claims.get("email").and_then(|email| email.as_str());
         canonical(hint) == canonical(&user.username) || email == Some(hint)
     };
     visit.next(app) == Next::AskLogin
-        && request.hinted.as_ref().is_none_or(|wanted| *wanted == user.sub)
+        && request.hinted.as_ref().is_none_or(|wanted| *wanted == seen_as)
         && request.login_hint.as_deref().is_none_or(is_named)
 }
 

@@ -81,10 +81,13 @@ impl Visit {
 
     /// What has to be done now.
     pub fn next(&self, app: &App) -> Next {
+        let session = self.presence.session.as_ref().map(|(session, _)| session);
+        let seen_as = session.map(|session| app.seen_by(&self.client, &session.sub));
         let known = Known {
             request: &self.interaction.request,
             client: &self.client,
-            session: self.presence.session.as_ref().map(|(session, _)| session),
+            session,
+            seen_as: seen_as.as_ref(),
             consent: self.presence.consent.as_ref(),
             interaction: Some(&self.interaction),
         };

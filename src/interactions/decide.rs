@@ -2,7 +2,7 @@ use super::Interaction;
 use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::consents::Consent;
-use crate::protocol::{ErrorCode, redirect_uri};
+use crate::protocol::{ErrorCode, Subject, redirect_uri};
 use crate::requests::AuthorizationRequest;
 use crate::sessions::Session;
 
@@ -15,6 +15,8 @@ pub struct Known<'a> {
     pub client: &'a Client,
     /// Who is signed in with this browser; their account is enabled.
     pub session: Option<&'a Session>,
+    /// As whom the client knows them.
+    pub seen_as: Option<&'a Subject>,
     /// What they agreed to before.
     pub consent: Option<&'a Consent>,
     /// What was done in this interaction; absent while there is none.
@@ -50,7 +52,7 @@ pub fn decide(known: Known<'_>, now: UnixTime) -> Next {
     let Some(session) = known.session.filter(|session| will_do(known, session, now)) else {
         return ask(Next::AskLogin, ErrorCode::LoginRequired);
     };
-    if request.hinted.as_ref().is_some_and(|wanted| *wanted != session.sub) {
+    if request.hinted.as_ref().is_some_and(|wanted| known.seen_as != Some(wanted)) {
         // Signed in here as somebody else, after being asked: the client cannot be given that person.
         let just_signed_in = signed_in_here(known, session);
         return if just_signed_in {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::clients::Client;
 use crate::clock::UnixTime;
-use crate::grants::{self, Family, RefreshToken, Standing};
+use crate::grants::{self, Family, Holder, RefreshToken, Standing};
+use crate::protocol::client_metadata::SubjectType;
 use crate::store::StoreError;
 use crate::tokens::Access;
 
@@ -21,21 +22,22 @@ pub(super) fn concerns(caller: &Client, access: &Access) -> bool {
 }
 
 /// An access token that is good now.
-pub(super) fn access_token(issuer: &str, access: &Access) -> Value {
-    let user = access.holder.user.as_ref();
+pub(super) fn access_token(app: &App, access: &Access) -> Value {
+    let issuer = app.issuer();
+    let person = Person::of(app, &access.holder);
     let mut answer = json!({
         "active": true,
         "token_type": "Bearer",
         "iss": issuer,
         "client_id": access.client.as_str(),
-        "sub": user.map_or(access.client.as_str(), |user| user.sub.as_str()),
+        "sub": person.sub,
         "aud": one_or_all(&access.audience),
         "scope": access.scope.to_string(),
         "iat": access.issued_at.as_secs(),
         "exp": access.expires_at.as_secs(),
     });
-    if let Some(user) = user {
-        answer["username"] = user.username.as_str().into();
+    if let Some(username) = person.username {
+        answer["username"] = username.into();
     }
     if let Some(id) = access.id {
         answer["jti"] = id.to_string().into();
@@ -61,12 +63,12 @@ pub(super) async fn refresh_token(
         return Ok(None);
     }
     let Ok(holder) = grants::may_issue(&*app.store, &grant, now).await? else { return Ok(None) };
-    let user = holder.user.as_ref();
+    let person = Person::of(app, &holder);
     let mut answer = json!({
         "active": true,
         "iss": app.issuer(),
         "client_id": grant.client.as_str(),
-        "sub": user.map_or(grant.client.as_str(), |user| user.sub.as_str()),
+        "sub": person.sub,
         "aud": app.issuer(),
         "scope": grant.scope.to_string(),
         "exp": family.idle_end.min(family.absolute_end).as_secs(),
@@ -74,10 +76,31 @@ pub(super) async fn refresh_token(
     if token.generation == family.current {
         answer["iat"] = family.rotated_at.as_secs().into();
     }
-    if let Some(user) = user {
-        answer["username"] = user.username.as_str().into();
+    if let Some(username) = person.username {
+        answer["username"] = username.into();
     }
     Ok(Some(answer))
+}
+
+/// Who is behind a token, as the client it was issued to knows them.
+struct Person<'a> {
+    sub: String,
+    /// Not where the client knows them by a pairwise subject: the name would be the same everywhere.
+    username: Option<&'a str>,
+}
+
+impl<'a> Person<'a> {
+    fn of(app: &App, holder: &'a Holder) -> Self {
+        let client = &holder.client;
+        let Some(user) = &holder.user else {
+            return Self { sub: client.id.as_str().to_owned(), username: None };
+        };
+        let username = match client.metadata.subject_type {
+            SubjectType::Public => Some(user.username.as_str()),
+            SubjectType::Pairwise => None,
+        };
+        Self { sub: app.seen_by(client, &user.sub).into(), username }
+    }
 }
 
 /// Whether a token of this generation would be answered, and not taken for a copy.

@@ -25,7 +25,6 @@ use crate::clients::Client;
 use crate::config::Config;
 use crate::http::client::Authenticated;
 use crate::http::error::{ApiError, no_store};
-use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::{AuthMethod, ErrorCode, Metadata, OAuthError};
 use crate::store::StoreError;
 use crate::tokens;
@@ -42,11 +41,11 @@ pub fn routes(_: &App) -> Router<App> {
 /// What discovery says about it: no public clients here.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.introspection_endpoint = Some(config.issuer.url(PATH));
-    let methods = AuthMethod::ALL.iter().filter(|method| **method != AuthMethod::None);
+    let methods = config.offer.auth_methods().filter(|method| *method != AuthMethod::None);
     metadata.introspection_endpoint_auth_methods_supported =
-        methods.map(|method| method.as_str()).collect();
+        methods.map(AuthMethod::as_str).collect();
     metadata.introspection_endpoint_auth_signing_alg_values_supported =
-        ClientAlg::ALL.iter().map(|alg| alg.as_str()).collect();
+        config.offer.assertion_algs();
 }
 
 /// The type hint is not read: the text itself says what it is (RFC 7662 §2.1 makes it a hint only).
@@ -76,7 +75,7 @@ async fn about(
     let judged = tokens::judge_access(&*app.store, &app.keys, app.issuer(), token, app.now());
     match judged.await? {
         Ok(access) if describe::concerns(caller, &access) => {
-            Ok(Some(describe::access_token(app.issuer(), &access)))
+            Ok(Some(describe::access_token(app, &access)))
         }
         Ok(_) => {
             tracing::info!(client = caller.id.as_str(), "asked about somebody else's token");

@@ -17,12 +17,13 @@ mod record;
 mod ring;
 mod seal;
 mod settings;
+mod stored;
 mod upkeep;
 
 pub use self::files::{FileKeys, KeyComplaint, KeySource, load_files, load_or_make_secret};
 pub use self::material::Purpose;
 pub use self::phase::{Phase, Policy};
-pub use self::record::Begin;
+pub use self::record::{Begin, RingRecord, ring_key};
 pub use self::ring::{KeyInfo, KeyRing};
 pub use self::seal::Sealer;
 pub use self::settings::{load_root, purposes};

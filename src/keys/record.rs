@@ -10,12 +10,12 @@ use crate::store::{Key, Partition, Record};
 
 /// The ring as it stands in the store: one record, so that one swap changes it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct RingRecord {
-    pub keys: Vec<KeyRecord>,
+pub struct RingRecord {
+    pub(super) keys: Vec<KeyRecord>,
     /// The names of keys that once came from a file: each comes in once, and a file that was left lying
     /// does not bring its key back after it has gone.
     #[serde(default)]
-    pub from_files: Vec<String>,
+    pub(super) from_files: Vec<String>,
 }
 
 /// One key of it.
@@ -41,7 +41,8 @@ impl Record for RingRecord {
     }
 }
 
-pub(super) fn ring_key() -> Key<RingRecord> {
+/// Where it is.
+pub fn ring_key() -> Key<RingRecord> {
     Key::sole(Partition::new("keyring"))
 }
 
@@ -69,7 +70,12 @@ const MOST_KEYS: usize = 12;
 
 impl RingRecord {
     /// The keys of one purpose, in the order in which they begin to sign, each with its phase.
-    pub fn of(&self, purpose: Purpose, keep: Duration, now: UnixTime) -> Vec<(&KeyRecord, Phase)> {
+    pub(super) fn of(
+        &self,
+        purpose: Purpose,
+        keep: Duration,
+        now: UnixTime,
+    ) -> Vec<(&KeyRecord, Phase)> {
         let mut keys: Vec<_> = self.keys.iter().filter(|key| key.purpose == purpose).collect();
         // Stable: of two that begin at one moment, the one that was added later is the later.
         keys.sort_by_key(|key| key.begins_at);
@@ -82,29 +88,29 @@ impl RingRecord {
     }
 
     /// Whether there is no key for this purpose.
-    pub fn lacks(&self, purpose: Purpose) -> bool {
+    pub(super) fn lacks(&self, purpose: Purpose) -> bool {
         self.keys.iter().all(|key| key.purpose != purpose)
     }
 
     /// Whether this key came, or comes, from a file that was not seen before.
-    pub fn has_not_seen(&self, kid: &str) -> bool {
+    pub(super) fn has_not_seen(&self, kid: &str) -> bool {
         !self.from_files.iter().any(|seen| seen == kid) && self.keys.iter().all(|it| it.kid != kid)
     }
 
     /// When the next key has to begin, if it is time to publish it.
-    pub fn due(&self, purpose: Purpose, policy: &Policy, now: UnixTime) -> Option<UnixTime> {
+    pub(super) fn due(&self, purpose: Purpose, policy: &Policy, now: UnixTime) -> Option<UnixTime> {
         phase::due(&self.starts(purpose, policy, now), policy, now)
     }
 
     /// Adds the first key of its purpose, which signs at once; nothing if there is one.
-    pub fn begin(&mut self, key: &NewKey, now: UnixTime) {
+    pub(super) fn begin(&mut self, key: &NewKey, now: UnixTime) {
         if self.lacks(key.purpose) {
             self.insert(key, now, now);
         }
     }
 
     /// Takes in a key from a file, once.
-    pub fn take_in(&mut self, key: &NewKey, policy: &Policy, now: UnixTime) {
+    pub(super) fn take_in(&mut self, key: &NewKey, policy: &Policy, now: UnixTime) {
         if !self.has_not_seen(&key.kid) {
             return;
         }
@@ -116,14 +122,20 @@ impl RingRecord {
     }
 
     /// Adds the successor that is due; nothing if another server has done so.
-    pub fn succeed(&mut self, key: &NewKey, policy: &Policy, now: UnixTime) {
+    pub(super) fn succeed(&mut self, key: &NewKey, policy: &Policy, now: UnixTime) {
         if let Some(begins) = self.due(key.purpose, policy, now) {
             self.insert(key, now, begins);
         }
     }
 
     /// Adds a key because somebody asked for one; `false` if there are enough.
-    pub fn rotate(&mut self, key: &NewKey, begin: Begin, policy: &Policy, now: UnixTime) -> bool {
+    pub(super) fn rotate(
+        &mut self,
+        key: &NewKey,
+        begin: Begin,
+        policy: &Policy,
+        now: UnixTime,
+    ) -> bool {
         if self.keys.iter().any(|it| it.kid == key.kid) {
             // An earlier try of this very change that was thought lost.
             return true;
@@ -140,7 +152,7 @@ impl RingRecord {
     }
 
     /// Removes a key before its time, unless it is the one that signs; answers what it was doing.
-    pub fn remove(&mut self, kid: &str, policy: &Policy, now: UnixTime) -> Option<Phase> {
+    pub(super) fn remove(&mut self, kid: &str, policy: &Policy, now: UnixTime) -> Option<Phase> {
         let purpose = self.keys.iter().find(|key| key.kid == kid)?.purpose;
         let keys = self.of(purpose, policy.keep, now);
         let phase = keys.into_iter().find_map(|(key, phase)| (key.kid == kid).then_some(phase))?;
@@ -151,12 +163,12 @@ impl RingRecord {
     }
 
     /// Whether the time of some key is over.
-    pub fn has_gone(&self, policy: &Policy, now: UnixTime) -> bool {
+    pub(super) fn has_gone(&self, policy: &Policy, now: UnixTime) -> bool {
         !self.gone(policy, now).is_empty()
     }
 
     /// Removes the keys whose time is over.
-    pub fn prune(&mut self, policy: &Policy, now: UnixTime) {
+    pub(super) fn prune(&mut self, policy: &Policy, now: UnixTime) {
         let gone = self.gone(policy, now);
         self.keys.retain(|key| !gone.contains(&key.kid));
     }
@@ -168,7 +180,7 @@ impl RingRecord {
     }
 
     /// Replaces what is stored of a key by the same key under the present secret.
-    pub fn seal_anew(&mut self, anew: &NewKey) {
+    pub(super) fn seal_anew(&mut self, anew: &NewKey) {
         for key in self.keys.iter_mut().filter(|key| key.kid == anew.kid) {
             key.sealed.clone_from(&anew.sealed);
         }

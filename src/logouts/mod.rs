@@ -17,7 +17,7 @@ mod token;
 use uuid::Uuid;
 
 pub use self::delivery::{Delivery, Outcome, State};
-pub use self::participants::note_client;
+pub use self::participants::{Participants, key as participants_key, note_client};
 pub use self::queue::{Claim, Settled, claim_next, count_pending, list, settle};
 pub use self::token::{LOGOUT_TYP, logout_claims};
 use crate::clients::{self, Client, ClientId};

@@ -11,7 +11,7 @@ use crate::store::{Created, Key, Partition, Record, Store, StoreError};
 
 /// Who is to hear of the end of the session of that name, and by what `sub` they know the person.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(super) struct Participants {
+pub struct Participants {
     sid: Uuid,
     until: UnixTime,
     pub(super) clients: BTreeMap<ClientId, String>,
@@ -32,7 +32,8 @@ impl Record for Participants {
     }
 }
 
-fn key(sid: Uuid) -> Key<Participants> {
+/// Where they are noted.
+pub fn key(sid: Uuid) -> Key<Participants> {
     Key::sole(Partition::new(format!("logout-participants:{}", sid.simple())))
 }
 

@@ -19,6 +19,35 @@ wire_words! {
 }
 
 wire_words! {
+    /// How a client assertion is signed: with the client's key, or with a secret we share with it.
+    AssertionAlg {
+        /// RSASSA-PKCS1-v1_5 with SHA-256
+        Rs256 = "RS256",
+        /// RSASSA-PSS with SHA-256
+        Ps256 = "PS256",
+        /// ECDSA with P-256 and SHA-256
+        Es256 = "ES256",
+        /// Ed25519 (RFC 8037)
+        EdDsa = "EdDSA",
+        /// HMAC with SHA-256, for `client_secret_jwt`
+        Hs256 = "HS256",
+    }
+}
+
+impl AssertionAlg {
+    /// The algorithm of a key pair; `None` for a shared secret.
+    pub const fn of_pair(self) -> Option<ClientAlg> {
+        match self {
+            Self::Rs256 => Some(ClientAlg::Rs256),
+            Self::Ps256 => Some(ClientAlg::Ps256),
+            Self::Es256 => Some(ClientAlg::Es256),
+            Self::EdDsa => Some(ClientAlg::EdDsa),
+            Self::Hs256 => None,
+        }
+    }
+}
+
+wire_words! {
     /// How the key of an encrypted JWT is agreed on ([RFC 7518 §4.1](https://www.rfc-editor.org/rfc/rfc7518#section-4.1)).
     KeyManagement {
         /// RSAES-OAEP with SHA-256 and MGF1 with SHA-256

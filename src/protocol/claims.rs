@@ -214,9 +214,12 @@ impl ClaimsRequest {
         self.userinfo.is_empty() && self.id_token.is_empty()
     }
 
-    /// Every claim name asked for, wherever.
+    /// Every claim asked for, wherever, that a person has to agree to. What every ID token says of the
+    /// sign-in itself is no more than `openid` already means.
     pub fn names(&self) -> BTreeSet<&str> {
-        self.userinfo.keys().chain(self.id_token.keys()).map(String::as_str).collect()
+        let own = |name: &&str| !["acr", "amr", "auth_time", "sub"].contains(name);
+        let all = self.userinfo.keys().chain(self.id_token.keys()).map(String::as_str);
+        all.filter(own).collect()
     }
 }
 
@@ -287,6 +290,11 @@ mod tests {
         assert!(request.userinfo["name"].essential && !request.userinfo["email"].essential);
         assert!(request.id_token["acr"].accepts(&json!("2")));
         assert!(!request.id_token["sub"].accepts(&json!("bob")));
+        assert_eq!(
+            Vec::from_iter(request.names()),
+            ["email", "name"],
+            "what is asked of the person"
+        );
         for bad in [
             "[]",
             "x",

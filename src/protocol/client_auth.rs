@@ -21,6 +21,8 @@ wire_words! {
         ClientSecretPost = "client_secret_post",
         /// A JWT signed with the client's own key ([RFC 7523](https://www.rfc-editor.org/rfc/rfc7523)).
         PrivateKeyJwt = "private_key_jwt",
+        /// A JWT with a MAC made with the secret; only where the operator allows it.
+        ClientSecretJwt = "client_secret_jwt",
     }
 }
 
@@ -90,13 +92,17 @@ impl Credentials {
         })
     }
 
-    /// The registered method these credentials would satisfy.
-    pub const fn method(&self) -> AuthMethod {
+    /// Whether these credentials are of the registered method. An assertion is of either kind until it is
+    /// verified, and that is done by the method alone.
+    pub const fn are_of(&self, method: AuthMethod) -> bool {
+        use AuthMethod::{
+            ClientSecretBasic, ClientSecretJwt, ClientSecretPost, None, PrivateKeyJwt,
+        };
         match self {
-            Self::Public { .. } => AuthMethod::None,
-            Self::Basic { .. } => AuthMethod::ClientSecretBasic,
-            Self::Post { .. } => AuthMethod::ClientSecretPost,
-            Self::Assertion { .. } => AuthMethod::PrivateKeyJwt,
+            Self::Public { .. } => matches!(method, None),
+            Self::Basic { .. } => matches!(method, ClientSecretBasic),
+            Self::Post { .. } => matches!(method, ClientSecretPost),
+            Self::Assertion { .. } => matches!(method, PrivateKeyJwt | ClientSecretJwt),
         }
     }
 }
@@ -143,17 +149,26 @@ mod tests {
     fn one_method_at_a_time() {
         let basic = header("a:b");
         let read = |header: Option<&str>, form: &str| {
-            Credentials::read(header, &params(form)).map(|read| read.method())
+            Credentials::read(header, &params(form)).map(|read| {
+                let of = |method: &&AuthMethod| read.are_of(**method);
+                AuthMethod::ALL.iter().filter(of).copied().collect::<Vec<_>>()
+            })
         };
         let assertion = format!("client_assertion=x.y.z&client_assertion_type={JWT_BEARER}");
-        assert_eq!(read(Some(&basic), ""), Ok(AuthMethod::ClientSecretBasic));
-        assert_eq!(read(Some(&basic), "client_id=a"), Ok(AuthMethod::ClientSecretBasic));
+        assert_eq!(read(Some(&basic), ""), Ok(vec![AuthMethod::ClientSecretBasic]));
+        assert_eq!(read(Some(&basic), "client_id=a"), Ok(vec![AuthMethod::ClientSecretBasic]));
         assert_eq!(read(Some(&basic), "client_id=c"), Err(Unreadable::TwoClients));
         assert_eq!(read(Some(&basic), "client_secret=b"), Err(Unreadable::TwoMethods));
         assert_eq!(read(Some(&basic), &assertion), Err(Unreadable::TwoMethods));
-        assert_eq!(read(None, "client_id=a&client_secret=b"), Ok(AuthMethod::ClientSecretPost));
-        assert_eq!(read(None, "client_id=a"), Ok(AuthMethod::None));
-        assert_eq!(read(None, &assertion), Ok(AuthMethod::PrivateKeyJwt));
+        assert_eq!(
+            read(None, "client_id=a&client_secret=b"),
+            Ok(vec![AuthMethod::ClientSecretPost])
+        );
+        assert_eq!(read(None, "client_id=a"), Ok(vec![AuthMethod::None]));
+        assert_eq!(
+            read(None, &assertion),
+            Ok(vec![AuthMethod::PrivateKeyJwt, AuthMethod::ClientSecretJwt])
+        );
         assert_eq!(read(None, "client_assertion=x.y.z"), Err(Unreadable::AssertionType));
         assert_eq!(read(None, "client_secret=b"), Err(Unreadable::Missing));
         assert_eq!(read(None, ""), Err(Unreadable::Missing));

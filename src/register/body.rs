@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 
-use crate::clients::Client;
+use crate::clients::{Client, recipient};
 use crate::clock::UnixTime;
 use crate::http::error::ApiError;
 use crate::http::form;
@@ -40,19 +40,14 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// The metadata, by the one function that reads it. A software statement could say otherwise than the
-/// members beside it, and would have to win ([RFC 7591 §2.3]); there is nobody whose word we take.
-///
-/// [RFC 7591 §2.3]: https://www.rfc-editor.org/rfc/rfc7591#section-2.3
+/// The metadata, by the one function that reads it.
 pub(super) fn metadata(
     members: &Map<String, Value>,
     offer: &Offer,
 ) -> Result<ClientMetadata, OAuthError> {
-    if members.get("software_statement").is_some_and(|statement| !statement.is_null()) {
-        let text = "software_statement is not supported";
-        return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text));
-    }
-    ClientMetadata::parse_within(members, offer)
+    let metadata = ClientMetadata::parse_within(members, offer)?;
+    recipient::check_registered(&metadata)?;
+    Ok(metadata)
 }
 
 /// What an update must not say, and what it must say truly ([RFC 7592 §2.2]).
@@ -99,12 +94,5 @@ mod tests {
             let error = parse(&refused).unwrap_err();
             assert_eq!(error.code, ErrorCode::InvalidClientMetadata);
         }
-    }
-
-    #[test]
-    fn a_software_statement_is_refused() {
-        let members =
-            parse(br#"{"redirect_uris":["https://a.example/"],"software_statement":"x"}"#);
-        assert!(metadata(&members.unwrap(), &Offer::default()).is_err());
     }
 }

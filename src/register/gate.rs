@@ -67,11 +67,16 @@ pub(super) fn limited(app: &App, mut metadata: ClientMetadata) -> Result<ClientM
     Ok(metadata)
 }
 
-/// A client may narrow what it registered, never widen it: nobody else is asked about an update.
+/// A client may narrow what it registered, never widen it: nobody else is asked about an update. Nor may
+/// it move to another sector: with the refresh tokens it has it would learn as whom that one knows people.
 pub(super) fn no_wider(
     mut metadata: ClientMetadata,
     held: &Client,
 ) -> Result<ClientMetadata, ApiError> {
+    if !metadata.sees_people_as(&held.metadata) {
+        let text = "subject_type: people would become others; neither it nor the sector of pairwise subjects can change";
+        return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
+    }
     let alone = GrantType::ClientCredentials;
     let adds_alone =
         metadata.grant_types.contains(&alone) && !held.metadata.grant_types.contains(&alone);

@@ -11,16 +11,17 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::answer::{self, Fresh};
-use super::{body, gate};
+use super::{body, gate, sector, statement};
 use crate::app::App;
+use crate::clients::vault::Vault;
 use crate::clients::{self, Client, ClientId, ClientSecret};
 use crate::clock::UnixTime;
 use crate::events::Event;
 use crate::http::bearer;
 use crate::http::caller::Caller;
 use crate::http::error::{ApiError, no_store};
-use crate::protocol::{ClientMetadata, ErrorCode, OAuthError};
-use crate::secret::Digest;
+use crate::protocol::{AuthMethod, ClientMetadata, ErrorCode, OAuthError};
+use crate::secret::{Digest, Secret};
 
 /// The last piece of the path; one that cannot be read is nobody's id.
 type Named = Result<Path<String>, PathRejection>;
@@ -47,16 +48,22 @@ pub(super) async fn replace(
     let (client, token) = owned(&app, named, &parts.headers).await?;
     let members = body::read(&parts.headers, content).await?;
     body::check_update(&members, &client, app.now())?;
+    statement::check_kept(&members, &client)?;
+    let members = statement::applied(&app, members).await?;
     let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
     let metadata = gate::no_wider(metadata, &client)?;
     if gives_up_proof(&client, &metadata) {
         let text = "token_endpoint_auth_method: a client that proves itself cannot become public";
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
     }
+    sector::check(&app, &metadata).await?;
     let (next_token, next) = answer::roll();
-    let (secret, digest) = answer::roll();
+    let secret = Secret::random().reveal();
+    let method = metadata.token_endpoint_auth_method;
+    let kept = app.vault.keep((&client.id, method), &secret, app.now());
     let shown = Digest::of(token.as_bytes());
-    let change = Replacement { shown, next, metadata: metadata.clone(), digest };
+    let vault = &app.vault;
+    let change = Replacement { shown, next, metadata: metadata.clone(), kept, vault };
     let now = app.now();
     let step = |held: &mut Client| change.apply(held, now).map(|made| (held.clone(), made));
     // Whoever was faster has the new token now; the one that came with this request is worth nothing.
@@ -116,14 +123,15 @@ fn gives_up_proof(client: &Client, next: &ClientMetadata) -> bool {
 }
 
 /// One update, with everything rolled before.
-struct Replacement {
+struct Replacement<'a> {
     shown: Digest,
     next: Digest,
     metadata: ClientMetadata,
-    digest: Digest,
+    kept: ClientSecret,
+    vault: &'a Vault,
 }
 
-impl Replacement {
+impl Replacement<'_> {
     /// Applies it if the client is still the token's, and answers whether the new secret was needed.
     fn apply(&self, client: &mut Client, now: UnixTime) -> Option<bool> {
         if !is_held_by(client, self.shown) || gives_up_proof(client, &self.metadata) {
@@ -135,10 +143,15 @@ impl Replacement {
             client.secrets.clear();
             return Some(false);
         }
-        let needed = !client.secrets.iter().any(|it| it.expires_at.is_none_or(|end| now < end));
+        let readable = client.metadata.token_endpoint_auth_method == AuthMethod::ClientSecretJwt;
+        if !readable {
+            client.secrets.iter_mut().for_each(|it| it.sealed = None);
+        }
+        let does =
+            |it: &ClientSecret| it.is_live(now) && (!readable || self.vault.opens(&client.id, it));
+        let needed = !client.secrets.iter().any(does);
         if needed {
-            let made = ClientSecret { digest: self.digest, created_at: now, expires_at: None };
-            client.secrets = vec![made];
+            client.secrets = vec![self.kept.clone()];
         }
         Some(needed)
     }
@@ -149,54 +162,77 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::register::made;
+    use crate::protocol::client_metadata::Offer;
+    use crate::register::{made, tests::vault};
 
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
     fn registration(method: &str) -> ClientMetadata {
         let members = json!({"redirect_uris": ["https://shop.example/cb"],
             "token_endpoint_auth_method": method});
-        ClientMetadata::parse(members.as_object().unwrap()).unwrap()
+        ClientMetadata::parse_within(members.as_object().unwrap(), &Offer::complete()).unwrap()
     }
 
-    fn replacement(token: &str, method: &str) -> Replacement {
-        let [shown, next, digest] = [token, "next", "secret"].map(|it| Digest::of(it.as_bytes()));
-        Replacement { shown, next, metadata: registration(method), digest }
+    fn replacement<'a>(
+        vault: &'a Vault,
+        client: &Client,
+        token: &str,
+        method: &str,
+    ) -> Replacement<'a> {
+        let [shown, next] = [token, "next"].map(|it| Digest::of(it.as_bytes()));
+        let metadata = registration(method);
+        let kept = vault.keep((&client.id, metadata.token_endpoint_auth_method), "secret", NOW);
+        Replacement { shown, next, metadata, kept, vault }
     }
 
     #[test]
     fn a_secret_is_made_where_one_is_needed_kept_where_there_is_one_and_dropped_where_it_is_not() {
+        let vault = vault();
         for (before, after, needed) in [
             ("none", "client_secret_post", true),
             ("client_secret_basic", "client_secret_post", false),
             ("none", "none", false),
+            ("client_secret_basic", "client_secret_jwt", true),
+            ("client_secret_jwt", "client_secret_jwt", false),
+            ("client_secret_jwt", "client_secret_basic", false),
         ] {
-            let (mut client, fresh) = made(registration(before), NOW).unwrap();
-            let made = replacement(&fresh.token, after).apply(&mut client, NOW);
+            let (mut client, fresh) = made(registration(before), &vault, NOW).unwrap();
+            let made = replacement(&vault, &client, &fresh.token, after).apply(&mut client, NOW);
             assert_eq!(made, Some(needed), "{before} to {after}");
             assert_eq!(client.secrets.is_empty(), after == "none", "{before} to {after}");
             assert_eq!(client.opens_with("secret", NOW), needed, "{before} to {after}");
+            let sealed = client.secrets.iter().any(|it| it.sealed.is_some());
+            assert_eq!(sealed, after == "client_secret_jwt", "{before} to {after}");
         }
     }
 
     #[test]
     fn a_client_that_proves_itself_stays_one_that_does() {
-        let (mut client, fresh) = made(registration("client_secret_basic"), NOW).unwrap();
+        let vault = vault();
+        let (mut client, fresh) = made(registration("client_secret_basic"), &vault, NOW).unwrap();
         let before = client.clone();
-        assert_eq!(replacement(&fresh.token, "none").apply(&mut client, NOW), None);
+        assert_eq!(
+            replacement(&vault, &client, &fresh.token, "none").apply(&mut client, NOW),
+            None
+        );
         assert_eq!(client, before);
     }
 
     #[test]
     fn a_token_changes_a_client_once_and_a_disabled_client_never() {
-        let (mut client, fresh) = made(registration("none"), NOW).unwrap();
-        let change = replacement(&fresh.token, "none");
+        let vault = vault();
+        let (mut client, fresh) = made(registration("none"), &vault, NOW).unwrap();
+        let change = replacement(&vault, &client, &fresh.token, "none");
         assert!(change.apply(&mut client, NOW).is_some());
         assert_eq!(change.apply(&mut client, NOW), None, "the token was rotated");
-        let (mut client, fresh) = made(registration("none"), NOW).unwrap();
+        let (mut client, fresh) = made(registration("none"), &vault, NOW).unwrap();
         client.enabled = false;
         let before = client.clone();
-        assert_eq!(replacement(&fresh.token, "client_secret_post").apply(&mut client, NOW), None);
+        assert_eq!(
+            replacement(&vault, &client, &fresh.token, "client_secret_post")
+                .apply(&mut client, NOW),
+            None
+        );
         assert_eq!(client, before);
     }
 }

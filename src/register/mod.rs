@@ -8,8 +8,10 @@
 //! | `DELETE /register/{client_id}` | removes the client | the client, its redirect URIs' origins |
 //!
 //! `gate.rs` decides who may register, `body.rs` reads what they send, `answer.rs` writes the one
-//! answer, `manage.rs` has the client's own page. Ids, secrets and tokens are made here and only their
-//! digests are kept, so a secret is shown once: with the answer that made it.
+//! answer, `manage.rs` has the client's own page, `sector.rs` asks whose client it is,
+//! `statement.rs` whom others say it is. Ids, secrets and tokens are made here and only
+//! digests are kept (for `client_secret_jwt` the secret too, encrypted), so a secret is shown once: with the
+//! answer that made it.
 //!
 //! [RFC 7591]: https://www.rfc-editor.org/rfc/rfc7591
 //! [RFC 7592]: https://www.rfc-editor.org/rfc/rfc7592
@@ -19,6 +21,8 @@ mod answer;
 mod body;
 mod gate;
 mod manage;
+mod sector;
+mod statement;
 
 use std::time::Duration;
 
@@ -31,7 +35,8 @@ use axum::routing::{get, post};
 
 use self::answer::Fresh;
 use crate::app::App;
-use crate::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use crate::clients::vault::Vault;
+use crate::clients::{self, Client, ClientId, Settings, Source};
 use crate::clock::UnixTime;
 use crate::config::{Config, Registration};
 use crate::events::Event;
@@ -40,6 +45,7 @@ use crate::http::cors;
 use crate::http::error::ApiError;
 use crate::protocol::{ClientMetadata, Metadata};
 use crate::random;
+use crate::secret::Secret;
 use crate::store::Created;
 
 const PATH: &str = "/register";
@@ -63,7 +69,8 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     };
 }
 
-/// Cheap checks first: who asks, how often, what it says, and only then whether there is room.
+/// Cheap checks first: who asks, how often, what it says, and only then whether there is room and what
+/// others say of it.
 async fn register(
     State(app): State<App>,
     caller: Caller,
@@ -73,9 +80,11 @@ async fn register(
     gate::admit(&app.config.registration, &parts.headers)?;
     gate::take_turn(&app, &caller).await?;
     let members = body::read(&parts.headers, body).await?;
+    let members = statement::applied(&app, members).await?;
     let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
     gate::find_room(&app).await?;
-    let (mut client, fresh) = made(metadata, app.now())?;
+    sector::check(&app, &metadata).await?;
+    let (mut client, fresh) = made(metadata, &app.vault, app.now())?;
     client.settings.require_pkce = app.config.require_pkce || client.metadata.is_public();
     match clients::add(&*app.store, &client).await? {
         Created::New => {}
@@ -91,12 +100,16 @@ async fn register(
 ///
 /// PKCE is the operator's to require of a confidential client: it proves itself at the token endpoint, and
 /// OpenID Connect asks neither PKCE nor a nonce of it (certified clients exist that send neither).
-fn made(metadata: ClientMetadata, now: UnixTime) -> Result<(Client, Fresh), ApiError> {
+fn made(
+    metadata: ClientMetadata,
+    vault: &Vault,
+    now: UnixTime,
+) -> Result<(Client, Fresh), ApiError> {
     let id = ClientId::parse(&random::uuid().to_string()).ok_or_else(ApiError::internal)?;
     let (token, token_digest) = answer::roll();
-    let (secret, digest) = answer::roll();
+    let secret = Secret::random().reveal();
     let has_secret = metadata.has_secret();
-    let kept = ClientSecret { digest, created_at: now, expires_at: None };
+    let kept = vault.keep((&id, metadata.token_endpoint_auth_method), &secret, now);
     let client = Client {
         id,
         settings: Settings { require_nonce: false, ..Settings::default() },
@@ -116,12 +129,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::secret_key::SecretKey;
+
+    pub fn vault() -> Vault {
+        Vault::new(&SecretKey::from_text(&"k".repeat(32)).unwrap())
+    }
 
     fn registered(method: &str) -> (Client, Fresh) {
         let members = json!({"redirect_uris": ["https://shop.example/cb"],
             "token_endpoint_auth_method": method});
         let metadata = ClientMetadata::parse(members.as_object().unwrap()).unwrap();
-        made(metadata, UnixTime::from_secs(1_700_000_000)).unwrap()
+        made(metadata, &vault(), UnixTime::from_secs(1_700_000_000)).unwrap()
     }
 
     #[test]

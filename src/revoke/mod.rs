@@ -30,7 +30,6 @@ use crate::http::client::Authenticated;
 use crate::http::cors;
 use crate::http::error::{ApiError, no_store};
 use crate::jose::read;
-use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::{AuthMethod, Metadata};
 use crate::store::StoreError;
 use crate::tokens::{ACCESS_TYP, RevokedToken};
@@ -50,9 +49,8 @@ pub fn routes(app: &App) -> Router<App> {
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.revocation_endpoint = Some(config.issuer.url(PATH));
     metadata.revocation_endpoint_auth_methods_supported =
-        AuthMethod::ALL.iter().map(|method| method.as_str()).collect();
-    metadata.revocation_endpoint_auth_signing_alg_values_supported =
-        ClientAlg::ALL.iter().map(|alg| alg.as_str()).collect();
+        config.offer.auth_methods().map(AuthMethod::as_str).collect();
+    metadata.revocation_endpoint_auth_signing_alg_values_supported = config.offer.assertion_algs();
 }
 
 /// The type hint is not read: the text itself says what it is (RFC 7009 §2.1 makes it a hint only).

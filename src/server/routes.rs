@@ -14,6 +14,7 @@ use crate::http::caller::Caller;
 use crate::http::trouble::Trouble;
 use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
+use crate::protocol::client_metadata::SubjectType;
 use crate::{
     authorize, consent, discovery, health, home, introspect, jwks, login, logout, metrics,
     register, revoke, token, userinfo,
@@ -56,7 +57,7 @@ pub fn advertise(config: &Config, catalogue: &ScopeCatalogue) -> Metadata {
         issuer: config.issuer.as_str().to_owned(),
         scopes_supported: catalogue.scopes().map(str::to_owned).collect(),
         claims_supported: claims,
-        subject_types_supported: vec!["public"],
+        subject_types_supported: SubjectType::ALL.iter().map(|it| it.as_str()).collect(),
         claim_types_supported: vec!["normal"],
         ..Metadata::default()
     };

@@ -15,8 +15,9 @@ use super::{couriers, logging, process, rotation, routes};
 use crate::app::App;
 use crate::bootstrap::Bootstrap;
 use crate::cli::open_store;
+use crate::clients::software_statement;
 use crate::clock::Clock;
-use crate::config::{Config, OutgoingSettings};
+use crate::config::{Config, OutgoingSettings, StatementKeys};
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::keys::{
     FileKeys, KeyRing, KeySource, Policy, RingError, Sealer, load_files, load_root, purposes,
@@ -71,6 +72,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     let tls = config.tls.as_ref().map(|tls| TlsKeeper::load(&tls.cert_path, &tls.key_path));
     let tls = tls.transpose().map_err(wrong)?;
     let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(wrong)?;
+    check_statement_keys(&config).await?;
     let store = open_store(&config, Clock::System).await.map_err(unavailable)?;
     let keys = open_ring(&config, &store, &root, files_of_keys).await?;
 
@@ -151,6 +153,17 @@ async fn open_ring(
         | RingError::Unknown
         | RingError::Fixed => wrong(error),
     })
+}
+
+/// A file that does not load is said before a port is bound.
+async fn check_statement_keys(config: &Config) -> Result<(), Refused> {
+    for issuer in &config.statement_issuers {
+        if let StatementKeys::File(path) = &issuer.keys {
+            let loaded = software_statement::load_keys(path).await;
+            loaded.map_err(|why| wrong(format!("SOFTWARE_STATEMENT_ISSUERS: {why}")))?;
+        }
+    }
+    Ok(())
 }
 
 fn fetch_settings(outgoing: &OutgoingSettings) -> Result<FetchSettings, Refused> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use self::person::end_all;
+pub use self::person::{end_all, listed};
 use crate::clock::UnixTime;
 use crate::protocol::Subject;
 use crate::random;
@@ -32,7 +32,8 @@ impl SessionId {
         Self(cookie.digest())
     }
 
-    fn key(self) -> Key<Session> {
+    /// Where the session's record is.
+    pub fn key(self) -> Key<Session> {
         Key::sole(Partition::new(format!("session:{}", self.0.to_hex())))
     }
 }
@@ -167,13 +168,24 @@ pub async fn begin(
     store.link(&index(), &session.listing()).await?;
     // Each new session clears up to four that ended, so the index is as long as the sessions that live.
     prune(store, 4, session.authenticated_at).await?;
-    store.put(session).await?;
-    let named = Named { sid: session.sid, session: session.id, until: session.absolute_end };
-    store.put(&named).await?;
+    put(store, session).await?;
     match replaces {
         Some(old) => end(store, old).await.map(drop),
         None => Ok(()),
     }
+}
+
+async fn put(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
+    store.put(session).await?;
+    let named = Named { sid: session.sid, session: session.id, until: session.absolute_end };
+    store.put(&named).await
+}
+
+/// Makes the store hold this very record, its name and its listings.
+pub async fn restore(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
+    person::list(store, session).await?;
+    store.link(&index(), &session.listing()).await?;
+    put(store, session).await
 }
 
 /// Ends a session, and its name with it unless another session goes by that name by now. Of several

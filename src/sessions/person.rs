@@ -53,3 +53,14 @@ pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<Vec<Session>, S
         }
     }
 }
+
+/// The sessions of a person. The list may have some too many.
+pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<Vec<SessionId>, StoreError> {
+    let (mut sessions, mut after) = (Vec::new(), String::new());
+    loop {
+        let listings = store.names(&index(sub), &after, 200).await?;
+        let Some(last) = listings.last().cloned() else { return Ok(sessions) };
+        sessions.extend(listings.iter().filter_map(|listing| named(listing)));
+        after = last;
+    }
+}

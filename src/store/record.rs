@@ -175,10 +175,27 @@ impl dyn Store {
     pub async fn update<R: Record, T: Send>(
         &self,
         key: &Key<R>,
+        step: impl FnMut(&mut R) -> T + Send,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(loaded) = self.load(key).await? else { return Ok(None) };
+        self.update_from(loaded, step).await
+    }
+
+    /// [`update`](Self::update) of a record that was just read: it is read again only if somebody was
+    /// faster.
+    pub async fn update_from<R: Record, T: Send>(
+        &self,
+        loaded: Loaded<R>,
         mut step: impl FnMut(&mut R) -> T + Send,
     ) -> Result<Option<T>, StoreError> {
+        let key = &loaded.record.key();
+        let mut first = Some(loaded);
         for _ in 0..ATTEMPTS {
-            let Some(Loaded { mut record, seen }) = self.load(key).await? else { return Ok(None) };
+            let held = match first.take() {
+                Some(loaded) => Some(loaded),
+                None => self.load(key).await?,
+            };
+            let Some(Loaded { mut record, seen }) = held else { return Ok(None) };
             let answer = step(&mut record);
             let next = render(&record);
             if next == seen {

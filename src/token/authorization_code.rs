@@ -38,7 +38,9 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
         refresh: family,
         ends_at: end(app, client, family, now),
     };
-    let held = grants::find(&*app.store, code.grant).await?.ok_or(Refusal::Unknown)?;
+    let key = code.grant.key();
+    let loaded = app.store.load(&key).await?.ok_or(Refusal::Unknown)?;
+    let held = loaded.record.clone();
     let holder = grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
     // Tokens are made for a code that will do. What refuses another is noted in the step.
     let made = match held.clone().redeem(&shown, now) {
@@ -55,8 +57,7 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
         }
         redeemed
     };
-    let key = code.grant.key();
-    let outcome = match app.store.update(&key, step).await {
+    let outcome = match app.store.update_from(loaded, step).await {
         // The answer may have been lost, not the write: the same try again is recognised as itself.
         Err(StoreError::Unavailable(_)) => app.store.update(&key, step).await?,
         other => other?,

@@ -24,8 +24,8 @@ use crate::grants::Refusal;
 use crate::http::client::Authenticated;
 use crate::http::cors;
 use crate::http::error::{ApiError, no_store};
-use crate::mint::NotSigned;
-use crate::protocol::client_metadata::ClientAlg;
+use crate::mint::NotMade;
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, Metadata, OAuthError};
 use crate::store::StoreError;
 
@@ -42,10 +42,13 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     let implicit = config.offer.response_types.iter().any(|it| it.is_front_channel());
     let offered = GrantType::ALL.iter().filter(|it| **it != GrantType::Implicit || implicit);
     metadata.grant_types_supported = offered.map(|it| it.as_str()).collect();
+    metadata.id_token_encryption_alg_values_supported =
+        KeyManagement::ALL.iter().map(|it| it.as_str()).collect();
+    metadata.id_token_encryption_enc_values_supported =
+        ContentEncryption::ALL.iter().map(|it| it.as_str()).collect();
     metadata.token_endpoint_auth_methods_supported =
-        AuthMethod::ALL.iter().map(|it| it.as_str()).collect();
-    metadata.token_endpoint_auth_signing_alg_values_supported =
-        ClientAlg::ALL.iter().map(|it| it.as_str()).collect();
+        config.offer.auth_methods().map(AuthMethod::as_str).collect();
+    metadata.token_endpoint_auth_signing_alg_values_supported = config.offer.assertion_algs();
 }
 
 async fn answer(State(app): State<App>, who: Authenticated) -> Result<Response, ApiError> {
@@ -86,13 +89,13 @@ enum Failure {
     Request(OAuthError),
     /// The store did not answer.
     Store(StoreError),
-    /// A signature could not be made.
-    Signing,
+    /// A token could not be made.
+    Unmade(NotMade),
 }
 
-impl From<NotSigned> for Failure {
-    fn from(_: NotSigned) -> Self {
-        Self::Signing
+impl From<NotMade> for Failure {
+    fn from(why: NotMade) -> Self {
+        Self::Unmade(why)
     }
 }
 
@@ -128,6 +131,6 @@ fn refuse(app: &App, who: &Authenticated, failure: Failure) -> ApiError {
         }
         Failure::Request(error) => error.into(),
         Failure::Store(cause) => cause.into(),
-        Failure::Signing => ApiError::internal(),
+        Failure::Unmade(why) => OAuthError::from(why).into(),
     }
 }

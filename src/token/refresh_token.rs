@@ -16,7 +16,8 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
     let missing = OAuthError::new(ErrorCode::InvalidRequest, "refresh_token is missing");
     let text = who.params.get("refresh_token").ok_or(missing)?;
     let token = RefreshToken::parse(text, &client.id, &app.refresh_key).ok_or(Refusal::Unknown)?;
-    let held = grants::find(&*app.store, token.grant).await?.ok_or(Refusal::Unknown)?;
+    let loaded = app.store.load(&token.grant.key()).await?.ok_or(Refusal::Unknown)?;
+    let held = loaded.record.clone();
     // Before the rotation, so that a scope that is too wide costs the client nothing.
     let scope = narrowed(who.params.get("scope"), &held.scope)?;
     let holder = grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
@@ -28,7 +29,11 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
     // Tokens are made for a refresh token that will do. What another one ends is ended in the step.
     let made = match held.clone().rotate(rotation, now) {
         Ok(_) => {
-            touch_session(app, &held).await?;
+            // An application at work keeps its person's session from going idle.
+            if let Some(session) = &holder.session {
+                let idle = app.config.lifetimes.session_idle;
+                sessions::touch(&*app.store, session, idle, now).await?;
+            }
             Some(answer(app, (client, holder.user.as_ref()), &held, &scope).await?)
         }
         Err(_) => None,
@@ -41,7 +46,7 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
         }
         rotated
     };
-    let outcome = app.store.update(&token.grant.key(), step).await?;
+    let outcome = app.store.update_from(loaded, step).await?;
     let generation = outcome.ok_or(Refusal::Unknown)??;
     let made = made.ok_or(Refusal::Unknown)?;
     Ok(made.with_refresh(app, client, RefreshToken { grant: held.id, generation }))
@@ -54,16 +59,4 @@ fn narrowed(asked: Option<&str>, granted: &Scope) -> Result<Scope, OAuthError> {
     asked
         .filter(|asked| asked.is_within(granted) && !asked.is_empty())
         .ok_or(OAuthError::new(ErrorCode::InvalidScope, "scope asks for more than was granted"))
-}
-
-/// An application at work keeps its person's session from going idle.
-async fn touch_session(app: &App, grant: &Grant) -> Result<(), Failure> {
-    let Some(person) = grant.person.as_ref().filter(|person| person.bound_to_session) else {
-        return Ok(());
-    };
-    if let Some(session) = sessions::find_named(&*app.store, person.sid, app.now()).await? {
-        let idle = app.config.lifetimes.session_idle;
-        sessions::touch(&*app.store, &session, idle, app.now()).await?;
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use crate::clock::UnixTime;
 use crate::grants::{self, AccessId, Grant, Handle, Holder, Use};
 use crate::jose::read;
 use crate::keys::KeyRing;
-use crate::protocol::Scope;
+use crate::protocol::{Scope, Subject};
 use crate::store::{Key, Partition, Record, Store, StoreError};
 
 /// `typ` of a JWT access token ([RFC 9068 §2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)).
@@ -26,10 +26,12 @@ pub fn audience(issuer: &str, client: &Client, scope: &Scope) -> Vec<String> {
 /// The claims of a JWT access token ([RFC 9068 §2.2]).
 ///
 /// [RFC 9068 §2.2]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2
+///
+/// `seen_as` is the person of the grant, as this client knows them.
 pub fn access_claims(
     issuer: &str,
     client: &Client,
-    grant: Option<&Grant>,
+    (grant, seen_as): (Option<&Grant>, Option<&Subject>),
     scope: &Scope,
     id: AccessId,
     lifetime: Duration,
@@ -37,7 +39,7 @@ pub fn access_claims(
 ) -> Map<String, Value> {
     let person = grant.and_then(|grant| grant.person.as_ref());
     // A client acting for itself is its own subject (RFC 9068 §2.2).
-    let sub = person.map_or(client.id.as_str(), |person| person.sub.as_str());
+    let sub = seen_as.map_or(client.id.as_str(), Subject::as_str);
     let mut audience = audience(issuer, client, scope);
     let audience: Value =
         if audience.len() == 1 { audience.remove(0).into() } else { audience.into() };

@@ -7,6 +7,7 @@ use super::{ACR, add_claims};
 use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::grants::{Grant, Person};
+use crate::protocol::Subject;
 use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::secret::base64url;
@@ -26,6 +27,8 @@ pub struct IdSubject<'a> {
     pub client: &'a Client,
     /// The person as they are now.
     pub user: &'a User,
+    /// The person as the client knows them.
+    pub seen_as: &'a Subject,
 }
 
 /// What an ID token is sent with: it vouches for it by a hash ([OpenID Connect Core §3.1.3.6, §3.3.2.11]).
@@ -52,7 +55,7 @@ pub struct Beside<'a> {
 /// [OpenID Connect Core §2]: https://openid.net/specs/openid-connect-core-1_0.html#IDToken
 pub fn id_claims(
     issuer: &str,
-    IdSubject { grant, person, client, user }: IdSubject<'_>,
+    IdSubject { grant, person, client, user, seen_as }: IdSubject<'_>,
     catalogue: &ScopeCatalogue,
     beside: Beside<'_>,
     lifetime: Duration,
@@ -67,7 +70,7 @@ pub fn id_claims(
     add_claims(&mut claims, user, exposed, &grant.claims.id_token);
     // Ours come last: nothing a user record holds can stand in their place.
     claims.insert("iss".into(), issuer.into());
-    claims.insert("sub".into(), person.sub.as_str().into());
+    claims.insert("sub".into(), seen_as.as_str().into());
     claims.insert("aud".into(), client.id.as_str().into());
     claims.insert("iat".into(), now.as_secs().into());
     claims.insert("exp".into(), now.plus(lifetime).as_secs().into());

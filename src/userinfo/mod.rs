@@ -1,5 +1,5 @@
 //! The userinfo endpoint ([OpenID Connect Core §5.3]): what a client may know of the person who signed
-//! in.
+//! in, as JSON or as the token the client registered to have.
 //!
 //! | path | does | writes |
 //! |---|---|---|
@@ -8,6 +8,7 @@
 //! [OpenID Connect Core §5.3]: https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
 
 use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
@@ -20,7 +21,9 @@ use crate::config::Config;
 use crate::http::cors::Asker;
 use crate::http::error::{ApiError, no_store};
 use crate::http::{bearer, cors, form};
-use crate::protocol::{Metadata, Params};
+use crate::mint;
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
+use crate::protocol::{Metadata, OAuthError, Params};
 use crate::tokens::{self, Access};
 
 const PATH: &str = "/userinfo";
@@ -35,6 +38,12 @@ pub fn routes(app: &App) -> Router<App> {
 /// What discovery says about it.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.userinfo_endpoint = Some(config.issuer.url(PATH));
+    metadata.userinfo_signing_alg_values_supported =
+        config.offer.signing_algs.iter().map(|alg| alg.as_str()).collect();
+    metadata.userinfo_encryption_alg_values_supported =
+        KeyManagement::ALL.iter().map(|alg| alg.as_str()).collect();
+    metadata.userinfo_encryption_enc_values_supported =
+        ContentEncryption::ALL.iter().map(|enc| enc.as_str()).collect();
 }
 
 async fn userinfo(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
@@ -74,7 +83,13 @@ async fn describe(app: &App, parts: &Parts, form: Option<&Params>) -> Result<Res
         return Err(bearer::invalid());
     };
     let user = holder.user.as_ref().ok_or_else(bearer::invalid)?;
-    Ok(no_store(Json(tokens::userinfo_claims(user, scope, &grant.claims, &app.catalogue))))
+    let seen_as = app.seen_by(&holder.client, &user.sub);
+    let about = (user, &seen_as);
+    let claims = tokens::userinfo_claims(about, scope, &grant.claims, &app.catalogue);
+    match mint::userinfo(app, &holder.client, &claims).await.map_err(OAuthError::from)? {
+        Some(token) => Ok(no_store(([(CONTENT_TYPE, "application/jwt")], token))),
+        None => Ok(no_store(Json(claims))),
+    }
 }
 
 /// Addresses are logged and remembered everywhere, so a token that came in one is not taken, wherever

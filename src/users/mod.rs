@@ -3,12 +3,14 @@
 //! A user is found by subject; a user name is a record of its own that points there, because names
 //! are unique and can change while a subject never does.
 
+mod restore;
 mod sign_in;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
+pub use self::restore::{listed, name_holder, restore};
 pub use self::sign_in::{NotSignedIn, SignIn};
 use crate::clock::UnixTime;
 use crate::protocol::Subject;
@@ -96,7 +98,8 @@ pub fn partition(sub: &Subject) -> Partition {
     Partition::new(format!("user:{}", sub.as_str()))
 }
 
-fn user_key(sub: &Subject) -> Key<User> {
+/// Where a user's record is.
+pub fn user_key(sub: &Subject) -> Key<User> {
     Key::sole(partition(sub))
 }
 
@@ -220,15 +223,14 @@ pub async fn remove(store: &dyn Store, user: &User) -> Result<(), StoreError> {
 
 /// Every user, a page at a time inside; for the command line, not for requests.
 pub async fn list(store: &dyn Store) -> Result<Vec<User>, StoreError> {
-    let mut users = Vec::new();
-    let mut after = String::new();
+    let (mut users, mut after) = (Vec::new(), None);
     loop {
-        let names = store.names(&index(), &after, 200).await?;
-        let Some(last) = names.last().cloned() else { return Ok(users) };
-        for sub in names.iter().filter_map(|name| Subject::parse(name)) {
-            users.extend(find(store, &sub).await?);
+        let page = listed(store, after.as_ref()).await?;
+        for sub in &page {
+            users.extend(find(store, sub).await?);
         }
-        after = last;
+        let Some(last) = page.last().cloned() else { return Ok(users) };
+        after = Some(last);
     }
 }
 

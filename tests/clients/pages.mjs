@@ -6,7 +6,8 @@ import { register, withBrowser, withSite } from './browser.mjs'
 import { check, run } from './check.mjs'
 import { listen, look } from './look.mjs'
 
-const FILES = { '/': ['text/html', '<!doctype html><title>App</title><link rel="icon" href="data:,">the app'] }
+const FILES = { '/': ['text/html', '<!doctype html><title>App</title><link rel="icon" href="data:,">the app'],
+  '/logo.svg': ['image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg" width="48" height="48"><circle cx="24" cy="24" r="20"/></svg>'] }
 
 const link = (issuer, client, more = {}) => `${issuer}/authorize?${new URLSearchParams({ response_type: 'code',
   client_id: client.client_id, redirect_uri: client.redirect_uris[0], scope: 'openid profile email offline_access',
@@ -41,6 +42,14 @@ const wrongPassword = async (scene, username) => {
   await look(scene, 'login-wrong')
 }
 
+/** Who asks, with the logo that the policy of the page lets in, and where it says what it does. */
+const says = async ({ page }, client, name) => {
+  const logo = page.locator(`img[src="${client.logo_uri}"]`)
+  check(`${name}: the logo of the app`, await logo.evaluate((image) => image.complete && image.naturalWidth > 0))
+  const links = [client.policy_uri, client.tos_uri].map((uri) => page.locator(`a[href="${uri}"]`).count())
+  check(`${name}: its policy and its terms`, (await Promise.all(links)).every((count) => count === 1))
+}
+
 const firstVisit = async (scene, issuer, client, person) => {
   const { page } = scene
   await page.goto(issuer)
@@ -48,10 +57,12 @@ const firstVisit = async (scene, issuer, client, person) => {
   await page.goto(link(issuer, client))
   const stale = page.url()
   await look(scene, 'login')
+  await says(scene, client, 'login')
   await wrongPassword(scene, person[0])
   await signIn(page, person)
   await page.waitForSelector('#consent-accept')
   await look(scene, 'consent')
+  await says(scene, client, 'consent')
   await page.click('#consent-accept')
   await arrived(page, client, 'consent leads to the app on its own origin')
   await page.goto(stale)
@@ -104,7 +115,7 @@ const withoutScripts = (issuer, client, person) => withBrowser({ javaScriptEnabl
 await run('ISSUER USER PASSWORD OUTDIR', (issuer, username, password, pictures) => withSite(FILES, async (origin) => {
   mkdirSync(pictures, { recursive: true })
   const client = await register(issuer, { client_name: 'Photo Shop', redirect_uris: [`${origin}/`], client_uri: origin,
-    policy_uri: `${origin}/privacy`, tos_uri: `${origin}/terms`, token_endpoint_auth_method: 'none',
+    logo_uri: `${origin}/logo.svg`, policy_uri: `${origin}/privacy`, tos_uri: `${origin}/terms`, token_endpoint_auth_method: 'none',
     grant_types: ['authorization_code', 'refresh_token'], scope: 'openid profile email offline_access' })
   const person = [username, password]
   await withBrowser({}, async (browser) => {

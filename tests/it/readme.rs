@@ -103,6 +103,12 @@ fn what_cannot_be_served_is_refused_with_78_and_the_name_of_the_setting() {
         (vec![("CODE_LIFETIME", "-1")], "CODE_LIFETIME"),
         (vec![("PRIVATE_KEY_PATH", "/nowhere/key.pem")], "/nowhere/key.pem"),
         (vec![("BOOTSTRAP_FILE", "/nowhere/users.toml")], "/nowhere/users.toml"),
+        (vec![("SOFTWARE_STATEMENT_ISSUERS", "a=/nowhere/keys.json")], "/nowhere/keys.json"),
+        (
+            vec![("SOFTWARE_STATEMENT_ISSUERS", "a=http://a/keys.json")],
+            "SOFTWARE_STATEMENT_ISSUERS",
+        ),
+        (vec![("PAIRWISE_SALT", "short")], "PAIRWISE_SALT"),
         (vec![("TLS_CERT_PATH", "/nowhere/cert.pem")], "TLS_"),
         (vec![("LISTEN", &*taken)], "LISTEN"),
     ] {

@@ -16,7 +16,7 @@ use crate::support::relying_party::RelyingParty;
 use crate::support::wire;
 
 /// What may stay, and why.
-const PERMANENT: [&str; 9] = [
+const PERMANENT: [&str; 10] = [
     // Until the operator or the client itself removes them; a registered client nobody ever signed in
     // with has its deadline.
     "{client:}client.v1",
@@ -31,6 +31,8 @@ const PERMANENT: [&str; 9] = [
     "{users}index.v1",
     // As long as the person's living grants: each new one takes out those that are over.
     "{user:}grants.v1",
+    // The same with what the person agreed to within a year.
+    "{user:}consents.v1",
     // The same with their sessions.
     "{user:}sessions.v1",
 ];

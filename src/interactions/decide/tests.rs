@@ -90,8 +90,9 @@ fn every_prompt_meets_every_session() {
             (Some(&fresh), Some(&full)),
         ];
         for ((session, consent), expected) in columns.into_iter().zip(row) {
-            let known =
-                Known { request: &request, client: &client, session, consent, interaction: None };
+            let seen_as = session.map(|session| &session.sub);
+            let (request, client) = (&request, &client);
+            let known = Known { request, client, session, seen_as, consent, interaction: None };
             assert_eq!(decide(known, NOW), expected, "{prompt} {session:?}");
         }
     }
@@ -110,6 +111,7 @@ fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
             request: &request,
             client: &client,
             session: Some(&session),
+            seen_as: Some(&session.sub),
             consent: Some(&full),
             interaction: Some(it),
         };
@@ -145,6 +147,7 @@ fn an_application_nobody_can_tie_to_a_place_is_always_asked_about() {
             request: &request,
             client: &client,
             session: Some(&session),
+            seen_as: Some(&session.sub),
             consent: Some(&full),
             interaction: None,
         };
@@ -163,6 +166,7 @@ fn another_person_than_the_hinted_one_is_not_given_out() {
             request,
             client: &client,
             session: Some(&session),
+            seen_as: Some(&session.sub),
             consent: None,
             interaction: None,
         };

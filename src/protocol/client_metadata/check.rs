@@ -2,12 +2,13 @@
 
 use url::Url;
 
-use super::{ApplicationType, ClientMetadata, wrong};
+use super::{ApplicationType, ClientMetadata, sector, wrong};
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, OAuthError, redirect_uri};
 
 /// Checks them all; the first that does not fit is named.
 pub(super) fn together(it: &ClientMetadata) -> Result<(), OAuthError> {
     redirects(it)?;
+    sector::check(it)?;
     grants(it)?;
     keys(it)?;
     encryption(it)?;
@@ -69,6 +70,14 @@ fn keys(it: &ClientMetadata) -> Result<(), OAuthError> {
     let keyed = it.jwks.is_some() || it.jwks_uri.is_some();
     if it.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt && !keyed {
         return Err(wrong("private_key_jwt needs jwks or jwks_uri"));
+    }
+    // A method is one kind of key: what is signed with the other never passes for it.
+    let of_pair = it.token_endpoint_auth_signing_alg.map(|alg| alg.of_pair().is_some());
+    let shared = it.token_endpoint_auth_method == AuthMethod::ClientSecretJwt;
+    if of_pair.is_some_and(|of_pair| of_pair == shared) {
+        return Err(wrong(
+            "token_endpoint_auth_signing_alg: HS256 goes with client_secret_jwt, and the others do not",
+        ));
     }
     if it.request_object_signing_alg.is_some() && !keyed {
         return Err(wrong("request_object_signing_alg needs jwks or jwks_uri"));

@@ -9,12 +9,13 @@
 
 mod check;
 mod reader;
+mod sector;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::reader::Reader;
-pub use super::algorithms::ClientAlg;
+pub use super::algorithms::{AssertionAlg, ClientAlg};
 use super::algorithms::{ContentEncryption, KeyManagement};
 use super::wire::wire_words;
 use super::{AuthMethod, ErrorCode, GrantType, OAuthError, ResponseType, Scope, redirect_uri};
@@ -51,7 +52,7 @@ pub struct ClientMetadata {
     pub application_type: ApplicationType,
     pub token_endpoint_auth_method: AuthMethod,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token_endpoint_auth_signing_alg: Option<ClientAlg>,
+    pub token_endpoint_auth_signing_alg: Option<AssertionAlg>,
     pub subject_type: SubjectType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sector_identifier_uri: Option<String>,
@@ -114,6 +115,9 @@ pub struct ClientMetadata {
     pub software_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
+    /// As it came; whoever reads a registration has verified it (RFC 7591 §2.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_statement: Option<String>,
 }
 
 /// The member names that are read, in the order of the fields.
@@ -156,6 +160,7 @@ pub const MEMBERS: &[&str] = &[
     "backchannel_logout_session_required",
     "software_id",
     "software_version",
+    "software_statement",
 ];
 
 /// What a house offers beyond what every house does; registrations are held against it.
@@ -165,12 +170,31 @@ pub struct Offer {
     pub response_types: Vec<ResponseType>,
     /// What we sign with.
     pub signing_algs: Vec<ClientAlg>,
+    /// Whether clients may authenticate with a MAC.
+    pub client_secret_jwt: bool,
 }
 
 impl Offer {
     /// All there is; for what an operator writes down before the house is put together.
     pub fn complete() -> Self {
-        Self { response_types: ResponseType::ALL.to_vec(), signing_algs: ClientAlg::ALL.to_vec() }
+        Self {
+            response_types: ResponseType::ALL.to_vec(),
+            signing_algs: ClientAlg::ALL.to_vec(),
+            client_secret_jwt: true,
+        }
+    }
+
+    /// The ways a client may authenticate.
+    pub fn auth_methods(&self) -> impl Iterator<Item = AuthMethod> {
+        let offered =
+            |it: &AuthMethod| *it != AuthMethod::ClientSecretJwt || self.client_secret_jwt;
+        AuthMethod::ALL.iter().copied().filter(offered)
+    }
+
+    /// What client assertions may be signed with, as the metadata says it.
+    pub fn assertion_algs(&self) -> Vec<&'static str> {
+        let offered = |it: &&AssertionAlg| it.of_pair().is_some() || self.client_secret_jwt;
+        AssertionAlg::ALL.iter().filter(offered).map(|it| it.as_str()).collect()
     }
 }
 
@@ -180,6 +204,7 @@ impl Default for Offer {
         Self {
             response_types: vec![ResponseType::Code, ResponseType::None],
             signing_algs: vec![ClientAlg::Rs256],
+            client_secret_jwt: false,
         }
     }
 }
@@ -196,7 +221,7 @@ impl ClientMetadata {
     /// [RFC 7591 §3.2.2]: https://www.rfc-editor.org/rfc/rfc7591#section-3.2.2
     pub fn parse_within(members: &Map<String, Value>, offer: &Offer) -> Result<Self, OAuthError> {
         let read = Reader(members);
-        let method = read.word("token_endpoint_auth_method", AuthMethod::parse)?;
+        let method = read.auth_method(offer)?;
         let metadata = Self {
             redirect_uris: read.strings("redirect_uris", 20)?,
             response_types: read.response_types(offer)?,
@@ -206,7 +231,7 @@ impl ClientMetadata {
                 .unwrap_or(ApplicationType::Web),
             token_endpoint_auth_method: method.unwrap_or(AuthMethod::ClientSecretBasic),
             token_endpoint_auth_signing_alg: read
-                .word("token_endpoint_auth_signing_alg", ClientAlg::parse)?,
+                .word("token_endpoint_auth_signing_alg", AssertionAlg::parse)?,
             subject_type: read
                 .word("subject_type", SubjectType::parse)?
                 .unwrap_or(SubjectType::Public),
@@ -249,6 +274,7 @@ impl ClientMetadata {
                 .boolean("backchannel_logout_session_required")?,
             software_id: read.text("software_id", 255)?,
             software_version: read.text("software_version", 255)?,
+            software_statement: read.text("software_statement", 16 * 1024)?,
         };
         check::together(&metadata)?;
         Ok(metadata)
@@ -261,9 +287,11 @@ impl ClientMetadata {
 
     /// Whether the client authenticates with a secret that we make.
     pub fn has_secret(&self) -> bool {
-        use AuthMethod::{ClientSecretBasic, ClientSecretPost, None, PrivateKeyJwt};
+        use AuthMethod::{
+            ClientSecretBasic, ClientSecretJwt, ClientSecretPost, None, PrivateKeyJwt,
+        };
         match self.token_endpoint_auth_method {
-            ClientSecretBasic | ClientSecretPost => true,
+            ClientSecretBasic | ClientSecretPost | ClientSecretJwt => true,
             None | PrivateKeyJwt => false,
         }
     }

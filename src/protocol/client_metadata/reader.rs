@@ -5,7 +5,7 @@ use url::Url;
 
 use super::{ClientAlg, Offer, wrong};
 use crate::protocol::algorithms::ContentEncryption;
-use crate::protocol::{GrantType, OAuthError, ResponseType, Scope, redirect_uri};
+use crate::protocol::{AuthMethod, GrantType, OAuthError, ResponseType, Scope, redirect_uri};
 
 /// Reads members of the right type, or says which one is not.
 pub(super) struct Reader<'a>(pub(super) &'a Map<String, Value>);
@@ -51,6 +51,16 @@ impl<'a> Reader<'a> {
     ) -> Result<Option<T>, OAuthError> {
         let Some(word) = self.text(name, 64)? else { return Ok(None) };
         parse(&word).map(Some).ok_or_else(|| wrong(&format!("{name}: no such value here")))
+    }
+
+    /// A way to authenticate that is offered.
+    pub(super) fn auth_method(&self, offer: &Offer) -> Result<Option<AuthMethod>, OAuthError> {
+        let name = "token_endpoint_auth_method";
+        let Some(method) = self.word(name, AuthMethod::parse)? else { return Ok(None) };
+        if offer.auth_methods().any(|offered| offered == method) {
+            return Ok(Some(method));
+        }
+        Err(wrong(&format!("{name}: {} is not offered here", method.as_str())))
     }
 
     /// How the content is encrypted: "if `…_alg` is specified, the default … is A128CBC-HS256"

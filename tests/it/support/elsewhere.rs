@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use latchkey::server::serve::{Limits, listen, serve};
 use latchkey::server::tls::TlsKeeper;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -28,11 +29,23 @@ pub struct Elsewhere {
 
 impl Elsewhere {
     pub async fn start() -> Self {
+        Self::certified(IsCa::NoCa).await
+    }
+
+    /// With a certificate that says to be an authority, and is its own.
+    pub async fn start_as_its_own_authority() -> Self {
+        Self::certified(IsCa::Ca(BasicConstraints::Unconstrained)).await
+    }
+
+    async fn certified(authority: IsCa) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        let made = rcgen::generate_simple_self_signed(["localhost".into()]).expect("one");
-        std::fs::write(&cert, made.cert.pem()).expect("written");
-        std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+        let pair = KeyPair::generate().expect("a key");
+        let mut asked = CertificateParams::new(["localhost".into()]).expect("a name");
+        asked.is_ca = authority;
+        let made = asked.self_signed(&pair).expect("a certificate");
+        std::fs::write(&cert, made.pem()).expect("written");
+        std::fs::write(&key, pair.serialize_pem()).expect("written");
         let tls = TlsKeeper::load(&cert, &key).expect("a good pair");
         let said = Arc::new(Mutex::new(Said::None));
         let visits = Arc::new(AtomicUsize::new(0));
@@ -63,7 +76,7 @@ impl Elsewhere {
     }
 
     pub fn says_text(&self, text: &str) {
-        *self.said.lock().expect("what to say") = Some(("application/jwt", text.to_owned()));
+        *self.said.lock().expect("what to say") = Some(("application/jose", text.to_owned()));
     }
 
     pub fn visits(&self) -> usize {

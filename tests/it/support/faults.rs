@@ -108,6 +108,10 @@ impl Store for Faults {
         after: &'a str,
         limit: usize,
     ) -> Pending<'a, Vec<String>> {
+        // The couriers of the house look there at times of their own, and are not what is tried.
+        if index.to_string().contains("logout-deliveries") {
+            return self.inner.names(index, after, limit);
+        }
         Box::pin(self.run("names", self.inner.names(index, after, limit)))
     }
 

@@ -132,6 +132,12 @@ impl House {
         Self::over((faults, clock), String::new(), tls, variables).await
     }
 
+    /// On the shared redis under a prefix of the test's own, with whatever is there.
+    pub async fn finds(redis_prefix: &str, clock: Clock) -> Self {
+        let faults = Faults::around(open(redis_prefix, &clock).await);
+        Self::over((faults, clock), redis_prefix.to_owned(), None, &[]).await
+    }
+
     /// Ends this house, and starts another one where it remembered things.
     pub async fn restarts(self, variables: Fields<'_>) -> Self {
         self.stop.send_replace(true);

@@ -52,7 +52,7 @@ impl House {
         let secret = format!("{}:+ %/=", Secret::random().reveal());
         let now = self.app().now();
         let digest = Digest::of(secret.as_bytes());
-        let kept = ClientSecret { digest, created_at: now, expires_at: None };
+        let kept = ClientSecret { digest, sealed: None, created_at: now, expires_at: None };
         let client = Client {
             id: ClientId::parse(name).expect("an id"),
             secrets: if metadata.has_secret() { vec![kept] } else { Vec::new() },
@@ -182,6 +182,15 @@ pub struct Request {
 }
 
 impl Request {
+    /// Without any parameter yet.
+    pub fn blank(issuer: &str) -> Self {
+        Self { issuer: issuer.to_owned(), params: Vec::new(), verifier: String::new() }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.params.iter().find(|(held, _)| held == name).map(|(_, value)| &**value)
+    }
+
     /// With this parameter, in place of one of that name.
     #[must_use]
     pub fn with(self, name: &str, value: &str) -> Self {

@@ -1,0 +1,132 @@
+use serde::{Deserialize, Serialize};
+
+use crate::clients::{self, Client};
+use crate::clock::UnixTime;
+use crate::consents::{self, Consent};
+use crate::grants::{self, Grant};
+use crate::keys::RingRecord;
+use crate::logouts::Participants;
+use crate::sessions::{self, Session};
+use crate::store::{Record, Store, StoreError};
+use crate::users::{self, User};
+
+/// One line of a backup. The tag is the kind the record has in the store: whoever changes a record's shape
+/// changes its kind, and then has to say here how the old one is read.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "kind", content = "record")]
+pub(super) enum Item {
+    #[serde(rename = "keyring.v1")]
+    KeyRing(RingRecord),
+    #[serde(rename = "client.v1")]
+    Client(Box<Client>),
+    #[serde(rename = "user.v1")]
+    User(User),
+    #[serde(rename = "consent.v1")]
+    Consent(Consent),
+    #[serde(rename = "session.v1")]
+    Session(Session),
+    #[serde(rename = "logout-participants.v1")]
+    Participants(Participants),
+    #[serde(rename = "grant.v1")]
+    Grant(Box<Granted>),
+}
+
+/// A grant, and until when its person's list has it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Granted {
+    pub until: UnixTime,
+    pub grant: Grant,
+}
+
+/// What restoring a record does to the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fate {
+    /// There was none.
+    New,
+    /// There was another.
+    Replaced,
+    /// There was this one.
+    Unchanged,
+    /// Its time is over, so it is left out.
+    Over,
+}
+
+impl Item {
+    /// What people call such records.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::KeyRing(_) => "key ring",
+            Self::Client(_) => "clients",
+            Self::User(_) => "users",
+            Self::Consent(_) => "consents",
+            Self::Session(_) => "sessions",
+            Self::Participants(_) => "sessions to tell of",
+            Self::Grant(_) => "grants",
+        }
+    }
+
+    /// What restoring it would do now.
+    pub async fn fate(&self, store: &dyn Store, now: UnixTime) -> Result<Fate, StoreError> {
+        match self {
+            Self::KeyRing(ring) => match store.load(&ring.key()).await? {
+                None => Ok(Fate::New),
+                Some(held) if ring.clone().joined_with(&held.record).is_as(&held.record) => {
+                    Ok(Fate::Unchanged)
+                }
+                Some(_) => Ok(Fate::Replaced),
+            },
+            Self::Client(client) => fate(store, &**client, now).await,
+            Self::User(user) => fate(store, user, now).await,
+            Self::Consent(consent) => fate(store, consent, now).await,
+            Self::Session(session) => fate(store, session, now).await,
+            Self::Participants(noted) => fate(store, noted, now).await,
+            Self::Grant(granted) => fate(store, &granted.grant, now).await,
+        }
+    }
+
+    /// Makes the store hold it.
+    pub async fn restore(&self, store: &dyn Store, now: UnixTime) -> Result<(), StoreError> {
+        match self {
+            Self::KeyRing(ring) => ring.restore(store).await,
+            Self::Client(client) => clients::restore(store, client).await,
+            Self::User(user) => users::restore(store, user).await,
+            Self::Consent(consent) => consents::restore(store, consent).await,
+            Self::Session(session) => sessions::restore(store, session).await,
+            Self::Participants(noted) => store.put(noted).await,
+            Self::Grant(it) => grants::file(store, &it.grant, it.until, now).await,
+        }
+    }
+}
+
+async fn fate<R: Record>(store: &dyn Store, record: &R, now: UnixTime) -> Result<Fate, StoreError> {
+    if record.forget_at().is_some_and(|at| at <= now) {
+        return Ok(Fate::Over);
+    }
+    let Some(held) = store.load(&record.key()).await? else { return Ok(Fate::New) };
+    let is_same = match (serde_json::to_value(record), serde_json::to_value(&held.record)) {
+        (Ok(record), Ok(held)) => record == held,
+        (Err(_), _) | (_, Err(_)) => false,
+    };
+    Ok(if is_same { Fate::Unchanged } else { Fate::Replaced })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_of_a_line_is_the_kind_of_its_record() {
+        let expected = [
+            RingRecord::KIND,
+            Client::KIND,
+            User::KIND,
+            Consent::KIND,
+            Session::KIND,
+            Participants::KIND,
+            Grant::KIND,
+        ];
+        let unknown = serde_json::from_str::<Item>(r#"{"kind":"x","record":{}}"#).unwrap_err();
+        let known = expected.map(|kind| format!("`{kind}`")).join(", ");
+        assert!(unknown.to_string().contains(&known), "{unknown}");
+    }
+}

@@ -1,0 +1,145 @@
+use std::io::Write;
+
+use super::item::{Granted, Item};
+use super::sealed::Writer;
+use super::{About, Counts, Failed};
+use crate::keys::{Sealer, ring_key};
+use crate::protocol::Subject;
+use crate::secret_key::{Purpose, SecretKey};
+use crate::store::{Key, Record, Store, StoreError};
+use crate::{clients, consents, grants, logouts, sessions, users};
+
+/// What a backup came to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Saved {
+    /// What is in it.
+    pub counts: Counts,
+    /// Records that are there and cannot be read, so they are not in it.
+    pub unreadable: u64,
+}
+
+/// Writes everything that lasts. Each record is read once: in a store that is in use the file is no
+/// picture of one moment, but every record in it is whole.
+///
+/// The signing keys are opened on the way, so that a backup under a `SECRET_KEY` that is not the store's
+/// is never made.
+pub async fn save<W: Write>(
+    store: &dyn Store,
+    root: &SecretKey,
+    about: &About,
+    out: W,
+) -> Result<(W, Saved), Failed> {
+    let mut file = Writer::begin(out, &root.derive(Purpose::Backup))?;
+    file.frame(&line(about)?)?;
+    let (batch, saved) = (Vec::new(), Saved::default());
+    let mut saving = Saving { store, file, batch, saved };
+    if let Some(ring) = saving.read(&ring_key()).await? {
+        saving.add(&Item::KeyRing(ring.under(&Sealer::new(root))?))?;
+    }
+    saving.clients().await?;
+    saving.users(about.with_sessions).await?;
+    saving.finish()
+}
+
+/// Lines are collected to frames of about this size.
+const BATCH: usize = 64 << 10;
+
+struct Saving<'a, W> {
+    store: &'a dyn Store,
+    file: Writer<W>,
+    batch: Vec<u8>,
+    saved: Saved,
+}
+
+impl<W: Write> Saving<'_, W> {
+    async fn clients(&mut self) -> Result<(), Failed> {
+        let mut after = None;
+        loop {
+            let page = clients::listed(self.store, after.as_ref()).await?;
+            for id in &page {
+                if let Some(client) = self.read(&id.key()).await? {
+                    self.add(&Item::Client(Box::new(client)))?;
+                }
+            }
+            let Some(last) = page.last().cloned() else { return Ok(()) };
+            after = Some(last);
+        }
+    }
+
+    async fn users(&mut self, with_sessions: bool) -> Result<(), Failed> {
+        let mut after = None;
+        loop {
+            let page = users::listed(self.store, after.as_ref()).await?;
+            for sub in &page {
+                let Some(user) = self.read(&users::user_key(sub)).await? else { continue };
+                self.add(&Item::User(user))?;
+                for client in consents::listed(self.store, sub).await? {
+                    if let Some(consent) = self.read(&consents::key(sub, &client)).await? {
+                        self.add(&Item::Consent(consent))?;
+                    }
+                }
+                if with_sessions {
+                    self.what_is_open(sub).await?;
+                }
+            }
+            let Some(last) = page.last().cloned() else { return Ok(()) };
+            after = Some(last);
+        }
+    }
+
+    async fn what_is_open(&mut self, sub: &Subject) -> Result<(), Failed> {
+        for id in sessions::listed(self.store, sub).await? {
+            let Some(session) = self.read(&id.key()).await? else { continue };
+            let noted = self.read(&logouts::participants_key(session.sid)).await?;
+            self.add(&Item::Session(session))?;
+            if let Some(noted) = noted {
+                self.add(&Item::Participants(noted))?;
+            }
+        }
+        for (id, until) in grants::listed(self.store, sub).await? {
+            if let Some(grant) = self.read(&id.key()).await? {
+                self.add(&Item::Grant(Box::new(Granted { until, grant })))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The record, and a note of it if it is there and cannot be read.
+    async fn read<R: Record>(&mut self, key: &Key<R>) -> Result<Option<R>, StoreError> {
+        if let Some(loaded) = self.store.load(key).await? {
+            return Ok(Some(loaded.record));
+        }
+        let is_there = match self.store.get(key.raw()).await {
+            Ok(bytes) => bytes.is_some(),
+            Err(StoreError::Corrupt { .. }) => true,
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Contended { .. })) => {
+                return Err(error);
+            }
+        };
+        self.saved.unreadable += u64::from(is_there);
+        Ok(None)
+    }
+
+    fn add(&mut self, item: &Item) -> Result<(), Failed> {
+        *self.saved.counts.entry(item.name().to_owned()).or_default() += 1;
+        self.batch.extend(line(item)?);
+        self.batch.push(b'\n');
+        if self.batch.len() >= BATCH {
+            self.file.frame(&self.batch)?;
+            self.batch.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(W, Saved), Failed> {
+        if !self.batch.is_empty() {
+            self.file.frame(&self.batch)?;
+        }
+        let out = self.file.finish(&line(&self.saved.counts)?)?;
+        Ok((out, self.saved))
+    }
+}
+
+fn line(it: &impl serde::Serialize) -> Result<Vec<u8>, Failed> {
+    serde_json::to_vec(it).map_err(|_| Failed::Content("a record cannot be written".to_owned()))
+}

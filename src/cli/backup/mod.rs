@@ -1,0 +1,176 @@
+//! `latchkey backup` and `latchkey restore`.
+
+mod file;
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use self::file::NewFile;
+use super::failure::Failure;
+use super::{shown, store};
+use crate::backup::{About, Backup, Failed, Report, Saved, is_in_use, save};
+use crate::clock::{Clock, UnixTime};
+use crate::config::Config;
+use crate::keys::load_root;
+use crate::store::Store;
+
+/// What to back up, and where to.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The file to make; there must be none of that name
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Sessions, codes and refresh tokens, too: for a move to another store
+    #[arg(long)]
+    with_sessions: bool,
+}
+
+/// What to restore, and how.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup
+    #[arg(long = "in", value_name = "FILE")]
+    input: PathBuf,
+    /// Restore into a store that is in use: what the backup has replaces what is there, the rest stays
+    #[arg(long)]
+    overwrite: bool,
+    /// Check everything, say what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String, Failure> {
+    let store = lasting(config).await?;
+    if !is_in_use(&*store).await? {
+        return Err(refused(NOTHING.to_owned()));
+    }
+    let root = load_root(config)?;
+    let about = About {
+        latchkey: env!("CARGO_PKG_VERSION").to_owned(),
+        issuer: config.issuer.as_str().to_owned(),
+        created_at: Clock::System.now(),
+        with_sessions: args.with_sessions,
+    };
+    let place = |error| refused(format!("{}: {error}", args.out.display()));
+    let file = NewFile::beside(&args.out).map_err(|error| place(Failed::Io(error)))?;
+    let out = BufWriter::new(file.as_file());
+    let (out, saved) = save(&*store, &root, &about, out).await.map_err(|error| match error {
+        Failed::Io(_) => place(error),
+        other => other.into(),
+    })?;
+    drop(out);
+    file.keep().map_err(|error| place(Failed::Io(error)))?;
+    Ok(saved_text(args, &saved))
+}
+
+fn saved_text(args: &BackupArgs, saved: &Saved) -> String {
+    let mut text = format!("wrote {}\n", args.out.display());
+    for (name, count) in &saved.counts {
+        let _ = writeln!(text, "{name}: {count}");
+    }
+    if saved.unreadable > 0 {
+        let _ = writeln!(text, "NOT in it, because they cannot be read: {}", saved.unreadable);
+    }
+    text.push_str(
+        "It opens with the SECRET_KEY of now only: keep both, and apart from each other.",
+    );
+    text
+}
+
+pub(super) async fn restore(
+    args: &RestoreArgs,
+    config: &Config,
+    now: UnixTime,
+) -> Result<String, Failure> {
+    let file = File::open(&args.input).map_err(Failed::Io);
+    let root = load_root(config)?;
+    let named = |error: Failed| match error {
+        Failed::Store(error) => error.into(),
+        Failed::Io(_) | Failed::Unreadable(_) | Failed::Content(_) | Failed::Ring(_) => {
+            refused(format!("{}: {error}", args.input.display()))
+        }
+    };
+    let mut backup = file.and_then(|file| Backup::check(file, &root)).map_err(named)?;
+    let store = lasting(config).await?;
+    let in_use = is_in_use(&*store).await?;
+    let plan = backup.look(&*store, &root, now).await.map_err(named)?;
+    let about = described(backup.about(), config);
+    if !plan.conflicts.is_empty() {
+        let conflicts = plan.conflicts.join("\n");
+        let why = "nothing was written: user names belong to other people by now";
+        return Err(refused(format!("{why}\n{conflicts}\nremove or rename them first")));
+    }
+    if args.dry_run {
+        let needs = if in_use { "the store is in use: it takes --overwrite\n" } else { "" };
+        return Ok(format!("{about}{needs}would restore\n{}", tallies(&plan)));
+    }
+    if in_use && !args.overwrite {
+        let done = tallies(&plan);
+        return Err(refused(format!("{about}{IN_USE}\n{done}")));
+    }
+    let report = backup.restore(&*store, &root, now).await.map_err(named)?;
+    Ok(format!("{about}restored\n{}", tallies(&report)))
+}
+
+/// Whoever backs up by night learns of a wrong setting in the morning, not when the backup is needed.
+const NOTHING: &str = "no backup was made: there is nothing in this store. Are REDIS_URL and REDIS_PREFIX \
+    those of the servers?";
+
+const IN_USE: &str = "nothing was written: there are users, clients or signing keys in this store. \
+    --overwrite lets what the backup has replace what is there under the same names, and leaves the rest \
+    alone. It would do this:";
+
+fn described(about: &About, config: &Config) -> String {
+    let (version, issuer) = (&about.latchkey, &about.issuer);
+    let at = shown::moment(about.created_at);
+    let mut text = format!("a backup of {issuer}, made by Latchkey {version} at {at}\n");
+    if *issuer != config.issuer.as_str() {
+        let here = config.issuer.as_str();
+        let _ = writeln!(text, "note: the issuer here is {here}; clients compare it by the letter");
+    }
+    text
+}
+
+fn tallies(report: &Report) -> String {
+    let mut text = String::new();
+    for (name, tally) in &report.kinds {
+        let _ = write!(text, "{name}: {} new", tally.new);
+        let _ = write!(text, ", {} replaced, {} unchanged", tally.replaced, tally.unchanged);
+        let _ = writeln!(text, ", {} left out because their time is over", tally.over);
+    }
+    if report.kinds.is_empty() {
+        text.push_str("nothing: the backup is empty\n");
+    }
+    text
+}
+
+/// The store, or what to do without one that lasts.
+async fn lasting(config: &Config) -> Result<std::sync::Arc<dyn Store>, Failure> {
+    store::lasting(config).await.map_err(|failure| match failure {
+        Failure::Refused(_) => refused(INSTEAD.to_owned()),
+        other => other,
+    })
+}
+
+const INSTEAD: &str = "REDIS_URL is not set, so everything is in the memory of the running server, which \
+    this command cannot reach and which is gone when it ends. What lasts there is what you wrote: keep \
+    copies of the file of BOOTSTRAP_FILE, of KEYS_DIR and of SECRET_KEY; or set REDIS_URL.";
+
+fn refused(why: String) -> Failure {
+    Failure::Refused(why)
+}
+
+impl From<Failed> for Failure {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Store(error) => error.into(),
+            Failed::Io(_) | Failed::Unreadable(_) | Failed::Content(_) | Failed::Ring(_) => {
+                refused(failed.to_string())
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Whom outgoing requests believe: the public authorities, and the certificates of `OUTGOING_CA_FILE`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+
+use super::FetchComplaint;
+
+/// The public authorities, and those of the operator's own house.
+pub(crate) fn trusting(extra: Option<&Path>) -> Result<ClientConfig, FetchComplaint> {
+    let path = extra.unwrap_or(Path::new(""));
+    let unusable = |why: &dyn ToString| FetchComplaint { path: path.into(), why: why.to_string() };
+    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    let mut named = Vec::new();
+    if let Some(path) = extra {
+        named = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<_, _>>)
+            .map_err(|error| unusable(&error))?;
+        if named.is_empty() {
+            return Err(unusable(&"it holds no certificate"));
+        }
+        for certificate in &named {
+            roots.add(certificate.clone()).map_err(|error| unusable(&error))?;
+        }
+    }
+    let provider: Arc<CryptoProvider> = aws_lc_rs::default_provider().into();
+    let chain = WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+    let chain = chain.build().map_err(|error| unusable(&error))?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| unusable(&error))?;
+    let trust = Arc::new(Trust { chain, named });
+    Ok(config.dangerous().with_custom_certificate_verifier(trust).with_no_client_auth())
+}
+
+/// The usual verdict, but for one case.
+///
+/// A certificate made by hand often says to be an authority (`openssl req -x509` makes it so by default),
+/// and none that does may stand for a server. Where a server shows the very one that the operator named,
+/// there is nobody left to be deceived by that: it is good for the names it has, and as long as it says.
+#[derive(Debug)]
+struct Trust {
+    chain: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Trust {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.chain.verify_server_cert(shown, intermediates, name, ocsp, now) {
+            // What is said of its form. Its time is looked at before, and has an error of its own.
+            Err(Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.named.iter().any(|named| named == shown) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls12_signature(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls13_signature(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    /// Made by hand: its own authority.
+    fn made(until: i32) -> CertificateDer<'static> {
+        let mut asked = CertificateParams::new(["client.example".into()]).unwrap();
+        asked.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        asked.not_after = date_time_ymd(until, 1, 1);
+        asked.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    fn verdict(
+        named: &CertificateDer<'static>,
+        shown: &CertificateDer<'static>,
+        host: &str,
+    ) -> bool {
+        let mut roots = RootCertStore::empty();
+        roots.add(named.clone()).unwrap();
+        let provider = aws_lc_rs::default_provider();
+        let chain = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.into());
+        let trust = Trust { chain: chain.build().unwrap(), named: vec![named.clone()] };
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let in_2020 = UnixTime::since_unix_epoch(Duration::from_secs(1_577_836_800));
+        trust.verify_server_cert(shown, &[], &name, &[], in_2020).is_ok()
+    }
+
+    #[test]
+    fn a_certificate_that_is_its_own_authority_is_good_for_its_names_and_its_time() {
+        let (good, other, expired) = (made(2040), made(2040), made(2019));
+        assert!(verdict(&good, &good, "client.example"));
+        assert!(!verdict(&good, &good, "elsewhere.example"));
+        assert!(!verdict(&good, &other, "client.example"));
+        assert!(!verdict(&expired, &expired, "client.example"));
+    }
+}

@@ -1,0 +1,119 @@
+//! The sector a client belongs to: whose clients know a person by one pairwise `sub`
+//! ([OpenID Connect Core §8.1]).
+//!
+//! [OpenID Connect Core §8.1]: https://openid.net/specs/openid-connect-core-1_0.html#PairwiseAlg
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use url::Url;
+
+use super::{ClientMetadata, SubjectType, wrong};
+use crate::protocol::OAuthError;
+
+impl ClientMetadata {
+    /// The host of `sector_identifier_uri`, otherwise the one host of all redirect URIs.
+    pub fn sector(&self) -> Option<String> {
+        if let Some(uri) = &self.sector_identifier_uri {
+            return host(uri);
+        }
+        let hosts: BTreeSet<_> = self.redirect_uris.iter().map(|uri| host(uri)).collect();
+        match hosts.len() {
+            1 => hosts.into_iter().next().flatten(),
+            _ => None,
+        }
+    }
+
+    /// Whether what is at `sector_identifier_uri` names every redirect URI: "the values of the registered
+    /// redirect_uris MUST be included in the elements of the array" ([OpenID Connect Registration §5]).
+    ///
+    /// [OpenID Connect Registration §5]: https://openid.net/specs/openid-connect-registration-1_0.html#SectorIdentifierValidation
+    pub fn check_sector(&self, document: &Value) -> Result<(), OAuthError> {
+        let listed: Option<BTreeSet<&str>> =
+            document.as_array().and_then(|all| all.iter().map(Value::as_str).collect());
+        let Some(listed) = listed else {
+            return Err(wrong("sector_identifier_uri: there is no JSON array of strings"));
+        };
+        if self.redirect_uris.iter().all(|uri| listed.contains(&**uri)) {
+            return Ok(());
+        }
+        Err(wrong("sector_identifier_uri: not every one of the redirect_uris is listed there"))
+    }
+
+    /// Whether a person has the same `sub` for this client as for the client it was before.
+    pub fn sees_people_as(&self, before: &Self) -> bool {
+        self.subject_type == before.subject_type
+            && match self.subject_type {
+                SubjectType::Public => true,
+                SubjectType::Pairwise => self.sector() == before.sector(),
+            }
+    }
+}
+
+/// "If there are multiple hostnames in the registered redirect_uris, the Client MUST register a
+/// sector_identifier_uri" (§8.1); and one that has no host of its own must, too.
+pub(super) fn check(it: &ClientMetadata) -> Result<(), OAuthError> {
+    match it.subject_type {
+        SubjectType::Public => Ok(()),
+        SubjectType::Pairwise if it.sector().is_some() => Ok(()),
+        SubjectType::Pairwise => Err(wrong(
+            "subject_type: pairwise needs redirect_uris of one host, or a sector_identifier_uri",
+        )),
+    }
+}
+
+fn host(uri: &str) -> Option<String> {
+    Url::parse(uri).ok()?.host_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pairwise_client_has_one_sector_or_is_refused() {
+        for (uris, sector_uri, sector) in [
+            (
+                json!(["https://shop.example/a", "https://shop.example:8443/b"]),
+                None,
+                "shop.example",
+            ),
+            (
+                json!(["https://a.example/", "https://b.example/"]),
+                Some("https://c.example/s"),
+                "c.example",
+            ),
+            (json!(["https://a.example/", "https://b.example/"]), None, ""),
+            (json!(["https://a.example/", "com.example.app:/cb"]), None, ""),
+            (json!(["com.example.app:/cb"]), None, ""),
+            (json!(["com.example.app:/cb"]), Some("https://app.example/s"), "app.example"),
+        ] {
+            let mut members = json!({"redirect_uris": uris, "subject_type": "pairwise",
+                "application_type": "native"});
+            if let Some(uri) = sector_uri {
+                members["sector_identifier_uri"] = uri.into();
+            }
+            let read = ClientMetadata::parse(members.as_object().unwrap());
+            let found = read.map(|it| it.sector().unwrap_or_default()).unwrap_or_default();
+            assert_eq!(found, sector, "{members}");
+        }
+    }
+
+    #[test]
+    fn a_sector_document_lists_every_redirect_uri_to_the_letter() {
+        let members = json!({"redirect_uris": ["https://a.example/1", "https://a.example/2"]});
+        let client = ClientMetadata::parse(members.as_object().unwrap()).unwrap();
+        for (document, good) in [
+            (json!(["https://a.example/2", "https://x.example/", "https://a.example/1"]), true),
+            (json!(["https://a.example/1"]), false),
+            (json!(["https://a.example/1", "https://A.example/2"]), false),
+            (json!(["https://a.example/1", "https://a.example/2", 3]), false),
+            (json!({"redirect_uris": ["https://a.example/1", "https://a.example/2"]}), false),
+            (json!([]), false),
+        ] {
+            assert_eq!(client.check_sector(&document).is_ok(), good, "{document}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What somebody else says of the client ([RFC 7591 §3.1.1]).
+//!
+//! [RFC 7591 §3.1.1]: https://www.rfc-editor.org/rfc/rfc7591#section-3.1.1
+
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::clients::Client;
+use crate::clients::software_statement::Desk;
+use crate::http::error::ApiError;
+use crate::protocol::{ErrorCode, OAuthError};
+
+const NAME: &str = "software_statement";
+
+/// The members that count: "client metadata values conveyed in the software statement … take precedence
+/// over those conveyed using plain JSON values" (§2.3). The statement itself stays among them, to be
+/// given back unmodified (§3.2.1).
+pub(super) async fn applied(
+    app: &App,
+    mut members: Map<String, Value>,
+) -> Result<Map<String, Value>, ApiError> {
+    let statement = match members.get(NAME) {
+        None | Some(Value::Null) => return Ok(members),
+        Some(Value::String(statement)) => statement,
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            return Err(refused("software_statement must be a string"));
+        }
+    };
+    let desk = Desk {
+        issuers: &app.config.statement_issuers,
+        keys: &app.client_keys,
+        us: app.issuer(),
+        now: app.now(),
+    };
+    let said = desk.read(statement).await?;
+    members.extend(said);
+    Ok(members)
+}
+
+/// A client somebody vouched for cannot go on without it: it would say of itself what it likes.
+pub(super) fn check_kept(members: &Map<String, Value>, held: &Client) -> Result<(), ApiError> {
+    let shown = members.get(NAME).is_some_and(Value::is_string);
+    if held.metadata.software_statement.is_some() && !shown {
+        return Err(refused("software_statement is missing: the client was registered with one"));
+    }
+    Ok(())
+}
+
+fn refused(why: &'static str) -> ApiError {
+    OAuthError::new(ErrorCode::InvalidSoftwareStatement, why).into()
+}

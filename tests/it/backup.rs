@@ -1,0 +1,224 @@
+//! A backup as an operator makes it, and what people and applications notice after a restore.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use latchkey::keys::Begin;
+use latchkey::secret::Secret;
+use tempfile::TempDir;
+
+use crate::support::house::{Backing, House, PASSWORD, SECRET_KEY};
+use crate::support::wire;
+
+/// Where backups are made, and how the program is called.
+struct Desk {
+    folder: TempDir,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Desk {
+    fn of(house: &House) -> Self {
+        let mut settings = house.redis_settings().to_vec();
+        settings.push(("SECRET_KEY", SECRET_KEY.to_owned()));
+        settings.push(("ISSUER_URL", house.issuer().to_owned()));
+        Self { folder: tempfile::tempdir().expect("a folder"), settings }
+    }
+
+    /// The same desk over another part of the same Redis.
+    fn moved_to(&mut self, prefix: &str) {
+        self.with("REDIS_PREFIX", prefix);
+    }
+
+    fn with(&mut self, name: &'static str, value: &str) {
+        self.settings.retain(|(held, _)| *held != name);
+        self.settings.push((name, value.to_owned()));
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
+        command.args(words).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn runs(&self, words: &[&str]) -> String {
+        let output = self.command(words).output().expect("an end");
+        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        said(&output)
+    }
+
+    fn refuses(&self, words: &[&str]) -> String {
+        let output = self.command(words).output().expect("an end");
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {}", said(&output));
+        said(&output)
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
+}
+
+fn fresh_prefix() -> String {
+    format!("{}:", Secret::random().reveal())
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    entries.map(|it| it.expect("an entry").file_name().into_string().expect("text")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_restore_people_sign_in_applications_authenticate_and_old_tokens_verify() {
+    let old = House::start(Backing::Redis).await;
+    let shop = old.relying_party("shop").await;
+    let before = shop.signs_in(&old.browser("ada"), "openid email").await;
+    old.app().keys.rotate(Begin::Now).await.expect("a rotation");
+    let keys = wire::send(old.http().get(old.url("/jwks.json"))).await.json();
+
+    let mut desk = Desk::of(&old);
+    let told = desk.runs(&["backup", "--out", "b"]);
+    assert!(told.contains("users: 2\n") && told.contains("consents: 1\n"), "{told}");
+    let file = std::fs::read(desk.path("b")).expect("a backup");
+    for secret in ["argon2id", "ada", "shop", SECRET_KEY, PASSWORD] {
+        assert!(!file.windows(secret.len()).any(|it| it == secret.as_bytes()), "{secret}");
+    }
+    assert!(desk.refuses(&["backup", "--out", "b"]).contains("already"));
+    assert_eq!(names(desk.folder.path()), ["b"], "nothing is left lying about");
+
+    let prefix = fresh_prefix();
+    desk.moved_to(&prefix);
+    let would = desk.runs(&["restore", "--in", "b", "--dry-run"]);
+    assert!(would.contains("would restore") && would.contains("users: 2 new"), "{would}");
+    assert!(desk.runs(&["user", "list"]).trim().is_empty(), "a dry run writes nothing");
+    let did = desk.runs(&["restore", "--in", "b"]);
+    assert!(did.contains("restored") && did.contains("users: 2 new"), "{did}");
+
+    let new = House::finds(&prefix, old.app().clock.clone()).await;
+    assert_eq!(wire::send(new.http().get(new.url("/jwks.json"))).await.json(), keys);
+    let there = new.claims_to_be("shop", &shop.secret);
+    let ada = new.browser("ada");
+    let login = ada.opens(&there.asks("openid email").url()).await;
+    let hub = ada.signs_in(&login).await;
+    assert!(!hub.shows("#consent-accept"), "she agreed before");
+    let tokens = there.signs_in(&new.browser("ada"), "openid email").await;
+    assert_eq!(new.userinfo(tokens.access()).await.status, 200);
+    let robot = there.posts("/token", &[("grant_type", "client_credentials")]).await;
+    assert_eq!(robot.status, 200);
+    let stranger = new.claims_to_be("shop", "wrong");
+    let refused = stranger.posts("/token", &[("grant_type", "client_credentials")]).await;
+    assert_eq!(refused.status, 401);
+    let refresh = there.refreshes(before.refresh()).await;
+    assert_eq!(refresh.error(), (400, "invalid_grant".to_owned()), "grants stayed behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_sessions_nobody_notices_the_move() {
+    let old = House::start(Backing::Redis).await;
+    let shop = old.relying_party("shop").await;
+    let ada = old.browser("ada");
+    let before = shop.signs_in(&ada, "openid").await;
+    let mut desk = Desk::of(&old);
+    let told = desk.runs(&["backup", "--out", "b", "--with-sessions"]);
+    assert!(told.contains("sessions: 1\n") && told.contains("grants: 1\n"), "{told}");
+    let prefix = fresh_prefix();
+    desk.moved_to(&prefix);
+    desk.runs(&["restore", "--in", "b"]);
+    let new = House::finds(&prefix, old.app().clock.clone()).await;
+    let there = new.claims_to_be("shop", &shop.secret);
+    let next = there.refreshes(before.refresh()).await.good();
+    assert!(next["refresh_token"].is_string(), "{next}");
+    assert_eq!(there.exchanges(&before.code, &before.request).await.status, 400, "still spent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_in_use_is_left_alone_unless_overwriting_is_asked_for() {
+    let house = House::start(Backing::Redis).await;
+    house.relying_party("shop").await;
+    let mut desk = Desk::of(&house);
+    desk.runs(&["backup", "--out", "b"]);
+    desk.runs(&["user", "remove", "bob"]);
+    desk.runs(&["client", "disable", "shop"]);
+    let refused = desk.refuses(&["restore", "--in", "b"]);
+    assert!(refused.contains("nothing was written") && refused.contains("--overwrite"));
+    assert!(refused.contains("clients: 0 new, 1 replaced"), "{refused}");
+    let would = desk.runs(&["restore", "--in", "b", "--overwrite", "--dry-run"]);
+    assert!(would.contains("it takes --overwrite"), "{would}");
+    assert!(!desk.runs(&["user", "list"]).contains("bob"));
+    let done = desk.runs(&["restore", "--in", "b", "--overwrite"]);
+    assert!(done.contains("users: 1 new, 0 replaced, 1 unchanged"), "{done}");
+    assert!(desk.runs(&["client", "list"]).contains("enabled"));
+    assert!(desk.runs(&["restore", "--in", "b", "--overwrite"]).contains("users: 0 new"));
+
+    desk.runs(&["user", "remove", "ada"]);
+    let words = ["user", "add", "ADA", "--sub", "another"];
+    let mut child = desk.command(&words).stdin(Stdio::piped()).spawn().expect("the program");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    std::io::Write::write_all(&mut stdin, b"tea with seven otters\n").expect("a reader");
+    drop(stdin);
+    assert!(child.wait().expect("an end").success());
+    let refused = desk.refuses(&["restore", "--in", "b", "--overwrite"]);
+    assert!(refused.contains("ada is sub-of-ada in the backup and another in the store"));
+    desk.with("ISSUER_URL", "http://localhost:1");
+    let would = desk.refuses(&["restore", "--in", "b"]);
+    assert!(would.contains("belong to other people"), "{would}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_secret_key_is_told_and_one_beside_the_old_seals_the_keys_anew() {
+    const NEW: &str = "newer-for-tests-newer-for-tests-newer-for-te";
+    let house = House::start(Backing::Redis).await;
+    let mut desk = Desk::of(&house);
+    desk.runs(&["backup", "--out", "b"]);
+    desk.with("SECRET_KEY", NEW);
+    assert!(desk.refuses(&["backup", "--out", "c"]).contains("does not open the signing key"));
+    assert_eq!(names(desk.folder.path()), ["b"]);
+    desk.moved_to(&fresh_prefix());
+    let refused = desk.refuses(&["restore", "--in", "b"]);
+    assert!(refused.contains("SECRET_KEY_PREVIOUS"), "{refused}");
+    assert!(desk.runs(&["user", "list"]).trim().is_empty());
+    assert!(desk.refuses(&["backup", "--out", "c"]).contains("nothing in this store"));
+    desk.with("SECRET_KEY_PREVIOUS", SECRET_KEY);
+    desk.runs(&["restore", "--in", "b"]);
+    desk.with("SECRET_KEY_PREVIOUS", "");
+    assert!(desk.runs(&["keys", "list"]).contains("signing"), "the new one alone opens them");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_backup_restores_nothing_at_all() {
+    let house = House::start(Backing::Redis).await;
+    let mut desk = Desk::of(&house);
+    desk.runs(&["backup", "--out", "b"]);
+    desk.moved_to(&fresh_prefix());
+    let whole = std::fs::read(desk.path("b")).expect("a backup");
+    let middle = whole.len() / 2;
+    let mut bent = whole.clone();
+    bent[middle] ^= 1;
+    let mut newer = whole.clone();
+    newer[9] = 9;
+    for (bytes, why) in [
+        (&bent[..], "damaged"),
+        (&whole[..middle], "cut off"),
+        (&[&whole[..], b"x"].concat()[..], "goes on after its end"),
+        (&newer[..], "newer Latchkey"),
+        (&b"PK\x03\x04 something else"[..], "not a backup"),
+    ] {
+        std::fs::write(desk.path("x"), bytes).expect("written");
+        let refused = desk.refuses(&["restore", "--in", "x", "--overwrite"]);
+        assert!(refused.contains(why), "{refused}");
+    }
+    assert!(desk.refuses(&["restore", "--in", "nowhere"]).contains("nowhere"));
+    assert!(desk.runs(&["user", "list"]).trim().is_empty());
+}
+
+#[test]
+fn without_a_store_that_lasts_the_answer_is_what_to_keep_instead() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let desk = Desk { folder, settings: Vec::new() };
+    let told = desk.refuses(&["backup", "--out", "b"]);
+    assert!(told.contains("BOOTSTRAP_FILE") && told.contains("KEYS_DIR"), "{told}");
+    assert!(names(desk.folder.path()).is_empty());
+}

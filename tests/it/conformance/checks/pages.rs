@@ -1,0 +1,57 @@
+//! The pages, as the suite's HtmlUnit finds its way through them.
+
+use super::require;
+use crate::support::wire::Answer;
+
+/// A browser that evaluates `document.readyState` needs a document.
+fn page(answer: &Answer) {
+    let kind = answer.header("content-type").unwrap_or_default();
+    require("text/html", kind.starts_with("text/html"), answer);
+    require("a strict policy", answer.header("content-security-policy").is_some(), answer);
+}
+
+pub fn login(answer: &Answer) {
+    page(answer);
+    require("login page", answer.status == 200, answer);
+    require("login page", answer.words("h1").as_deref() == Some("Sign in"), answer);
+    for found in ["input[name=username]", "input[name=password][type=password]", "#login-submit"] {
+        require("login page", answer.shows(found), found);
+    }
+}
+
+pub fn consent(answer: &Answer) {
+    page(answer);
+    require("consent page", answer.status == 200, answer);
+    require("consent page", answer.shows("#consent-accept"), answer);
+    require("consent page", answer.shows("#consent-deny"), answer);
+}
+
+/// What the suite takes a screenshot of: an error that goes nowhere.
+pub fn error(answer: &Answer) {
+    page(answer);
+    require("ExpectRedirectUriErrorPage", answer.location().is_none(), answer);
+    require("ExpectRedirectUriErrorPage", answer.status == 400, answer);
+    let heading = answer.words("h1");
+    require("ExpectRedirectUriErrorPage", heading.as_deref() == Some("Request error"), heading);
+    require("ExpectRedirectUriErrorPage", !answer.shows("form"), answer);
+}
+
+/// The form that sends itself: its script may run, and it may go there.
+pub fn form_post(answer: &Answer, redirect_uri: &str) {
+    page(answer);
+    require("form_post page", answer.status == 200, answer);
+    let nonce = answer.attribute("script", "nonce").unwrap_or_default();
+    require(
+        "form_post page",
+        answer.words("script").is_some_and(|it| it.contains("submit()")),
+        answer,
+    );
+    let policy = answer.header("content-security-policy").unwrap_or_default();
+    let runs = policy.contains(&format!("script-src 'nonce-{nonce}'")) && !nonce.is_empty();
+    require("form_post page", runs, policy);
+    let origin = url::Url::parse(redirect_uri).expect("a URL").origin().ascii_serialization();
+    let targets = policy.split(';').find(|it| it.trim().starts_with("form-action"));
+    require("form_post page", targets.is_some_and(|it| it.contains(&origin)), policy);
+    let method = answer.attribute("form", "method").unwrap_or_default();
+    require("form_post page", method.eq_ignore_ascii_case("post"), method);
+}

@@ -1,0 +1,187 @@
+//! Pairwise subjects (OpenID Connect Core §8.1), and the sectors they are made for.
+
+use latchkey::clients::Settings;
+use latchkey::secret::from_base64url;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::elsewhere::Elsewhere;
+use crate::support::house::{Backing, House, on_both_backings, on_both_stores};
+use crate::support::relying_party::RelyingParty;
+use crate::support::wire::{self, Answer};
+
+on_both_stores![
+    a_client_sees_one_subject_everywhere_and_never_the_local_one,
+    clients_of_one_sector_see_the_same_and_others_do_not,
+    a_hint_and_a_demanded_sub_are_what_this_client_sees,
+];
+on_both_backings![
+    a_sector_has_to_list_every_redirect_uri,
+    a_client_cannot_move_to_another_sector,
+    a_salt_of_its_own_survives_a_change_of_the_secret_key,
+];
+
+async fn pairwise(house: &House, name: &str, more: Value) -> RelyingParty {
+    let mut members = json!({"subject_type": "pairwise"});
+    members.as_object_mut().expect("an object").extend(more.as_object().expect("one").clone());
+    house.relying_party_with(name, &members, Settings::default()).await
+}
+
+async fn sub_of(house: &House, client: &RelyingParty, person: &str) -> Value {
+    let tokens = client.signs_in(&house.browser(person), "openid").await;
+    tokens.id_claims()["sub"].clone()
+}
+
+fn claims(jwt: &str) -> Value {
+    let part = jwt.split('.').nth(1).expect("a JWT");
+    serde_json::from_slice(&from_base64url(part).expect("base64url")).expect("JSON")
+}
+
+async fn a_client_sees_one_subject_everywhere_and_never_the_local_one(house: House) {
+    let shop = pairwise(&house, "shop", json!({})).await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+    let sub = tokens.id_claims()["sub"].clone();
+    assert_eq!(sub.as_str().expect("text").len(), 43);
+    let told = [
+        tokens.id_claims(),
+        claims(tokens.access()),
+        house.userinfo(tokens.access()).await.good(),
+        shop.introspects(tokens.access()).await,
+        shop.introspects(tokens.refresh()).await,
+    ];
+    let next = shop.refreshes(tokens.refresh()).await.good();
+    let next = claims(next["id_token"].as_str().expect("an ID token"));
+    for it in told.iter().chain([&next]) {
+        assert_eq!(it["sub"], sub, "{it}");
+        assert!(!it.to_string().contains("ada"), "{it}");
+    }
+    // A client of the other kind still knows them by the local subject, and by name.
+    let open = house.relying_party("open").await;
+    let tokens = open.signs_in(&house.browser("ada"), "openid").await;
+    assert_eq!(tokens.id_claims()["sub"], "sub-of-ada");
+    assert_eq!(open.introspects(tokens.access()).await["username"], "ada");
+}
+
+async fn clients_of_one_sector_see_the_same_and_others_do_not(house: House) {
+    let sector = json!({"sector_identifier_uri": "https://group.example/sector.json"});
+    let shop = pairwise(&house, "shop", sector.clone()).await;
+    let kiosk = pairwise(&house, "kiosk", sector).await;
+    let bank = pairwise(&house, "bank", json!({})).await;
+    let seen = sub_of(&house, &shop, "ada").await;
+    assert_eq!(sub_of(&house, &kiosk, "ada").await, seen);
+    assert_ne!(sub_of(&house, &bank, "ada").await, seen);
+    assert_ne!(sub_of(&house, &shop, "bob").await, seen);
+    assert_eq!(sub_of(&house, &shop, "ada").await, seen, "and it stays so");
+}
+
+async fn a_hint_and_a_demanded_sub_are_what_this_client_sees(house: House) {
+    let shop = pairwise(&house, "shop", json!({})).await;
+    let open = house.relying_party("open").await;
+    let ada = house.browser("ada");
+    let here = shop.signs_in(&ada, "openid").await;
+    let there = open.signs_in(&ada, "openid").await;
+    let bobs = shop.signs_in(&house.browser("bob"), "openid").await;
+    let sub = here.id_claims()["sub"].clone();
+    let demands = |sub: &Value| json!({"id_token": {"sub": {"value": sub}}}).to_string();
+    let silent = shop.asks("openid").with("prompt", "none");
+    for (parameter, value, error) in [
+        ("id_token_hint", here.id().to_owned(), None),
+        ("claims", demands(&sub), None),
+        ("id_token_hint", bobs.id().to_owned(), Some("login_required")),
+        ("id_token_hint", there.id().to_owned(), Some("login_required")),
+        ("claims", demands(&json!("sub-of-ada")), Some("login_required")),
+    ] {
+        let landing = ada.authorizes(&silent.clone().with(parameter, &value).url()).await;
+        assert_eq!(landing.param("error").as_deref(), error, "{parameter} {value}");
+    }
+    // Signed in again because of the hint, and the right person, it goes on.
+    let again = shop.asks("openid").with("prompt", "login").with("id_token_hint", here.id());
+    assert!(ada.authorizes(&again.url()).await.param("code").is_some());
+}
+
+async fn registers(house: &House, metadata: &Value) -> Answer {
+    let url = house.url("/register");
+    wire::send(wire::json(house.http(), Method::POST, &url, metadata)).await
+}
+
+async fn a_sector_has_to_list_every_redirect_uri(backing: Backing) {
+    let elsewhere = Elsewhere::start().await;
+    let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
+    let house = House::start_with(backing, &outgoing).await;
+    let uris = ["https://a.example/cb", "https://b.example/cb"];
+    let metadata = json!({"redirect_uris": uris, "subject_type": "pairwise",
+        "sector_identifier_uri": elsewhere.uri});
+    let refused = (400, "invalid_client_metadata".to_owned());
+    for said in [Some(json!([uris[0]])), Some(json!({"keys": []})), None] {
+        elsewhere.says(said.clone());
+        assert_eq!(registers(&house, &metadata).await.error(), refused, "{said:?}");
+    }
+    elsewhere.says(Some(json!([uris[1], uris[0], "https://c.example/cb"])));
+    let client = registers(&house, &metadata).await.good();
+    assert_eq!(client["sector_identifier_uri"], elsewhere.uri);
+    assert_eq!(client["subject_type"], "pairwise");
+
+    // An update is held against it, too.
+    let place = client["registration_client_uri"].as_str().expect("a URL");
+    let token = client["registration_access_token"].as_str().expect("a token");
+    let mut change = metadata.clone();
+    change["client_id"] = client["client_id"].clone();
+    change["redirect_uris"] = json!(["https://evil.example/cb"]);
+    let put = wire::json(house.http(), Method::PUT, place, &change).bearer_auth(token);
+    assert_eq!(wire::send(put).await.error(), refused);
+
+    let bare = json!({"redirect_uris": uris, "subject_type": "pairwise"});
+    assert_eq!(registers(&house, &bare).await.error(), refused, "two hosts and no sector");
+    // Whoever names an address of our own network learns nothing of it.
+    let closed = House::start_with(backing, &[("OUTGOING_CA_FILE", &*elsewhere.ca)]).await;
+    let visits = elsewhere.visits();
+    assert_eq!(registers(&closed, &metadata).await.error(), refused);
+    assert_eq!(elsewhere.visits(), visits);
+}
+
+async fn a_client_cannot_move_to_another_sector(backing: Backing) {
+    let house = House::start(backing).await;
+    for (before, after, status) in [
+        (
+            json!(["pairwise", "https://a.example/cb"]),
+            json!(["pairwise", "https://a.example/x"]),
+            200,
+        ),
+        (
+            json!(["pairwise", "https://a.example/cb"]),
+            json!(["pairwise", "https://b.example/"]),
+            400,
+        ),
+        (
+            json!(["pairwise", "https://a.example/cb"]),
+            json!(["public", "https://a.example/cb"]),
+            400,
+        ),
+        (json!(["public", "https://a.example/cb"]), json!(["pairwise", "https://b.example/"]), 400),
+        (json!(["public", "https://a.example/cb"]), json!(["public", "https://b.example/"]), 200),
+    ] {
+        let of = |it: &Value| json!({"subject_type": it[0], "redirect_uris": [it[1]]});
+        let client = registers(&house, &of(&before)).await.good();
+        let place = client["registration_client_uri"].as_str().expect("a URL");
+        let token = client["registration_access_token"].as_str().expect("a token");
+        let mut change = of(&after);
+        change["client_id"] = client["client_id"].clone();
+        let put = wire::json(house.http(), Method::PUT, place, &change).bearer_auth(token);
+        assert_eq!(wire::send(put).await.status, status, "{before} to {after}");
+    }
+}
+
+async fn a_salt_of_its_own_survives_a_change_of_the_secret_key(backing: Backing) {
+    let (first, second) = ("1".repeat(32), "2".repeat(32));
+    let house = House::start_with(backing, &[("SECRET_KEY", &*first)]).await;
+    let shop = pairwise(&house, "shop", json!({})).await;
+    let seen = sub_of(&house, &shop, "ada").await;
+    for (salt, stays) in [(Some(&*first), true), (None, false)] {
+        let mut variables = vec![("SECRET_KEY", &*second), ("SECRET_KEY_PREVIOUS", &*first)];
+        variables.extend(salt.map(|salt| ("PAIRWISE_SALT", salt)));
+        let beside = house.beside(&variables).await;
+        // The same client, known to that house by another address.
+        let there = beside.claims_to_be("shop", &shop.secret);
+        assert_eq!(sub_of(&beside, &there, "ada").await == seen, stays, "{salt:?}");
+    }
+}

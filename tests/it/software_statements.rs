@@ -1,0 +1,157 @@
+//! Software statements (RFC 7591 §2.3): what somebody the operator trusts says of a client.
+
+use std::sync::OnceLock;
+
+use latchkey::jose::SigningKey;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::elsewhere::Elsewhere;
+use crate::support::house::{Backing, House, on_both_backings};
+use crate::support::wire::{self, Answer};
+
+on_both_backings![
+    what_a_statement_says_wins_and_the_statement_is_given_back,
+    a_statement_that_is_not_believed_registers_nobody,
+    a_client_somebody_vouched_for_cannot_go_on_without_it,
+];
+
+const TRUST: &str = "https://trust.example";
+
+/// The key of whom the house believes, and a stranger's.
+fn keys() -> &'static [SigningKey; 2] {
+    static KEYS: OnceLock<[SigningKey; 2]> = OnceLock::new();
+    KEYS.get_or_init(|| [(); 2].map(|()| SigningKey::generate().expect("a key").0))
+}
+
+/// A house that believes one issuer by the keys in a file, and another by those at an address.
+struct Trusting {
+    house: House,
+    elsewhere: Elsewhere,
+    _folder: tempfile::TempDir,
+}
+
+impl Trusting {
+    async fn start(backing: Backing) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("trust.json");
+        let jwks = json!({"keys": [keys()[0].jwk()]});
+        std::fs::write(&path, jwks.to_string()).expect("written");
+        let elsewhere = Elsewhere::start().await;
+        elsewhere.says(Some(jwks));
+        let (path, uri) = (path.display(), &elsewhere.uri);
+        let issuers = format!("{TRUST}={path},https://far.example={uri}");
+        let variables = [
+            ("SOFTWARE_STATEMENT_ISSUERS", &*issuers),
+            ("OUTGOING_CA_FILE", &*elsewhere.ca),
+            ("OUTGOING_ALLOW_PRIVATE", "localhost"),
+        ];
+        let house = House::start_with(backing, &variables).await;
+        Self { house, elsewhere, _folder: folder }
+    }
+}
+
+async fn registers(house: &House, metadata: &Value) -> Answer {
+    let url = house.url("/register");
+    wire::send(wire::json(house.http(), Method::POST, &url, metadata)).await
+}
+
+fn statement(claims: &Value) -> String {
+    keys()[0].sign("JWT", claims).expect("a signature")
+}
+
+async fn what_a_statement_says_wins_and_the_statement_is_given_back(backing: Backing) {
+    let trusting = Trusting::start(backing).await;
+    let (house, elsewhere) = (&trusting.house, &trusting.elsewhere);
+    for issuer in [TRUST, "https://far.example"] {
+        let signed =
+            statement(&json!({"iss": issuer, "software_id": "shop-9", "client_name": "Shop",
+            "redirect_uris": ["https://shop.example/cb"], "client_id": "chosen", "iat": 1}));
+        let metadata = json!({"client_name": "Evil", "redirect_uris": ["https://evil.example/cb"],
+            "tos_uri": "https://shop.example/tos", "software_statement": signed});
+        let answer = registers(house, &metadata).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let client = answer.good();
+        assert_eq!(client["redirect_uris"], json!(["https://shop.example/cb"]));
+        assert_eq!(
+            (&client["client_name"], &client["software_id"]),
+            (&json!("Shop"), &json!("shop-9"))
+        );
+        assert_eq!(
+            client["tos_uri"], "https://shop.example/tos",
+            "what it does not speak of stays"
+        );
+        assert_ne!(client["client_id"], "chosen");
+        assert_eq!(client["software_statement"], *signed);
+        let place = client["registration_client_uri"].as_str().expect("a URL");
+        let token = client["registration_access_token"].as_str().expect("a token");
+        let read = wire::send(house.http().get(place).bearer_auth(token)).await.good();
+        assert_eq!(read["software_statement"], *signed);
+    }
+    assert_eq!(elsewhere.visits(), 1);
+}
+
+async fn a_statement_that_is_not_believed_registers_nobody(backing: Backing) {
+    let trusting = Trusting::start(backing).await;
+    let house = &trusting.house;
+    let now = house.app().now().as_secs();
+    let good = json!({"iss": TRUST, "redirect_uris": ["https://shop.example/cb"]});
+    let with = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        json!(statement(&claims))
+    };
+    let forged = keys()[1].sign("JWT", &good).expect("a signature");
+    let unsigned =
+        format!("eyJhbGciOiJub25lIn0.{}.", statement(&good).split('.').nth(1).expect("one"));
+    let (bad, stranger) = ("invalid_software_statement", "unapproved_software_statement");
+    for (error, shown) in [
+        (stranger, with("iss", json!("https://stranger.example"))),
+        (bad, with("iss", json!(1))),
+        (bad, with("exp", json!(now - 1))),
+        (bad, with("exp", json!("soon"))),
+        (bad, with("nbf", json!(now + 60))),
+        (bad, with("aud", json!("https://elsewhere.example"))),
+        (bad, json!(forged)),
+        (bad, json!(unsigned)),
+        (bad, json!("x")),
+        (bad, json!({"iss": TRUST})),
+        ("invalid_redirect_uri", with("redirect_uris", json!(["https://shop.example/#f"]))),
+    ] {
+        let metadata =
+            json!({"redirect_uris": ["https://shop.example/cb"], "software_statement": shown});
+        assert_eq!(registers(house, &metadata).await.error(), (400, error.to_owned()), "{shown}");
+    }
+    let fine = with("exp", json!(now + 60));
+    let metadata = json!({"software_statement": fine, "redirect_uris": []});
+    assert_eq!(registers(house, &metadata).await.status, 201);
+    let alone = house.beside(&[]).await;
+    assert_eq!(
+        registers(&alone, &metadata).await.error(),
+        (400, stranger.to_owned()),
+        "nobody is believed"
+    );
+}
+
+async fn a_client_somebody_vouched_for_cannot_go_on_without_it(backing: Backing) {
+    let trusting = Trusting::start(backing).await;
+    let house = &trusting.house;
+    let signed = statement(&json!({"iss": TRUST, "redirect_uris": ["https://shop.example/cb"]}));
+    let client = registers(house, &json!({"software_statement": signed})).await.good();
+    let place = client["registration_client_uri"].as_str().expect("a URL");
+    let puts = async |more: Value, token: &Value| {
+        let mut change = json!({"client_id": client["client_id"], "client_name": "New",
+            "redirect_uris": ["https://evil.example/cb"]});
+        change.as_object_mut().expect("one").extend(more.as_object().expect("one").clone());
+        let put = wire::json(house.http(), Method::PUT, place, &change);
+        wire::send(put.bearer_auth(token.as_str().expect("a token"))).await
+    };
+    let token = &client["registration_access_token"];
+    for without in [json!({}), json!({"software_statement": null})] {
+        let refused = puts(without, token).await;
+        assert_eq!(refused.error(), (400, "invalid_software_statement".to_owned()));
+    }
+    let next = puts(json!({"software_statement": signed}), token).await.good();
+    assert_eq!(next["redirect_uris"], json!(["https://shop.example/cb"]));
+    assert_eq!(next["client_name"], "New");
+}
