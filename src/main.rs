@@ -15,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     match cli::parse() {
         Err(code) => code,
-        Ok(Command::Tool(tool)) => cli::run(tool, Config::load()).await,
+        Ok(Command::Tool(tool)) => Box::pin(cli::run(tool, Config::load())).await,
         Ok(Command::Serve) => match Config::load() {
             Ok(config) => run::run(config).await,
             Err(complaints) => {

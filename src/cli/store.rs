@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::failure::Failure;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::{FileStore, MemoryStore, RedisOptions, RedisStore, StartError, Store};
+use crate::store::{FileStore, MemoryStore, RedisOptions, RedisStore, RedisTls, StartError, Store};
 
 /// Opens the store the configuration names: Redis, a folder, or the memory of this process.
 pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>, StartError> {
@@ -14,6 +14,9 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>,
     }
     let Some(redis) = &config.redis else { return Ok(Arc::new(MemoryStore::new(clock))) };
     let options = RedisOptions {
+        tls: RedisTls { ca_file: redis.ca_file.clone(), client: redis.client.clone() },
+        sentinel_password: redis.sentinel_password.as_ref().map(|it| it.reveal().to_owned()),
+        min_replicas_ack: Some(redis.min_replicas_ack),
         prefix: redis.prefix.clone(),
         allow_volatile: redis.allow_volatile,
         ..RedisOptions::new(redis.url.reveal())

@@ -56,6 +56,9 @@ impl Config {
                 (None, Some(_)) => None,
                 (None, None) => Some("memory:".to_owned()),
             },
+            "REDIS_CA_FILE" => self.redis.as_ref()?.ca_file.as_deref().map(path),
+            "REDIS_CERT_FILE" => self.redis.as_ref()?.client.as_ref().map(|it| path(&it.0)),
+            "REDIS_KEY_FILE" => self.redis.as_ref()?.client.as_ref().map(|it| path(&it.1)),
             "REDIS_PREFIX" => self.redis.as_ref().map(|redis| redis.prefix.clone()),
             _ => None,
         }
@@ -69,6 +72,8 @@ impl Config {
             "SECRET_KEY_PREVIOUS" => hidden(self.secret_key_previous.is_some()),
             "PAIRWISE_SALT" => hidden(self.pairwise_salt.is_some()),
             "REDIS_URL" => hidden(self.redis.is_some()),
+            "REDIS_SENTINEL_PASSWORD" => hidden(self.redis.as_ref()?.sentinel_password.is_some()),
+            "REDIS_MIN_REPLICAS_ACK" => Some(self.redis.as_ref()?.min_replicas_ack.to_string()),
             "ALLOW_VOLATILE_STORE" => self.redis.as_ref().map(|r| r.allow_volatile.to_string()),
             "DEV_USER" => self.dev.as_ref().map(|dev| dev.user.clone()),
             "DEV_PASSWORD" => hidden(self.dev.as_ref().is_some_and(|dev| dev.password.is_some())),

@@ -13,6 +13,7 @@ mod lifetimes;
 mod network;
 mod policy;
 mod reader;
+mod redis;
 mod secret_text;
 mod statements;
 mod store;
@@ -32,7 +33,8 @@ pub use issuer::Issuer;
 pub use key_ring::KeyRingSettings;
 pub use lifetimes::{Lifetimes, ServeLimits};
 pub use network::{CorsSettings, OutgoingSettings, TlsSettings};
-pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, RedisSettings, Registration};
+pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, Registration};
+pub use redis::RedisSettings;
 pub use secret_text::SecretText;
 pub use statements::{StatementIssuer, StatementKeys};
 
@@ -121,7 +123,7 @@ impl Config {
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
             store_folder: store::folder(reader),
-            redis: policy::redis(reader, &issuer),
+            redis: RedisSettings::read(reader, &issuer),
             bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
             log: policy::log(reader),
             cors: network::cors(reader),

@@ -1,6 +1,4 @@
-//! What is kept where, who may register, who may try how often, and what is logged.
-
-use url::Url;
+//! Who may register, who may try how often, and what is logged.
 
 use super::issuer::Issuer;
 use super::key_ring::KeyRingSettings;
@@ -9,17 +7,6 @@ use super::secret_text::SecretText;
 use super::store;
 use crate::protocol::ResponseType;
 use crate::protocol::client_metadata::Offer;
-
-/// Where shared state lives.
-#[derive(Clone, Debug)]
-pub struct RedisSettings {
-    /// The address, which may hold a password.
-    pub url: SecretText,
-    /// What every key starts with.
-    pub prefix: String,
-    /// Whether to start although the server may forget.
-    pub allow_volatile: bool,
-}
 
 /// What is logged.
 #[derive(Clone, Debug)]
@@ -100,45 +87,6 @@ pub(super) fn pairwise_salt(reader: &mut Reader<'_>) -> Option<SecretText> {
         );
     }
     reader.secret("PAIRWISE_SALT", 32)
-}
-
-pub(super) fn redis(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<RedisSettings> {
-    let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
-    let key_start = |text: &str| {
-        // A brace would be a hash tag, and decide on which node of a cluster a key lives.
-        let plain = |byte: u8| byte.is_ascii_graphic() && !b"{}*?[]\\".contains(&byte);
-        (text.len() <= 64 && text.bytes().all(plain)).then(|| text.to_owned())
-    };
-    let expected = "at most 64 printable ASCII characters without spaces and {}*?[]\\";
-    let prefix = reader.parse("REDIS_PREFIX", expected, key_start).unwrap_or_default();
-    let Some(text) = reader.given("REDIS_URL") else {
-        if !issuer.is_loopback() && reader.given("STORE_URL").is_none() {
-            reader.warn(
-                "neither STORE_URL nor REDIS_URL is set: everything is forgotten when the process ends",
-            );
-        }
-        return None;
-    };
-    if let Err(problem) = check_redis(text) {
-        reader.complain("REDIS_URL", problem);
-        return None;
-    }
-    Some(RedisSettings { url: SecretText::new(text), prefix, allow_volatile })
-}
-
-fn check_redis(text: &str) -> Result<(), &'static str> {
-    const FORM: &str =
-        "must be redis://[user:password@]host[:port][/database] or redis+unix:///path";
-    let url = Url::parse(text).map_err(|_| FORM)?;
-    let database = url.path().trim_start_matches('/');
-    match url.scheme() {
-        "redis" if url.has_host() && database.bytes().all(|byte| byte.is_ascii_digit()) => Ok(()),
-        "redis+unix" if database.len() > 1 => Ok(()),
-        "rediss" => Err(
-            "must not be rediss://: this build speaks no TLS to Redis; use redis:// on a private network or through a tunnel",
-        ),
-        _ => Err(FORM),
-    }
 }
 
 pub(super) fn log(reader: &mut Reader<'_>) -> LogSettings {

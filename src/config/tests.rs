@@ -68,7 +68,8 @@ fn every_bad_value_is_named_and_all_of_them_at_once() {
     let bad = [
         ("ISSUER_URL", "http://id.example"), ("LISTEN", "localhost"), ("SECRET_KEY", "short"),
         ("SECRET_KEY_PREVIOUS", "short too"),
-        ("REDIS_URL", "rediss://cache"), ("REDIS_PREFIX", "{tag}"), ("STORE_URL", "file:"), ("LOG_LEVEL", "loud"),
+        ("REDIS_URL", "rediss-cluster://cache/1"), ("REDIS_PREFIX", "{tag}"), ("STORE_URL", "file:"), ("LOG_LEVEL", "loud"),
+        ("REDIS_MIN_REPLICAS_ACK", "-1"), ("REDIS_CERT_FILE", "cert.pem"),
         ("LOG_FORMAT", "xml"), ("CORS_ENABLED", "maybe"), ("CORS_ORIGINS", "https://app.example/"),
         ("RATE_LIMITING_ENABLED", "2"), ("RATE_LIMIT_PER_MINUTE", "0"), ("REGISTRATION", "closed"),
         ("REGISTRATION_TOKEN", "short"), ("REGISTRATION_MAX_CLIENTS", "-1"),
@@ -84,7 +85,11 @@ fn every_bad_value_is_named_and_all_of_them_at_once() {
     let found = complaints(&bad);
     for (name, _) in bad {
         // The missing half of a pair is the one to name.
-        let name = if name == "TLS_CERT_PATH" { "TLS_KEY_PATH" } else { name };
+        let name = match name {
+            "TLS_CERT_PATH" => "TLS_KEY_PATH",
+            "REDIS_CERT_FILE" => "REDIS_KEY_FILE",
+            name => name,
+        };
         assert!(
             found.iter().any(|line| line.starts_with(&format!("{name} "))),
             "{name}: {found:?}"
@@ -332,7 +337,7 @@ fn whoever_changes_the_secret_key_is_told_of_pairwise_subjects() {
 
 #[test]
 fn what_check_config_prints_covers_every_variable_and_no_secret() {
-    let secrets = ["SECRET_KEY", "DEV_PASSWORD", "REGISTRATION_TOKEN"];
+    let secrets = ["SECRET_KEY", "DEV_PASSWORD", "REGISTRATION_TOKEN", "REDIS_SENTINEL_PASSWORD"];
     let mut pairs: Vec<_> = secrets.iter().map(|name| (*name, KEY)).collect();
     let previous = format!("{KEY}, before");
     pairs.push(("SECRET_KEY_PREVIOUS", &previous));

@@ -122,7 +122,12 @@ pub const VARS: &[Var] = &[
     var("REQUEST_OBJECT_ENCRYPTION", Value("false"), "Whether to publish keys that clients can encrypt request objects for."),
 
     var("STORE_URL", Rule("`memory:` unless there is a `REDIS_URL`"), "Where a server that is alone keeps its state: `file:` and a folder, or `memory:`, which forgets; not beside `REDIS_URL`."),
-    secret("REDIS_URL", Unset, "Where several servers keep their state: `redis://[user:password@]host[:port][/database]` or `redis+unix:///path`; not beside `STORE_URL`."),
+    secret("REDIS_URL", Unset, "Where several servers keep their state: `redis://[user:password@]host[:port][/database]`, `redis+unix:///path`, `redis-sentinel://[user:password@]host[:port],…/service[/database]` or `redis-cluster://[user:password@]host[:port],…`, with `rediss` instead of `redis` for TLS; not beside `STORE_URL`."),
+    var("REDIS_CA_FILE", Unset, "PEM certificates to trust for Redis by TLS, besides the public ones."),
+    var("REDIS_CERT_FILE", Unset, "PEM certificate chain to show to Redis; needs `REDIS_KEY_FILE`."),
+    var("REDIS_KEY_FILE", Unset, "PEM private key of that certificate; needs `REDIS_CERT_FILE`."),
+    secret("REDIS_SENTINEL_PASSWORD", Unset, "The password of the sentinels, if they ask for one; that of Redis itself is in `REDIS_URL`."),
+    var("REDIS_MIN_REPLICAS_ACK", Rule("1 with Sentinel, otherwise 0"), "How many replicas must have a change before it counts; with fewer the request is answered 503."),
     var("REDIS_PREFIX", Value("latchkey:"), "What every Redis key starts with."),
     var("ALLOW_VOLATILE_STORE", Value("false"), "Start even if Redis may lose or evict what it was told to keep."),
     var("BOOTSTRAP_FILE", Unset, "A TOML file of clients and users to create at start."),

@@ -67,7 +67,8 @@ impl FileStore {
             let lock = folder::hold(&folder)?;
             let database = Arc::new(Database::open(&folder)?);
             let writer = Writer::spawn(Arc::clone(&database), time, lock);
-            Ok((database, writer.map_err(|why| folder::unusable(&folder, why))?))
+            let writer = writer.map_err(|why| folder::unusable(&folder, why))?;
+            Ok::<_, StartError>((database, writer))
         });
         let ended = |_| StartError::Unreachable("this process is ending".to_owned());
         let (database, writer) = opened.await.map_err(ended)??;

@@ -6,18 +6,26 @@ use super::StartError;
 const OLDEST: (u32, u32) = (6, 2);
 
 /// The complaints that may be waived, or the refusal if there are others, or if they are not waived.
-pub(super) fn judge(info: &str, allow_volatile: bool) -> Result<Vec<String>, StartError> {
+pub(super) fn judge(
+    info: &str,
+    as_cluster: bool,
+    allow_volatile: bool,
+) -> Result<Vec<String>, StartError> {
     let told = |name: &str| told(info, name);
     if told("loading") == Some("1") {
         return Err(StartError::Unreachable("redis is still loading its data".to_owned()));
     }
 
     let mut unfit = Vec::new();
-    let version = told("redis_version").unwrap_or("of unknown version");
+    // Valkey tells the Redis it began as in redis_version, if it tells that at all; all of it is newer.
+    let version = told("redis_version").or(told("valkey_version")).unwrap_or("of unknown version");
     if major_and_minor(version).is_none_or(|version| version < OLDEST) {
         unfit.push(format!("redis {version} is too old, it must be 6.2 or later"));
     }
-    if told("role") != Some("master") {
+    if told("cluster_enabled") == Some("1") && !as_cluster {
+        unfit.push("it is a node of a cluster, which is redis-cluster:// in REDIS_URL".to_owned());
+    }
+    if !matches!(told("role"), Some("master" | "primary")) {
         unfit.push("it is a replica, and only a primary takes writes".to_owned());
     }
     if !unfit.is_empty() {
@@ -66,29 +74,52 @@ mod tests {
     fn a_durable_primary_is_accepted_without_a_word() {
         for version in ["6.2.0", "7.0.15", "10.0.1"] {
             let info = info(version, "master", "1", "noeviction");
-            assert!(judge(&info, false).unwrap().is_empty());
+            assert!(judge(&info, false, false).unwrap().is_empty());
         }
     }
 
     #[test]
     fn what_would_forget_is_refused_unless_the_operator_allows_it() {
         let info = info("7.0.15", "master", "0", "allkeys-lru");
-        let refusal = judge(&info, false).unwrap_err().to_string();
+        let refusal = judge(&info, false, false).unwrap_err().to_string();
         assert!(refusal.contains("appendonly yes") && refusal.contains("allkeys-lru"), "{refusal}");
-        assert_eq!(judge(&info, true).unwrap().len(), 2);
+        assert_eq!(judge(&info, false, true).unwrap().len(), 2);
     }
 
     #[test]
     fn an_old_redis_or_a_replica_is_refused_whatever_the_operator_allows() {
         for (version, role) in [("6.0.16", "master"), ("7.0.15", "slave"), ("what", "master")] {
             let info = info(version, role, "1", "noeviction");
-            assert!(matches!(judge(&info, true), Err(StartError::Unfit(_))), "{version} {role}");
+            assert!(
+                matches!(judge(&info, false, true), Err(StartError::Unfit(_))),
+                "{version} {role}"
+            );
         }
-        assert!(matches!(judge("", true), Err(StartError::Unfit(_))));
+        assert!(matches!(judge("", false, true), Err(StartError::Unfit(_))));
     }
 
     #[test]
     fn a_redis_that_is_still_loading_is_not_reachable_yet() {
-        assert!(matches!(judge("loading:1\r\n", true), Err(StartError::Unreachable(_))));
+        assert!(matches!(judge("loading:1\r\n", false, true), Err(StartError::Unreachable(_))));
+    }
+
+    #[test]
+    fn valkey_is_understood_however_it_speaks() {
+        let valkey = "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n\
+            valkey_release_stage:ga\r\nserver_mode:standalone\r\n# Memory\r\n\
+            maxmemory_policy:noeviction\r\n# Persistence\r\nloading:0\r\naof_enabled:1\r\n\
+            # Replication\r\nrole:master\r\n# Cluster\r\ncluster_enabled:0\r\n";
+        let later =
+            valkey.replace("redis_version:7.2.4\r\n", "").replace("role:master", "role:primary");
+        for info in [valkey, &later] {
+            assert!(judge(info, false, false).unwrap().is_empty(), "{info}");
+        }
+    }
+
+    #[test]
+    fn a_node_of_a_cluster_is_refused_as_a_server_of_its_own() {
+        let info = info("7.0.15", "master", "1", "noeviction") + "cluster_enabled:1\r\n";
+        assert!(judge(&info, false, true).unwrap_err().to_string().contains("redis-cluster://"));
+        assert!(judge(&info, true, false).unwrap().is_empty());
     }
 }

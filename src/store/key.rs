@@ -13,6 +13,11 @@ impl Partition {
         assert!(!name.is_empty() && !name.contains(['{', '}']), "bad partition name {name:?}");
         Self(name)
     }
+
+    /// The hash tag, without its braces.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for Partition {

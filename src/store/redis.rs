@@ -1,32 +1,55 @@
-//! The store on one redis primary, 6.2 or later.
+//! The store on redis, 6.2 or later: one primary, one behind sentinels, or a cluster.
 //!
-//! A change is one Lua script, run whole or not at all. Nothing here sends a command twice, with one
-//! harmless exception: a script that redis does not know (`NOSCRIPT`) has not run, and is loaded and
-//! called again. A call that gets no answer within the timeout is `Unavailable`, as is every refusal
-//! of redis itself (`READONLY`, `LOADING`, `MASTERDOWN`, `CLUSTERDOWN`, `MISCONF`, `OOM` …), and the
-//! caller decides what a write that may have happened means.
+//! A change is one Lua script, run whole or not at all. Nothing here sends a command twice unless redis
+//! has said that it did not run it: a script it does not know (`NOSCRIPT`) is loaded and called again,
+//! and what belongs to another node of a cluster (`MOVED`, `ASK`, `TRYAGAIN`) is sent there. A call that
+//! gets no answer within the timeout is `Unavailable`, as is every refusal of redis itself (`READONLY`,
+//! `LOADING`, `MASTERDOWN`, `CLUSTERDOWN`, `MISCONF`, `OOM` …), and the caller decides what a write that
+//! may have happened means.
 //!
 //! Redis replicates asynchronously: a failover can un-spend a code that was redeemed the moment
-//! before. `min-replicas-to-write` narrows that window, nothing here can close it.
+//! before. Therefore a `commit` or a `take` can wait until enough replicas have what it changed
+//! (`min_replicas_ack`), and is `Unavailable` if they do not get it in time: it may have happened, and
+//! the caller repeats it as after any other lost answer. Counters do not wait; losing some only lets
+//! somebody try a little more often.
 
+mod address;
+mod cluster;
+mod door;
+mod failure;
 mod link;
+mod order;
+mod sentinel;
+mod servers;
+mod slots;
 
 use std::fmt;
 use std::time::Duration;
 
-use redis::{Client, Script, ScriptInvocation, cmd};
+use redis::{FromRedisValue, ToRedisArgs, Value, cmd};
 
-use self::link::{Failure, Link};
+pub use self::address::RedisAddress;
+pub use self::door::RedisTls;
+use self::failure::Failure;
+use self::order::{Lua, Order};
+use self::servers::Servers;
 use super::{
-    Change, Expect, Outcome, Pending, RawKey, StartError, Store, StoreError, Write, fitness,
+    Change, Expect, Outcome, Partition, Pending, RawKey, StartError, Store, StoreError, Write,
+    fitness,
 };
 use crate::clock::UnixTime;
 
 /// Where redis is and how far it is trusted.
 #[derive(Clone)]
 pub struct RedisOptions {
-    /// `redis://[user][:password@]host[:port][/db]`.
+    /// What [`RedisAddress::parse`] takes.
     pub url: String,
+    /// Whom to trust where the URL says TLS.
+    pub tls: RedisTls,
+    /// What the sentinels ask for, which need not be what redis asks for.
+    pub sentinel_password: Option<String>,
+    /// How many replicas must have a change before it is believed; what is usual there if `None`.
+    pub min_replicas_ack: Option<u32>,
     /// Goes before every key, for a redis that is shared.
     pub prefix: String,
     /// Whether to start on a redis that forgets: without an append-only file, or with eviction.
@@ -40,6 +63,9 @@ impl RedisOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            tls: RedisTls::default(),
+            sentinel_password: None,
+            min_replicas_ack: None,
             prefix: String::new(),
             allow_volatile: false,
             timeout: Duration::from_secs(1),
@@ -51,6 +77,9 @@ impl fmt::Debug for RedisOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisOptions")
             .field("url", &"redis://…")
+            .field("tls", &self.tls)
+            .field("sentinel_password", &self.sentinel_password.as_ref().map(|_| "…"))
+            .field("min_replicas_ack", &self.min_replicas_ack)
             .field("prefix", &self.prefix)
             .field("allow_volatile", &self.allow_volatile)
             .field("timeout", &self.timeout)
@@ -58,36 +87,41 @@ impl fmt::Debug for RedisOptions {
     }
 }
 
-/// A redis primary.
+/// Redis, whoever that is at the moment.
 pub struct RedisStore {
-    link: Link,
+    servers: Servers,
     prefix: String,
-    commit: Script,
-    tally: Script,
+    commit: Lua,
+    tally: Lua,
     warnings: Vec<String>,
 }
 
 impl RedisStore {
     /// Connects, and refuses a redis that could not keep what it acknowledges.
     pub async fn connect(options: &RedisOptions) -> Result<Self, StartError> {
-        let client = client(options)?;
-        let link = Link::dial(client, options.timeout).await.map_err(unreachable)?;
+        if options.prefix.contains(['{', '}']) {
+            return Err(StartError::Options("the key prefix must not contain { or }"));
+        }
         let mut store = Self {
-            link,
+            servers: Servers::connect(options).await?,
             prefix: options.prefix.clone(),
             // One script rather than WATCH: the connection is shared by every request in flight, and
             // what a WATCH watches belongs to the connection.
-            commit: Script::new(include_str!("commit.lua")),
-            tally: Script::new(include_str!("tally.lua")),
+            commit: Lua::new(include_str!("commit.lua")),
+            tally: Lua::new(include_str!("tally.lua")),
             warnings: Vec::new(),
         };
 
-        let info: String = store
-            .link
-            .call(|mut link| async move { cmd("INFO").query_async(&mut link).await })
-            .await
-            .map_err(unreachable)?;
-        store.warnings = fitness::judge(&info, options.allow_volatile)?;
+        for info in store.servers.call_each(|_| Order::plain(cmd("INFO"))).await? {
+            let told: String = read(info)?;
+            for warning in
+                fitness::judge(&told, store.servers.are_a_cluster(), options.allow_volatile)?
+            {
+                if !store.warnings.contains(&warning) {
+                    store.warnings.push(warning);
+                }
+            }
+        }
         store.ping().await.map_err(|error| StartError::Unreachable(error.to_string()))?;
         Ok(store)
     }
@@ -102,70 +136,69 @@ impl RedisStore {
         format!("{}{key}", self.prefix)
     }
 
-    fn invocation(&self, change: &Change) -> ScriptInvocation<'_> {
-        let mut call = self.commit.prepare_invoke();
+    async fn ask<T: FromRedisValue>(
+        &self,
+        partition: &Partition,
+        order: Order,
+    ) -> Result<T, Failure> {
+        read(self.servers.call(partition, &order).await?)
+    }
+
+    fn written(&self, change: &Change) -> Order {
         let mut keys = Keys::default();
-        call.arg(change.expected.len());
+        let mut args = Args::default();
+        args.push(change.expected.len());
         for (key, expect) in &change.expected {
-            call.arg(keys.number(key));
+            args.push(keys.number(key));
             match expect {
-                Expect::Absent => call.arg("absent").arg(""),
-                Expect::Unchanged(bytes) => call.arg("same").arg(bytes.as_slice()),
+                Expect::Absent => args.push("absent").push(""),
+                Expect::Unchanged(bytes) => args.push("same").push(bytes.as_slice()),
             };
         }
         for write in &change.writes {
             match write {
                 Write::Put { key, bytes, forget_at: None } => {
-                    call.arg("put").arg(keys.number(key)).arg(bytes.as_slice())
+                    args.push("put").push(keys.number(key)).push(bytes.as_slice())
                 }
-                Write::Put { key, bytes, forget_at: Some(at) } => call
-                    .arg("put_until")
-                    .arg(keys.number(key))
-                    .arg(bytes.as_slice())
-                    .arg(deadline(*at)),
-                Write::Delete { key } => call.arg("delete").arg(keys.number(key)),
+                Write::Put { key, bytes, forget_at: Some(at) } => args
+                    .push("put_until")
+                    .push(keys.number(key))
+                    .push(bytes.as_slice())
+                    .push(deadline(*at)),
+                Write::Delete { key } => args.push("delete").push(keys.number(key)),
                 Write::Link { index, name } => {
-                    call.arg("link").arg(keys.number(index)).arg(name.as_str())
+                    args.push("link").push(keys.number(index)).push(name.as_str())
                 }
                 Write::Unlink { index, name } => {
-                    call.arg("unlink").arg(keys.number(index)).arg(name.as_str())
+                    args.push("unlink").push(keys.number(index)).push(name.as_str())
                 }
             };
         }
-        for key in keys.0 {
-            call.key(self.name(key));
-        }
-        call
+        let names: Vec<_> = keys.0.into_iter().map(|key| self.name(key)).collect();
+        let mut order = self.commit.on(&names);
+        order.command.arg(args.0);
+        order.critical()
     }
 }
 
 impl Store for RedisStore {
     fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
         Box::pin(async move {
-            let name = self.name(key);
-            let answer = self
-                .link
-                .call(|mut link| async move { cmd("GET").arg(name).query_async(&mut link).await });
-            answer.await.map_err(|failure| failed(key, failure))
+            let order = Order::plain(cmd("GET").arg(self.name(key)).to_owned());
+            self.ask(key.partition(), order).await.map_err(|failure| failed(key, failure))
         })
     }
 
     fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
         Box::pin(async move {
-            let name = self.name(key);
-            let answer = self.link.call(|mut link| async move {
-                cmd("GETDEL").arg(name).query_async(&mut link).await
-            });
-            answer.await.map_err(|failure| failed(key, failure))
+            let order = Order::plain(cmd("GETDEL").arg(self.name(key)).to_owned()).critical();
+            self.ask(key.partition(), order).await.map_err(|failure| failed(key, failure))
         })
     }
 
     fn commit(&self, change: Change) -> Pending<'_, Outcome> {
         Box::pin(async move {
-            let call = self.invocation(&change);
-            let answer =
-                self.link.call(|mut link| async move { call.invoke_async::<i64>(&mut link).await });
-            match answer.await.map_err(unavailable)? {
+            match self.ask::<i64>(&change.partition, self.written(&change)).await? {
                 0 => return Ok(Outcome::Conflict),
                 1 => {}
                 _ => tracing::error!("something that was no index lay in the way of one"),
@@ -185,14 +218,12 @@ impl Store for RedisStore {
             let mut range = cmd("ZRANGE");
             range.arg(self.name(index)).arg(from).arg("+").arg("BYLEX");
             range.arg("LIMIT").arg(0).arg(limit);
-            let answer =
-                self.link.call(|mut link| async move { range.query_async(&mut link).await });
-            match answer.await {
+            match self.ask(index.partition(), Order::plain(range)).await {
                 Err(Failure::WrongType) => {
                     tracing::error!(store.kind = index.kind(), "what is no index counts as absent");
                     Ok(Vec::new())
                 }
-                answer => answer.map_err(unavailable),
+                answer => Ok(answer?),
             }
         })
     }
@@ -200,12 +231,9 @@ impl Store for RedisStore {
     fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
         Box::pin(async move {
             let window = u64::try_from(window.as_millis()).map_or(FAR, |millis| millis.min(FAR));
-            let mut call = self.tally.key(self.name(counter));
-            call.arg(window);
-            let answer = self
-                .link
-                .call(|mut link| async move { call.invoke_async::<(u64, bool)>(&mut link).await });
-            let (count, replaced) = answer.await.map_err(unavailable)?;
+            let mut order = self.tally.on(&[self.name(counter)]);
+            order.command.arg(window);
+            let (count, replaced): (u64, bool) = self.ask(counter.partition(), order).await?;
             if replaced {
                 tracing::error!(store.kind = counter.kind(), "what was no counter begins at one");
             }
@@ -214,13 +242,16 @@ impl Store for RedisStore {
     }
 
     /// A write, for a redis that is full, read-only or cannot reach its disk answers PING all the same.
+    /// On every primary, and with as many replicas as any other change.
     fn ping(&self) -> Pending<'_, ()> {
         Box::pin(async move {
-            let mut write = cmd("SET");
-            write.arg(format!("{}{{ping}}ping", self.prefix)).arg("").arg("PX").arg(10_000);
-            let answer =
-                self.link.call(|mut link| async move { write.query_async::<()>(&mut link).await });
-            answer.await.map_err(unavailable)
+            let write = |tag: &str| {
+                let mut write = cmd("SET");
+                write.arg(format!("{}{{{tag}}}ping", self.prefix)).arg("").arg("PX").arg(10_000);
+                Order::plain(write).critical()
+            };
+            self.servers.call_each(write).await?;
+            Ok(())
         })
     }
 }
@@ -240,19 +271,20 @@ impl<'a> Keys<'a> {
     }
 }
 
-fn client(options: &RedisOptions) -> Result<Client, StartError> {
-    if options.prefix.contains(['{', '}']) {
-        return Err(StartError::Options("the key prefix must not contain { or }"));
+/// The arguments of a script call, which come after its keys and are known at the same time.
+#[derive(Default)]
+struct Args(Vec<Vec<u8>>);
+
+impl Args {
+    fn push(&mut self, arg: impl ToRedisArgs) -> &mut Self {
+        self.0.append(&mut arg.to_redis_args());
+        self
     }
-    if options.url.starts_with("rediss://") {
-        return Err(StartError::Options("rediss:// is not supported, this build has no TLS to it"));
-    }
-    if !["redis://", "redis+unix://"].iter().any(|scheme| options.url.starts_with(scheme)) {
-        return Err(StartError::Options("its URL must begin with redis:// or redis+unix://"));
-    }
-    Client::open(options.url.as_str()).map_err(|_| {
-        StartError::Options("its URL is not redis://[user][:password@]host[:port][/db]")
-    })
+}
+
+fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
+    T::from_redis_value(value)
+        .map_err(|_| Failure::unavailable("redis answered something that is no answer to this"))
 }
 
 /// `PXAT 0` is an error, any other moment that has passed deletes, and redis counts in signed numbers.
@@ -269,22 +301,7 @@ fn failed(key: &RawKey, failure: Failure) -> StoreError {
             key: key.to_string(),
             reason: "something of another type is filed there".to_owned(),
         },
-        Failure::Unavailable(why) => StoreError::Unavailable(why),
-    }
-}
-
-fn unavailable(failure: Failure) -> StoreError {
-    StoreError::Unavailable(described(failure))
-}
-
-fn unreachable(failure: Failure) -> StartError {
-    StartError::Unreachable(described(failure))
-}
-
-fn described(failure: Failure) -> String {
-    match failure {
-        Failure::WrongType => "redis answered WRONGTYPE".to_owned(),
-        Failure::Unavailable(why) => why,
+        Failure::Detour(_) | Failure::Unavailable(_) => failure.into(),
     }
 }
 
@@ -292,20 +309,24 @@ fn described(failure: Failure) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn neither_the_options_nor_a_refusal_repeat_the_url() {
-        for url in ["redis://ada:hunter2@host:notaport/0", "rediss://:hunter2@host", "hunter2"] {
-            let options = RedisOptions::new(url);
+    #[tokio::test]
+    async fn neither_the_options_nor_a_refusal_repeat_the_url() {
+        for url in ["redis://ada:hunter2@host:notaport/0", "redis-sentinel://:hunter2@h", "hunter2"]
+        {
+            let mut options = RedisOptions::new(url);
+            options.sentinel_password = Some("hunter2".to_owned());
             assert!(!format!("{options:?}").contains("hunter2"));
-            let refusal = client(&options).unwrap_err();
+            let refusal = RedisStore::connect(&options).await.err().unwrap();
+            assert!(matches!(refusal, StartError::Options(_)));
             assert!(!format!("{refusal} {refusal:?}").contains("hunter2"));
         }
     }
 
-    #[test]
-    fn a_prefix_cannot_begin_a_hash_tag_of_its_own() {
+    #[tokio::test]
+    async fn a_prefix_cannot_begin_a_hash_tag_of_its_own() {
         let options = RedisOptions { prefix: "a{b".to_owned(), ..RedisOptions::new("redis://h") };
-        assert!(matches!(client(&options), Err(StartError::Options(_))));
+        let refusal = RedisStore::connect(&options).await.err();
+        assert!(matches!(refusal, Some(StartError::Options(_))));
     }
 
     #[test]

@@ -156,9 +156,9 @@ async fn lasting(config: &Config) -> Result<std::sync::Arc<dyn Store>, Failure> 
     })
 }
 
-const INSTEAD: &str = "REDIS_URL is not set, so everything is in the memory of the running server, which \
-    this command cannot reach and which is gone when it ends. What lasts there is what you wrote: keep \
-    copies of the file of BOOTSTRAP_FILE, of KEYS_DIR and of SECRET_KEY; or set REDIS_URL.";
+const INSTEAD: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so everything is in the memory of \
+    the running server, which this command cannot reach and which is gone when it ends. What lasts there is what you wrote: keep \
+    copies of the file of BOOTSTRAP_FILE, of KEYS_DIR and of SECRET_KEY; or set one of the two.";
 
 fn refused(why: String) -> Failure {
     Failure::Refused(why)

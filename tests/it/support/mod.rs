@@ -7,4 +7,5 @@ pub mod faults;
 pub mod house;
 pub mod redis;
 pub mod relying_party;
+pub mod topologies;
 pub mod wire;

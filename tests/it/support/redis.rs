@@ -24,7 +24,7 @@ const DURABLE: [&str; 8] = [
 
 /// Ends redis when the test process ends, in whatever way: the pipe to its stdin closes then. Unless
 /// told to leave the folder ($0) to the test process, it takes that along.
-const WATCHDOG: &str = r#"redis-server --dir "$0" "$@" </dev/null >/dev/null 2>&1 & redis=$!
+const WATCHDOG: &str = r#"cd "$0" && redis-server "$@" </dev/null >/dev/null 2>&1 & redis=$!
 echo $redis
 told=$(cat)
 kill -KILL $redis 2>/dev/null; wait $redis
@@ -32,10 +32,35 @@ test "$told" = leave || rm -rf "$0""#;
 
 /// A redis server that ends, and whose folder goes, with this value.
 pub struct RedisServer {
-    args: Vec<String>,
+    kind: Kind,
     port: u16,
     folder: TempDir,
     running: Mutex<Running>,
+}
+
+/// What is started.
+enum Kind {
+    Server(Vec<String>),
+    /// Its configuration, which it goes on writing.
+    Sentinel(String),
+}
+
+impl Kind {
+    fn command_line(&self, port: u16, folder: &Path) -> Vec<String> {
+        let port = port.to_string();
+        match self {
+            Self::Server(args) => {
+                let all = ["--bind", "127.0.0.1", "--port", &port];
+                all.into_iter().map(str::to_owned).chain(args.iter().cloned()).collect()
+            }
+            Self::Sentinel(text) => {
+                let file = folder.join("sentinel.conf");
+                let text = format!("port {port}\nbind 127.0.0.1\n{text}");
+                std::fs::write(&file, text).expect("a file in the folder");
+                vec![file.to_str().expect("a readable path").to_owned(), "--sentinel".to_owned()]
+            }
+        }
+    }
 }
 
 struct Running {
@@ -68,15 +93,28 @@ impl RedisServer {
         Self::start_with(&strict)
     }
 
+    /// A server as Latchkey wants it, with some arguments more.
+    pub fn start_also(args: &[&str]) -> Self {
+        Self::start_with(&[&DURABLE[..], args].concat())
+    }
+
     /// A server with these arguments only, port and folder apart.
     pub fn start_with(args: &[&str]) -> Self {
-        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        Self::start_kind(Kind::Server(args.iter().map(|&arg| arg.to_owned()).collect()))
+    }
+
+    /// A sentinel with this configuration, port apart.
+    pub fn sentinel(configuration: String) -> Self {
+        Self::start_kind(Kind::Sentinel(configuration))
+    }
+
+    fn start_kind(kind: Kind) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // A port that was free a moment ago may be taken by now; then another one is tried.
         for _ in 0..5 {
             let port = free_port();
-            if let Some(running) = Running::start(port, folder.path(), &args) {
-                return Self { args, port, folder, running: Mutex::new(running) };
+            if let Some(running) = Running::start(port, folder.path(), &kind) {
+                return Self { kind, port, folder, running: Mutex::new(running) };
             }
         }
         panic!("redis-server does not start; is it installed?");
@@ -94,6 +132,10 @@ impl RedisServer {
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn pid(&self) -> i32 {
@@ -118,7 +160,7 @@ impl RedisServer {
     pub fn restart(&self) {
         let mut running = self.running.lock().expect("the server");
         running.end();
-        *running = Running::start(self.port, self.folder.path(), &self.args)
+        *running = Running::start(self.port, self.folder.path(), &self.kind)
             .expect("redis starts again on its port");
     }
 
@@ -137,12 +179,11 @@ impl Drop for RedisServer {
 
 impl Running {
     /// `None` if it ended before it answered.
-    fn start(port: u16, folder: &Path, args: &[String]) -> Option<Self> {
+    fn start(port: u16, folder: &Path, kind: &Kind) -> Option<Self> {
         let mut watchdog = Command::new("sh")
             .args(["-c", WATCHDOG])
             .arg(folder)
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-            .args(args)
+            .args(kind.command_line(port, folder))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -206,13 +247,13 @@ fn exchange(stream: &mut TcpStream, words: &[&[u8]]) -> std::io::Result<String> 
     Ok(String::from_utf8_lossy(&reply).into_owned())
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
     listener.local_addr().expect("its address").port()
 }
 
 /// Looks again every few milliseconds, for ten seconds at most.
-fn eventually(mut so: impl FnMut() -> bool) -> bool {
+pub fn eventually(mut so: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + Duration::from_secs(10);
     while Instant::now() < until {
         if so() {

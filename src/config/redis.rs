@@ -1,0 +1,131 @@
+//! Where shared state lives, and how far it is trusted.
+
+use std::path::PathBuf;
+
+use super::issuer::Issuer;
+use super::reader::Reader;
+use super::secret_text::SecretText;
+use crate::store::RedisAddress;
+
+/// Where shared state lives.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// The address, which may hold a password.
+    pub url: SecretText,
+    /// What the sentinels ask for.
+    pub sentinel_password: Option<SecretText>,
+    /// Whom to trust by TLS besides the public authorities.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// How many replicas must have a change before it is believed.
+    pub min_replicas_ack: u32,
+    /// What every key starts with.
+    pub prefix: String,
+    /// Whether to start although the server may forget.
+    pub allow_volatile: bool,
+}
+
+impl RedisSettings {
+    /// `None` if nothing is shared.
+    pub(super) fn read(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<Self> {
+        let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
+        let prefix = prefix(reader);
+        let sentinel_password = reader.secret("REDIS_SENTINEL_PASSWORD", 1);
+        let client = client(reader);
+        let ca_file = reader.given("REDIS_CA_FILE").map(PathBuf::from);
+        let acks = reader.number("REDIS_MIN_REPLICAS_ACK", 0..=16);
+        let Some(text) = reader.given("REDIS_URL") else {
+            if !issuer.is_loopback() && reader.given("STORE_URL").is_none() {
+                reader.warn(
+                    "neither STORE_URL nor REDIS_URL is set: everything is forgotten when the process ends",
+                );
+            }
+            return None;
+        };
+        let address = match RedisAddress::parse(text) {
+            Ok(address) => address,
+            Err(problem) => {
+                reader.complain("REDIS_URL", problem);
+                return None;
+            }
+        };
+        warn_of_what_is_not_used(reader, &address);
+        Some(Self {
+            url: SecretText::new(text),
+            sentinel_password,
+            ca_file,
+            client,
+            min_replicas_ack: acks.unwrap_or_else(|| address.usual_acks()),
+            prefix,
+            allow_volatile,
+        })
+    }
+}
+
+fn prefix(reader: &mut Reader<'_>) -> String {
+    let key_start = |text: &str| {
+        // A brace would be a hash tag, and decide on which node of a cluster a key lives.
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"{}*?[]\\".contains(&byte);
+        (text.len() <= 64 && text.bytes().all(plain)).then(|| text.to_owned())
+    };
+    let expected = "at most 64 printable ASCII characters without spaces and {}*?[]\\";
+    reader.parse("REDIS_PREFIX", expected, key_start).unwrap_or_default()
+}
+
+fn client(reader: &mut Reader<'_>) -> Option<(PathBuf, PathBuf)> {
+    match (reader.given("REDIS_CERT_FILE"), reader.given("REDIS_KEY_FILE")) {
+        (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
+        (Some(_), None) => {
+            reader.complain("REDIS_KEY_FILE", "must be set, because REDIS_CERT_FILE is");
+            None
+        }
+        (None, Some(_)) => {
+            reader.complain("REDIS_CERT_FILE", "must be set, because REDIS_KEY_FILE is");
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+/// A certificate that is not used may mean a connection that is not encrypted.
+fn warn_of_what_is_not_used(reader: &mut Reader<'_>, address: &RedisAddress) {
+    let given = |name: &&str| reader.given(name).is_some();
+    let tls = ["REDIS_CA_FILE", "REDIS_CERT_FILE"].into_iter().find(given);
+    let password = ["REDIS_SENTINEL_PASSWORD"].into_iter().find(given);
+    if let Some(name) = tls.filter(|_| !address.is_tls()) {
+        reader.warn(format!("{name} is not used, because REDIS_URL does not begin with rediss"));
+    }
+    if let Some(name) = password.filter(|_| !address.is_sentinel()) {
+        reader.warn(format!("{name} is not used, because REDIS_URL names no sentinels"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    fn read(rows: &[(&str, &str)]) -> Config {
+        let map = rows.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Config::from_map(&map).unwrap_or_else(|complaints| panic!("{complaints}"))
+    }
+
+    #[test]
+    fn a_write_waits_for_a_replica_where_sentinel_says_there_is_one_unless_told_otherwise() {
+        let acks = |rows: &[(&str, &str)]| read(rows).redis.map(|redis| redis.min_replicas_ack);
+        let sentinel = ("REDIS_URL", "redis-sentinel://a,b,c/main");
+        assert_eq!(acks(&[("REDIS_URL", "redis://a")]), Some(0));
+        assert_eq!(acks(&[("REDIS_URL", "redis-cluster://a,b")]), Some(0));
+        assert_eq!(acks(&[sentinel]), Some(1));
+        assert_eq!(acks(&[sentinel, ("REDIS_MIN_REPLICAS_ACK", "0")]), Some(0));
+    }
+
+    #[test]
+    fn what_is_for_tls_or_sentinels_only_is_warned_of_elsewhere() {
+        let given = [("REDIS_CA_FILE", "ca.pem"), ("REDIS_SENTINEL_PASSWORD", "hunter2")];
+        let warned =
+            |url: &'static str| read(&[&given[..], &[("REDIS_URL", url)]].concat()).warnings;
+        assert_eq!(warned("redis://a").iter().filter(|it| it.contains("is not used")).count(), 2);
+        assert!(warned("rediss-sentinel://a/main").iter().all(|it| !it.contains("is not used")));
+    }
+}

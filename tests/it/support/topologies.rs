@@ -1,0 +1,161 @@
+//! Several redis servers that know one another: behind sentinels, and as a cluster.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::redis::{RedisServer, eventually, free_port};
+
+/// One primary, its replicas, and three sentinels.
+pub struct Watched {
+    servers: Vec<RedisServer>,
+    sentinels: Vec<RedisServer>,
+}
+
+impl Watched {
+    /// Returns when all replicas have all there is and every sentinel knows all of it. They give a
+    /// server up that is silent for so long.
+    pub fn start(replicas: usize, down_after: Duration) -> Self {
+        let fast = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
+        let primary = RedisServer::start_also(&fast);
+        let port = primary.port().to_string();
+        let follow = [&fast[..], &["--replicaof", "127.0.0.1", &port]].concat();
+        let mut servers = vec![primary];
+        servers.extend((0..replicas).map(|_| RedisServer::start_also(&follow)));
+        let complete = || {
+            let says = servers[0].says(&[b"INFO", b"replication"]);
+            says.matches("state=online").count() == replicas
+        };
+        assert!(eventually(complete), "the replicas do not come");
+
+        let configuration = format!(
+            "sentinel monitor main 127.0.0.1 {port} 2\n\
+             sentinel down-after-milliseconds main {}\n\
+             sentinel failover-timeout main 1000\n",
+            down_after.as_millis()
+        );
+        let sentinels: Vec<_> =
+            (0..3).map(|_| RedisServer::sentinel(configuration.clone())).collect();
+        let aware = |sentinel: &RedisServer| {
+            let says = sentinel.says(&[b"SENTINEL", b"MASTER", b"main"]);
+            let words: Vec<_> = says.lines().filter(|line| !line.starts_with(['$', '*'])).collect();
+            let member = |name: &str, value: usize| {
+                words.windows(2).any(|pair| pair == [name, &value.to_string()])
+            };
+            member("num-slaves", replicas) && member("num-other-sentinels", 2)
+        };
+        assert!(eventually(|| sentinels.iter().all(aware)), "the sentinels do not meet");
+        Self { servers, sentinels }
+    }
+
+    /// One with one replica for the whole test process. Take care not to hurt it.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Watched> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(1, Duration::from_mins(1)))
+    }
+
+    pub fn url(&self) -> String {
+        let sentinels: Vec<_> =
+            self.sentinels.iter().map(|it| format!("127.0.0.1:{}", it.port())).collect();
+        format!("redis-sentinel://{}/main", sentinels.join(","))
+    }
+
+    /// Who was the primary at the start.
+    pub fn first(&self) -> &RedisServer {
+        &self.servers[0]
+    }
+
+    pub fn replicas(&self) -> &[RedisServer] {
+        &self.servers[1..]
+    }
+
+    /// Whether one of the replicas is a primary by now.
+    pub fn has_promoted(&self) -> bool {
+        self.replicas().iter().any(|it| it.says(&[b"ROLE"]).contains("master"))
+    }
+}
+
+/// Three primaries with a third of the slots each, and perhaps a replica of each.
+pub struct Clustered(Vec<RedisServer>);
+
+impl Clustered {
+    /// Returns when all of them agree that all is well.
+    pub fn start(replicas: bool) -> Self {
+        // On a busy machine, who has no replica should not be given up lightly.
+        let (count, patience) = if replicas { (6, "1000") } else { (3, "60000") };
+        let nodes: Vec<_> = (0..count).map(|_| node(patience)).collect();
+        let slots = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
+        for (number, node) in nodes.iter().enumerate() {
+            let epoch = (number + 1).to_string();
+            node.says(&[b"CLUSTER", b"SET-CONFIG-EPOCH", epoch.as_bytes()]);
+            if let Some((first, last)) = slots.get(number) {
+                node.says(&[b"CLUSTER", b"ADDSLOTSRANGE", first.as_bytes(), last.as_bytes()]);
+            }
+            let port = node.port().to_string();
+            let bus = node.says(&[b"CONFIG", b"GET", b"cluster-port"]);
+            let bus = bus.lines().last().expect("a bus");
+            nodes[0].says(&[b"CLUSTER", b"MEET", b"127.0.0.1", port.as_bytes(), bus.as_bytes()]);
+        }
+        let known = format!("cluster_known_nodes:{}\r", nodes.len());
+        let well = |node: &RedisServer| {
+            let says = node.says(&[b"CLUSTER", b"INFO"]);
+            says.contains("cluster_state:ok")
+                && says.contains("cluster_size:3")
+                && says.contains(&known)
+        };
+        assert!(eventually(|| nodes.iter().all(well)), "the cluster does not form");
+        for (replica, primary) in nodes.iter().skip(3).zip(&nodes) {
+            let (own, id) = (id(replica), id(primary));
+            // It may still know the other by the name it had while shaking hands.
+            let obeys =
+                || replica.says(&[b"CLUSTER", b"REPLICATE", id.as_bytes()]).starts_with('+');
+            assert!(eventually(obeys), "a replica does not know its primary");
+            let listed = |node: &RedisServer| {
+                let nodes = node.says(&[b"CLUSTER", b"NODES"]);
+                let line = nodes.lines().find(|line| line.starts_with(&own));
+                line.is_some_and(|line| line.contains(&format!("slave {id}")))
+            };
+            let follows = || {
+                primary.says(&[b"INFO", b"replication"]).contains("state=online")
+                    && nodes.iter().all(listed)
+            };
+            assert!(eventually(follows), "a replica does not come");
+        }
+        Self(nodes)
+    }
+
+    /// One for the whole test process. Take care not to hurt it.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Clustered> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(false))
+    }
+
+    pub fn url(&self) -> String {
+        // Two of three: the third is found.
+        format!("redis-cluster://127.0.0.1:{},127.0.0.1:{}", self.0[0].port(), self.0[1].port())
+    }
+
+    pub fn nodes(&self) -> &[RedisServer] {
+        &self.0
+    }
+
+    /// Says it to whichever node does not send elsewhere.
+    pub fn says(&self, words: &[&[u8]]) -> String {
+        let mut said = self.0.iter().map(|node| node.says(words));
+        said.find(|reply| !reply.starts_with("-MOVED")).expect("a node that has the slot")
+    }
+}
+
+fn node(patience: &str) -> RedisServer {
+    let bus = free_port().to_string();
+    #[rustfmt::skip]
+    let args = [
+        "--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", patience,
+        "--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0",
+    ];
+    RedisServer::start_also(&args)
+}
+
+/// What the others of a cluster know it by.
+pub fn id(node: &RedisServer) -> String {
+    node.says(&[b"CLUSTER", b"MYID"]).lines().nth(1).expect("an id").to_owned()
+}
