@@ -39,13 +39,18 @@ pub struct Told {
 pub async fn tell(store: &dyn Store, sid: Uuid, now: UnixTime) -> Result<Told, StoreError> {
     let mut told = Told::default();
     let Some(participants) = participants::of(store, sid, now).await? else { return Ok(told) };
+    let mut room = None;
     for (id, sub) in participants.clients {
         let Some(client) = clients::find(store, &id).await?.filter(|client| client.enabled) else {
             continue;
         };
         if client.metadata.backchannel_logout_uri.is_some() && !participants.told {
             let delivery = Delivery::new(id.clone(), sub, sid, now);
-            if !queue::enqueue(store, delivery).await? {
+            let room = match &mut room {
+                Some(room) => room,
+                None => room.insert(queue::Room::look(store).await?),
+            };
+            if !room.take(store, delivery).await? {
                 told.dropped.push(id);
             }
         }

@@ -35,6 +35,9 @@ pub enum Settled {
 /// The most deliveries that wait at once; what comes on top is dropped, and counted.
 pub(super) const MOST: usize = 5_000;
 
+/// The most of them for one client: one that does not answer must not take the room of the others.
+pub(super) const MOST_FOR_ONE: usize = 500;
+
 fn pending() -> RawKey {
     RawKey::new(Partition::new("logout-deliveries"), "pending.v1", None)
 }
@@ -58,15 +61,33 @@ fn read_listing(name: &str) -> Option<(Uuid, &str)> {
     Some((Uuid::parse_str(id).ok()?, tag))
 }
 
-/// Adds a delivery; `false` if there is no room.
-pub(super) async fn enqueue(store: &dyn Store, delivery: Delivery) -> Result<bool, StoreError> {
-    if count_pending(store).await? >= MOST {
-        return Ok(false);
+/// The room there is, looked at once for all deliveries of one logout.
+pub(super) struct Room {
+    waiting: Vec<String>,
+}
+
+impl Room {
+    pub(super) async fn look(store: &dyn Store) -> Result<Self, StoreError> {
+        Ok(Self { waiting: store.names(&pending(), "", MOST).await? })
     }
-    let name = listing(delivery.queued_at, delivery.id, &tag(&delivery.client));
-    store.link(&pending(), &name).await?;
-    store.put(&delivery).await?;
-    Ok(true)
+
+    /// Adds a delivery; `false` if there is no room for it.
+    pub(super) async fn take(
+        &mut self,
+        store: &dyn Store,
+        delivery: Delivery,
+    ) -> Result<bool, StoreError> {
+        let tag = tag(&delivery.client);
+        let same = self.waiting.iter().filter(|name| name.ends_with(&tag)).count();
+        if self.waiting.len() >= MOST || same >= MOST_FOR_ONE {
+            return Ok(false);
+        }
+        let name = listing(delivery.queued_at, delivery.id, &tag);
+        store.link(&pending(), &name).await?;
+        store.put(&delivery).await?;
+        self.waiting.push(name);
+        Ok(true)
+    }
 }
 
 /// How many wait, or are on their way.

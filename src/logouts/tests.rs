@@ -25,7 +25,8 @@ impl Desk {
     async fn queues(&self, client: &str) {
         let client = ClientId::parse(client).unwrap();
         let new = Delivery::new(client, "ada".to_owned(), random::uuid(), self.now());
-        assert!(queue::enqueue(&*self.store, new).await.unwrap());
+        let mut room = queue::Room::look(&*self.store).await.unwrap();
+        assert!(room.take(&*self.store, new).await.unwrap());
     }
 
     async fn next(&self, busy: &BTreeSet<String>) -> Option<Claim> {
@@ -124,7 +125,7 @@ async fn a_server_that_goes_under_with_the_last_try_leaves_a_failure() {
 #[tokio::test]
 async fn a_slow_client_holds_up_no_other() {
     let desk = Desk::new();
-    for _ in 0..600 {
+    for _ in 0..queue::MOST_FOR_ONE {
         desk.queues("slow").await;
     }
     desk.queues("quick").await;
@@ -136,14 +137,21 @@ async fn a_slow_client_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn the_queue_has_an_end() {
+async fn the_queue_has_an_end_and_one_client_cannot_fill_it() {
     let desk = Desk::new();
-    for _ in 0..queue::MOST {
-        desk.queues("shop").await;
+    let mut room = queue::Room::look(&*desk.store).await.unwrap();
+    let mut takes = async |client: &str| {
+        let client = ClientId::parse(client).unwrap();
+        let new = Delivery::new(client, "ada".to_owned(), random::uuid(), desk.now());
+        room.take(&*desk.store, new).await.unwrap()
+    };
+    for client in 0..queue::MOST / queue::MOST_FOR_ONE {
+        for _ in 0..queue::MOST_FOR_ONE {
+            assert!(takes(&format!("shop-{client}")).await);
+        }
+        assert!(!takes(&format!("shop-{client}")).await, "its share is used up");
     }
-    let client = ClientId::parse("shop").unwrap();
-    let more = Delivery::new(client, "ada".to_owned(), random::uuid(), desk.now());
-    assert!(!queue::enqueue(&*desk.store, more).await.unwrap());
+    assert!(!takes("another").await, "there is no room at all");
     assert_eq!(desk.pending().await, queue::MOST);
 }
 
