@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use latchkey::clients::Settings;
-use latchkey::jose::SigningKey;
-use latchkey::protocol::algorithms::ClientAlg;
+use latchkey::jose::{self, RecipientKey, SigningKey};
+use latchkey::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};
 use latchkey::secret::base64url;
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::support::browser::Landing;
 use crate::support::elsewhere::Elsewhere;
 use crate::support::house::{Backing, House, on_both_stores};
 use crate::support::relying_party::{RelyingParty, Request};
+use crate::support::wire;
 
 on_both_stores![
     what_is_signed_counts_before_what_stands_beside_it,
@@ -153,4 +154,36 @@ async fn a_registered_request_uri_is_fetched_and_honoured() {
             assert_eq!(landing.error(), "request_uri_not_supported");
         }
     }
+}
+
+/// Signed by the client, then encrypted for a key from our JWK Set (OpenID Connect Core §6.1).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_is_encrypted_for_us_is_opened() {
+    let offered = [("REQUEST_OBJECT_ENCRYPTION", "true")];
+    let house = House::start_with(Backing::Memory, &offered).await;
+    let set = wire::send(house.http().get(house.url("/jwks.json"))).await.good();
+    let shop = shop(&house, &json!({})).await;
+    let browser = house.browser("ada");
+    for alg in [KeyManagement::RsaOaep256, KeyManagement::EcdhEs] {
+        let ours = RecipientKey::choose(&set, alg).expect("a key to encrypt for");
+        for enc in ContentEncryption::ALL {
+            let (request, object) = signed(&shop, key(), &json!({"state": "inner"}));
+            let sealed = jose::encrypt(object.as_bytes(), alg, *enc, &ours, Some("JWT"));
+            let sealed = sealed.expect("a JWE");
+            let landing = browser.authorizes(&request.with("request", &sealed).url()).await;
+            assert_eq!(landing.param("state").as_deref(), Some("inner"), "{alg:?} {enc:?}");
+
+            let middle = sealed.len() / 2;
+            let other = if sealed.as_bytes()[middle] == b'A' { "B" } else { "A" };
+            let damaged = format!("{}{other}{}", &sealed[..middle], &sealed[middle + 1..]);
+            let request = shop.asks("openid").with("request", &damaged);
+            let landing = Landing::of(&browser.asks(&request.url()).await);
+            assert_eq!(landing.error(), "invalid_request_object", "{alg:?} {enc:?}");
+        }
+    }
+    // Nothing is opened for a client that could not have signed what is inside.
+    let bare = house.relying_party("bare").await;
+    let request = bare.asks("openid").with("request", "a.b.c.d.e");
+    let landing = Landing::of(&browser.asks(&request.url()).await);
+    assert_eq!(landing.error(), "invalid_request_object");
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::browser::Landing;
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{Backing, House, on_both_stores};
 use crate::support::relying_party::{RelyingParty, Request};
 
 const EVERY: &str =
@@ -194,6 +194,37 @@ async fn none_only_says_that_the_person_agreed(house: House) {
     let landing = house.browser("ada").authorizes(&asking(&shop, "none").url()).await;
     let names: Vec<_> = landing.0.query_pairs().map(|(name, _)| name.into_owned()).collect();
     assert_eq!(names, ["session_state", "state", "iss"]);
+}
+
+/// Each client's ID tokens are signed with what it registered, and their hashes go by that algorithm.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_chooses_what_its_id_tokens_are_signed_with() {
+    use sha2::Sha512;
+
+    let every = [("RESPONSE_TYPES", EVERY), ("SIGNING_ALGS", "RS256,PS256,ES256,EdDSA")];
+    let house = House::start_with(Backing::Memory, &every).await;
+    let browser = house.browser("ada");
+    for alg in ["RS256", "PS256", "ES256", "EdDSA"] {
+        let metadata = json!({"response_types": ["code id_token"], "id_token_signed_response_alg": alg,
+            "grant_types": ["authorization_code", "implicit"]});
+        let client = house.relying_party_with(alg, &metadata, Settings::default()).await;
+        let request = asking(&client, "code id_token");
+        let landing = browser.authorizes(&request.url()).await;
+        let body = client.exchanges(&landing.code(), &request).await.good();
+        let front = landing.param("id_token").expect("an ID token");
+        for token in [&*front, body["id_token"].as_str().expect("an ID token")] {
+            let header = from_base64url(token.split('.').next().expect("a header"));
+            let header: Value = serde_json::from_slice(&header.expect("base64url")).expect("JSON");
+            assert_eq!(header["alg"], alg);
+            assert!(house.app().keys.verify(token, latchkey::tokens::ID_TYP).is_ok(), "{alg}");
+        }
+        let code = landing.code();
+        let expected = match alg {
+            "EdDSA" => base64url(&Sha512::digest(code.as_bytes())[..32]).into(),
+            _ => half_hash(&code),
+        };
+        assert_eq!(claims(&front)["c_hash"], expected, "{alg}");
+    }
 }
 
 mod by_default {
