@@ -20,7 +20,7 @@ use crate::support::elsewhere::Elsewhere;
 use crate::support::house::{House, Tls};
 use crate::support::wire::{self, Answer};
 
-pub const SETTINGS: &str = include_str!("../../../conformance/latchkey.env");
+pub const SETTINGS: &str = include_str!("../../../conformance/settings.sh");
 pub const PEOPLE: &str = include_str!("../../../conformance/bootstrap.toml");
 
 /// What a plan fixes for all of its modules.
@@ -203,7 +203,7 @@ const OF_THIS_MACHINE: [&str; 7] = [
     "OUTGOING_CA_FILE",
 ];
 
-/// The lines of `conformance/latchkey.env`.
+/// The lines of `conformance/settings.sh`.
 pub fn settings() -> Vec<(&'static str, &'static str)> {
     let lines = SETTINGS.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let pairs = lines.map(|line| line.split_once('=').expect("a setting"));
