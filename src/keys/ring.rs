@@ -29,6 +29,8 @@ pub(super) struct Parts {
     /// The phases that were told last.
     told: RwLock<BTreeMap<String, KeyInfo>>,
     pool: Arc<Semaphore>,
+    /// What anybody can ask for has one turn of its own, and no signature stands behind it.
+    decryption: Arc<Semaphore>,
 }
 
 /// The ring as last read, its keys parsed.
@@ -92,9 +94,10 @@ impl KeyRing {
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Arc::new(Semaphore::new(cores));
+        let decryption = Arc::new(Semaphore::new(1));
         let current = ArcSwap::from_pointee(snapshot);
         let told = RwLock::default();
-        Self(Arc::new(Parts { current, purposes, policy, clock, home, told, pool }))
+        Self(Arc::new(Parts { current, purposes, policy, clock, home, told, pool, decryption }))
     }
 
     /// The JWK Set ([RFC 7517 §5]): every key that has not gone, the signing ones first, for there are
@@ -145,20 +148,7 @@ impl KeyRing {
             Algorithm::Es256 | Algorithm::EdDsa => return key.sign(typ, &claims),
             Algorithm::Rs256 | Algorithm::Ps256 => {}
         }
-        self.in_pool(move || key.sign(typ, &claims)).await.unwrap_or(Err(SigningError))
-    }
-
-    /// Away from the reactor, and no more at once than there are cores; nothing if the process ends.
-    async fn in_pool<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<T> {
-        let turn = Arc::clone(&self.0.pool).acquire_owned().await.ok()?;
-        let work = move || {
-            let _held = turn;
-            work()
-        };
-        tokio::task::spawn_blocking(work).await.ok()
+        in_pool(&self.0.pool, move || key.sign(typ, &claims)).await.unwrap_or(Err(SigningError))
     }
 
     /// The claims of a token of ours of that type. Time, issuer and audience are the caller's to judge.
@@ -172,7 +162,7 @@ impl KeyRing {
         jose::verify_ours(token, signing, typ)
     }
 
-    /// What was encrypted for one of our keys, newest first where the token does not name it. In the
+    /// What was encrypted for one of our keys, newest first where the token does not name it. In a
     /// pool: whoever sends one makes us do an RSA operation before we know who it is.
     pub async fn decrypt(&self, token: String) -> Result<Vec<u8>, NotDecrypted> {
         let snapshot = self.0.current.load();
@@ -183,7 +173,7 @@ impl KeyRing {
         });
         let ours: Vec<_> = ours.collect();
         let open = move || ours.iter().find_map(|key| jose::decrypt(&token, key).ok());
-        self.in_pool(open).await.flatten().ok_or(NotDecrypted)
+        in_pool(&self.0.decryption, open).await.flatten().ok_or(NotDecrypted)
     }
 
     /// Whether there is nothing to sign with.
@@ -227,4 +217,17 @@ impl KeyRing {
         keys.filter_map(|(key, phase)| Some((key, phase, snapshot.material.get(&key.kid)?)))
             .collect()
     }
+}
+
+/// Away from the reactor, and no more at once than there are turns; nothing if the process ends.
+async fn in_pool<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let turn = Arc::clone(turns).acquire_owned().await.ok()?;
+    let work = move || {
+        let _held = turn;
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.ok()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -93,15 +94,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         trial,
     );
 
-    let mut listeners = Vec::new();
-    for address in &app.config.listen {
-        match listen(address).await {
-            Ok(bound) => listeners.extend(bound),
-            // Not every machine has IPv6; the default asks for both.
-            Err(_) if address.starts_with("[::1]") && !listeners.is_empty() => {}
-            Err(why) => return Err(wrong(format!("LISTEN: {address}: {why}"))),
-        }
-    }
+    let listeners = bind(&app.config).await?;
     announce(&app, demo.as_ref());
     if let Some(tls) = &tls {
         tls.spawn_reload(Duration::from_secs(10));
@@ -121,6 +114,20 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     let _ended = tokio::time::timeout(Duration::from_secs(5), couriers).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Every address of `LISTEN`.
+async fn bind(config: &Config) -> Result<Vec<TcpListener>, Refused> {
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        match listen(address).await {
+            Ok(bound) => listeners.extend(bound),
+            // Not every machine has IPv6; the default asks for both.
+            Err(_) if address.starts_with("[::1]") && !listeners.is_empty() => {}
+            Err(why) => return Err(wrong(format!("LISTEN: {address}: {why}"))),
+        }
+    }
+    Ok(listeners)
 }
 
 /// The files are read before anything is opened: a bad one is told at once.
