@@ -156,6 +156,11 @@ fn nothing_that_opens_anything_is_logged_in_memory() {
 }
 
 #[test]
+fn nothing_that_opens_anything_is_logged_in_a_file() {
+    tells_nothing(Backing::File);
+}
+
+#[test]
 fn nothing_that_opens_anything_is_logged_in_redis() {
     tells_nothing(Backing::Redis);
 }
