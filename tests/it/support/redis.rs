@@ -1,6 +1,6 @@
 //! Real redis servers, each on a loopback port and in a folder of its own.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -168,10 +168,18 @@ impl RedisServer {
             .expect("redis starts again on its port");
     }
 
-    /// Says one command by hand and returns the raw first reply, for what Latchkey itself never says.
+    /// Says one command by hand and returns the raw first reply, for what Latchkey itself never says. A
+    /// server whose role changes ends its connections; then it is said once more.
     pub fn says(&self, words: &[&[u8]]) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("redis");
-        exchange(&mut stream, words).expect("an answer")
+        let say = || {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("redis");
+            exchange(&mut stream, words)
+        };
+        let said = say().or_else(|error| match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => say(),
+            _ => Err(error),
+        });
+        said.expect("an answer")
     }
 }
 
