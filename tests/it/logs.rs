@@ -36,7 +36,7 @@ impl MakeWriter<'_> for Log {
 }
 
 /// Runs it with every thread of the runtime logging here.
-fn logged<T>(scenario: impl Future<Output = T>) -> (T, String) {
+pub fn logged<T>(scenario: impl Future<Output = T>) -> (T, String) {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
     let dispatch = Dispatch::new(subscriber.with_ansi(false).with_writer(log.clone()).finish());

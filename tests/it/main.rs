@@ -42,3 +42,4 @@ mod stored;
 mod support;
 mod throttling;
 mod token;
+mod upgrades;

@@ -20,6 +20,7 @@ use latchkey::server::serve::{Limits, serve};
 use latchkey::server::tls::TlsKeeper;
 use latchkey::server::{couriers, routes};
 use latchkey::store::Store;
+use latchkey::store::schema::{self, RELEASE};
 use latchkey::users::{self, Added, User};
 use reqwest::Client as Http;
 use serde_json::{Value, json};
@@ -165,6 +166,7 @@ impl House {
         };
         let fetcher = Fetcher::new(outgoing).expect("a fetcher");
         let store: Arc<dyn Store> = Arc::new(faults.clone());
+        schema::settle(&*store, RELEASE).await.expect("data of this release");
         let ring = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
         let app = App::new(
             config,
