@@ -94,7 +94,7 @@ pub enum Source {
 
 /// What the operator decides, and a client cannot register.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Settings {
     /// The operator's own application: nobody is asked for consent.
     pub first_party: bool,

@@ -43,3 +43,4 @@ mod stored;
 mod support;
 mod throttling;
 mod token;
+mod upgrades;
