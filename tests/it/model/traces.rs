@@ -1,0 +1,82 @@
+//! The traces, store by store.
+
+use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestCaseError, TestError, TestRunner};
+use tokio::runtime::Runtime;
+
+use super::ground::Kind;
+use super::invariants::{Truth, hold};
+use super::leftovers::only_the_list_remains;
+use super::moves::{Move, traces};
+use super::play::{Player, Wrong};
+
+/// So many moves a trace has at most.
+const LENGTH: usize = 28;
+
+#[test]
+fn two_servers_over_a_store_in_memory_keep_every_promise() {
+    play_all(Kind::Memory, 60);
+}
+
+#[test]
+fn two_servers_over_a_store_in_a_file_keep_every_promise() {
+    play_all(Kind::File, 20);
+}
+
+#[test]
+fn two_servers_over_one_redis_keep_every_promise() {
+    play_all(Kind::Redis, 40);
+}
+
+fn play_all(kind: Kind, cases: u32) {
+    let runtime = runtime();
+    let played = runner(cases).run(&traces(LENGTH), |trace| {
+        runtime.block_on(plays(kind, &trace)).map_err(TestCaseError::fail)
+    });
+    match played {
+        Ok(()) => {}
+        Err(TestError::Fail(why, trace)) => panic!("{why}\n{}", lines(&trace)),
+        Err(TestError::Abort(why)) => panic!("{why}"),
+    }
+}
+
+/// A whole trace, all invariants after each move.
+async fn plays(kind: Kind, trace: &[Move]) -> Result<(), Wrong> {
+    let mut player = Player::start(kind).await;
+    let truth = Truth { issuer: player.rig.issuer().to_owned(), began: player.rig.date(0) };
+    for (number, it) in trace.iter().enumerate() {
+        let done = player.does(it).await;
+        let done = done.and_then(|()| hold(&player.history, &truth));
+        done.map_err(|why| format!("move {number}, {it:?}: {why}"))?;
+        if number % 7 == 6 {
+            player.sweeps().await?;
+            hold(&player.history, &truth)?;
+        }
+    }
+    player.sweeps().await?;
+    hold(&player.history, &truth)?;
+    only_the_list_remains(&player).await
+}
+
+fn lines(trace: &[Move]) -> String {
+    let lines = trace.iter().enumerate().map(|(number, it)| format!("{number}: {it:?}\n"));
+    lines.collect()
+}
+
+pub fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+/// `MODEL_CASES` and `MODEL_SEED` say otherwise.
+pub fn runner(cases: u32) -> TestRunner {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let cases = number("MODEL_CASES").and_then(|it| u32::try_from(it).ok()).unwrap_or(cases);
+    let kept = FileFailurePersistence::Direct("tests/it/model/traces.proptest-regressions");
+    TestRunner::new(Config {
+        cases,
+        max_shrink_iters: 300,
+        failure_persistence: Some(Box::new(kept)),
+        rng_seed: RngSeed::Fixed(number("MODEL_SEED").unwrap_or(20_260_701)),
+        ..Config::default()
+    })
+}
