@@ -7,6 +7,7 @@ use crate::support::house::{House, on_both_stores};
 
 on_both_stores![
     a_refresh_may_ask_for_less_and_never_for_more,
+    a_scope_that_was_taken_from_the_client_is_refreshed_no_more,
     another_clients_refresh_is_refused_and_the_family_lives,
     a_repeated_refresh_within_the_grace_gets_the_same_bytes,
     an_old_refresh_token_ends_the_family,
@@ -41,6 +42,26 @@ async fn a_refresh_may_ask_for_less_and_never_for_more(house: House) {
     let all = shop.refreshes(&text(&less, "refresh_token")).await.good();
     let shown = house.userinfo(&text(&all, "access_token")).await.good();
     assert_eq!(shown["email"], "ada@ada.example");
+}
+
+async fn a_scope_that_was_taken_from_the_client_is_refreshed_no_more(house: House) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid email offline_access").await;
+    let may_have = async |scope: &str| {
+        let id = ClientId::parse("shop").unwrap();
+        let change = |client: &mut clients::Client| client.metadata.scope = scope.parse().ok();
+        assert_eq!(clients::update(house.store(), &id, change).await.unwrap(), Some(()));
+    };
+    may_have("openid offline_access").await;
+    let less = shop.refreshes(tokens.refresh()).await.good();
+    assert_eq!(text(&less, "scope"), "offline_access openid");
+    assert!(house.userinfo(&text(&less, "access_token")).await.good()["email"].is_null());
+    may_have("phone").await;
+    let nothing = shop.refreshes(&text(&less, "refresh_token")).await;
+    assert_eq!(nothing.error(), (400, "invalid_scope".to_owned()));
+    may_have("openid email offline_access").await;
+    let again = shop.refreshes(&text(&less, "refresh_token")).await.good();
+    assert_eq!(text(&again, "scope"), "email offline_access openid");
 }
 
 async fn another_clients_refresh_is_refused_and_the_family_lives(house: House) {
