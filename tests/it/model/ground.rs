@@ -9,7 +9,8 @@ use std::time::Duration;
 use latchkey::clock::{Clock, UnixTime};
 use latchkey::secret::Secret;
 use latchkey::store::{
-    Change, FileStore, MemoryStore, Outcome, Partition, Pending, RawKey, RedisOptions, RedisStore, Store,
+    Change, FileStore, MemoryStore, Outcome, Partition, Pending, RawKey, RedisOptions, RedisStore,
+    Store,
 };
 use tempfile::TempDir;
 use tokio::sync::Mutex;

@@ -189,7 +189,10 @@ impl Player {
             What::Person { person, enabled } => self.person(person % PERSONS, *enabled).await,
             What::Client { client, change } => self.client(client % CLIENTS, *change).await,
             What::Tick { seconds } => self.rig.later(*seconds),
-            What::Crash => self.rig.crash(server).await,
+            What::Crash => {
+                self.rig.houses[0].faults().heal();
+                self.rig.crash(server).await;
+            }
             What::Rollback { moves } => self.rolls_back(*moves).await,
         }
         Ok(())
@@ -268,7 +271,7 @@ impl Player {
                 clients::remove(house.store(), &id).await.expect("a store");
                 // At another moment, however close.
                 client.enabled = true;
-                client.created_at = house.app().now();
+                client.created_at = client.created_at.plus(std::time::Duration::from_millis(1));
                 let _ = clients::add(house.store(), &client).await.expect("a store");
                 held.enabled = true;
                 held.life += 1;

@@ -1,6 +1,8 @@
 //! The traces, store by store.
 
-use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestCaseError, TestError, TestRunner};
+use proptest::test_runner::{
+    Config, FileFailurePersistence, RngSeed, TestCaseError, TestError, TestRunner,
+};
 use tokio::runtime::Runtime;
 
 use super::ground::Kind;

@@ -3,7 +3,7 @@
 use latchkey::secret::Secret;
 use serde_json::Value;
 
-use super::history::{Gate, Issue, Login, Seen};
+use super::history::{Gate, Issue, Login, Scopes, Seen};
 use super::moves::{Again, BROWSERS, PERSONS, SCOPES, Wish};
 use super::play::{Code, Flow, Player, Wrong, scopes};
 use super::reference::{self, Grant, Name, World};
@@ -31,7 +31,8 @@ impl Player {
         let flow = self.flows.len();
         self.secrets.push(request.verifier.clone());
         let verifier = request.verifier.clone();
-        let scope = scopes(SCOPES[scope]);
+        let may_have = &self.reference.clients[client].ceiling;
+        let scope = scopes(SCOPES[scope]).intersection(may_have).cloned().collect();
         self.flows.push(Flow { browser, client, scope, nonce, verifier, wants_acr, page: None });
         let max_age = if let Again::MaxAge(most) = again { Some(most) } else { None };
         let (login_anew, consent_anew) = (again == Again::Login, again == Again::Consent);
@@ -119,9 +120,10 @@ impl Player {
         fields.push(("decision".to_owned(), if yes { "accept" } else { "deny" }.to_owned()));
         let name = self.signed_in[browser].and_then(|name| self.reference.names.get(&name));
         let person = name.map(|name| name.person);
-        let Flow { client, scope, .. } = &self.flows[flow];
+        let client = self.flows[flow].client;
+        let scope = self.may_have(flow);
         if yes && self.flows[flow].browser == browser {
-            self.note(Seen::Agreed { flow, person, client: *client, scope: scope.clone() });
+            self.note(Seen::Agreed { flow, person, client, scope });
         }
         let came = self.posts_form(server, browser, "/consent", &fields).await;
         self.comes(flow, browser, came)
@@ -203,13 +205,14 @@ impl Player {
             let held = self.reference.names.get(&name)?;
             Some(Login { person: held.person, name, at: held.login_at })
         });
-        let bound = !it.scope.contains("offline_access");
+        let scope = self.may_have(flow);
+        let bound = !scope.contains("offline_access");
         let issue = Issue {
             flow,
             code,
             browser,
             client: it.client,
-            scope: it.scope.clone(),
+            scope,
             registered: self.reference.clients[it.client].ceiling.clone(),
             nonce: it.nonce.clone(),
             wants_acr: it.wants_acr,
@@ -253,6 +256,12 @@ impl Player {
     ) -> Came {
         let fields: Vec<_> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
         self.rig.submits(server, browser, path, &fields).await
+    }
+
+    /// Of what was asked, as far as the client may have it now.
+    fn may_have(&self, flow: usize) -> Scopes {
+        let Flow { client, scope, .. } = &self.flows[flow];
+        scope.intersection(&self.reference.clients[*client].ceiling).cloned().collect()
     }
 
     fn pick(&self, flow: usize) -> Option<usize> {
