@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use latchkey::clients::{self, ClientId};
 use latchkey::protocol::GrantType;
+use latchkey::store::Created;
 
 use crate::support::house::{House, on_both_stores};
 
@@ -15,6 +16,7 @@ on_both_stores![
     a_disabled_person_is_refreshed_no_more,
     a_client_that_gave_up_refreshing_refreshes_no_more,
     a_refresh_token_is_not_guessed_from_another,
+    what_a_removed_client_was_given_does_not_come_back_with_another_of_its_id,
 ];
 
 fn invalid_grant() -> (u16, String) {
@@ -130,4 +132,20 @@ async fn a_client_that_gave_up_refreshing_refreshes_no_more(house: House) {
     assert_eq!(gives_up.await.unwrap(), Some(()));
     let refused = shop.refreshes(tokens.refresh()).await;
     assert_eq!(refused.error(), (400, "unauthorized_client".to_owned()));
+}
+
+async fn what_a_removed_client_was_given_does_not_come_back_with_another_of_its_id(house: House) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let id = ClientId::parse("shop").unwrap();
+    let mut client = clients::find(house.store(), &id).await.unwrap().expect("a client");
+    clients::remove(house.store(), &id).await.unwrap();
+    house.later(Duration::from_secs(1));
+    client.created_at = house.app().now();
+    assert_eq!(clients::add(house.store(), &client).await.unwrap(), Created::New);
+    assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
+    assert_eq!(shop.introspects(tokens.access()).await, serde_json::json!({"active": false}));
+    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
+    let anew = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    assert_eq!(shop.refreshes(anew.refresh()).await.status, 200);
 }
