@@ -20,14 +20,19 @@
 //! The traces are the same in every run. `make model CASES=500` plays more of them, `SEED=7` others. One
 //! that fails is made smaller, and its seed is kept in `traces.proptest-regressions` beside this file.
 
+mod encoding;
 mod exchanges;
 mod ground;
 mod history;
+mod idempotence;
+mod interference;
 mod invariants;
 mod leftovers;
 mod moves;
+mod planted;
 mod play;
 mod reference;
 mod rig;
+mod times;
 mod traces;
 mod visits;

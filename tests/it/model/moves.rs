@@ -241,6 +241,6 @@ fn changes() -> impl Strategy<Value = Change> {
         1 => Just(Change::Disable),
         1 => Just(Change::Rename),
         3 => (0..CEILINGS.len()).prop_map(Change::Scope),
-        0 => Just(Change::Remove),
+        1 => Just(Change::Remove),
     ]
 }

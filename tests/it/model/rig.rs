@@ -49,6 +49,15 @@ impl Rig {
 
     /// So much later than it is.
     pub async fn start_at(kind: Kind, shift: Duration) -> Self {
+        Self::start_with(kind, shift, Duration::ZERO).await
+    }
+
+    /// The second server's clock goes so much before.
+    pub async fn start_skewed(kind: Kind, skew: Duration) -> Self {
+        Self::start_with(kind, Duration::ZERO, skew).await
+    }
+
+    async fn start_with(kind: Kind, shift: Duration, skew: Duration) -> Self {
         // Whole seconds, as tokens count them.
         let began = UnixTime::from_secs(Clock::System.now().as_secs()).plus(shift);
         let clock = Clock::manual(began);
@@ -56,7 +65,8 @@ impl Rig {
         let tap = Tap::on(store);
         let first = House::start_on((Arc::new(tap.clone()), clock), None, &[]).await;
         let issuer = first.issuer().to_owned();
-        let second = first.beside(&[("ISSUER_URL", &issuer)]).await;
+        let ahead = Clock::manual(began.plus(skew));
+        let second = first.beside_at(ahead, &[("ISSUER_URL", &issuer)]).await;
         let mut applications = Vec::new();
         for (number, name) in APPLICATIONS.iter().enumerate() {
             let settings =
@@ -79,7 +89,9 @@ impl Rig {
     }
 
     pub fn later(&self, seconds: Seconds) {
-        self.houses[0].later(Duration::from_secs(seconds));
+        for house in &self.houses {
+            house.later(Duration::from_secs(seconds));
+        }
     }
 
     pub fn issuer(&self) -> &str {

@@ -5,6 +5,7 @@ use proptest::test_runner::{
 };
 use tokio::runtime::Runtime;
 
+use super::encoding::records_read_back;
 use super::ground::Kind;
 use super::invariants::{Truth, hold};
 use super::leftovers::only_the_list_remains;
@@ -56,10 +57,11 @@ async fn plays(kind: Kind, trace: &[Move]) -> Result<(), Wrong> {
     }
     player.sweeps().await?;
     hold(&player.history, &truth)?;
+    records_read_back(&player)?;
     only_the_list_remains(&player).await
 }
 
-fn lines(trace: &[Move]) -> String {
+pub fn lines(trace: &[Move]) -> String {
     let lines = trace.iter().enumerate().map(|(number, it)| format!("{number}: {it:?}\n"));
     lines.collect()
 }

@@ -1,0 +1,1 @@
+//! That each invariant can fail.
