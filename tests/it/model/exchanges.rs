@@ -75,8 +75,7 @@ impl Player {
                 .collect()
         });
         let shown = format!("code {code} redeemed by {by} with {proof:?}: {answer:?}");
-        let right = proof == Proof::Right && in_time;
-        self.writes(Seen::Redeemed { code, by, right, gate, told }, fits, shown)
+        self.writes(Seen::Redeemed { code, by, gate, told }, fits, shown)
     }
 
     /// `(grant, so many generations back, by a stranger, with less scope)`
@@ -174,15 +173,7 @@ impl Player {
         let scope = scopes(&text("scope"));
         let ends = self.token_ends();
         let opaque = by == OPAQUE;
-        let number = self.tokens.len();
-        self.tokens.push(Token {
-            text: access,
-            code,
-            client: by,
-            opaque,
-            ends,
-            scope: scope.clone(),
-        });
+        self.tokens.push(Token { text: access, code, opaque, ends, scope: scope.clone() });
         let held = &mut self.codes[code];
         held.refresh.entry(generation).or_insert_with(|| refresh.clone());
         if !unheard {
@@ -193,7 +184,7 @@ impl Player {
         let claims =
             if body["id_token"].is_string() { claims(&text("id_token")) } else { Value::Null };
         let registered = self.reference.clients[by].ceiling.clone();
-        let tokens = Tokens { access: number, scope, generation, refresh, claims, registered };
+        let tokens = Tokens { scope, generation, refresh, claims, registered };
         Ok(Told::Tokens(tokens))
     }
 

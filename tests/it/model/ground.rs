@@ -20,7 +20,10 @@ use crate::support::redis::RedisServer;
 /// Where the houses of a trace remember things.
 pub enum Ground {
     Memory(Arc<Rewind>),
-    File(TempDir),
+    /// Its folder goes with it.
+    File {
+        _folder: TempDir,
+    },
     /// What its keys begin with.
     Redis(String),
 }
@@ -49,7 +52,7 @@ impl Ground {
             Kind::File => {
                 let folder = tempfile::tempdir().expect("a folder");
                 let store = FileStore::open(folder.path(), clock.clone()).await.expect("a store");
-                (Self::File(folder), Arc::new(store))
+                (Self::File { _folder: folder }, Arc::new(store))
             }
             Kind::Redis => {
                 let prefix = format!("{}:", Secret::random().reveal());
@@ -68,7 +71,7 @@ impl Ground {
     pub async fn mark(&self) -> Option<Mark> {
         match self {
             Self::Memory(store) => Some(Mark::Journal(store.length().await)),
-            Self::File(_) => None,
+            Self::File { .. } => None,
             Self::Redis(prefix) => {
                 let key = format!("mark-of-{prefix}{}", Secret::random().reveal());
                 says(KEEP, &[&key, prefix]);
@@ -82,7 +85,7 @@ impl Ground {
         match (self, mark) {
             (Self::Memory(store), Mark::Journal(length)) => store.rewind(*length).await,
             (Self::Redis(prefix), Mark::Key(key)) => drop(says(PUT_BACK, &[key, prefix])),
-            (Self::Memory(_) | Self::Redis(_) | Self::File(_), _) => panic!("another's mark"),
+            (Self::Memory(_) | Self::Redis(_) | Self::File { .. }, _) => panic!("another's mark"),
         }
     }
 
@@ -91,7 +94,7 @@ impl Ground {
     pub async fn lasting(&self) -> Vec<String> {
         match self {
             Self::Memory(store) => store.lasting().await,
-            Self::File(_) => Vec::new(),
+            Self::File { .. } => Vec::new(),
             Self::Redis(prefix) => {
                 let said = says(LASTING, &["", prefix]);
                 let (_, list) = said.split_once("\r\n").expect("a text");

@@ -32,10 +32,9 @@ pub enum Told {
     Broken,
 }
 
-/// A token response. Access tokens have a number of their own.
+/// A token response.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    pub access: usize,
     pub scope: Scopes,
     /// Of the refresh token.
     pub generation: u64,
@@ -93,7 +92,6 @@ pub enum Seen {
     Asked {
         flow: usize,
         browser: usize,
-        client: usize,
         login_anew: bool,
         max_age: Option<u64>,
         consent_anew: bool,
@@ -117,7 +115,6 @@ pub enum Seen {
     Redeemed {
         code: usize,
         by: usize,
-        right: bool,
         gate: Gate,
         told: Told,
     },

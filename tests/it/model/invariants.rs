@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::history::{Fact, Gate, History, Issue, Scopes, Seconds, Seen, Told};
+use super::history::{Fact, Gate, History, Issue, Looked, Scopes, Seconds, Seen, Told};
 use super::rig::{APPLICATIONS, NAMES};
 
 /// What a history is held against.
@@ -89,7 +89,8 @@ pub fn a_generation_has_one_successor(history: &History, _: &Truth) -> Verdict {
         let family = families.entry(*code).or_insert((0, None));
         let (newest, tolerated) = *family;
         let known = presented == newest || tolerated == Some(presented);
-        if !known && !(rolled_back && presented > newest) {
+        let rolled_away = rolled_back && presented > newest;
+        if !known && !rolled_away {
             return Err(format!(
                 "generation {presented} of code {code} was taken, {newest} is the newest"
             ));
@@ -198,23 +199,29 @@ pub fn what_is_ended_stays_ended(history: &History, _: &Truth) -> Verdict {
         match &fact.what {
             Seen::Coded(issue) => issued.push(issue),
             Seen::Revoked { code, access: None } => end(&|issue| issue.code == *code),
-            Seen::Revoked { access: Some(token), .. } => drop(access.insert(*token)),
+            Seen::Revoked { access: Some(token), .. } => {
+                access.insert(*token);
+            }
             Seen::SignedOut { name } => {
                 end(&|issue| issue.bound && issue.login.is_some_and(|it| it.name == *name));
             }
             Seen::CutOff { person } => {
-                end(&|issue| issue.login.is_some_and(|it| it.person == *person))
+                end(&|issue| issue.login.is_some_and(|it| it.person == *person));
             }
             Seen::ClientRemoved { client } => {
                 off.remove(client);
                 end(&|issue| issue.client == *client);
             }
-            Seen::ClientOff { client } => drop(off.insert(*client)),
-            Seen::ClientOn { client } => drop(off.remove(client)),
-            Seen::Asks { token: super::history::Looked::Access(token), active: true, .. } => {
-                if access.contains(token) {
-                    return Err(format!("access token {token} was given back, and is active"));
-                }
+            Seen::ClientOff { client } => {
+                off.insert(*client);
+            }
+            Seen::ClientOn { client } => {
+                off.remove(client);
+            }
+            Seen::Asks { token: Looked::Access(token), active: true, .. }
+                if access.contains(token) =>
+            {
+                return Err(format!("access token {token} was given back, and is active"));
             }
             _ => {}
         }

@@ -9,6 +9,7 @@
 //! | [`play`], [`visits`], [`exchanges`] | doing it |
 //! | [`history`] | what was seen |
 //! | [`reference`] | what should have been answered |
+//! | [`reach`] | that enough of it was seen |
 //! | [`invariants`] | 1 to 9, read off a history |
 //! | [`interference`] | 10 |
 //! | [`leftovers`] | 11 |
@@ -31,6 +32,7 @@ mod leftovers;
 mod moves;
 mod planted;
 mod play;
+mod reach;
 mod reference;
 mod rig;
 mod times;

@@ -62,7 +62,6 @@ pub struct Code {
 pub struct Token {
     pub text: String,
     pub code: usize,
-    pub client: usize,
     pub opaque: bool,
     pub ends: Seconds,
     pub scope: Scopes,
@@ -143,7 +142,7 @@ impl Player {
     }
 
     fn has_rollbacks(&self) -> bool {
-        !matches!(self.rig.ground, super::ground::Ground::File(_))
+        !matches!(self.rig.ground, super::ground::Ground::File { .. })
     }
 
     async fn step(&mut self, it: &Move, unheard: bool) -> Result<(), Wrong> {

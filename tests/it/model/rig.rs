@@ -1,9 +1,12 @@
 //! Two servers that are one installation, three browsers and three applications.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey::clients::Settings;
 use latchkey::clock::{Clock, UnixTime};
+use latchkey::store::Store;
 use reqwest::RequestBuilder;
 use reqwest::header::{COOKIE, HOST, SET_COOKIE};
 use serde_json::json;
@@ -14,8 +17,6 @@ use super::moves::{BROWSERS, CEILINGS};
 use crate::support::house::House;
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::{self, Answer, Fields};
-use latchkey::clients::Settings;
-use std::sync::Arc;
 
 /// The people, by their number.
 pub const NAMES: [&str; 2] = ["ada", "bob"];
@@ -49,20 +50,33 @@ impl Rig {
 
     /// So much later than it is.
     pub async fn start_at(kind: Kind, shift: Duration) -> Self {
-        Self::start_with(kind, shift, Duration::ZERO).await
+        Self::build(kind, shift, Duration::ZERO, |store| store).await
     }
 
     /// The second server's clock goes so much before.
     pub async fn start_skewed(kind: Kind, skew: Duration) -> Self {
-        Self::start_with(kind, Duration::ZERO, skew).await
+        Self::build(kind, Duration::ZERO, skew, |store| store).await
     }
 
-    async fn start_with(kind: Kind, shift: Duration, skew: Duration) -> Self {
+    /// With something between the houses and their store.
+    pub async fn start_over(
+        kind: Kind,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
+        Self::build(kind, Duration::ZERO, Duration::ZERO, wrap).await
+    }
+
+    async fn build(
+        kind: Kind,
+        shift: Duration,
+        skew: Duration,
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
         // Whole seconds, as tokens count them.
         let began = UnixTime::from_secs(Clock::System.now().as_secs()).plus(shift);
         let clock = Clock::manual(began);
         let (ground, store) = Ground::open(kind, &clock).await;
-        let tap = Tap::on(store);
+        let tap = Tap::on(wrap(store));
         let first = House::start_on((Arc::new(tap.clone()), clock), None, &[]).await;
         let issuer = first.issuer().to_owned();
         let ahead = Clock::manual(began.plus(skew));

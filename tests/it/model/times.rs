@@ -71,7 +71,7 @@ where
 }
 
 /// What is decided, move by move. What the reference says of it is not the question here.
-async fn decisions(rig: Rig, trace: &[Move]) -> Vec<String> {
+pub async fn decisions(rig: Rig, trace: &[Move]) -> Vec<String> {
     let mut player = Player::on(rig);
     for it in trace {
         let _ = player.does(it).await;

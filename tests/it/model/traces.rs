@@ -1,5 +1,7 @@
 //! The traces, store by store.
 
+use std::cell::RefCell;
+
 use proptest::test_runner::{
     Config, FileFailurePersistence, RngSeed, TestCaseError, TestError, TestRunner,
 };
@@ -11,39 +13,43 @@ use super::invariants::{Truth, hold};
 use super::leftovers::only_the_list_remains;
 use super::moves::{Move, traces};
 use super::play::{Player, Wrong};
+use super::reach::Reach;
 
 /// So many moves a trace has at most.
 const LENGTH: usize = 28;
 
 #[test]
 fn two_servers_over_a_store_in_memory_keep_every_promise() {
-    play_all(Kind::Memory, 60);
+    let reach = play_all(Kind::Memory, 150);
+    assert_eq!(reach.misses(), [""; 0], "{reach:?}");
 }
 
 #[test]
 fn two_servers_over_a_store_in_a_file_keep_every_promise() {
-    play_all(Kind::File, 20);
+    drop(play_all(Kind::File, 40));
 }
 
 #[test]
 fn two_servers_over_one_redis_keep_every_promise() {
-    play_all(Kind::Redis, 40);
+    drop(play_all(Kind::Redis, 100));
 }
 
-fn play_all(kind: Kind, cases: u32) {
-    let runtime = runtime();
+fn play_all(kind: Kind, cases: u32) -> Reach {
+    let (runtime, reach) = (runtime(), RefCell::new(Reach::default()));
     let played = runner(cases).run(&traces(LENGTH), |trace| {
-        runtime.block_on(plays(kind, &trace)).map_err(TestCaseError::fail)
+        let played = runtime.block_on(plays(kind, &trace)).map_err(TestCaseError::fail)?;
+        reach.borrow_mut().count(&played);
+        Ok(())
     });
     match played {
-        Ok(()) => {}
+        Ok(()) => reach.into_inner(),
         Err(TestError::Fail(why, trace)) => panic!("{why}\n{}", lines(&trace)),
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
 }
 
 /// A whole trace, all invariants after each move.
-async fn plays(kind: Kind, trace: &[Move]) -> Result<(), Wrong> {
+async fn plays(kind: Kind, trace: &[Move]) -> Result<Player, Wrong> {
     let mut player = Player::start(kind).await;
     let truth = Truth { issuer: player.rig.issuer().to_owned(), began: player.rig.date(0) };
     for (number, it) in trace.iter().enumerate() {
@@ -58,7 +64,8 @@ async fn plays(kind: Kind, trace: &[Move]) -> Result<(), Wrong> {
     player.sweeps().await?;
     hold(&player.history, &truth)?;
     records_read_back(&player)?;
-    only_the_list_remains(&player).await
+    only_the_list_remains(&player).await?;
+    Ok(player)
 }
 
 pub fn lines(trace: &[Move]) -> String {

@@ -36,7 +36,7 @@ impl Player {
         self.flows.push(Flow { browser, client, scope, nonce, verifier, wants_acr, page: None });
         let max_age = if let Again::MaxAge(most) = again { Some(most) } else { None };
         let (login_anew, consent_anew) = (again == Again::Login, again == Again::Consent);
-        self.note(Seen::Asked { flow, browser, client, login_anew, max_age, consent_anew });
+        self.note(Seen::Asked { flow, browser, login_anew, max_age, consent_anew });
         let url = request.url();
         let path = url.strip_prefix(self.rig.issuer()).expect("at home").to_owned();
         let came = self.rig.opens(server, browser, &path).await;
