@@ -16,13 +16,14 @@
 //! | [`idempotence`] | 12 |
 //! | [`encoding`] | 13 |
 //! | [`times`] | 14 |
-//! | [`planted`] | that each of them can fail |
+//! | [`planted`], [`found_out`] | that each of them can fail |
 //!
 //! The traces are the same in every run. `make model CASES=500` plays more of them, `SEED=7` others. One
 //! that fails is made smaller, and its seed is kept in `traces.proptest-regressions` beside this file.
 
 mod encoding;
 mod exchanges;
+mod found_out;
 mod ground;
 mod history;
 mod idempotence;

@@ -33,14 +33,14 @@ pub enum How {
 pub enum What {
     /// A browser is sent to the authorization endpoint.
     Authorize(Wish),
-    /// Somebody fills in the login form of a flow, in some browser.
+    /// Somebody fills in the login form of one of the last flows, mostly in its own browser.
     Login {
         flow: usize,
         browser: usize,
         person: usize,
         right: bool,
     },
-    /// Somebody answers the consent page of a flow, in some browser.
+    /// Somebody answers the consent page of one of the last flows, mostly in its own browser.
     Consent {
         flow: usize,
         browser: usize,
@@ -48,6 +48,11 @@ pub enum What {
     },
     /// The whole way at once: whatever the pages ask for, and the code is redeemed.
     SignIn {
+        wish: Wish,
+        person: usize,
+    },
+    /// The same, and the code is kept.
+    Ask {
         wish: Wish,
         person: usize,
     },
@@ -62,6 +67,11 @@ pub enum What {
         back: usize,
         stranger: bool,
         narrow: bool,
+    },
+    /// An application at work: it refreshes so often, with a minute in between.
+    Work {
+        grant: usize,
+        times: usize,
     },
     RevokeRefresh {
         grant: usize,
@@ -160,9 +170,10 @@ pub const PERSONS: usize = 2;
 pub const BROWSERS: usize = 3;
 pub const CLIENTS: usize = 3;
 
-/// Times around every lifetime there is: grace, code, access token, interaction, session, refresh token.
-const TICKS: [u64; 14] =
-    [1, 5, 12, 29, 30, 31, 59, 61, 299, 601, 1_800, 3_601, 6 * 86_400, 8 * 86_400];
+/// Times around the lifetimes of what is short: the grace, a code, an access token, an interaction.
+const SHORT: [u64; 10] = [1, 5, 12, 29, 30, 31, 59, 61, 299, 601];
+/// And of what is long: sessions and refresh tokens.
+const LONG: [u64; 4] = [1_800, 3_601, 6 * 86_400, 8 * 86_400];
 
 /// A trace of at most so many moves.
 pub fn traces(most: usize) -> impl Strategy<Value = Vec<Move>> {
@@ -194,9 +205,11 @@ fn whats() -> impl Strategy<Value = What> {
         3 => (n(), n(), prop::bool::weighted(0.8))
             .prop_map(|(flow, browser, yes)| What::Consent { flow, browser, yes }),
         6 => (wishes(), n()).prop_map(|(wish, person)| What::SignIn { wish, person }),
+        3 => (wishes(), n()).prop_map(|(wish, person)| What::Ask { wish, person }),
+        5 => (n(), 2..5_usize).prop_map(|(grant, times)| What::Work { grant, times }),
         6 => (n(), rarely(), proofs())
             .prop_map(|(code, stranger, proof)| What::Redeem { code, stranger, proof }),
-        14 => (n(), prop_oneof![6 => Just(0), 2 => Just(1), 1 => n()], rarely(), rarely()).prop_map(
+        14 => (n(), prop_oneof![6 => Just(0), 2 => Just(1), 2 => n()], rarely(), rarely()).prop_map(
             |(grant, back, stranger, narrow)| What::Refresh { grant, back, stranger, narrow }
         ),
         2 => (n(), rarely()).prop_map(|(grant, stranger)| What::RevokeRefresh { grant, stranger }),
@@ -208,9 +221,10 @@ fn whats() -> impl Strategy<Value = What> {
         2 => n().prop_map(|browser| What::Logout { browser }),
         1 => (n(), prop::bool::weighted(0.6)).prop_map(|(person, enabled)| What::Person { person, enabled }),
         3 => (n(), changes()).prop_map(|(client, change)| What::Client { client, change }),
-        8 => prop::sample::select(TICKS.to_vec()).prop_map(|seconds| What::Tick { seconds }),
+        8 => prop::sample::select(SHORT.to_vec()).prop_map(|seconds| What::Tick { seconds }),
+        1 => prop::sample::select(LONG.to_vec()).prop_map(|seconds| What::Tick { seconds }),
         2 => Just(What::Crash),
-        2 => (1..8_usize).prop_map(|moves| What::Rollback { moves }),
+        3 => prop_oneof![3 => 1..4_usize, 1 => 4..10_usize].prop_map(|moves| What::Rollback { moves }),
     ]
 }
 

@@ -153,17 +153,26 @@ impl Player {
                 self.forgets(unheard, wish.browser);
             }
             What::Login { flow, browser, person, right } => {
-                self.logs_in(server, *flow, *browser, *person, *right).await?;
-                self.forgets(unheard, *browser);
+                let sat = self.logs_in(server, *flow, *browser, *person, *right).await?;
+                self.forgets(unheard && sat.is_some(), sat.unwrap_or_default());
             }
             What::Consent { flow, browser, yes } => {
-                self.consents(server, *flow, *browser, *yes).await?;
-                self.forgets(unheard, *browser);
+                let sat = self.consents(server, *flow, *browser, *yes).await?;
+                self.forgets(unheard && sat.is_some(), sat.unwrap_or_default());
             }
             What::SignIn { wish, person } => {
                 if let Some(code) = self.signs_in(server, *wish, *person).await? {
                     let proof = super::moves::Proof::Right;
                     self.redeems(server, (code, false, proof), unheard).await?;
+                }
+            }
+            What::Ask { wish, person } => {
+                self.signs_in(server, *wish, *person).await?;
+            }
+            What::Work { grant, times } => {
+                for _ in 0..*times {
+                    self.refreshes(server, (*grant, 0, false, false), unheard).await?;
+                    self.rig.later(61);
                 }
             }
             What::Redeem { code, stranger, proof } => {

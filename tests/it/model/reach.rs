@@ -36,8 +36,11 @@ const WANTED: [&str; 21] = [
 
 impl Reach {
     pub fn count(&mut self, player: &Player) {
+        // What the store knows of each family: its newest generation, and for which one that was given.
         let mut newest: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
+        let mut before = Vec::new();
         for fact in &player.history.0 {
+            before.push(newest.clone());
             let what = match &fact.what {
                 Seen::Coded(issue) => {
                     let old = |login: Login| login.at < fact.at;
@@ -69,7 +72,7 @@ impl Reach {
                     }
                     let (held, shown) =
                         newest.insert(*code, (tokens.generation, *presented)).unwrap_or_default();
-                    if *presented > held || tokens.generation < held {
+                    if *presented > held {
                         "a generation from before a rollback"
                     } else if tokens.generation == held {
                         "the same successor again"
@@ -89,7 +92,10 @@ impl Reach {
                 Seen::SignedOut { .. } => "a logout",
                 Seen::CutOff { .. } => "a person cut off",
                 Seen::ClientRemoved { .. } => "a client removed",
-                Seen::RolledBack { .. } => "a rollback",
+                Seen::RolledBack { to } => {
+                    newest.clone_from(&before[*to]);
+                    "a rollback"
+                }
                 Seen::Asked { .. }
                 | Seen::SignedIn { .. }
                 | Seen::Agreed { .. }

@@ -11,6 +11,9 @@ use super::rig::{Came, NAMES};
 use crate::support::browser::Landing;
 use crate::support::house::PASSWORD;
 
+/// The browser in which a flow began.
+const OWN: usize = 0;
+
 impl Player {
     /// A new flow, and its number.
     pub async fn authorizes(&mut self, server: usize, wish: Wish) -> Result<usize, Wrong> {
@@ -44,7 +47,7 @@ impl Player {
         Ok(flow)
     }
 
-    /// Somebody submits the login form of the flow.
+    /// Somebody submits the login form of the flow; in which browser, if there was one.
     pub async fn logs_in(
         &mut self,
         server: usize,
@@ -52,11 +55,11 @@ impl Player {
         browser: usize,
         person: usize,
         right: bool,
-    ) -> Result<(), Wrong> {
-        let Some(flow) = self.pick(flow) else { return Ok(()) };
-        let (browser, person) = (browser % BROWSERS, person % PERSONS);
+    ) -> Result<Option<usize>, Wrong> {
+        let Some(flow) = self.pick(flow) else { return Ok(None) };
+        let (browser, person) = (self.sits(flow, browser), person % PERSONS);
         let page = self.flows[flow].page.clone().filter(|page| page.shows("#login-submit"));
-        let Some(page) = page else { return Ok(()) };
+        let Some(page) = page else { return Ok(None) };
         let mut fields = page.hidden_fields_beside("#login-submit");
         fields.push(("username".to_owned(), NAMES[person].to_owned()));
         let password = if right { PASSWORD } else { "not the password" };
@@ -70,7 +73,8 @@ impl Player {
             }
             self.signed(browser, person, now);
         }
-        self.comes(flow, browser, came)
+        self.comes(flow, browser, came)?;
+        Ok(Some(browser))
     }
 
     /// A browser has a new session.
@@ -111,11 +115,11 @@ impl Player {
         flow: usize,
         browser: usize,
         yes: bool,
-    ) -> Result<(), Wrong> {
-        let Some(flow) = self.pick(flow) else { return Ok(()) };
-        let browser = browser % BROWSERS;
+    ) -> Result<Option<usize>, Wrong> {
+        let Some(flow) = self.pick(flow) else { return Ok(None) };
+        let browser = self.sits(flow, browser);
         let page = self.flows[flow].page.clone().filter(|page| page.shows("#consent-accept"));
-        let Some(page) = page else { return Ok(()) };
+        let Some(page) = page else { return Ok(None) };
         let mut fields = page.hidden_fields_beside("#consent-accept");
         fields.push(("decision".to_owned(), if yes { "accept" } else { "deny" }.to_owned()));
         let name = self.signed_in[browser].and_then(|name| self.reference.names.get(&name));
@@ -126,7 +130,8 @@ impl Player {
             self.note(Seen::Agreed { flow, person, client, scope });
         }
         let came = self.posts_form(server, browser, "/consent", &fields).await;
-        self.comes(flow, browser, came)
+        self.comes(flow, browser, came)?;
+        Ok(Some(browser))
     }
 
     /// Whatever the pages ask for; the number of the code, if there is one.
@@ -141,9 +146,9 @@ impl Player {
         for _ in 0..3 {
             let Some(page) = &self.flows[flow].page else { break };
             if page.shows("#login-submit") {
-                self.logs_in(server, flow, wish.browser, person, true).await?;
+                self.logs_in(server, 0, OWN, person, true).await?;
             } else if page.shows("#consent-accept") {
-                self.consents(server, flow, wish.browser, true).await?;
+                self.consents(server, 0, OWN, true).await?;
             }
         }
         Ok((self.codes.len() > codes).then_some(codes))
@@ -264,8 +269,15 @@ impl Player {
         scope.intersection(&self.reference.clients[*client].ceiling).cloned().collect()
     }
 
+    /// One of the last three.
     fn pick(&self, flow: usize) -> Option<usize> {
-        (!self.flows.is_empty()).then(|| flow % self.flows.len())
+        let last = self.flows.len().checked_sub(1)?;
+        Some(last - flow % self.flows.len().min(3))
+    }
+
+    /// Three times out of four the browser in which the flow began.
+    pub fn sits(&self, flow: usize, browser: usize) -> usize {
+        if browser < 48 { self.flows[flow].browser } else { browser % BROWSERS }
     }
 
     fn session_cookie(&self, browser: usize) -> Option<String> {
