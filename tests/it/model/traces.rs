@@ -21,17 +21,20 @@ const LENGTH: usize = 28;
 #[test]
 fn two_servers_over_a_store_in_memory_keep_every_promise() {
     let reach = play_all(Kind::Memory, 150);
-    assert_eq!(reach.misses(), [""; 0], "{reach:?}");
+    // Other traces, or fewer, may come across less.
+    if asked("MODEL_CASES").is_none() && asked("MODEL_SEED").is_none() {
+        assert_eq!(reach.misses(), [""; 0], "{reach:?}");
+    }
 }
 
 #[test]
 fn two_servers_over_a_store_in_a_file_keep_every_promise() {
-    drop(play_all(Kind::File, 40));
+    drop(play_all(Kind::File, 24));
 }
 
 #[test]
 fn two_servers_over_one_redis_keep_every_promise() {
-    drop(play_all(Kind::Redis, 100));
+    drop(play_all(Kind::Redis, 80));
 }
 
 fn play_all(kind: Kind, cases: u32) -> Reach {
@@ -80,14 +83,18 @@ pub fn runtime() -> Runtime {
 
 /// `MODEL_CASES` and `MODEL_SEED` say otherwise.
 pub fn runner(cases: u32) -> TestRunner {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let cases = number("MODEL_CASES").and_then(|it| u32::try_from(it).ok()).unwrap_or(cases);
+    let cases = asked("MODEL_CASES").and_then(|it| u32::try_from(it).ok()).unwrap_or(cases);
     let kept = FileFailurePersistence::Direct("tests/it/model/traces.proptest-regressions");
     TestRunner::new(Config {
         cases,
         max_shrink_iters: 300,
         failure_persistence: Some(Box::new(kept)),
-        rng_seed: RngSeed::Fixed(number("MODEL_SEED").unwrap_or(20_260_701)),
+        rng_seed: RngSeed::Fixed(asked("MODEL_SEED").unwrap_or(20_260_701)),
         ..Config::default()
     })
+}
+
+/// A number that the environment sets; empty is not set.
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
