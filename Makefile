@@ -8,7 +8,8 @@ MUSL  ?= $(shell uname -m)-unknown-linux-musl
 export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome chromium-browser)),/usr/bin/chromium)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt lint unit test-cluster test-sentinel deny coverage bench deploy-check image static clean
+.PHONY: help run test tools fmt lint unit test-cluster test-sentinel model deny coverage bench
+.PHONY: deploy-check image static clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +42,10 @@ test-sentinel: tools ## The same on a primary with two replicas and three sentin
 deny: ## Licences, advisories and sources of the dependencies (deny.toml)
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny check
+
+model: ## More traces against the model: CASES=500 of them for each store, SEED=7 for others
+	@.ci/need redis-server
+	MODEL_CASES=$(CASES) MODEL_SEED=$(SEED) $(CARGO) test --locked --test it model::
 
 coverage: tools ## Line coverage of the tests, into lcov.info
 	@command -v cargo-llvm-cov >/dev/null || $(CARGO) install cargo-llvm-cov --locked

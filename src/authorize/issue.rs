@@ -169,6 +169,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {
     Grant {
         id: code.grant,
         client: it.client.id.clone(),
+        client_since: Some(it.client.created_at),
         person: Some(Person {
             sub: session.sub.clone(),
             authenticated_at: session.authenticated_at,

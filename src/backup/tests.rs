@@ -95,6 +95,7 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
     let grant = Grant {
         id: GrantId(random::uuid()),
         client: ClientId::parse("shop").unwrap(),
+        client_since: None,
         person: Some(grants::Person {
             sub: subject("a"),
             authenticated_at: NOW,

@@ -21,7 +21,7 @@ pub struct Holder {
 /// Why nothing may come of a grant any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Denied {
-    /// The client was disabled or removed.
+    /// The client was disabled, or removed; another one may go by its id.
     ClientGone,
     /// The person was disabled or removed.
     UserGone,
@@ -53,7 +53,8 @@ pub async fn may_issue(
     };
     let (client, user, session) = join!(enabled_client(store, &grant.client), user, session);
     let (client, user, session) = (client?, user?, session?);
-    Ok(match client {
+    let same = |client: &Client| grant.client_since.is_none_or(|since| since == client.created_at);
+    Ok(match client.filter(same) {
         None => Err(Denied::ClientGone),
         Some(_) if person.is_some() && user.is_none() => Err(Denied::UserGone),
         Some(_) if bound.is_some() && session.is_none() => Err(Denied::SessionEnded),

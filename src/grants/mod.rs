@@ -42,6 +42,10 @@ pub struct Grant {
     pub id: GrantId,
     /// Whom it was given to.
     pub client: ClientId,
+    /// When that client was registered: what a removed one was given does not come back with another of
+    /// the same id. Absent in grants that are older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_since: Option<UnixTime>,
     /// Who gave it, and how they had signed in; absent for a client acting for itself.
     pub person: Option<Person>,
     /// What it allows.

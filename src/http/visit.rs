@@ -68,13 +68,19 @@ impl Visit {
         let secret = Secret::parse(id).ok_or_else(|| stale(Stale::Unknown))?;
         let browser = cookies.browser.clone().ok_or_else(|| stale(Stale::Unknown))?;
         let found = interactions::find(&*app.store, &secret, Some(&browser), app.now()).await;
-        let interaction = found.map_err(broken)?.map_err(stale)?;
+        let mut interaction = found.map_err(broken)?.map_err(stale)?;
         let client = clients::find(&*app.store, &interaction.request.client).await;
         let client = client.map_err(broken)?.filter(|client| client.enabled);
         // A redirect URI that the client gave up since may be somebody else's by now.
         let to = interaction.request.destination.redirect_uri();
         let client = client.filter(|client| client.metadata.allows_redirect_to(to));
         let client = client.ok_or_else(|| stale(Stale::Unknown))?;
+        // Nor is anybody asked for what the client may not have any more.
+        let scope = interaction.request.scope.shared_with(&client.scope_ceiling());
+        if scope.is_empty() {
+            return Err(stale(Stale::Unknown));
+        }
+        interaction.request.scope = scope;
         let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
         Ok(Self { id: secret, browser, interaction, client, presence })
     }

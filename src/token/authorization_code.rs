@@ -1,5 +1,5 @@
 use super::Failure;
-use super::issue::{Answer, answer, new_family};
+use super::issue::{Answer, answer, new_family, still_allowed};
 use crate::app::App;
 use crate::clients::Client;
 use crate::clock::UnixTime;
@@ -45,6 +45,7 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
     // Tokens are made for a code that will do. What refuses another is noted in the step.
     let made = match held.clone().redeem(&shown, now) {
         Ok(Redeemed) => {
+            let held = still_allowed(&held, client)?;
             Some(answer(app, (client, holder.user.as_ref()), &held, &held.scope).await?)
         }
         Err(_) => None,

@@ -60,6 +60,7 @@ fn alone(app: &App, who: &Authenticated, scope: &Scope) -> Grant {
     Grant {
         id: GrantId(random::uuid()),
         client: who.client.id.clone(),
+        client_since: Some(who.client.created_at),
         person: None,
         scope: scope.clone(),
         claims: ClaimsRequest::default(),

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::clients::Client;
 use crate::grants::{Family, Grant, Opaque, RefreshToken};
 use crate::mint::{self, Access};
-use crate::protocol::Scope;
+use crate::protocol::{ErrorCode, OAuthError, Scope};
 use crate::tokens::Beside;
 use crate::users::User;
 
@@ -33,6 +33,17 @@ pub(super) fn new_family(app: &App, client: &Client) -> Option<Family> {
     let idle = seconds(client.settings.refresh_token_idle_lifetime, lifetimes.refresh_idle);
     let absolute = seconds(client.settings.refresh_token_lifetime, lifetimes.refresh_absolute);
     Some(Family::begin(idle, absolute, app.now()))
+}
+
+/// The grant as far as the client may still have what was granted: an operator, or the client itself, may
+/// have taken a scope from it since.
+pub(super) fn still_allowed(grant: &Grant, client: &Client) -> Result<Grant, OAuthError> {
+    let scope = grant.scope.shared_with(&client.scope_ceiling());
+    if scope.is_empty() && !grant.scope.is_empty() {
+        let text = "this client may have nothing of what was granted any more";
+        return Err(OAuthError::new(ErrorCode::InvalidScope, text));
+    }
+    Ok(Grant { scope, ..grant.clone() })
 }
 
 /// Everything that goes back to the client for a grant, but for the refresh token. `scope` is what this

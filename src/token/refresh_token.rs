@@ -1,5 +1,5 @@
 use super::Failure;
-use super::issue::{Answer, answer};
+use super::issue::{Answer, answer, still_allowed};
 use crate::app::App;
 use crate::grants::{self, Grant, RefreshToken, Refusal, Rotation};
 use crate::http::client::Authenticated;
@@ -19,7 +19,8 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
     let loaded = app.store.load(&token.grant.key()).await?.ok_or(Refusal::Unknown)?;
     let held = loaded.record.clone();
     // Before the rotation, so that a scope that is too wide costs the client nothing.
-    let scope = narrowed(who.params.get("scope"), &held.scope)?;
+    let allowed = still_allowed(&held, client)?;
+    let scope = narrowed(who.params.get("scope"), &allowed.scope)?;
     let holder = grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
     let rotation = Rotation {
         client: &client.id,
@@ -34,7 +35,7 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
                 let idle = app.config.lifetimes.session_idle;
                 sessions::touch(&*app.store, session, idle, now).await?;
             }
-            Some(answer(app, (client, holder.user.as_ref()), &held, &scope).await?)
+            Some(answer(app, (client, holder.user.as_ref()), &allowed, &scope).await?)
         }
         Err(_) => None,
     };

@@ -17,6 +17,7 @@ mod keys;
 mod logout;
 mod logs;
 mod metrics;
+mod model;
 mod native_apps;
 mod outages;
 mod pairwise;

@@ -19,6 +19,7 @@ fn grant(secret: &Secret) -> Grant {
     Grant {
         id: GrantId(uuid::Uuid::nil()),
         client: client("shop"),
+        client_since: None,
         person: None,
         scope: "openid".parse().unwrap(),
         claims: crate::protocol::claims::ClaimsRequest::default(),

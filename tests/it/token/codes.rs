@@ -17,6 +17,7 @@ on_every_store![
     text_that_is_no_code_is_refused,
     a_disabled_person_gets_nothing_for_a_code,
     a_code_sent_to_a_redirect_uri_that_was_given_up_is_worth_nothing,
+    a_scope_that_was_taken_from_the_client_meanwhile_is_not_given,
 ];
 
 fn invalid_grant() -> (u16, String) {
@@ -143,4 +144,23 @@ async fn a_code_sent_to_a_redirect_uri_that_was_given_up_is_worth_nothing(house:
     });
     assert_eq!(moves.await.unwrap(), Some(()));
     assert_eq!(shop.exchanges(&code, &request).await.error(), invalid_grant());
+}
+
+async fn a_scope_that_was_taken_from_the_client_meanwhile_is_not_given(house: House) {
+    let shop = house.relying_party("shop").await;
+    let may_have = async |scope: &str| {
+        let id = ClientId::parse("shop").unwrap();
+        let change = |client: &mut clients::Client| client.metadata.scope = scope.parse().ok();
+        assert_eq!(clients::update(house.store(), &id, change).await.unwrap(), Some(()));
+    };
+    let (ada, request) = (house.browser("ada"), shop.asks("openid email phone"));
+    let login = ada.opens(&request.url()).await;
+    may_have("openid email").await;
+    let consent = ada.signs_in(&login).await;
+    assert!(!consent.body.contains("phone"), "it is not asked for");
+    let answer = ada.decides(&consent, "accept").await;
+    may_have("openid").await;
+    let code = crate::support::browser::Landing::of(&answer).code();
+    let body = shop.exchanges(&code, &request).await.good();
+    assert_eq!(body["scope"], "openid");
 }

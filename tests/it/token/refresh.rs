@@ -2,11 +2,13 @@ use std::time::Duration;
 
 use latchkey::clients::{self, ClientId};
 use latchkey::protocol::GrantType;
+use latchkey::store::Created;
 
 use crate::support::house::{House, on_every_store};
 
 on_every_store![
     a_refresh_may_ask_for_less_and_never_for_more,
+    a_scope_that_was_taken_from_the_client_is_refreshed_no_more,
     another_clients_refresh_is_refused_and_the_family_lives,
     a_repeated_refresh_within_the_grace_gets_the_same_bytes,
     an_old_refresh_token_ends_the_family,
@@ -14,6 +16,7 @@ on_every_store![
     a_disabled_person_is_refreshed_no_more,
     a_client_that_gave_up_refreshing_refreshes_no_more,
     a_refresh_token_is_not_guessed_from_another,
+    what_a_removed_client_was_given_does_not_come_back_with_another_of_its_id,
 ];
 
 fn invalid_grant() -> (u16, String) {
@@ -41,6 +44,26 @@ async fn a_refresh_may_ask_for_less_and_never_for_more(house: House) {
     let all = shop.refreshes(&text(&less, "refresh_token")).await.good();
     let shown = house.userinfo(&text(&all, "access_token")).await.good();
     assert_eq!(shown["email"], "ada@ada.example");
+}
+
+async fn a_scope_that_was_taken_from_the_client_is_refreshed_no_more(house: House) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid email offline_access").await;
+    let may_have = async |scope: &str| {
+        let id = ClientId::parse("shop").unwrap();
+        let change = |client: &mut clients::Client| client.metadata.scope = scope.parse().ok();
+        assert_eq!(clients::update(house.store(), &id, change).await.unwrap(), Some(()));
+    };
+    may_have("openid offline_access").await;
+    let less = shop.refreshes(tokens.refresh()).await.good();
+    assert_eq!(text(&less, "scope"), "offline_access openid");
+    assert!(house.userinfo(&text(&less, "access_token")).await.good()["email"].is_null());
+    may_have("phone").await;
+    let nothing = shop.refreshes(&text(&less, "refresh_token")).await;
+    assert_eq!(nothing.error(), (400, "invalid_scope".to_owned()));
+    may_have("openid email offline_access").await;
+    let again = shop.refreshes(&text(&less, "refresh_token")).await.good();
+    assert_eq!(text(&again, "scope"), "email offline_access openid");
 }
 
 async fn another_clients_refresh_is_refused_and_the_family_lives(house: House) {
@@ -109,4 +132,20 @@ async fn a_client_that_gave_up_refreshing_refreshes_no_more(house: House) {
     assert_eq!(gives_up.await.unwrap(), Some(()));
     let refused = shop.refreshes(tokens.refresh()).await;
     assert_eq!(refused.error(), (400, "unauthorized_client".to_owned()));
+}
+
+async fn what_a_removed_client_was_given_does_not_come_back_with_another_of_its_id(house: House) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let id = ClientId::parse("shop").unwrap();
+    let mut client = clients::find(house.store(), &id).await.unwrap().expect("a client");
+    clients::remove(house.store(), &id).await.unwrap();
+    house.later(Duration::from_secs(1));
+    client.created_at = house.app().now();
+    assert_eq!(clients::add(house.store(), &client).await.unwrap(), Created::New);
+    assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
+    assert_eq!(shop.introspects(tokens.access()).await, serde_json::json!({"active": false}));
+    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
+    let anew = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    assert_eq!(shop.refreshes(anew.refresh()).await.status, 200);
 }

@@ -1,0 +1,199 @@
+//! What happened, as somebody saw it who watched every request and every answer from outside. The
+//! invariants are read off this and nothing else.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// Seconds on the servers' clock.
+pub type Seconds = u64;
+
+/// Everything that happened, in order.
+#[derive(Clone, Debug, Default)]
+pub struct History(pub Vec<Fact>);
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    pub at: Seconds,
+    pub what: Seen,
+}
+
+/// A scope as a set.
+pub type Scopes = BTreeSet<String>;
+
+/// What the token endpoint said.
+#[derive(Clone, Debug)]
+pub enum Told {
+    Tokens(Tokens),
+    /// 400 or 401.
+    Refused,
+    /// 503: it may have been done or not.
+    Broken,
+}
+
+/// A token response.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub scope: Scopes,
+    /// Of the refresh token.
+    pub generation: u64,
+    pub refresh: String,
+    /// Of the ID token.
+    pub claims: Value,
+    /// What the client was registered for at that moment.
+    pub registered: Scopes,
+}
+
+/// What a code stands for: who had signed in, how, and what was asked.
+#[derive(Clone, Debug)]
+pub struct Issue {
+    pub flow: usize,
+    pub code: usize,
+    pub browser: usize,
+    pub client: usize,
+    pub scope: Scopes,
+    pub registered: Scopes,
+    pub nonce: String,
+    pub wants_acr: bool,
+    /// The sign-in that browser had, if the watcher saw one.
+    pub login: Option<Login>,
+    /// Whether it ends with the session.
+    pub bound: bool,
+}
+
+/// A sign-in as it was seen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Login {
+    pub person: usize,
+    /// What the session goes by; the same after the same person signed in again.
+    pub name: usize,
+    pub at: Seconds,
+}
+
+/// What the reference says about everyone behind a grant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Gate {
+    Open,
+    Shut,
+    /// A failure left it open whether, or the moment is too close to call.
+    Unsure,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Looked {
+    Access(usize),
+    Refresh(u64),
+}
+
+#[derive(Clone, Debug)]
+pub enum Seen {
+    Asked {
+        flow: usize,
+        browser: usize,
+        login_anew: bool,
+        max_age: Option<u64>,
+        consent_anew: bool,
+    },
+    SignedIn {
+        browser: usize,
+        login: Login,
+    },
+    Agreed {
+        flow: usize,
+        person: Option<usize>,
+        client: usize,
+        scope: Scopes,
+    },
+    Coded(Issue),
+    /// Any `Location` of any answer, and the client of the request it answers, if there is one.
+    Sent {
+        client: Option<usize>,
+        to: String,
+    },
+    Redeemed {
+        code: usize,
+        by: usize,
+        gate: Gate,
+        told: Told,
+    },
+    Refreshed {
+        code: usize,
+        by: usize,
+        presented: u64,
+        newest_held: u64,
+        in_time: bool,
+        gate: Gate,
+        told: Told,
+    },
+    /// `access`: that token alone.
+    Revoked {
+        code: usize,
+        access: Option<usize>,
+    },
+    SignedOut {
+        name: usize,
+    },
+    CutOff {
+        person: usize,
+    },
+    ClientOff {
+        client: usize,
+    },
+    ClientOn {
+        client: usize,
+    },
+    /// Everything the client had is over, whoever goes by its id later.
+    ClientRemoved {
+        client: usize,
+    },
+    Asks {
+        code: usize,
+        by: usize,
+        token: Looked,
+        active: bool,
+        scope: Scopes,
+    },
+    /// The store went back to where it was after so many facts.
+    RolledBack {
+        to: usize,
+    },
+}
+
+impl History {
+    pub fn note(&mut self, at: Seconds, what: Seen) {
+        self.0.push(Fact { at, what });
+    }
+
+    /// The facts that the store has not forgotten in a rollback, with their place.
+    pub fn standing(&self) -> Vec<(usize, &Fact)> {
+        let mut standing: Vec<(usize, &Fact)> = Vec::new();
+        for (place, fact) in self.0.iter().enumerate() {
+            if let Seen::RolledBack { to } = fact.what {
+                standing.retain(|(place, _)| *place < to);
+            }
+            standing.push((place, fact));
+        }
+        standing
+    }
+
+    /// How a code came to be, whether or not the store still knows.
+    pub fn issue(&self, code: usize) -> Option<&Issue> {
+        self.0.iter().find_map(|fact| match &fact.what {
+            Seen::Coded(issue) if issue.code == code => Some(issue),
+            _ => None,
+        })
+    }
+
+    /// Every answer with tokens: its place, code, the client that got it.
+    pub fn tokens(&self) -> impl Iterator<Item = (usize, usize, usize, &Tokens)> {
+        self.0.iter().enumerate().filter_map(|(place, fact)| match &fact.what {
+            Seen::Redeemed { code, by, told: Told::Tokens(tokens), .. }
+            | Seen::Refreshed { code, by, told: Told::Tokens(tokens), .. } => {
+                Some((place, *code, *by, tokens))
+            }
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,367 @@
+//! What must be true of every history, one function for each promise. They know nothing of how the house
+//! works inside, and nothing of the reference but what it says of a gate.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::history::{Fact, Gate, History, Issue, Looked, Scopes, Seconds, Seen, Told};
+use super::rig::{APPLICATIONS, NAMES};
+
+/// What a history is held against.
+pub struct Truth {
+    pub issuer: String,
+    /// The moment 0 of the history, as tokens write it.
+    pub began: u64,
+}
+
+pub type Verdict = Result<(), String>;
+pub type Law = fn(&History, &Truth) -> Verdict;
+
+/// Those that are about a history, by their number.
+pub const LAWS: [(u8, Law); 9] = [
+    (1, a_code_is_redeemed_once),
+    (2, a_generation_has_one_successor),
+    (3, nobody_honest_is_locked_out),
+    (4, tokens_are_bound_to_their_client),
+    (5, scopes_only_shrink),
+    (6, what_is_ended_stays_ended),
+    (7, claims_tell_the_truth),
+    (8, no_step_is_skipped),
+    (9, browsers_go_only_where_they_may),
+];
+
+/// All of them.
+pub fn hold(history: &History, truth: &Truth) -> Verdict {
+    for (number, law) in LAWS {
+        law(history, truth).map_err(|why| format!("invariant {number} is broken: {why}"))?;
+    }
+    Ok(())
+}
+
+/// **1, code.** Successful redemptions per code ≤ 1; after a second try by the owner no token of that grant
+/// is active.
+pub fn a_code_is_redeemed_once(history: &History, _: &Truth) -> Verdict {
+    let (mut redeemed, mut replayed) = (BTreeSet::new(), BTreeSet::new());
+    for (_, fact) in history.standing() {
+        if let Some(code) = proves_active(fact)
+            && replayed.contains(&code)
+        {
+            return Err(format!("code {code} was tried twice, and yet {fact:?}"));
+        }
+        let Seen::Redeemed { code, by, gate, told, .. } = &fact.what else { continue };
+        match told {
+            Told::Tokens(_) if !redeemed.insert(*code) => {
+                return Err(format!("code {code} was redeemed twice"));
+            }
+            Told::Refused if redeemed.contains(code) && *gate == Gate::Open => {
+                if history.issue(*code).is_some_and(|issue| issue.client == *by) {
+                    replayed.insert(*code);
+                }
+            }
+            Told::Tokens(_) | Told::Refused | Told::Broken => {}
+        }
+    }
+    Ok(())
+}
+
+/// **2, family.** For each family and generation at most one value was ever returned; the set of accepted
+/// generations is the newest, the one before it that is tolerated, and what a rolled back store cannot know.
+pub fn a_generation_has_one_successor(history: &History, _: &Truth) -> Verdict {
+    let mut texts: BTreeMap<(usize, u64), &str> = BTreeMap::new();
+    for (_, code, _, tokens) in history.tokens() {
+        let text = *texts.entry((code, tokens.generation)).or_insert(&tokens.refresh);
+        if text != tokens.refresh {
+            return Err(format!("generation {} of code {code} has two values", tokens.generation));
+        }
+    }
+    let rolled_back = history.0.iter().any(|fact| matches!(fact.what, Seen::RolledBack { .. }));
+    let mut families: BTreeMap<usize, (u64, Option<u64>)> = BTreeMap::new();
+    for (_, fact) in history.standing() {
+        let (code, presented, told) = match &fact.what {
+            Seen::Redeemed { code, told, .. } => (code, None, told),
+            Seen::Refreshed { code, presented, told, .. } => (code, Some(*presented), told),
+            _ => continue,
+        };
+        let Told::Tokens(tokens) = told else { continue };
+        let Some(presented) = presented else {
+            families.insert(*code, (tokens.generation, None));
+            continue;
+        };
+        let family = families.entry(*code).or_insert((0, None));
+        let (newest, tolerated) = *family;
+        let known = presented == newest || tolerated == Some(presented);
+        let rolled_away = rolled_back && presented > newest;
+        if !known && !rolled_away {
+            return Err(format!(
+                "generation {presented} of code {code} was taken, {newest} is the newest"
+            ));
+        }
+        if tokens.generation > newest {
+            *family = (tokens.generation, Some(presented));
+        }
+    }
+    Ok(())
+}
+
+/// **3, no lock-out.** If the client never presented a token older than its newest, then a refresh with it
+/// succeeds – also after a crash, a lost answer, a duplicate, a rollback.
+pub fn nobody_honest_is_locked_out(history: &History, _: &Truth) -> Verdict {
+    let mut dishonest = BTreeSet::new();
+    for (_, fact) in history.standing() {
+        match &fact.what {
+            // Whoever tried a code again may have ended what came of it.
+            Seen::Redeemed { code, told: Told::Refused | Told::Broken, .. }
+            | Seen::Revoked { code, .. } => {
+                dishonest.insert(*code);
+            }
+            Seen::Refreshed { code, by, presented, newest_held, in_time, gate, told } => {
+                let Some(issue) = history.issue(*code) else { continue };
+                if issue.client != *by {
+                    continue;
+                }
+                if presented < newest_held {
+                    dishonest.insert(*code);
+                }
+                let refused = matches!(told, Told::Refused) && *in_time && *gate == Gate::Open;
+                if refused && !dishonest.contains(code) {
+                    return Err(format!(
+                        "code {code}: the newest generation {presented} is refused"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// **4, binding.** Any token accepted from a client was issued to it.
+pub fn tokens_are_bound_to_their_client(history: &History, _: &Truth) -> Verdict {
+    for fact in &history.0 {
+        let (code, by) = match &fact.what {
+            Seen::Redeemed { code, by, told: Told::Tokens(_), .. }
+            | Seen::Refreshed { code, by, told: Told::Tokens(_), .. }
+            | Seen::Asks { code, by, active: true, .. } => (*code, *by),
+            _ => continue,
+        };
+        if history.issue(code).is_none_or(|issue| issue.client != by) {
+            return Err(format!("client {by} got something for code {code}, another's"));
+        }
+    }
+    Ok(())
+}
+
+/// **5, monotone scopes.** scope(access) ⊆ scope(grant) ⊆ consented ⊆ client-registered.
+pub fn scopes_only_shrink(history: &History, _: &Truth) -> Verdict {
+    let within = |small: &Scopes, large: &Scopes, what: &str| {
+        let more: Vec<_> = small.difference(large).collect();
+        if more.is_empty() { Ok(()) } else { Err(format!("{what}: {more:?} is too much")) }
+    };
+    let standing = history.standing();
+    for (place, fact) in &standing {
+        match &fact.what {
+            Seen::Coded(issue) => {
+                let agreed = agreed(&standing, *place, issue);
+                within(&issue.scope, &agreed, "the grant has more than was agreed to")?;
+                within(&issue.scope, &issue.registered, "the grant has more than was registered")?;
+            }
+            Seen::Asks { code, scope, .. } => {
+                if let Some(issue) = history.issue(*code) {
+                    within(scope, &issue.scope, "what is described has more than the grant")?;
+                }
+            }
+            _ => {}
+        }
+    }
+    for (_, code, _, tokens) in history.tokens() {
+        if let Some(issue) = history.issue(code) {
+            within(&tokens.scope, &issue.scope, "a token has more than the grant")?;
+        }
+        within(&tokens.scope, &tokens.registered, "a token has more than was registered")?;
+    }
+    Ok(())
+}
+
+/// **6, kill is final.** After an acknowledged revocation, logout or disabling nothing derived from it is ever
+/// active again, except where the store itself went back to before it.
+pub fn what_is_ended_stays_ended(history: &History, _: &Truth) -> Verdict {
+    let (mut codes, mut access, mut off) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut issued: Vec<&Issue> = Vec::new();
+    for (_, fact) in history.standing() {
+        if let Some(code) = proves_active(fact) {
+            let client = history.issue(code).map(|issue| issue.client);
+            if codes.contains(&code) || client.is_some_and(|client| off.contains(&client)) {
+                return Err(format!("code {code} was ended, and yet {fact:?}"));
+            }
+        }
+        let mut end = |is_over: &dyn Fn(&Issue) -> bool| {
+            codes.extend(issued.iter().filter(|issue| is_over(issue)).map(|issue| issue.code));
+        };
+        match &fact.what {
+            Seen::Coded(issue) => issued.push(issue),
+            Seen::Revoked { code, access: None } => end(&|issue| issue.code == *code),
+            Seen::Revoked { access: Some(token), .. } => {
+                access.insert(*token);
+            }
+            Seen::SignedOut { name } => {
+                end(&|issue| issue.bound && issue.login.is_some_and(|it| it.name == *name));
+            }
+            Seen::CutOff { person } => {
+                end(&|issue| issue.login.is_some_and(|it| it.person == *person));
+            }
+            Seen::ClientRemoved { client } => {
+                off.remove(client);
+                end(&|issue| issue.client == *client);
+            }
+            Seen::ClientOff { client } => {
+                off.insert(*client);
+            }
+            Seen::ClientOn { client } => {
+                off.remove(client);
+            }
+            Seen::Asks { token: Looked::Access(token), active: true, .. }
+                if access.contains(token) =>
+            {
+                return Err(format!("access token {token} was given back, and is active"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// **7, truth of claims.** `auth_time`, `amr`, `acr`, `sid`, `nonce`, `sub` in a token equal the login event
+/// that produced the grant; after `prompt=login` or `max_age` the login is not older than the request.
+pub fn claims_tell_the_truth(history: &History, truth: &Truth) -> Verdict {
+    let mut names: BTreeMap<usize, &str> = BTreeMap::new();
+    for (_, code, by, tokens) in history.tokens() {
+        let Some(issue) = history.issue(code) else { continue };
+        let Some(login) = issue.login else { continue };
+        let claims = &tokens.claims;
+        let acr = issue.wants_acr.then_some("1");
+        let right = claims["sub"] == format!("sub-of-{}", NAMES[login.person])
+            && claims["auth_time"] == truth.began + login.at
+            && claims["amr"] == serde_json::json!(["pwd"])
+            && claims["acr"].as_str() == acr
+            && claims["nonce"] == issue.nonce.as_str()
+            && claims["aud"] == APPLICATIONS[by]
+            && claims["iss"] == truth.issuer.as_str();
+        let sid = claims["sid"].as_str().unwrap_or_default();
+        let held = *names.entry(login.name).or_insert(sid);
+        if !right || held != sid || sid.is_empty() {
+            return Err(format!("{claims} does not tell of {issue:?}"));
+        }
+    }
+    for (place, fact) in history.0.iter().enumerate() {
+        let Seen::Coded(issue) = &fact.what else { continue };
+        let Some((asked, login_anew, max_age)) = asked(history, place, issue) else { continue };
+        let Some(login) = issue.login else { continue };
+        let age = fact.at.saturating_sub(login.at);
+        let fresh = login.at >= asked;
+        if !fresh && (login_anew || max_age.is_some_and(|most| age > most)) {
+            return Err(format!("a sign-in of {} will not do for {issue:?}", login.at));
+        }
+    }
+    Ok(())
+}
+
+/// **8, steps.** A code exists ⇒ the trace has a login and a consent to all scopes, in the browser in which
+/// it was asked for, and after it was asked where it had to be.
+pub fn no_step_is_skipped(history: &History, _: &Truth) -> Verdict {
+    let standing = history.standing();
+    for (place, fact) in &standing {
+        let Seen::Coded(issue) = &fact.what else { continue };
+        let skipped = |what: &str| Err(format!("{issue:?} {what}"));
+        let Some(login) = issue.login else { return skipped("has no login") };
+        let before =
+            || standing.iter().take_while(|(at, _)| at < place).map(|(at, it)| (*at, &it.what));
+        let asked = before().find_map(|(at, it)| match it {
+            Seen::Asked { flow, browser, login_anew, consent_anew, .. } if *flow == issue.flow => {
+                Some((at, *browser, *login_anew, *consent_anew))
+            }
+            _ => None,
+        });
+        let Some((asked, browser, login_anew, consent_anew)) = asked else {
+            return skipped("was never asked for");
+        };
+        if browser != issue.browser {
+            return skipped("was asked for in another browser");
+        }
+        let signed_in = before().any(|(at, it)| {
+            matches!(it, Seen::SignedIn { browser, login: seen } if *browser == issue.browser && *seen == login)
+                && (!login_anew || at > asked)
+        });
+        if !signed_in {
+            return skipped("has no login in that browser");
+        }
+        if before().any(|(_, it)| matches!(it, Seen::SignedOut { name } if *name == login.name)) {
+            return skipped("came after the logout");
+        }
+        let agreed = before().any(|(_, it)| match it {
+            Seen::Agreed { flow, person, client, scope } => {
+                *person == Some(login.person)
+                    && *client == issue.client
+                    && issue.scope.is_subset(scope)
+                    && (!consent_anew || *flow == issue.flow)
+            }
+            _ => false,
+        });
+        // Several answers may add up to it.
+        if !agreed
+            && (consent_anew || !issue.scope.is_subset(&self::agreed(&standing, *place, issue)))
+        {
+            return skipped("has no consent");
+        }
+    }
+    Ok(())
+}
+
+/// **9, redirects.** Every `Location` is our own origin or a registered URI of the client of that interaction.
+pub fn browsers_go_only_where_they_may(history: &History, truth: &Truth) -> Verdict {
+    for fact in &history.0 {
+        let Seen::Sent { client, to } = &fact.what else { continue };
+        let at_home = (to.starts_with('/') && !to.starts_with("//") && !to.starts_with("/\\"))
+            || to.strip_prefix(&truth.issuer).is_some_and(|rest| rest.starts_with('/'));
+        let registered = client.is_some_and(|client| {
+            let uri = format!("https://{}.example/cb", APPLICATIONS[client]);
+            to.strip_prefix(&uri).is_some_and(|rest| rest.starts_with('?'))
+        });
+        if !at_home && !registered {
+            return Err(format!("client {client:?} had somebody sent to {to}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the fact shows that something of the code was worth something: which code.
+fn proves_active(fact: &Fact) -> Option<usize> {
+    match &fact.what {
+        Seen::Redeemed { code, told: Told::Tokens(_), .. }
+        | Seen::Refreshed { code, told: Told::Tokens(_), .. }
+        | Seen::Asks { code, active: true, .. } => Some(*code),
+        _ => None,
+    }
+}
+
+/// Everything that person had agreed to with that client.
+fn agreed(standing: &[(usize, &Fact)], place: usize, issue: &Issue) -> Scopes {
+    let before = standing.iter().take_while(|(at, _)| *at < place);
+    let yes = before.filter_map(|(_, fact)| match &fact.what {
+        Seen::Agreed { person, client, scope, .. }
+            if *client == issue.client && *person == issue.login.map(|it| it.person) =>
+        {
+            Some(scope)
+        }
+        _ => None,
+    });
+    yes.flatten().cloned().collect()
+}
+
+/// When the code's flow was asked for, and what it asked of the login.
+fn asked(history: &History, place: usize, issue: &Issue) -> Option<(Seconds, bool, Option<u64>)> {
+    history.0[..place].iter().find_map(|fact| match fact.what {
+        Seen::Asked { flow, login_anew, max_age, .. } if flow == issue.flow => {
+            Some((fact.at, login_anew, max_age))
+        }
+        _ => None,
+    })
+}

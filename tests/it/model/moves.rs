@@ -1,0 +1,260 @@
+//! What can happen in a trace. Everything in it is a number that is taken modulo what there is, so that a
+//! trace stays a trace when it is made smaller.
+
+use proptest::prelude::*;
+
+/// One thing that happens, by which server, and what goes wrong with it.
+#[derive(Clone, Debug)]
+pub struct Move {
+    pub what: What,
+    pub server: usize,
+    pub how: How,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum How {
+    Plainly,
+    /// It is done, and whoever asked does not see the answer.
+    Unheard,
+    /// It is asked again right afterwards.
+    Twice,
+    /// Two of the same, one at each server, at the same moment.
+    Together,
+    /// One command of the store fails, after so many that do not: it is not run, or its answer is lost.
+    Fault {
+        spared: usize,
+        runs: bool,
+    },
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A browser is sent to the authorization endpoint.
+    Authorize(Wish),
+    /// Somebody fills in the login form of one of the last flows, mostly in its own browser.
+    Login {
+        flow: usize,
+        browser: usize,
+        person: usize,
+        right: bool,
+    },
+    /// Somebody answers the consent page of one of the last flows, mostly in its own browser.
+    Consent {
+        flow: usize,
+        browser: usize,
+        yes: bool,
+    },
+    /// The whole way at once: whatever the pages ask for, and the code is redeemed.
+    SignIn {
+        wish: Wish,
+        person: usize,
+    },
+    /// The same, and the code is kept.
+    Ask {
+        wish: Wish,
+        person: usize,
+    },
+    Redeem {
+        code: usize,
+        stranger: bool,
+        proof: Proof,
+    },
+    /// The token so many generations before the newest the client holds.
+    Refresh {
+        grant: usize,
+        back: usize,
+        stranger: bool,
+        narrow: bool,
+    },
+    /// An application at work: it refreshes so often, with a minute in between.
+    Work {
+        grant: usize,
+        times: usize,
+    },
+    RevokeRefresh {
+        grant: usize,
+        stranger: bool,
+    },
+    RevokeAccess {
+        token: usize,
+        stranger: bool,
+    },
+    /// Introspection, or userinfo.
+    Look {
+        token: usize,
+        stranger: bool,
+        userinfo: bool,
+    },
+    LookAtRefresh {
+        grant: usize,
+        back: usize,
+        stranger: bool,
+    },
+    Logout {
+        browser: usize,
+    },
+    Person {
+        person: usize,
+        enabled: bool,
+    },
+    Client {
+        client: usize,
+        change: Change,
+    },
+    Tick {
+        seconds: u64,
+    },
+    Crash,
+    /// The store goes back to how it was so many moves ago.
+    Rollback {
+        moves: usize,
+    },
+}
+
+/// An authorization request.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    pub browser: usize,
+    pub client: usize,
+    /// Of [`SCOPES`].
+    pub scope: usize,
+    pub again: Again,
+}
+
+/// What an authorization request asks for anew.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Again {
+    Nothing,
+    Login,
+    Consent,
+    MaxAge(u64),
+    Silent,
+}
+
+/// What is shown with a code.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Proof {
+    Right,
+    WrongVerifier,
+    WrongRedirectUri,
+}
+
+/// What an operator does to a client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Change {
+    Enable,
+    Disable,
+    /// Another name on the consent page.
+    Rename,
+    /// Of [`CEILINGS`].
+    Scope(usize),
+    /// And registers it again under the same id, with the same secret.
+    Remove,
+}
+
+/// What is asked for.
+pub const SCOPES: [&str; 4] =
+    ["openid", "openid offline_access", "openid email offline_access", "openid profile email"];
+
+/// What a client may be registered for.
+pub const CEILINGS: [&str; 3] = [
+    "openid profile email offline_access",
+    "openid offline_access",
+    "openid email profile offline_access phone",
+];
+
+/// How many persons, browsers and clients there are.
+pub const PERSONS: usize = 2;
+pub const BROWSERS: usize = 3;
+pub const CLIENTS: usize = 3;
+
+/// Times around the lifetimes of what is short: the grace, a code, an access token, an interaction.
+const SHORT: [u64; 10] = [1, 5, 12, 29, 30, 31, 59, 61, 299, 601];
+/// And of what is long: sessions and refresh tokens.
+const LONG: [u64; 4] = [1_800, 3_601, 6 * 86_400, 8 * 86_400];
+
+/// A trace of at most so many moves.
+pub fn traces(most: usize) -> impl Strategy<Value = Vec<Move>> {
+    prop::collection::vec(moves(), 4..most)
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    (whats(), 0..2_usize, hows()).prop_map(|(what, server, how)| Move { what, server, how })
+}
+
+fn hows() -> impl Strategy<Value = How> {
+    prop_oneof![
+        12 => Just(How::Plainly),
+        2 => Just(How::Unheard),
+        1 => Just(How::Twice),
+        1 => Just(How::Together),
+        3 => (0..9_usize, any::<bool>()).prop_map(|(spared, runs)| How::Fault { spared, runs }),
+    ]
+}
+
+fn whats() -> impl Strategy<Value = What> {
+    let n = || 0..64_usize;
+    let rarely = || prop::bool::weighted(0.15);
+    prop_oneof![
+        3 => wishes().prop_map(What::Authorize),
+        3 => (n(), n(), n(), prop::bool::weighted(0.8)).prop_map(|(flow, browser, person, right)| {
+            What::Login { flow, browser, person, right }
+        }),
+        3 => (n(), n(), prop::bool::weighted(0.8))
+            .prop_map(|(flow, browser, yes)| What::Consent { flow, browser, yes }),
+        6 => (wishes(), n()).prop_map(|(wish, person)| What::SignIn { wish, person }),
+        3 => (wishes(), n()).prop_map(|(wish, person)| What::Ask { wish, person }),
+        5 => (n(), 2..5_usize).prop_map(|(grant, times)| What::Work { grant, times }),
+        6 => (n(), rarely(), proofs())
+            .prop_map(|(code, stranger, proof)| What::Redeem { code, stranger, proof }),
+        14 => (n(), prop_oneof![6 => Just(0), 2 => Just(1), 2 => n()], rarely(), rarely()).prop_map(
+            |(grant, back, stranger, narrow)| What::Refresh { grant, back, stranger, narrow }
+        ),
+        2 => (n(), rarely()).prop_map(|(grant, stranger)| What::RevokeRefresh { grant, stranger }),
+        2 => (n(), rarely()).prop_map(|(token, stranger)| What::RevokeAccess { token, stranger }),
+        3 => (n(), rarely(), any::<bool>())
+            .prop_map(|(token, stranger, userinfo)| What::Look { token, stranger, userinfo }),
+        2 => (n(), 0..3_usize, rarely())
+            .prop_map(|(grant, back, stranger)| What::LookAtRefresh { grant, back, stranger }),
+        2 => n().prop_map(|browser| What::Logout { browser }),
+        1 => (n(), prop::bool::weighted(0.6)).prop_map(|(person, enabled)| What::Person { person, enabled }),
+        3 => (n(), changes()).prop_map(|(client, change)| What::Client { client, change }),
+        8 => prop::sample::select(SHORT.to_vec()).prop_map(|seconds| What::Tick { seconds }),
+        1 => prop::sample::select(LONG.to_vec()).prop_map(|seconds| What::Tick { seconds }),
+        2 => Just(What::Crash),
+        3 => prop_oneof![3 => 1..4_usize, 1 => 4..10_usize].prop_map(|moves| What::Rollback { moves }),
+    ]
+}
+
+fn wishes() -> impl Strategy<Value = Wish> {
+    let again = prop_oneof![
+        8 => Just(Again::Nothing),
+        2 => Just(Again::Login),
+        1 => Just(Again::Consent),
+        1 => Just(Again::MaxAge(0)),
+        1 => Just(Again::MaxAge(60)),
+        1 => Just(Again::Silent),
+    ];
+    (0..BROWSERS, 0..CLIENTS, 0..SCOPES.len(), again)
+        .prop_map(|(browser, client, scope, again)| Wish { browser, client, scope, again })
+}
+
+fn proofs() -> impl Strategy<Value = Proof> {
+    prop_oneof![
+        5 => Just(Proof::Right),
+        1 => Just(Proof::WrongVerifier),
+        1 => Just(Proof::WrongRedirectUri),
+    ]
+}
+
+fn changes() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        3 => Just(Change::Enable),
+        1 => Just(Change::Disable),
+        1 => Just(Change::Rename),
+        3 => (0..CEILINGS.len()).prop_map(Change::Scope),
+        1 => Just(Change::Remove),
+    ]
+}
