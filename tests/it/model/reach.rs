@@ -63,24 +63,12 @@ impl Reach {
                 }
                 Seen::Redeemed { .. } => "a redemption that is shut out",
                 Seen::Refreshed { code, presented, told: Told::Tokens(tokens), .. } => {
-                    if player
-                        .history
-                        .issue(*code)
-                        .is_some_and(|issue| tokens.scope.len() < issue.scope.len())
-                    {
+                    let issue = player.history.issue(*code);
+                    if issue.is_some_and(|issue| tokens.scope.len() < issue.scope.len()) {
                         self.saw("less scope than was granted");
                     }
-                    let (held, shown) =
-                        newest.insert(*code, (tokens.generation, *presented)).unwrap_or_default();
-                    if *presented > held {
-                        "a generation from before a rollback"
-                    } else if tokens.generation == held {
-                        "the same successor again"
-                    } else if *presented == shown && *presented < held {
-                        "a successor of a skipped one"
-                    } else {
-                        "a rotation"
-                    }
+                    let held = newest.insert(*code, (tokens.generation, *presented));
+                    row(held.unwrap_or_default(), *presented, tokens.generation)
                 }
                 Seen::Refreshed { code, by, .. } if player.codes[*code].client != *by => {
                     "a refresh in another's name"
@@ -115,5 +103,18 @@ impl Reach {
     /// What was never seen.
     pub fn misses(&self) -> Vec<&'static str> {
         WANTED.into_iter().filter(|what| !self.0.contains_key(what)).collect()
+    }
+}
+
+/// Which row of the table it was, by the newest generation and the one it had been given for.
+fn row((newest, given_for): (u64, u64), presented: u64, answered: u64) -> &'static str {
+    if presented > newest {
+        "a generation from before a rollback"
+    } else if answered == newest {
+        "the same successor again"
+    } else if presented == given_for && presented < newest {
+        "a successor of a skipped one"
+    } else {
+        "a rotation"
     }
 }

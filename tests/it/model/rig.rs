@@ -80,7 +80,8 @@ impl Rig {
         let first = House::start_on((Arc::new(tap.clone()), clock), None, &[]).await;
         let issuer = first.issuer().to_owned();
         let ahead = Clock::manual(began.plus(skew));
-        let second = first.beside_at(ahead, &[("ISSUER_URL", &issuer)]).await;
+        let state = (first.faults().clone(), ahead);
+        let second = House::over(state, String::new(), None, &[("ISSUER_URL", &issuer)]).await;
         let mut applications = Vec::new();
         for (number, name) in APPLICATIONS.iter().enumerate() {
             let settings =

@@ -127,7 +127,8 @@ impl House {
         Self::over_behind((faults, clock), place, None, variables, front).await
     }
 
-    async fn over(
+    /// A server on that store, by that clock.
+    pub async fn over(
         state: (Faults, Clock),
         place: Place,
         tls: Option<Tls>,
@@ -328,12 +329,4 @@ fn every_claim() -> Value {
         "phone_number": "+44 20 7946 0001", "phone_number_verified": false,
         "address": {"formatted": "12 St James's Square\nLondon", "locality": "London"},
     })
-}
-
-impl House {
-    /// Another server on the same store, by a clock of its own.
-    pub async fn beside_at(&self, clock: Clock, variables: Fields<'_>) -> Self {
-        let state = (self.faults.clone(), clock);
-        Self::over(state, self.redis_prefix.clone(), None, variables).await
-    }
 }
