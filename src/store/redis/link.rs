@@ -27,12 +27,15 @@ use super::door::{Door, Wire};
 use super::failure::{Failure, ends_the_connection, told};
 use super::order::{Acks, Heard, Manner, Order, answer};
 use super::sentinel::{Sentinels, plays_primary};
+use super::tracking::Post;
 use crate::random;
 use crate::store::fitness;
 
 /// The connections to one primary.
 pub(super) struct Link {
     slot: Arc<watch::Sender<Slot>>,
+    door: Door,
+    login: RedisConnectionInfo,
     room: Semaphore,
     acks: Option<Acks>,
     lanes: Semaphore,
@@ -42,9 +45,16 @@ pub(super) struct Link {
 
 /// The connections in use, if there are any. The generation keeps a command that failed on an old
 /// connection from ending its successor.
-struct Slot {
+pub(super) struct Slot {
     generation: u64,
     wires: Option<Wires>,
+}
+
+impl Slot {
+    /// The server that answers now, and the how-manieth connection it is.
+    pub(super) fn answers(&self) -> Option<(u64, Endpoint)> {
+        self.wires.as_ref().map(|wires| (self.generation, wires.at.clone()))
+    }
 }
 
 /// Everything to one server.
@@ -70,9 +80,12 @@ impl Link {
     fn over(dialler: Dialler, wires: Option<Wires>) -> Self {
         let slot = Arc::new(watch::Sender::new(Slot { generation: 0, wires }));
         let acks = dialler.acks;
+        let (door, login) = (dialler.door.clone(), dialler.login.clone());
         let keeper = tokio::spawn(keep(Arc::clone(&slot), dialler));
         Self {
             slot,
+            door,
+            login,
             room: Semaphore::new(MOST_IN_FLIGHT),
             acks,
             lanes: Semaphore::new(LANES),
@@ -117,6 +130,11 @@ impl Link {
                 Err(Failure::unavailable("no answer in time"))
             }
         }
+    }
+
+    /// Where to listen for changes of what is read over this link.
+    pub(super) fn post(&self) -> Post {
+        Post { slot: self.slot.subscribe(), door: self.door.clone(), login: self.login.clone() }
     }
 
     /// A lane that nobody else is on. One whose caller went away may still wait for its replicas.
@@ -285,7 +303,7 @@ async fn keep(slot: Arc<watch::Sender<Slot>>, dialler: Dialler) {
 }
 
 /// None before the first try; then half to all of 50, 100, 200 … 500 ms.
-fn pause(misses: u32) -> Duration {
+pub(super) fn pause(misses: u32) -> Duration {
     if misses == 0 {
         return Duration::ZERO;
     }

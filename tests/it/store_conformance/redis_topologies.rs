@@ -18,7 +18,7 @@ struct Guarded {
 }
 
 /// What the README says a user needs.
-const RIGHTS: [&str; 9] = [
+const RIGHTS: [&str; 10] = [
     "+@read",
     "+@write",
     "+@scripting",
@@ -28,6 +28,7 @@ const RIGHTS: [&str; 9] = [
     "+role",
     "+wait",
     "+cluster|slots",
+    "+client|tracking",
 ];
 
 impl Guarded {
