@@ -235,7 +235,7 @@ pub async fn touch(
     let moved = moved?;
     listed?;
     match &moved {
-        Some((_, now)) if *now == after => Ok(()),
+        Some((held, now)) if (held, now) == (&before, &after) => Ok(()),
         // Somebody else moved it further, or it is gone.
         Some((held, now)) => relist(store, &[&after, held], Some(now)).await,
         None => relist(store, &[&after], None).await,

@@ -37,6 +37,7 @@ mod selftest;
 mod serving;
 mod sessions;
 mod software_statements;
+mod store_cache;
 mod store_conformance;
 mod stored;
 mod support;
