@@ -127,7 +127,7 @@ impl Config {
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
             store_folder: store::folder(reader),
             redis: RedisSettings::read(reader, &issuer),
-            cache_life: reader.duration("REDIS_CACHE_TTL", 0..=60),
+            cache_life: reader.duration("REDIS_CACHE_TTL", 0..=3600),
             bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
             log: policy::log(reader),
             cors: network::cors(reader),

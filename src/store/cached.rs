@@ -16,25 +16,27 @@
 //!
 //! **How it is known that something changed.** The backend tells ([`Listener`]), whoever made the change:
 //! another server, the command line, a restore, expiry, somebody with `redis-cli`. Redis does so by
-//! `CLIENT TRACKING … BCAST`, on one connection to each primary. Publishing changes ourselves would be
-//! heard by every server too, but would leave out all changes that are not made by this program, and the
-//! ones whose publisher died between the two. A change made through this store is known here anyway: what is kept is
-//! dropped before the change is sent, and again when it is answered.
+//! `CLIENT TRACKING … BCAST`, on one connection to each primary. Changes that we published ourselves would
+//! leave out all that others make, and those whose publisher died between the two. One made through this
+//! store is known here anyway: what is kept is dropped before it is sent, and again when it is answered.
 //!
 //! **How stale an answer can be.**
 //! * On the server where a change was acknowledged: not at all.
-//! * On any other: until Redis has told it, which takes as long as any answer of Redis, so usually less
-//!   than a millisecond; and at most 1.5 seconds after the change was answered, for then the connection
-//!   on which it would have been told has proven itself, or nothing more is answered from here. The clock for
-//!   this is the one of the reader, looked at when it reads.
-//! * What that means: for so long, on another server, a client that was disabled, removed or given a new
-//!   secret is taken for what it was; and so is the person or the session behind a grant by code
-//!   redemption, refresh, introspection and userinfo. An access token that is made in that time is as good
-//!   as any other that was made the moment before: it is refused at introspection and userinfo as soon as
-//!   the change is known, and a refresh token that was made in that time refreshes nothing.
-//! * Not even for so long: what `latchkey user disable`, `remove` and `set-password` end, what a revocation
-//!   ends and what a replay ends. They end the grants themselves, and a grant is always read, and always
-//!   swapped against what is filed: when they have answered, nothing comes of these grants on any server.
+//! * On any other: until Redis has told it, which takes as long as any answer of Redis, usually less than a
+//!   millisecond; and at most 1.5 seconds after the change was answered. By then the connection on which it
+//!   would have been told has proven itself, or nothing is answered from here, by the clock of the reader.
+//! * A server that still talks to a primary which has been replaced reads there what was so before, with
+//!   or without this. What it has kept goes with its connection to that primary.
+//!
+//! So for that long, on another server, client authentication takes a client that was disabled, removed or
+//! given a new secret for what it was, and code redemption, refresh, introspection and userinfo so take the
+//! client, the person and the session behind a grant. An access token made in that time is as good as one
+//! made the moment before: introspection and userinfo refuse it as soon as the change is known, and whoever
+//! checks a JWT alone takes it until it expires. A refresh token made in that time refreshes nothing then.
+//!
+//! Not even for that long: whatever ends grants, which is revocation, a replay, and `latchkey user disable`,
+//! `remove` and `set-password`. A grant is always read, and always swapped against what is filed: once
+//! these have answered, nothing comes of the grants they ended, on any server.
 //!
 //! **Why a read cannot file what is out of date.** Whoever misses here takes a lease on the key and asks
 //! the backend. A change of the key ends the lease, and without it the answer is not kept: it was read

@@ -51,9 +51,14 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// The server that answers now, and the how-manieth connection it is.
-    pub(super) fn answers(&self) -> Option<(u64, Endpoint)> {
-        self.wires.as_ref().map(|wires| (self.generation, wires.at.clone()))
+    /// The how-manieth connection it is, if there is one.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.wires.as_ref().map(|_| self.generation)
+    }
+
+    /// Where the server is that answers now, and the connection on which it does.
+    pub(super) fn answers(&self) -> Option<(Endpoint, Wire)> {
+        self.wires.as_ref().map(|wires| (wires.at.clone(), wires.shared.clone()))
     }
 }
 
@@ -134,7 +139,12 @@ impl Link {
 
     /// Where to listen for changes of what is read over this link.
     pub(super) fn post(&self) -> Post {
-        Post { slot: self.slot.subscribe(), door: self.door.clone(), login: self.login.clone() }
+        Post {
+            slot: self.slot.subscribe(),
+            link: Arc::downgrade(&self.slot),
+            door: self.door.clone(),
+            login: self.login.clone(),
+        }
     }
 
     /// A lane that nobody else is on. One whose caller went away may still wait for its replicas.
@@ -151,9 +161,13 @@ impl Link {
     }
 
     fn hang_up(&self, used: Option<u64>) {
-        self.slot
-            .send_if_modified(|slot| used == Some(slot.generation) && slot.wires.take().is_some());
+        hang_up(&self.slot, used);
     }
+}
+
+/// Lets go of that connection, if it is still in use. The keeper finds another one.
+pub(super) fn hang_up(slot: &watch::Sender<Slot>, used: Option<u64>) {
+    slot.send_if_modified(|slot| used == Some(slot.generation) && slot.wires.take().is_some());
 }
 
 impl Drop for Link {

@@ -14,18 +14,18 @@
 //! [client-side caching]: https://redis.io/docs/latest/develop/reference/client-side-caching/
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use redis::{PushInfo, PushKind, RedisConnectionInfo, Value, cmd};
+use tokio::join;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::address::Endpoint;
 use super::door::{Door, Ear, Wire};
 use super::failure::{Failure, told};
-use super::link::{Slot, pause};
+use super::link::{Slot, hang_up, pause};
 use super::sentinel::plays_primary;
 use crate::store::{Listener, Listening};
 
@@ -36,6 +36,8 @@ pub(super) type Posts = Vec<Post>;
 #[derive(Clone)]
 pub(super) struct Post {
     pub(super) slot: watch::Receiver<Slot>,
+    /// The same, for as long as the link itself is there.
+    pub(super) link: Weak<watch::Sender<Slot>>,
     pub(super) door: Door,
     pub(super) login: RedisConnectionInfo,
 }
@@ -151,17 +153,16 @@ impl Desk {
 async fn keep_watch(mut post: Post, number: usize, desk: Arc<Desk>) {
     let (mut misses, mut last) = (0, None);
     loop {
-        let there = post.slot.wait_for(|slot| slot.answers().is_some()).await;
-        let Ok(there) = there.map(|slot| slot.answers()) else { return };
-        let Some((generation, at)) = there else { continue };
-        if last.replace(generation) != Some(generation) {
-            misses = 0;
+        let there = post.slot.wait_for(|slot| slot.number().is_some()).await;
+        let Ok(there) = there.map(|slot| slot.number()) else { return };
+        if last != there {
+            (misses, last) = (0, there);
         }
-        let elsewhere = |slot: &Slot| slot.answers().is_none_or(|(now, _)| now != generation);
         let mut link = post.slot.clone();
+        let elsewhere = |slot: &Slot| slot.number() != there;
         let began = Instant::now();
         let heard = tokio::select! {
-            heard = listen_at(&post, &at, number, &desk) => Some(heard),
+            failure = listen_at(&post, number, &desk) => Some(failure),
             _ = link.wait_for(elsewhere) => None,
         };
         desk.lost(number);
@@ -183,34 +184,70 @@ async fn keep_watch(mut post: Post, number: usize, desk: Arc<Desk>) {
 }
 
 /// Returns when nothing is heard there any more, and why.
-async fn listen_at(post: &Post, at: &Endpoint, number: usize, desk: &Arc<Desk>) -> Failure {
+async fn listen_at(post: &Post, number: usize, desk: &Arc<Desk>) -> Failure {
     let over = Arc::new(AtomicBool::new(false));
-    let ear: Ear = {
-        let (desk, over) = (Arc::clone(desk), Arc::clone(&over));
-        Arc::new(move |info| desk.hear(number, info, &over))
-    };
-    let wire = match post.door.open_hearing(at, &post.login, ear).await {
+    let wire = match begin(post, number, desk, &over).await {
         Ok(wire) => wire,
         Err(failure) => return failure,
     };
-    let mut track = cmd("CLIENT");
-    track.arg("TRACKING").arg("ON").arg("BCAST");
-    for beginning in desk.listener.beginnings() {
-        track.arg("PREFIX").arg(format!("{}{beginning}", desk.prefix));
-    }
-    let mut asked = wire.connection.clone();
-    if let Err(error) = track.query_async::<()>(&mut asked).await {
-        return told(&error);
-    }
     loop {
         let asked = Instant::now();
-        match timeout(WINDOW - BEAT, proven(wire.clone())).await {
+        match timeout(PATIENCE, proven(wire.clone())).await {
             Ok(Ok(())) => desk.confirm(number, asked + WINDOW, &over),
             Ok(Err(failure)) => return failure,
             Err(_elapsed) => return Failure::unavailable("no answer in time"),
         }
         sleep(BEAT).await;
     }
+}
+
+/// Connects, and has redis tell.
+async fn begin(
+    post: &Post,
+    number: usize,
+    desk: &Arc<Desk>,
+    over: &Arc<AtomicBool>,
+) -> Result<Wire, Failure> {
+    let (used, answers) = {
+        let slot = post.slot.borrow();
+        (slot.number(), slot.answers())
+    };
+    let (at, link) = answers.ok_or_else(|| Failure::unavailable("no connection"))?;
+    let ear: Ear = {
+        let (desk, over) = (Arc::clone(desk), Arc::clone(over));
+        Arc::new(move |info| desk.hear(number, info, &over))
+    };
+    let wire = post.door.open_hearing(&at, &post.login, ear).await?;
+    let mut track = cmd("CLIENT");
+    track.arg("TRACKING").arg("ON").arg("BCAST");
+    for beginning in desk.listener.beginnings() {
+        track.arg("PREFIX").arg(format!("{}{beginning}", desk.prefix));
+    }
+    let mut connection = wire.connection.clone();
+    track.query_async::<()>(&mut connection).await.map_err(|error| told(&error))?;
+    // Behind one address there may be several: a name that has just come to mean another, a balancer.
+    let (heard, answering) = join!(run_id(wire.clone()), run_id(link));
+    let heard = heard?;
+    match answering {
+        Ok(answering) if answering == heard => Ok(wire),
+        Ok(_) => Err(Failure::unavailable("another server answers at the same address")),
+        Err(failure) => {
+            // It is gone, and nobody has asked it anything since.
+            if let Some(slot) = post.link.upgrade() {
+                hang_up(&slot, used);
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// What a server calls itself for as long as it runs.
+async fn run_id(mut wire: Wire) -> Result<Option<String>, Failure> {
+    let mut info = cmd("INFO");
+    info.arg("server");
+    let asked = info.query_async::<String>(&mut wire.connection).await;
+    let told = asked.map_err(|error| told(&error))?;
+    Ok(told.lines().find_map(|line| line.strip_prefix("run_id:")).map(str::to_owned))
 }
 
 async fn proven(wire: Wire) -> Result<(), Failure> {
@@ -222,10 +259,13 @@ async fn proven(wire: Wire) -> Result<(), Failure> {
 }
 
 /// How long a proof counts, from the question on.
-const WINDOW: Duration = Duration::from_millis(1500);
+const WINDOW: Duration = BEAT.saturating_add(PATIENCE);
 
-/// From one answer to the next question. What is left of the window is for the answer.
+/// From one answer to the next question.
 const BEAT: Duration = Duration::from_millis(500);
+
+/// From the question to the answer.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// So many tries in a row while the link itself works are no accident.
 const ENOUGH: u32 = 3;

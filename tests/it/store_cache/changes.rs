@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey::clients::{self, Client, ClientId};
 use latchkey::clock::Clock;
 use latchkey::protocol::Subject;
+use latchkey::secret::Digest;
 use latchkey::sessions::{self, Limits, Session};
 use latchkey::store::{Cached, MemoryStore, Store};
 
@@ -110,6 +112,23 @@ async fn who_is_cut_off_on_one_server_is_cut_off_on_the_other_and_a_new_secret_w
     let done = latchkey::users::update(here.store(), &sub, |user| user.enabled = true).await;
     assert_eq!(done.expect("redis"), Some(()));
     assert_eq!(there_shop.introspects(&refresh).await["active"], true);
+
+    // And so a secret that was made on the one server works on the other at once.
+    let secret = "a secret of many characters, made just now";
+    let (id, now) = (ClientId::parse("shop").expect("an id"), here.app().now());
+    let rotate = |shop: &mut Client| shop.rotate_secret(Digest::of(secret.as_bytes()), now, now);
+    clients::update(here.store(), &id, rotate).await.expect("redis").expect("a shop");
+    let renewed = there.claims_to_be("shop", secret);
+    assert_eq!(renewed.introspects(&refresh).await["active"], true);
+    let about = [("token", refresh.as_str())];
+    assert_eq!(
+        here.claims_to_be("shop", &shop.secret).posts("/introspect", &about).await.status,
+        401
+    );
+    super::until("the other server knows", async || {
+        there_shop.posts("/introspect", &about).await.status == 401
+    })
+    .await;
 }
 
 async fn connected(redis: &RedisServer) -> Arc<dyn Store> {

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use latchkey::store::{RedisOptions, Store};
-
 use super::{Server, key, until};
 use crate::support::redis::{Blow, RedisServer};
 
