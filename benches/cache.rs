@@ -32,7 +32,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-const SPAN: Duration = Duration::from_secs(3);
+const SPAN: Duration = Duration::from_secs(2);
 const SECRET: &str = "a-secret-that-is-long-enough-for-one";
 
 fn main() {
@@ -43,7 +43,12 @@ fn main() {
         for what in [What::Alone, What::Refresh] {
             for hands in [1, 16] {
                 let rate = |ttl| runtime.block_on(rate(&redis, &pem, (away, ttl), (what, hands)));
-                let (without, with) = (rate("0"), rate("5s"));
+                // In turns, and the best of each: this machine may have other things to do.
+                let (mut without, mut with) = (0_f64, 0_f64);
+                for _ in 0..3 {
+                    without = without.max(rate("0"));
+                    with = with.max(rate("5s"));
+                }
                 println!(
                     "redis {away:>4?} away  {what:?}  {hands:2} hands  without {without:7.0} /s  \
                      with {with:7.0} /s  x {:.2}",

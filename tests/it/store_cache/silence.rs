@@ -1,9 +1,13 @@
 //! Nothing is answered from memory while nobody would tell of a change.
 
+use std::net::Ipv4Addr;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::{Server, key, until};
-use crate::support::redis::{Blow, RedisServer};
+use crate::program::{command, free_port};
+use crate::support::redis::{Blow, RedisServer, eventually};
+use crate::support::wire;
 
 /// The ids of the connections on which changes are told.
 fn told(redis: &RedisServer) -> Vec<String> {
@@ -105,4 +109,37 @@ async fn a_redis_or_a_proxy_that_knows_no_resp3_is_one_without() {
     let redis = RedisServer::start_also(&["--rename-command", "HELLO", "nobody-says-this"]);
     let here = Server::on(&redis.url()).await;
     goes_on_without(&redis, &here).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_says_once_in_its_log_that_nothing_is_told_and_serves() {
+    let user = ["--user", "ada", "on", ">p", "~*", "+@all", "-client|tracking"];
+    let redis = RedisServer::start_also(&user);
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let url = format!("redis://ada:p@127.0.0.1:{}/", redis.port());
+    let port = free_port();
+    let issuer = format!("http://localhost:{port}");
+    let variables = [("REDIS_URL", &*url), ("ISSUER_URL", &*issuer)];
+    let mut command = command(folder.path(), &variables);
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(&log).expect("a file"));
+    let mut child = command.spawn().expect("the program");
+
+    let said = || {
+        let log = std::fs::read_to_string(&log).expect("text");
+        log.lines().filter(|line| line.contains("redis does not tell of changes")).count()
+    };
+    let tries = || {
+        let log = redis.says(&[b"ACL", b"LOG"]);
+        // The count follows its name and its own type.
+        let count = log.split("$5\r\ncount\r\n:").nth(1).and_then(|rest| rest.lines().next());
+        count.and_then(|count| count.parse().ok()).unwrap_or(0)
+    };
+    let enough = eventually(|| said() >= 1 && tries() >= 5);
+    let http = wire::client((Ipv4Addr::LOCALHOST, port).into());
+    let ready = http.get(format!("{issuer}/ready")).send().await.map(|answer| answer.status());
+    let (said, ended) = (said(), child.kill().and_then(|()| child.wait()));
+    assert!(enough && said == 1, "{said} lines after {} tries", tries());
+    assert_eq!(ready.expect("an answer"), 200);
+    ended.expect("a program that ran until then");
 }
