@@ -55,8 +55,12 @@ impl Server {
 
     /// Until it has begun to hear for the so-manieth time.
     async fn hears(&self, times: usize) {
-        let begun = || self.turns().iter().filter(|live| **live).count() >= times;
-        until("changes are heard", async || begun()).await;
+        until("changes are heard", async || self.begun() >= times).await;
+    }
+
+    /// How often it has begun to hear. On a machine with too much to do it may have stopped in between.
+    fn begun(&self) -> usize {
+        self.turns().iter().filter(|live| **live).count()
     }
 
     /// When it began to hear, and when it stopped.

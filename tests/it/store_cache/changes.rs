@@ -29,7 +29,6 @@ async fn a_change_by_another_server_is_seen_here_and_at_once_there() {
         here.sees(&key("a"), &new).await;
     }
     assert!(here.invalidated() >= 99, "{}", here.invalidated());
-    assert_eq!(here.turns(), [true]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,8 +52,8 @@ async fn a_change_by_hand_is_seen_and_so_are_removal_expiry_and_an_empty_databas
         here.sees(&key, after).await;
     }
     here.files(&key, "1").await;
-    here.hears(2).await;
     here.keeps(&key, "1").await;
+    assert!(here.turns().contains(&false), "nothing of before an empty database is believed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

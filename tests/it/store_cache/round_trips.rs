@@ -106,9 +106,27 @@ async fn hears(house: &House) {
     until("changes are heard", live).await;
 }
 
+/// How often somebody looked while changes were not heard: a machine that has too much to do may miss a
+/// beat, and then what was counted tells nothing.
+async fn deaf(house: &House) -> Option<String> {
+    let metrics = house.metrics().await;
+    let off = r#"oidc_store_cache_lookups_total{outcome="off"}"#;
+    metrics.lines().find_map(|line| line.strip_prefix(off)).map(str::to_owned)
+}
+
 /// What each request of a warm server waits for, in round trips.
-async fn waits(redis: &RedisServer, ttl: &str, settings: Settings) -> Vec<(&'static str, usize)> {
-    let (house, rounds) = counted(redis, ttl).await;
+async fn waits(ttl: &str, settings: Settings) -> Vec<(&'static str, usize)> {
+    for _ in 0..5 {
+        if let Some(waits) = counted_waits(ttl, settings.clone()).await {
+            return waits;
+        }
+    }
+    panic!("changes are never heard for long")
+}
+
+async fn counted_waits(ttl: &str, settings: Settings) -> Option<Vec<(&'static str, usize)>> {
+    let redis = RedisServer::start();
+    let (house, rounds) = counted(&redis, ttl).await;
     let shop = house.relying_party_with("shop", &json!({}), settings).await;
     let ada = house.browser("ada");
     // Bound to the session, for no offline_access is asked for.
@@ -123,6 +141,7 @@ async fn waits(redis: &RedisServer, ttl: &str, settings: Settings) -> Vec<(&'sta
     }
 
     let mut waits = Vec::new();
+    let before = deaf(&house).await;
     rounds.since();
     let mut note = |what| waits.push((what, rounds.since().1));
     shop.exchanges(&code, &request).await.good();
@@ -144,21 +163,19 @@ async fn waits(redis: &RedisServer, ttl: &str, settings: Settings) -> Vec<(&'sta
     note("client_credentials");
     assert_eq!(shop.introspects(&token(&own, "access_token")).await["active"], true);
     note("introspect own");
-    waits
+    (deaf(&house).await == before).then_some(waits)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_request_of_a_warm_server_waits_for_redis_twice_at_most() {
-    let redis = RedisServer::start();
-    let with = waits(&redis, "1m", Settings::default()).await;
+    let with = waits("1m", Settings::default()).await;
     #[rustfmt::skip]
     assert_eq!(with, [
         ("code", 2), ("refresh", 2), ("refresh and touch", 2), ("userinfo", 2),
         ("introspect access", 1), ("introspect refresh", 1), ("client_credentials", 0),
         ("introspect own", 1),
     ]);
-    let redis = RedisServer::start();
-    let without = waits(&redis, "0", Settings::default()).await;
+    let without = waits("0", Settings::default()).await;
     #[rustfmt::skip]
     assert_eq!(without, [
         ("code", 5), ("refresh", 5), ("refresh and touch", 5), ("userinfo", 3),
@@ -169,9 +186,8 @@ async fn a_token_request_of_a_warm_server_waits_for_redis_twice_at_most() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn opaque_access_tokens_cost_no_more_but_where_a_client_acts_for_itself() {
-    let redis = RedisServer::start();
     let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
-    let with = waits(&redis, "1m", opaque).await;
+    let with = waits("1m", opaque).await;
     #[rustfmt::skip]
     assert_eq!(with, [
         ("code", 2), ("refresh", 2), ("refresh and touch", 2), ("userinfo", 2),
@@ -182,16 +198,24 @@ async fn opaque_access_tokens_cost_no_more_but_where_a_client_acts_for_itself() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_has_not_seen_anybody_yet_waits_as_it_would_without() {
-    let redis = RedisServer::start();
-    let (house, rounds) = counted(&redis, "1m").await;
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
-    let fresh = house.beside(&[("REDIS_CACHE_TTL", "1m")]).await;
-    hears(&fresh).await;
-    rounds.since();
-    let shop = fresh.claims_to_be("shop", &shop.secret);
-    let next = shop.refreshes(tokens.refresh()).await.good();
-    assert_eq!(rounds.since().1, 5);
-    shop.refreshes(next["refresh_token"].as_str().expect("the next one")).await.good();
-    assert_eq!(rounds.since(), (2, 2));
+    for _ in 0..5 {
+        let redis = RedisServer::start();
+        let (house, rounds) = counted(&redis, "1m").await;
+        let shop = house.relying_party("shop").await;
+        let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+        let fresh = house.beside(&[("REDIS_CACHE_TTL", "1m")]).await;
+        hears(&fresh).await;
+        let before = deaf(&fresh).await;
+        rounds.since();
+        let shop = fresh.claims_to_be("shop", &shop.secret);
+        let next = shop.refreshes(tokens.refresh()).await.good();
+        let cold = rounds.since().1;
+        shop.refreshes(next["refresh_token"].as_str().expect("the next one")).await.good();
+        let warm = rounds.since();
+        if deaf(&fresh).await == before {
+            assert_eq!((cold, warm), (5, (2, 2)));
+            return;
+        }
+    }
+    panic!("changes are never heard for long")
 }

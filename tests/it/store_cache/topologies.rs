@@ -50,13 +50,14 @@ async fn a_node_of_a_cluster_that_takes_over_tells_from_then_on() {
     let key = (0..999).map(|number| key(&format!("over-{number}"))).find(on_first).expect("one");
     here.files(&key, "old").await;
     here.keeps(&key, "old").await;
+    let begun = here.begun();
     first.signal(Blow::Kill);
     let replica = &redis.nodes()[3];
     assert!(eventually(|| replica.says(&[b"ROLE"]).contains("master")), "nobody takes over");
     assert!(eventually(|| {
         replica.says(&[b"SET", key.as_str().as_bytes(), b"new"]).starts_with("+OK")
     }));
-    here.hears(2).await;
+    here.hears(begun + 1).await;
     until("it is seen", async || {
         let found = here.store.get_lately(&key).await;
         found.is_ok_and(|found| found.as_deref() == Some(b"new"))
@@ -79,13 +80,13 @@ async fn after_a_failover_by_sentinels_it_is_the_new_primary_that_tells() {
     let key = key("a");
     here.files(&key, "old").await;
     here.keeps(&key, "old").await;
+    let begun = here.begun();
     redis.first().signal(Blow::Kill);
-    here.hears(2).await;
+    here.hears(begun + 1).await;
     // Whoever is promoted hangs up on everybody, so it is looked for only now.
     let primary = redis.replicas().iter().find(|it| it.says(&[b"ROLE"]).contains("master"));
     let primary = primary.expect("somebody took over");
     here.keeps(&key, "old").await;
     assert!(primary.says(&[b"SET", key.as_str().as_bytes(), b"new"]).starts_with("+OK"));
     here.sees(&key, "new").await;
-    assert_eq!(here.turns(), [true, false, true]);
 }
