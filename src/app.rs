@@ -19,7 +19,7 @@ use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::{Metadata, Subject};
 use crate::secret_key::{MacKey, Purpose, SecretKey};
 use crate::sessions;
-use crate::store::{Store, Watched};
+use crate::store::{Cached, Store, Watched};
 use crate::subjects::PairwiseKey;
 
 /// The running house.
@@ -30,7 +30,7 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     /// What the operator decided.
     pub config: Config,
-    /// Where everything is remembered; every command is counted.
+    /// Where everything is remembered; every command that leaves this process is counted.
     pub store: Arc<dyn Store>,
     /// What time it is.
     pub clock: Clock,
@@ -92,6 +92,8 @@ impl App {
         let events = Events::new();
         let counted = events.counters.store.clone();
         let store = Arc::new(Watched::new(store, move |ran| counted.ran(ran)));
+        let counted = events.counters.cache.clone();
+        let store = Cached::around(store, config.cache_life, move |noted| counted.noted(noted));
         Self(Arc::new(Parts {
             metadata_json: Document::new(metadata),
             trial,

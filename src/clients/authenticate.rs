@@ -15,7 +15,7 @@ use crate::jose::{self, NotVerified, Verified};
 use crate::protocol::client_auth::read_basic;
 use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::{AuthMethod, Credentials, Params};
-use crate::store::{Created, Store, StoreError};
+use crate::store::{AsOf, Created, Store, StoreError};
 
 /// Which check failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,15 +54,34 @@ pub struct Desk<'a> {
 
 impl Desk<'_> {
     /// The client the credentials prove.
+    ///
+    /// The client may be taken for what it was a moment ago, as long as that proves it. Nobody is turned
+    /// away for it: a secret that was made just now works at once.
     pub async fn authenticate(
         &self,
         credentials: &Credentials,
     ) -> Result<Result<Client, NotAuthenticated>, StoreError> {
         let id = claimed_id(credentials).as_deref().and_then(ClientId::parse);
         let Some(id) = id else { return Ok(Err(NotAuthenticated::Unknown)) };
-        let Some(client) = super::find(self.store, &id).await? else {
+        let Some(client) = super::find_as_of(self.store, &id, AsOf::Lately).await? else {
             return Ok(Err(NotAuthenticated::Unknown));
         };
+        let why = match self.prove(&client, credentials).await? {
+            Ok(()) => return Ok(Ok(client)),
+            Err(why) => why,
+        };
+        Ok(match super::find(self.store, &id).await? {
+            None => Err(NotAuthenticated::Unknown),
+            Some(now) if now == client => Err(why),
+            Some(now) => self.prove(&now, credentials).await?.map(|()| now),
+        })
+    }
+
+    async fn prove(
+        &self,
+        client: &Client,
+        credentials: &Credentials,
+    ) -> Result<Result<(), NotAuthenticated>, StoreError> {
         if !credentials.are_of(client.metadata.token_endpoint_auth_method) {
             return Ok(Err(NotAuthenticated::Method));
         }
@@ -71,13 +90,11 @@ impl Desk<'_> {
             Credentials::Basic { secret, .. } | Credentials::Post { secret, .. } => {
                 client.opens_with(secret, self.now).then_some(()).ok_or(NotAuthenticated::Secret)
             }
-            Credentials::Assertion { jwt, .. } => self.check_assertion(&client, jwt).await?,
+            // Of a disabled client none is used up.
+            Credentials::Assertion { .. } if !client.enabled => Ok(()),
+            Credentials::Assertion { jwt, .. } => self.check_assertion(client, jwt).await?,
         };
-        Ok(match proven {
-            Err(why) => Err(why),
-            Ok(()) if !client.enabled => Err(NotAuthenticated::Disabled),
-            Ok(()) => Ok(client),
-        })
+        Ok(proven.and(client.enabled.then_some(()).ok_or(NotAuthenticated::Disabled)))
     }
 
     async fn check_assertion(

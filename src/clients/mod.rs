@@ -16,7 +16,7 @@ pub use self::origins::is_known_origin;
 use crate::clock::UnixTime;
 use crate::protocol::{ClientMetadata, Scope};
 use crate::secret::Digest;
-use crate::store::{Created, Key, Partition, RawKey, Record, Store, StoreError};
+use crate::store::{AsOf, Created, Key, Partition, RawKey, Record, Store, StoreError};
 
 /// A client's name in the protocol ([RFC 6749 §2.2](https://www.rfc-editor.org/rfc/rfc6749#section-2.2)).
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -216,7 +216,16 @@ fn index() -> RawKey {
 
 /// The client of that id.
 pub async fn find(store: &dyn Store, id: &ClientId) -> Result<Option<Client>, StoreError> {
-    Ok(store.load(&id.key()).await?.map(|loaded| loaded.record))
+    find_as_of(store, id, AsOf::Now).await
+}
+
+/// The client of that id, for a reader who may be content with what it was a moment ago.
+pub async fn find_as_of(
+    store: &dyn Store,
+    id: &ClientId,
+    as_of: AsOf,
+) -> Result<Option<Client>, StoreError> {
+    store.look(&id.key(), as_of).await
 }
 
 /// Adds a client; `Taken` if the id is in use.

@@ -122,6 +122,7 @@ impl Config {
                     "SESSION_LIFETIME" => lifetimes.session_absolute,
                     "INTERACTION_LIFETIME" => lifetimes.interaction,
                     "KEY_ROTATION_INTERVAL" => self.key_ring.rotation_interval.unwrap_or_default(),
+                    "REDIS_CACHE_TTL" => self.cache_life,
                     "DRAIN_DELAY" => limits.drain,
                     _ => return None,
                 };

@@ -24,6 +24,7 @@ pub mod vars;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -64,6 +65,8 @@ pub struct Config {
     pub key_ring: KeyRingSettings,
     /// The shared store.
     pub redis: Option<RedisSettings>,
+    /// How long what was read from it is kept in memory, if changes are told; zero for not at all.
+    pub cache_life: Duration,
     /// The folder of a store for this server alone. Without either, state is in memory.
     pub store_folder: Option<PathBuf>,
     /// Clients and users to create at start.
@@ -124,6 +127,7 @@ impl Config {
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
             store_folder: store::folder(reader),
             redis: RedisSettings::read(reader, &issuer),
+            cache_life: reader.duration("REDIS_CACHE_TTL", 0..=3600),
             bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
             log: policy::log(reader),
             cors: network::cors(reader),

@@ -129,6 +129,7 @@ pub const VARS: &[Var] = &[
     secret("REDIS_SENTINEL_PASSWORD", Unset, "The password of the sentinels, if they ask for one; that of Redis itself is in `REDIS_URL`."),
     var("REDIS_MIN_REPLICAS_ACK", Rule("1 with Sentinel, otherwise 0"), "How many replicas must have a change before it counts; with fewer the request is answered 503."),
     var("REDIS_PREFIX", Value("latchkey:"), "What every Redis key starts with."),
+    var("REDIS_CACHE_TTL", Value("5s"), "How long clients, people and sessions read from Redis are kept in memory, as long as Redis tells of every change; 0 for not at all, at most 1h."),
     var("ALLOW_VOLATILE_STORE", Value("false"), "Start even if Redis may lose or evict what it was told to keep."),
     var("BOOTSTRAP_FILE", Unset, "A TOML file of clients and users to create at start."),
     var("DEV_USER", Rule("`demo`"), "The name of the development account; only on a loopback issuer."),

@@ -4,7 +4,7 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::{Event, StoreCounters};
+use super::{CacheCounters, Event, StoreCounters};
 
 /// Everything that is counted, in a registry of its own: two houses in one process do not mix.
 pub struct Counters {
@@ -21,6 +21,8 @@ pub struct Counters {
     revocations: IntCounterVec,
     /// What the store does.
     pub store: StoreCounters,
+    /// What it need not do.
+    pub cache: CacheCounters,
     key_age: IntGaugeVec,
     /// Live single sign-on sessions, counted at each scrape.
     pub active_sessions: IntGauge,
@@ -83,6 +85,7 @@ impl Counters {
             )?,
             revocations: family("oidc_revocations_total", "Tokens revoked", "what")?,
             store: StoreCounters::new(&registry)?,
+            cache: CacheCounters::new(&registry)?,
             active_sessions: gauge("oidc_active_sessions", "Live single sign-on sessions")?,
             hash_queue: gauge("oidc_hash_queue", "Sign-ins waiting to hash a password")?,
             clock_ahead: gauge(

@@ -3,11 +3,13 @@
 //! An event holds ids and words of ours, never a token, a secret or what somebody typed; the one
 //! exception is the id a client claims that then fails to prove it, escaped and cut.
 
+mod cache_counters;
 mod counters;
 mod store_counters;
 
 use std::net::IpAddr;
 
+pub use self::cache_counters::CacheCounters;
 pub use self::counters::Counters;
 pub use self::store_counters::StoreCounters;
 use crate::protocol::GrantType;

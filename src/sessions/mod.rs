@@ -12,6 +12,7 @@ mod person;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::join;
 use uuid::Uuid;
 
 pub use self::person::{end_all, listed};
@@ -19,7 +20,7 @@ use crate::clock::UnixTime;
 use crate::protocol::Subject;
 use crate::random;
 use crate::secret::{Digest, Secret};
-use crate::store::{Key, Partition, RawKey, Record, Store, StoreError};
+use crate::store::{AsOf, Change, Key, Loaded, Partition, RawKey, Record, Store, StoreError};
 
 /// What the store knows a session by: the digest of the cookie.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -141,8 +142,8 @@ pub async fn find(
     id: SessionId,
     now: UnixTime,
 ) -> Result<Option<Session>, StoreError> {
-    let loaded = store.load(&id.key()).await?.map(|loaded| loaded.record);
-    Ok(loaded.filter(|session| session.is_live(now)))
+    let session = store.look(&id.key(), AsOf::Now).await?;
+    Ok(session.filter(|session| session.is_live(now)))
 }
 
 /// The live session that goes by this name.
@@ -151,10 +152,19 @@ pub async fn find_named(
     sid: Uuid,
     now: UnixTime,
 ) -> Result<Option<Session>, StoreError> {
-    match store.load(&sid_key(sid)).await? {
-        Some(named) => find(store, named.record.session, now).await,
-        None => Ok(None),
-    }
+    find_named_as_of(store, sid, now, AsOf::Now).await
+}
+
+/// The live session that goes by this name, for a reader who may be content with what was so a moment ago.
+pub async fn find_named_as_of(
+    store: &dyn Store,
+    sid: Uuid,
+    now: UnixTime,
+    as_of: AsOf,
+) -> Result<Option<Session>, StoreError> {
+    let Some(named) = store.look(&sid_key(sid), as_of).await? else { return Ok(None) };
+    let session = store.look(&named.session.key(), as_of).await?;
+    Ok(session.filter(|session| session.is_live(now)))
 }
 
 /// Files a new session, and ends the one it takes the place of: after a sign-in the old cookie opens
@@ -200,6 +210,9 @@ pub async fn end(store: &dyn Store, id: SessionId) -> Result<Option<Session>, St
 
 /// Notes that the session was used. Written at most ten times in an idle span, so that a busy session
 /// costs no write at each request.
+///
+/// The session is taken to be filed as the caller has it, and its place in the index is changed at the same
+/// time: one round trip, unless somebody was faster.
 pub async fn touch(
     store: &dyn Store,
     session: &Session,
@@ -210,18 +223,35 @@ pub async fn touch(
     if next_end.since(session.idle_end) < idle / 10 {
         return Ok(());
     }
-    let key = session.id.key();
-    let moved = store.update(&key, |held: &mut Session| {
+    let (before, after) =
+        (session.listing(), Session { idle_end: next_end, ..session.clone() }.listing());
+    let moved = store.update_from(Loaded::presumed(session.clone()), |held: &mut Session| {
         let before = held.listing();
         held.idle_end = held.idle_end.max(next_end);
         (before, held.listing())
     });
-    let Some((before, after)) = moved.await? else { return Ok(()) };
-    if before == after {
-        return Ok(());
+    let listed = [before.as_str()];
+    let (moved, listed) = join!(moved, relist(store, &listed, Some(&after)));
+    let moved = moved?;
+    listed?;
+    match &moved {
+        Some((held, now)) if (held, now) == (&before, &after) => Ok(()),
+        // Somebody else moved it further, or it is gone.
+        Some((held, now)) => relist(store, &[&after, held], Some(now)).await,
+        None => relist(store, &[&after], None).await,
     }
-    store.link(&index(), &after).await?;
-    store.unlink(&index(), &before).await
+}
+
+/// Changes what is listed of a session, all at once.
+async fn relist(store: &dyn Store, out: &[&str], into: Option<&str>) -> Result<(), StoreError> {
+    let mut change = Change::within(index().partition().clone());
+    for name in out {
+        change = change.unlink(index(), *name);
+    }
+    if let Some(name) = into {
+        change = change.link(index(), name);
+    }
+    store.commit(change).await.map(|_outcome| ())
 }
 
 /// How many sessions are live, pruning those that ended. Counts at most 100 000.

@@ -65,10 +65,25 @@ pub struct Loaded<R> {
 }
 
 impl<R: Record> Loaded<R> {
+    /// A record that was read before, as if it had just been read. Whoever is wrong about that loses a
+    /// round trip in `update_from`, and nothing else.
+    pub fn presumed(record: R) -> Self {
+        Self { seen: render(&record), record }
+    }
+
     /// "…provided nobody has touched it since."
     pub fn unchanged(&self) -> Expect {
         Expect::Unchanged(self.seen.clone())
     }
+}
+
+/// How sure a reader has to be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AsOf {
+    /// What is filed now.
+    Now,
+    /// What was filed a moment ago will do ([`Cached`](super::Cached) says how long a moment is).
+    Lately,
 }
 
 /// Whether a key was free.
@@ -89,6 +104,19 @@ impl dyn Store {
     pub async fn load<R: Record>(&self, key: &Key<R>) -> Result<Option<Loaded<R>>, StoreError> {
         let Some(seen) = readable::<R>(self.get(key.raw()).await)? else { return Ok(None) };
         Ok(parse(&seen).map(|record| Loaded { record, seen }))
+    }
+
+    /// What is filed under the key, or was a moment ago. Nothing to hold a change against.
+    pub async fn look<R: Record>(
+        &self,
+        key: &Key<R>,
+        as_of: AsOf,
+    ) -> Result<Option<R>, StoreError> {
+        let answer = match as_of {
+            AsOf::Now => self.get(key.raw()),
+            AsOf::Lately => self.get_lately(key.raw()),
+        };
+        Ok(readable::<R>(answer.await)?.and_then(|bytes| parse(&bytes)))
     }
 
     /// Reads a single-use record and removes it in the same breath.

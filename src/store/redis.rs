@@ -22,8 +22,10 @@ mod order;
 mod sentinel;
 mod servers;
 mod slots;
+mod tracking;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{FromRedisValue, ToRedisArgs, Value, cmd};
@@ -34,8 +36,8 @@ use self::failure::Failure;
 use self::order::{Lua, Order};
 use self::servers::Servers;
 use super::{
-    Change, Expect, Outcome, Partition, Pending, Pulse, RawKey, StartError, Store, StoreError,
-    Write, fitness,
+    Change, Expect, Listener, Listening, Outcome, Partition, Pending, Pulse, RawKey, StartError,
+    Store, StoreError, Write, fitness,
 };
 use crate::clock::{Clock, UnixTime};
 
@@ -274,6 +276,10 @@ impl Store for RedisStore {
             self.servers.call_each(write).await?;
             Ok(Pulse { ahead_millis: self.ahead().await })
         })
+    }
+
+    fn listen(&self, listener: &Arc<dyn Listener>) -> Option<Listening> {
+        Some(tracking::listen(self.servers.posts(), &self.prefix, listener))
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Change, Outcome, Pending, Pulse, RawKey, Store, StoreError};
+use super::{Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, Store, StoreError};
 
 /// A store that tells about every command it runs: which verb, what came of it, how long it took.
 ///
@@ -99,6 +99,10 @@ impl Store for Watched {
 
     fn ping(&self) -> Pending<'_, Pulse> {
         Box::pin(self.watch("ping", self.inner.ping(), ok))
+    }
+
+    fn listen(&self, listener: &Arc<dyn Listener>) -> Option<Listening> {
+        self.inner.listen(listener)
     }
 }
 

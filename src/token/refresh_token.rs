@@ -1,14 +1,18 @@
+use tokio::join;
+
 use super::Failure;
 use super::issue::{Answer, answer, still_allowed};
 use crate::app::App;
 use crate::grants::{self, Grant, RefreshToken, Refusal, Rotation};
 use crate::http::client::Authenticated;
 use crate::protocol::{ErrorCode, OAuthError, Scope};
-use crate::sessions;
+use crate::sessions::{self, Session};
 
 /// `grant_type=refresh_token` ([RFC 6749 §6]); the rotation is the table in [`grants`].
 ///
 /// The tokens are made first and remembered in the step that rotates, so that nothing can fail after it.
+/// With what others need kept at hand it takes two round trips to the store: the grant is read, and it is
+/// changed.
 ///
 /// [RFC 6749 §6]: https://www.rfc-editor.org/rfc/rfc6749#section-6
 pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Failure> {
@@ -29,14 +33,7 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
     };
     // Tokens are made for a refresh token that will do. What another one ends is ended in the step.
     let made = match held.clone().rotate(rotation, now) {
-        Ok(_) => {
-            // An application at work keeps its person's session from going idle.
-            if let Some(session) = &holder.session {
-                let idle = app.config.lifetimes.session_idle;
-                sessions::touch(&*app.store, session, idle, now).await?;
-            }
-            Some(answer(app, (client, holder.user.as_ref()), &allowed, &scope).await?)
-        }
+        Ok(_) => Some(answer(app, (client, holder.user.as_ref()), &allowed, &scope).await?),
         Err(_) => None,
     };
     let kept = made.as_ref().and_then(|made| made.kept.as_ref());
@@ -47,10 +44,21 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
         }
         rotated
     };
-    let outcome = app.store.update_from(loaded, step).await?;
-    let generation = outcome.ok_or(Refusal::Unknown)??;
+    let session = holder.session.as_ref().filter(|_| made.is_some());
+    let (outcome, ()) = join!(app.store.update_from(loaded, step), keep_going(app, session));
+    let generation = outcome?.ok_or(Refusal::Unknown)??;
     let made = made.ok_or(Refusal::Unknown)?;
     Ok(made.with_refresh(app, client, RefreshToken { grant: held.id, generation }))
+}
+
+/// An application at work keeps its person's session from going idle. If it does not for once, that is
+/// no reason to keep back tokens that are paid for.
+async fn keep_going(app: &App, session: Option<&Session>) {
+    let Some(session) = session else { return };
+    let idle = app.config.lifetimes.session_idle;
+    if let Err(cause) = sessions::touch(&*app.store, session, idle, app.now()).await {
+        tracing::warn!(%cause, kind = cause.kind(), "a session could not be kept from going idle");
+    }
 }
 
 /// A scope may shrink for this one access token, and never grow (RFC 6749 §6).

@@ -15,7 +15,7 @@ pub use self::sign_in::{NotSignedIn, SignIn};
 use crate::clock::UnixTime;
 use crate::protocol::Subject;
 use crate::secret::Digest;
-use crate::store::{Created, Key, Partition, RawKey, Record, Store, StoreError};
+use crate::store::{AsOf, Created, Key, Partition, RawKey, Record, Store, StoreError};
 
 /// One person.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -126,7 +126,16 @@ pub enum Added {
 
 /// The user with this subject.
 pub async fn find(store: &dyn Store, sub: &Subject) -> Result<Option<User>, StoreError> {
-    Ok(store.load(&user_key(sub)).await?.map(|loaded| loaded.record))
+    find_as_of(store, sub, AsOf::Now).await
+}
+
+/// The user with this subject, for a reader who may be content with what they were a moment ago.
+pub async fn find_as_of(
+    store: &dyn Store,
+    sub: &Subject,
+    as_of: AsOf,
+) -> Result<Option<User>, StoreError> {
+    store.look(&user_key(sub), as_of).await
 }
 
 /// The user who signs in with this name. Costs two look-ups whether there is one or not, so that the

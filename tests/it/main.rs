@@ -39,6 +39,7 @@ mod selftest;
 mod serving;
 mod sessions;
 mod software_statements;
+mod store_cache;
 mod store_conformance;
 mod stored;
 mod support;

@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::cmd;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -21,6 +21,7 @@ use super::failure::{Failure, told};
 use super::link::{Dialler, Link, Way};
 use super::order::Acks;
 use super::slots::{Run, are_all, runs, slot_of};
+use super::tracking::Posts;
 
 /// The cluster as it was last seen.
 pub(super) struct Cluster {
@@ -36,6 +37,8 @@ struct Shared {
     patience: Duration,
     allow_volatile: bool,
     map: RwLock<Map>,
+    /// Everybody who may answer: changed before anything is asked over a new link.
+    posts: watch::Sender<Posts>,
     doubted: Notify,
 }
 
@@ -58,9 +61,10 @@ impl Cluster {
     /// Draws the first map, from whichever seed answers, and dials every primary on it.
     pub(super) async fn survey(seeds: Vec<Endpoint>, reach: Reach) -> Result<Self, Failure> {
         let Reach { door, login, acks, patience, allow_volatile } = reach;
-        let (map, doubted) = (RwLock::default(), Notify::new());
+        let (map, doubted, posts) = (RwLock::default(), Notify::new(), watch::Sender::default());
         let shared =
-            Arc::new(Shared { seeds, door, login, acks, patience, allow_volatile, map, doubted });
+            Shared { seeds, door, login, acks, patience, allow_volatile, map, posts, doubted };
+        let shared = Arc::new(shared);
         let runs = shared.ask_around().await?;
         if !are_all(&runs) {
             return Err(Failure::unavailable("the cluster has slots that no node serves"));
@@ -90,7 +94,16 @@ impl Cluster {
             return link;
         }
         let link = Arc::new(Link::begin(self.shared.dialler(node)));
-        self.shared.write(|map| Arc::clone(map.links.entry(node.clone()).or_insert(link)))
+        self.shared.write(|map| {
+            let link = Arc::clone(map.links.entry(node.clone()).or_insert(link));
+            self.shared.post(map);
+            link
+        })
+    }
+
+    /// Where to listen for changes, as it is from time to time.
+    pub(super) fn posts(&self) -> watch::Receiver<Posts> {
+        self.shared.posts.subscribe()
     }
 
     /// Has the map drawn anew, for something was not as it says.
@@ -174,16 +187,26 @@ impl Shared {
     /// Takes the map over. A link to who is a primary no more ends when its last command has.
     fn draw(&self, runs: Vec<Run>) {
         self.write(|map| {
+            let before = map.links.len();
             map.links.retain(|node, _| runs.iter().any(|run| run.primary == *node));
+            let mut others = map.links.len() != before;
             for run in &runs {
                 if !map.links.contains_key(&run.primary) {
                     tracing::info!("a node of the redis cluster has become a primary");
                     let link = Arc::new(Link::begin(self.dialler(&run.primary)));
                     map.links.insert(run.primary.clone(), link);
+                    others = true;
                 }
             }
             map.runs = runs;
+            if others || self.posts.borrow().is_empty() {
+                self.post(map);
+            }
         });
+    }
+
+    fn post(&self, map: &Map) {
+        self.posts.send_replace(map.links.values().map(|link| link.post()).collect());
     }
 
     fn known(&self, node: &Endpoint) -> Option<Arc<Link>> {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, RedisConnectionInfo};
+use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -34,6 +34,9 @@ pub struct RedisTls {
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
+/// Who is told what redis says without being asked, in line with its answers.
+pub(super) type Ear = Arc<dyn Fn(PushInfo) + Send + Sync>;
+
 /// How connections are made. Clones are alike.
 #[derive(Clone)]
 pub(super) struct Door {
@@ -50,6 +53,15 @@ pub(super) struct Wire {
 }
 
 struct Driver(AbortHandle);
+
+struct Told(Ear);
+
+impl AsyncPushSender for Told {
+    fn send(&self, info: PushInfo) -> Result<(), SendError> {
+        (self.0)(info);
+        Ok(())
+    }
+}
 
 impl Drop for Driver {
     fn drop(&mut self) {
@@ -70,37 +82,70 @@ impl Door {
         at: &Endpoint,
         login: &RedisConnectionInfo,
     ) -> Result<Wire, Failure> {
-        let opened = timeout(self.patience, self.opened(at, login)).await;
+        self.open_with(at, login, None).await
+    }
+
+    /// A connection that speaks RESP3, for only there redis says anything without being asked.
+    pub(super) async fn open_hearing(
+        &self,
+        at: &Endpoint,
+        login: &RedisConnectionInfo,
+        ear: Ear,
+    ) -> Result<Wire, Failure> {
+        let login = login.clone().set_protocol(ProtocolVersion::RESP3);
+        self.open_with(at, &login, Some(ear)).await
+    }
+
+    async fn open_with(
+        &self,
+        at: &Endpoint,
+        login: &RedisConnectionInfo,
+        ear: Option<Ear>,
+    ) -> Result<Wire, Failure> {
+        let opened = timeout(self.patience, self.opened(at, login, ear)).await;
         opened.unwrap_or_else(|_elapsed| Err(Failure::unavailable("no answer in time")))
     }
 
-    async fn opened(&self, at: &Endpoint, login: &RedisConnectionInfo) -> Result<Wire, Failure> {
+    async fn opened(
+        &self,
+        at: &Endpoint,
+        login: &RedisConnectionInfo,
+        ear: Option<Ear>,
+    ) -> Result<Wire, Failure> {
         let lost = |error: std::io::Error| told(&error.into());
         match (at, &self.tls) {
             (Endpoint::Unix(path), _) => {
-                self.greeted(UnixStream::connect(path).await.map_err(lost)?, login).await
+                self.greeted(UnixStream::connect(path).await.map_err(lost)?, login, ear).await
             }
             (Endpoint::Tcp { host, port }, tls) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(lost)?;
                 stream.set_nodelay(true).map_err(lost)?;
-                let Some(tls) = tls else { return self.greeted(stream, login).await };
+                let Some(tls) = tls else { return self.greeted(stream, login, ear).await };
                 let name = ServerName::try_from(host.clone())
                     .map_err(|_| Failure::unavailable("the host has no name that TLS knows"))?;
                 let stream = tls.connect(name, stream).await.map_err(refused_by_tls)?;
-                self.greeted(stream, login).await
+                self.greeted(stream, login, ear).await
             }
         }
     }
 
-    async fn greeted<S>(&self, stream: S, login: &RedisConnectionInfo) -> Result<Wire, Failure>
+    async fn greeted<S>(
+        &self,
+        stream: S,
+        login: &RedisConnectionInfo,
+        ear: Option<Ear>,
+    ) -> Result<Wire, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         // Every command has its own bound, so that of the connection only has to be no shorter.
-        let config = AsyncConnectionConfig::new()
+        let mut config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(Some(self.patience))
             .set_pipeline_buffer_size(MOST_IN_FLIGHT);
+        if let Some(ear) = ear {
+            config = config.set_push_sender(Told(ear));
+        }
         let (connection, driver) = MultiplexedConnection::new_with_config(login, stream, config)
             .await
             .map_err(|error| told(&error))?;

@@ -32,12 +32,15 @@ use super::door::{Door, Wire};
 use super::failure::{Failure, ends_the_connection, told};
 use super::order::{Acks, Heard, Manner, Order, answer};
 use super::sentinel::{Sentinels, plays_primary};
+use super::tracking::Post;
 use crate::random;
 use crate::store::fitness;
 
 /// The connections to one primary.
 pub(super) struct Link {
     slot: Arc<watch::Sender<Slot>>,
+    door: Door,
+    login: RedisConnectionInfo,
     room: Semaphore,
     acks: Option<Acks>,
     lanes: Semaphore,
@@ -48,9 +51,30 @@ pub(super) struct Link {
 
 /// The connections in use, if there are any, or since when there are none. The generation keeps a
 /// command that failed on an old connection from ending its successor.
-struct Slot {
+pub(super) struct Slot {
     generation: u64,
     wires: Result<Wires, Instant>,
+}
+
+impl Slot {
+    /// The how-manieth connection it is, if there is one.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.wires.as_ref().ok().map(|_| self.generation)
+    }
+
+    /// Lets go of the connections; answers whether there were any.
+    fn hang_up(&mut self) -> bool {
+        let had = self.wires.is_ok();
+        if had {
+            self.wires = Err(Instant::now());
+        }
+        had
+    }
+
+    /// Where the server is that answers now, and the connection on which it does.
+    pub(super) fn answers(&self) -> Option<(Endpoint, Wire)> {
+        self.wires.as_ref().ok().map(|wires| (wires.at.clone(), wires.shared.clone()))
+    }
 }
 
 /// Everything to one server.
@@ -76,9 +100,12 @@ impl Link {
     fn over(dialler: Dialler, wires: Result<Wires, Instant>) -> Self {
         let slot = Arc::new(watch::Sender::new(Slot { generation: 0, wires }));
         let (acks, hope) = (dialler.acks, dialler.patience / 4);
+        let (door, login) = (dialler.door.clone(), dialler.login.clone());
         let keeper = tokio::spawn(keep(Arc::clone(&slot), dialler));
         Self {
             slot,
+            door,
+            login,
             room: Semaphore::new(MOST_IN_FLIGHT),
             acks,
             lanes: Semaphore::new(LANES),
@@ -126,6 +153,16 @@ impl Link {
         }
     }
 
+    /// Where to listen for changes of what is read over this link.
+    pub(super) fn post(&self) -> Post {
+        Post {
+            slot: self.slot.subscribe(),
+            link: Arc::downgrade(&self.slot),
+            door: self.door.clone(),
+            login: self.login.clone(),
+        }
+    }
+
     /// A lane that nobody else is on. One whose caller went away may still wait for its replicas.
     async fn lane(&self) -> Option<Lane<'_>> {
         self.lanes.acquire().await.ok()?.forget();
@@ -144,19 +181,13 @@ impl Link {
     }
 
     fn hang_up(&self, used: Option<u64>) {
-        self.slot.send_if_modified(|slot| used == Some(slot.generation) && slot.hang_up());
+        hang_up(&self.slot, used);
     }
 }
 
-impl Slot {
-    /// Lets go of the connections; answers whether there were any.
-    fn hang_up(&mut self) -> bool {
-        let had = self.wires.is_ok();
-        if had {
-            self.wires = Err(Instant::now());
-        }
-        had
-    }
+/// Lets go of that connection, if it is still in use. The keeper finds another one.
+pub(super) fn hang_up(slot: &watch::Sender<Slot>, used: Option<u64>) {
+    slot.send_if_modified(|slot| used == Some(slot.generation) && slot.hang_up());
 }
 
 impl Drop for Link {
@@ -306,7 +337,7 @@ async fn keep(slot: Arc<watch::Sender<Slot>>, dialler: Dialler) {
 }
 
 /// None before the first try; then half to all of 50, 100, 200 … 500 ms.
-fn pause(misses: u32) -> Duration {
+pub(super) fn pause(misses: u32) -> Duration {
     if misses == 0 {
         return Duration::ZERO;
     }

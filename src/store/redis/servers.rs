@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Value;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::address::{Endpoint, Place, RedisAddress};
@@ -14,6 +15,7 @@ use super::link::{Dialler, Link, Way};
 use super::order::{Acks, Manner, Order};
 use super::sentinel::Sentinels;
 use super::slots::slot_of;
+use super::tracking::Posts;
 use super::{RedisOptions, StartError};
 use crate::store::Partition;
 
@@ -137,6 +139,14 @@ impl Servers {
                 };
                 Ok((Some(at), link))
             }
+        }
+    }
+
+    /// Where to listen for changes.
+    pub(super) fn posts(&self) -> watch::Receiver<Posts> {
+        match &self.shape {
+            Shape::One(link) => watch::Sender::new(vec![link.post()]).subscribe(),
+            Shape::Cluster(cluster) => cluster.posts(),
         }
     }
 

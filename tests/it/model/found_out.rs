@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::store::{Change, Outcome, Partition, Pending, RawKey, Store};
+use latchkey::store::{Change, Outcome, Partition, Pending, Pulse, RawKey, Store};
 
 use super::ground::Kind;
 use super::invariants::{Truth, hold};
@@ -71,7 +71,7 @@ impl Store for Forgetful {
         self.0.tally(counter, window)
     }
 
-    fn ping(&self) -> Pending<'_, ()> {
+    fn ping(&self) -> Pending<'_, Pulse> {
         self.0.ping()
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use latchkey::clock::{Clock, UnixTime};
 use latchkey::secret::Secret;
 use latchkey::store::{
-    Change, FileStore, MemoryStore, Outcome, Partition, Pending, RawKey, RedisOptions, RedisStore,
-    Store,
+    Change, FileStore, MemoryStore, Outcome, Partition, Pending, Pulse, RawKey, RedisOptions,
+    RedisStore, Store,
 };
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -259,8 +259,8 @@ impl Store for Rewind {
         })
     }
 
-    fn ping(&self) -> Pending<'_, ()> {
-        Box::pin(async { Ok(()) })
+    fn ping(&self) -> Pending<'_, Pulse> {
+        Box::pin(async { Ok(Pulse { ahead_millis: Some(0) }) })
     }
 }
 
@@ -339,7 +339,7 @@ impl Store for Tap {
         self.inner.tally(counter, window)
     }
 
-    fn ping(&self) -> Pending<'_, ()> {
+    fn ping(&self) -> Pending<'_, Pulse> {
         self.inner.ping()
     }
 }

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::ground::{Ground, Kind, Tap};
 use super::history::Seconds;
 use super::moves::{BROWSERS, CEILINGS};
+use crate::support::backing::Place;
 use crate::support::house::House;
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::{self, Answer, Fields};
@@ -81,7 +82,7 @@ impl Rig {
         let issuer = first.issuer().to_owned();
         let ahead = Clock::manual(began.plus(skew));
         let state = (first.faults().clone(), ahead);
-        let second = House::over(state, String::new(), None, &[("ISSUER_URL", &issuer)]).await;
+        let second = House::over(state, Place::Store, None, &[("ISSUER_URL", &issuer)]).await;
         let mut applications = Vec::new();
         for (number, name) in APPLICATIONS.iter().enumerate() {
             let settings =

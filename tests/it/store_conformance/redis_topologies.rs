@@ -18,7 +18,7 @@ struct Guarded {
 }
 
 /// What the README says a user needs.
-const RIGHTS: [&str; 10] = [
+const RIGHTS: [&str; 11] = [
     "+@read",
     "+@write",
     "+@scripting",
@@ -29,6 +29,7 @@ const RIGHTS: [&str; 10] = [
     "+time",
     "+wait",
     "+cluster|slots",
+    "+client|tracking",
 ];
 
 impl Guarded {

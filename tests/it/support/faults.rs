@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use latchkey::store::{Change, Outcome, Pending, Pulse, RawKey, Store, StoreError};
+use latchkey::store::{
+    Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, Store, StoreError,
+};
 
 /// Around a good store. A clone steers the same one.
 #[derive(Clone)]
@@ -121,5 +123,9 @@ impl Store for Faults {
 
     fn ping(&self) -> Pending<'_, Pulse> {
         Box::pin(self.run("ping", self.inner.ping()))
+    }
+
+    fn listen(&self, listener: &Arc<dyn Listener>) -> Option<Listening> {
+        self.inner.listen(listener)
     }
 }

@@ -1,0 +1,209 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{BEGINNINGS, Listener, Noted, Tell};
+
+/// What is kept, and who is about to bring something. One lock for all of it, never held for longer than
+/// a look into a table takes.
+pub(super) struct Shelf {
+    life: Duration,
+    state: Mutex<State>,
+    tell: Tell,
+}
+
+#[derive(Default)]
+struct State {
+    kept: HashMap<Arc<str>, Kept>,
+    /// Everything that was filed, oldest first: what is not kept any more under its number is skipped.
+    order: VecDeque<(Arc<str>, u64)>,
+    bytes: usize,
+    /// Who may file what, by number: the first who missed it, for of many who come after one another
+    /// without a pause the last is never there.
+    leases: HashMap<String, u64>,
+    numbers: u64,
+    /// Changes are told, at least until then.
+    heard_until: Option<Instant>,
+}
+
+struct Kept {
+    number: u64,
+    bytes: Arc<[u8]>,
+    until: Instant,
+}
+
+/// What came of a look.
+pub(super) enum Looked<'a> {
+    /// It is here.
+    Kept(Arc<[u8]>),
+    /// It has to be asked for, and may be filed by whoever has the lease.
+    Missing(Option<Lease<'a>>),
+}
+
+/// The right to file what is about to be read, as long as nobody changes it. It ends with this value.
+pub(super) struct Lease<'a> {
+    shelf: &'a Shelf,
+    key: &'a str,
+    number: u64,
+}
+
+impl Shelf {
+    pub(super) fn new(life: Duration, tell: Tell) -> Self {
+        Self { life, state: Mutex::default(), tell }
+    }
+
+    pub(super) fn look<'a>(&'a self, key: &'a str) -> Looked<'a> {
+        let now = Instant::now();
+        let (looked, noted) = self.locked().look(self, key, now);
+        (self.tell)(noted);
+        looked
+    }
+
+    /// Drops what is kept of the key unless it is this, and whatever is being brought.
+    pub(super) fn drop_unless(&self, key: &str, seen: Option<&[u8]>) {
+        let mut state = self.locked();
+        state.leases.remove(key);
+        if state.kept.get(key).is_some_and(|kept| Some(&*kept.bytes) != seen) {
+            state.remove(key);
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize, usize) {
+        let state = self.locked();
+        (state.kept.len(), state.order.len(), state.bytes)
+    }
+}
+
+impl Lease<'_> {
+    /// Files what was read, if nobody has changed it since the lease was taken.
+    pub(super) fn file(self, bytes: &[u8]) {
+        let mut state = self.shelf.locked();
+        if state.leases.get(self.key) == Some(&self.number) && bytes.len() <= LARGEST {
+            let now = Instant::now();
+            state.make_room(now);
+            state.keep(self.key, self.number, bytes, now + self.shelf.life);
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shelf.locked();
+        if state.leases.get(self.key) == Some(&self.number) {
+            state.leases.remove(self.key);
+        }
+    }
+}
+
+impl State {
+    fn look<'a>(&mut self, shelf: &'a Shelf, key: &'a str, now: Instant) -> (Looked<'a>, Noted) {
+        if self.heard_until.is_none_or(|until| until <= now) {
+            return (Looked::Missing(None), Noted::Off);
+        }
+        match self.kept.get(key) {
+            Some(kept) if now < kept.until => {
+                return (Looked::Kept(Arc::clone(&kept.bytes)), Noted::Hit);
+            }
+            Some(_) => self.remove(key),
+            None => {}
+        }
+        if self.leases.contains_key(key) {
+            return (Looked::Missing(None), Noted::Miss);
+        }
+        self.numbers += 1;
+        self.leases.insert(key.to_owned(), self.numbers);
+        let lease = Lease { shelf, key, number: self.numbers };
+        (Looked::Missing(Some(lease)), Noted::Miss)
+    }
+
+    fn keep(&mut self, key: &str, number: u64, bytes: &[u8], until: Instant) {
+        self.remove(key);
+        let key: Arc<str> = key.into();
+        self.bytes += weight(&key, bytes);
+        self.order.push_back((Arc::clone(&key), number));
+        self.kept.insert(key, Kept { number, bytes: bytes.into(), until });
+    }
+
+    /// Takes the oldest out, as long as they are over, or there is no room for one more.
+    fn make_room(&mut self, now: Instant) {
+        while let Some((oldest, number)) = self.order.front() {
+            let kept = self.kept.get(oldest).filter(|kept| kept.number == *number);
+            let lives = kept.is_some_and(|kept| now < kept.until);
+            let fits = self.order.len() < MOST_KEPT && self.bytes + LARGEST <= MOST_BYTES;
+            if lives && fits {
+                return;
+            }
+            let (oldest, holds) = (Arc::clone(oldest), kept.is_some());
+            self.order.pop_front();
+            if holds {
+                self.remove(&oldest);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some((key, kept)) = self.kept.remove_entry(key) {
+            self.bytes -= weight(&key, &kept.bytes);
+        }
+    }
+
+    /// Forgets everything, and everybody who is about to bring something.
+    fn clear(&mut self) {
+        self.kept.clear();
+        self.order.clear();
+        self.leases.clear();
+        self.bytes = 0;
+    }
+}
+
+impl Listener for Shelf {
+    fn beginnings(&self) -> &'static [&'static str] {
+        BEGINNINGS
+    }
+
+    fn changed(&self, key: &str) {
+        let mut state = self.locked();
+        state.leases.remove(key);
+        if state.kept.contains_key(key) {
+            state.remove(key);
+            drop(state);
+            (self.tell)(Noted::Invalidated);
+        }
+    }
+
+    fn heard_until(&self, then: Instant) {
+        if self.locked().heard_until.replace(then).is_none() {
+            (self.tell)(Noted::Live(true));
+        }
+    }
+
+    fn lost(&self) {
+        let mut state = self.locked();
+        state.clear();
+        if state.heard_until.take().is_some() {
+            drop(state);
+            (self.tell)(Noted::Live(false));
+        }
+    }
+}
+
+/// What an entry costs: its bytes, and about as much as the tables need for it.
+fn weight(key: &str, bytes: &[u8]) -> usize {
+    key.len() + bytes.len() + 200
+}
+
+/// How many answers are kept.
+pub(super) const MOST_KEPT: usize = 10_000;
+
+/// How many bytes they may be together.
+pub(super) const MOST_BYTES: usize = 16 << 20;
+
+/// Larger ones are not kept: a few of them would leave no room for anything else.
+pub(super) const LARGEST: usize = 256 << 10;

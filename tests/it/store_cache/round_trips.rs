@@ -1,0 +1,221 @@
+//! How often one waits for redis, request by request.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use latchkey::clients::Settings;
+use latchkey::clock::Clock;
+use latchkey::store::{
+    Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, RedisOptions, RedisStore, Store,
+    StoreError,
+};
+use serde_json::json;
+
+use super::until;
+use crate::support::house::House;
+use crate::support::redis::RedisServer;
+
+/// Around a redis: writes down when each command was begun and when it was answered.
+#[derive(Clone)]
+struct Rounds {
+    inner: Arc<dyn Store>,
+    clock: Arc<AtomicUsize>,
+    spans: Arc<Mutex<Vec<(usize, usize)>>>,
+}
+
+impl Rounds {
+    async fn run<T>(&self, command: Pending<'_, T>) -> Result<T, StoreError> {
+        let begun = self.clock.fetch_add(1, Ordering::SeqCst);
+        let answer = command.await;
+        let answered = self.clock.fetch_add(1, Ordering::SeqCst);
+        self.spans.lock().expect("spans").push((begun, answered));
+        answer
+    }
+
+    /// How many commands there were since the last time, and how many of them had to wait for one another:
+    /// what was asked side by side counts once.
+    fn since(&self) -> (usize, usize) {
+        let mut spans = std::mem::take(&mut *self.spans.lock().expect("spans"));
+        spans.sort_by_key(|(_, answered)| *answered);
+        let (mut waits, mut free) = (0, 0);
+        for (begun, answered) in &spans {
+            if *begun >= free {
+                waits += 1;
+                free = *answered;
+            }
+        }
+        (spans.len(), waits)
+    }
+}
+
+impl Store for Rounds {
+    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        Box::pin(self.run(self.inner.get(key)))
+    }
+
+    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        Box::pin(self.run(self.inner.take(key)))
+    }
+
+    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+        Box::pin(self.run(self.inner.commit(change)))
+    }
+
+    fn names<'a>(
+        &'a self,
+        index: &'a RawKey,
+        after: &'a str,
+        limit: usize,
+    ) -> Pending<'a, Vec<String>> {
+        // The couriers look there at times of their own.
+        if index.as_str().contains("logout-deliveries") {
+            return self.inner.names(index, after, limit);
+        }
+        Box::pin(self.run(self.inner.names(index, after, limit)))
+    }
+
+    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+        Box::pin(self.run(self.inner.tally(counter, window)))
+    }
+
+    fn ping(&self) -> Pending<'_, Pulse> {
+        Box::pin(self.run(self.inner.ping()))
+    }
+
+    fn listen(&self, listener: &Arc<dyn Listener>) -> Option<Listening> {
+        self.inner.listen(listener)
+    }
+}
+
+/// A house on that redis, and what it asks there.
+async fn counted(redis: &RedisServer, ttl: &str) -> (House, Rounds) {
+    let store = RedisStore::connect(&RedisOptions::new(redis.url())).await.expect("redis");
+    let rounds = Rounds { inner: Arc::new(store), clock: Arc::default(), spans: Arc::default() };
+    let clock = Clock::manual(Clock::System.now());
+    let at = (Arc::new(rounds.clone()) as Arc<dyn Store>, clock);
+    let house = House::start_on(at, None, &[("REDIS_CACHE_TTL", ttl)]).await;
+    if ttl != "0" {
+        hears(&house).await;
+    }
+    (house, rounds)
+}
+
+async fn hears(house: &House) {
+    let live = async || house.metrics().await.contains("oidc_store_cache_live 1");
+    until("changes are heard", live).await;
+}
+
+/// How often somebody looked while changes were not heard: a machine that has too much to do may miss a
+/// beat, and then what was counted tells nothing.
+async fn deaf(house: &House) -> Option<String> {
+    let metrics = house.metrics().await;
+    let off = r#"oidc_store_cache_lookups_total{outcome="off"}"#;
+    metrics.lines().find_map(|line| line.strip_prefix(off)).map(str::to_owned)
+}
+
+/// What each request of a warm server waits for, in round trips.
+async fn waits(ttl: &str, settings: Settings) -> Vec<(&'static str, usize)> {
+    for _ in 0..5 {
+        if let Some(waits) = counted_waits(ttl, settings.clone()).await {
+            return waits;
+        }
+    }
+    panic!("changes are never heard for long")
+}
+
+async fn counted_waits(ttl: &str, settings: Settings) -> Option<Vec<(&'static str, usize)>> {
+    let redis = RedisServer::start();
+    let (house, rounds) = counted(&redis, ttl).await;
+    let shop = house.relying_party_with("shop", &json!({}), settings).await;
+    let ada = house.browser("ada");
+    // Bound to the session, for no offline_access is asked for.
+    let tokens = shop.signs_in(&ada, "openid").await;
+    let token =
+        |answer: &serde_json::Value, name: &str| answer[name].as_str().expect(name).to_owned();
+    let request = shop.asks("openid");
+    let code = ada.authorizes(&request.url()).await.code();
+    let alone = [("grant_type", "client_credentials")];
+    for _ in 0..2 {
+        assert_eq!(shop.introspects(tokens.access()).await["active"], true);
+    }
+
+    let mut waits = Vec::new();
+    let before = deaf(&house).await;
+    rounds.since();
+    let mut note = |what| waits.push((what, rounds.since().1));
+    shop.exchanges(&code, &request).await.good();
+    note("code");
+    let next = shop.refreshes(tokens.refresh()).await.good();
+    note("refresh");
+    // By now the session has to be kept from going idle, too.
+    house.later(Duration::from_mins(9));
+    let next = shop.refreshes(&token(&next, "refresh_token")).await.good();
+    note("refresh and touch");
+    // The session has just been changed, so it is read once more.
+    assert_eq!(house.userinfo(&token(&next, "access_token")).await.status, 200);
+    note("userinfo");
+    assert_eq!(shop.introspects(&token(&next, "access_token")).await["active"], true);
+    note("introspect access");
+    assert_eq!(shop.introspects(&token(&next, "refresh_token")).await["active"], true);
+    note("introspect refresh");
+    let own = shop.posts("/token", &alone).await.good();
+    note("client_credentials");
+    assert_eq!(shop.introspects(&token(&own, "access_token")).await["active"], true);
+    note("introspect own");
+    (deaf(&house).await == before).then_some(waits)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_request_of_a_warm_server_waits_for_redis_twice_at_most() {
+    let with = waits("1m", Settings::default()).await;
+    #[rustfmt::skip]
+    assert_eq!(with, [
+        ("code", 2), ("refresh", 2), ("refresh and touch", 2), ("userinfo", 2),
+        ("introspect access", 1), ("introspect refresh", 1), ("client_credentials", 0),
+        ("introspect own", 1),
+    ]);
+    let without = waits("0", Settings::default()).await;
+    #[rustfmt::skip]
+    assert_eq!(without, [
+        ("code", 5), ("refresh", 5), ("refresh and touch", 5), ("userinfo", 3),
+        ("introspect access", 4), ("introspect refresh", 4), ("client_credentials", 1),
+        ("introspect own", 3),
+    ]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn opaque_access_tokens_cost_no_more_but_where_a_client_acts_for_itself() {
+    let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let with = waits("1m", opaque).await;
+    #[rustfmt::skip]
+    assert_eq!(with, [
+        ("code", 2), ("refresh", 2), ("refresh and touch", 2), ("userinfo", 2),
+        ("introspect access", 1), ("introspect refresh", 1), ("client_credentials", 1),
+        ("introspect own", 1),
+    ]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_has_not_seen_anybody_yet_waits_as_it_would_without() {
+    for _ in 0..5 {
+        let redis = RedisServer::start();
+        let (house, rounds) = counted(&redis, "1m").await;
+        let shop = house.relying_party("shop").await;
+        let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+        let fresh = house.beside(&[("REDIS_CACHE_TTL", "1m")]).await;
+        hears(&fresh).await;
+        let before = deaf(&fresh).await;
+        rounds.since();
+        let shop = fresh.claims_to_be("shop", &shop.secret);
+        let next = shop.refreshes(tokens.refresh()).await.good();
+        let cold = rounds.since().1;
+        shop.refreshes(next["refresh_token"].as_str().expect("the next one")).await.good();
+        let warm = rounds.since();
+        if deaf(&fresh).await == before {
+            assert_eq!((cold, warm), (5, (2, 2)));
+            return;
+        }
+    }
+    panic!("changes are never heard for long")
+}
