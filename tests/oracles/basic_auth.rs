@@ -45,7 +45,7 @@ fn slowly(header: &str) -> Option<(String, String)> {
     {
         return None;
     }
-    let decoded = naive::base64(&header.as_bytes()[6..], b"+/", true)?;
+    let decoded = naive::base64(&header.as_bytes()[6..], *b"+/", true)?;
     let mut halves = decoded.splitn(2, |byte| *byte == b':');
     let id = naive::form_decoded(halves.next()?)?;
     let secret = naive::form_decoded(halves.next()?)?;

@@ -15,7 +15,11 @@ pub fn code_parse(data: &[u8]) {
 
 pub fn holds(data: &[u8], parse: impl Fn(Use, &str) -> Option<Handle>) {
     let [seed, how] = lines(data);
-    let byte = |at: usize| seed.get(at % seed.len().max(1)).copied().unwrap_or(at as u8);
+    let byte = |at: usize| {
+        seed.get(at % seed.len().max(1))
+            .copied()
+            .unwrap_or_else(|| u8::try_from(at).expect("a small place"))
+    };
     let secret = base64url(&std::array::from_fn::<u8, 32, _>(byte));
     let made = Handle {
         grant: GrantId(Uuid::from_bytes(std::array::from_fn(|at| byte(at + 3)))),

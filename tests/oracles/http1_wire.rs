@@ -103,7 +103,7 @@ fn body<'a>(head: &[String], rest: &'a [u8]) -> Option<&'a [u8]> {
             "transfer-encoding" if chunked => return None,
             // Whatever else is done to the body, its end is where the last coding says (§6.3).
             "transfer-encoding" if value.split(',').next_back()?.trim() == "chunked" => {
-                chunked = true
+                chunked = true;
             }
             "transfer-encoding" | "upgrade" => return None,
             _ => {}

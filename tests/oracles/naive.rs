@@ -7,10 +7,10 @@ use serde_json::Value;
 /// Base64 without line breaks or stray bits ([RFC 4648 §3.5]), digit by digit.
 ///
 /// [RFC 4648 §3.5]: https://www.rfc-editor.org/rfc/rfc4648#section-3.5
-pub fn base64(text: &[u8], alphabet_end: &[u8; 2], padded: bool) -> Option<Vec<u8>> {
+pub fn base64(text: &[u8], alphabet_end: [u8; 2], padded: bool) -> Option<Vec<u8>> {
     let letters: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').collect();
     let digit = |byte: &u8| {
-        let all = letters.iter().chain(alphabet_end);
+        let all = letters.iter().chain(&alphabet_end);
         all.enumerate().find(|(_, letter)| *letter == byte).map(|(at, _)| at)
     };
     let bare = text.iter().take_while(|byte| **byte != b'=').count();
@@ -36,7 +36,7 @@ pub fn base64(text: &[u8], alphabet_end: &[u8; 2], padded: bool) -> Option<Vec<u
 
 /// Base64url without padding, as JOSE has it ([RFC 7515 §2](https://www.rfc-editor.org/rfc/rfc7515#section-2)).
 pub fn base64url(text: &[u8]) -> Option<Vec<u8>> {
-    base64(text, b"-_", false)
+    base64(text, *b"-_", false)
 }
 
 /// One name or value of a form ([URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing)), where
@@ -163,7 +163,7 @@ pub fn seconds(value: Option<&Value>) -> Result<Option<u64>, ()> {
     }
     let float = number.as_f64().ok_or(())?;
     let text = format!("{:.0}", float.trunc());
-    if float < 0.0 || float >= 1e15 { Err(()) } else { text.parse().map(Some).map_err(drop) }
+    if (0.0..1e15).contains(&float) { text.parse().map(Some).map_err(drop) } else { Err(()) }
 }
 
 /// A claim that has to be text where it is there at all.

@@ -5,6 +5,7 @@ use latchkey::grants::{Code, Grant, GrantId, Person, Standing};
 use latchkey::interactions::Interaction;
 use latchkey::keys::RingRecord;
 use latchkey::logouts::{Delivery, Participants};
+use latchkey::protocol::claims::ClaimsRequest;
 use latchkey::requests::AuthorizationRequest;
 use latchkey::secret::{Digest, Secret, base64url};
 use latchkey::store::{Change, RawKey, Record};
@@ -132,7 +133,7 @@ pub fn grant() -> Grant {
             wants_acr: true,
         }),
         scope: "openid profile".parse().expect("a scope"),
-        claims: Default::default(),
+        claims: ClaimsRequest::default(),
         nonce: Some("n".into()),
         code: Some(code()),
         refresh: None,

@@ -18,8 +18,11 @@ pub fn holds(data: &[u8], parse: impl Fn(&str, &ClientId, &MacKey) -> Option<Ref
     let key = root.derive(Purpose::RefreshToken);
     let [client, other] = ["shop", "desk"].map(|id| ClientId::parse(id).expect("an id"));
     let [numbers, how] = lines(data);
-    let seed = numbers.iter().fold(7_u128, |sum, byte| sum.wrapping_mul(257) + u128::from(*byte));
-    let generation = seed as u64 >> (seed >> 64 & 63);
+    let mix = |sum: u128, byte: &u8| {
+        sum.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).wrapping_add(u128::from(*byte))
+    };
+    let seed = numbers.iter().fold(7, mix);
+    let generation = u64::try_from(seed >> 64).expect("half of it") >> (seed & 63);
     let token = RefreshToken { grant: GrantId(Uuid::from_u128(seed << 64 | seed)), generation };
     let written = token.render(&client, &key);
     assert_eq!(parse(&written, &client, &key), Some(token));

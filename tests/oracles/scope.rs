@@ -9,7 +9,7 @@ use super::{lines, text};
 ///
 /// [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
 pub fn scope(data: &[u8]) {
-    holds(data, |text| text.parse());
+    holds(data, str::parse);
 }
 
 pub fn holds(data: &[u8], parse: impl Fn(&str) -> Result<Scope, UnwordableScope>) {

@@ -110,6 +110,7 @@ impl House {
 }
 
 fn app() -> App {
+    static PEM: OnceLock<String> = OnceLock::new();
     let variables = [
         ("ISSUER_URL", ISSUER),
         ("SECRET_KEY", "only-for-tests-only-for-tests-only-for-test"),
@@ -129,7 +130,6 @@ fn app() -> App {
     let store = Arc::new(MemoryStore::new(clock.clone()));
     let catalogue = ScopeCatalogue::default();
     let metadata = routes::advertise(&config, &catalogue);
-    static PEM: OnceLock<String> = OnceLock::new();
     let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
     let ring = KeyRing::of(vec![SigningKey::from_pem(pem).expect("the same key")]);
     let fetcher = Arc::new(Fetcher::new(FetchSettings::default()).expect("a fetcher"));

@@ -40,9 +40,9 @@ pub fn judged(read: Option<Map<String, Value>>, token: &str) {
 }
 
 fn approved(issuer: &str) -> StatementIssuer {
+    static FILES: OnceLock<[NamedTempFile; 2]> = OnceLock::new();
     // The second issuer has keys of its own.
     let hand = if issuer == ISSUERS[0] { Hand::Client } else { Hand::Ours };
-    static FILES: OnceLock<[NamedTempFile; 2]> = OnceLock::new();
     let files = FILES.get_or_init(|| [Hand::Client, Hand::Ours].map(written));
     let file = &files[usize::from(hand == Hand::Ours)];
     StatementIssuer { issuer: issuer.to_owned(), keys: StatementKeys::File(file.path().to_owned()) }
