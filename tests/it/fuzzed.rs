@@ -129,28 +129,26 @@ fn every_oracle_is_a_target_of_the_fuzzer_and_of_this_file() {
     }
 }
 
-/// Eight times the input may take eight times as long, and some more; not sixty-four times.
+/// Eight times the input may take eight times as long, and some more; not sixty-four times. On a machine that
+/// is busy with other things it may look so, but not three times over.
 #[test]
 fn no_input_takes_longer_than_its_length_says() {
     for target in ALL.iter().filter(|target| target.is_linear) {
         for grown in mutator::growing(&seeds(target.name)) {
-            let took = |size: usize| -> Duration {
-                let data = grown(size);
-                let once = || {
-                    let begun = Instant::now();
-                    judge(target, &data, "a long one");
-                    begun.elapsed()
-                };
-                (0..3).map(|_| once()).min().expect("three times")
-            };
-            let (short, long) = (took(8 << 10), took(64 << 10));
-            let most = short * 32 + Duration::from_millis(100);
-            assert!(
-                long < most,
-                "{}: {short:?}, {long:?} at eight times the length: {}",
-                target.name,
-                grown(64).escape_ascii()
-            );
+            let bounded = (0..3).any(|_| {
+                let (short, long) = (took(target, &grown(8 << 10)), took(target, &grown(64 << 10)));
+                long < short * 32 + Duration::from_millis(100)
+            });
+            assert!(bounded, "{} of b\"{}…\"", target.name, grown(64).escape_ascii());
         }
     }
+}
+
+fn took(target: &Target, data: &[u8]) -> Duration {
+    let once = |_| {
+        let begun = Instant::now();
+        judge(target, data, "a long one");
+        begun.elapsed()
+    };
+    (0..2).map(once).min().expect("twice")
 }

@@ -164,7 +164,7 @@ fn answer<'a>(said: &'a [u8], method: &str) -> Option<(u16, &'a [u8])> {
 /// Sends it, hears so many answers, says that there is nothing more to come, and hears the rest.
 fn converse(data: &[u8], asked: &Asked) -> Vec<u8> {
     let mut stream = TcpStream::connect(server()).expect("a connection");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("an open socket");
+    stream.set_read_timeout(Some(Duration::from_secs(15))).expect("an open socket");
     let _ = stream.set_nodelay(true);
     // Who is refused early is not listened to until the end.
     let _ = stream.write_all(data);

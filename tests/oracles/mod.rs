@@ -3,8 +3,8 @@
 //!
 //! An oracle takes bytes and panics if something does not hold. It knows a second way to tell: a slow and
 //! naive reader of the same format (most of them in [`naive`]), or a rule that every accepted input has to
-//! obey. Where it can, it takes what it judges as a parameter, so that `fuzzed_planted.rs` can show that a
-//! wrong implementation does not pass.
+//! obey. Where it can, it takes what it judges as a parameter, so that `tests/it/fuzzed/planted.rs` can show
+//! that a wrong implementation does not pass.
 //!
 //! Inputs are lines rather than a binary encoding, so that a person can write a seed and read a finding.
 
