@@ -120,7 +120,9 @@ fn body<'a>(head: &[String], rest: &'a [u8]) -> Option<&'a [u8]> {
 fn chunks(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
         let end = rest.windows(2).position(|pair| pair == b"\r\n")?;
-        let size = std::str::from_utf8(&rest[..end]).ok()?.split([';', ' ', '\t']).next()?;
+        // What an extension says may be any bytes (RFC 9110 §5.6.4, `obs-text`).
+        let size = rest[..end].split(|byte| b"; \t".contains(byte)).next()?;
+        let size = std::str::from_utf8(size).ok()?;
         let digits = !size.is_empty() && size.bytes().all(|it| it.is_ascii_hexdigit());
         let size = usize::from_str_radix(size, 16).ok().filter(|_| digits)?;
         rest = &rest[end + 2..];
