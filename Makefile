@@ -2,14 +2,16 @@
 
 CARGO ?= cargo
 IMAGE ?= latchkey
+# Seconds for each fuzz target.
+TIME  ?= 30
 MUSL  ?= $(shell uname -m)-unknown-linux-musl
 
 # The browser that looks at the pages, by whatever name it goes here.
 export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome chromium-browser)),/usr/bin/chromium)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt lint unit test-cluster test-sentinel model deny coverage bench
-.PHONY: deploy-check image static clean
+.PHONY: help run test tools fmt lint unit test-cluster test-sentinel model fuzz fuzz-smoke deny
+.PHONY: coverage bench deploy-check image static clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +40,12 @@ test-cluster: tools ## The tests that use Redis, on a cluster of three primaries
 
 test-sentinel: tools ## The same on a primary with two replicas and three sentinels
 	CARGO=$(CARGO) .ci/redis-as sentinel
+
+fuzz: ## Fuzz with libFuzzer: all targets, or one: make fuzz T=params TIME=60
+	@CARGO="$(CARGO)" fuzz/run $(TIME) $(T)
+
+fuzz-smoke: ## Every fuzz target for a moment, where the compiler can instrument
+	@CARGO="$(CARGO)" IF_POSSIBLE=1 fuzz/run 3
 
 deny: ## Licences, advisories and sources of the dependencies (deny.toml)
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked

@@ -24,7 +24,7 @@ use latchkey::server::routes;
 use latchkey::server::serve::{Limits, serve};
 use latchkey::sessions::{self, Session};
 use latchkey::store::{
-    Change, Listener, Listening, Outcome, Pending, RawKey, RedisOptions, RedisStore, Store,
+    Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, RedisOptions, RedisStore, Store,
 };
 use latchkey::users::{self, User};
 use serde_json::json;
@@ -124,7 +124,7 @@ impl Store for Away {
         Box::pin(self.after(self.0.tally(counter, window)))
     }
 
-    fn ping(&self) -> Pending<'_, ()> {
+    fn ping(&self) -> Pending<'_, Pulse> {
         self.0.ping()
     }
 
@@ -244,6 +244,7 @@ async fn granted(app: &App) -> GrantId {
         standing: Standing::Good,
         revoked_access: Vec::new(),
         opaque: Vec::new(),
+        client_since: None,
         ends_at: now.plus(hour),
     };
     grants::file(store, &grant, grant.ends_at, now).await.expect("files");

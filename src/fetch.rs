@@ -171,6 +171,31 @@ impl Fetcher {
                 Err(_) => return Err(FetchError::TooSlow),
             },
         };
+        self.admit(target, addresses)
+    }
+
+    /// Where a request to this URL goes if the resolver answers these addresses for its name; they count for
+    /// nothing where the URL has an address instead of a name.
+    pub fn destinations(
+        &self,
+        url: &str,
+        resolved: &[IpAddr],
+    ) -> Result<Vec<SocketAddr>, FetchError> {
+        let target = Target::parse(url, false)?;
+        let at = |address: IpAddr| SocketAddr::new(address, target.port);
+        let addresses = match target.literal {
+            Some(address) => vec![at(address)],
+            None => resolved.iter().copied().map(at).collect(),
+        };
+        self.admit(&target, addresses)
+    }
+
+    /// All of these addresses, or none of them.
+    fn admit(
+        &self,
+        target: &Target,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, FetchError> {
         if addresses.is_empty() {
             return Err(FetchError::NoAddress("the name has no address".into()));
         }

@@ -6,7 +6,7 @@ use super::vars;
 
 /// Reads the text of a `.env` file. Unlike the environment it is ours alone, so a name in it that is
 /// not ours is a mistake, as are a repeated name and a line that says nothing.
-pub(super) fn parse(text: &str) -> (BTreeMap<String, String>, Vec<String>) {
+pub fn parse(text: &str) -> (BTreeMap<String, String>, Vec<String>) {
     let mut map = BTreeMap::new();
     let mut complaints = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

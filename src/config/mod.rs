@@ -4,7 +4,7 @@
 //! is reported all at once, each complaint naming its variable, before a port is bound.
 
 mod describe;
-mod dotenv;
+pub mod dotenv;
 mod duration;
 mod environment;
 mod issuer;

@@ -9,6 +9,8 @@ use url::{Host, Url};
 pub enum Unregistrable {
     /// `http:` anywhere but on the loopback interface.
     CleartextHost,
+    /// A host that browsers make of something else: `https:///host`, `127.1`, `%61.example`.
+    Host,
     /// A fragment, even an empty one ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)).
     Fragment,
     /// White space, a control character, a backslash, or anything outside ASCII.
@@ -55,15 +57,14 @@ pub fn check_registrable(uri: &str) -> Result<(), Unregistrable> {
         return Err(Unregistrable::Wildcard);
     }
     match url.scheme() {
-        "https" if url.has_host() && uri[..8].eq_ignore_ascii_case("https://") => Ok(()),
-        "http" if uri.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://")) => {
-            if is_loopback(&url) {
-                Ok(())
-            } else {
-                Err(Unregistrable::CleartextHost)
-            }
+        "https" | "http" if !uri[url.scheme().len() + 1..].starts_with("//") => {
+            Err(Unregistrable::NotAbsolute)
         }
-        "https" | "http" => Err(Unregistrable::NotAbsolute),
+        // Whoever reads it by another rule than a browser has to find the same place.
+        _ if !names_its_host(uri, &url) => Err(Unregistrable::Host),
+        "https" => Ok(()),
+        "http" if is_loopback(&url) => Ok(()),
+        "http" => Err(Unregistrable::CleartextHost),
         // A private-use scheme is a reversed domain name, so it has a dot (RFC 8252 §7.1).
         private if private.contains('.') && !private.starts_with("javascript") => Ok(()),
         _ => Err(Unregistrable::Scheme),
@@ -162,6 +163,25 @@ fn authority(uri: &str) -> &str {
     &after[..after.find(['/', '?']).unwrap_or(after.len())]
 }
 
+/// Whether the host that a browser goes to is the one that stands there.
+fn names_its_host(uri: &str, url: &Url) -> bool {
+    let after = uri[url.scheme().len() + 1..].strip_prefix("//").unwrap_or_default();
+    let authority = &after[..after.find(['/', '?']).unwrap_or(after.len())];
+    let written = match authority.find(']') {
+        Some(end) => &authority[..=end],
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    match url.host() {
+        Some(Host::Domain(name)) => written.eq_ignore_ascii_case(name),
+        Some(Host::Ipv4(address)) => written.parse() == Ok(address),
+        Some(Host::Ipv6(address)) => written
+            .strip_prefix('[')
+            .and_then(|it| it.strip_suffix(']'))
+            .is_some_and(|it| it.parse() == Ok(address)),
+        None => written.is_empty(),
+    }
+}
+
 fn has_dot_segment(uri: &str) -> bool {
     let path = uri.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
     path.split(['/', ':']).any(|segment| segment == "." || segment == "..")
@@ -175,6 +195,7 @@ impl fmt::Display for Unregistrable {
             Self::CleartextHost => "must be https, or http on a loopback host",
             Self::DotSegment => "must not contain . or .. as a path segment",
             Self::Fragment => "must not have a fragment",
+            Self::Host => "must name its host as browsers will read it",
             Self::Illegal => "must be printable ASCII without spaces and backslashes",
             Self::NotAbsolute => "must be an absolute URI with a host",
             Self::Scheme => {
@@ -198,6 +219,8 @@ mod tests {
         for good in [
             "https://shop.example/cb",
             "https://shop.example/cb?bar=foo",
+            "https://SHOP.example:8443/cb",
+            "https://[2001:db8:0:0::1]/cb",
             "http://127.0.0.1/cb",
             "http://[::1]:8080/cb",
             "http://localhost:5173/callback",
@@ -220,6 +243,12 @@ mod tests {
             ("https:shop.example/cb", Unregistrable::NotAbsolute),
             ("http://shop.example/cb", Unregistrable::CleartextHost),
             ("http://127.0.0.1.evil.example/", Unregistrable::CleartextHost),
+            ("https:///shop.example/cb", Unregistrable::Host),
+            ("https:////shop.example/cb", Unregistrable::Host),
+            ("https://%73hop.example/cb", Unregistrable::Host),
+            ("https://0x7f.1/cb", Unregistrable::Host),
+            ("http://127.1/cb", Unregistrable::Host),
+            ("http:///127.0.0.1/cb", Unregistrable::Host),
             ("JavaScript:alert(1)", Unregistrable::Scheme),
             ("data:text/html,x", Unregistrable::Scheme),
             ("myapp:/cb", Unregistrable::Scheme),

@@ -12,6 +12,7 @@ mod cors;
 mod encrypted;
 mod file_store;
 mod front;
+mod fuzzed;
 mod introspect_revoke;
 mod keys;
 mod logout;

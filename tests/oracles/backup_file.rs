@@ -1,0 +1,50 @@
+use std::io::Cursor;
+use std::sync::OnceLock;
+
+use latchkey::backup::{About, Backup, Failed, save};
+use latchkey::secret_key::SecretKey;
+
+use super::small_house::{House, ISSUER, NOW};
+use super::{edited, lines};
+
+/// A backup is read if it is, byte for byte, one that was written: not with anything changed, cut off, put
+/// behind it, or under another secret. Bytes that were never one are no panic.
+///
+/// Lines: an [edit](super::edited) of a backup; and any bytes, which are tried as a file too.
+pub fn backup_file(data: &[u8]) {
+    holds(data, |file, root| Backup::check(Cursor::new(file), root).map(|it| it.about().clone()));
+}
+
+pub fn holds(data: &[u8], check: impl Fn(Vec<u8>, &SecretKey) -> Result<About, Failed>) {
+    static WRITTEN: OnceLock<Vec<u8>> = OnceLock::new();
+    let written = WRITTEN.get_or_init(|| {
+        House::with(|house| {
+            let (key, about) = (root("k"), about());
+            let saved = save(&*house.app().store, &key, &about, Vec::new());
+            house.waits(saved).expect("a backup").0
+        })
+    });
+    let read = check(written.clone(), &root("k")).expect("what was written");
+    assert_eq!(read, about());
+    assert!(check(written.clone(), &root("s")).is_err(), "under another secret");
+
+    let [how, behind] = lines(data);
+    let changed = edited(written, how);
+    if changed != *written {
+        assert!(check(changed, &root("k")).is_err(), "changed by {how:?}");
+    }
+    let longer = [written, behind].concat();
+    assert_eq!(check(longer, &root("k")).is_ok(), behind.is_empty(), "and {behind:?} behind it");
+    assert!(check(data.to_vec(), &root("k")).is_err());
+    // What looks like one as far as it is not encrypted.
+    let begun = [&written[..42], data].concat();
+    assert!(check(begun, &root("k")).is_err());
+}
+
+fn root(letter: &str) -> SecretKey {
+    SecretKey::from_text(&letter.repeat(32)).expect("a long key")
+}
+
+fn about() -> About {
+    About { latchkey: "0.1.0".into(), issuer: ISSUER.into(), created_at: NOW, with_sessions: true }
+}

@@ -1,0 +1,97 @@
+use latchkey::clients::ClientId;
+use latchkey::clients::assertion::{Broken, UsedAssertion, judge};
+use latchkey::clients::authenticate::{Desk, NotAuthenticated};
+use latchkey::clock::UnixTime;
+use latchkey::protocol::Credentials;
+use serde_json::{Map, Value};
+
+use super::signer::{Hand, is_refused, pieces};
+use super::small_house::{House, NOW};
+use super::{edited, lines, naive, text};
+
+const AUDIENCES: [&str; 2] = ["http://localhost:5000", "http://localhost:5000/token"];
+
+/// A client assertion is believed exactly if a second reader of the rules believes it ([RFC 7523 §3],
+/// OpenID Connect Core §9): by the claims alone, and as a whole with signature and header. And once: the
+/// same one a second time is a replay.
+///
+/// Lines: whose hand (`c` the client's, `s` a stranger's), the header, an [edit](super::edited) of the
+/// token, and the claims.
+///
+/// [RFC 7523 §3]: https://www.rfc-editor.org/rfc/rfc7523#section-3
+pub fn client_assertion(data: &[u8]) {
+    holds(data, judge);
+    let [hand, header, how, payload] = lines(data);
+    let hand = if hand == b"s" { Hand::Stranger } else { Hand::Client };
+    let token = hand.signs(header, payload);
+    let token = text(&edited(token.as_bytes(), how));
+    House::with(|house| {
+        let jwt = token.clone();
+        let credentials = Credentials::Assertion { client_id: None, jwt };
+        let app = house.app();
+        let desk = Desk {
+            store: &*app.store,
+            keys: &app.client_keys,
+            vault: Some(&app.vault),
+            audiences: &AUDIENCES,
+            now: NOW,
+        };
+        let outcome = |tried: Result<Result<_, NotAuthenticated>, _>| {
+            tried.expect("a store").map(|client: latchkey::clients::Client| client.id)
+        };
+        let first = outcome(house.waits(desk.authenticate(&credentials)));
+        let was_used = first == Err(NotAuthenticated::Replayed);
+        assert_eq!(first.is_ok() || was_used, is_good(&token), "{token}: {first:?}");
+        if let Ok(id) = first {
+            assert_eq!(id.as_str(), "signer");
+            let again = outcome(house.waits(desk.authenticate(&credentials)));
+            assert_eq!(again, Err(NotAuthenticated::Replayed));
+        }
+    });
+}
+
+/// The rules about the claims.
+pub fn holds(
+    data: &[u8],
+    judge: impl Fn(&Map<String, Value>, &ClientId, &[&str], UnixTime) -> Result<UsedAssertion, Broken>,
+) {
+    let [_, _, _, payload] = lines(data);
+    let Ok(Value::Object(claims)) = serde_json::from_slice(payload) else { return };
+    let client = ClientId::parse("signer").expect("an id");
+    let judged = judge(&claims, &client, &AUDIENCES, NOW);
+    let good = obeys(&Value::Object(claims.clone())).is_ok();
+    assert_eq!(judged.is_ok(), good, "{judged:?}: {claims:?}");
+}
+
+/// The whole token, by the simple readers.
+fn is_good(token: &str) -> bool {
+    let Some((header, claims)) = pieces(token) else { return false };
+    let named = match header.get("kid") {
+        None => true,
+        Some(kid) => kid == "k1",
+    };
+    token.len() <= 16 * 1024
+        && !is_refused(&header)
+        && header.get("typ").is_none_or(Value::is_string)
+        && header.get("alg").is_some_and(|alg| alg == "EdDSA")
+        && named
+        && Hand::Client.signed(token)
+        && obeys(&claims).is_ok()
+}
+
+fn obeys(claims: &Value) -> Result<(), ()> {
+    let must = |holds: bool| if holds { Ok(()) } else { Err(()) };
+    let now = NOW.as_millis();
+    must(naive::string(claims.get("iss"))? == Some("signer"))?;
+    must(naive::string(claims.get("sub"))? == Some("signer"))?;
+    let audience = naive::audience(claims.get("aud"))?;
+    must(audience.len() == 1 && AUDIENCES.contains(&audience[0]))?;
+    let end = naive::seconds(claims.get("exp"))?.ok_or(())?.saturating_mul(1000);
+    must(end > now - 10_000 && end <= now + 300_000)?;
+    for name in ["nbf", "iat"] {
+        let begin = naive::seconds(claims.get(name))?.unwrap_or(0).saturating_mul(1000);
+        must(begin <= now + 10_000)?;
+    }
+    let id = naive::string(claims.get("jti"))?.ok_or(())?;
+    must(!id.is_empty() && id.len() <= 128)
+}

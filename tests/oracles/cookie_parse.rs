@@ -1,0 +1,77 @@
+use axum::http::{HeaderMap, HeaderValue, header};
+use latchkey::app::App;
+use latchkey::http::cookies::{Cookies, set_browser, set_session};
+use latchkey::secret::{Secret, base64url};
+use latchkey::sessions::SessionId;
+
+use super::small_house::House;
+use super::{edited, lines, naive, text};
+
+/// A cookie counts if it stands there once and is a secret as we write them; what a slow reader of
+/// [RFC 6265 §4.2.1] finds in the headers is what is found. A cookie we set is read again, and changed by a
+/// bit it is another or none.
+///
+/// Lines: an [edit](super::edited) of our own cookie, a `Cookie` header, and another.
+///
+/// [RFC 6265 §4.2.1]: https://www.rfc-editor.org/rfc/rfc6265#section-4.2.1
+pub fn cookie_parse(data: &[u8]) {
+    holds(data, Cookies::read);
+}
+
+pub fn holds(data: &[u8], read: impl Fn(&App, &HeaderMap) -> Cookies) {
+    let [how, one, other] = lines(data);
+    House::with(|house| {
+        let app = house.app();
+        let secret = Secret::parse(&base64url(&[9; 32])).expect("32 bytes");
+        let sent = |set: HeaderValue| text(set.as_bytes()).split(';').next().map(str::to_owned);
+        let pairs = [set_session(app, &secret), set_browser(app, &secret)]
+            .map(|it| sent(it).unwrap_or_default());
+        let found = read(app, &headers(&[pairs.join("; ").as_bytes()]));
+        assert_eq!(found.session(), Some(SessionId::of(&secret)));
+        assert_eq!(found.browser.map(|it| it.reveal()), Some(secret.reveal()));
+
+        let changed = edited(pairs[0].as_bytes(), how);
+        if changed != pairs[0].as_bytes() {
+            let found = read(app, &headers(&[&changed])).session();
+            let whole = changed.strip_suffix(b";").unwrap_or(&changed).trim_ascii();
+            let same = whole == pairs[0].as_bytes();
+            assert!(
+                found != Some(SessionId::of(&secret)) || same || is_beside(&changed, &pairs[0])
+            );
+        }
+        let lines = headers(&[one, other]);
+        let found = read(app, &lines);
+        let expected = |name: &str| slowly(&lines, name).and_then(|it| Secret::parse(&it));
+        let session = expected("latchkey-dev-session");
+        assert_eq!(found.session(), session.as_ref().map(SessionId::of), "{lines:?}");
+        let browser = expected("latchkey-dev-browser").map(|it| it.reveal());
+        assert_eq!(found.browser.map(|it| it.reveal()), browser, "{lines:?}");
+    });
+}
+
+/// Whether the unchanged pair still stands in there, beside something else.
+fn is_beside(changed: &[u8], pair: &str) -> bool {
+    changed.split(|byte| *byte == b';').any(|it| it.trim_ascii() == pair.as_bytes())
+}
+
+fn headers(lines: &[&[u8]]) -> HeaderMap {
+    let values = lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok());
+    values.map(|value| (header::COOKIE, value)).collect()
+}
+
+fn slowly(lines: &HeaderMap, name: &str) -> Option<String> {
+    let mut found = Vec::new();
+    for line in lines.get_all(header::COOKIE) {
+        let Ok(line) = line.to_str() else { continue };
+        for pair in line.split(';') {
+            let pair = pair.trim();
+            let Some(at) = pair.find('=') else { continue };
+            if &pair[..at] == name {
+                found.push(pair[at + 1..].to_owned());
+            }
+        }
+    }
+    let [only] = &found[..] else { return None };
+    let bytes = naive::base64url(only.as_bytes())?;
+    (bytes.len() == 32).then(|| only.clone())
+}

@@ -1,0 +1,56 @@
+use std::collections::BTreeMap;
+
+use latchkey::protocol::{Malformed, Params};
+
+use super::naive;
+
+/// A query or a form is what a slow reader finds in it; every repetition is found ([RFC 6749 §3.1]); and
+/// what was read, written and read again is the same.
+///
+/// [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
+pub fn params(data: &[u8]) {
+    holds(data, Params::parse);
+}
+
+pub fn holds(data: &[u8], parse: impl Fn(&[u8]) -> Result<Params, Malformed>) {
+    let read = parse(data);
+    match (&read, slowly(data)) {
+        (Ok(params), Ok(expected)) => {
+            let found: BTreeMap<String, String> =
+                params.iter().map(|(name, value)| (name.into(), value.into())).collect();
+            assert_eq!(found, expected);
+            let again = parse(params.to_query().as_bytes()).expect("what we wrote is well-formed");
+            assert!(again.iter().eq(params.iter()), "{params:?} became {again:?}");
+            assert_eq!(again.to_query(), params.to_query());
+        }
+        (Err(found), Err(expected)) => assert_eq!(found, &expected),
+        (found, expected) => panic!("{found:?}, but {expected:?}"),
+    }
+}
+
+fn slowly(data: &[u8]) -> Result<BTreeMap<String, String>, Malformed> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for piece in data.split(|byte| *byte == b'&') {
+        if piece.is_empty() {
+            continue;
+        }
+        if pairs.len() >= 100 {
+            return Err(Malformed::TooMany);
+        }
+        let mut halves = piece.splitn(2, |byte| *byte == b'=');
+        let mut half = || naive::form_decoded(halves.next().unwrap_or_default());
+        match (half(), half()) {
+            (Some(name), Some(value)) => pairs.push((name, value)),
+            _ => return Err(Malformed::Encoding),
+        }
+    }
+    for (at, (name, _)) in pairs.iter().enumerate() {
+        let before = &pairs[..at];
+        if name != "resource" && before.iter().any(|(earlier, _)| earlier == name) {
+            return Err(Malformed::Repeated(name.clone()));
+        }
+    }
+    // The last `resource` counts, whatever stands before it.
+    let all: BTreeMap<String, String> = pairs.into_iter().collect();
+    Ok(all.into_iter().filter(|(_, value)| !value.is_empty()).collect())
+}

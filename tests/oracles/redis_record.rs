@@ -1,0 +1,183 @@
+use std::time::Duration;
+
+use latchkey::clients::assertion::UsedAssertion;
+use latchkey::grants::{Code, Grant, GrantId, Person, Standing};
+use latchkey::interactions::Interaction;
+use latchkey::keys::RingRecord;
+use latchkey::logouts::{Delivery, Participants};
+use latchkey::protocol::claims::ClaimsRequest;
+use latchkey::requests::AuthorizationRequest;
+use latchkey::secret::{Digest, Secret, base64url};
+use latchkey::store::{Change, RawKey, Record};
+use latchkey::throttle::Attempts;
+use latchkey::tokens::RevokedToken;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::small_house::{self, CLIENT_SECRET, House, NOW};
+use super::{edited, lines};
+
+/// Any bytes under a key of ours are a valid record or count as absent: they are never a panic, a 500 or an
+/// error page of a store that is down. What is read of them and written again is read as the same.
+///
+/// Lines: a letter for the kind, and the bytes; an [edit](super::edited) of a valid record if they begin
+/// with `~`.
+pub fn redis_record(data: &[u8]) {
+    let [kind, bytes] = lines(data);
+    let bytes = |valid: Vec<u8>| match bytes.strip_prefix(b"~") {
+        Some(how) => edited(&valid, how),
+        None => bytes.to_vec(),
+    };
+    match kind.first() {
+        Some(b'c') => planted(&small_house::client("shop"), bytes),
+        Some(b'u') => planted(&small_house::user(), bytes),
+        Some(b's') => planted(&small_house::session(), bytes),
+        Some(b'k') => planted(&small_house::consent(), bytes),
+        Some(b'g') => planted(&grant(), bytes),
+        Some(b'i') => planted(&interaction(), bytes),
+        Some(b'a') => stable::<UsedAssertion>(&bytes(b"{}".to_vec())),
+        Some(b'r') => stable::<RevokedToken>(&bytes(b"{}".to_vec())),
+        Some(b't') => stable::<Attempts>(&bytes(b"{}".to_vec())),
+        Some(b'd') => stable::<Delivery>(&bytes(b"{}".to_vec())),
+        Some(b'p') => stable::<Participants>(&bytes(b"{}".to_vec())),
+        _ => stable::<RingRecord>(&bytes(b"{}".to_vec())),
+    }
+}
+
+/// Reading, writing and reading is reading.
+pub fn stable<R: Record>(bytes: &[u8]) {
+    let Ok(read) = serde_json::from_slice::<R>(bytes) else { return };
+    let written = serde_json::to_value(&read).expect("a record can be written");
+    let again: R = serde_json::from_value(written.clone()).expect("what we wrote can be read");
+    assert_eq!(serde_json::to_value(&again).expect("JSON"), written);
+}
+
+/// In the place of this record, while somebody goes through all that reads it.
+fn planted<R: Record>(valid: &R, bytes: impl Fn(Vec<u8>) -> Vec<u8>) {
+    let own = serde_json::to_vec(valid).expect("JSON");
+    let bytes = bytes(own.clone());
+    stable::<R>(&bytes);
+    House::with(|house| {
+        for record in [grant_bytes(), interaction_bytes()] {
+            put(house, &record.0, record.1);
+        }
+        put(house, valid.key().raw(), bytes.clone());
+        everybody_asks(house);
+        put(house, valid.key().raw(), own);
+    });
+}
+
+fn put(house: &House, key: &RawKey, bytes: Vec<u8>) {
+    let change = Change::within(key.partition().clone()).put(key.clone(), bytes, None);
+    let _ = house.waits(house.app().store.commit(change)).expect("a store");
+}
+
+fn everybody_asks(house: &House) {
+    let cookies = format!(
+        "latchkey-dev-session={}; latchkey-dev-browser={}",
+        small_house::cookie().reveal(),
+        secret(6).reveal()
+    );
+    let cookies = ("cookie", &*cookies);
+    let id = secret(7).reveal();
+    let query = "client_id=shop&response_type=code&scope=openid+profile&redirect_uri=https%3A%2F%2Fshop.example%2Fcb";
+    let pages = [
+        format!("/authorize?{query}"),
+        format!("/authorize?interaction={id}"),
+        format!("/login?interaction={id}"),
+        format!("/consent?interaction={id}"),
+        "/logout".to_owned(),
+    ];
+    for page in &pages {
+        fine(&house.asks("GET", page, &[cookies], b""), page);
+    }
+    let post = format!("client_id=shop&client_secret={CLIENT_SECRET}");
+    let code = format!("ac1.{}.{}", Uuid::from_u128(8).simple(), secret(8).reveal());
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for (path, fields) in [
+        (
+            "/token",
+            format!(
+                "grant_type=authorization_code&code={code}&redirect_uri=https%3A%2F%2Fshop.example%2Fcb"
+            ),
+        ),
+        ("/introspect", format!("token={}", code.replace("ac1", "at1"))),
+        ("/revoke", format!("token={}", code.replace("ac1", "at1"))),
+    ] {
+        let basic = format!("{post}&{fields}");
+        fine(&house.asks("POST", path, &[form], basic.as_bytes()), path);
+    }
+    let bearer = format!("Bearer {}", code.replace("ac1", "at1"));
+    fine(&house.asks("GET", "/userinfo", &[("authorization", &bearer)], b""), "/userinfo");
+}
+
+fn fine(answer: &small_house::Answer, what: &str) {
+    assert!(answer.status < 500, "{what}: {answer:?}");
+}
+
+fn secret(byte: u8) -> Secret {
+    Secret::parse(&base64url(&[byte; 32])).expect("32 bytes")
+}
+
+pub fn grant() -> Grant {
+    let session = small_house::session();
+    Grant {
+        id: GrantId(Uuid::from_u128(8)),
+        client: small_house::client("shop").id,
+        person: Some(Person {
+            sub: session.sub,
+            authenticated_at: NOW,
+            amr: session.amr,
+            sid: session.sid,
+            bound_to_session: true,
+            wants_acr: true,
+        }),
+        scope: "openid profile".parse().expect("a scope"),
+        claims: ClaimsRequest::default(),
+        nonce: Some("n".into()),
+        code: Some(code()),
+        refresh: None,
+        standing: Standing::Good,
+        revoked_access: vec![(Uuid::from_u128(1), NOW)],
+        opaque: Vec::new(),
+        ends_at: small_house::session().absolute_end,
+    }
+}
+
+fn code() -> Code {
+    Code::Issued {
+        secret: secret(8).digest(),
+        redirect_uri: "https://shop.example/cb".into(),
+        challenge: None,
+        expires_at: NOW.plus(Duration::from_secs(60)),
+        failures: 0,
+    }
+}
+
+pub fn interaction() -> Interaction {
+    let request = json!({
+        "client": "shop",
+        "destination": {"redirect_uri": "https://shop.example/cb", "state": "s", "mode": "query"},
+        "response_type": "code", "scope": "openid email", "claims": {},
+        "nonce": "n", "challenge": null,
+        "prompt": {"none": false, "login": false, "consent": false, "select_account": false}, "max_age": 60,
+        "login_hint": "ada", "hinted": null, "wants_acr": false,
+        "query": "client_id=shop&response_type=code&scope=openid",
+    });
+    let request = serde_json::from_value::<AuthorizationRequest>(request.clone())
+        .unwrap_or_else(|why| panic!("{why}: {request}"));
+    let (made, _) = Interaction::begin(request, &secret(6), Duration::from_secs(600), NOW);
+    let mut written = serde_json::to_value(&made).expect("JSON");
+    written["id"] = json!(Digest::of(&[7; 32]).to_base64url());
+    serde_json::from_value(written).expect("an interaction")
+}
+
+fn grant_bytes() -> (RawKey, Vec<u8>) {
+    let it = grant();
+    (it.key().raw().clone(), serde_json::to_vec(&it).expect("JSON"))
+}
+
+fn interaction_bytes() -> (RawKey, Vec<u8>) {
+    let it = interaction();
+    (it.key().raw().clone(), serde_json::to_vec(&it).expect("JSON"))
+}

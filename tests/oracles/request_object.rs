@@ -1,0 +1,115 @@
+use std::collections::BTreeMap;
+
+use latchkey::clients::Client;
+use latchkey::clock::UnixTime;
+use latchkey::jose::Verified;
+use latchkey::protocol::{OAuthError, Params};
+use latchkey::requests::object::assemble;
+use serde_json::Value;
+
+use super::small_house::{self, ISSUER, NOW};
+use super::{lines, naive, text};
+
+/// A request object with a good signature counts exactly if a second reader of the rules lets it
+/// ([RFC 9101 §4, §6.3, §10.8], OpenID Connect Core §6), and then just those parameters count which that
+/// reader finds. One that goes by RFC 9101 leaves nothing to what stands beside it but the client's id.
+///
+/// Lines: the query beside it, `typ` (none where empty), the claims.
+///
+/// [RFC 9101 §4, §6.3, §10.8]: https://www.rfc-editor.org/rfc/rfc9101#section-4
+pub fn request_object(data: &[u8]) {
+    holds(data, assemble);
+}
+
+pub fn holds(
+    data: &[u8],
+    assemble: impl Fn(&Params, &Verified, &Client, &str, UnixTime) -> Result<Params, OAuthError>,
+) {
+    let [query, typ, payload] = lines(data);
+    let Ok(outer) = Params::parse(query) else { return };
+    let Ok(Value::Object(claims)) = serde_json::from_slice(payload) else { return };
+    let typ = Some(text(typ)).filter(|typ| !typ.is_empty());
+    let client = small_house::client("shop");
+    let verified = Verified { typ: typ.clone(), claims: claims.clone() };
+    let found = assemble(&outer, &verified, &client, ISSUER, NOW);
+    let strict = typ.as_deref() == Some("oauth-authz-req+jwt");
+    let expected = slowly(&outer, &Value::Object(claims), strict);
+    let found: Result<BTreeMap<String, String>, OAuthError> =
+        found.map(|it| it.iter().map(|(name, value)| (name.into(), value.into())).collect());
+    assert_eq!(found.as_ref().ok(), expected.as_ref().ok(), "{typ:?}: {found:?}");
+    let Ok(found) = found else { return };
+    for name in ["request", "request_uri", "iss", "aud", "exp", "nbf", "iat", "jti", "sub"] {
+        let beside = !strict && outer.get(name).is_some() && !name.starts_with("request");
+        assert!(beside || !found.contains_key(name), "{name} is no parameter");
+    }
+}
+
+fn slowly(outer: &Params, claims: &Value, strict: bool) -> Result<BTreeMap<String, String>, ()> {
+    let must = |holds: bool| if holds { Ok(()) } else { Err(()) };
+    let now = NOW.as_millis();
+    let audience = naive::audience(claims.get("aud"))?;
+    must(if claims.get("aud").is_some() { audience.contains(&ISSUER) } else { !strict })?;
+    must(naive::string(claims.get("iss"))?.map_or(!strict, |iss| iss == "shop"))?;
+    must(claims.get("sub").is_none())?;
+    must(claims.get("request").is_none() && claims.get("request_uri").is_none())?;
+    let moment =
+        |name| naive::seconds(claims.get(name)).map(|at| at.map(|it| it.saturating_mul(1000)));
+    match moment("exp")? {
+        Some(end) => {
+            must(end.saturating_add(10_000) > now && (!strict || end <= now + 3_600_000))?;
+        }
+        None => must(!strict)?,
+    }
+    must(moment("nbf")?.unwrap_or(0) <= now + 10_000)?;
+
+    let mut counted = BTreeMap::new();
+    for (name, value) in claims.as_object().ok_or(())? {
+        if ["iss", "aud", "exp", "nbf", "iat", "jti"].contains(&&**name) {
+            continue;
+        }
+        let shown = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) if number.is_u64() => number.to_string(),
+            Value::Object(_) if name == "claims" => serde_json::to_string(value).map_err(drop)?,
+            _ if READ.contains(&&**name) => return Err(()),
+            _ => continue,
+        };
+        counted.insert(name.clone(), shown);
+    }
+    counted.retain(|_, value| !value.is_empty());
+    for name in ["client_id", "response_type"] {
+        let clash = outer.get(name).zip(counted.get(name)).is_some_and(|(one, two)| one != two);
+        must(!clash)?;
+    }
+    for (name, value) in outer.iter() {
+        let counts = if strict { name == "client_id" } else { !name.starts_with("request") };
+        let own = ["request", "request_uri"].contains(&name);
+        if (counts || (!strict && !own)) && !counted.contains_key(name) {
+            counted.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    Ok(counted)
+}
+
+/// What a request is made of (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
+const READ: [&str; 19] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "response_mode",
+    "nonce",
+    "display",
+    "prompt",
+    "max_age",
+    "ui_locales",
+    "claims_locales",
+    "id_token_hint",
+    "login_hint",
+    "acr_values",
+    "claims",
+    "registration",
+    "code_challenge",
+    "code_challenge_method",
+];

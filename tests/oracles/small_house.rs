@@ -1,0 +1,259 @@
+//! A whole Latchkey without a socket: its router over a store in memory, with the clock standing still.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt;
+use latchkey::app::App;
+use latchkey::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use latchkey::clock::{Clock, UnixTime};
+use latchkey::config::Config;
+use latchkey::consents::{self, Consent};
+use latchkey::fetch::{FetchSettings, Fetcher};
+use latchkey::jose::SigningKey;
+use latchkey::keys::KeyRing;
+use latchkey::protocol::claims::ScopeCatalogue;
+use latchkey::protocol::client_metadata::Offer;
+use latchkey::protocol::{ClientMetadata, Scope, Subject};
+use latchkey::secret::{Digest, Secret, base64url};
+use latchkey::secret_key::SecretKey;
+use latchkey::server::routes;
+use latchkey::sessions::{self, Session, SessionId};
+use latchkey::store::MemoryStore;
+use latchkey::users::{self, User};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+use super::signer::Hand;
+
+pub const ISSUER: &str = "http://localhost:5000";
+pub const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+pub const CLIENT_SECRET: &str = "not-a-secret-but-as-long-as-one-has-to-be";
+
+pub struct House {
+    app: App,
+    router: Router,
+    runtime: Runtime,
+    inputs: u32,
+}
+
+/// What it answered.
+#[derive(Debug, Default)]
+pub struct Answer {
+    pub status: u16,
+    pub location: Option<String>,
+    pub body: String,
+}
+
+impl House {
+    /// This thread's house. What is left behind is swept out from time to time.
+    pub fn with<T>(visit: impl FnOnce(&Self) -> T) -> T {
+        thread_local!(static HOUSE: RefCell<Option<House>> = const { RefCell::new(None) });
+        HOUSE.with(|held| {
+            let mut held = held.borrow_mut();
+            let mut house =
+                held.take().filter(|house| house.inputs < 500).unwrap_or_else(Self::build);
+            house.inputs += 1;
+            // Not put back if the oracle panics: the next one gets a new one.
+            let told = visit(&house);
+            *held = Some(house);
+            told
+        })
+    }
+
+    pub fn build() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let app = app();
+        runtime.block_on(furnish(&app));
+        let router = routes::router(&app);
+        Self { app, router, runtime, inputs: 0 }
+    }
+
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    pub fn waits<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// One request by a browser or a client. An address that HTTP cannot carry asks for nothing.
+    pub fn asks(&self, method: &str, to: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request =
+            Request::builder().method(method).uri(to).header("host", "localhost:5000");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let Ok(request) = request.body(Body::from(body.to_vec())) else {
+            return Answer { status: 400, ..Answer::default() };
+        };
+        self.waits(async {
+            let answer = self.router.clone().oneshot(request).await.expect("an answer");
+            let status = answer.status().as_u16();
+            let location = answer.headers().get("location");
+            let location = location.map(|it| it.to_str().expect("text").to_owned());
+            let body = answer.into_body().collect().await.expect("a whole body").to_bytes();
+            Answer { status, location, body: String::from_utf8(body.into()).expect("text") }
+        })
+    }
+}
+
+fn app() -> App {
+    static PEM: OnceLock<String> = OnceLock::new();
+    let variables = [
+        ("ISSUER_URL", ISSUER),
+        ("SECRET_KEY", "only-for-tests-only-for-tests-only-for-test"),
+        ("REGISTRATION", "open"),
+        ("RATE_LIMITING_ENABLED", "false"),
+        ("CLIENT_SECRET_JWT", "true"),
+        (
+            "RESPONSE_TYPES",
+            "code,none,id_token,id_token token,code id_token,code token,code id_token token",
+        ),
+    ];
+    let map: BTreeMap<String, String> =
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let config = Config::from_map(&map).expect("a good configuration");
+    let root = SecretKey::from_text(config.secret_key.as_ref().expect("a key").reveal());
+    let clock = Clock::manual(NOW);
+    let store = Arc::new(MemoryStore::new(clock.clone()));
+    let catalogue = ScopeCatalogue::default();
+    let metadata = routes::advertise(&config, &catalogue);
+    let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
+    let ring = KeyRing::of(vec![SigningKey::from_pem(pem).expect("the same key")]);
+    let fetcher = Arc::new(Fetcher::new(FetchSettings::default()).expect("a fetcher"));
+    let root = root.expect("a long key");
+    App::new(config, (store, clock), (ring, &root), fetcher, catalogue, &metadata, None)
+}
+
+async fn furnish(app: &App) {
+    let store = &*app.store;
+    let _ = users::add(store, &user()).await.expect("a store");
+    for id in ["shop", "app", "desk", "signer", "gone"] {
+        let _ = clients::add(store, &client(id)).await.expect("a store");
+    }
+    sessions::begin(store, &session(), None).await.expect("a store");
+    consents::remember(store, &consent()).await.expect("a store");
+}
+
+/// ada.
+pub fn user() -> User {
+    let claims = json!({"name": "Ada", "email": "ada@ada.example", "email_verified": true});
+    User {
+        sub: subject(),
+        username: "ada".into(),
+        password: None,
+        enabled: true,
+        claims: claims.as_object().cloned().expect("an object"),
+        groups: vec!["engine".into()],
+        created_at: NOW,
+    }
+}
+
+pub fn subject() -> Subject {
+    Subject::parse("sub-of-ada").expect("a subject")
+}
+
+/// What ada's browser holds.
+pub fn cookie() -> Secret {
+    Secret::parse(&base64url(&[5; 32])).expect("32 bytes")
+}
+
+pub fn session() -> Session {
+    Session {
+        id: SessionId::of(&cookie()),
+        sid: Uuid::from_u128(5),
+        sub: subject(),
+        authenticated_at: NOW,
+        amr: vec!["pwd".into()],
+        idle_end: UnixTime::from_secs(1_700_003_600),
+        absolute_end: UnixTime::from_secs(1_700_036_000),
+    }
+}
+
+/// ada agreed to some of what shop may ask for.
+pub fn consent() -> Consent {
+    Consent {
+        sub: subject(),
+        client: ClientId::parse("shop").expect("an id"),
+        scope: "openid profile".parse::<Scope>().expect("a scope"),
+        claims: ["email".to_owned()].into(),
+        face: consents::face(&client("shop")),
+        given_at: NOW,
+    }
+}
+
+/// The applications there are: a web one, one on a device, the operator's own, one that signs, and one
+/// that is disabled.
+pub fn client(id: &str) -> Client {
+    let every = json!([
+        "code",
+        "none",
+        "id_token",
+        "id_token token",
+        "code id_token",
+        "code token",
+        "code id_token token"
+    ]);
+    let mut members = match id {
+        "app" => json!({
+            "redirect_uris": ["com.example.app:/cb", "http://127.0.0.1/cb", "http://[::1]:8080/cb?a=b"],
+            "application_type": "native",
+            "token_endpoint_auth_method": "none",
+            "grant_types": ["authorization_code", "refresh_token"],
+        }),
+        "signer" => json!({
+            "redirect_uris": ["https://signer.example/cb"],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": {"keys": [Hand::Client.jwk()]},
+        }),
+        "desk" => json!({
+            "redirect_uris": ["https://desk.example/cb", "https://desk.example/cb?"],
+            "subject_type": "pairwise",
+            "response_types": every,
+        }),
+        _ => json!({
+            "redirect_uris": ["https://shop.example/cb", "https://shop.example/cb?x=1&y=2"],
+            "grant_types": ["authorization_code", "refresh_token", "implicit"],
+            "response_types": every,
+        }),
+    };
+    members["client_name"] = Value::from("An <app> & more");
+    let metadata =
+        ClientMetadata::parse_within(members.as_object().expect("an object"), &Offer::complete())
+            .expect("a registration");
+    let secret = ClientSecret {
+        digest: Digest::of(CLIENT_SECRET.as_bytes()),
+        sealed: None,
+        created_at: NOW,
+        expires_at: None,
+    };
+    let confidential = metadata.has_secret();
+    Client {
+        id: ClientId::parse(id).expect("an id"),
+        secrets: if confidential { vec![secret] } else { Vec::new() },
+        settings: Settings {
+            first_party: id == "desk",
+            require_pkce: id == "app",
+            require_nonce: false,
+            ..Settings::default()
+        },
+        metadata,
+        registration_token: None,
+        enabled: id != "gone",
+        source: Source::Operator,
+        created_at: NOW,
+        unused_until: None,
+    }
+}
