@@ -46,5 +46,11 @@ fn root(letter: &str) -> SecretKey {
 }
 
 fn about() -> About {
-    About { latchkey: "0.1.0".into(), issuer: ISSUER.into(), created_at: NOW, with_sessions: true }
+    About {
+        latchkey: "0.1.0".into(),
+        issuer: ISSUER.into(),
+        created_at: NOW,
+        with_sessions: true,
+        readable_by: 1,
+    }
 }

@@ -140,6 +140,7 @@ pub fn grant() -> Grant {
         standing: Standing::Good,
         revoked_access: vec![(Uuid::from_u128(1), NOW)],
         opaque: Vec::new(),
+        client_since: None,
         ends_at: small_house::session().absolute_end,
     }
 }

@@ -327,6 +327,7 @@ fn a_backup_whose_end_may_be_missing() {
         issuer: ISSUER.into(),
         created_at: NOW,
         with_sessions: true,
+        readable_by: 1,
     };
     fails(|| oracles::backup_file::holds(b"\x00\x90\x03\n", |_, _| Ok(about())));
 }
