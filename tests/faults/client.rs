@@ -160,6 +160,11 @@ impl Browser {
         Self { person: person.to_owned(), cookies: Mutex::default() }
     }
 
+    /// Another window: the same cookies, which from here on change by themselves.
+    pub fn like(&self) -> Self {
+        Self { person: self.person.clone(), cookies: Mutex::new(self.cookies().clone()) }
+    }
+
     /// Signed in, through the real pages. The reply is the one that was not as it should be.
     pub async fn signed_in(wire: &Wire, shop: &Shop, person: &str) -> Result<Self, Reply> {
         let browser = Self::of(person);
@@ -233,7 +238,8 @@ impl Browser {
         self.follows(wire, answer).await
     }
 
-    async fn follows(&self, wire: &Wire, mut answer: Reply) -> Reply {
+    /// Goes on to where this answer sends it.
+    pub async fn follows(&self, wire: &Wire, mut answer: Reply) -> Reply {
         for _ in 0..10 {
             let Some(to) = answer.location() else { break };
             if to.starts_with("https://") {

@@ -48,6 +48,8 @@ pub struct Family {
     /// Those before.
     pub before: Option<Tokens>,
     pub state: State,
+    /// What it came of.
+    pub code: Option<Code>,
 }
 
 /// What its client thinks of a family.
@@ -170,8 +172,9 @@ async fn make_families(scene: &Scene, count: usize) -> Vec<Family> {
 impl Scene {
     fn family(&self, code: Code, held: Tokens) -> Family {
         let number = self.families.fetch_add(1, Ordering::Relaxed);
-        let Code { shop, person, .. } = code;
-        Family { number, shop, person, held, before: None, state: State::Alive }
+        let (shop, person) = (Arc::clone(&code.shop), code.person.clone());
+        let (before, state) = (None, State::Alive);
+        Family { number, shop, person, held, before, state, code: Some(code) }
     }
 }
 
