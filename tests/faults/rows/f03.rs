@@ -4,6 +4,7 @@
 //! that was handed out in the very same moment.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bench::Bench;
 use crate::client::{Browser, Shop, Tokens};
@@ -16,8 +17,16 @@ use crate::report::Report;
 use crate::settle::is_undead;
 use crate::storm::{Family, State};
 
-/// Refreshes of each family at the moment of its end.
-const HANDS: usize = 3;
+impl How {
+    /// Who refreshes each family meanwhile. A command takes its time to start, so there one hand goes on
+    /// until it is through; several would run into each other's older tokens.
+    fn hands(self) -> usize {
+        match self {
+            Self::Revoke | Self::Logout => 3,
+            Self::Disable => 1,
+        }
+    }
+}
 
 /// What ends families.
 #[derive(Clone, Copy, Debug)]
@@ -81,17 +90,20 @@ impl Round<'_> {
         let browser = Browser::signed_in(wire, shop, &name).await.expect("signed in");
         let browser = Arc::new(browser);
         let mut families = self.begin(&browser, shop).await;
-        let hands = HANDS * families.len() + 1;
+        let hands = self.how.hands() * families.len() + 1;
+        let over = Arc::new(AtomicBool::new(false));
         let brought = at_once(hands, |hand| {
             let server = Arc::clone(&self.servers[(hand + self.round) % 2]);
             let (shop, browser, how) = (Arc::clone(shop), Arc::clone(&browser), self.how);
             let family = families.get(hand % families.len()).cloned().expect("a family");
+            let over = Arc::clone(&over);
             async move {
                 if hand + 1 == hands {
-                    return Brought::Ended(ends(how, &server, &shop, &browser, &family.held).await);
+                    let done = ends(how, &server, &shop, &browser, &family.held).await;
+                    over.store(true, Ordering::Relaxed);
+                    return Brought::Ended(done);
                 }
-                let reply = send(shop.refreshing(server.wire(), &family.held.refresh)).await;
-                Brought::Refreshed(family.number, Tokens::of(&reply))
+                refreshes(&family, server.wire(), how, &over).await
             }
         })
         .await;
@@ -148,6 +160,21 @@ impl Round<'_> {
         }
         undead
     }
+}
+
+/// Once, or until it is over. Answers the newest that came of it.
+async fn refreshes(family: &Family, wire: &Wire, how: How, over: &AtomicBool) -> Brought {
+    let mut newest = None;
+    loop {
+        let held = newest.as_ref().unwrap_or(&family.held);
+        let reply = send(family.shop.refreshing(wire, &held.refresh)).await;
+        let Some(tokens) = Tokens::of(&reply) else { break };
+        newest = Some(tokens);
+        if matches!(how, How::Revoke | How::Logout) || over.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    Brought::Refreshed(family.number, newest)
 }
 
 /// Whether the end was acknowledged.
