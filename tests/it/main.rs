@@ -8,6 +8,7 @@ mod clients;
 mod code_flow;
 mod conformance;
 mod cors;
+mod emptied;
 mod encrypted;
 mod file_store;
 mod front;
