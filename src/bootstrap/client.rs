@@ -136,6 +136,10 @@ fn read_settings(table: Table<'_>, source: &mut Source<'_>) -> Settings {
     let mut members = Map::new();
     if let Some(declared) = table.table("settings", source) {
         for (key, at, value) in declared.iter() {
+            if !Settings::has(key) {
+                source.complain(at, format!("settings: {key}: unknown field"));
+                continue;
+            }
             let checked = json(value).map_err(str::to_owned).and_then(|value| {
                 let alone = Map::from_iter([(key.to_owned(), value.clone())]);
                 let read = serde_json::from_value::<Settings>(Value::Object(alone));

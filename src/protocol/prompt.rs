@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 ///
 /// [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
 pub struct Prompt {
     /// Nothing may be shown.
     pub none: bool,
