@@ -14,6 +14,11 @@ mod f04;
 mod f05;
 mod f06;
 mod f07;
+mod f08;
+mod f09;
+mod f25;
+pub mod f36;
+mod f37;
 
 type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
 
@@ -51,6 +56,11 @@ const TABLE: &[Row] = rows![
     "F05" "guessing"             true  1 "checked<=5 right_won_early=0 locked_out=0" f05::run;
     "F06" "server-kill9"         true  1 "storm; restart_to_ready_s<=1 (ci 5)" f06::run;
     "F07" "redis-kill9"          true  1 "storm; gap_s<=restart+1 (ci +3)" f07::run;
+    "F08" "redis-power-loss"     true  1 "lost_rotated=0 forks=0 double_code=0; prints lost_new, zombie, revived" f08::run;
+    "F09" "redis-default-config" true  1 "refused=yes 5xx_after=0 all_sign_in=yes" f09::run;
+    "F25" "next-version-records" true  1 "storm; unreadable=0" f25::run;
+    "F36" "flushall"             true  1 "ready_red=yes 500=0 all_sign_in=yes healed_s<=6 (ci 15)" f36::run;
+    "F37" "poisoned-records"     true  1 "panics=0 500=0 alerts=yes" f37::run;
 ];
 
 /// The longest that one run may take before it is given up.
