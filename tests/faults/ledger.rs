@@ -170,14 +170,17 @@ impl Ledger {
         moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
     }
 
-    /// From the first answer of 500 and above to the last.
+    /// From the first answer of 500 and above to the last; the longest, where a second without any lies in
+    /// between.
     pub fn trouble(&self) -> Duration {
         let book = self.book();
         let ends = book.attempts.iter().filter_map(|attempt| attempt.end.as_ref());
         let bad = ends.filter(|end| end.status.is_some_and(|status| status >= 500));
-        let moments: Vec<_> = bad.map(|end| end.at).collect();
-        let (first, last) = (moments.iter().min(), moments.iter().max());
-        first.zip(last).map_or(Duration::ZERO, |(first, last)| *last - *first)
+        let mut moments: Vec<_> = bad.map(|end| end.at).collect();
+        moments.sort_unstable();
+        let one = moments.chunk_by(|one, next| *next - *one < Duration::from_secs(1));
+        let long = one.filter_map(|one| Some(*one.last()? - *one.first()?));
+        long.max().unwrap_or_default()
     }
 
     /// How long the attempts of this kind took that were sent in this time: the value that `share` of

@@ -59,9 +59,8 @@ impl Report {
         self.says(name, is)
     }
 
-    /// A timing: the promise holds on a quiet machine with a release build, and is only printed; the
-    /// run fails at `ci`, which allows for two noisy cores and a debug build. A release build
-    /// (`LATCHKEY_BIN`) is held to the promise in the line (`slow:`), too, but never fails by it.
+    /// A timing, which depends on the machine: what is promised is printed where it is not kept, and the
+    /// run fails at `ci`, which allows for a debug build on two cores that others use, too.
     pub fn promises(&mut self, name: &str, is: f64, promise: f64, ci: f64) -> &mut Self {
         if is > ci {
             self.broken.push(format!("{name}={}>{}", rounded(is), rounded(ci)));

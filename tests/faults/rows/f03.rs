@@ -47,13 +47,13 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let mut report = Report::new();
     // An end takes one family along, or all that came of a session or of a person.
     for (how, name, rounds, families) in [
-        (How::Revoke, "revoke", bench.pick(30, 400), 1),
-        (How::Logout, "logout", bench.pick(4, 60), 5),
-        (How::Disable, "disable", bench.pick(3, 30), 10),
+        (How::Revoke, "revoke", bench.pick(30, 80), 1),
+        (How::Logout, "logout", bench.pick(4, 12), 5),
+        (How::Disable, "disable", bench.pick(3, 6), 10),
     ] {
         let (mut raced, mut late, mut zombie) = (0, 0, 0);
-        for round in 0..rounds {
-            let one = Round { house: &house, servers: &servers, how, round, families };
+        for turn in 0..rounds {
+            let one = Round { house: &house, servers: &servers, how, turn, families };
             let (all, won, undead) = one.goes().await;
             raced += all;
             late += won;
@@ -71,7 +71,7 @@ struct Round<'a> {
     house: &'a House,
     servers: &'a [Arc<Server>],
     how: How,
-    round: usize,
+    turn: usize,
     families: usize,
 }
 
@@ -84,8 +84,8 @@ enum Brought {
 impl Round<'_> {
     /// How many families there were, how many refreshes still won, and how many families are undead.
     async fn goes(&self) -> (usize, usize, usize) {
-        let shop = self.house.shop(self.round);
-        let name = person(self.round % PEOPLE);
+        let shop = self.house.shop(self.turn);
+        let name = person(self.turn % PEOPLE);
         let wire = self.servers[0].wire();
         let browser = Browser::signed_in(wire, shop, &name).await.expect("signed in");
         let browser = Arc::new(browser);
@@ -93,7 +93,7 @@ impl Round<'_> {
         let hands = self.how.hands() * families.len() + 1;
         let over = Arc::new(AtomicBool::new(false));
         let brought = at_once(hands, |hand| {
-            let server = Arc::clone(&self.servers[(hand + self.round) % 2]);
+            let server = Arc::clone(&self.servers[(hand + self.turn) % 2]);
             let (shop, browser, how) = (Arc::clone(shop), Arc::clone(&browser), self.how);
             let family = families.get(hand % families.len()).cloned().expect("a family");
             let over = Arc::clone(&over);

@@ -39,7 +39,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let wires = [0, 1].map(|it| servers[it].fresh_wire(Duration::from_secs(30)));
     let round = Round { house: &house, wires, asker, key };
     let mut report = Report::new();
-    let rounds = bench.pick(3, 25);
+    let rounds = bench.pick(2, 10);
     let (mut login, mut consent, mut code) = (Sum::default(), Sum::default(), Sum::default());
     let (mut jti, mut logout) = (Sum::default(), Sum::default());
     for number in 0..rounds {

@@ -35,7 +35,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
         let plan = plan.set("RATE_LIMIT_PER_MINUTE", "100000").set("HASH_QUEUE", "512");
         servers.push(plan.start().await);
     }
-    let accounts = bench.pick(2, 8);
+    let accounts = bench.pick(2, 4);
     let (mut most, mut early, mut bad, mut locked) = (0, 0, 0, 0);
     for number in 0..accounts {
         let one = guess(&house, &servers, &person(number)).await;

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
+
 use crate::bench::Bench;
 use crate::client::{Browser, Tokens};
 use crate::parts::house::{House, PEOPLE, person};
@@ -49,16 +51,19 @@ impl Emptied {
     /// Looks at `/ready` of all of them until they are well again, or for twenty seconds.
     pub async fn watch(servers: &[Arc<Server>]) -> Self {
         let since = Instant::now();
-        let mut red = true;
+        let mut looks = JoinSet::new();
         for server in servers {
-            red &= server.comes_to("/ready", 503, Duration::from_secs(1)).await.is_some();
+            let server = Arc::clone(server);
+            looks.spawn(async move {
+                let red = server.comes_to("/ready", 503, Duration::from_secs(1)).await.is_some();
+                // It may look by itself, and put everything back, before anybody has asked.
+                let red = red || server.log().contains("the store was emptied");
+                (red, server.comes_to("/ready", 200, Duration::from_secs(20)).await.is_some())
+            });
         }
-        for server in servers {
-            if server.comes_to("/ready", 200, Duration::from_secs(20)).await.is_none() {
-                return Self { red, green: None };
-            }
-        }
-        Self { red, green: Some(since.elapsed()) }
+        let seen = looks.join_all().await;
+        let green = seen.iter().all(|(_, green)| *green).then(|| since.elapsed());
+        Self { red: seen.iter().all(|(red, _)| *red), green }
     }
 
     pub fn tells<'a>(&self, report: &'a mut Report) -> &'a mut Report {

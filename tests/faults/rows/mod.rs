@@ -51,9 +51,9 @@ const TABLE: &[Row] = rows![
     "F00" "bench-itself"         true  1 "every weather of the proxy is what it says" f00::run;
     "F01" "code-race"            true  5 "winners=all double_code=0 5xx=0" f01::run;
     "F02" "refresh-race"         true  5 "forks=0 distinct_successors_max=1 lost=0 refused=0 5xx=0" f02::run;
-    "F03" "refresh-against-end"  true  1 "zombie=0 by revoke, logout, disable" f03::run;
-    "F04" "one-time-things"      true  1 "double_*=0 for login, consent, code, jti" f04::run;
-    "F05" "guessing"             true  1 "checked<=5 right_won_early=0 locked_out=0" f05::run;
+    "F03" "refresh-against-end"  true  5 "zombie=0 by revoke, logout, disable" f03::run;
+    "F04" "one-time-things"      true  5 "double_*=0 for login, consent, code, jti" f04::run;
+    "F05" "guessing"             true  5 "checked<=5 right_won_early=0 locked_out=0" f05::run;
     "F06" "server-kill9"         true  1 "storm; restart_to_ready_s<=1 (ci 5)" f06::run;
     "F07" "redis-kill9"          true  1 "storm; gap_s<=restart+1 (ci +3)" f07::run;
     "F08" "redis-power-loss"     true  1 "lost_rotated=0 forks=0 double_code=0; prints lost_new, zombie, revived" f08::run;
