@@ -20,8 +20,9 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let redis = RedisServer::start_with(&DEBIAN);
     let house = House::new().await;
     let (code, said) = house.plan(&redis.url()).refuses().await;
-    let mut report = Report::new();
-    report.must("refused", code == Some(69) && said.contains("append-only"));
+    let mut refusal = Report::of("start");
+    refusal.must("refused", code == Some(69) && said.contains("append-only"));
+    let mut reports = vec![refusal];
 
     let insists = || house.plan(&redis.url()).set("ALLOW_VOLATILE_STORE", "true");
     let servers = [insists().start().await, insists().start().await];
@@ -35,8 +36,10 @@ pub async fn run(bench: Bench) -> Vec<Report> {
         bench.somewhen(500..600).await;
         let after = storm.ends().await;
         let (people, trouble) = signs_everybody_in(&house, &servers).await;
+        let mut report = Report::of("kill9");
         emptied.tells(&mut report).must("all_sign_in", people).never("5xx_after", trouble);
         after.tells_of_times(&mut report);
+        reports.push(report);
     }
-    vec![report]
+    reports
 }

@@ -28,6 +28,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let house = House::new().await;
     let servers = house.start_many(2, &redis.url()).await;
     let (mut poisoned, mut trouble, mut sick) = (0, Vec::new(), 0);
+    let mut unavailable = Vec::new();
     let scene = Scene { house: &house, servers: &servers };
     let mut kinds = scene.kinds(&redis).await;
     if !bench.long {
@@ -42,8 +43,11 @@ pub async fn run(bench: Bench) -> Vec<Report> {
             let (page, _) = scene.begins(&browser).await;
             poisoned += spoil(&redis, kind, poison);
             for reply in scene.tries(&family, &browser, &page).await {
-                if reply.is_inconclusive() && !reply.is(503) {
-                    trouble.push(format!("{kind}/{poison:?}:{:?}", reply.status()));
+                let place = || format!("{kind}/{poison:?}");
+                match reply.status() {
+                    Some(503) => unavailable.push(place()),
+                    Some(status) if status < 500 => {}
+                    other => trouble.push(format!("{}:{other:?}", place())),
                 }
             }
             restore(&redis);
@@ -62,6 +66,10 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     if !trouble.is_empty() {
         report.says("where", trouble.join(","));
     }
+    // Of the ring of keys it is `/ready` that says so.
+    unavailable.dedup();
+    let places = if unavailable.is_empty() { "none".to_owned() } else { unavailable.join(",") };
+    report.says("503_at", places);
     vec![report]
 }
 
