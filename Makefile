@@ -8,7 +8,7 @@ MUSL  ?= $(shell uname -m)-unknown-linux-musl
 export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome chromium-browser)),/usr/bin/chromium)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt lint unit faults-quick faults deny coverage bench deploy-check image static clean
+.PHONY: help run test tools fmt lint unit test-cluster test-sentinel faults-quick faults deny coverage bench deploy-check image static clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,7 +17,7 @@ run: ## Build and start a server with an in-memory store on http://localhost:500
 	$(CARGO) build --release --locked
 	target/release/latchkey serve
 
-test: tools fmt lint unit faults-quick ## Everything a change has to pass; installs what is missing
+test: tools fmt lint unit test-cluster test-sentinel faults-quick ## Everything a change has to pass; installs what is missing
 
 tools:
 	@.ci/need redis-server redis-cli chromium node npm openssl curl
@@ -44,6 +44,12 @@ else
 	$(CARGO) build --release --locked
 	LATCHKEY_BIN=$(CURDIR)/target/release/latchkey $(CARGO) test --locked --test faults -- --set long $(F)
 endif
+
+test-cluster: tools ## The tests that use Redis, on a cluster of three primaries
+	CARGO=$(CARGO) .ci/redis-as cluster
+
+test-sentinel: tools ## The same on a primary with two replicas and three sentinels
+	CARGO=$(CARGO) .ci/redis-as sentinel
 
 deny: ## Licences, advisories and sources of the dependencies (deny.toml)
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked

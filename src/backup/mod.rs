@@ -46,6 +46,9 @@ pub struct About {
     pub created_at: UnixTime,
     /// Whether sessions and grants are in it.
     pub with_sessions: bool,
+    /// The oldest [schema](crate::store::schema) whose releases understand its records.
+    #[serde(default)]
+    pub readable_by: u32,
 }
 
 /// How many records of each kind there are. At the end of a file, since nobody knows before.

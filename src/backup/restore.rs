@@ -9,6 +9,7 @@ use super::{About, Counts, Failed};
 use crate::clock::UnixTime;
 use crate::keys::{Sealer, ring_key};
 use crate::secret_key::{Purpose, SecretKey};
+use crate::store::schema::RELEASE;
 use crate::store::{Store, StoreError};
 use crate::{clients, users};
 
@@ -151,7 +152,15 @@ impl<'a, F: Read + Seek> Lines<'a, F> {
         let key = root.derive(Purpose::Backup);
         let (reader, first) = Reader::open(std::io::BufReader::new(file), &key)?;
         let sealer = Sealer::new(root);
-        Ok((parsed(&first)?, Self { reader, sealer, over: false, counted: Counts::new() }))
+        let about: About = parsed(&first)?;
+        if about.readable_by > RELEASE.schema {
+            let (takes, reads) = (about.readable_by, RELEASE.schema);
+            return Err(Failed::Content(format!(
+                "a newer Latchkey made it: its records take one that reads schema {takes}, and this \
+                 one reads no further than {reads}"
+            )));
+        }
+        Ok((about, Self { reader, sealer, over: false, counted: Counts::new() }))
     }
 
     /// The signing keys come under the present `SECRET_KEY`.

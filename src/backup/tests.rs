@@ -15,6 +15,7 @@ use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{ClientMetadata, Subject};
 use crate::secret_key::{Purpose, SecretKey};
 use crate::sessions::{self, Limits, Session};
+use crate::store::schema::RELEASE;
 use crate::store::{Created, MemoryStore, Store};
 use crate::users::{self, Added, User};
 use crate::{jose::Algorithm, random};
@@ -118,7 +119,7 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
 
 fn about(with_sessions: bool) -> About {
     let (latchkey, issuer) = ("0.1.0".to_owned(), "https://id.example".to_owned());
-    About { latchkey, issuer, created_at: NOW, with_sessions }
+    About { latchkey, issuer, created_at: NOW, with_sessions, readable_by: 1 }
 }
 
 async fn saved(store: &dyn Store, text: &str, with_sessions: bool) -> (Vec<u8>, Saved) {
@@ -293,6 +294,24 @@ fn what_it_says_and_what_it_holds_must_agree_before_anything_is_written() {
     ] {
         assert!(matches!(check(&frames), Err(Failed::Content(_))), "{what}");
     }
+}
+
+#[test]
+fn a_backup_whose_records_only_a_newer_release_understands_is_refused_before_they_are_read() {
+    let head = |readable_by: u32| {
+        let mut head = serde_json::to_value(about(false)).unwrap();
+        head["readable_by"] = readable_by.into();
+        head["anything"] = json!(["new"]);
+        made(&[&head.to_string(), "{}"])
+    };
+    let Err(Failed::Content(why)) = opened(&head(RELEASE.schema + 1), &root("k")) else { panic!() };
+    assert!(why.contains("newer Latchkey") && !why.contains('\n'), "{why}");
+    assert_eq!(opened(&head(RELEASE.schema), &root("k")).unwrap().about(), &about(false));
+    let older = r#"{"latchkey":"0","issuer":"i","created_at":1,"with_sessions":false}"#;
+    assert!(
+        opened(&made(&[older, "{}"]), &root("k")).is_ok(),
+        "one that does not say is the first"
+    );
 }
 
 #[tokio::test]

@@ -131,16 +131,19 @@ fn read_metadata(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientMeta
         .ok()
 }
 
-/// One key at a time, so that a mistake has a line.
+/// One key at a time, so that a mistake has a line. In the store a setting of a newer release is ignored; in
+/// the file one that is not known is a mistake.
 fn read_settings(table: Table<'_>, source: &mut Source<'_>) -> Settings {
+    let known = serde_json::to_value(Settings::default()).unwrap_or_default();
     let mut members = Map::new();
     if let Some(declared) = table.table("settings", source) {
         for (key, at, value) in declared.iter() {
-            if !Settings::has(key) {
-                source.complain(at, format!("settings: {key}: unknown field"));
-                continue;
-            }
             let checked = json(value).map_err(str::to_owned).and_then(|value| {
+                if known.get(key).is_none() {
+                    let names = known.as_object().into_iter().flat_map(Map::keys);
+                    let names: Vec<_> = names.map(String::as_str).collect();
+                    return Err(format!("unknown field, it is one of {}", names.join(", ")));
+                }
                 let alone = Map::from_iter([(key.to_owned(), value.clone())]);
                 let read = serde_json::from_value::<Settings>(Value::Object(alone));
                 read.map(|_| value).map_err(|error| error.to_string())

@@ -73,7 +73,10 @@ impl From<StartError> for Failure {
             | StartError::Unreachable(_)
             | StartError::Unfit(_)
             | StartError::Volatile(_)
-            | StartError::Folder { .. } => Self::Unavailable(error.to_string()),
+            | StartError::Folder { .. }
+            | StartError::Newer { .. }
+            | StartError::Older { .. }
+            | StartError::Silent(_) => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -5,10 +5,18 @@ use std::sync::Arc;
 use super::failure::Failure;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::store::schema::{RELEASE, check, settle};
 use crate::store::{FileStore, MemoryStore, RedisOptions, RedisStore, RedisTls, StartError, Store};
 
-/// Opens the store the configuration names: Redis, a folder, or the memory of this process.
+/// Opens the store the configuration names: Redis, a folder, or the memory of this process. What is in it
+/// is something that this release reads, and whoever comes later learns that it was here.
 pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>, StartError> {
+    let store = reach(config, clock).await?;
+    settle(&*store, RELEASE).await?;
+    Ok(store)
+}
+
+async fn reach(config: &Config, clock: Clock) -> Result<Arc<dyn Store>, StartError> {
     if let Some(folder) = &config.store_folder {
         return Ok(Arc::new(FileStore::open(folder, clock).await?));
     }
@@ -19,6 +27,7 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>,
         min_replicas_ack: Some(redis.min_replicas_ack),
         prefix: redis.prefix.clone(),
         allow_volatile: redis.allow_volatile,
+        clock,
         ..RedisOptions::new(redis.url.reveal())
     };
     Ok(Arc::new(RedisStore::connect(&options).await?))
@@ -26,10 +35,21 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>,
 
 /// The store, if what is written to it is still there when this process has ended.
 pub(super) async fn lasting(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    if !config.store_lasts() {
-        return Err(Failure::Refused(INSTEAD.to_owned()));
-    }
+    has_to_last(config)?;
     Ok(open_store(config, Clock::System).await?)
+}
+
+/// The same for who writes nothing at all.
+pub(super) async fn lasting_to_read(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    has_to_last(config)?;
+    let store = reach(config, Clock::System).await?;
+    check(&*store, RELEASE).await?;
+    Ok(store)
+}
+
+fn has_to_last(config: &Config) -> Result<(), Failure> {
+    let lasts = config.store_lasts();
+    lasts.then_some(()).ok_or_else(|| Failure::Refused(INSTEAD.to_owned()))
 }
 
 const INSTEAD: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so users and clients are in \

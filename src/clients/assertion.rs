@@ -98,6 +98,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_member_that_a_newer_release_added_is_ignored() {
+        let used = UsedAssertion { id: Digest::of(b"1"), until: UnixTime::from_secs(1) };
+        let mut stored = serde_json::to_value(&used).unwrap();
+        stored["of_tomorrow"] = json!([1]);
+        let read: UsedAssertion = serde_json::from_value(stored).unwrap();
+        assert_eq!(read.until, used.until);
+    }
+
+    #[test]
     fn each_rule_refuses_alone() {
         let now = UnixTime::from_secs(1_700_000_000);
         let shop = ClientId::parse("shop").unwrap();

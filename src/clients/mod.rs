@@ -92,8 +92,7 @@ pub enum Source {
     Registered,
 }
 
-/// What the operator decides, and a client cannot register. What a later version may add is not an error
-/// here, since two versions run side by side during an update; a file of the operator's is read strictly.
+/// What the operator decides, and a client cannot register.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Settings {
@@ -121,13 +120,6 @@ pub struct Settings {
     pub refresh_token_idle_lifetime: Option<u32>,
     /// Seconds in all; the server's default where absent.
     pub refresh_token_lifetime: Option<u32>,
-}
-
-impl Settings {
-    /// Whether there is a setting of that name.
-    pub fn has(name: &str) -> bool {
-        serde_json::to_value(Self::default()).is_ok_and(|all| all.get(name).is_some())
-    }
 }
 
 impl Default for Settings {

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::bootstrap::{Applied, Bootstrap};
 use crate::events::Event;
 use crate::keys::{Begin, KeySource, Phase, load_files, purposes};
+use crate::store::schema;
 
 /// How often the ring in the store is looked at.
 const EVERY: Duration = Duration::from_secs(5);
@@ -47,9 +48,14 @@ async fn look_after(app: App, declared: Option<Bootstrap>) {
 }
 
 /// One look. A store that was emptied (`FLUSHALL`, a Redis that keeps nothing) gets back what is known here:
-/// first whom the file declares, then the keys, without which `/ready` says no. Answers whether it had them.
+/// which schema it has, then whom the file declares, and last the keys, without which `/ready` says no.
+/// Answers whether it had them.
 pub async fn look(app: &App, declared: Option<&Bootstrap>) -> Result<bool, String> {
     let kept = app.keys.is_kept().await.map_err(|why| why.to_string())?;
+    if !kept {
+        let settled = schema::settle(&*app.store, schema::RELEASE).await;
+        settled.map_err(|why| why.to_string())?;
+    }
     if !kept && let Some(declared) = declared {
         let applied = declared.apply(&*app.store, &app.passwords, app.now()).await;
         let Applied { users, clients } = applied.map_err(|why| why.to_string())?;

@@ -51,6 +51,12 @@ pub enum StartError {
     Folder { folder: PathBuf, why: String },
     /// Another process uses the folder of a file store.
     Held { folder: PathBuf, by: Option<u32> },
+    /// What is stored takes a release that reads the schema `data`; this one reads no further than `reads`.
+    Newer { data: u32, reads: u32 },
+    /// What is stored ends at the schema `data`; this release reads none before `reads`.
+    Older { data: u32, reads: u32 },
+    /// It was reached, and did not tell which schema its data has.
+    Silent(StoreError),
 }
 
 impl fmt::Display for StartError {
@@ -75,6 +81,20 @@ impl fmt::Display for StartError {
                     f,
                     "the store in {folder} is in use by {by}, and only one at a time can use it"
                 )
+            }
+            Self::Newer { data, reads } => write!(
+                f,
+                "the store was used by a newer Latchkey: its data takes one that reads schema {data}, and \
+                 this one reads no further than {reads}; nothing was changed"
+            ),
+            Self::Older { data, reads } => write!(
+                f,
+                "the store was last used by too old a Latchkey: its data ends at schema {data}, and this \
+                 one reads none before {reads}; start the releases between them first, one after the \
+                 other; nothing was changed"
+            ),
+            Self::Silent(error) => {
+                write!(f, "the store does not tell which schema its data has: {error}")
             }
         }
     }

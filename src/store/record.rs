@@ -9,7 +9,8 @@ use crate::clock::UnixTime;
 
 /// Something the store keeps under a key of its own type.
 pub trait Record: Serialize + DeserializeOwned + Send + Sync {
-    /// Names the kind in keys. Changing the shape incompatibly means a new name.
+    /// Names the kind in keys. Changing the shape incompatibly means a new name: [`schema`](super::schema)
+    /// says which changes are not.
     const KIND: &'static str;
 
     /// Where it is filed.

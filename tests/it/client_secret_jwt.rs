@@ -7,10 +7,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::house::{House, SECRET_KEY, on_both_stores};
+use crate::support::house::{House, SECRET_KEY, on_every_store};
 use crate::support::wire::{self, Answer};
 
-on_both_stores! {
+on_every_store! {
     &[("CLIENT_SECRET_JWT", "true")];
     a_mac_with_the_secret_is_good_once_and_only_as_it_was_registered,
     the_secret_is_kept_encrypted_and_goes_along_to_a_new_key,

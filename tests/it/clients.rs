@@ -1,4 +1,5 @@
-//! Client libraries and a browser against the real program, once with each store.
+//! Client libraries and a browser against the real program, in memory and on Redis: of the store they see no more
+//! than the other tests.
 //!
 //! The scripts are in `tests/clients`; they need Node.js and Chromium.
 
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::redis::RedisServer;
+use crate::support::topologies::{output, shared_url};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 const USER: &str = "ada";
@@ -25,13 +26,13 @@ struct Program {
 }
 
 impl Program {
-    fn start(redis: Option<(&RedisServer, &str)>) -> Self {
+    fn start(prefix: Option<&str>) -> Self {
         // A port that was free a moment ago may be taken by now; then another one is tried.
-        let started = (0..5).find_map(|_| Self::try_start(redis));
+        let started = (0..5).find_map(|_| Self::try_start(prefix));
         started.expect("latchkey gets ready")
     }
 
-    fn try_start(redis: Option<(&RedisServer, &str)>) -> Option<Self> {
+    fn try_start(prefix: Option<&str>) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let issuer = format!("http://localhost:{port}");
@@ -44,10 +45,10 @@ impl Program {
             .env("DEV_PASSWORD", PASSWORD)
             .current_dir(folder.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        if let Some((redis, prefix)) = redis {
-            command.env("REDIS_URL", redis.url()).env("REDIS_PREFIX", prefix);
+            .stdout(output())
+            .stderr(output());
+        if let Some(prefix) = prefix {
+            command.env("REDIS_URL", shared_url()).env("REDIS_PREFIX", prefix);
         }
         let child = command.spawn().expect("the program that was just built");
         let mut program = Self { child, issuer, folder };
@@ -132,8 +133,7 @@ fn openid_client_is_served_from_memory() {
 
 #[test]
 fn openid_client_is_served_from_redis() {
-    let redis = Some((RedisServer::shared(), "it-openid-client:"));
-    Program::start(redis).satisfies("openid-client.mjs", &[]);
+    Program::start(Some("it-openid-client:")).satisfies("openid-client.mjs", &[]);
 }
 
 #[test]
@@ -143,8 +143,7 @@ fn a_single_page_app_is_served_from_memory() {
 
 #[test]
 fn a_single_page_app_is_served_from_redis() {
-    let redis = Some((RedisServer::shared(), "it-oidc-client-ts:"));
-    Program::start(redis).satisfies("oidc-client-ts.mjs", &[]);
+    Program::start(Some("it-oidc-client-ts:")).satisfies("oidc-client-ts.mjs", &[]);
 }
 
 #[test]
@@ -154,6 +153,5 @@ fn the_pages_please_a_browser_from_memory() {
 
 #[test]
 fn the_pages_please_a_browser_from_redis() {
-    let redis = Some((RedisServer::shared(), "it-pages:"));
-    Program::start(redis).satisfies_a_browser();
+    Program::start(Some("it-pages:")).satisfies_a_browser();
 }

@@ -15,10 +15,10 @@ use openidconnect::{
 use serde_json::json;
 
 use crate::support::browser::Browser;
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::wire;
 
-on_both_stores![
+on_every_store![
     a_library_discovers_signs_in_verifies_refreshes_and_a_revoked_token_is_over,
     a_library_registers_itself_and_signs_in,
     discovery_says_what_there_is,

@@ -14,11 +14,11 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::support::house::{Backing, House, on_both_stores};
+use crate::support::house::{Backing, House, on_every_store};
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::{self, Answer, Fields};
 
-on_both_stores![
+on_every_store![
     a_preflight_is_answered_to_whom_the_room_is_open,
     a_client_reads_its_own_answers_and_no_other_origin_does,
     an_error_about_no_client_can_be_read_from_every_clients_origin,

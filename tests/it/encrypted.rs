@@ -11,17 +11,17 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::support::elsewhere::Elsewhere;
-use crate::support::house::{Backing, House, on_both_backings, on_both_stores};
+use crate::support::house::{Backing, House, on_every_backing, on_every_store};
 use crate::support::wire;
 
-on_both_stores! {
+on_every_store! {
     &[("RESPONSE_TYPES", "code,id_token,code id_token")];
     userinfo_is_the_token_the_client_registered,
     an_id_token_is_encrypted_for_its_client,
     an_id_token_in_the_front_channel_is_encrypted_too,
     a_set_without_a_fitting_key_is_not_registered,
 }
-on_both_backings![a_key_that_cannot_be_had_costs_the_client_nothing];
+on_every_backing![a_key_that_cannot_be_had_costs_the_client_nothing];
 
 /// What clients of these tests decrypt with.
 fn keys() -> &'static [(&'static str, DecryptionKey)] {

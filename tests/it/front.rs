@@ -3,10 +3,10 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::wire::{self, Answer};
 
-on_both_stores![
+on_every_store![
     the_front_page_says_whose_it_is_and_where_clients_begin,
     an_address_where_nothing_is_leads_a_person_back_and_tells_a_program_so,
     a_public_document_that_is_kept_already_is_not_sent_again,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use latchkey::clients::Settings;
 use serde_json::json;
 
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::wire;
 
-on_both_stores![
+on_every_store![
     a_live_token_is_described_to_its_client,
     somebody_elses_token_is_inactive,
     a_resource_server_sees_the_tokens_meant_for_it,

@@ -15,11 +15,11 @@ use latchkey::store::{RedisOptions, RedisStore, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::house::{Backing, House, SECRET_KEY, on_both_stores};
-use crate::support::redis::RedisServer;
+use crate::support::house::{Backing, House, SECRET_KEY, on_every_store};
+use crate::support::topologies::shared_url;
 use crate::support::wire::{self, Answer};
 
-on_both_stores![
+on_every_store![
     a_plain_house_publishes_one_rsa_key,
     a_rotation_disturbs_nobody_who_is_signed_in,
     a_key_rotates_by_itself_after_its_time,
@@ -156,7 +156,7 @@ async fn ring_on(prefix: &str, secret: &str) -> Result<KeyRing, RingError> {
     let options = RedisOptions {
         prefix: prefix.to_owned(),
         timeout: Duration::from_secs(10),
-        ..RedisOptions::new(format!("{}1", RedisServer::shared().url()))
+        ..RedisOptions::new(shared_url())
     };
     let store: Arc<dyn Store> = Arc::new(RedisStore::connect(&options).await.expect("redis"));
     let root = SecretKey::from_text(&secret.repeat(32)).expect("long enough");
@@ -171,7 +171,7 @@ async fn ring_on(prefix: &str, secret: &str) -> Result<KeyRing, RingError> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn servers_on_one_redis_have_one_ring_however_they_begin() {
+async fn servers_have_one_ring_in_redis_however_they_begin() {
     let prefix = format!("{}:", Secret::random().reveal());
     let starting: Vec<_> = (0..4)
         .map(|_| {
@@ -278,7 +278,7 @@ fn the_command_line_rotates_what_is_in_redis_and_says_what_to_do_without() {
     assert_eq!(without.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&without.stderr).contains("SIGUSR1"));
 
-    let url = format!("{}2", RedisServer::shared().url());
+    let url = shared_url();
     let prefix = format!("{}:", Secret::random().reveal());
     let settings = |secret| {
         [

@@ -2,5 +2,5 @@
 
 mod back_channel;
 mod front_channel;
-mod rp_initiated;
+pub mod rp_initiated;
 mod session_management;

@@ -36,7 +36,7 @@ impl MakeWriter<'_> for Log {
 }
 
 /// Runs it with every thread of the runtime logging here.
-fn logged<T>(scenario: impl Future<Output = T>) -> (T, String) {
+pub fn logged<T>(scenario: impl Future<Output = T>) -> (T, String) {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
     let dispatch = Dispatch::new(subscriber.with_ansi(false).with_writer(log.clone()).finish());
@@ -153,6 +153,11 @@ fn a_client_that_fails_is_told_by_the_name_it_claims_escaped_and_cut() {
 #[test]
 fn nothing_that_opens_anything_is_logged_in_memory() {
     tells_nothing(Backing::Memory);
+}
+
+#[test]
+fn nothing_that_opens_anything_is_logged_in_a_file() {
+    tells_nothing(Backing::File);
 }
 
 #[test]

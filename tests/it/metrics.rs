@@ -1,8 +1,8 @@
 //! What is counted, as Prometheus sees it.
 
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 
-on_both_stores![every_store_command_is_counted_whoever_asked, the_readme_names_every_metric];
+on_every_store![every_store_command_is_counted_whoever_asked, the_readme_names_every_metric];
 
 /// The value of the line that begins with this.
 async fn value(house: &House, line: &str) -> f64 {

@@ -4,11 +4,11 @@ use latchkey::clients::Settings;
 use serde_json::json;
 
 use crate::support::browser::Landing;
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire;
 
-on_both_stores![
+on_every_store![
     a_private_scheme_is_followed_after_a_press_and_offered_as_a_link_without_one,
     a_loopback_redirect_may_name_any_port_and_nothing_else,
     a_public_native_app_asks_for_consent_each_time,

@@ -6,16 +6,16 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::elsewhere::Elsewhere;
-use crate::support::house::{Backing, House, on_both_backings, on_both_stores};
+use crate::support::house::{Backing, House, on_every_backing, on_every_store};
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::{self, Answer};
 
-on_both_stores![
+on_every_store![
     a_client_sees_one_subject_everywhere_and_never_the_local_one,
     clients_of_one_sector_see_the_same_and_others_do_not,
     a_hint_and_a_demanded_sub_are_what_this_client_sees,
 ];
-on_both_backings![
+on_every_backing![
     a_sector_has_to_list_every_redirect_uri,
     a_client_cannot_move_to_another_sector,
     a_salt_of_its_own_survives_a_change_of_the_secret_key,
@@ -53,7 +53,9 @@ async fn a_client_sees_one_subject_everywhere_and_never_the_local_one(house: Hou
     let next = claims(next["id_token"].as_str().expect("an ID token"));
     for it in told.iter().chain([&next]) {
         assert_eq!(it["sub"], sub, "{it}");
-        assert!(!it.to_string().contains("ada"), "{it}");
+        // In quotes, for random digits may spell anything.
+        let text = it.to_string();
+        assert!(!text.contains("sub-of-ada") && !text.contains("\"ada\""), "{it}");
     }
     // A client of the other kind still knows them by the local subject, and by name.
     let open = house.relying_party("open").await;

@@ -7,9 +7,9 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use latchkey::users;
 use tokio::task::JoinSet;
 
-use crate::support::house::{Backing, House, PASSWORD, on_both_backings};
+use crate::support::house::{Backing, House, PASSWORD, on_every_backing};
 
-on_both_backings![
+on_every_backing![
     a_hash_made_with_other_parameters_is_renewed_at_the_next_sign_in,
     who_comes_when_too_many_wait_is_shown_the_form_again_and_told_when,
 ];

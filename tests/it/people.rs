@@ -10,11 +10,11 @@ use latchkey::users;
 use serde_json::Value;
 
 use crate::support::browser::Landing;
-use crate::support::house::{Backing, House, SECRET_KEY, on_both_stores};
+use crate::support::house::{Backing, House, SECRET_KEY, on_every_store};
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::{self, Answer};
 
-on_both_stores![
+on_every_store![
     sixteen_servers_that_apply_the_same_file_add_each_person_once,
     a_change_of_the_secret_key_signs_nobody_out,
     a_new_password_in_the_file_ends_what_the_old_one_opened,
@@ -111,7 +111,7 @@ fn operator(house: &House, args: &[&str], typed: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_password_from_the_command_line_ends_what_the_old_one_opened() {
+async fn a_new_password_by_the_operator_in_redis_ends_what_the_old_one_opened() {
     let house = House::start(Backing::Redis).await;
     let shop = house.relying_party("shop").await;
     let (ada, bob) = (house.browser("ada"), house.browser("bob"));
@@ -140,7 +140,7 @@ async fn a_new_password_from_the_command_line_ends_what_the_old_one_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_let_back_in_finds_nothing_open_and_a_removed_one_nothing_left() {
+async fn a_person_let_back_in_finds_nothing_open_in_redis_and_a_removed_one_nothing_left() {
     let house = House::start(Backing::Redis).await;
     let shop = house.relying_party("shop").await;
     let ada = house.browser("ada");

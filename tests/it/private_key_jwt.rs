@@ -14,11 +14,11 @@ use latchkey::secret::{Secret, base64url};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::{self, Answer};
 
-on_both_stores![
+on_every_store![
     an_assertion_by_either_kind_of_key_is_good_once,
     an_assertion_opens_introspection_and_revocation_too,
     whatever_is_wrong_with_an_assertion_the_client_is_not_believed,

@@ -1,10 +1,10 @@
 //! Many hands on one thing: exactly one of them gets it.
 
 use crate::support::browser::Landing;
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::wire::Answer;
 
-on_both_stores![
+on_every_store![
     sixty_four_hands_on_a_code_make_one_grant,
     sixty_four_hands_on_a_refresh_token_get_the_same_next_one,
     thirty_two_hands_on_a_consent_form_get_one_code,

@@ -1,12 +1,12 @@
-//! A model of the refresh token table, played against the running house on both stores: the same moves,
+//! A model of the refresh token table, played against the running house on every store: the same moves,
 //! and after each the same verdict, the same generation, the same bytes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 
-on_both_stores![the_house_and_the_model_agree_move_by_move];
+on_every_store![the_house_and_the_model_agree_move_by_move];
 
 const GRACE: u64 = 30;
 const MOVES: usize = 40;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use latchkey::clients::Settings;
 use serde_json::json;
 
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::RelyingParty;
 
-on_both_stores![
+on_every_store![
     a_client_that_never_got_the_answer_goes_on_with_the_token_it_has,
     the_successor_that_was_skipped_is_void_and_using_it_ends_the_family,
     a_copy_used_by_two_is_found_out_and_ends_the_family_for_both,

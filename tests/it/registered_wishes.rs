@@ -7,10 +7,10 @@ use latchkey::clients::Settings;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::wire;
 
-on_both_stores![
+on_every_store![
     a_default_max_age_counts_where_the_request_says_nothing,
     an_auth_time_is_there_whether_or_not_it_was_required,
     a_default_acr_is_answered_where_the_request_says_nothing,

@@ -3,10 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::house::{Backing, House, on_both_stores};
+use crate::support::house::{Backing, House, on_every_store};
 use crate::support::wire::{self, Answer};
 
-on_both_stores![
+on_every_store![
     a_registration_answers_with_everything_a_client_needs,
     a_client_reads_replaces_and_removes_itself,
     a_wrong_token_and_an_unknown_client_answer_the_same,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::house::{Backing, House, on_both_backings};
+use crate::support::house::{Backing, House, on_every_backing};
 use crate::support::wire::{self, Answer};
 
-on_both_backings![
+on_every_backing![
     only_who_holds_an_initial_access_token_registers,
     where_nobody_registers_discovery_does_not_speak_of_it,
     there_are_only_so_many_clients_and_one_that_goes_makes_room,

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::support::browser::Landing;
 use crate::support::elsewhere::Elsewhere;
-use crate::support::house::{Backing, House, on_both_stores};
+use crate::support::house::{Backing, House, on_every_store};
 use crate::support::relying_party::{RelyingParty, Request};
 use crate::support::wire;
 
-on_both_stores![
+on_every_store![
     what_is_signed_counts_before_what_stands_beside_it,
     an_object_that_is_not_the_clients_own_is_refused_where_the_query_says,
     a_client_that_chose_an_algorithm_is_held_to_it,

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::browser::Landing;
-use crate::support::house::{Backing, House, on_both_stores};
+use crate::support::house::{Backing, House, on_every_store};
 use crate::support::relying_party::{RelyingParty, Request};
 
 const EVERY: &str =
     "code,none,id_token,id_token token,code id_token,code token,code id_token token";
 
-on_both_stores![
+on_every_store![
     &[("RESPONSE_TYPES", super::EVERY)];
     each_response_type_carries_what_it_names,
     a_hybrid_code_brings_tokens_that_agree_with_the_answer,
@@ -232,14 +232,14 @@ mod by_default {
     use serde_json::json;
 
     use crate::support::browser::Landing;
-    use crate::support::house::{House, on_both_stores};
+    use crate::support::house::{House, on_every_store};
     use crate::support::wire;
 
     async fn register(house: &House, members: &serde_json::Value) -> wire::Answer {
         wire::send(wire::json(house.http(), Method::POST, &house.url("/register"), members)).await
     }
 
-    on_both_stores![
+    on_every_store![
         implicit_and_hybrid_are_off,
         a_registered_confidential_client_may_do_without_pkce
     ];

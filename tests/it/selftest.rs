@@ -21,9 +21,9 @@ use tokio::process::Command;
 
 use self::faults::FAULTS;
 use self::front::Fault;
-use crate::support::house::{Backing, House, PASSWORD, on_both_stores};
+use crate::support::house::{Backing, House, PASSWORD, on_every_store};
 
-on_both_stores![a_house_passes_without_a_warning, nothing_is_left_behind];
+on_every_store![a_house_passes_without_a_warning, nothing_is_left_behind];
 
 /// A finished run.
 struct Ran {

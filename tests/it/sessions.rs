@@ -6,10 +6,10 @@ use latchkey::secret::Secret;
 use serde_json::json;
 
 use crate::support::browser::{Browser, Landing};
-use crate::support::house::{House, PASSWORD, on_both_stores};
+use crate::support::house::{House, PASSWORD, on_every_store};
 use crate::support::relying_party::{RelyingParty, Tokens};
 
-on_both_stores![
+on_every_store![
     signing_in_again_for_another_app_takes_nothing_from_the_first,
     somebody_else_at_the_same_browser_ends_the_session_and_what_hangs_on_it,
     a_session_in_use_lives_until_its_absolute_end,

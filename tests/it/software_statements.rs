@@ -7,10 +7,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::elsewhere::Elsewhere;
-use crate::support::house::{Backing, House, on_both_backings};
+use crate::support::house::{Backing, House, on_every_backing};
 use crate::support::wire::{self, Answer};
 
-on_both_backings![
+on_every_backing![
     what_a_statement_says_wins_and_the_statement_is_given_back,
     a_statement_that_is_not_believed_registers_nobody,
     a_client_somebody_vouched_for_cannot_go_on_without_it,

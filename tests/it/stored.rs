@@ -16,7 +16,7 @@ use crate::support::relying_party::RelyingParty;
 use crate::support::wire;
 
 /// What may stay, and why.
-const PERMANENT: [&str; 10] = [
+const PERMANENT: [&str; 11] = [
     // Until the operator or the client itself removes them; a registered client nobody ever signed in
     // with has its deadline.
     "{client:}client.v1",
@@ -25,6 +25,8 @@ const PERMANENT: [&str; 10] = [
     "{origins}index.v2",
     // One record, from which keys go one by one.
     "{keyring}keyring.v1",
+    // One record of two numbers: which releases understand the rest.
+    "{schema}schema.v1",
     // Until the operator removes them.
     "{user:}user.v1",
     "{username:}username.v1",
@@ -61,7 +63,7 @@ fn kinds(server: &RedisServer, lasting: bool) -> BTreeSet<String> {
 }
 
 /// Everything a house can be asked to do.
-async fn everything(house: &House) {
+pub async fn everything(house: &House) {
     let (shop, robot) = (house.relying_party("shop").await, house.relying_party("robot").await);
     let settings = Settings { opaque_access_tokens: true, ..Settings::default() };
     let opaque = house.relying_party_with("opaque", &json!({}), settings).await;

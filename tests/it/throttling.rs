@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::browser::Landing;
-use crate::support::house::{Backing, House, PASSWORD, on_both_backings};
+use crate::support::house::{Backing, House, PASSWORD, on_every_backing};
 use crate::support::wire::{self, Answer};
 
-on_both_backings![
+on_every_backing![
     guesses_at_one_account_are_slowed_down_and_nothing_it_holds_is_lost,
     an_address_that_guesses_is_shut_out_of_the_login_form_whatever_name_it_types,
     an_address_that_fails_as_a_client_is_told_to_wait_and_real_clients_are_not,

@@ -17,6 +17,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
 use crate::keys::load_root;
 use crate::store::Store;
+use crate::store::schema::RELEASE;
 
 /// What to back up, and where to.
 #[derive(Debug, Args)]
@@ -44,7 +45,7 @@ pub struct RestoreArgs {
 }
 
 pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String, Failure> {
-    let store = lasting(config).await?;
+    let store = lasting(config, false).await?;
     if !is_in_use(&*store).await? {
         return Err(refused(NOTHING.to_owned()));
     }
@@ -54,6 +55,7 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
         issuer: config.issuer.as_str().to_owned(),
         created_at: Clock::System.now(),
         with_sessions: args.with_sessions,
+        readable_by: RELEASE.readable_by,
     };
     let place = |error| refused(format!("{}: {error}", args.out.display()));
     let file = NewFile::beside(&args.out).map_err(|error| place(Failed::Io(error)))?;
@@ -95,7 +97,7 @@ pub(super) async fn restore(
         }
     };
     let mut backup = file.and_then(|file| Backup::check(file, &root)).map_err(named)?;
-    let store = lasting(config).await?;
+    let store = lasting(config, !args.dry_run).await?;
     let in_use = is_in_use(&*store).await?;
     let plan = backup.look(&*store, &root, now).await.map_err(named)?;
     let about = described(backup.about(), config);
@@ -149,8 +151,10 @@ fn tallies(report: &Report) -> String {
 }
 
 /// The store, or what to do without one that lasts.
-async fn lasting(config: &Config) -> Result<std::sync::Arc<dyn Store>, Failure> {
-    store::lasting(config).await.map_err(|failure| match failure {
+async fn lasting(config: &Config, writes: bool) -> Result<std::sync::Arc<dyn Store>, Failure> {
+    let store =
+        if writes { store::lasting(config).await } else { store::lasting_to_read(config).await };
+    store.map_err(|failure| match failure {
         Failure::Refused(_) => refused(INSTEAD.to_owned()),
         other => other,
     })

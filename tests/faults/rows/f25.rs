@@ -4,7 +4,8 @@
 //! over the records while the servers work (members that nobody here knows, at the top and inside), in
 //! one step in redis, so that nothing else gets lost. When a server of this version writes such a record it
 //! leaves them out, which is what the next version has to take, too. Nothing is lost and nothing is an
-//! unreadable record.
+//! unreadable record. When the store says in the end that its data takes the version after the next, a
+//! server of this one does not start any more.
 
 use std::process::Command;
 
@@ -53,6 +54,10 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let mut report = Report::new();
     report.says("records_of_next", changed);
     after.tells(&mut report).await;
+    let schema = br#"{"written":99,"readable_by":98}"#;
+    redis.says(&[b"SET", b"latchkey:{schema}schema.v1", schema]);
+    let (code, said) = house.plan(&redis.url()).refuses().await;
+    report.must("refused_by_newer", code == Some(69) && said.contains("newer Latchkey"));
     let all = servers.iter().chain([&third]);
     let unreadable = all.map(|server| server.log().matches("unreadable").count()).sum();
     report.never("unreadable", unreadable);

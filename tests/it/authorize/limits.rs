@@ -1,9 +1,11 @@
 use std::time::Duration;
 
-use crate::support::house::{Backing, House};
+use crate::support::house::{Backing, House, on_every_store};
 
 const LIMITED: [(&str, &str); 2] =
     [("RATE_LIMITING_ENABLED", "true"), ("RATE_LIMIT_PER_MINUTE", "1")];
+
+on_every_store! { &super::LIMITED; beginning_is_limited_and_who_is_signed_in_is_not }
 
 /// How many an address may begin in a minute, for one failure it may make.
 const STARTS: usize = 10;
@@ -28,18 +30,6 @@ async fn beginning_is_limited_and_who_is_signed_in_is_not(house: House) {
     assert!(told.location().unwrap().contains("error=login_required"));
     house.later(Duration::from_secs(wait));
     assert_eq!(stranger.asks(&shop.asks("openid").url()).await.status, 303, "a minute later");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beginning_is_limited_and_who_is_signed_in_is_not_in_memory() {
-    let house = House::start_with(Backing::Memory, &LIMITED).await;
-    beginning_is_limited_and_who_is_signed_in_is_not(house).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn beginning_is_limited_and_who_is_signed_in_is_not_in_redis() {
-    let house = House::start_with(Backing::Redis, &LIMITED).await;
-    beginning_is_limited_and_who_is_signed_in_is_not(house).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,9 +3,9 @@ use std::time::Duration;
 use latchkey::clients::{self, ClientId};
 
 use crate::support::browser::Landing;
-use crate::support::house::{House, PASSWORD, on_both_stores};
+use crate::support::house::{House, PASSWORD, on_every_store};
 
-on_both_stores![
+on_every_store![
     form_post_answers_with_a_form_that_sends_itself,
     a_request_may_come_by_form,
     a_form_pressed_twice_brings_one_code,

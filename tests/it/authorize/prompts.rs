@@ -3,10 +3,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::browser::{Browser, Landing};
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::{RelyingParty, Request, Tokens};
 
-on_both_stores![
+on_every_store![
     a_silent_request_succeeds_once_everything_is_answered,
     prompt_login_asks_for_the_password_again_and_says_when,
     a_sign_in_older_than_max_age_does_not_do,

@@ -2,10 +2,10 @@ use latchkey::clients::Settings;
 use serde_json::json;
 
 use crate::support::browser::Landing;
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::Request;
 
-on_both_stores![
+on_every_store![
     a_stranger_or_a_strange_address_is_told_on_a_page_and_never_redirected,
     every_other_refusal_travels_to_the_client_with_state_and_issuer,
     a_repeated_parameter_is_refused_even_when_empty,

@@ -13,17 +13,20 @@ use crate::support::house::{Backing, House, PASSWORD};
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire;
 
-/// Runs every scenario, an `async fn(Town, House)`, once for each store.
+/// Runs every scenario, an `async fn(Town, House)`, once on each kind of store.
 macro_rules! in_town {
+    (@in $module:ident, $backing:ident; $($scenario:ident),+) => {
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::begin(super::Backing::$backing, super::$scenario).await;
+            })+
+        }
+    };
     ($($scenario:ident),+ $(,)?) => {
-        mod in_memory {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $scenario() { super::begin(super::Backing::Memory, super::$scenario).await; })+
-        }
-        mod in_redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $scenario() { super::begin(super::Backing::Redis, super::$scenario).await; })+
-        }
+        in_town! { @in in_memory, Memory; $($scenario),+ }
+        in_town! { @in in_a_file, File; $($scenario),+ }
+        in_town! { @in in_redis, Redis; $($scenario),+ }
     };
 }
 

@@ -8,11 +8,11 @@ use serde_json::json;
 use url::Url;
 
 use super::rp_initiated::{is_signed_in, logout};
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::{self, Answer};
 
-on_both_stores![
+on_every_store![
     oidcc_frontchannel_rp_initiated_logout,
     frames_are_those_of_the_session_and_twenty_at_most,
     a_second_press_has_the_frames_again_and_queues_nothing_again,

@@ -6,11 +6,11 @@ use latchkey::jose::SigningKey;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Landing};
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::{RelyingParty, Tokens};
 use crate::support::wire::{self, Answer, Fields};
 
-on_both_stores![
+on_every_store![
     oidcc_rp_initiated_logout,
     oidcc_rp_initiated_logout_bad_post_logout_redirect_uri,
     oidcc_rp_initiated_logout_modified_id_token_hint,

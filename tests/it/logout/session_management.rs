@@ -5,10 +5,10 @@ use latchkey::protocol::session_state::session_state;
 
 use super::rp_initiated::logout;
 use crate::support::browser::{Browser, Landing};
-use crate::support::house::{Backing, House, on_both_stores};
+use crate::support::house::{Backing, House, on_every_store};
 use crate::support::wire;
 
-on_both_stores![
+on_every_store![
     an_answer_carries_the_state_that_the_browser_will_show,
     the_state_changes_with_who_is_signed_in_and_only_then,
 ];

@@ -15,12 +15,12 @@ use latchkey::keys::{KeyRing, Policy, Sealer, purposes};
 use latchkey::password::{Password, Passwords};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
-use latchkey::secret::Secret;
 use latchkey::secret_key::SecretKey;
 use latchkey::server::serve::{Limits, serve};
 use latchkey::server::tls::TlsKeeper;
 use latchkey::server::{couriers, routes};
-use latchkey::store::{MemoryStore, RedisOptions, RedisStore, Store};
+use latchkey::store::Store;
+use latchkey::store::schema::{self, RELEASE};
 use latchkey::users::{self, Added, User};
 use reqwest::Client as Http;
 use serde_json::{Value, json};
@@ -29,64 +29,16 @@ use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
+pub use super::backing::Backing;
+use super::backing::Place;
+pub(crate) use super::backing::{on_every_backing, on_every_store};
 use super::browser::Browser;
 use super::faults::Faults;
-use super::redis::RedisServer;
+use super::topologies::shared_url;
 use super::wire::{self, Answer, Fields};
 
 /// What everybody here signs in with.
 pub const PASSWORD: &str = "correct horse battery";
-
-/// Where a house remembers things.
-#[derive(Clone, Copy, Debug)]
-pub enum Backing {
-    Memory,
-    Redis,
-}
-
-/// Runs every scenario, an `async fn(House)`, once for each store; with some variables set, if a list of
-/// them comes first.
-macro_rules! on_both_stores {
-    ($($scenario:ident),+ $(,)?) => {
-        $crate::support::house::on_both_stores! { &[]; $($scenario),+ }
-    };
-    ($variables:expr; $($scenario:ident),+ $(,)?) => {
-        mod in_memory {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $scenario() {
-                use $crate::support::house::{Backing, House};
-                super::$scenario(House::start_with(Backing::Memory, $variables).await).await;
-            })+
-        }
-        mod in_redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $scenario() {
-                use $crate::support::house::{Backing, House};
-                super::$scenario(House::start_with(Backing::Redis, $variables).await).await;
-            })+
-        }
-    };
-}
-pub(crate) use on_both_stores;
-
-/// Runs every scenario, an `async fn(Backing)` that builds a house of its own, once for each store.
-macro_rules! on_both_backings {
-    ($($scenario:ident),+ $(,)?) => {
-        mod backed_by_memory {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $scenario() {
-                super::$scenario($crate::support::house::Backing::Memory).await;
-            })+
-        }
-        mod backed_by_redis {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $scenario() {
-                super::$scenario($crate::support::house::Backing::Redis).await;
-            })+
-        }
-    };
-}
-pub(crate) use on_both_backings;
 
 /// A certificate for `localhost`, and the folder in which it can be replaced.
 pub struct Tls {
@@ -100,7 +52,7 @@ pub struct House {
     at: SocketAddr,
     http: Http,
     faults: Faults,
-    redis_prefix: String,
+    place: Place,
     pem: Option<String>,
     stop: watch::Sender<bool>,
     couriers: JoinHandle<()>,
@@ -115,10 +67,10 @@ impl House {
     /// With some variables set beside the usual ones.
     pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
         let clock = Clock::manual(Clock::System.now());
-        let redis_prefix = prefix_for(backing);
-        let faults = Faults::around(open(&redis_prefix, &clock).await);
+        let place = Place::of(backing);
+        let faults = Faults::around(place.open(&clock).await);
         fill(&faults, &clock).await;
-        Self::over((faults, clock), redis_prefix, None, variables).await
+        Self::over((faults, clock), place, None, variables).await
     }
 
     /// On a store of the test's own, and by https if there is a certificate.
@@ -129,32 +81,37 @@ impl House {
     ) -> Self {
         let faults = Faults::around(store);
         fill(&faults, &clock).await;
-        Self::over((faults, clock), String::new(), tls, variables).await
+        Self::over((faults, clock), Place::Store, tls, variables).await
     }
 
     /// On the shared redis under a prefix of the test's own, with whatever is there.
     pub async fn finds(redis_prefix: &str, clock: Clock) -> Self {
-        let faults = Faults::around(open(redis_prefix, &clock).await);
-        Self::over((faults, clock), redis_prefix.to_owned(), None, &[]).await
+        let place = Place::Redis(redis_prefix.to_owned());
+        let faults = Faults::around(place.open(&clock).await);
+        Self::over((faults, clock), place, None, &[]).await
     }
 
     /// Ends this house, and starts another one where it remembered things.
     pub async fn restarts(self, variables: Fields<'_>) -> Self {
-        self.stop.send_replace(true);
-        self.couriers.await.expect("couriers that come home");
-        let clock = self.app.clock.clone();
-        let faults = if self.redis_prefix.is_empty() {
-            self.faults
-        } else {
-            Faults::around(open(&self.redis_prefix, &clock).await)
+        let Self { app, http, faults, place, stop, couriers, .. } = self;
+        stop.send_replace(true);
+        couriers.await.expect("couriers that come home");
+        let clock = app.clock.clone();
+        drop((app, http));
+        let faults = match place {
+            Place::Store => faults,
+            Place::Folder(_) | Place::Redis(_) => {
+                drop(faults);
+                Faults::around(place.open(&clock).await)
+            }
         };
-        Self::over((faults, clock), self.redis_prefix, None, variables).await
+        Self::over((faults, clock), place, None, variables).await
     }
 
     /// Another server on the same store, perhaps with other settings.
     pub async fn beside(&self, variables: Fields<'_>) -> Self {
         let state = (self.faults.clone(), self.app.clock.clone());
-        Self::over(state, self.redis_prefix.clone(), None, variables).await
+        Self::over(state, self.place.clone(), None, variables).await
     }
 
     /// With something in front of it that may change what is asked and answered.
@@ -164,24 +121,24 @@ impl House {
         front: impl FnOnce(&App, Router) -> Router,
     ) -> Self {
         let clock = Clock::manual(Clock::System.now());
-        let redis_prefix = prefix_for(backing);
-        let faults = Faults::around(open(&redis_prefix, &clock).await);
+        let place = Place::of(backing);
+        let faults = Faults::around(place.open(&clock).await);
         fill(&faults, &clock).await;
-        Self::over_behind((faults, clock), redis_prefix, None, variables, front).await
+        Self::over_behind((faults, clock), place, None, variables, front).await
     }
 
     async fn over(
         state: (Faults, Clock),
-        redis_prefix: String,
+        place: Place,
         tls: Option<Tls>,
         variables: Fields<'_>,
     ) -> Self {
-        Self::over_behind(state, redis_prefix, tls, variables, |_, router| router).await
+        Self::over_behind(state, place, tls, variables, |_, router| router).await
     }
 
     async fn over_behind(
         (faults, clock): (Faults, Clock),
-        redis_prefix: String,
+        place: Place,
         tls: Option<Tls>,
         variables: Fields<'_>,
         front: impl FnOnce(&App, Router) -> Router,
@@ -209,6 +166,7 @@ impl House {
         };
         let fetcher = Fetcher::new(outgoing).expect("a fetcher");
         let store: Arc<dyn Store> = Arc::new(faults.clone());
+        schema::settle(&*store, RELEASE).await.expect("data of this release");
         let ring = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
         let app = App::new(
             config,
@@ -233,7 +191,7 @@ impl House {
             drain,
         ));
         let http = client(at, pem.as_deref());
-        Self { app, at, http, faults, redis_prefix, pem, stop, couriers, _keys: keys }
+        Self { app, at, http, faults, place, pem, stop, couriers, _keys: keys }
     }
 
     pub fn at(&self) -> SocketAddr {
@@ -250,7 +208,8 @@ impl House {
 
     /// Where a tool finds the store of a house on Redis.
     pub fn redis_settings(&self) -> [(&'static str, String); 2] {
-        [("REDIS_URL", redis_url()), ("REDIS_PREFIX", self.redis_prefix.clone())]
+        let Place::Redis(prefix) = &self.place else { panic!("this house is not on Redis") };
+        [("REDIS_URL", shared_url()), ("REDIS_PREFIX", prefix.clone())]
     }
 
     pub fn http(&self) -> &Http {
@@ -334,32 +293,6 @@ async fn key_ring(at: (Arc<dyn Store>, Clock), config: &Config, root: &SecretKey
     let policy = Policy::of(config);
     let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, vec![file]).await;
     ring.expect("a ring")
-}
-
-/// Database 1: in database 0 others look at every key there is.
-fn redis_url() -> String {
-    format!("{}1", RedisServer::shared().url())
-}
-
-/// What the keys of a house on Redis begin with; nothing for one in memory.
-fn prefix_for(backing: Backing) -> String {
-    match backing {
-        Backing::Memory => String::new(),
-        Backing::Redis => format!("{}:", Secret::random().reveal()),
-    }
-}
-
-async fn open(redis_prefix: &str, clock: &Clock) -> Arc<dyn Store> {
-    if redis_prefix.is_empty() {
-        return Arc::new(MemoryStore::new(clock.clone()));
-    }
-    let options = RedisOptions {
-        prefix: redis_prefix.to_owned(),
-        // The machine may be busy with sixty-four hands at once.
-        timeout: Duration::from_secs(10),
-        ..RedisOptions::new(redis_url())
-    };
-    Arc::new(RedisStore::connect(&options).await.expect("redis"))
 }
 
 async fn fill(store: &dyn Store, clock: &Clock) {

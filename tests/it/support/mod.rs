@@ -1,5 +1,6 @@
 //! What the tests need around Latchkey.
 
+pub mod backing;
 pub mod browser;
 pub mod ears;
 pub mod elsewhere;

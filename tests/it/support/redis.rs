@@ -1,6 +1,6 @@
 //! Real redis servers, each on a loopback port and in a folder of its own.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use super::topologies::{is_loud, output};
 
 /// What Latchkey asks of a redis.
 const DURABLE: [&str; 8] = [
@@ -23,10 +25,12 @@ const DURABLE: [&str; 8] = [
 ];
 
 /// Ends redis when the test process ends, in whatever way: the pipe to its stdin closes then. Unless
-/// told to leave the folder ($0) to the test process, it takes that along.
+/// told to leave the folder ($0) to the test process, it takes that along. Given a port in `$ASKED`, it
+/// has that redis tell first which errors it ever answered, how often each.
 const WATCHDOG: &str = r#"cd "$0" && redis-server "$@" </dev/null >/dev/null 2>&1 & redis=$!
 echo $redis
 told=$(cat)
+test -z "$ASKED" || timeout 5 redis-cli -p "$ASKED" INFO errorstats >&2
 kill -KILL $redis 2>/dev/null; wait $redis
 test "$told" = leave || rm -rf "$0""#;
 
@@ -164,10 +168,18 @@ impl RedisServer {
             .expect("redis starts again on its port");
     }
 
-    /// Says one command by hand and returns the raw first reply, for what Latchkey itself never says.
+    /// Says one command by hand and returns the raw first reply, for what Latchkey itself never says. A
+    /// server whose role changes ends its connections; then it is said once more.
     pub fn says(&self, words: &[&[u8]]) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("redis");
-        exchange(&mut stream, words).expect("an answer")
+        let say = || {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("redis");
+            exchange(&mut stream, words)
+        };
+        let said = say().or_else(|error| match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => say(),
+            _ => Err(error),
+        });
+        said.expect("an answer")
     }
 }
 
@@ -184,9 +196,10 @@ impl Running {
             .args(["-c", WATCHDOG])
             .arg(folder)
             .args(kind.command_line(port, folder))
+            .env("ASKED", if is_loud() { port.to_string() } else { String::new() })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(output())
             .spawn()
             .expect("a shell");
         let leash = watchdog.stdin.take();

@@ -1,9 +1,62 @@
 //! Several redis servers that know one another: behind sentinels, and as a cluster.
 
-use std::sync::OnceLock;
+use std::process::Stdio;
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 use super::redis::{RedisServer, eventually, free_port};
+
+/// The shape of the redis that the whole run shares. `LATCHKEY_TEST_REDIS` says it: `node`, which is
+/// usual, `sentinel` or `cluster`.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    Node,
+    Sentinel,
+    Cluster,
+}
+
+impl Shape {
+    fn wanted() -> Self {
+        match std::env::var("LATCHKEY_TEST_REDIS").as_deref() {
+            Err(_) | Ok("node") => Self::Node,
+            Ok("sentinel") => Self::Sentinel,
+            Ok("cluster") => Self::Cluster,
+            Ok(other) => panic!("LATCHKEY_TEST_REDIS is node, sentinel or cluster, not {other}"),
+        }
+    }
+}
+
+/// The redis that the whole run shares, with a prefix for each house. Where there are several databases
+/// it is number 1: in number 0 others look at every key there is.
+pub fn shared_url() -> String {
+    listen();
+    match Shape::wanted() {
+        Shape::Node => format!("{}1", RedisServer::shared().url()),
+        Shape::Sentinel => format!("{}/1", Watched::shared().url()),
+        Shape::Cluster => Clustered::shared().url(),
+    }
+}
+
+/// Whether everything that servers say is to be seen, for whoever looks through it afterwards.
+pub fn is_loud() -> bool {
+    std::env::var_os("LATCHKEY_TEST_LOUD").is_some()
+}
+
+/// What a server of the test's own should do with its output.
+pub fn output() -> Stdio {
+    if is_loud() { Stdio::inherit() } else { Stdio::null() }
+}
+
+/// The houses' own warnings and errors, if they are to be seen.
+fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| {
+        if is_loud() {
+            let log = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
+            log.with_ansi(false).with_writer(std::io::stderr).init();
+        }
+    });
+}
 
 /// One primary, its replicas, and three sentinels.
 pub struct Watched {
@@ -47,10 +100,10 @@ impl Watched {
         Self { servers, sentinels }
     }
 
-    /// One with one replica for the whole test process. Take care not to hurt it.
+    /// One with two replicas for the whole test process. Take care not to hurt it.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Watched> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(1, Duration::from_mins(1)))
+        SHARED.get_or_init(|| Self::start(2, Duration::from_mins(1)))
     }
 
     pub fn url(&self) -> String {

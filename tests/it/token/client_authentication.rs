@@ -1,10 +1,10 @@
 use latchkey::clients::Settings;
 use serde_json::json;
 
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::wire;
 
-on_both_stores![
+on_every_store![
     a_secret_with_every_kind_of_character_opens_by_header_and_by_form,
     one_method_at_a_time_and_the_registered_one,
     a_wrong_secret_is_challenged_where_a_header_was_sent,

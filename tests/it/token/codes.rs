@@ -3,9 +3,9 @@ use std::time::Duration;
 use latchkey::clients::{self, ClientId, Settings};
 use serde_json::json;
 
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 
-on_both_stores![
+on_every_store![
     a_replayed_code_ends_the_grant,
     another_client_can_neither_use_nor_burn_a_code,
     a_wrong_verifier_gets_nothing_and_the_right_one_still_does,

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use reqwest::header::AUTHORIZATION;
 
-use crate::support::house::{Backing, House};
+use crate::support::house::{Backing, House, on_every_backing};
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::{self, Answer};
+
+on_every_backing![failures_are_limited_and_the_real_client_goes_on];
 
 const ITSELF: (&str, &str) = ("grant_type", "client_credentials");
 const HERE: &str = "198.51.100.1";
@@ -32,7 +34,8 @@ async fn shows_its_secret(shop: &RelyingParty, from: &str) -> Answer {
     wire::send(request.header("x-forwarded-for", from)).await
 }
 
-async fn failures_are_limited_and_the_real_client_goes_on(house: House) {
+async fn failures_are_limited_and_the_real_client_goes_on(backing: Backing) {
+    let house = limited(backing, "100").await;
     let shop = house.relying_party("shop").await;
     for _ in 0..10 {
         assert_eq!(guesses(&shop, "shop", HERE).await.status, 401);
@@ -47,16 +50,6 @@ async fn failures_are_limited_and_the_real_client_goes_on(house: House) {
     assert_eq!(guesses(&shop, "kiosk", HERE).await.status, 401, "another client's count");
     house.later(Duration::from_secs(wait));
     assert_eq!(guesses(&shop, "shop", HERE).await.status, 401, "a minute later");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn failures_are_limited_and_the_real_client_goes_on_in_memory() {
-    failures_are_limited_and_the_real_client_goes_on(limited(Backing::Memory, "100").await).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn failures_are_limited_and_the_real_client_goes_on_in_redis() {
-    failures_are_limited_and_the_real_client_goes_on(limited(Backing::Redis, "100").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,11 +4,11 @@ use latchkey::clients::Settings;
 use serde_json::{Value, json};
 
 use crate::support::faults::Fault;
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::Answer;
 
-on_both_stores![
+on_every_store![
     whichever_command_fails_a_code_can_be_sent_again,
     whichever_command_fails_a_refresh_token_can_be_sent_again,
     whichever_command_fails_a_client_can_ask_for_itself_again,

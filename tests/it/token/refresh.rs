@@ -3,9 +3,9 @@ use std::time::Duration;
 use latchkey::clients::{self, ClientId};
 use latchkey::protocol::GrantType;
 
-use crate::support::house::{House, on_both_stores};
+use crate::support::house::{House, on_every_store};
 
-on_both_stores![
+on_every_store![
     a_refresh_may_ask_for_less_and_never_for_more,
     another_clients_refresh_is_refused_and_the_family_lives,
     a_repeated_refresh_within_the_grace_gets_the_same_bytes,
