@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use latchkey::clients::Settings;
 use latchkey::clock::Clock;
-use latchkey::store::{Change, Expect, MemoryStore, Outcome, Pending, RawKey, Store, StoreError};
+use latchkey::store::{
+    Change, Expect, MemoryStore, Outcome, Pending, Pulse, RawKey, Store, StoreError,
+};
 use serde_json::{Value, json};
 
 use crate::logout::rp_initiated::logout;
@@ -99,7 +101,7 @@ impl Store for Tomorrow {
         self.inner.tally(counter, window)
     }
 
-    fn ping(&self) -> Pending<'_, ()> {
+    fn ping(&self) -> Pending<'_, Pulse> {
         self.inner.ping()
     }
 }
