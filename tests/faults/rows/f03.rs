@@ -17,17 +17,6 @@ use crate::report::Report;
 use crate::settle::is_undead;
 use crate::storm::{Family, State};
 
-impl How {
-    /// Who refreshes each family meanwhile. A command takes its time to start, so there one hand goes on
-    /// until it is through; several would run into each other's older tokens.
-    fn hands(self) -> usize {
-        match self {
-            Self::Revoke | Self::Logout => 3,
-            Self::Disable => 1,
-        }
-    }
-}
-
 /// What ends families.
 #[derive(Clone, Copy, Debug)]
 enum How {
@@ -37,6 +26,17 @@ enum How {
     Logout,
     /// `latchkey user disable`, by the operator.
     Disable,
+}
+
+impl How {
+    /// Who refreshes each family meanwhile. A command takes its time to start, so there one hand goes on
+    /// until it is through; several would run into each other's older tokens.
+    fn hands(self) -> usize {
+        match self {
+            Self::Revoke | Self::Logout => 3,
+            Self::Disable => 1,
+        }
+    }
 }
 
 /// `zombie=0` for each way to end.
