@@ -10,8 +10,8 @@ MUSL  ?= $(shell uname -m)-unknown-linux-musl
 export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome chromium-browser)),/usr/bin/chromium)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt lint unit test-cluster test-sentinel model fuzz fuzz-smoke deny
-.PHONY: coverage bench deploy-check image static clean
+.PHONY: help run test tools fmt lint unit test-cluster test-sentinel faults-quick faults model fuzz
+.PHONY: fuzz-smoke deny coverage bench deploy-check image static clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,10 +20,10 @@ run: ## Build and start a server with an in-memory store on http://localhost:500
 	$(CARGO) build --release --locked
 	target/release/latchkey serve
 
-test: tools fmt lint unit test-cluster test-sentinel ## Everything a change has to pass; installs what is missing
+test: tools fmt lint unit test-cluster test-sentinel faults-quick ## Everything a change has to pass; installs what is missing
 
 tools:
-	@.ci/need redis-server chromium node npm openssl curl
+	@.ci/need redis-server redis-cli chromium node npm openssl curl
 	@.ci/npm tests/clients tests/pages
 
 fmt:
@@ -31,9 +31,22 @@ fmt:
 
 lint:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test faults -- -D warnings
 
 unit:
 	$(CARGO) test --locked
+
+faults-quick:
+	$(CARGO) test --locked --test faults -- --set quick $(F)
+
+faults: ## Breaks servers and redis on purpose, for an hour or so: F=F06,F07 for some of it, SET=quick for less
+	@.ci/need redis-server redis-cli
+ifeq ($(SET),quick)
+	$(MAKE) faults-quick
+else
+	$(CARGO) build --release --locked
+	LATCHKEY_BIN=$(CURDIR)/target/release/latchkey $(CARGO) test --locked --test faults -- --set long $(F)
+endif
 
 test-cluster: tools ## The tests that use Redis, on a cluster of three primaries
 	CARGO=$(CARGO) .ci/redis-as cluster

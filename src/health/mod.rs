@@ -44,7 +44,8 @@ async fn health(State(app): State<App>) -> Response {
 async fn report(app: &App, for_traffic: bool) -> Response {
     let pulse = take_pulse(app).await;
     let store = pulse.is_some();
-    let keys = !app.keys.is_empty();
+    // Of a store that does not answer there is nothing to be told about keys.
+    let keys = !app.keys.is_empty() && (!store || keys_are_kept(app).await);
     let leaving = for_traffic && app.draining.load(Ordering::Relaxed);
     let word = |good: bool| if good { "ok" } else { "failing" };
     let well = store && keys && !leaving;
@@ -62,6 +63,11 @@ async fn report(app: &App, for_traffic: bool) -> Response {
     });
     let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(body)).into_response()
+}
+
+/// A store that was emptied answers well, and knows nobody.
+async fn keys_are_kept(app: &App) -> bool {
+    !matches!(tokio::time::timeout(PATIENCE, app.keys.is_kept()).await, Ok(Ok(false)))
 }
 
 /// Nothing unless the store takes a write.

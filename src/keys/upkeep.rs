@@ -96,6 +96,12 @@ impl KeyRing {
         .await
     }
 
+    /// Whether the store has the ring. If it has not, it was emptied, for nothing of ours removes it.
+    pub async fn is_kept(&self) -> Result<bool, RingError> {
+        let Ok(home) = self.home() else { return Ok(true) };
+        Ok(home.read().await?.is_some())
+    }
+
     /// Looks at the ring in the store, publishes the successors that are due and removes what has gone.
     /// If it fails, the ring stays as it was.
     pub async fn refresh(&self) -> Result<(), RingError> {

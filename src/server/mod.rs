@@ -10,7 +10,7 @@ pub mod logging;
 pub mod process;
 mod reader;
 mod refusal;
-mod rotation;
+pub mod rotation;
 pub mod routes;
 pub mod run;
 pub mod serve;

@@ -7,32 +7,35 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
+use crate::bootstrap::{Applied, Bootstrap};
 use crate::events::Event;
 use crate::keys::{Begin, KeySource, Phase, load_files, purposes};
+use crate::store::schema;
 
 /// How often the ring in the store is looked at.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Looks after the ring until the process ends.
-pub fn spawn(app: App) {
+/// Looks after the ring until the process ends, and after what the operator declared in a file.
+pub fn spawn(app: App, declared: Option<Bootstrap>) {
     let (hangup, now) = (signal(SignalKind::hangup()), signal(SignalKind::user_defined1()));
     let (Ok(hangup), Ok(now)) = (hangup, now) else {
         tracing::error!("signals cannot be heard: keys rotate on schedule only");
-        tokio::spawn(look_after(app));
+        tokio::spawn(look_after(app, declared));
         return;
     };
     tokio::spawn(listen(app.clone(), hangup, now));
-    tokio::spawn(look_after(app));
+    tokio::spawn(look_after(app, declared));
 }
 
-async fn look_after(app: App) {
+async fn look_after(app: App, declared: Option<Bootstrap>) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failing = false;
+    let (mut kept, mut failing) = (true, false);
     loop {
         ticks.tick().await;
-        match app.keys.refresh().await {
-            Ok(()) => failing = false,
+        // A ring that cannot be read is not put back, and the file is not applied for it again and again.
+        match look(&app, declared.as_ref().filter(|_| kept)).await {
+            Ok(found) => (kept, failing) = (found, false),
             // Once, not every few seconds: the log of an outage is long enough.
             Err(error) if !failing => {
                 failing = true;
@@ -42,6 +45,24 @@ async fn look_after(app: App) {
         }
         tell_changes(&app);
     }
+}
+
+/// One look. A store that was emptied (`FLUSHALL`, a Redis that keeps nothing) gets back what is known here:
+/// which schema it has, then whom the file declares, and last the keys, without which `/ready` says no.
+/// Answers whether it had them.
+pub async fn look(app: &App, declared: Option<&Bootstrap>) -> Result<bool, String> {
+    let kept = app.keys.is_kept().await.map_err(|why| why.to_string())?;
+    if !kept {
+        let settled = schema::settle(&*app.store, schema::RELEASE).await;
+        settled.map_err(|why| why.to_string())?;
+    }
+    if !kept && let Some(declared) = declared {
+        let applied = declared.apply(&*app.store, &app.passwords, app.now()).await;
+        let Applied { users, clients } = applied.map_err(|why| why.to_string())?;
+        tracing::error!(%users, %clients, "the store was emptied; the bootstrap file is applied again");
+    }
+    app.keys.refresh().await.map_err(|why| why.to_string())?;
+    Ok(kept)
 }
 
 async fn listen(app: App, mut hangup: Signal, mut now: Signal) {

@@ -103,7 +103,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         tls.spawn_reload(Duration::from_secs(10));
     }
     let limits = limits(&app).within_files(files);
-    rotation::spawn(app.clone());
+    rotation::spawn(app.clone(), bootstrap);
     let stop = spawn_shutdown(app.clone());
     if let Some(address) = &app.config.metrics_listen {
         let bound = listen(address).await;

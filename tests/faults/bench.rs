@@ -1,0 +1,50 @@
+//! What a row is told about its run.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// One run of one row.
+pub struct Bench {
+    pub long: bool,
+    pub seed: u64,
+    rng: Mutex<StdRng>,
+}
+
+impl Bench {
+    pub fn new(long: bool, seed: u64) -> Self {
+        Self { long, seed, rng: Mutex::new(StdRng::seed_from_u64(seed ^ 0x5eed)) }
+    }
+
+    /// The first in the quick set, the second in the long one.
+    pub fn pick<T>(&self, quick: T, long: T) -> T {
+        if self.long { long } else { quick }
+    }
+
+    /// A number from the seed.
+    pub fn random(&self, within: Range<u64>) -> u64 {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).random_range(within)
+    }
+
+    /// Waits some milliseconds, how many the seed says.
+    pub async fn somewhen(&self, milliseconds: Range<u64>) {
+        tokio::time::sleep(Duration::from_millis(self.random(milliseconds))).await;
+    }
+}
+
+/// Returns when the bench is told to stop.
+pub async fn told_to_stop() {
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

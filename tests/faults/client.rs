@@ -1,0 +1,275 @@
+//! An honest OAuth client, and a browser that signs people in for it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use latchkey::secret::{Digest, Secret, from_base64url};
+use reqwest::RequestBuilder;
+use reqwest::header::COOKIE;
+use serde_json::Value;
+
+use crate::parts::house::PASSWORD;
+use crate::parts::wire::{Fields, Reply, Wire, encode, send};
+
+/// What is asked for where nothing else is said.
+pub const SCOPE: &str = "openid offline_access";
+
+/// A confidential application with a secret in the header.
+#[derive(Debug)]
+pub struct Shop {
+    pub id: String,
+    pub secret: String,
+    pub redirect_uri: String,
+}
+
+/// An authorization code, and what is needed to redeem it.
+#[derive(Clone, Debug)]
+pub struct Code {
+    pub text: String,
+    pub verifier: String,
+    pub shop: Arc<Shop>,
+    pub person: String,
+}
+
+/// What a redemption or a refresh brought.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub access: String,
+    pub refresh: String,
+    /// Only at the redemption, or if the server says one again.
+    pub id: Option<String>,
+}
+
+impl Tokens {
+    /// None if the answer is not a good one.
+    pub fn of(reply: &Reply) -> Option<Self> {
+        let body = reply.is(200).then(|| reply.json())?;
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        Some(Self {
+            access: text("access_token")?,
+            refresh: text("refresh_token")?,
+            id: text("id_token"),
+        })
+    }
+
+    /// Whether they are for this person and this application.
+    pub fn belong_to(&self, person: &str, shop: &Shop) -> bool {
+        let access = claims(&self.access);
+        let good = |id: &Value| id["sub"] == person && id["aud"] == *shop.id;
+        access["sub"] == person
+            && access["client_id"] == *shop.id
+            && self.id.as_ref().is_none_or(|id| good(&claims(id)))
+    }
+
+    /// The generation of the refresh token: `rt1.<grant>.<generation>.<MAC>`.
+    pub fn generation(&self) -> u64 {
+        generation(&self.refresh)
+    }
+}
+
+/// The generation that a refresh token says it has.
+pub fn generation(refresh: &str) -> u64 {
+    refresh.split('.').nth(2).and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
+}
+
+/// The claims of a JWT, unchecked.
+pub fn claims(jwt: &str) -> Value {
+    let bytes = jwt.split('.').nth(1).and_then(from_base64url).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+impl Shop {
+    pub fn numbered(number: usize) -> Self {
+        Self {
+            id: format!("shop-{number}"),
+            secret: format!("only-for-tests-only-for-tests-{number:04}"),
+            redirect_uri: format!("https://shop-{number}.example/cb"),
+        }
+    }
+
+    /// The request that turns the code into tokens.
+    pub fn redeeming(&self, wire: &Wire, code: &Code) -> RequestBuilder {
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", &*code.text),
+            ("redirect_uri", &self.redirect_uri),
+            ("code_verifier", &code.verifier),
+        ];
+        self.posting(wire, "/token", &fields)
+    }
+
+    pub fn refreshing(&self, wire: &Wire, token: &str) -> RequestBuilder {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.posting(wire, "/token", &fields)
+    }
+
+    pub fn revoking(&self, wire: &Wire, token: &str) -> RequestBuilder {
+        self.posting(wire, "/revoke", &[("token", token)])
+    }
+
+    pub fn introspecting(&self, wire: &Wire, token: &str) -> RequestBuilder {
+        self.posting(wire, "/introspect", &[("token", token)])
+    }
+
+    /// For a token of its own.
+    pub fn acting_alone(&self, wire: &Wire) -> RequestBuilder {
+        self.posting(wire, "/token", &[("grant_type", "client_credentials")])
+    }
+
+    /// A form as itself.
+    pub fn posting(&self, wire: &Wire, path: &str, fields: Fields<'_>) -> RequestBuilder {
+        self.signed(wire.form(path, fields))
+    }
+
+    /// With id and secret in the header.
+    pub fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        request.basic_auth(&self.id, Some(&self.secret))
+    }
+
+    /// An authorization request, and the verifier that goes with its challenge.
+    pub fn asks(&self, scope: &str, more: Fields<'_>) -> (String, String) {
+        let verifier = Secret::random().reveal();
+        let challenge = Digest::of(verifier.as_bytes()).to_base64url();
+        let mut fields = vec![
+            ("response_type", "code"),
+            ("client_id", &*self.id),
+            ("redirect_uri", &self.redirect_uri),
+            ("scope", scope),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ];
+        fields.extend(more);
+        (format!("/authorize?{}", encode(&fields)), verifier)
+    }
+}
+
+/// The request for what the access token opens.
+pub fn userinfo(wire: &Wire, access: &str) -> RequestBuilder {
+    wire.get("/userinfo").bearer_auth(access)
+}
+
+/// A browser with its cookies, in front of which one person sits. It can go to any server.
+#[derive(Debug)]
+pub struct Browser {
+    pub person: String,
+    cookies: Mutex<BTreeMap<String, String>>,
+}
+
+impl Browser {
+    pub fn of(person: &str) -> Self {
+        Self { person: person.to_owned(), cookies: Mutex::default() }
+    }
+
+    /// Another window: the same cookies, which from here on change by themselves.
+    pub fn like(&self) -> Self {
+        Self { person: self.person.clone(), cookies: Mutex::new(self.cookies().clone()) }
+    }
+
+    /// Signed in, through the real pages. The reply is the one that was not as it should be.
+    pub async fn signed_in(wire: &Wire, shop: &Shop, person: &str) -> Result<Self, Reply> {
+        let browser = Self::of(person);
+        let (url, _) = shop.asks("openid", &[]);
+        let page = browser.opens(wire, &url).await;
+        let landed = browser.types_in(wire, &page, PASSWORD).await;
+        if landed.landed_with("code").is_some() { Ok(browser) } else { Err(landed) }
+    }
+
+    /// A code without any page, in the session there is; the scope is `openid offline_access`, so
+    /// that what comes of it outlives the session.
+    pub async fn code(&self, wire: &Wire, shop: &Arc<Shop>) -> Result<Code, Reply> {
+        self.code_for(wire, shop, SCOPE).await
+    }
+
+    /// The same for another scope.
+    pub async fn code_for(
+        &self,
+        wire: &Wire,
+        shop: &Arc<Shop>,
+        scope: &str,
+    ) -> Result<Code, Reply> {
+        let (code, reply) = self.tries_for_code(wire, shop, scope).await;
+        code.ok_or(reply)
+    }
+
+    /// The same, with the answer in any case.
+    pub async fn tries_for_code(
+        &self,
+        wire: &Wire,
+        shop: &Arc<Shop>,
+        scope: &str,
+    ) -> (Option<Code>, Reply) {
+        let (url, verifier) = shop.asks(scope, &[("prompt", "none")]);
+        let reply = self.sends(wire.get(&url)).await;
+        let (shop, person) = (Arc::clone(shop), self.person.clone());
+        let code = reply.landed_with("code").map(|text| Code { text, verifier, shop, person });
+        (code, reply)
+    }
+
+    /// The login form on this page, filled in and sent; then on to where it leads.
+    pub async fn types_in(&self, wire: &Wire, page: &Reply, password: &str) -> Reply {
+        let answer = self.presses_login(wire, page, password).await;
+        self.follows(wire, answer).await
+    }
+
+    /// The same, and what was answered first.
+    pub async fn presses_login(&self, wire: &Wire, page: &Reply, password: &str) -> Reply {
+        let typed = [("username", &*self.person), ("password", password)];
+        self.presses(wire, page, "#login-submit", "/authorize", &typed).await
+    }
+
+    /// Sends the form around this element with what was typed, and looks at what is answered first.
+    pub async fn presses(
+        &self,
+        wire: &Wire,
+        page: &Reply,
+        at: &str,
+        path: &str,
+        typed: Fields<'_>,
+    ) -> Reply {
+        let hidden = page.hidden_fields_beside(at);
+        let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));
+        let fields: Vec<_> = hidden.chain(typed.iter().copied()).collect();
+        self.sends(wire.form(path, &fields)).await
+    }
+
+    /// Goes there, and on to where it is sent, but not out of the issuer.
+    pub async fn opens(&self, wire: &Wire, url: &str) -> Reply {
+        let answer = self.sends(wire.get(url)).await;
+        self.follows(wire, answer).await
+    }
+
+    /// Goes on to where this answer sends it.
+    pub async fn follows(&self, wire: &Wire, mut answer: Reply) -> Reply {
+        for _ in 0..10 {
+            let Some(to) = answer.location() else { break };
+            if to.starts_with("https://") {
+                break;
+            }
+            answer = self.sends(wire.get(to)).await;
+        }
+        answer
+    }
+
+    /// One request with the cookies there are; those that are set with the answer are kept.
+    pub async fn sends(&self, request: RequestBuilder) -> Reply {
+        let line: Vec<String> =
+            self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request =
+            if line.is_empty() { request } else { request.header(COOKIE, line.join("; ")) };
+        let reply = send(request).await;
+        for set in reply.headers("set-cookie") {
+            let pair = set.split(';').next().unwrap_or_default();
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            if set.contains("Max-Age=0") {
+                self.cookies().remove(name);
+            } else {
+                self.cookies().insert(name.to_owned(), value.to_owned());
+            }
+        }
+        reply
+    }
+
+    fn cookies(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.cookies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,135 @@
+//! The fault bench: real servers and real redis, broken on purpose, with honest clients at work meanwhile.
+//!
+//! ```text
+//! make faults                    the whole long set, with a release build
+//! make faults F=F06,F07          some rows of it
+//! make faults SET=quick          smaller counts of the same; this is what `make test` runs
+//! cargo test --test faults -- F06 --set quick --seed 7
+//! cargo test --test faults -- --list
+//! ```
+//!
+//! One line per run with its figures, which ends in `ok` or in `BROKEN` and the bound that is; the exit
+//! code is 1 if any is. `LATCHKEY_BIN` names the server to try; without it, it is the one that cargo built.
+//!
+//! Clippy sees it by `cargo clippy --test faults`, not by `--all-targets`, since `cargo test` alone does not
+//! run it.
+//!
+//! # How to write a row
+//!
+//! A row is one file in `rows/` and one line in the table in `rows/mod.rs`. Its function gets a [`Bench`]
+//! and answers one [`Report`](report::Report), or several for several cases:
+//!
+//! ```text
+//! pub async fn run(bench: Bench) -> Vec<Report> {
+//!     let redis = RedisServer::start();                          // parts::redis, as Latchkey wants it
+//!     let house = House::new().await;                            // issuer, people, applications
+//!     let servers = house.start_many(2, &redis.url()).await;     // two processes, ready
+//!     let load = Load { families: bench.pick(50, 500), ..Load::default() };
+//!     let storm = Storm::begins(&house, &servers, load, bench.seed).await;
+//!     for _ in 0..bench.pick(3, 20) {
+//!         bench.somewhen(500..1500).await;                       // seeded
+//!         redis.signal(Blow::Kill);
+//!         redis.restart();
+//!     }
+//!     let after = storm.ends().await;                            // the ledger, and what clients hold
+//!     let mut report = Report::new();
+//!     after.tells(&mut report).await;                            // settles: the figures and bounds of all
+//!     report.promises("gap_s", after.ledger.gap().as_secs_f64(), 1.0, 3.0);
+//!     vec![report]
+//! }
+//! ```
+//!
+//! - `parts/` is what can be hurt. [`parts::house::House`] is what servers of one issuer share;
+//!   [`parts::server::Server`] is one process (`kill`, `signal`, `starts_again`, `rss_mb`, `fds`, `log`);
+//!   `house.plan(url).set(NAME, value).under(&["prlimit", …])` is one that is not started yet, and
+//!   `.refuses()` one that should not start. [`parts::redis::RedisServer`] and [`parts::topologies`] are
+//!   those of `tests/it`. [`parts::proxy::Proxy`] stands in between and turns the
+//!   [`Weather`](parts::proxy::Weather).
+//! - [`client`] is the OAuth client; every request comes back as a [`Reply`](parts::wire::Reply), also when
+//!   there was no answer.
+//! - [`ledger`] has every attempt of a [`storm`]; [`settle`] asks afterwards what has become of everything.
+//! - [`race`] is many hands at one moment.
+//! - [`report`] has the bounds: `never`, `counts`, `at_most`, `at_least`, `must`, and `promises` for
+//!   timings, which CI holds to a laxer figure than the one that is promised; both stand in the row.
+
+#![allow(dead_code, reason = "the parts offer what a fault may need, and no fault needs all of it")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+mod bench;
+mod client;
+mod ledger;
+mod parts;
+mod race;
+mod report;
+mod rows;
+mod settle;
+mod storm;
+
+use bench::Bench;
+
+/// What is asked for on the command line.
+#[derive(Parser)]
+struct Args {
+    /// Rows to run (F06, several also with commas); all of the set if none is named.
+    #[arg(value_delimiter = ',')]
+    rows: Vec<String>,
+    /// How much of it.
+    #[arg(long, value_enum, default_value = "quick")]
+    set: Set,
+    /// The first seed; further runs count on from there.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many runs of each row; what the row says if not given.
+    #[arg(long)]
+    runs: Option<u64>,
+    /// Print the table and end.
+    #[arg(long)]
+    list: bool,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+enum Set {
+    Quick,
+    Long,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.list {
+        rows::print();
+        return ExitCode::SUCCESS;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        tokio::select! {
+            code = run(&args) => code,
+            // What was started ends with the values that hold it.
+            () = bench::told_to_stop() => ExitCode::from(130),
+        }
+    })
+}
+
+async fn run(args: &Args) -> ExitCode {
+    let chosen = match rows::chosen(&args.rows, args.set == Set::Quick) {
+        Ok(chosen) => chosen,
+        Err(unknown) => {
+            eprintln!("there is no row {unknown}; --list says which there are");
+            return ExitCode::from(2);
+        }
+    };
+    let mut broken = 0;
+    for row in chosen {
+        let runs = args.runs.unwrap_or(if args.set == Set::Long { row.runs } else { 1 });
+        for seed in args.seed..args.seed + runs {
+            let bench = Bench::new(args.set == Set::Long, seed);
+            broken += usize::from(!row.run(bench).await);
+        }
+    }
+    if broken > 0 {
+        println!("{broken} BROKEN");
+    }
+    ExitCode::from(u8::from(broken > 0))
+}

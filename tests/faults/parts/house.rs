@@ -1,0 +1,128 @@
+//! What all servers of one issuer share: its name, its secret key, its people and applications.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use latchkey::password::{Password, Passwords};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use super::redis::free_port;
+use super::server::{Plan, Server};
+use crate::client::Shop;
+
+/// What everybody here signs in with.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// How many people and how many applications there are.
+pub const PEOPLE: usize = 8;
+const SHOPS: usize = 2;
+
+const SECRET_KEY: &str = "only-for-tests-only-for-tests-only-for-test";
+
+/// An issuer without a server yet. Nobody listens at the port in its name: clients go to the servers'
+/// own ports and say its name in `Host`.
+pub struct House {
+    issuer: String,
+    folder: TempDir,
+    shops: Vec<Arc<Shop>>,
+}
+
+impl House {
+    /// Eight people, `p0` to `p7`, and two confidential first-party applications.
+    pub async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// With more of a bootstrap file.
+    pub async fn with(more: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let shops: Vec<_> = (0..SHOPS).map(|number| Arc::new(Shop::numbered(number))).collect();
+        let text = format!("{}{more}", bootstrap(&shops).await);
+        let path = folder.path().join("bootstrap.toml");
+        std::fs::write(&path, text).expect("a file in the folder");
+        let issuer = format!("http://localhost:{}", free_port());
+        Self { issuer, folder, shops }
+    }
+
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// What stands in `Host`.
+    pub fn host(&self) -> &str {
+        self.issuer.trim_start_matches("http://")
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn shop(&self, number: usize) -> &Arc<Shop> {
+        &self.shops[number % self.shops.len()]
+    }
+
+    /// A server on this store (`redis://…`, `file:…`), not started yet.
+    pub fn plan(&self, store: &str) -> Plan {
+        let port = free_port();
+        let folder = self.folder.path().join(port.to_string());
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let bootstrap = self.folder.path().join("bootstrap.toml");
+        let plan = Plan::new(port, &folder, self.host())
+            .set("ISSUER_URL", &self.issuer)
+            .set("SECRET_KEY", SECRET_KEY)
+            .set("BOOTSTRAP_FILE", bootstrap.to_str().expect("a readable path"))
+            .set("RATE_LIMITING_ENABLED", "false")
+            .set("MAX_CONNECTIONS_PER_ADDRESS", "4096");
+        let name = if store.starts_with("redis") { "REDIS_URL" } else { "STORE_URL" };
+        plan.set(name, store)
+    }
+
+    /// A server on this store, ready.
+    pub async fn starts(&self, store: &str) -> Arc<Server> {
+        self.plan(store).start().await
+    }
+
+    /// So many servers on one store, ready.
+    pub async fn start_many(&self, count: usize, store: &str) -> Vec<Arc<Server>> {
+        let mut servers = Vec::new();
+        for _ in 0..count {
+            servers.push(self.starts(store).await);
+        }
+        servers
+    }
+}
+
+/// Somebody's name, which is their `sub`, too.
+pub fn person(number: usize) -> String {
+    format!("p{}", number % PEOPLE)
+}
+
+async fn bootstrap(shops: &[Arc<Shop>]) -> String {
+    static HASH: OnceCell<String> = OnceCell::const_new();
+    let make = async || {
+        let password = Password::parse(PASSWORD).expect("a password");
+        Passwords::new(1, 8).hash(password).await.expect("a hash")
+    };
+    let hash = HASH.get_or_init(make).await;
+    let mut text = String::new();
+    for number in 0..PEOPLE {
+        let name = person(number);
+        let _ = writeln!(
+            text,
+            "[[users]]\nusername = \"{name}\"\nsub = \"{name}\"\npassword_hash = \"{hash}\""
+        );
+    }
+    for shop in shops {
+        let _ = writeln!(
+            text,
+            "[[clients]]\nclient_id = \"{}\"\nclient_secret = \"{}\"\nclient_name = \"Shop\"\n\
+             redirect_uris = [\"{}\"]\ngrant_types = [\"authorization_code\", \"refresh_token\", \
+             \"client_credentials\"]\nscope = \"openid profile offline_access\"\n\
+             [clients.settings]\nfirst_party = true",
+            shop.id, shop.secret, shop.redirect_uri
+        );
+    }
+    text
+}

@@ -1,0 +1,14 @@
+//! What a fault is done to: real processes on loopback, each with a port and a folder of its own, each
+//! ended by its own pid when its value goes.
+
+pub mod house;
+pub mod proxy;
+pub mod server;
+pub mod wire;
+
+#[path = "../../it/support/redis.rs"]
+pub mod redis;
+
+/// Redis behind sentinels (`Watched`) and as a cluster (`Clustered`).
+#[path = "../../it/support/topologies.rs"]
+pub mod topologies;

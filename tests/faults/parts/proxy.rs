@@ -1,0 +1,216 @@
+//! A TCP proxy that can be told to behave badly: between a server and redis, between a redis and its
+//! replica, between a client and a server.
+
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// What the line is like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weather {
+    /// Everything passes.
+    Fair,
+    /// Every connection is reset, old or new.
+    Reset,
+    /// Every connection is closed politely, old or new.
+    Closed,
+    /// Nothing passes, and nobody is told. When it clears, what was on the way arrives.
+    BlackHole,
+    /// As if the other end had lost its power: old connections stay open and nothing ever comes of them,
+    /// new ones are not made. When it clears, they are reset as soon as somebody uses them.
+    HalfOpen,
+    /// Each direction takes longer: there, and back.
+    Slow(Duration, Duration),
+    /// So many bytes a second come through in each direction.
+    Drip(u32),
+}
+
+/// A running proxy. It ends with this value.
+pub struct Proxy {
+    port: u16,
+    weather: watch::Sender<Weather>,
+    open: Arc<AtomicUsize>,
+    accepting: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// To this port of this machine.
+    pub async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a loopback port");
+        let own = listener.local_addr().expect("its address").port();
+        let (weather, seen) = watch::channel(Weather::Fair);
+        let open = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&open);
+        let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let accepting = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (seen, counter) = (seen.clone(), Arc::clone(&counter));
+                tokio::spawn(async move {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    let _ = carry(client, target, seen).await;
+                    counter.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
+        });
+        Self { port: own, weather, open, accepting }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Redis behind this proxy.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// From now on.
+    pub fn turns(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+
+    /// How many connections are open through it.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        // Who is carried notices that nobody steers any more, and ends.
+    }
+}
+
+type Seen = watch::Receiver<Weather>;
+
+/// One connection, to its end.
+async fn carry(client: TcpStream, target: SocketAddr, mut seen: Seen) -> io::Result<()> {
+    // Whoever comes while nothing passes is left to wait.
+    let stuck = |weather: &Weather| matches!(weather, Weather::BlackHole | Weather::HalfOpen);
+    let Ok(weather) = seen.wait_for(|weather| !stuck(weather)).await.map(|it| *it) else {
+        return Ok(());
+    };
+    if ends(&weather) {
+        return cut(&client, weather);
+    }
+    let upstream = TcpStream::connect(target).await?;
+    client.set_nodelay(true)?;
+    upstream.set_nodelay(true)?;
+    let mut told = seen.clone();
+    tokio::select! {
+        _ = async { tokio::join!(
+            pump(&client, &upstream, seen.clone(), |there, _| there),
+            pump(&upstream, &client, seen.clone(), |_, back| back),
+        ) } => return Ok(()),
+        _ = told.wait_for(ends) => {}
+    }
+    let weather = *seen.borrow();
+    cut(&upstream, weather)?;
+    if weather == Weather::HalfOpen {
+        drop(upstream);
+        swallow(&client, seen).await?;
+        return cut(&client, Weather::Reset);
+    }
+    cut(&client, weather)
+}
+
+fn ends(weather: &Weather) -> bool {
+    matches!(weather, Weather::Reset | Weather::Closed | Weather::HalfOpen)
+}
+
+/// Makes the end of this stream, which is about to be dropped, what the weather says.
+fn cut(stream: &TcpStream, weather: Weather) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    match weather {
+        Weather::Reset | Weather::HalfOpen => socket.set_linger(Some(Duration::ZERO)),
+        Weather::Closed => socket.shutdown(Shutdown::Write),
+        Weather::Fair | Weather::BlackHole | Weather::Slow(..) | Weather::Drip(_) => Ok(()),
+    }
+}
+
+/// Reads and says nothing, until somebody uses the connection when the power is back.
+async fn swallow(client: &TcpStream, seen: Seen) -> io::Result<()> {
+    let mut bytes = [0; 4096];
+    loop {
+        client.readable().await?;
+        match client.try_read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(_) if *seen.borrow() != Weather::HalfOpen => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// One direction, to its end.
+async fn pump(
+    from: &TcpStream,
+    to: &TcpStream,
+    seen: Seen,
+    way: fn(Duration, Duration) -> Duration,
+) -> io::Result<()> {
+    let (push, mut queue) = mpsc::channel::<(Instant, Vec<u8>)>(256);
+    let weather = seen.clone();
+    let reading = async move {
+        let mut bytes = vec![0; 16 * 1024];
+        loop {
+            from.readable().await?;
+            let read = match from.try_read(&mut bytes) {
+                Ok(0) => return Ok::<(), io::Error>(()),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            };
+            let delay = match *weather.borrow() {
+                Weather::Slow(there, back) => way(there, back),
+                _ => Duration::ZERO,
+            };
+            if push.send((Instant::now() + delay, bytes[..read].to_vec())).await.is_err() {
+                return Ok(());
+            }
+        }
+    };
+    let writing = async move {
+        while let Some((due, bytes)) = queue.recv().await {
+            sleep_until(due).await;
+            write(to, &bytes, seen.clone()).await?;
+        }
+        SockRef::from(to).shutdown(Shutdown::Write)
+    };
+    tokio::try_join!(reading, writing).map(drop)
+}
+
+/// All of it, as fast as the weather lets it.
+async fn write(to: &TcpStream, mut bytes: &[u8], mut seen: Seen) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let fair = seen.wait_for(|weather| *weather != Weather::BlackHole).await.map(|it| *it);
+        let weather = fair.unwrap_or(Weather::Fair);
+        let piece = match weather {
+            Weather::Drip(rate) => bytes.len().min((rate as usize / 20).max(1)),
+            _ => bytes.len(),
+        };
+        to.writable().await?;
+        match to.try_write(&bytes[..piece]) {
+            Ok(written) => {
+                bytes = &bytes[written..];
+                if let Weather::Drip(rate) = weather {
+                    let written = u32::try_from(written).unwrap_or(u32::MAX);
+                    sleep(Duration::from_secs(1) * written / rate.max(1)).await;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

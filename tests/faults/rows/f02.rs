@@ -1,0 +1,60 @@
+//! F02: many hands on one refresh token, on two servers at once, generation after generation.
+//!
+//! All of them get tokens, and all of them the same next refresh token: a second tab or a retry signs
+//! nobody out, and there is never more than one successor.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::bench::Bench;
+use crate::client::Tokens;
+use crate::parts::house::House;
+use crate::parts::redis::RedisServer;
+use crate::parts::wire::send;
+use crate::race::at_once;
+use crate::report::Report;
+use crate::settle::settle;
+use crate::storm::families;
+
+/// `forks=0 distinct_successors_max=1 lost=0`, and no answer that is not a good one.
+pub async fn run(bench: Bench) -> Vec<Report> {
+    let redis = RedisServer::start();
+    let house = House::new().await;
+    let servers = house.start_many(2, &redis.url()).await;
+    let mut all = families(&house, &servers, bench.pick(8, 100)).await;
+    let generations = bench.pick(3, 20);
+    let (mut forks, mut most, mut refused, mut bad) = (0, 0, 0, 0);
+    for (number, family) in all.iter_mut().enumerate() {
+        let hands = [2, 8, 32, 128][number % 4];
+        for _ in 0..generations {
+            let replies = at_once(hands, |hand| {
+                let server = Arc::clone(&servers[hand % 2]);
+                let (shop, token) = (Arc::clone(&family.shop), family.held.refresh.clone());
+                async move { send(shop.refreshing(server.wire(), &token)).await }
+            })
+            .await;
+            let tokens: Vec<_> = replies.iter().filter_map(Tokens::of).collect();
+            let next: HashSet<_> = tokens.iter().map(|it| it.refresh.clone()).collect();
+            forks += usize::from(next.len() > 1);
+            most = most.max(next.len());
+            bad += replies.iter().filter(|reply| reply.is_inconclusive()).count();
+            let lost = hands - tokens.len();
+            refused += lost;
+            if let Some(held) = tokens.into_iter().next() {
+                family.before = Some(std::mem::replace(&mut family.held, held));
+            }
+        }
+    }
+    let settled = settle(&all, &servers).await;
+    let mut report = Report::new();
+    report
+        .says("families", all.len())
+        .says("generations", generations)
+        .never("forks", forks)
+        .counts("distinct_successors_max", most, 1)
+        .never("refused", refused)
+        .never("lost", settled.lost)
+        .never("mix", settled.mixed)
+        .never("5xx", bad);
+    vec![report]
+}

@@ -1,0 +1,121 @@
+//! The table of faults. A row is a file here, a `mod` line and a line of the table.
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use crate::bench::Bench;
+use crate::report::Report;
+
+mod f00;
+mod f01;
+mod f02;
+mod f03;
+mod f04;
+mod f05;
+mod f06;
+mod f07;
+mod f08;
+mod f09;
+mod f25;
+pub mod f36;
+mod f37;
+
+type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
+
+/// One fault.
+pub struct Row {
+    id: &'static str,
+    name: &'static str,
+    /// Whether the quick set has it.
+    quick: bool,
+    /// How many runs the long set makes of it, each with a seed of its own.
+    pub runs: u64,
+    /// The bounds, for whoever reads the table.
+    bounds: &'static str,
+    run: Run,
+}
+
+macro_rules! rows {
+    ($($id:literal $name:literal $quick:literal $runs:literal $bounds:literal $run:path;)+) => {
+        &[$(Row {
+            id: $id, name: $name, quick: $quick, runs: $runs, bounds: $bounds,
+            run: |bench| Box::pin($run(bench)),
+        }),+]
+    };
+}
+
+/// `lost` and the like are 0 wherever there is a storm: see `Aftermath::tells`.
+#[rustfmt::skip]
+const TABLE: &[Row] = rows![
+    // id   name                 quick runs  bounds
+    "F00" "bench-itself"         true  1 "every weather of the proxy is what it says" f00::run;
+    "F01" "code-race"            true  5 "winners=all double_code=0 5xx=0" f01::run;
+    "F02" "refresh-race"         true  5 "forks=0 distinct_successors_max=1 lost=0 refused=0 5xx=0" f02::run;
+    "F03" "refresh-against-end"  true  5 "zombie=0 by revoke, logout, disable" f03::run;
+    "F04" "one-time-things"      true  5 "double_*=0 for login, consent, code, jti" f04::run;
+    "F05" "guessing"             true  5 "checked<=5 right_won_early=0 locked_out=0" f05::run;
+    "F06" "server-kill9"         true  1 "storm; restart_to_ready_s<=1 (ci 5)" f06::run;
+    "F07" "redis-kill9"          true  1 "storm; gap_s<=restart+1 (ci +3)" f07::run;
+    "F08" "redis-power-loss"     true  1 "lost_rotated=0 forks=0 double_code=0; prints lost_new, zombie, revived" f08::run;
+    "F09" "redis-default-config" true  1 "refused=yes 5xx_after=0 all_sign_in=yes" f09::run;
+    "F25" "next-version-records" true  1 "storm; unreadable=0" f25::run;
+    "F36" "flushall"             true  1 "ready_red=yes 500=0 all_sign_in=yes healed_s<=6 (ci 15)" f36::run;
+    "F37" "poisoned-records"     true  1 "panics=0 500=0 alerts=yes" f37::run;
+];
+
+/// The longest that one run may take before it is given up.
+const LONGEST: Duration = Duration::from_mins(40);
+
+impl Row {
+    /// Runs it and prints its lines; answers whether all is well.
+    pub async fn run(&self, bench: Bench) -> bool {
+        let words = format!("{} {} seed={}", self.id, self.name, bench.seed);
+        let since = Instant::now();
+        // A task of its own, so that a panic ends only this row; and ended with this future.
+        let mut task = Task(tokio::spawn((self.run)(bench)));
+        let reports = match tokio::time::timeout(LONGEST, &mut task.0).await {
+            Ok(Ok(reports)) => reports,
+            Ok(Err(_)) => {
+                println!("{words} BROKEN the row itself panicked, see above");
+                return false;
+            }
+            Err(_) => {
+                println!("{words} BROKEN not over after {LONGEST:?}");
+                return false;
+            }
+        };
+        let took = since.elapsed().as_secs();
+        for report in &reports {
+            println!("{} ({took} s)", report.line(&words));
+        }
+        !reports.iter().any(Report::is_broken)
+    }
+}
+
+struct Task(tokio::task::JoinHandle<Vec<Report>>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The rows of these names, or all of the set; the error is a name that is none.
+pub fn chosen(names: &[String], quick: bool) -> Result<Vec<&'static Row>, String> {
+    if names.is_empty() {
+        return Ok(TABLE.iter().filter(|row| row.quick || !quick).collect());
+    }
+    let find = |name: &String| {
+        let found = TABLE.iter().find(|row| row.id.eq_ignore_ascii_case(name));
+        found.ok_or_else(|| name.clone())
+    };
+    names.iter().map(find).collect()
+}
+
+/// Prints the table.
+pub fn print() {
+    for Row { id, name, quick, runs, bounds, .. } in TABLE {
+        let sets = if *quick { "quick,long" } else { "long" };
+        println!("{id} {name:<22} {sets:<10} runs={runs} {bounds}");
+    }
+}
