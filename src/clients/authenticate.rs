@@ -56,23 +56,25 @@ impl Desk<'_> {
     /// The client the credentials prove.
     ///
     /// The client may be taken for what it was a moment ago, as long as that proves it. Nobody is turned
-    /// away for it: a secret that was made just now works at once.
+    /// away for it: a secret that was made just now works at once. A client that is not there is looked up
+    /// twice, too, so that being turned away takes as long as it does where there is one.
     pub async fn authenticate(
         &self,
         credentials: &Credentials,
     ) -> Result<Result<Client, NotAuthenticated>, StoreError> {
         let id = claimed_id(credentials).as_deref().and_then(ClientId::parse);
         let Some(id) = id else { return Ok(Err(NotAuthenticated::Unknown)) };
-        let Some(client) = super::find_as_of(self.store, &id, AsOf::Lately).await? else {
-            return Ok(Err(NotAuthenticated::Unknown));
-        };
-        let why = match self.prove(&client, credentials).await? {
-            Ok(()) => return Ok(Ok(client)),
-            Err(why) => why,
-        };
+        let lately = super::find_as_of(self.store, &id, AsOf::Lately).await?;
+        let mut why = NotAuthenticated::Unknown;
+        if let Some(client) = &lately {
+            match self.prove(client, credentials).await? {
+                Ok(()) => return Ok(lately.ok_or(why)),
+                Err(other) => why = other,
+            }
+        }
         Ok(match super::find(self.store, &id).await? {
             None => Err(NotAuthenticated::Unknown),
-            Some(now) if now == client => Err(why),
+            now if now == lately => Err(why),
             Some(now) => self.prove(&now, credentials).await?.map(|()| now),
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::play::Player;
 
 /// What may stay for ever, and why.
-const PERMANENT: [&str; 11] = [
+const PERMANENT: [&str; 12] = [
     // Until the operator or the client itself removes them.
     "{client:}client.v1",
     "{clients}index.v1",
@@ -21,6 +21,8 @@ const PERMANENT: [&str; 11] = [
     "{user:}consents.v1",
     "{user:}sessions.v1",
     "{sessions}index.v1",
+    // One record, which says what shape all the others have.
+    "{schema}schema.v1",
 ];
 
 /// Longer than anything lives.
