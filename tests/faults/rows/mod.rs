@@ -10,6 +10,9 @@ mod f00;
 mod f01;
 mod f06;
 mod f07;
+mod f10;
+mod f11;
+mod f12;
 
 type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
 
@@ -43,6 +46,9 @@ const TABLE: &[Row] = rows![
     "F01" "code-race"            true  5 "winners=all double_code=0 5xx=0" f01::run;
     "F06" "server-kill9"         true  1 "storm; restart_to_ready_s<=1 (ci 5)" f06::run;
     "F07" "redis-kill9"          true  1 "storm; gap_s<=restart+1 (ci +3)" f07::run;
+    "F10" "redis-stands-still"   true  1 "storm; p99_during<=1.5 recover_s<=1 (ci 3) ready_red_s<=2 (ci 4) rss_growth_mb<=50" f10::run;
+    "F11" "redis-slow"           true  1 "storm; in_flight_max<=cap, the rest is printed" f11::run;
+    "F12" "redis-cut-off"        true  1 "storm; recover_s<=2 (ci 3) for each kind of cut" f12::run;
 ];
 
 /// The longest that one run may take before it is given up.
