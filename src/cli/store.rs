@@ -22,7 +22,11 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>,
         clock,
         ..RedisOptions::new(redis.url.reveal())
     };
-    Ok(Arc::new(RedisStore::connect(&options).await?))
+    let store = RedisStore::connect(&options).await?;
+    for warning in store.warnings() {
+        tracing::warn!(%warning, "ALLOW_VOLATILE_STORE: this redis may lose what it has acknowledged");
+    }
+    Ok(Arc::new(store))
 }
 
 /// The store, if what is written to it is still there when this process has ended.
