@@ -166,8 +166,7 @@ impl RedisServer {
 
     /// Says one command by hand and returns the raw first reply, for what Latchkey itself never says.
     pub fn says(&self, words: &[&[u8]]) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("redis");
-        exchange(&mut stream, words).expect("an answer")
+        say_to(self.port, words).expect("an answer")
     }
 }
 
@@ -194,8 +193,7 @@ impl Running {
         let mut running = Self { watchdog, leash, redis };
 
         let answers = || {
-            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
-            let pong = stream.and_then(|mut stream| exchange(&mut stream, &[b"PING"]));
+            let pong = say_to(port, &[b"PING"]);
             pong.is_ok_and(|reply| reply.starts_with("+PONG") || reply.starts_with("-NOAUTH"))
         };
         // Another process may hold the port, and answer: then ours has ended.
@@ -232,7 +230,9 @@ fn process_state(pid: Pid) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-fn exchange(stream: &mut TcpStream, words: &[&[u8]]) -> std::io::Result<String> {
+/// One command to whoever listens at this port, and the raw first reply.
+pub fn say_to(port: u16, words: &[&[u8]]) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     let mut request = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
