@@ -13,6 +13,15 @@ mod f07;
 mod f10;
 mod f11;
 mod f12;
+mod f13;
+mod f14;
+mod f15;
+mod f16;
+mod f17;
+mod f18;
+mod f19;
+mod f20;
+mod f21;
 
 type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
 
@@ -49,6 +58,15 @@ const TABLE: &[Row] = rows![
     "F10" "redis-stands-still"   true  1 "storm; p99_during<=1.5 recover_s<=1 (ci 3) ready_red_s<=2 (ci 4) rss_growth_mb<=50" f10::run;
     "F11" "redis-slow"           true  1 "storm; in_flight_max<=cap, the rest is printed" f11::run;
     "F12" "redis-cut-off"        true  1 "storm; recover_s<=2 (ci 3) for each kind of cut" f12::run;
+    "F13" "redis-loading"        true  1 "storm; invalid_grant_during_loading=0 loading_s>=0.5 recover_s<=2 (ci 2.8)" f13::run;
+    "F14" "redis-full"           true  1 "storm; burnt=0 revoke_ok=all logout_ok=all recover_s<=2 (ci 2.8)" f14::run;
+    "F15" "eviction-policy"      true  1 "refused=all, allowed and changed ones are loud" f15::run;
+    "F16" "disk-full"            true  1 "storm; 500=0 recover_s<=2 (ci 3) lost_by_kill<=1" f16::run;
+    "F17" "redis-demoted"        true  1 "storm; recover_s<=2 (ci 3), a replica is refused" f17::run;
+    "F18" "sentinel-failover"    true  5 "storm; gap_s<=down_after+3 (ci +7)" f18::run;
+    "F19" "lagging-failover"     true  5 "off: lost_rotated=0 forks=0; on: lost=0 double_code=0 zombie=0" f19::run;
+    "F20" "split-brain"          true  3 "storm; zombie=0 forks=0" f20::run;
+    "F21" "cluster"              true  3 "storm; crossslot=0 lost=0" f21::run;
 ];
 
 /// The longest that one run may take before it is given up.
