@@ -20,7 +20,7 @@ const FILL: &str = "for n = ARGV[1], ARGV[1] + ARGV[2] - 1 do \
 /// `invalid_grant_during_loading=0`, and it has been seen to load.
 pub async fn run(bench: Bench) -> Vec<Report> {
     // Loading is stretched where there is little to load.
-    let redis = RedisServer::start_also(&["--key-load-delay", bench.pick("20", "1")]);
+    let redis = RedisServer::start_also(&["--key-load-delay", bench.pick("20", "0")]);
     let (redis, keys) = (Arc::new(redis), bench.pick(40_000, 1_000_000));
     for first in (0..keys).step_by(5_000) {
         let (first, count) = (first.to_string(), 5_000_usize.to_string());
@@ -29,7 +29,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let house = House::new().await;
     let servers = house.start_many(2, &redis.url()).await;
     let load = Load {
-        families: bench.pick(60, 200),
+        families: bench.pick(60, 100),
         refreshes_per_s: 150.0,
         codes_per_s: 20.0,
         revoked: 0.002,

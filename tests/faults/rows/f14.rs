@@ -24,7 +24,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let house = House::new().await;
     let servers = house.start_many(2, &redis.url()).await;
     let load = Load {
-        families: bench.pick(40, 200),
+        families: bench.pick(40, 100),
         refreshes_per_s: 100.0,
         codes_per_s: 20.0,
         revoked: 0.002,

@@ -28,8 +28,8 @@ async fn fails_over(bench: &Bench, name: &str, blow: Blow) -> Report {
     let house = House::new().await;
     let servers = house.start_many(2, &watched.url()).await;
     let load = Load {
-        families: bench.pick(40, 200),
-        refreshes_per_s: bench.pick(80.0, 150.0),
+        families: bench.pick(40, 80),
+        refreshes_per_s: 80.0,
         codes_per_s: 15.0,
         revoked: 0.002,
     };

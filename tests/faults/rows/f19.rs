@@ -129,12 +129,11 @@ impl LastMoment {
             let wire = servers[hand % servers.len()].wire().clone();
             let (codes, families) = (Arc::clone(&codes), Arc::clone(&families));
             async move {
-                match codes.get(hand) {
-                    Some(code) => send(code.shop.redeeming(&wire, code)).await,
-                    None => {
-                        let family = &families[hand - codes.len()];
-                        send(family.shop.revoking(&wire, &family.held.refresh)).await
-                    }
+                if let Some(code) = codes.get(hand) {
+                    send(code.shop.redeeming(&wire, code)).await
+                } else {
+                    let family = &families[hand - codes.len()];
+                    send(family.shop.revoking(&wire, &family.held.refresh)).await
                 }
             }
         })

@@ -22,7 +22,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let house = House::new().await;
     let servers = house.start_many(2, &cluster.url()).await;
     let load = Load {
-        families: bench.pick(60, 200),
+        families: bench.pick(60, 100),
         refreshes_per_s: bench.pick(100.0, 200.0),
         codes_per_s: 15.0,
         revoked: 0.002,

@@ -192,14 +192,20 @@ impl Running {
         let redis = spoken_pid(&mut watchdog);
         let mut running = Self { watchdog, leash, redis };
 
-        let answers = || {
-            let pong = say_to(port, &[b"PING"]);
-            pong.is_ok_and(|reply| reply.starts_with("+PONG") || reply.starts_with("-NOAUTH"))
+        let says = |words: &[&str]| {
+            let pong = say_to(port, &[b"PING"]).unwrap_or_default();
+            words.iter().any(|word| pong.starts_with(word))
         };
         // Another process may hold the port, and answer: then ours has ended.
         let alive = || !matches!(process_state(redis), None | Some('Z'));
-        if eventually(|| answers() || !alive()) && alive() {
-            return Some(running);
+        if eventually(|| says(&["+PONG", "-NOAUTH", "-LOADING"]) || !alive()) {
+            // Loading takes as long as there is something to load.
+            while alive() && says(&["-LOADING"]) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            if alive() {
+                return Some(running);
+            }
         }
         running.end();
         None
