@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
+
 use crate::bench::Bench;
 use crate::parts::house::House;
 use crate::parts::redis::{Blow, RedisServer, say_to};
@@ -41,7 +43,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     redis.signal(Blow::Kill);
     let starting = Arc::clone(&redis);
     let start = tokio::task::spawn_blocking(move || starting.restart());
-    let (began, loaded) = loading(redis.port()).await;
+    let (began, loaded) = loading(redis.port(), &start).await;
     start.await.expect("redis starts again");
     tokio::time::sleep(Duration::from_millis(3000)).await;
 
@@ -69,13 +71,13 @@ pub async fn run(bench: Bench) -> Vec<Report> {
 }
 
 /// When it began to say `LOADING`, and when it ceased to.
-async fn loading(port: u16) -> (Instant, Instant) {
+async fn loading(port: u16, start: &JoinHandle<()>) -> (Instant, Instant) {
     let mut began = None;
     loop {
         let said = say_to(port, &[b"PING"]).unwrap_or_default();
         if said.starts_with("-LOADING") {
             began.get_or_insert_with(Instant::now);
-        } else if said.starts_with('+') {
+        } else if said.starts_with('+') || start.is_finished() {
             let now = Instant::now();
             return (began.unwrap_or(now), now);
         }
