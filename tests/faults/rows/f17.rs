@@ -104,7 +104,9 @@ async fn is_told_to_fail_over(bench: &Bench, care: Care) -> Report {
     if care == Care::Pause {
         watched.first().says(&[b"CLIENT", b"PAUSE", b"5000", b"WRITE"]);
     }
-    let sentinel = watched.sentinels()[0].port();
+    let url = watched.url();
+    let sentinel = url.split([':', ',', '/']).find_map(|word| word.parse().ok());
+    let sentinel = sentinel.expect("the port of one");
     let said = say_to(sentinel, &[b"SENTINEL", b"FAILOVER", b"main"]).unwrap_or_default();
     assert!(said.starts_with("+OK"), "the sentinel does not fail over: {said}");
     let told = Instant::now();

@@ -50,10 +50,6 @@ impl Watched {
         &self.servers[1..]
     }
 
-    pub fn sentinels(&self) -> &[RedisServer] {
-        &self.sentinels
-    }
-
     /// Whether one of the replicas is a primary by now.
     pub fn has_promoted(&self) -> bool {
         self.replicas().iter().any(|it| it.says(&[b"ROLE"]).contains("master"))
