@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::proxy::{Proxy, Weather};
 use super::redis::{Blow, RedisServer};
-use super::topologies::{sentinel_url, sentinels};
+use super::topologies::{is_primary, sentinel_url, sentinels};
 
 /// One primary, two replicas, three sentinels. Everybody knows every server by a proxy in front of it,
 /// and what one tells its replicas comes later.
@@ -72,6 +72,6 @@ impl Lagging {
 
     /// Whether one of the replicas is a primary by now.
     pub fn has_promoted(&self) -> bool {
-        self.servers[1..].iter().any(|it| it.says(&[b"ROLE"]).contains("master"))
+        self.servers[1..].iter().any(is_primary)
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::bench::Bench;
 use crate::parts::house::House;
 use crate::parts::redis::{Blow, RedisServer};
-use crate::parts::topologies::{Clustered, id};
+use crate::parts::topologies::{Clustered, id, is_primary};
 use crate::report::Report;
 use crate::storm::{Load, Storm};
 
@@ -82,7 +82,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
 
 async fn becomes_primary(node: &RedisServer) {
     let since = Instant::now();
-    while !node.says(&[b"ROLE"]).contains("master") {
+    while !is_primary(node) {
         assert!(since.elapsed() < Duration::from_secs(20), "a replica does not take over");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::redis::{RedisServer, eventually, free_port};
+use super::redis::{RedisServer, eventually, free_port, say_to};
 
 /// One primary, its replicas, and three sentinels.
 pub struct Watched {
@@ -52,8 +52,13 @@ impl Watched {
 
     /// Whether one of the replicas is a primary by now.
     pub fn has_promoted(&self) -> bool {
-        self.replicas().iter().any(|it| it.says(&[b"ROLE"]).contains("master"))
+        self.replicas().iter().any(is_primary)
     }
+}
+
+/// Whether it says so itself. Who is given another role ends its connections, which is no answer.
+pub fn is_primary(redis: &RedisServer) -> bool {
+    say_to(redis.port(), &[b"ROLE"]).is_ok_and(|said| said.contains("master"))
 }
 
 /// Three sentinels of the service `main`, which know the primary at this port, all of its replicas and
