@@ -30,7 +30,11 @@ async fn reach(config: &Config, clock: Clock) -> Result<Arc<dyn Store>, StartErr
         clock,
         ..RedisOptions::new(redis.url.reveal())
     };
-    Ok(Arc::new(RedisStore::connect(&options).await?))
+    let store = RedisStore::connect(&options).await?;
+    for warning in store.warnings() {
+        tracing::warn!(%warning, "ALLOW_VOLATILE_STORE: this redis may lose what it has acknowledged");
+    }
+    Ok(Arc::new(store))
 }
 
 /// The store, if what is written to it is still there when this process has ended.

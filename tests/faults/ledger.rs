@@ -183,6 +183,43 @@ impl Ledger {
         long.max().unwrap_or_default()
     }
 
+    /// How long after `from` there still was an answer of 500 or above, or none; not later than `to`.
+    pub fn trouble_after(&self, from: Instant, to: Instant) -> Duration {
+        let book = self.book();
+        let ends = book.attempts.iter().filter_map(|attempt| attempt.end.as_ref());
+        let bad = ends.filter(|end| end.status.is_none_or(|status| status >= 500));
+        let last = bad.map(|end| end.at).filter(|at| (from..to).contains(at)).max();
+        last.map_or(Duration::ZERO, |last| last - from)
+    }
+
+    /// The longest time in which nothing succeeded between these moments.
+    pub fn gap_within(&self, from: Instant, to: Instant) -> Duration {
+        let book = self.book();
+        let good = book.attempts.iter().filter(|attempt| attempt.succeeded());
+        let moments = good.filter_map(|it| Some(it.end.as_ref()?.at));
+        let mut moments: Vec<_> = moments.filter(|at| (from..to).contains(at)).collect();
+        moments.extend([from, to]);
+        moments.sort_unstable();
+        moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+    }
+
+    /// The most attempts that were under way at one moment.
+    pub fn most_at_once(&self) -> usize {
+        let book = self.book();
+        let mut steps: Vec<(Instant, bool)> = Vec::new();
+        for attempt in &book.attempts {
+            steps.push((attempt.sent, true));
+            steps.extend(attempt.end.as_ref().map(|end| (end.at, false)));
+        }
+        steps.sort_unstable();
+        let (mut now, mut most) = (0_usize, 0);
+        for (_, begins) in steps {
+            now = if begins { now + 1 } else { now.saturating_sub(1) };
+            most = most.max(now);
+        }
+        most
+    }
+
     /// How long the attempts of this kind took that were sent in this time: the value that `share` of
     /// them (0.5, 0.99) do not exceed. Zero if there were none.
     pub fn quantile(

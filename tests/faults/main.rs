@@ -43,7 +43,8 @@
 //!   [`parts::server::Server`] is one process (`kill`, `signal`, `starts_again`, `rss_mb`, `fds`, `log`);
 //!   `house.plan(url).set(NAME, value).under(&["prlimit", …])` is one that is not started yet, and
 //!   `.refuses()` one that should not start. [`parts::redis::RedisServer`] and [`parts::topologies`] are
-//!   those of `tests/it`. [`parts::proxy::Proxy`] stands in between and turns the
+//!   those of `tests/it`; [`parts::lagging::Lagging`] is sentinels over replicas that are behind, and
+//!   [`parts::small_disk::SmallDisk`] a redis that can fill its disk. [`parts::proxy::Proxy`] stands in between and turns the
 //!   [`Weather`](parts::proxy::Weather).
 //! - [`client`] is the OAuth client; every request comes back as a [`Reply`](parts::wire::Reply), also when
 //!   there was no answer.

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::support::browser::{Browser, Landing};
+use crate::support::redis::RedisServer;
 use crate::support::wire::{self, Fields};
 
 /// Started in a folder of its own. It ends with this value.
@@ -155,6 +156,21 @@ async fn metrics_can_have_a_listener_of_their_own_and_are_nowhere_else_then() {
     assert!(own.text().await.expect("text").contains("# TYPE "));
     let other = reqwest::get(format!("http://127.0.0.1:{port}/authorize")).await;
     assert_eq!(other.expect("an answer").status().as_u16(), 404);
+}
+
+#[test]
+fn a_redis_that_may_forget_is_complained_of_also_when_that_is_allowed() {
+    let redis = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru", "--save", ""]);
+    // It gets as far as its port, which is taken.
+    let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let taken = held.local_addr().expect("its address").to_string();
+    let url = redis.url();
+    let variables = [("REDIS_URL", &*url), ("LISTEN", &taken), ("ALLOW_VOLATILE_STORE", "true")];
+    let (code, said) = refused(&variables);
+    assert_eq!(code, Some(78), "{said}");
+    for complaint in ["appendonly yes", "allkeys-lru"] {
+        assert!(said.contains(complaint), "{said}");
+    }
 }
 
 #[test]

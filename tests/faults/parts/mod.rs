@@ -2,8 +2,10 @@
 //! ended by its own pid when its value goes.
 
 pub mod house;
+pub mod lagging;
 pub mod proxy;
 pub mod server;
+pub mod small_disk;
 pub mod wire;
 
 #[path = "../../it/support/redis.rs"]

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -31,6 +31,8 @@ pub enum Weather {
     Slow(Duration, Duration),
     /// So many bytes a second come through in each direction.
     Drip(u32),
+    /// Only what a primary tells its replicas takes longer: whoever has said `PSYNC` hears it later.
+    Lag(Duration),
 }
 
 /// A running proxy. It ends with this value.
@@ -106,10 +108,24 @@ async fn carry(client: TcpStream, target: SocketAddr, mut seen: Seen) -> io::Res
     client.set_nodelay(true)?;
     upstream.set_nodelay(true)?;
     let mut told = seen.clone();
+    let follows = AtomicBool::new(false);
+    let notices = |said: &[u8]| {
+        if said.windows(5).any(|word| word == b"PSYNC") {
+            follows.store(true, Ordering::Relaxed);
+        }
+    };
+    let lags = || follows.load(Ordering::Relaxed);
     tokio::select! {
         _ = async { tokio::join!(
-            pump(&client, &upstream, seen.clone(), |there, _| there),
-            pump(&upstream, &client, seen.clone(), |_, back| back),
+            pump(&client, &upstream, seen.clone(), |weather, said| {
+                notices(said);
+                if let Weather::Slow(there, _) = weather { there } else { Duration::ZERO }
+            }),
+            pump(&upstream, &client, seen.clone(), |weather, _| match weather {
+                Weather::Slow(_, back) => back,
+                Weather::Lag(behind) if lags() => behind,
+                _ => Duration::ZERO,
+            }),
         ) } => return Ok(()),
         _ = told.wait_for(ends) => {}
     }
@@ -133,7 +149,11 @@ fn cut(stream: &TcpStream, weather: Weather) -> io::Result<()> {
     match weather {
         Weather::Reset | Weather::HalfOpen => socket.set_linger(Some(Duration::ZERO)),
         Weather::Closed => socket.shutdown(Shutdown::Write),
-        Weather::Fair | Weather::BlackHole | Weather::Slow(..) | Weather::Drip(_) => Ok(()),
+        Weather::Fair
+        | Weather::BlackHole
+        | Weather::Slow(..)
+        | Weather::Drip(_)
+        | Weather::Lag(_) => Ok(()),
     }
 }
 
@@ -152,12 +172,12 @@ async fn swallow(client: &TcpStream, seen: Seen) -> io::Result<()> {
     }
 }
 
-/// One direction, to its end.
+/// One direction, to its end. What has just been read takes as long as `delay` says.
 async fn pump(
     from: &TcpStream,
     to: &TcpStream,
     seen: Seen,
-    way: fn(Duration, Duration) -> Duration,
+    delay: impl Fn(Weather, &[u8]) -> Duration,
 ) -> io::Result<()> {
     let (push, mut queue) = mpsc::channel::<(Instant, Vec<u8>)>(256);
     let weather = seen.clone();
@@ -171,11 +191,8 @@ async fn pump(
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
             };
-            let delay = match *weather.borrow() {
-                Weather::Slow(there, back) => way(there, back),
-                _ => Duration::ZERO,
-            };
-            if push.send((Instant::now() + delay, bytes[..read].to_vec())).await.is_err() {
+            let due = Instant::now() + delay(*weather.borrow(), &bytes[..read]);
+            if push.send((due, bytes[..read].to_vec())).await.is_err() {
                 return Ok(());
             }
         }

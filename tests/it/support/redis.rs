@@ -171,12 +171,8 @@ impl RedisServer {
     /// Says one command by hand and returns the raw first reply, for what Latchkey itself never says. A
     /// server whose role changes ends its connections; then it is said once more.
     pub fn says(&self, words: &[&[u8]]) -> String {
-        let say = || {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("redis");
-            exchange(&mut stream, words)
-        };
-        let said = say().or_else(|error| match error.kind() {
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => say(),
+        let said = say_to(self.port, words).or_else(|error| match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => say_to(self.port, words),
             _ => Err(error),
         });
         said.expect("an answer")
@@ -206,15 +202,20 @@ impl Running {
         let redis = spoken_pid(&mut watchdog);
         let mut running = Self { watchdog, leash, redis };
 
-        let answers = || {
-            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
-            let pong = stream.and_then(|mut stream| exchange(&mut stream, &[b"PING"]));
-            pong.is_ok_and(|reply| reply.starts_with("+PONG") || reply.starts_with("-NOAUTH"))
+        let says = |words: &[&str]| {
+            let pong = say_to(port, &[b"PING"]).unwrap_or_default();
+            words.iter().any(|word| pong.starts_with(word))
         };
         // Another process may hold the port, and answer: then ours has ended.
         let alive = || !matches!(process_state(redis), None | Some('Z'));
-        if eventually(|| answers() || !alive()) && alive() {
-            return Some(running);
+        if eventually(|| says(&["+PONG", "-NOAUTH", "-LOADING"]) || !alive()) {
+            // Loading takes as long as there is something to load.
+            while alive() && says(&["-LOADING"]) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            if alive() {
+                return Some(running);
+            }
         }
         running.end();
         None
@@ -245,7 +246,9 @@ fn process_state(pid: Pid) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-fn exchange(stream: &mut TcpStream, words: &[&[u8]]) -> std::io::Result<String> {
+/// One command to whoever listens at this port, and the raw first reply.
+pub fn say_to(port: u16, words: &[&[u8]]) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     let mut request = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
-use super::redis::{RedisServer, eventually, free_port};
+use super::redis::{RedisServer, eventually, free_port, say_to};
 
 /// The shape of the redis that the whole run shares. `LATCHKEY_TEST_REDIS` says it: `node`, which is
 /// usual, `sentinel` or `cluster`.
@@ -80,23 +80,7 @@ impl Watched {
         };
         assert!(eventually(complete), "the replicas do not come");
 
-        let configuration = format!(
-            "sentinel monitor main 127.0.0.1 {port} 2\n\
-             sentinel down-after-milliseconds main {}\n\
-             sentinel failover-timeout main 1000\n",
-            down_after.as_millis()
-        );
-        let sentinels: Vec<_> =
-            (0..3).map(|_| RedisServer::sentinel(configuration.clone())).collect();
-        let aware = |sentinel: &RedisServer| {
-            let says = sentinel.says(&[b"SENTINEL", b"MASTER", b"main"]);
-            let words: Vec<_> = says.lines().filter(|line| !line.starts_with(['$', '*'])).collect();
-            let member = |name: &str, value: usize| {
-                words.windows(2).any(|pair| pair == [name, &value.to_string()])
-            };
-            member("num-slaves", replicas) && member("num-other-sentinels", 2)
-        };
-        assert!(eventually(|| sentinels.iter().all(aware)), "the sentinels do not meet");
+        let sentinels = sentinels(servers[0].port(), replicas, down_after);
         Self { servers, sentinels }
     }
 
@@ -107,9 +91,7 @@ impl Watched {
     }
 
     pub fn url(&self) -> String {
-        let sentinels: Vec<_> =
-            self.sentinels.iter().map(|it| format!("127.0.0.1:{}", it.port())).collect();
-        format!("redis-sentinel://{}/main", sentinels.join(","))
+        sentinel_url(&self.sentinels)
     }
 
     /// Who was the primary at the start.
@@ -123,8 +105,41 @@ impl Watched {
 
     /// Whether one of the replicas is a primary by now.
     pub fn has_promoted(&self) -> bool {
-        self.replicas().iter().any(|it| it.says(&[b"ROLE"]).contains("master"))
+        self.replicas().iter().any(is_primary)
     }
+}
+
+/// Whether it says so itself. Who is given another role ends its connections, which is no answer.
+pub fn is_primary(redis: &RedisServer) -> bool {
+    say_to(redis.port(), &[b"ROLE"]).is_ok_and(|said| said.contains("master"))
+}
+
+/// Three sentinels of the service `main`, which know the primary at this port, all of its replicas and
+/// one another.
+pub fn sentinels(primary: u16, replicas: usize, down_after: Duration) -> Vec<RedisServer> {
+    let configuration = format!(
+        "sentinel monitor main 127.0.0.1 {primary} 2\n\
+         sentinel down-after-milliseconds main {}\n\
+         sentinel failover-timeout main 1000\n",
+        down_after.as_millis()
+    );
+    let sentinels: Vec<_> = (0..3).map(|_| RedisServer::sentinel(configuration.clone())).collect();
+    let aware = |sentinel: &RedisServer| {
+        let says = sentinel.says(&[b"SENTINEL", b"MASTER", b"main"]);
+        let words: Vec<_> = says.lines().filter(|line| !line.starts_with(['$', '*'])).collect();
+        let member = |name: &str, value: usize| {
+            words.windows(2).any(|pair| pair == [name, &value.to_string()])
+        };
+        member("num-slaves", replicas) && member("num-other-sentinels", 2)
+    };
+    assert!(eventually(|| sentinels.iter().all(aware)), "the sentinels do not meet");
+    sentinels
+}
+
+/// Where to ask these sentinels.
+pub fn sentinel_url(sentinels: &[RedisServer]) -> String {
+    let all: Vec<_> = sentinels.iter().map(|it| format!("127.0.0.1:{}", it.port())).collect();
+    format!("redis-sentinel://{}/main", all.join(","))
 }
 
 /// Three primaries with a third of the slots each, and perhaps a replica of each.
