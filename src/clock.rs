@@ -37,6 +37,16 @@ impl UnixTime {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// By how many milliseconds this is after `other`; negative if it is before.
+    pub fn millis_after(self, other: Self) -> i64 {
+        let apart = |later: Self, earlier: Self| i64::try_from(later.0 - earlier.0);
+        if self < other {
+            apart(other, self).map_or(i64::MIN, |millis| -millis)
+        } else {
+            apart(self, other).unwrap_or(i64::MAX)
+        }
+    }
+
     /// Stops at the epoch instead of wrapping.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
@@ -49,6 +59,10 @@ impl UnixTime {
         Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
     }
 }
+
+/// This version was not there before 1 November 2026: a clock that says so is wrong, and everything it
+/// dates would be.
+pub const OLDEST: UnixTime = UnixTime::from_secs(1_793_491_200);
 
 /// Where `now` comes from.
 #[derive(Clone, Debug)]

@@ -19,6 +19,7 @@ pub async fn open_store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>,
         min_replicas_ack: Some(redis.min_replicas_ack),
         prefix: redis.prefix.clone(),
         allow_volatile: redis.allow_volatile,
+        clock,
         ..RedisOptions::new(redis.url.reveal())
     };
     Ok(Arc::new(RedisStore::connect(&options).await?))

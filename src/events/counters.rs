@@ -28,6 +28,8 @@ pub struct Counters {
     pub logouts_pending: IntGauge,
     /// Sign-ins that wait for a turn to hash.
     pub hash_queue: IntGauge,
+    /// Our clock against the store's, as `/ready` last saw them.
+    pub clock_ahead: IntGauge,
 }
 
 impl Counters {
@@ -83,6 +85,10 @@ impl Counters {
             store: StoreCounters::new(&registry)?,
             active_sessions: gauge("oidc_active_sessions", "Live single sign-on sessions")?,
             hash_queue: gauge("oidc_hash_queue", "Sign-ins waiting to hash a password")?,
+            clock_ahead: gauge(
+                "oidc_clock_ahead_milliseconds",
+                "By how much this server's clock is ahead of the store's, as /ready last saw them",
+            )?,
             registry,
         })
     }

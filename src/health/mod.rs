@@ -1,6 +1,6 @@
 //! Whether all is well: `/live` (the process), `/ready` (send me traffic), `/health` (both, in words).
 //!
-//! Writes one short-lived key, to see whether the store takes it.
+//! Writes one short-lived key, to see whether the store takes it, and compares its clock with ours.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,9 +13,13 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use crate::app::App;
+use crate::store::Pulse;
 
 /// The store has this long to take a write.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// As far as clocks may be apart without anybody being told.
+const TOLERATED: Duration = Duration::from_secs(10);
 
 /// The room's paths.
 pub fn routes() -> Router<App> {
@@ -38,7 +42,8 @@ async fn health(State(app): State<App>) -> Response {
 }
 
 async fn report(app: &App, for_traffic: bool) -> Response {
-    let store = store_answers(app).await;
+    let pulse = take_pulse(app).await;
+    let store = pulse.is_some();
     let keys = !app.keys.is_empty();
     let leaving = for_traffic && app.draining.load(Ordering::Relaxed);
     let word = |good: bool| if good { "ok" } else { "failing" };
@@ -53,22 +58,35 @@ async fn report(app: &App, for_traffic: bool) -> Response {
         "status": status,
         "timestamp": humantime::format_rfc3339_seconds(now).to_string(),
         "version": env!("CARGO_PKG_VERSION"),
-        "checks": { "store": word(store), "keys": word(keys) },
+        "checks": { "store": word(store), "keys": word(keys), "clock": clock(app, pulse) },
     });
     let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(body)).into_response()
 }
 
-async fn store_answers(app: &App) -> bool {
+/// Nothing unless the store takes a write.
+async fn take_pulse(app: &App) -> Option<Pulse> {
     match tokio::time::timeout(PATIENCE, app.store.ping()).await {
-        Ok(Ok(())) => true,
+        Ok(Ok(pulse)) => Some(pulse),
         Ok(Err(cause)) => {
             tracing::warn!(%cause, "the store does not take a write");
-            false
+            None
         }
         Err(_) => {
             tracing::warn!("the store does not answer");
-            false
+            None
         }
     }
+}
+
+/// A clock that is wrong turns no traffic away: it may be the store's, and then every server would.
+fn clock(app: &App, pulse: Option<Pulse>) -> &'static str {
+    let told = pulse.and_then(|pulse| pulse.ahead_millis);
+    let Some(ahead_millis) = told else { return "unknown" };
+    app.events.counters.clock_ahead.set(ahead_millis);
+    if ahead_millis.unsigned_abs() <= TOLERATED.as_millis().try_into().unwrap_or(u64::MAX) {
+        return "ok";
+    }
+    tracing::warn!(ahead_millis, "the clocks of this server and of the store are too far apart");
+    "off"
 }

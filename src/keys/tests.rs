@@ -10,7 +10,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::jose::{Algorithm, RecipientKey, SigningKey, encrypt};
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::secret_key::SecretKey;
-use crate::store::{Change, MemoryStore, Outcome, Pending, RawKey, Store, StoreError};
+use crate::store::{Change, MemoryStore, Outcome, Pending, Pulse, RawKey, Store, StoreError};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -312,7 +312,7 @@ impl Store for CutOff {
         self.away().unwrap_or_else(|| self.0.tally(counter, window))
     }
 
-    fn ping(&self) -> Pending<'_, ()> {
+    fn ping(&self) -> Pending<'_, Pulse> {
         self.away().unwrap_or_else(|| self.0.ping())
     }
 }

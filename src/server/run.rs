@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::bootstrap::Bootstrap;
 use crate::cli::open_store;
 use crate::clients::software_statement;
-use crate::clock::Clock;
+use crate::clock::{Clock, OLDEST};
 use crate::config::{Config, OutgoingSettings, StatementKeys};
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::keys::{
@@ -64,6 +64,9 @@ pub async fn run(config: Config) -> ExitCode {
 async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     process::harden_process();
     let files = process::raise_fd_limit();
+    if Clock::System.now() < OLDEST {
+        return Err(wrong("the clock of this machine is wrong: it is older than this program"));
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -49,7 +49,7 @@ use std::time::Duration;
 
 use self::database::Database;
 use self::writer::Writer;
-use super::{Change, Outcome, Pending, RawKey, StartError, Store, StoreError};
+use super::{Change, Outcome, Pending, Pulse, RawKey, StartError, Store, StoreError};
 use crate::clock::Clock;
 
 /// A folder that this process holds until the store is dropped.
@@ -130,7 +130,10 @@ impl Store for FileStore {
     }
 
     /// A write with its fsync, for a disk that is full or read-only can be read all the same.
-    fn ping(&self) -> Pending<'_, ()> {
-        Box::pin(self.writer.asks(0, tables::touch))
+    fn ping(&self) -> Pending<'_, Pulse> {
+        Box::pin(async {
+            self.writer.asks(0, tables::touch).await?;
+            Ok(Pulse { ahead_millis: Some(0) })
+        })
     }
 }

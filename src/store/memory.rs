@@ -3,7 +3,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Change, Expect, Outcome, Pending, RawKey, Store, Write};
+use super::{Change, Expect, Outcome, Pending, Pulse, RawKey, Store, Write};
 use crate::clock::{Clock, UnixTime};
 
 /// A store for one process, gone with it: for development and for tests.
@@ -145,8 +145,8 @@ impl Store for MemoryStore {
         })
     }
 
-    fn ping(&self) -> Pending<'_, ()> {
-        Box::pin(async { Ok(()) })
+    fn ping(&self) -> Pending<'_, Pulse> {
+        Box::pin(async { Ok(Pulse { ahead_millis: Some(0) }) })
     }
 }
 

@@ -34,10 +34,10 @@ use self::failure::Failure;
 use self::order::{Lua, Order};
 use self::servers::Servers;
 use super::{
-    Change, Expect, Outcome, Partition, Pending, RawKey, StartError, Store, StoreError, Write,
-    fitness,
+    Change, Expect, Outcome, Partition, Pending, Pulse, RawKey, StartError, Store, StoreError,
+    Write, fitness,
 };
-use crate::clock::UnixTime;
+use crate::clock::{Clock, UnixTime};
 
 /// Where redis is and how far it is trusted.
 #[derive(Clone)]
@@ -56,10 +56,12 @@ pub struct RedisOptions {
     pub allow_volatile: bool,
     /// How long a call may take, connecting included.
     pub timeout: Duration,
+    /// The clock by which records say when they may be forgotten.
+    pub clock: Clock,
 }
 
 impl RedisOptions {
-    /// No prefix, nothing volatile, one second.
+    /// No prefix, nothing volatile, one second, the system's clock.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -69,6 +71,7 @@ impl RedisOptions {
             prefix: String::new(),
             allow_volatile: false,
             timeout: Duration::from_secs(1),
+            clock: Clock::System,
         }
     }
 }
@@ -83,6 +86,7 @@ impl fmt::Debug for RedisOptions {
             .field("prefix", &self.prefix)
             .field("allow_volatile", &self.allow_volatile)
             .field("timeout", &self.timeout)
+            .field("clock", &self.clock)
             .finish()
     }
 }
@@ -91,6 +95,7 @@ impl fmt::Debug for RedisOptions {
 pub struct RedisStore {
     servers: Servers,
     prefix: String,
+    clock: Clock,
     commit: Lua,
     tally: Lua,
     warnings: Vec<String>,
@@ -105,6 +110,7 @@ impl RedisStore {
         let mut store = Self {
             servers: Servers::connect(options).await?,
             prefix: options.prefix.clone(),
+            clock: options.clock.clone(),
             // One script rather than WATCH: the connection is shared by every request in flight, and
             // what a WATCH watches belongs to the connection.
             commit: Lua::new(include_str!("commit.lua")),
@@ -136,6 +142,17 @@ impl RedisStore {
         format!("{}{key}", self.prefix)
     }
 
+    /// Not worth an error: whoever may not ask for the time can do everything else.
+    async fn ahead(&self) -> Option<i64> {
+        let told = self.servers.call_each(|_| Order::plain(cmd("TIME"))).await.ok()?;
+        let ahead = told.into_iter().map(|time| {
+            let (seconds, micros): (u64, u64) = read(time).ok()?;
+            let theirs = UnixTime::from_secs(seconds).plus(Duration::from_micros(micros));
+            Some(self.clock.now().millis_after(theirs))
+        });
+        ahead.flatten().max_by_key(|millis| millis.unsigned_abs())
+    }
+
     async fn ask<T: FromRedisValue>(
         &self,
         partition: &Partition,
@@ -147,6 +164,7 @@ impl RedisStore {
     fn written(&self, change: &Change) -> Order {
         let mut keys = Keys::default();
         let mut args = Args::default();
+        let now = self.clock.now();
         args.push(change.expected.len());
         for (key, expect) in &change.expected {
             args.push(keys.number(key));
@@ -160,11 +178,14 @@ impl RedisStore {
                 Write::Put { key, bytes, forget_at: None } => {
                     args.push("put").push(keys.number(key)).push(bytes.as_slice())
                 }
-                Write::Put { key, bytes, forget_at: Some(at) } => args
-                    .push("put_until")
-                    .push(keys.number(key))
-                    .push(bytes.as_slice())
-                    .push(deadline(*at)),
+                Write::Put { key, bytes, forget_at: Some(at) } => match lifetime(*at, now) {
+                    None => args.push("delete").push(keys.number(key)),
+                    Some(millis) => args
+                        .push("put_for")
+                        .push(keys.number(key))
+                        .push(bytes.as_slice())
+                        .push(millis),
+                },
                 Write::Delete { key } => args.push("delete").push(keys.number(key)),
                 Write::Link { index, name } => {
                     args.push("link").push(keys.number(index)).push(name.as_str())
@@ -243,7 +264,7 @@ impl Store for RedisStore {
 
     /// A write, for a redis that is full, read-only or cannot reach its disk answers PING all the same.
     /// On every primary, and with as many replicas as any other change.
-    fn ping(&self) -> Pending<'_, ()> {
+    fn ping(&self) -> Pending<'_, Pulse> {
         Box::pin(async move {
             let write = |tag: &str| {
                 let mut write = cmd("SET");
@@ -251,7 +272,7 @@ impl Store for RedisStore {
                 Order::plain(write).critical()
             };
             self.servers.call_each(write).await?;
-            Ok(())
+            Ok(Pulse { ahead_millis: self.ahead().await })
         })
     }
 }
@@ -287,12 +308,16 @@ fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
         .map_err(|_| Failure::unavailable("redis answered something that is no answer to this"))
 }
 
-/// `PXAT 0` is an error, any other moment that has passed deletes, and redis counts in signed numbers.
-fn deadline(at: UnixTime) -> u64 {
-    at.as_millis().clamp(1, FAR)
+/// How many milliseconds a record has left, if any: `PX 0` is an error, and redis counts in signed
+/// numbers.
+fn lifetime(forget_at: UnixTime, now: UnixTime) -> Option<u64> {
+    match forget_at.as_millis().saturating_sub(now.as_millis()) {
+        0 => None,
+        millis => Some(millis.min(FAR)),
+    }
 }
 
-/// The year 9999, or eight thousand years, in milliseconds: far enough for everything.
+/// Eight thousand years in milliseconds: far enough for everything.
 const FAR: u64 = 253_402_300_799_000;
 
 fn failed(key: &RawKey, failure: Failure) -> StoreError {
@@ -330,9 +355,11 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_is_never_zero_and_never_overflows() {
-        assert_eq!(deadline(UnixTime::from_millis(0)), 1);
-        assert_eq!(deadline(UnixTime::from_millis(u64::MAX)), FAR);
-        assert_eq!(deadline(UnixTime::from_millis(1_800_000_000_000)), 1_800_000_000_000);
+    fn a_lifetime_is_never_zero_and_never_overflows() {
+        let now = UnixTime::from_millis(1_800_000_000_000);
+        assert_eq!(lifetime(UnixTime::from_millis(0), now), None);
+        assert_eq!(lifetime(now, now), None);
+        assert_eq!(lifetime(now.plus(Duration::from_millis(1)), now), Some(1));
+        assert_eq!(lifetime(UnixTime::from_millis(u64::MAX), now), Some(FAR));
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Change, Outcome, Pending, RawKey, Store, StoreError};
+use super::{Change, Outcome, Pending, Pulse, RawKey, Store, StoreError};
 
 /// A store that tells about every command it runs: which verb, what came of it, how long it took.
 ///
@@ -97,7 +97,7 @@ impl Store for Watched {
         Box::pin(self.watch("tally", self.inner.tally(counter, window), ok))
     }
 
-    fn ping(&self) -> Pending<'_, ()> {
+    fn ping(&self) -> Pending<'_, Pulse> {
         Box::pin(self.watch("ping", self.inner.ping(), ok))
     }
 }
@@ -138,7 +138,7 @@ mod tests {
             away()
         }
 
-        fn ping(&self) -> Pending<'_, ()> {
+        fn ping(&self) -> Pending<'_, Pulse> {
             Box::pin(std::future::pending())
         }
     }

@@ -85,6 +85,8 @@ pub enum Inactive {
     Unknown,
     /// Its time is over.
     Expired,
+    /// It is from the future: made by a server whose clock is wrong, and good for longer than it should.
+    Early,
     /// It, or its grant, was revoked.
     Revoked,
     /// The client, the person or the session behind it is gone.
@@ -131,6 +133,9 @@ pub async fn judge_access(
     if claims.expires_at <= now {
         return Ok(Err(Inactive::Expired));
     }
+    if claims.issued_at > now.plus(FUTURE) {
+        return Ok(Err(Inactive::Early));
+    }
     let grant = match claims.id.grant {
         None => {
             if store.load(&revoked_key(claims.id.token)).await?.is_some() {
@@ -175,6 +180,9 @@ async fn judge_opaque(
     let Some(token) = grant.opaque(&handle.secret.digest(), now).cloned() else {
         return Ok(Err(Inactive::Unknown));
     };
+    if token.issued_at > now.plus(FUTURE) {
+        return Ok(Err(Inactive::Early));
+    }
     let holder = grants::may_issue(store, &grant, now).await?;
     Ok(holder.map_err(Inactive::Denied).map(|holder| Access {
         client: grant.client.clone(),
@@ -187,6 +195,12 @@ async fn judge_opaque(
         holder,
     }))
 }
+
+/// So much may the clock of the server that made a token be ahead of this one's ([RFC 7519 §4.1.5] speaks
+/// of a few minutes at most).
+///
+/// [RFC 7519 §4.1.5]: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5
+const FUTURE: Duration = Duration::from_secs(60);
 
 struct Claims {
     client: ClientId,

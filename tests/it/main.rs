@@ -5,6 +5,7 @@ mod authorize;
 mod backup;
 mod client_secret_jwt;
 mod clients;
+mod clocks;
 mod code_flow;
 mod conformance;
 mod cors;

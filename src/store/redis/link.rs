@@ -13,6 +13,11 @@
 //! primary would vouch for a write of the old one.)
 //!
 //! All of them lead to the same server and go together: what ends one ends all.
+//!
+//! **It is also a circuit breaker.** A command that finds no connection waits for the next one, for a
+//! moment after the last was lost: that is how a restart costs nobody an answer. When that moment is
+//! over the circuit is open: every command fails at once, nothing piles up, and the only ones who still
+//! try are the keeper's, one at a time. The first one that gets through closes it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,14 +42,15 @@ pub(super) struct Link {
     acks: Option<Acks>,
     lanes: Semaphore,
     free: Mutex<Vec<usize>>,
+    hope: Duration,
     keeper: JoinHandle<()>,
 }
 
-/// The connections in use, if there are any. The generation keeps a command that failed on an old
-/// connection from ending its successor.
+/// The connections in use, if there are any, or since when there are none. The generation keeps a
+/// command that failed on an old connection from ending its successor.
 struct Slot {
     generation: u64,
-    wires: Option<Wires>,
+    wires: Result<Wires, Instant>,
 }
 
 /// Everything to one server.
@@ -58,18 +64,18 @@ struct Wires {
 impl Link {
     /// Dials once; the error is the first answer, so that a wrong address shows at start-up.
     pub(super) async fn dial(dialler: Dialler) -> Result<Self, Failure> {
-        let wires = Some(dialler.dial().await?);
-        Ok(Self::over(dialler, wires))
+        let wires = dialler.dial().await?;
+        Ok(Self::over(dialler, Ok(wires)))
     }
 
     /// Leaves the dialling to the keeper.
     pub(super) fn begin(dialler: Dialler) -> Self {
-        Self::over(dialler, None)
+        Self::over(dialler, Err(Instant::now()))
     }
 
-    fn over(dialler: Dialler, wires: Option<Wires>) -> Self {
+    fn over(dialler: Dialler, wires: Result<Wires, Instant>) -> Self {
         let slot = Arc::new(watch::Sender::new(Slot { generation: 0, wires }));
-        let acks = dialler.acks;
+        let (acks, hope) = (dialler.acks, dialler.patience / 4);
         let keeper = tokio::spawn(keep(Arc::clone(&slot), dialler));
         Self {
             slot,
@@ -77,6 +83,7 @@ impl Link {
             acks,
             lanes: Semaphore::new(LANES),
             free: Mutex::new((0..LANES).collect()),
+            hope,
             keeper,
         }
     }
@@ -110,7 +117,7 @@ impl Link {
                 }
                 Err(told(&error))
             }
-            Ok(None) => Err(Failure::unavailable("the store is shutting down")),
+            Ok(None) => Err(Failure::unavailable("no connection")),
             Err(_elapsed) if used.is_none() => Err(Failure::unavailable("no connection")),
             Err(_elapsed) => {
                 self.hang_up(used);
@@ -126,15 +133,29 @@ impl Link {
         Some(Lane { link: self, number: number.unwrap_or_default() })
     }
 
+    /// The connections, once there are any; nothing if there have been none for longer than is worth
+    /// waiting for.
     async fn connected(&self) -> Option<(u64, Wires)> {
         let mut slot = self.slot.subscribe();
-        let slot = slot.wait_for(|slot| slot.wires.is_some()).await.ok()?;
-        Some((slot.generation, slot.wires.clone()?))
+        let lost = slot.borrow().wires.as_ref().err().copied();
+        let until = lost.unwrap_or_else(Instant::now) + self.hope;
+        let slot = timeout_at(until, slot.wait_for(|slot| slot.wires.is_ok())).await.ok()?.ok()?;
+        Some((slot.generation, slot.wires.as_ref().ok()?.clone()))
     }
 
     fn hang_up(&self, used: Option<u64>) {
-        self.slot
-            .send_if_modified(|slot| used == Some(slot.generation) && slot.wires.take().is_some());
+        self.slot.send_if_modified(|slot| used == Some(slot.generation) && slot.hang_up());
+    }
+}
+
+impl Slot {
+    /// Lets go of the connections; answers whether there were any.
+    fn hang_up(&mut self) -> bool {
+        let had = self.wires.is_ok();
+        if had {
+            self.wires = Err(Instant::now());
+        }
+        had
     }
 }
 
@@ -251,12 +272,12 @@ async fn keep(slot: Arc<watch::Sender<Slot>>, dialler: Dialler) {
     let mut misses = 0;
     let mut since = Instant::now();
     loop {
-        let at = seen.borrow().wires.as_ref().map(|wires| wires.at.clone());
+        let at = seen.borrow().wires.as_ref().ok().map(|wires| wires.at.clone());
         tokio::select! {
-            empty = seen.wait_for(|slot| slot.wires.is_none()) => if empty.is_err() { return },
+            empty = seen.wait_for(|slot| slot.wires.is_err()) => if empty.is_err() { return },
             () = dialler.is_elsewhere(at) => {
                 tracing::warn!("the sentinels name another primary");
-                slot.send_modify(|slot| slot.wires = None);
+                slot.send_if_modified(Slot::hang_up);
             }
         }
         if since.elapsed() >= LONG_ENOUGH {
@@ -278,7 +299,7 @@ async fn keep(slot: Arc<watch::Sender<Slot>>, dialler: Dialler) {
         let found = wires.shared.clone();
         slot.send_modify(|slot| {
             slot.generation += 1;
-            slot.wires = Some(wires);
+            slot.wires = Ok(wires);
         });
         dialler.look_at(found).await;
     }

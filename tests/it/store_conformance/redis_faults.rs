@@ -112,6 +112,32 @@ async fn a_redis_that_stands_still_fails_fast_and_serves_again_when_it_goes_on()
 }
 
 #[tokio::test]
+async fn once_redis_is_known_to_be_away_nobody_waits_for_it_any_more() {
+    let server = RedisServer::start();
+    let patience = Duration::from_secs(2);
+    let options = RedisOptions { timeout: patience, ..RedisOptions::new(server.url()) };
+    let store = RedisStore::connect(&options).await.expect("a fit redis");
+    let key = raw("a");
+
+    server.signal(Blow::Stop);
+    let stopped = Instant::now();
+    while stopped.elapsed() < patience * 2 {
+        assert_eq!(store.get(&key).await.unwrap_err().kind(), "unavailable");
+        tokio::task::yield_now().await;
+    }
+    // One after the other: if each of them waited at all, a hundred would take far longer.
+    let since = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(store.get(&key).await.unwrap_err().kind(), "unavailable");
+    }
+    assert!(since.elapsed() < patience, "{:?}", since.elapsed());
+
+    server.signal(Blow::Continue);
+    let took = recovery(&store).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+#[tokio::test]
 async fn what_would_pile_up_behind_a_redis_that_stands_still_is_turned_away_at_once() {
     let server = RedisServer::start();
     let store = connected(&server).await;

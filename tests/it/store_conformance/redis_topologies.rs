@@ -18,7 +18,7 @@ struct Guarded {
 }
 
 /// What the README says a user needs.
-const RIGHTS: [&str; 9] = [
+const RIGHTS: [&str; 10] = [
     "+@read",
     "+@write",
     "+@scripting",
@@ -26,6 +26,7 @@ const RIGHTS: [&str; 9] = [
     "-@dangerous",
     "+info",
     "+role",
+    "+time",
     "+wait",
     "+cluster|slots",
 ];

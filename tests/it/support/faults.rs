@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use latchkey::store::{Change, Outcome, Pending, RawKey, Store, StoreError};
+use latchkey::store::{Change, Outcome, Pending, Pulse, RawKey, Store, StoreError};
 
 /// Around a good store. A clone steers the same one.
 #[derive(Clone)]
@@ -119,7 +119,7 @@ impl Store for Faults {
         Box::pin(self.run("tally", self.inner.tally(counter, window)))
     }
 
-    fn ping(&self) -> Pending<'_, ()> {
+    fn ping(&self) -> Pending<'_, Pulse> {
         Box::pin(self.run("ping", self.inner.ping()))
     }
 }
