@@ -1,8 +1,11 @@
 //! What a fault is done to: real processes on loopback, each with a port and a folder of its own, each
 //! ended by its own pid when its value goes.
 
+pub mod fake_clock;
 pub mod house;
 pub mod proxy;
+pub mod raw;
+pub mod refusal;
 pub mod server;
 pub mod wire;
 

@@ -10,6 +10,9 @@ mod f00;
 mod f01;
 mod f06;
 mod f07;
+mod f30;
+mod f32;
+mod f33;
 
 type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
 
@@ -43,6 +46,9 @@ const TABLE: &[Row] = rows![
     "F01" "code-race"            true  5 "winners=all double_code=0 5xx=0" f01::run;
     "F06" "server-kill9"         true  1 "storm; restart_to_ready_s<=1 (ci 5)" f06::run;
     "F07" "redis-kill9"          true  1 "storm; gap_s<=restart+1 (ci +3)" f07::run;
+    "F30" "fd-exhaustion"        true  1 "cpu<=50% recover=yes fd_leak=0" f30::run;
+    "F32" "key-files"            true  1 "refused=all; replaced while running: the old one stays" f32::run;
+    "F33" "environment"          true  1 "rows_ok=all: exit 78, one line, nothing bound" f33::run;
 ];
 
 /// The longest that one run may take before it is given up.
