@@ -1,12 +1,14 @@
 //! What a fault is done to: real processes on loopback, each with a port and a folder of its own, each
 //! ended by its own pid when its value goes.
 
+pub mod census;
 pub mod fake_clock;
 pub mod house;
 pub mod proxy;
 pub mod raw;
 pub mod refusal;
 pub mod server;
+pub mod slow;
 pub mod wire;
 
 #[path = "../../it/support/redis.rs"]
