@@ -20,7 +20,7 @@ run: ## Build and start a server with an in-memory store on http://localhost:500
 test: tools fmt lint unit faults-quick ## Everything a change has to pass; installs what is missing
 
 tools:
-	@.ci/need redis-server chromium node npm openssl curl
+	@.ci/need redis-server chromium node npm openssl curl libfaketime
 	@.ci/npm tests/clients tests/pages
 
 fmt:
@@ -37,7 +37,7 @@ faults-quick:
 	$(CARGO) test --locked --test faults -- --set quick $(F)
 
 faults: ## Breaks servers and redis on purpose, for an hour or so: F=F06,F07 for some of it, SET=quick for less
-	@.ci/need redis-server
+	@.ci/need redis-server openssl libfaketime
 ifeq ($(SET),quick)
 	$(MAKE) faults-quick
 else
