@@ -14,9 +14,12 @@ mod f22;
 mod f23;
 mod f24;
 mod f28;
+mod f29;
 mod f30;
 mod f32;
 mod f33;
+mod f34;
+mod f38;
 
 type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
 
@@ -54,9 +57,12 @@ const TABLE: &[Row] = rows![
     "F23" "rolling-restart"      true  1 "resets=0 5xx=0 drain_s<=20 lost=0" f23::run;
     "F24" "term-slow-clients"    true  1 "exit_s<=25 code=0" f24::run;
     "F28" "slowloris"            true  1 "normal_p99_s<=1 (ci 4) cut_s<=timeout+1 (ci +2.5) fds_leaked=0" f28::run;
+    "F29" "huge-input"           true  1 "500=0 rss_growth_mb<=20 cpu_per_req_ms<=5 (ci 40)" f29::run;
     "F30" "fd-exhaustion"        true  1 "cpu<=50% recover=yes fd_leak=0" f30::run;
     "F32" "key-files"            true  1 "refused=all; replaced while running: the old one stays" f32::run;
     "F33" "environment"          true  1 "rows_ok=all: exit 78, one line, nothing bound" f33::run;
+    "F34" "key-rotation"         true  1 "verify_fail=0" f34::run;
+    "F38" "client-aborts"        true  1 "mix=0 fd_leak=0 lost=0" f38::run;
 ];
 
 /// The longest that one run may take before it is given up.
