@@ -3,6 +3,7 @@
 
 pub mod census;
 pub mod fake_clock;
+pub mod files;
 pub mod house;
 pub mod proxy;
 pub mod raw;
