@@ -2,8 +2,10 @@
 //! ended by its own pid when its value goes.
 
 pub mod census;
+pub mod disk;
 pub mod fake_clock;
 pub mod files;
+pub mod hostile;
 pub mod house;
 pub mod proxy;
 pub mod raw;

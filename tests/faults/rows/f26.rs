@@ -36,6 +36,8 @@ pub async fn run(bench: Bench) -> Vec<Report> {
         .says("logins", count)
         .says("ok", crowd.ok)
         .says("503", crowd.busy)
+        .says("503_pages", crowd.busy_pages)
+        .says("redialled", crowd.redialled)
         .counts("ok+503", crowd.ok + crowd.busy, count)
         .never("errors_other", crowd.other)
         .never("mix", crowd.mixed);
@@ -48,7 +50,8 @@ pub async fn run(bench: Bench) -> Vec<Report> {
         // The pages and tokens of everybody are made by the same two cores, and so is the crowd.
         .promises("ms_per_login", each, promised, 20.0 * promised)
         .says("tokens", crowd.tokens.len())
-        .never("tokens_failed", crowd.tokens_failed)
+        .says("tokens_503", crowd.tokens_failed.iter().filter(|it| **it == 503).count())
+        .never("tokens_other", crowd.tokens_failed.iter().filter(|it| **it != 503).count())
         .promises("token_p99_s", quantile(crowd.tokens, 0.99).as_secs_f64(), 0.2, 4.0)
         .at_most("rss_max_mb", server.rss_peak_mb().round(), 600.0)
         .never("panics", server.panics());

@@ -22,7 +22,10 @@ mod f31;
 mod f32;
 mod f33;
 mod f34;
+mod f35;
 mod f38;
+mod f39;
+mod f40;
 
 type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
 
@@ -63,11 +66,14 @@ const TABLE: &[Row] = rows![
     "F28" "slowloris"            true  1 "normal_p99_s<=1 (ci 4) cut_s<=timeout+1 (ci +2.5) fds_leaked=0" f28::run;
     "F29" "huge-input"           true  1 "500=0 rss_growth_mb<=20 cpu_per_req_ms<=5 (ci 40)" f29::run;
     "F30" "fd-exhaustion"        true  1 "cpu<=50% recover=yes fd_leak=0" f30::run;
-    "F31" "memory-of-a-crowd"    true  1 "ok+503=all mix=0 rss_max_mb<=300" f31::run;
+    "F31" "memory-of-a-crowd"    true  1 "alive=yes mix=0 rss_max_mb<=300" f31::run;
     "F32" "key-files"            true  1 "refused=all; replaced while running: the old one stays" f32::run;
     "F33" "environment"          true  1 "rows_ok=all: exit 78, one line, nothing bound" f33::run;
     "F34" "key-rotation"         true  1 "verify_fail=0" f34::run;
+    "F35" "hostile-hosts"        true  1 "canary_hits=0 logout_p99_s<=1 (ci 3) connections_max<=12" f35::run;
     "F38" "client-aborts"        true  1 "mix=0 fd_leak=0 lost=0" f38::run;
+    "F39" "file-store"           true  1 "storm; torn=0 lost=0 500=0" f39::run;
+    "F40" "soak"                 false 1 "storm; rss_slope~0 keys_slope~0 fd_slope=0 keys_without_ttl=0; --soak" f40::run;
 ];
 
 /// The longest that one run may take before it is given up.
@@ -77,17 +83,17 @@ impl Row {
     /// Runs it and prints its lines; answers whether all is well.
     pub async fn run(&self, bench: Bench) -> bool {
         let words = format!("{} {} seed={}", self.id, self.name, bench.seed);
-        let since = Instant::now();
+        let (since, longest) = (Instant::now(), LONGEST + bench.soak);
         // A task of its own, so that a panic ends only this row; and ended with this future.
         let mut task = Task(tokio::spawn((self.run)(bench)));
-        let reports = match tokio::time::timeout(LONGEST, &mut task.0).await {
+        let reports = match tokio::time::timeout(longest, &mut task.0).await {
             Ok(Ok(reports)) => reports,
             Ok(Err(_)) => {
                 println!("{words} BROKEN the row itself panicked, see above");
                 return false;
             }
             Err(_) => {
-                println!("{words} BROKEN not over after {LONGEST:?}");
+                println!("{words} BROKEN not over after {longest:?}");
                 return false;
             }
         };
