@@ -7,6 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::bench::Bench;
 use crate::client::Tokens;
 use crate::parts::disk::Disk;
@@ -22,7 +24,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// `torn=0 lost=0 500=0`, and the storm's own bounds.
 pub async fn run(bench: Bench) -> Vec<Report> {
-    let mut reports = vec![kills(&bench).await, limit(&bench).await];
+    let mut reports = vec![kills(&bench).await, limit(&bench).await, log().await];
     let outer = tempfile::tempdir().expect("a folder");
     match Disk::of(8, outer.path()) {
         Some(disk) => {
@@ -82,14 +84,31 @@ async fn limit(bench: &Bench) -> Report {
     let plan = house.plan(&format!("file:{}", folder.display())).under(&under);
     let scene = Scene::of(house, plan.start().await, bench).await;
     let pid = scene.server.pid().unwrap_or_default().to_string();
+    let size = std::fs::metadata(folder.join("latchkey.redb")).map_or(0, |it| it.len());
     let may_grow_to = |bytes: &str| {
         let limit = format!("--fsize={bytes}:unlimited");
         let set = Command::new("prlimit").args(["--pid", &pid, &limit]).status();
         assert!(set.is_ok_and(|it| it.success()), "the limit cannot be set");
     };
-    // Less than the file has: whatever is written behind that fails.
-    let fails = || may_grow_to("65536");
+    // Half of what the file has: whatever is written behind that fails. The log is shorter.
+    let fails = || may_grow_to(&(size / 2).to_string());
     scene.outlives("write_fails", fails, || may_grow_to("unlimited")).await
+}
+
+/// The disk that is full is the one with the log: nobody notices.
+async fn log() -> Report {
+    let house = House::new().await;
+    let under = ["sh", "-c", "exec \"$0\" \"$@\" 2>/dev/full"];
+    let server = house.plan("memory:").under(&under).start().await;
+    let servers = [Arc::clone(&server)];
+    let families = storm::families(&house, &servers, 20).await;
+    let settled = settle(&families, &servers).await;
+    let mut report = Report::of("log_full");
+    report.never("lost", settled.lost).must("alive", server.exit_code().is_none());
+    server.signal(Signal::TERM);
+    let ended = server.ends_within(SOON).await;
+    report.must("exit_0", ended.is_some_and(|(code, _)| code == 0));
+    report
 }
 
 async fn full_disk(bench: &Bench, disk: &Disk) -> Report {
