@@ -137,7 +137,9 @@ async fn answer(
 ) -> io::Result<()> {
     let mut stream = tls.accept(stream).await?;
     let mut piece = [0; 8192];
-    stream.read(&mut piece).await?;
+    if stream.read(&mut piece).await? == 0 {
+        return Ok(());
+    }
     visits.fetch_add(1, Ordering::Relaxed);
     let short = "Content-Length: 0\r\nConnection: close\r\n\r\n";
     match manner {

@@ -64,7 +64,7 @@ impl Scene {
         let far = seconds.abs() > TOLERATED;
         let ready = send(self.off.wire().get("/ready")).await;
         let said = ready.json()["checks"]["clock"].clone();
-        report.must("jumped", self.is_off(&ready.json(), seconds));
+        report.must("jumped", is_off(&ready.json(), seconds));
         report.must("told", ready.is(200) && said == if far { "off" } else { "ok" });
         let unmoved = send(self.good.wire().get("/ready")).await;
         report.must("other_well", unmoved.is(200) && unmoved.json()["checks"]["clock"] == "ok");
@@ -95,20 +95,6 @@ impl Scene {
             report.never("noticed", refused + shut_out);
         }
         report
-    }
-
-    /// Whether the clock that was jumped is the one the server looks at.
-    fn is_off(&self, ready: &Value, seconds: i64) -> bool {
-        let told = ready["timestamp"].as_str().and_then(|it| humantime::parse_rfc3339(it).ok());
-        let Some(told) = told else { return false };
-        let now = std::time::SystemTime::now();
-        let ahead = match told.duration_since(now) {
-            Ok(ahead) => ahead.as_secs_f64(),
-            Err(behind) => -behind.duration().as_secs_f64(),
-        };
-        #[expect(clippy::cast_precision_loss, reason = "seconds")]
-        let jumped = seconds as f64;
-        (ahead - jumped).abs() < 3.0
     }
 
     /// A sign-in, a code, its redemption and a refresh, all at one server.
@@ -168,6 +154,20 @@ impl Scene {
         }
         not
     }
+}
+
+/// Whether the clock that was jumped is the one the server looks at.
+fn is_off(ready: &Value, seconds: i64) -> bool {
+    let told = ready["timestamp"].as_str().and_then(|it| humantime::parse_rfc3339(it).ok());
+    let Some(told) = told else { return false };
+    let now = std::time::SystemTime::now();
+    let ahead = match told.duration_since(now) {
+        Ok(ahead) => ahead.as_secs_f64(),
+        Err(behind) => -behind.duration().as_secs_f64(),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "seconds")]
+    let jumped = seconds as f64;
+    (ahead - jumped).abs() < 3.0
 }
 
 /// The kinds of which something would be kept longer than any of them was when all was well.

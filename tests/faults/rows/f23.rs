@@ -38,7 +38,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let families = storm::families(&house, &servers, bench.pick(60, 250)).await;
     let balancer = Arc::new(Balancer::before(&servers));
     let rate = bench.pick(100.0, 500.0);
-    let pause = Duration::from_secs_f64(families.len() as f64 / rate);
+    let pause = Duration::from_secs_f64(number(families.len()) / rate);
     let (watching, begun) = (balancer.watches(), Instant::now());
     let mut rng = StdRng::seed_from_u64(bench.seed);
     let hands: Vec<_> = families
@@ -72,7 +72,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let mut report = Report::new();
     report
         .says("requests", requests)
-        .measures("rps", requests as f64 / seconds)
+        .measures("rps", number(requests) / seconds)
         .never("resets", count(&balancer.resets))
         .never("5xx", count(&balancer.bad))
         .counts("exits_0", codes, 2 * rounds)
@@ -82,6 +82,10 @@ pub async fn run(bench: Bench) -> Vec<Report> {
         .never("mix", settled.mixed)
         .never("panics", servers.iter().map(|server| server.panics()).sum());
     vec![report]
+}
+
+fn number(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// Sends everybody to a server that was ready when it was last asked.

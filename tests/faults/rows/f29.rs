@@ -194,7 +194,8 @@ fn documents(house: &House, cases: &mut Vec<Case>) {
     let dots = ".".repeat(60_000);
     let bearer =
         "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
-    let words: String = (0..10_000).map(|number| format!("{number}+")).collect();
+    let words: Vec<_> = (0..10_000).map(|number| number.to_string()).collect();
+    let words = words.join("+");
     let asks =
         format!("response_type=code&client_id={}&redirect_uri={}", shop.id, shop.redirect_uri);
     for (name, path, body) in [

@@ -15,14 +15,17 @@ use crate::report::Report;
 const CONFIG: i32 = 78;
 const UNAVAILABLE: i32 = 69;
 
+/// The exit code, what is named, and the variables beside those of a plan that is good: an empty value
+/// takes one away.
+type Row<'a> = (i32, &'a str, &'a [(&'a str, &'a str)]);
+
 /// `rows_ok=all`.
 pub async fn run(_: Bench) -> Vec<Report> {
     let house = House::new().await;
     let held = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let taken = held.local_addr().expect("its address").to_string();
     let gone = format!("redis://127.0.0.1:{}/", free_port());
-    // Variables beside those of a plan that is good; an empty value takes one away.
-    let rows: &[(i32, &str, &[(&str, &str)])] = &[
+    let rows: &[Row<'_>] = &[
         (CONFIG, "ISSUER_URL", &[("ISSUER_URL", "http://id.example")]),
         (CONFIG, "ISSUER_URL", &[("ISSUER_URL", "https://id.example/?tenant=1")]),
         (CONFIG, "ISSUER_URL", &[("ISSUER_URL", "https://id.example/#here")]),

@@ -136,7 +136,7 @@ impl Scene {
                 note(if good { &self.verified } else { &self.failed });
             }
             last = decode_header(&token).ok().and_then(|it| it.kid).unwrap_or_default();
-            if turn % 8 == 0 || before.is_none() {
+            if turn.is_multiple_of(8) || before.is_none() {
                 before = Some(token);
             }
             sleep(Duration::from_millis(5)).await;

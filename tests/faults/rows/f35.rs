@@ -5,6 +5,7 @@
 //! which nobody vouched for, is never even connected to. There is no DNS here to lie: a name flips by the
 //! hosts file, where the machine lets the server have one of its own.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey::secret::base64url;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -90,6 +91,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
         .says("bad_told", hosts[1..].iter().map(Host::visits).sum::<usize>())
         .never("canary_hits", canary_at.visits())
         .at_most("connections_max", number(papers.open_max()), 12.0)
+        .says("key_reasons", reasons(&server))
         .says("key_questions", answers.len())
         .never("key_let_in", let_in)
         .promises("key_answer_max_s", quantile(answers, 1.0).as_secs_f64(), 3.5, 8.0)
@@ -106,6 +108,17 @@ pub async fn run(bench: Bench) -> Vec<Report> {
         _ => drop(report.says("flip", "untried")),
     }
     vec![report]
+}
+
+/// Why keys were not had, and how often.
+fn reasons(server: &Server) -> String {
+    let mut counted = BTreeMap::new();
+    for line in server.log().lines().filter(|line| line.contains("jwks_uri could not be fetched")) {
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
+        *counted.entry(line["reason"].as_str().unwrap_or("?").to_owned()).or_insert(0) += 1;
+    }
+    let words: Vec<_> = counted.iter().map(|(why, times)| format!("{why}:{times}")).collect();
+    words.join(",").replace(' ', "_")
 }
 
 fn number(count: usize) -> f64 {

@@ -26,17 +26,14 @@ const SOON: Duration = Duration::from_secs(10);
 pub async fn run(bench: Bench) -> Vec<Report> {
     let mut reports = vec![kills(&bench).await, limit(&bench).await, log().await];
     let outer = tempfile::tempdir().expect("a folder");
-    match Disk::of(8, outer.path()) {
-        Some(disk) => {
-            reports.push(full_disk(&bench, &disk).await);
-            reports.push(read_only(&bench, &disk).await);
-        }
+    if let Some(disk) = Disk::of(8, outer.path()) {
+        reports.push(full_disk(&bench, &disk).await);
+        reports.push(read_only(&bench, &disk).await);
+    } else {
         // The limit stands in for it.
-        None => {
-            let mut report = Report::of("disk");
-            report.says("mounted", "untried");
-            reports.push(report);
-        }
+        let mut report = Report::of("disk");
+        report.says("mounted", "untried");
+        reports.push(report);
     }
     reports
 }
