@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -279,8 +281,10 @@ impl Flipping {
     }
 }
 
-/// In place, since it is this very file that is mounted.
+/// In place, since it is this very file that is mounted; both contents are equally long, so that nobody
+/// reads half of it.
 fn write(path: &Path, address: &str) {
     let text = format!("127.0.0.1 localhost\n{address} {FLIPS}\n");
-    std::fs::write(path, text).expect("a written file");
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    file.and_then(|file| file.write_all_at(text.as_bytes(), 0)).expect("a written file");
 }
