@@ -32,7 +32,7 @@ pub enum Manner {
     Redirects(String),
 }
 
-/// The certificate that all of them show, for `localhost` and one more name.
+/// The certificate that all of them show.
 pub struct Papers {
     file: NamedTempFile,
     tls: TlsAcceptor,
@@ -41,9 +41,10 @@ pub struct Papers {
 }
 
 impl Papers {
-    pub fn for_also(name: &str) -> Self {
+    /// For these names and addresses.
+    pub fn naming<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let key = KeyPair::generate().expect("a key");
-        let names = ["localhost".to_owned(), name.to_owned()];
+        let names: Vec<_> = names.map(str::to_owned).collect();
         let made = CertificateParams::new(names).expect("names").self_signed(&key);
         let made = made.expect("a certificate");
         let file = NamedTempFile::new().expect("a file");
@@ -99,6 +100,10 @@ pub struct Host {
 }
 
 impl Host {
+    pub fn at(&self) -> SocketAddr {
+        self.at
+    }
+
     pub fn port(&self) -> u16 {
         self.at.port()
     }
