@@ -169,6 +169,19 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_announcement_that_nobody_can_hear_does_not_keep_it_from_serving() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let port = free_port();
+    let issuer = format!("http://localhost:{port}");
+    let mut command = command(folder.path(), &[("ISSUER_URL", &*issuer)]);
+    let child = command.stdout(full()).stderr(full()).spawn().expect("the program");
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let program = Program { child, at, issuer, said: BTreeMap::new(), folder: Some(folder) };
+    program.comes_to(200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_can_have_a_listener_of_their_own_and_are_nowhere_else_then() {
     let port = free_port().to_string();
     let program = Program::start(&[("METRICS_LISTEN", &*port)]).await;
