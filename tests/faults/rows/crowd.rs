@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::client::{Browser, Tokens};
+use crate::client::{Browser, Code, SCOPE, Tokens};
 use crate::ledger::note;
 use crate::parts::house::{House, PASSWORD, person};
 use crate::parts::server::Server;
@@ -115,45 +115,48 @@ pub async fn sign_in_alone(house: &House, server: &Server) -> Duration {
     best
 }
 
+/// Somebody who begins anew when there is no answer, a few times.
 async fn one(house: &House, wire: &Wire, number: usize, redialled: &AtomicUsize) -> Came {
-    let (name, shop) = (person(number), house.shop(number / 8));
-    let state = format!("state-{number}");
-    let (url, verifier) = shop.asks(crate::client::SCOPE, &[("state", &state)]);
-    let mut tries = 0;
-    let (at, landed) = loop {
-        tries += 1;
-        // A browser that got no answer is started again.
-        let browser = Browser::of(&name);
-        let page = browser.opens(wire, &url).await;
-        let (at, landed) = if page.is(200) {
-            ("login", browser.types_in(wire, &page, PASSWORD).await)
-        } else {
-            ("page", page)
-        };
-        if landed.status().is_some() || tries == 6 {
-            break (at, landed);
+    for _ in 0..5 {
+        if let Some(came) = tries(house, wire, number).await {
+            return came;
         }
         note(redialled);
-    };
-    let Some(text) = landed.landed_with("code") else { return not_let_in(at, &landed) };
-    if landed.landed_with("state").as_ref() != Some(&state) {
-        return Came::Mixed;
     }
-    let code = crate::client::Code { text, verifier, shop: Arc::clone(shop), person: name.clone() };
+    Came::Other("never answered".to_owned())
+}
+
+/// From the first page to the tokens; none if something was not answered at all.
+async fn tries(house: &House, wire: &Wire, number: usize) -> Option<Came> {
+    let (name, shop) = (person(number), house.shop(number / 8));
+    let state = format!("state-{number}");
+    let browser = Browser::of(&name);
+    let (url, verifier) = shop.asks(SCOPE, &[("state", &state)]);
+    let page = browser.opens(wire, &url).await;
+    if !page.is(200) {
+        return not_let_in("page", &page);
+    }
+    let landed = browser.types_in(wire, &page, PASSWORD).await;
+    let Some(text) = landed.landed_with("code") else { return not_let_in("login", &landed) };
+    if landed.landed_with("state").as_ref() != Some(&state) {
+        return Some(Came::Mixed);
+    }
+    let code = Code { text, verifier, shop: Arc::clone(shop), person: name.clone() };
     let reply = send(shop.redeeming(wire, &code)).await;
     match Tokens::of(&reply) {
-        Some(tokens) if tokens.belong_to(&name, shop) => Came::Ok,
-        Some(_) => Came::Mixed,
+        Some(tokens) if tokens.belong_to(&name, shop) => Some(Came::Ok),
+        Some(_) => Some(Came::Mixed),
         None => not_let_in("token", &reply),
     }
 }
 
 /// "Not now" has to say when.
-fn not_let_in(at: &str, reply: &Reply) -> Came {
-    if reply.is(503) && reply.header("retry-after").is_some() {
-        return Came::Busy { page: at == "page" };
+fn not_let_in(at: &str, reply: &Reply) -> Option<Came> {
+    let status = reply.status()?;
+    if status == 503 && reply.header("retry-after").is_some() {
+        return Some(Came::Busy { page: at == "page" });
     }
-    Came::Other(format!("{at}:{:?}:{}", reply.status(), reply.took.as_secs()))
+    Some(Came::Other(format!("{at}:{status}")))
 }
 
 async fn tokens(
