@@ -23,7 +23,7 @@ run: ## Build and start a server with an in-memory store on http://localhost:500
 test: tools fmt lint unit test-cluster test-sentinel faults-quick ## Everything a change has to pass; installs what is missing
 
 tools:
-	@.ci/need redis-server redis-cli chromium node npm openssl curl
+	@.ci/need redis-server redis-cli chromium node npm openssl curl libfaketime
 	@.ci/npm tests/clients tests/pages
 
 fmt:
@@ -40,7 +40,7 @@ faults-quick:
 	$(CARGO) test --locked --test faults -- --set quick $(F)
 
 faults: ## Breaks servers and redis on purpose, for an hour or so: F=F06,F07 for some of it, SET=quick for less
-	@.ci/need redis-server redis-cli
+	@.ci/need redis-server redis-cli openssl libfaketime
 ifeq ($(SET),quick)
 	$(MAKE) faults-quick
 else

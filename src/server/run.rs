@@ -1,5 +1,6 @@
 //! From configuration to a running server, and to its end.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -215,21 +216,30 @@ fn limits(app: &App) -> Limits {
     }
 }
 
-/// Says on standard output what a person needs to begin.
+/// Says on standard output what a person needs to begin. Where nobody can hear it, it is served all the same.
 fn announce(app: &App, demo: Option<&Demo>) {
     tracing::info!(issuer = app.issuer(), version = env!("CARGO_PKG_VERSION"), "serving");
-    println!("Latchkey {} at {}", env!("CARGO_PKG_VERSION"), app.issuer());
-    println!("  discovery      {}", app.config.issuer.url("/.well-known/openid-configuration"));
-    let Some(demo) = demo else { return };
-    println!("  demo user      {}", demo.trial.user);
-    if app.config.dev.as_ref().is_some_and(|account| account.password.is_none()) {
-        println!("  demo password  {}", demo.password);
-    } else {
-        println!("  demo password  as given in DEV_PASSWORD");
+    let _unheard = std::io::stdout().write_all(announcement(app, demo).as_bytes());
+}
+
+fn announcement(app: &App, demo: Option<&Demo>) -> String {
+    let discovery = app.config.issuer.url("/.well-known/openid-configuration");
+    let mut lines = vec![
+        format!("Latchkey {} at {}", env!("CARGO_PKG_VERSION"), app.issuer()),
+        format!("  discovery      {discovery}"),
+    ];
+    if let Some(demo) = demo {
+        let given = app.config.dev.as_ref().is_some_and(|account| account.password.is_some());
+        let password = if given { "as given in DEV_PASSWORD" } else { &*demo.password };
+        lines.extend([
+            format!("  demo user      {}", demo.trial.user),
+            format!("  demo password  {password}"),
+            format!("  demo client    {} (public, PKCE; any port of localhost)", demo::CLIENT),
+            format!("  open           {}", demo.trial.authorize_url),
+            format!("  code_verifier  {}", demo.verifier),
+        ]);
     }
-    println!("  demo client    {} (public, PKCE; any port of localhost)", demo::CLIENT);
-    println!("  open           {}", demo.trial.authorize_url);
-    println!("  code_verifier  {}", demo.verifier);
+    lines.join("\n") + "\n"
 }
 
 /// On the first signal: not ready any more, a pause for load balancers to see it, then the end. On the

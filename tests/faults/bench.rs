@@ -12,12 +12,19 @@ use tokio::signal::unix::{SignalKind, signal};
 pub struct Bench {
     pub long: bool,
     pub seed: u64,
+    /// How long a soak is.
+    pub soak: Duration,
     rng: Mutex<StdRng>,
 }
 
 impl Bench {
     pub fn new(long: bool, seed: u64) -> Self {
-        Self { long, seed, rng: Mutex::new(StdRng::seed_from_u64(seed ^ 0x5eed)) }
+        Self {
+            long,
+            seed,
+            soak: Duration::from_mins(1),
+            rng: Mutex::new(StdRng::seed_from_u64(seed ^ 0x5eed)),
+        }
     }
 
     /// The first in the quick set, the second in the long one.

@@ -5,6 +5,7 @@
 //! make faults F=F06,F07          some rows of it
 //! make faults SET=quick          smaller counts of the same; this is what `make test` runs
 //! cargo test --test faults -- F06 --set quick --seed 7
+//! cargo test --test faults -- F40 --soak 3600
 //! cargo test --test faults -- --list
 //! ```
 //!
@@ -56,6 +57,7 @@
 #![allow(dead_code, reason = "the parts offer what a fault may need, and no fault needs all of it")]
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
@@ -86,6 +88,9 @@ struct Args {
     /// How many runs of each row; what the row says if not given.
     #[arg(long)]
     runs: Option<u64>,
+    /// How many seconds F40 goes on.
+    #[arg(long, default_value_t = 60)]
+    soak: u64,
     /// Print the table and end.
     #[arg(long)]
     list: bool,
@@ -125,7 +130,8 @@ async fn run(args: &Args) -> ExitCode {
     for row in chosen {
         let runs = args.runs.unwrap_or(if args.set == Set::Long { row.runs } else { 1 });
         for seed in args.seed..args.seed + runs {
-            let bench = Bench::new(args.set == Set::Long, seed);
+            let mut bench = Bench::new(args.set == Set::Long, seed);
+            bench.soak = Duration::from_secs(args.soak);
             broken += usize::from(!row.run(bench).await);
         }
     }

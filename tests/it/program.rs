@@ -46,9 +46,14 @@ impl Program {
 
     /// In a folder that is there when it has ended.
     pub async fn start_in(folder: &Path, port: u16, variables: Fields<'_>) -> Self {
+        Self::start_saying(folder, port, variables, Stdio::null()).await
+    }
+
+    /// With its log going there.
+    async fn start_saying(folder: &Path, port: u16, variables: Fields<'_>, log: Stdio) -> Self {
         let issuer = format!("http://localhost:{port}");
         let mut command = command(folder, variables);
-        command.env("ISSUER_URL", &issuer).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.env("ISSUER_URL", &issuer).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("the program that was just built");
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut said = BTreeMap::new();
@@ -145,6 +150,36 @@ async fn while_it_drains_it_serves_on_and_is_not_ready_and_a_second_signal_ends_
     assert_eq!(program.status("/.well-known/openid-configuration").await, Some(200));
     program.signal(Signal::TERM);
     assert_eq!(program.exit_code(), Some(1));
+}
+
+/// The end of whoever read the log, or of the disk it is on, is not the end of the service.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_written_stops_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let variables = [("LOG_LEVEL", "trace"), ("LOG_FORMAT", "json")];
+    let program = Program::start_saying(folder.path(), free_port(), &variables, full.into()).await;
+    for path in ["/live", "/.well-known/openid-configuration", "/authorize", "/nowhere"] {
+        assert!(program.status(path).await.is_some(), "{path}");
+    }
+    program.signal(Signal::USR1);
+    program.signal(Signal::HUP);
+    assert_eq!(program.status("/jwks.json").await, Some(200));
+    program.signal(Signal::TERM);
+    assert_eq!(program.exit_code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_announcement_that_nobody_can_hear_does_not_keep_it_from_serving() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let port = free_port();
+    let issuer = format!("http://localhost:{port}");
+    let mut command = command(folder.path(), &[("ISSUER_URL", &*issuer)]);
+    let child = command.stdout(full()).stderr(full()).spawn().expect("the program");
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let program = Program { child, at, issuer, said: BTreeMap::new(), folder: Some(folder) };
+    program.comes_to(200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

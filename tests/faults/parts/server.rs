@@ -185,22 +185,71 @@ impl Server {
         Some(ended.code().unwrap_or(-1))
     }
 
+    /// Waits until it has ended by itself: its exit code, and how long that took. None if it has not.
+    pub async fn ends_within(&self, within: Duration) -> Option<(i32, Duration)> {
+        let since = Instant::now();
+        while since.elapsed() < within {
+            if let Some(code) = self.exit_code() {
+                return Some((code, since.elapsed()));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        None
+    }
+
     pub fn pid(&self) -> Option<u32> {
         self.child().as_ref().map(Child::id)
     }
 
     /// Memory in use, in MB; 0 if it does not run.
     pub fn rss_mb(&self) -> f64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most memory that was ever in use, as the kernel counts it, in MB.
+    pub fn rss_peak_mb(&self) -> f64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> f64 {
         let status = self.proc("status").unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
         kilobytes.unwrap_or_default() / 1024.0
     }
 
-    /// Open files; 0 if it does not run.
+    /// Open files; 0 if it does not run. Who may not look into the process (it is not dumpable, so only
+    /// root may) counts its connections.
     pub fn fds(&self) -> usize {
         let Some(pid) = self.pid() else { return 0 };
-        std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        files.map_or_else(|_| self.sockets(), Iterator::count)
+    }
+
+    /// Connections to its port that it has not closed, also those the other side has.
+    fn sockets(&self) -> usize {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+        let port = format!(":{:04X}", self.at.port());
+        let held = |line: &&str| {
+            let mut words = line.split_whitespace().skip(1);
+            let (local, state) = (words.next().unwrap_or_default(), words.nth(1));
+            // ESTABLISHED and CLOSE_WAIT of proc_net_tcp(5).
+            local.ends_with(&port) && matches!(state, Some("01" | "08"))
+        };
+        table.lines().filter(held).count()
+    }
+
+    /// Waits until it has no more files open than this; answers how many more there are if that does not
+    /// happen soon.
+    pub async fn leaks(&self, files: usize) -> usize {
+        let since = Instant::now();
+        loop {
+            let more = self.fds().saturating_sub(files);
+            if more == 0 || since.elapsed() > Duration::from_secs(10) {
+                return more;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Processor time used so far, in seconds.

@@ -37,6 +37,11 @@ impl Wire {
         Self { http, at, host: host.to_owned() }
     }
 
+    /// What stands in `Host`.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// A request to be added to.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         // Whoever follows a redirect has the issuer in front.

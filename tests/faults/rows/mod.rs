@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::bench::Bench;
 use crate::report::Report;
 
+mod crowd;
 mod f00;
 mod f01;
 mod f02;
@@ -28,9 +29,24 @@ mod f18;
 mod f19;
 mod f20;
 mod f21;
+mod f22;
+mod f23;
+mod f24;
 mod f25;
+mod f26;
+mod f28;
+mod f29;
+mod f30;
+mod f31;
+mod f32;
+mod f33;
+mod f34;
+mod f35;
 pub mod f36;
 mod f37;
+mod f38;
+mod f39;
+mod f40;
 
 type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
 
@@ -82,9 +98,24 @@ const TABLE: &[Row] = rows![
     "F19" "lagging-failover"     true  3 "off: lost_rotated=0 forks=0; on: lost=0 double_code=0 zombie=0" f19::run;
     "F20" "split-brain"          true  3 "storm; zombie=0 forks=0" f20::run;
     "F21" "cluster"              true  3 "storm; crossslot=0 lost=0" f21::run;
+    "F22" "clock-jump"           true  1 "immortal=0 accepted_future_>60s=0 logged_out=0 lost=0" f22::run;
+    "F23" "rolling-restart"      true  1 "resets=0 5xx=0 drain_s<=20 lost=0" f23::run;
+    "F24" "term-slow-clients"    true  1 "exit_s<=25 code=0" f24::run;
     "F25" "next-version-records" true  1 "storm; unreadable=0" f25::run;
+    "F26" "crowd-of-logins"      true  1 "ok+503=all errors_other=0 mix=0 token_p99_s<=0.2 (ci 4) rss_max_mb<=600" f26::run;
+    "F28" "slowloris"            true  1 "normal_p99_s<=1 (ci 4) cut_s<=timeout+1 (ci +2.5) fds_leaked=0" f28::run;
+    "F29" "huge-input"           true  1 "500=0 rss_growth_mb<=20 cpu_per_req_ms<=5 (ci 40)" f29::run;
+    "F30" "fd-exhaustion"        true  1 "cpu<=50% recover=yes fd_leak=0" f30::run;
+    "F31" "memory-of-a-crowd"    true  1 "alive=yes mix=0 rss_max_mb<=300" f31::run;
+    "F32" "key-files"            true  1 "refused=all; replaced while running: the old one stays" f32::run;
+    "F33" "environment"          true  1 "rows_ok=all: exit 78, one line, nothing bound" f33::run;
+    "F34" "key-rotation"         true  1 "verify_fail=0" f34::run;
+    "F35" "hostile-hosts"        true  1 "canary_hits=0 logout_p99_s<=1 (ci 3) connections_max<=12" f35::run;
     "F36" "flushall"             true  1 "ready_red=yes 500=0 all_sign_in=yes healed_s<=6 (ci 15)" f36::run;
     "F37" "poisoned-records"     true  1 "panics=0 500=0 alerts=yes" f37::run;
+    "F38" "client-aborts"        true  1 "mix=0 fd_leak=0 lost=0" f38::run;
+    "F39" "file-store"           true  1 "storm; torn=0 lost=0 500=0" f39::run;
+    "F40" "soak"                 false 1 "storm; rss_slope~0 keys_slope~0 fd_slope=0 keys_without_ttl=0; --soak" f40::run;
 ];
 
 /// The longest that one run may take before it is given up.
@@ -94,17 +125,17 @@ impl Row {
     /// Runs it and prints its lines; answers whether all is well.
     pub async fn run(&self, bench: Bench) -> bool {
         let words = format!("{} {} seed={}", self.id, self.name, bench.seed);
-        let since = Instant::now();
+        let (since, longest) = (Instant::now(), LONGEST + bench.soak);
         // A task of its own, so that a panic ends only this row; and ended with this future.
         let mut task = Task(tokio::spawn((self.run)(bench)));
-        let reports = match tokio::time::timeout(LONGEST, &mut task.0).await {
+        let reports = match tokio::time::timeout(longest, &mut task.0).await {
             Ok(Ok(reports)) => reports,
             Ok(Err(_)) => {
                 println!("{words} BROKEN the row itself panicked, see above");
                 return false;
             }
             Err(_) => {
-                println!("{words} BROKEN not over after {LONGEST:?}");
+                println!("{words} BROKEN not over after {longest:?}");
                 return false;
             }
         };
