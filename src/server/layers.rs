@@ -7,6 +7,7 @@
 //!     screen     what no handler should have to look at: strange hosts, oversized requests
 //!       hurry      the time a handler has
 //!         rescue     a panic ends the request, not the connection
+//!           take_turn  before pages only: so many at a time (`queue.rs`)
 //! ```
 
 use std::any::Any;

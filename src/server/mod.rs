@@ -8,6 +8,7 @@ pub mod hosts;
 pub mod layers;
 pub mod logging;
 pub mod process;
+mod queue;
 mod reader;
 mod refusal;
 pub mod rotation;

@@ -14,6 +14,7 @@ use crate::protocol::ErrorCode;
 pub(super) enum Refusal {
     BodyTooLarge,
     Broken,
+    Crowded,
     HeadersTooLarge,
     HostMissing,
     HostUnknown,
@@ -91,7 +92,7 @@ impl Refusal {
             Self::HostUnknown => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Crowded | Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
         }
     }
@@ -99,7 +100,7 @@ impl Refusal {
     fn code(self) -> &'static str {
         match self {
             Self::Broken => ErrorCode::ServerError.as_str(),
-            Self::TooSlow => ErrorCode::TemporarilyUnavailable.as_str(),
+            Self::Crowded | Self::TooSlow => ErrorCode::TemporarilyUnavailable.as_str(),
             // Not an OAuth error: the request did not reach an endpoint of ours.
             Self::NotFound => "not_found",
             Self::BodyTooLarge
@@ -115,6 +116,7 @@ impl Refusal {
         match self {
             Self::BodyTooLarge => "the body is too large",
             Self::Broken => "something went wrong here",
+            Self::Crowded => "too many are waiting, try again later",
             Self::HeadersTooLarge => "the headers are too large",
             Self::HostMissing => "the request must name exactly one host",
             Self::HostUnknown => "this server does not answer to that host name",
@@ -135,6 +137,10 @@ impl Refusal {
                 "Something went wrong",
                 "The fault is ours, not yours. Please try again. If it happens again, ask for help \
                  and name the reference below.",
+            ),
+            Self::Crowded => (
+                "One moment",
+                "Very many people are signing in just now. Please try again in a few seconds.",
             ),
             Self::HeadersTooLarge => (
                 "That was too much",
@@ -181,6 +187,7 @@ mod tests {
         for refusal in [
             Refusal::BodyTooLarge,
             Refusal::Broken,
+            Refusal::Crowded,
             Refusal::HeadersTooLarge,
             Refusal::HostMissing,
             Refusal::HostUnknown,

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::layers::{LayerSettings, wrap};
+use super::queue;
 use crate::app::App;
 use crate::config::Config;
 use crate::http::assets;
@@ -22,18 +23,19 @@ use crate::{
 
 /// The whole service.
 pub fn router(app: &App) -> Router {
-    let mut rooms = Router::new()
-        .merge(assets::routes())
+    let pages = Router::new()
         .merge(authorize::routes())
         .merge(consent::routes())
+        .merge(login::routes())
+        .merge(logout::routes(app))
+        .merge(register::routes(app));
+    let mut rooms = queue::before(pages)
+        .merge(assets::routes())
         .merge(discovery::routes(app))
         .merge(health::routes())
         .merge(home::routes())
         .merge(introspect::routes(app))
         .merge(jwks::routes(app))
-        .merge(login::routes())
-        .merge(logout::routes(app))
-        .merge(register::routes(app))
         .merge(revoke::routes(app))
         .merge(token::routes(app))
         .merge(userinfo::routes(app));

@@ -17,6 +17,7 @@ mod address;
 mod cluster;
 mod door;
 mod failure;
+mod keeper;
 mod link;
 mod order;
 mod sentinel;

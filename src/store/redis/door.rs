@@ -4,7 +4,7 @@
 //! provider that the rest of the house has.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
@@ -16,7 +16,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::address::Endpoint;
@@ -49,7 +49,21 @@ pub(super) struct Door {
 #[derive(Clone)]
 pub(super) struct Wire {
     pub(super) connection: MultiplexedConnection,
+    heard: Arc<Mutex<Instant>>,
     _driver: Arc<Driver>,
+}
+
+impl Wire {
+    /// Something came back on it.
+    pub(super) fn has_answered(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// For how long something that was asked at that time has been met with silence.
+    pub(super) fn silence(&self, asked: Instant) -> Duration {
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.max(asked).elapsed()
+    }
 }
 
 struct Driver(AbortHandle);
@@ -138,10 +152,11 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        // Every command has its own bound, so that of the connection only has to be no shorter.
+        // Every command of a caller has its own bound, which is sooner: what a late answer means for
+        // the connection is not for the connection to say. This one is for questions of our own.
         let mut config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
-            .set_response_timeout(Some(self.patience))
+            .set_response_timeout(Some(self.patience * 2))
             .set_pipeline_buffer_size(MOST_IN_FLIGHT);
         if let Some(ear) = ear {
             config = config.set_push_sender(Told(ear));
@@ -150,7 +165,7 @@ impl Door {
             .await
             .map_err(|error| told(&error))?;
         let driver = Arc::new(Driver(tokio::spawn(driver).abort_handle()));
-        Ok(Wire { connection, _driver: driver })
+        Ok(Wire { connection, heard: Arc::new(Mutex::new(Instant::now())), _driver: driver })
     }
 }
 

@@ -22,19 +22,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{RedisConnectionInfo, RedisResult, Value, cmd};
+use redis::{RedisConnectionInfo, RedisResult, Value};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use super::address::Endpoint;
 use super::door::{Door, Wire};
 use super::failure::{Failure, ends_the_connection, told};
+use super::keeper::{Dialler, keep};
 use super::order::{Acks, Heard, Manner, Order, answer};
-use super::sentinel::{Sentinels, plays_primary};
 use super::tracking::Post;
-use crate::random;
-use crate::store::fitness;
 
 /// The connections to one primary.
 pub(super) struct Link {
@@ -45,15 +43,18 @@ pub(super) struct Link {
     acks: Option<Acks>,
     lanes: Semaphore,
     free: Mutex<Vec<usize>>,
+    /// How long after a loss a command waits for the next connection.
     hope: Duration,
+    /// After how long without a word a connection is given up.
+    silence: Duration,
     keeper: JoinHandle<()>,
 }
 
 /// The connections in use, if there are any, or since when there are none. The generation keeps a
 /// command that failed on an old connection from ending its successor.
 pub(super) struct Slot {
-    generation: u64,
-    wires: Result<Wires, Instant>,
+    pub(super) generation: u64,
+    pub(super) wires: Result<Wires, Instant>,
 }
 
 impl Slot {
@@ -63,7 +64,7 @@ impl Slot {
     }
 
     /// Lets go of the connections; answers whether there were any.
-    fn hang_up(&mut self) -> bool {
+    pub(super) fn hang_up(&mut self) -> bool {
         let had = self.wires.is_ok();
         if had {
             self.wires = Err(Instant::now());
@@ -77,12 +78,19 @@ impl Slot {
     }
 }
 
+/// What a command was said on, and when.
+struct Used {
+    generation: u64,
+    wire: Wire,
+    asked: Instant,
+}
+
 /// Everything to one server.
 #[derive(Clone)]
-struct Wires {
-    at: Endpoint,
-    shared: Wire,
-    lanes: Arc<[Wire]>,
+pub(super) struct Wires {
+    pub(super) at: Endpoint,
+    pub(super) shared: Wire,
+    pub(super) lanes: Arc<[Wire]>,
 }
 
 impl Link {
@@ -99,7 +107,7 @@ impl Link {
 
     fn over(dialler: Dialler, wires: Result<Wires, Instant>) -> Self {
         let slot = Arc::new(watch::Sender::new(Slot { generation: 0, wires }));
-        let (acks, hope) = (dialler.acks, dialler.patience / 4);
+        let (acks, hope, silence) = (dialler.acks, dialler.patience / 4, dialler.patience / 2);
         let (door, login) = (dialler.door.clone(), dialler.login.clone());
         let keeper = tokio::spawn(keep(Arc::clone(&slot), dialler));
         Self {
@@ -111,6 +119,7 @@ impl Link {
             lanes: Semaphore::new(LANES),
             free: Mutex::new((0..LANES).collect()),
             hope,
+            silence,
             keeper,
         }
     }
@@ -127,27 +136,37 @@ impl Link {
             return Err(Failure::unavailable("too many commands are waiting"));
         };
         let acks = self.acks.filter(|_| order.is_critical());
-        let mut used = None;
+        let mut used: Option<Used> = None;
         let answer = timeout_at(by, async {
             let lane = if acks.is_some() { self.lane().await } else { None };
             let (generation, wires) = self.connected().await?;
-            used = Some(generation);
             let wire = lane.as_ref().and_then(|lane| wires.lanes.get(lane.number));
             let wire = wire.unwrap_or(&wires.shared).clone();
+            used = Some(Used { generation, wire: wire.clone(), asked: Instant::now() });
             Some(exchange(wire, order, manner, acks).await)
         });
-        match answer.await {
-            Ok(Some(Ok(heard))) => heard.enough(),
+        let answer = answer.await;
+        let Some(used) = used else { return Err(Failure::unavailable("no connection")) };
+        match answer {
+            Ok(Some(Ok(heard))) => {
+                used.wire.has_answered();
+                heard.enough()
+            }
             Ok(Some(Err(error))) => {
                 if ends_the_connection(&error) {
-                    self.hang_up(used);
+                    self.hang_up(used.generation);
+                } else {
+                    used.wire.has_answered();
                 }
                 Err(told(&error))
             }
             Ok(None) => Err(Failure::unavailable("no connection")),
-            Err(_elapsed) if used.is_none() => Err(Failure::unavailable("no connection")),
             Err(_elapsed) => {
-                self.hang_up(used);
+                // Where others are answered meanwhile, redis is busy, or we are: there is no sense in
+                // taking the connection from all of them.
+                if used.wire.silence(used.asked) >= self.silence {
+                    self.hang_up(used.generation);
+                }
                 Err(Failure::unavailable("no answer in time"))
             }
         }
@@ -180,8 +199,8 @@ impl Link {
         Some((slot.generation, slot.wires.as_ref().ok()?.clone()))
     }
 
-    fn hang_up(&self, used: Option<u64>) {
-        hang_up(&self.slot, used);
+    fn hang_up(&self, used: u64) {
+        hang_up(&self.slot, Some(used));
     }
 }
 
@@ -225,156 +244,9 @@ async fn exchange(
     answer(replies, acks)
 }
 
-/// How to come to a primary.
-pub(super) struct Dialler {
-    pub(super) door: Door,
-    pub(super) login: RedisConnectionInfo,
-    pub(super) way: Way,
-    pub(super) acks: Option<Acks>,
-    pub(super) patience: Duration,
-    pub(super) allow_volatile: bool,
-}
-
-/// Where it is.
-pub(super) enum Way {
-    /// Here.
-    At(Endpoint),
-    /// Where the sentinels say, each time anew.
-    Ask(Sentinels),
-}
-
-impl Dialler {
-    async fn dial(&self) -> Result<Wires, Failure> {
-        let dialled = timeout(self.patience, self.dialled()).await;
-        dialled.unwrap_or_else(|_elapsed| Err(Failure::unavailable("no answer in time")))
-    }
-
-    async fn dialled(&self) -> Result<Wires, Failure> {
-        let at = match &self.way {
-            Way::At(at) => at.clone(),
-            Way::Ask(sentinels) => sentinels.primary().await?,
-        };
-        let shared = self.door.open(&at, &self.login).await?;
-        // A sentinel may not know yet, or the server may not: only both together are an answer.
-        if matches!(self.way, Way::Ask(_)) && !plays_primary(shared.clone()).await? {
-            return Err(Failure::unavailable("the sentinels name a server that is no primary"));
-        }
-        let mut opening = JoinSet::new();
-        for _ in 0..self.acks.map_or(0, |_| LANES) {
-            let (door, at, login) = (self.door.clone(), at.clone(), self.login.clone());
-            opening.spawn(async move { door.open(&at, &login).await });
-        }
-        let mut lanes = Vec::new();
-        while let Some(lane) = opening.join_next().await {
-            lanes.push(lane.map_err(|_| Failure::unavailable("the store is shutting down"))??);
-        }
-        Ok(Wires { at, shared, lanes: lanes.into() })
-    }
-
-    /// What was found good at the start may have a successor that is not. That is said and used, for
-    /// the other choice would be to stop.
-    async fn look_at(&self, mut wire: Wire) {
-        let told = timeout(self.patience, cmd("INFO").query_async(&mut wire.connection)).await;
-        let Ok(Ok::<String, _>(info)) = told else { return };
-        if let Err(complaint) = fitness::judge(&info, true, self.allow_volatile) {
-            tracing::error!(%complaint, "this redis would not have been accepted at the start");
-        }
-    }
-
-    /// Returns when the sentinels name another server than this one. Who cannot reach them any more
-    /// keeps what it has.
-    async fn is_elsewhere(&self, at: Option<Endpoint>) {
-        let (Way::Ask(sentinels), Some(at)) = (&self.way, at) else {
-            return std::future::pending().await;
-        };
-        loop {
-            sleep(LOOK_AGAIN).await;
-            if sentinels.primary().await.is_ok_and(|now| now != at) {
-                return;
-            }
-        }
-    }
-}
-
-/// Dials anew whenever the slot is empty: at once after a connection that served, with growing and
-/// jittered pauses while dialling fails or new connections fail straight away.
-async fn keep(slot: Arc<watch::Sender<Slot>>, dialler: Dialler) {
-    let mut seen = slot.subscribe();
-    let mut misses = 0;
-    let mut since = Instant::now();
-    loop {
-        let at = seen.borrow().wires.as_ref().ok().map(|wires| wires.at.clone());
-        tokio::select! {
-            empty = seen.wait_for(|slot| slot.wires.is_err()) => if empty.is_err() { return },
-            () = dialler.is_elsewhere(at) => {
-                tracing::warn!("the sentinels name another primary");
-                slot.send_if_modified(Slot::hang_up);
-            }
-        }
-        if since.elapsed() >= LONG_ENOUGH {
-            misses = 0;
-        }
-        tracing::warn!("the connection to redis is gone, dialling");
-        let wires = loop {
-            sleep(pause(misses)).await;
-            misses += 1;
-            match dialler.dial().await {
-                Ok(wires) => break wires,
-                Err(failure) => {
-                    tracing::debug!(why = failure.described(), "cannot connect to redis");
-                }
-            }
-        };
-        tracing::info!("connected to redis");
-        since = Instant::now();
-        let found = wires.shared.clone();
-        slot.send_modify(|slot| {
-            slot.generation += 1;
-            slot.wires = Ok(wires);
-        });
-        dialler.look_at(found).await;
-    }
-}
-
-/// None before the first try; then half to all of 50, 100, 200 … 500 ms.
-pub(super) fn pause(misses: u32) -> Duration {
-    if misses == 0 {
-        return Duration::ZERO;
-    }
-    let longest = SHORTEST_PAUSE.saturating_mul(1 << misses.min(5)).min(LONGEST_PAUSE);
-    let jitter = f64::from(u16::from_be_bytes(random::bytes())) / f64::from(u16::MAX);
-    longest.mul_f64(0.5 + jitter / 2.0)
-}
-
 /// More than this many waiting for one server is a pile, not a queue.
 pub(super) const MOST_IN_FLIGHT: usize = 1024;
 
 /// Critical writes under way at once: each takes a round trip to the replicas, which is rarely more
 /// than a few milliseconds.
-const LANES: usize = 8;
-
-/// How often the sentinels are asked whether the primary is still the primary: a demoted one that is
-/// cut off from them may not know.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// A connection that lived this long was a good one.
-const LONG_ENOUGH: Duration = Duration::from_secs(1);
-
-const SHORTEST_PAUSE: Duration = Duration::from_millis(25);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pause_between_two_tries_grows_and_stays_under_half_a_second() {
-        assert_eq!(pause(0), Duration::ZERO);
-        for misses in 1..100 {
-            let pause = pause(misses);
-            assert!(pause >= Duration::from_millis(25), "{pause:?} after {misses}");
-            assert!(pause <= LONGEST_PAUSE, "{pause:?} after {misses}");
-        }
-        assert!(pause(50) >= LONGEST_PAUSE / 2);
-    }
-}
+pub(super) const LANES: usize = 8;

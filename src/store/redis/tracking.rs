@@ -25,7 +25,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::door::{Door, Ear, Wire};
 use super::failure::{Failure, told};
-use super::link::{Slot, hang_up, pause};
+use super::keeper::pause;
+use super::link::{Slot, hang_up};
 use super::sentinel::plays_primary;
 use crate::store::{Listener, Listening};
 

@@ -1,8 +1,12 @@
 //! What redis does to us, and what we make of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey::store::{Created, RawKey, Record, RedisOptions, RedisStore, Store, StoreError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{Code, Grant, LIFETIME, issued, raw};
 use crate::support::redis::{Blow, RedisServer};
@@ -109,6 +113,71 @@ async fn a_redis_that_stands_still_fails_fast_and_serves_again_when_it_goes_on()
     let took = recovery(&*store).await;
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(store.load(&grant.key()).await.unwrap().unwrap().record, grant);
+}
+
+/// A relay to redis that, once it is told to, lets five bytes through every 20 ms: the answer to one GET of
+/// a key that is not there. Answers its port, the brake, and how many came.
+async fn brakeable(port: u16) -> (u16, Arc<AtomicBool>, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let own = listener.local_addr().expect("an address").port();
+    let (brake, came) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (braked, counted) = (Arc::clone(&brake), Arc::clone(&came));
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let braked = Arc::clone(&braked);
+            let far = TcpStream::connect(("127.0.0.1", port)).await.expect("redis");
+            let ((mut asks, mut hears), (mut said, mut ask)) =
+                (near.into_split(), far.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut asks, &mut ask).await });
+            tokio::spawn(async move {
+                let mut bytes = [0; 5];
+                while let Ok(count @ 1..) = said.read(&mut bytes).await {
+                    if braked.load(Ordering::SeqCst) {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                    if hears.write_all(&bytes[..count]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (own, brake, came)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_is_answered_too_slowly_does_not_cost_everybody_the_connection() {
+    let server = RedisServer::start();
+    let (port, brake, came) = brakeable(server.port()).await;
+    let options = RedisOptions::new(format!("redis://127.0.0.1:{port}"));
+    let store = Arc::new(RedisStore::connect(&options).await.expect("a fit redis"));
+    let before = came.load(Ordering::SeqCst);
+
+    brake.store(true, Ordering::SeqCst);
+    let crowd: Vec<_> = (0..100)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.get(&raw("nothing")).await })
+        })
+        .collect();
+    let (mut answered, mut late) = (0, 0);
+    for one in crowd {
+        match one.await.expect("no panic") {
+            Ok(found) => {
+                assert_eq!(found, None);
+                answered += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), "unavailable");
+                late += 1;
+            }
+        }
+    }
+    assert!(answered > 0 && late > 0, "{answered} answered, {late} late");
+    brake.store(false, Ordering::SeqCst);
+    assert!(recovery(&*store).await < Duration::from_secs(5));
+    assert_eq!(came.load(Ordering::SeqCst), before, "nobody had to dial again");
 }
 
 #[tokio::test]

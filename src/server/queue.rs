@@ -1,0 +1,82 @@
+//! A queue before the pages, so that a crowd at the door is nobody else's trouble.
+//!
+//! Thousands who follow a link at the same moment ask the store for more than it answers in a second, and
+//! then it answers nobody in time: neither them, nor an application that only wants to refresh. So only so
+//! many requests for pages are looked at together. The others wait their turn, and are told to come back if
+//! it does not come soon. What applications ask for themselves is never in line here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::refusal::Refusal;
+
+/// Requests that are looked at together. More than can wait for a password to be hashed, so that these do
+/// not fill it, and far fewer than the store takes commands.
+const PLACES: usize = 192;
+
+/// From coming to having one's turn.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The rooms with a queue before them.
+pub(super) fn before<S: Clone + Send + Sync + 'static>(rooms: Router<S>) -> Router<S> {
+    within(rooms, PLACES)
+}
+
+fn within<S: Clone + Send + Sync + 'static>(rooms: Router<S>, places: usize) -> Router<S> {
+    rooms.layer(from_fn_with_state(Arc::new(Semaphore::new(places)), take_turn))
+}
+
+async fn take_turn(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    match timeout(PATIENCE, places.acquire()).await {
+        Ok(Ok(_place)) => next.run(request).await,
+        Ok(Err(_)) | Err(_) => Refusal::Crowded.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use tokio::sync::Notify;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    fn request() -> Request {
+        Request::new(Body::empty())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_no_turn_in_time_is_sent_away_and_who_leaves_makes_room() {
+        let (inside, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let handler = {
+            let (inside, leave) = (Arc::clone(&inside), Arc::clone(&leave));
+            move || async move {
+                inside.notify_one();
+                leave.notified().await;
+            }
+        };
+        let rooms: Router = within(Router::new().route("/", get(handler)), 1);
+        let first = tokio::spawn(rooms.clone().oneshot(request()));
+        inside.notified().await;
+
+        let second = rooms.clone().oneshot(request()).await.unwrap();
+        assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(second.extensions().get(), Some(&Refusal::Crowded));
+
+        let third = tokio::spawn(rooms.oneshot(request()));
+        leave.notify_one();
+        assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::OK);
+        inside.notified().await;
+        leave.notify_one();
+        assert_eq!(third.await.unwrap().unwrap().status(), StatusCode::OK);
+    }
+}
