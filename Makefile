@@ -20,7 +20,7 @@ run: ## Build and start a server with an in-memory store on http://localhost:500
 	$(CARGO) build --release --locked
 	target/release/latchkey serve
 
-test: tools fmt lint unit test-cluster test-sentinel faults-quick ## Everything a change has to pass; installs what is missing
+test: tools fmt lint unit test-cluster test-sentinel faults-quick fuzz-smoke ## Everything a change has to pass; installs what is missing
 
 tools:
 	@.ci/need redis-server redis-cli chromium node npm openssl curl libfaketime
@@ -57,8 +57,9 @@ test-sentinel: tools ## The same on a primary with two replicas and three sentin
 fuzz: ## Fuzz with libFuzzer: all targets, or one: make fuzz T=params TIME=60
 	@CARGO="$(CARGO)" fuzz/run $(TIME) $(T)
 
+# It takes longer to build than to run, so it is built in haste.
 fuzz-smoke: ## Every fuzz target for a moment, where the compiler can instrument
-	@CARGO="$(CARGO)" IF_POSSIBLE=1 fuzz/run 3
+	@CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=false CARGO="$(CARGO)" IF_POSSIBLE=1 fuzz/run 3
 
 deny: ## Licences, advisories and sources of the dependencies (deny.toml)
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
