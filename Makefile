@@ -59,7 +59,7 @@ fuzz: ## Fuzz with libFuzzer: all targets, or one: make fuzz T=params TIME=60
 
 # It takes longer to build than to run, so it is built in haste.
 fuzz-smoke: ## Every fuzz target for a moment, where the compiler can instrument
-	@CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=false CARGO="$(CARGO)" IF_POSSIBLE=1 fuzz/run 3
+	@CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=false CARGO="$(CARGO)" IF_POSSIBLE=1 SEED=1 fuzz/run 3
 
 deny: ## Licences, advisories and sources of the dependencies (deny.toml)
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked

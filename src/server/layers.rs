@@ -183,6 +183,9 @@ async fn screen(
 }
 
 fn objection(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
+    if is_framed_strangely(headers) {
+        return Some(Refusal::CodingUnknown);
+    }
     if length(uri) > MAX_URI {
         return Some(Refusal::UriTooLong);
     }
@@ -202,6 +205,16 @@ fn objection(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let declared = declared.and_then(|length| length.parse::<u64>().ok());
     declared.is_some_and(|length| length > MAX_BODY).then_some(Refusal::BodyTooLarge)
+}
+
+/// Where a body ends is not to be left to how well two servers agree about codings ([RFC 9112 §6.1]): it is
+/// `chunked`, or its length is told.
+///
+/// [RFC 9112 §6.1]: https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+fn is_framed_strangely(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(first) = codings.next() else { return false };
+    codings.next().is_some() || !first.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
 fn length(uri: &Uri) -> usize {

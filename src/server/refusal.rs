@@ -14,6 +14,7 @@ use crate::protocol::ErrorCode;
 pub(super) enum Refusal {
     BodyTooLarge,
     Broken,
+    CodingUnknown,
     Crowded,
     HeadersTooLarge,
     HostMissing,
@@ -43,7 +44,10 @@ impl Refusal {
 
     /// Whether more of the same is not worth waiting for.
     pub(super) fn hangs_up(self) -> bool {
-        matches!(self, Self::BodyTooLarge | Self::HeadersTooLarge | Self::UriTooLong)
+        matches!(
+            self,
+            Self::BodyTooLarge | Self::CodingUnknown | Self::HeadersTooLarge | Self::UriTooLong
+        )
     }
 
     /// The whole answer, in the form its reader understands.
@@ -87,6 +91,7 @@ impl Refusal {
         match self {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::HostMissing => StatusCode::BAD_REQUEST,
             Self::HostUnknown => StatusCode::MISDIRECTED_REQUEST,
@@ -104,6 +109,7 @@ impl Refusal {
             // Not an OAuth error: the request did not reach an endpoint of ours.
             Self::NotFound => "not_found",
             Self::BodyTooLarge
+            | Self::CodingUnknown
             | Self::HeadersTooLarge
             | Self::HostMissing
             | Self::HostUnknown
@@ -116,6 +122,7 @@ impl Refusal {
         match self {
             Self::BodyTooLarge => "the body is too large",
             Self::Broken => "something went wrong here",
+            Self::CodingUnknown => "chunked is the only transfer coding that is understood",
             Self::Crowded => "too many are waiting, try again later",
             Self::HeadersTooLarge => "the headers are too large",
             Self::HostMissing => "the request must name exactly one host",
@@ -137,6 +144,10 @@ impl Refusal {
                 "Something went wrong",
                 "The fault is ours, not yours. Please try again. If it happens again, ask for help \
                  and name the reference below.",
+            ),
+            Self::CodingUnknown => (
+                "Request error",
+                "What was sent is packed in a way that cannot be read here. Nothing was shared.",
             ),
             Self::Crowded => (
                 "One moment",
@@ -187,6 +198,7 @@ mod tests {
         for refusal in [
             Refusal::BodyTooLarge,
             Refusal::Broken,
+            Refusal::CodingUnknown,
             Refusal::Crowded,
             Refusal::HeadersTooLarge,
             Refusal::HostMissing,

@@ -148,6 +148,24 @@ async fn what_the_parser_will_not_hold_is_refused_too() {
 }
 
 #[tokio::test]
+async fn a_body_whose_end_two_servers_could_see_in_two_places_is_the_last_thing_that_is_read() {
+    let served = Served::plain().await;
+    let behind = "0\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    for codings in [
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: identity, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+    ] {
+        let asked = format!("POST / HTTP/1.1\r\nHost: x\r\n{codings}\r\n{behind}");
+        let said = served.told(&asked).await;
+        assert_eq!(said.matches("HTTP/1.1 ").count(), 1, "{codings}: {said}");
+        assert!(["400", "501"].contains(&status(&said)), "{codings}: {said}");
+        assert_eq!(header(&said, "connection"), Some("close"), "{codings}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_just_within_the_limits_is_served() {
     let served = Served::plain().await;
     let (uri, large) = ("x".repeat(8 * 1024 - 2), "x".repeat(16 * 1024 - 100));
