@@ -17,16 +17,19 @@ use tokio::time::timeout;
 
 use super::refusal::Refusal;
 
-/// Requests that are looked at together. More than can wait for a password to be hashed, so that these do
-/// not fill it, and far fewer than the store takes commands.
-const PLACES: usize = 192;
+/// Requests that are looked at together, beside those that wait for a password to be hashed: far fewer than
+/// the store takes commands.
+const PLACES: usize = 128;
 
 /// From coming to having one's turn.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The rooms with a queue before them.
-pub(super) fn before<S: Clone + Send + Sync + 'static>(rooms: Router<S>) -> Router<S> {
-    within(rooms, PLACES)
+/// The rooms with a queue before them, of which so many may be waiting for something inside.
+pub(super) fn before<S: Clone + Send + Sync + 'static>(
+    rooms: Router<S>,
+    waiting: usize,
+) -> Router<S> {
+    within(rooms, waiting + PLACES)
 }
 
 fn within<S: Clone + Send + Sync + 'static>(rooms: Router<S>, places: usize) -> Router<S> {

@@ -29,7 +29,7 @@ pub fn router(app: &App) -> Router {
         .merge(login::routes())
         .merge(logout::routes(app))
         .merge(register::routes(app));
-    let mut rooms = queue::before(pages)
+    let mut rooms = queue::before(pages, app.config.limits.hash_queue)
         .merge(assets::routes())
         .merge(discovery::routes(app))
         .merge(health::routes())
