@@ -47,7 +47,8 @@ impl Disk {
         let up = lines.read_line(&mut said).is_ok() && said == "up\n";
         let at = PathBuf::from(format!("/proc/{}/root{}", holder.id(), folder.display()));
         let disk = Self { holder, at, way };
-        (up && std::fs::write(disk.at.join("try"), "").is_ok()).then_some(disk)
+        let good = up && std::fs::write(disk.at.join("try"), "").is_ok() && disk.remounts("rw");
+        good.then_some(disk)
     }
 
     /// Where everybody finds it.
@@ -68,13 +69,17 @@ impl Disk {
 
     /// Whether anything may be written.
     pub fn is_writable(&self, so: bool) {
+        assert!(self.remounts(if so { "rw" } else { "ro" }), "the disk cannot be mounted again");
+    }
+
+    fn remounts(&self, how: &str) -> bool {
         let inside = self.at.to_string_lossy();
         let folder = inside.split_once("/root").map_or("", |(_, folder)| folder);
-        let options = if so { "remount,rw" } else { "remount,ro" };
+        let options = format!("remount,{how}");
         let pid = self.holder.id().to_string();
         let mut command = Command::new(self.way[0]);
-        command.args(&self.way[1..]).args(["-t", &pid, "mount", "-o", options, folder]);
-        assert!(command.status().is_ok_and(|it| it.success()), "the disk cannot be mounted again");
+        command.args(&self.way[1..]).args(["-t", &pid, "mount", "-o", &options, folder]);
+        command.status().is_ok_and(|it| it.success())
     }
 }
 

@@ -12,7 +12,7 @@ use super::redis::{eventually, free_port, say_to};
 /// line, repeated when it is done. Where nothing can be mounted, a limit for each file stands in.
 const KEEPER: &str = r#"limit=
 if [ "$MOUNTS" = yes ]; then mount -t tmpfs -o size=3m none "$0" || exit 1
-else trap '' XFSZ; limit='prlimit --fsize=3000000'; fi
+else trap '' XFSZ; limit='prlimit --fsize=3000000:unlimited'; fi
 cd "$0" || exit 1
 redis=
 ends() { [ -z "$redis" ] || kill -KILL "$redis" 2>/dev/null; wait; }
