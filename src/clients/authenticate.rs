@@ -64,14 +64,13 @@ impl Desk<'_> {
     ) -> Result<Result<Client, NotAuthenticated>, StoreError> {
         let id = claimed_id(credentials).as_deref().and_then(ClientId::parse);
         let Some(id) = id else { return Ok(Err(NotAuthenticated::Unknown)) };
-        let lately = super::find_as_of(self.store, &id, AsOf::Lately).await?;
-        let mut why = NotAuthenticated::Unknown;
-        if let Some(client) = &lately {
-            match self.prove(client, credentials).await? {
-                Ok(()) => return Ok(lately.ok_or(why)),
-                Err(other) => why = other,
-            }
-        }
+        let (lately, why) = match super::find_as_of(self.store, &id, AsOf::Lately).await? {
+            None => (None, NotAuthenticated::Unknown),
+            Some(client) => match self.prove(&client, credentials).await? {
+                Ok(()) => return Ok(Ok(client)),
+                Err(why) => (Some(client), why),
+            },
+        };
         Ok(match super::find(self.store, &id).await? {
             None => Err(NotAuthenticated::Unknown),
             now if now == lately => Err(why),
