@@ -26,6 +26,7 @@ pub mod grants;
 pub mod interactions;
 pub mod keys;
 pub mod logouts;
+pub mod operations;
 pub mod requests;
 pub mod sessions;
 pub mod subjects;

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::config::Complaints;
+use crate::operations::OperationError;
 use crate::store::{StartError, StoreError};
 
 /// Why a tool could not do what was asked, as sentences for the operator.
@@ -62,6 +63,16 @@ impl From<Complaints> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Unavailable(format!("{error}; whether a change happened is not known"))
+    }
+}
+
+impl From<OperationError> for Failure {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::Refused(why) => Self::Refused(why),
+            OperationError::Invalid(why) => Self::Usage(why),
+            OperationError::Unavailable(why) => Self::Unavailable(why),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod failure;
 mod healthcheck;
 mod keys;
 mod logouts;
+mod operator;
 mod password;
 mod pkce;
 mod selftest;
@@ -32,6 +33,7 @@ use self::client::ClientCommand;
 use self::failure::Failure;
 use self::keys::KeysCommand;
 use self::logouts::LogoutCommand;
+use self::operator::Operator;
 use self::selftest::SelfTest;
 use self::user::UserCommand;
 use crate::clock::Clock;
@@ -134,7 +136,7 @@ async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String
             let config = config?;
             let store = store::lasting(&config).await?;
             note_the_file(&config, command.writes());
-            user::run(command, &*store, now).await
+            user::run(command, &Operator::on(store, now), password::ask).await
         }
         Tool::Client(command) => {
             let config = config?;

@@ -5,17 +5,18 @@ use std::io::{BufRead, IsTerminal};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
+use crate::config::SecretText;
 use crate::password::{LONGEST, Password};
 
 /// Asks for it. Never an argument: those show in process lists and shell histories.
-pub(super) fn ask() -> Result<Password, Failure> {
+pub(super) fn ask() -> Result<SecretText, Failure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        return judge(&read_line(stdin.lock())?);
+        return judged(&read_line(stdin.lock())?);
     }
     let prompt = |text: &str| rpassword::prompt_password(text).map(Zeroizing::new);
     let first = prompt("New password: ").map_err(|error| unreadable(&error))?;
-    let password = judge(&first)?;
+    let password = judged(&first)?;
     let again = prompt("The same again: ").map_err(|error| unreadable(&error))?;
     if first == again {
         Ok(password)
@@ -32,6 +33,10 @@ pub(super) fn read_line(input: impl BufRead) -> Result<Zeroizing<String>, Failur
     input.take(most).read_line(&mut line).map_err(|error| unreadable(&error))?;
     let text = line.strip_suffix('\n').unwrap_or(&line);
     Ok(Zeroizing::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+}
+
+fn judged(text: &str) -> Result<SecretText, Failure> {
+    judge(text).map(|_good| SecretText::new(text))
 }
 
 pub(super) fn judge(text: &str) -> Result<Password, Failure> {

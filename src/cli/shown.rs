@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::clients::{Client, Source};
 use crate::clock::UnixTime;
-use crate::users::User;
+use crate::operations::UserView;
 
 /// All of them: a JSON array, or a line for each.
 pub(super) fn list<T>(
@@ -27,7 +27,7 @@ pub(super) fn one(shown: &Value, json: bool) -> String {
 }
 
 /// One line of a list.
-pub(super) fn user_line(user: &User) -> String {
+pub(super) fn user_line(user: &UserView) -> String {
     format!("{}  {}  {}", user.sub.as_str(), user.username, became(user.enabled))
 }
 
@@ -38,12 +38,12 @@ pub(super) fn client_line(client: &Client) -> String {
 }
 
 /// All that may be shown of a user.
-pub(super) fn user(user: &User) -> Value {
+pub(super) fn user(user: &UserView) -> Value {
     json!({
         "sub": user.sub,
         "username": user.username,
         "enabled": user.enabled,
-        "has_password": user.password.is_some(),
+        "has_password": user.has_password,
         "claims": user.claims,
         "groups": user.groups,
         "created_at": moment(user.created_at),

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::clients::{self, ClientId};
 use crate::clock::UnixTime;
+use crate::config::SecretText;
 use crate::password::Passwords;
 use crate::protocol::AuthMethod;
 use crate::protocol::pkce::Challenge;
@@ -32,18 +33,23 @@ fn config(pairs: &[(&str, &str)]) -> Config {
     Config::from_map(&pairs.collect::<BTreeMap<_, _>>()).unwrap()
 }
 
-/// Runs a command that asks for no password.
-async fn run(line: &str, store: &dyn Store) -> Result<String, Failure> {
-    match parsed(line) {
-        Command::Tool(Tool::User(command)) => user::run(command, store, NOW).await,
-        Command::Tool(Tool::Client(command)) => client::run(command, store, NOW).await,
-        other => panic!("{other:?} needs no store"),
-    }
+fn operator(store: &Arc<dyn Store>) -> Operator {
+    Operator::on(Arc::clone(store), NOW)
 }
 
-async fn add_user(line: &str, store: &dyn Store) -> Result<String, Failure> {
-    let Command::Tool(Tool::User(UserCommand::Add(args))) = parsed(line) else { panic!("{line}") };
-    user::add(store, args.user(NOW)?, password::judge("tea with seven otters")?).await
+/// What is typed whenever a password is asked for.
+const TYPED: &str = "tea with seven otters";
+
+/// Runs a command.
+async fn run(line: &str, store: &Arc<dyn Store>) -> Result<String, Failure> {
+    match parsed(line) {
+        Command::Tool(Tool::User(command)) => {
+            let ask = || Ok(SecretText::new(TYPED));
+            user::run(command, &operator(store), ask).await
+        }
+        Command::Tool(Tool::Client(command)) => client::run(command, &**store, NOW).await,
+        other => panic!("{other:?} needs no store"),
+    }
 }
 
 #[test]
@@ -109,32 +115,32 @@ async fn an_added_client_is_found_and_opens_with_the_printed_secret() {
     let store = store();
     let line = "latchkey client add --id shop --name Shop --redirect-uri https://shop.example/cb \
                 --grant-type authorization_code --grant-type refresh_token --first-party";
-    let printed = run(line, &*store).await.unwrap();
+    let printed = run(line, &store).await.unwrap();
     let secret = printed.strip_prefix("client_id=shop\nclient_secret=").unwrap();
     let find =
         async || clients::find(&*store, &ClientId::parse("shop").unwrap()).await.unwrap().unwrap();
     let shop = find().await;
     assert!(shop.opens_with(secret, NOW) && shop.settings.first_party);
-    assert!(matches!(run(line, &*store).await, Err(Failure::Refused(_))));
+    assert!(matches!(run(line, &store).await, Err(Failure::Refused(_))));
 
     let rotate = "latchkey client rotate-secret shop --keep-old-for 1h";
-    let printed = run(rotate, &*store).await.unwrap();
+    let printed = run(rotate, &store).await.unwrap();
     let next = printed.strip_prefix("client_id=shop\nclient_secret=").unwrap();
     let hour = std::time::Duration::from_hours(1);
     let shop = find().await;
     assert!(shop.opens_with(secret, NOW) && shop.opens_with(next, NOW));
     assert!(!shop.opens_with(secret, NOW.plus(hour)) && shop.opens_with(next, NOW.plus(hour)));
-    run("latchkey client rotate-secret shop", &*store).await.unwrap();
+    run("latchkey client rotate-secret shop", &store).await.unwrap();
     assert!(!find().await.opens_with(next, NOW), "the one before ends at once unless kept");
 
-    let shown = run("latchkey client show shop --json", &*store).await.unwrap();
+    let shown = run("latchkey client show shop --json", &store).await.unwrap();
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["metadata"]["client_name"], "Shop");
     assert!(!shown.to_string().contains("digest"));
-    run("latchkey client disable shop", &*store).await.unwrap();
-    assert!(run("latchkey client list", &*store).await.unwrap().ends_with("Shop  disabled"));
-    run("latchkey client remove shop", &*store).await.unwrap();
-    let gone = run("latchkey client enable shop", &*store).await.unwrap_err();
+    run("latchkey client disable shop", &store).await.unwrap();
+    assert!(run("latchkey client list", &store).await.unwrap().ends_with("Shop  disabled"));
+    run("latchkey client remove shop", &store).await.unwrap();
+    let gone = run("latchkey client enable shop", &store).await.unwrap_err();
     assert_eq!((gone.code(), gone.to_string()), (1, "there is no client shop".to_owned()));
 }
 
@@ -142,16 +148,16 @@ async fn an_added_client_is_found_and_opens_with_the_printed_secret() {
 async fn a_secret_that_has_to_be_readable_is_neither_made_nor_changed_here() {
     let store = store();
     let add = "latchkey client add --id shop --redirect-uri https://shop.example/cb";
-    let by_mac = run(&format!("{add} --auth-method client_secret_jwt"), &*store).await;
+    let by_mac = run(&format!("{add} --auth-method client_secret_jwt"), &store).await;
     assert!(matches!(by_mac, Err(Failure::Usage(why)) if why.contains("private_key_jwt")));
-    run(add, &*store).await.unwrap();
+    run(add, &store).await.unwrap();
     let id = ClientId::parse("shop").unwrap();
     let registers_anew = |client: &mut clients::Client| {
         client.metadata.token_endpoint_auth_method = AuthMethod::ClientSecretJwt;
     };
     clients::update(&*store, &id, registers_anew).await.unwrap().unwrap();
     let before = clients::find(&*store, &id).await.unwrap();
-    let refused = run("latchkey client rotate-secret shop", &*store).await;
+    let refused = run("latchkey client rotate-secret shop", &store).await;
     assert!(matches!(refused, Err(Failure::Refused(why)) if why.contains("client_secret_jwt")));
     assert_eq!(clients::find(&*store, &id).await.unwrap(), before);
 }
@@ -160,13 +166,13 @@ async fn a_secret_that_has_to_be_readable_is_neither_made_nor_changed_here() {
 async fn a_public_client_gets_no_secret_and_a_wrong_one_is_a_usage_error() {
     let store = store();
     let app = "latchkey client add --id app --auth-method none --redirect-uri https://a.example/cb";
-    assert_eq!(run(app, &*store).await.unwrap(), "client_id=app");
-    let rotate = run("latchkey client rotate-secret app", &*store).await.unwrap_err();
+    assert_eq!(run(app, &store).await.unwrap(), "client_id=app");
+    let rotate = run("latchkey client rotate-secret app", &store).await.unwrap_err();
     assert_eq!(rotate.to_string(), "app has no secret: it authenticates by none");
     for line in
         ["--id x", "--redirect-uri https://a.example/#x", "--id é --redirect-uri https://a/"]
     {
-        let error = run(&format!("latchkey client add {line}"), &*store).await.unwrap_err();
+        let error = run(&format!("latchkey client add {line}"), &store).await.unwrap_err();
         assert_eq!(error.code(), 64, "{line}: {error}");
     }
 }
@@ -179,7 +185,7 @@ async fn client_metadata_comes_from_a_file_with_options_over_it() {
     std::fs::write(file.path(), json).unwrap();
     let path = file.path().display();
     let line = format!("latchkey client add --id a --name New --from-file {path}");
-    run(&line, &*store).await.unwrap();
+    run(&line, &store).await.unwrap();
     let a = clients::find(&*store, &ClientId::parse("a").unwrap()).await.unwrap().unwrap();
     assert_eq!(a.metadata.client_name.as_deref(), Some("New"));
     assert_eq!(a.metadata.redirect_uris, ["https://a.example/cb"]);
@@ -190,37 +196,42 @@ async fn a_disabled_user_stays_in_reach_of_the_command_line() {
     let store = store();
     let line = "latchkey user add Ada --sub a1 --email ada@a.example --group staff \
                 --claim email_verified=true --claim department=Engines";
-    assert_eq!(add_user(line, &*store).await.unwrap(), "added Ada, sub a1");
-    run("latchkey user disable ada", &*store).await.unwrap();
-    let shown = run("latchkey user show a1 --json", &*store).await.unwrap();
+    assert_eq!(run(line, &store).await.unwrap(), "added Ada, sub a1");
+    run("latchkey user disable ada", &store).await.unwrap();
+    let shown = run("latchkey user show a1 --json", &store).await.unwrap();
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["enabled"], false);
     assert_eq!(shown["claims"]["email_verified"], true);
     assert_eq!(shown["claims"]["department"], "Engines");
     assert!(!shown.to_string().contains("argon2"));
 
-    let ada = user::named(&*store, "ADA").await.unwrap();
-    let next = password::judge("coffee with nine otters").unwrap();
-    let told = user::set_password(&*store, &ada, next.clone(), NOW).await.unwrap();
+    let ada = users::find_by_username(&*store, "ADA").await.unwrap().unwrap();
+    let told = run("latchkey user set-password ADA", &store).await.unwrap();
     assert_eq!(told, "set the password of Ada, ended sessions: 0, ended grants: 0");
     let stored = users::find(&*store, &ada.sub).await.unwrap().unwrap();
+    assert_ne!(stored.password, ada.password);
     assert!(!stored.enabled, "a new password does not let anybody back in");
     let pool = Passwords::new(1, 1);
-    let verdict = pool.turn().await.unwrap().verify(next, stored.password.as_deref()).await;
+    let verdict = pool
+        .turn()
+        .await
+        .unwrap()
+        .verify(password::judge(TYPED).unwrap(), stored.password.as_deref())
+        .await;
     assert_eq!(verdict, Ok(crate::password::Verdict::Right { outdated: false }));
-    run("latchkey user enable ada", &*store).await.unwrap();
-    assert_eq!(run("latchkey user list", &*store).await.unwrap(), "a1  Ada  enabled");
-    let text = run("latchkey user show ada", &*store).await.unwrap();
+    run("latchkey user enable ada", &store).await.unwrap();
+    assert_eq!(run("latchkey user list", &store).await.unwrap(), "a1  Ada  enabled");
+    let text = run("latchkey user show ada", &store).await.unwrap();
     assert!(text.contains("\nusername: Ada\n") && text.contains("claims:\n  "), "{text}");
-    run("latchkey user remove ada", &*store).await.unwrap();
-    assert!(user::named(&*store, "a1").await.is_err());
+    run("latchkey user remove ada", &store).await.unwrap();
+    assert!(run("latchkey user show a1", &store).await.is_err());
 }
 
 #[tokio::test]
 async fn a_user_that_cannot_be_is_refused() {
     let store = store();
-    add_user("latchkey user add ada", &*store).await.unwrap();
-    assert_eq!(add_user("latchkey user add ADA", &*store).await.unwrap_err().code(), 1);
+    run("latchkey user add ada", &store).await.unwrap();
+    assert_eq!(run("latchkey user add ADA", &store).await.unwrap_err().code(), 1);
     for line in [
         "eve --claim email_verified=maybe",
         "eve --claim sub=x",
@@ -230,7 +241,7 @@ async fn a_user_that_cannot_be_is_refused() {
         "eve --name Eve --claim name=Eve",
         "\u{1}",
     ] {
-        let error = add_user(&format!("latchkey user add {line}"), &*store).await.unwrap_err();
+        let error = run(&format!("latchkey user add {line}"), &store).await.unwrap_err();
         assert_eq!(error.code(), 64, "{line}: {error}");
     }
 }

@@ -1,8 +1,10 @@
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-/// A secret as the operator wrote it: not printed, not compared, wiped when dropped.
+/// A secret as the operator wrote it: not printed, not compared, wiped when dropped. It is written out for
+/// the control socket, and nowhere else.
 #[derive(Clone)]
 pub struct SecretText(Zeroizing<String>);
 
@@ -15,6 +17,18 @@ impl SecretText {
     /// The text itself, for the one place that needs it.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 

@@ -120,6 +120,7 @@ impl Counters {
             | Event::ConsentDenied { .. }
             | Event::TokenRefused { .. }
             | Event::ClientChanged { .. }
+            | Event::UserChanged { .. }
             | Event::KeyChanged { .. } => {}
         }
     }

@@ -43,6 +43,8 @@ pub enum Event<'a> {
     Revoked { client: &'a str, what: &'static str },
     /// A client registered, changed or removed itself.
     ClientChanged { client: &'a str, change: &'static str },
+    /// An operator changed an account; `change` and `by` are words of fixed lists.
+    UserChanged { sub: &'a str, change: &'static str, by: &'static str },
     /// A key of ours entered another phase.
     KeyChanged { kid: &'a str, alg: &'a str, phase: &'static str },
 }
@@ -106,6 +108,9 @@ impl Events {
             }
             Event::ClientChanged { client, change } => {
                 tracing::info!(target: "audit", event = "client_changed", client, change, from);
+            }
+            Event::UserChanged { sub, change, by } => {
+                tracing::info!(target: "audit", event = "user_changed", sub, change, by, from);
             }
             Event::KeyChanged { kid, alg, phase } => {
                 tracing::info!(target: "audit", event = "key_changed", kid, alg, phase, from);

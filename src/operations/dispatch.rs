@@ -1,0 +1,43 @@
+//! Operations by name, for whoever asks over a connection.
+
+use serde_json::Value;
+
+use super::{Context, Operation, OperationError, users};
+
+/// No operation has that name: whoever asks is of a later release.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Unknown;
+
+/// Runs the operation of that name on its input, and answers with its output.
+pub async fn dispatch(
+    name: &str,
+    input: Value,
+    context: &Context<'_>,
+) -> Result<Result<Value, OperationError>, Unknown> {
+    macro_rules! run {
+        ($($operation:ty),* $(,)?) => {
+            match name {
+                $(<$operation>::NAME => Ok(one::<$operation>(input, context).await),)*
+                _ => Err(Unknown),
+            }
+        };
+    }
+    run![
+        users::Add,
+        users::List,
+        users::Show,
+        users::Disable,
+        users::Enable,
+        users::Remove,
+        users::SetPassword,
+    ]
+}
+
+async fn one<O: Operation>(input: Value, context: &Context<'_>) -> Result<Value, OperationError> {
+    let operation: O = serde_json::from_value(input).map_err(|error| {
+        OperationError::Invalid(format!("{} cannot be understood: {error}", O::NAME))
+    })?;
+    let output = operation.run(context).await?;
+    serde_json::to_value(output)
+        .map_err(|error| OperationError::Unavailable(format!("no answer can be written: {error}")))
+}

@@ -1,0 +1,101 @@
+//! What an operator does with people and applications, apart from how it was asked for: each operation is
+//! a value with a typed result. The command line asks and prints; the control socket of a running server
+//! takes the same values over a connection ([`dispatch`]).
+//!
+//! An operation tells who did it by its audit event, so no caller has to remember to.
+
+mod dispatch;
+mod user_view;
+pub mod users;
+
+use std::fmt;
+use std::future::Future;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub use self::dispatch::{Unknown, dispatch};
+pub use self::user_view::UserView;
+use crate::clock::UnixTime;
+use crate::events::{Event, Events};
+use crate::password::Passwords;
+use crate::store::{Store, StoreError};
+
+/// Something an operator can ask for.
+pub trait Operation: Serialize + DeserializeOwned + Send {
+    /// Its name, as the control socket has it in a path.
+    const NAME: &'static str;
+    /// What comes of it.
+    type Output: Serialize + DeserializeOwned + Send;
+
+    /// Does it.
+    fn run(
+        self,
+        context: &Context<'_>,
+    ) -> impl Future<Output = Result<Self::Output, OperationError>> + Send;
+}
+
+/// What operations work with.
+pub struct Context<'a> {
+    /// Where everything is kept.
+    pub store: &'a dyn Store,
+    /// The present.
+    pub now: UnixTime,
+    /// Who hashes new passwords.
+    pub passwords: &'a Passwords,
+    /// Who is told what was done.
+    pub events: &'a Events,
+    /// Who asks for it.
+    pub by: Actor,
+}
+
+/// Who asks for an operation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Actor {
+    /// Somebody with a shell.
+    CommandLine,
+}
+
+impl Actor {
+    /// The word in audit events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CommandLine => "command_line",
+        }
+    }
+}
+
+impl Context<'_> {
+    /// Tells that an account was changed.
+    fn user_changed(&self, sub: &str, change: &'static str) {
+        self.events.tell(None, &Event::UserChanged { sub, change, by: self.by.as_str() });
+    }
+}
+
+/// Why an operation did not happen: a sentence for the operator.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "kind", content = "why", rename_all = "snake_case")]
+pub enum OperationError {
+    /// It cannot be done as things are.
+    Refused(String),
+    /// It was asked for in a way that makes no sense.
+    Invalid(String),
+    /// The store or the server cannot do it now.
+    Unavailable(String),
+}
+
+impl fmt::Display for OperationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) | Self::Invalid(why) | Self::Unavailable(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for OperationError {}
+
+impl From<StoreError> for OperationError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(format!("{error}; whether a change happened is not known"))
+    }
+}

@@ -1,0 +1,39 @@
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::UnixTime;
+use crate::protocol::Subject;
+use crate::users::User;
+
+/// All that may be shown of a person: no hash among it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct UserView {
+    /// Who they are, for ever.
+    pub sub: Subject,
+    /// What they sign in with.
+    pub username: String,
+    /// Whether they may do anything.
+    pub enabled: bool,
+    /// Whether there is a password to sign in with.
+    pub has_password: bool,
+    /// Their claims.
+    pub claims: Map<String, Value>,
+    /// Their groups.
+    pub groups: Vec<String>,
+    /// When the record was made.
+    pub created_at: UnixTime,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            has_password: user.password.is_some(),
+            sub: user.sub,
+            username: user.username,
+            enabled: user.enabled,
+            claims: user.claims,
+            groups: user.groups,
+            created_at: user.created_at,
+        }
+    }
+}

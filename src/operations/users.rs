@@ -1,0 +1,272 @@
+//! Operations on people. A person is named by user name or, failing that, by subject.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Context, Operation, OperationError, UserView};
+use crate::bootstrap::check_username;
+use crate::config::SecretText;
+use crate::consents;
+use crate::grants::{self, CutOff};
+use crate::password::{LONGEST, Password};
+use crate::protocol::{Subject, claims};
+use crate::random;
+use crate::store::Store;
+use crate::users::{self, Added, User};
+
+/// Adds a person.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Add {
+    /// What they sign in with.
+    pub username: String,
+    /// Their subject; made if not chosen.
+    pub sub: Option<String>,
+    /// Their claims.
+    pub claims: Map<String, Value>,
+    /// Their groups.
+    pub groups: Vec<String>,
+    /// What they sign in with, too.
+    pub password: SecretText,
+}
+
+/// Lists everybody, by user name.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct List {}
+
+/// Shows one person.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Show {
+    /// User name or subject.
+    pub user: String,
+}
+
+/// Lets a person do nothing any more, and ends what they have open.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Disable {
+    /// User name or subject.
+    pub user: String,
+}
+
+/// Lets a disabled person back in.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Enable {
+    /// User name or subject.
+    pub user: String,
+}
+
+/// Removes a person and everything they were given.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Remove {
+    /// User name or subject.
+    pub user: String,
+}
+
+/// Gives a person a new password, and ends what they have open.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SetPassword {
+    /// User name or subject.
+    pub user: String,
+    /// The new one.
+    pub password: SecretText,
+}
+
+/// Whose sessions and tokens were ended, and how many.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Ended {
+    /// What they sign in with.
+    pub username: String,
+    /// Browsers that were signed in.
+    pub sessions: usize,
+    /// Grants that still stood.
+    pub grants: usize,
+}
+
+impl Ended {
+    fn of(username: String, CutOff { sessions, grants }: CutOff) -> Self {
+        Self { username, sessions, grants }
+    }
+}
+
+impl Operation for Add {
+    const NAME: &'static str = "user-add";
+    type Output = UserView;
+
+    async fn run(self, context: &Context<'_>) -> Result<UserView, OperationError> {
+        self.check()?;
+        let password = new_password(&self.password)?;
+        let (mut user, any_sub) = self.user(context)?;
+        user.password = Some(hash(context, password).await?);
+        if any_sub {
+            user.sub = users::claim(context.store, &user.username, user.sub).await?;
+        }
+        match users::add(context.store, &user).await? {
+            Added::New => {
+                context.user_changed(user.sub.as_str(), "added");
+                Ok(user.into())
+            }
+            Added::UsernameTaken => {
+                let why = format!("there is a user {} already", user.username);
+                Err(OperationError::Refused(why))
+            }
+            Added::SubjectTaken => {
+                Err(OperationError::Refused(format!("the sub {} is taken", user.sub.as_str())))
+            }
+        }
+    }
+}
+
+impl Add {
+    /// Whether there can be such a person, before anybody is asked for a password.
+    pub fn check(&self) -> Result<(), OperationError> {
+        check_username(&self.username)
+            .map_err(|rule| OperationError::Invalid(format!("a user name {rule}")))?;
+        if self.sub.as_deref().is_some_and(|sub| Subject::parse(sub).is_none()) {
+            return Err(bad_sub());
+        }
+        check_claims(&self.claims)
+    }
+
+    /// The record as it was asked for, and whether its subject was made rather than chosen.
+    fn user(self, context: &Context<'_>) -> Result<(User, bool), OperationError> {
+        let any_sub = self.sub.is_none();
+        let chosen = self.sub.unwrap_or_else(|| random::uuid().to_string());
+        let sub = Subject::parse(&chosen).ok_or_else(bad_sub)?;
+        let user = User {
+            sub,
+            username: self.username.trim().to_owned(),
+            password: None,
+            enabled: true,
+            claims: self.claims,
+            groups: self.groups,
+            created_at: context.now,
+        };
+        Ok((user, any_sub))
+    }
+}
+
+impl Operation for List {
+    const NAME: &'static str = "user-list";
+    type Output = Vec<UserView>;
+
+    async fn run(self, context: &Context<'_>) -> Result<Vec<UserView>, OperationError> {
+        let mut users = users::list(context.store).await?;
+        users.sort_by(|one, other| one.username.cmp(&other.username));
+        Ok(users.into_iter().map(UserView::from).collect())
+    }
+}
+
+impl Operation for Show {
+    const NAME: &'static str = "user-show";
+    type Output = UserView;
+
+    async fn run(self, context: &Context<'_>) -> Result<UserView, OperationError> {
+        Ok(named(context.store, &self.user).await?.into())
+    }
+}
+
+impl Operation for Disable {
+    const NAME: &'static str = "user-disable";
+    type Output = Ended;
+
+    async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
+        let user = named(context.store, &self.user).await?;
+        set_enabled(context, &user, false).await?;
+        let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
+        Ok(Ended::of(user.username, ended))
+    }
+}
+
+impl Operation for Enable {
+    const NAME: &'static str = "user-enable";
+    /// Their user name.
+    type Output = String;
+
+    async fn run(self, context: &Context<'_>) -> Result<String, OperationError> {
+        let user = named(context.store, &self.user).await?;
+        set_enabled(context, &user, true).await?;
+        Ok(user.username)
+    }
+}
+
+impl Operation for Remove {
+    const NAME: &'static str = "user-remove";
+    type Output = Ended;
+
+    async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
+        let user = named(context.store, &self.user).await?;
+        users::remove(context.store, &user).await?;
+        context.user_changed(user.sub.as_str(), "removed");
+        let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
+        consents::forget_all(context.store, &user.sub).await?;
+        Ok(Ended::of(user.username, ended))
+    }
+}
+
+impl Operation for SetPassword {
+    const NAME: &'static str = "user-set-password";
+    type Output = Ended;
+
+    /// The new password first: whoever knows the old one must not sign in again behind the sweep.
+    async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
+        let password = new_password(&self.password)?;
+        let user = named(context.store, &self.user).await?;
+        let hash = hash(context, password).await?;
+        let step = |user: &mut User| user.password = Some(hash.clone());
+        users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
+        context.user_changed(user.sub.as_str(), "password_set");
+        let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
+        Ok(Ended::of(user.username, ended))
+    }
+}
+
+async fn set_enabled(
+    context: &Context<'_>,
+    user: &User,
+    enabled: bool,
+) -> Result<(), OperationError> {
+    let step = |user: &mut User| user.enabled = enabled;
+    users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
+    context.user_changed(user.sub.as_str(), if enabled { "enabled" } else { "disabled" });
+    Ok(())
+}
+
+/// The person of that user name or subject.
+pub(super) async fn named(store: &dyn Store, name: &str) -> Result<User, OperationError> {
+    if let Some(user) = users::find_by_username(store, name).await? {
+        return Ok(user);
+    }
+    let by_sub = match Subject::parse(name) {
+        Some(sub) => users::find(store, &sub).await?,
+        None => None,
+    };
+    by_sub.ok_or_else(|| OperationError::Refused(format!("there is no user {name}")))
+}
+
+fn check_claims(claims: &Map<String, Value>) -> Result<(), OperationError> {
+    for (name, value) in claims {
+        claims::check(name, value).map_err(OperationError::Invalid)?;
+    }
+    Ok(())
+}
+
+/// A password that may be set as a new one.
+fn new_password(text: &SecretText) -> Result<Password, OperationError> {
+    let password = Password::parse(text.reveal())
+        .ok_or_else(|| OperationError::Refused(format!("a password has 1 to {LONGEST} bytes")))?;
+    password.is_acceptable().map_err(|why| OperationError::Refused(why.to_owned()))?;
+    Ok(password)
+}
+
+async fn hash(context: &Context<'_>, password: Password) -> Result<String, OperationError> {
+    let hashed = context.passwords.hash(password).await;
+    hashed.map_err(|_| OperationError::Unavailable("the password could not be hashed".to_owned()))
+}
+
+fn bad_sub() -> OperationError {
+    let rule = "a sub must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ | -";
+    OperationError::Invalid(rule.to_owned())
+}
+
+pub(super) fn gone() -> OperationError {
+    OperationError::Refused("the user was removed at the same moment".to_owned())
+}
