@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::secret::Digest;
-use crate::store::{Created, Key, Partition, RawKey, Record, Store, StoreError};
+use crate::store::{Key, Partition, RawKey, Record, Store, StoreError};
 
 /// How the limit grows with failures.
 #[derive(Clone, Copy, Debug)]
@@ -120,21 +120,8 @@ pub async fn take(
     schedule: Schedule,
     now: UnixTime,
 ) -> Result<Result<(), TooMany>, StoreError> {
-    for _ in 0..8 {
-        if let Some(taken) = store.update(&key(name), |it| it.take(schedule, now)).await? {
-            return Ok(taken);
-        }
-        let mut first = Attempts::none(name.to_owned(), now);
-        let taken = first.take(schedule, now);
-        if store.create(&first).await? == Created::New {
-            return Ok(taken);
-        }
-    }
-    // Something unreadable stands there: it is replaced, and the count begins anew.
-    let mut first = Attempts::none(name.to_owned(), now);
-    let taken = first.take(schedule, now);
-    store.put(&first).await?;
-    Ok(taken)
+    // Something unreadable that stands there is replaced, and the count begins anew.
+    store.upsert(&Attempts::none(name.to_owned(), now), |it| it.take(schedule, now)).await
 }
 
 /// Says that the attempt counted under `name` was right.

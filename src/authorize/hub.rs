@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::client_ip::bucket;
 use crate::clients::Client;
 use crate::events::Event;
+use crate::grants::Attempt;
 use crate::http::answer::{self, Sender, see_other};
 use crate::http::caller::Caller;
 use crate::http::cookies::{self, Cookies};
@@ -15,6 +16,7 @@ use crate::http::visit::{Presence, Visit};
 use crate::interactions::{self, Interaction, Known, Next, decide};
 use crate::mint::NotMade;
 use crate::protocol::{ErrorCode, OAuthError};
+use crate::random;
 use crate::requests::{AuthorizationRequest, Destination};
 use crate::secret::Secret;
 use crate::throttle::{self, TooMany};
@@ -147,7 +149,7 @@ pub async fn resume(
 
 /// Ends the interaction; only one of several who try is told `true`.
 async fn finish(app: &App, caller: &Caller, visit: &Visit) -> Result<bool, Trouble> {
-    let finished = interactions::finish(&*app.store, &visit.id).await;
+    let finished = interactions::finish(&*app.store, &visit.id, Attempt(random::uuid())).await;
     finished.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))
 }
 

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::clients::Source;
 use crate::consents::{self, Consent};
 use crate::events::Event;
+use crate::grants::Attempt;
 use crate::http::answer::{self, Sender, see_other};
 use crate::http::caller::Caller;
 use crate::http::cookies::Cookies;
@@ -26,6 +27,7 @@ use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions::{self, Agreed, Next};
 use crate::protocol::{ErrorCode, OAuthError, Params, Scope, redirect_uri};
+use crate::random;
 use crate::store::StoreError;
 use crate::users::User;
 
@@ -146,7 +148,7 @@ async fn refuse(
     let client = visit.client.id.as_str();
     app.tell(caller.address, &Event::ConsentDenied { sub: user.sub.as_str(), client });
     app.tell(caller.address, &Event::Authorized { client, outcome: "denied" });
-    if !interactions::finish(&*app.store, &visit.id).await? {
+    if !interactions::finish(&*app.store, &visit.id, Attempt(random::uuid())).await? {
         return Ok(see_other(&visit.hub()));
     }
     let error = OAuthError::new(ErrorCode::AccessDenied, "the person said no");

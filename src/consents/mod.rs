@@ -14,6 +14,8 @@ use crate::store::{Key, RawKey, Record, Store, StoreError};
 use crate::users;
 
 const REMEMBERED: Duration = Duration::from_secs(365 * 86_400);
+/// Copies of one form arrive within it.
+const A_MOMENT: Duration = Duration::from_secs(60);
 
 /// One person's yes to one client.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -39,6 +41,24 @@ impl Consent {
         scope.is_within(&self.scope)
             && claims.iter().all(|claim| self.claims.contains(*claim))
             && self.face == face(client)
+    }
+}
+
+impl Consent {
+    /// Whether another yes of this moment would change nothing.
+    fn says_already(&self, given: &Self) -> bool {
+        given.scope.is_within(&self.scope)
+            && given.claims.is_subset(&self.claims)
+            && given.face == self.face
+            && given.given_at < self.given_at.plus(A_MOMENT)
+    }
+
+    fn take_in(&mut self, given: &Self) {
+        let before = std::mem::replace(self, given.clone());
+        if before.face == self.face {
+            self.scope = self.scope.joined_with(&before.scope);
+            self.claims.extend(before.claims);
+        }
     }
 }
 
@@ -100,26 +120,24 @@ pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<BTreeSet<ClientI
     }
 }
 
-/// Remembers a yes, on top of what was agreed before with the same face.
+/// Remembers a yes, on top of what was agreed before with the same face. One that says nothing new, a
+/// moment after the one before it, writes nothing: a form that is sent many times at once is one yes.
 pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
     list(store, given).await?;
-    let (key, mut before) = (given.key(), None);
-    let merged = store.update(&key, |held: &mut Consent| {
-        before = Some(listing(held));
-        let held_before = (held.face == given.face).then(|| held.clone());
-        *held = given.clone();
-        if let Some(before) = held_before {
-            held.scope = held.scope.joined_with(&before.scope);
-            held.claims.extend(before.claims);
+    let listed = store.upsert(given, |held: &mut Consent| {
+        let before = listing(held);
+        if !held.says_already(given) {
+            held.take_in(given);
         }
+        (before, listing(held))
     });
-    if merged.await?.is_none() {
-        store.put(given).await?;
+    let (before, stays) = listed.await?;
+    for stale in [before, listing(given)] {
+        if stale != stays {
+            store.unlink(&index(&given.sub), &stale).await?;
+        }
     }
-    match before.filter(|before| *before != listing(given)) {
-        Some(before) => store.unlink(&index(&given.sub), &before).await,
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Forgets everything a person agreed to; for one who was removed.
@@ -199,6 +217,23 @@ mod tests {
         clock.advance(after.since(NOW));
         remember(&*store, &given("c", "openid", after)).await.unwrap();
         assert_eq!(names(&*store).await, 2, "b is forgotten, a was given again");
+    }
+
+    #[tokio::test]
+    async fn copies_of_one_yes_are_one_and_what_they_add_is_kept_whatever_their_order() {
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(Clock::manual(NOW)));
+        let after = |millis| NOW.plus(Duration::from_millis(millis));
+        for (scope, millis) in [("openid", 5), ("openid", 9), ("email", 7), ("openid email", 8)] {
+            remember(&*store, &given("a", scope, after(millis))).await.unwrap();
+            assert_eq!(names(&*store).await, 1, "{scope}");
+        }
+        let (ada, a) = (Subject::parse("ada").unwrap(), ClientId::parse("a").unwrap());
+        let held = find(&*store, &ada, &a).await.unwrap().unwrap();
+        assert_eq!((held.scope.to_string().as_str(), held.given_at), ("email openid", after(7)));
+        remember(&*store, &given("a", "openid", NOW.plus(A_MOMENT * 2))).await.unwrap();
+        let renewed = find(&*store, &ada, &a).await.unwrap().unwrap().given_at;
+        assert_eq!(renewed, NOW.plus(A_MOMENT * 2), "remembered from the last yes");
+        assert_eq!(names(&*store).await, 1);
     }
 
     #[tokio::test]

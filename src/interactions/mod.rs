@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::decide::{Known, Next, decide};
 use crate::clock::UnixTime;
+use crate::grants::Attempt;
 use crate::protocol::{Scope, Subject};
 use crate::requests::AuthorizationRequest;
 use crate::secret::{Digest, Secret};
@@ -41,6 +42,9 @@ pub struct Interaction {
     pub agreed: Option<Agreed>,
     /// Whether it has been answered.
     pub finished: bool,
+    /// Whose try that was. Absent in what an older release finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_by: Option<Attempt>,
 }
 
 /// A yes given within the interaction.
@@ -82,8 +86,18 @@ impl Interaction {
             chosen: None,
             agreed: None,
             finished: false,
+            finished_by: None,
         };
         (interaction, id)
+    }
+
+    /// Whether this try is the one that ended it.
+    fn finish(&mut self, attempt: Attempt) -> bool {
+        if !self.finished {
+            self.finished = true;
+            self.finished_by = Some(attempt);
+        }
+        self.finished_by == Some(attempt)
     }
 }
 
@@ -146,16 +160,16 @@ pub async fn note(
     Ok(noted.await?.unwrap_or(false))
 }
 
-/// Ends the interaction: of all who try, one is told `true`, and only that one may answer.
-pub async fn finish(store: &dyn Store, id: &Secret) -> Result<bool, StoreError> {
-    match note(store, id, |it| it.finished = true).await {
-        // The answer may have been lost, not the write. Then the mark found now is our own: were it taken
-        // for another's, nobody would ever answer.
-        Err(StoreError::Unavailable(_)) => {
-            note(store, id, |it| it.finished = true).await.map(|_| true)
-        }
-        other => other,
-    }
+/// Ends the interaction: of all who try, one is told `true`, and only that one may answer. A try whose
+/// reply was lost is made once more under its own name, and finds itself.
+pub async fn finish(store: &dyn Store, id: &Secret, attempt: Attempt) -> Result<bool, StoreError> {
+    let key = key(&id.digest());
+    let step = |it: &mut Interaction| it.finish(attempt);
+    let finished = match store.update(&key, step).await {
+        Err(StoreError::Unavailable(_)) => store.update(&key, step).await?,
+        other => other?,
+    };
+    Ok(finished.unwrap_or(false))
 }
 
 /// The token that a form of this interaction carries; bound to the browser and to the form.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::clients::{Client, ClientId};
 use crate::clock::UnixTime;
 use crate::sessions::Session;
-use crate::store::{Created, Key, Partition, Record, Store, StoreError};
+use crate::store::{Key, Partition, Record, Store, StoreError};
 
 /// Who is to hear of the end of the session of that name, and by what `sub` they know the person.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -55,14 +55,7 @@ pub async fn note_client(
         clients: BTreeMap::from([(client.id.clone(), sub.to_owned())]),
         told: false,
     };
-    // Taken by somebody else between the two looks: then there is one to be changed.
-    for _ in 0..2 {
-        let (key, step) = (new.key(), |held: &mut Participants| held.take_in(&new));
-        if store.update(&key, step).await?.is_some() || store.create(&new).await? == Created::New {
-            return Ok(());
-        }
-    }
-    Ok(())
+    store.upsert(&new, |held| held.take_in(&new)).await
 }
 
 impl Participants {

@@ -227,7 +227,10 @@ pub async fn touch(
         (session.listing(), Session { idle_end: next_end, ..session.clone() }.listing());
     let moved = store.update_from(Loaded::presumed(session.clone()), |held: &mut Session| {
         let before = held.listing();
-        held.idle_end = held.idle_end.max(next_end);
+        // Somebody else may have moved it just now, as far as this one would but for a moment.
+        if next_end.since(held.idle_end) >= idle / 10 {
+            held.idle_end = next_end;
+        }
         (before, held.listing())
     });
     let listed = [before.as_str()];

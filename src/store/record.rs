@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::contention::Contention;
 use super::{Change, Expect, Outcome, Partition, RawKey, Store, StoreError};
 use crate::clock::UnixTime;
 
@@ -96,9 +97,6 @@ pub enum Created {
     Taken,
 }
 
-/// Losing this often means the key is hot by design, and retrying harder will not help.
-const ATTEMPTS: usize = 16;
-
 impl dyn Store {
     /// What is filed under the key, with the bytes a later change is held against.
     pub async fn load<R: Record>(&self, key: &Key<R>) -> Result<Option<Loaded<R>>, StoreError> {
@@ -160,7 +158,8 @@ impl dyn Store {
         key: &Key<R>,
         mut fits: impl FnMut(&R) -> bool + Send,
     ) -> Result<bool, StoreError> {
-        for _ in 0..ATTEMPTS {
+        let mut contention = Contention::begin();
+        loop {
             let Some(Loaded { record, seen }) = self.load(key).await? else { return Ok(false) };
             if !fits(&record) {
                 return Ok(false);
@@ -170,10 +169,9 @@ impl dyn Store {
                 .delete(key.raw().clone());
             match self.commit(change).await? {
                 Outcome::Committed => return Ok(true),
-                Outcome::Conflict => {}
+                Outcome::Conflict => contention.wait(key.raw()).await?,
             }
         }
-        Err(StoreError::Contended { key: key.raw().to_string() })
     }
 
     /// Lists a name in an index, before what it names is created.
@@ -197,7 +195,11 @@ impl dyn Store {
     }
 
     /// Moves a record from one state to the next, as if alone, and answers what the step answered;
-    /// `None` if there is no such record. A step that leaves the record as it was writes nothing.
+    /// `None` if there is no such record. A step that leaves the record as it was writes nothing: so one
+    /// that finds its work done by somebody else has its answer at once, however many there are.
+    ///
+    /// Who loses a race waits for a moment and reads again; it gives up by time, not by count
+    /// ([`contention`](super::contention)).
     ///
     /// The step is not async on purpose: it may run several times, and a step that could do I/O would
     /// do it several times. Whatever it needs from outside is fetched, or rolled, before.
@@ -218,27 +220,69 @@ impl dyn Store {
         mut step: impl FnMut(&mut R) -> T + Send,
     ) -> Result<Option<T>, StoreError> {
         let key = &loaded.record.key();
-        let mut first = Some(loaded);
-        for _ in 0..ATTEMPTS {
-            let held = match first.take() {
-                Some(loaded) => Some(loaded),
-                None => self.load(key).await?,
-            };
-            let Some(Loaded { mut record, seen }) = held else { return Ok(None) };
+        let mut contention = Contention::begin();
+        let mut held = loaded;
+        loop {
+            let Loaded { mut record, seen } = held;
             let answer = step(&mut record);
             let next = render(&record);
             if next == seen {
                 return Ok(Some(answer));
             }
-            let change = Change::within(key.raw().partition().clone())
-                .expect(key.raw().clone(), Expect::Unchanged(seen))
-                .put(key.raw().clone(), next, record.forget_at());
-            match self.commit(change).await? {
+            match self.swap(key, Expect::Unchanged(seen), next, record.forget_at()).await? {
                 Outcome::Committed => return Ok(Some(answer)),
-                Outcome::Conflict => {}
+                Outcome::Conflict => contention.wait(key.raw()).await?,
+            }
+            let Some(again) = self.load(key).await? else { return Ok(None) };
+            held = again;
+        }
+    }
+
+    /// [`update`](Self::update) of a record that begins as `blank` where there is none. One that cannot be
+    /// read begins anew, too: this is for what counts or gathers, never for what somebody else holds a
+    /// credential to.
+    pub async fn upsert<R: Record + Clone, T: Send>(
+        &self,
+        blank: &R,
+        mut step: impl FnMut(&mut R) -> T + Send,
+    ) -> Result<T, StoreError> {
+        let key = &blank.key();
+        let mut contention = Contention::begin();
+        loop {
+            let seen = match self.get(key.raw()).await {
+                // Something of another type: nothing can be held against it, and it is no loss.
+                Err(StoreError::Corrupt { .. }) => {
+                    self.remove(key).await?;
+                    None
+                }
+                other => other?,
+            };
+            let held = seen.as_deref().and_then(parse::<R>);
+            let mut record = held.unwrap_or_else(|| blank.clone());
+            let answer = step(&mut record);
+            let next = render(&record);
+            if seen.as_ref() == Some(&next) {
+                return Ok(answer);
+            }
+            let expect = seen.map_or(Expect::Absent, Expect::Unchanged);
+            match self.swap(key, expect, next, record.forget_at()).await? {
+                Outcome::Committed => return Ok(answer),
+                Outcome::Conflict => contention.wait(key.raw()).await?,
             }
         }
-        Err(StoreError::Contended { key: key.raw().to_string() })
+    }
+
+    async fn swap<R: Record>(
+        &self,
+        key: &Key<R>,
+        expect: Expect,
+        next: Vec<u8>,
+        forget_at: Option<UnixTime>,
+    ) -> Result<Outcome, StoreError> {
+        let change = Change::within(key.raw().partition().clone())
+            .expect(key.raw().clone(), expect)
+            .put(key.raw().clone(), next, forget_at);
+        self.commit(change).await
     }
 }
 

@@ -1,6 +1,19 @@
 //! Many hands on one thing: exactly one of them gets it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey::clients::ClientId;
+use latchkey::consents::{self, Consent};
+use latchkey::grants::Attempt;
+use latchkey::interactions;
+use latchkey::secret::{Digest, Secret};
+use latchkey::throttle::{self, Schedule};
+use uuid::Uuid;
+
 use crate::support::browser::Landing;
+use crate::support::faults::Fault;
 use crate::support::house::{House, on_every_store};
 use crate::support::wire::Answer;
 
@@ -8,6 +21,9 @@ on_every_store![
     sixty_four_hands_on_a_code_make_one_grant,
     sixty_four_hands_on_a_refresh_token_get_the_same_next_one,
     thirty_two_hands_on_a_consent_form_get_one_code,
+    however_many_change_one_record_each_gets_through,
+    many_who_agree_to_more_and_more_lose_nothing,
+    of_all_who_finish_an_interaction_one_is_told_so_whatever_the_store_answers,
 ];
 
 /// How many begin at once.
@@ -24,7 +40,7 @@ where
 }
 
 async fn sixty_four_hands_on_a_code_make_one_grant(house: House) {
-    let shop = std::sync::Arc::new(house.relying_party("shop").await);
+    let shop = Arc::new(house.relying_party("shop").await);
     let request = shop.asks("openid");
     let code = house.browser("ada").authorizes(&request.url()).await.code();
     let answers = at_once(64, |_| {
@@ -42,7 +58,7 @@ async fn sixty_four_hands_on_a_code_make_one_grant(house: House) {
 }
 
 async fn sixty_four_hands_on_a_refresh_token_get_the_same_next_one(house: House) {
-    let shop = std::sync::Arc::new(house.relying_party("shop").await);
+    let shop = Arc::new(house.relying_party("shop").await);
     let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
     let answers = at_once(64, |_| {
         let (shop, token) = (shop.clone(), tokens.refresh().to_owned());
@@ -59,7 +75,7 @@ async fn sixty_four_hands_on_a_refresh_token_get_the_same_next_one(house: House)
 
 async fn thirty_two_hands_on_a_consent_form_get_one_code(house: House) {
     let shop = house.relying_party("shop").await;
-    let ada = std::sync::Arc::new(house.browser("ada"));
+    let ada = Arc::new(house.browser("ada"));
     let login = ada.opens(&shop.asks("openid").url()).await;
     let consent = ada.signs_in(&login).await;
     let answers = at_once(32, |_| {
@@ -73,5 +89,73 @@ async fn thirty_two_hands_on_a_consent_form_get_one_code(house: House) {
     let others = answers.iter().filter(|answer| answer.location().is_none());
     for other in others {
         assert_eq!(other.words("h1").as_deref(), Some("Already signed in"));
+    }
+}
+
+/// Each of them has to win once, so this is the worst that can be: nobody's work is done by another.
+async fn however_many_change_one_record_each_gets_through(house: House) {
+    let now = house.app().now();
+    for hands in [64, 256] {
+        let schedule = Schedule::Address { per_minute: hands };
+        let begun: Vec<_> = (0..hands)
+            .map(|_| {
+                let (store, name) = (Arc::clone(&house.app().store), format!("{hands} hands"));
+                tokio::spawn(async move { throttle::take(&*store, &name, schedule, now).await })
+            })
+            .collect();
+        for hand in begun {
+            assert_eq!(hand.await.unwrap().unwrap(), Ok(()), "{hands} hands");
+        }
+        let name = format!("{hands} hands");
+        let one_more = throttle::take(house.store(), &name, schedule, now);
+        assert!(one_more.await.unwrap().is_err(), "each of {hands} was counted");
+    }
+}
+
+async fn many_who_agree_to_more_and_more_lose_nothing(house: House) {
+    let (sub, client) = (house.user("ada").await.sub, ClientId::parse("shop").unwrap());
+    let begun: Vec<_> = (0..64)
+        .map(|hand| {
+            let given = Consent {
+                sub: sub.clone(),
+                client: client.clone(),
+                scope: format!("scope-{}", hand % 32).parse().unwrap(),
+                claims: BTreeSet::new(),
+                face: Digest::of(b"face"),
+                given_at: house.app().now().plus(Duration::from_millis(hand)),
+            };
+            let store = Arc::clone(&house.app().store);
+            tokio::spawn(async move { consents::remember(&*store, &given).await })
+        })
+        .collect();
+    for hand in begun {
+        hand.await.unwrap().unwrap();
+    }
+    let held = consents::find(house.store(), &sub, &client).await.unwrap().unwrap();
+    assert_eq!(held.scope.iter().count(), 32, "{}", held.scope);
+}
+
+async fn of_all_who_finish_an_interaction_one_is_told_so_whatever_the_store_answers(house: House) {
+    let shop = house.relying_party("shop").await;
+    // After the write of the one whose reply is lost, and before the look of the one who comes second.
+    for lost in [Some(Fault::AnswerLost), None] {
+        for second in [Some((0, Fault::Refused)), Some((0, Fault::AnswerLost)), None] {
+            let login = house.browser("ada").opens(&shop.asks("openid").url()).await;
+            let hidden = login.hidden_fields_beside("#login-submit");
+            let id = &hidden.iter().find(|(name, _)| name == "interaction").unwrap().1;
+            let id = Secret::parse(id).unwrap();
+            let attempts = [1, 2].map(|n| Attempt(Uuid::from_u128(n)));
+            if let Some(fault) = lost {
+                house.faults().plan_one(1, fault);
+            }
+            let told = interactions::finish(house.store(), &id, attempts[0]).await;
+            assert!(told.unwrap(), "the reply was lost, not the write");
+            if let Some((spared, fault)) = second {
+                house.faults().plan_one(spared, fault);
+            }
+            let told = interactions::finish(house.store(), &id, attempts[1]).await;
+            assert!(!told.unwrap(), "{lost:?} {second:?}: two would answer");
+            assert!(!house.faults().heal(), "what was planned has happened");
+        }
     }
 }
