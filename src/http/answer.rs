@@ -4,7 +4,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::page::{PagePolicy, nonce, page, source_of};
+use super::page::{FormTargets, PagePolicy, nonce, page};
 use super::shared_pages::{ContinuePage, FormPostPage};
 use crate::protocol::{OAuthError, ResponseMode, redirect_uri};
 use crate::requests::Destination;
@@ -108,7 +108,7 @@ fn in_form(uri: &str, fields: &[(String, String)]) -> Response {
     let nonce = nonce();
     let template = FormPostPage { action: uri, fields, nonce: &nonce };
     let policy = PagePolicy {
-        form_targets: source_of(uri).into_iter().collect(),
+        form_targets: FormTargets::Anywhere,
         script_nonce: Some(nonce.clone()),
         ..PagePolicy::default()
     };

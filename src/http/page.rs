@@ -1,8 +1,14 @@
 //! HTML answers: every page leaves through [`page`], so none can forget a header.
 //!
 //! The policy allows our own stylesheet, our own and one named image origin, and nothing else: no
-//! frames, no inline style, no script but one with this answer's nonce. `form-action` must also name
-//! where a form's answer is redirected to, because Chromium holds redirects after a submit to it.
+//! frames, no inline style, no script but one with this answer's nonce.
+//!
+//! `form-action` is for pages whose forms stay here. Chromium holds every redirect after a submit to it,
+//! also those that the application makes once it has its answer: brokers, access proxies and shared login
+//! hosts send people on to origins that nobody registered here, and to apps on the device. Whoever
+//! came there from a page that names its targets would be left on that page, with the code spent. So a page
+//! whose submit may lead away names none ([`FormTargets::Anywhere`]): escaping, tokens and the check of
+//! where a form came from protect it.
 //!
 //! `Cross-Origin-Opener-Policy: same-origin` cuts a popup off from the window that opened it, for good:
 //! an app that signs in with `display=popup` cannot hear through `window.opener` and must use a
@@ -26,14 +32,24 @@ use crate::random;
 /// more than a plain source, are left out: then the browser blocks, and nothing is opened.
 #[derive(Clone, Debug, Default)]
 pub struct PagePolicy {
-    /// CSP sources, beside `'self'`, that a form may be sent or redirected to: see [`source_of`].
-    pub form_targets: Vec<String>,
+    /// Where a form may be sent, or redirected to.
+    pub form_targets: FormTargets,
     /// CSP sources, beside `'self'`, that images may come from.
     pub images: Vec<String>,
     /// The [`nonce`] of the page's one script.
     pub script_nonce: Option<String>,
     /// CSP sources that the page's frames come from; it has none otherwise.
     pub frames: Vec<String>,
+}
+
+/// Where what comes of a form may lead.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum FormTargets {
+    /// To this server, and it stays here.
+    #[default]
+    Here,
+    /// On to an application, and wherever that sends people.
+    Anywhere,
 }
 
 /// Renders `template` as an answer with every header that an HTML page must have.
@@ -102,11 +118,15 @@ impl PagePolicy {
         } else {
             format!("frame-src {}; ", frames.join(" "))
         };
+        // Not one of those that `default-src` stands in for: without it, anywhere.
+        let forms = match self.form_targets {
+            FormTargets::Here => "form-action 'self'; ",
+            FormTargets::Anywhere => "",
+        };
         format!(
             "default-src 'none'; style-src 'self'; img-src {}; script-src {script}; {frames}\
-             form-action {}; frame-ancestors 'none'; base-uri 'none'",
+             {forms}frame-ancestors 'none'; base-uri 'none'",
             self_and(&self.images),
-            self_and(&self.form_targets),
         )
     }
 }
@@ -180,7 +200,7 @@ mod tests {
             "*",
         ];
         let policy = PagePolicy {
-            form_targets: hostile.map(str::to_owned).into(),
+            form_targets: FormTargets::Here,
             images: hostile.map(str::to_owned).into(),
             script_nonce: Some("x' 'unsafe-inline".to_owned()),
             frames: hostile.map(str::to_owned).into(),
@@ -192,14 +212,15 @@ mod tests {
     fn a_page_opens_exactly_what_it_names() {
         let nonce = nonce();
         let policy = PagePolicy {
-            form_targets: vec!["https://app.example".to_owned(), "com.example.app:".to_owned()],
+            form_targets: FormTargets::Anywhere,
             images: vec!["https://cdn.example".to_owned()],
             script_nonce: Some(nonce.clone()),
             frames: vec!["https://a.example".to_owned(), "https://b.example:8443".to_owned()],
         };
         let csp = csp(&policy);
         assert!(csp.contains("; frame-src https://a.example https://b.example:8443;"), "{csp}");
-        assert!(csp.contains("form-action 'self' https://app.example com.example.app:;"), "{csp}");
+        assert!(!csp.contains("form-action"), "{csp}");
+        assert!(csp.ends_with("; frame-ancestors 'none'; base-uri 'none'"), "{csp}");
         assert!(csp.contains("img-src 'self' https://cdn.example;"), "{csp}");
         assert!(csp.contains(&format!("script-src 'nonce-{nonce}';")), "{csp}");
     }

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use super::caller::Caller;
 use super::cookies::Cookies;
-use super::page::PagePolicy;
+use super::page::{FormTargets, PagePolicy};
 use super::trouble::Trouble;
 use crate::app::App;
 use crate::clients::{self, Client};
@@ -119,13 +119,12 @@ impl Visit {
             && interactions::csrf_fits(&app.csrf_key, &self.id, &self.browser, form, token)
     }
 
-    /// What the pages of this visit may do beyond the default: redirect on to the client after a form,
-    /// and show its logo.
+    /// What the pages of this visit may do beyond the default: lead on to the client, and from there
+    /// wherever it sends people, after a form; and show its logo.
     pub fn policy(&self) -> PagePolicy {
-        let to = self.interaction.request.destination.redirect_uri();
         let logo = self.client.metadata.logo_uri.as_deref();
         PagePolicy {
-            form_targets: super::page::source_of(to).into_iter().collect(),
+            form_targets: FormTargets::Anywhere,
             images: logo.and_then(super::page::source_of).into_iter().collect(),
             ..PagePolicy::default()
         }

@@ -14,7 +14,7 @@ use crate::events::Event;
 use crate::http::answer::see_other;
 use crate::http::caller::Caller;
 use crate::http::cookies::{self, Cookies};
-use crate::http::page::{PagePolicy, nonce, page, source_of};
+use crate::http::page::{FormTargets, PagePolicy, nonce, page, source_of};
 use crate::logouts;
 use crate::protocol::redirect_uri;
 use crate::secret::{base64url, from_base64url};
@@ -43,9 +43,9 @@ pub fn ask(app: &App, session: &Session, user: Option<&User>, asked: &Asked) -> 
         stay: home.unwrap_or("/"),
         detail: asked.stays,
     };
-    let targets = asked.after.as_ref().and_then(|after| source_of(after.uri()));
-    let policy =
-        PagePolicy { form_targets: targets.into_iter().collect(), ..PagePolicy::default() };
+    let form_targets =
+        if asked.after.is_some() { FormTargets::Anywhere } else { FormTargets::Here };
+    let policy = PagePolicy { form_targets, ..PagePolicy::default() };
     page(&template, StatusCode::OK, &policy)
 }
 

@@ -155,3 +155,8 @@ fn the_pages_please_a_browser_from_memory() {
 fn the_pages_please_a_browser_from_redis() {
     Program::start(Some("it-pages:")).satisfies_a_browser();
 }
+
+#[test]
+fn applications_that_send_people_on_get_them() {
+    Program::start(None).satisfies("onward.mjs", &[]);
+}

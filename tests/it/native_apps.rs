@@ -46,7 +46,7 @@ async fn a_private_scheme_is_followed_after_a_press_and_offered_as_a_link_withou
     let request = app.asks("openid");
     let login = ada.opens(&request.url()).await;
     let policy = login.header("content-security-policy").expect("a policy");
-    assert!(policy.contains("form-action 'self' com.example.app:;"), "{policy}");
+    assert!(!policy.contains("form-action"), "{policy}");
     let pressed = ada.signs_in(&login).await;
     assert!(pressed.location().is_some_and(|to| to.starts_with("com.example.app:/cb?code=")));
 

@@ -236,7 +236,7 @@ async fn a_client_id_alone_sends_on_after_the_person_agreed(house: House) {
     let fields = [("client_id", "shop"), ("post_logout_redirect_uri", BYE), ("state", "s")];
     let page = ada.opens(&logout(&house, &fields)).await;
     let policy = page.header("content-security-policy").expect("a policy");
-    assert!(policy.contains("form-action 'self' https://shop.example;"), "{policy}");
+    assert!(!policy.contains("form-action"), "the application may send people on: {policy}");
     let done = confirms(&ada, &page).await;
     assert_eq!((done.status, done.location()), (303, Some(&*format!("{BYE}&state=s"))));
     assert!(!is_signed_in(&shop, &ada).await);
