@@ -12,6 +12,7 @@ use latchkey::app::App;
 use latchkey::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
 use latchkey::clock::Clock;
 use latchkey::config::Config;
+use latchkey::epoch::Epoch;
 use latchkey::fetch::{FetchSettings, Fetcher};
 use latchkey::grants::{self, Family, Grant, GrantId, Person, RefreshToken, Standing};
 use latchkey::jose::SigningKey;
@@ -222,7 +223,8 @@ async fn granted(app: &App) -> GrantId {
         created_at: now,
     };
     let _added = users::add(store, &user).await.expect("adds");
-    let (session, _) = Session::begin(sub.clone(), &["pwd"], app.session_limits(), now);
+    let (session, _) =
+        Session::begin(sub.clone(), Epoch::default(), &["pwd"], app.session_limits(), now);
     sessions::begin(store, &session, None).await.expect("begins");
     let hour = Duration::from_secs(3600);
     let grant = Grant {
@@ -235,6 +237,7 @@ async fn granted(app: &App) -> GrantId {
             sid: session.sid,
             bound_to_session: true,
             wants_acr: false,
+            epoch: None,
         }),
         scope: "api".parse().expect("a scope"),
         claims: ClaimsRequest::default(),
@@ -245,6 +248,7 @@ async fn granted(app: &App) -> GrantId {
         revoked_access: Vec::new(),
         opaque: Vec::new(),
         client_since: None,
+        client_epoch: None,
         ends_at: now.plus(hour),
     };
     grants::file(store, &grant, grant.ends_at, now).await.expect("files");

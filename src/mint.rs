@@ -15,7 +15,7 @@ use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{ErrorCode, OAuthError, Scope};
 use crate::secret::Secret;
-use crate::tokens::{self, ACCESS_TYP, Beside, ID_TYP, IdSubject};
+use crate::tokens::{self, ACCESS_TYP, Behind, Beside, ID_TYP, IdSubject};
 use crate::users::User;
 
 /// Why there is no token. Nothing was spent for it.
@@ -47,17 +47,18 @@ pub fn access_lifetime(app: &App, client: &Client) -> Duration {
 pub async fn access_token(
     app: &App,
     client: &Client,
-    grant: Option<&Grant>,
+    behind: Behind<'_>,
     scope: &Scope,
 ) -> Result<Access, NotMade> {
     let lifetime = access_lifetime(app, client);
+    let grant = behind.grant();
     if let Some(grant) = grant.filter(|_| client.settings.opaque_access_tokens) {
         return Ok(opaque(app, client, grant, scope, lifetime));
     }
     let id = AccessId::fresh(grant.map(|grant| grant.id));
     let person = grant.and_then(|grant| grant.person.as_ref());
     let seen_as = person.map(|person| app.seen_by(client, &person.sub));
-    let about = (grant, seen_as.as_ref());
+    let about = (behind, seen_as.as_ref());
     let claims = tokens::access_claims(app.issuer(), client, about, scope, id, lifetime, app.now());
     let token = app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| NotMade::Signature)?;
     Ok(Access { token, lifetime, kept: None })

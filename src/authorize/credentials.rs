@@ -3,6 +3,7 @@ use axum::response::Response;
 
 use super::hub;
 use crate::app::App;
+use crate::epoch::{self, Owner};
 use crate::events::Event;
 use crate::http::answer::see_other;
 use crate::http::caller::Caller;
@@ -13,7 +14,7 @@ use crate::interactions;
 use crate::logouts;
 use crate::protocol::{ErrorCode, Params};
 use crate::sessions::{self, Session};
-use crate::store::StoreError;
+use crate::store::{AsOf, StoreError};
 use crate::users::{self, NotSignedIn, SignIn, User};
 
 /// The login form: a user name and a password, or "go on as who is signed in", or "cancel".
@@ -64,8 +65,8 @@ async fn sign_in(app: &App, caller: &Caller, params: &Params) -> Result<User, No
 }
 
 /// A new session under a new id; the one before it, whoever's, is over ([OWASP ASVS 7.2.4]). None where
-/// the password was changed, or the account disabled, while it was being checked: whoever changed it ended
-/// the sessions there were, and this one has to be among them.
+/// the password was changed, or the account disabled, while it was being checked. A session that begins while
+/// its person is cut off is of the epoch before, and opens nothing.
 ///
 /// [OWASP ASVS 7.2.4]: https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md
 async fn begin_session(
@@ -79,20 +80,21 @@ async fn begin_session(
     let before = visit.presence.session.as_ref().filter(|(session, _)| session.sub == user.sub);
     // For the same person nothing changes that an application would have to look at.
     let changes = before.is_none() || caller.browser_state.is_empty();
+    // The epoch first: a change that is not seen by the second look raises it after this.
+    let epoch = epoch::current(&*app.store, &Owner::User(user.sub.clone()), AsOf::Now).await?;
+    let held = users::find(&*app.store, &user.sub).await?;
+    if held.is_none_or(|held| !held.enabled || held.password != user.password) {
+        return Ok(None);
+    }
     let (mut session, cookie) =
-        Session::begin(user.sub.clone(), &["pwd"], app.session_limits(), app.now());
+        Session::begin(user.sub.clone(), epoch, &["pwd"], app.session_limits(), app.now());
     if let Some((before, _)) = before {
         // The same person again: applications keep the session's name, so that a later sign-out
         // reaches all of them.
         session.sid = before.sid;
     }
     // The old session ends last: a store that fails in between signs nobody out.
-    sessions::begin(&*app.store, &session, None).await?;
-    let held = users::find(&*app.store, &user.sub).await?;
-    if held.is_none_or(|held| !held.enabled || held.password != user.password) {
-        sessions::end(&*app.store, session.id).await?;
-        return Ok(None);
-    }
+    let session = sessions::begin(&*app.store, &session, None).await?;
     app.tell(caller.address, &Event::SignedIn { sub: user.sub.as_str(), client });
     let id = session.id;
     interactions::note(&*app.store, &visit.id, |it| it.signed_in = Some(id)).await?;

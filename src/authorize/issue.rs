@@ -1,11 +1,13 @@
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::app::App;
 use crate::clients::{self, Client};
+use crate::epoch::{self, Epoch, Owner};
 use crate::events::Event;
-use crate::grants::{self, Code, Grant, GrantId, Handle, Person, Standing, Use};
+use crate::grants::{self, Code, Denied, Grant, GrantId, Handle, Person, Standing, Use};
 use crate::http::answer::{self, Sender};
 use crate::http::caller::Caller;
 use crate::http::session_state;
@@ -17,8 +19,8 @@ use crate::random;
 use crate::requests::AuthorizationRequest;
 use crate::secret::Secret;
 use crate::sessions::Session;
-use crate::store::StoreError;
-use crate::tokens::Beside;
+use crate::store::{AsOf, StoreError};
+use crate::tokens::{Behind, Beside};
 use crate::users::User;
 
 /// Everything an authorization answer is made of: a client, what it asked, and who agreed.
@@ -43,6 +45,8 @@ pub enum Unprepared {
     Store(StoreError),
     /// A token could not be made.
     Unmade(NotMade),
+    /// The client, the person or the session went at the same moment.
+    Denied(Denied),
 }
 
 impl Unprepared {
@@ -51,6 +55,23 @@ impl Unprepared {
         match self {
             Self::Store(cause) => Trouble::unavailable(&caller.request_id, &cause),
             Self::Unmade(_) => Trouble::internal(&caller.request_id),
+            Self::Denied(why) => {
+                tracing::info!(
+                    ?why,
+                    "an authorization was overtaken by the end of what it rests on"
+                );
+                Trouble {
+                    status: StatusCode::BAD_REQUEST,
+                    title: "Please start again",
+                    message:
+                        "You were signed out in the meantime, or the application was switched off. \
+                              Go back to it and sign in from there."
+                            .to_owned(),
+                    detail: None,
+                    way_on: None,
+                    request_id: caller.request_id.clone(),
+                }
+            }
         }
     }
 }
@@ -74,7 +95,10 @@ impl From<NotMade> for Unprepared {
 pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Fields, Unprepared> {
     let asked = it.request.response_type;
     let handle = Handle { grant: GrantId(random::uuid()), secret: Secret::random() };
-    let mut grant = new_grant(app, it, &handle);
+    // Before the last look at the client: one that is disabled in between is in another epoch by then.
+    let owner = Owner::Client(it.client.id.clone());
+    let epoch = epoch::current(&*app.store, &owner, AsOf::Now).await?;
+    let mut grant = new_grant(app, it, &handle, epoch);
     let mut fields = Fields::new();
     let mut put = |name: &str, value: String| fields.push((name.to_owned(), value));
 
@@ -85,7 +109,7 @@ pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Fields, Unprepared> 
     let mut token = None;
     if asked.has_token() {
         let scope = &it.request.scope;
-        let made = mint::access_token(app, it.client, Some(&grant), scope).await?;
+        let made = mint::access_token(app, it.client, Behind::Grant(&grant), scope).await?;
         let Access { token: text, lifetime, kept } = made;
         if let Some(kept) = kept {
             grant.remember(kept, app.now());
@@ -112,6 +136,10 @@ pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Fields, Unprepared> 
         let seen_as = app.seen_by(it.client, &it.session.sub);
         logouts::note_client(&*app.store, it.client, it.session, seen_as.as_str()).await?;
     }
+    // After the client was noted: from here on, whoever ends the session tells it.
+    grants::may_begin(&*app.store, &grant, it.session, app.now())
+        .await?
+        .map_err(Unprepared::Denied)?;
     if code.is_some() || token.is_some() {
         file(app, it, &grant).await?;
     }
@@ -158,7 +186,7 @@ pub fn send(
 
 /// What the person let the client do. It lives as long as what the answer itself carries, and longer
 /// once the code is redeemed.
-fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {
+fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) -> Grant {
     let (request, session, now) = (it.request, it.session, app.now());
     let lifetimes = &app.config.lifetimes;
     let own = it.client.settings.code_lifetime;
@@ -170,6 +198,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {
         id: code.grant,
         client: it.client.id.clone(),
         client_since: Some(it.client.created_at),
+        client_epoch: Some(client_epoch),
         person: Some(Person {
             sub: session.sub.clone(),
             authenticated_at: session.authenticated_at,
@@ -177,6 +206,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle) -> Grant {
             sid: session.sid,
             bound_to_session: !request.scope.contains("offline_access"),
             wants_acr: request.wants_acr,
+            epoch: session.epoch,
         }),
         scope: request.scope.clone(),
         claims: request.claims.clone(),

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::clients::{self, Client};
 use crate::clock::UnixTime;
 use crate::consents::{self, Consent};
+use crate::epoch::{self, Epoch, Owner};
 use crate::grants::{self, Grant};
 use crate::keys::RingRecord;
 use crate::logouts::Participants;
@@ -18,9 +19,9 @@ pub(super) enum Item {
     #[serde(rename = "keyring.v1")]
     KeyRing(RingRecord),
     #[serde(rename = "client.v1")]
-    Client(Box<Client>),
+    Client(Box<WithEpoch<Client>>),
     #[serde(rename = "user.v1")]
-    User(User),
+    User(Box<WithEpoch<User>>),
     #[serde(rename = "consent.v1")]
     Consent(Consent),
     #[serde(rename = "session.v1")]
@@ -29,6 +30,16 @@ pub(super) enum Item {
     Participants(Participants),
     #[serde(rename = "grant.v1")]
     Grant(Box<Granted>),
+}
+
+/// A client or user, and the epoch they are in: without it a grant that is restored beside them could come to
+/// life again. It is no line of its own, for an older release reads every line.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct WithEpoch<R> {
+    #[serde(flatten)]
+    pub record: R,
+    #[serde(default)]
+    pub epoch: Epoch,
 }
 
 /// A grant, and until when its person's list has it.
@@ -75,8 +86,8 @@ impl Item {
                 }
                 Some(_) => Ok(Fate::Replaced),
             },
-            Self::Client(client) => fate(store, &**client, now).await,
-            Self::User(user) => fate(store, user, now).await,
+            Self::Client(it) => fate(store, &it.record, now).await,
+            Self::User(it) => fate(store, &it.record, now).await,
             Self::Consent(consent) => fate(store, consent, now).await,
             Self::Session(session) => fate(store, session, now).await,
             Self::Participants(noted) => fate(store, noted, now).await,
@@ -88,8 +99,14 @@ impl Item {
     pub async fn restore(&self, store: &dyn Store, now: UnixTime) -> Result<(), StoreError> {
         match self {
             Self::KeyRing(ring) => ring.restore(store).await,
-            Self::Client(client) => clients::restore(store, client).await,
-            Self::User(user) => users::restore(store, user).await,
+            Self::Client(it) => {
+                clients::restore(store, &it.record).await?;
+                epoch::raise_to(store, &Owner::Client(it.record.id.clone()), it.epoch).await
+            }
+            Self::User(it) => {
+                users::restore(store, &it.record).await?;
+                epoch::raise_to(store, &Owner::User(it.record.sub.clone()), it.epoch).await
+            }
             Self::Consent(consent) => consents::restore(store, consent).await,
             Self::Session(session) => sessions::restore(store, session).await,
             Self::Participants(noted) => store.put(noted).await,

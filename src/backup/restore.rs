@@ -108,6 +108,7 @@ impl<F: Read + Seek> Backup<F> {
                 if writes && fate != Fate::Over {
                     item.restore(store, now).await?;
                 } else if let Item::User(user) = &item {
+                    let user = &user.record;
                     report.note_name(user, users::name_holder(store, user).await?);
                 }
             }

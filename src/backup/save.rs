@@ -1,12 +1,13 @@
 use std::io::Write;
 
-use super::item::{Granted, Item};
+use super::item::{Granted, Item, WithEpoch};
 use super::sealed::Writer;
 use super::{About, Counts, Failed};
+use crate::epoch::{self, Owner};
 use crate::keys::{Sealer, ring_key};
 use crate::protocol::Subject;
 use crate::secret_key::{Purpose, SecretKey};
-use crate::store::{Key, Record, Store, StoreError};
+use crate::store::{AsOf, Key, Record, Store, StoreError};
 use crate::{clients, consents, grants, logouts, sessions, users};
 
 /// What a backup came to.
@@ -58,7 +59,9 @@ impl<W: Write> Saving<'_, W> {
             let page = clients::listed(self.store, after.as_ref()).await?;
             for id in &page {
                 if let Some(client) = self.read(&id.key()).await? {
-                    self.add(&Item::Client(Box::new(client)))?;
+                    let owner = Owner::Client(id.clone());
+                    let epoch = epoch::current(self.store, &owner, AsOf::Now).await?;
+                    self.add(&Item::Client(Box::new(WithEpoch { record: client, epoch })))?;
                 }
             }
             let Some(last) = page.last().cloned() else { return Ok(()) };
@@ -72,7 +75,9 @@ impl<W: Write> Saving<'_, W> {
             let page = users::listed(self.store, after.as_ref()).await?;
             for sub in &page {
                 let Some(user) = self.read(&users::user_key(sub)).await? else { continue };
-                self.add(&Item::User(user))?;
+                let owner = Owner::User(sub.clone());
+                let epoch = epoch::current(self.store, &owner, AsOf::Now).await?;
+                self.add(&Item::User(Box::new(WithEpoch { record: user, epoch })))?;
                 for client in consents::listed(self.store, sub).await? {
                     if let Some(consent) = self.read(&consents::key(sub, &client)).await? {
                         self.add(&Item::Consent(consent))?;

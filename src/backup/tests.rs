@@ -9,6 +9,7 @@ use super::*;
 use crate::clients::{self, Client, ClientId, Settings, Source};
 use crate::clock::Clock;
 use crate::consents::{self, Consent};
+use crate::epoch::Epoch;
 use crate::grants::{self, Grant, GrantId, Standing};
 use crate::keys::{KeyRing, Policy, Purpose as KeyPurpose, Sealer};
 use crate::protocol::claims::ClaimsRequest;
@@ -90,12 +91,13 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
     let at = (Arc::clone(&store), clock.clone());
     KeyRing::open(at, Sealer::new(&root(text)), purposes, policy, Vec::new()).await.unwrap();
     let limits = Limits { idle: HOUR, absolute: 2 * HOUR };
-    let (session, _) = Session::begin(subject("a"), &["pwd"], limits, NOW);
+    let (session, _) = Session::begin(subject("a"), Epoch::default(), &["pwd"], limits, NOW);
     sessions::begin(&*store, &session, None).await.unwrap();
     let grant = Grant {
         id: GrantId(random::uuid()),
         client: ClientId::parse("shop").unwrap(),
         client_since: None,
+        client_epoch: None,
         person: Some(grants::Person {
             sub: subject("a"),
             authenticated_at: NOW,
@@ -103,6 +105,7 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
             sid: session.sid,
             bound_to_session: true,
             wants_acr: false,
+            epoch: None,
         }),
         scope: "openid".parse().unwrap(),
         claims: ClaimsRequest::default(),

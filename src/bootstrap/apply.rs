@@ -252,10 +252,15 @@ impl ClientEntry {
         let step = |client: &mut Client| {
             let before = client.clone();
             self.declare(client, now);
-            *client != before
+            (*client != before, before.enabled && !client.enabled)
         };
         match clients::update_metadata(store, &self.id, &self.metadata, step).await? {
-            Some(changed) => Ok(Became::from_changed(changed)),
+            Some((changed, disabled)) => {
+                if disabled {
+                    clients::cut_off(store, &self.id, now).await?;
+                }
+                Ok(Became::from_changed(changed))
+            }
             None => Err(ApplyError::Conflict(format!(
                 "line {}: client {}: its place in the store is taken by something unreadable",
                 self.line,

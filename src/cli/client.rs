@@ -85,8 +85,8 @@ pub(super) async fn run(
         ClientCommand::Show { id, json } => {
             Ok(shown::one(&shown::client(&named(store, &id).await?), json))
         }
-        ClientCommand::Disable { id } => set_enabled(store, &id, false).await,
-        ClientCommand::Enable { id } => set_enabled(store, &id, true).await,
+        ClientCommand::Disable { id } => set_enabled(store, &id, false, now).await,
+        ClientCommand::Enable { id } => set_enabled(store, &id, true, now).await,
         ClientCommand::Remove { id } => {
             let client = named(store, &id).await?;
             clients::remove(store, &client.id).await?;
@@ -98,10 +98,18 @@ pub(super) async fn run(
     }
 }
 
-async fn set_enabled(store: &dyn Store, id: &str, enabled: bool) -> Result<String, Failure> {
+async fn set_enabled(
+    store: &dyn Store,
+    id: &str,
+    enabled: bool,
+    now: UnixTime,
+) -> Result<String, Failure> {
     let client = named(store, id).await?;
     let step = |client: &mut Client| client.enabled = enabled;
     clients::update(store, &client.id, step).await?.ok_or_else(|| unknown(id))?;
+    if !enabled {
+        clients::cut_off(store, &client.id, now).await?;
+    }
     Ok(format!("{} {id}", shown::became(enabled)))
 }
 

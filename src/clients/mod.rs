@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::origins::is_known_origin;
 use crate::clock::UnixTime;
+use crate::epoch::{self, Owner};
 use crate::protocol::{ClientMetadata, Scope};
 use crate::secret::Digest;
 use crate::store::{AsOf, Created, Key, Partition, RawKey, Record, Store, StoreError};
@@ -238,7 +239,14 @@ pub async fn add(store: &dyn Store, client: &Client) -> Result<Created, StoreErr
     Ok(created)
 }
 
-/// Changes a client, but not its metadata; `None` if there is none.
+/// Ends everything the client was given, whoever gave it: after it was disabled, so that none of it comes
+/// back when it is enabled again.
+pub async fn cut_off(store: &dyn Store, id: &ClientId, now: UnixTime) -> Result<(), StoreError> {
+    epoch::raise(store, &Owner::Client(id.clone()), now).await.map(drop)
+}
+
+/// Changes a client, but not its metadata; `None` if there is none. Whoever disables it then
+/// [cuts it off](cut_off).
 pub async fn update<T: Send>(
     store: &dyn Store,
     id: &ClientId,

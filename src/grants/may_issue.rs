@@ -1,8 +1,9 @@
 use tokio::join;
 
-use super::Grant;
+use super::{Grant, Person};
 use crate::clients::{Client, ClientId};
 use crate::clock::UnixTime;
+use crate::epoch::{self, Epoch, Owner};
 use crate::sessions::{self, Session};
 use crate::store::{AsOf, Store, StoreError};
 use crate::users::{self, User};
@@ -23,15 +24,20 @@ pub struct Holder {
 pub enum Denied {
     /// The client was disabled, or removed; another one may go by its id.
     ClientGone,
+    /// The client was disabled since it was given, whatever it is now.
+    ClientCutOff,
     /// The person was disabled or removed.
     UserGone,
+    /// The person was cut off since they signed in for it: a new password, a sign-out everywhere.
+    UserCutOff,
     /// The session it is bound to has ended.
     SessionEnded,
 }
 
 /// The one gate everything that is issued, described or served passes: code, refresh, introspection
-/// and userinfo all ask here whether the client and the person are still allowed anything. They are looked
-/// up side by side: none of them needs the others.
+/// and userinfo all ask here whether the client and the person are still allowed anything, and whether both
+/// are in the [epoch](crate::epoch) that the grant is of. They are looked up side by side: none of them needs
+/// the others.
 ///
 /// A yes may be as old as [`Cached`](crate::store::Cached) allows. A no is never: before it is said,
 /// everyone is looked up again.
@@ -44,6 +50,20 @@ pub async fn may_issue(
         Ok(holder) => Ok(Ok(holder)),
         Err(_) => judge(store, grant, now, AsOf::Now).await,
     }
+}
+
+/// The gate for a grant that is about to be filed, as everything is now. The session counts whether or not
+/// the grant is bound to it: nothing begins in one that has ended.
+pub async fn may_begin(
+    store: &dyn Store,
+    grant: &Grant,
+    session: &Session,
+    now: UnixTime,
+) -> Result<Result<(), Denied>, StoreError> {
+    let (holder, is_current) =
+        join!(judge(store, grant, now, AsOf::Now), sessions::is_current(store, session));
+    let (holder, is_current) = (holder?, is_current?);
+    Ok(holder.and(if is_current { Ok(()) } else { Err(Denied::SessionEnded) }))
 }
 
 async fn judge(
@@ -60,34 +80,80 @@ async fn judge(
             None => Ok(None),
         }
     };
+    let user_epoch = async {
+        match person {
+            Some(person) => epoch::current(store, &Owner::User(person.sub.clone()), as_of).await,
+            None => Ok(Epoch::default()),
+        }
+    };
     let session = async {
         match bound {
             Some(person) => sessions::find_named_as_of(store, person.sid, now, as_of).await,
             None => Ok(None),
         }
     };
-    let (client, user, session) = join!(enabled_client(store, &grant.client, as_of), user, session);
+    let owner = Owner::Client(grant.client.clone());
+    let (client, client_epoch, user, user_epoch, session) = join!(
+        enabled_client(store, &grant.client, as_of),
+        epoch::current(store, &owner, as_of),
+        user,
+        user_epoch,
+        session
+    );
     let (client, user, session) = (client?, user?, session?);
+    let (client_epoch, user_epoch) = (client_epoch?, user_epoch?);
     let same = |client: &Client| grant.client_since.is_none_or(|since| since == client.created_at);
+    let cut_off = |person: &Person| !user_epoch.admits(person.epoch, person.authenticated_at);
     Ok(match client.filter(same) {
         None => Err(Denied::ClientGone),
+        Some(_) if !client_epoch.admits(grant.client_epoch, grant.began_by()) => {
+            Err(Denied::ClientCutOff)
+        }
         Some(_) if person.is_some() && user.is_none() => Err(Denied::UserGone),
+        Some(_) if person.is_some_and(cut_off) => Err(Denied::UserCutOff),
         Some(_) if bound.is_some() && session.is_none() => Err(Denied::SessionEnded),
         Some(client) => Ok(Holder { client, user, session }),
     })
 }
 
-/// The same gate for a client that acts for itself and left no grant behind.
+impl Grant {
+    /// A moment before which it cannot be known to have begun: for grants of a release that did not know
+    /// epochs.
+    fn began_by(&self) -> UnixTime {
+        let person = self.person.as_ref().map(|person| person.authenticated_at);
+        let first = self.opaque.first().map(|token| token.issued_at);
+        person.or(first).unwrap_or(UnixTime::from_millis(0))
+    }
+}
+
+/// The same gate for a client that acts for itself and left no grant behind: `epoch` is its own from when
+/// the token was made.
 pub async fn may_act_alone(
     store: &dyn Store,
     id: &ClientId,
+    epoch: Epoch,
 ) -> Result<Result<Holder, Denied>, StoreError> {
-    let mut client = enabled_client(store, id, AsOf::Lately).await?;
-    if client.is_none() {
-        client = enabled_client(store, id, AsOf::Now).await?;
+    match judge_alone(store, id, epoch, AsOf::Lately).await? {
+        Ok(holder) => Ok(Ok(holder)),
+        Err(_) => judge_alone(store, id, epoch, AsOf::Now).await,
     }
-    let alone = |client| Holder { client, user: None, session: None };
-    Ok(client.map(alone).ok_or(Denied::ClientGone))
+}
+
+async fn judge_alone(
+    store: &dyn Store,
+    id: &ClientId,
+    epoch: Epoch,
+    as_of: AsOf,
+) -> Result<Result<Holder, Denied>, StoreError> {
+    let owner = Owner::Client(id.clone());
+    let (client, current) =
+        join!(enabled_client(store, id, as_of), epoch::current(store, &owner, as_of));
+    let (client, current) = (client?, current?);
+    Ok(match client {
+        None => Err(Denied::ClientGone),
+        Some(_) if epoch < current => Err(Denied::ClientCutOff),
+        Some(client) => Ok(Holder { client, user: None, session: None }),
+    })
 }
 
 /// The client, if it may do anything at all.

@@ -19,12 +19,13 @@ use uuid::Uuid;
 
 pub use self::access::{AccessId, Opaque};
 pub use self::handle::{Handle, RefreshToken, Use};
-pub use self::may_issue::{Denied, Holder, may_act_alone, may_issue};
+pub use self::may_issue::{Denied, Holder, may_act_alone, may_begin, may_issue};
 pub use self::person::{CutOff, cut_off, listed};
 pub use self::redeem::{Redeemed, Redemption, Refusal};
 pub use self::rotate::{Rotated, Rotation};
 use crate::clients::ClientId;
 use crate::clock::UnixTime;
+use crate::epoch::Epoch;
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{Challenge, Scope, Subject};
 use crate::secret::Digest;
@@ -46,6 +47,9 @@ pub struct Grant {
     /// the same id. Absent in grants that are older than this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_since: Option<UnixTime>,
+    /// The epoch of the client when it was given; absent from a release that did not know epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_epoch: Option<Epoch>,
     /// Who gave it, and how they had signed in; absent for a client acting for itself.
     pub person: Option<Person>,
     /// What it allows.
@@ -86,6 +90,9 @@ pub struct Person {
     pub bound_to_session: bool,
     /// Whether the client asked for `acr`.
     pub wants_acr: bool,
+    /// The epoch of their session; absent from a release that did not know epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
 }
 
 /// Why a credential of this grant is, or is no longer, worth anything.

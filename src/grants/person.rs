@@ -2,9 +2,10 @@ use uuid::Uuid;
 
 use super::{Grant, GrantId, Standing, Why};
 use crate::clock::UnixTime;
+use crate::epoch::Owner;
 use crate::protocol::Subject;
 use crate::store::{RawKey, Store, StoreError};
-use crate::{logouts, sessions, users};
+use crate::{epoch, logouts, sessions, users};
 
 /// A person's grants, by the moment at which anything that can come of them is over.
 fn index(sub: &Subject) -> RawKey {
@@ -53,13 +54,16 @@ pub struct CutOff {
 /// new password nothing goes on that began with the old one ([OWASP ASVS 7.4.3]), and a person who was
 /// disabled finds nothing open when let back in.
 ///
+/// The [epoch](crate::epoch) ends it all; call this after the change that is the reason. What is listed is then
+/// ended one by one as well, so that it is over at once on every server and can be counted.
+///
 /// [OWASP ASVS 7.4.3]: https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md
 pub async fn cut_off(
     store: &dyn Store,
     sub: &Subject,
     now: UnixTime,
 ) -> Result<CutOff, StoreError> {
-    // Sessions first, for they could give new grants.
+    epoch::raise(store, &Owner::User(sub.clone()), now).await?;
     let ended = sessions::end_all(store, sub).await?;
     let grants = revoke_all(store, sub, now).await?;
     for session in &ended {

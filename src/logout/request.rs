@@ -145,6 +145,7 @@ mod tests {
 
     use super::*;
     use crate::clock::UnixTime;
+    use crate::epoch::Epoch;
     use crate::protocol::Subject;
     use crate::sessions::Limits;
 
@@ -152,7 +153,8 @@ mod tests {
     fn only_an_id_token_of_this_very_session_spares_the_question() {
         let limits = Limits { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) };
         let ada = || Subject::parse("ada").unwrap();
-        let begin = || Session::begin(ada(), &["pwd"], limits, UnixTime::from_secs(1)).0;
+        let begin =
+            || Session::begin(ada(), Epoch::default(), &["pwd"], limits, UnixTime::from_secs(1)).0;
         let (this, other) = (begin(), begin());
         let client = ClientId::parse("shop").unwrap();
         let of = |session: &Session| Hint::Of { client: client.clone(), sid: session.sid };

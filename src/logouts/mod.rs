@@ -72,7 +72,8 @@ pub async fn replace(
     new: Uuid,
     now: UnixTime,
 ) -> Result<Option<(Session, Told)>, StoreError> {
-    let Some(ended) = sessions::end(store, old).await?.filter(|ended| ended.sid != new) else {
+    let retired = sessions::retire(store, old, new).await?;
+    let Some(ended) = retired.filter(|ended| ended.sid != new) else {
         return Ok(None);
     };
     let told = tell(store, ended.sid, now).await?;

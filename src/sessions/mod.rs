@@ -3,10 +3,12 @@
 //! The cookie holds 256 random bits; the store is keyed by their digest. A session has an idle and an
 //! absolute end, both in the record, judged by our clock ([NIST SP 800-63B §5.2]).
 //!
-//! Each is listed twice: among all, by its idle end, and with its person, by its absolute end.
+//! Each is listed twice: among all, by its idle end, and with its person, by its absolute end. It counts as
+//! long as its name does ([`name`]) and its person's [`epoch`](crate::epoch) is the one it began in.
 //!
 //! [NIST SP 800-63B §5.2]: https://pages.nist.gov/800-63-4/sp800-63b.html
 
+mod name;
 mod person;
 
 use std::time::Duration;
@@ -17,6 +19,7 @@ use uuid::Uuid;
 
 pub use self::person::{end_all, listed};
 use crate::clock::UnixTime;
+use crate::epoch::{self, Epoch, Owner};
 use crate::protocol::Subject;
 use crate::random;
 use crate::secret::{Digest, Secret};
@@ -56,6 +59,9 @@ pub struct Session {
     pub idle_end: UnixTime,
     /// Ends then in any case.
     pub absolute_end: UnixTime,
+    /// The epoch of its person when they proved it; absent from a release that did not know epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
 }
 
 /// How long sessions live.
@@ -68,8 +74,15 @@ pub struct Limits {
 }
 
 impl Session {
-    /// A new session for a new sign-in, and the cookie that opens it.
-    pub fn begin(sub: Subject, amr: &[&str], limits: Limits, now: UnixTime) -> (Self, Secret) {
+    /// A new session for a new sign-in, and the cookie that opens it. The epoch is the person's from before
+    /// it was looked whether they may sign in.
+    pub fn begin(
+        sub: Subject,
+        epoch: Epoch,
+        amr: &[&str],
+        limits: Limits,
+        now: UnixTime,
+    ) -> (Self, Secret) {
         let cookie = Secret::random();
         let absolute_end = now.plus(limits.absolute);
         let session = Self {
@@ -80,6 +93,7 @@ impl Session {
             amr: amr.iter().map(|method| (*method).to_owned()).collect(),
             idle_end: now.plus(limits.idle).min(absolute_end),
             absolute_end,
+            epoch: Some(epoch),
         };
         (session, cookie)
     }
@@ -92,31 +106,6 @@ impl Session {
     fn listing(&self) -> String {
         format!("{:016x}.{}", self.idle_end.as_millis(), self.id.0.to_hex())
     }
-}
-
-/// Which session goes by a `sid` now: signing in again keeps the name and changes the session, and what
-/// was bound to the name goes on.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Named {
-    sid: Uuid,
-    session: SessionId,
-    until: UnixTime,
-}
-
-impl Record for Named {
-    const KIND: &'static str = "sid.v1";
-
-    fn key(&self) -> Key<Self> {
-        sid_key(self.sid)
-    }
-
-    fn forget_at(&self) -> Option<UnixTime> {
-        Some(self.until)
-    }
-}
-
-fn sid_key(sid: Uuid) -> Key<Named> {
-    Key::sole(Partition::new(format!("sid:{}", sid.simple())))
 }
 
 impl Record for Session {
@@ -136,14 +125,25 @@ fn index() -> RawKey {
     RawKey::new(Partition::new("sessions"), "index.v1", None)
 }
 
-/// The live session of that id.
+/// The live session of that id, if nothing has ended it: neither its name nor its person's cut-off.
 pub async fn find(
     store: &dyn Store,
     id: SessionId,
     now: UnixTime,
 ) -> Result<Option<Session>, StoreError> {
     let session = store.look(&id.key(), AsOf::Now).await?;
-    Ok(session.filter(|session| session.is_live(now)))
+    let Some(session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
+    Ok(is_current(store, &session).await?.then_some(session))
+}
+
+/// Whether neither the name of the session has ended nor its person was cut off since it began.
+pub async fn is_current(store: &dyn Store, session: &Session) -> Result<bool, StoreError> {
+    let owner = Owner::User(session.sub.clone());
+    let (holder, epoch) = join!(
+        name::holder(store, session.sid, AsOf::Now),
+        epoch::current(store, &owner, AsOf::Now)
+    );
+    Ok(holder?.is_some() && epoch?.admits(session.epoch, session.authenticated_at))
 }
 
 /// The live session that goes by this name.
@@ -156,53 +156,79 @@ pub async fn find_named(
 }
 
 /// The live session that goes by this name, for a reader who may be content with what was so a moment ago.
+/// Whether its person was cut off is for the caller to ask.
 pub async fn find_named_as_of(
     store: &dyn Store,
     sid: Uuid,
     now: UnixTime,
     as_of: AsOf,
 ) -> Result<Option<Session>, StoreError> {
-    let Some(named) = store.look(&sid_key(sid), as_of).await? else { return Ok(None) };
-    let session = store.look(&named.session.key(), as_of).await?;
+    let Some(id) = name::holder(store, sid, as_of).await? else { return Ok(None) };
+    let session = store.look(&id.key(), as_of).await?;
     Ok(session.filter(|session| session.is_live(now)))
 }
 
 /// Files a new session, and ends the one it takes the place of: after a sign-in the old cookie opens
-/// nothing.
+/// nothing. Answers the session as it is filed: a name that has ended in the meantime is replaced.
 pub async fn begin(
     store: &dyn Store,
     session: &Session,
     replaces: Option<SessionId>,
-) -> Result<(), StoreError> {
-    person::list(store, session).await?;
+) -> Result<Session, StoreError> {
+    let mut session = session.clone();
+    person::list(store, &session).await?;
     store.link(&index(), &session.listing()).await?;
     // Each new session clears up to four that ended, so the index is as long as the sessions that live.
     prune(store, 4, session.authenticated_at).await?;
-    put(store, session).await?;
-    match replaces {
-        Some(old) => end(store, old).await.map(drop),
-        None => Ok(()),
+    // Before it gets its name: what is bound to the name never finds it without a session.
+    store.put(&session).await?;
+    while !name::give(store, &session).await? {
+        session.sid = random::uuid();
+        store.put(&session).await?;
     }
-}
-
-async fn put(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
-    store.put(session).await?;
-    let named = Named { sid: session.sid, session: session.id, until: session.absolute_end };
-    store.put(&named).await
+    if let Some(old) = replaces {
+        retire(store, old, session.sid).await?;
+    }
+    Ok(session)
 }
 
 /// Makes the store hold this very record, its name and its listings.
 pub async fn restore(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
     person::list(store, session).await?;
     store.link(&index(), &session.listing()).await?;
-    put(store, session).await
+    store.put(session).await?;
+    name::restore(store, session).await
 }
 
-/// Ends a session, and its name with it unless another session goes by that name by now. Of several
-/// who try, one is told which it was.
+/// Ends a session and its name, for good: whatever goes by that name is over, another session of the same
+/// browser included. Of several who try, one is told which it was.
 pub async fn end(store: &dyn Store, id: SessionId) -> Result<Option<Session>, StoreError> {
+    let Some(session) = store.look(&id.key(), AsOf::Now).await? else { return Ok(None) };
+    // The name first: a store that fails in between leaves records that open nothing.
+    let other = name::end(store, &session).await?;
+    if let Some(other) = other.filter(|other| *other != id) {
+        remove(store, other).await?;
+    }
+    remove(store, id).await
+}
+
+/// Ends a session that another has taken the place of: with its name, unless that goes on as `sid`. Of
+/// several who try, one is told which it was.
+pub async fn retire(
+    store: &dyn Store,
+    id: SessionId,
+    sid: Uuid,
+) -> Result<Option<Session>, StoreError> {
+    match store.look(&id.key(), AsOf::Now).await? {
+        Some(session) if session.sid == sid => remove(store, id).await,
+        Some(_) => end(store, id).await,
+        None => Ok(None),
+    }
+}
+
+/// Removes a session's record and listings, and leaves its name alone.
+async fn remove(store: &dyn Store, id: SessionId) -> Result<Option<Session>, StoreError> {
     let Some(session) = store.consume(&id.key()).await? else { return Ok(None) };
-    store.remove_if(&sid_key(session.sid), |named| named.session == id).await?;
     store.unlink(&index(), &session.listing()).await?;
     person::unlist(store, &session).await?;
     Ok(Some(session))
@@ -302,7 +328,8 @@ mod tests {
         let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
         let ada = Subject::parse("ada").unwrap();
-        let (session, cookie) = Session::begin(ada, &["pwd"], LIMITS, clock.now());
+        let (session, cookie) =
+            Session::begin(ada, Epoch::default(), &["pwd"], LIMITS, clock.now());
         begin(&*store, &session, None).await.unwrap();
         let live = async || find(&*store, SessionId::of(&cookie), clock.now()).await.unwrap();
         let mut hours = 0;
@@ -321,15 +348,62 @@ mod tests {
         let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
         let ada = || Subject::parse("ada").unwrap();
-        let (first, _) = Session::begin(ada(), &["pwd"], LIMITS, clock.now());
-        let (mut second, _) = Session::begin(ada(), &["pwd"], LIMITS, clock.now());
+        let (first, _) = Session::begin(ada(), Epoch::default(), &["pwd"], LIMITS, clock.now());
+        let (mut second, _) =
+            Session::begin(ada(), Epoch::default(), &["pwd"], LIMITS, clock.now());
         second.sid = first.sid;
         begin(&*store, &first, None).await.unwrap();
         begin(&*store, &second, Some(first.id)).await.unwrap();
         let named = find_named(&*store, first.sid, clock.now()).await.unwrap();
         assert_eq!(named.map(|session| session.id), Some(second.id));
         end(&*store, second.id).await.unwrap();
-        assert!(store.load(&sid_key(first.sid)).await.unwrap().is_none(), "nothing is left");
+        assert!(find_named(&*store, first.sid, clock.now()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn whatever_goes_by_a_name_ends_with_it_and_nothing_goes_by_it_again() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let ada = Subject::parse("ada").unwrap();
+        let new = || Session::begin(ada.clone(), Epoch::default(), &["pwd"], LIMITS, clock.now()).0;
+        let first = new();
+        // Two sign-ins of one browser at once, and a third that is still under way at the end.
+        let [second, third, late] = [(); 3].map(|()| Session { sid: first.sid, ..new() });
+        for it in [&first, &second, &third] {
+            begin(&*store, it, None).await.unwrap();
+        }
+        let ended = end(&*store, second.id).await.unwrap();
+        assert_eq!(ended.as_ref(), Some(&second));
+        let is_live = async |id| find(&*store, id, clock.now()).await.unwrap().is_some();
+        for it in [&first, &second, &third] {
+            assert!(!is_live(it.id).await);
+        }
+        let begun = begin(&*store, &late, Some(first.id)).await.unwrap();
+        assert_ne!(begun.sid, first.sid, "it begins under a name of its own");
+        assert!(is_live(late.id).await);
+        assert!(find_named(&*store, first.sid, clock.now()).await.unwrap().is_none());
+        clock.advance(LIMITS.absolute + Duration::from_secs(3601));
+        let place =
+            RawKey::new(Partition::new(format!("sid:{}", first.sid.simple())), "sid.v1", None);
+        assert_eq!(store.get(&place).await.unwrap(), None, "nothing is left");
+    }
+
+    #[tokio::test]
+    async fn a_session_from_before_a_cut_off_opens_nothing_whenever_it_is_filed() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let ada = Subject::parse("ada").unwrap();
+        let owner = Owner::User(ada.clone());
+        let read = async || epoch::current(&*store, &owner, AsOf::Now).await.unwrap();
+        let before = read().await;
+        epoch::raise(&*store, &owner, clock.now()).await.unwrap();
+        let is_live = async |epoch| {
+            let (session, _) = Session::begin(ada.clone(), epoch, &["pwd"], LIMITS, clock.now());
+            begin(&*store, &session, None).await.unwrap();
+            find(&*store, session.id, clock.now()).await.unwrap().is_some()
+        };
+        assert!(!is_live(before).await);
+        assert!(is_live(read().await).await, "in the same millisecond");
     }
 
     #[tokio::test]
@@ -337,9 +411,9 @@ mod tests {
         let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
         let ada = || Subject::parse("ada").unwrap();
-        let (first, old) = Session::begin(ada(), &["pwd"], LIMITS, clock.now());
+        let (first, old) = Session::begin(ada(), Epoch::default(), &["pwd"], LIMITS, clock.now());
         begin(&*store, &first, None).await.unwrap();
-        let (second, new) = Session::begin(ada(), &["pwd"], LIMITS, clock.now());
+        let (second, new) = Session::begin(ada(), Epoch::default(), &["pwd"], LIMITS, clock.now());
         begin(&*store, &second, Some(first.id)).await.unwrap();
         let found = async |cookie| find(&*store, SessionId::of(cookie), clock.now()).await.unwrap();
         assert_eq!(found(&old).await, None);
@@ -351,7 +425,7 @@ mod tests {
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
         let opened = async |name| {
             let sub = Subject::parse(name).unwrap();
-            let (session, _) = Session::begin(sub, &["pwd"], LIMITS, clock.now());
+            let (session, _) = Session::begin(sub, Epoch::default(), &["pwd"], LIMITS, clock.now());
             begin(&*store, &session, None).await.unwrap();
             session
         };
@@ -372,7 +446,8 @@ mod tests {
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
         let ada = Subject::parse("ada").unwrap();
         for _ in 0..9 {
-            let (session, _) = Session::begin(ada.clone(), &["pwd"], LIMITS, clock.now());
+            let (session, _) =
+                Session::begin(ada.clone(), Epoch::default(), &["pwd"], LIMITS, clock.now());
             begin(&*store, &session, None).await.unwrap();
             clock.advance(LIMITS.absolute / 3);
         }

@@ -12,7 +12,8 @@
 //! behind it. Not content is whatever changes something: `update`, `remove_if` and `create` see what is
 //! filed, so no swap ever loops on what is kept here. `take`, grants, codes, consents and counters are
 //! never kept. Nor is "there is nothing", and the readers above ask again before they say no: a record
-//! that has just come, or come back, is never missed.
+//! that has just come, or come back, is never missed. But of an [epoch](crate::epoch) it is kept that there is
+//! none, which is so of most people and clients: there the absence is the yes, and as old as any other yes.
 //!
 //! **How it is known that something changed.** The backend tells ([`Listener`]), whoever made the change:
 //! another server, the command line, a restore, expiry, somebody with `redis-cli`. Redis does so by
@@ -36,7 +37,8 @@
 //!
 //! Not even for that long: whatever ends grants, which is revocation, a replay, and `latchkey user disable`,
 //! `remove` and `set-password`. A grant is always read, and always swapped against what is filed: once
-//! these have answered, nothing comes of the grants they ended, on any server.
+//! these have answered, nothing comes of the grants they ended, on any server. A grant that was filed behind
+//! their backs is ended by the epoch they raised, and that is known elsewhere after those 1.5 seconds at most.
 //!
 //! **Why a read cannot file what is out of date.** Whoever misses here takes a lease on the key and asks
 //! the backend. A change of the key ends the lease, and without it the answer is not kept: it was read
@@ -104,12 +106,14 @@ impl Cached {
 
     async fn looked_up(&self, key: &RawKey) -> Result<Option<Vec<u8>>, StoreError> {
         let lease = match self.shelf.look(key.as_str()) {
-            Looked::Kept(bytes) => return Ok(Some(bytes.to_vec())),
+            Looked::Kept(bytes) => return Ok(bytes.map(|bytes| bytes.to_vec())),
             Looked::Missing(lease) => lease,
         };
         let answer = self.inner.get(key).await?;
-        if let (Some(lease), Some(bytes)) = (lease, &answer) {
-            lease.file(bytes);
+        if let Some(lease) = lease
+            && (answer.is_some() || ABSENCE_IS_KEPT.contains(&key.kind()))
+        {
+            lease.file(answer.as_deref());
         }
         Ok(answer)
     }
@@ -191,7 +195,7 @@ impl<'a> Changing<'a> {
 
     fn drop_all(&self) {
         for key in &self.keys {
-            self.shelf.drop_unless(key.as_str(), None);
+            self.shelf.invalidate(key.as_str());
         }
     }
 }
@@ -206,6 +210,9 @@ impl Drop for Changing<'_> {
 fn is_kept(key: &RawKey) -> bool {
     BEGINNINGS.iter().any(|beginning| key.as_str().starts_with(beginning))
 }
+
+/// Kinds of which it is kept that there is none.
+const ABSENCE_IS_KEPT: &[&str] = &["epoch.v1"];
 
 /// Clients, people, sessions and the names of sessions. What else is in a person's partition is told of
 /// too, and nobody asks for it here.

@@ -5,12 +5,15 @@ use super::issue::Answer;
 use crate::app::App;
 use crate::clients::{self, Source};
 use crate::config::Registration;
-use crate::grants::{self, Grant, GrantId, Standing};
+use crate::epoch::{self, Epoch, Owner};
+use crate::grants::{self, Grant, GrantId, Refusal, Standing};
 use crate::http::client::Authenticated;
 use crate::mint::{self, Access};
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{ErrorCode, OAuthError, Scope};
 use crate::random;
+use crate::store::AsOf;
+use crate::tokens::Behind;
 
 /// Scopes that are about a person; a client acting for itself has none.
 const PERSONAL: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
@@ -39,9 +42,15 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     if client.unused_until.is_some() {
         clients::update(&*app.store, &client.id, |client| client.unused_until = None).await?;
     }
-    let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope));
-    let Access { token, lifetime, kept } =
-        mint::access_token(app, client, grant.as_ref(), &scope).await?;
+    // The epoch first, and then once more whether the client may do anything: one that was disabled in
+    // between is in another epoch by then.
+    let owner = Owner::Client(client.id.clone());
+    let epoch = epoch::current(&*app.store, &owner, AsOf::Lately).await?;
+    let may = grants::may_act_alone(&*app.store, &client.id, epoch).await?;
+    may.map_err(Refusal::Denied)?;
+    let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope, epoch));
+    let behind = grant.as_ref().map_or(Behind::Client(epoch), Behind::Grant);
+    let Access { token, lifetime, kept } = mint::access_token(app, client, behind, &scope).await?;
     if let (Some(mut grant), Some(kept)) = (grant, kept) {
         grant.remember(kept, app.now());
         grants::file(&*app.store, &grant, grant.ends_at, app.now()).await?;
@@ -56,11 +65,12 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     Ok(Answer { body, sub: None, kept: None })
 }
 
-fn alone(app: &App, who: &Authenticated, scope: &Scope) -> Grant {
+fn alone(app: &App, who: &Authenticated, scope: &Scope, epoch: Epoch) -> Grant {
     Grant {
         id: GrantId(random::uuid()),
         client: who.client.id.clone(),
         client_since: Some(who.client.created_at),
+        client_epoch: Some(epoch),
         person: None,
         scope: scope.clone(),
         claims: ClaimsRequest::default(),

@@ -8,7 +8,7 @@ use crate::clients::Client;
 use crate::grants::{Family, Grant, Opaque, RefreshToken};
 use crate::mint::{self, Access};
 use crate::protocol::{ErrorCode, OAuthError, Scope};
-use crate::tokens::Beside;
+use crate::tokens::{Behind, Beside};
 use crate::users::User;
 
 /// A token response ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)), and whom it
@@ -55,7 +55,7 @@ pub(super) async fn answer(
     scope: &Scope,
 ) -> Result<Answer, Failure> {
     let Access { token, lifetime, kept } =
-        mint::access_token(app, client, Some(grant), scope).await?;
+        mint::access_token(app, client, Behind::Grant(grant), scope).await?;
     let mut body = Map::new();
     let beside = Beside { access_token: Some(&token), ..Beside::default() };
     if let Some(user) = user

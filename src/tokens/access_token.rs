@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::clients::{Client, ClientId};
 use crate::clock::UnixTime;
+use crate::epoch::Epoch;
 use crate::grants::{self, AccessId, Grant, Handle, Holder, Use};
 use crate::jose::read;
 use crate::keys::KeyRing;
@@ -23,6 +24,10 @@ pub fn audience(issuer: &str, client: &Client, scope: &Scope) -> Vec<String> {
     audience
 }
 
+/// The epoch of a client that acts for itself: there is no grant that could say it. Left out as long as the
+/// client was never disabled.
+const EPOCH: &str = "client_epoch";
+
 /// The claims of a JWT access token ([RFC 9068 §2.2]).
 ///
 /// [RFC 9068 §2.2]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2
@@ -31,13 +36,13 @@ pub fn audience(issuer: &str, client: &Client, scope: &Scope) -> Vec<String> {
 pub fn access_claims(
     issuer: &str,
     client: &Client,
-    (grant, seen_as): (Option<&Grant>, Option<&Subject>),
+    (behind, seen_as): (Behind<'_>, Option<&Subject>),
     scope: &Scope,
     id: AccessId,
     lifetime: Duration,
     now: UnixTime,
 ) -> Map<String, Value> {
-    let person = grant.and_then(|grant| grant.person.as_ref());
+    let person = behind.grant().and_then(|grant| grant.person.as_ref());
     // A client acting for itself is its own subject (RFC 9068 §2.2).
     let sub = seen_as.map_or(client.id.as_str(), Subject::as_str);
     let mut audience = audience(issuer, client, scope);
@@ -55,7 +60,31 @@ pub fn access_claims(
     if let Some(person) = person {
         claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
     }
+    if let Behind::Client(epoch) = behind
+        && epoch != Epoch::default()
+    {
+        claims.insert(EPOCH.into(), epoch.number().into());
+    }
     claims
+}
+
+/// What an access token comes of.
+#[derive(Clone, Copy, Debug)]
+pub enum Behind<'a> {
+    /// A grant.
+    Grant(&'a Grant),
+    /// A client that acts for itself and leaves no grant, in the epoch it is in.
+    Client(Epoch),
+}
+
+impl<'a> Behind<'a> {
+    /// The grant, if there is one.
+    pub fn grant(self) -> Option<&'a Grant> {
+        match self {
+            Self::Grant(grant) => Some(grant),
+            Self::Client(_) => None,
+        }
+    }
 }
 
 /// An access token that is good now, and everyone behind it.
@@ -152,7 +181,7 @@ pub async fn judge_access(
     };
     let holder = match &grant {
         Some(grant) => grants::may_issue(store, grant, now).await?,
-        None => grants::may_act_alone(store, &claims.client).await?,
+        None => grants::may_act_alone(store, &claims.client, claims.epoch).await?,
     };
     Ok(holder.map_err(Inactive::Denied).map(|holder| Access {
         client: claims.client,
@@ -209,6 +238,7 @@ struct Claims {
     issued_at: UnixTime,
     expires_at: UnixTime,
     id: AccessId,
+    epoch: Epoch,
 }
 
 /// Every claim we put in has to be there, in its type.
@@ -225,5 +255,6 @@ fn read_jwt(keys: &KeyRing, issuer: &str, token: &str) -> Option<Claims> {
         issued_at: UnixTime::from_secs(read::seconds(&claims, "iat").ok()??),
         expires_at: UnixTime::from_secs(read::seconds(&claims, "exp").ok()??),
         id: AccessId::parse(text("jti")?)?,
+        epoch: read::seconds(&claims, EPOCH).ok()?.map_or_else(Epoch::default, Epoch::from_number),
     })
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 pub use self::access_token::{
-    ACCESS_TYP, Access, Inactive, RevokedToken, access_claims, audience, judge_access,
+    ACCESS_TYP, Access, Behind, Inactive, RevokedToken, access_claims, audience, judge_access,
 };
 pub use self::id_token::{Beside, ID_TYP, IdSubject, id_claims};
 pub use self::userinfo::userinfo_claims;

@@ -9,6 +9,7 @@ mod clocks;
 mod code_flow;
 mod conformance;
 mod cors;
+mod cut_offs;
 mod emptied;
 mod encrypted;
 mod file_store;

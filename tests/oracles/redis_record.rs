@@ -131,6 +131,7 @@ pub fn grant() -> Grant {
             sid: session.sid,
             bound_to_session: true,
             wants_acr: true,
+            epoch: None,
         }),
         scope: "openid profile".parse().expect("a scope"),
         claims: ClaimsRequest::default(),
@@ -141,6 +142,7 @@ pub fn grant() -> Grant {
         revoked_access: vec![(Uuid::from_u128(1), NOW)],
         opaque: Vec::new(),
         client_since: None,
+        client_epoch: None,
         ends_at: small_house::session().absolute_end,
     }
 }

@@ -179,6 +179,7 @@ pub fn session() -> Session {
         amr: vec!["pwd".into()],
         idle_end: UnixTime::from_secs(1_700_003_600),
         absolute_end: UnixTime::from_secs(1_700_036_000),
+        epoch: None,
     }
 }
 

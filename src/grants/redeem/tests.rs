@@ -20,6 +20,7 @@ fn grant(secret: &Secret) -> Grant {
         id: GrantId(uuid::Uuid::nil()),
         client: client("shop"),
         client_since: None,
+        client_epoch: None,
         person: None,
         scope: "openid".parse().unwrap(),
         claims: crate::protocol::claims::ClaimsRequest::default(),

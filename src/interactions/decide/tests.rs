@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::clients::{ClientId, Settings, Source};
 use crate::consents;
+use crate::epoch::Epoch;
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use crate::protocol::{ClientMetadata, Params, Prompt, ResponseType, Subject};
 use crate::requests::{Destination, Hinted, validate};
@@ -50,7 +51,7 @@ fn request(client: &Client, more: &str) -> AuthorizationRequest {
 fn session(age: u64) -> Session {
     let limits = Limits { idle: Duration::from_secs(3600), absolute: Duration::from_secs(7200) };
     let then = NOW.minus(Duration::from_secs(age));
-    Session::begin(Subject::parse("ada").unwrap(), &["pwd"], limits, then).0
+    Session::begin(Subject::parse("ada").unwrap(), Epoch::default(), &["pwd"], limits, then).0
 }
 
 fn consent(client: &Client, scope: &str) -> Consent {

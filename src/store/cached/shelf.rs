@@ -30,14 +30,15 @@ struct State {
 
 struct Kept {
     number: u64,
-    bytes: Arc<[u8]>,
+    /// Nothing: it was asked for, and there is none.
+    bytes: Option<Arc<[u8]>>,
     until: Instant,
 }
 
 /// What came of a look.
 pub(super) enum Looked<'a> {
-    /// It is here.
-    Kept(Arc<[u8]>),
+    /// It is here, or it is known here that there is none.
+    Kept(Option<Arc<[u8]>>),
     /// It has to be asked for, and may be filed by whoever has the lease.
     Missing(Option<Lease<'a>>),
 }
@@ -65,9 +66,16 @@ impl Shelf {
     pub(super) fn drop_unless(&self, key: &str, seen: Option<&[u8]>) {
         let mut state = self.locked();
         state.leases.remove(key);
-        if state.kept.get(key).is_some_and(|kept| Some(&*kept.bytes) != seen) {
+        if state.kept.get(key).is_some_and(|kept| kept.bytes.as_deref() != seen) {
             state.remove(key);
         }
+    }
+
+    /// Drops whatever is kept of the key, and whatever is being brought.
+    pub(super) fn invalidate(&self, key: &str) {
+        let mut state = self.locked();
+        state.leases.remove(key);
+        state.remove(key);
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {
@@ -83,9 +91,10 @@ impl Shelf {
 
 impl Lease<'_> {
     /// Files what was read, if nobody has changed it since the lease was taken.
-    pub(super) fn file(self, bytes: &[u8]) {
+    pub(super) fn file(self, bytes: Option<&[u8]>) {
         let mut state = self.shelf.locked();
-        if state.leases.get(self.key) == Some(&self.number) && bytes.len() <= LARGEST {
+        let fits = bytes.is_none_or(|bytes| bytes.len() <= LARGEST);
+        if state.leases.get(self.key) == Some(&self.number) && fits {
             let now = Instant::now();
             state.make_room(now);
             state.keep(self.key, self.number, bytes, now + self.shelf.life);
@@ -109,7 +118,7 @@ impl State {
         }
         match self.kept.get(key) {
             Some(kept) if now < kept.until => {
-                return (Looked::Kept(Arc::clone(&kept.bytes)), Noted::Hit);
+                return (Looked::Kept(kept.bytes.clone()), Noted::Hit);
             }
             Some(_) => self.remove(key),
             None => {}
@@ -123,12 +132,12 @@ impl State {
         (Looked::Missing(Some(lease)), Noted::Miss)
     }
 
-    fn keep(&mut self, key: &str, number: u64, bytes: &[u8], until: Instant) {
+    fn keep(&mut self, key: &str, number: u64, bytes: Option<&[u8]>, until: Instant) {
         self.remove(key);
         let key: Arc<str> = key.into();
         self.bytes += weight(&key, bytes);
         self.order.push_back((Arc::clone(&key), number));
-        self.kept.insert(key, Kept { number, bytes: bytes.into(), until });
+        self.kept.insert(key, Kept { number, bytes: bytes.map(Arc::from), until });
     }
 
     /// Takes the oldest out, as long as they are over, or there is no room for one more.
@@ -150,7 +159,7 @@ impl State {
 
     fn remove(&mut self, key: &str) {
         if let Some((key, kept)) = self.kept.remove_entry(key) {
-            self.bytes -= weight(&key, &kept.bytes);
+            self.bytes -= weight(&key, kept.bytes.as_deref());
         }
     }
 
@@ -195,8 +204,8 @@ impl Listener for Shelf {
 }
 
 /// What an entry costs: its bytes, and about as much as the tables need for it.
-fn weight(key: &str, bytes: &[u8]) -> usize {
-    key.len() + bytes.len() + 200
+fn weight(key: &str, bytes: Option<&[u8]>) -> usize {
+    key.len() + bytes.map_or(0, <[u8]>::len) + 200
 }
 
 /// How many answers are kept.

@@ -164,6 +164,30 @@ async fn nothing_is_kept_unless_changes_are_told_and_what_nobody_tells_of_never(
 }
 
 #[tokio::test]
+async fn that_there_is_no_epoch_is_kept_until_there_is_one() {
+    let epoch = RawKey::new(Partition::new("client:a"), "epoch.v1", None);
+    let far = Far::new();
+    let store = around(&far);
+    far.is_heard_for(60_000);
+    for _ in 0..3 {
+        assert_eq!(lately(&store, &epoch).await, None);
+    }
+    assert_eq!(far.asked(), 1);
+    assert_eq!(store.get(&epoch).await.unwrap(), None);
+    lately(&store, &epoch).await;
+    assert_eq!(far.asked(), 2, "it was still so");
+    // Somebody else's, told; then one of our own.
+    far.files(&epoch, b"1").await;
+    far.listener().changed(epoch.as_str());
+    assert_eq!(lately(&store, &epoch).await.as_deref(), Some(&b"1"[..]));
+    assert!(store.take(&epoch).await.unwrap().is_some());
+    assert_eq!(lately(&store, &epoch).await, None);
+    let change = Change::within(epoch.partition().clone()).put(epoch.clone(), b"2".to_vec(), None);
+    assert_eq!(store.commit(change).await.unwrap(), Outcome::Committed);
+    assert_eq!(lately(&store, &epoch).await.as_deref(), Some(&b"2"[..]));
+}
+
+#[tokio::test]
 async fn a_read_that_was_under_way_when_the_change_came_is_not_kept() {
     for told in [(|far: &Far| far.listener().changed("{client:a}client.v1")) as fn(&Far), |far| {
         far.listener().lost();
@@ -246,7 +270,7 @@ fn what_is_kept_is_bounded_in_number_and_in_bytes() {
         let keys: Vec<String> = (0..count).map(|number| format!("{{client:{number}}}")).collect();
         for key in &keys {
             match shelf.look(key) {
-                Looked::Missing(Some(lease)) => lease.file(&bytes),
+                Looked::Missing(Some(lease)) => lease.file(Some(&bytes)),
                 Looked::Missing(None) | Looked::Kept(_) => panic!("{key} is new"),
             }
         }
@@ -268,7 +292,7 @@ fn what_changes_all_the_time_takes_no_room_for_ever() {
     shelf.heard_until(Instant::now() + LIFE);
     for _ in 0..3 * MOST_KEPT {
         let Looked::Missing(Some(lease)) = shelf.look("{client:a}") else { panic!("it changed") };
-        lease.file(b"1");
+        lease.file(Some(b"1"));
         shelf.changed("{client:a}");
     }
     assert!(shelf.size().1 <= 2, "{:?}", shelf.size());

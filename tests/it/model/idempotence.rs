@@ -73,6 +73,7 @@ fn grant(secret: &Secret) -> Grant {
         id: GrantId(Uuid::nil()),
         client: ClientId::parse("shop").expect("an id"),
         client_since: None,
+        client_epoch: None,
         person: None,
         scope: "openid".parse().expect("a scope"),
         claims: ClaimsRequest::default(),

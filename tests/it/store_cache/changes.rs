@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use latchkey::clients::{self, Client, ClientId};
 use latchkey::clock::Clock;
+use latchkey::epoch::Epoch;
 use latchkey::protocol::Subject;
 use latchkey::secret::Digest;
 use latchkey::sessions::{self, Limits, Session};
@@ -64,7 +65,7 @@ async fn a_swap_against_what_is_not_so_any_more_looks_again_and_settles() {
     let now = Clock::System.now();
     let limits = Limits { idle: Duration::from_secs(600), absolute: Duration::from_secs(6000) };
     let ada = Subject::parse("ada").expect("a subject");
-    let (session, _) = Session::begin(ada, &["pwd"], limits, now);
+    let (session, _) = Session::begin(ada, Epoch::default(), &["pwd"], limits, now);
     sessions::begin(&*here.store, &session, None).await.expect("redis");
     // Each of them believes that the session is as it was at the beginning.
     for (server, later) in [(&there, 100), (&here, 300), (&there, 200)] {

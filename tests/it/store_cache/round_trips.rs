@@ -179,7 +179,7 @@ async fn a_token_request_of_a_warm_server_waits_for_redis_twice_at_most() {
     #[rustfmt::skip]
     assert_eq!(without, [
         ("code", 5), ("refresh", 5), ("refresh and touch", 5), ("userinfo", 3),
-        ("introspect access", 4), ("introspect refresh", 4), ("client_credentials", 1),
+        ("introspect access", 4), ("introspect refresh", 4), ("client_credentials", 3),
         ("introspect own", 3),
     ]);
 }

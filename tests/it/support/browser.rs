@@ -8,6 +8,7 @@ use reqwest::{Client as Http, RequestBuilder};
 use url::Url;
 
 use super::house::PASSWORD;
+use super::relying_party::Request;
 use super::wire::{self, Answer, Fields};
 
 /// Follows redirects inside the issuer, keeps cookies, and stops where it would leave.
@@ -86,6 +87,11 @@ impl Browser {
             };
         }
         panic!("there is no end to it: {answer:?}");
+    }
+
+    /// Asks without any page.
+    pub async fn authorizes_silently(&self, request: &Request) -> Answer {
+        self.asks(&request.clone().with("prompt", "none").url()).await
     }
 
     /// What its cookies hold.

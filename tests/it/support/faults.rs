@@ -6,12 +6,33 @@ use std::time::Duration;
 use latchkey::store::{
     Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, Store, StoreError,
 };
+use tokio::sync::Notify;
 
 /// Around a good store. A clone steers the same one.
 #[derive(Clone)]
 pub struct Faults {
     inner: Arc<dyn Store>,
     plan: Arc<Mutex<Plan>>,
+    held: Arc<Mutex<Option<(&'static str, Held)>>>,
+}
+
+/// A change that is kept back on its way to the store.
+#[derive(Clone, Default)]
+pub struct Held {
+    arrived: Arc<Notify>,
+    goes_on: Arc<Notify>,
+}
+
+impl Held {
+    /// Waits until there is one.
+    pub async fn arrives(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Lets it through.
+    pub fn goes_on(&self) {
+        self.goes_on.notify_one();
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +57,20 @@ pub enum Fault {
 
 impl Faults {
     pub fn around(inner: Arc<dyn Store>) -> Self {
-        Self { inner, plan: Arc::new(Mutex::new(Plan::None)) }
+        Self { inner, plan: Arc::new(Mutex::new(Plan::None)), held: Arc::default() }
+    }
+
+    /// The next change of a record of this kind is kept back until it is told to go on.
+    pub fn hold(&self, kind: &'static str) -> Held {
+        let held = Held::default();
+        *self.held.lock().expect("a plan") = Some((kind, held.clone()));
+        held
+    }
+
+    fn takes_hold(&self, change: &Change) -> Option<Held> {
+        let mut held = self.held.lock().expect("a plan");
+        let changes = |(kind, _): &mut (&str, Held)| format!("{change:?}").contains(*kind);
+        held.take_if(changes).map(|(_, held)| held)
     }
 
     /// The command after `spared` more fails, and only that one.
@@ -101,7 +135,13 @@ impl Store for Faults {
     }
 
     fn commit(&self, change: Change) -> Pending<'_, Outcome> {
-        Box::pin(self.run("commit", self.inner.commit(change)))
+        Box::pin(async move {
+            if let Some(held) = self.takes_hold(&change) {
+                held.arrived.notify_one();
+                held.goes_on.notified().await;
+            }
+            self.run("commit", self.inner.commit(change)).await
+        })
     }
 
     fn names<'a>(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use latchkey::clients::Settings;
 use latchkey::clock::Clock;
+use latchkey::grants;
 use latchkey::store::{
     Change, Expect, MemoryStore, Outcome, Pending, Pulse, RawKey, Store, StoreError,
 };
@@ -107,10 +108,11 @@ impl Store for Tomorrow {
 }
 
 /// All kinds of records that are ever read; a used assertion is only ever there.
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "attempts.v1",
     "client.v1",
     "consent.v1",
+    "epoch.v1",
     "grant.v1",
     "interaction.v1",
     "keyring.v1",
@@ -134,6 +136,8 @@ async fn lives_in_tomorrow() -> BTreeSet<String> {
     variables.push(("RATE_LIMITING_ENABLED", "true"));
     let store: Arc<dyn Store> = tomorrow.clone();
     let house = House::start_on((store, clock), None, &variables).await;
+    let sub = house.user("ada").await.sub;
+    grants::cut_off(house.store(), &sub, house.app().now()).await.expect("a store");
     everything(&house).await;
     house.app().keys.refresh().await.expect("a store");
 
