@@ -7,6 +7,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use redb::backends::FileBackend;
 use redb::{ReadTransaction, ReadableDatabase, WriteTransaction};
+use rustix::fs::StatVfs;
 
 use super::super::StartError;
 use super::{folder, tables};
@@ -66,8 +67,7 @@ impl Database {
         let changes = u64::try_from(changes).unwrap_or(u64::MAX);
         let needed = EACH.saturating_mul(changes).saturating_add(RESERVE);
         let needed = needed.saturating_add(weight.saturating_mul(4));
-        rustix::fs::statvfs(&self.folder)
-            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= needed)
+        free(rustix::fs::statvfs(&self.folder).ok()).is_none_or(|free| free >= needed)
     }
 
     /// Closes it and opens it at its last commit. If that fails, the next call tries again.
@@ -93,6 +93,13 @@ impl Database {
     fn opened(&self) -> RwLockReadGuard<'_, Option<redb::Database>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The bytes we may still take, if the file system says. One that claims to have no blocks at all does not
+/// count them.
+fn free(disk: Option<StatVfs>) -> Option<u64> {
+    let disk = disk.filter(|disk| disk.f_blocks > 0)?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn open(folder: &Path) -> Result<redb::Database, String> {
@@ -153,4 +160,21 @@ fn closed() -> String {
 
 fn told(error: redb::Error) -> String {
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_does_not_count_is_not_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = || rustix::fs::statvfs(folder.path()).unwrap();
+        assert!(free(Some(disk())).is_some());
+        let full = StatVfs { f_bavail: 0, ..disk() };
+        assert_eq!(free(Some(full)), Some(0));
+        let uncounted = StatVfs { f_blocks: 0, f_bavail: 0, ..disk() };
+        assert_eq!(free(Some(uncounted)), None);
+        assert_eq!(free(None), None);
+    }
 }

@@ -57,6 +57,18 @@ async fn files_until_refused(store: &FileStore, from: usize) -> usize {
     panic!("the disk is never full");
 }
 
+#[tokio::test]
+async fn a_disk_that_cannot_be_asked_is_not_taken_for_full() {
+    let around = tempfile::tempdir().expect("a folder");
+    let (folder, moved) = (around.path().join("data"), around.path().join("moved"));
+    let store = opened(&folder).await;
+    files(&store, 1, None).await.expect("room");
+    // The file is open and can be written; where it was, there is nothing to ask.
+    std::fs::rename(&folder, &moved).expect("moved");
+    files(&store, 2, None).await.expect("room");
+    all_there(&store, 1..3).await;
+}
+
 async fn all_there(store: &FileStore, numbers: std::ops::Range<usize>) {
     for number in numbers {
         let held = store.get(&numbered(number)).await.expect("readable");
