@@ -14,9 +14,10 @@ use crate::jose::read;
 use crate::secret::Digest;
 use crate::store::{Key, Partition, Record};
 
-/// An assertion may be valid for so long from now: longer ones would have to be remembered longer.
+/// An assertion is good for so long from when it was made, whatever its `exp`: it has to be remembered that
+/// long, and many libraries write an hour.
 const LONGEST_LIFE: Duration = Duration::from_secs(300);
-/// How far a client's clock may be ahead of ours.
+/// How far a client's clock may be from ours.
 const SKEW: Duration = Duration::from_secs(10);
 
 /// Which rule an assertion breaks; for the log.
@@ -28,7 +29,8 @@ pub enum Broken {
     Issuer,
     /// `aud` is neither our issuer nor the endpoint.
     Audience,
-    /// `exp` is missing, past, or too far ahead.
+    /// `exp` is missing or past, or the assertion was made too long ago; or nothing says when it was made,
+    /// and `exp` is too far ahead.
     Expiry,
     /// `nbf` or `iat` is in the future.
     NotYet,
@@ -77,18 +79,29 @@ pub fn judge(
         [one] if audiences.contains(&one) => {}
         _ => return Err(Broken::Audience),
     }
-    let expires_at = UnixTime::from_secs(seconds("exp")?.ok_or(Broken::Expiry)?);
-    if expires_at <= now.minus(SKEW) || expires_at > now.plus(LONGEST_LIFE) {
+    let time = |name| Ok(seconds(name)?.map(UnixTime::from_secs));
+    let (issued_at, not_before) = (time("iat")?, time("nbf")?);
+    let expires_at = time("exp")?.ok_or(Broken::Expiry)?;
+    let over = end_of(expires_at, issued_at.or(not_before), now).ok_or(Broken::Expiry)?;
+    if over <= now {
         return Err(Broken::Expiry);
     }
-    for name in ["nbf", "iat"] {
-        if seconds(name)?.is_some_and(|at| UnixTime::from_secs(at) > now.plus(SKEW)) {
-            return Err(Broken::NotYet);
-        }
+    if [issued_at, not_before].into_iter().flatten().any(|at| at > now.plus(SKEW)) {
+        return Err(Broken::NotYet);
     }
     let id = text("jti")?.filter(|id| (1..=128).contains(&id.len())).ok_or(Broken::Id)?;
     let named = format!("{} {id}", client.as_str());
-    Ok(UsedAssertion { id: Digest::of(named.as_bytes()), until: expires_at.plus(SKEW * 2) })
+    Ok(UsedAssertion { id: Digest::of(named.as_bytes()), until: over.plus(SKEW) })
+}
+
+/// When an assertion is over, skew included. None where nothing says when it was made, and it would have to
+/// be remembered for longer than others.
+fn end_of(expires_at: UnixTime, made_at: Option<UnixTime>, now: UnixTime) -> Option<UnixTime> {
+    let longest = |from: UnixTime| from.plus(LONGEST_LIFE).plus(SKEW);
+    match made_at {
+        Some(made_at) => Some(expires_at.plus(SKEW).min(longest(made_at))),
+        None => (expires_at <= longest(now)).then(|| expires_at.plus(SKEW)),
+    }
 }
 
 #[cfg(test)]
@@ -104,6 +117,42 @@ mod tests {
         stored["of_tomorrow"] = json!([1]);
         let read: UsedAssertion = serde_json::from_value(stored).unwrap();
         assert_eq!(read.until, used.until);
+    }
+
+    #[test]
+    fn it_is_good_until_its_end_or_five_minutes_after_it_was_made_and_remembered_that_long() {
+        const NOW: u64 = 1_700_000_000;
+        let made = |seconds: i64| Some(NOW.saturating_add_signed(seconds));
+        #[rustfmt::skip]
+        let table = [
+            // exp          iat          nbf          refused, or remembered for
+            (60,         made(0),     None,        Some(80)),
+            (3_600,      made(0),     None,        Some(320)),
+            (301,        made(0),     None,        Some(320)),
+            (3_600,      made(-309),  None,        Some(11)),
+            (3_600,      made(-310),  None,        None),
+            (3_600,      made(10),    None,        Some(330)),
+            (3_600,      None,        made(0),     Some(320)),
+            (3_600,      None,        made(-310),  None),
+            (3_600,      made(0),     made(-600),  Some(320)),
+            (310,        None,        None,        Some(330)),
+            (311,        None,        None,        None),
+            (-9,         made(-60),   None,        Some(11)),
+            (-10,        made(-60),   None,        None),
+        ];
+        for (exp, iat, nbf, remembered) in table {
+            let mut claims = json!({"iss": "shop", "sub": "shop", "aud": "us", "jti": "1",
+                "exp": NOW.saturating_add_signed(exp)});
+            for (name, time) in [("iat", iat), ("nbf", nbf)] {
+                if let Some(time) = time {
+                    claims[name] = time.into();
+                }
+            }
+            let (now, shop) = (UnixTime::from_secs(NOW), ClientId::parse("shop").unwrap());
+            let judged = judge(claims.as_object().unwrap(), &shop, &["us"], now);
+            let kept = judged.ok().map(|used| used.until.since(now).as_secs());
+            assert_eq!(kept, remembered, "exp {exp}, iat {iat:?}, nbf {nbf:?}");
+        }
     }
 
     #[test]
@@ -126,7 +175,7 @@ mod tests {
             ("aud", json!("https://id.example/"), Broken::Audience),
             ("aud", json!(["https://id.example", "https://x.example"]), Broken::Audience),
             ("exp", json!(1_699_999_700), Broken::Expiry),
-            ("exp", json!(1_700_009_999), Broken::Expiry),
+            ("iat", json!(1_699_999_690), Broken::Expiry),
             ("exp", json!("1700000060"), Broken::Type),
             ("nbf", json!(1_700_000_090), Broken::NotYet),
             ("jti", json!("x".repeat(129)), Broken::Id),

@@ -3,6 +3,7 @@
 mod remote;
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
@@ -20,6 +21,7 @@ use crate::support::wire::{self, Answer};
 
 on_every_store![
     an_assertion_by_either_kind_of_key_is_good_once,
+    an_assertion_that_says_to_live_longer_is_good_for_five_minutes,
     an_assertion_opens_introspection_and_revocation_too,
     whatever_is_wrong_with_an_assertion_the_client_is_not_believed,
     a_signature_by_another_key_or_another_algorithm_is_not_believed,
@@ -118,6 +120,25 @@ async fn an_assertion_by_either_kind_of_key_is_good_once(house: House) {
     }
 }
 
+/// Authlib writes an hour, others a second or two beyond five minutes.
+async fn an_assertion_that_says_to_live_longer_is_good_for_five_minutes(house: House) {
+    let robot = robot(&house).await;
+    for life in [301, 3_600, 86_400] {
+        let signed = || {
+            let mut claims = claims(&house);
+            claims["exp"] = (house.app().now().as_secs() + life).into();
+            keys().es256(&claims)
+        };
+        let (used, late, too_late) = (signed(), signed(), signed());
+        assert_eq!(asks(&robot, &used).await.status, 200, "{life}");
+        house.later(Duration::from_secs(309));
+        assert_eq!(asks(&robot, &used).await.error(), invalid_client(), "a replay, {life}");
+        assert_eq!(asks(&robot, &late).await.status, 200, "{life}");
+        house.later(Duration::from_secs(2));
+        assert_eq!(asks(&robot, &too_late).await.error(), invalid_client(), "{life}");
+    }
+}
+
 async fn an_assertion_opens_introspection_and_revocation_too(house: House) {
     let robot = robot(&house).await;
     let body = asks(&robot, &keys().es256(&claims(&house))).await.good();
@@ -147,7 +168,7 @@ async fn whatever_is_wrong_with_an_assertion_the_client_is_not_believed(house: H
         ("aud", json!(far)),
         ("aud", json!([house.issuer(), "https://elsewhere.example"])),
         ("aud", Value::Null),
-        ("exp", json!(now + 3600)),
+        ("iat", json!(now - 400)),
         ("exp", json!(now - 60)),
         ("exp", Value::Null),
         ("nbf", json!(now + 120)),

@@ -87,10 +87,17 @@ fn obeys(claims: &Value) -> Result<(), ()> {
     let audience = naive::audience(claims.get("aud"))?;
     must(audience.len() == 1 && AUDIENCES.contains(&audience[0]))?;
     let end = naive::seconds(claims.get("exp"))?.ok_or(())?.saturating_mul(1000);
-    must(end > now - 10_000 && end <= now + 300_000)?;
-    for name in ["nbf", "iat"] {
-        let begin = naive::seconds(claims.get(name))?.unwrap_or(0).saturating_mul(1000);
+    must(end > now - 10_000)?;
+    let moment =
+        |name| naive::seconds(claims.get(name)).map(|at| at.map(|it| it.saturating_mul(1000)));
+    let (issued, begins) = (moment("iat")?, moment("nbf")?);
+    for begin in [issued, begins].into_iter().flatten() {
         must(begin <= now + 10_000)?;
+    }
+    // Five minutes and the skew: from when it was made, or where that is not said, from now.
+    match issued.or(begins) {
+        Some(made) => must(made.saturating_add(310_000) > now)?,
+        None => must(end <= now + 310_000)?,
     }
     let id = naive::string(claims.get("jti"))?.ok_or(())?;
     must(!id.is_empty() && id.len() <= 128)

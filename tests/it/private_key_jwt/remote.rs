@@ -1,7 +1,5 @@
 //! Keys that a client keeps behind a `jwks_uri`.
 
-use std::time::Duration;
-
 use super::*;
 use crate::support::elsewhere::Elsewhere;
 use crate::support::house::Backing;
