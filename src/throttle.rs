@@ -134,11 +134,13 @@ pub async fn forgive(
     store.update(&key(name), |it| it.forgive(schedule, now)).await.map(drop)
 }
 
-/// Counts something that is done under `name`, whatever comes of it, and refuses it once there were
-/// `most` in this minute. One command of the store, so many at once cost no more than one by one.
+/// Counts something that is done under `name` and takes so many `turns`, whatever comes of it, and refuses it
+/// once there were `most` in this minute. One command of the store for each, so many at once cost no more
+/// than one by one.
 pub async fn spend(
     store: &dyn Store,
     name: &str,
+    turns: u32,
     most: u32,
     now: UnixTime,
 ) -> Result<Result<(), TooMany>, StoreError> {
@@ -146,11 +148,12 @@ pub async fn spend(
     let name = Digest::of(format!("{name} {minute}").as_bytes()).to_hex();
     let counter = RawKey::new(Partition::new(format!("turns:{name}")), "turns.v1", None);
     // The counter's window is the store's clock's business; the minute is in its name.
-    let spent = store.tally(&counter, MINUTE * 2).await?;
-    if spent <= u64::from(most) {
-        return Ok(Ok(()));
+    for _ in 0..turns.max(1) {
+        if store.tally(&counter, MINUTE * 2).await? > u64::from(most) {
+            return Ok(Err(TooMany { retry_after: Duration::from_secs(60 - second) }));
+        }
     }
-    Ok(Err(TooMany { retry_after: Duration::from_secs(60 - second) }))
+    Ok(Ok(()))
 }
 
 #[cfg(test)]
@@ -163,7 +166,7 @@ mod tests {
     async fn a_minute_has_so_many_turns_and_the_next_one_has_them_again() {
         let clock = Clock::manual(UnixTime::from_secs(1_700_000_050));
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
-        let spend = async |name| spend(&*store, name, 2, clock.now()).await.unwrap();
+        let spend = async |name| spend(&*store, name, 1, 2, clock.now()).await.unwrap();
         assert_eq!([spend("a").await, spend("a").await], [Ok(()), Ok(())]);
         // The minute began at …1_700_000_040.
         let wait = Duration::from_secs(50);
@@ -173,6 +176,18 @@ mod tests {
         assert!(spend("a").await.is_err());
         clock.advance(Duration::from_secs(1));
         assert_eq!(spend("a").await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn what_takes_several_turns_is_refused_when_one_of_them_is_not_there() {
+        let clock = Clock::manual(UnixTime::from_secs(1_700_000_040));
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let spend = async |turns| spend(&*store, "a", turns, 5, clock.now()).await.unwrap();
+        assert_eq!([spend(3).await, spend(2).await], [Ok(()), Ok(())]);
+        assert!(spend(1).await.is_err());
+        clock.advance(MINUTE);
+        assert_eq!(spend(2).await, Ok(()));
+        assert!(spend(4).await.is_err());
     }
 
     const NOW: UnixTime = UnixTime::from_millis(1_700_000_000_000);

@@ -30,7 +30,7 @@ pub async fn get(
         Some(id) if params.get("client_id").is_none() => {
             hub::resume(&app, &caller, &cookies, id).await
         }
-        Some(_) | None => begin(&app, &caller, &cookies, &params).await,
+        Some(_) | None => begin(&app, &caller, &cookies, &requests::known(params)).await,
     }
 }
 
@@ -54,6 +54,7 @@ pub async fn post(
     if params.get("interaction").is_some() {
         return credentials::check(&app, &caller, &headers, &cookies, &params).await;
     }
+    let params = requests::known(params);
     let query = params.to_query();
     if cookies.browser.is_none() && cookies.session().is_none() && query.len() < 6_000 {
         return Ok(answer::see_other(&format!("{}?{query}", app.config.issuer.url("/authorize"))));
@@ -85,18 +86,17 @@ async fn begin(
         app.tell(caller.address, &refused(&client));
         Trouble::request_error(&caller.request_id, "invalid_request", describe(why))
     })?;
+    // Begun again, it is the request that came, not what was read out of it.
+    let query = requests::to_query(params);
     let checked = opened.and_then(|counted| {
+        let query = query?;
         let known = (&app.catalogue, &*app.config.offer.response_types);
         let hinted = read_hint(app, &counted);
-        requests::validate(&counted, &client, destination.clone(), known, hinted)
+        let request = requests::validate(&counted, &client, destination.clone(), known, hinted)?;
+        Ok(AuthorizationRequest { query, ..request })
     });
     match checked {
-        Ok(request) => {
-            // Begun again, it is the request that came, not what was read out of it.
-            let query = params.clone().without("id_token_hint").to_query();
-            let request = AuthorizationRequest { query, ..request };
-            hub::enter(app, caller, cookies, client, request).await
-        }
+        Ok(request) => hub::enter(app, caller, cookies, client, request).await,
         Err(error) => {
             app.tell(caller.address, &refused(&client));
             let sender = Sender {

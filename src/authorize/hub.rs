@@ -19,10 +19,14 @@ use crate::protocol::{ErrorCode, OAuthError};
 use crate::random;
 use crate::requests::{AuthorizationRequest, Destination};
 use crate::secret::Secret;
+use crate::sessions::Session;
 use crate::throttle::{self, TooMany};
 
 /// What a client is told whose tokens cannot be encrypted for it.
 const NO_KEY: ErrorCode = ErrorCode::ServerError;
+
+/// What a client is told that asks too often.
+const TOO_OFTEN: ErrorCode = ErrorCode::TemporarilyUnavailable;
 
 /// A new request: answered at once where nobody has to be asked, otherwise kept and sent to a page.
 pub async fn enter(
@@ -51,6 +55,9 @@ pub async fn enter(
             Ok(refuse(app, caller, &client, &request.destination, code, false))
         }
         (Next::Issue, Some((session, user))) => {
+            if take_silent_turn(app, session).await.is_err() {
+                return Ok(refuse(app, caller, &client, &request.destination, TOO_OFTEN, false));
+            }
             let issuance = Issuance { client: &client, request: &request, session, user };
             let fields = match issue::prepare(app, issuance).await {
                 Ok(fields) => fields,
@@ -76,7 +83,7 @@ async fn keep(
     request: AuthorizationRequest,
     page: &str,
 ) -> Result<Response, Trouble> {
-    if let Err(wait) = take_turn(app, caller).await {
+    if let Err(wait) = take_turns(app, caller, turns_for(&request)).await {
         app.tell(caller.address, &throttled(&request));
         let mut answer = Trouble::too_many(&caller.request_id).into_response();
         answer.headers_mut().insert(header::RETRY_AFTER, wait.retry_after.as_secs().into());
@@ -100,15 +107,32 @@ fn throttled(request: &AuthorizationRequest) -> Event<'_> {
     Event::Authorized { client: request.client.as_str(), outcome: "throttled" }
 }
 
+/// How many turns it takes to keep this: so it is bytes that an address has so many of in a minute. A usual
+/// request is less than one.
+fn turns_for(request: &AuthorizationRequest) -> u32 {
+    const BYTES_PER_TURN: usize = 2 * 1024;
+    let bytes = serde_json::to_vec(request).map_or(usize::MAX, |bytes| bytes.len());
+    u32::try_from(bytes.div_ceil(BYTES_PER_TURN)).unwrap_or(u32::MAX)
+}
+
 /// Anybody may begin an authorization, and each one that has to wait for a person is a record: so many
 /// a minute and address. Many people may be behind one address, so it is generous, and what can be
-/// answered at once is not counted. A store that does not count leaves it open.
-pub async fn take_turn(app: &App, caller: &Caller) -> Result<(), TooMany> {
+/// answered at once is counted by its session. A store that does not count leaves it open.
+pub async fn take_turns(app: &App, caller: &Caller, turns: u32) -> Result<(), TooMany> {
     const STARTS_PER_FAILURE: u32 = 10;
     let Some(per_minute) = app.per_minute() else { return Ok(()) };
     let name = format!("authorize {}", bucket(caller.address));
     let most = per_minute.saturating_mul(STARTS_PER_FAILURE);
-    throttle::spend(&*app.store, &name, most, app.now()).await.unwrap_or(Ok(()))
+    throttle::spend(&*app.store, &name, turns, most, app.now()).await.unwrap_or(Ok(()))
+}
+
+/// What is answered without a page leaves a grant behind, which nobody had to do anything for: so many a
+/// minute and session. Every application that a person has open may look in now and then.
+async fn take_silent_turn(app: &App, session: &Session) -> Result<(), TooMany> {
+    let Some(per_minute) = app.per_minute() else { return Ok(()) };
+    let most = (per_minute / 5).max(10);
+    let name = format!("silent {}", session.sid);
+    throttle::spend(&*app.store, &name, 1, most, app.now()).await.unwrap_or(Ok(()))
 }
 
 /// An interaction comes back from a page.
@@ -177,6 +201,8 @@ fn refuse(
         "denied"
     } else if code == NO_KEY {
         "refused"
+    } else if code == TOO_OFTEN {
+        "throttled"
     } else {
         "interaction_needed"
     };
@@ -185,6 +211,7 @@ fn refuse(
         ErrorCode::LoginRequired => "nobody is signed in, or not the person that was asked for",
         ErrorCode::ConsentRequired => "the person has not agreed to this yet",
         ErrorCode::AccessDenied => "the person said no",
+        TOO_OFTEN => "very many authorizations in this session; try again in a minute",
         NO_KEY => "there is no key of the client for the encryption it registered",
         _ => "a page would have to be shown",
     };

@@ -82,7 +82,7 @@ async fn fetched(
     if uri.len() > LONGEST_URI || !object::is_registered(uri, client) {
         return Err(bad("request_uri is not one of those the client registered"));
     }
-    if hub::take_turn(app, caller).await.is_err() {
+    if hub::take_turns(app, caller, 1).await.is_err() {
         let why = "very many requests came from this address; try again in a minute";
         return Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, why));
     }

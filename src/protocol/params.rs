@@ -71,6 +71,13 @@ impl Params {
         self
     }
 
+    /// Those whose name is wanted.
+    #[must_use]
+    pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|name, _| wanted(name));
+        self
+    }
+
     /// Writes the parameters back as a query string.
     pub fn to_query(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());

@@ -9,11 +9,13 @@
 
 mod destination;
 pub mod object;
+mod parameters;
 mod validate;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::destination::{Destination, Unredirectable};
+pub use self::parameters::{known, to_query};
 pub use self::validate::{Hinted, validate};
 use crate::clients::ClientId;
 use crate::protocol::claims::ClaimsRequest;

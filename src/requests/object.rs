@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::parameters;
 use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::jose::{Verified, read};
@@ -20,12 +21,10 @@ use crate::protocol::{ErrorCode, OAuthError, Params};
 
 /// `typ` of RFC 9101 §10.8.
 const TYP: &str = "oauth-authz-req+jwt";
-/// How far a client's clock may be ahead of ours.
+/// How far a client's clock may be from ours.
 const SKEW: Duration = Duration::from_secs(10);
 /// The longest life of an object by RFC 9101.
 const LONGEST_LIFE: Duration = Duration::from_secs(3600);
-/// Claims about the object itself; the rest are parameters.
-const ENVELOPE: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
 
 /// The parameters that count: those of an object with a good signature, and what may stand beside it.
 pub fn assemble(
@@ -91,7 +90,7 @@ fn check_envelope(
     if expires_at.is_some_and(|at| at.plus(SKEW) <= now) {
         return Err(bad("the request object has expired"));
     }
-    let too_long = |at: UnixTime| at > now.plus(LONGEST_LIFE);
+    let too_long = |at: UnixTime| at > now.plus(LONGEST_LIFE).plus(SKEW);
     if strict && expires_at.is_none_or(too_long) {
         return Err(bad("exp of the request object must be at most an hour ahead"));
     }
@@ -101,12 +100,21 @@ fn check_envelope(
     Ok(())
 }
 
-/// Its members as the texts they would be in a query. `max_age` may be a number and `claims` an object;
-/// a member that is neither text nor these is no parameter of ours.
+/// Its members as the texts they would be in a query, those that mean something here. `max_age` may be a
+/// number and `claims` an object; any other would seem to be absent, and is refused.
 fn parameters(claims: &Map<String, Value>) -> Result<Params, OAuthError> {
+    let wrong_type = || bad("a parameter in the request object has the wrong type");
     let mut pairs = Vec::new();
-    for (name, value) in claims.iter().filter(|(name, _)| !ENVELOPE.contains(&name.as_str())) {
+    for (name, value) in claims.iter().filter(|(name, _)| parameters::is_known(name)) {
         let text = match value {
+            // The one that may be repeated (RFC 8707 §2).
+            Value::Array(several) if name == "resource" => {
+                for one in several {
+                    let one = one.as_str().ok_or_else(wrong_type)?;
+                    pairs.push((name.clone(), one.to_owned()));
+                }
+                continue;
+            }
             Value::String(text) => text.clone(),
             Value::Number(number) if number.is_u64() => number.to_string(),
             Value::Object(_) if name == "claims" => value.to_string(),
@@ -115,39 +123,13 @@ fn parameters(claims: &Map<String, Value>) -> Result<Params, OAuthError> {
             | Value::Number(_)
             | Value::Array(_)
             | Value::Object(_) => {
-                if KNOWN.contains(&name.as_str()) {
-                    return Err(bad("a parameter in the request object has the wrong type"));
-                }
-                continue;
+                return Err(wrong_type());
             }
         };
         pairs.push((name.clone(), text));
     }
     Params::collect(pairs).map_err(|_| bad("the request object repeats a parameter"))
 }
-
-/// What the checks of a request read: with another type than text, it would seem to be absent.
-const KNOWN: [&str; 19] = [
-    "acr_values",
-    "claims",
-    "claims_locales",
-    "client_id",
-    "code_challenge",
-    "code_challenge_method",
-    "display",
-    "id_token_hint",
-    "login_hint",
-    "max_age",
-    "nonce",
-    "prompt",
-    "redirect_uri",
-    "response_mode",
-    "response_type",
-    "scope",
-    "state",
-    "ui_locales",
-    "registration",
-];
 
 /// Whether the client registered this `request_uri` ([OpenID Connect Registration §2]): the fragment may
 /// be the digest of what it holds now, and is not part of the address.

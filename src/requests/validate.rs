@@ -1,4 +1,4 @@
-use super::{AuthorizationRequest, Destination};
+use super::{AuthorizationRequest, Destination, to_query};
 use crate::clients::Client;
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use crate::protocol::{
@@ -55,13 +55,18 @@ pub fn validate(
         challenge,
         prompt,
         max_age,
-        login_hint: params.get("login_hint").filter(|hint| hint.len() <= 256).map(str::to_owned),
+        login_hint: params.get("login_hint").filter(|hint| may_be_a_name(hint)).map(str::to_owned),
         hinted,
         wants_acr: wants_acr(params, client, &claims)?,
         scope,
         claims,
-        query: params.clone().without("id_token_hint").to_query(),
+        query: to_query(params)?,
     })
+}
+
+/// Whether somebody may be called that here: the longest user name has 255 characters.
+fn may_be_a_name(hint: &str) -> bool {
+    hint.chars().nth(255).is_none()
 }
 
 /// Request objects are opened before this. What a client that nobody knows would register with the

@@ -56,7 +56,7 @@ fn slowly(outer: &Params, claims: &Value, strict: bool) -> Result<BTreeMap<Strin
         |name| naive::seconds(claims.get(name)).map(|at| at.map(|it| it.saturating_mul(1000)));
     match moment("exp")? {
         Some(end) => {
-            must(end.saturating_add(10_000) > now && (!strict || end <= now + 3_600_000))?;
+            must(end.saturating_add(10_000) > now && (!strict || end <= now + 3_610_000))?;
         }
         None => must(!strict)?,
     }
@@ -64,15 +64,20 @@ fn slowly(outer: &Params, claims: &Value, strict: bool) -> Result<BTreeMap<Strin
 
     let mut counted = BTreeMap::new();
     for (name, value) in claims.as_object().ok_or(())? {
-        if ["iss", "aud", "exp", "nbf", "iat", "jti"].contains(&&**name) {
+        if !READ.contains(&&**name) {
             continue;
         }
         let shown = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) if number.is_u64() => number.to_string(),
             Value::Object(_) if name == "claims" => serde_json::to_string(value).map_err(drop)?,
-            _ if READ.contains(&&**name) => return Err(()),
-            _ => continue,
+            // May be said several times (RFC 8707 §2).
+            Value::Array(several) if name == "resource" => {
+                must(several.iter().all(Value::is_string))?;
+                let Some(last) = several.last() else { continue };
+                last.as_str().unwrap_or_default().to_owned()
+            }
+            _ => return Err(()),
         };
         counted.insert(name.clone(), shown);
     }
@@ -91,8 +96,9 @@ fn slowly(outer: &Params, claims: &Value, strict: bool) -> Result<BTreeMap<Strin
     Ok(counted)
 }
 
-/// What a request is made of (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
-const READ: [&str; 19] = [
+/// What a request is made of (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1, RFC 7636 §4.3, RFC 8707 §2); the
+/// rest of an object is not looked at.
+const READ: [&str; 20] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -112,4 +118,5 @@ const READ: [&str; 19] = [
     "registration",
     "code_challenge",
     "code_challenge_method",
+    "resource",
 ];

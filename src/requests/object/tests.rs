@@ -73,6 +73,10 @@ fn each_rule_refuses_alone() {
         assert_eq!(refused.code, ErrorCode::InvalidRequestObject, "{claims}");
     }
     assert!(assembled(None, json!({"aud": ["x", US], "nbf": 1_700_000_008}), outer).is_ok());
+    // An hour, by a clock that is ten seconds ahead.
+    let hour = |exp: u64| json!({"iss": "shop", "aud": US, "exp": exp});
+    assert!(assembled(Some(TYP), hour(1_700_003_610), outer).is_ok());
+    assert!(assembled(Some(TYP), hour(1_700_003_611), outer).is_err());
 }
 
 #[test]

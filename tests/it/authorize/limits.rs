@@ -1,11 +1,23 @@
 use std::time::Duration;
 
+use latchkey::interactions::{self, Interaction};
+use latchkey::secret::Secret;
+
+use crate::support::browser::{Browser, Landing};
 use crate::support::house::{Backing, House, on_every_store};
+use crate::support::wire::Answer;
 
 const LIMITED: [(&str, &str); 2] =
     [("RATE_LIMITING_ENABLED", "true"), ("RATE_LIMIT_PER_MINUTE", "1")];
 
-on_every_store! { &super::LIMITED; beginning_is_limited_and_who_is_signed_in_is_not }
+on_every_store! {
+    &super::LIMITED;
+    beginning_is_limited_and_who_is_signed_in_is_not,
+    of_a_request_only_what_means_something_here_is_kept,
+    a_request_longer_than_what_is_kept_is_refused_at_the_client,
+    a_long_request_takes_more_turns_than_a_short_one,
+    a_session_is_answered_so_often_without_a_page,
+}
 
 /// How many an address may begin in a minute, for one failure it may make.
 const STARTS: usize = 10;
@@ -58,4 +70,86 @@ async fn what_nobody_finished_is_soon_forgotten_and_what_was_finished_can_say_so
     assert_eq!(forgotten.as_deref(), Some("Please start again"));
     let told = heading(ada.signs_in(&finished).await).await;
     assert_eq!(told.as_deref(), Some("Already signed in"));
+}
+
+/// What is kept of the request that was just begun.
+async fn kept(house: &House, browser: &Browser, answer: &Answer) -> Interaction {
+    let to = answer.location().unwrap_or_else(|| panic!("goes nowhere: {answer:?}"));
+    let (_, id) = to.split_once("?interaction=").expect("an interaction");
+    let cookie = browser.cookie("browser").expect("a cookie");
+    let secret = |text: &str| Secret::parse(text).expect("a secret");
+    let (id, cookie) = (secret(id), secret(&cookie));
+    let found = interactions::find(house.store(), &id, Some(&cookie), house.app().now()).await;
+    found.expect("a store").expect("an interaction that goes on")
+}
+
+async fn of_a_request_only_what_means_something_here_is_kept(house: House) {
+    let shop = house.relying_party("shop").await;
+    let stranger = house.browser("bob");
+    stranger.asks(&shop.asks("openid").url()).await;
+    let (long, request) = ("\"".repeat(20_000), shop.asks("openid"));
+    let request = request.with("junk", &long).with("x", "1").with("ui_locales", "en");
+    let answer = stranger.presses("/authorize", &request.fields()).await;
+    let kept = kept(&house, &stranger, &answer).await.request;
+    let again = url::form_urlencoded::parse(kept.query.as_bytes()).into_owned();
+    let mut names: Vec<String> = again.map(|(name, _)| name).collect();
+    names.sort();
+    let asked = shop.asks("openid").with("ui_locales", "en");
+    let fields = asked.fields();
+    let mut expected: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    let bytes = serde_json::to_vec(&kept).expect("JSON").len();
+    assert!(bytes < 2_048, "{bytes} bytes are kept of 60 KB");
+}
+
+async fn a_request_longer_than_what_is_kept_is_refused_at_the_client(house: House) {
+    let shop = house.relying_party("shop").await;
+    let stranger = house.browser("bob");
+    for long in ["ui_locales", "login_hint", "claims_locales", "acr_values"] {
+        let request = shop.asks("openid").with(long, &"x".repeat(9_000));
+        let refused = Landing::of(&stranger.presses("/authorize", &request.fields()).await);
+        assert!(refused.0.as_str().starts_with(&shop.redirect_uri), "{}", refused.0);
+        assert_eq!(refused.error(), "invalid_request");
+        assert!(refused.param("error_description").is_some_and(|text| text.contains("8 KiB")));
+        assert_eq!(refused.param("state").as_deref(), request.get("state"));
+    }
+    let long_hint = shop.asks("openid").with("id_token_hint", &"x".repeat(9_000));
+    let refused = Landing::of(&stranger.presses("/authorize", &long_hint.fields()).await);
+    let why = refused.param("error_description").unwrap_or_default();
+    assert!(why.contains("id_token_hint"), "a hint is not kept: {why}");
+}
+
+async fn a_long_request_takes_more_turns_than_a_short_one(house: House) {
+    let shop = house.relying_party("shop").await;
+    let stranger = house.browser("bob");
+    let long = shop.asks("openid").with("acr_values", &"x".repeat(7_000));
+    for _ in 0..2 {
+        let answer = stranger.asks(&long.url()).await;
+        let kept = kept(&house, &stranger, &answer).await;
+        let bytes = serde_json::to_vec(&kept.request).expect("JSON").len();
+        assert!((6_145..8_192).contains(&bytes), "{bytes} bytes make four turns");
+    }
+    assert_eq!(stranger.asks(&long.url()).await.status, 429);
+    house.later(Duration::from_secs(60));
+    for _ in 0..STARTS {
+        assert_eq!(stranger.asks(&shop.asks("openid").url()).await.status, 303, "short ones");
+    }
+}
+
+async fn a_session_is_answered_so_often_without_a_page(house: House) {
+    let shop = house.relying_party("shop").await;
+    let (ada, bob) = (house.browser("ada"), house.browser("bob"));
+    shop.signs_in(&ada, "openid").await;
+    let silent = shop.asks("openid").with("prompt", "none");
+    let asks = async || Landing::of(&ada.asks(&silent.url()).await);
+    for _ in 0..STARTS {
+        assert!(!asks().await.code().is_empty());
+    }
+    let refused = asks().await;
+    assert_eq!(refused.error(), "temporarily_unavailable");
+    assert_eq!(refused.param("state").as_deref(), silent.get("state"));
+    house.later(Duration::from_secs(60));
+    assert!(!asks().await.code().is_empty(), "a minute later");
+    shop.signs_in(&bob, "openid").await;
 }

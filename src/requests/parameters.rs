@@ -1,0 +1,64 @@
+use crate::protocol::{ErrorCode, OAuthError, Params};
+
+/// The most that is kept of a request, in bytes of its query: as much as a URL of ours can bring.
+pub(super) const MAX_QUERY: usize = 8 * 1024;
+
+/// Every parameter of an authorization request that means something here, if only that it is refused.
+///
+/// "The authorization server MUST ignore unrecognized request parameters" ([RFC 6749 §3.1]), so nothing of
+/// the others is kept: whoever is not signed in could file what they like here.
+///
+/// [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
+#[rustfmt::skip]
+const PARAMETERS: [&str; 22] = [
+    "acr_values", "claims", "claims_locales", "client_id", "code_challenge", "code_challenge_method",
+    "display", "id_token_hint", "login_hint", "max_age", "nonce", "prompt", "redirect_uri",
+    "registration", "request", "request_uri", "resource", "response_mode", "response_type", "scope",
+    "state", "ui_locales",
+];
+
+/// Whether a parameter of this name is read.
+pub(super) fn is_known(name: &str) -> bool {
+    PARAMETERS.contains(&name)
+}
+
+/// The parameters that mean something here.
+pub fn known(params: Params) -> Params {
+    params.only(is_known)
+}
+
+/// The request as it is kept, so that it can be begun again: without the hint, which is an ID token. Refused
+/// where it is longer than what is kept of one.
+pub fn to_query(params: &Params) -> Result<String, OAuthError> {
+    let query = params.clone().without("id_token_hint").to_query();
+    if query.len() > MAX_QUERY {
+        let text = "the parameters of the request are longer than 8 KiB altogether";
+        return Err(OAuthError::new(ErrorCode::InvalidRequest, text));
+    }
+    Ok(query)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_kept_up_to_eight_kibibytes_and_the_hint_is_not_counted() {
+        let request = |letters: usize| {
+            let text = format!("id_token_hint={}&state={}", "h".repeat(9_000), "s".repeat(letters));
+            to_query(&Params::parse(text.as_bytes()).unwrap())
+        };
+        let most = MAX_QUERY - "state=".len();
+        assert_eq!(request(most).map(|query| query.len()), Ok(MAX_QUERY));
+        assert_eq!(request(most + 1).unwrap_err().code, ErrorCode::InvalidRequest);
+        // Written out, each of these is three characters.
+        let wide = Params::parse(format!("state={}", "(".repeat(most / 2)).as_bytes()).unwrap();
+        assert!(to_query(&wide).is_err());
+    }
+
+    #[test]
+    fn what_means_nothing_here_is_dropped() {
+        let came = Params::parse(b"client_id=a&x=1&interaction=i&resource=r&csrf=c").unwrap();
+        assert_eq!(known(came).to_query(), "client_id=a&resource=r");
+    }
+}
