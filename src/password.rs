@@ -23,18 +23,25 @@ use crate::random;
 /// How long a sign-in may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The longest password that is looked at, in bytes.
+/// The longest password, in bytes of Unicode NFC.
 pub const LONGEST: usize = 512;
+/// The longest text that is looked at as a password, in bytes: a keyboard may compose letters or not, and a
+/// letter in pieces is up to four times as long.
+pub const LONGEST_TYPED: usize = 4 * LONGEST;
 
 /// A password as it was typed, in Unicode NFC, wiped when dropped.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// `None` if it is empty or longer than 512 bytes: refused whole, never cut.
+    /// `None` if it is empty or longer than 512 bytes: refused whole, never cut. What counts is what is
+    /// hashed, so that a password which could be set can be typed on every keyboard.
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=LONGEST).contains(&text.len());
-        fits.then(|| Self(Zeroizing::new(text.nfc().collect())))
+        if text.len() > LONGEST_TYPED {
+            return None;
+        }
+        let composed: Zeroizing<String> = Zeroizing::new(text.nfc().collect());
+        (1..=LONGEST).contains(&composed.len()).then_some(Self(composed))
     }
 
     /// Whether it is good enough to be set as a new one: at least 8 characters and not among the
@@ -269,5 +276,9 @@ mod tests {
         assert!(check("tea with seven otters").is_ok());
         assert!(Password::parse(&"x".repeat(513)).is_none());
         assert!(Password::parse("").is_none());
+        // 256 letters of two bytes, and the same in pieces of three.
+        let (whole, pieces) = ("\u{e9}".repeat(256), "e\u{301}".repeat(256));
+        assert_eq!(Password::parse(&pieces).unwrap().0, Password::parse(&whole).unwrap().0);
+        assert!(Password::parse(&"e\u{301}".repeat(257)).is_none());
     }
 }

@@ -60,8 +60,16 @@ async fn sign_in(app: &App, caller: &Caller, params: &Params) -> Result<User, No
         passwords: &app.passwords,
         per_minute: app.per_minute(),
     };
-    let username = params.get("username").filter(|name| name.len() <= 256).unwrap_or_default();
-    desk.check(username, params.get("password").unwrap_or_default(), caller.address).await
+    desk.check(
+        typed(params).unwrap_or_default(),
+        params.get("password").unwrap_or_default(),
+        caller.address,
+    )
+    .await
+}
+
+fn typed(params: &Params) -> Option<&str> {
+    params.get("username").filter(|name| name.len() <= users::MAX_TYPED_BYTES)
 }
 
 /// A new session under a new id; the one before it, whoever's, is over ([OWASP ASVS 7.2.4]). None where
@@ -133,13 +141,7 @@ fn show_again(
     };
     let client = visit.client.id.as_str();
     app.tell(caller.address, &Event::SignInFailed { client, reason });
-    let mut answer = crate::http::sign_in::show(
-        app,
-        visit,
-        params.get("username").filter(|name| name.len() <= 256),
-        Some(alert),
-        status,
-    );
+    let mut answer = crate::http::sign_in::show(app, visit, typed(params), Some(alert), status);
     let wait = match why {
         NotSignedIn::Throttled(wait) => Some(wait.retry_after.as_secs().max(1)),
         NotSignedIn::Busy => Some(3),

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use crate::config::SecretText;
-use crate::password::{LONGEST, Password};
+use crate::password::{LONGEST, LONGEST_TYPED, Password};
 
 /// Asks for it. Never an argument: those show in process lists and shell histories.
 pub(super) fn ask() -> Result<SecretText, Failure> {
@@ -27,12 +27,18 @@ pub(super) fn ask() -> Result<SecretText, Failure> {
 
 /// The first line, without its end.
 pub(super) fn read_line(input: impl BufRead) -> Result<Zeroizing<String>, Failure> {
-    let mut line = Zeroizing::new(String::new());
-    // One byte too many is enough to know that it is too long.
-    let most = u64::try_from(LONGEST + 2).unwrap_or(u64::MAX);
-    input.take(most).read_line(&mut line).map_err(|error| unreadable(&error))?;
-    let text = line.strip_suffix('\n').unwrap_or(&line);
-    Ok(Zeroizing::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+    let mut line = Zeroizing::new(Vec::new());
+    // One byte too many is enough to know that it is too long, and may be the first of a letter.
+    let most = u64::try_from(LONGEST_TYPED + 2).unwrap_or(u64::MAX);
+    input.take(most).read_until(b'\n', &mut line).map_err(|error| unreadable(&error))?;
+    let text = line.strip_suffix(b"\n").unwrap_or(&line);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    if text.len() > LONGEST_TYPED {
+        return Err(too_long());
+    }
+    let text = str::from_utf8(text);
+    let text = text.map_err(|_| Failure::Refused("the password is not UTF-8".to_owned()))?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 fn judged(text: &str) -> Result<SecretText, Failure> {
@@ -40,10 +46,13 @@ fn judged(text: &str) -> Result<SecretText, Failure> {
 }
 
 pub(super) fn judge(text: &str) -> Result<Password, Failure> {
-    let password = Password::parse(text)
-        .ok_or_else(|| Failure::Refused(format!("a password has 1 to {LONGEST} bytes")))?;
+    let password = Password::parse(text).ok_or_else(too_long)?;
     password.is_acceptable().map_err(|why| Failure::Refused(why.to_owned()))?;
     Ok(password)
+}
+
+fn too_long() -> Failure {
+    Failure::Refused(format!("a password has 1 to {LONGEST} bytes"))
 }
 
 fn unreadable(error: &std::io::Error) -> Failure {

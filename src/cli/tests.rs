@@ -107,6 +107,12 @@ fn a_password_is_never_an_argument() {
     assert_eq!(read("seven otters\r\nmore"), "seven otters");
     assert_eq!(read("no end "), "no end ");
     assert!(password::judge(&read(&"x".repeat(600))).is_err(), "too long is refused, not cut");
+    for long in ["x".repeat(9_000), "\u{e9}".repeat(9_000), format!("x{}", "\u{e9}".repeat(9_000))]
+    {
+        let refused = password::read_line(long.as_bytes()).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains("512 bytes"), "wherever it is cut: {refused}");
+    }
+    assert!(password::read_line(&b"caf\xe9\n"[..]).is_err());
     assert!(password::judge("short").is_err());
 }
 

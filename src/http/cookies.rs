@@ -60,10 +60,11 @@ impl Cookies {
     pub fn read(app: &App, headers: &HeaderMap) -> Self {
         let https = app.config.issuer.is_https();
         let find = |name: Name| {
-            let lines =
-                headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-            let pairs =
-                lines.flat_map(|line| line.split(';')).filter_map(|it| it.trim().split_once('='));
+            // In bytes, for another application on this host may have set a cookie in a script of its own.
+            let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+            let pairs = lines
+                .flat_map(|line| line.split(|byte| *byte == b';'))
+                .filter_map(|pair| str::from_utf8(pair).ok()?.trim().split_once('='));
             let mut values =
                 pairs.filter(|(key, _)| *key == name.text(https)).map(|(_, value)| value);
             let first = values.next()?;

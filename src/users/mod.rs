@@ -88,6 +88,10 @@ impl Record for Username {
     }
 }
 
+/// The longest text that is looked at as a user name somebody typed, in bytes: more than the longest name
+/// takes, 255 characters, however it is composed and whatever stands around it.
+pub const MAX_TYPED_BYTES: usize = 4096;
+
 /// One spelling for what people write in many ways: trimmed, NFKC, lower case.
 pub fn canonical(username: &str) -> String {
     username.trim().nfkc().collect::<String>().to_lowercase()

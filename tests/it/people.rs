@@ -10,7 +10,7 @@ use latchkey::users;
 use serde_json::Value;
 
 use crate::support::browser::Landing;
-use crate::support::house::{Backing, House, SECRET_KEY, on_every_store};
+use crate::support::house::{Backing, House, PASSWORD, SECRET_KEY, on_every_store};
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::{self, Answer};
 
@@ -18,6 +18,8 @@ on_every_store![
     sixteen_servers_that_apply_the_same_file_add_each_person_once,
     a_change_of_the_secret_key_signs_nobody_out,
     a_new_password_in_the_file_ends_what_the_old_one_opened,
+    whoever_could_be_added_can_sign_in_however_long_the_name_is_in_bytes,
+    a_cookie_of_another_application_in_another_script_is_no_hindrance,
 ];
 
 async fn sixteen_servers_that_apply_the_same_file_add_each_person_once(house: House) {
@@ -41,6 +43,35 @@ async fn sixteen_servers_that_apply_the_same_file_add_each_person_once(house: Ho
     for name in names {
         assert!(everybody.contains(&house.user(name).await));
     }
+}
+
+/// 255 characters are allowed, whatever they take; a keyboard may compose them or not.
+async fn whoever_could_be_added_can_sign_in_however_long_the_name_is_in_bytes(house: House) {
+    let shop = house.relying_party("shop").await;
+    let names = ["\u{e9}".repeat(129), "\u{e9}".repeat(255), "\u{1f511}".repeat(255)];
+    for (number, name) in names.iter().enumerate() {
+        let file = format!("[[users]]\nusername = \"{name}\"\npassword = \"{PASSWORD}\"\n");
+        let file = Bootstrap::parse(&file).expect("a good file");
+        let now = house.app().now();
+        file.apply(house.store(), &house.app().passwords, now).await.expect("applied");
+        let pieces = name.replace('\u{e9}', "e\u{301}");
+        for typed in [name.clone(), pieces, format!("  {name} ")] {
+            let browser = house.browser("new");
+            let login = browser.opens(&shop.asks("openid").with("login_hint", name).url()).await;
+            let filled = login.attribute("#username", "value");
+            assert_eq!(filled.as_ref(), Some(name), "the hint of {number}");
+            let next = browser.tries(&login, &typed, PASSWORD).await;
+            assert!(next.shows("#consent-accept"), "{number}: {:?}", next.words("[role=alert]"));
+        }
+    }
+}
+
+async fn a_cookie_of_another_application_in_another_script_is_no_hindrance(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    ada.is_planted("a-name", "Andr\u{e9}");
+    ada.is_planted("z-name", "Zo\u{eb}");
+    shop.signs_in(&ada, "openid").await;
 }
 
 fn text(body: &Value, name: &str) -> String {

@@ -62,8 +62,8 @@ fn headers(lines: &[&[u8]]) -> HeaderMap {
 fn slowly(lines: &HeaderMap, name: &str) -> Option<String> {
     let mut found = Vec::new();
     for line in lines.get_all(header::COOKIE) {
-        let Ok(line) = line.to_str() else { continue };
-        for pair in line.split(';') {
+        for pair in line.as_bytes().split(|it| *it == b';') {
+            let Ok(pair) = std::str::from_utf8(pair) else { continue };
             let pair = pair.trim();
             let Some(at) = pair.find('=') else { continue };
             if &pair[..at] == name {

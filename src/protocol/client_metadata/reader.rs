@@ -135,7 +135,8 @@ impl<'a> Reader<'a> {
     /// A name shown to people: at most 64 characters, none of which is a control or changes the
     /// direction of writing.
     pub(super) fn name(&self, name: &str) -> Result<Option<String>, OAuthError> {
-        let Some(text) = self.text(name, 255)? else { return Ok(None) };
+        // 64 characters of any script, and as much again of what is not shown.
+        let Some(text) = self.text(name, 512)? else { return Ok(None) };
         let shown: String = text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
         let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
         if shown.chars().count() > 64 {

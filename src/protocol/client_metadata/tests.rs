@@ -117,3 +117,15 @@ fn members_lists_every_field_there_is() {
     let read = serde_json::to_value(ClientMetadata::parse(&every).unwrap()).unwrap();
     assert_eq!(read, Value::Object(every), "and all are kept");
 }
+
+#[test]
+fn a_name_is_counted_in_characters_of_whatever_script() {
+    let named = |name: String| {
+        let members = json!({"redirect_uris": ["https://a.example/cb"], "client_name": name});
+        ClientMetadata::parse(members.as_object().unwrap())
+    };
+    for letter in ["x", "\u{e9}", "\u{8336}", "\u{1f511}"] {
+        assert!(named(letter.repeat(64)).is_ok(), "{letter}");
+        assert!(named(letter.repeat(65)).is_err(), "{letter}");
+    }
+}
