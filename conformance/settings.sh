@@ -13,6 +13,7 @@ SECRET_KEY=public-conformance-key-never-use-it-elsewhere
 REGISTRATION=open
 RESPONSE_TYPES='code,none,id_token,id_token token,code id_token,code token,code id_token token'
 RATE_LIMITING_ENABLED=false
+REGISTRATION_LOGOS=true
 
 # The test user and the clients of the plans with `static_client`.
 BOOTSTRAP_FILE=conformance/bootstrap.toml

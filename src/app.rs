@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::clients::Client;
+use crate::client_ip::Unbelieved;
 use crate::clients::key_cache::KeyCache;
 use crate::clients::vault::Vault;
+use crate::clients::{Client, Source};
 use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
 use crate::events::{Event, Events};
@@ -64,9 +65,19 @@ pub struct Parts {
     pub metadata_json: Document,
     /// How to try this installation, where it is one for trying.
     pub trial: Option<Trial>,
+    /// Who was told in the log for speaking for others.
+    pub unbelieved: Unbelieved,
     /// Whether it is time to go: `/ready` says no from then on.
     pub draining: std::sync::atomic::AtomicBool,
 }
+
+/// Request objects that are fetched at once, each for somebody who has a place before the pages: far fewer
+/// than those are, and few of them for any one host, which may be slow.
+const REQUEST_OBJECTS: usize = 32;
+/// From one host.
+const REQUEST_OBJECTS_PER_HOST: usize = 8;
+/// The couriers bound themselves.
+const OUTGOING: usize = 16;
 
 /// A demo user and client to try a development installation with.
 #[derive(Clone, Debug)]
@@ -98,8 +109,8 @@ impl App {
             metadata_json: Document::new(metadata),
             trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
-            outgoing: fetcher.another(),
-            request_objects: fetcher.another(),
+            outgoing: fetcher.another(OUTGOING, OUTGOING),
+            request_objects: fetcher.another(REQUEST_OBJECTS, REQUEST_OBJECTS_PER_HOST),
             logout_queued: tokio::sync::Notify::new(),
             client_keys: KeyCache::new(Arc::clone(&fetcher)),
             fetcher,
@@ -108,6 +119,7 @@ impl App {
             vault: Vault::new(root),
             pairwise_key: PairwiseKey::new(config.pairwise_salt.as_ref(), root),
             events,
+            unbelieved: Unbelieved::default(),
             draining: false.into(),
             config,
             store,
@@ -130,6 +142,16 @@ impl App {
     /// As whom this client knows the person: the `sub` of everything that is made for it.
     pub fn seen_by(&self, client: &Client, sub: &Subject) -> Subject {
         self.pairwise_key.seen_by(&client.metadata, sub)
+    }
+
+    /// The logo that pages load for this client. Of one that registered itself nobody knows what that is, or
+    /// who counts the visits, so it takes the operator's word.
+    pub fn logo_uri<'a>(&self, client: &'a Client) -> Option<&'a str> {
+        let logo = client.metadata.logo_uri.as_deref();
+        match client.source {
+            Source::Operator => logo,
+            Source::Registered => logo.filter(|_| self.config.registration_logos),
+        }
     }
 
     /// How long sessions live.

@@ -11,11 +11,10 @@ mod error;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod turns;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
@@ -23,15 +22,16 @@ use reqwest::{Client, Response, StatusCode, redirect, retry};
 use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::net::lookup_host;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::{Host, Url};
 
+use self::turns::Turn;
 use crate::protocol::redirect_uri;
 
 pub use allowed::AllowedPrivate;
 pub use error::{FetchComplaint, FetchError};
 pub(crate) use trust::trusting;
+pub use turns::Turns;
 
 /// What may be fetched, and how long it may take.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub struct FetchSettings {
     pub allow_private: Vec<AllowedPrivate>,
     /// The time for name, connection and TLS.
     pub connect: Duration,
-    /// The time for everything, waiting for a turn included.
+    /// The time for everything, once it has its turn; and the longest that it waits for that.
     pub total: Duration,
     /// The largest answer that is read.
     pub max_bytes: usize,
@@ -64,22 +64,21 @@ impl Default for FetchSettings {
 pub struct Fetcher {
     settings: FetchSettings,
     tls: ClientConfig,
-    turns: Semaphore,
-    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    turns: Turns,
 }
 
 impl Fetcher {
     /// Reads the extra certificate authorities, if there are any.
     pub fn new(settings: FetchSettings) -> Result<Self, FetchComplaint> {
         let tls = trusting(settings.extra_ca.as_deref())?;
-        Ok(Self { settings, tls, turns: Semaphore::new(AT_ONCE), hosts: Mutex::default() })
+        Ok(Self { settings, tls, turns: Turns::new(AT_ONCE, 1) })
     }
 
-    /// Another one with the same settings and turns of its own.
+    /// Another one with the same settings and turns of its own: so many in all, so many from each host.
     #[must_use]
-    pub fn another(&self) -> Self {
+    pub fn another(&self, in_all: usize, per_host: usize) -> Self {
         let (settings, tls) = (self.settings.clone(), self.tls.clone());
-        Self { settings, tls, turns: Semaphore::new(AT_ONCE), hosts: Mutex::default() }
+        Self { settings, tls, turns: Turns::new(in_all, per_host) }
     }
 
     /// Sends a form, and answers the status; nothing else of the answer is read. How many at once is the
@@ -112,29 +111,34 @@ impl Fetcher {
         serde_json::from_slice(&body.await?).map_err(|_| FetchError::NotJson)
     }
 
-    /// The text at this address, whatever kind it is said to be: for what proves itself, such as a signed
-    /// request object.
-    pub async fn get_text(&self, url: &str) -> Result<String, FetchError> {
-        let body = self.get(url, |_| Ok(())).await?;
+    /// The text at this address, whatever kind it is said to be, if nobody has to wait for a turn: for what
+    /// proves itself, such as a signed request object.
+    pub async fn try_get_text(&self, url: &str) -> Result<String, FetchError> {
+        let target = Target::parse(url, false)?;
+        let turn = self.turns.take(&target.name).ok_or(FetchError::Busy)?;
+        let body = self.fetch(turn, target, |_| Ok(())).await?;
         String::from_utf8(body).map_err(|_| FetchError::NotText)
     }
 
-    /// [`get_text`](Self::get_text), if nobody has to wait for it.
-    pub async fn try_get_text(&self, url: &str) -> Result<String, FetchError> {
-        if self.turns.available_permits() == 0 {
-            return Err(FetchError::Busy);
-        }
-        self.get_text(url).await
-    }
-
+    /// Who has had no turn in time is told that we are busy, which says nothing about the host.
     async fn get(
         &self,
         url: &str,
         check: impl Fn(&HeaderMap) -> Result<(), FetchError>,
     ) -> Result<Vec<u8>, FetchError> {
+        let target = Target::parse(url, false)?;
+        let turn = timeout(self.settings.total, self.turns.wait(&target.name)).await;
+        let turn = turn.ok().flatten().ok_or(FetchError::Busy)?;
+        self.fetch(turn, target, check).await
+    }
+
+    async fn fetch(
+        &self,
+        _turn: Turn,
+        target: Target,
+        check: impl Fn(&HeaderMap) -> Result<(), FetchError>,
+    ) -> Result<Vec<u8>, FetchError> {
         let fetched = timeout(self.settings.total, async {
-            let target = Target::parse(url, false)?;
-            let _turn = self.turn(&target.name).await?;
             let addresses = self.settle(&target).await?;
             let response = self.client(&target, &addresses)?.get(target.url).send().await?;
             if response.status() != StatusCode::OK {
@@ -144,19 +148,6 @@ impl Fetcher {
             self.read(response).await
         });
         fetched.await.map_err(|_| FetchError::TooSlow)?
-    }
-
-    /// One at a time for each host, so that a host that hangs holds up only itself; and few in all.
-    async fn turn(&self, host: &str) -> Result<Turn<'_>, FetchError> {
-        let queue = {
-            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            // What nobody holds or waits for is forgotten: the names are chosen by strangers.
-            hosts.retain(|_, queue| Arc::strong_count(queue) > 1);
-            Arc::clone(hosts.entry(host.to_owned()).or_insert_with(|| Semaphore::new(1).into()))
-        };
-        let of_host = queue.acquire_owned().await.map_err(|_| FetchError::TooSlow)?;
-        let of_all = self.turns.acquire().await.map_err(|_| FetchError::TooSlow)?;
-        Ok(Turn { _of_host: of_host, _of_all: of_all })
     }
 
     /// The addresses to connect to, all of them checked.
@@ -245,14 +236,8 @@ impl Fetcher {
     }
 }
 
-/// The right to fetch now.
-struct Turn<'a> {
-    _of_host: OwnedSemaphorePermit,
-    _of_all: SemaphorePermit<'a>,
-}
-
 /// Requests under way in all.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 16;
 
 /// A URL that may be fetched as far as its text can tell.
 struct Target {

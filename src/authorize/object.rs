@@ -1,7 +1,8 @@
 use super::hub;
 use crate::app::App;
 use crate::clients::Client;
-use crate::clients::key_cache::NotItsOwn;
+use crate::clients::key_cache::{Holding, NotItsOwn};
+use crate::fetch::FetchError;
 use crate::http::caller::Caller;
 use crate::jose;
 use crate::protocol::algorithms::ClientAlg;
@@ -42,10 +43,12 @@ pub async fn open(
         return Err(bad("the client has registered no keys to sign a request object with"));
     }
     let text = decrypted(app, text.trim()).await?;
-    let verified = app.client_keys.verify(&client.metadata, &text, &allowed, now).await;
+    let verified =
+        app.client_keys.verify(&client.metadata, &text, &allowed, Holding::Place, now).await;
     let verified = verified.map_err(|why| {
         tracing::info!(?why, "a request object was not believed");
         match why {
+            NotItsOwn::Busy => busy(),
             NotItsOwn::Keys => bad("the keys of the client are not known, or could not be fetched"),
             NotItsOwn::Signature(_) => {
                 bad("the request object is not signed with a key of the client, as it registered")
@@ -90,6 +93,15 @@ async fn fetched(
     let address = uri.split('#').next().unwrap_or_default();
     app.request_objects.try_get_text(address).await.map_err(|cause| {
         tracing::warn!(reason = cause.reason(), "a request_uri could not be fetched");
+        if matches!(cause, FetchError::Busy) {
+            return busy();
+        }
         bad("there is no request object at request_uri")
     })
+}
+
+fn busy() -> OAuthError {
+    let why =
+        "very many request objects wait for what their clients keep elsewhere; try again soon";
+    OAuthError::new(ErrorCode::TemporarilyUnavailable, why)
 }

@@ -7,7 +7,7 @@
 //! [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
 
 use super::assertion::{self, Broken};
-use super::key_cache::{KeyCache, NotItsOwn};
+use super::key_cache::{Holding, KeyCache, NotItsOwn};
 use super::vault::Vault;
 use super::{Client, ClientId};
 use crate::clock::UnixTime;
@@ -30,6 +30,8 @@ pub enum NotAuthenticated {
     Secret,
     /// Its keys could not be had.
     Keys,
+    /// We are fetching too much already to look at its keys: nothing is known about it.
+    Busy,
     /// The assertion's signature or form.
     Signature(NotVerified),
     /// The assertion's claims.
@@ -130,8 +132,10 @@ impl Desk<'_> {
             Some(only) => only.of_pair().into_iter().collect(),
             None => ClientAlg::ALL.to_vec(),
         };
-        let verified = self.keys.verify(&client.metadata, jwt, &allowed, self.now).await;
-        verified.map_err(|why| match why {
+        let verified =
+            self.keys.verify(&client.metadata, jwt, &allowed, Holding::Nothing, self.now);
+        verified.await.map_err(|why| match why {
+            NotItsOwn::Busy => NotAuthenticated::Busy,
             NotItsOwn::Keys => NotAuthenticated::Keys,
             NotItsOwn::Signature(why) => NotAuthenticated::Signature(why),
         })
@@ -170,6 +174,7 @@ impl NotAuthenticated {
             Self::Method => "wrong_method",
             Self::Secret => "wrong_secret",
             Self::Keys => "no_keys",
+            Self::Busy => "busy",
             Self::Signature(_) => "bad_signature",
             Self::Assertion(_) => "bad_assertion",
             Self::Replayed => "replayed",

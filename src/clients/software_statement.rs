@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::key_cache::{KeyCache, NotItsOwn};
+use super::key_cache::{Holding, KeyCache, NotItsOwn};
 use crate::clock::UnixTime;
 use crate::config::{StatementIssuer, StatementKeys};
 use crate::jose::{self, ClientKey, Verified, read};
@@ -42,7 +42,13 @@ impl Desk<'_> {
         ))?;
         let verified = self.verify(issuer, statement).await.map_err(|why| {
             tracing::warn!(?why, issuer = claimed, "a software statement was not believed");
-            bad("is not signed with a key of its issuer")
+            match why {
+                NotItsOwn::Busy | NotItsOwn::Keys => OAuthError::new(
+                    ErrorCode::TemporarilyUnavailable,
+                    "software_statement: the keys of its issuer cannot be had now; try again later",
+                ),
+                NotItsOwn::Signature(_) => bad("is not signed with a key of its issuer"),
+            }
         })?;
         self.check(&verified.claims)?;
         // The rest is about the statement, or nothing a client could register.
@@ -53,7 +59,7 @@ impl Desk<'_> {
     async fn verify(&self, by: &StatementIssuer, jwt: &str) -> Result<Verified, NotItsOwn> {
         match &by.keys {
             StatementKeys::Url(url) => {
-                self.keys.verify_behind(url, jwt, ClientAlg::ALL, self.now).await
+                self.keys.verify_behind(url, jwt, ClientAlg::ALL, Holding::Nothing, self.now).await
             }
             StatementKeys::File(path) => {
                 let set = load_keys(path).await.map_err(|why| {

@@ -85,6 +85,8 @@ pub struct Config {
     pub offer: Offer,
     /// Whether PKCE is required of every client that registers itself, not only of public ones.
     pub require_pkce: bool,
+    /// Whether pages load the logos that clients registered.
+    pub registration_logos: bool,
     /// Whether request objects are fetched where clients registered them.
     pub request_uri: bool,
     /// Whether applications can watch the session in the browser.
@@ -137,6 +139,7 @@ impl Config {
             offer: policy::offer(reader, &key_ring),
             key_ring,
             require_pkce: policy::require_pkce(reader),
+            registration_logos: reader.flag("REGISTRATION_LOGOS"),
             request_uri: reader.flag("REQUEST_URI"),
             session_management: reader.flag("SESSION_MANAGEMENT"),
             registration_limit: reader

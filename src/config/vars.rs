@@ -138,6 +138,7 @@ pub const VARS: &[Var] = &[
     var("REGISTRATION", Rule("`open` if the issuer is loopback and there is no `REGISTRATION_TOKEN`, otherwise `token`"), "Who may register clients: `open`, `token` or `off`."),
     secret("REGISTRATION_TOKEN", Unset, "Initial access tokens for `REGISTRATION=token`, at least 32 characters each, separated by commas."),
     var("REGISTRATION_MAX_CLIENTS", Value("10000"), "How many registered clients there may be."),
+    var("REGISTRATION_LOGOS", Value("false"), "Whether pages load the logo of a client that registered itself, from wherever that is: whoever is sent to one calls there before having agreed to anything."),
     var("SOFTWARE_STATEMENT_ISSUERS", Unset, "Whose software statements are believed, separated by commas: `issuer=keys` each, where `keys` is the https URL or the path of a JWK Set."),
     var("RESPONSE_TYPES", Value("code,none"), "What authorization answers may carry, separated by commas: `code` and `none`; for implicit and hybrid also `id_token`, `id_token token`, `code id_token`, `code token`, `code id_token token`."),
     var("REQUIRE_PKCE", Value("public"), "Which clients that register themselves must use PKCE: `public` ones, or `all`. Clients of the operator's own have a setting each, which is on unless it is turned off."),
@@ -147,7 +148,7 @@ pub const VARS: &[Var] = &[
     var("CORS_ENABLED", Value("true"), "Whether browser applications on other origins may call the token and userinfo endpoints."),
     var("CORS_ORIGINS", Unset, "Exact web origins allowed besides those of registered redirect URIs, separated by commas."),
     var("RATE_LIMITING_ENABLED", Value("true"), "Whether attempts are limited by address."),
-    var("RATE_LIMIT_PER_MINUTE", Value("300"), "Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client authentications (of one client: a tenth, at least 5), registrations; and ten times as many authorizations begun that need a page."),
+    var("RATE_LIMIT_PER_MINUTE", Value("300"), "Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client authentications (of one client: a tenth, at least 5), registrations; ten times as many authorizations begun that need a page, one for each 2 KiB of what is kept of them; and for each session a fifth, at least 10, that need none."),
 
     var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones: authorities, or the very certificates that servers show, for the names in them."),
     var("OUTGOING_ALLOW_PRIVATE", Unset, "Hosts or networks that outgoing requests may reach although private, separated by commas."),

@@ -64,7 +64,7 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
         client_name: visit.client.display_name(),
         client_uri: metadata.client_uri.as_deref(),
         redirect_host: &host_of(to).unwrap_or_else(|| "an app on this device".to_owned()),
-        logo_uri: metadata.logo_uri.as_deref(),
+        logo_uri: app.logo_uri(&visit.client),
         policy_uri: metadata.policy_uri.as_deref(),
         tos_uri: metadata.tos_uri.as_deref(),
         person: person.display_name(),
@@ -72,7 +72,7 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
         offline: request.scope.contains("offline_access"),
         unverified: visit.client.source == Source::Registered || redirect_uri::is_native(to),
     };
-    render(&template, StatusCode::OK, &visit.policy())
+    render(&template, StatusCode::OK, &visit.policy(app))
 }
 
 /// Who you are first, what lasts longest last.

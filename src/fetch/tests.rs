@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -200,7 +201,7 @@ async fn a_host_that_is_busy_is_waited_for_and_delays_no_other_host() {
     };
     let fetcher = Fetcher::new(settings).unwrap();
     // Somebody else's request to that host, for as long as the test lasts.
-    let _turn = fetcher.turn("127.0.0.1").await.unwrap();
+    let _turn = fetcher.turns.wait("127.0.0.1").await.unwrap();
     let (url, elsewhere) = (format!("https://127.0.0.1:{}/", busy.port), answers.url());
     let mut queued = pin!(fetcher.get_json(&url));
     // Several times, so that one that did not wait for its turn would have got through meanwhile.
@@ -222,7 +223,7 @@ async fn a_form_is_posted_where_documents_may_be_fetched_and_only_its_status_is_
     let gone = "HTTP/1.1 204 No Content\r\n\r\n";
     let there = Elsewhere::saying(gone).await;
     let posted = async |allowed: &[&str], url: &str| {
-        Fetcher::new(there.settings(allowed)).unwrap().another().post_form(url, &fields).await
+        Fetcher::new(there.settings(allowed)).unwrap().another(1, 1).post_form(url, &fields).await
     };
     assert!(matches!(posted(&["localhost"], &there.url()).await, Ok(204)));
     let refused = posted(&[], &there.url()).await;

@@ -5,10 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 
 use super::cookies::Cookies;
 use crate::app::App;
-use crate::client_ip::{PeerAddr, client_ip};
+use crate::client_ip::{PeerAddr, client_ip, is_trusted};
 
 /// The request's id, echoed in `X-Request-Id` and in every log line.
 #[derive(Clone, Debug)]
@@ -29,13 +31,32 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<PeerAddr>();
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |PeerAddr(peer)| peer.ip());
-        let forwarded = parts.headers.get_all("x-forwarded-for");
-        let values: Vec<_> = forwarded.iter().filter_map(|value| value.to_str().ok()).collect();
-        let address = client_ip(peer, values.into_iter(), &app.config.trusted_proxies);
+        let proxies = &app.config.trusted_proxies;
+        let from = peer(parts);
+        let speaks_for_others = parts.headers.contains_key(X_FORWARDED_FOR);
+        if speaks_for_others && !is_trusted(from, proxies) && app.unbelieved.is_news(from) {
+            tracing::warn!(
+                %from,
+                "X-Forwarded-For came from an address that TRUSTED_PROXIES does not name; it is not \
+                 believed, and if that is a proxy, everybody behind it counts as one address"
+            );
+        }
+        let address = address(parts, proxies);
         let id = parts.extensions.get::<RequestId>().map(|RequestId(id)| id.clone());
         let browser_state = Cookies::read(app, &parts.headers).state();
         Ok(Self { address, request_id: id.unwrap_or_default(), browser_state })
     }
 }
+
+/// The client's address behind these proxies.
+pub fn address(parts: &Parts, proxies: &[IpNet]) -> IpAddr {
+    let forwarded = parts.headers.get_all(X_FORWARDED_FOR).iter();
+    client_ip(peer(parts), forwarded.map(HeaderValue::as_bytes), proxies)
+}
+
+fn peer(parts: &Parts) -> IpAddr {
+    let peer = parts.extensions.get::<PeerAddr>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |PeerAddr(peer)| peer.ip())
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -54,6 +54,8 @@ async fn authenticate(
 ) -> Result<Client, ApiError> {
     let failed = match prove(app, headers, params).await? {
         Ok(client) => return Ok(client),
+        // Nothing was found out about it.
+        Err(Failed::Proof(NotAuthenticated::Busy)) => return Err(ApiError::unavailable()),
         Err(failed) => failed,
     };
     let client = claimed(headers, params);
@@ -109,7 +111,8 @@ fn claimed(headers: &HeaderMap, params: &Params) -> String {
     claimed.chars().flat_map(char::escape_default).take(LONGEST).collect()
 }
 
-/// Counts the failure, for the address and for this client at this address.
+/// Counts the failure, for the address and for this client at this address. The name is one that anybody
+/// may claim, so it is not looked at any more once the address is refused: nothing is filed under it.
 ///
 /// Only failures are counted and only failures are refused: a client with the right credentials goes
 /// on, also beside somebody at its own address who is guessing. This limit is against noise, not
@@ -118,15 +121,14 @@ async fn throttled(app: &App, caller: &Caller, client: &str) -> Option<TooMany> 
     let per_minute = app.per_minute()?;
     let from = bucket(caller.address);
     let one = (per_minute / 10).max(5).min(per_minute);
-    let mut wait = None;
     let names = [format!("client-auth {from}"), format!("client-auth {from} {client}")];
     for (name, per_minute) in names.iter().zip([per_minute, one]) {
         let schedule = Schedule::Address { per_minute };
         if let Ok(Err(refused)) = throttle::take(&*app.store, name, schedule, app.now()).await {
-            wait = Some(refused);
+            return Some(refused);
         }
     }
-    wait
+    None
 }
 
 /// Why there is no client.

@@ -62,18 +62,37 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Reads a whole body: at most 64 KiB, within ten seconds.
-pub async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+pub async fn read_body(body: Body) -> Result<Bytes, BodyError> {
     let limited = Limited::new(body, MOST).collect();
     match tokio::time::timeout(PATIENCE, limited).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(cause)) if cause.is::<http_body_util::LengthLimitError>() => {
-            let error = ApiError::invalid("the body is larger than 64 KiB");
-            Err(error.with_status(StatusCode::PAYLOAD_TOO_LARGE))
+            Err(BodyError::TooLarge)
         }
-        Ok(Err(_)) => Err(ApiError::invalid("the body broke off")),
-        Err(_) => {
-            let error = ApiError::invalid("the body took longer than ten seconds");
-            Err(error.with_status(StatusCode::REQUEST_TIMEOUT))
+        Ok(Err(_)) => Err(BodyError::BrokeOff),
+        Err(_) => Err(BodyError::TooSlow),
+    }
+}
+
+/// Why there is no whole body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyError {
+    /// It did not come to an end that makes sense.
+    BrokeOff,
+    /// More than 64 KiB.
+    TooLarge,
+    /// More than ten seconds.
+    TooSlow,
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::BrokeOff => Self::invalid("the body broke off"),
+            BodyError::TooLarge => Self::invalid("the body is larger than 64 KiB")
+                .with_status(StatusCode::PAYLOAD_TOO_LARGE),
+            BodyError::TooSlow => Self::invalid("the body took longer than ten seconds")
+                .with_status(StatusCode::REQUEST_TIMEOUT),
         }
     }
 }

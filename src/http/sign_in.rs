@@ -33,7 +33,7 @@ pub fn show(
         csrf: &csrf,
         client_name: visit.client.display_name(),
         client_host: host.as_deref(),
-        logo_uri: metadata.logo_uri.as_deref(),
+        logo_uri: app.logo_uri(&visit.client),
         policy_uri: metadata.policy_uri.as_deref(),
         tos_uri: metadata.tos_uri.as_deref(),
         username: typed.or(known).or(request.login_hint.as_deref()).unwrap_or_default(),
@@ -42,7 +42,7 @@ pub fn show(
         again: again.map(User::display_name),
         cancel: true,
     };
-    page(&template, status, &visit.policy())
+    page(&template, status, &visit.policy(app))
 }
 
 /// Whether it is this person, signed in here, who has to show the password again (`prompt=login`,

@@ -121,8 +121,8 @@ impl Visit {
 
     /// What the pages of this visit may do beyond the default: lead on to the client, and from there
     /// wherever it sends people, after a form; and show its logo.
-    pub fn policy(&self) -> PagePolicy {
-        let logo = self.client.metadata.logo_uri.as_deref();
+    pub fn policy(&self, app: &App) -> PagePolicy {
+        let logo = app.logo_uri(&self.client);
         PagePolicy {
             form_targets: FormTargets::Anywhere,
             images: logo.and_then(super::page::source_of).into_iter().collect(),
@@ -141,7 +141,8 @@ impl Visit {
 ///
 /// [Fetch Metadata]: https://www.w3.org/TR/fetch-metadata/
 pub fn from_own_page(app: &App, headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // What cannot be read was said all the same, and is not what our own pages say.
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let site = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
     let own = app.config.issuer.origin();
     // `Referrer-Policy: no-referrer` makes browsers say `null` even for our own forms.

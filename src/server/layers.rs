@@ -7,7 +7,8 @@
 //!     screen     what no handler should have to look at: strange hosts, oversized requests
 //!       hurry      the time a handler has
 //!         rescue     a panic ends the request, not the connection
-//!           take_turn  before pages only: so many at a time (`queue.rs`)
+//!           read_first   before pages only: the body is there before a place is taken (`bodies.rs`)
+//!             take_turn    before pages only: so many at a time (`queue.rs`)
 //! ```
 
 use std::any::Any;

@@ -1,5 +1,6 @@
 //! The house's front: sockets, TLS and what every answer has in common; and the putting together.
 
+mod bodies;
 mod connection;
 pub mod couriers;
 mod crowd;

@@ -4,6 +4,8 @@
 //! then it answers nobody in time: neither them, nor an application that only wants to refresh. So only so
 //! many requests for pages are looked at together. The others wait their turn, and are told to come back if
 //! it does not come soon. What applications ask for themselves is never in line here.
+//!
+//! Nobody has a place who has not said everything yet: a body is read before (`bodies.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::bodies::{self, Bodies};
 use super::refusal::Refusal;
 
 /// Requests that are looked at together, beside those that wait for a password to be hashed: far fewer than
@@ -28,8 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(super) fn before<S: Clone + Send + Sync + 'static>(
     rooms: Router<S>,
     waiting: usize,
+    bodies: Bodies,
 ) -> Router<S> {
-    within(rooms, waiting + PLACES)
+    within(rooms, waiting + PLACES).layer(from_fn_with_state(bodies, bodies::read_first))
 }
 
 fn within<S: Clone + Send + Sync + 'static>(rooms: Router<S>, places: usize) -> Router<S> {

@@ -12,7 +12,9 @@ use crate::protocol::ErrorCode;
 /// Why there is no other answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
+    BodyBrokeOff,
     BodyTooLarge,
+    BodyTooSlow,
     Broken,
     CodingUnknown,
     Crowded,
@@ -46,7 +48,12 @@ impl Refusal {
     pub(super) fn hangs_up(self) -> bool {
         matches!(
             self,
-            Self::BodyTooLarge | Self::CodingUnknown | Self::HeadersTooLarge | Self::UriTooLong
+            Self::BodyBrokeOff
+                | Self::BodyTooLarge
+                | Self::BodyTooSlow
+                | Self::CodingUnknown
+                | Self::HeadersTooLarge
+                | Self::UriTooLong
         )
     }
 
@@ -90,10 +97,11 @@ impl Refusal {
     fn status(self) -> StatusCode {
         match self {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
             Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::HostMissing => StatusCode::BAD_REQUEST,
+            Self::BodyBrokeOff | Self::HostMissing => StatusCode::BAD_REQUEST,
             Self::HostUnknown => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -108,7 +116,9 @@ impl Refusal {
             Self::Crowded | Self::TooSlow => ErrorCode::TemporarilyUnavailable.as_str(),
             // Not an OAuth error: the request did not reach an endpoint of ours.
             Self::NotFound => "not_found",
-            Self::BodyTooLarge
+            Self::BodyBrokeOff
+            | Self::BodyTooLarge
+            | Self::BodyTooSlow
             | Self::CodingUnknown
             | Self::HeadersTooLarge
             | Self::HostMissing
@@ -120,7 +130,9 @@ impl Refusal {
 
     fn description(self) -> &'static str {
         match self {
+            Self::BodyBrokeOff => "the body broke off",
             Self::BodyTooLarge => "the body is too large",
+            Self::BodyTooSlow => "the body took longer than ten seconds",
             Self::Broken => "something went wrong here",
             Self::CodingUnknown => "chunked is the only transfer coding that is understood",
             Self::Crowded => "too many are waiting, try again later",
@@ -137,6 +149,10 @@ impl Refusal {
     /// The heading, and what there is to do.
     fn for_people(self) -> (&'static str, &'static str) {
         match self {
+            Self::BodyBrokeOff | Self::BodyTooSlow => (
+                "That did not arrive",
+                "What was sent came too slowly, or only in part. Please try again.",
+            ),
             Self::BodyTooLarge => {
                 ("That was too much", "The form that was sent is larger than any of ours can be.")
             }
@@ -196,7 +212,9 @@ mod tests {
     #[test]
     fn every_refusal_has_a_page_with_its_status_and_no_request_in_it() {
         for refusal in [
+            Refusal::BodyBrokeOff,
             Refusal::BodyTooLarge,
+            Refusal::BodyTooSlow,
             Refusal::Broken,
             Refusal::CodingUnknown,
             Refusal::Crowded,

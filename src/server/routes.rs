@@ -6,6 +6,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::bodies::Bodies;
 use super::layers::{LayerSettings, wrap};
 use super::queue;
 use crate::app::App;
@@ -27,15 +28,16 @@ pub fn router(app: &App) -> Router {
         .merge(authorize::routes())
         .merge(consent::routes())
         .merge(login::routes())
-        .merge(logout::routes(app))
-        .merge(register::routes(app));
-    let mut rooms = queue::before(pages, app.config.limits.hash_queue)
+        .merge(logout::routes(app));
+    let bodies = Bodies::new(&app.config.trusted_proxies);
+    let mut rooms = queue::before(pages, app.config.limits.hash_queue, bodies)
         .merge(assets::routes())
         .merge(discovery::routes(app))
         .merge(health::routes())
         .merge(home::routes())
         .merge(introspect::routes(app))
         .merge(jwks::routes(app))
+        .merge(register::routes(app))
         .merge(revoke::routes(app))
         .merge(token::routes(app))
         .merge(userinfo::routes(app));

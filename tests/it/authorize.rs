@@ -4,3 +4,4 @@ mod limits;
 mod pages;
 mod prompts;
 mod refusals;
+mod slow_bodies;

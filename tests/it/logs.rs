@@ -164,3 +164,18 @@ fn nothing_that_opens_anything_is_logged_in_a_file() {
 fn nothing_that_opens_anything_is_logged_in_redis() {
     tells_nothing(Backing::Redis);
 }
+
+#[test]
+fn who_speaks_for_others_without_being_trusted_to_is_told_of_once() {
+    let asks = async |variables| {
+        let house = House::start_with(Backing::Memory, variables).await;
+        for _ in 0..3 {
+            let request = house.http().get(house.url("/nothing"));
+            wire::send(request.header("x-forwarded-for", "198.51.100.7")).await;
+        }
+    };
+    let warned = |log: &str| log.lines().filter(|line| line.contains("TRUSTED_PROXIES")).count();
+    assert_eq!(warned(&logged(asks(&[])).1), 1);
+    let trusted = [("TRUSTED_PROXIES", "127.0.0.1,::1")];
+    assert_eq!(warned(&logged(asks(&trusted)).1), 0);
+}

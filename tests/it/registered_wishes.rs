@@ -14,6 +14,7 @@ on_every_store![
     a_default_max_age_counts_where_the_request_says_nothing,
     an_auth_time_is_there_whether_or_not_it_was_required,
     a_default_acr_is_answered_where_the_request_says_nothing,
+    the_logo_of_a_client_that_registered_itself_is_not_loaded,
     the_pages_show_logo_policy_and_terms,
     where_a_login_can_be_begun_is_https_and_given_back,
 ];
@@ -77,6 +78,27 @@ async fn the_pages_show_logo_policy_and_terms(house: House) {
         for place in ["policy", "terms"] {
             assert!(page.shows(&format!("a[href='https://shop.example/{place}']")), "{place}");
         }
+    }
+}
+
+/// A stranger who registers would have every visitor's browser call at an address of theirs.
+async fn the_logo_of_a_client_that_registered_itself_is_not_loaded(house: House) {
+    let metadata = json!({"redirect_uris": ["https://shop.example/cb"], "client_name": "Shop",
+        "logo_uri": "https://tracker.example/logo.png"});
+    let request = wire::json(house.http(), Method::POST, &house.url("/register"), &metadata);
+    let client = wire::send(request).await.good();
+    assert_eq!(client["logo_uri"], "https://tracker.example/logo.png", "it is given back");
+    let id = client["client_id"].as_str().expect("an id");
+    let shop = house.claims_to_be("shop", "unknown");
+    let request = shop.asks("openid email").with("client_id", id);
+    let ada = house.browser("ada");
+    let login = ada.opens(&request.url()).await;
+    let consent = ada.signs_in(&login).await;
+    assert!(login.shows("#login-submit") && consent.shows("#consent-accept"));
+    for page in [login, consent] {
+        assert!(!page.shows("img") && page.shows(".badge"), "{}", page.body);
+        let policy = page.header("content-security-policy").expect("a policy");
+        assert!(!policy.contains("tracker.example") && !page.body.contains("tracker.example"));
     }
 }
 

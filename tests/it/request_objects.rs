@@ -12,7 +12,7 @@ use crate::support::browser::Landing;
 use crate::support::elsewhere::Elsewhere;
 use crate::support::house::{Backing, House, on_every_store};
 use crate::support::relying_party::{RelyingParty, Request};
-use crate::support::wire;
+use crate::support::wire::{self, Answer};
 
 on_every_store![
     what_is_signed_counts_before_what_stands_beside_it,
@@ -186,4 +186,61 @@ async fn an_object_that_is_encrypted_for_us_is_opened() {
     let request = bare.asks("openid").with("request", "a.b.c.d.e");
     let landing = Landing::of(&browser.asks(&request.url()).await);
     assert_eq!(landing.error(), "invalid_request_object");
+}
+
+/// Nine people of one client whose server is slow, and what became of the first who was answered and of the
+/// rest, once that server went on.
+async fn nine_at_a_slow_host(
+    house: &House,
+    elsewhere: &Elsewhere,
+    request: &Request,
+) -> (Landing, Vec<Answer>) {
+    elsewhere.holds(true);
+    let mut under_way = tokio::task::JoinSet::new();
+    for _ in 0..9 {
+        under_way.spawn(wire::send(house.http().get(request.url())));
+    }
+    let first = under_way.join_next().await.expect("somebody").expect("an answer");
+    elsewhere.holds(false);
+    (Landing::of(&first), under_way.join_all().await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_host_takes_eight_places_and_nobody_waits_for_somebody_elses_object() {
+    let elsewhere = Elsewhere::start().await;
+    let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
+    let house = House::start_with(Backing::Memory, &outgoing).await;
+    let shop = shop(&house, &json!({"request_uris": [elsewhere.uri]})).await;
+    let (request, object) = signed(&shop, key(), &json!({}));
+    elsewhere.says_text(&object);
+    let request = request
+        .with("request_uri", &elsewhere.uri)
+        .with("redirect_uri", &shop.redirect_uri)
+        .with("state", "beside");
+    let (refused, answered) = nine_at_a_slow_host(&house, &elsewhere, &request).await;
+    assert_eq!(refused.error(), "temporarily_unavailable");
+    assert_eq!(refused.param("state").as_deref(), Some("beside"));
+    assert_eq!(elsewhere.visits(), 8);
+    assert_eq!(answered.len(), 8);
+    for answer in answered {
+        assert!(answer.location().is_some_and(|to| to.contains("/login?")), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_behind_a_slow_host_are_waited_for_by_eight_before_the_pages() {
+    let elsewhere = Elsewhere::start().await;
+    let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
+    let house = House::start_with(Backing::Memory, &outgoing).await;
+    let remote = json!({"jwks": null, "jwks_uri": elsewhere.uri});
+    let shop = shop(&house, &remote).await;
+    elsewhere.says(Some(json!({"keys": [key().jwk()]})));
+    let (request, object) = signed(&shop, key(), &json!({}));
+    let request = request.with("request", &object).with("redirect_uri", &shop.redirect_uri);
+    let (refused, answered) = nine_at_a_slow_host(&house, &elsewhere, &request).await;
+    assert_eq!(refused.error(), "temporarily_unavailable");
+    assert_eq!(elsewhere.visits(), 1, "one fetch for all");
+    for answer in answered {
+        assert!(answer.location().is_some_and(|to| to.contains("/login?")), "{answer:?}");
+    }
 }

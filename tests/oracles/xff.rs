@@ -11,19 +11,23 @@ use super::{lines, text};
 ///
 /// Lines: peer, trusted networks separated by spaces, one `X-Forwarded-For` a line.
 pub fn xff(data: &[u8]) {
-    holds(data, |peer, values, trusted| client_ip(peer, values.iter().map(|it| &**it), trusted));
+    holds(data, |peer, values, trusted| client_ip(peer, values.iter().map(Vec::as_slice), trusted));
 }
 
-pub fn holds(data: &[u8], find: impl Fn(IpAddr, &[String], &[IpNet]) -> IpAddr) {
-    let [peer, trusted, values] = lines(data).map(text);
+pub fn holds(data: &[u8], find: impl Fn(IpAddr, &[Vec<u8>], &[IpNet]) -> IpAddr) {
+    let [peer, trusted, values] = lines(data);
+    let (peer, trusted) = (text(peer), text(trusted));
     let Ok(peer) = peer.trim().parse::<IpAddr>() else { return };
     let trusted: Vec<IpNet> = trusted.split(' ').filter_map(|net| net.parse().ok()).collect();
-    let values: Vec<String> = values.split('\n').map(str::to_owned).collect();
+    let values: Vec<Vec<u8>> = values.split(|it| *it == b'\n').map(<[u8]>::to_vec).collect();
     let found = find(peer, &values, &trusted);
 
     let believed = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
-    let hops: Vec<String> =
-        values.iter().flat_map(|value| value.split(',')).map(|it| it.trim().to_owned()).collect();
+    let hops: Vec<String> = values
+        .iter()
+        .flat_map(|value| value.split(|it| *it == b','))
+        .map(|it| text(it).trim().to_owned())
+        .collect();
     let mut expected = peer.to_canonical();
     let mut left = hops.len();
     while believed(expected) && left > 0 {
@@ -37,7 +41,7 @@ pub fn holds(data: &[u8], find: impl Fn(IpAddr, &[String], &[IpNet]) -> IpAddr) 
 
     // Whatever a stranger adds on the left of what is believed.
     if !believed(found) {
-        let mut more = vec!["198.51.100.7, unknown, 10.0.0.1".to_owned()];
+        let mut more = vec![b"198.51.100.7, unknown, \xe9, 10.0.0.1".to_vec()];
         more.extend(values);
         assert_eq!(find(peer, &more, &trusted), found);
     }

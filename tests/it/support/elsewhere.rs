@@ -23,6 +23,7 @@ pub struct Elsewhere {
     pub ca: String,
     said: Arc<Mutex<Said>>,
     visits: Arc<AtomicUsize>,
+    held: watch::Sender<bool>,
     _stop: watch::Sender<bool>,
     _folder: TempDir,
 }
@@ -50,8 +51,11 @@ impl Elsewhere {
         let said = Arc::new(Mutex::new(Said::None));
         let visits = Arc::new(AtomicUsize::new(0));
         let (told, counted) = (Arc::clone(&said), Arc::clone(&visits));
+        let (held, holds) = watch::channel(false);
         let answer = async move || {
             counted.fetch_add(1, Ordering::SeqCst);
+            let mut holds = holds.clone();
+            drop(holds.wait_for(|held| !held).await);
             let said = told.lock().expect("what to say").clone();
             match said {
                 Some((kind, body)) => ([(header::CONTENT_TYPE, kind)], body).into_response(),
@@ -66,7 +70,7 @@ impl Elsewhere {
         tokio::spawn(serve(listeners, Some(tls), router, Limits::default(), stopped, drain));
         let uri = format!("https://localhost:{port}/document");
         let ca = cert.to_str().expect("a readable path").to_owned();
-        Self { uri, ca, said, visits, _stop: stop, _folder: folder }
+        Self { uri, ca, said, visits, held, _stop: stop, _folder: folder }
     }
 
     /// From now on; `None`: a fault.
@@ -77,6 +81,11 @@ impl Elsewhere {
 
     pub fn says_text(&self, text: &str) {
         *self.said.lock().expect("what to say") = Some(("application/jose", text.to_owned()));
+    }
+
+    /// Whether it keeps everybody waiting who comes.
+    pub fn holds(&self, held: bool) {
+        self.held.send_replace(held);
     }
 
     pub fn visits(&self) -> usize {

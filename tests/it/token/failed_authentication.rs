@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::AUTHORIZATION;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 
 use crate::support::house::{Backing, House, on_every_backing};
 use crate::support::relying_party::RelyingParty;
@@ -61,6 +61,46 @@ async fn an_address_that_tries_many_names_is_limited_too() {
     }
     assert_eq!(guesses(&shop, "one-more", HERE).await.status, 429);
     assert_eq!(shows_its_secret(&shop, HERE).await.status, 200);
+}
+
+/// How many changes its store has made.
+async fn changes(house: &House) -> u64 {
+    let line = r#"oidc_store_commands_total{outcome="ok",verb="commit"}"#;
+    let metrics = house.metrics().await;
+    let found = metrics.lines().find_map(|told| told.strip_prefix(line));
+    found.and_then(|count| count.trim().parse().ok()).unwrap_or_else(|| panic!("{metrics}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_refused_files_nothing_more_whatever_name_it_claims() {
+    let house = limited(Backing::Memory, "5").await;
+    let shop = house.relying_party("shop").await;
+    let refused = async |guess: usize| guesses(&shop, &format!("name-{guess}"), HERE).await.status;
+    for guess in 0..5 {
+        assert_eq!(refused(guess).await, 401);
+    }
+    let before = changes(&house).await;
+    for guess in 5..15 {
+        assert_eq!(refused(guess).await, 429);
+    }
+    assert_eq!(changes(&house).await - before, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_is_known_whatever_bytes_the_client_wrote_before_the_proxy_did() {
+    let house = limited(Backing::Memory, "50").await;
+    let shop = house.relying_party("shop").await;
+    let guesses = async |from: &str| {
+        let forwarded = [b"caf\xe9, ", from.as_bytes()].concat();
+        let forwarded = HeaderValue::from_bytes(&forwarded).expect("a value");
+        let request = shop.form("/token", &[ITSELF]).basic_auth("shop", Some("wrong"));
+        wire::send(request.header("x-forwarded-for", forwarded)).await.status
+    };
+    for _ in 0..5 {
+        assert_eq!(guesses(HERE).await, 401);
+    }
+    assert_eq!(guesses(HERE).await, 429);
+    assert_eq!(guesses(ELSEWHERE).await, 401, "its own count");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,167 @@
+//! Bodies that come slowly, before there is a place for their requests.
+//!
+//! A form mostly comes with its head. One that does not costs us nothing but the connection it has and the
+//! bytes that are there, and so it waits for itself, in front of the queue and not in it (`queue.rs`): so
+//! many at a time, so many for each address, and none for longer than a body may take.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::crowd::Crowd;
+use super::refusal::Refusal;
+use crate::http::caller;
+use crate::http::form::{BodyError, read_body};
+
+/// A body that is there after so long was not slow.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+
+/// Slow bodies in all: 64 MiB, if each is as large as it may be.
+const MAX_SLOW: usize = 1024;
+
+/// Slow bodies from one address. A whole office may be behind it, on a bad day for its network.
+const MAX_SLOW_PER_ADDRESS: usize = 64;
+
+/// The slow bodies there are.
+#[derive(Clone)]
+pub(super) struct Bodies {
+    places: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
+    proxies: Arc<[IpNet]>,
+}
+
+impl Bodies {
+    /// None yet. `proxies` tell for whom they speak.
+    pub(super) fn new(proxies: &[IpNet]) -> Self {
+        Self::within(MAX_SLOW, MAX_SLOW_PER_ADDRESS, proxies)
+    }
+
+    fn within(most: usize, each: usize, proxies: &[IpNet]) -> Self {
+        let (places, crowd) = (Arc::new(Semaphore::new(most)), Crowd::new(each, proxies.to_vec()));
+        Self { places, crowd, proxies: proxies.into() }
+    }
+}
+
+/// Goes on with a request once it is whole.
+pub(super) async fn read_first(
+    State(bodies): State<Bodies>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let address = caller::address(&parts, &bodies.proxies);
+    let mut reading = pin!(read_body(body));
+    let read = if let Ok(read) = timeout(SLOW_AFTER, &mut reading).await {
+        read
+    } else {
+        let (place, seat) = (bodies.places.try_acquire(), bodies.crowd.enter(address));
+        let (Ok(_place), Some(_seat)) = (place, seat) else {
+            return Refusal::Crowded.into_response();
+        };
+        reading.await
+    };
+    match read {
+        Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        Err(BodyError::BrokeOff) => Refusal::BodyBrokeOff.into_response(),
+        Err(BodyError::TooLarge) => Refusal::BodyTooLarge.into_response(),
+        Err(BodyError::TooSlow) => Refusal::BodyTooSlow.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::net::SocketAddr;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::post;
+    use bytes::Bytes;
+    use hyper::body::Frame;
+    use tokio::time::Instant;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::client_ip::PeerAddr;
+
+    fn rooms(most: usize, each: usize) -> Router {
+        let rooms = Router::new().route("/", post(async |body: String| body));
+        rooms.layer(from_fn_with_state(Bodies::within(most, each, &[]), read_first))
+    }
+
+    fn from(address: &str, body: Body) -> Request {
+        let mut request = Request::post("/").body(body).unwrap();
+        let peer = SocketAddr::new(address.parse().unwrap(), 4711);
+        request.extensions_mut().insert(PeerAddr(peer));
+        request
+    }
+
+    /// A body of which nothing comes.
+    struct Slow;
+
+    impl HttpBody for Slow {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    fn slow() -> Body {
+        Body::new(Slow)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_waits_for_itself_and_only_other_slow_ones_from_there_are_turned_away() {
+        let rooms = rooms(8, 1);
+        let begun = Instant::now();
+        let first = tokio::spawn(rooms.clone().oneshot(from("203.0.114.9", slow())));
+        let second = tokio::spawn(rooms.clone().oneshot(from("203.0.114.9", slow())));
+        let quick = rooms.clone().oneshot(from("203.0.114.9", Body::from("quick")));
+        assert_eq!(quick.await.unwrap().status(), StatusCode::OK);
+        assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waits for somebody else's body");
+
+        let both = [first.await.unwrap().unwrap(), second.await.unwrap().unwrap()];
+        let both = both.map(|answer| answer.extensions().get().copied());
+        assert!(both.contains(&Some(Refusal::BodyTooSlow)), "{both:?}");
+        assert!(both.contains(&Some(Refusal::Crowded)), "{both:?}");
+        assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_are_so_many_slow_bodies_from_wherever_they_come() {
+        let rooms = rooms(1, 8);
+        let first = tokio::spawn(rooms.clone().oneshot(from("203.0.114.9", slow())));
+        tokio::time::sleep(SLOW_AFTER * 2).await;
+        let other = rooms.clone().oneshot(from("203.0.115.9", slow())).await.unwrap();
+        assert_eq!(other.extensions().get(), Some(&Refusal::Crowded));
+        assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::REQUEST_TIMEOUT);
+        let after = rooms.oneshot(from("203.0.115.9", slow())).await.unwrap();
+        assert_eq!(after.extensions().get(), Some(&Refusal::BodyTooSlow), "there is room again");
+    }
+
+    #[tokio::test]
+    async fn more_than_a_body_may_be_is_not_read() {
+        let large = Body::from(vec![b'x'; 64 * 1024 + 1]);
+        let answer = rooms(1, 1).oneshot(from("203.0.114.9", large)).await.unwrap();
+        assert_eq!(answer.extensions().get(), Some(&Refusal::BodyTooLarge));
+    }
+}
