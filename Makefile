@@ -20,7 +20,7 @@ run: ## Build and start a server with an in-memory store on http://localhost:500
 	$(CARGO) build --release --locked
 	target/release/latchkey serve
 
-test: tools fmt lint unit test-cluster test-sentinel faults-quick fuzz-smoke ## Everything a change has to pass; installs what is missing
+test: tools fmt lint unit test-cluster test-sentinel deploy-check faults-quick fuzz-smoke ## Everything a change has to pass; installs what is missing
 
 tools:
 	@.ci/need redis-server redis-cli chromium node npm openssl curl libfaketime
@@ -78,8 +78,9 @@ coverage: tools ## Line coverage of the tests, into lcov.info
 bench: ## The benchmarks
 	$(CARGO) bench --locked
 
-deploy-check: ## The files in deploy/, by running what they run, without containers; installs what is missing
+deploy-check: ## The image's sources, and deploy/ by running what it runs, without containers; installs what is missing
 	@.ci/need redis-server redis-sentinel nginx openssl curl python3
+	CARGO=$(CARGO) .ci/build-context
 	$(CARGO) build --locked
 	.ci/deploy
 
