@@ -1,5 +1,4 @@
-# syntax=docker/dockerfile:1
-
+# BuildKit builds this, as every Docker does since 23 (before: DOCKER_BUILDKIT=1).
 # A static binary and nothing else: no shell, no libraries, no package manager, no root.
 
 FROM rust:1.95-slim-bookworm AS build
@@ -34,7 +33,8 @@ COPY --from=build /out/latchkey /latchkey
 COPY --from=build --chown=65532:65532 --chmod=0700 /out/keys /keys
 
 USER 65532:65532
-ENV KEYS_DIR=/keys
+# So that `docker compose exec latchkey latchkey user add ada` finds the program.
+ENV PATH=/ KEYS_DIR=/keys
 VOLUME ["/keys"]
 EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["/latchkey", "healthcheck"]

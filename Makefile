@@ -11,7 +11,7 @@ export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome ch
 
 .DEFAULT_GOAL := help
 .PHONY: help run test tools fmt lint unit test-cluster test-sentinel faults-quick faults model fuzz
-.PHONY: fuzz-smoke deny coverage bench deploy-check image static clean
+.PHONY: fuzz-smoke deny coverage bench deploy-check compose-check image static clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,8 +81,12 @@ bench: ## The benchmarks
 deploy-check: ## The image's sources, and deploy/ by running what it runs, without containers; installs what is missing
 	@.ci/need redis-server redis-sentinel nginx openssl curl python3
 	CARGO=$(CARGO) .ci/build-context
-	$(CARGO) build --locked
+	# Beside a test, so that its dependencies are those that `make test` has compiled already.
+	$(CARGO) build --locked --bin latchkey --test faults
 	.ci/deploy
+
+compose-check: ## The image and all three Compose files, with a real Docker engine; STAND_IN=1 where no registry is reached
+	.ci/compose-check
 
 static: ## One static binary without any library, for any Linux
 	@.ci/need musl-gcc
@@ -91,7 +95,7 @@ static: ## One static binary without any library, for any Linux
 	@ls -l target/$(MUSL)/release/latchkey
 
 image: ## The container image
-	docker build --tag $(IMAGE) .
+	DOCKER_BUILDKIT=1 docker build --tag $(IMAGE) .
 
 clean: ## Remove what was built
 	$(CARGO) clean
