@@ -221,6 +221,7 @@ async fn granted(app: &App) -> GrantId {
         claims: serde_json::Map::new(),
         groups: Vec::new(),
         created_at: now,
+        development: false,
     };
     let _added = users::add(store, &user).await.expect("adds");
     let (session, _) =
@@ -278,6 +279,7 @@ async fn house(pem: &str, port: u16, store: Arc<dyn Store>, ttl: &str) -> App {
         source: Source::Operator,
         created_at: now,
         unused_until: None,
+        development: false,
     };
     let _added = clients::add(&*store, &client).await.expect("adds");
     let keys = KeyRing::of(vec![SigningKey::from_pem(pem).expect("a key")]);

@@ -21,6 +21,7 @@ pub mod backup;
 pub mod bootstrap;
 pub mod clients;
 pub mod consents;
+pub mod development;
 pub mod epoch;
 pub mod events;
 pub mod grants;

@@ -1,5 +1,6 @@
 //! Values that must not be printed, and the only way to compare them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use base64::Engine;
@@ -123,6 +124,20 @@ pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
+/// Whether a secret was plainly not made at random: few different characters, one piece over and over, or
+/// mostly neighbours of the alphabet. Of 32 random hexadecimal digits, the poorest that anybody uses, less than
+/// one in a billion looks like that.
+pub fn is_guessable(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let different = bytes.iter().collect::<BTreeSet<_>>().len();
+    let repeats = |piece: usize| {
+        piece * 2 <= bytes.len()
+            && bytes[piece..].iter().zip(bytes).all(|(one, other)| one == other)
+    };
+    let neighbours = bytes.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) <= 1).count();
+    different < 7 || (1..=10).any(repeats) || neighbours * 4 >= bytes.len().saturating_sub(1) * 3
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,5 +147,26 @@ mod tests {
         let secret = Secret([7; 32]);
         let shown = format!("{secret:?}");
         assert!(!shown.contains(&secret.reveal()[..4]), "{shown}");
+    }
+
+    #[test]
+    fn what_somebody_typed_to_be_long_enough_is_told_from_what_was_made_at_random() {
+        for typed in [
+            &"a".repeat(32),
+            &"ab".repeat(20),
+            &"changeme".repeat(4),
+            "0123456789abcdefghijklmnopqrstuvwxyz",
+            "0123456789012345678901234567890123456789",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
+            "11112222333344445555666611112222",
+        ] {
+            assert!(is_guessable(typed), "{typed}");
+        }
+        for _ in 0..1000 {
+            let bytes = random::bytes::<32>();
+            let hex = Digest::of(&bytes).to_hex();
+            assert!(!is_guessable(&hex[..32]) && !is_guessable(&base64url(&bytes)), "{hex}");
+        }
+        assert!(!is_guessable("correct horse battery staple, and seven otters"));
     }
 }

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::clients::{self, Client};
 use crate::clock::UnixTime;
 use crate::consents::{self, Consent};
+use crate::development;
 use crate::epoch::{self, Epoch, Owner};
 use crate::grants::{self, Grant};
 use crate::keys::RingRecord;
@@ -104,6 +105,9 @@ impl Item {
                 epoch::raise_to(store, &Owner::Client(it.record.id.clone()), it.epoch).await
             }
             Self::User(it) => {
+                if it.record.development {
+                    development::note(store, &it.record.sub).await?;
+                }
                 users::restore(store, &it.record).await?;
                 epoch::raise_to(store, &Owner::User(it.record.sub.clone()), it.epoch).await
             }

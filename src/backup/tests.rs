@@ -46,6 +46,7 @@ fn user(name: &str, sub: &str) -> User {
         claims: json!({"name": name}).as_object().cloned().unwrap(),
         groups: Vec::new(),
         created_at: NOW,
+        development: false,
     }
 }
 
@@ -61,6 +62,7 @@ fn client(id: &str, unused_until: Option<UnixTime>) -> Client {
         source: Source::Operator,
         created_at: NOW,
         unused_until,
+        development: false,
     }
 }
 

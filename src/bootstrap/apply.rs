@@ -135,6 +135,7 @@ impl UserEntry {
             claims: self.claims.clone(),
             groups: self.groups.clone(),
             created_at: now,
+            development: false,
         };
         match users::add(store, &user).await? {
             Added::New => Ok(Became::Created),
@@ -241,6 +242,7 @@ impl ClientEntry {
                 source: Source::Operator,
                 created_at: now,
                 unused_until: None,
+                development: false,
             };
             match clients::add(store, &client).await? {
                 Created::New => return Ok(Became::Created),

@@ -4,9 +4,10 @@ use serde_json::{Map, Value};
 
 use super::table::{Source, Table, json};
 use crate::clients::{ClientId, SHORTEST_SECRET, Settings, recipient};
+use crate::protocol::client_auth::is_changed_by_form_encoding;
 use crate::protocol::client_metadata::{MEMBERS, Offer};
 use crate::protocol::{AuthMethod, ClientMetadata};
-use crate::secret::{self, Digest};
+use crate::secret::{self, Digest, is_guessable};
 
 /// A declared client.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct ClientEntry {
     pub(super) secrets: Vec<Digest>,
     /// Whatever is stored stays if the file does not say.
     pub(super) enabled: Option<bool>,
+    /// What the operator should know of its secrets, though it stops nothing.
+    pub(super) warnings: Vec<String>,
 }
 
 const KEYS: &[&str] = &[
@@ -59,7 +62,8 @@ impl ClientEntry {
             source.complain(table.place("token_endpoint_auth_method"), rule);
         }
         let line = source.line(table.at);
-        Some(Self { line, id: id?, metadata, settings, secrets, enabled })
+        let (id, warnings) = (id?, warnings(table, &metadata, line));
+        Some(Self { line, id, metadata, settings, secrets, enabled, warnings })
     }
 }
 
@@ -184,6 +188,29 @@ fn read_secrets(table: Table<'_>, source: &mut Source<'_>) -> Vec<Digest> {
         source.complain(table.at, "client_secrets: a client has at most two secrets at a time");
     }
     digests
+}
+
+/// Secrets that are accepted, and that somebody will wonder about.
+fn warnings(table: Table<'_>, metadata: &ClientMetadata, line: usize) -> Vec<String> {
+    // What has the wrong type was complained of when it was read.
+    let unheard = &mut Source::new("");
+    let mut secrets = table.strings("client_secrets", unheard);
+    secrets.extend(table.string("client_secret", unheard));
+    let by_header = metadata.token_endpoint_auth_method == AuthMethod::ClientSecretBasic;
+    let mut found = Vec::new();
+    if by_header && secrets.iter().any(|it| is_changed_by_form_encoding(it)) {
+        found.push(format!(
+            "line {line}: client_secret: has + or %, and a client that does not form-encode it in the \
+             Authorization header (RFC 6749 §2.3.1), as many do not, is refused; choose one without"
+        ));
+    }
+    if secrets.iter().any(|it| is_guessable(it)) {
+        found.push(format!(
+            "line {line}: client_secret: repeats itself, and whoever guesses it is this client; make one \
+             with `openssl rand -hex 32`"
+        ));
+    }
+    found
 }
 
 fn read_digest(text: &str) -> Option<Digest> {

@@ -85,6 +85,12 @@ impl Bootstrap {
         }
     }
 
+    /// What the operator should know, though it stops nothing.
+    pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        let said = self.clients.iter().flat_map(|client| &client.warnings);
+        said.map(|warning| format!("BOOTSTRAP_FILE {warning}"))
+    }
+
     /// How many users it declares.
     pub fn users(&self) -> usize {
         self.users.len()

@@ -208,6 +208,35 @@ fn every_complaint_about_a_client_names_its_line() {
 }
 
 #[test]
+fn a_secret_that_somebody_will_wonder_about_is_warned_of() {
+    let warnings = |secret: &str, method: &str| -> Vec<String> {
+        let file = format!(
+            "\n[[clients]]\nclient_id = \"shop\"\nredirect_uris = [\"https://shop.example/cb\"]\n\
+             client_secret = \"{secret}\"\ntoken_endpoint_auth_method = \"{method}\""
+        );
+        Bootstrap::parse(&file).unwrap().warnings().collect()
+    };
+    let (basic, post) = ("client_secret_basic", "client_secret_post");
+    let good = "7Zq4mBv1xYpT0kLr9WcNfHs2dGjUaE5o";
+    for (secret, method, about) in [
+        (good.to_owned(), basic, vec![]),
+        (format!("{good}+"), basic, vec!["has + or %"]),
+        (format!("{good}%41"), basic, vec!["has + or %"]),
+        // A form is encoded as a whole, and every library does it.
+        (format!("{good}+%"), post, vec![]),
+        ("s".repeat(40), post, vec!["repeats itself"]),
+        ("+".repeat(40), basic, vec!["has + or %", "repeats itself"]),
+    ] {
+        let found = warnings(&secret, method);
+        assert_eq!(found.len(), about.len(), "{found:?}");
+        for (sentence, about) in found.iter().zip(about) {
+            assert!(sentence.starts_with("BOOTSTRAP_FILE line 2: client_secret: "), "{sentence}");
+            assert!(sentence.contains(about) && !sentence.contains(&secret), "{sentence}");
+        }
+    }
+}
+
+#[test]
 fn a_complaint_never_shows_a_secret() {
     for file in [
         format!("[[clients]]\nclient_secret = \"{SECRET}"),

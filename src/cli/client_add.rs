@@ -126,6 +126,7 @@ impl AddClient {
             source: Source::Operator,
             created_at: now,
             unused_until: None,
+            development: false,
         })
     }
 

@@ -25,6 +25,7 @@ mod user;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
@@ -36,8 +37,10 @@ use self::logouts::LogoutCommand;
 use self::operator::Operator;
 use self::selftest::SelfTest;
 use self::user::UserCommand;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixTime};
 use crate::config::{Complaints, Config};
+use crate::development;
+use crate::store::Store;
 
 pub use self::store::open_store;
 
@@ -112,7 +115,10 @@ pub async fn run(tool: Tool, config: Result<Config, Complaints>) -> ExitCode {
     match answer(tool, config).await {
         Ok(text) => {
             // A reader that has gone (`latchkey user list | head`) is no failure.
-            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            // After a backup that went to standard output, not a byte.
+            if !text.is_empty() {
+                let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            }
             ExitCode::SUCCESS
         }
         Err(failure) => {
@@ -130,22 +136,55 @@ async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String
         Tool::Healthcheck => healthcheck::run(&config?).await,
         Tool::Selftest(args) => selftest::run(args).await,
         Tool::Backup(args) => backup::backup(&args, &config?).await,
-        Tool::Restore(args) => backup::restore(&args, &config?, now).await,
+        Tool::Restore(args) => Box::pin(restored(args, config?, now)).await,
         Tool::Keys(command) => keys::run(&command, &config?).await,
-        Tool::User(command) => {
-            let config = config?;
-            let store = store::lasting(&config).await?;
-            note_the_file(&config, command.writes());
-            user::run(command, &Operator::on(store, now), password::ask).await
-        }
-        Tool::Client(command) => {
-            let config = config?;
-            let store = store::lasting(&config).await?;
-            note_the_file(&config, command.writes());
-            client::run(command, &*store, now).await
-        }
+        Tool::User(command) => Box::pin(users(command, config?, now)).await,
+        Tool::Client(command) => Box::pin(clients(command, config?, now)).await,
         Tool::Logout(command) => logouts::run(command, &*store::lasting(&config?).await?).await,
     }
+}
+
+async fn restored(args: RestoreArgs, config: Config, now: UnixTime) -> Result<String, Failure> {
+    let restored = backup::restore(&args, &config, now).await?;
+    if !args.is_dry() {
+        keep_off(&config, &*store::lasting(&config).await?).await?;
+    }
+    Ok(restored)
+}
+
+async fn users(command: UserCommand, config: Config, now: UnixTime) -> Result<String, Failure> {
+    let store = store::lasting(&config).await?;
+    let writes = command.writes();
+    note_the_file(&config, writes);
+    let operator = Operator::on(Arc::clone(&store), now);
+    let answer = user::run(command, &operator, password::ask).await?;
+    if writes {
+        keep_off(&config, &*store).await?;
+    }
+    Ok(answer)
+}
+
+async fn clients(command: ClientCommand, config: Config, now: UnixTime) -> Result<String, Failure> {
+    let store = store::lasting(&config).await?;
+    let writes = command.writes();
+    note_the_file(&config, writes);
+    let answer = client::run(command, &*store, now).await?;
+    if writes {
+        keep_off(&config, &*store).await?;
+    }
+    Ok(answer)
+}
+
+/// What development made stays off on a public issuer, whatever was done to it just now.
+async fn keep_off(config: &Config, store: &dyn Store) -> Result<(), Failure> {
+    if config.issuer.is_loopback() {
+        return Ok(());
+    }
+    let off = development::switch_off(store).await?;
+    if !off.is_empty() {
+        let _ = writeln!(std::io::stderr(), "note: {}", off.told());
+    }
+    Ok(())
 }
 
 /// A change to what the file declares would last until the next start.

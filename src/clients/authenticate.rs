@@ -12,7 +12,7 @@ use super::vault::Vault;
 use super::{Client, ClientId};
 use crate::clock::UnixTime;
 use crate::jose::{self, NotVerified, Verified};
-use crate::protocol::client_auth::read_basic;
+use crate::protocol::client_auth::{read_basic, read_unencoded_basic};
 use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::{AuthMethod, Credentials, Params};
 use crate::store::{AsOf, Created, Store, StoreError};
@@ -140,6 +140,17 @@ impl Desk<'_> {
             NotItsOwn::Signature(why) => NotAuthenticated::Signature(why),
         })
     }
+}
+
+/// Whether a Basic header shows a secret that is right, only not form-encoded ([RFC 6749 §2.3.1]). Nothing
+/// is proven by it: the log says why, so that the operator need not guess.
+///
+/// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+pub async fn is_right_but_unencoded(store: &dyn Store, authorization: &str, now: UnixTime) -> bool {
+    let Some((id, secret)) = read_unencoded_basic(authorization) else { return false };
+    let Some(id) = ClientId::parse(&id) else { return false };
+    let client = super::find_as_of(store, &id, AsOf::Lately).await;
+    client.is_ok_and(|client| client.is_some_and(|client| client.opens_with(&secret, now)))
 }
 
 /// Who the credentials say it is. An assertion says so in its `sub`; a `client_id` beside it must agree,

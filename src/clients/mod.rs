@@ -82,6 +82,10 @@ pub struct Client {
     /// Forgotten then, unless it is used before.
     #[serde(default)]
     pub unused_until: Option<UnixTime>,
+    /// Made by a development installation: off on any other issuer
+    /// ([`development`](crate::development)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub development: bool,
 }
 
 /// Who put a client here.

@@ -119,6 +119,7 @@ mod tests {
             source: Source::Operator,
             created_at: NOW,
             unused_until: None,
+            development: false,
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::duration;
 use super::vars::VARS;
-use super::{Config, LogFormat, Registration};
+use super::{Config, LogFormat, MetricsListen, Registration};
 
 /// One `NAME=value` line for each variable, in the order of the table; a secret is only said to be
 /// set. The warnings follow.
@@ -36,7 +36,11 @@ impl Config {
             "TRUSTED_PROXIES" => list(&self.trusted_proxies),
             "TLS_CERT_PATH" => self.tls.as_ref().map(|tls| path(&tls.cert_path)),
             "TLS_KEY_PATH" => self.tls.as_ref().map(|tls| path(&tls.key_path)),
-            "METRICS_LISTEN" => self.metrics_listen.clone(),
+            "METRICS_LISTEN" => match &self.metrics_listen {
+                MetricsListen::WithTheRest => None,
+                MetricsListen::Own { address, .. } => Some(address.clone()),
+                MetricsListen::Off => Some("off".to_owned()),
+            },
             "KEYS_DIR" => Some(path(&self.keys_dir)),
             "PRIVATE_KEY_PATH" => self.private_key_path.as_deref().map(path),
             "PUBLIC_KEY_PATH" => self.public_key_path.as_deref().map(path),

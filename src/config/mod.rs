@@ -33,7 +33,7 @@ pub use environment::environment;
 pub use issuer::Issuer;
 pub use key_ring::KeyRingSettings;
 pub use lifetimes::{Lifetimes, ServeLimits};
-pub use network::{CorsSettings, OutgoingSettings, TlsSettings};
+pub use network::{CorsSettings, MetricsListen, OutgoingSettings, TlsSettings};
 pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, Registration};
 pub use redis::RedisSettings;
 pub use secret_text::SecretText;
@@ -97,8 +97,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// TLS of our own.
     pub tls: Option<TlsSettings>,
-    /// A listener for `/metrics` alone.
-    pub metrics_listen: Option<String>,
+    /// Where `/metrics` is served.
+    pub metrics_listen: MetricsListen,
     /// What the outgoing client may do beyond the rule.
     pub outgoing: OutgoingSettings,
     /// How long things live.
@@ -147,7 +147,7 @@ impl Config {
                 .unwrap_or_default(),
             trusted_proxies: network::trusted_proxies(reader),
             tls: network::tls(reader, &issuer),
-            metrics_listen: network::metrics_listen(reader),
+            metrics_listen: network::metrics_listen(reader, &issuer),
             outgoing: network::outgoing(reader),
             lifetimes: Lifetimes::read(reader),
             limits: ServeLimits::read(reader),

@@ -27,6 +27,26 @@ pub struct CorsSettings {
     pub origins: Vec<String>,
 }
 
+/// Where `/metrics` is served.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum MetricsListen {
+    /// Where everything else is.
+    WithTheRest,
+    /// On a listener of its own.
+    Own {
+        /// `host:port`.
+        address: String,
+        /// Whether the operator named it. Otherwise a port that is taken is no reason not to serve.
+        asked: bool,
+    },
+    /// Nowhere.
+    Off,
+}
+
+/// Where metrics are on a public issuer, unless somebody says otherwise: the port that Prometheus knows for
+/// exporters of this kind, and not its own.
+const OWN_METRICS: &str = "127.0.0.1:9464";
+
 /// What the outgoing client may do beyond the rule.
 #[derive(Clone, Debug)]
 pub struct OutgoingSettings {
@@ -62,12 +82,26 @@ pub(super) fn listen(reader: &mut Reader<'_>, issuer: &Issuer) -> Vec<String> {
     addresses
 }
 
-pub(super) fn metrics_listen(reader: &mut Reader<'_>) -> Option<String> {
-    let expected = "host:port or a port, for example 127.0.0.1:9090";
-    reader.parse("METRICS_LISTEN", expected, |text| match port(text) {
-        Some(port) => Some(format!("127.0.0.1:{port}")),
-        None => host_and_port(text).then(|| text.to_owned()),
-    })
+/// Beside the pages only in development: what is counted is nobody else's business, and a scrape is work
+/// that strangers must not be able to ask for.
+pub(super) fn metrics_listen(reader: &mut Reader<'_>, issuer: &Issuer) -> MetricsListen {
+    if reader.given("METRICS_LISTEN").is_none() {
+        return if issuer.is_loopback() {
+            MetricsListen::WithTheRest
+        } else {
+            MetricsListen::Own { address: OWN_METRICS.to_owned(), asked: false }
+        };
+    }
+    let expected = "host:port or a port, for example 127.0.0.1:9090, or off";
+    let read = reader.parse("METRICS_LISTEN", expected, |text| {
+        let address = match port(text) {
+            _ if text.eq_ignore_ascii_case("off") => return Some(MetricsListen::Off),
+            Some(port) => format!("127.0.0.1:{port}"),
+            None => host_and_port(text).then(|| text.to_owned())?,
+        };
+        Some(MetricsListen::Own { address, asked: true })
+    });
+    read.unwrap_or(MetricsListen::Off)
 }
 
 pub(super) fn trusted_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {

@@ -7,6 +7,7 @@ use super::secret_text::SecretText;
 use super::store;
 use crate::protocol::ResponseType;
 use crate::protocol::client_metadata::Offer;
+use crate::secret::is_guessable;
 
 /// What is logged.
 #[derive(Clone, Debug)]
@@ -66,7 +67,22 @@ pub(super) fn secret_key(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<Sec
             "must be set to at least 32 random characters, here or in the file that SECRET_KEY_FILE names",
         );
     }
-    reader.secret("SECRET_KEY", 32)
+    let key = reader.secret("SECRET_KEY", 32);
+    if key.as_ref().is_some_and(|key| is_guessable(key.reveal())) {
+        reader.complain(
+            "SECRET_KEY",
+            "must be random, and this one repeats itself: whoever guesses it can make tokens. Make one with \
+             `openssl rand -base64 48`; where this one is in use, it becomes SECRET_KEY_PREVIOUS",
+        );
+    }
+    key
+}
+
+/// What cannot be refused, because something made with it has to go on: said all the same.
+fn warn_if_guessable(reader: &mut Reader<'_>, name: &str, secret: Option<&SecretText>) {
+    if secret.is_some_and(|secret| is_guessable(secret.reveal())) {
+        reader.warn(format!("{name} repeats itself: whoever guesses it can do what it is for"));
+    }
 }
 
 /// The key before, accepted beside the current one so that changing it signs nobody out.
@@ -75,7 +91,9 @@ pub(super) fn secret_key_previous(reader: &mut Reader<'_>) -> Option<SecretText>
     if reader.given(name).is_some() && reader.given(name) == reader.given("SECRET_KEY") {
         reader.complain(name, "must be another key than SECRET_KEY");
     }
-    reader.secret(name, 32)
+    let key = reader.secret(name, 32);
+    warn_if_guessable(reader, name, key.as_ref());
+    key
 }
 
 /// What pairwise subjects are made with. They must never change, so they must not hang on a key that does.
@@ -86,7 +104,9 @@ pub(super) fn pairwise_salt(reader: &mut Reader<'_>) -> Option<SecretText> {
              meet everybody as a stranger; set it to the SECRET_KEY they were made with",
         );
     }
-    reader.secret("PAIRWISE_SALT", 32)
+    let salt = reader.secret("PAIRWISE_SALT", 32);
+    warn_if_guessable(reader, "PAIRWISE_SALT", salt.as_ref());
+    salt
 }
 
 pub(super) fn log(reader: &mut Reader<'_>) -> LogSettings {
@@ -146,8 +166,10 @@ pub(super) fn require_pkce(reader: &mut Reader<'_>) -> bool {
 }
 
 pub(super) fn registration(reader: &mut Reader<'_>, issuer: &Issuer) -> Registration {
-    let long = |token: &str| (token.len() >= 32).then(|| SecretText::new(token));
-    let tokens = reader.list("REGISTRATION_TOKEN", "tokens of at least 32 characters each", long);
+    let long =
+        |token: &str| (token.len() >= 32 && !is_guessable(token)).then(|| SecretText::new(token));
+    let expected = "tokens of at least 32 characters each, made at random";
+    let tokens = reader.list("REGISTRATION_TOKEN", expected, long);
     // Whoever hands out tokens does not mean "open", so a token alone turns the gate on.
     let gated = !issuer.is_loopback() || reader.given("REGISTRATION_TOKEN").is_some();
     let default = if gated { "token" } else { "open" };
@@ -182,8 +204,15 @@ fn gate(reader: &mut Reader<'_>, tokens: Vec<SecretText>) -> Registration {
 pub(super) fn dev(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<DevAccount> {
     let asked = ["DEV_USER", "DEV_PASSWORD"].map(|name| (name, reader.given(name).is_some()));
     if !issuer.is_loopback() {
-        for (name, _) in asked.into_iter().filter(|(_, given)| *given) {
-            reader.complain(name, "must not be set, because ISSUER_URL is not a loopback one");
+        // A name is what a Compose file brings along. A password was somebody's wish, and would do nothing.
+        if reader.given("DEV_PASSWORD").is_some() {
+            let problem = "must not be set, because ISSUER_URL is not a loopback one";
+            reader.complain("DEV_PASSWORD", problem);
+        } else if reader.given("DEV_USER").is_some() {
+            reader.warn(
+                "DEV_USER is not used, because ISSUER_URL is not a loopback one: there is no \
+                 development account",
+            );
         }
         return None;
     }

@@ -109,9 +109,9 @@ pub const VARS: &[Var] = &[
     var("TRUSTED_PROXIES", Unset, "Addresses or networks whose `X-Forwarded-For` is believed, separated by commas."),
     var("TLS_CERT_PATH", Unset, "PEM certificate chain, to speak TLS without a proxy; needs `TLS_KEY_PATH`."),
     var("TLS_KEY_PATH", Unset, "PEM private key of the certificate; needs `TLS_CERT_PATH`."),
-    var("METRICS_LISTEN", Unset, "Serve `/metrics` on this `host:port` only; a bare port means loopback."),
+    var("METRICS_LISTEN", Rule("where everything else is if the issuer is loopback, otherwise `127.0.0.1:9464`"), "Serve `/metrics` on this `host:port` only; a bare port means loopback, `off` nowhere."),
 
-    secret("SECRET_KEY", Rule("made and kept in `KEYS_DIR` if the issuer is loopback, otherwise required"), "At least 32 random characters that cookies and token handles are derived from; the same on every server."),
+    secret("SECRET_KEY", Rule("made and kept in `KEYS_DIR` if the issuer is loopback, otherwise required"), "At least 32 random characters that cookies and token handles are derived from; the same on every server. One that repeats itself is refused."),
     secret("SECRET_KEY_PREVIOUS", Unset, "The `SECRET_KEY` before the current one, while it is being changed: what was made under it is still accepted."),
     secret("PAIRWISE_SALT", Rule("derived from `SECRET_KEY`"), "At least 32 random characters that pairwise subjects are made with. It must never change, so set it before `SECRET_KEY` changes: to the first `SECRET_KEY` the subjects were made with."),
     var("KEYS_DIR", Value("keys"), "The folder where generated keys are kept."),
@@ -132,7 +132,7 @@ pub const VARS: &[Var] = &[
     var("REDIS_CACHE_TTL", Value("5s"), "How long clients, people and sessions read from Redis are kept in memory, as long as Redis tells of every change; 0 for not at all, at most 1h."),
     var("ALLOW_VOLATILE_STORE", Value("false"), "Start even if Redis may lose or evict what it was told to keep."),
     var("BOOTSTRAP_FILE", Unset, "A TOML file of clients and users to create at start."),
-    var("DEV_USER", Rule("`demo`"), "The name of the development account; only on a loopback issuer."),
+    var("DEV_USER", Rule("`demo`"), "The name of the development account; there is none unless the issuer is loopback."),
     secret("DEV_PASSWORD", Rule("made and shown at start"), "The password of the development account; only on a loopback issuer."),
 
     var("REGISTRATION", Rule("`open` if the issuer is loopback and there is no `REGISTRATION_TOKEN`, otherwise `token`"), "Who may register clients: `open`, `token` or `off`."),

@@ -24,9 +24,9 @@ pub struct Counters {
     /// What it need not do.
     pub cache: CacheCounters,
     key_age: IntGaugeVec,
-    /// Live single sign-on sessions, counted at each scrape.
+    /// Live single sign-on sessions, counted once a minute.
     pub active_sessions: IntGauge,
-    /// Clients still to be told of a logout, counted at each scrape.
+    /// Clients still to be told of a logout, counted once a minute.
     pub logouts_pending: IntGauge,
     /// Sign-ins that wait for a turn to hash.
     pub hash_queue: IntGauge,

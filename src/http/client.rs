@@ -10,7 +10,7 @@ use super::form::Form;
 use crate::app::App;
 use crate::client_ip::bucket;
 use crate::clients::Client;
-use crate::clients::authenticate::{Desk, NotAuthenticated, claimed_by};
+use crate::clients::authenticate::{Desk, NotAuthenticated, claimed_by, is_right_but_unencoded};
 use crate::events::Event;
 use crate::protocol::client_auth::Unreadable;
 use crate::protocol::{Credentials, ErrorCode, OAuthError, Params};
@@ -59,8 +59,18 @@ async fn authenticate(
         Err(failed) => failed,
     };
     let client = claimed(headers, params);
-    tracing::info!(?failed, client, "client authentication failed");
-    app.tell(caller.address, &Event::ClientAuthFailed { client: &client, reason: failed.word() });
+    let mut reason = failed.word();
+    if is_unencoded(app, headers, failed).await {
+        reason = "secret_not_form_encoded";
+        tracing::warn!(
+            client,
+            "client authentication failed: the secret is right, but the client does not form-encode it in \
+             the Authorization header (RFC 6749 §2.3.1); give it a secret without + and %"
+        );
+    } else {
+        tracing::info!(?failed, client, "client authentication failed");
+    }
+    app.tell(caller.address, &Event::ClientAuthFailed { client: &client, reason });
     if let Some(wait) = throttled(app, caller, &client).await {
         return Err(ApiError::too_many(wait.retry_after.as_secs()));
     }
@@ -90,6 +100,19 @@ async fn prove(
         now: app.now(),
     };
     Ok(desk.authenticate(&credentials).await?.map_err(Failed::Proof))
+}
+
+/// A secret with `+` is read as another one, and one with `%` perhaps not at all.
+async fn is_unencoded(app: &App, headers: &HeaderMap, failed: Failed) -> bool {
+    let possible = matches!(
+        failed,
+        Failed::Proof(NotAuthenticated::Secret) | Failed::Unreadable(Unreadable::Header)
+    );
+    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match header.filter(|_| possible) {
+        Some(header) => is_right_but_unencoded(&*app.store, header, app.now()).await,
+        None => false,
+    }
 }
 
 fn read(headers: &HeaderMap, params: &Params) -> Result<Credentials, Failed> {

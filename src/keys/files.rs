@@ -48,8 +48,10 @@ impl std::error::Error for KeyComplaint {}
 pub struct FileKeys {
     /// At most one for each algorithm.
     pub keys: Vec<SigningKey>,
-    /// Which were made just now.
+    /// Which were made just now, in words.
     pub notices: Vec<String>,
+    /// The names of those.
+    pub made: Vec<String>,
 }
 
 /// Loads the key that was given, and those in the folder. With `make`, a missing one is made there: where
@@ -110,11 +112,12 @@ fn in_folder(
         if !make {
             return Ok(());
         }
-        let key = SigningKey::generate_for(alg).and_then(|key| key.to_pem());
-        let pem = key.map_err(|why| KeyComplaint::about(&path, why))?;
+        let key = SigningKey::generate_for(alg).and_then(|key| Ok((key.to_pem()?, key)));
+        let (pem, key) = key.map_err(|why| KeyComplaint::about(&path, why))?;
         if write_new(&path, &pem)? {
             let (alg, path) = (alg.as_str(), path.display());
             found.notices.push(format!("made a new {alg} signing key in {path}"));
+            found.made.push(key.kid().to_owned());
         }
     }
     // Whoever was first made the key: all read what stands there now.

@@ -206,6 +206,14 @@ impl KeyRing {
         now.values().filter(moved).cloned().chain(gone).collect()
     }
 
+    /// Takes these keys, as they are now, for told: they were here before this process was, and being read
+    /// again is no change.
+    pub fn stood_before(&self, kid: impl Fn(&str) -> bool) {
+        let standing = self.keys().into_iter().filter(|key| kid(&key.kid));
+        let mut told = self.0.told.write().unwrap_or_else(PoisonError::into_inner);
+        told.extend(standing.map(|key| (key.kid.clone(), key)));
+    }
+
     /// Every key that has not gone, by purpose, earliest first.
     fn standing<'a>(
         &self,

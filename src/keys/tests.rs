@@ -117,6 +117,17 @@ async fn each_change_of_phase_is_told_once() {
 }
 
 #[tokio::test]
+async fn a_key_that_stood_in_the_store_has_not_changed_because_a_server_starts() {
+    let world = World::new();
+    let first = world.server(vec![]).await;
+    assert_eq!(first.changes().len(), 1);
+    let again = world.server(vec![]).await;
+    assert_eq!(again.changes(), []);
+    again.rotate(Begin::Now).await.unwrap();
+    assert_eq!(again.changes().len(), 2, "what changes afterwards is told");
+}
+
+#[tokio::test]
 async fn an_urgent_key_signs_at_once_and_others_soon_read_of_it() {
     let world = World::new();
     let (here, there) = (world.server(vec![]).await, world.server(vec![]).await);

@@ -55,8 +55,12 @@ impl KeyRing {
         files: Vec<SigningKey>,
     ) -> Result<Self, RingError> {
         let home = Home { store, sealer, turn: Mutex::default() };
+        let before = home.read().await?;
         let ring = Self::with(Snapshot::default(), purposes, policy, clock, Some(home));
         ring.take_in(files).await?;
+        if let Some(before) = before {
+            ring.stood_before(|kid| before.keys.iter().any(|key| key.kid == kid));
+        }
         Ok(ring)
     }
 

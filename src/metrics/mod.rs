@@ -1,7 +1,8 @@
-//! Metrics in the Prometheus text format, on the main port in development and on `METRICS_LISTEN`
-//! where that is set.
+//! Metrics in the Prometheus text format, on the main port in development and on a listener of its own
+//! elsewhere (`METRICS_LISTEN`).
 //!
-//! Prunes the index of sessions that ended.
+//! A scrape reads counters and nothing else. What only the store knows is counted on a schedule
+//! ([`count_stored`]), which also prunes the index of sessions that ended.
 
 use axum::Router;
 use axum::extract::State;
@@ -17,7 +18,8 @@ pub fn routes() -> Router<App> {
     Router::new().route("/metrics", get(show))
 }
 
-async fn show(State(app): State<App>) -> Response {
+/// Counts sessions and waiting logouts. This grows with how many there are, so it is for a schedule.
+pub async fn count_stored(app: &App) {
     let counters = &app.events.counters;
     match sessions::count_live(&*app.store, app.now()).await {
         Ok(count) => counters.active_sessions.set(i64::try_from(count).unwrap_or(i64::MAX)),
@@ -27,6 +29,10 @@ async fn show(State(app): State<App>) -> Response {
         Ok(count) => counters.logouts_pending.set(i64::try_from(count).unwrap_or(i64::MAX)),
         Err(cause) => tracing::warn!(%cause, "the logouts to be told could not be counted"),
     }
+}
+
+async fn show(State(app): State<App>) -> Response {
+    let counters = &app.events.counters;
     counters.hash_queue.set(i64::try_from(app.passwords.waiting()).unwrap_or(i64::MAX));
     let now = app.now();
     counters.keys_stand(app.keys.keys().iter().map(|key| {

@@ -139,6 +139,7 @@ impl Add {
             claims: self.claims,
             groups: self.groups,
             created_at: context.now,
+            development: false,
         };
         Ok((user, any_sub))
     }

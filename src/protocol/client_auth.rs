@@ -107,6 +107,23 @@ impl Credentials {
     }
 }
 
+/// The same halves as they were sent, where the form-decoding that [RFC 6749 §2.3.1] asks for makes another
+/// secret of them: many libraries leave the encoding out, and most secrets do not show it.
+///
+/// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+pub fn read_unencoded_basic(header: &str) -> Option<(String, String)> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    let decoded = STANDARD.decode(encoded).ok()?;
+    let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    let differs = scheme.eq_ignore_ascii_case("basic") && is_changed_by_form_encoding(secret);
+    differs.then(|| (id.to_owned(), secret.to_owned()))
+}
+
+/// Whether form-decoding makes another text of this one, or none.
+pub fn is_changed_by_form_encoding(secret: &str) -> bool {
+    secret.contains(['+', '%'])
+}
+
 /// Strict base64, split at the first colon, both halves form-decoded ([RFC 6749 §2.3.1]).
 ///
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1

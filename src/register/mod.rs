@@ -120,6 +120,7 @@ fn made(
         source: Source::Registered,
         created_at: now,
         unused_until: Some(now.plus(UNUSED)),
+        development: false,
     };
     Ok((client, Fresh { token, secret: has_secret.then_some(secret) }))
 }

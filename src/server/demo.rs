@@ -1,19 +1,18 @@
-//! The demo user and client of a development installation: only on a loopback issuer.
+//! The demo user and client of a development installation: only on a loopback issuer, and marked as what
+//! they are, so that they end with it.
 
 use serde_json::{Map, Value, json};
 
 use crate::clients::{self, Client, ClientId, Settings, Source};
 use crate::clock::UnixTime;
 use crate::config::{Config, DevAccount};
+use crate::development::{self, CLIENT};
 use crate::password::{Password, Passwords};
 use crate::protocol::{ClientMetadata, Subject};
 use crate::secret::{Digest, Secret, base64url};
-use crate::store::{Store, StoreError};
+use crate::store::{Created, Store, StoreError};
 use crate::users::{self, User};
 use crate::{app::Trial, random};
-
-/// The demo client's id.
-pub const CLIENT: &str = "demo";
 
 /// What a person needs to try it.
 pub struct Demo {
@@ -66,18 +65,33 @@ async fn seed_user(
     now: UnixTime,
 ) -> Result<(), StoreError> {
     if let Some(known) = users::find_by_username(store, &account.user).await? {
-        let set = |user: &mut User| user.password.clone_from(&hash);
+        if !known.development {
+            tracing::warn!(
+                user = %account.user,
+                "was there before; with the development password it is a development account from now on"
+            );
+        }
+        development::note(store, &known.sub).await?;
+        let set = |user: &mut User| {
+            user.password.clone_from(&hash);
+            // Back from a public issuer, where it was off.
+            user.enabled |= user.development;
+            user.development = true;
+        };
         return users::update(store, &known.sub, set).await.map(drop);
     }
     let sub = random::uuid().to_string();
+    let sub = Subject::parse(&sub).unwrap_or_else(|| unreachable!("a UUID is a subject"));
+    development::note(store, &sub).await?;
     let user = User {
-        sub: Subject::parse(&sub).unwrap_or_else(|| unreachable!("a UUID is a subject")),
+        sub,
         username: account.user.clone(),
         password: hash,
         enabled: true,
         claims: claims(&account.user, now),
         groups: vec!["demo".to_owned()],
         created_at: now,
+        development: true,
     };
     users::add(store, &user).await.map(drop)
 }
@@ -122,6 +136,12 @@ async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Resul
         source: Source::Operator,
         created_at: now,
         unused_until: None,
+        development: true,
     };
-    clients::add(store, &client).await.map(drop)
+    if clients::add(store, &client).await? == Created::Taken {
+        // Back from a public issuer, where it was off. One of the operator's own stays as it is.
+        let on = |held: &mut Client| held.enabled |= held.development;
+        clients::update(store, &client.id, on).await?;
+    }
+    Ok(())
 }

@@ -100,11 +100,17 @@ async fn identify(
     }
 
     let (status, took) = (response.status(), begun.elapsed());
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     span.in_scope(|| {
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(status = status.as_u16(), ms, "answered");
+        let status = status.as_u16();
+        // Asked every few seconds for ever, and of interest only when the answer is no.
+        if status < 400 && BY_PROGRAMS.contains(&route) {
+            tracing::debug!(status, ms, "answered");
+        } else {
+            tracing::info!(status, ms, "answered");
+        }
     });
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     (settings.observe)(route, &method, status, took);
     response
 }
@@ -196,16 +202,31 @@ fn objection(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
         return Some(Refusal::HeadersTooLarge);
     }
     // Whoever checks our health asks by address, and learns nothing that a name would protect.
-    if !BY_ANY_NAME.contains(&uri.path())
+    if !BY_PROGRAMS.contains(&uri.path())
         && let Err(status) = hosts.admit(uri, headers)
     {
-        let bad = status == StatusCode::BAD_REQUEST;
-        return Some(if bad { Refusal::HostMissing } else { Refusal::HostUnknown });
+        if status == StatusCode::BAD_REQUEST {
+            return Some(Refusal::HostMissing);
+        }
+        let host = uri.authority().map_or_else(|| written(headers), |it| shown(it.as_str()));
+        tracing::info!(%host, "not a name of ours; EXTRA_HOSTS lists further ones");
+        return Some(Refusal::HostUnknown);
     }
     // A body that does not tell its length is cut by whoever reads it.
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let declared = declared.and_then(|length| length.parse::<u64>().ok());
     declared.is_some_and(|length| length > MAX_BODY).then_some(Refusal::BodyTooLarge)
+}
+
+/// The header's host, fit for a log line.
+fn written(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    shown(host.unwrap_or_default())
+}
+
+/// Escaped, and cut: a name has at most 255 characters, and a stranger wrote it.
+fn shown(host: &str) -> String {
+    host.chars().flat_map(char::escape_default).take(260).collect()
 }
 
 /// Where a body ends is not to be left to how well two servers agree about codings ([RFC 9112 §6.1]): it is
@@ -249,6 +270,7 @@ const MAX_HEADERS: usize = 16 * 1024;
 /// The largest body that any endpoint reads.
 const MAX_BODY: u64 = 64 * 1024;
 
-const BY_ANY_NAME: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
+/// What load balancers, health checks and Prometheus ask for, by whatever name they have for us.
+const BY_PROGRAMS: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

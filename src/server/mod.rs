@@ -1,6 +1,7 @@
 //! The house's front: sockets, TLS and what every answer has in common; and the putting together.
 
 mod bodies;
+pub mod census;
 mod connection;
 pub mod couriers;
 mod crowd;

@@ -138,7 +138,9 @@ impl Refusal {
             Self::Crowded => "too many are waiting, try again later",
             Self::HeadersTooLarge => "the headers are too large",
             Self::HostMissing => "the request must name exactly one host",
-            Self::HostUnknown => "this server does not answer to that host name",
+            Self::HostUnknown => {
+                "this server does not answer to that host name (its operator: see EXTRA_HOSTS)"
+            }
             Self::MethodNotAllowed => "method not allowed",
             Self::NotFound => "there is nothing at this address",
             Self::TooSlow => "the answer took too long, try again later",

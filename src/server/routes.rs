@@ -10,7 +10,7 @@ use super::bodies::Bodies;
 use super::layers::{LayerSettings, wrap};
 use super::queue;
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, MetricsListen};
 use crate::http::assets;
 use crate::http::caller::Caller;
 use crate::http::trouble::Trouble;
@@ -41,7 +41,7 @@ pub fn router(app: &App) -> Router {
         .merge(revoke::routes(app))
         .merge(token::routes(app))
         .merge(userinfo::routes(app));
-    if app.config.metrics_listen.is_none() {
+    if app.config.metrics_listen == MetricsListen::WithTheRest {
         rooms = rooms.merge(metrics::routes());
     }
     wrap(rooms.fallback(not_found).with_state(app.clone()), layers(app))

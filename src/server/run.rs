@@ -13,13 +13,14 @@ use tokio::sync::watch;
 use super::demo::{self, Demo};
 use super::serve::{Limits, listen, serve};
 use super::tls::TlsKeeper;
-use super::{couriers, logging, process, rotation, routes};
+use super::{census, couriers, logging, process, rotation, routes};
 use crate::app::App;
 use crate::bootstrap::Bootstrap;
 use crate::cli::open_store;
 use crate::clients::software_statement;
 use crate::clock::{Clock, OLDEST};
-use crate::config::{Config, OutgoingSettings, StatementKeys};
+use crate::config::{Config, MetricsListen, OutgoingSettings, StatementKeys};
+use crate::development;
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::keys::{
     FileKeys, KeyRing, KeySource, Policy, RingError, Sealer, load_files, load_root, purposes,
@@ -74,6 +75,9 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     let (files_of_keys, root) = load_keys(&config)?;
     let bootstrap = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose();
     let bootstrap = bootstrap.map_err(wrong)?;
+    for warning in bootstrap.iter().flat_map(Bootstrap::warnings) {
+        tracing::warn!("{warning}");
+    }
     let tls = config.tls.as_ref().map(|tls| TlsKeeper::load(&tls.cert_path, &tls.key_path));
     let tls = tls.transpose().map_err(wrong)?;
     let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(wrong)?;
@@ -106,11 +110,12 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     let limits = limits(&app).within_files(files);
     rotation::spawn(app.clone(), bootstrap);
     let stop = spawn_shutdown(app.clone());
-    if let Some(address) = &app.config.metrics_listen {
-        let bound = listen(address).await;
-        let bound = bound.map_err(|why| wrong(format!("METRICS_LISTEN: {address}: {why}")))?;
+    if let Some(bound) = bind_metrics(&app.config.metrics_listen).await? {
         let router = routes::metrics_router(&app);
         tokio::spawn(serve(bound, None, router, Limits::default(), stop.clone(), FINISH));
+    }
+    if app.config.metrics_listen != MetricsListen::Off {
+        census::spawn(app.clone());
     }
     let couriers = couriers::spawn(app.clone(), stop.clone());
     serve(listeners, tls, routes::router(&app), limits, stop, FINISH).await;
@@ -134,6 +139,23 @@ async fn bind(config: &Config) -> Result<Vec<TcpListener>, Refused> {
     Ok(listeners)
 }
 
+/// The listener of the metrics, if they have one. Of several servers on one machine the first has the
+/// address that nobody chose.
+async fn bind_metrics(metrics: &MetricsListen) -> Result<Option<Vec<TcpListener>>, Refused> {
+    let MetricsListen::Own { address, asked } = metrics else { return Ok(None) };
+    match listen(address).await {
+        Ok(bound) => Ok(Some(bound)),
+        Err(why) if *asked => Err(wrong(format!("METRICS_LISTEN: {address}: {why}"))),
+        Err(why) => {
+            tracing::warn!(
+                %address, %why,
+                "metrics are not served, because their address is taken; METRICS_LISTEN is for another"
+            );
+            Ok(None)
+        }
+    }
+}
+
 /// The files are read before anything is opened: a bad one is told at once.
 fn load_keys(config: &Config) -> Result<(FileKeys, SecretKey), Refused> {
     // A store that lasts keeps the keys it is given; without one, the files are what lasts.
@@ -153,7 +175,17 @@ async fn open_ring(
 ) -> Result<KeyRing, Refused> {
     let at = (Arc::clone(store), Clock::System);
     let policy = Policy::of(config);
+    let from_files: Vec<_> = files.keys.iter().map(|key| key.kid().to_owned()).collect();
     let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, files.keys).await;
+    if let Ok(ring) = ring.as_ref()
+        && !config.store_lasts()
+    {
+        // The store remembers no start before this one; the files do.
+        ring.stood_before(|kid| {
+            let names = |list: &[String]| list.iter().any(|it| it == kid);
+            names(&from_files) && !names(&files.made)
+        });
+    }
     ring.map_err(|error| match error {
         RingError::Store(error) => unavailable(error),
         RingError::Sealed(_)
@@ -202,6 +234,12 @@ async fn fill(
         let applied = bootstrap.apply(&**store, &passwords, now).await.map_err(unavailable)?;
         tracing::info!(users = %applied.users, clients = %applied.clients, "bootstrap file applied");
     }
+    if !config.issuer.is_loopback() {
+        let off = development::switch_off(&**store).await.map_err(unavailable)?;
+        if !off.is_empty() {
+            tracing::warn!("{}", off.told());
+        }
+    }
     let Some(account) = &config.dev else { return Ok(None) };
     let demo = demo::seed(config, account, &**store, &passwords, now).await;
     demo.map(Some).map_err(unavailable)
@@ -234,7 +272,10 @@ fn announcement(app: &App, demo: Option<&Demo>) -> String {
         lines.extend([
             format!("  demo user      {}", demo.trial.user),
             format!("  demo password  {password}"),
-            format!("  demo client    {} (public, PKCE; any port of localhost)", demo::CLIENT),
+            format!(
+                "  demo client    {} (public, PKCE; any port of localhost)",
+                development::CLIENT
+            ),
             format!("  open           {}", demo.trial.authorize_url),
             format!("  code_verifier  {}", demo.verifier),
         ]);

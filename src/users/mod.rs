@@ -36,6 +36,10 @@ pub struct User {
     pub groups: Vec<String>,
     /// When the record was made.
     pub created_at: UnixTime,
+    /// Made, or given its password, by a development installation: off on any other issuer
+    /// ([`development`](crate::development)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub development: bool,
 }
 
 impl User {

@@ -21,6 +21,7 @@ fn user(username: &str, sub: &Subject) -> User {
         claims: Map::new(),
         groups: Vec::new(),
         created_at: UnixTime::from_secs(1_700_000_000),
+        development: false,
     }
 }
 

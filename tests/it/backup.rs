@@ -116,6 +116,36 @@ async fn after_a_restore_people_sign_in_applications_authenticate_and_old_tokens
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_goes_through_a_pipe_where_no_file_can_be_made() {
+    let old = House::start(Backing::Redis).await;
+    let mut desk = Desk::of(&old);
+    let made = desk.command(&["backup", "--out", "-"]).output().expect("an end");
+    assert!(made.status.success(), "{}", said(&made));
+    let told = String::from_utf8_lossy(&made.stderr);
+    assert!(told.contains("wrote standard output") && told.contains("users: 2\n"), "{told}");
+    assert!(names(desk.folder.path()).is_empty(), "no file");
+
+    let prefix = fresh_prefix();
+    desk.moved_to(&prefix);
+    let restore = |bytes: &[u8], words: &[&str]| {
+        let file = desk.path("piped");
+        std::fs::write(&file, bytes).expect("written");
+        let mut command = desk.command(&[&["restore", "--in", "-"], words].concat());
+        command.stdin(std::fs::File::open(file).expect("it was just written"));
+        command.output().expect("an end")
+    };
+    let half = restore(&made.stdout[..made.stdout.len() / 2], &[]);
+    assert_eq!(half.status.code(), Some(1));
+    assert!(said(&half).starts_with("standard input: "), "{}", said(&half));
+    let would = restore(&made.stdout, &["--dry-run"]);
+    assert!(said(&would).contains("users: 2 new"), "{}", said(&would));
+    assert!(desk.runs(&["user", "list"]).trim().is_empty(), "neither wrote anything");
+    let did = restore(&made.stdout, &[]);
+    assert!(did.status.success() && said(&did).contains("users: 2 new"), "{}", said(&did));
+    assert!(desk.runs(&["user", "list"]).contains("ada"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_sessions_nobody_notices_the_move() {
     let old = House::start(Backing::Redis).await;
     let shop = old.relying_party("shop").await;

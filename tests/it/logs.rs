@@ -150,6 +150,32 @@ fn a_client_that_fails_is_told_by_the_name_it_claims_escaped_and_cut() {
     assert!(told[5].contains(&"x".repeat(128)) && !told[5].contains(&"x".repeat(129)));
 }
 
+/// What programs ask every few seconds, and somebody who knows us by another name.
+async fn asked_by_programs() {
+    let house = House::start(Backing::Memory).await;
+    for path in ["/live", "/ready", "/health", "/metrics"] {
+        assert_eq!(wire::send(house.http().get(house.url(path))).await.status, 200);
+    }
+    house.faults().plan_verb("ping");
+    assert_eq!(wire::send(house.http().get(house.url("/ready"))).await.status, 503);
+    house.faults().heal();
+    let strange = house.http().get(house.url("/authorize")).header("host", "latchkey:5000");
+    let refused = wire::send(strange).await;
+    assert_eq!(refused.status, 421);
+    assert!(refused.body.contains("EXTRA_HOSTS"), "{}", refused.body);
+}
+
+#[test]
+fn health_checks_fill_no_log_and_a_strange_name_is_told_with_the_setting_for_it() {
+    let ((), log) = logged(asked_by_programs());
+    let answered: Vec<&str> = log.lines().filter(|line| line.contains("answered")).collect();
+    let quiet = answered.iter().filter(|line| line.contains("DEBUG")).count();
+    assert_eq!((quiet, answered.len()), (4, 6), "{answered:?}");
+    assert!(answered.iter().any(|line| line.contains("503") && line.contains("INFO")));
+    let told = log.lines().find(|line| line.contains("EXTRA_HOSTS")).expect("a line");
+    assert!(told.contains("latchkey:5000"), "{told}");
+}
+
 #[test]
 fn nothing_that_opens_anything_is_logged_in_memory() {
     tells_nothing(Backing::Memory);

@@ -15,6 +15,7 @@ mod encrypted;
 mod file_store;
 mod front;
 mod fuzzed;
+mod going_public;
 mod introspect_revoke;
 mod keys;
 mod logout;

@@ -1,8 +1,13 @@
 //! What is counted, as Prometheus sees it.
 
 use crate::support::house::{House, on_every_store};
+use crate::support::wire;
 
-on_every_store![every_store_command_is_counted_whoever_asked, the_readme_names_every_metric];
+on_every_store![
+    every_store_command_is_counted_whoever_asked,
+    the_readme_names_every_metric,
+    a_scrape_asks_nothing_of_the_store
+];
 
 /// The value of the line that begins with this.
 async fn value(house: &House, line: &str) -> f64 {
@@ -30,6 +35,23 @@ async fn every_store_command_is_counted_whoever_asked(house: House) {
     let (bad, timed) = (value(&house, bad).await, value(&house, timed).await);
     assert!((bad - 2.0).abs() < 0.5, "{bad}");
     assert!((timed - value(&house, good).await - bad).abs() < 0.5, "each has its time: {timed}");
+}
+
+async fn a_scrape_asks_nothing_of_the_store(house: House) {
+    let shop = house.relying_party("shop").await;
+    shop.signs_in(&house.browser("ada"), "openid").await;
+    let sessions = value(&house, "oidc_active_sessions").await;
+    assert!((sessions - 1.0).abs() < 0.5, "{sessions}");
+    // The couriers ask by themselves, so what is looked at is what a scrape would fail of.
+    let scrape = async || wire::send(house.http().get(house.url("/metrics"))).await;
+    house.faults().plan_verb("names");
+    let scraped = scrape().await;
+    house.faults().heal();
+    assert_eq!(scraped.status, 200);
+    assert!(scraped.body.contains("oidc_active_sessions 1\n"), "{}", scraped.body);
+    shop.signs_in(&house.browser("bob"), "openid").await;
+    assert!(scrape().await.body.contains("oidc_active_sessions 1\n"), "as counted last");
+    assert!(house.metrics().await.contains("oidc_active_sessions 2\n"), "and as counted now");
 }
 
 async fn the_readme_names_every_metric(house: House) {

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use latchkey::config::{Complaints, Config, Registration, describe, dotenv, vars};
+use latchkey::config::{Complaints, Config, MetricsListen, Registration, describe, dotenv, vars};
 use latchkey::protocol::algorithms::ClientAlg;
 use url::Url;
 
@@ -90,7 +90,11 @@ fn good(config: &Config) {
         }
     }
     assert!(!config.listen.is_empty());
-    for address in config.listen.iter().chain(&config.metrics_listen) {
+    let metrics = match &config.metrics_listen {
+        MetricsListen::Own { address, .. } => Some(address),
+        MetricsListen::WithTheRest | MetricsListen::Off => None,
+    };
+    for address in config.listen.iter().chain(metrics) {
         let port = address.rsplit(':').next().unwrap_or_default();
         assert!(port.parse::<u16>().is_ok(), "{address}");
     }

@@ -158,6 +158,7 @@ pub fn user() -> User {
         claims: claims.as_object().cloned().expect("an object"),
         groups: vec!["engine".into()],
         created_at: NOW,
+        development: false,
     }
 }
 
@@ -256,5 +257,6 @@ pub fn client(id: &str) -> Client {
         source: Source::Operator,
         created_at: NOW,
         unused_until: None,
+        development: false,
     }
 }

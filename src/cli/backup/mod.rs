@@ -4,8 +4,8 @@ mod file;
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::BufWriter;
-use std::path::PathBuf;
+use std::io::{self, BufWriter, IsTerminal as _, Read, Seek, Write as _};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -16,13 +16,14 @@ use crate::backup::{About, Backup, Failed, Report, Saved, is_in_use, save};
 use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
 use crate::keys::load_root;
+use crate::secret_key::SecretKey;
 use crate::store::Store;
 use crate::store::schema::RELEASE;
 
 /// What to back up, and where to.
 #[derive(Debug, Args)]
 pub struct BackupArgs {
-    /// The file to make; there must be none of that name
+    /// The file to make; there must be none of that name. `-` is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Sessions, codes and refresh tokens, too: for a move to another store
@@ -33,7 +34,7 @@ pub struct BackupArgs {
 /// What to restore, and how.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
-    /// The backup
+    /// The backup; `-` is standard input
     #[arg(long = "in", value_name = "FILE")]
     input: PathBuf,
     /// Restore into a store that is in use: what the backup has replaces what is there, the rest stays
@@ -42,6 +43,13 @@ pub struct RestoreArgs {
     /// Check everything, say what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+impl RestoreArgs {
+    /// Whether it only looks.
+    pub(super) fn is_dry(&self) -> bool {
+        self.dry_run
+    }
 }
 
 pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String, Failure> {
@@ -57,6 +65,9 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
         with_sessions: args.with_sessions,
         readable_by: RELEASE.readable_by,
     };
+    if is_stream(&args.out) {
+        return to_standard_output(&*store, &root, &about).await;
+    }
     let place = |error| refused(format!("{}: {error}", args.out.display()));
     let file = NewFile::beside(&args.out).map_err(|error| place(Failed::Io(error)))?;
     let out = BufWriter::new(file.as_file());
@@ -66,11 +77,40 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
     })?;
     drop(out);
     file.keep().map_err(|error| place(Failed::Io(error)))?;
-    Ok(saved_text(args, &saved))
+    Ok(saved_text(&args.out.display().to_string(), &saved))
 }
 
-fn saved_text(args: &BackupArgs, saved: &Saved) -> String {
-    let mut text = format!("wrote {}\n", args.out.display());
+/// For a container whose root cannot be written, and for pipes. Nothing but the backup goes there; what there
+/// is to say goes where errors go. Whoever reads it knows by the exit code whether it is whole, and so does
+/// `restore`, which takes no half of one.
+async fn to_standard_output(
+    store: &dyn Store,
+    root: &SecretKey,
+    about: &About,
+) -> Result<String, Failure> {
+    if io::stdout().is_terminal() {
+        return Err(refused(
+            "--out -: a terminal is no place for a backup; write it to a file".into(),
+        ));
+    }
+    let place = |error| refused(format!("standard output: {error}"));
+    let out = BufWriter::new(io::stdout());
+    let (mut out, saved) = save(store, root, about, out).await.map_err(|error| match error {
+        Failed::Io(_) => place(error),
+        other => other.into(),
+    })?;
+    out.flush().map_err(|error| place(Failed::Io(error)))?;
+    let _unheard = writeln!(io::stderr(), "{}", saved_text("standard output", &saved));
+    Ok(String::new())
+}
+
+/// How programs that read and write files are told of the streams.
+fn is_stream(name: &Path) -> bool {
+    name == Path::new("-")
+}
+
+fn saved_text(place: &str, saved: &Saved) -> String {
+    let mut text = format!("wrote {place}\n");
     for (name, count) in &saved.counts {
         let _ = writeln!(text, "{name}: {count}");
     }
@@ -88,12 +128,17 @@ pub(super) async fn restore(
     config: &Config,
     now: UnixTime,
 ) -> Result<String, Failure> {
-    let file = File::open(&args.input).map_err(Failed::Io);
+    let file = open(&args.input).map_err(Failed::Io);
     let root = load_root(config)?;
     let named = |error: Failed| match error {
         Failed::Store(error) => error.into(),
         Failed::Io(_) | Failed::Unreadable(_) | Failed::Content(_) | Failed::Ring(_) => {
-            refused(format!("{}: {error}", args.input.display()))
+            let place = args.input.display();
+            refused(if is_stream(&args.input) {
+                format!("standard input: {error}")
+            } else {
+                format!("{place}: {error}")
+            })
         }
     };
     let mut backup = file.and_then(|file| Backup::check(file, &root)).map_err(named)?;
@@ -117,6 +162,19 @@ pub(super) async fn restore(
     let report = backup.restore(&*store, &root, now).await.map_err(named)?;
     Ok(format!("{about}restored\n{}", tallies(&report)))
 }
+
+/// A file is read several times over; what comes by standard input is kept, encrypted as it is.
+fn open(name: &Path) -> io::Result<Box<dyn ReadSeek + Send>> {
+    if !is_stream(name) {
+        return Ok(Box::new(File::open(name)?));
+    }
+    let mut backup = Vec::new();
+    io::stdin().read_to_end(&mut backup)?;
+    Ok(Box::new(io::Cursor::new(backup)))
+}
+
+trait ReadSeek: Read + Seek {}
+impl<T: Read + Seek> ReadSeek for T {}
 
 /// Whoever backs up by night learns of a wrong setting in the morning, not when the backup is needed.
 const NOTHING: &str = "no backup was made: there is nothing in this store. Are REDIS_URL and REDIS_PREFIX \

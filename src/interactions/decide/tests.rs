@@ -27,6 +27,7 @@ fn client(first_party: bool, method: &str, uri: &str) -> Client {
         source: Source::Operator,
         created_at: NOW,
         unused_until: None,
+        development: false,
     }
 }
 

@@ -20,6 +20,7 @@ fn shop() -> Client {
         source: Source::Registered,
         created_at: NOW,
         unused_until: None,
+        development: false,
     }
 }
 

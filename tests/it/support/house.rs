@@ -232,6 +232,7 @@ impl House {
 
     /// What it counted, in lines.
     pub async fn metrics(&self) -> String {
+        latchkey::metrics::count_stored(&self.app).await;
         wire::send(self.http.get(self.url("/metrics"))).await.body
     }
 
@@ -312,6 +313,7 @@ async fn fill(store: &dyn Store, clock: &Clock) {
             claims: claims.as_object().cloned().expect("an object"),
             groups: vec!["analysts".to_owned(), "engine".to_owned()],
             created_at: clock.now(),
+            development: false,
         };
         assert_eq!(users::add(store, &user).await.expect("a store"), Added::New);
     }

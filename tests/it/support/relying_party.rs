@@ -63,6 +63,7 @@ impl House {
             source: Source::Operator,
             created_at: now,
             unused_until: None,
+            development: false,
         };
         assert_eq!(clients::add(self.store(), &client).await.expect("a store"), Created::New);
         RelyingParty {

@@ -133,6 +133,8 @@ async fn every_failure_is_counted_by_its_reason() {
         ("unknown_client", form(&[("client_id", "nobody")])),
         ("wrong_method", form(&[("client_id", "shop"), ("client_secret", "x")])),
         ("wrong_secret", form(&[]).basic_auth("shop", Some("x"))),
+        // It is right, and it has characters in it that should have been encoded.
+        ("secret_not_form_encoded", form(&[]).basic_auth("shop", Some(&shop.secret))),
     ] {
         let answer = wire::send(request).await;
         assert!(matches!(answer.status, 400 | 401), "{reason}: {answer:?}");

@@ -1,0 +1,24 @@
+//! Counts what metrics tell of the store, on a schedule: however often somebody scrapes, and whoever it is,
+//! the store is asked once a minute.
+
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::app::App;
+use crate::metrics;
+
+/// How old the counts may be.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Counts until the process ends.
+pub fn spawn(app: App) {
+    tokio::spawn(async move {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            metrics::count_stored(&app).await;
+        }
+    });
+}
