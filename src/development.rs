@@ -7,9 +7,11 @@
 //! session, code or token of theirs is good, for every path asks whether they are enabled.
 
 use crate::clients::{self, ClientId};
+use crate::clock::UnixTime;
+use crate::epoch::{self, Owner};
 use crate::protocol::Subject;
 use crate::store::{Partition, RawKey, Store, StoreError};
-use crate::users;
+use crate::users::{self, User};
 
 /// The demo client's id.
 pub const CLIENT: &str = "demo";
@@ -53,18 +55,23 @@ pub async fn note(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
     store.link(&index(), sub.as_str()).await
 }
 
-/// Switches off whoever development made; answers everybody it made who is still there.
-pub async fn switch_off(store: &dyn Store) -> Result<Off, StoreError> {
-    let mut off = Off { users: switch_off_users(store).await?, clients: Vec::new() };
+/// Switches off whoever development made, and ends for good what they were given; answers everybody it made
+/// who is still there.
+pub async fn switch_off(store: &dyn Store, now: UnixTime) -> Result<Off, StoreError> {
+    let mut off = Off { users: switch_off_users(store, now).await?, clients: Vec::new() };
     let Some(id) = ClientId::parse(CLIENT) else { return Ok(off) };
-    if clients::find(store, &id).await?.is_some_and(|client| client.development) {
-        clients::update(store, &id, |client| client.enabled &= !client.development).await?;
+    let found = clients::find(store, &id).await?.filter(|client| client.development);
+    if let Some(client) = found {
+        if client.enabled {
+            clients::update(store, &id, |client| client.enabled &= !client.development).await?;
+            epoch::raise(store, &Owner::Client(id), now).await?;
+        }
         off.clients.push(CLIENT.to_owned());
     }
     Ok(off)
 }
 
-async fn switch_off_users(store: &dyn Store) -> Result<Vec<String>, StoreError> {
+async fn switch_off_users(store: &dyn Store, now: UnixTime) -> Result<Vec<String>, StoreError> {
     let (mut off, mut after) = (Vec::new(), String::new());
     loop {
         let page = store.names(&index(), &after, 200).await?;
@@ -75,8 +82,11 @@ async fn switch_off_users(store: &dyn Store) -> Result<Vec<String>, StoreError> 
             };
             match found.filter(|user| user.development) {
                 Some(user) => {
-                    users::update(store, &user.sub, |user| user.enabled &= !user.development)
-                        .await?;
+                    if user.enabled {
+                        let step = |user: &mut User| user.enabled &= !user.development;
+                        users::update(store, &user.sub, step).await?;
+                        epoch::raise(store, &Owner::User(user.sub), now).await?;
+                    }
                     off.push(user.username);
                 }
                 // The index may list too much: the reader prunes.

@@ -180,7 +180,7 @@ async fn keep_off(config: &Config, store: &dyn Store) -> Result<(), Failure> {
     if config.issuer.is_loopback() {
         return Ok(());
     }
-    let off = development::switch_off(store).await?;
+    let off = development::switch_off(store, Clock::System.now()).await?;
     if !off.is_empty() {
         let _ = writeln!(std::io::stderr(), "note: {}", off.told());
     }

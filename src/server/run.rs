@@ -235,7 +235,7 @@ async fn fill(
         tracing::info!(users = %applied.users, clients = %applied.clients, "bootstrap file applied");
     }
     if !config.issuer.is_loopback() {
-        let off = development::switch_off(&**store).await.map_err(unavailable)?;
+        let off = development::switch_off(&**store, now).await.map_err(unavailable)?;
         if !off.is_empty() {
             tracing::warn!("{}", off.told());
         }

@@ -34,8 +34,10 @@ async fn what_development_made_is_off_with_all_it_was_given(house: House) {
     let his = demo.signs_in(&house.browser("bob"), "openid").await;
     let other = shop.signs_in(&house.browser("bob"), "openid").await;
 
+    let off =
+        async || development::switch_off(house.store(), house.app().now()).await.expect("a store");
     let made = Off { users: vec!["ada".into()], clients: vec!["demo".into()] };
-    assert_eq!(development::switch_off(house.store()).await.expect("a store"), made);
+    assert_eq!(off().await, made);
     assert_eq!(shop.refreshes(hers.refresh()).await.error().1, "invalid_grant");
     assert_eq!(house.userinfo(hers.access()).await.status, 401);
     assert_eq!(shop.introspects(hers.access()).await["active"], false);
@@ -48,8 +50,12 @@ async fn what_development_made_is_off_with_all_it_was_given(house: House) {
 
     let on = |user: &mut users::User| user.enabled = true;
     users::update(house.store(), &ada, on).await.expect("a store").expect("a user");
-    assert_eq!(development::switch_off(house.store()).await.expect("a store"), made);
+    assert_eq!(off().await, made);
     assert!(!house.user("ada").await.enabled, "whatever was done to it meanwhile");
+
+    users::update(house.store(), &ada, on).await.expect("a store").expect("a user");
+    let again = shop.refreshes(hers.refresh()).await;
+    assert_eq!(again.error().1, "invalid_grant", "what she was given does not come back");
 }
 
 /// A server with a public issuer, behind a proxy that is this test.
