@@ -10,9 +10,8 @@
 #          has constants for both, verifies neither as it comes; jsonwebtoken (npm) neither.
 # Versions: PyJWT 2.15.1, joserfc 1.8.0, Authlib 1.9.10, jwcrypto 1.6.1, jose 6.2.18, jsonwebtoken 9.0.3,
 #          fast-jwt 6.3.6, go-jose v4.1.9, nimbus-jose-jwt 10.10, jose4j 0.9.6.
-# Meaning: sign and publish under one and the same name, EdDSA for now; or leave "alg" out of the JWK, which
-#          is the form that all who know either name accept. Do not follow the deprecation before the clients
-#          do, and leave RS256 or ES256 the default.
+# Meaning: sign and publish under one and the same name, EdDSA for now. Do not follow the deprecation before
+#          the clients do, and leave RS256 or ES256 the default.
 set -euo pipefail
 dir=$(mktemp -d); trap 'chmod -R u+w "$dir"; rm -rf "$dir"' EXIT
 cd "$dir"; export GOFLAGS=-mod=mod PYTHONWARNINGS=ignore
