@@ -248,6 +248,7 @@ async fn granted(app: &App) -> GrantId {
         standing: Standing::Good,
         revoked_access: Vec::new(),
         opaque: Vec::new(),
+        cnf: None,
         client_since: None,
         client_epoch: None,
         ends_at: now.plus(hour),

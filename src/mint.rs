@@ -13,7 +13,7 @@ use crate::grants::{AccessId, Grant, Handle, Opaque, Use};
 use crate::jose;
 use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
-use crate::protocol::{ErrorCode, OAuthError, Scope};
+use crate::protocol::{ErrorCode, OAuthError, Scope, TokenType};
 use crate::secret::Secret;
 use crate::tokens::{self, ACCESS_TYP, Behind, Beside, ID_TYP, IdSubject};
 use crate::users::User;
@@ -28,13 +28,32 @@ pub enum NotMade {
 }
 
 /// An access token, and what its grant has to remember of it.
-pub struct Access {
+pub struct IssuedAccessToken {
     /// As the client gets it.
     pub token: String,
+    /// How the client shows it.
+    pub token_type: TokenType,
     /// How long it is good.
     pub lifetime: Duration,
     /// Of an opaque one.
     pub kept: Option<Opaque>,
+}
+
+impl IssuedAccessToken {
+    /// The members that every answer with an access token has ([RFC 6749 §5.1, §4.2.2]).
+    ///
+    /// [RFC 6749 §5.1, §4.2.2]: https://www.rfc-editor.org/rfc/rfc6749#section-5.1
+    pub fn members(&self, scope: &Scope) -> Vec<(&'static str, Value)> {
+        let mut members = vec![
+            ("access_token", self.token.as_str().into()),
+            ("token_type", self.token_type.as_str().into()),
+            ("expires_in", self.lifetime.as_secs().into()),
+        ];
+        if !scope.is_empty() {
+            members.push(("scope", scope.to_string().into()));
+        }
+        members
+    }
 }
 
 /// How long this client's access tokens are good.
@@ -49,7 +68,7 @@ pub async fn access_token(
     client: &Client,
     behind: Behind<'_>,
     scope: &Scope,
-) -> Result<Access, NotMade> {
+) -> Result<IssuedAccessToken, NotMade> {
     let lifetime = access_lifetime(app, client);
     let grant = behind.grant();
     if let Some(grant) = grant.filter(|_| client.settings.opaque_access_tokens) {
@@ -61,10 +80,16 @@ pub async fn access_token(
     let about = (behind, seen_as.as_ref());
     let claims = tokens::access_claims(app.issuer(), client, about, scope, id, lifetime, app.now());
     let token = app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| NotMade::Signature)?;
-    Ok(Access { token, lifetime, kept: None })
+    Ok(IssuedAccessToken { token, token_type: TokenType::Bearer, lifetime, kept: None })
 }
 
-fn opaque(app: &App, client: &Client, grant: &Grant, scope: &Scope, lifetime: Duration) -> Access {
+fn opaque(
+    app: &App,
+    client: &Client,
+    grant: &Grant,
+    scope: &Scope,
+    lifetime: Duration,
+) -> IssuedAccessToken {
     let now = app.now();
     let handle = Handle { grant: grant.id, secret: Secret::random() };
     let kept = Opaque {
@@ -74,7 +99,8 @@ fn opaque(app: &App, client: &Client, grant: &Grant, scope: &Scope, lifetime: Du
         issued_at: now,
         expires_at: now.plus(lifetime),
     };
-    Access { token: handle.render(Use::Access), lifetime, kept: Some(kept) }
+    let (token, token_type) = (handle.render(Use::Access), TokenType::Bearer);
+    IssuedAccessToken { token, token_type, lifetime, kept: Some(kept) }
 }
 
 /// The ID token of a grant with a person in it; `None` where `openid` was not granted.

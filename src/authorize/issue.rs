@@ -7,13 +7,15 @@ use crate::app::App;
 use crate::clients::{self, Client};
 use crate::epoch::{self, Epoch, Owner};
 use crate::events::Event;
-use crate::grants::{self, Code, Denied, Grant, GrantId, Handle, Person, Standing, Use};
+use crate::grants::{
+    self, Code, Credential, Denied, Grant, GrantId, Handle, Person, Standing, Use,
+};
 use crate::http::answer::{self, Sender};
 use crate::http::caller::Caller;
 use crate::http::session_state;
 use crate::http::trouble::Trouble;
 use crate::logouts;
-use crate::mint::{self, Access, NotMade};
+use crate::mint::{self, IssuedAccessToken, NotMade};
 use crate::protocol::{GrantType, ResponseType};
 use crate::random;
 use crate::requests::AuthorizationRequest;
@@ -110,14 +112,13 @@ pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Fields, Unprepared> 
     if asked.has_token() {
         let scope = &it.request.scope;
         let made = mint::access_token(app, it.client, Behind::Grant(&grant), scope).await?;
-        let Access { token: text, lifetime, kept } = made;
-        if let Some(kept) = kept {
-            grant.remember(kept, app.now());
+        for (name, value) in made.members(scope) {
+            put(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         }
-        put("access_token", text.clone());
-        put("token_type", "Bearer".to_owned());
-        put("expires_in", lifetime.as_secs().to_string());
-        put("scope", scope.to_string());
+        let IssuedAccessToken { token: text, kept, .. } = made;
+        if let Some(kept) = kept {
+            grant.opaque.push(kept);
+        }
         token = Some(text);
     }
     if asked.has_id_token() {
@@ -213,7 +214,8 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) ->
         nonce: request.nonce.clone(),
         code: response.has_code().then(|| Code::Issued {
             secret: code.secret.digest(),
-            redirect_uri: request.destination.redirect_uri().to_owned(),
+            credential: Credential::AuthorizationCode,
+            redirect_uri: Some(request.destination.redirect_uri().to_owned()),
             challenge: request.challenge.clone(),
             expires_at,
             failures: 0,
@@ -222,6 +224,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) ->
         standing: Standing::Good,
         revoked_access: Vec::new(),
         opaque: Vec::new(),
+        cnf: None,
         ends_at: if response.has_token() { expires_at.max(token_end) } else { expires_at },
     }
 }

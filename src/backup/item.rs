@@ -5,7 +5,7 @@ use crate::clock::UnixTime;
 use crate::consents::{self, Consent};
 use crate::development;
 use crate::epoch::{self, Epoch, Owner};
-use crate::grants::{self, Grant};
+use crate::grants::{self, Grant, GrantV2};
 use crate::keys::RingRecord;
 use crate::logouts::Participants;
 use crate::sessions::{self, Session};
@@ -31,6 +31,9 @@ pub(super) enum Item {
     Participants(Participants),
     #[serde(rename = "grant.v1")]
     Grant(Box<Granted>),
+    /// From a store that a newer release has written to.
+    #[serde(rename = "grant.v2")]
+    GrantV2(Box<Granted>),
 }
 
 /// A client or user, and the epoch they are in: without it a grant that is restored beside them could come to
@@ -73,7 +76,7 @@ impl Item {
             Self::Consent(_) => "consents",
             Self::Session(_) => "sessions",
             Self::Participants(_) => "sessions to tell of",
-            Self::Grant(_) => "grants",
+            Self::Grant(_) | Self::GrantV2(_) => "grants",
         }
     }
 
@@ -93,6 +96,7 @@ impl Item {
             Self::Session(session) => fate(store, session, now).await,
             Self::Participants(noted) => fate(store, noted, now).await,
             Self::Grant(granted) => fate(store, &granted.grant, now).await,
+            Self::GrantV2(it) => fate(store, &GrantV2(it.grant.clone()), now).await,
         }
     }
 
@@ -114,7 +118,9 @@ impl Item {
             Self::Consent(consent) => consents::restore(store, consent).await,
             Self::Session(session) => sessions::restore(store, session).await,
             Self::Participants(noted) => store.put(noted).await,
-            Self::Grant(it) => grants::file(store, &it.grant, it.until, now).await,
+            Self::Grant(it) | Self::GrantV2(it) => {
+                grants::file(store, &it.grant, it.until, now).await
+            }
         }
     }
 }
@@ -145,6 +151,7 @@ mod tests {
             Session::KIND,
             Participants::KIND,
             Grant::KIND,
+            GrantV2::KIND,
         ];
         let unknown = serde_json::from_str::<Item>(r#"{"kind":"x","record":{}}"#).unwrap_err();
         let known = expected.map(|kind| format!("`{kind}`")).join(", ");

@@ -4,6 +4,7 @@ use super::item::{Granted, Item, WithEpoch};
 use super::sealed::Writer;
 use super::{About, Counts, Failed};
 use crate::epoch::{self, Owner};
+use crate::grants::GrantV2;
 use crate::keys::{Sealer, ring_key};
 use crate::protocol::Subject;
 use crate::secret_key::{Purpose, SecretKey};
@@ -104,6 +105,8 @@ impl<W: Write> Saving<'_, W> {
         for (id, until) in grants::listed(self.store, sub).await? {
             if let Some(grant) = self.read(&id.key()).await? {
                 self.add(&Item::Grant(Box::new(Granted { until, grant })))?;
+            } else if let Some(GrantV2(grant)) = self.read(&id.key_v2()).await? {
+                self.add(&Item::GrantV2(Box::new(Granted { until, grant })))?;
             }
         }
         Ok(())

@@ -167,7 +167,7 @@ pub async fn restore(store: &dyn Store, given: &Consent) -> Result<(), StoreErro
 /// long as what the person agreed to within a year.
 async fn list(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
     let index = index(&given.sub);
-    store.link(&index, &listing(given)).await?;
+    store.link_until(&index, &listing(given), given.given_at.plus(REMEMBERED)).await?;
     let present = format!("{:016x}", given.given_at.as_millis());
     for over in store.names(&index, "", 4).await? {
         if *over < *present {

@@ -3,14 +3,15 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Grant, GrantId};
+use super::{Grant, GrantId, Refusal};
 use crate::clock::UnixTime;
 use crate::protocol::Scope;
 use crate::random;
 use crate::secret::Digest;
 
-/// How many opaque access tokens of one grant are live at once; more end the oldest.
-const MOST_OPAQUE: usize = 32;
+/// How many opaque access tokens of one grant are live at once. At some 250 bytes each the record stays below
+/// 32 KiB, which is read and written at every refresh.
+pub const MAX_OPAQUE: usize = 128;
 
 /// An access token's `jti`: its own id, and the grant it came of, if any.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -64,16 +65,27 @@ pub struct Opaque {
 }
 
 impl Grant {
-    /// Remembers an opaque access token, once, and forgets the expired ones.
-    pub fn remember(&mut self, token: Opaque, now: UnixTime) {
-        if self.opaque.iter().any(|held| held.secret == token.secret) {
-            return;
+    /// Whether one more opaque access token may be made now: one that was given out is good for as long as
+    /// it said, so the next one has to wait for the first to expire.
+    pub fn has_room(&self, now: UnixTime) -> Result<(), Refusal> {
+        let live = self.opaque.iter().filter(|held| now < held.expires_at);
+        if live.clone().count() < MAX_OPAQUE {
+            return Ok(());
         }
+        let first = live.map(|held| held.expires_at).min().unwrap_or(now);
+        Err(Refusal::TooManyTokens { retry_after: first.since(now) })
+    }
+
+    /// Remembers an opaque access token, once, and forgets the expired ones.
+    pub fn remember(&mut self, token: Opaque, now: UnixTime) -> Result<(), Refusal> {
+        if self.opaque.iter().any(|held| held.secret == token.secret) {
+            return Ok(());
+        }
+        self.has_room(now)?;
         self.opaque.retain(|held| now < held.expires_at);
-        let excess = (self.opaque.len() + 1).saturating_sub(MOST_OPAQUE);
-        self.opaque.drain(..excess);
         self.ends_at = self.ends_at.max(token.expires_at);
         self.opaque.push(token);
+        Ok(())
     }
 
     /// The live opaque access token with this secret.

@@ -32,6 +32,8 @@ pub enum Denied {
     UserCutOff,
     /// The session it is bound to has ended.
     SessionEnded,
+    /// It is bound to a key, and this release takes no proof of one.
+    Unproven,
 }
 
 /// The one gate everything that is issued, described or served passes: code, refresh, introspection
@@ -106,6 +108,7 @@ async fn judge(
     let cut_off = |person: &Person| !user_epoch.admits(person.epoch, person.authenticated_at);
     Ok(match client.filter(same) {
         None => Err(Denied::ClientGone),
+        Some(_) if grant.cnf.is_some() => Err(Denied::Unproven),
         Some(_) if !client_epoch.admits(grant.client_epoch, grant.began_by()) => {
             Err(Denied::ClientCutOff)
         }

@@ -11,25 +11,27 @@ mod person;
 mod redeem;
 mod revoke;
 mod rotate;
+mod stored;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use self::access::{AccessId, Opaque};
+pub use self::access::{AccessId, MAX_OPAQUE, Opaque};
 pub use self::handle::{Handle, RefreshToken, Use};
 pub use self::may_issue::{Denied, Holder, may_act_alone, may_begin, may_issue};
 pub use self::person::{CutOff, cut_off, listed};
 pub use self::redeem::{Redeemed, Redemption, Refusal};
 pub use self::rotate::{Rotated, Rotation};
+pub use self::stored::{GrantV2, LoadedGrant, find, load, update, update_from};
 use crate::clients::ClientId;
 use crate::clock::UnixTime;
 use crate::epoch::Epoch;
 use crate::protocol::claims::ClaimsRequest;
-use crate::protocol::{Challenge, Scope, Subject};
+use crate::protocol::{Challenge, Confirmation, Scope, Subject};
 use crate::secret::Digest;
-use crate::store::{Key, Partition, Record, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// A grant's name, at the head of each of its credentials.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -59,7 +61,7 @@ pub struct Grant {
     pub claims: ClaimsRequest,
     /// The authorization request's `nonce`, for the ID token.
     pub nonce: Option<String>,
-    /// The authorization code's state; absent where no code was issued.
+    /// The state of the code it was handed out by; absent where there was none.
     pub code: Option<Code>,
     /// The refresh tokens' state; absent where none was issued.
     pub refresh: Option<Family>,
@@ -71,6 +73,9 @@ pub struct Grant {
     /// Opaque access tokens of this grant.
     #[serde(default)]
     pub opaque: Vec<Opaque>,
+    /// The key that whoever uses it has to prove to hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// When everything that came of it is over.
     pub ends_at: UnixTime,
 }
@@ -130,15 +135,41 @@ pub enum Why {
 #[serde(transparent)]
 pub struct Attempt(pub Uuid);
 
-/// An authorization code's life.
+/// What a code is redeemed as, by the grant type that takes it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Credential {
+    /// [RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)
+    #[default]
+    #[serde(rename = "authorization_code")]
+    AuthorizationCode,
+    /// [RFC 8628 §3.4](https://www.rfc-editor.org/rfc/rfc8628#section-3.4)
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
+    /// [CIBA Core §10.1](https://openid.net/specs/openid-client-initiated-backchannel-authentication-core-1_0.html)
+    #[serde(rename = "urn:openid:params:grant-type:ciba")]
+    AuthReqId,
+}
+
+impl Credential {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A code's life.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub enum Code {
     /// Not yet used.
     Issued {
+        /// As what it may be redeemed.
+        #[serde(default, skip_serializing_if = "Credential::is_default")]
+        credential: Credential,
         /// Of the secret half.
         secret: Digest,
-        /// Where it was sent.
-        redirect_uri: String,
+        /// Where it was sent; absent if the client asks for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        redirect_uri: Option<String>,
         /// PKCE.
         challenge: Option<Challenge>,
         /// A minute later.
@@ -179,30 +210,6 @@ impl Grant {
     const AFTERLIFE: Duration = Duration::from_secs(24 * 3600);
 }
 
-impl GrantId {
-    /// Where the grant is.
-    pub fn key(self) -> Key<Grant> {
-        Key::sole(Partition::new(format!("grant:{}", self.0.simple())))
-    }
-}
-
-impl Record for Grant {
-    const KIND: &'static str = "grant.v1";
-
-    fn key(&self) -> Key<Self> {
-        self.id.key()
-    }
-
-    fn forget_at(&self) -> Option<UnixTime> {
-        Some(self.ends_at.plus(Self::AFTERLIFE))
-    }
-}
-
-/// The grant of that id.
-pub async fn find(store: &dyn Store, id: GrantId) -> Result<Option<Grant>, StoreError> {
-    Ok(store.load(&id.key()).await?.map(|loaded| loaded.record))
-}
-
 /// Files a new grant: first in its person's index, so that none escapes a later look-up. `until` is the
 /// latest moment at which anything that can come of it is over.
 pub async fn file(
@@ -214,5 +221,5 @@ pub async fn file(
     if let Some(person) = &grant.person {
         person::list(store, (&person.sub, grant.id), until, now).await?;
     }
-    store.put(grant).await
+    stored::put(store, grant).await
 }

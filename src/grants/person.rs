@@ -20,7 +20,7 @@ pub(super) async fn list(
 ) -> Result<(), StoreError> {
     let index = index(sub);
     let listing = format!("{:016x}.{}", until.as_millis(), id.0.simple());
-    store.link(&index, &listing).await?;
+    store.link_until(&index, &listing, until.plus(Grant::AFTERLIFE)).await?;
     prune(store, &index, now).await
 }
 
@@ -76,21 +76,26 @@ pub async fn cut_off(
     Ok(CutOff { sessions: ended.len(), grants })
 }
 
+/// Revokes what is listed, and takes it off the list: of a person who is removed nothing stays behind.
 async fn revoke_all(store: &dyn Store, sub: &Subject, now: UnixTime) -> Result<usize, StoreError> {
     let index = index(sub);
-    let (mut grants, mut after) = (0, String::new());
+    let mut grants = 0;
     loop {
-        let listings = store.names(&index, &after, 200).await?;
-        let Some(last) = listings.last().cloned() else { return Ok(grants) };
-        for id in listings.iter().filter_map(|listing| named(listing)) {
-            let step = |grant: &mut Grant| {
-                let stood = grant.standing == Standing::Good && now < grant.ends_at;
-                grant.revoke(now, Why::CutOff);
-                stood
-            };
-            grants += usize::from(store.update(&id.key(), step).await?.unwrap_or(false));
+        let listings = store.names(&index, "", 200).await?;
+        if listings.is_empty() {
+            return Ok(grants);
         }
-        after = last;
+        for listing in listings {
+            if let Some(id) = named(&listing) {
+                let step = |grant: &mut Grant| {
+                    let stood = grant.standing == Standing::Good && now < grant.ends_at;
+                    grant.revoke(now, Why::CutOff);
+                    stood
+                };
+                grants += usize::from(super::update(store, id, step).await?.unwrap_or(false));
+            }
+            store.unlink(&index, &listing).await?;
+        }
     }
 }
 

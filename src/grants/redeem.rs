@@ -1,4 +1,6 @@
-use super::{Attempt, Code, Family, Grant, Standing, Why};
+use std::time::Duration;
+
+use super::{Attempt, Code, Credential, Family, Grant, Standing, Why};
 use crate::clients::ClientId;
 use crate::clock::UnixTime;
 use crate::protocol::{Challenge, ErrorCode, Mismatch, OAuthError};
@@ -14,6 +16,8 @@ pub struct Redemption<'a> {
     pub attempt: Attempt,
     /// Who asks, authenticated.
     pub client: &'a ClientId,
+    /// What it is shown as.
+    pub credential: Credential,
     /// The secret half of the code.
     pub secret: &'a Secret,
     /// As in the authorization request.
@@ -53,6 +57,11 @@ pub enum Refusal {
     WrongSecret,
     /// The client, the person or the session behind it is gone.
     Denied(super::Denied),
+    /// It is good, but so many access tokens of it are in use that there is no room for another.
+    TooManyTokens {
+        /// When the first of them expires.
+        retry_after: Duration,
+    },
 }
 
 impl Grant {
@@ -84,11 +93,21 @@ impl Grant {
                 self.revoke(now, Why::CodeReplayed);
                 return Err(Refusal::Replayed);
             }
-            Some(Code::Issued { redirect_uri, challenge, expires_at, failures, .. }) => {
+            Some(Code::Issued {
+                credential,
+                redirect_uri,
+                challenge,
+                expires_at,
+                failures,
+                ..
+            }) => {
+                if *credential != shown.credential {
+                    return Err(Refusal::Unknown);
+                }
                 if *expires_at <= now {
                     return Err(Refusal::Expired);
                 }
-                if let Err(refusal) = fits(redirect_uri, challenge.as_ref(), shown) {
+                if let Err(refusal) = fits(redirect_uri.as_deref(), challenge.as_ref(), shown) {
                     *failures = failures.saturating_add(1);
                     if *failures >= MOST_FAILURES {
                         self.revoke(now, Why::CodeGuessed);
@@ -105,11 +124,11 @@ impl Grant {
 }
 
 fn fits(
-    redirect_uri: &str,
+    redirect_uri: Option<&str>,
     challenge: Option<&Challenge>,
     shown: &Redemption<'_>,
 ) -> Result<(), Refusal> {
-    if shown.redirect_uri != Some(redirect_uri) {
+    if shown.redirect_uri != redirect_uri {
         return Err(Refusal::WrongRedirectUri);
     }
     Challenge::check(challenge, shown.verifier).map_err(Refusal::Pkce)

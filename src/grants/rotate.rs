@@ -46,6 +46,7 @@ impl Family {
     /// | p = g | | g+1 | g+1, q := g |
     /// | p = q | within the grace | g again, the same bytes | unchanged |
     /// | p = q | later: g was never used, or q would not be q | g+1, g is void | g+1, q unchanged |
+    /// | p = q | the grace is zero: nothing that was replaced is answered | refused | ended |
     /// | p > g | the store was rolled back by a failover | p+1 | p+1, q := p |
     /// | else | | refused | ended |
     ///
@@ -67,7 +68,7 @@ impl Family {
         if presented >= self.current {
             return step(presented.saturating_add(1), presented);
         }
-        if self.tolerated != Some(presented) {
+        if self.tolerated != Some(presented) || grace.is_zero() {
             return Rotated::Reuse;
         }
         if now < self.rotated_at.plus(grace) {
@@ -145,6 +146,18 @@ mod tests {
             };
             assert_eq!(got, answered, "g={g} q={q:?} p={p}");
             assert_eq!((after.current, after.tolerated), becomes, "g={g} q={q:?} p={p}");
+        }
+    }
+
+    #[test]
+    fn without_any_grace_what_was_replaced_is_a_copy_and_nothing_else_changes() {
+        let rotated = |p| family(5, Some(4)).rotate(p, Duration::ZERO, NOW);
+        for (presented, answered) in [(3, None), (4, None), (5, Some(6)), (9, Some(10))] {
+            let got = match rotated(presented) {
+                Rotated::Answer { generation, .. } => Some(generation),
+                Rotated::Reuse => None,
+            };
+            assert_eq!(got, answered, "{presented}");
         }
     }
 

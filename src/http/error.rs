@@ -68,8 +68,12 @@ impl ApiError {
 
     /// Too many tries: 429 ([RFC 6585 §4](https://www.rfc-editor.org/rfc/rfc6585#section-4)).
     pub fn too_many(retry_after: u64) -> Self {
-        let error =
-            OAuthError::new(ErrorCode::TemporarilyUnavailable, "too many tries; wait a little");
+        Self::too_many_because("too many tries; wait a little", retry_after)
+    }
+
+    /// Too many of something else: the same, in other words.
+    pub fn too_many_because(description: &'static str, retry_after: u64) -> Self {
+        let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, description);
         Self {
             status: StatusCode::TOO_MANY_REQUESTS,
             retry_after: Some(retry_after.max(1)),

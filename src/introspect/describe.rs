@@ -2,12 +2,15 @@
 //!
 //! [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::grants::{self, Family, Holder, RefreshToken, Standing};
+use crate::protocol::TokenType;
 use crate::protocol::client_metadata::SubjectType;
 use crate::store::StoreError;
 use crate::tokens::Access;
@@ -27,7 +30,7 @@ pub(super) fn access_token(app: &App, access: &Access) -> Value {
     let person = Person::of(app, &access.holder);
     let mut answer = json!({
         "active": true,
-        "token_type": "Bearer",
+        "token_type": TokenType::Bearer.as_str(),
         "iss": issuer,
         "client_id": access.client.as_str(),
         "sub": person.sub,
@@ -57,7 +60,9 @@ pub(super) async fn refresh_token(
     };
     let Some(grant) = grants::find(&*app.store, token.grant).await? else { return Ok(None) };
     let now = app.now();
-    let family = grant.refresh.filter(|family| is_usable(family, token.generation, now));
+    let grace = app.config.lifetimes.refresh_grace;
+    let usable = |family: &Family| is_usable(family, token.generation, grace, now);
+    let family = grant.refresh.filter(usable);
     let Some(family) = family else { return Ok(None) };
     if grant.standing != Standing::Good || grant.client != caller.id {
         return Ok(None);
@@ -104,8 +109,9 @@ impl<'a> Person<'a> {
 }
 
 /// Whether a token of this generation would be answered, and not taken for a copy.
-fn is_usable(family: &Family, generation: u64, now: UnixTime) -> bool {
-    let known = generation == family.current || family.tolerated == Some(generation);
+fn is_usable(family: &Family, generation: u64, grace: Duration, now: UnixTime) -> bool {
+    let tolerated = family.tolerated == Some(generation) && !grace.is_zero();
+    let known = generation == family.current || tolerated;
     known && now < family.idle_end && now < family.absolute_end
 }
 
@@ -121,8 +127,6 @@ fn one_or_all(audience: &[String]) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -136,9 +140,12 @@ mod tests {
             absolute_end: now.plus(Duration::from_secs(90)),
             idle: Duration::from_mins(1),
         };
-        let usable: Vec<_> = (0..8).filter(|g| is_usable(&family, *g, now)).collect();
-        assert_eq!(usable, [3, 5]);
-        assert!(!is_usable(&family, 5, family.idle_end));
+        let usable = |grace| -> Vec<_> {
+            let grace = Duration::from_secs(grace);
+            (0..8).filter(|g| is_usable(&family, *g, grace, now)).collect()
+        };
+        assert_eq!((usable(30), usable(0)), (vec![3, 5], vec![5]));
+        assert!(!is_usable(&family, 5, Duration::from_secs(30), family.idle_end));
     }
 
     #[test]

@@ -4,16 +4,16 @@ use std::fmt;
 /// The most parameters one request may carry; more is refused before they are looked at.
 const MOST: usize = 100;
 
-/// Request parameters, each present at most once and never empty.
+/// Request parameters, never empty, and each present at most once but for those that may be repeated.
 #[derive(Clone, Debug, Default)]
-pub struct Params(BTreeMap<String, String>);
+pub struct Params(BTreeMap<String, Vec<String>>);
 
 /// Why a query or a form could not be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Malformed {
     /// A percent sign without two hex digits, or bytes that are not UTF-8.
     Encoding,
-    /// The same name twice.
+    /// The same name twice, where it may stand there once.
     Repeated(String),
     /// More than 100 parameters.
     TooMany,
@@ -41,27 +41,47 @@ impl Params {
     /// "Parameters sent without a value MUST be treated as if they were omitted … [and] MUST NOT be
     /// included more than once" ([RFC 6749 §3.1]).
     ///
+    /// Except `resource` ([RFC 8707 §2]), and in a token exchange `audience` ([RFC 8693 §2.1]): there every
+    /// value counts.
+    ///
     /// [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
+    /// [RFC 8707 §2]: https://www.rfc-editor.org/rfc/rfc8707#section-2
+    /// [RFC 8693 §2.1]: https://www.rfc-editor.org/rfc/rfc8693#section-2.1
     pub fn collect(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, Malformed> {
-        let mut params = BTreeMap::new();
+        let mut params: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in pairs {
-            // `resource` may be repeated (RFC 8707 §2); nothing here reads it yet.
-            if params.insert(name.clone(), value).is_some() && name != "resource" {
-                return Err(Malformed::Repeated(name));
-            }
+            params.entry(name).or_default().push(value);
         }
-        params.retain(|_, value| !value.is_empty());
+        let exchange = params.get("grant_type").is_some_and(|it| *it == [TOKEN_EXCHANGE]);
+        let may_repeat = |name: &str| name == "resource" || exchange && name == "audience";
+        if let Some((name, _)) =
+            params.iter().find(|(name, values)| values.len() > 1 && !may_repeat(name))
+        {
+            return Err(Malformed::Repeated(name.clone()));
+        }
+        params.retain(|_, values| {
+            values.retain(|value| !value.is_empty());
+            !values.is_empty()
+        });
         Ok(Self(params))
     }
 
-    /// The value under `name`; never empty.
+    /// The value under `name`, the first of several; never empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.all(name).next()
+    }
+
+    /// Every value under `name`, as they were sent; none of them empty.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get(name).into_iter().flatten().map(String::as_str)
     }
 
     /// Every name and value, in name order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    pub fn iter<'a>(&'a self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let each = |(name, values): (&'a String, &'a Vec<String>)| {
+            values.iter().map(move |value| (name.as_str(), value.as_str()))
+        };
+        self.0.iter().flat_map(each)
     }
 
     /// The same parameters without `name`.
@@ -81,10 +101,13 @@ impl Params {
     /// Writes the parameters back as a query string.
     pub fn to_query(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(&self.0);
+        query.extend_pairs(self.iter());
         query.finish()
     }
 }
+
+/// `grant_type` of a token exchange (RFC 8693 §2.1).
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// Decodes one form-urlencoded name or value, strictly.
 ///
@@ -145,6 +168,25 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_repeated_is_kept_whole_and_in_order() {
+        let params = Params::parse(b"resource=b&scope=s&resource=&resource=a&resource=b").unwrap();
+        assert_eq!(params.all("resource").collect::<Vec<_>>(), ["b", "a", "b"]);
+        assert_eq!(params.get("resource"), Some("b"));
+        assert_eq!(params.to_query(), "resource=b&resource=a&resource=b&scope=s");
+        assert_eq!(params.without("resource").to_query(), "scope=s");
+        let exchange = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange";
+        for (request, fine) in [
+            (format!("{exchange}&audience=a&audience=b"), true),
+            ("grant_type=refresh_token&audience=a&audience=b".to_owned(), false),
+            ("audience=a&audience=b".to_owned(), false),
+            (format!("{exchange}&{exchange}&audience=a&audience=b"), false),
+            (format!("{exchange}&scope=a&scope=b"), false),
+        ] {
+            assert_eq!(Params::parse(request.as_bytes()).is_ok(), fine, "{request}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_decoded_is_refused() {
         for text in ["a=%", "a=%4", "a=%zz", "a=%ff", "%c3=1"] {
             assert_eq!(Params::parse(text.as_bytes()).unwrap_err(), Malformed::Encoding, "{text}");
@@ -166,7 +208,8 @@ mod tests {
         fn reading_what_was_written_gives_the_same(pairs in proptest::collection::btree_map(".+", ".+", 0..8)) {
             let params = Params::collect(pairs.clone()).unwrap();
             let again = Params::parse(params.to_query().as_bytes()).unwrap();
-            assert_eq!(again.0, pairs);
+            let once = pairs.into_iter().map(|(name, value)| (name, vec![value])).collect();
+            assert_eq!(again.0, once);
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::clients::ClientId;
 use crate::clock::UnixTime;
 use crate::config::Config;
 use crate::events::Event;
-use crate::grants::{AccessId, Grant, GrantId, Handle, RefreshToken, Use, Why};
+use crate::grants::{self, AccessId, Grant, GrantId, Handle, RefreshToken, Use, Why};
 use crate::http::client::Authenticated;
 use crate::http::cors;
 use crate::http::error::{ApiError, no_store};
@@ -138,7 +138,7 @@ async fn on_grant<T: Send>(
     mut step: impl FnMut(&mut Grant) -> T + Send,
 ) -> Result<Option<T>, StoreError> {
     let own = |grant: &mut Grant| (grant.client == *client).then(|| step(grant));
-    Ok(app.store.update(&id.key(), own).await?.flatten())
+    Ok(grants::update(&*app.store, id, own).await?.flatten())
 }
 
 /// A token without a grant has nothing that could be ended: that it was is all there is to note.

@@ -22,7 +22,7 @@ fn named(listing: &str) -> Option<SessionId> {
 /// index is as long as the sessions that live.
 pub(super) async fn list(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
     let index = index(&session.sub);
-    store.link(&index, &listing(session)).await?;
+    store.link_until(&index, &listing(session), session.absolute_end).await?;
     let present = format!("{:016x}", session.authenticated_at.as_millis());
     for over in store.names(&index, "", 4).await? {
         if *over < *present {

@@ -21,7 +21,13 @@ struct State {
     entries: HashMap<RawKey, Entry>,
     /// The same deadlines as in `entries`, soonest first, so that forgetting is not a scan.
     deadlines: BTreeSet<(UnixTime, RawKey)>,
-    indexes: HashMap<RawKey, BTreeSet<String>>,
+    indexes: HashMap<RawKey, Index>,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    names: BTreeSet<String>,
+    forget_at: Option<UnixTime>,
 }
 
 #[derive(Debug)]
@@ -48,6 +54,7 @@ impl State {
         while self.deadlines.first().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, key)) = self.deadlines.pop_first() {
                 self.entries.remove(&key);
+                self.indexes.remove(&key);
             }
         }
     }
@@ -68,6 +75,12 @@ impl State {
         Some(entry.bytes)
     }
 
+    fn remove_index(&mut self, key: &RawKey) {
+        if let Some(at) = self.indexes.remove(key).and_then(|index| index.forget_at) {
+            self.deadlines.remove(&(at, key.clone()));
+        }
+    }
+
     fn holds(&self, key: &RawKey, expect: &Expect) -> bool {
         match (self.entries.get(key), expect) {
             (None, Expect::Absent) => true,
@@ -81,16 +94,24 @@ impl State {
             Write::Put { key, bytes, forget_at } => self.put(key, bytes, forget_at),
             Write::Delete { key } => {
                 self.remove(&key);
-                self.indexes.remove(&key);
+                self.remove_index(&key);
             }
-            Write::Link { index, name } => {
-                self.indexes.entry(index).or_default().insert(name);
+            Write::Link { index, name, until } => {
+                let held = self.indexes.entry(index.clone()).or_default();
+                held.names.insert(name);
+                let later = until.filter(|until| held.forget_at.is_none_or(|at| at < *until));
+                if let Some(until) = later {
+                    if let Some(before) = held.forget_at.replace(until) {
+                        self.deadlines.remove(&(before, index.clone()));
+                    }
+                    self.deadlines.insert((until, index));
+                }
             }
             Write::Unlink { index, name } => {
-                let Some(names) = self.indexes.get_mut(&index) else { return };
-                names.remove(&name);
-                if names.is_empty() {
-                    self.indexes.remove(&index);
+                let Some(held) = self.indexes.get_mut(&index) else { return };
+                held.names.remove(&name);
+                if held.names.is_empty() {
+                    self.remove_index(&index);
                 }
             }
         }
@@ -127,8 +148,8 @@ impl Store for MemoryStore {
     ) -> Pending<'a, Vec<String>> {
         Box::pin(async move {
             let state = self.locked();
-            let Some(names) = state.indexes.get(index) else { return Ok(Vec::new()) };
-            let later = names.range::<str, _>((Excluded(after), Unbounded));
+            let Some(held) = state.indexes.get(index) else { return Ok(Vec::new()) };
+            let later = held.names.range::<str, _>((Excluded(after), Unbounded));
             Ok(later.take(limit).cloned().collect())
         })
     }

@@ -180,6 +180,17 @@ impl dyn Store {
         self.apply(index, change).await
     }
 
+    /// [`link`](Self::link) in an index that may be forgotten once the time of all its names is over.
+    pub async fn link_until(
+        &self,
+        index: &RawKey,
+        name: &str,
+        until: UnixTime,
+    ) -> Result<(), StoreError> {
+        let change = Change::within(index.partition().clone());
+        self.apply(index, change.link_until(index.clone(), name, until)).await
+    }
+
     /// Takes a name off an index, after what it named is gone.
     pub async fn unlink(&self, index: &RawKey, name: &str) -> Result<(), StoreError> {
         let change = Change::within(index.partition().clone()).unlink(index.clone(), name);

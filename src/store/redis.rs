@@ -190,9 +190,14 @@ impl RedisStore {
                         .push(millis),
                 },
                 Write::Delete { key } => args.push("delete").push(keys.number(key)),
-                Write::Link { index, name } => {
+                Write::Link { index, name, until: None } => {
                     args.push("link").push(keys.number(index)).push(name.as_str())
                 }
+                Write::Link { index, name, until: Some(until) } => args
+                    .push("link_for")
+                    .push(keys.number(index))
+                    .push(name.as_str())
+                    .push(lifetime(*until, now).unwrap_or(1)),
                 Write::Unlink { index, name } => {
                     args.push("unlink").push(keys.number(index)).push(name.as_str())
                 }

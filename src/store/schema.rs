@@ -22,6 +22,14 @@
 //! of an enum or a member that must not get lost, is a new [`KIND`](super::Record::KIND) and a new schema:
 //! the first release with it reads both kinds and writes the old one, the next writes the new one.
 //!
+//! # The schemas so far
+//!
+//! | schema | |
+//! | --- | --- |
+//! | 1 | as it began |
+//! | 2 | reads `grant.v2` beside `grant.v1`, and writes `grant.v1` |
+//! | 3 | to come: writes `grant.v2`, readable by 2 |
+//!
 //! A store without the record is new, or older than the record: both are schema 1.
 
 use serde::{Deserialize, Serialize};
@@ -41,7 +49,7 @@ pub struct Release {
 }
 
 /// This one.
-pub const RELEASE: Release = Release { schema: 1, readable_by: 1, reads_from: 1 };
+pub const RELEASE: Release = Release { schema: 2, readable_by: 1, reads_from: 1 };
 
 /// What the store says of its data.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

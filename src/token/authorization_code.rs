@@ -4,7 +4,8 @@ use crate::app::App;
 use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::grants::{
-    self, Attempt, Family, Grant, Handle, Redeemed, Redemption, RefreshToken, Refusal, Use,
+    self, Attempt, Credential, Family, Grant, Handle, Redeemed, Redemption, RefreshToken, Refusal,
+    Use,
 };
 use crate::http::client::Authenticated;
 use crate::mint;
@@ -32,15 +33,15 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
     let shown = Redemption {
         attempt: Attempt(random::uuid()),
         client: &client.id,
+        credential: Credential::AuthorizationCode,
         secret: &code.secret,
         redirect_uri,
         verifier: params.get("code_verifier"),
         refresh: family,
         ends_at: end(app, client, family, now),
     };
-    let key = code.grant.key();
-    let loaded = app.store.load(&key).await?.ok_or(Refusal::Unknown)?;
-    let held = loaded.record.clone();
+    let loaded = grants::load(&*app.store, code.grant).await?.ok_or(Refusal::Unknown)?;
+    let held = loaded.grant().clone();
     let holder = grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
     // Tokens are made for a code that will do. What refuses another is noted in the step.
     let made = match held.clone().redeem(&shown, now) {
@@ -52,15 +53,15 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
     };
     let kept = made.as_ref().and_then(|made| made.kept.as_ref());
     let step = |grant: &mut Grant| {
-        let redeemed = grant.redeem(&shown, now);
-        if let (Ok(_), Some(kept)) = (redeemed, kept) {
-            grant.remember(kept.clone(), now);
+        let redeemed = grant.redeem(&shown, now)?;
+        if let Some(kept) = kept {
+            grant.remember(kept.clone(), now)?;
         }
-        redeemed
+        Ok::<_, Refusal>(redeemed)
     };
-    let outcome = match app.store.update_from(loaded, step).await {
+    let outcome = match grants::update_from(&*app.store, loaded, step).await {
         // The answer may have been lost, not the write: the same try again is recognised as itself.
-        Err(StoreError::Unavailable(_)) => app.store.update(&key, step).await?,
+        Err(StoreError::Unavailable(_)) => grants::update(&*app.store, code.grant, step).await?,
         other => other?,
     };
     outcome.ok_or(Refusal::Unknown)??;

@@ -1,14 +1,12 @@
-use serde_json::Map;
-
 use super::Failure;
-use super::issue::Answer;
+use super::issue::{Answer, body};
 use crate::app::App;
 use crate::clients::{self, Source};
 use crate::config::Registration;
 use crate::epoch::{self, Epoch, Owner};
 use crate::grants::{self, Grant, GrantId, Refusal, Standing};
 use crate::http::client::Authenticated;
-use crate::mint::{self, Access};
+use crate::mint;
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{ErrorCode, OAuthError, Scope};
 use crate::random;
@@ -50,17 +48,11 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     may.map_err(Refusal::Denied)?;
     let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope, epoch));
     let behind = grant.as_ref().map_or(Behind::Client(epoch), Behind::Grant);
-    let Access { token, lifetime, kept } = mint::access_token(app, client, behind, &scope).await?;
-    if let (Some(mut grant), Some(kept)) = (grant, kept) {
-        grant.remember(kept, app.now());
+    let issued = mint::access_token(app, client, behind, &scope).await?;
+    let body = body(&issued, &scope);
+    if let (Some(mut grant), Some(kept)) = (grant, issued.kept) {
+        grant.remember(kept, app.now())?;
         grants::file(&*app.store, &grant, grant.ends_at, app.now()).await?;
-    }
-    let mut body = Map::new();
-    body.insert("access_token".into(), token.into());
-    body.insert("token_type".into(), "Bearer".into());
-    body.insert("expires_in".into(), lifetime.as_secs().into());
-    if !scope.is_empty() {
-        body.insert("scope".into(), scope.to_string().into());
     }
     Ok(Answer { body, sub: None, kept: None })
 }
@@ -80,6 +72,7 @@ fn alone(app: &App, who: &Authenticated, scope: &Scope, epoch: Epoch) -> Grant {
         standing: Standing::Good,
         revoked_access: Vec::new(),
         opaque: Vec::new(),
+        cnf: None,
         ends_at: app.now(),
     }
 }

@@ -6,7 +6,7 @@ use super::Failure;
 use crate::app::App;
 use crate::clients::Client;
 use crate::grants::{Family, Grant, Opaque, RefreshToken};
-use crate::mint::{self, Access};
+use crate::mint::{self, IssuedAccessToken};
 use crate::protocol::{ErrorCode, OAuthError, Scope};
 use crate::tokens::{Behind, Beside};
 use crate::users::User;
@@ -54,21 +54,22 @@ pub(super) async fn answer(
     grant: &Grant,
     scope: &Scope,
 ) -> Result<Answer, Failure> {
-    let Access { token, lifetime, kept } =
-        mint::access_token(app, client, Behind::Grant(grant), scope).await?;
-    let mut body = Map::new();
-    let beside = Beside { access_token: Some(&token), ..Beside::default() };
+    let issued = mint::access_token(app, client, Behind::Grant(grant), scope).await?;
+    let mut body = body(&issued, scope);
+    let beside = Beside { access_token: Some(&issued.token), ..Beside::default() };
     if let Some(user) = user
         && let Some(id_token) = mint::id_token(app, (client, user), grant, beside).await?
     {
         body.insert("id_token".into(), id_token.into());
     }
-    body.insert("access_token".into(), token.into());
-    body.insert("token_type".into(), "Bearer".into());
-    body.insert("expires_in".into(), lifetime.as_secs().into());
-    body.insert("scope".into(), scope.to_string().into());
     let sub = grant.person.as_ref().map(|person| person.sub.as_str().to_owned());
-    Ok(Answer { body, sub, kept })
+    Ok(Answer { body, sub, kept: issued.kept })
+}
+
+/// What every answer has.
+pub(super) fn body(issued: &IssuedAccessToken, scope: &Scope) -> Map<String, Value> {
+    let members = issued.members(scope);
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 impl Answer {

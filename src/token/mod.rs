@@ -123,6 +123,11 @@ fn refuse(app: &App, who: &Authenticated, failure: Failure) -> ApiError {
         Failure::Refused(refusal) => {
             let reason = format!("{refusal:?}");
             app.tell(who.caller.address, &Event::TokenRefused { client, reason: &reason });
+            // The grant is good: nothing a client should throw its token away for.
+            if let Refusal::TooManyTokens { retry_after } = refusal {
+                let text = "too many access tokens of this grant are in use; use those, or wait";
+                return ApiError::too_many_because(text, retry_after.as_secs());
+            }
             if refusal == Refusal::Replayed {
                 let reason = who.params.get("grant_type").unwrap_or_default();
                 app.tell(who.caller.address, &Event::ReuseDetected { client, reason });

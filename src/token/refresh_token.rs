@@ -20,10 +20,11 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
     let missing = OAuthError::new(ErrorCode::InvalidRequest, "refresh_token is missing");
     let text = who.params.get("refresh_token").ok_or(missing)?;
     let token = RefreshToken::parse(text, &client.id, &app.refresh_key).ok_or(Refusal::Unknown)?;
-    let loaded = app.store.load(&token.grant.key()).await?.ok_or(Refusal::Unknown)?;
-    let held = loaded.record.clone();
+    let loaded = grants::load(&*app.store, token.grant).await?.ok_or(Refusal::Unknown)?;
+    let held = loaded.grant().clone();
     // Before the rotation, so that a scope that is too wide costs the client nothing.
-    let allowed = still_allowed(&held, client)?;
+    // "It SHOULD NOT have a `nonce` Claim": that is of the request the person answered (OpenID Connect Core §12.2).
+    let allowed = Grant { nonce: None, ..still_allowed(&held, client)? };
     let scope = narrowed(who.params.get("scope"), &allowed.scope)?;
     let holder = grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
     let rotation = Rotation {
@@ -38,14 +39,18 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
     };
     let kept = made.as_ref().and_then(|made| made.kept.as_ref());
     let step = |grant: &mut Grant| {
-        let rotated = grant.rotate(rotation, now);
-        if let (Ok(_), Some(kept)) = (rotated, kept) {
-            grant.remember(kept.clone(), now);
+        if kept.is_some() {
+            grant.has_room(now)?;
         }
-        rotated
+        let rotated = grant.rotate(rotation, now)?;
+        if let Some(kept) = kept {
+            grant.remember(kept.clone(), now)?;
+        }
+        Ok::<_, Refusal>(rotated)
     };
     let session = holder.session.as_ref().filter(|_| made.is_some());
-    let (outcome, ()) = join!(app.store.update_from(loaded, step), keep_going(app, session));
+    let (outcome, ()) =
+        join!(grants::update_from(&*app.store, loaded, step), keep_going(app, session));
     let generation = outcome?.ok_or(Refusal::Unknown)??;
     let made = made.ok_or(Refusal::Unknown)?;
     Ok(made.with_refresh(app, client, RefreshToken { grant: held.id, generation }))

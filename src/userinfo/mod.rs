@@ -99,8 +99,7 @@ async fn describe(app: &App, parts: &Parts, form: Option<&Params>) -> Result<Res
 fn refuse_token_in_query(uri: &Uri) -> Result<(), ApiError> {
     let query = uri.query().unwrap_or_default();
     if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token") {
-        return Err(ApiError::invalid("the access token must not be in the URL")
-            .with_challenge(r#"Bearer error="invalid_request""#));
+        return Err(bearer::invalid_request("the access token must not be in the URL"));
     }
     Ok(())
 }

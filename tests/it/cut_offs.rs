@@ -6,12 +6,13 @@ use std::time::Duration;
 use latchkey::bootstrap::Bootstrap;
 use latchkey::clients::Settings;
 use latchkey::sessions::{self, Session};
+use latchkey::store::RawKey;
 use latchkey::{grants, users};
 use serde_json::json;
 
 use crate::logout::rp_initiated::logout;
 use crate::support::browser::{Browser, Landing};
-use crate::support::house::{House, on_every_store};
+use crate::support::house::{Backing, House, on_every_store};
 use crate::support::relying_party::RelyingParty;
 
 on_every_store![
@@ -22,6 +23,7 @@ on_every_store![
     a_sign_out_ends_every_session_of_that_name_and_what_hangs_on_it,
     nothing_is_granted_in_a_session_that_ends_at_the_same_moment,
     what_a_client_had_before_it_was_disabled_does_not_come_back_when_it_is_enabled,
+    what_was_listed_of_a_person_is_off_the_list_once_it_is_ended,
     a_client_that_is_disabled_while_a_person_agrees_gets_nothing_later_either,
 ];
 
@@ -74,7 +76,7 @@ async fn a_token_that_is_filed_behind_a_cut_off_is_worth_nothing(house: House) {
     let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
     // Not found by the sweep: its listing is lost.
     let sub = house.user("ada").await.sub;
-    let index = latchkey::store::RawKey::new(users::partition(&sub), "grants.v1", None);
+    let index = RawKey::new(users::partition(&sub), "grants.v1", None);
     for name in house.store().names(&index, "", 99).await.expect("a store") {
         house.store().unlink(&index, &name).await.expect("a store");
     }
@@ -227,4 +229,44 @@ async fn a_client_that_is_disabled_while_a_person_agrees_gets_nothing_later_eith
     declares(&house, &shop, true).await;
     let code = Landing::of(&answer).code();
     assert_eq!(shop.exchanges(&code, &request).await.error(), invalid_grant());
+}
+
+async fn what_was_listed_of_a_person_is_off_the_list_once_it_is_ended(house: House) {
+    let shop = house.relying_party("shop").await;
+    for scope in ["openid", "openid offline_access"] {
+        shop.signs_in(&house.browser("ada"), scope).await;
+    }
+    let sub = house.user("ada").await.sub;
+    assert_eq!(grants::listed(house.store(), &sub).await.expect("a store").len(), 2);
+    cuts_off(&house, "ada").await;
+    assert_eq!(grants::listed(house.store(), &sub).await.expect("a store"), []);
+    assert_eq!(sessions::listed(house.store(), &sub).await.expect("a store"), []);
+}
+
+/// A list has an end of its own, where nobody comes by to take names off it. Redis goes by its own clock: there
+/// `stored` looks at the deadlines.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_listed_of_a_person_who_never_comes_back_is_forgotten_with_the_last_of_it() {
+    for backing in [Backing::Memory, Backing::File] {
+        let house = House::start(backing).await;
+        let shop = house.relying_party("shop").await;
+        shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+        let sub = house.user("ada").await.sub;
+        let lists = async || {
+            let mut lengths = Vec::new();
+            for kind in ["grants.v1", "sessions.v1", "consents.v1"] {
+                let index = RawKey::new(users::partition(&sub), kind, None);
+                lengths.push(house.store().names(&index, "", 9).await.expect("a store").len());
+            }
+            lengths
+        };
+        assert_eq!(lists().await, [1, 1, 1], "{backing:?}");
+        house.later(house.app().config.lifetimes.refresh_absolute);
+        // Somebody else comes by: what is due goes with any change.
+        shop.signs_in(&house.browser("bob"), "openid").await;
+        assert_eq!(lists().await[0], 1, "{backing:?}: replays of it are still told apart");
+        house.later(Duration::from_hours(400 * 24));
+        shop.signs_in(&house.browser("bob"), "openid").await;
+        assert_eq!(lists().await, [0, 0, 0], "{backing:?}");
+    }
 }

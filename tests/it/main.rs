@@ -46,6 +46,7 @@ mod software_statements;
 mod store_cache;
 mod store_conformance;
 mod stored;
+mod strict_rotation;
 mod support;
 mod throttling;
 mod token;

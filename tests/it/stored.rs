@@ -16,7 +16,7 @@ use crate::support::relying_party::RelyingParty;
 use crate::support::wire;
 
 /// What may stay, and why.
-const PERMANENT: [&str; 11] = [
+const PERMANENT: [&str; 8] = [
     // Until the operator or the client itself removes them; a registered client nobody ever signed in
     // with has its deadline.
     "{client:}client.v1",
@@ -31,12 +31,6 @@ const PERMANENT: [&str; 11] = [
     "{user:}user.v1",
     "{username:}username.v1",
     "{users}index.v1",
-    // As long as the person's living grants: each new one takes out those that are over.
-    "{user:}grants.v1",
-    // The same with what the person agreed to within a year.
-    "{user:}consents.v1",
-    // The same with their sessions.
-    "{user:}sessions.v1",
 ];
 
 /// Lives in Redis without a deadline, but is as long as the sessions that live: each new one takes out
@@ -128,6 +122,10 @@ async fn every_key_has_its_deadline_or_a_reason_to_stay() {
         "{sid:}sid.v1",
         "{token:}revoked.v1",
         "{user:}consent.v1",
+        // These are forgotten with the last of what they list, at the latest.
+        "{user:}consents.v1",
+        "{user:}grants.v1",
+        "{user:}sessions.v1",
         PRUNED,
     ] {
         assert!(all.contains(kind), "{kind} was not made: {all:?}");

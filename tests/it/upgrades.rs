@@ -1,5 +1,6 @@
 //! Releases that follow one another on the same data: which may, which may not, and what they tolerate.
 
+mod grants_v2;
 mod newer_records;
 
 use std::process::Output;

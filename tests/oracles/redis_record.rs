@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use latchkey::clients::assertion::UsedAssertion;
-use latchkey::grants::{Code, Grant, GrantId, Person, Standing};
+use latchkey::epoch::EpochRecord;
+use latchkey::grants::{Code, Credential, Grant, GrantId, GrantV2, Person, Standing};
 use latchkey::interactions::Interaction;
 use latchkey::keys::RingRecord;
 use latchkey::logouts::{Delivery, Participants};
@@ -34,6 +35,8 @@ pub fn redis_record(data: &[u8]) {
         Some(b's') => planted(&small_house::session(), bytes),
         Some(b'k') => planted(&small_house::consent(), bytes),
         Some(b'g') => planted(&grant(), bytes),
+        Some(b'G') => stable::<GrantV2>(&bytes(grant_bytes().1)),
+        Some(b'e') => stable::<EpochRecord>(&bytes(b"{}".to_vec())),
         Some(b'i') => planted(&interaction(), bytes),
         Some(b'a') => stable::<UsedAssertion>(&bytes(b"{}".to_vec())),
         Some(b'r') => stable::<RevokedToken>(&bytes(b"{}".to_vec())),
@@ -141,6 +144,7 @@ pub fn grant() -> Grant {
         standing: Standing::Good,
         revoked_access: vec![(Uuid::from_u128(1), NOW)],
         opaque: Vec::new(),
+        cnf: None,
         client_since: None,
         client_epoch: None,
         ends_at: small_house::session().absolute_end,
@@ -150,7 +154,8 @@ pub fn grant() -> Grant {
 fn code() -> Code {
     Code::Issued {
         secret: secret(8).digest(),
-        redirect_uri: "https://shop.example/cb".into(),
+        credential: Credential::AuthorizationCode,
+        redirect_uri: Some("https://shop.example/cb".into()),
         challenge: None,
         expires_at: NOW.plus(Duration::from_secs(60)),
         failures: 0,

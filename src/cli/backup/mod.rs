@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::keys::load_root;
 use crate::secret_key::SecretKey;
 use crate::store::Store;
-use crate::store::schema::RELEASE;
+use crate::store::schema::{RELEASE, Schema};
 
 /// What to back up, and where to.
 #[derive(Debug, Args)]
@@ -58,12 +58,15 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
         return Err(refused(NOTHING.to_owned()));
     }
     let root = load_root(config)?;
+    let schema = store.load(&Schema::place()).await?;
+    let written_for = schema.map_or(0, |held| held.record.readable_by);
     let about = About {
         latchkey: env!("CARGO_PKG_VERSION").to_owned(),
         issuer: config.issuer.as_str().to_owned(),
         created_at: Clock::System.now(),
         with_sessions: args.with_sessions,
-        readable_by: RELEASE.readable_by,
+        // A newer release that was taken back may have left records that an older one does not know.
+        readable_by: written_for.max(RELEASE.readable_by),
     };
     if is_stream(&args.out) {
         return to_standard_output(&*store, &root, &about).await;

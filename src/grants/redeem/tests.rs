@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::grants::GrantId;
+use crate::grants::{Credential, GrantId};
 use crate::random;
 
 fn attempt() -> Attempt {
@@ -27,7 +27,8 @@ fn grant(secret: &Secret) -> Grant {
         nonce: None,
         code: Some(Code::Issued {
             secret: secret.digest(),
-            redirect_uri: "https://shop.example/cb".into(),
+            credential: Credential::AuthorizationCode,
+            redirect_uri: Some("https://shop.example/cb".into()),
             challenge: None,
             expires_at: LATER,
             failures: 0,
@@ -36,6 +37,7 @@ fn grant(secret: &Secret) -> Grant {
         standing: Standing::Good,
         revoked_access: Vec::new(),
         opaque: Vec::new(),
+        cnf: None,
         ends_at: NOW.plus(Duration::from_secs(3600)),
     }
 }
@@ -44,6 +46,7 @@ fn shown<'a>(client: &'a ClientId, secret: &'a Secret) -> Redemption<'a> {
     Redemption {
         attempt: attempt(),
         client,
+        credential: Credential::AuthorizationCode,
         secret,
         redirect_uri: Some("https://shop.example/cb"),
         verifier: None,

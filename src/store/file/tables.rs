@@ -171,6 +171,9 @@ impl<'t> Tables<'t> {
         }
         for key in &due {
             self.remove(key)?;
+            if let Some(index) = key.strip_suffix(OF_AN_INDEX) {
+                self.empty(index)?;
+            }
         }
         Ok(due.len())
     }
@@ -197,7 +200,10 @@ impl<'t> Tables<'t> {
                 self.remove(key.as_str())?;
                 self.empty(key.as_str())
             }
-            Write::Link { index, name } => {
+            Write::Link { index, name, until } => {
+                if let Some(until) = until {
+                    self.keep_index(index.as_str(), *until)?;
+                }
                 self.changed |= self.names.insert((index.as_str(), name.as_str()), ())?.is_none();
                 Ok(())
             }
@@ -238,6 +244,24 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
+    /// Notes that an index may be forgotten then, unless it was to be kept for longer. Names that an older
+    /// release listed have an end too, which is not known here: none is later than [`LATEST`].
+    fn keep_index(&mut self, index: &str, until: UnixTime) -> Result<(), Error> {
+        let marker = format!("{index}{OF_AN_INDEX}");
+        let held = self.entries.get(marker.as_str())?.map(|entry| forget_at(entry.value()));
+        let least = match held {
+            Some(held) => held,
+            None if self.has_names(index)? => self.now.plus(LATEST).as_millis(),
+            None => 0,
+        };
+        self.put(&marker, b"", until.as_millis().max(least))
+    }
+
+    fn has_names(&self, index: &str) -> Result<bool, Error> {
+        let first = self.names.range::<(&str, &str)>((index, "")..)?.next().transpose()?;
+        Ok(first.is_some_and(|(row, _)| row.value().0 == index))
+    }
+
     /// Takes every name off an index.
     fn empty(&mut self, index: &str) -> Result<(), Error> {
         // Nothing sorts between a text and the same with a zero byte behind it.
@@ -252,6 +276,12 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 }
+
+/// Behind the key of an index: the key of an entry without bytes, which is forgotten when the index may be.
+const OF_AN_INDEX: char = '\0';
+
+/// Longer than anything lives that is listed with an end.
+const LATEST: Duration = Duration::from_secs(420 * 86_400);
 
 /// What was filed, unless it is due. Fewer than eight bytes are none of ours.
 fn living(entry: &[u8], now: UnixTime) -> Option<&[u8]> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use latchkey::clients::ClientId;
 use latchkey::clock::UnixTime;
 use latchkey::grants::{
-    Attempt, Code, Family, Grant, GrantId, Redemption, Rotation, Standing, Why,
+    Attempt, Code, Credential, Family, Grant, GrantId, Redemption, Rotation, Standing, Why,
 };
 use latchkey::protocol::claims::ClaimsRequest;
 use latchkey::secret::Secret;
@@ -80,7 +80,8 @@ fn grant(secret: &Secret) -> Grant {
         nonce: None,
         code: Some(Code::Issued {
             secret: secret.digest(),
-            redirect_uri: "https://shop.example/cb".to_owned(),
+            credential: Credential::AuthorizationCode,
+            redirect_uri: Some("https://shop.example/cb".to_owned()),
             challenge: None,
             expires_at: NOW.plus(CODE),
             failures: 0,
@@ -89,6 +90,7 @@ fn grant(secret: &Secret) -> Grant {
         standing: Standing::Good,
         revoked_access: Vec::new(),
         opaque: Vec::new(),
+        cnf: None,
         ends_at: NOW.plus(CODE),
     }
 }
@@ -102,6 +104,7 @@ fn run(step: &Step, grant: &mut Grant, secret: &Secret, now: UnixTime) -> String
             let shown = Redemption {
                 attempt: Attempt(Uuid::from_u128(attempt)),
                 client: &name(right_client),
+                credential: Credential::AuthorizationCode,
                 secret: if right_secret { secret } else { &other },
                 redirect_uri: right_uri.then_some("https://shop.example/cb"),
                 verifier: None,

@@ -233,8 +233,11 @@ pub fn what_is_ended_stays_ended(history: &History, _: &Truth) -> Verdict {
 /// that produced the grant; after `prompt=login` or `max_age` the login is not older than the request.
 pub fn claims_tell_the_truth(history: &History, truth: &Truth) -> Verdict {
     let mut names: BTreeMap<usize, &str> = BTreeMap::new();
-    for (_, code, by, tokens) in history.tokens() {
+    for (place, code, by, tokens) in history.tokens() {
         let Some(issue) = history.issue(code) else { continue };
+        // A refreshed ID token has none (OpenID Connect Core §12.2).
+        let first = matches!(history.0[place].what, Seen::Redeemed { .. });
+        let nonce = first.then_some(issue.nonce.as_str());
         let Some(login) = issue.login else { continue };
         let claims = &tokens.claims;
         let acr = issue.wants_acr.then_some("1");
@@ -242,7 +245,7 @@ pub fn claims_tell_the_truth(history: &History, truth: &Truth) -> Verdict {
             && claims["auth_time"] == truth.began + login.at
             && claims["amr"] == serde_json::json!(["pwd"])
             && claims["acr"].as_str() == acr
-            && claims["nonce"] == issue.nonce.as_str()
+            && claims["nonce"].as_str() == nonce
             && claims["aud"] == APPLICATIONS[by]
             && claims["iss"] == truth.issuer.as_str();
         let sid = claims["sid"].as_str().unwrap_or_default();

@@ -17,10 +17,13 @@ fn truth() -> Truth {
 }
 
 fn tokens(generation: u64) -> Tokens {
-    let claims = json!({
-        "sub": "sub-of-ada", "auth_time": BEGAN + 10, "amr": ["pwd"], "acr": "1", "nonce": "n",
+    let mut claims = json!({
+        "sub": "sub-of-ada", "auth_time": BEGAN + 10, "amr": ["pwd"], "acr": "1",
         "aud": "shop", "iss": "http://localhost:1", "sid": "s",
     });
+    if generation == 0 {
+        claims["nonce"] = json!("n");
+    }
     Tokens {
         scope: scopes("openid email"),
         generation,

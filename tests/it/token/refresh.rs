@@ -1,15 +1,20 @@
 use std::time::Duration;
 
-use latchkey::clients::{self, ClientId};
+use latchkey::clients::{self, ClientId, Settings};
+use latchkey::grants::MAX_OPAQUE;
 use latchkey::protocol::GrantType;
 use latchkey::store::Created;
+use serde_json::{Value, json};
 
 use crate::support::house::{House, on_every_store};
+use crate::support::relying_party::Tokens;
 
 on_every_store![
     a_refresh_may_ask_for_less_and_never_for_more,
     a_scope_that_was_taken_from_the_client_is_refreshed_no_more,
     another_clients_refresh_is_refused_and_the_family_lives,
+    a_refreshed_id_token_has_no_nonce_and_is_otherwise_about_the_same,
+    an_opaque_access_token_is_good_for_as_long_as_it_said_however_many_come_after_it,
     a_repeated_refresh_within_the_grace_gets_the_same_bytes,
     an_old_refresh_token_ends_the_family,
     without_offline_access_a_refresh_token_ends_with_the_session,
@@ -71,6 +76,48 @@ async fn another_clients_refresh_is_refused_and_the_family_lives(house: House) {
     let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
     assert_eq!(thief.refreshes(tokens.refresh()).await.error(), invalid_grant());
     assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200);
+}
+
+/// OpenID Connect Core §12.2.
+async fn a_refreshed_id_token_has_no_nonce_and_is_otherwise_about_the_same(house: House) {
+    let shop = house.relying_party("shop").await;
+    let request = shop.asks("openid offline_access").with("nonce", "only once");
+    let code = house.browser("ada").authorizes(&request.url()).await.code();
+    let body = shop.exchanges(&code, &request).await.good();
+    let first = Tokens { body, code, request: request.clone() };
+    assert_eq!(first.id_claims()["nonce"], "only once");
+    house.later(Duration::from_secs(60));
+    let body = shop.refreshes(first.refresh()).await.good();
+    let next = Tokens { body, code: String::new(), request };
+    assert_eq!(next.id_claims().get("nonce"), None);
+    for claim in ["iss", "sub", "aud", "auth_time", "sid"] {
+        assert_eq!(next.id_claims()[claim], first.id_claims()[claim], "{claim}");
+    }
+    assert!(next.id_claims()["iat"].as_u64() > first.id_claims()["iat"].as_u64());
+}
+
+async fn an_opaque_access_token_is_good_for_as_long_as_it_said_however_many_come_after_it(
+    house: House,
+) {
+    let settings = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let shop = house.relying_party_with("shop", &json!({}), settings).await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let mut refresh = tokens.refresh().to_owned();
+    let text = |body: &Value, name: &str| body[name].as_str().expect(name).to_owned();
+    house.later(Duration::from_secs(60));
+    for _ in 1..MAX_OPAQUE {
+        refresh = text(&shop.refreshes(&refresh).await.good(), "refresh_token");
+    }
+    let refused = shop.refreshes(&refresh).await;
+    assert_eq!(refused.error(), (429, "temporarily_unavailable".to_owned()));
+    let said = refused.headers["retry-after"].to_str().expect("text");
+    let wait = house.app().config.lifetimes.access_token.as_secs() - 60;
+    assert_eq!(said, wait.to_string(), "until the first expires");
+    assert_eq!(shop.introspects(tokens.access()).await["active"], true, "to its last second");
+    house.later(Duration::from_secs(wait));
+    assert_eq!(shop.introspects(tokens.access()).await["active"], false);
+    let next = shop.refreshes(&refresh).await.good();
+    assert_eq!(shop.introspects(&text(&next, "access_token")).await["active"], true);
 }
 
 async fn a_repeated_refresh_within_the_grace_gets_the_same_bytes(house: House) {

@@ -1,0 +1,38 @@
+use super::wire::wire_words;
+
+wire_words! {
+    /// How an access token is shown ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)):
+    /// `token_type` in answers, and the scheme of the `Authorization` header.
+    TokenType {
+        /// Whoever holds it may use it ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
+        Bearer = "Bearer",
+    }
+}
+
+impl TokenType {
+    /// Whether this is the scheme of an `Authorization` header; its case does not matter (RFC 9110 §11.1).
+    pub fn is_scheme(self, scheme: &str) -> bool {
+        scheme.eq_ignore_ascii_case(self.as_str())
+    }
+
+    /// A `WWW-Authenticate` challenge with these parameters (RFC 6750 §3).
+    pub fn challenge(self, params: &[(&str, &str)]) -> String {
+        let params: Vec<_> =
+            params.iter().map(|(name, value)| format!(r#"{name}="{value}""#)).collect();
+        format!("{} {}", self.as_str(), params.join(", ")).trim_end().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_names_the_scheme_and_quotes_its_parameters() {
+        assert_eq!(TokenType::Bearer.challenge(&[]), "Bearer");
+        let several = [("error", "insufficient_scope"), ("scope", "openid email")];
+        let expected = r#"Bearer error="insufficient_scope", scope="openid email""#;
+        assert_eq!(TokenType::Bearer.challenge(&several), expected);
+        assert!(TokenType::Bearer.is_scheme("bEARER") && !TokenType::Bearer.is_scheme("DPoP"));
+    }
+}
