@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 
-use self::page::{ConsentPage, scope_line};
+use self::page::{ConsentPage, claim_lines, scope_line};
 use crate::app::App;
 use crate::clients::Source;
 use crate::consents::{self, Consent};
@@ -69,6 +69,7 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
         tos_uri: metadata.tos_uri.as_deref(),
         person: person.display_name(),
         scopes: in_order(&request.scope).map(|scope| scope_line(scope, describe(scope))).collect(),
+        claims: claim_lines(&request.claims, &request.scope),
         offline: request.scope.contains("offline_access"),
         unverified: visit.client.source == Source::Registered || redirect_uri::is_native(to),
     };
@@ -134,7 +135,8 @@ async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result
         given_at: app.now(),
     };
     consents::remember(&*app.store, &consent).await?;
-    let agreed = Agreed { sub: user.sub.clone(), scope: request.scope.clone() };
+    let (scope, claims) = (consent.scope, consent.claims);
+    let agreed = Agreed { sub: consent.sub, scope, claims };
     interactions::note(&*app.store, &visit.id, |it| it.agreed = Some(agreed.clone())).await?;
     Ok(())
 }

@@ -2,6 +2,9 @@
 
 use askama::Template;
 
+use crate::protocol::Scope;
+use crate::protocol::claims::ClaimsRequest;
+
 /// Shows what a client asks for. What is granted comes from the stored interaction, never from here.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "consent/consent.html")]
@@ -18,6 +21,8 @@ pub struct ConsentPage<'a> {
     /// Who is signed in.
     pub person: &'a str,
     pub scopes: Vec<ScopeLine>,
+    /// Single claims in words, beside what the scopes say already.
+    pub claims: Vec<String>,
     /// The app keeps access while the person is away.
     pub offline: bool,
     /// Nobody vouches for the client's name: it lives on a device, or registered itself.
@@ -50,11 +55,48 @@ pub fn scope_line(scope: &str, description: Option<&str>) -> ScopeLine {
     ScopeLine { title: title.to_owned(), detail }
 }
 
+/// The words for each claim that is asked for by name (OpenID Connect Core §5.5), whether it is for the
+/// ID token or for userinfo: to the person that is one thing. What the words of a requested scope name
+/// already is not said twice. A claim of the operator's own has its name, for it is better to show a riddle
+/// than to hide a request.
+pub fn claim_lines(asked: &ClaimsRequest, scope: &Scope) -> Vec<String> {
+    let said = |(_, _, by): &(&str, &str, Option<&str>)| by.is_some_and(|by| scope.contains(by));
+    let names = asked.names();
+    let known = CLAIM_WORDS.iter().filter(|row| names.contains(row.0) && !said(row));
+    let unknown = names.iter().filter(|name| CLAIM_WORDS.iter().all(|row| row.0 != **name));
+    known.map(|row| row.1).chain(unknown.copied()).map(str::to_owned).collect()
+}
+
+/// Claim, words, and the scope whose words name it already.
+#[rustfmt::skip]
+const CLAIM_WORDS: [(&str, &str, Option<&str>); 20] = [
+    ("name",                  "Your full name",                               None),
+    ("given_name",            "Your first name",                              None),
+    ("middle_name",           "Your middle name",                             None),
+    ("family_name",           "Your family name",                             None),
+    ("nickname",              "Your nickname",                                None),
+    ("preferred_username",    "Your user name",                               None),
+    ("email",                 "Your email address",                           Some("email")),
+    ("email_verified",        "Whether your email address has been confirmed", Some("email")),
+    ("phone_number",          "Your phone number",                            Some("phone")),
+    ("phone_number_verified", "Whether your phone number has been confirmed", Some("phone")),
+    ("address",               "Your postal address",                          Some("address")),
+    ("birthdate",             "Your date of birth",                           None),
+    ("gender",                "Your gender",                                  None),
+    ("picture",               "Your picture",                                 None),
+    ("profile",               "The address of your profile page",             None),
+    ("website",               "Your website",                                 None),
+    ("locale",                "Your language and region",                     None),
+    ("zoneinfo",              "Your time zone",                               None),
+    ("updated_at",            "When your details last changed",               None),
+    ("groups",                "The groups you are in",                        None),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::page_checks::{MARKUP, assert_has, assert_same_skeleton, rendered, words};
-    use crate::protocol::Scope;
+    use crate::protocol::claims::ScopeCatalogue;
 
     fn plain() -> ConsentPage<'static> {
         ConsentPage {
@@ -80,6 +122,7 @@ mod tests {
             tos_uri: Some(text),
             person: text,
             scopes: vec![scope_line(text, Some(text)), scope_line(text, None)],
+            claims: vec![text.to_owned()],
             offline: true,
             unverified: true,
         }
@@ -135,6 +178,45 @@ mod tests {
             assert_ne!(scope_line(scope, Some("other words")).title, "other words");
             assert_ne!(scope_line(scope, None).title, scope);
         }
+    }
+
+    #[test]
+    fn each_single_claim_is_named_once_in_words() {
+        let asked = |text: &str| ClaimsRequest::parse(text).unwrap();
+        let lines = |text: &str, scope: &str| claim_lines(&asked(text), &scope.parse().unwrap());
+        let mixed = r#"{"id_token":{"department":null,"email":null,"sub":null,"acr":null},
+            "userinfo":{"name":{"essential":true},"email":{"value":"a@b.example"}}}"#;
+        let words = ["Your full name", "Your email address", "department"];
+        assert_eq!(lines(mixed, "openid"), words);
+        assert_eq!(lines(mixed, "openid profile"), words, "profile says no more than \"such as\"");
+        assert_eq!(lines(mixed, "openid email"), ["Your full name", "department"]);
+        assert_eq!(lines("{}", "openid"), [""; 0]);
+        for claim in ScopeCatalogue::default().claims() {
+            let one = lines(&format!(r#"{{"userinfo":{{"{claim}":null}}}}"#), "openid");
+            assert!(one.len() == 1 && one[0] != claim, "{claim}: {one:?}");
+        }
+    }
+
+    #[test]
+    fn every_claim_there_is_still_makes_a_page_to_be_read() {
+        let catalogue = ScopeCatalogue::default();
+        let claims: Vec<_> =
+            catalogue.claims().into_iter().chain(["groups", "department"]).collect();
+        let all = claims.iter().map(|claim| format!(r#""{claim}":null"#)).collect::<Vec<_>>();
+        let asked = ClaimsRequest::parse(&format!(r#"{{"userinfo":{{{}}}}}"#, all.join(",")));
+        let scope = "openid offline_access".parse().unwrap();
+        let page = ConsentPage {
+            scopes: vec![scope_line("openid", None)],
+            claims: claim_lines(&asked.unwrap(), &scope),
+            ..plain()
+        };
+        let html = rendered("consent-claims", &page);
+        let shown = words(&html, ".claims");
+        for row in CLAIM_WORDS {
+            assert!(shown.contains(row.1), "{}", row.1);
+        }
+        assert!(shown.contains("department"));
+        assert!(!rendered("consent", &plain()).contains("class=\"claims\""));
     }
 
     #[test]

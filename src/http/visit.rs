@@ -81,6 +81,8 @@ impl Visit {
             return Err(stale(Stale::Unknown));
         }
         interaction.request.scope = scope;
+        let claims = app.catalogue.exposed_by(&client.scope_ceiling());
+        interaction.request.claims = interaction.request.claims.limited_to(&claims);
         let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
         Ok(Self { id: secret, browser, interaction, client, presence })
     }

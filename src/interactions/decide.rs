@@ -99,7 +99,7 @@ fn needs_consent(known: Known<'_>, session: &Session) -> bool {
     let agreed_here = known
         .interaction
         .and_then(|it| it.agreed.as_ref())
-        .is_some_and(|agreed| agreed.sub == session.sub && request.scope.is_within(&agreed.scope));
+        .is_some_and(|agreed| agreed.covers(&session.sub, request));
     if agreed_here {
         return false;
     }

@@ -6,6 +6,7 @@
 
 mod decide;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,18 @@ pub struct Agreed {
     pub sub: Subject,
     /// To what.
     pub scope: Scope,
+    /// And to which single claims.
+    #[serde(default)]
+    pub claims: BTreeSet<String>,
+}
+
+impl Agreed {
+    /// Whether this person agreed to all that is asked for.
+    pub fn covers(&self, sub: &Subject, request: &AuthorizationRequest) -> bool {
+        self.sub == *sub
+            && request.scope.is_within(&self.scope)
+            && request.claims.names().iter().all(|claim| self.claims.contains(*claim))
+    }
 }
 
 /// Why an interaction cannot go on.

@@ -217,11 +217,23 @@ impl ClaimsRequest {
     /// Every claim asked for, wherever, that a person has to agree to. What every ID token says of the
     /// sign-in itself is no more than `openid` already means.
     pub fn names(&self) -> BTreeSet<&str> {
-        let own = |name: &&str| !["acr", "amr", "auth_time", "sub"].contains(name);
         let all = self.userinfo.keys().chain(self.id_token.keys()).map(String::as_str);
-        all.filter(own).collect()
+        all.filter(|name| !OF_THE_SIGN_IN.contains(name)).collect()
+    }
+
+    /// Without the claims that are not among `allowed`. Nothing is said of the rest: a claim that is not
+    /// given is no error, not even an essential one (§5.5.1).
+    #[must_use]
+    pub fn limited_to(mut self, allowed: &BTreeSet<&str>) -> Self {
+        let may = |name: &str| OF_THE_SIGN_IN.contains(&name) || allowed.contains(name);
+        self.userinfo.retain(|name, _| may(name));
+        self.id_token.retain(|name, _| may(name));
+        self
     }
 }
+
+/// What the `claims` parameter may ask of the sign-in and not of the person.
+const OF_THE_SIGN_IN: [&str; 4] = ["acr", "amr", "auth_time", "sub"];
 
 fn read_claims(value: &Value) -> Result<BTreeMap<String, ClaimRequest>, UnreadableClaims> {
     let claims = match value {
@@ -280,6 +292,15 @@ mod tests {
         }
         assert!(check("sub", &json!("x")).is_err());
         assert_eq!(check("department", &json!(["a", 1])), Ok(()));
+    }
+
+    #[test]
+    fn a_claims_request_keeps_what_is_allowed_and_what_is_of_the_sign_in() {
+        let text = r#"{"userinfo":{"name":null,"salary":{"essential":true}},
+            "id_token":{"acr":null,"sub":{"value":"ada"},"groups":{"values":["a"]},"email":null}}"#;
+        let request = ClaimsRequest::parse(text).unwrap().limited_to(&["name", "email"].into());
+        assert_eq!(Vec::from_iter(request.userinfo.keys()), ["name"]);
+        assert_eq!(Vec::from_iter(request.id_token.keys()), ["acr", "email", "sub"]);
     }
 
     #[test]

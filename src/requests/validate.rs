@@ -47,6 +47,7 @@ pub fn validate(
     let claims =
         claims.map_err(|_| invalid("claims is not the JSON of OpenID Connect Core 5.5"))?;
     let hinted = read_hint(hinted, &claims)?;
+    let wants_acr = wants_acr(params, client, &claims)?;
     Ok(AuthorizationRequest {
         client: client.id.clone(),
         destination,
@@ -57,9 +58,9 @@ pub fn validate(
         max_age,
         login_hint: params.get("login_hint").filter(|hint| may_be_a_name(hint)).map(str::to_owned),
         hinted,
-        wants_acr: wants_acr(params, client, &claims)?,
+        wants_acr,
+        claims: allowed_claims(claims, &scope, client, catalogue),
         scope,
-        claims,
         query: to_query(params)?,
     })
 }
@@ -204,6 +205,26 @@ fn check_scope(
     Ok(allowed)
 }
 
+/// The single claims this client may have: those that a scope within its registration would give. The
+/// parameter is a finer way to ask, not a way around the registration ([RFC 7591 §2], `scope`); the rest is
+/// dropped, as a scope would be ([OpenID Connect Core §5.5.1]). Without `openid` nothing would ever carry
+/// them.
+///
+/// [RFC 7591 §2]: https://www.rfc-editor.org/rfc/rfc7591#section-2
+/// [OpenID Connect Core §5.5.1]: https://openid.net/specs/openid-connect-core-1_0.html#IndividualClaimsRequests
+fn allowed_claims(
+    asked: ClaimsRequest,
+    scope: &Scope,
+    client: &Client,
+    catalogue: &ScopeCatalogue,
+) -> ClaimsRequest {
+    if scope.contains("openid") {
+        asked.limited_to(&catalogue.exposed_by(&client.scope_ceiling()))
+    } else {
+        ClaimsRequest::default()
+    }
+}
+
 /// The hint, or a `sub` the `claims` parameter insists on (§5.5.1).
 fn read_hint(hinted: Hinted, claims: &ClaimsRequest) -> Result<Option<Subject>, OAuthError> {
     let nobody = OAuthError::new(ErrorCode::LoginRequired, "the demanded sub is nobody here");
@@ -252,3 +273,6 @@ const fn invalid(description: &'static str) -> OAuthError {
 fn invalid_owned(description: &str) -> OAuthError {
     OAuthError::described(ErrorCode::InvalidRequest, description)
 }
+
+#[cfg(test)]
+mod tests;

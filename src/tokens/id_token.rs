@@ -62,12 +62,14 @@ pub fn id_claims(
     now: UnixTime,
 ) -> Map<String, Value> {
     let mut claims = Map::new();
+    let ceiling = client.scope_ceiling();
     let exposed = if client.settings.claims_in_id_token || beside.alone {
-        catalogue.exposed_by(&grant.scope)
+        catalogue.exposed_by(&grant.scope.shared_with(&ceiling))
     } else {
         std::collections::BTreeSet::new()
     };
-    add_claims(&mut claims, user, exposed, &grant.claims.id_token);
+    let allowed = catalogue.exposed_by(&ceiling);
+    add_claims(&mut claims, user, exposed, &grant.claims.id_token, &allowed);
     // Ours come last: nothing a user record holds can stand in their place.
     claims.insert("iss".into(), issuer.into());
     claims.insert("sub".into(), seen_as.as_str().into());

@@ -8,7 +8,7 @@ mod access_token;
 mod id_token;
 mod userinfo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -23,20 +23,22 @@ use crate::users::User;
 /// The authentication context class of a password sign-in: the one level there is.
 pub const ACR: &str = "1";
 
-/// Adds the claims a scope exposes and those asked for one by one. A claim the person does not have,
-/// or whose value is not one that was asked for, is left out (OpenID Connect Core §5.5.1).
-fn add_claims<'a>(
+/// Adds the claims a scope exposes and those asked for one by one that are among `allowed`: what the
+/// client may have may be less than when it was granted. A claim the person does not have, or whose value
+/// is not one that was asked for, is left out (OpenID Connect Core §5.5.1).
+fn add_claims(
     into: &mut Map<String, Value>,
     user: &User,
-    exposed: impl IntoIterator<Item = &'a str>,
+    exposed: BTreeSet<&str>,
     asked: &BTreeMap<String, ClaimRequest>,
+    allowed: &BTreeSet<&str>,
 ) {
     for name in exposed {
         if let Some(value) = user.claim(name) {
             into.insert(name.to_owned(), value);
         }
     }
-    for (name, wish) in asked {
+    for (name, wish) in asked.iter().filter(|(name, _)| allowed.contains(name.as_str())) {
         if let Some(value) = user.claim(name)
             && wish.accepts(&value)
         {

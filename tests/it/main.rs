@@ -37,6 +37,7 @@ mod registered_wishes;
 mod registration;
 mod registration_gate;
 mod request_objects;
+mod requested_claims;
 mod response_types;
 mod secure;
 mod selftest;

@@ -118,6 +118,7 @@ fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
         tos_uri: Some(link),
         person: it,
         scopes: vec![scope_line("scope", some), scope_line("other", Some(it))],
+        claims: vec![it.to_owned()],
         offline: true,
         unverified: true,
     };

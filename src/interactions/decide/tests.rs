@@ -103,7 +103,8 @@ fn every_prompt_meets_every_session() {
 #[test]
 fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
     let client = client(false, "client_secret_basic", URI);
-    let request = request(&client, "prompt=login+consent&max_age=0");
+    let claims = "claims=%7B%22userinfo%22%3A%7B%22name%22%3Anull%7D%7D";
+    let request = request(&client, &format!("prompt=login+consent&max_age=0&{claims}"));
     let session = session(0);
     let lifetime = Duration::from_secs(600);
     let (mut it, _) = Interaction::begin(request.clone(), &Secret::random(), lifetime, NOW);
@@ -122,15 +123,22 @@ fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
     assert_eq!(next(&it), Next::AskLogin);
     it.signed_in = Some(session.id);
     assert_eq!(next(&it), Next::AskConsent);
-    let scope = "openid".parse().unwrap();
-    it.agreed = Some(super::super::Agreed { sub: session.sub.clone(), scope });
-    assert_eq!(next(&it), Next::AskConsent, "less than what is asked");
-    let scope = "openid email".parse().unwrap();
-    it.agreed = Some(super::super::Agreed { sub: Subject::parse("eve").unwrap(), scope });
-    assert_eq!(next(&it), Next::AskConsent, "somebody else's yes");
-    let scope = "openid email".parse().unwrap();
-    it.agreed = Some(super::super::Agreed { sub: session.sub.clone(), scope });
-    assert_eq!(next(&it), Next::Issue);
+    let agreed = |sub: &str, scope: &str, claims: &[&str]| {
+        Some(super::super::Agreed {
+            sub: Subject::parse(sub).unwrap(),
+            scope: scope.parse().unwrap(),
+            claims: claims.iter().map(|claim| (*claim).to_owned()).collect(),
+        })
+    };
+    for (agreed, expected, what) in [
+        (agreed("ada", "openid", &["name"]), Next::AskConsent, "less than what is asked"),
+        (agreed("ada", "openid email", &[]), Next::AskConsent, "a claim less"),
+        (agreed("eve", "openid email", &["name"]), Next::AskConsent, "somebody else's yes"),
+        (agreed("ada", "openid email", &["name"]), Next::Issue, "all of it"),
+    ] {
+        it.agreed = agreed;
+        assert_eq!(next(&it), expected, "{what}");
+    }
 }
 
 #[test]

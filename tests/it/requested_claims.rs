@@ -1,0 +1,128 @@
+//! Single claims (OpenID Connect Core §5.5): only what the client could have by scope, and only what the
+//! person was shown.
+
+use latchkey::clients::{self, ClientId, Settings};
+use serde_json::{Value, json};
+
+use crate::support::house::{House, on_every_store};
+use crate::support::relying_party::{RelyingParty, Tokens};
+
+on_every_store![
+    claims_above_the_registration_are_dropped_silently,
+    each_claim_is_named_on_the_page_and_remembered_by_name,
+    what_a_client_may_not_have_any_more_is_not_given_for_what_was_granted_before,
+];
+
+async fn shop(house: &House, scope: &str, settings: Settings) -> RelyingParty {
+    house.relying_party_with("shop", &json!({ "scope": scope }), settings).await
+}
+
+/// A sign-in with that `claims` parameter, the ID token and userinfo that come of it.
+async fn learns(house: &House, shop: &RelyingParty, wish: &Value) -> (Tokens, Value, Value) {
+    let request = shop.asks("openid").with("claims", &wish.to_string());
+    let code = house.browser("ada").authorizes(&request.url()).await.code();
+    let body = shop.exchanges(&code, &request).await.good();
+    let tokens = Tokens { body, code, request };
+    let userinfo = house.userinfo(tokens.access()).await.good();
+    let id_token = tokens.id_claims();
+    (tokens, id_token, userinfo)
+}
+
+/// Everything of the person's in it.
+fn of_the_person(claims: &Value) -> Vec<&str> {
+    let protocol =
+        ["iss", "sub", "aud", "iat", "exp", "sid", "amr", "auth_time", "at_hash", "acr", "nonce"];
+    let names = claims.as_object().expect("claims").keys().map(String::as_str);
+    names.filter(|name| !protocol.contains(name)).collect()
+}
+
+async fn claims_above_the_registration_are_dropped_silently(house: House) {
+    let wish = json!({
+        "userinfo": {"name": null, "email": {"essential": true}, "groups": null,
+            "phone_number": {"value": "+44 20 7946 0001"}, "password": null},
+        "id_token": {"birthdate": null, "email": null, "groups": {"values": [["analysts"]]},
+            "address": {"essential": true}},
+    });
+    for (name, first_party) in [("asked", false), ("first party", true)] {
+        let settings = Settings { first_party, ..Settings::default() };
+        let client = json!({"scope": "openid profile"});
+        let client = house
+            .relying_party_with(name.split(' ').next().expect("a word"), &client, settings)
+            .await;
+        let (tokens, id_token, userinfo) = learns(&house, &client, &wish).await;
+        assert_eq!(of_the_person(&userinfo), ["name"], "{name}");
+        assert_eq!(of_the_person(&id_token), ["birthdate"], "{name}");
+        let next = client.refreshes(tokens.refresh()).await.good();
+        let next = Tokens { body: next, ..tokens };
+        assert_eq!(of_the_person(&next.id_claims()), ["birthdate"], "{name}");
+    }
+}
+
+async fn each_claim_is_named_on_the_page_and_remembered_by_name(house: House) {
+    let shop = shop(&house, "openid profile email", Settings::default()).await;
+    let ada = house.browser("ada");
+    let asks = |wish: Value| shop.asks("openid").with("claims", &wish.to_string());
+    let first = json!({"userinfo": {"birthdate": null, "phone_number": null},
+        "id_token": {"email": null, "acr": {"values": ["1"]}}});
+    let login = ada.opens(&asks(first.clone()).url()).await;
+    let page = ada.signs_in(&login).await;
+    let shown = page.words(".claims").expect("a list of claims");
+    assert!(
+        shown.contains("Your date of birth") && shown.contains("Your email address"),
+        "{shown}"
+    );
+    assert!(!shown.contains("phone") && !shown.contains("acr"), "{shown}");
+    let landing = ada.decides(&page, "accept").await;
+    assert!(landing.location().is_some_and(|to| to.contains("code=")));
+
+    let silent = async |wish: Value| {
+        ada.authorizes(&asks(wish).with("prompt", "none").url()).await.param("error")
+    };
+    assert_eq!(silent(first).await, None, "the same again");
+    assert_eq!(silent(json!({"id_token": {"birthdate": null}})).await, None, "less, elsewhere");
+    let more = json!({"userinfo": {"birthdate": null, "gender": null}});
+    assert_eq!(silent(more.clone()).await.as_deref(), Some("consent_required"));
+    let page = ada.opens(&asks(more).url()).await;
+    assert!(page.words(".claims").is_some_and(|shown| shown.contains("Your gender")));
+    let beyond = json!({"userinfo": {"birthdate": null, "phone_number": null, "groups": null}});
+    assert_eq!(silent(beyond).await, None, "what is dropped is not asked about");
+}
+
+async fn what_a_client_may_not_have_any_more_is_not_given_for_what_was_granted_before(
+    house: House,
+) {
+    let shop = shop(&house, "openid profile email", Settings::default()).await;
+    let wish = json!({"userinfo": {"email": null, "name": null},
+        "id_token": {"email": null, "name": null}});
+    let (tokens, id_token, userinfo) = learns(&house, &shop, &wish).await;
+    assert_eq!(of_the_person(&id_token), ["email", "name"]);
+    assert_eq!(of_the_person(&userinfo), ["email", "name"]);
+    let ada = house.browser("ada");
+    let pending = shop.asks("openid email").with("claims", &wish.to_string());
+    let code = ada.authorizes(&pending.url()).await.code();
+    let parked = shop.asks("openid email").with("claims", &wish.to_string());
+    let parked = ada.opens(&parked.with("prompt", "consent").url()).await;
+
+    let id = ClientId::parse(&shop.id).expect("an id");
+    let narrow = clients::update(house.store(), &id, |client| {
+        client.metadata.scope = Some("openid profile".parse().expect("a scope"));
+    });
+    assert_eq!(narrow.await.expect("a store"), Some(()));
+
+    // What was given out before, what comes of a refresh, and of a code that was on its way.
+    let userinfo = house.userinfo(tokens.access()).await.good();
+    assert_eq!(of_the_person(&userinfo), ["name"]);
+    let next = shop.refreshes(tokens.refresh()).await.good();
+    let next = Tokens { body: next, ..tokens };
+    assert_eq!(of_the_person(&next.id_claims()), ["name"]);
+    let body = shop.exchanges(&code, &pending).await.good();
+    assert_eq!(
+        of_the_person(
+            &house.userinfo(body["access_token"].as_str().expect("a token")).await.good()
+        ),
+        ["name"]
+    );
+    // And of a page that stood open.
+    let landing = ada.decides(&parked, "accept").await;
+    assert!(landing.location().is_some_and(|to| to.contains("code=")), "{landing:?}");
+}
