@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::client_ip::Unbelieved;
 use crate::clients::key_cache::KeyCache;
 use crate::clients::vault::Vault;
@@ -152,6 +154,11 @@ impl App {
             Source::Operator => logo,
             Source::Registered => logo.filter(|_| self.config.registration_logos),
         }
+    }
+
+    /// By what name this client knows the session: its `sid`.
+    pub fn session_seen_by(&self, client: &Client, sid: Uuid) -> String {
+        self.pairwise_key.session_seen_by(&client.metadata, sid)
     }
 
     /// How long sessions live.

@@ -116,7 +116,8 @@ pub async fn id_token(
     let own = client.settings.id_token_lifetime;
     let lifetime = own.map_or(app.config.lifetimes.id_token, |own| Duration::from_secs(own.into()));
     let seen_as = app.seen_by(client, &person.sub);
-    let subject = IdSubject { grant, person, client, user, seen_as: &seen_as };
+    let sid = app.session_seen_by(client, person.sid);
+    let subject = IdSubject { grant, person, client, user, seen_as: &seen_as, sid: &sid };
     let claims =
         tokens::id_claims(app.issuer(), subject, &app.catalogue, beside, lifetime, app.now());
     let registered = &client.metadata;

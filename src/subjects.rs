@@ -1,17 +1,26 @@
-//! As whom a client knows a person ([OpenID Connect Core §8]).
+//! As whom a client knows a person ([OpenID Connect Core §8]), and by what name it knows a session.
 //!
-//! Everything in here keeps the one local subject; only what leaves for a client is translated, at the
-//! last moment. A client with `subject_type` `pairwise` gets a MAC over its sector and the local subject
-//! (§8.1), so that clients of different sectors cannot tell by `sub` that they know the same person. It
-//! has to be the same for ever: the key is that of `PAIRWISE_SALT`, or where there is none that of
-//! `SECRET_KEY`.
+//! Everything in here keeps the one local subject and the one `sid`; only what leaves for a client is
+//! translated, at the last moment. A client with `subject_type` `pairwise` gets a MAC over its sector and
+//! the local subject (§8.1), so that clients of different sectors cannot tell by `sub` that they know the
+//! same person. It has to be the same for ever: the key is that of `PAIRWISE_SALT`, or where there is none
+//! that of `SECRET_KEY`.
 //!
+//! A `sid` joins what the `sub` keeps apart: two clients that work together would see that one browser was
+//! signed in with both. So it is another for each sector, too ([Back-Channel Logout §2.1] has it unique to the
+//! issuer, and no more). It has to be read back from an `id_token_hint`, so it is a MAC together with what the
+//! MAC was made over, encrypted under it: a synthetic IV, as in [RFC 5297].
+//!
+//! [Back-Channel Logout §2.1]: https://openid.net/specs/openid-connect-backchannel-1_0.html#BCSupport
+//! [RFC 5297]: https://www.rfc-editor.org/rfc/rfc5297
 //! [OpenID Connect Core §8]: https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes
+
+use uuid::Uuid;
 
 use crate::config::SecretText;
 use crate::protocol::client_metadata::SubjectType;
 use crate::protocol::{ClientMetadata, Subject};
-use crate::secret::base64url;
+use crate::secret::{base64url, from_base64url};
 use crate::secret_key::{MacKey, Purpose, SecretKey};
 
 /// What pairwise subjects are made with.
@@ -39,6 +48,50 @@ impl PairwiseKey {
             }
         }
     }
+
+    /// The `sid` by which this client knows the session of that name.
+    pub fn session_seen_by(&self, client: &ClientMetadata, sid: Uuid) -> String {
+        match client.subject_type {
+            SubjectType::Public => sid.to_string(),
+            SubjectType::Pairwise => {
+                let sector = client.sector().unwrap_or_default();
+                let tag = session_tag(&self.0, &sector, sid.as_bytes());
+                let hidden = masked(&self.0, &sector, &tag, *sid.as_bytes());
+                base64url(&[tag, hidden].concat())
+            }
+        }
+    }
+
+    /// The session that this client was told of by that `sid`: its own for it, under either generation of
+    /// the key, or the plain name, from before the client was pairwise.
+    pub fn session_named(&self, client: &ClientMetadata, sid: &str) -> Option<Uuid> {
+        if let Ok(sid) = Uuid::try_parse(sid) {
+            return Some(sid);
+        }
+        let bytes: [u8; 32] = from_base64url(sid)?.try_into().ok()?;
+        let (tag, hidden) = bytes.split_at(16);
+        let (tag, hidden) = (tag.try_into().ok()?, hidden.try_into().ok()?);
+        let sector = client.sector().unwrap_or_default();
+        self.0.generations().iter().find_map(|key| {
+            let name = masked(key, &sector, &tag, hidden);
+            (session_tag(key, &sector, &name) == tag).then(|| Uuid::from_bytes(name))
+        })
+    }
+}
+
+/// What hides and proves the name of a session. Three parts, where a subject has two.
+fn session_tag(key: &MacKey, sector: &str, sid: &[u8; 16]) -> [u8; 16] {
+    first_half(key.mac(&[&b"sid"[..], sector.as_bytes(), sid]))
+}
+
+/// The name, encrypted under its tag; and back.
+fn masked(key: &MacKey, sector: &str, tag: &[u8; 16], name: [u8; 16]) -> [u8; 16] {
+    let mask = first_half(key.mac(&[&b"sid mask"[..], sector.as_bytes(), tag]));
+    std::array::from_fn(|at| name[at] ^ mask[at])
+}
+
+fn first_half(mac: [u8; 32]) -> [u8; 16] {
+    std::array::from_fn(|at| mac[at])
 }
 
 #[cfg(test)]
@@ -68,6 +121,33 @@ mod tests {
         assert_eq!(seen("public", "https://shop.example/cb"), ada);
         let bob = Subject::parse("bob").unwrap();
         assert_ne!(shop, key.seen_by(&client("pairwise", "https://shop.example/cb"), &bob));
+    }
+
+    #[test]
+    fn one_sector_sees_one_session_and_finds_it_again_and_another_sees_another() {
+        let key = PairwiseKey::new(None, &root("a"));
+        let shop = client("pairwise", "https://shop.example/cb");
+        let kiosk = client("pairwise", "https://kiosk.example/cb");
+        let open = client("public", "https://open.example/cb");
+        let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let seen = key.session_seen_by(&shop, one);
+        assert_eq!(seen, key.session_seen_by(&client("pairwise", "https://shop.example/x"), one));
+        assert_eq!(seen.len(), 43);
+        assert_ne!(seen, key.session_seen_by(&kiosk, one));
+        assert_ne!(seen, key.session_seen_by(&shop, two));
+        assert_eq!(key.session_seen_by(&open, one), one.to_string());
+
+        assert_eq!(key.session_named(&shop, &seen), Some(one));
+        assert_eq!(key.session_named(&kiosk, &seen), None, "another sector's");
+        assert_eq!(key.session_named(&shop, &one.to_string()), Some(one), "from before");
+        for end in 0..43 {
+            let mut other = seen.clone().into_bytes();
+            other[end] = if other[end] == b'A' { b'B' } else { b'A' };
+            let other = String::from_utf8(other).unwrap();
+            assert_eq!(key.session_named(&shop, &other), None, "{other}");
+        }
+        let both = PairwiseKey::new(None, &root("b").also_accepting(&"a".repeat(32)).unwrap());
+        assert_eq!(both.session_named(&shop, &seen), Some(one), "under the key before");
     }
 
     #[test]

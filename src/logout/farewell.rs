@@ -116,7 +116,7 @@ async fn bury(app: &App, cookies: &Cookies) -> Result<Vec<String>, StoreError> {
 async fn tell(app: &App, sid: Uuid) -> Result<Vec<String>, StoreError> {
     let told = logouts::tell(&*app.store, sid, app.now()).await?;
     app.was_told(&told);
-    Ok(frames::addresses(&told.by_browser, app.issuer(), sid))
+    Ok(frames::addresses(&told.by_browser, app.issuer(), |client| app.session_seen_by(client, sid)))
 }
 
 /// The token of the confirmation form: bound to the session it would end.

@@ -3,7 +3,6 @@
 //! [Front-Channel Logout §2]: https://openid.net/specs/openid-connect-frontchannel-1_0.html#RPLogout
 
 use url::Url;
-use uuid::Uuid;
 
 use crate::clients::Client;
 use crate::protocol::redirect_uri;
@@ -12,12 +11,16 @@ use crate::protocol::redirect_uri;
 const MOST: usize = 20;
 
 /// The addresses to load, with `iss` and `sid` added to what was registered: for everybody, for a client
-/// may ignore them, and one that got them checks them.
-pub fn addresses(clients: &[Client], issuer: &str, sid: Uuid) -> Vec<String> {
-    let registered =
-        clients.iter().filter_map(|client| client.metadata.frontchannel_logout_uri.as_deref());
-    let found: Vec<String> =
-        registered.filter_map(|uri| address(uri, issuer, sid)).take(MOST + 1).collect();
+/// may ignore them, and one that got them checks them. `seen_by` is the session as each client knows it.
+pub fn addresses(
+    clients: &[Client],
+    issuer: &str,
+    seen_by: impl Fn(&Client) -> String,
+) -> Vec<String> {
+    let of = |client: &Client| {
+        address(client.metadata.frontchannel_logout_uri.as_deref()?, issuer, &seen_by(client))
+    };
+    let found: Vec<String> = clients.iter().filter_map(of).take(MOST + 1).collect();
     if found.len() > MOST {
         tracing::warn!(most = MOST, "more clients to tell by the browser than fit on a page");
     }
@@ -25,7 +28,7 @@ pub fn addresses(clients: &[Client], issuer: &str, sid: Uuid) -> Vec<String> {
 }
 
 /// Only https, except where all of it happens on a developer's own machine.
-fn address(uri: &str, issuer: &str, sid: Uuid) -> Option<String> {
+fn address(uri: &str, issuer: &str, sid: &str) -> Option<String> {
     let mut url = Url::parse(uri).ok()?;
     let own_machine = |url: &Url| url.scheme() == "http" && redirect_uri::is_loopback(url);
     let development =
@@ -34,7 +37,7 @@ fn address(uri: &str, issuer: &str, sid: Uuid) -> Option<String> {
         return None;
     }
     url.set_fragment(None);
-    url.query_pairs_mut().append_pair("iss", issuer).append_pair("sid", &sid.to_string());
+    url.query_pairs_mut().append_pair("iss", issuer).append_pair("sid", sid);
     Some(url.into())
 }
 
@@ -44,9 +47,8 @@ mod tests {
 
     #[test]
     fn issuer_and_session_are_added_to_what_is_registered() {
-        let sid = Uuid::nil();
-        let made = |uri: &str, issuer: &str| address(uri, issuer, sid);
-        let tail = "iss=https%3A%2F%2Fid.example&sid=00000000-0000-0000-0000-000000000000";
+        let made = |uri: &str, issuer: &str| address(uri, issuer, "s-1");
+        let tail = "iss=https%3A%2F%2Fid.example&sid=s-1";
         for (uri, start) in [
             ("https://rp.example/out", "https://rp.example/out?"),
             ("https://rp.example/out?a=%20b", "https://rp.example/out?a=%20b&"),

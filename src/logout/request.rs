@@ -78,23 +78,25 @@ impl Asked {
         if params.get("state").is_some_and(|state| state.len() > LONGEST_STATE) {
             return Ok(Err(Refusal::LongState));
         }
-        let hint = read_hint(app, params.get("id_token_hint"));
+        let shown = read_hint(app, params.get("id_token_hint"));
         let named = params.get("client_id");
-        let who = match &hint {
+        let who = match &shown {
             // "… the OP MUST verify that the Client Identifier matches the one used when issuing the
             // ID Token" (§2).
-            Hint::Of { client, .. } if named.is_some_and(|named| named != client.as_str()) => {
+            Shown::Of { client, .. } if named.is_some_and(|named| named != client.as_str()) => {
                 return Ok(Err(Refusal::OtherClient));
             }
-            Hint::Of { client, .. } => Some(client.clone()),
-            Hint::Absent => named.and_then(ClientId::parse),
+            Shown::Of { client, .. } => Some(client.clone()),
+            Shown::Nothing => named.and_then(ClientId::parse),
             // Whoever sends a forged hint is not believed about the rest.
-            Hint::Unreadable => None,
+            Shown::Unreadable => None,
         };
         let client = match who {
-            Some(id) => clients::find(&*app.store, &id).await?.filter(|client| client.enabled),
+            Some(id) => clients::find(&*app.store, &id).await?,
             None => None,
         };
+        let hint = shown.of_session(app, client.as_ref());
+        let client = client.filter(|client| client.enabled);
         let asked = params.get("post_logout_redirect_uri");
         let after = asked.zip(client.as_ref());
         let after = after.and_then(|(asked, client)| AfterLogout::settle(asked, params, client));
@@ -119,21 +121,52 @@ fn why(hint: &Hint, client: Option<&Client>) -> &'static str {
     }
 }
 
+/// What the `id_token_hint` says, before its client was looked up: only then is it known what the client
+/// calls a session.
+enum Shown {
+    /// There was none.
+    Nothing,
+    /// It is not an ID token of ours.
+    Unreadable,
+    /// It is.
+    Of {
+        /// To whom it was given.
+        client: ClientId,
+        /// By what name this client knows the session.
+        sid: String,
+    },
+}
+
+impl Shown {
+    fn of_session(self, app: &App, client: Option<&Client>) -> Hint {
+        let (id, sid) = match self {
+            Self::Nothing => return Hint::Absent,
+            Self::Unreadable => return Hint::Unreadable,
+            Self::Of { client, sid } => (client, sid),
+        };
+        // Of a client that is gone nobody knows the sector.
+        let sid = match client {
+            Some(client) => app.pairwise_key.session_named(&client.metadata, &sid),
+            None => Uuid::try_parse(&sid).ok(),
+        };
+        sid.map_or(Hint::Unreadable, |sid| Hint::Of { client: id, sid })
+    }
+}
+
 /// An ID token of ours, by any key of the ring, expired or not: "the OP SHOULD accept ID Tokens when
 /// the RP identified by the ID Token's `aud` claim and/or `sid` claim has a current session or had a
 /// recent session" (§2).
-fn read_hint(app: &App, token: Option<&str>) -> Hint {
-    let Some(token) = token else { return Hint::Absent };
-    let Ok(claims) = app.keys.verify(token, ID_TYP) else { return Hint::Unreadable };
+fn read_hint(app: &App, token: Option<&str>) -> Shown {
+    let Some(token) = token else { return Shown::Nothing };
+    let Ok(claims) = app.keys.verify(token, ID_TYP) else { return Shown::Unreadable };
     let text = |name| read::text(&claims, name).ok().flatten();
     let ours = text("iss") == Some(app.issuer());
     let audience = read::audience(&claims).unwrap_or_default();
     let client = audience.first().filter(|_| audience.len() == 1);
     let client = client.and_then(|client| ClientId::parse(client));
-    let sid = text("sid").and_then(|sid| Uuid::parse_str(sid).ok());
-    match (client, sid) {
-        (Some(client), Some(sid)) if ours => Hint::Of { client, sid },
-        _ => Hint::Unreadable,
+    match (client, text("sid")) {
+        (Some(client), Some(sid)) if ours => Shown::Of { client, sid: sid.to_owned() },
+        _ => Shown::Unreadable,
     }
 }
 

@@ -160,7 +160,7 @@ fn a_logout_token_says_what_it_must_and_no_more() {
     let now = UnixTime::from_secs(1_700_000_000);
     let client = ClientId::parse("shop").unwrap();
     let delivery = Delivery::new(client, "ada".to_owned(), random::uuid(), now);
-    let claims = logout_claims("https://id.example", &delivery, now);
+    let claims = logout_claims("https://id.example", &delivery, "the session", now);
     let names: Vec<&str> = claims.keys().map(String::as_str).collect();
     let mut expected = ["iss", "sub", "aud", "iat", "exp", "jti", "sid", "events"];
     expected.sort_unstable();
@@ -168,5 +168,5 @@ fn a_logout_token_says_what_it_must_and_no_more() {
     let event = "http://schemas.openid.net/event/backchannel-logout";
     assert_eq!(claims["events"], serde_json::json!({ event: {} }));
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 120);
-    assert_ne!(claims["jti"], logout_claims("https://id.example", &delivery, now)["jti"]);
+    assert_ne!(claims["jti"], logout_claims("https://id.example", &delivery, "the session", now)["jti"]);
 }

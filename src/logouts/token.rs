@@ -14,8 +14,15 @@ pub const LOGOUT_TYP: &str = "logout+jwt";
 /// The claims of a logout token. Each try has its own: a client that refuses a `jti` it has seen must
 /// not refuse the second try of a word it never understood.
 ///
+/// `sid` is the session as the client knows it, the same as in its ID tokens.
+///
 /// "A `nonce` Claim MUST NOT be present", so that it cannot pass for an ID token (§2.4).
-pub fn logout_claims(issuer: &str, delivery: &Delivery, now: UnixTime) -> Map<String, Value> {
+pub fn logout_claims(
+    issuer: &str,
+    delivery: &Delivery,
+    sid: &str,
+    now: UnixTime,
+) -> Map<String, Value> {
     let mut claims = Map::new();
     claims.insert("iss".into(), issuer.into());
     claims.insert("sub".into(), delivery.sub.as_str().into());
@@ -23,7 +30,7 @@ pub fn logout_claims(issuer: &str, delivery: &Delivery, now: UnixTime) -> Map<St
     claims.insert("iat".into(), now.as_secs().into());
     claims.insert("exp".into(), now.plus(LIFETIME).as_secs().into());
     claims.insert("jti".into(), random::uuid().to_string().into());
-    claims.insert("sid".into(), delivery.sid.to_string().into());
+    claims.insert("sid".into(), sid.into());
     claims.insert("events".into(), json!({ EVENT: {} }));
     claims
 }

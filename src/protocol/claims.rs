@@ -221,6 +221,14 @@ impl ClaimsRequest {
         all.filter(|name| !OF_THE_SIGN_IN.contains(name)).collect()
     }
 
+    /// With the claim in the ID token that a `max_age` asks for as if it were named here: "When a max_age
+    /// request is made … then this Claim is REQUIRED" (§2, `auth_time`).
+    #[must_use]
+    pub fn with_auth_time(mut self) -> Self {
+        self.id_token.entry("auth_time".to_owned()).or_default().essential = true;
+        self
+    }
+
     /// Without the claims that are not among `allowed`. Nothing is said of the rest: a claim that is not
     /// given is no error, not even an essential one (§5.5.1).
     #[must_use]

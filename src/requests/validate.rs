@@ -59,7 +59,10 @@ pub fn validate(
         login_hint: params.get("login_hint").filter(|hint| may_be_a_name(hint)).map(str::to_owned),
         hinted,
         wants_acr,
-        claims: allowed_claims(claims, &scope, client, catalogue),
+        claims: {
+            let allowed = allowed_claims(claims, &scope, client, catalogue);
+            if max_age.is_some() { allowed.with_auth_time() } else { allowed }
+        },
         scope,
         query: to_query(params)?,
     })

@@ -83,18 +83,17 @@ async fn carry(app: &App, claim: &Claim) {
 async fn send(app: &App, claim: &Claim) -> Result<Outcome, StoreError> {
     let delivery = &claim.delivery;
     let client = clients::find(&*app.store, &delivery.client).await?;
-    let metadata = client.filter(|it| it.enabled).map(|it| it.metadata);
-    let alg = metadata.as_ref().map(|it| it.id_token_signed_response_alg);
     // A client that is gone, or has taken its address back, needs no telling.
-    let (Some(uri), Some(alg)) = (metadata.and_then(|it| it.backchannel_logout_uri), alg) else {
-        return Ok(Outcome::Told);
-    };
-    let claims = logout_claims(app.issuer(), delivery, app.now());
+    let Some(client) = client.filter(|it| it.enabled) else { return Ok(Outcome::Told) };
+    let Some(uri) = &client.metadata.backchannel_logout_uri else { return Ok(Outcome::Told) };
+    let alg = client.metadata.id_token_signed_response_alg;
+    let sid = app.session_seen_by(&client, delivery.sid);
+    let claims = logout_claims(app.issuer(), delivery, &sid, app.now());
     let Ok(token) = app.keys.sign_with(alg, LOGOUT_TYP, claims).await else {
         tracing::error!("a logout token could not be signed");
         return Ok(Outcome::NotReached);
     };
-    Ok(match app.outgoing.post_form(&uri, &[("logout_token", &token)]).await {
+    Ok(match app.outgoing.post_form(uri, &[("logout_token", &token)]).await {
         // "… some Web frameworks will substitute an HTTP 204" (§2.8); any success is one.
         Ok(200..=299) => Outcome::Told,
         Ok(400) => Outcome::Refused,

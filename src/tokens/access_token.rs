@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::id_token::tells_auth_time;
 use crate::clients::{Client, ClientId};
 use crate::clock::UnixTime;
 use crate::epoch::Epoch;
@@ -42,7 +43,8 @@ pub fn access_claims(
     lifetime: Duration,
     now: UnixTime,
 ) -> Map<String, Value> {
-    let person = behind.grant().and_then(|grant| grant.person.as_ref());
+    let told = behind.grant().filter(|grant| tells_auth_time(client, grant));
+    let person = told.and_then(|grant| grant.person.as_ref());
     // A client acting for itself is its own subject (RFC 9068 §2.2).
     let sub = seen_as.map_or(client.id.as_str(), Subject::as_str);
     let mut audience = audience(issuer, client, scope);

@@ -10,6 +10,7 @@ use crate::grants::{Grant, Person};
 use crate::protocol::Subject;
 use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::claims::ScopeCatalogue;
+use crate::protocol::client_metadata::SubjectType;
 use crate::secret::base64url;
 use crate::users::User;
 
@@ -29,6 +30,8 @@ pub struct IdSubject<'a> {
     pub user: &'a User,
     /// The person as the client knows them.
     pub seen_as: &'a Subject,
+    /// The session as the client knows it.
+    pub sid: &'a str,
 }
 
 /// What an ID token is sent with: it vouches for it by a hash ([OpenID Connect Core §3.1.3.6, §3.3.2.11]).
@@ -55,7 +58,7 @@ pub struct Beside<'a> {
 /// [OpenID Connect Core §2]: https://openid.net/specs/openid-connect-core-1_0.html#IDToken
 pub fn id_claims(
     issuer: &str,
-    IdSubject { grant, person, client, user, seen_as }: IdSubject<'_>,
+    IdSubject { grant, person, client, user, seen_as, sid }: IdSubject<'_>,
     catalogue: &ScopeCatalogue,
     beside: Beside<'_>,
     lifetime: Duration,
@@ -76,9 +79,11 @@ pub fn id_claims(
     claims.insert("aud".into(), client.id.as_str().into());
     claims.insert("iat".into(), now.as_secs().into());
     claims.insert("exp".into(), now.plus(lifetime).as_secs().into());
-    claims.insert("sid".into(), person.sid.to_string().into());
+    claims.insert("sid".into(), sid.into());
     claims.insert("amr".into(), json!(person.amr));
-    claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
+    if tells_auth_time(client, grant) {
+        claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
+    }
     let hashes =
         [("at_hash", beside.access_token), ("c_hash", beside.code), ("s_hash", beside.state)];
     for (name, text) in hashes {
@@ -94,6 +99,19 @@ pub fn id_claims(
         claims.insert("nonce".into(), nonce.as_str().into());
     }
     claims
+}
+
+/// Whether the client is told when the person signed in: to the second that is a name for the session, by
+/// which clients of two sectors could tell that they know the same person. So a pairwise client is told where
+/// it asked, in the request or at its registration (OpenID Connect Core §2), and any other always.
+pub(super) fn tells_auth_time(client: &Client, grant: &Grant) -> bool {
+    let metadata = &client.metadata;
+    match metadata.subject_type {
+        SubjectType::Public => true,
+        SubjectType::Pairwise => {
+            metadata.require_auth_time || grant.claims.id_token.contains_key("auth_time")
+        }
+    }
 }
 
 /// "The base64url encoding of the left-most half of the hash of the octets of the ASCII representation"

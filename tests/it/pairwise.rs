@@ -5,6 +5,7 @@ use latchkey::secret::from_base64url;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::logout::rp_initiated::{is_signed_in, logout};
 use crate::support::elsewhere::Elsewhere;
 use crate::support::house::{Backing, House, on_every_backing, on_every_store};
 use crate::support::relying_party::RelyingParty;
@@ -14,6 +15,8 @@ on_every_store![
     a_client_sees_one_subject_everywhere_and_never_the_local_one,
     clients_of_one_sector_see_the_same_and_others_do_not,
     a_hint_and_a_demanded_sub_are_what_this_client_sees,
+    a_session_has_another_name_for_each_sector_and_ends_by_any_of_them,
+    when_somebody_signed_in_is_told_to_a_pairwise_client_that_asked,
 ];
 on_every_backing![
     a_sector_has_to_list_every_redirect_uri,
@@ -99,6 +102,66 @@ async fn a_hint_and_a_demanded_sub_are_what_this_client_sees(house: House) {
     // Signed in again because of the hint, and the right person, it goes on.
     let again = shop.asks("openid").with("prompt", "login").with("id_token_hint", here.id());
     assert!(ada.authorizes(&again.url()).await.param("code").is_some());
+}
+
+async fn a_session_has_another_name_for_each_sector_and_ends_by_any_of_them(house: House) {
+    let sector = json!({"sector_identifier_uri": "https://group.example/sector.json"});
+    let shop = pairwise(&house, "shop", sector.clone()).await;
+    let kiosk = pairwise(&house, "kiosk", sector).await;
+    let bank = pairwise(&house, "bank", json!({})).await;
+    let open = house.relying_party("open").await;
+    let ada = house.browser("ada");
+    let sid = async |client: &RelyingParty| {
+        let tokens = client.signs_in(&ada, "openid").await;
+        (tokens.id_claims()["sid"].as_str().expect("text").to_owned(), tokens)
+    };
+    let (at_shop, of_shop) = sid(&shop).await;
+    let (at_bank, of_bank) = sid(&bank).await;
+    let (plain, _) = sid(&open).await;
+    assert_eq!(sid(&kiosk).await.0, at_shop, "one sector");
+    assert_eq!(sid(&shop).await.0, at_shop, "and it stays so");
+    let next = shop.refreshes(of_shop.refresh()).await.good();
+    assert_eq!(claims(next["id_token"].as_str().expect("an ID token"))["sid"], *at_shop);
+    assert_eq!(plain.len(), 36, "one that is not pairwise has the plain name");
+    assert!(at_shop != at_bank && !at_shop.contains(&plain) && !at_bank.contains(&plain));
+
+    // Another session of the same person is another name, which ends nothing here.
+    let other = bank.signs_in(&house.browser("ada"), "openid").await;
+    assert_ne!(other.id_claims()["sid"], *at_bank);
+    let asked = ada.opens(&logout(&house, &[("id_token_hint", other.id())])).await;
+    assert!(asked.shows("#logout-confirm"));
+    let done = ada.opens(&logout(&house, &[("id_token_hint", of_bank.id())])).await;
+    assert_eq!(done.words("h1").as_deref(), Some("Signed out"));
+    assert!(!is_signed_in(&shop, &ada).await);
+}
+
+async fn when_somebody_signed_in_is_told_to_a_pairwise_client_that_asked(house: House) {
+    let now = json!(house.app().now().as_secs());
+    let wish = json!({"id_token": {"auth_time": {"essential": true}}}).to_string();
+    let (plain, required) = (json!({}), json!({"require_auth_time": true}));
+    let default = json!({"default_max_age": 3600});
+    for (name, more, asked, told) in [
+        ("shop", &plain, None, false),
+        ("bank", &plain, Some(("max_age", "3600")), true),
+        ("cafe", &plain, Some(("claims", &*wish)), true),
+        ("club", &required, None, true),
+        ("desk", &default, None, true),
+    ] {
+        let client = pairwise(&house, name, more.clone()).await;
+        let request = client.asks("openid");
+        let request = asked.map_or(request.clone(), |(name, value)| request.with(name, value));
+        let code = house.browser("ada").authorizes(&request.url()).await.code();
+        let tokens = client.exchanges(&code, &request).await.good();
+        let refresh = tokens["refresh_token"].as_str().expect("a refresh token");
+        let next = client.refreshes(refresh).await.good();
+        for (what, answer) in [("first", &tokens), ("next", &next)] {
+            for token in ["id_token", "access_token"] {
+                let found = claims(answer[token].as_str().expect("a token"));
+                let expected = told.then_some(&now);
+                assert_eq!(found.get("auth_time"), expected, "{name} {what} {token}");
+            }
+        }
+    }
 }
 
 async fn registers(house: &House, metadata: &Value) -> Answer {

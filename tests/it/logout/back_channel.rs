@@ -33,6 +33,7 @@ macro_rules! in_town {
 in_town![
     oidcc_backchannel_rp_initiated_logout,
     everybody_who_got_tokens_is_told_once_and_nobody_else,
+    each_sector_is_told_of_the_session_it_knows,
     an_application_that_does_not_answer_delays_neither_the_page_nor_another,
     a_try_that_fails_is_made_again_later_and_given_up_after_the_third,
     a_no_is_not_asked_again,
@@ -154,6 +155,26 @@ async fn everybody_who_got_tokens_is_told_once_and_nobody_else(town: Town, house
         assert!(ear.heard_nothing_more().await);
     }
     assert!(is_signed_in(&shop, &bob).await);
+}
+
+async fn each_sector_is_told_of_the_session_it_knows(town: Town, house: House) {
+    let (first, second) = (town.ear().await, town.ear().await);
+    let pairwise = async |name: &str, ear: &Ear| {
+        let more = json!({"backchannel_logout_uri": ear.url(), "subject_type": "pairwise"});
+        house.relying_party_with(name, &more, Settings::default()).await
+    };
+    let (shop, cafe) = (pairwise("shop", &first).await, pairwise("cafe", &second).await);
+    let ada = house.browser("ada");
+    let of_shop = shop.signs_in(&ada, "openid").await;
+    let of_cafe = cafe.signs_in(&ada, "openid").await;
+    // By the name it has for one of them, after its time: whoever asks, all are told.
+    house.later(house.app().config.lifetimes.session_absolute);
+    signs_out(&house, &ada, of_shop.id()).await;
+    let told = [claims(&house, &first.hears().await), claims(&house, &second.hears().await)];
+    for (told, known) in told.iter().zip([of_shop.id_claims(), of_cafe.id_claims()]) {
+        assert_eq!((&told["sid"], &told["sub"]), (&known["sid"], &known["sub"]));
+    }
+    assert_ne!(told[0]["sid"], told[1]["sid"]);
 }
 
 async fn an_application_that_does_not_answer_delays_neither_the_page_nor_another(

@@ -18,6 +18,7 @@ on_every_store![
     a_second_press_has_the_frames_again_and_queues_nothing_again,
     a_session_that_ran_out_is_told_when_the_person_comes_to_sign_out,
     without_frames_nobody_waits_on_a_page,
+    each_frame_has_the_name_its_sector_knows,
 ];
 
 const BYE: &str = "https://shop.example/bye";
@@ -139,4 +140,25 @@ async fn without_frames_nobody_waits_on_a_page(house: House) {
     let tokens = shop.signs_in(&ada, "openid").await;
     let fields = [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", BYE)];
     assert_eq!(ada.asks(&logout(&house, &fields)).await.location(), Some(BYE));
+}
+
+async fn each_frame_has_the_name_its_sector_knows(house: House) {
+    let ada = house.browser("ada");
+    let mut known = Vec::new();
+    for name in ["shop", "cafe"] {
+        let more = json!({
+            "frontchannel_logout_uri": format!("https://{name}.example/out"),
+            "subject_type": "pairwise",
+        });
+        let client = house.relying_party_with(name, &more, Settings::default()).await;
+        let tokens = client.signs_in(&ada, "openid").await;
+        known.push((tokens.id().to_owned(), tokens.id_claims()["sid"].clone()));
+    }
+    let page = ada.asks(&logout(&house, &[("id_token_hint", &known[0].0)])).await;
+    let told: Vec<_> = frames(&page)
+        .iter()
+        .map(|frame| frame.query_pairs().find(|(name, _)| name == "sid").map(|it| it.1.into_owned()))
+        .collect();
+    let sid = |at: usize| known[at].1.as_str().map(str::to_owned);
+    assert_eq!(told, [sid(1), sid(0)], "cafe, shop");
 }
