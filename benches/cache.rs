@@ -222,6 +222,7 @@ async fn granted(app: &App) -> GrantId {
         groups: Vec::new(),
         created_at: now,
         development: false,
+        declared: None,
     };
     let _added = users::add(store, &user).await.expect("adds");
     let (session, _) =
@@ -281,6 +282,7 @@ async fn house(pem: &str, port: u16, store: Arc<dyn Store>, ttl: &str) -> App {
         created_at: now,
         unused_until: None,
         development: false,
+        declared: None,
     };
     let _added = clients::add(&*store, &client).await.expect("adds");
     let keys = KeyRing::of(vec![SigningKey::from_pem(pem).expect("a key")]);

@@ -136,6 +136,7 @@ async fn house(pem: &str, port: u16) -> App {
         created_at: now,
         unused_until: None,
         development: false,
+        declared: None,
     };
     let _added = clients::add(&*store, &client).await.expect("adds");
     let keys = KeyRing::of(vec![SigningKey::from_pem(pem).expect("a key")]);

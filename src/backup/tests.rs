@@ -47,6 +47,7 @@ fn user(name: &str, sub: &str) -> User {
         groups: Vec::new(),
         created_at: NOW,
         development: false,
+        declared: None,
     }
 }
 
@@ -63,6 +64,7 @@ fn client(id: &str, unused_until: Option<UnixTime>) -> Client {
         created_at: NOW,
         unused_until,
         development: false,
+        declared: None,
     }
 }
 

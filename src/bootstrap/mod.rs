@@ -4,15 +4,20 @@
 //! Applying is idempotent, so every start and every server does it. The file wins for what it
 //! declares:
 //!
-//! * a client's metadata, settings and secrets, and a user's claims and groups, become what the file
-//!   says, every time: a secret rotated on the command line has to be rotated in the file as well;
+//! * a client's metadata and settings, and a user's claims and groups, become what the file says, every
+//!   time;
+//! * passwords, client secrets and `enabled` become what it says when something is created, and when the
+//!   file's own word changes: what was changed elsewhere since is not undone ([`declared`]);
 //! * `enabled`, `sub` and a password are left as they are stored where the file does not mention them;
-//! * a plaintext `password` is hashed only if it does not match the stored hash (or that one is
-//!   outdated), so a restart costs one comparison each and changes nothing;
+//! * a plaintext `password` is compared with what the file said before, so a restart costs one comparison
+//!   each and changes nothing;
 //! * whoever is not in the file is left alone: removing is for the command line.
 
 mod apply;
+mod apply_client;
+mod apply_user;
 mod client;
+mod declared;
 mod table;
 #[cfg(test)]
 mod tests;

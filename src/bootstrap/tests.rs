@@ -106,6 +106,93 @@ async fn what_differs_is_changed_and_the_rest_is_left_alone() {
     assert!(users::find(&*store, &before.sub).await.unwrap().is_some());
 }
 
+fn verifies(user: &users::User, password: &str) -> bool {
+    use argon2::PasswordVerifier;
+    let hash = user.password.as_deref().unwrap();
+    let hash = argon2::PasswordHash::new(hash).unwrap();
+    argon2::Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+}
+
+#[tokio::test]
+async fn a_password_in_the_file_counts_when_it_is_new_there_and_undoes_no_reset() {
+    let store = store();
+    apply(FILE, &*store).await.unwrap();
+    let ada = async || users::find_by_username(&*store, "ada").await.unwrap().unwrap();
+    let reset = async |password: &str| {
+        let hashed = Passwords::new(1, 1)
+            .hash(crate::password::Password::parse(password).unwrap())
+            .await
+            .unwrap();
+        let sub = ada().await.sub;
+        let step = |user: &mut users::User| user.password = Some(hashed.clone());
+        users::update(&*store, &sub, step).await.unwrap();
+    };
+    reset("changed by hand").await;
+    let unchanged = Applied { users: tally(0, 0, 1), clients: tally(0, 0, 1) };
+    for _ in 0..2 {
+        assert_eq!(apply(FILE, &*store).await.unwrap(), unchanged);
+        assert!(verifies(&ada().await, "changed by hand"));
+    }
+    let next = FILE.replace("seven otters", "nine otters");
+    let applied = apply(&next, &*store).await.unwrap();
+    assert_eq!(applied.users, tally(0, 1, 0));
+    assert!(verifies(&ada().await, "tea with nine otters"));
+    reset("changed again").await;
+    assert_eq!(apply(&next, &*store).await.unwrap(), unchanged);
+    assert!(verifies(&ada().await, "changed again"));
+
+    // One from before anything was remembered: what is stored stays, and the next word counts.
+    let forget = |user: &mut users::User| user.declared = None;
+    users::update(&*store, &ada().await.sub, forget).await.unwrap();
+    assert_eq!(apply(&next, &*store).await.unwrap(), unchanged);
+    assert!(verifies(&ada().await, "changed again"));
+    apply(FILE, &*store).await.unwrap();
+    assert!(verifies(&ada().await, "tea with seven otters"));
+}
+
+#[tokio::test]
+async fn a_rotated_secret_and_a_switch_are_not_undone_either() {
+    let store = store();
+    let file = FILE
+        .replace("username = \"Ada\"", "username = \"Ada\"\nenabled = true")
+        .replace("client_id = \"shop\"", "client_id = \"shop\"\nenabled = true");
+    apply(&file, &*store).await.unwrap();
+    let id = ClientId::parse("shop").unwrap();
+    let shop = async || clients::find(&*store, &id).await.unwrap().unwrap();
+    let ada = async || users::find_by_username(&*store, "ada").await.unwrap().unwrap();
+    let (rotated, later) = ("r".repeat(40), NOW.plus(std::time::Duration::from_secs(60)));
+    clients::update(&*store, &id, |client| {
+        client.rotate_secret(Digest::of(rotated.as_bytes()), NOW, NOW);
+        client.enabled = false;
+    })
+    .await
+    .unwrap();
+    users::update(&*store, &ada().await.sub, |user| user.enabled = false).await.unwrap();
+
+    let unchanged = Applied { users: tally(0, 0, 1), clients: tally(0, 0, 1) };
+    assert_eq!(apply(&file, &*store).await.unwrap(), unchanged);
+    let held = shop().await;
+    assert!(!held.enabled && held.opens_with(&rotated, later) && !held.opens_with(SECRET, later));
+    assert!(!ada().await.enabled);
+
+    let next = file.replace(SECRET, &"s".repeat(40)).replace("enabled = true", "enabled = false");
+    apply(&next, &*store).await.unwrap();
+    let held = shop().await;
+    assert!(held.opens_with(&"s".repeat(40), later) && !held.opens_with(&rotated, later));
+    let back = next.replace("enabled = false", "enabled = true");
+    assert_eq!(apply(&back, &*store).await.unwrap().users, tally(0, 1, 0));
+    assert!(shop().await.enabled && ada().await.enabled, "the file's word is new");
+
+    // What registered itself is the operator's from now on, whole.
+    let step = |client: &mut clients::Client| {
+        client.source = clients::Source::Registered;
+        client.secrets[0].digest = Digest::of(rotated.as_bytes());
+    };
+    clients::update(&*store, &id, step).await.unwrap();
+    apply(&back, &*store).await.unwrap();
+    assert!(shop().await.opens_with(&"s".repeat(40), later));
+}
+
 #[tokio::test]
 async fn a_name_and_a_subject_that_belong_to_others_are_a_conflict_with_its_line() {
     let store = store();

@@ -127,6 +127,7 @@ impl AddClient {
             created_at: now,
             unused_until: None,
             development: false,
+            declared: None,
         })
     }
 

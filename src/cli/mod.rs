@@ -193,7 +193,8 @@ fn note_the_file(config: &Config, writes: bool) {
         let path = path.display();
         let _ = writeln!(
             std::io::stderr(),
-            "note: whatever {path} declares becomes what it says at the next start"
+            "note: the metadata, settings, claims and groups that {path} declares become what it says at \
+             the next start; passwords, client secrets and enabled only when the file's own value changes"
         );
     }
 }

@@ -86,6 +86,20 @@ pub struct Client {
     /// ([`development`](crate::development)).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub development: bool,
+    /// What a bootstrap file set last, so that its own word counts again only when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<DeclaredClient>,
+}
+
+/// What a bootstrap file set last of a client, beyond what it sets at every start.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DeclaredClient {
+    /// The secrets in the file, whatever opens the client by now.
+    #[serde(default)]
+    pub secrets: Vec<Digest>,
+    /// What the file said of `enabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
 }
 
 /// Who put a client here.

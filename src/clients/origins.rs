@@ -120,6 +120,7 @@ mod tests {
             created_at: NOW,
             unused_until: None,
             development: false,
+            declared: None,
         }
     }
 

@@ -168,5 +168,8 @@ fn a_logout_token_says_what_it_must_and_no_more() {
     let event = "http://schemas.openid.net/event/backchannel-logout";
     assert_eq!(claims["events"], serde_json::json!({ event: {} }));
     assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 120);
-    assert_ne!(claims["jti"], logout_claims("https://id.example", &delivery, "the session", now)["jti"]);
+    assert_ne!(
+        claims["jti"],
+        logout_claims("https://id.example", &delivery, "the session", now)["jti"]
+    );
 }

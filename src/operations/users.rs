@@ -140,6 +140,7 @@ impl Add {
             groups: self.groups,
             created_at: context.now,
             development: false,
+            declared: None,
         };
         Ok((user, any_sub))
     }

@@ -121,6 +121,7 @@ fn made(
         created_at: now,
         unused_until: Some(now.plus(UNUSED)),
         development: false,
+        declared: None,
     };
     Ok((client, Fresh { token, secret: has_secret.then_some(secret) }))
 }

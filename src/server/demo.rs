@@ -92,6 +92,7 @@ async fn seed_user(
         groups: vec!["demo".to_owned()],
         created_at: now,
         development: true,
+        declared: None,
     };
     users::add(store, &user).await.map(drop)
 }
@@ -137,6 +138,7 @@ async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Resul
         created_at: now,
         unused_until: None,
         development: true,
+        declared: None,
     };
     if clients::add(store, &client).await? == Created::Taken {
         // Back from a public issuer, where it was off. One of the operator's own stays as it is.

@@ -40,6 +40,20 @@ pub struct User {
     /// ([`development`](crate::development)).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub development: bool,
+    /// What a bootstrap file set last, so that its own word counts again only when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<DeclaredUser>,
+}
+
+/// What a bootstrap file set last of a user, beyond what it sets at every start.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DeclaredUser {
+    /// The hash of the password in the file, whatever the user signs in with by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// What the file said of `enabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
 }
 
 impl User {

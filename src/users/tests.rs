@@ -22,6 +22,7 @@ fn user(username: &str, sub: &Subject) -> User {
         groups: Vec::new(),
         created_at: UnixTime::from_secs(1_700_000_000),
         development: false,
+        declared: None,
     }
 }
 

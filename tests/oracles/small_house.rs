@@ -159,6 +159,7 @@ pub fn user() -> User {
         groups: vec!["engine".into()],
         created_at: NOW,
         development: false,
+        declared: None,
     }
 }
 
@@ -258,5 +259,6 @@ pub fn client(id: &str) -> Client {
         created_at: NOW,
         unused_until: None,
         development: false,
+        declared: None,
     }
 }

@@ -28,6 +28,7 @@ fn client(first_party: bool, method: &str, uri: &str) -> Client {
         created_at: NOW,
         unused_until: None,
         development: false,
+        declared: None,
     }
 }
 

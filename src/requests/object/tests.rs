@@ -21,6 +21,7 @@ fn shop() -> Client {
         created_at: NOW,
         unused_until: None,
         development: false,
+        declared: None,
     }
 }
 

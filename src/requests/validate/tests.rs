@@ -21,6 +21,8 @@ fn client(members: &serde_json::Value, settings: Settings) -> Client {
         source: Source::Registered,
         created_at: UnixTime::from_secs(1_700_000_000),
         unused_until: None,
+        development: false,
+        declared: None,
     }
 }
 

@@ -157,7 +157,9 @@ async fn each_frame_has_the_name_its_sector_knows(house: House) {
     let page = ada.asks(&logout(&house, &[("id_token_hint", &known[0].0)])).await;
     let told: Vec<_> = frames(&page)
         .iter()
-        .map(|frame| frame.query_pairs().find(|(name, _)| name == "sid").map(|it| it.1.into_owned()))
+        .map(|frame| {
+            frame.query_pairs().find(|(name, _)| name == "sid").map(|it| it.1.into_owned())
+        })
         .collect();
     let sid = |at: usize| known[at].1.as_str().map(str::to_owned);
     assert_eq!(told, [sid(1), sid(0)], "cafe, shop");

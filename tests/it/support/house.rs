@@ -314,6 +314,7 @@ async fn fill(store: &dyn Store, clock: &Clock) {
             groups: vec!["analysts".to_owned(), "engine".to_owned()],
             created_at: clock.now(),
             development: false,
+            declared: None,
         };
         assert_eq!(users::add(store, &user).await.expect("a store"), Added::New);
     }

@@ -64,6 +64,7 @@ impl House {
             created_at: now,
             unused_until: None,
             development: false,
+            declared: None,
         };
         assert_eq!(clients::add(self.store(), &client).await.expect("a store"), Created::New);
         RelyingParty {
