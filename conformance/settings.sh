@@ -14,6 +14,8 @@ REGISTRATION=open
 RESPONSE_TYPES='code,none,id_token,id_token token,code id_token,code token,code id_token token'
 RATE_LIMITING_ENABLED=false
 REGISTRATION_LOGOS=true
+# One of the modules sends neither PKCE nor a nonce (oidcc-ensure-request-without-nonce-succeeds-for-code-flow).
+REQUIRE_PKCE=public
 
 # The test user and the clients of the plans with `static_client`.
 BOOTSTRAP_FILE=conformance/bootstrap.toml

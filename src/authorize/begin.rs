@@ -14,7 +14,9 @@ use crate::http::form;
 use crate::http::trouble::Trouble;
 use crate::jose::read;
 use crate::protocol::{Params, Subject};
-use crate::requests::{self, AuthorizationRequest, Destination, Hinted, Unredirectable};
+use crate::requests::{
+    self, AuthorizationRequest, Destination, Hinted, RequestPolicy, Unredirectable,
+};
 use crate::tokens::ID_TYP;
 
 /// `GET /authorize`: a new request, or an interaction that comes back to the hub.
@@ -90,9 +92,13 @@ async fn begin(
     let query = requests::to_query(params);
     let checked = opened.and_then(|counted| {
         let query = query?;
-        let known = (&app.catalogue, &*app.config.offer.response_types);
+        let policy = RequestPolicy {
+            catalogue: &app.catalogue,
+            response_types: &app.config.offer.response_types,
+            require_pkce: app.config.require_pkce,
+        };
         let hinted = read_hint(app, &counted);
-        let request = requests::validate(&counted, &client, destination.clone(), known, hinted)?;
+        let request = requests::validate(&counted, &client, destination.clone(), policy, hinted)?;
         Ok(AuthorizationRequest { query, ..request })
     });
     match checked {

@@ -86,7 +86,7 @@ pub fn check_declared(metadata: &ClientMetadata) -> Result<(), String> {
 /// Whether the settings make sense for a client of this kind; the error is a sentence.
 pub fn check_settings(metadata: &ClientMetadata, settings: &Settings) -> Result<(), String> {
     // RFC 9700 §2.1.1: public clients MUST use PKCE (https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1).
-    if metadata.is_public() && !settings.require_pkce {
+    if metadata.is_public() && settings.require_pkce == Some(false) {
         return Err("require_pkce: a public client cannot be let off PKCE".to_owned());
     }
     let (day, year) = (86_400, 400 * 86_400);
@@ -138,7 +138,9 @@ fn read_metadata(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientMeta
 /// One key at a time, so that a mistake has a line. In the store a setting of a newer release is ignored; in
 /// the file one that is not known is a mistake.
 fn read_settings(table: Table<'_>, source: &mut Source<'_>) -> Settings {
-    let known = serde_json::to_value(Settings::default()).unwrap_or_default();
+    let every =
+        Settings { require_pkce: Some(true), require_nonce: Some(true), ..Settings::default() };
+    let known = serde_json::to_value(every).unwrap_or_default();
     let mut members = Map::new();
     if let Some(declared) = table.table("settings", source) {
         for (key, at, value) in declared.iter() {

@@ -112,15 +112,18 @@ pub enum Source {
 }
 
 /// What the operator decides, and a client cannot register.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Settings {
     /// The operator's own application: nobody is asked for consent.
     pub first_party: bool,
-    /// PKCE is required of it. Only a confidential client may be let off.
-    pub require_pkce: bool,
-    /// Where it goes without PKCE, a nonce is required instead.
-    pub require_nonce: bool,
+    /// Whether PKCE is required of it; what `REQUIRE_PKCE` says where absent. A public client cannot be let
+    /// off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_pkce: Option<bool>,
+    /// Whether a nonce is required where it goes without PKCE; what `REQUIRE_PKCE` says where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_nonce: Option<bool>,
     /// Its access tokens are opaque handles instead of JWTs.
     pub opaque_access_tokens: bool,
     /// Its ID tokens carry the claims of the granted scopes too.
@@ -139,25 +142,6 @@ pub struct Settings {
     pub refresh_token_idle_lifetime: Option<u32>,
     /// Seconds in all; the server's default where absent.
     pub refresh_token_lifetime: Option<u32>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            first_party: false,
-            require_pkce: true,
-            require_nonce: true,
-            opaque_access_tokens: false,
-            claims_in_id_token: false,
-            audience: Vec::new(),
-            resource_server_for: Vec::new(),
-            access_token_lifetime: None,
-            id_token_lifetime: None,
-            code_lifetime: None,
-            refresh_token_idle_lifetime: None,
-            refresh_token_lifetime: None,
-        }
-    }
 }
 
 /// A secret's digest and how long it is good.

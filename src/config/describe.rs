@@ -96,7 +96,7 @@ impl Config {
             "CLIENT_SECRET_JWT" => Some(self.offer.client_secret_jwt.to_string()),
             "REGISTRATION_LOGOS" => Some(self.registration_logos.to_string()),
             "REQUEST_URI" => Some(self.request_uri.to_string()),
-            "REQUIRE_PKCE" => Some(if self.require_pkce { "all" } else { "public" }.to_owned()),
+            "REQUIRE_PKCE" => Some(self.require_pkce.as_str().to_owned()),
             "SESSION_MANAGEMENT" => Some(self.session_management.to_string()),
             "CORS_ENABLED" => Some(self.cors.enabled.to_string()),
             "CORS_ORIGINS" => list(&self.cors.origins),

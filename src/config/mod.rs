@@ -39,6 +39,7 @@ pub use redis::RedisSettings;
 pub use secret_text::SecretText;
 pub use statements::{StatementIssuer, StatementKeys};
 
+use crate::protocol::RequirePkce;
 use crate::protocol::client_metadata::Offer;
 use reader::Reader;
 
@@ -83,8 +84,8 @@ pub struct Config {
     pub statement_issuers: Vec<StatementIssuer>,
     /// What clients may register for.
     pub offer: Offer,
-    /// Whether PKCE is required of every client that registers itself, not only of public ones.
-    pub require_pkce: bool,
+    /// Of which clients PKCE is required.
+    pub require_pkce: RequirePkce,
     /// Whether pages load the logos that clients registered.
     pub registration_logos: bool,
     /// Whether request objects are fetched where clients registered them.

@@ -5,8 +5,8 @@ use super::key_ring::KeyRingSettings;
 use super::reader::Reader;
 use super::secret_text::SecretText;
 use super::store;
-use crate::protocol::ResponseType;
 use crate::protocol::client_metadata::Offer;
+use crate::protocol::{RequirePkce, ResponseType};
 use crate::secret::is_guessable;
 
 /// What is logged.
@@ -153,16 +153,13 @@ pub(super) fn offer(reader: &mut Reader<'_>, key_ring: &KeyRingSettings) -> Offe
         response_types: asked,
         signing_algs: key_ring.signing_algs.clone(),
         client_secret_jwt: reader.flag("CLIENT_SECRET_JWT"),
+        by_operator: false,
     }
 }
 
-pub(super) fn require_pkce(reader: &mut Reader<'_>) -> bool {
-    let read = reader.parse("REQUIRE_PKCE", "public or all", |text| match text {
-        "public" => Some(false),
-        "all" => Some(true),
-        _ => None,
-    });
-    read.unwrap_or(true)
+pub(super) fn require_pkce(reader: &mut Reader<'_>) -> RequirePkce {
+    let read = reader.parse("REQUIRE_PKCE", "or-nonce, all or public", RequirePkce::parse);
+    read.unwrap_or(RequirePkce::All)
 }
 
 pub(super) fn registration(reader: &mut Reader<'_>, issuer: &Issuer) -> Registration {

@@ -141,7 +141,7 @@ pub const VARS: &[Var] = &[
     var("REGISTRATION_LOGOS", Value("false"), "Whether pages load the logo of a client that registered itself, from wherever that is: whoever is sent to one calls there before having agreed to anything."),
     var("SOFTWARE_STATEMENT_ISSUERS", Unset, "Whose software statements are believed, separated by commas: `issuer=keys` each, where `keys` is the https URL or the path of a JWK Set."),
     var("RESPONSE_TYPES", Value("code,none"), "What authorization answers may carry, separated by commas: `code` and `none`; for implicit and hybrid also `id_token`, `id_token token`, `code id_token`, `code token`, `code id_token token`."),
-    var("REQUIRE_PKCE", Value("public"), "Which clients that register themselves must use PKCE: `public` ones, or `all`. Clients of the operator's own have a setting each, which is on unless it is turned off."),
+    var("REQUIRE_PKCE", Value("or-nonce"), "What clients must send beside their request: `or-nonce` (PKCE or a nonce), `all` (PKCE), or `public` (nothing, but for public clients, as OpenID Connect certification has it). Public clients always use PKCE. Clients of the operator's own can have a setting each."),
     var("CLIENT_SECRET_JWT", Value("false"), "Whether clients that register themselves may authenticate by `client_secret_jwt`. Their secrets are then kept encrypted under `SECRET_KEY`, not as digests."),
     var("REQUEST_URI", Value("true"), "Whether request objects are fetched from the `request_uris` that clients registered, by the same guarded requests as their `jwks_uri`."),
     var("SESSION_MANAGEMENT", Value("true"), "Whether applications can watch for a sign-out in the browser: `session_state` in authorization answers, and `/check-session`."),

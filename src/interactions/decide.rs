@@ -2,7 +2,7 @@ use super::Interaction;
 use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::consents::Consent;
-use crate::protocol::{ErrorCode, Subject, redirect_uri};
+use crate::protocol::{ErrorCode, Subject};
 use crate::requests::AuthorizationRequest;
 use crate::sessions::Session;
 
@@ -109,8 +109,7 @@ fn needs_consent(known: Known<'_>, session: &Session) -> bool {
     if known.client.settings.first_party {
         return false;
     }
-    let impersonable = known.client.metadata.is_public()
-        && redirect_uri::is_native(request.destination.redirect_uri());
+    let impersonable = known.client.metadata.is_impersonable_at(request.destination.redirect_uri());
     let remembered = known
         .consent
         .is_some_and(|it| it.covers(&request.scope, &request.claims.names(), known.client));

@@ -29,7 +29,7 @@ pub use self::error::{ErrorCode, OAuthError};
 pub use self::grant_type::GrantType;
 pub use self::metadata::Metadata;
 pub use self::params::{Malformed, Params};
-pub use self::pkce::{Challenge, Mismatch, Verifier};
+pub use self::pkce::{Challenge, Mismatch, RequirePkce, Verifier};
 pub use self::prompt::{Prompt, UnknownPrompt};
 pub use self::response_mode::ResponseMode;
 pub use self::response_type::ResponseType;

@@ -7,7 +7,7 @@ use url::{Host, Url};
 /// Why a redirect URI cannot be registered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unregistrable {
-    /// `http:` anywhere but on the loopback interface.
+    /// `http:` anywhere but on the loopback interface, or for the operator on a private network.
     CleartextHost,
     /// A host that browsers make of something else: `https:///host`, `127.1`, `%61.example`.
     Host,
@@ -34,6 +34,58 @@ pub enum Unregistrable {
 /// [RFC 6749 §3.1.2]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2
 /// [RFC 8252 §7]: https://www.rfc-editor.org/rfc/rfc8252#section-7
 pub fn check_registrable(uri: &str) -> Result<(), Unregistrable> {
+    let url = check_form(uri)?;
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(&url) => Ok(()),
+        "http" => Err(Unregistrable::CleartextHost),
+        // A private-use scheme is a reversed domain name, so it has a dot (RFC 8252 §7.1).
+        private if private.contains('.') && !private.starts_with("javascript") => Ok(()),
+        _ => Err(Unregistrable::Scheme),
+    }
+}
+
+/// Checks one that the operator declares for a client. What strangers may not register, because nobody
+/// could say whose it is, the operator knows: a scheme without a dot, and `http` on a private network, where
+/// the answer can be read on the way.
+pub fn check_declarable(uri: &str) -> Result<(), Unregistrable> {
+    let url = check_form(uri)?;
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(&url) || is_private(&url) => Ok(()),
+        "http" => Err(Unregistrable::CleartextHost),
+        private
+            if !SCHEMES_OF_BROWSERS.contains(&private) && !private.starts_with("javascript") =>
+        {
+            Ok(())
+        }
+        _ => Err(Unregistrable::Scheme),
+    }
+}
+
+/// Schemes that mean something to a browser itself, or to every device.
+const SCHEMES_OF_BROWSERS: [&str; 17] = [
+    "about",
+    "blob",
+    "chrome",
+    "data",
+    "file",
+    "filesystem",
+    "ftp",
+    "intent",
+    "jar",
+    "livescript",
+    "mailto",
+    "sms",
+    "tel",
+    "vbscript",
+    "view-source",
+    "ws",
+    "wss",
+];
+
+/// What holds for whoever registers it.
+fn check_form(uri: &str) -> Result<Url, Unregistrable> {
     if uri.len() > 2048 {
         return Err(Unregistrable::TooLong);
     }
@@ -62,12 +114,27 @@ pub fn check_registrable(uri: &str) -> Result<(), Unregistrable> {
         }
         // Whoever reads it by another rule than a browser has to find the same place.
         _ if !names_its_host(uri, &url) => Err(Unregistrable::Host),
-        "https" => Ok(()),
-        "http" if is_loopback(&url) => Ok(()),
-        "http" => Err(Unregistrable::CleartextHost),
-        // A private-use scheme is a reversed domain name, so it has a dot (RFC 8252 §7.1).
-        private if private.contains('.') && !private.starts_with("javascript") => Ok(()),
-        _ => Err(Unregistrable::Scheme),
+        _ => Ok(url),
+    }
+}
+
+/// Whether the host is one of a private network: an address of one ([RFC 1918], [RFC 4193]), a name without a
+/// dot, or one under a name that is never public ([RFC 6762], [RFC 8375], [RFC 2606], ICANN's `internal`).
+///
+/// [RFC 1918]: https://www.rfc-editor.org/rfc/rfc1918
+/// [RFC 4193]: https://www.rfc-editor.org/rfc/rfc4193
+/// [RFC 6762]: https://www.rfc-editor.org/rfc/rfc6762
+/// [RFC 8375]: https://www.rfc-editor.org/rfc/rfc8375
+/// [RFC 2606]: https://www.rfc-editor.org/rfc/rfc2606
+fn is_private(url: &Url) -> bool {
+    const NEVER_PUBLIC: [&str; 5] = [".local", ".home.arpa", ".internal", ".lan", ".test"];
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            !name.contains('.') || NEVER_PUBLIC.iter().any(|end| name.ends_with(end))
+        }
+        Some(Host::Ipv4(ip)) => ip.is_private() || ip.is_link_local(),
+        Some(Host::Ipv6(ip)) => ip.is_unique_local() || ip.is_unicast_link_local(),
+        None => false,
     }
 }
 
@@ -192,14 +259,18 @@ fn has_dot_segment(uri: &str) -> bool {
 impl fmt::Display for Unregistrable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::CleartextHost => "must be https, or http on a loopback host",
+            Self::CleartextHost => {
+                "must be https, or http on a loopback host (where the operator declares it, also on a \
+                 private network)"
+            }
             Self::DotSegment => "must not contain . or .. as a path segment",
             Self::Fragment => "must not have a fragment",
             Self::Host => "must name its host as browsers will read it",
             Self::Illegal => "must be printable ASCII without spaces and backslashes",
             Self::NotAbsolute => "must be an absolute URI with a host",
             Self::Scheme => {
-                "must be https, loopback http, or a private-use scheme with a dot in it"
+                "must be https, loopback http, or a private-use scheme with a dot in it (where the \
+                 operator declares it, also without one)"
             }
             Self::TooLong => "must be at most 2048 bytes",
             Self::UserInfo => "must not contain a user name or password",
@@ -258,6 +329,45 @@ mod tests {
             ("https://shop.example/%2E%2e/b", Unregistrable::DotSegment),
         ] {
             assert_eq!(check_registrable(bad), Err(why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_operator_may_declare() {
+        for uri in [
+            "myapp:/cb",
+            "myapp://cb",
+            "chrome-extension://abcdefgh/cb",
+            "http://192.168.0.7:8123/auth/cb",
+            "http://10.1.2.3/cb",
+            "http://172.16.0.1/cb",
+            "http://[fd00::1]/cb",
+            "http://nas/cb",
+            "http://printer.local/cb",
+            "http://app.home.arpa/cb",
+            "http://app.internal:8080/cb",
+        ] {
+            assert!(check_registrable(uri).is_err(), "{uri}");
+            assert_eq!(check_declarable(uri), Ok(()), "{uri}");
+        }
+        for (uri, why) in [
+            ("javascript:alert(1)", Unregistrable::Scheme),
+            ("JavaScript:alert(1)", Unregistrable::Scheme),
+            ("data:text/html,x", Unregistrable::Scheme),
+            ("mailto:a@shop.example", Unregistrable::Scheme),
+            ("file:///etc/passwd", Unregistrable::Scheme),
+            ("about:blank", Unregistrable::Scheme),
+            ("blob:https://shop.example/1", Unregistrable::Scheme),
+            ("http://shop.example/cb", Unregistrable::CleartextHost),
+            ("http://8.8.8.8/cb", Unregistrable::CleartextHost),
+            ("http://172.32.0.1/cb", Unregistrable::CleartextHost),
+            ("http://internal.shop.example/cb", Unregistrable::CleartextHost),
+            ("http://192.168.0.7/cb#x", Unregistrable::Fragment),
+            ("http://ada@192.168.0.7/cb", Unregistrable::UserInfo),
+            ("http://192.168.7/cb", Unregistrable::Host),
+            ("myapp:/a/../b", Unregistrable::DotSegment),
+        ] {
+            assert_eq!(check_declarable(uri), Err(why), "{uri}");
         }
     }
 

@@ -84,8 +84,7 @@ async fn register(
     let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
     gate::find_room(&app).await?;
     sector::check(&app, &metadata).await?;
-    let (mut client, fresh) = made(metadata, &app.vault, app.now())?;
-    client.settings.require_pkce = app.config.require_pkce || client.metadata.is_public();
+    let (client, fresh) = made(metadata, &app.vault, app.now())?;
     match clients::add(&*app.store, &client).await? {
         Created::New => {}
         // Nobody else can have rolled this id.
@@ -97,9 +96,6 @@ async fn register(
 }
 
 /// A new client, and what it is told once.
-///
-/// PKCE is the operator's to require of a confidential client: it proves itself at the token endpoint, and
-/// OpenID Connect asks neither PKCE nor a nonce of it (certified clients exist that send neither).
 fn made(
     metadata: ClientMetadata,
     vault: &Vault,
@@ -112,7 +108,7 @@ fn made(
     let kept = vault.keep((&id, metadata.token_endpoint_auth_method), &secret, now);
     let client = Client {
         id,
-        settings: Settings { require_nonce: false, ..Settings::default() },
+        settings: Settings::default(),
         metadata,
         secrets: if has_secret { vec![kept] } else { Vec::new() },
         registration_token: Some(token_digest),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::destination::{Destination, Unredirectable};
 pub use self::parameters::{known, to_query};
-pub use self::validate::{Hinted, validate};
+pub use self::validate::{Hinted, RequestPolicy, validate};
 use crate::clients::ClientId;
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{Challenge, Prompt, ResponseType, Scope, Subject};

@@ -1,9 +1,9 @@
 use super::{AuthorizationRequest, Destination, to_query};
-use crate::clients::Client;
+use crate::clients::{Client, Source};
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use crate::protocol::{
-    Challenge, ErrorCode, GrantType, OAuthError, Params, Prompt, ResponseMode, ResponseType, Scope,
-    Subject,
+    Challenge, ErrorCode, GrantType, OAuthError, Params, Prompt, RequirePkce, ResponseMode,
+    ResponseType, Scope, Subject,
 };
 use crate::tokens;
 
@@ -23,6 +23,17 @@ pub enum Hinted {
     Unreadable,
 }
 
+/// What this server offers and asks of requests.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestPolicy<'a> {
+    /// The scopes there are.
+    pub catalogue: &'a ScopeCatalogue,
+    /// What authorization answers may carry.
+    pub response_types: &'a [ResponseType],
+    /// Of which clients PKCE is required.
+    pub require_pkce: RequirePkce,
+}
+
 /// Checks an authorization request whose destination is settled. Every refusal travels there.
 ///
 /// The order: what kind of request it is, what is not supported, what is malformed, what this client
@@ -32,16 +43,17 @@ pub fn validate(
     params: &Params,
     client: &Client,
     destination: Destination,
-    (catalogue, offered): (&ScopeCatalogue, &[ResponseType]),
+    policy: RequestPolicy<'_>,
     hinted: Hinted,
 ) -> Result<AuthorizationRequest, OAuthError> {
+    let catalogue = policy.catalogue;
     check_support(params)?;
-    let response_type = check_response(params, client, offered)?;
+    let response_type = check_response(params, client, policy.response_types)?;
     check_lengths(params)?;
     let prompt = params.get("prompt").map_or(Ok(Prompt::default()), Prompt::parse);
     let prompt = prompt.map_err(|_| invalid("prompt is not a list of none, login, consent and select_account, or has none beside another"))?;
     let max_age = read_max_age(params)?.or(client.metadata.default_max_age.map(u64::from));
-    let challenge = check_pkce(params, client, response_type)?;
+    let challenge = check_pkce(params, client, response_type, policy.require_pkce)?;
     let scope = check_scope(params, client, catalogue, response_type)?;
     let claims = params.get("claims").map_or(Ok(ClaimsRequest::default()), ClaimsRequest::parse);
     let claims =
@@ -130,14 +142,15 @@ fn read_max_age(params: &Params) -> Result<Option<u64>, OAuthError> {
     seconds.map(Some).ok_or(invalid("max_age is not a whole number of seconds"))
 }
 
-/// PKCE is required of every client ([RFC 9700 §2.1.1]). The operator may let a confidential one off,
-/// which then has to send a nonce instead.
+/// Something has to tie the code to the session it is for: PKCE of a public client, either PKCE or a nonce
+/// of a confidential one ([RFC 9700 §2.1.1]), as the operator has it.
 ///
 /// [RFC 9700 §2.1.1]: https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1
 fn check_pkce(
     params: &Params,
     client: &Client,
     response: ResponseType,
+    require_pkce: RequirePkce,
 ) -> Result<Option<Challenge>, OAuthError> {
     // An ID token from the browser is only worth something to who knows what it answers (OpenID Connect
     // Core §3.2.2.1, §3.3.2.11).
@@ -157,13 +170,55 @@ fn check_pkce(
     if method.is_some() {
         return Err(invalid("code_challenge_method without code_challenge"));
     }
-    if client.settings.require_pkce || client.metadata.is_public() {
-        return Err(invalid("code_challenge is missing: PKCE with S256 is required"));
+    let has_nonce = asks_for_openid(params) && params.get("nonce").is_some();
+    match CodeBinding::of(client, require_pkce) {
+        CodeBinding::Pkce(why) => Err(invalid(why)),
+        CodeBinding::PkceOrNonce if !has_nonce => Err(invalid(
+            "code_challenge is missing, and so is nonce: PKCE with S256 is required, or in a request for \
+             openid a nonce (see REQUIRE_PKCE)",
+        )),
+        CodeBinding::PkceOrNonce | CodeBinding::Nothing => Ok(None),
     }
-    if client.settings.require_nonce && asks_for_openid(params) && params.get("nonce").is_none() {
-        return Err(invalid("nonce is missing: it is required where PKCE is not used"));
+}
+
+/// What has to tie a code to the session it is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum CodeBinding {
+    /// PKCE; with the sentence for a request without it.
+    Pkce(&'static str),
+    /// PKCE, or a nonce.
+    PkceOrNonce,
+    /// Nothing beside the client's own credentials.
+    Nothing,
+}
+
+impl CodeBinding {
+    /// The operator's word for one client counts before that for all. A client that registered itself has
+    /// none of its own.
+    fn of(client: &Client, all: RequirePkce) -> Self {
+        if client.metadata.is_public() {
+            return Self::Pkce(
+                "code_challenge is missing: PKCE with S256 is required of public clients",
+            );
+        }
+        let (pkce, nonce) = match client.source {
+            Source::Operator => (client.settings.require_pkce, client.settings.require_nonce),
+            Source::Registered => (None, None),
+        };
+        if pkce == Some(true) {
+            return Self::Pkce(
+                "code_challenge is missing: PKCE with S256 is required of this client (see its setting \
+                 require_pkce)",
+            );
+        }
+        if pkce.is_none() && all == RequirePkce::All {
+            return Self::Pkce(
+                "code_challenge is missing: PKCE with S256 is required of every client here (see \
+                 REQUIRE_PKCE)",
+            );
+        }
+        if nonce.unwrap_or(all != RequirePkce::Public) { Self::PkceOrNonce } else { Self::Nothing }
     }
-    Ok(None)
 }
 
 fn asks_for_openid(params: &Params) -> bool {

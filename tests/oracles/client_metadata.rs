@@ -13,7 +13,7 @@ use super::small_house::House;
 ///
 /// [RFC 7591 §2]: https://www.rfc-editor.org/rfc/rfc7591#section-2
 pub fn client_metadata(data: &[u8]) {
-    holds(data, |members| ClientMetadata::parse_within(members, &Offer::complete()));
+    holds(data, |members| ClientMetadata::parse_within(members, &of_strangers()));
     House::with(|house| {
         let answer = house.asks("POST", "/register", &[("content-type", "application/json")], data);
         let json: Value = serde_json::from_str(&answer.body).expect("JSON");
@@ -73,4 +73,9 @@ pub fn holds(
     assert!(!(public && uses(GrantType::ClientCredentials)), "nobody to give it to");
     assert!(it.jwks.is_none() || it.jwks_uri.is_none(), "two sets of keys");
     assert!(it.response_types.is_empty() || !it.redirect_uris.is_empty(), "nowhere to go");
+}
+
+/// Everything there is for clients that register themselves.
+fn of_strangers() -> Offer {
+    Offer { by_operator: false, ..Offer::complete() }
 }

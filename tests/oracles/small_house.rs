@@ -248,8 +248,8 @@ pub fn client(id: &str) -> Client {
         secrets: if confidential { vec![secret] } else { Vec::new() },
         settings: Settings {
             first_party: id == "desk",
-            require_pkce: id == "app",
-            require_nonce: false,
+            require_pkce: Some(id == "app"),
+            require_nonce: Some(false),
             ..Settings::default()
         },
         metadata,

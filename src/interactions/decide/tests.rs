@@ -7,8 +7,9 @@ use crate::clients::{ClientId, Settings, Source};
 use crate::consents;
 use crate::epoch::Epoch;
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
-use crate::protocol::{ClientMetadata, Params, Prompt, ResponseType, Subject};
-use crate::requests::{Destination, Hinted, validate};
+use crate::protocol::client_metadata::ApplicationType;
+use crate::protocol::{ClientMetadata, Params, Prompt, RequirePkce, ResponseType, Subject};
+use crate::requests::{Destination, Hinted, RequestPolicy, validate};
 use crate::secret::Secret;
 use crate::sessions::Limits;
 
@@ -20,7 +21,7 @@ fn client(first_party: bool, method: &str, uri: &str) -> Client {
     Client {
         id: ClientId::parse("shop").unwrap(),
         metadata: ClientMetadata::parse(members.as_object().unwrap()).unwrap(),
-        settings: Settings { first_party, require_pkce: false, ..Settings::default() },
+        settings: Settings { first_party, ..Settings::default() },
         secrets: Vec::new(),
         registration_token: None,
         enabled: true,
@@ -40,14 +41,12 @@ fn request(client: &Client, more: &str) -> AuthorizationRequest {
         format!("response_type=code&scope=openid+email&redirect_uri={uri}&{challenge}&{more}");
     let params = Params::parse(text.as_bytes()).unwrap();
     let to = Destination::settle(&params, &client.metadata).unwrap();
-    validate(
-        &params,
-        client,
-        to,
-        (&ScopeCatalogue::default(), &[ResponseType::Code]),
-        Hinted::Nobody,
-    )
-    .unwrap()
+    let policy = RequestPolicy {
+        catalogue: &ScopeCatalogue::default(),
+        response_types: &[ResponseType::Code],
+        require_pkce: RequirePkce::All,
+    };
+    validate(&params, client, to, policy, Hinted::Nobody).unwrap()
 }
 
 fn session(age: u64) -> Session {
@@ -145,14 +144,30 @@ fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
 #[test]
 fn an_application_nobody_can_tie_to_a_place_is_always_asked_about() {
     let session = session(1);
-    for (first_party, method, uri, expected) in [
-        (false, "none", "com.example.app:/cb", Next::AskConsent),
-        (false, "none", "http://127.0.0.1/cb", Next::AskConsent),
-        (false, "none", URI, Next::Issue),
-        (true, "none", "com.example.app:/cb", Next::Issue),
+    let (web, native) = (ApplicationType::Web, ApplicationType::Native);
+    let (private, loopback) = ("com.example.app:/cb", "http://127.0.0.1:5173/cb");
+    let portless = "http://127.0.0.1/cb";
+    for (first_party, method, kind, registered, uri, expected) in [
+        (false, "none", web, private, private, Next::AskConsent),
+        (false, "none", native, private, private, Next::AskConsent),
+        (false, "none", native, loopback, loopback, Next::AskConsent),
+        (false, "none", native, loopback, "http://127.0.0.1:4711/cb", Next::AskConsent),
+        // In development: at its one registered address, and not at whatever port of a device.
+        (false, "none", web, loopback, loopback, Next::Issue),
+        (false, "none", web, portless, portless, Next::Issue),
+        (false, "none", web, portless, "http://127.0.0.1:4711/cb", Next::AskConsent),
+        (false, "none", web, URI, URI, Next::Issue),
+        (false, "none", native, URI, URI, Next::Issue),
+        // It proves itself.
+        (false, "client_secret_basic", native, private, private, Next::Issue),
+        (true, "none", native, private, private, Next::Issue),
     ] {
-        let client = client(first_party, method, uri);
-        let request = request(&client, "");
+        let mut client = client(first_party, method, registered);
+        client.metadata.application_type = kind;
+        let mut request = request(&client, "");
+        let asked = format!("redirect_uri={uri}");
+        let asked = Params::parse(asked.as_bytes()).unwrap();
+        request.destination = Destination::settle(&asked, &client.metadata).unwrap();
         let full = consent(&client, "openid email");
         let known = Known {
             request: &request,
@@ -162,7 +177,7 @@ fn an_application_nobody_can_tie_to_a_place_is_always_asked_about() {
             consent: Some(&full),
             interaction: None,
         };
-        assert_eq!(decide(known, NOW), expected, "{uri}");
+        assert_eq!(decide(known, NOW), expected, "{method} {kind:?} {registered} {uri}");
     }
 }
 

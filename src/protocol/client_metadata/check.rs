@@ -2,22 +2,30 @@
 
 use url::Url;
 
-use super::{ApplicationType, ClientMetadata, sector, wrong};
-use crate::protocol::{AuthMethod, ErrorCode, GrantType, OAuthError, redirect_uri};
+use super::{ApplicationType, ClientMetadata, Offer, sector, wrong};
+use crate::protocol::redirect_uri::{self, Unregistrable};
+use crate::protocol::{AuthMethod, ErrorCode, GrantType, OAuthError};
 
 /// Checks them all; the first that does not fit is named.
-pub(super) fn together(it: &ClientMetadata) -> Result<(), OAuthError> {
-    redirects(it)?;
+pub(super) fn together(it: &ClientMetadata, offer: &Offer) -> Result<(), OAuthError> {
+    let check_uri = if offer.by_operator {
+        redirect_uri::check_declarable
+    } else {
+        redirect_uri::check_registrable
+    };
+    redirects(it, check_uri)?;
     sector::check(it)?;
     grants(it)?;
     keys(it)?;
     encryption(it)?;
-    logout(it)
+    logout(it, check_uri)
 }
 
-fn redirects(it: &ClientMetadata) -> Result<(), OAuthError> {
+type CheckUri = fn(&str) -> Result<(), Unregistrable>;
+
+fn redirects(it: &ClientMetadata, check_uri: CheckUri) -> Result<(), OAuthError> {
     for uri in &it.redirect_uris {
-        redirect_uri::check_registrable(uri).map_err(|why| bad_redirect(&why.to_string()))?;
+        check_uri(uri).map_err(|why| bad_redirect(&why.to_string()))?;
     }
     let implicit = it.response_types.iter().any(|asked| asked.is_front_channel());
     // "Web Clients using the OAuth Implicit Grant Type MUST only register URLs using the https scheme"
@@ -115,10 +123,9 @@ fn encryption(it: &ClientMetadata) -> Result<(), OAuthError> {
     }
 }
 
-fn logout(it: &ClientMetadata) -> Result<(), OAuthError> {
+fn logout(it: &ClientMetadata, check_uri: CheckUri) -> Result<(), OAuthError> {
     for uri in &it.post_logout_redirect_uris {
-        redirect_uri::check_registrable(uri)
-            .map_err(|why| wrong(&format!("post_logout_redirect_uris: each {why}")))?;
+        check_uri(uri).map_err(|why| wrong(&format!("post_logout_redirect_uris: each {why}")))?;
     }
     let Some(front) = &it.frontchannel_logout_uri else { return Ok(()) };
     // "The domain, port, and scheme of this URL MUST be the same as that of a registered Redirection

@@ -172,6 +172,8 @@ pub struct Offer {
     pub signing_algs: Vec<ClientAlg>,
     /// Whether clients may authenticate with a MAC.
     pub client_secret_jwt: bool,
+    /// Whether it is the operator who writes it down, who may send people to more places than strangers.
+    pub by_operator: bool,
 }
 
 impl Offer {
@@ -181,6 +183,7 @@ impl Offer {
             response_types: ResponseType::ALL.to_vec(),
             signing_algs: ClientAlg::ALL.to_vec(),
             client_secret_jwt: true,
+            by_operator: true,
         }
     }
 
@@ -205,6 +208,7 @@ impl Default for Offer {
             response_types: vec![ResponseType::Code, ResponseType::None],
             signing_algs: vec![ClientAlg::Rs256],
             client_secret_jwt: false,
+            by_operator: false,
         }
     }
 }
@@ -276,7 +280,7 @@ impl ClientMetadata {
             software_version: read.text("software_version", 255)?,
             software_statement: read.text("software_statement", 16 * 1024)?,
         };
-        check::together(&metadata)?;
+        check::together(&metadata, offer)?;
         Ok(metadata)
     }
 
@@ -294,6 +298,20 @@ impl ClientMetadata {
             ClientSecretBasic | ClientSecretPost | ClientSecretJwt => true,
             None | PrivateKeyJwt => false,
         }
+    }
+
+    /// Whether another application on the same device could take this one's place at that redirect URI
+    /// ([RFC 8252 §8.6]): nothing proves a public client but where it is reached, and a scheme of its own or a
+    /// port of the loopback interface is for whoever is there first. A web client that runs at its one
+    /// registered loopback address, in development, is taken for what it says: it could not be kept signed in
+    /// otherwise.
+    ///
+    /// [RFC 8252 §8.6]: https://www.rfc-editor.org/rfc/rfc8252#section-8.6
+    pub fn is_impersonable_at(&self, uri: &str) -> bool {
+        let is_native = self.application_type == ApplicationType::Native
+            || redirect_uri::is_private_use(uri)
+            || !self.redirect_uris.iter().any(|registered| registered == uri);
+        self.is_public() && is_native && redirect_uri::is_native(uri)
     }
 
     /// Whether `requested` is one of the registered redirect URIs.

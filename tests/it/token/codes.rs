@@ -91,7 +91,7 @@ async fn a_code_goes_with_the_redirect_uri_it_was_sent_to(house: House) {
 }
 
 async fn a_verifier_without_a_challenge_is_a_downgrade(house: House) {
-    let let_off = Settings { require_pkce: false, ..Settings::default() };
+    let let_off = Settings { require_pkce: Some(false), ..Settings::default() };
     let shop = house.relying_party_with("shop", &json!({}), let_off).await;
     let request = shop.asks("openid").with("nonce", "n");
     let request = request.without("code_challenge").without("code_challenge_method");
