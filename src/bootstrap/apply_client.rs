@@ -66,16 +66,19 @@ impl ClientEntry {
     /// The operator's word replaces a registration's, whose token opens it no more. Secrets and `enabled`
     /// that were changed since the file said the same stay so ([`declared`](super::declared)).
     fn declare(&self, client: &mut Client, now: UnixTime) -> Kept {
-        let before = client.declared.take().filter(|_| client.source == Source::Operator);
-        let was_registered = client.source == Source::Registered;
+        let before = match client.source {
+            Source::Operator => client.declared.take(),
+            // Whatever it registered was never the file's.
+            Source::Registered => Some(DeclaredClient::default()),
+        };
         client.metadata.clone_from(&self.metadata);
         client.settings.clone_from(&self.settings);
         client.source = Source::Operator;
         client.registration_token = None;
         client.unused_until = None;
 
-        let word =
-            Word::of(self.enabled.as_ref(), before.as_ref().and_then(|it| it.enabled.as_ref()));
+        let enabled_before = before.as_ref().map(|it| it.enabled.as_ref());
+        let word = Word::of(self.enabled.as_ref(), enabled_before);
         let (enabled, kept_enabled) = word.enabled(client.enabled);
         client.enabled = enabled;
 
@@ -83,10 +86,9 @@ impl ClientEntry {
         let kept_secrets = differs
             && self.metadata.has_secret()
             && !client.secrets.is_empty()
-            && match Word::of(Some(&self.secrets), before.as_ref().map(|it| &it.secrets)) {
+            && match Word::of(Some(&self.secrets), before.as_ref().map(|it| Some(&it.secrets))) {
                 Word::Silent | Word::New(_) => false,
-                Word::Same(_) => true,
-                Word::Unknown(_) => !was_registered,
+                Word::Same(_) | Word::Unknown(_) => true,
             };
         if differs && !kept_secrets {
             self.put_secrets(client, now);

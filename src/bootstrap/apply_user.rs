@@ -90,11 +90,11 @@ impl UserEntry {
     ) -> Result<NextPassword, ApplyError> {
         let Some(declared) = &self.password else { return Ok(NextPassword::AsStored) };
         let username = &*self.username;
-        let remembered = held.declared.as_ref().and_then(|it| it.password.as_deref());
+        let before = held.declared.as_ref().map(|it| it.password.as_deref());
         let stored = held.password.as_deref();
-        match (remembered, stored) {
+        match (before, stored) {
             (_, None) => Ok(NextPassword::Set(declared.hash(passwords).await?)),
-            (Some(before), Some(stored)) if declared.is(before, passwords).await? => {
+            (Some(Some(before)), Some(stored)) if declared.is(before, passwords).await? => {
                 if before != stored && !declared.is(stored, passwords).await? {
                     tracing::info!(
                         username,
@@ -107,7 +107,7 @@ impl UserEntry {
             (_, Some(stored)) if declared.is(stored, passwords).await? => {
                 Ok(NextPassword::Noted(stored.to_owned()))
             }
-            // From before this was remembered, or added by the command line.
+            // Of a release that did not remember: it may have been reset since the last start.
             (None, Some(_)) => {
                 tracing::warn!(
                     username,
@@ -117,7 +117,7 @@ impl UserEntry {
                 Ok(NextPassword::Noted(declared.hash(passwords).await?))
             }
             (Some(_), Some(_)) => {
-                tracing::info!(username, "the new password in the bootstrap file was set");
+                tracing::info!(username, "the password in the bootstrap file is new, and was set");
                 Ok(NextPassword::Set(declared.hash(passwords).await?))
             }
         }
@@ -139,6 +139,10 @@ impl UserEntry {
             user.username.clone_from(&self.username);
             user.claims.clone_from(&self.claims);
             user.groups.clone_from(&self.groups);
+            let word = Word::of(
+                self.enabled.as_ref(),
+                before.declared.as_ref().map(|it| it.enabled.as_ref()),
+            );
             let mut declared = user.declared.take().unwrap_or_default();
             match &next {
                 NextPassword::AsStored => {}
@@ -148,7 +152,6 @@ impl UserEntry {
                     user.password = Some(hash.clone());
                 }
             }
-            let word = Word::of(self.enabled.as_ref(), declared.enabled.as_ref());
             (user.enabled, kept) = word.enabled(user.enabled);
             declared.enabled = self.enabled.or(declared.enabled);
             user.declared = Some(declared);

@@ -14,7 +14,7 @@ pub(super) enum Word<'a, T> {
     Same(&'a T),
     /// It says something else.
     New(&'a T),
-    /// What it said before was not remembered: the record is older than this, or was not made by a file.
+    /// What it said before was not remembered: the record is of a release that did not.
     Unknown(&'a T),
 }
 
@@ -28,11 +28,13 @@ pub(super) enum Kept {
 }
 
 impl<'a, T: PartialEq> Word<'a, T> {
-    pub(super) fn of(declared: Option<&'a T>, before: Option<&T>) -> Self {
+    /// `before` is what the file said before, if it said something, and nothing where that was not
+    /// remembered.
+    pub(super) fn of(declared: Option<&'a T>, before: Option<Option<&T>>) -> Self {
         match (declared, before) {
             (None, _) => Self::Silent,
             (Some(declared), None) => Self::Unknown(declared),
-            (Some(declared), Some(before)) if declared == before => Self::Same(declared),
+            (Some(declared), Some(Some(before))) if declared == before => Self::Same(declared),
             (Some(declared), Some(_)) => Self::New(declared),
         }
     }
@@ -84,20 +86,23 @@ mod tests {
         use Kept::{Disabled, Enabled};
         #[rustfmt::skip]
         let table = [
-            // file,        before,      stored, becomes, and is said to be kept
-            (None,          None,        true,   (true,  None)),
-            (None,          Some(false), false,  (false, None)),
-            (Some(true),    Some(true),  false,  (false, Some(Disabled))),
-            (Some(true),    Some(true),  true,   (true,  None)),
-            (Some(false),   Some(false), true,   (true,  Some(Enabled))),
-            (Some(true),    Some(false), false,  (true,  None)),
-            (Some(false),   Some(true),  true,   (false, None)),
-            (Some(true),    None,        false,  (false, Some(Disabled))),
-            (Some(false),   None,        true,   (false, None)),
-            (Some(true),    None,        true,   (true,  None)),
+            // file,        before,            stored, becomes, and is said to be kept
+            (None,          None,              true,   (true,  None)),
+            (None,          Some(Some(false)), false,  (false, None)),
+            (Some(true),    Some(Some(true)),  false,  (false, Some(Disabled))),
+            (Some(true),    Some(Some(true)),  true,   (true,  None)),
+            (Some(false),   Some(Some(false)), true,   (true,  Some(Enabled))),
+            (Some(true),    Some(Some(false)), false,  (true,  None)),
+            (Some(false),   Some(Some(true)),  true,   (false, None)),
+            (Some(true),    Some(None),        false,  (true,  None)),
+            (Some(false),   Some(None),        true,   (false, None)),
+            (Some(true),    None,              false,  (false, Some(Disabled))),
+            (Some(false),   None,              true,   (false, None)),
+            (Some(true),    None,              true,   (true,  None)),
         ];
         for (file, before, stored, expected) in table {
-            let word = Word::of(file.as_ref(), before.as_ref());
+            let before_ref = before.as_ref().map(Option::as_ref);
+            let word = Word::of(file.as_ref(), before_ref);
             assert_eq!(word.enabled(stored), expected, "{file:?} {before:?} {stored}");
         }
     }

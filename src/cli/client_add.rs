@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 
 use super::failure::Failure;
 use crate::bootstrap::{check_declared, check_settings};
-use crate::clients::{self, Client, ClientId, ClientSecret, Settings, Source, recipient};
+use crate::clients::{
+    self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source, recipient,
+};
 use crate::clock::UnixTime;
 use crate::protocol::ClientMetadata;
 use crate::protocol::client_metadata::Offer;
@@ -127,7 +129,7 @@ impl AddClient {
             created_at: now,
             unused_until: None,
             development: false,
-            declared: None,
+            declared: Some(DeclaredClient::default()),
         })
     }
 

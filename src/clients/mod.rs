@@ -9,6 +9,7 @@ pub mod software_statement;
 pub mod vault;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +87,8 @@ pub struct Client {
     /// ([`development`](crate::development)).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub development: bool,
-    /// What a bootstrap file set last, so that its own word counts again only when it changes.
+    /// What a bootstrap file set last, so that its own word counts again only when it changes. Absent in
+    /// records of a release that did not remember it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<DeclaredClient>,
 }
@@ -164,6 +166,11 @@ impl ClientSecret {
         self.expires_at.is_none_or(|end| now < end)
     }
 }
+
+/// A client that registered itself is forgotten after so long without any use. Once a person has signed in
+/// with it, it stays; one that only ever proves itself, to introspect or to act on its own, stays as long as
+/// it comes back.
+pub const UNUSED_RETENTION: Duration = Duration::from_hours(30 * 24);
 
 /// The shortest secret an operator may choose: SHA-256 only protects what cannot be guessed.
 pub const SHORTEST_SECRET: usize = 32;
@@ -255,6 +262,24 @@ pub async fn update<T: Send>(
     change: impl FnMut(&mut Client) -> T + Send,
 ) -> Result<Option<T>, StoreError> {
     store.update(&id.key(), change).await
+}
+
+/// Notes that a client has proven itself: one that would be forgotten is kept for longer. Written once a
+/// day at most.
+pub async fn note_use(store: &dyn Store, client: &Client, now: UnixTime) -> Result<(), StoreError> {
+    let until = now.plus(UNUSED_RETENTION);
+    let is_due = |client: &Client| {
+        client.unused_until.is_some_and(|held| held.plus(Duration::from_hours(24)) <= until)
+    };
+    if !is_due(client) {
+        return Ok(());
+    }
+    let step = |client: &mut Client| {
+        if is_due(client) {
+            client.unused_until = Some(until);
+        }
+    };
+    update(store, &client.id, step).await.map(drop)
 }
 
 /// Changes a client whose metadata may become `next`; `None` if there is none.

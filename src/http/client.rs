@@ -9,8 +9,8 @@ use super::error::ApiError;
 use super::form::Form;
 use crate::app::App;
 use crate::client_ip::bucket;
-use crate::clients::Client;
 use crate::clients::authenticate::{Desk, NotAuthenticated, claimed_by, is_right_but_unencoded};
+use crate::clients::{self, Client};
 use crate::events::Event;
 use crate::protocol::client_auth::Unreadable;
 use crate::protocol::{Credentials, ErrorCode, OAuthError, Params};
@@ -39,10 +39,22 @@ impl FromRequest<App> for Authenticated {
         let request = Request::from_parts(parts, body);
         let Form(params, headers) = Form::from_request(request, app).await?;
         let client = authenticate(app, &headers, &params, &caller).await?;
+        note_use(app, &client).await;
         if let Some(asker) = asker {
             asker.is(&client);
         }
         Ok(Self { client, params, caller, headers })
+    }
+}
+
+/// Only a client that has a proof: the name of a public one is anybody's. That it could not be noted is no
+/// reason to turn it away.
+async fn note_use(app: &App, client: &Client) {
+    if client.metadata.is_public() {
+        return;
+    }
+    if let Err(cause) = clients::note_use(&*app.store, client, app.now()).await {
+        tracing::warn!(%cause, kind = cause.kind(), "the use of a client could not be noted");
     }
 }
 

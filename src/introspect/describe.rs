@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::grants::{self, Family, Holder, RefreshToken, Standing};
-use crate::protocol::TokenType;
 use crate::protocol::client_metadata::SubjectType;
+use crate::protocol::{Scope, TokenType};
 use crate::store::StoreError;
 use crate::tokens::Access;
 
@@ -27,7 +27,7 @@ pub(super) fn concerns(caller: &Client, access: &Access) -> bool {
 /// An access token that is good now.
 pub(super) fn access_token(app: &App, access: &Access) -> Value {
     let issuer = app.issuer();
-    let person = Person::of(app, &access.holder);
+    let person = Person::of(app, &access.holder, &access.scope);
     let mut answer = json!({
         "active": true,
         "token_type": TokenType::Bearer.as_str(),
@@ -68,7 +68,7 @@ pub(super) async fn refresh_token(
         return Ok(None);
     }
     let Ok(holder) = grants::may_issue(&*app.store, &grant, now).await? else { return Ok(None) };
-    let person = Person::of(app, &holder);
+    let person = Person::of(app, &holder, &grant.scope);
     let mut answer = json!({
         "active": true,
         "iss": app.issuer(),
@@ -90,19 +90,22 @@ pub(super) async fn refresh_token(
 /// Who is behind a token, as the client it was issued to knows them.
 struct Person<'a> {
     sub: String,
-    /// Not where the client knows them by a pairwise subject: the name would be the same everywhere.
+    /// What userinfo would give as `preferred_username`, so only for a scope that gives it; and not where
+    /// the client knows them by a pairwise subject: the name would be the same everywhere.
     username: Option<&'a str>,
 }
 
 impl<'a> Person<'a> {
-    fn of(app: &App, holder: &'a Holder) -> Self {
+    fn of(app: &App, holder: &'a Holder, scope: &Scope) -> Self {
         let client = &holder.client;
         let Some(user) = &holder.user else {
             return Self { sub: client.id.as_str().to_owned(), username: None };
         };
+        let scope = scope.shared_with(&client.scope_ceiling());
+        let may_know = app.catalogue.exposed_by(&scope).contains("preferred_username");
         let username = match client.metadata.subject_type {
-            SubjectType::Public => Some(user.username.as_str()),
-            SubjectType::Pairwise => None,
+            SubjectType::Public if may_know => Some(user.username.as_str()),
+            SubjectType::Public | SubjectType::Pairwise => None,
         };
         Self { sub: app.seen_by(client, &user.sub).into(), username }
     }

@@ -12,7 +12,7 @@ use crate::password::{LONGEST, Password};
 use crate::protocol::{Subject, claims};
 use crate::random;
 use crate::store::Store;
-use crate::users::{self, Added, User};
+use crate::users::{self, Added, DeclaredUser, User};
 
 /// Adds a person.
 #[derive(Debug, Deserialize, Serialize)]
@@ -140,7 +140,7 @@ impl Add {
             groups: self.groups,
             created_at: context.now,
             development: false,
-            declared: None,
+            declared: Some(DeclaredUser::default()),
         };
         Ok((user, any_sub))
     }

@@ -24,8 +24,6 @@ mod manage;
 mod sector;
 mod statement;
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -36,7 +34,7 @@ use axum::routing::{get, post};
 use self::answer::Fresh;
 use crate::app::App;
 use crate::clients::vault::Vault;
-use crate::clients::{self, Client, ClientId, Settings, Source};
+use crate::clients::{self, Client, ClientId, DeclaredClient, Settings, Source, UNUSED_RETENTION};
 use crate::clock::UnixTime;
 use crate::config::{Config, Registration};
 use crate::events::Event;
@@ -49,9 +47,6 @@ use crate::secret::Secret;
 use crate::store::Created;
 
 const PATH: &str = "/register";
-/// A client that nobody has signed in with by then is forgotten.
-const UNUSED: Duration = Duration::from_hours(30 * 24);
-
 /// The endpoints; browser applications of any origin may call them.
 pub fn routes(app: &App) -> Router<App> {
     let own = get(manage::read).put(manage::replace).delete(manage::remove);
@@ -115,9 +110,9 @@ fn made(
         enabled: true,
         source: Source::Registered,
         created_at: now,
-        unused_until: Some(now.plus(UNUSED)),
+        unused_until: Some(now.plus(UNUSED_RETENTION)),
         development: false,
-        declared: None,
+        declared: Some(DeclaredClient::default()),
     };
     Ok((client, Fresh { token, secret: has_secret.then_some(secret) }))
 }

@@ -8,6 +8,8 @@ use crate::app::App;
 use crate::clients::Client;
 use crate::clients::software_statement::Desk;
 use crate::http::error::ApiError;
+use crate::jose;
+use crate::protocol::client_metadata::MEMBERS;
 use crate::protocol::{ErrorCode, OAuthError};
 
 const NAME: &str = "software_statement";
@@ -37,13 +39,30 @@ pub(super) async fn applied(
     Ok(members)
 }
 
-/// A client somebody vouched for cannot go on without it: it would say of itself what it likes.
+/// A client somebody vouched for cannot go on without it, or with a weaker one: it would say of itself what
+/// it likes. Another statement is of the same issuer and the same software, and speaks of all that the one
+/// before spoke of. Whether it is believed is asked after this.
 pub(super) fn check_kept(members: &Map<String, Value>, held: &Client) -> Result<(), ApiError> {
-    let shown = members.get(NAME).is_some_and(Value::is_string);
-    if held.metadata.software_statement.is_some() && !shown {
+    let Some(before) = &held.metadata.software_statement else { return Ok(()) };
+    let Some(next) = members.get(NAME).and_then(Value::as_str) else {
         return Err(refused("software_statement is missing: the client was registered with one"));
+    };
+    if next == before || vouches_for_as_much(next, before) {
+        return Ok(());
     }
-    Ok(())
+    Err(refused(
+        "software_statement: it is of another issuer or software than the one the client was registered \
+         with, or vouches for less",
+    ))
+}
+
+fn vouches_for_as_much(next: &str, before: &str) -> bool {
+    let (Some(next), Some(before)) = (jose::peek(next), jose::peek(before)) else { return false };
+    let (next, before) = (next.claims, before.claims);
+    let same = |name: &str| next.get(name) == before.get(name);
+    let spoken = MEMBERS.iter().filter(|name| before.contains_key(**name));
+    let says = |name: &&str| next.get(*name).is_some_and(|value| !value.is_null());
+    same("iss") && same("software_id") && spoken.into_iter().all(says)
 }
 
 fn refused(why: &'static str) -> ApiError {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::clients::{self, Client, ClientId, Settings, Source};
+use crate::clients::{self, Client, ClientId, DeclaredClient, Settings, Source};
 use crate::clock::UnixTime;
 use crate::config::{Config, DevAccount};
 use crate::development::{self, CLIENT};
@@ -11,7 +11,7 @@ use crate::password::{Password, Passwords};
 use crate::protocol::{ClientMetadata, Subject};
 use crate::secret::{Digest, Secret, base64url};
 use crate::store::{Created, Store, StoreError};
-use crate::users::{self, User};
+use crate::users::{self, DeclaredUser, User};
 use crate::{app::Trial, random};
 
 /// What a person needs to try it.
@@ -92,7 +92,7 @@ async fn seed_user(
         groups: vec!["demo".to_owned()],
         created_at: now,
         development: true,
-        declared: None,
+        declared: Some(DeclaredUser::default()),
     };
     users::add(store, &user).await.map(drop)
 }
@@ -138,7 +138,7 @@ async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Resul
         created_at: now,
         unused_until: None,
         development: true,
-        declared: None,
+        declared: Some(DeclaredClient::default()),
     };
     if clients::add(store, &client).await? == Created::Taken {
         // Back from a public issuer, where it was off. One of the operator's own stays as it is.

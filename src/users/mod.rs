@@ -40,7 +40,8 @@ pub struct User {
     /// ([`development`](crate::development)).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub development: bool,
-    /// What a bootstrap file set last, so that its own word counts again only when it changes.
+    /// What a bootstrap file set last, so that its own word counts again only when it changes. Absent in
+    /// records of a release that did not remember it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<DeclaredUser>,
 }

@@ -62,7 +62,7 @@ async fn a_client_sees_one_subject_everywhere_and_never_the_local_one(house: Hou
     }
     // A client of the other kind still knows them by the local subject, and by name.
     let open = house.relying_party("open").await;
-    let tokens = open.signs_in(&house.browser("ada"), "openid").await;
+    let tokens = open.signs_in(&house.browser("ada"), "openid profile").await;
     assert_eq!(tokens.id_claims()["sub"], "sub-of-ada");
     assert_eq!(open.introspects(tokens.access()).await["username"], "ada");
 }

@@ -106,3 +106,34 @@ async fn a_client_that_nobody_ever_used_is_forgotten_and_makes_room() {
     assert!(!begins(&unused).await, "it was not");
     assert_eq!(registers(&house, None).await.status, 201);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_only_proves_itself_is_kept_as_long_as_it_comes_back() {
+    let house = House::start_with(Backing::Memory, &[]).await;
+    let metadata = |method: &str| {
+        serde_json::json!({"redirect_uris": ["https://new.example/cb"],
+            "token_endpoint_auth_method": method})
+    };
+    let registers = async |method: &str| {
+        let url = house.url("/register");
+        let request = wire::json(house.http(), reqwest::Method::POST, &url, &metadata(method));
+        wire::send(request).await.good()
+    };
+    let (resource, public) = (registers("client_secret_post").await, registers("none").await);
+    let comes = async |client: &Value, path: &str| {
+        let mut fields = vec![
+            ("client_id", client["client_id"].as_str().expect("an id")),
+            ("token", "no-token-of-ours"),
+        ];
+        fields.extend(client["client_secret"].as_str().map(|secret| ("client_secret", secret)));
+        wire::send(wire::form(house.http(), &house.url(path), &fields)).await.status
+    };
+    for day in [20, 40, 60, 80] {
+        house.later(Duration::from_secs(20 * 86_400));
+        assert_eq!(comes(&resource, "/introspect").await, 200, "day {day}");
+        let known = if day < 30 { 200 } else { 401 };
+        assert_eq!(comes(&public, "/revoke").await, known, "anybody can say its name: day {day}");
+    }
+    house.later(Duration::from_secs(31 * 86_400));
+    assert_eq!(comes(&resource, "/introspect").await, 401);
+}

@@ -241,7 +241,7 @@ mod by_default {
 
     on_every_store![
         implicit_and_hybrid_are_off,
-        a_registered_confidential_client_may_do_without_pkce
+        a_registered_confidential_client_sends_pkce_or_a_nonce
     ];
 
     async fn implicit_and_hybrid_are_off(house: House) {
@@ -263,7 +263,7 @@ mod by_default {
     }
 
     /// The certification suite's clients send neither a challenge nor, for one module, a nonce.
-    async fn a_registered_confidential_client_may_do_without_pkce(house: House) {
+    async fn a_registered_confidential_client_sends_pkce_or_a_nonce(house: House) {
         let uri = "https://suite.example/cb";
         let plain = |client: &serde_json::Value| {
             let id = client["client_id"].as_str().expect("an id").to_owned();
@@ -274,8 +274,21 @@ mod by_default {
         };
         let asked = json!({"redirect_uris": [uri]});
         let confidential = register(&house, &asked).await.json();
-        let landing = house.browser("ada").authorizes(&plain(&confidential)).await;
-        assert!(landing.param("code").is_some());
+        let landing = Landing::of(&house.browser("ada").asks(&plain(&confidential)).await);
+        assert_eq!(landing.error(), "invalid_request");
+        let why = landing.param("error_description").expect("words");
+        assert!(why.contains("REQUIRE_PKCE"), "{why}");
+        let nonce = format!("{}&nonce=n", plain(&confidential));
+        assert!(house.browser("ada").authorizes(&nonce).await.param("code").is_some());
+        for (value, without, with_nonce) in [("public", true, true), ("all", false, false)] {
+            let beside = house.beside(&[("REQUIRE_PKCE", value)]).await;
+            let goes_on = async |query: &str| {
+                let url = query.replace(house.issuer(), beside.issuer());
+                beside.browser("ada").authorizes(&url).await.param("code").is_some()
+            };
+            assert_eq!(goes_on(&plain(&confidential)).await, without, "{value}");
+            assert_eq!(goes_on(&nonce).await, with_nonce, "{value}");
+        }
         let asked = json!({"redirect_uris": [uri], "token_endpoint_auth_method": "none"});
         let public = register(&house, &asked).await.json();
         let landing = Landing::of(&house.browser("ada").asks(&plain(&public)).await);

@@ -14,6 +14,7 @@ on_every_backing![
     what_a_statement_says_wins_and_the_statement_is_given_back,
     a_statement_that_is_not_believed_registers_nobody,
     a_client_somebody_vouched_for_cannot_go_on_without_it,
+    another_statement_vouches_for_the_same_software_and_for_no_less,
 ];
 
 const TRUST: &str = "https://trust.example";
@@ -154,4 +155,46 @@ async fn a_client_somebody_vouched_for_cannot_go_on_without_it(backing: Backing)
     let next = puts(json!({"software_statement": signed}), token).await.good();
     assert_eq!(next["redirect_uris"], json!(["https://shop.example/cb"]));
     assert_eq!(next["client_name"], "New");
+}
+
+async fn another_statement_vouches_for_the_same_software_and_for_no_less(backing: Backing) {
+    let trusting = Trusting::start(backing).await;
+    let house = &trusting.house;
+    let full = json!({"iss": TRUST, "software_id": "shop-9", "client_name": "Shop",
+        "redirect_uris": ["https://shop.example/cb"], "scope": "openid email"});
+    let client = registers(house, &json!({"software_statement": statement(&full)})).await.good();
+    let place = client["registration_client_uri"].as_str().expect("a URL");
+    let mut token = client["registration_access_token"].clone();
+    let with = |name: &str, value: Value| {
+        let mut claims = full.clone();
+        match value {
+            Value::Null => drop(claims.as_object_mut().expect("one").remove(name)),
+            value => claims[name] = value,
+        }
+        statement(&claims)
+    };
+    let moved = json!(["https://shop.example/new"]);
+    for (what, next, good) in [
+        ("without an address", with("redirect_uris", Value::Null), false),
+        ("without a name", with("client_name", Value::Null), false),
+        ("without a scope", with("scope", Value::Null), false),
+        ("of other software", with("software_id", json!("game-1")), false),
+        ("of no software", with("software_id", Value::Null), false),
+        ("of another issuer", with("iss", json!("https://far.example")), false),
+        ("with another address", with("redirect_uris", moved), true),
+        ("with more", with("tos_uri", json!("https://shop.example/tos")), true),
+        ("without that again", with("contacts", json!(["a@shop.example"])), false),
+    ] {
+        let change = json!({"client_id": client["client_id"], "client_name": "Evil",
+            "redirect_uris": ["https://evil.example/cb"], "software_statement": next});
+        let put = wire::json(house.http(), Method::PUT, place, &change);
+        let answer = wire::send(put.bearer_auth(token.as_str().expect("a token"))).await;
+        if good {
+            let changed = answer.good();
+            assert_eq!(changed["client_name"], "Shop", "{what}");
+            token = changed["registration_access_token"].clone();
+        } else {
+            assert_eq!(answer.error(), (400, "invalid_software_statement".to_owned()), "{what}");
+        }
+    }
 }

@@ -167,8 +167,8 @@ async fn each_sector_is_told_of_the_session_it_knows(town: Town, house: House) {
     let ada = house.browser("ada");
     let of_shop = shop.signs_in(&ada, "openid").await;
     let of_cafe = cafe.signs_in(&ada, "openid").await;
-    // By the name it has for one of them, after its time: whoever asks, all are told.
-    house.later(house.app().config.lifetimes.session_absolute);
+    // By the name one of them has for it, after it ran out: all are told.
+    house.later(house.app().config.lifetimes.session_idle);
     signs_out(&house, &ada, of_shop.id()).await;
     let told = [claims(&house, &first.hears().await), claims(&house, &second.hears().await)];
     for (told, known) in told.iter().zip([of_shop.id_claims(), of_cafe.id_claims()]) {

@@ -21,7 +21,7 @@ use latchkey::server::tls::TlsKeeper;
 use latchkey::server::{couriers, routes};
 use latchkey::store::Store;
 use latchkey::store::schema::{self, RELEASE};
-use latchkey::users::{self, Added, User};
+use latchkey::users::{self, Added, DeclaredUser, User};
 use reqwest::Client as Http;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -314,7 +314,7 @@ async fn fill(store: &dyn Store, clock: &Clock) {
             groups: vec!["analysts".to_owned(), "engine".to_owned()],
             created_at: clock.now(),
             development: false,
-            declared: None,
+            declared: Some(DeclaredUser::default()),
         };
         assert_eq!(users::add(store, &user).await.expect("a store"), Added::New);
     }

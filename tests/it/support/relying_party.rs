@@ -1,6 +1,6 @@
 //! An application that lets people sign in with the house.
 
-use latchkey::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use latchkey::clients::{self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source};
 use latchkey::protocol::ClientMetadata;
 use latchkey::secret::{Digest, Secret};
 use latchkey::store::Created;
@@ -64,7 +64,7 @@ impl House {
             created_at: now,
             unused_until: None,
             development: false,
-            declared: None,
+            declared: Some(DeclaredClient::default()),
         };
         assert_eq!(clients::add(self.store(), &client).await.expect("a store"), Created::New);
         RelyingParty {
