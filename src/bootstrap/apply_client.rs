@@ -2,7 +2,7 @@
 
 use super::apply::{ApplyError, Became};
 use super::client::ClientEntry;
-use super::declared::{self, Word};
+use super::declared::{self, Before, Word};
 use crate::clients::{self, Client, ClientId, ClientSecret, DeclaredClient, Source};
 use crate::clock::UnixTime;
 use crate::secret::Digest;
@@ -77,19 +77,19 @@ impl ClientEntry {
         client.registration_token = None;
         client.unused_until = None;
 
-        let enabled_before = before.as_ref().map(|it| it.enabled.as_ref());
-        let word = Word::of(self.enabled.as_ref(), enabled_before);
+        let said = Before::of(before.as_ref(), |it| it.enabled.as_ref());
+        let word = Word::of(self.enabled.as_ref(), said);
         let (enabled, kept_enabled) = word.enabled(client.enabled);
         client.enabled = enabled;
 
         let differs = !self.has_the_secrets_of(client);
-        let kept_secrets = differs
-            && self.metadata.has_secret()
-            && !client.secrets.is_empty()
-            && match Word::of(Some(&self.secrets), before.as_ref().map(|it| Some(&it.secrets))) {
-                Word::Silent | Word::New(_) => false,
-                Word::Same(_) | Word::Unknown(_) => true,
-            };
+        let said = Before::of(before.as_ref(), |it| Some(&it.secrets));
+        let stays = match Word::of(Some(&self.secrets), said) {
+            Word::Silent | Word::New(_) => false,
+            Word::Same(_) | Word::Unknown(_) => true,
+        };
+        let kept_secrets =
+            differs && stays && self.metadata.has_secret() && !client.secrets.is_empty();
         if differs && !kept_secrets {
             self.put_secrets(client, now);
         }

@@ -1,7 +1,7 @@
 //! Makes a user what the file says.
 
 use super::apply::{ApplyError, Became};
-use super::declared::Word;
+use super::declared::{Before, Word};
 use super::user::{DeclaredPassword, UserEntry};
 use crate::clock::UnixTime;
 use crate::grants;
@@ -90,11 +90,11 @@ impl UserEntry {
     ) -> Result<NextPassword, ApplyError> {
         let Some(declared) = &self.password else { return Ok(NextPassword::AsStored) };
         let username = &*self.username;
-        let before = held.declared.as_ref().map(|it| it.password.as_deref());
+        let said = Before::of(held.declared.as_ref(), |it| it.password.as_ref());
         let stored = held.password.as_deref();
-        match (before, stored) {
+        match (said, stored) {
             (_, None) => Ok(NextPassword::Set(declared.hash(passwords).await?)),
-            (Some(Some(before)), Some(stored)) if declared.is(before, passwords).await? => {
+            (Before::Said(before), Some(stored)) if declared.is(before, passwords).await? => {
                 if before != stored && !declared.is(stored, passwords).await? {
                     tracing::info!(
                         username,
@@ -108,7 +108,7 @@ impl UserEntry {
                 Ok(NextPassword::Noted(stored.to_owned()))
             }
             // Of a release that did not remember: it may have been reset since the last start.
-            (None, Some(_)) => {
+            (Before::Unknown, Some(_)) => {
                 tracing::warn!(
                     username,
                     "the password in the bootstrap file is another than the stored one, which stays; \
@@ -116,7 +116,7 @@ impl UserEntry {
                 );
                 Ok(NextPassword::Noted(declared.hash(passwords).await?))
             }
-            (Some(_), Some(_)) => {
+            (Before::Said(_) | Before::Silent, Some(_)) => {
                 tracing::info!(username, "the password in the bootstrap file is new, and was set");
                 Ok(NextPassword::Set(declared.hash(passwords).await?))
             }
@@ -139,10 +139,8 @@ impl UserEntry {
             user.username.clone_from(&self.username);
             user.claims.clone_from(&self.claims);
             user.groups.clone_from(&self.groups);
-            let word = Word::of(
-                self.enabled.as_ref(),
-                before.declared.as_ref().map(|it| it.enabled.as_ref()),
-            );
+            let said = Before::of(before.declared.as_ref(), |it| it.enabled.as_ref());
+            let word = Word::of(self.enabled.as_ref(), said);
             let mut declared = user.declared.take().unwrap_or_default();
             match &next {
                 NextPassword::AsStored => {}

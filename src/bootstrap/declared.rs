@@ -27,15 +27,35 @@ pub(super) enum Kept {
     Enabled,
 }
 
+/// What the file said before.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Before<'a, T> {
+    /// That was not remembered.
+    Unknown,
+    /// It said nothing.
+    Silent,
+    /// It said this.
+    Said(&'a T),
+}
+
+impl<'a, T> Before<'a, T> {
+    /// Of what is remembered with the record, if anything is.
+    pub(super) fn of<R>(remembered: Option<&'a R>, value: fn(&R) -> Option<&T>) -> Self {
+        match remembered.map(value) {
+            None => Self::Unknown,
+            Some(None) => Self::Silent,
+            Some(Some(said)) => Self::Said(said),
+        }
+    }
+}
+
 impl<'a, T: PartialEq> Word<'a, T> {
-    /// `before` is what the file said before, if it said something, and nothing where that was not
-    /// remembered.
-    pub(super) fn of(declared: Option<&'a T>, before: Option<Option<&T>>) -> Self {
+    pub(super) fn of(declared: Option<&'a T>, before: Before<'_, T>) -> Self {
         match (declared, before) {
             (None, _) => Self::Silent,
-            (Some(declared), None) => Self::Unknown(declared),
-            (Some(declared), Some(Some(before))) if declared == before => Self::Same(declared),
-            (Some(declared), Some(_)) => Self::New(declared),
+            (Some(declared), Before::Unknown) => Self::Unknown(declared),
+            (Some(declared), Before::Said(before)) if declared == before => Self::Same(declared),
+            (Some(declared), Before::Said(_) | Before::Silent) => Self::New(declared),
         }
     }
 }
@@ -86,23 +106,22 @@ mod tests {
         use Kept::{Disabled, Enabled};
         #[rustfmt::skip]
         let table = [
-            // file,        before,            stored, becomes, and is said to be kept
-            (None,          None,              true,   (true,  None)),
-            (None,          Some(Some(false)), false,  (false, None)),
-            (Some(true),    Some(Some(true)),  false,  (false, Some(Disabled))),
-            (Some(true),    Some(Some(true)),  true,   (true,  None)),
-            (Some(false),   Some(Some(false)), true,   (true,  Some(Enabled))),
-            (Some(true),    Some(Some(false)), false,  (true,  None)),
-            (Some(false),   Some(Some(true)),  true,   (false, None)),
-            (Some(true),    Some(None),        false,  (true,  None)),
-            (Some(false),   Some(None),        true,   (false, None)),
-            (Some(true),    None,              false,  (false, Some(Disabled))),
-            (Some(false),   None,              true,   (false, None)),
-            (Some(true),    None,              true,   (true,  None)),
+            // file,      before,              stored, becomes, and is said to be kept
+            (None,        Before::Unknown,      true,  (true,  None)),
+            (None,        Before::Said(&false), false, (false, None)),
+            (Some(true),  Before::Said(&true),  false, (false, Some(Disabled))),
+            (Some(true),  Before::Said(&true),  true,  (true,  None)),
+            (Some(false), Before::Said(&false), true,  (true,  Some(Enabled))),
+            (Some(true),  Before::Said(&false), false, (true,  None)),
+            (Some(false), Before::Said(&true),  true,  (false, None)),
+            (Some(true),  Before::Silent,       false, (true,  None)),
+            (Some(false), Before::Silent,       true,  (false, None)),
+            (Some(true),  Before::Unknown,      false, (false, Some(Disabled))),
+            (Some(false), Before::Unknown,      true,  (false, None)),
+            (Some(true),  Before::Unknown,      true,  (true,  None)),
         ];
         for (file, before, stored, expected) in table {
-            let before_ref = before.as_ref().map(Option::as_ref);
-            let word = Word::of(file.as_ref(), before_ref);
+            let word = Word::of(file.as_ref(), before);
             assert_eq!(word.enabled(stored), expected, "{file:?} {before:?} {stored}");
         }
     }

@@ -1,10 +1,12 @@
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::*;
 use crate::clients::{ClientId, Settings, Source};
 use crate::clock::UnixTime;
 use crate::protocol::ClientMetadata;
-use crate::protocol::claims::ScopeEntry;
+use crate::protocol::claims::{ClaimRequest, ScopeEntry};
 
 const URI: &str = "https://shop.example/cb";
 
@@ -73,8 +75,11 @@ fn a_single_claim_is_had_only_where_a_scope_of_the_registration_would_give_it() 
         let client = client(&members, Settings::default());
         let more = [("scope", scope), ("claims", wish)];
         let request = asked(&client, &[&pkce[..], &more].concat()).unwrap();
-        assert_eq!(Vec::from_iter(request.claims.userinfo.keys()), userinfo, "{registered:?}");
-        assert_eq!(Vec::from_iter(request.claims.id_token.keys()), id_token, "{registered:?}");
+        let names = |claims: &BTreeMap<String, ClaimRequest>| -> Vec<String> {
+            claims.keys().cloned().collect()
+        };
+        assert_eq!(names(&request.claims.userinfo), userinfo, "{registered:?}");
+        assert_eq!(names(&request.claims.id_token), id_token, "{registered:?}");
     }
 }
 
