@@ -118,7 +118,9 @@ async fn prove(
 async fn is_unencoded(app: &App, headers: &HeaderMap, failed: Failed) -> bool {
     let possible = matches!(
         failed,
-        Failed::Proof(NotAuthenticated::Secret) | Failed::Unreadable(Unreadable::Header)
+        // Looked up where there is no such client, too: being turned away costs the same.
+        Failed::Proof(NotAuthenticated::Secret | NotAuthenticated::Unknown)
+            | Failed::Unreadable(Unreadable::Header)
     );
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match header.filter(|_| possible) {

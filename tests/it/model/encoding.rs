@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use latchkey::clients::{Client, ClientId};
 use latchkey::consents::Consent;
+use latchkey::epoch::EpochRecord;
 use latchkey::grants::{AccessId, Grant, GrantId, Handle, RefreshToken, Use};
 use latchkey::interactions::Interaction;
 use latchkey::secret::{Digest, Secret, base64url};
@@ -37,6 +38,7 @@ pub fn judge(key: &str, bytes: &[u8], secrets: &[&str]) -> Result<(), String> {
     let name = key.split_once('}').map_or(key, |(_, name)| name);
     let shown = match name.split('/').next().unwrap_or_default() {
         "grant.v1" => reads_back::<Grant>(bytes),
+        "epoch.v1" => reads_back::<EpochRecord>(bytes),
         "user.v1" => reads_back::<User>(bytes),
         "session.v1" => reads_back::<Session>(bytes),
         "consent.v1" => reads_back::<Consent>(bytes),

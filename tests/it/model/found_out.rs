@@ -89,6 +89,67 @@ async fn a_house_whose_store_forgets_is_found_out_by_the_reference_and_by_the_in
     assert!(why.contains("invariant 1 "), "{why}");
 }
 
+/// Says yes to every new epoch, and makes none.
+struct WithoutEpochs(Arc<dyn Store>);
+
+impl Store for WithoutEpochs {
+    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        self.0.get(key)
+    }
+
+    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        self.0.take(key)
+    }
+
+    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+        if format!("{change:?}").contains("}epoch.v1") {
+            return Box::pin(async { Ok(Outcome::Committed) });
+        }
+        self.0.commit(change)
+    }
+
+    fn names<'a>(
+        &'a self,
+        index: &'a RawKey,
+        after: &'a str,
+        limit: usize,
+    ) -> Pending<'a, Vec<String>> {
+        self.0.names(index, after, limit)
+    }
+
+    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+        self.0.tally(counter, window)
+    }
+
+    fn ping(&self) -> Pending<'_, Pulse> {
+        self.0.ping()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_house_that_ends_only_what_is_listed_is_found_out_and_one_that_ends_all_is_not() {
+    let sign_in = || What::SignIn { wish: WISH, person: 0 };
+    let redeem = What::Redeem { code: 1, stranger: false, proof: Proof::Right };
+    let cut_off = vec![sign_in(), What::CutOffBehind { wish: WISH }, redeem];
+    let refresh = What::Refresh { grant: 0, back: 0, stranger: false, narrow: false };
+    let does = |change| What::Client { client: 0, change };
+    let disabled = vec![sign_in(), does(Does::Disable), does(Does::Enable), refresh];
+    for (number, trace) in [cut_off, disabled].into_iter().enumerate() {
+        for lazy in [false, true] {
+            let rig = Rig::start_over(Kind::Memory, |store| {
+                if lazy { Arc::new(WithoutEpochs(store)) } else { store }
+            });
+            let mut player = Player::on(rig.await);
+            let mut found = Ok(());
+            for what in trace.clone() {
+                let done = player.does(&plainly(what, 0)).await;
+                found = found.and(done);
+            }
+            assert_eq!(found.is_err(), lazy, "{number}: {found:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_done_behind_the_back_of_the_reference_is_found_out() {
     let mut player = Player::start(Kind::Memory).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::play::Player;
 
 /// What may stay for ever, and why.
-const PERMANENT: [&str; 12] = [
+const PERMANENT: [&str; 9] = [
     // Until the operator or the client itself removes them.
     "{client:}client.v1",
     "{clients}index.v1",
@@ -16,10 +16,7 @@ const PERMANENT: [&str; 12] = [
     "{user:}user.v1",
     "{username:}username.v1",
     "{users}index.v1",
-    // As long as what they list: each new entry takes out those that are over.
-    "{user:}grants.v1",
-    "{user:}consents.v1",
-    "{user:}sessions.v1",
+    // As long as what it lists: each new entry takes out those that are over.
     "{sessions}index.v1",
     // One record, which says what shape all the others have.
     "{schema}schema.v1",

@@ -95,6 +95,15 @@ pub enum What {
     Logout {
         browser: usize,
     },
+    /// A request that needs no page, and an operator cuts its person off between the moment at which their
+    /// grants are listed and the one at which this one is stored.
+    CutOffBehind {
+        wish: Wish,
+    },
+    /// Another tab of the browser signed in at the same moment: two sessions go by one name.
+    SecondSession {
+        browser: usize,
+    },
     Person {
         person: usize,
         enabled: bool,
@@ -219,6 +228,8 @@ fn whats() -> impl Strategy<Value = What> {
         2 => (n(), 0..3_usize, rarely())
             .prop_map(|(grant, back, stranger)| What::LookAtRefresh { grant, back, stranger }),
         2 => n().prop_map(|browser| What::Logout { browser }),
+        2 => wishes().prop_map(|wish| What::CutOffBehind { wish }),
+        2 => n().prop_map(|browser| What::SecondSession { browser }),
         1 => (n(), prop::bool::weighted(0.6)).prop_map(|(person, enabled)| What::Person { person, enabled }),
         3 => (n(), changes()).prop_map(|(client, change)| What::Client { client, change }),
         8 => prop::sample::select(SHORT.to_vec()).prop_map(|seconds| What::Tick { seconds }),

@@ -194,6 +194,8 @@ impl Player {
                 self.looks_at_refresh(server, *grant, *back, *stranger).await?;
             }
             What::Logout { browser } => self.logs_out(server, *browser).await?,
+            What::CutOffBehind { wish } => self.is_cut_off_behind(server, *wish).await?,
+            What::SecondSession { browser } => self.opens_second_session(*browser).await,
             What::Person { person, enabled } => self.person(person % PERSONS, *enabled).await,
             What::Client { client, change } => self.client(client % CLIENTS, *change).await,
             What::Tick { seconds } => self.rig.later(*seconds),
@@ -233,6 +235,11 @@ impl Player {
             return;
         }
         grants::cut_off(house.store(), &sub, house.app().now()).await.expect("a store");
+        self.was_cut_off(person);
+    }
+
+    /// Nothing goes on of what a person has.
+    pub fn was_cut_off(&mut self, person: usize) {
         for name in self.reference.names.values_mut().filter(|name| name.person == person) {
             name.end();
         }
@@ -255,9 +262,16 @@ impl Player {
                 held.enabled = change == Change::Enable;
                 let step = |client: &mut clients::Client| client.enabled = held.enabled;
                 clients::update(house.store(), &id, step).await.expect("a store");
-                let (off, on) =
-                    (Seen::ClientOff { client: number }, Seen::ClientOn { client: number });
-                if held.enabled { on } else { off }
+                if held.enabled {
+                    Seen::ClientOn { client: number }
+                } else {
+                    let now = house.app().now();
+                    clients::cut_off(house.store(), &id, now).await.expect("a store");
+                    held.life += 1;
+                    self.note(Seen::ClientOff { client: number });
+                    // What it had does not come back with it.
+                    Seen::ClientRemoved { client: number }
+                }
             }
             Change::Rename => {
                 let name = format!("Number {}", self.history.0.len());

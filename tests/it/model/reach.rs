@@ -10,7 +10,7 @@ use super::play::Player;
 pub struct Reach(BTreeMap<&'static str, usize>);
 
 /// What every run has to come across.
-const WANTED: [&str; 21] = [
+const WANTED: [&str; 22] = [
     "a code",
     "a code after a sign-in of before",
     "a code after a sign-in by somebody else",
@@ -30,6 +30,7 @@ const WANTED: [&str; 21] = [
     "an access token given back",
     "a logout",
     "a person cut off",
+    "a client disabled",
     "a client removed",
     "a rollback",
 ];
@@ -80,6 +81,7 @@ impl Reach {
                 Seen::SignedOut { .. } => "a logout",
                 Seen::CutOff { .. } => "a person cut off",
                 Seen::ClientRemoved { .. } => "a client removed",
+                Seen::ClientOff { .. } => "a client disabled",
                 Seen::RolledBack { to } => {
                     newest.clone_from(&before[*to]);
                     "a rollback"
@@ -88,7 +90,6 @@ impl Reach {
                 | Seen::SignedIn { .. }
                 | Seen::Agreed { .. }
                 | Seen::Sent { .. }
-                | Seen::ClientOff { .. }
                 | Seen::ClientOn { .. }
                 | Seen::Asks { .. } => continue,
             };

@@ -43,6 +43,8 @@ pub struct Name {
     used: (Seconds, Seconds),
     over: bool,
     unsure: bool,
+    /// Two sessions go by it, each with its own use: how long they live is not told, only that they end.
+    split: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -85,13 +87,18 @@ pub type Verdict = Option<u64>;
 impl Name {
     pub fn new(person: usize, now: Seconds) -> Self {
         let absolute_end = now + SESSION_ABSOLUTE;
-        Self { person, login_at: now, absolute_end, used: (now, now), over: false, unsure: false }
+        let (over, unsure, split) = (false, false, false);
+        Self { person, login_at: now, absolute_end, used: (now, now), over, unsure, split }
     }
 
     /// A sitting is noted ten times in an idle span, so the very end of it is open.
     pub fn gate(&self, now: Seconds) -> Gate {
         let (surely, perhaps) = self.used;
-        if self.over || now >= self.absolute_end || now >= perhaps + SESSION_IDLE {
+        if self.over || now >= self.absolute_end {
+            Gate::Shut
+        } else if self.split {
+            Gate::Unsure
+        } else if now >= perhaps + SESSION_IDLE {
             Gate::Shut
         } else if self.unsure || now >= surely + SESSION_IDLE - SESSION_IDLE / 10 {
             Gate::Unsure
@@ -129,6 +136,10 @@ impl Name {
 
     pub fn end(&mut self) {
         self.over = true;
+    }
+
+    pub fn split(&mut self) {
+        self.split = true;
     }
 
     /// A failure left open what became of it.

@@ -1,6 +1,10 @@
 //! The moves of browsers: asking, signing in, agreeing, signing out.
 
+use std::sync::Arc;
+
+use latchkey::grants;
 use latchkey::secret::Secret;
+use latchkey::sessions::{self, Session, SessionId};
 use serde_json::Value;
 
 use super::history::{Gate, Issue, Login, Scopes, Seen};
@@ -17,6 +21,63 @@ const OWN: usize = 0;
 impl Player {
     /// A new flow, and its number.
     pub async fn authorizes(&mut self, server: usize, wish: Wish) -> Result<usize, Wrong> {
+        let (flow, path) = self.begins(wish);
+        let came = self.rig.opens(server, wish.browser, &path).await;
+        self.comes(flow, wish.browser, came)?;
+        Ok(flow)
+    }
+
+    /// A request that needs no page is answered while its person is cut off: their grants are listed, then
+    /// this one is stored.
+    pub async fn is_cut_off_behind(&mut self, server: usize, wish: Wish) -> Result<(), Wrong> {
+        let name = self.signed_in[wish.browser].and_then(|name| self.reference.names.get(&name));
+        let Some(person) = name.map(|name| name.person) else { return Ok(()) };
+        let house = &self.rig.houses[0];
+        house.faults().heal();
+        let (store, now) = (Arc::clone(&house.app().store), house.app().now());
+        let sub = house.user(NAMES[person]).await.sub;
+        let faults = house.faults().clone();
+        let held = faults.hold("grant.v1");
+        let (flow, path) = self.begins(wish);
+        let cut_off = async {
+            held.arrives().await;
+            grants::cut_off(&*store, &sub, now).await.expect("a store");
+            held.goes_on();
+            std::future::pending::<()>().await;
+        };
+        let came = tokio::select! {
+            came = self.rig.opens(server, wish.browser, &path) => came,
+            () = cut_off => unreachable!("it never ends"),
+        };
+        let was_cut_off = !faults.holds_no_more();
+        self.comes(flow, wish.browser, came)?;
+        if was_cut_off {
+            self.was_cut_off(person);
+        }
+        Ok(())
+    }
+
+    /// As another tab leaves it that was signed in with the same cookies.
+    pub async fn opens_second_session(&mut self, browser: usize) {
+        let browser = browser % BROWSERS;
+        let Some(name) = self.signed_in[browser] else { return };
+        let cookie = self.session_cookie(browser).and_then(|cookie| Secret::parse(&cookie));
+        let Some(cookie) = cookie else { return };
+        let house = &self.rig.houses[0];
+        house.faults().heal();
+        let (store, now) = (house.store(), house.app().now());
+        let found = sessions::find(store, SessionId::of(&cookie), now).await.expect("a store");
+        let Some(first) = found else { return };
+        let id = SessionId::of(&Secret::random());
+        let second = Session { id, idle_end: first.absolute_end, ..first };
+        sessions::begin(store, &second, None).await.expect("a store");
+        if let Some(held) = self.reference.names.get_mut(&name) {
+            held.split();
+        }
+    }
+
+    /// A new flow, its number, and where the browser is sent.
+    fn begins(&mut self, wish: Wish) -> (usize, String) {
         let Wish { browser, client, scope, again } = wish;
         let nonce = Secret::random().reveal();
         let wants_acr = scope % 2 == 1;
@@ -41,10 +102,7 @@ impl Player {
         let (login_anew, consent_anew) = (again == Again::Login, again == Again::Consent);
         self.note(Seen::Asked { flow, browser, login_anew, max_age, consent_anew });
         let url = request.url();
-        let path = url.strip_prefix(self.rig.issuer()).expect("at home").to_owned();
-        let came = self.rig.opens(server, browser, &path).await;
-        self.comes(flow, browser, came)?;
-        Ok(flow)
+        (flow, url.strip_prefix(self.rig.issuer()).expect("at home").to_owned())
     }
 
     /// Somebody submits the login form of the flow; in which browser, if there was one.

@@ -67,6 +67,11 @@ impl Faults {
         held
     }
 
+    /// Nothing is kept back any more; answers whether something still was to be.
+    pub fn holds_no_more(&self) -> bool {
+        self.held.lock().expect("a plan").take().is_some()
+    }
+
     fn takes_hold(&self, change: &Change) -> Option<Held> {
         let mut held = self.held.lock().expect("a plan");
         let changes = |(kind, _): &mut (&str, Held)| format!("{change:?}").contains(*kind);
