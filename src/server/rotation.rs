@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::app::App;
 use crate::bootstrap::{Applied, Bootstrap};
+use crate::development;
 use crate::events::Event;
 use crate::keys::{Begin, KeySource, Phase, load_files, purposes};
 use crate::store::schema;
@@ -44,6 +45,15 @@ async fn look_after(app: App, declared: Option<Bootstrap>) {
             Err(_) => {}
         }
         tell_changes(&app);
+        keep_off(&app).await;
+    }
+}
+
+/// Whatever the command line, a restore or another server did meanwhile, what development made stays off on a
+/// public issuer. It was told of at the start; a store that does not answer is told of elsewhere.
+async fn keep_off(app: &App) {
+    if !app.config.issuer.is_loopback() {
+        let _off = development::switch_off(&*app.store, app.now()).await;
     }
 }
 

@@ -73,8 +73,6 @@ impl Scene {
         self.tells_of_the_future(seconds, &families[0], issued.as_ref(), &mut report).await;
         let refused = self.refreshes(&mut families).await;
         let shut_out = self.shows(&browsers, &self.off).await;
-        // Its timers count what has ended.
-        send(self.off.wire().get("/metrics")).await;
         let immortal = immortal(&before, &census(&self.redis), seconds.unsigned_abs());
         report.says("off_refresh_refused", refused).says("off_session_over", shut_out);
         report.never("immortal", immortal.len());
