@@ -3,7 +3,7 @@ use axum::response::Response;
 
 use super::hub;
 use crate::app::App;
-use crate::epoch::{self, Owner};
+use crate::epoch::{self, Epoch, Owner};
 use crate::events::Event;
 use crate::http::answer::see_other;
 use crate::http::caller::Caller;
@@ -43,8 +43,9 @@ pub async fn check(
         return Ok(see_other(&visit.hub()));
     }
     match sign_in(app, caller, params).await {
-        Ok(user) => {
-            let begun = begin_session(app, caller, cookies, &visit, user).await.map_err(broken)?;
+        Ok(signed_in) => {
+            let begun = begin_session(app, caller, cookies, &visit, signed_in).await;
+            let begun = begun.map_err(broken)?;
             let outdated = || show_again(app, caller, &visit, params, &NotSignedIn::WrongPassword);
             Ok(begun.unwrap_or_else(outdated))
         }
@@ -53,7 +54,11 @@ pub async fn check(
     }
 }
 
-async fn sign_in(app: &App, caller: &Caller, params: &Params) -> Result<User, NotSignedIn> {
+async fn sign_in(
+    app: &App,
+    caller: &Caller,
+    params: &Params,
+) -> Result<(User, Epoch), NotSignedIn> {
     let desk = SignIn {
         store: &*app.store,
         clock: &app.clock,
@@ -73,8 +78,8 @@ fn typed(params: &Params) -> Option<&str> {
 }
 
 /// A new session under a new id; the one before it, whoever's, is over ([OWASP ASVS 7.2.4]). None where
-/// the password was changed, or the account disabled, while it was being checked. A session that begins while
-/// its person is cut off is of the epoch before, and opens nothing.
+/// the password was changed, or the account disabled, while it was being checked: that begins another epoch.
+/// A session that begins at the same moment is of the epoch before, and opens nothing.
 ///
 /// [OWASP ASVS 7.2.4]: https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md
 async fn begin_session(
@@ -82,16 +87,16 @@ async fn begin_session(
     caller: &Caller,
     cookies: &Cookies,
     visit: &Visit,
-    user: User,
+    (user, epoch): (User, Epoch),
 ) -> Result<Option<Response>, StoreError> {
     let client = visit.client.id.as_str();
     let before = visit.presence.session.as_ref().filter(|(session, _)| session.sub == user.sub);
     // For the same person nothing changes that an application would have to look at.
     let changes = before.is_none() || caller.browser_state.is_empty();
-    // The epoch first: a change that is not seen by the second look raises it after this.
-    let epoch = epoch::current(&*app.store, &Owner::User(user.sub.clone()), AsOf::Now).await?;
+    let owner = Owner::User(user.sub.clone());
+    let is_cut_off = epoch::current(&*app.store, &owner, AsOf::Now).await? != epoch;
     let held = users::find(&*app.store, &user.sub).await?;
-    if held.is_none_or(|held| !held.enabled || held.password != user.password) {
+    if is_cut_off || held.is_none_or(|held| !held.enabled) {
         return Ok(None);
     }
     let (mut session, cookie) =

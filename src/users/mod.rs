@@ -165,15 +165,21 @@ pub async fn find_as_of(
 /// store tells nobody apart by time.
 pub async fn find_by_username(store: &dyn Store, name: &str) -> Result<Option<User>, StoreError> {
     let canonical = canonical(name);
-    let named = store.load(&username_key(&canonical)).await?.map(|loaded| loaded.record);
-    if let Some(Username { sub, .. }) = named {
-        // A name may point to a user who was removed, or never fully added.
-        let user = find(store, &sub).await?;
-        Ok(user.filter(|user| self::canonical(&user.username) == canonical))
-    } else {
-        find(store, &Subject::parse("nobody").unwrap_or_else(|| unreachable!())).await?;
-        Ok(None)
-    }
+    let holder = holder(store, &canonical).await?;
+    let user = find(store, &holder.clone().unwrap_or_else(nobody)).await?;
+    let user = user.filter(|user| self::canonical(&user.username) == canonical);
+    Ok(user.filter(|_| holder.is_some()))
+}
+
+/// Whom the name points to: perhaps a user who was removed, or was never fully added.
+async fn holder(store: &dyn Store, canonical: &str) -> Result<Option<Subject>, StoreError> {
+    let named = store.load(&username_key(canonical)).await?;
+    Ok(named.map(|loaded| loaded.record.sub))
+}
+
+/// Stands in for who is not there.
+fn nobody() -> Subject {
+    Subject::parse("nobody").unwrap_or_else(|| unreachable!())
 }
 
 /// The subject to add a user of this name under when nobody chose one: `made`, or whatever was claimed

@@ -1,10 +1,11 @@
 use std::net::IpAddr;
 
-use super::{User, canonical, find_by_username};
+use super::{User, canonical, find, holder};
 use crate::client_ip::bucket;
 use crate::clock::Clock;
+use crate::epoch::{self, Epoch, Owner};
 use crate::password::{Busy, Password, Passwords, Verdict};
-use crate::store::{Store, StoreError};
+use crate::store::{AsOf, Store, StoreError};
 use crate::throttle::{self, Schedule, TooMany};
 
 /// Everything signing in with a password needs.
@@ -42,18 +43,21 @@ impl SignIn<'_> {
     /// The cheap refusals come first. The attempt is counted only when its hash is about to be
     /// computed, so a crowd of honest users does not lock itself out, and before it is, so that
     /// guesses running side by side are all counted. An unknown user costs the same work.
+    ///
+    /// The epoch is the one in which the password was the right one: whoever changes it begins another.
+    /// The hash says nothing about that, for it is made anew where the parameters were raised.
     pub async fn check(
         &self,
         username: &str,
         password: &str,
         address: IpAddr,
-    ) -> Result<User, NotSignedIn> {
+    ) -> Result<(User, Epoch), NotSignedIn> {
         let Some(password) = Password::parse(password) else {
             return Err(NotSignedIn::WrongPassword);
         };
         let turn = self.passwords.turn().await.map_err(|Busy| NotSignedIn::Busy)?;
         self.count(username, address).await?;
-        let user = find_by_username(self.store, username).await.map_err(NotSignedIn::Store)?;
+        let (epoch, user) = self.find(username).await.map_err(NotSignedIn::Store)?;
         let stored = user.as_ref().and_then(|user| user.password.as_deref());
         let verdict =
             turn.verify(password.clone(), stored).await.map_err(|Busy| NotSignedIn::Busy)?;
@@ -66,9 +70,21 @@ impl SignIn<'_> {
                 if outdated {
                     self.rehash(&mut user, password).await;
                 }
-                Ok(user)
+                Ok((user, epoch))
             }
         }
+    }
+
+    /// The epoch first: a change that the user's record does not show yet raises it after this. Nobody
+    /// costs as much as somebody.
+    async fn find(&self, username: &str) -> Result<(Epoch, Option<User>), StoreError> {
+        let canonical = canonical(username);
+        let holder = holder(self.store, &canonical).await?;
+        let sub = holder.clone().unwrap_or_else(super::nobody);
+        let epoch = epoch::current(self.store, &Owner::User(sub.clone()), AsOf::Now).await?;
+        let user = find(self.store, &sub).await?;
+        let user = user.filter(|user| self::canonical(&user.username) == canonical);
+        Ok((epoch, user.filter(|_| holder.is_some())))
     }
 
     async fn count(&self, username: &str, address: IpAddr) -> Result<(), NotSignedIn> {

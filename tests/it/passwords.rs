@@ -11,6 +11,7 @@ use crate::support::house::{Backing, House, PASSWORD, on_every_backing};
 
 on_every_backing![
     a_hash_made_with_other_parameters_is_renewed_at_the_next_sign_in,
+    the_right_password_is_right_for_all_who_sign_in_while_its_hash_is_renewed,
     who_comes_when_too_many_wait_is_shown_the_form_again_and_told_when,
 ];
 
@@ -38,6 +39,26 @@ async fn a_hash_made_with_other_parameters_is_renewed_at_the_next_sign_in(backin
     assert_ne!(renewed, weak);
     shop.signs_in(&house.browser("ada"), "openid").await;
     assert_eq!(house.user("ada").await.password, Some(renewed), "once");
+}
+
+async fn the_right_password_is_right_for_all_who_sign_in_while_its_hash_is_renewed(
+    backing: Backing,
+) {
+    let house = House::start_with(backing, &[("HASH_QUEUE", "64")]).await;
+    let shop = house.relying_party("shop").await;
+    let (sub, weak) = (house.user("ada").await.sub, weak_hash());
+    let weakened = users::update(house.store(), &sub, |user| user.password = Some(weak.clone()));
+    assert_eq!(weakened.await.expect("a store"), Some(()));
+    let mut crowd = JoinSet::new();
+    for _ in 0..12 {
+        let ada = house.browser("ada");
+        let login = ada.opens(&shop.asks("openid").url()).await;
+        crowd.spawn(async move { ada.signs_in(&login).await });
+    }
+    for next in crowd.join_all().await {
+        assert!(next.shows("#consent-accept"), "{:?}", next.words("[role=alert]"));
+    }
+    assert_ne!(house.user("ada").await.password, Some(weak));
 }
 
 async fn who_comes_when_too_many_wait_is_shown_the_form_again_and_told_when(backing: Backing) {
