@@ -208,6 +208,18 @@ pub struct Family {
 impl Grant {
     /// How long a finished grant is remembered, so that replays are still recognised.
     const AFTERLIFE: Duration = Duration::from_secs(24 * 3600);
+
+    /// When it may be forgotten. One of which nothing can come back, for its code was never redeemed or it
+    /// had none, is not remembered for longer than servers' clocks differ: a session leaves many behind that
+    /// only looks whether its person is signed in.
+    fn forgotten_at(&self) -> UnixTime {
+        let is_redeemed = matches!(self.code, Some(Code::Redeemed { .. }));
+        let may_come_back = is_redeemed || self.refresh.is_some();
+        self.ends_at.plus(if may_come_back { Self::AFTERLIFE } else { Self::SKEW })
+    }
+
+    /// How far the clocks of servers may be apart.
+    const SKEW: Duration = Duration::from_secs(60);
 }
 
 /// Files a new grant: first in its person's index, so that none escapes a later look-up. `until` is the

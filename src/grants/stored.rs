@@ -38,7 +38,7 @@ impl Record for Grant {
     }
 
     fn forget_at(&self) -> Option<UnixTime> {
-        Some(self.ends_at.plus(Self::AFTERLIFE))
+        Some(self.forgotten_at())
     }
 }
 

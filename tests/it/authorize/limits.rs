@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use latchkey::grants::{self, Handle, Use};
 use latchkey::interactions::{self, Interaction};
 use latchkey::secret::Secret;
 
@@ -152,4 +153,28 @@ async fn a_session_is_answered_so_often_without_a_page(house: House) {
     house.later(Duration::from_secs(60));
     assert!(!asks().await.code().is_empty(), "a minute later");
     shop.signs_in(&bob, "openid").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_nobody_redeemed_is_forgotten_soon_and_one_that_was_is_remembered() {
+    for backing in [Backing::Memory, Backing::File] {
+        let house = House::start(backing).await;
+        let shop = house.relying_party("shop").await;
+        let ada = house.browser("ada");
+        let tokens = shop.signs_in(&ada, "openid").await;
+        let silent = shop.asks("openid").with("prompt", "none");
+        let unused = Landing::of(&ada.asks(&silent.url()).await).code();
+        let is_kept = async |code: &str| {
+            let grant = Handle::parse(Use::Code, code).expect("a code").grant;
+            grants::find(house.store(), grant).await.expect("a store").is_some()
+        };
+        let lifetimes = &house.app().config.lifetimes;
+        house.later(lifetimes.code);
+        assert!(is_kept(&unused).await && is_kept(&tokens.code).await);
+        house.later(Duration::from_secs(60));
+        assert!(!is_kept(&unused).await && is_kept(&tokens.code).await);
+        let late = shop.exchanges(&unused, &silent).await.error();
+        assert_eq!(late, (400, "invalid_grant".to_owned()));
+        assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200);
+    }
 }
