@@ -1,4 +1,5 @@
-//! Whether a redis may be trusted with grants and sessions, judged from what `INFO` says.
+//! Whether a redis may be trusted with grants and sessions, judged from what `INFO` says. What it does not
+//! say is no fault that it has, and is not called one: a service may hide it.
 
 use super::StartError;
 
@@ -18,23 +19,31 @@ pub(super) fn judge(
 
     let mut unfit = Vec::new();
     // Valkey tells the Redis it began as in redis_version, if it tells that at all; all of it is newer.
-    let version = told("redis_version").or(told("valkey_version")).unwrap_or("of unknown version");
-    if major_and_minor(version).is_none_or(|version| version < OLDEST) {
-        unfit.push(format!("redis {version} is too old, it must be 6.2 or later"));
+    let version = told("redis_version").or(told("valkey_version")).unwrap_or_default();
+    match major_and_minor(version) {
+        Some(version) if version >= OLDEST => {}
+        Some(_) => unfit.push(format!("redis {version} is too old, it must be 6.2 or later")),
+        None => unfit.push("it does not tell its version, which must be 6.2 or later".to_owned()),
     }
     if told("cluster_enabled") == Some("1") && !as_cluster {
         unfit.push("it is a node of a cluster, which is redis-cluster:// in REDIS_URL".to_owned());
     }
-    if !matches!(told("role"), Some("master" | "primary")) {
-        unfit.push("it is a replica, and only a primary takes writes".to_owned());
+    match told("role") {
+        Some("master" | "primary") => {}
+        Some(_) => unfit.push("it is a replica, and only a primary takes writes".to_owned()),
+        None => unfit.push("it does not tell whether it is a primary".to_owned()),
     }
     if !unfit.is_empty() {
         return Err(StartError::Unfit(unfit));
     }
 
     let mut volatile = Vec::new();
-    if told("aof_enabled") != Some("1") {
-        volatile.push("it keeps no append-only file (set `appendonly yes`)".to_owned());
+    match told("aof_enabled") {
+        Some("1") => {}
+        Some(_) => volatile.push("it keeps no append-only file (set `appendonly yes`)".to_owned()),
+        None => {
+            volatile.push("it does not tell whether it keeps an append-only file".to_owned());
+        }
     }
     match told("maxmemory_policy") {
         Some("noeviction") => {}
@@ -96,6 +105,25 @@ mod tests {
             );
         }
         assert!(matches!(judge("", false, true), Err(StartError::Unfit(_))));
+    }
+
+    #[test]
+    fn what_is_not_told_is_not_called_a_fault() {
+        let silent = |member: &str| {
+            let all = info("7.0.15", "master", "1", "noeviction");
+            let kept = all.lines().filter(|line| !line.starts_with(member));
+            judge(&kept.collect::<Vec<_>>().join("\r\n"), false, false).unwrap_err().to_string()
+        };
+        for (member, said) in [
+            ("redis_version", "does not tell its version"),
+            ("role", "does not tell whether it is a primary"),
+            ("aof_enabled", "does not tell whether it keeps an append-only file"),
+            ("maxmemory_policy", "does not tell its maxmemory-policy"),
+        ] {
+            let refusal = silent(member);
+            assert!(refusal.contains(said), "{refusal}");
+            assert!(!refusal.contains("too old") && !refusal.contains("replica"), "{refusal}");
+        }
     }
 
     #[test]

@@ -131,6 +131,9 @@ fn open(folder: &Path) -> Result<redb::Database, String> {
         {
             Err(format!("{}: {why}", path.display()))
         }
+        Ok(Err(why @ redb::Error::UpgradeRequired(_))) => {
+            Err(format!("{} has another format of file: {why}", path.display()))
+        }
         Ok(Err(why)) => Err(damaged(&path, &why.to_string())),
         Err(_) => Err(damaged(&path, "it contradicts itself")),
     }

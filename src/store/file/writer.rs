@@ -106,7 +106,9 @@ impl Writer {
         match tokio::time::timeout(PATIENCE, told).await {
             Ok(Ok(answer)) => answer.map_err(StoreError::Unavailable),
             Ok(Err(_)) => Err(unavailable("the store's thread has ended")),
-            Err(_) => Err(unavailable("the disk does not answer")),
+            Err(_) => Err(unavailable(
+                "the change is not on disk yet, and nobody knows whether it will be",
+            )),
         }
     }
 }
