@@ -104,8 +104,10 @@ impl<W: Write> Saving<'_, W> {
         }
         for (id, until) in grants::listed(self.store, sub).await? {
             if let Some(grant) = self.read(&id.key()).await? {
+                let until = until.max(grant.ends_at);
                 self.add(&Item::Grant(Box::new(Granted { until, grant })))?;
             } else if let Some(GrantV2(grant)) = self.read(&id.key_v2()).await? {
+                let until = until.max(grant.ends_at);
                 self.add(&Item::GrantV2(Box::new(Granted { until, grant })))?;
             }
         }

@@ -231,7 +231,7 @@ pub async fn file(
     now: UnixTime,
 ) -> Result<(), StoreError> {
     if let Some(person) = &grant.person {
-        person::list(store, (&person.sub, grant.id), until, now).await?;
+        person::list(store, (&person.sub, grant), until, now).await?;
     }
     stored::put(store, grant).await
 }

@@ -4,36 +4,52 @@ use super::{Grant, GrantId, Standing, Why};
 use crate::clock::UnixTime;
 use crate::epoch::Owner;
 use crate::protocol::Subject;
-use crate::store::{RawKey, Store, StoreError};
+use crate::store::{Change, RawKey, Store, StoreError};
 use crate::{epoch, logouts, sessions, users};
 
-/// A person's grants, by the moment at which anything that can come of them is over.
+/// A person's grants, by the moment at which each may be forgotten if nothing more comes of it.
 fn index(sub: &Subject) -> RawKey {
     RawKey::new(users::partition(sub), "grants.v1", None)
 }
 
+/// Lists a new grant under the end it has now: that of its code, if it has one. The index as a whole has to
+/// last until everything that can come of the grant is over.
 pub(super) async fn list(
     store: &dyn Store,
-    (sub, id): (&Subject, GrantId),
+    (sub, grant): (&Subject, &Grant),
     until: UnixTime,
     now: UnixTime,
 ) -> Result<(), StoreError> {
     let index = index(sub);
-    let listing = format!("{:016x}.{}", until.as_millis(), id.0.simple());
-    store.link_until(&index, &listing, until.plus(Grant::AFTERLIFE)).await?;
+    let end = grant.forgotten_at();
+    let of_index = until.plus(Grant::AFTERLIFE).max(end);
+    store.link_until(&index, &listing(grant.id, end), of_index).await?;
     prune(store, &index, now).await
 }
 
-/// Takes the oldest listings out, if what they name is forgotten: each new grant clears up to four, so
-/// the index is as long as the grants that live.
+/// Looks after the oldest listings whose time has come, up to four with each new grant: what is forgotten goes,
+/// and what lives on, because its code was redeemed, is listed under the end it has by now. So the index is as
+/// long as the grants that live, however many codes nobody came for.
 async fn prune(store: &dyn Store, index: &RawKey, now: UnixTime) -> Result<(), StoreError> {
-    let forgotten = format!("{:016x}", now.minus(Grant::AFTERLIFE).as_millis());
-    for listing in store.names(index, "", 4).await? {
-        if *listing < *forgotten {
-            store.unlink(index, &listing).await?;
+    let due = format!("{:016x}", now.as_millis());
+    for name in store.names(index, "", 4).await?.into_iter().take_while(|name| **name < *due) {
+        let grant = match named(&name) {
+            Some(id) => super::find(store, id).await?,
+            None => None,
+        };
+        let mut change = Change::within(index.partition().clone()).unlink(index.clone(), name);
+        if let Some(grant) = grant.filter(|grant| now < grant.forgotten_at()) {
+            let end = grant.forgotten_at();
+            change = change.link_until(index.clone(), listing(grant.id, end), end);
         }
+        // Nothing is expected of what is there, so there is nothing to conflict with.
+        let _committed = store.commit(change).await?;
     }
     Ok(())
+}
+
+fn listing(id: GrantId, end: UnixTime) -> String {
+    format!("{:016x}.{}", end.as_millis(), id.0.simple())
 }
 
 fn named(listing: &str) -> Option<GrantId> {
@@ -99,8 +115,7 @@ async fn revoke_all(store: &dyn Store, sub: &Subject, now: UnixTime) -> Result<u
     }
 }
 
-/// The grants of a person, each with the latest moment at which anything that can come of it is over. The
-/// list may have some too many.
+/// The grants of a person, each with the moment it is listed under. The list may have some too many.
 pub async fn listed(
     store: &dyn Store,
     sub: &Subject,

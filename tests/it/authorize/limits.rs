@@ -18,6 +18,7 @@ on_every_store! {
     a_request_longer_than_what_is_kept_is_refused_at_the_client,
     a_long_request_takes_more_turns_than_a_short_one,
     a_session_is_answered_so_often_without_a_page,
+    a_persons_list_is_as_long_as_what_lives,
 }
 
 /// How many an address may begin in a minute, for one failure it may make.
@@ -177,4 +178,25 @@ async fn a_code_that_nobody_redeemed_is_forgotten_soon_and_one_that_was_is_remem
         assert_eq!(late, (400, "invalid_grant".to_owned()));
         assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200);
     }
+}
+
+async fn a_persons_list_is_as_long_as_what_lives(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let tokens = shop.signs_in(&ada, "openid offline_access").await;
+    let sub = house.user("ada").await.sub;
+    let listed = async || grants::listed(house.store(), &sub).await.expect("a store").len();
+    let silent = shop.asks("openid").with("prompt", "none");
+    for _ in 0..12 {
+        for _ in 0..2 {
+            assert!(!Landing::of(&ada.asks(&silent.url()).await).code().is_empty());
+        }
+        house.later(Duration::from_secs(180));
+    }
+    assert!(listed().await <= 5, "{} are listed of what nobody came for", listed().await);
+    // The one that lives on has not been lost, and goes with its person.
+    let ended = grants::cut_off(house.store(), &sub, house.app().now()).await.expect("a store");
+    assert!(ended.grants >= 1, "{ended:?}");
+    assert_eq!(shop.refreshes(tokens.refresh()).await.error().1, "invalid_grant");
+    assert_eq!(listed().await, 0);
 }
