@@ -7,6 +7,7 @@ use std::time::Duration;
 use latchkey::store::{Change, Outcome, Partition, Pending, Pulse, RawKey, Store};
 
 use super::ground::Kind;
+use super::history::Gate;
 use super::invariants::{Truth, hold};
 use super::leftovers;
 use super::moves::{Again, Change as Does, How, Move, Proof, What, Wish};
@@ -148,6 +149,26 @@ async fn a_house_that_ends_only_what_is_listed_is_found_out_and_one_that_ends_al
             assert_eq!(found.is_err(), lazy, "{number}: {found:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_out_that_left_the_other_session_of_its_name_would_be_found_out() {
+    let bound = Wish { scope: 0, ..WISH };
+    let mut player = Player::start(Kind::Memory).await;
+    for what in [
+        What::SignIn { wish: bound, person: 0 },
+        What::SecondSession { browser: 0 },
+        What::Refresh { grant: 0, back: 0, stranger: false, narrow: false },
+    ] {
+        player.does(&plainly(what, 0)).await.expect("as ever");
+    }
+    let before = player.reference.clone();
+    player.does(&plainly(What::Logout { browser: 0 }, 0)).await.expect("signed out");
+    player.sweeps().await.expect("nothing that hangs on the name goes on");
+    // Had anything gone on, the reference would have said so: it is sure of it.
+    let now = player.now();
+    assert_eq!(player.reference.gate(0, now), Gate::Shut);
+    assert_eq!(before.gate(0, now), Gate::Unsure, "two sessions, each with its own use");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -160,3 +160,30 @@ async fn a_store_that_is_near_is_left_as_it_is() {
         assert!(metrics.contains(&line), "{metrics}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epoch_that_begins_on_one_server_is_known_on_the_other_that_kept_that_there_was_none() {
+    let redis = RedisServer::start();
+    let here = house(&redis).await;
+    let there = here.beside(&[]).await;
+    let shop = here.relying_party("shop").await;
+    let tokens = shop.signs_in(&here.browser("ada"), "openid offline_access").await;
+    let there_shop = there.claims_to_be("shop", &shop.secret);
+    for _ in 0..3 {
+        assert_eq!(there_shop.introspects(tokens.access()).await["active"], true);
+    }
+    let id = ClientId::parse("shop").expect("an id");
+    let switches = async |enabled| {
+        let step = |client: &mut Client| client.enabled = enabled;
+        clients::update(here.store(), &id, step).await.expect("redis");
+    };
+    switches(false).await;
+    clients::cut_off(here.store(), &id, here.app().now()).await.expect("redis");
+    switches(true).await;
+    assert_eq!(shop.introspects(tokens.access()).await["active"], false, "at once here");
+    super::until("the other server knows", async || {
+        there_shop.introspects(tokens.access()).await["active"] == false
+    })
+    .await;
+    assert_eq!(there_shop.refreshes(tokens.refresh()).await.error().1, "invalid_grant");
+}
