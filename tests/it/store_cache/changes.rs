@@ -170,7 +170,7 @@ async fn an_epoch_that_begins_on_one_server_is_known_on_the_other_that_kept_that
     let tokens = shop.signs_in(&here.browser("ada"), "openid offline_access").await;
     let there_shop = there.claims_to_be("shop", &shop.secret);
     for _ in 0..3 {
-        assert_eq!(there_shop.introspects(tokens.access()).await["active"], true);
+        assert_eq!(there_shop.introspects(tokens.refresh()).await["active"], true);
     }
     let id = ClientId::parse("shop").expect("an id");
     let switches = async |enabled| {
@@ -180,9 +180,9 @@ async fn an_epoch_that_begins_on_one_server_is_known_on_the_other_that_kept_that
     switches(false).await;
     clients::cut_off(here.store(), &id, here.app().now()).await.expect("redis");
     switches(true).await;
-    assert_eq!(shop.introspects(tokens.access()).await["active"], false, "at once here");
+    assert_eq!(shop.introspects(tokens.refresh()).await["active"], false, "at once here");
     super::until("the other server knows", async || {
-        there_shop.introspects(tokens.access()).await["active"] == false
+        there_shop.introspects(tokens.refresh()).await["active"] == false
     })
     .await;
     assert_eq!(there_shop.refreshes(tokens.refresh()).await.error().1, "invalid_grant");
