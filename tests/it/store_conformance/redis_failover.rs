@@ -77,7 +77,8 @@ async fn files(store: Arc<dyn Store>, enough: Arc<AtomicBool>) -> (Vec<Key<Grant
             }
             Err(error) => assert_eq!(error.kind(), "unavailable", "{error}"),
         }
-        assert!(asked.elapsed() < Duration::from_millis(1500), "{:?}", asked.elapsed());
+        // A second by the options; the rest is for a machine that has other things to do.
+        assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
         tokio::task::yield_now().await;
     }
     (filed, gap)
@@ -117,7 +118,7 @@ async fn fails_over(blow: Blow) {
     }
     let back = since.elapsed();
     enough.store(true, Ordering::Relaxed);
-    assert!(back < Duration::from_secs(4), "back {back:?} after the promotion");
+    assert!(back < Duration::from_secs(8), "back {back:?} after the promotion");
 
     let mut filed = 0;
     for hand in hands {
