@@ -43,6 +43,8 @@ pub struct Parts {
     pub refresh_key: MacKey,
     /// The MAC in forms.
     pub csrf_key: MacKey,
+    /// What the answer to an interaction follows from.
+    pub interaction_key: MacKey,
     /// What opens the secrets of `client_secret_jwt`.
     pub vault: Vault,
     /// What pairwise subjects are made with.
@@ -118,6 +120,7 @@ impl App {
             fetcher,
             refresh_key: root.derive(Purpose::RefreshToken),
             csrf_key: root.derive(Purpose::Csrf),
+            interaction_key: root.derive(Purpose::Interaction),
             vault: Vault::new(root),
             pairwise_key: PairwiseKey::new(config.pairwise_salt.as_ref(), root),
             events,

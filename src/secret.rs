@@ -25,6 +25,11 @@ impl Secret {
         Self(random::bytes())
     }
 
+    /// One that follows from a key of ours and something nobody can guess.
+    pub(crate) const fn from_mac(mac: [u8; 32]) -> Self {
+        Self(mac)
+    }
+
     /// Reads 43 characters of base64url without padding.
     pub fn parse(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)

@@ -32,6 +32,8 @@ pub enum Purpose {
     RefreshToken,
     /// The token in a form.
     Csrf,
+    /// The answer to an interaction.
+    Interaction,
     /// The `sub` of a person for the clients of one sector.
     PairwiseSubject,
     /// Client secrets that have to be kept readable.
@@ -62,6 +64,7 @@ impl SecretKey {
         let label: &[u8] = match purpose {
             Purpose::RefreshToken => b"latchkey/refresh-token/v1",
             Purpose::Csrf => b"latchkey/csrf/v1",
+            Purpose::Interaction => b"latchkey/interaction/v1",
             Purpose::PairwiseSubject => b"latchkey/pairwise-subject/v1",
             Purpose::ClientSecret => b"latchkey/client-secret/v1",
             Purpose::KeyRing => b"latchkey/key-ring/v1",

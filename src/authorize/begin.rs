@@ -1,9 +1,9 @@
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 
-use super::{credentials, hub, object};
+use super::{hub, object};
 use crate::app::App;
 use crate::clients::{self, Client, ClientId};
 use crate::events::Event;
@@ -11,12 +11,14 @@ use crate::http::answer::{self, Sender};
 use crate::http::caller::Caller;
 use crate::http::cookies::Cookies;
 use crate::http::form;
+use crate::http::stopped;
 use crate::http::trouble::Trouble;
 use crate::jose::read;
 use crate::protocol::{Params, Subject};
 use crate::requests::{
     self, AuthorizationRequest, Destination, Hinted, RequestPolicy, Unredirectable,
 };
+use crate::secret::Secret;
 use crate::tokens::ID_TYP;
 
 /// `GET /authorize`: a new request, or an interaction that comes back to the hub.
@@ -28,18 +30,23 @@ pub async fn get(
 ) -> Result<Response, Trouble> {
     let params = read(&caller, query.unwrap_or_default().as_bytes())?;
     let cookies = Cookies::read(&app, &headers);
-    match params.get("interaction") {
-        Some(id) if params.get("client_id").is_none() => {
-            hub::resume(&app, &caller, &cookies, id).await
+    if params.get("client_id").is_some() {
+        return begin(&app, &caller, &cookies, &requests::known(params)).await;
+    }
+    match (params.get("interaction"), params.get("kept")) {
+        (Some(id), _) => hub::resume(&app, &caller, &cookies, id).await,
+        (None, Some(id)) => {
+            let params = kept(&app, &caller, id).await?;
+            begin(&app, &caller, &cookies, &params).await
         }
-        Some(_) | None => begin(&app, &caller, &cookies, &requests::known(params)).await,
+        (None, None) => begin(&app, &caller, &cookies, &requests::known(params)).await,
     }
 }
 
-/// `POST /authorize`: a request by form ([OpenID Connect Core §3.1.2.1]), or the login form.
+/// `POST /authorize`: a request by form ([OpenID Connect Core §3.1.2.1]).
 ///
-/// A browser leaves `SameSite=Lax` cookies out of a cross-site POST, so a request by form is turned
-/// into one by query first, and meets its session there.
+/// A browser leaves `SameSite=Lax` cookies out of a cross-site POST, so that a request by form is turned
+/// into a GET first, and meets its session there: by query, or kept for a moment if it is too long for one.
 ///
 /// [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 pub async fn post(
@@ -53,16 +60,56 @@ pub async fn post(
         return Err(Trouble::request_error(&caller.request_id, "invalid_request", detail));
     };
     let cookies = Cookies::read(&app, &headers);
-    if params.get("interaction").is_some() {
-        return credentials::check(&app, &caller, &headers, &cookies, &params).await;
+    if params.get("interaction").is_some() && params.get("client_id").is_none() {
+        // A login page that was opened under a release whose form came here. The form is sent on as it is.
+        return Ok((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/login")]).into_response());
     }
     let params = requests::known(params);
+    if !cookies.are_none() {
+        return begin(&app, &caller, &cookies, &params).await;
+    }
     let query = params.to_query();
-    if cookies.browser.is_none() && cookies.session().is_none() && query.len() < 6_000 {
+    if query.len() < LONGEST_QUERY {
         return Ok(answer::see_other(&format!("{}?{query}", app.config.issuer.url("/authorize"))));
     }
-    begin(&app, &caller, &cookies, &params).await
+    if query.len() > LONGEST_KEPT || requests::to_query(&params).is_err() {
+        // It is refused, whoever may be signed in; or its hint is longer than any of ours.
+        return begin(&app, &caller, &cookies, &params).await;
+    }
+    keep(&app, &caller, &params, query).await
 }
+
+/// Keeps a request that comes back with the browser's cookies in a moment.
+async fn keep(
+    app: &App,
+    caller: &Caller,
+    params: &Params,
+    query: String,
+) -> Result<Response, Trouble> {
+    let client = find_client(app, caller, params).await?;
+    if let Err(wait) = hub::take_turns(app, caller, hub::turns_for(query.len())).await {
+        app.tell(caller.address, &hub::throttled(&client.id));
+        return Ok(hub::too_many(caller, wait));
+    }
+    let kept = requests::keep(&*app.store, query, app.now()).await;
+    let id = kept.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    let to = format!("{}?kept={}", app.config.issuer.url("/authorize"), id.reveal());
+    Ok(answer::see_other(&to))
+}
+
+async fn kept(app: &App, caller: &Caller, id: &str) -> Result<Params, Trouble> {
+    let query = match Secret::parse(id) {
+        Some(id) => requests::kept(&*app.store, &id, app.now()).await,
+        None => Ok(None),
+    };
+    let query = query.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    read(caller, query.ok_or_else(|| stopped::unknown(caller))?.as_bytes())
+}
+
+/// What fits into the address of the GET that a POST becomes, also through proxies.
+const LONGEST_QUERY: usize = 6_000;
+/// What is kept of a request that is too long for that, its hint included.
+const LONGEST_KEPT: usize = 16 * 1024;
 
 fn read(caller: &Caller, query: &[u8]) -> Result<Params, Trouble> {
     Params::parse(query).map_err(|malformed| {

@@ -4,16 +4,17 @@ use axum::response::{IntoResponse, Response};
 use super::issue::{self, Issuance, Unprepared};
 use crate::app::App;
 use crate::client_ip::bucket;
-use crate::clients::Client;
+use crate::clients::{Client, ClientId};
 use crate::events::Event;
 use crate::grants::Attempt;
 use crate::http::answer::{self, Sender, see_other};
 use crate::http::caller::Caller;
 use crate::http::cookies::{self, Cookies};
 use crate::http::session_state;
+use crate::http::stopped;
 use crate::http::trouble::Trouble;
 use crate::http::visit::{Presence, Visit};
-use crate::interactions::{self, Interaction, Known, Next, decide};
+use crate::interactions::{self, Answer, Interaction, Known, Next, Refused, Step, Stop, decide};
 use crate::mint::NotMade;
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::random;
@@ -49,6 +50,7 @@ pub async fn enter(
         seen_as: seen_as.as_ref(),
         consent,
         interaction: None,
+        own: false,
     };
     match (decide(known, app.now()), here) {
         (Next::Refuse(code), _) => {
@@ -59,20 +61,31 @@ pub async fn enter(
                 return Ok(refuse(app, caller, &client, &request.destination, TOO_OFTEN, false));
             }
             let issuance = Issuance { client: &client, request: &request, session, user };
-            let fields = match issue::prepare(app, issuance).await {
-                Ok(fields) => fields,
-                Err(Unprepared::Unmade(NotMade::Recipient)) => {
-                    return Ok(refuse(app, caller, &client, &request.destination, NO_KEY, false));
-                }
-                Err(why) => return Err(why.explained(caller)),
-            };
-            Ok(issue::send(app, caller, issuance, fields, false))
+            answer_at_once(app, caller, issuance, false).await
         }
-        (Next::AskConsent, _) => keep(app, caller, cookies, request, "/consent").await,
-        (Next::AskLogin | Next::AskAccount | Next::Issue, _) => {
-            keep(app, caller, cookies, request, "/login").await
-        }
+        (Next::Ask(step), _) => keep(app, caller, cookies, request, step).await,
+        // Nobody is here, or it is no new request: neither is ever said of one.
+        (Next::Issue | Next::Stop(_), _) => keep(app, caller, cookies, request, Step::Login).await,
     }
+}
+
+/// A new code for a request that nobody has to be asked about.
+async fn answer_at_once(
+    app: &App,
+    caller: &Caller,
+    it: Issuance<'_>,
+    after_gesture: bool,
+) -> Result<Response, Trouble> {
+    let fields = match issue::prepare(app, it, None).await {
+        Ok(fields) => fields,
+        Err(Unprepared::Unmade(NotMade::Recipient)) => {
+            let to = &it.request.destination;
+            return Ok(refuse(app, caller, it.client, to, NO_KEY, after_gesture));
+        }
+        Err(why) => return Err(why.explained(caller)),
+    };
+    issue::tell(app, caller, it);
+    Ok(issue::send(app, caller, it, fields, after_gesture))
 }
 
 /// Files the request as an interaction of this browser and goes to a page.
@@ -81,37 +94,43 @@ async fn keep(
     caller: &Caller,
     cookies: &Cookies,
     request: AuthorizationRequest,
-    page: &str,
+    step: Step,
 ) -> Result<Response, Trouble> {
-    if let Err(wait) = take_turns(app, caller, turns_for(&request)).await {
-        app.tell(caller.address, &throttled(&request));
-        let mut answer = Trouble::too_many(&caller.request_id).into_response();
-        answer.headers_mut().insert(header::RETRY_AFTER, wait.retry_after.as_secs().into());
-        return Ok(answer);
+    let bytes = serde_json::to_vec(&request).map_or(usize::MAX, |bytes| bytes.len());
+    if let Err(wait) = take_turns(app, caller, turns_for(bytes)).await {
+        app.tell(caller.address, &throttled(&request.client));
+        return Ok(too_many(caller, wait));
     }
-    let browser = cookies.browser.clone();
-    let is_new = browser.is_none();
-    let browser = browser.unwrap_or_else(Secret::random);
+    let cookie = Secret::random();
     let lifetime = app.config.lifetimes.interaction;
-    let (interaction, id) = Interaction::begin(request, &browser, lifetime, app.now());
+    let (interaction, id) = Interaction::begin(request, &cookie, lifetime, app.now());
     let created = app.store.put(&interaction).await;
     created.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
-    let mut answer = see_other(&format!("{page}?interaction={}", id.reveal()));
-    if is_new {
-        answer.headers_mut().append(header::SET_COOKIE, cookies::set_browser(app, &browser));
+    let mut answer = see_other(&format!("{}?interaction={}", step.path(), id.reveal()));
+    // As long as the record is kept: who comes too late is offered to start again.
+    let kept = cookies::set_interaction(app, &id, &cookie, lifetime * 2);
+    for line in cookies.make_room(app).into_iter().chain([kept]) {
+        answer.headers_mut().append(header::SET_COOKIE, line);
     }
     Ok(answer)
 }
 
-fn throttled(request: &AuthorizationRequest) -> Event<'_> {
-    Event::Authorized { client: request.client.as_str(), outcome: "throttled" }
+/// Tells a person that their network began too many.
+pub fn too_many(caller: &Caller, wait: TooMany) -> Response {
+    let mut answer = Trouble::too_many(&caller.request_id).into_response();
+    answer.headers_mut().insert(header::RETRY_AFTER, wait.retry_after.as_secs().into());
+    answer
 }
 
-/// How many turns it takes to keep this: so it is bytes that an address has so many of in a minute. A usual
+/// For the record.
+pub fn throttled(client: &ClientId) -> Event<'_> {
+    Event::Authorized { client: client.as_str(), outcome: "throttled" }
+}
+
+/// How many turns it takes to keep so much: so it is bytes that an address has so many of in a minute. A usual
 /// request is less than one.
-fn turns_for(request: &AuthorizationRequest) -> u32 {
+pub fn turns_for(bytes: usize) -> u32 {
     const BYTES_PER_TURN: usize = 2 * 1024;
-    let bytes = serde_json::to_vec(request).map_or(usize::MAX, |bytes| bytes.len());
     u32::try_from(bytes.div_ceil(BYTES_PER_TURN)).unwrap_or(u32::MAX)
 }
 
@@ -142,51 +161,96 @@ pub async fn resume(
     cookies: &Cookies,
     id: &str,
 ) -> Result<Response, Trouble> {
-    let visit = Visit::load(app, caller, cookies, id).await?;
-    match (visit.next(app), &visit.presence.session) {
-        (Next::AskConsent, _) => Ok(see_other(&format!("/consent?interaction={id}"))),
-        (Next::Refuse(code), _) => finish_with(app, caller, &visit, code).await,
-        (Next::Issue, Some((session, user))) => {
-            let request = &visit.interaction.request;
-            let issuance = Issuance { client: &visit.client, request, session, user };
-            // The answer first: a store that fails in between must not end a visit without one.
-            let fields = match issue::prepare(app, issuance).await {
-                Ok(fields) => fields,
-                Err(Unprepared::Unmade(NotMade::Recipient)) => {
-                    return finish_with(app, caller, &visit, NO_KEY).await;
-                }
-                Err(why) => return Err(why.explained(caller)),
-            };
-            if !finish(app, caller, &visit).await? {
-                // Somebody was faster: a second click, or another tab. One answer is enough.
-                return Visit::load(app, caller, cookies, id)
-                    .await
-                    .map(|visit| see_other(&visit.hub()));
+    // Somebody may be faster: a second click, or another tab. Then what they were told is looked up, and it
+    // stands: one more look is enough.
+    for _ in 0..3 {
+        let visit = Visit::load(app, caller, cookies, id).await?;
+        let answered = match (visit.next(app), &visit.presence.session) {
+            (Next::Ask(step), _) => return Ok(see_other(&visit.path_of(step))),
+            (Next::Stop(stop), _) => return Err(stopped::explain(app, caller, &visit, stop)),
+            (Next::Refuse(code), _) => finish_with(app, caller, &visit, code).await?,
+            (Next::Issue, Some((session, user))) => {
+                let request = &visit.interaction.request;
+                let issuance = Issuance { client: &visit.client, request, session, user };
+                issue_for(app, caller, &visit, issuance).await?
             }
-            Ok(issue::send(app, caller, issuance, fields, true))
-        }
-        (Next::AskLogin | Next::AskAccount | Next::Issue, _) => {
-            Ok(see_other(&format!("/login?interaction={id}")))
+            (Next::Issue, None) => return Ok(see_other(&visit.path_of(Step::Login))),
+        };
+        if let Some(mut answer) = answered {
+            let line = visit.release_cookie(app);
+            answer.headers_mut().extend(line.map(|line| (header::SET_COOKIE, line)));
+            return Ok(answer);
         }
     }
+    Err(Trouble::internal(&caller.request_id))
+}
+
+/// Gives the client what it asked for, or the same once more; none if somebody was faster.
+async fn issue_for(
+    app: &App,
+    caller: &Caller,
+    visit: &Visit,
+    it: Issuance<'_>,
+) -> Result<Option<Response>, Trouble> {
+    let again = visit.interaction.finished;
+    // The answer first: a store that fails in between must not end a visit without one.
+    let mut fields = issue::prepare(app, it, Some(visit.code(app, it.session))).await;
+    if matches!(fields, Err(Unprepared::Spent)) {
+        if again && visit.next_anew(app) != Next::Issue {
+            return Err(stopped::explain(app, caller, visit, Stop::Finished));
+        }
+        if again {
+            // The application had its answer, and the person presses once more: as if they came anew.
+            return answer_at_once(app, caller, it, true).await.map(Some);
+        }
+        // It was made by a try that never got so far as to be sent.
+        fields = issue::prepare(app, it, None).await;
+    }
+    let fields = match fields {
+        Ok(fields) => fields,
+        Err(Unprepared::Unmade(NotMade::Recipient)) => {
+            return finish_with(app, caller, visit, NO_KEY).await;
+        }
+        Err(why) => return Err(why.explained(caller)),
+    };
+    if !again {
+        if !finish(app, caller, visit, None).await? {
+            return Ok(None);
+        }
+        issue::tell(app, caller, it);
+    }
+    Ok(Some(issue::send(app, caller, it, fields, true)))
 }
 
 /// Ends the interaction; only one of several who try is told `true`.
-async fn finish(app: &App, caller: &Caller, visit: &Visit) -> Result<bool, Trouble> {
-    let finished = interactions::finish(&*app.store, &visit.id, Attempt(random::uuid())).await;
+async fn finish(
+    app: &App,
+    caller: &Caller,
+    visit: &Visit,
+    refused: Option<Refused>,
+) -> Result<bool, Trouble> {
+    let sid = visit.presence.session.as_ref().map(|(session, _)| session.sid);
+    let (attempt, answer) = (Attempt(random::uuid()), Answer { at: app.now(), sid, refused });
+    let finished = interactions::finish(&*app.store, &visit.id, attempt, answer).await;
     finished.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))
 }
 
-/// Ends the interaction with an error for the client.
-pub async fn finish_with(
+/// Ends the interaction with an error for the client, or says it once more; none if somebody was faster.
+async fn finish_with(
     app: &App,
     caller: &Caller,
     visit: &Visit,
     code: ErrorCode,
-) -> Result<Response, Trouble> {
-    finish(app, caller, visit).await?;
+) -> Result<Option<Response>, Trouble> {
+    let again = visit.interaction.finished;
+    if !again && !finish(app, caller, visit, Some(Refused::of(code))).await? {
+        return Ok(None);
+    }
     let destination = &visit.interaction.request.destination;
-    Ok(refuse(app, caller, &visit.client, destination, code, true))
+    if !again {
+        tell_refusal(app, caller, &visit.client, code);
+    }
+    Ok(Some(send_refusal(app, caller, &visit.client, destination, code, true)))
 }
 
 fn refuse(
@@ -197,6 +261,11 @@ fn refuse(
     code: ErrorCode,
     after_gesture: bool,
 ) -> Response {
+    tell_refusal(app, caller, client, code);
+    send_refusal(app, caller, client, to, code, after_gesture)
+}
+
+fn tell_refusal(app: &App, caller: &Caller, client: &Client, code: ErrorCode) {
     let outcome = if code == ErrorCode::AccessDenied {
         "denied"
     } else if code == NO_KEY {
@@ -207,6 +276,16 @@ fn refuse(
         "interaction_needed"
     };
     app.tell(caller.address, &Event::Authorized { client: client.id.as_str(), outcome });
+}
+
+fn send_refusal(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    to: &Destination,
+    code: ErrorCode,
+    after_gesture: bool,
+) -> Response {
     let text = match code {
         ErrorCode::LoginRequired => "nobody is signed in, or not the person that was asked for",
         ErrorCode::ConsentRequired => "the person has not agreed to this yet",

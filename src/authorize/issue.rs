@@ -8,7 +8,7 @@ use crate::clients::{self, Client};
 use crate::epoch::{self, Epoch, Owner};
 use crate::events::Event;
 use crate::grants::{
-    self, Code, Credential, Denied, Grant, GrantId, Handle, Person, Standing, Use,
+    self, Code, Credential, Denied, Filed, Grant, GrantId, Handle, Person, Standing, Use,
 };
 use crate::http::answer::{self, Sender};
 use crate::http::caller::Caller;
@@ -49,6 +49,8 @@ pub enum Unprepared {
     Unmade(NotMade),
     /// The client, the person or the session went at the same moment.
     Denied(Denied),
+    /// The code was redeemed before, or is over.
+    Spent,
 }
 
 impl Unprepared {
@@ -56,7 +58,7 @@ impl Unprepared {
     pub fn explained(self, caller: &Caller) -> Trouble {
         match self {
             Self::Store(cause) => Trouble::unavailable(&caller.request_id, &cause),
-            Self::Unmade(_) => Trouble::internal(&caller.request_id),
+            Self::Unmade(_) | Self::Spent => Trouble::internal(&caller.request_id),
             Self::Denied(why) => {
                 tracing::info!(
                     ?why,
@@ -91,12 +93,18 @@ impl From<NotMade> for Unprepared {
 }
 
 /// Makes what the response type names ([OAuth 2.0 Multiple Response Types §3, §4, §5]) and files the grant
-/// behind it. Nothing is sent yet: a code that never is dies in a minute.
+/// behind it. Nothing is sent yet: a code that never is dies in a minute. `code` is the one that follows from
+/// the interaction, where there is one.
 ///
 /// [OAuth 2.0 Multiple Response Types §3, §4, §5]: https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html
-pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Fields, Unprepared> {
+pub async fn prepare(
+    app: &App,
+    it: Issuance<'_>,
+    code: Option<Handle>,
+) -> Result<Fields, Unprepared> {
     let asked = it.request.response_type;
-    let handle = Handle { grant: GrantId(random::uuid()), secret: Secret::random() };
+    let new = || Handle { grant: GrantId(random::uuid()), secret: Secret::random() };
+    let handle = code.filter(|_| asked.has_code()).unwrap_or_else(new);
     // Before the last look at the client: one that is disabled in between is in another epoch by then.
     let owner = Owner::Client(it.client.id.clone());
     let epoch = epoch::current(&*app.store, &owner, AsOf::Now).await?;
@@ -141,8 +149,8 @@ pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Fields, Unprepared> 
     grants::may_begin(&*app.store, &grant, it.session, app.now())
         .await?
         .map_err(Unprepared::Denied)?;
-    if code.is_some() || token.is_some() {
-        file(app, it, &grant).await?;
+    if (code.is_some() || token.is_some()) && file(app, it, &grant).await? == Filed::Spent {
+        return Err(Unprepared::Spent);
     }
     if it.client.unused_until.is_some() {
         clients::update(&*app.store, &it.client.id, |client| client.unused_until = None).await?;
@@ -150,12 +158,23 @@ pub async fn prepare(app: &App, it: Issuance<'_>) -> Result<Fields, Unprepared> 
     Ok(fields)
 }
 
-async fn file(app: &App, it: Issuance<'_>, grant: &Grant) -> Result<(), StoreError> {
+async fn file(app: &App, it: Issuance<'_>, grant: &Grant) -> Result<Filed, StoreError> {
     let refresh = it.client.settings.refresh_token_lifetime;
     let refresh = refresh
         .map_or(app.config.lifetimes.refresh_absolute, |own| Duration::from_secs(own.into()));
     let until = grant.ends_at.plus(refresh).plus(mint::access_lifetime(app, it.client));
-    grants::file(&*app.store, grant, until, app.now()).await
+    grants::file_answer(&*app.store, grant, until, app.now()).await
+}
+
+/// Notes for the record that the client is given what it asked for.
+pub fn tell(app: &App, caller: &Caller, it: Issuance<'_>) {
+    let client = it.client.id.as_str();
+    app.tell(caller.address, &Event::Authorized { client, outcome: "ok" });
+    if it.request.response_type.is_front_channel() {
+        let sub = Some(it.session.sub.as_str());
+        let grant = GrantType::Implicit;
+        app.tell(caller.address, &Event::TokensIssued { client, sub, grant });
+    }
 }
 
 /// Sends the answer to the client ([RFC 6749 §4.1.2], [OpenID Connect Core §3.2.2.5, §3.3.2.5]).
@@ -169,13 +188,6 @@ pub fn send(
     mut fields: Fields,
     after_gesture: bool,
 ) -> Response {
-    let client = it.client.id.as_str();
-    app.tell(caller.address, &Event::Authorized { client, outcome: "ok" });
-    if it.request.response_type.is_front_channel() {
-        let sub = Some(it.session.sub.as_str());
-        let grant = GrantType::Implicit;
-        app.tell(caller.address, &Event::TokensIssued { client, sub, grant });
-    }
     let sender =
         Sender { issuer: app.issuer(), client_name: it.client.display_name(), after_gesture };
     if it.request.scope.contains("openid") {

@@ -1,16 +1,15 @@
 //! The authorization endpoint ([RFC 6749 §3.1], [OpenID Connect Core §3.1.2]), and the hub of the pages.
 //!
-//! `GET /authorize` begins an authorization; so does a POST, unless it carries an interaction: then it
-//! is the login form. Login and consent each write their proof into the stored interaction and
-//! come back here with `?interaction=…`; this room alone goes on from there ([`crate::interactions::decide`] says where) and issues.
+//! `GET /authorize` begins an authorization, and so does a POST. Login and consent each write their proof
+//! into the stored interaction and come back here with `?interaction=…`; this room alone goes on from there
+//! ([`crate::interactions::decide`] says where) and answers the client.
 //!
-//! Writes interactions, grants, and through `users` the counters of failed sign-ins.
+//! Writes interactions and grants.
 //!
 //! [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
 //! [OpenID Connect Core §3.1.2]: https://openid.net/specs/openid-connect-core-1_0.html#AuthorizationEndpoint
 
 mod begin;
-mod credentials;
 mod hub;
 mod issue;
 mod object;

@@ -16,8 +16,7 @@ use crate::app::App;
 use crate::clients::Source;
 use crate::consents::{self, Consent};
 use crate::events::Event;
-use crate::grants::Attempt;
-use crate::http::answer::{self, Sender, see_other};
+use crate::http::answer::see_other;
 use crate::http::caller::Caller;
 use crate::http::cookies::Cookies;
 use crate::http::form::Form;
@@ -25,9 +24,8 @@ use crate::http::page::page as render;
 use crate::http::sign_in::host_of;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
-use crate::interactions::{self, Agreed, Next};
-use crate::protocol::{ErrorCode, OAuthError, Params, Scope, redirect_uri};
-use crate::random;
+use crate::interactions::{self, Agreed, Next, Step};
+use crate::protocol::{Params, Scope, redirect_uri};
 use crate::store::StoreError;
 use crate::users::User;
 
@@ -47,8 +45,8 @@ async fn show(
     let id = params.get("interaction").unwrap_or_default();
     let visit = Visit::load(&app, &caller, &cookies, id).await?;
     match (visit.next(&app), &visit.presence.session) {
-        (Next::AskConsent, Some((_, user))) => Ok(ask(&app, &visit, user)),
-        _ => Ok(see_other(&visit.hub())),
+        (Next::Ask(Step::Consent), Some((_, user))) => Ok(ask(&app, &visit, user)),
+        (next, _) => visit.leave_page(&caller, &app, next),
     }
 }
 
@@ -99,24 +97,18 @@ async fn answer(
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
     let visit = Visit::load(&app, &caller, &cookies, id).await?;
-    if !visit.sent_by_us(&app, &headers, "consent", params.get("csrf")) {
-        return Err(Trouble::foreign_form(&caller.request_id));
-    }
+    visit.admit_form(&app, &caller, &headers, ("consent", params.get("csrf")))?;
     let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
-    // The question has to be open: an answer to one that was not asked does not count.
-    let Some((_, user)) =
-        visit.presence.session.as_ref().filter(|_| visit.next(&app) == Next::AskConsent)
-    else {
-        return Ok(see_other(&visit.hub()));
-    };
-    match params.get("decision") {
-        Some("accept") => {
-            agree(&app, &caller, &visit, user).await.map_err(broken)?;
-            Ok(see_other(&visit.hub()))
+    // The question has to be open: an answer to one that was not asked, or was answered, does not count.
+    let open = visit.next(&app) == Next::Ask(Step::Consent);
+    if let Some((_, user)) = visit.presence.session.as_ref().filter(|_| open) {
+        match params.get("decision") {
+            Some("accept") => agree(&app, &caller, &visit, user).await.map_err(broken)?,
+            Some("deny") => deny(&app, &caller, &visit, user).await.map_err(broken)?,
+            Some(_) | None => {}
         }
-        Some("deny") => refuse(&app, &caller, &visit, user).await.map_err(broken),
-        Some(_) | None => Ok(see_other(&visit.hub())),
     }
+    Ok(see_other(&visit.hub()))
 }
 
 async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result<(), StoreError> {
@@ -141,23 +133,9 @@ async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result
     Ok(())
 }
 
-async fn refuse(
-    app: &App,
-    caller: &Caller,
-    visit: &Visit,
-    user: &User,
-) -> Result<Response, StoreError> {
+async fn deny(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result<(), StoreError> {
     let client = visit.client.id.as_str();
     app.tell(caller.address, &Event::ConsentDenied { sub: user.sub.as_str(), client });
-    app.tell(caller.address, &Event::Authorized { client, outcome: "denied" });
-    if !interactions::finish(&*app.store, &visit.id, Attempt(random::uuid())).await? {
-        return Ok(see_other(&visit.hub()));
-    }
-    let error = OAuthError::new(ErrorCode::AccessDenied, "the person said no");
-    let sender = Sender {
-        issuer: app.issuer(),
-        client_name: visit.client.display_name(),
-        after_gesture: true,
-    };
-    Ok(answer::failure(&visit.interaction.request.destination, &error, &sender))
+    interactions::note(&*app.store, &visit.id, |it| it.declined = true).await?;
+    Ok(())
 }

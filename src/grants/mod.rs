@@ -5,6 +5,7 @@
 //! up by secret, and nothing needs an index to be revoked.
 
 mod access;
+mod answer;
 mod handle;
 mod may_issue;
 mod person;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::access::{AccessId, MAX_OPAQUE, Opaque};
+pub use self::answer::{Filed, file_answer};
 pub use self::handle::{Handle, RefreshToken, Use};
 pub use self::may_issue::{Denied, Holder, may_act_alone, may_begin, may_issue};
 pub use self::person::{CutOff, cut_off, listed};
@@ -222,8 +224,8 @@ impl Grant {
     const SKEW: Duration = Duration::from_secs(60);
 }
 
-/// Files a new grant: first in its person's index, so that none escapes a later look-up. `until` is the
-/// latest moment at which anything that can come of it is over.
+/// Files a grant, whatever was filed under its id: first in its person's index, so that none escapes a later
+/// look-up. `until` is the latest moment at which anything that can come of it is over.
 pub async fn file(
     store: &dyn Store,
     grant: &Grant,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Code, Credential, Grant, GrantId};
 use crate::clock::UnixTime;
-use crate::store::{Key, Loaded, Partition, Record, Store, StoreError};
+use crate::store::{Created, Key, Loaded, Partition, Record, Store, StoreError};
 
 impl GrantId {
     /// Where the grant is, as every release knows it.
@@ -146,4 +146,12 @@ pub(super) async fn put(store: &dyn Store, grant: &Grant) -> Result<(), StoreErr
         return store.put(&GrantV2(grant.clone())).await;
     }
     store.put(grant).await
+}
+
+/// Stores a grant whose id must be free.
+pub(super) async fn create(store: &dyn Store, grant: &Grant) -> Result<Created, StoreError> {
+    if grant.needs_v2() {
+        return store.create(&GrantV2(grant.clone())).await;
+    }
+    store.create(grant).await
 }

@@ -1,12 +1,19 @@
-//! The cookies: `session`, which says who is signed in, `browser`, which says that a half-finished
-//! authorization belongs here, and `state`, which opens nothing: it changes when who is signed in
-//! changes, and the script of `/check-session` reads it, in a frame on another site.
+//! The cookies: `session`, which says who is signed in; one for each half-finished authorization, which says
+//! that it belongs here; and `state`, which opens nothing: it changes when who is signed in changes, and the
+//! script of `/check-session` reads it, in a frame on another site.
+//!
+//! An authorization has a cookie of its own, so that several begun at once, in tabs that know nothing of
+//! one another, do not take each other's. Its name follows from the id in the URL. It goes when the
+//! authorization is over, and of many that were left lying the oldest make room: a browser that sent all
+//! there ever were would be refused for the size of its headers.
 //!
 //! Over https they carry the `__Host-` prefix, which keeps other hosts and plain http from setting them
 //! ([RFC 6265bis §4.1.3.2]). Over http, in development, they cannot, and have another name so that the
 //! two never mix.
 //!
 //! [RFC 6265bis §4.1.3.2]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3.2
+
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -18,6 +25,9 @@ use crate::sessions::SessionId;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Name {
     Session,
+    /// What each authorization's own begins with.
+    Interaction,
+    /// One for all authorizations of a browser: releases before this one set it.
     Browser,
     State,
 }
@@ -26,6 +36,8 @@ impl Name {
     const fn text(self, https: bool) -> &'static str {
         match (self, https) {
             (Self::Session, true) => "__Host-latchkey-session",
+            (Self::Interaction, true) => "__Host-latchkey-interaction-",
+            (Self::Interaction, false) => "latchkey-dev-interaction-",
             (Self::Browser, true) => "__Host-latchkey-browser",
             (Self::State, true) => "__Host-latchkey-state",
             (Self::State, false) => "latchkey-dev-state",
@@ -37,8 +49,12 @@ impl Name {
     /// Who may read it, and in which requests it comes along.
     const fn attributes(self, https: bool) -> &'static str {
         match (self, https) {
-            (Self::Session | Self::Browser, true) => "; Path=/; HttpOnly; SameSite=Lax; Secure",
-            (Self::Session | Self::Browser, false) => "; Path=/; HttpOnly; SameSite=Lax",
+            (Self::Session | Self::Interaction | Self::Browser, true) => {
+                "; Path=/; HttpOnly; SameSite=Lax; Secure"
+            }
+            (Self::Session | Self::Interaction | Self::Browser, false) => {
+                "; Path=/; HttpOnly; SameSite=Lax"
+            }
             // A frame on another site is what it is for; over http browsers only take Lax.
             (Self::State, true) => "; Path=/; SameSite=None; Secure",
             (Self::State, false) => "; Path=/; SameSite=Lax",
@@ -46,12 +62,18 @@ impl Name {
     }
 }
 
+/// The most authorizations a browser has cookies for: two kilobytes of headers.
+const MAX_INTERACTIONS: usize = 24;
+/// Characters at the end of the name of one of them.
+const NAME_END: usize = 10;
+
 /// What the browser showed.
 #[derive(Clone, Debug)]
 pub struct Cookies {
     session: Option<Secret>,
-    /// The browser's own secret, if it has one yet.
-    pub browser: Option<Secret>,
+    /// By the end of their names, in the order in which the browser sent them.
+    interactions: Vec<(String, Secret)>,
+    browser: Option<Secret>,
     state: Option<Secret>,
 }
 
@@ -59,22 +81,55 @@ impl Cookies {
     /// Reads the `Cookie` headers. A name that stands there twice is not believed either time.
     pub fn read(app: &App, headers: &HeaderMap) -> Self {
         let https = app.config.issuer.is_https();
-        let find = |name: Name| {
-            // In bytes, for another application on this host may have set a cookie in a script of its own.
-            let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
-            let pairs = lines
-                .flat_map(|line| line.split(|byte| *byte == b';'))
-                .filter_map(|pair| str::from_utf8(pair).ok()?.trim().split_once('='));
-            let mut values =
-                pairs.filter(|(key, _)| *key == name.text(https)).map(|(_, value)| value);
+        // In bytes, for another application on this host may have set a cookie in a script of its own.
+        let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+        let pairs: Vec<(&str, &str)> = lines
+            .flat_map(|line| line.split(|byte| *byte == b';'))
+            .filter_map(|pair| str::from_utf8(pair).ok()?.trim().split_once('='))
+            .collect();
+        let only = |name: &str| {
+            let mut values = pairs.iter().filter(|(key, _)| *key == name).map(|(_, value)| value);
             let first = values.next()?;
             values.next().is_none().then(|| Secret::parse(first)).flatten()
         };
+        let find = |name: Name| only(name.text(https));
+        let named = |key: &str| {
+            let end = key.strip_prefix(Name::Interaction.text(https))?;
+            let is_ours = |c: u8| c.is_ascii_alphanumeric() || b"-_".contains(&c);
+            (end.len() == NAME_END && end.bytes().all(is_ours)).then(|| end.to_owned())
+        };
+        let interactions = pairs.iter().filter_map(|(key, _)| Some((named(key)?, only(key)?)));
         Self {
             session: find(Name::Session),
+            interactions: interactions.collect(),
             browser: find(Name::Browser),
             state: find(Name::State),
         }
+    }
+
+    /// The cookies that may be the one of the interaction of that id.
+    pub fn of_interaction(&self, id: &Secret) -> impl Iterator<Item = &Secret> {
+        let name = name_for(id);
+        let own = self.interactions.iter().filter(move |(end, _)| *end == name);
+        own.map(|(_, cookie)| cookie).chain(&self.browser)
+    }
+
+    /// Whether none came that a browser only sends from its own site. Then it may be another site that sends
+    /// it here, and the browser may well have some.
+    pub fn are_none(&self) -> bool {
+        self.session.is_none() && self.interactions.is_empty() && self.browser.is_none()
+    }
+
+    /// The `Set-Cookie` lines that make room for one more authorization: browsers send the oldest first
+    /// ([RFC 6265 §5.4]).
+    ///
+    /// [RFC 6265 §5.4]: https://www.rfc-editor.org/rfc/rfc6265#section-5.4
+    pub fn make_room(&self, app: &App) -> Vec<HeaderValue> {
+        let surplus = (self.interactions.len() + 1).saturating_sub(MAX_INTERACTIONS);
+        let oldest = self.interactions.iter().take(surplus);
+        oldest
+            .map(|(end, _)| write(app, Name::Interaction, end, None, Some(Duration::ZERO)))
+            .collect()
     }
 
     /// What `/check-session` sees in this browser; empty where there is nothing.
@@ -93,14 +148,21 @@ pub fn set_session(app: &App, cookie: &Secret) -> HeaderValue {
     set(app, Name::Session, cookie)
 }
 
-/// A `Set-Cookie` for the browser's own secret.
-pub fn set_browser(app: &App, cookie: &Secret) -> HeaderValue {
-    set(app, Name::Browser, cookie)
+/// A `Set-Cookie` for the authorization of that id. The browser keeps it for so long.
+pub fn set_interaction(app: &App, id: &Secret, cookie: &Secret, keep: Duration) -> HeaderValue {
+    write(app, Name::Interaction, &name_for(id), Some(cookie), Some(keep))
+}
+
+/// The end of the name of an authorization's cookie: nobody learns the id from it.
+fn name_for(id: &Secret) -> String {
+    let mut text = id.digest().to_base64url();
+    text.truncate(NAME_END);
+    text
 }
 
 /// A `Set-Cookie` that takes the session's cookie away.
 pub fn clear_session(app: &App) -> HeaderValue {
-    write(app, Name::Session, None)
+    clear(app, Name::Session)
 }
 
 /// A `Set-Cookie` for a new state of the browser: something has changed.
@@ -110,7 +172,7 @@ pub fn set_state(app: &App) -> HeaderValue {
 
 /// A `Set-Cookie` for the state of nobody being signed in.
 pub fn clear_state(app: &App) -> HeaderValue {
-    write(app, Name::State, None)
+    clear(app, Name::State)
 }
 
 /// What the script of `/check-session` looks for.
@@ -119,18 +181,27 @@ pub fn state_name(app: &App) -> &'static str {
 }
 
 fn set(app: &App, name: Name, value: &Secret) -> HeaderValue {
-    write(app, name, Some(value))
+    write(app, name, "", Some(value), None)
 }
 
-/// They end with the browser; one without a value ends at once.
-fn write(app: &App, name: Name, value: Option<&Secret>) -> HeaderValue {
+fn clear(app: &App, name: Name) -> HeaderValue {
+    write(app, name, "", None, Some(Duration::ZERO))
+}
+
+/// It ends with the browser, if not before.
+fn write(
+    app: &App,
+    name: Name,
+    end: &str,
+    value: Option<&Secret>,
+    keep: Option<Duration>,
+) -> HeaderValue {
     let https = app.config.issuer.is_https();
     let (text, attributes) = (name.text(https), name.attributes(https));
-    let line = match value {
-        Some(value) => format!("{text}={}{attributes}", value.reveal()),
-        None => format!("{text}=; Max-Age=0{attributes}"),
-    };
-    HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static(""))
+    let value = value.map(Secret::reveal).unwrap_or_default();
+    let keep = keep.map(|keep| format!("; Max-Age={}", keep.as_secs())).unwrap_or_default();
+    HeaderValue::try_from(format!("{text}{end}={value}{keep}{attributes}"))
+        .unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]
@@ -139,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_cookie_keeps_what_its_name_promises_and_only_the_state_can_be_read_in_a_frame() {
-        for name in [Name::Session, Name::Browser, Name::State] {
+        for name in [Name::Session, Name::Interaction, Name::Browser, Name::State] {
             let (text, attributes) = (name.text(true), name.attributes(true));
             assert!(text.starts_with("__Host-") && !name.text(false).starts_with("__Host-"));
             assert!(attributes.contains("; Path=/;") && attributes.contains("; Secure"));

@@ -86,7 +86,7 @@ mod tests {
         assert_has(
             &html,
             &[
-                "form[method=post][action='/authorize'] #login-submit[type=submit]",
+                "form[method=post][action='/login'] #login-submit[type=submit]",
                 "input[name=username][autocomplete=username][autofocus]",
                 "input[name=password][type=password][autocomplete=current-password][required]",
                 "input[type=hidden][name=interaction]",

@@ -15,6 +15,7 @@ pub mod page;
 pub mod session_state;
 pub mod shared_pages;
 pub mod sign_in;
+pub mod stopped;
 pub mod trouble;
 pub mod visit;
 

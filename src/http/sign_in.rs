@@ -1,5 +1,4 @@
-//! The sign-in form of a visit: shown by `/login`, and shown again by `/authorize` after a wrong
-//! password.
+//! The sign-in form of a visit: shown by `GET /login`, and shown again by `POST /login` after a wrong password.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -8,7 +7,7 @@ use super::login_page::LoginPage;
 use super::page::page;
 use super::visit::Visit;
 use crate::app::App;
-use crate::interactions::Next;
+use crate::interactions::{Next, Step};
 use crate::protocol::redirect_uri;
 use crate::users::{User, canonical};
 
@@ -38,7 +37,9 @@ pub fn show(
         tos_uri: metadata.tos_uri.as_deref(),
         username: typed.or(known).or(request.login_hint.as_deref()).unwrap_or_default(),
         alert,
-        current: person.filter(|_| visit.next(app) != Next::AskLogin).map(User::display_name),
+        current: person
+            .filter(|_| visit.next(app) != Next::Ask(Step::Login))
+            .map(User::display_name),
         again: again.map(User::display_name),
         cancel: true,
     };
@@ -54,7 +55,7 @@ fn must_prove_it_again(app: &App, visit: &Visit, user: &User) -> bool {
         let email = user.claims.get("email").and_then(|email| email.as_str());
         canonical(hint) == canonical(&user.username) || email == Some(hint)
     };
-    visit.next(app) == Next::AskLogin
+    visit.next(app) == Next::Ask(Step::Login)
         && request.hinted.as_ref().is_none_or(|wanted| *wanted == seen_as)
         && request.login_hint.as_deref().is_none_or(is_named)
 }

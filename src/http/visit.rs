@@ -1,17 +1,20 @@
 //! A person on their way through an interaction: everything its pages need, loaded and judged once.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use uuid::Uuid;
 
+use super::answer::see_other;
 use super::caller::Caller;
-use super::cookies::Cookies;
+use super::cookies::{self, Cookies};
 use super::page::{FormTargets, PagePolicy};
+use super::stopped;
 use super::trouble::Trouble;
 use crate::app::App;
 use crate::clients::{self, Client};
 use crate::consents::{self, Consent};
-use crate::interactions::{self, Interaction, Known, Next, Stale, decide};
-use crate::protocol::redirect_uri;
-use crate::requests::AuthorizationRequest;
+use crate::grants::Handle;
+use crate::interactions::{self, Interaction, Known, Next, Step, Stop, decide};
 use crate::secret::Secret;
 use crate::sessions::{self, Session};
 use crate::store::StoreError;
@@ -45,8 +48,8 @@ impl Presence {
 pub struct Visit {
     /// Opens the interaction.
     pub id: Secret,
-    /// The browser it belongs to.
-    pub browser: Secret,
+    /// The cookie it belongs to; absent in another browser than the one that got it.
+    cookie: Option<Secret>,
     /// The half-finished authorization.
     pub interaction: Interaction,
     /// Who asks.
@@ -56,7 +59,8 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Loads the interaction `id` for this browser, or says in a page why it cannot go on.
+    /// Loads the interaction `id`, or says in a page that there is none. Whether it can go on, and in this
+    /// browser, is for [`next`](Self::next) to say.
     pub async fn load(
         app: &App,
         caller: &Caller,
@@ -64,31 +68,40 @@ impl Visit {
         id: &str,
     ) -> Result<Self, Trouble> {
         let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
-        let stale = |stale: Stale| explain(app, caller, stale);
-        let secret = Secret::parse(id).ok_or_else(|| stale(Stale::Unknown))?;
-        let browser = cookies.browser.clone().ok_or_else(|| stale(Stale::Unknown))?;
-        let found = interactions::find(&*app.store, &secret, Some(&browser), app.now()).await;
-        let mut interaction = found.map_err(broken)?.map_err(stale)?;
+        let unknown = || stopped::unknown(caller);
+        let id = Secret::parse(id).ok_or_else(unknown)?;
+        let found = interactions::find(&*app.store, &id).await.map_err(broken)?;
+        let mut interaction = found.ok_or_else(unknown)?;
         let client = clients::find(&*app.store, &interaction.request.client).await;
         let client = client.map_err(broken)?.filter(|client| client.enabled);
         // A redirect URI that the client gave up since may be somebody else's by now.
         let to = interaction.request.destination.redirect_uri();
         let client = client.filter(|client| client.metadata.allows_redirect_to(to));
-        let client = client.ok_or_else(|| stale(Stale::Unknown))?;
+        let client = client.ok_or_else(unknown)?;
         // Nor is anybody asked for what the client may not have any more.
         let scope = interaction.request.scope.shared_with(&client.scope_ceiling());
         if scope.is_empty() {
-            return Err(stale(Stale::Unknown));
+            return Err(unknown());
         }
         interaction.request.scope = scope;
         let claims = app.catalogue.exposed_by(&client.scope_ceiling());
         interaction.request.claims = interaction.request.claims.limited_to(&claims);
+        let cookie = cookies.of_interaction(&id).find(|it| interaction.opens_with(it)).cloned();
         let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
-        Ok(Self { id: secret, browser, interaction, client, presence })
+        Ok(Self { id, cookie, interaction, client, presence })
     }
 
     /// What has to be done now.
     pub fn next(&self, app: &App) -> Next {
+        self.decide(app, Some(&self.interaction))
+    }
+
+    /// What would have to be done if the same request came now, and nothing had been done for it yet.
+    pub fn next_anew(&self, app: &App) -> Next {
+        self.decide(app, None)
+    }
+
+    fn decide(&self, app: &App, interaction: Option<&Interaction>) -> Next {
         let session = self.presence.session.as_ref().map(|(session, _)| session);
         let seen_as = session.map(|session| app.seen_by(&self.client, &session.sub));
         let known = Known {
@@ -97,28 +110,72 @@ impl Visit {
             session,
             seen_as: seen_as.as_ref(),
             consent: self.presence.consent.as_ref(),
-            interaction: Some(&self.interaction),
+            interaction,
+            own: self.cookie.is_some(),
         };
         decide(known, app.now())
     }
 
-    /// The token for a form of this visit.
-    pub fn csrf(&self, app: &App, form: &str) -> String {
-        interactions::csrf(&app.csrf_key, &self.id, &self.browser, form)
+    /// Where a page sends whoever has nothing to do on it. A page that is loaded again is no wish for the
+    /// answer again: only a form is.
+    pub fn leave_page(&self, caller: &Caller, app: &App, next: Next) -> Result<Response, Trouble> {
+        match next {
+            Next::Ask(step) => Ok(see_other(&self.path_of(step))),
+            Next::Issue | Next::Refuse(_) if self.interaction.finished => {
+                Err(stopped::explain(app, caller, self, Stop::Finished))
+            }
+            Next::Issue | Next::Refuse(_) => Ok(see_other(&self.hub())),
+            Next::Stop(stop) => Err(stopped::explain(app, caller, self, stop)),
+        }
     }
 
-    /// Whether a form was sent from our own page to this browser: its token, and where the browser says
-    /// it came from.
-    pub fn sent_by_us(
+    /// Refuses a form that cannot count: one that was not sent from our own page to this browser, by its
+    /// token and by where the browser says it came from, or one that comes too late.
+    pub fn admit_form(
         &self,
         app: &App,
+        caller: &Caller,
         headers: &HeaderMap,
-        form: &str,
-        token: Option<&str>,
-    ) -> bool {
+        (form, token): (&str, Option<&str>),
+    ) -> Result<(), Trouble> {
+        if let Next::Stop(stop @ (Stop::Foreign | Stop::Expired)) = self.next(app) {
+            return Err(stopped::explain(app, caller, self, stop));
+        }
         let token = token.unwrap_or_default();
-        from_own_page(app, headers)
-            && interactions::csrf_fits(&app.csrf_key, &self.id, &self.browser, form, token)
+        let fits = self.cookie.as_ref().is_some_and(|cookie| {
+            interactions::csrf_fits(&app.csrf_key, &self.id, cookie, form, token)
+        });
+        if fits && from_own_page(app, headers) {
+            return Ok(());
+        }
+        // What is over says so to whoever asks: there is nothing that a form could do.
+        if self.interaction.finished && !fits {
+            return Err(stopped::explain(app, caller, self, Stop::Finished));
+        }
+        Err(Trouble::foreign_form(&caller.request_id))
+    }
+
+    /// The token for a form of this visit.
+    pub fn csrf(&self, app: &App, form: &str) -> String {
+        let cookie = self.cookie.as_ref();
+        let token = |it| interactions::csrf(&app.csrf_key, &self.id, it, form);
+        cookie.map(token).unwrap_or_default()
+    }
+
+    /// The name of the session in which this person signs in here.
+    pub fn session_name(&self, app: &App, user: &User) -> Uuid {
+        interactions::session_name(&app.interaction_key, &self.id, &user.sub)
+    }
+
+    /// The code that answers it in this session.
+    pub fn code(&self, app: &App, session: &Session) -> Handle {
+        interactions::code_handle(&app.interaction_key, &self.id, session.sid)
+    }
+
+    /// The `Set-Cookie` line that lets its cookie go: kept a little, for who asks once more.
+    pub fn release_cookie(&self, app: &App) -> Option<HeaderValue> {
+        let keep = interactions::REPEAT_WINDOW;
+        self.cookie.as_ref().map(|it| cookies::set_interaction(app, &self.id, it, keep))
     }
 
     /// What the pages of this visit may do beyond the default: lead on to the client, and from there
@@ -136,6 +193,11 @@ impl Visit {
     pub fn hub(&self) -> String {
         format!("/authorize?interaction={}", self.id.reveal())
     }
+
+    /// The page of a step.
+    pub fn path_of(&self, step: Step) -> String {
+        format!("{}?interaction={}", step.path(), self.id.reveal())
+    }
 }
 
 /// Whether the browser says that one of our own pages sent this, or does not say ([Fetch Metadata],
@@ -151,45 +213,4 @@ pub fn from_own_page(app: &App, headers: &HeaderMap) -> bool {
     let origin =
         text(header::ORIGIN.as_str()).is_none_or(|origin| origin == own || origin == "null");
     site && origin
-}
-
-/// An interaction that cannot go on, and the way on all the same.
-fn explain(app: &App, caller: &Caller, stale: Stale) -> Trouble {
-    let page = |title, message: &str, way_on| Trouble {
-        status: StatusCode::BAD_REQUEST,
-        title,
-        message: message.to_owned(),
-        detail: None,
-        way_on,
-        request_id: caller.request_id.clone(),
-    };
-    let again = |request: &AuthorizationRequest| {
-        if request.hinted.is_some() {
-            // Begun again without the hint, it could end up about somebody else.
-            return None;
-        }
-        let href = format!("{}?{}", app.config.issuer.url("/authorize"), request.query);
-        Some((href, "Start again".to_owned()))
-    };
-    match stale {
-        Stale::Unknown => page(
-            "Please start again",
-            "This sign-in was begun in another browser, or too long ago. \
-             Go back to the application and sign in from there.",
-            None,
-        ),
-        Stale::Expired(request) => page(
-            "That took too long",
-            "For your safety a sign-in has to be finished within a few minutes. You can start again.",
-            again(&request),
-        ),
-        Stale::Finished(request) => {
-            let origin = redirect_uri::web_origin(request.destination.redirect_uri());
-            page(
-                "Already signed in",
-                "This sign-in was finished, perhaps in another tab. Go back to the application.",
-                origin.map(|origin| (origin, "Back to the application".to_owned())),
-            )
-        }
-    }
 }

@@ -1,28 +1,35 @@
 //! The half-finished authorization: a request that waits for a person.
 //!
-//! It lives in the store under the digest of an unguessable id and belongs to one browser: the id in
-//! the URL alone opens nothing. Each step writes its own proof here, and only `authorize` reads them
-//! and decides what comes next, so no step can be skipped and none can be done for somebody else.
+//! It lives in the store under the digest of an unguessable id and belongs to one browser, which got a
+//! cookie for it alone: the id in the URL opens nothing, and what other tabs begin changes nothing. Each
+//! step writes its own proof here, and only [`decide`] reads them and says what comes next, so no step
+//! can be skipped and none can be done for somebody else.
 
 mod decide;
+mod derived;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-pub use self::decide::{Known, Next, decide};
+pub use self::decide::{Known, Next, Step, Stop, decide};
+pub use self::derived::{code_handle, csrf, csrf_fits, session_name};
 use crate::clock::UnixTime;
 use crate::grants::Attempt;
-use crate::protocol::{Scope, Subject};
+use crate::protocol::{ErrorCode, Scope, Subject};
 use crate::requests::AuthorizationRequest;
 use crate::secret::{Digest, Secret};
-use crate::secret_key::MacKey;
-use crate::sessions::SessionId;
+use crate::sessions::{Session, SessionId};
 use crate::store::{Key, Partition, Record, Store, StoreError};
 
 /// How long a finished interaction can still say that it was: pages stay open in other tabs.
 const AFTERLIFE: Duration = Duration::from_secs(3600);
+
+/// How long the browser that finished one gets the same answer when it asks again: for a second click, and
+/// for an answer that was lost on the way. As long as a code lives.
+pub const REPEAT_WINDOW: Duration = Duration::from_secs(60);
 
 /// An authorization request on its way.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -37,12 +44,22 @@ pub struct Interaction {
     pub expires_at: UnixTime,
     /// Who signed in for it, here.
     pub signed_in: Option<SessionId>,
+    /// Under which name: a form that was sent twice makes two sessions of one name, and the browser keeps
+    /// one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_in_as: Option<Uuid>,
     /// The session the person chose to go on with (`prompt=select_account`).
     pub chosen: Option<SessionId>,
     /// What they agreed to, here, and who.
     pub agreed: Option<Agreed>,
+    /// Whether they want to go back without giving anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub declined: bool,
     /// Whether it has been answered.
     pub finished: bool,
+    /// When, and how. Absent in what an older release finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
     /// Whose try that was. Absent in what an older release finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_by: Option<Attempt>,
@@ -69,45 +86,129 @@ impl Agreed {
     }
 }
 
-/// Why an interaction cannot go on.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Stale {
-    /// There is none of that id, or it is another browser's.
-    Unknown,
+/// What the client was told, so that whoever asks once more is told the same.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Answer {
+    /// When.
+    pub at: UnixTime,
+    /// In the session of which name: another one is not told the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<Uuid>,
+    /// Absent where it got what it asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
+}
+
+/// The errors that end an interaction.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refused {
+    /// The person said no.
+    AccessDenied,
+    /// It is another person than the one asked for.
+    LoginRequired,
+    /// There is no way to say it to this client.
+    ServerError,
+}
+
+impl Refused {
+    /// The code the client is told.
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::AccessDenied => ErrorCode::AccessDenied,
+            Self::LoginRequired => ErrorCode::LoginRequired,
+            Self::ServerError => ErrorCode::ServerError,
+        }
+    }
+
+    /// What is remembered of a refusal; whatever else there may be is our own failure.
+    pub const fn of(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::AccessDenied => Self::AccessDenied,
+            ErrorCode::LoginRequired => Self::LoginRequired,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+/// How an interaction stands with the browser that shows its id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It can go on.
+    Open,
+    /// It is another browser's.
+    Foreign,
     /// It took too long. It can be begun again.
-    Expired(Box<AuthorizationRequest>),
-    /// It was answered already, in another tab or by a second click.
-    Finished(Box<AuthorizationRequest>),
+    Expired,
+    /// This browser was answered a moment ago.
+    Answered(Answer),
+    /// It was answered, whoever asks.
+    Over,
 }
 
 impl Interaction {
-    /// A new one for this browser, and the id that opens it.
+    /// A new one for the browser that is given this cookie, and the id that opens it.
     pub fn begin(
         request: AuthorizationRequest,
-        browser: &Secret,
+        cookie: &Secret,
         lifetime: Duration,
         now: UnixTime,
     ) -> (Self, Secret) {
         let id = Secret::random();
         let interaction = Self {
             id: id.digest(),
-            browser: browser.digest(),
+            browser: cookie.digest(),
             request,
             begun_at: now,
             expires_at: now.plus(lifetime),
             signed_in: None,
+            signed_in_as: None,
             chosen: None,
             agreed: None,
+            declined: false,
             finished: false,
+            answer: None,
             finished_by: None,
         };
         (interaction, id)
     }
 
+    /// Whether this is the cookie its browser got.
+    pub fn opens_with(&self, cookie: &Secret) -> bool {
+        self.browser == cookie.digest()
+    }
+
+    /// How it stands with a browser that has its cookie, or has not.
+    pub fn standing(&self, own: bool, now: UnixTime) -> Standing {
+        match self.answer {
+            Some(answer) if own && now < answer.at.plus(REPEAT_WINDOW) => {
+                Standing::Answered(answer)
+            }
+            Some(_) => Standing::Over,
+            None if self.finished => Standing::Over,
+            None if !own => Standing::Foreign,
+            None if self.expires_at <= now => Standing::Expired,
+            None => Standing::Open,
+        }
+    }
+
+    /// Whether that session came of a sign-in within it.
+    pub fn has_signed_in(&self, session: &Session) -> bool {
+        let by_name = self.signed_in_as == Some(session.sid);
+        self.signed_in == Some(session.id) || by_name && session.authenticated_at >= self.begun_at
+    }
+
+    /// Notes a sign-in.
+    pub fn note_sign_in(&mut self, session: &Session) {
+        self.signed_in = Some(session.id);
+        self.signed_in_as = Some(session.sid);
+    }
+
     /// Whether this try is the one that ended it.
-    fn finish(&mut self, attempt: Attempt) -> bool {
+    fn finish(&mut self, attempt: Attempt, answer: Answer) -> bool {
         if !self.finished {
             self.finished = true;
+            self.answer = Some(answer);
             self.finished_by = Some(attempt);
         }
         self.finished_by == Some(attempt)
@@ -133,27 +234,9 @@ fn key(id: &Digest) -> Key<Interaction> {
     Key::sole(Partition::new(format!("interaction:{}", id.to_hex())))
 }
 
-/// The interaction of that id, if it belongs to this browser and can still go on.
-pub async fn find(
-    store: &dyn Store,
-    id: &Secret,
-    browser: Option<&Secret>,
-    now: UnixTime,
-) -> Result<Result<Interaction, Stale>, StoreError> {
-    let Some(browser) = browser else { return Ok(Err(Stale::Unknown)) };
-    let Some(loaded) = store.load(&key(&id.digest())).await? else {
-        return Ok(Err(Stale::Unknown));
-    };
-    let it = loaded.record;
-    Ok(if it.browser != browser.digest() {
-        Err(Stale::Unknown)
-    } else if it.finished {
-        Err(Stale::Finished(Box::new(it.request)))
-    } else if it.expires_at <= now {
-        Err(Stale::Expired(Box::new(it.request)))
-    } else {
-        Ok(it)
-    })
+/// The interaction of that id, whoever asks.
+pub async fn find(store: &dyn Store, id: &Secret) -> Result<Option<Interaction>, StoreError> {
+    Ok(store.load(&key(&id.digest())).await?.map(|loaded| loaded.record))
 }
 
 /// Writes a step's proof into the interaction; `false` if it is gone or answered by now.
@@ -175,24 +258,17 @@ pub async fn note(
 
 /// Ends the interaction: of all who try, one is told `true`, and only that one may answer. A try whose
 /// reply was lost is made once more under its own name, and finds itself.
-pub async fn finish(store: &dyn Store, id: &Secret, attempt: Attempt) -> Result<bool, StoreError> {
+pub async fn finish(
+    store: &dyn Store,
+    id: &Secret,
+    attempt: Attempt,
+    answer: Answer,
+) -> Result<bool, StoreError> {
     let key = key(&id.digest());
-    let step = |it: &mut Interaction| it.finish(attempt);
+    let step = |it: &mut Interaction| it.finish(attempt, answer);
     let finished = match store.update(&key, step).await {
         Err(StoreError::Unavailable(_)) => store.update(&key, step).await?,
         other => other?,
     };
     Ok(finished.unwrap_or(false))
-}
-
-/// The token that a form of this interaction carries; bound to the browser and to the form.
-pub fn csrf(key: &MacKey, id: &Secret, browser: &Secret, form: &str) -> String {
-    let parts = [form.to_owned(), id.reveal(), browser.reveal()];
-    crate::secret::base64url(&key.mac(&parts))
-}
-
-/// Whether the token is the one [`csrf`] made; in constant time.
-pub fn csrf_fits(key: &MacKey, id: &Secret, browser: &Secret, form: &str, shown: &str) -> bool {
-    let parts = [form.to_owned(), id.reveal(), browser.reveal()];
-    crate::secret::from_base64url(shown).is_some_and(|shown| key.verifies(&parts, &shown))
 }

@@ -1,7 +1,9 @@
-//! The login page. It only shows a form: the form's answer goes to `POST /authorize`, and a visit that
-//! does not need it any more (signed in in another tab) goes on to the hub.
+//! The login page and its form: `GET` and `POST /login`. A visit that does not need it any more (signed in
+//! in another tab) goes on to the hub.
 //!
-//! Writes nothing.
+//! Writes sessions, the interaction's proof, and through `users` the counters of failed sign-ins.
+
+mod submit;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -10,18 +12,17 @@ use axum::response::Response;
 use axum::routing::get;
 
 use crate::app::App;
-use crate::http::answer::see_other;
 use crate::http::caller::Caller;
 use crate::http::cookies::Cookies;
 use crate::http::sign_in;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
-use crate::interactions::Next;
+use crate::interactions::{Next, Step};
 use crate::protocol::Params;
 
 /// The room's path.
 pub fn routes() -> Router<App> {
-    Router::new().route("/login", get(show))
+    Router::new().route("/login", get(show).post(submit::check))
 }
 
 async fn show(
@@ -35,9 +36,11 @@ async fn show(
     let id = params.get("interaction").unwrap_or_default();
     let visit = Visit::load(&app, &caller, &cookies, id).await?;
     match visit.next(&app) {
-        Next::AskLogin | Next::AskAccount => {
+        Next::Ask(Step::Login | Step::Account) => {
             Ok(sign_in::show(&app, &visit, None, None, StatusCode::OK))
         }
-        Next::AskConsent | Next::Issue | Next::Refuse(_) => Ok(see_other(&visit.hub())),
+        next @ (Next::Ask(Step::Consent) | Next::Issue | Next::Refuse(_) | Next::Stop(_)) => {
+            visit.leave_page(&caller, &app, next)
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 
 mod destination;
+mod kept;
 pub mod object;
 mod parameters;
 mod validate;
@@ -15,6 +16,7 @@ mod validate;
 use serde::{Deserialize, Serialize};
 
 pub use self::destination::{Destination, Unredirectable};
+pub use self::kept::{KeptRequest, keep, kept};
 pub use self::parameters::{known, to_query};
 pub use self::validate::{Hinted, RequestPolicy, validate};
 use crate::clients::ClientId;

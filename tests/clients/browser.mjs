@@ -31,7 +31,7 @@ export const withSite = async (files, what) => {
     const file = files[new URL(request.url, 'http://localhost').pathname]
     answer.writeHead(file ? 200 : 404, { 'content-type': file?.[0] ?? 'text/plain' }).end(file?.[1] ?? 'nothing here')
   })
-  await new Promise((ready) => { server.listen(0, 'localhost', ready) })
+  await new Promise((ready) => { server.listen(0, '127.0.0.1', ready) })
   try {
     return await what(`http://localhost:${server.address().port}`)
   } finally {

@@ -25,7 +25,8 @@ export class Person {
       const html = await answer.text()
       if (answer.status !== 200) throw new Error(`${url.pathname} answered ${answer.status}: ${html}`)
       form = this.#filled(html)
-      url = new URL(url.pathname === '/consent' ? '/consent' : '/authorize', this.issuer)
+      // Both forms go to where their page is.
+      url = new URL(url.pathname, this.issuer)
     }
     throw new Error('this sign-in never ends')
   }

@@ -214,7 +214,7 @@ impl Browser {
     /// The same, and what was answered first.
     pub async fn presses_login(&self, wire: &Wire, page: &Reply, password: &str) -> Reply {
         let typed = [("username", &*self.person), ("password", password)];
-        self.presses(wire, page, "#login-submit", "/authorize", &typed).await
+        self.presses(wire, page, "#login-submit", "/login", &typed).await
     }
 
     /// Sends the form around this element with what was typed, and looks at what is answered first.

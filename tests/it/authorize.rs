@@ -5,3 +5,4 @@ mod pages;
 mod prompts;
 mod refusals;
 mod slow_bodies;
+mod visits;

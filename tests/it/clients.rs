@@ -157,6 +157,11 @@ fn the_pages_please_a_browser_from_redis() {
 }
 
 #[test]
+fn people_in_a_hurry_get_there() {
+    Program::start(None).satisfies("tabs.mjs", &[]);
+}
+
+#[test]
 fn applications_that_send_people_on_get_them() {
     Program::start(None).satisfies("onward.mjs", &[]);
 }

@@ -111,7 +111,7 @@ async fn signs_in(house: &House, weather: &Weather, url: &str) -> String {
     let login = weather.passes(house, "the login page", || ada.asks(&to)).await;
     let hidden = login.hidden_fields_beside("#login-submit");
     let typed = filled(&hidden, &[("username", "ada"), ("password", PASSWORD)]);
-    let hub = weather.passes(house, "login", || ada.presses("/authorize", &typed)).await;
+    let hub = weather.passes(house, "login", || ada.presses("/login", &typed)).await;
     let to = on(&hub);
     let sent_on = weather.passes(house, "the hub", || ada.asks(&to)).await;
     let to = on(&sent_on);

@@ -15,12 +15,15 @@ use uuid::Uuid;
 use crate::support::browser::Landing;
 use crate::support::faults::Fault;
 use crate::support::house::{House, on_every_store};
+use crate::support::relying_party::{RelyingParty, Request};
 use crate::support::wire::Answer;
 
 on_every_store![
     sixty_four_hands_on_a_code_make_one_grant,
     sixty_four_hands_on_a_refresh_token_get_the_same_next_one,
     thirty_two_hands_on_a_consent_form_get_one_code,
+    sixteen_hands_on_a_login_form_get_one_code_whichever_session_the_browser_keeps,
+    whoever_denies_many_times_at_once_is_taken_back_each_time,
     however_many_change_one_record_each_gets_through,
     many_who_agree_to_more_and_more_lose_nothing,
     of_all_who_finish_an_interaction_one_is_told_so_whatever_the_store_answers,
@@ -76,20 +79,57 @@ async fn sixty_four_hands_on_a_refresh_token_get_the_same_next_one(house: House)
 async fn thirty_two_hands_on_a_consent_form_get_one_code(house: House) {
     let shop = house.relying_party("shop").await;
     let ada = Arc::new(house.browser("ada"));
-    let login = ada.opens(&shop.asks("openid").url()).await;
-    let consent = ada.signs_in(&login).await;
+    let request = shop.asks("openid");
+    let consent = ada.signs_in(&ada.opens(&request.url()).await).await;
     let answers = at_once(32, |_| {
         let (ada, consent) = (ada.clone(), consent.clone());
         async move { ada.decides(&consent, "accept").await }
     })
     .await;
-    let left = answers.iter().filter(|answer| answer.location().is_some());
-    let codes: Vec<String> = left.map(|answer| Landing::of(answer).code()).collect();
-    assert_eq!(codes.len(), 1);
-    let others = answers.iter().filter(|answer| answer.location().is_none());
-    for other in others {
-        assert_eq!(other.words("h1").as_deref(), Some("Already signed in"));
+    one_code_for_all(&shop, &request, &answers).await;
+}
+
+/// Each of them signs in, and a browser keeps what it was told last.
+async fn sixteen_hands_on_a_login_form_get_one_code_whichever_session_the_browser_keeps(
+    house: House,
+) {
+    let shop = house.relying_party("shop").await;
+    shop.signs_in(&house.browser("ada"), "openid").await;
+    for prompt in ["login", "select_account"] {
+        let ada = house.browser("ada");
+        let request = shop.asks("openid").with("prompt", prompt);
+        let login = ada.opens(&request.url()).await;
+        let answers = at_once(16, |_| {
+            let (window, login) = (ada.window(), login.clone());
+            async move { window.signs_in(&login).await }
+        })
+        .await;
+        one_code_for_all(&shop, &request, &answers).await;
     }
+}
+
+async fn whoever_denies_many_times_at_once_is_taken_back_each_time(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = Arc::new(house.browser("ada"));
+    let consent = ada.signs_in(&ada.opens(&shop.asks("openid").url()).await).await;
+    let answers = at_once(16, |_| {
+        let (ada, consent) = (ada.clone(), consent.clone());
+        async move { ada.decides(&consent, "deny").await }
+    })
+    .await;
+    for answer in &answers {
+        assert_eq!(Landing::of(answer).error(), "access_denied");
+    }
+}
+
+/// The same code, which is good once.
+async fn one_code_for_all(shop: &RelyingParty, request: &Request, answers: &[Answer]) {
+    let mut codes: Vec<String> = answers.iter().map(|it| Landing::of(it).code()).collect();
+    codes.dedup();
+    assert_eq!(codes.len(), 1);
+    let good = shop.exchanges(&codes[0], request).await.good();
+    assert!(good["refresh_token"].is_string(), "{good}");
+    assert_eq!(shop.exchanges(&codes[0], request).await.error().1, "invalid_grant");
 }
 
 /// Each of them has to win once, so this is the worst that can be: nobody's work is done by another.
@@ -144,16 +184,17 @@ async fn of_all_who_finish_an_interaction_one_is_told_so_whatever_the_store_answ
             let hidden = login.hidden_fields_beside("#login-submit");
             let id = &hidden.iter().find(|(name, _)| name == "interaction").unwrap().1;
             let id = Secret::parse(id).unwrap();
+            let answer = interactions::Answer { at: house.app().now(), sid: None, refused: None };
             let attempts = [1, 2].map(|n| Attempt(Uuid::from_u128(n)));
             if let Some(fault) = lost {
                 house.faults().plan_one(1, fault);
             }
-            let told = interactions::finish(house.store(), &id, attempts[0]).await;
+            let told = interactions::finish(house.store(), &id, attempts[0], answer).await;
             assert!(told.unwrap(), "the reply was lost, not the write");
             if let Some((spared, fault)) = second {
                 house.faults().plan_one(spared, fault);
             }
-            let told = interactions::finish(house.store(), &id, attempts[1]).await;
+            let told = interactions::finish(house.store(), &id, attempts[1], answer).await;
             assert!(!told.unwrap(), "{lost:?} {second:?}: two would answer");
             assert!(!house.faults().heal(), "what was planned has happened");
         }

@@ -52,9 +52,9 @@ async fn a_whole_code_flow_goes_by_https_with_cookies_that_stay_on_it() {
     let hidden = login.hidden_fields_beside("#login-submit");
     let mut typed: Vec<(&str, &str)> = hidden.iter().map(|(n, v)| (&**n, &**v)).collect();
     typed.extend([("username", "ada"), ("password", crate::support::house::PASSWORD)]);
-    let signed_in = ada.presses("/authorize", &typed).await;
+    let signed_in = ada.presses("/login", &typed).await;
     for (answer, name) in
-        [(&begun, "__Host-latchkey-browser="), (&signed_in, "__Host-latchkey-session=")]
+        [(&begun, "__Host-latchkey-interaction-"), (&signed_in, "__Host-latchkey-session=")]
     {
         let cookie = answer.header("set-cookie").expect("a cookie");
         assert!(cookie.starts_with(name), "{cookie}");

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use latchkey::app::App;
-use latchkey::http::cookies::{Cookies, set_browser, set_session};
+use latchkey::http::cookies::{Cookies, set_interaction, set_session};
 use latchkey::secret::{Secret, base64url};
 use latchkey::sessions::SessionId;
 
@@ -24,11 +26,15 @@ pub fn holds(data: &[u8], read: impl Fn(&App, &HeaderMap) -> Cookies) {
         let app = house.app();
         let secret = Secret::parse(&base64url(&[9; 32])).expect("32 bytes");
         let sent = |set: HeaderValue| text(set.as_bytes()).split(';').next().map(str::to_owned);
-        let pairs = [set_session(app, &secret), set_browser(app, &secret)]
+        let id = Secret::parse(&base64url(&[7; 32])).expect("32 bytes");
+        let pairs = [set_session(app, &secret), set_interaction(app, &id, &secret, LIFETIME)]
             .map(|it| sent(it).unwrap_or_default());
         let found = read(app, &headers(&[pairs.join("; ").as_bytes()]));
         assert_eq!(found.session(), Some(SessionId::of(&secret)));
-        assert_eq!(found.browser.map(|it| it.reveal()), Some(secret.reveal()));
+        let own: Vec<_> = found.of_interaction(&id).map(Secret::reveal).collect();
+        assert_eq!(own, [secret.reveal()]);
+        let another = Secret::parse(&base64url(&[8; 32])).expect("32 bytes");
+        assert_eq!(found.of_interaction(&another).count(), 0);
 
         let changed = edited(pairs[0].as_bytes(), how);
         if changed != pairs[0].as_bytes() {
@@ -44,10 +50,18 @@ pub fn holds(data: &[u8], read: impl Fn(&App, &HeaderMap) -> Cookies) {
         let expected = |name: &str| slowly(&lines, name).and_then(|it| Secret::parse(&it));
         let session = expected("latchkey-dev-session");
         assert_eq!(found.session(), session.as_ref().map(SessionId::of), "{lines:?}");
-        let browser = expected("latchkey-dev-browser").map(|it| it.reveal());
-        assert_eq!(found.browser.map(|it| it.reveal()), browser, "{lines:?}");
+        let end = &pairs[1][..pairs[1].find('=').expect("a pair")];
+        let opening: Vec<_> = [expected(end), expected("latchkey-dev-browser")]
+            .into_iter()
+            .flatten()
+            .map(|it| it.reveal())
+            .collect();
+        let own: Vec<_> = found.of_interaction(&id).map(Secret::reveal).collect();
+        assert_eq!(own, opening, "{lines:?}");
     });
 }
+
+const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Whether the unchanged pair still stands in there, beside something else.
 fn is_beside(changed: &[u8], pair: &str) -> bool {

@@ -1,11 +1,15 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::*;
 use crate::clients::{ClientId, Settings, Source};
 use crate::consents;
 use crate::epoch::Epoch;
+use crate::grants::Attempt;
+use crate::interactions::{Answer, REPEAT_WINDOW, Refused};
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use crate::protocol::client_metadata::ApplicationType;
 use crate::protocol::{ClientMetadata, Params, Prompt, RequirePkce, ResponseType, Subject};
@@ -69,17 +73,21 @@ fn consent(client: &Client, scope: &str) -> Consent {
 #[test]
 fn every_prompt_meets_every_session() {
     use ErrorCode::{ConsentRequired, LoginRequired};
-    use Next::{AskAccount, AskConsent, AskLogin, Issue, Refuse};
+    use Next::{Issue, Refuse};
+
+    const LOGIN: Next = Next::Ask(Step::Login);
+    const ACCOUNT: Next = Next::Ask(Step::Account);
+    const CONSENT: Next = Next::Ask(Step::Consent);
 
     let client = client(false, "client_secret_basic", URI);
     let (full, partial) = (consent(&client, "openid email"), consent(&client, "openid"));
     #[rustfmt::skip]
     let table = [
         // prompt                  absent                 stale                  partial                  full
-        ("",                      [AskLogin,              AskLogin,              AskConsent,              Issue]),
-        ("prompt=consent",        [AskLogin,              AskLogin,              AskConsent,              AskConsent]),
-        ("prompt=login",          [AskLogin,              AskLogin,              AskLogin,                AskLogin]),
-        ("prompt=select_account", [AskLogin,              AskLogin,              AskAccount,              AskAccount]),
+        ("",                      [LOGIN,                 LOGIN,                 CONSENT,                 Issue]),
+        ("prompt=consent",        [LOGIN,                 LOGIN,                 CONSENT,                 CONSENT]),
+        ("prompt=login",          [LOGIN,                 LOGIN,                 LOGIN,                   LOGIN]),
+        ("prompt=select_account", [LOGIN,                 LOGIN,                 ACCOUNT,                 ACCOUNT]),
         ("prompt=none",           [Refuse(LoginRequired), Refuse(LoginRequired), Refuse(ConsentRequired), Issue]),
     ];
     for (prompt, row) in table {
@@ -94,7 +102,8 @@ fn every_prompt_meets_every_session() {
         for ((session, consent), expected) in columns.into_iter().zip(row) {
             let seen_as = session.map(|session| &session.sub);
             let (request, client) = (&request, &client);
-            let known = Known { request, client, session, seen_as, consent, interaction: None };
+            let known =
+                Known { request, client, session, seen_as, consent, interaction: None, own: false };
             assert_eq!(decide(known, NOW), expected, "{prompt} {session:?}");
         }
     }
@@ -117,12 +126,13 @@ fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
             seen_as: Some(&session.sub),
             consent: Some(&full),
             interaction: Some(it),
+            own: true,
         };
         decide(known, NOW)
     };
-    assert_eq!(next(&it), Next::AskLogin);
+    assert_eq!(next(&it), Next::Ask(Step::Login));
     it.signed_in = Some(session.id);
-    assert_eq!(next(&it), Next::AskConsent);
+    assert_eq!(next(&it), Next::Ask(Step::Consent));
     let agreed = |sub: &str, scope: &str, claims: &[&str]| {
         Some(super::super::Agreed {
             sub: Subject::parse(sub).unwrap(),
@@ -131,9 +141,9 @@ fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
         })
     };
     for (agreed, expected, what) in [
-        (agreed("ada", "openid", &["name"]), Next::AskConsent, "less than what is asked"),
-        (agreed("ada", "openid email", &[]), Next::AskConsent, "a claim less"),
-        (agreed("eve", "openid email", &["name"]), Next::AskConsent, "somebody else's yes"),
+        (agreed("ada", "openid", &["name"]), Next::Ask(Step::Consent), "less than what is asked"),
+        (agreed("ada", "openid email", &[]), Next::Ask(Step::Consent), "a claim less"),
+        (agreed("eve", "openid email", &["name"]), Next::Ask(Step::Consent), "somebody else's yes"),
         (agreed("ada", "openid email", &["name"]), Next::Issue, "all of it"),
     ] {
         it.agreed = agreed;
@@ -148,14 +158,14 @@ fn an_application_nobody_can_tie_to_a_place_is_always_asked_about() {
     let (private, loopback) = ("com.example.app:/cb", "http://127.0.0.1:5173/cb");
     let portless = "http://127.0.0.1/cb";
     for (first_party, method, kind, registered, uri, expected) in [
-        (false, "none", web, private, private, Next::AskConsent),
-        (false, "none", native, private, private, Next::AskConsent),
-        (false, "none", native, loopback, loopback, Next::AskConsent),
-        (false, "none", native, loopback, "http://127.0.0.1:4711/cb", Next::AskConsent),
+        (false, "none", web, private, private, Next::Ask(Step::Consent)),
+        (false, "none", native, private, private, Next::Ask(Step::Consent)),
+        (false, "none", native, loopback, loopback, Next::Ask(Step::Consent)),
+        (false, "none", native, loopback, "http://127.0.0.1:4711/cb", Next::Ask(Step::Consent)),
         // In development: at its one registered address, and not at whatever port of a device.
         (false, "none", web, loopback, loopback, Next::Issue),
         (false, "none", web, portless, portless, Next::Issue),
-        (false, "none", web, portless, "http://127.0.0.1:4711/cb", Next::AskConsent),
+        (false, "none", web, portless, "http://127.0.0.1:4711/cb", Next::Ask(Step::Consent)),
         (false, "none", web, URI, URI, Next::Issue),
         (false, "none", native, URI, URI, Next::Issue),
         // It proves itself.
@@ -176,6 +186,7 @@ fn an_application_nobody_can_tie_to_a_place_is_always_asked_about() {
             seen_as: Some(&session.sub),
             consent: Some(&full),
             interaction: None,
+            own: false,
         };
         assert_eq!(decide(known, NOW), expected, "{method} {kind:?} {registered} {uri}");
     }
@@ -195,10 +206,120 @@ fn another_person_than_the_hinted_one_is_not_given_out() {
             seen_as: Some(&session.sub),
             consent: None,
             interaction: None,
+            own: false,
         };
         decide(known, NOW)
     };
-    assert_eq!(decided(&request), Next::AskLogin);
+    assert_eq!(decided(&request), Next::Ask(Step::Login));
     request.prompt = Prompt { none: true, ..Prompt::default() };
     assert_eq!(decided(&request), Next::Refuse(ErrorCode::LoginRequired));
+}
+
+/// How a visit stands decides before anything that was asked: the rows are what was done, the columns who
+/// comes and when.
+#[test]
+fn a_visit_goes_on_in_its_own_browser_until_it_is_over_and_who_asks_twice_is_told_the_same() {
+    use ErrorCode::AccessDenied;
+    use Next::{Issue, Refuse};
+
+    const LOGIN: Next = Next::Ask(Step::Login);
+    const CONSENT: Next = Next::Ask(Step::Consent);
+    const EXPIRED: Next = Next::Stop(Stop::Expired);
+    const FINISHED: Next = Next::Stop(Stop::Finished);
+    const FOREIGN: Next = Next::Stop(Stop::Foreign);
+
+    let client = client(false, "client_secret_basic", URI);
+    let request = request(&client, "prompt=login+consent");
+    let session = session(0);
+    let lifetime = Duration::from_secs(600);
+    let begun = Interaction::begin(request.clone(), &Secret::random(), lifetime, NOW).0;
+    let mut signed_in = begun.clone();
+    signed_in.note_sign_in(&session);
+    let mut agreed = signed_in.clone();
+    let scope = "openid email".parse().unwrap();
+    let claims = BTreeSet::new();
+    agreed.agreed = Some(super::super::Agreed { sub: session.sub.clone(), scope, claims });
+    let declined = Interaction { declined: true, ..begun.clone() };
+    let answered = |it: &Interaction, refused| {
+        let mut it = it.clone();
+        let attempt = Attempt(Uuid::from_u128(1));
+        assert!(it.finish(attempt, Answer { at: NOW, sid: Some(session.sid), refused }));
+        it
+    };
+    let given = answered(&agreed, None);
+    let denied = answered(&declined, Some(Refused::AccessDenied));
+    let by_older_release = Interaction { answer: None, ..given.clone() };
+    // Answered in a session that has ended since; the same person is here again.
+    let mut before = given.clone();
+    before.answer = Some(Answer { at: NOW, sid: None, refused: None });
+    #[rustfmt::skip]
+    let table = [
+        //                   own, at once          own, a minute later  own, too late  another's, at once  another's, too late
+        (&begun,            [LOGIN,                LOGIN,               EXPIRED,       FOREIGN,            FOREIGN]),
+        (&signed_in,        [CONSENT,              CONSENT,             EXPIRED,       FOREIGN,            FOREIGN]),
+        (&agreed,           [Issue,                Issue,               EXPIRED,       FOREIGN,            FOREIGN]),
+        (&declined,         [Refuse(AccessDenied), Refuse(AccessDenied),EXPIRED,       FOREIGN,            FOREIGN]),
+        (&given,            [Issue,                FINISHED,            FINISHED,      FINISHED,           FINISHED]),
+        (&denied,           [Refuse(AccessDenied), FINISHED,            FINISHED,      FINISHED,           FINISHED]),
+        (&before,           [FINISHED,             FINISHED,            FINISHED,      FINISHED,           FINISHED]),
+        (&by_older_release, [FINISHED,             FINISHED,            FINISHED,      FINISHED,           FINISHED]),
+    ];
+    let (soon, minute, late) = (NOW, NOW.plus(REPEAT_WINDOW), NOW.plus(lifetime));
+    let columns = [(true, soon), (true, minute), (true, late), (false, soon), (false, late)];
+    for (n, (it, row)) in table.into_iter().enumerate() {
+        for ((own, now), expected) in columns.into_iter().zip(row) {
+            let known = Known {
+                request: &request,
+                client: &client,
+                session: Some(&session),
+                seen_as: Some(&session.sub),
+                consent: None,
+                interaction: Some(it),
+                own,
+            };
+            assert_eq!(decide(known, now), expected, "row {n}, own: {own}, {now:?}");
+        }
+    }
+}
+
+#[test]
+fn of_the_sessions_that_one_form_made_any_will_do_and_an_older_one_of_the_name_will_not() {
+    let client = client(true, "none", URI);
+    let request = request(&client, "prompt=login");
+    let lifetime = Duration::from_secs(600);
+    let (first, older) = (session(0), session(1));
+    let second = Session { sid: first.sid, ..session(0) };
+    let before = Session { sid: first.sid, ..older };
+    let mut it = Interaction::begin(request.clone(), &Secret::random(), lifetime, NOW).0;
+    it.note_sign_in(&first);
+    for (session, expected) in [
+        (&first, Next::Issue),
+        (&second, Next::Issue),
+        (&before, Next::Ask(Step::Login)),
+        (&session(0), Next::Ask(Step::Login)),
+    ] {
+        let known = Known {
+            request: &request,
+            client: &client,
+            session: Some(session),
+            seen_as: Some(&session.sub),
+            consent: None,
+            interaction: Some(&it),
+            own: true,
+        };
+        assert_eq!(decide(known, NOW), expected);
+    }
+}
+
+#[test]
+fn of_two_tries_to_finish_one_is_the_first_however_often_it_asks() {
+    let client = client(true, "none", URI);
+    let lifetime = Duration::from_secs(600);
+    let mut it = Interaction::begin(request(&client, ""), &Secret::random(), lifetime, NOW).0;
+    let [first, second] = [1, 2].map(|n| Attempt(Uuid::from_u128(n)));
+    let answer = Answer { at: NOW, sid: None, refused: None };
+    let other = Answer { at: NOW, sid: None, refused: Some(Refused::AccessDenied) };
+    assert!(it.finish(first, answer) && it.finish(first, answer));
+    assert!(!it.finish(second, other));
+    assert_eq!(it.answer, Some(answer));
 }

@@ -4,7 +4,7 @@ use latchkey::grants::{self, Handle, Use};
 use latchkey::interactions::{self, Interaction};
 use latchkey::secret::Secret;
 
-use crate::support::browser::{Browser, Landing};
+use crate::support::browser::Landing;
 use crate::support::house::{Backing, House, on_every_store};
 use crate::support::wire::Answer;
 
@@ -75,14 +75,12 @@ async fn what_nobody_finished_is_soon_forgotten_and_what_was_finished_can_say_so
 }
 
 /// What is kept of the request that was just begun.
-async fn kept(house: &House, browser: &Browser, answer: &Answer) -> Interaction {
+async fn kept(house: &House, answer: &Answer) -> Interaction {
     let to = answer.location().unwrap_or_else(|| panic!("goes nowhere: {answer:?}"));
     let (_, id) = to.split_once("?interaction=").expect("an interaction");
-    let cookie = browser.cookie("browser").expect("a cookie");
-    let secret = |text: &str| Secret::parse(text).expect("a secret");
-    let (id, cookie) = (secret(id), secret(&cookie));
-    let found = interactions::find(house.store(), &id, Some(&cookie), house.app().now()).await;
-    found.expect("a store").expect("an interaction that goes on")
+    let id = Secret::parse(id).expect("a secret");
+    let found = interactions::find(house.store(), &id).await;
+    found.expect("a store").expect("an interaction")
 }
 
 async fn of_a_request_only_what_means_something_here_is_kept(house: House) {
@@ -92,7 +90,7 @@ async fn of_a_request_only_what_means_something_here_is_kept(house: House) {
     let (long, request) = ("\"".repeat(20_000), shop.asks("openid"));
     let request = request.with("junk", &long).with("x", "1").with("ui_locales", "en");
     let answer = stranger.presses("/authorize", &request.fields()).await;
-    let kept = kept(&house, &stranger, &answer).await.request;
+    let kept = kept(&house, &answer).await.request;
     let again = url::form_urlencoded::parse(kept.query.as_bytes()).into_owned();
     let mut names: Vec<String> = again.map(|(name, _)| name).collect();
     names.sort();
@@ -128,7 +126,7 @@ async fn a_long_request_takes_more_turns_than_a_short_one(house: House) {
     let long = shop.asks("openid").with("acr_values", &"x".repeat(7_000));
     for _ in 0..2 {
         let answer = stranger.asks(&long.url()).await;
-        let kept = kept(&house, &stranger, &answer).await;
+        let kept = kept(&house, &answer).await;
         let bytes = serde_json::to_vec(&kept.request).expect("JSON").len();
         assert!((6_145..8_192).contains(&bytes), "{bytes} bytes make four turns");
     }

@@ -8,7 +8,6 @@ use crate::support::house::{House, PASSWORD, on_every_store};
 on_every_store![
     form_post_answers_with_a_form_that_sends_itself,
     a_request_may_come_by_form,
-    a_form_pressed_twice_brings_one_code,
     an_interaction_belongs_to_the_browser_that_began_it,
     a_form_without_its_token_counts_for_nothing,
     whoever_denies_or_cancels_sends_the_client_away_with_nothing,
@@ -49,19 +48,6 @@ async fn a_request_may_come_by_form(house: House) {
     }
 }
 
-async fn a_form_pressed_twice_brings_one_code(house: House) {
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let login = ada.opens(&shop.asks("openid").url()).await;
-    let consent = ada.signs_in(&login).await;
-    let first = ada.decides(&consent, "accept").await;
-    assert!(!Landing::of(&first).code().is_empty());
-    for again in [ada.decides(&consent, "accept").await, ada.signs_in(&login).await] {
-        assert_eq!((again.status, again.location()), (400, None));
-        assert_eq!(again.words("h1").as_deref(), Some("Already signed in"));
-    }
-}
-
 async fn an_interaction_belongs_to_the_browser_that_began_it(house: House) {
     let shop = house.relying_party("shop").await;
     let (ada, thief) = (house.browser("ada"), house.browser("bob"));
@@ -85,7 +71,7 @@ async fn a_form_without_its_token_counts_for_nothing(house: House) {
     let hidden = login.hidden_fields_beside("#login-submit");
     let interaction = &hidden.iter().find(|(name, _)| name == "interaction").unwrap().1;
     let typed = [("interaction", &**interaction), ("username", "ada"), ("password", PASSWORD)];
-    let refused = ada.submits("/authorize", &typed).await;
+    let refused = ada.submits("/login", &typed).await;
     assert!(refused.status >= 400 && !refused.shows("#consent-accept"), "{refused:?}");
     let consent = ada.signs_in(&login).await;
     // The login form's token is not the consent form's.
@@ -106,7 +92,7 @@ async fn whoever_denies_or_cancels_sends_the_client_away_with_nothing(house: Hou
     let fields = login.hidden_fields_beside("#login-cancel");
     let mut fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (&**n, &**v)).collect();
     fields.push(("cancel", "1"));
-    let cancelled = hidden.submits("/authorize", &fields).await;
+    let cancelled = hidden.submits("/login", &fields).await;
     for answer in [denied, cancelled] {
         let landing = Landing::of(&answer);
         assert_eq!((&*landing.error(), landing.param("code")), ("access_denied", None));

@@ -7,6 +7,7 @@ use latchkey::consents::Consent;
 use latchkey::epoch::EpochRecord;
 use latchkey::grants::{AccessId, Grant, GrantId, Handle, RefreshToken, Use};
 use latchkey::interactions::Interaction;
+use latchkey::requests::KeptRequest;
 use latchkey::secret::{Digest, Secret, base64url};
 use latchkey::secret_key::{Purpose, SecretKey};
 use latchkey::sessions::Session;
@@ -44,6 +45,7 @@ pub fn judge(key: &str, bytes: &[u8], secrets: &[&str]) -> Result<(), String> {
         "consent.v1" => reads_back::<Consent>(bytes),
         "client.v1" => reads_back::<Client>(bytes),
         "interaction.v1" => reads_back::<Interaction>(bytes),
+        "kept-request.v1" => reads_back::<KeptRequest>(bytes),
         "revoked.v1" => reads_back::<RevokedToken>(bytes),
         // Known only to those that write them.
         _ => reads_back::<Value>(bytes),

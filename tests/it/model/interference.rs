@@ -135,7 +135,7 @@ impl Rig {
         let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));
         let typed = [("username", name), ("password", password)];
         let fields: Vec<_> = hidden.chain(typed).collect();
-        self.submits(0, 0, "/authorize", &fields).await.answer
+        self.submits(0, 0, "/login", &fields).await.answer
     }
 
     async fn impostor(&self, path: &str, fields: &[(&str, &str)]) -> Answer {

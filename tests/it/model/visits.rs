@@ -123,7 +123,7 @@ impl Player {
         let password = if right { PASSWORD } else { "not the password" };
         fields.push(("password".to_owned(), password.to_owned()));
         let before = self.session_cookie(browser);
-        let came = self.posts_form(server, browser, "/authorize", &fields).await;
+        let came = self.posts_form(server, browser, "/login", &fields).await;
         let now = self.now();
         if self.session_cookie(browser) != before {
             if !right || !self.reference.persons[person] {

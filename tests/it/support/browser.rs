@@ -60,12 +60,12 @@ impl Browser {
     /// Fills in the login form with something else.
     pub async fn tries(&self, page: &Answer, username: &str, password: &str) -> Answer {
         let typed = [("username", username), ("password", password)];
-        self.fills_in(page, "#login-submit", "/authorize", &typed).await
+        self.fills_in(page, "#login-submit", "/login", &typed).await
     }
 
     /// Presses "Continue as …" on the login page.
     pub async fn continues(&self, page: &Answer) -> Answer {
-        self.fills_in(page, "#login-continue", "/authorize", &[("continue", "1")]).await
+        self.fills_in(page, "#login-continue", "/login", &[("continue", "1")]).await
     }
 
     /// Answers the consent page: `accept` or `deny`.
@@ -94,12 +94,38 @@ impl Browser {
         self.asks(&request.clone().with("prompt", "none").url()).await
     }
 
+    /// Another window of the same browser, by itself from here on: the same cookies, with those of its own to
+    /// come.
+    pub fn window(&self) -> Self {
+        let cookies = Mutex::new(self.cookies.lock().expect("the cookies").clone());
+        let (http, issuer) = (self.http.clone(), self.issuer.clone());
+        Self { http, issuer, person: self.person.clone(), cookies }
+    }
+
+    /// Keeps what that window was given, as the browser whose window it is would.
+    pub fn keeps_cookies_of(&self, window: &Self) {
+        let given = window.cookies.lock().expect("the cookies").clone();
+        self.cookies.lock().expect("the cookies").extend(given);
+    }
+
+    /// Sends a form from another site, whose requests a browser sends none of these cookies with.
+    pub async fn is_sent_by_another_site(&self, path: &str, fields: Fields<'_>) -> Answer {
+        let request = wire::form(&self.http, &format!("{}{path}", self.issuer), fields);
+        let request = request.header("sec-fetch-site", "cross-site");
+        wire::send(request.header("origin", "https://shop.example")).await
+    }
+
     /// What its cookies hold.
     pub fn secrets(&self) -> Vec<String> {
         self.cookies.lock().expect("the cookies").values().cloned().collect()
     }
 
-    /// What the cookie with this end of its name holds: `session` or `browser`.
+    /// The names of its cookies.
+    pub fn cookies(&self) -> Vec<String> {
+        self.cookies.lock().expect("the cookies").keys().cloned().collect()
+    }
+
+    /// What the cookie with this end of its name holds: `session` or `state`.
     pub fn cookie(&self, end: &str) -> Option<String> {
         let held = self.cookies.lock().expect("the cookies");
         held.iter().find(|(name, _)| name.ends_with(end)).map(|(_, value)| value.clone())

@@ -1,39 +1,49 @@
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 
-use super::hub;
 use crate::app::App;
 use crate::epoch::{self, Epoch, Owner};
 use crate::events::Event;
 use crate::http::answer::see_other;
 use crate::http::caller::Caller;
 use crate::http::cookies::{self, Cookies};
+use crate::http::error::ApiError;
+use crate::http::form::Form;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions;
 use crate::logouts;
-use crate::protocol::{ErrorCode, Params};
+use crate::protocol::Params;
 use crate::sessions::{self, Session};
 use crate::store::{AsOf, StoreError};
 use crate::users::{self, NotSignedIn, SignIn, User};
 
-/// The login form: a user name and a password, or "go on as who is signed in", or "cancel".
+/// The login form: a user name and a password, or "go on as who is signed in", or "cancel". Whatever it
+/// says becomes a proof in the interaction, and the hub goes on from there.
 pub async fn check(
-    app: &App,
-    caller: &Caller,
-    headers: &HeaderMap,
-    cookies: &Cookies,
-    params: &Params,
+    State(app): State<App>,
+    caller: Caller,
+    form: Result<Form, ApiError>,
 ) -> Result<Response, Trouble> {
-    let id = params.get("interaction").unwrap_or_default();
-    let visit = Visit::load(app, caller, cookies, id).await?;
-    if !visit.sent_by_us(app, headers, "login", params.get("csrf")) {
+    let Ok(Form(params, headers)) = form else {
         return Err(Trouble::foreign_form(&caller.request_id));
-    }
-    if params.get("cancel").is_some() {
-        return hub::finish_with(app, caller, &visit, ErrorCode::AccessDenied).await;
+    };
+    let (app, caller) = (&app, &caller);
+    let cookies = Cookies::read(app, &headers);
+    let id = params.get("interaction").unwrap_or_default();
+    let visit = Visit::load(app, caller, &cookies, id).await?;
+    visit.admit_form(app, caller, &headers, ("login", params.get("csrf")))?;
+    if visit.interaction.finished {
+        // A second click: the first one was answered, and the hub knows how.
+        return Ok(see_other(&visit.hub()));
     }
     let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
+    if params.get("cancel").is_some() {
+        let noted = interactions::note(&*app.store, &visit.id, |it| it.declined = true);
+        noted.await.map_err(broken)?;
+        return Ok(see_other(&visit.hub()));
+    }
     if params.get("continue").is_some() {
         if let Some((session, _)) = &visit.presence.session {
             let chosen = session.id;
@@ -42,15 +52,15 @@ pub async fn check(
         }
         return Ok(see_other(&visit.hub()));
     }
-    match sign_in(app, caller, params).await {
+    match sign_in(app, caller, &params).await {
         Ok(signed_in) => {
-            let begun = begin_session(app, caller, cookies, &visit, signed_in).await;
+            let begun = begin_session(app, caller, &cookies, &visit, signed_in).await;
             let begun = begun.map_err(broken)?;
-            let outdated = || show_again(app, caller, &visit, params, &NotSignedIn::WrongPassword);
+            let outdated = || show_again(app, caller, &visit, &params, &NotSignedIn::WrongPassword);
             Ok(begun.unwrap_or_else(outdated))
         }
         Err(NotSignedIn::Store(cause)) => Err(broken(cause)),
-        Err(why) => Ok(show_again(app, caller, &visit, params, &why)),
+        Err(why) => Ok(show_again(app, caller, &visit, &params, &why)),
     }
 }
 
@@ -101,16 +111,13 @@ async fn begin_session(
     }
     let (mut session, cookie) =
         Session::begin(user.sub.clone(), epoch, &["pwd"], app.session_limits(), app.now());
-    if let Some((before, _)) = before {
-        // The same person again: applications keep the session's name, so that a later sign-out
-        // reaches all of them.
-        session.sid = before.sid;
-    }
+    // The same person again: applications keep the session's name, so that a later sign-out reaches all of
+    // them. A form that was sent twice makes two sessions of one name, whichever of them the browser keeps.
+    session.sid = before.map_or_else(|| visit.session_name(app, &user), |(before, _)| before.sid);
     // The old session ends last: a store that fails in between signs nobody out.
     let session = sessions::begin(&*app.store, &session, None).await?;
     app.tell(caller.address, &Event::SignedIn { sub: user.sub.as_str(), client });
-    let id = session.id;
-    interactions::note(&*app.store, &visit.id, |it| it.signed_in = Some(id)).await?;
+    interactions::note(&*app.store, &visit.id, |it| it.note_sign_in(&session)).await?;
     if let Some(old) = cookies.session()
         && let Some((ended, told)) =
             logouts::replace(&*app.store, old, session.sid, app.now()).await?
