@@ -115,7 +115,7 @@ async fn a_request_longer_than_what_is_kept_is_refused_at_the_client(house: Hous
         assert_eq!(refused.param("state").as_deref(), request.get("state"));
     }
     let long_hint = shop.asks("openid").with("id_token_hint", &"x".repeat(9_000));
-    let refused = Landing::of(&stranger.presses("/authorize", &long_hint.fields()).await);
+    let refused = Landing::of(&stranger.submits("/authorize", &long_hint.fields()).await);
     let why = refused.param("error_description").unwrap_or_default();
     assert!(why.contains("id_token_hint"), "a hint is not kept: {why}");
 }
