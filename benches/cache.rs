@@ -240,6 +240,7 @@ async fn granted(app: &App) -> GrantId {
             bound_to_session: true,
             wants_acr: false,
             epoch: None,
+            consent_epoch: None,
         }),
         scope: "api".parse().expect("a scope"),
         claims: ClaimsRequest::default(),

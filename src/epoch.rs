@@ -1,7 +1,7 @@
 //! The mark that everything a person or a client was given is held against: a number that only grows.
 //!
-//! A session carries the epoch its user had at sign-in, a grant that of its session and that of its client.
-//! A cut-off raises the epoch. What carries a lower one is worth nothing from then on, whenever it is stored
+//! A session carries the epoch its user had at sign-in, a grant that of its session, that of its client, and
+//! that of the person's consent to this client. A cut-off raises the epoch, and so does taking a consent back. What carries a lower one is worth nothing from then on, whenever it is stored
 //! and whether or not an index lists it: sweeping the listed grants alone leaves the one that is stored just
 //! behind the sweep.
 //!
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::clients::ClientId;
 use crate::clock::UnixTime;
 use crate::protocol::Subject;
-use crate::store::{AsOf, Created, Key, Partition, Record, Store, StoreError};
+use crate::store::{AsOf, Created, Key, Record, Store, StoreError};
 use crate::users;
 
 /// How often somebody's everything was ended; zero if never.
@@ -69,17 +69,21 @@ pub enum Owner {
     User(Subject),
     /// An application.
     Client(ClientId),
+    /// What a person agreed to with an application: raised when they take it back.
+    Consent {
+        /// The person.
+        sub: Subject,
+        /// The application.
+        client: ClientId,
+    },
 }
 
 impl Owner {
     fn key(&self) -> Key<EpochRecord> {
-        Key::sole(self.partition())
-    }
-
-    fn partition(&self) -> Partition {
         match self {
-            Self::User(sub) => users::partition(sub),
-            Self::Client(id) => id.key().raw().partition().clone(),
+            Self::User(sub) => Key::sole(users::partition(sub)),
+            Self::Client(id) => Key::sole(id.key().raw().partition().clone()),
+            Self::Consent { sub, client } => Key::named(users::partition(sub), client.as_str()),
         }
     }
 }

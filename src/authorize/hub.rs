@@ -60,7 +60,13 @@ pub async fn enter(
             if take_silent_turn(app, session).await.is_err() {
                 return Ok(refuse(app, caller, &client, &request.destination, TOO_OFTEN, false));
             }
-            let issuance = Issuance { client: &client, request: &request, session, user };
+            let issuance = Issuance {
+                client: &client,
+                request: &request,
+                session,
+                user,
+                consent_epoch: presence.consent_epoch,
+            };
             answer_at_once(app, caller, issuance, false).await
         }
         (Next::Ask(step), _) => keep(app, caller, cookies, request, step).await,
@@ -171,7 +177,8 @@ pub async fn resume(
             (Next::Refuse(code), _) => finish_with(app, caller, &visit, code).await?,
             (Next::Issue, Some((session, user))) => {
                 let request = &visit.interaction.request;
-                let issuance = Issuance { client: &visit.client, request, session, user };
+                let (client, consent_epoch) = (&visit.client, visit.presence.consent_epoch);
+                let issuance = Issuance { client, request, session, user, consent_epoch };
                 issue_for(app, caller, &visit, issuance).await?
             }
             (Next::Issue, None) => return Ok(see_other(&visit.path_of(Step::Login))),

@@ -36,6 +36,8 @@ pub struct Issuance<'a> {
     pub session: &'a Session,
     /// As they are now.
     pub user: &'a User,
+    /// The epoch of their consent, from before it was looked at.
+    pub consent_epoch: Epoch,
 }
 
 /// The parameters of an authorization answer, but for `state` and `iss`.
@@ -220,6 +222,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) ->
             bound_to_session: !request.scope.contains("offline_access"),
             wants_acr: request.wants_acr,
             epoch: session.epoch,
+            consent_epoch: Some(it.consent_epoch),
         }),
         scope: request.scope.clone(),
         claims: request.claims.clone(),

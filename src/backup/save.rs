@@ -103,10 +103,15 @@ impl<W: Write> Saving<'_, W> {
             }
         }
         for (id, until) in grants::listed(self.store, sub).await? {
+            // The epoch of a consent is no part of a backup, so neither is what it has ended.
             if let Some(grant) = self.read(&id.key()).await? {
-                let until = until.max(grant.ends_at);
-                self.add(&Item::Grant(Box::new(Granted { until, grant })))?;
-            } else if let Some(GrantV2(grant)) = self.read(&id.key_v2()).await? {
+                if grants::has_consent(self.store, &grant, AsOf::Now).await? {
+                    let until = until.max(grant.ends_at);
+                    self.add(&Item::Grant(Box::new(Granted { until, grant })))?;
+                }
+            } else if let Some(GrantV2(grant)) = self.read(&id.key_v2()).await?
+                && grants::has_consent(self.store, &grant, AsOf::Now).await?
+            {
                 let until = until.max(grant.ends_at);
                 self.add(&Item::GrantV2(Box::new(Granted { until, grant })))?;
             }

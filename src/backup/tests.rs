@@ -110,6 +110,7 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
             bound_to_session: true,
             wants_acr: false,
             epoch: None,
+            consent_epoch: None,
         }),
         scope: "openid".parse().unwrap(),
         claims: ClaimsRequest::default(),

@@ -9,6 +9,7 @@ mod backup;
 mod check_config;
 mod client;
 mod client_add;
+mod consent;
 mod failure;
 mod healthcheck;
 mod keys;
@@ -31,6 +32,7 @@ use clap::{Parser, Subcommand};
 
 use self::backup::{BackupArgs, RestoreArgs};
 use self::client::ClientCommand;
+use self::consent::ConsentCommand;
 use self::failure::Failure;
 use self::keys::KeysCommand;
 use self::logouts::LogoutCommand;
@@ -88,6 +90,9 @@ pub enum Tool {
     /// Applications
     #[command(subcommand)]
     Client(ClientCommand),
+    /// What people agreed to
+    #[command(subcommand)]
+    Consent(ConsentCommand),
     /// Which applications have still to be told that somebody signed out
     #[command(subcommand)]
     Logout(LogoutCommand),
@@ -140,6 +145,10 @@ async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String
         Tool::Keys(command) => keys::run(&command, &config?).await,
         Tool::User(command) => Box::pin(users(command, config?, now)).await,
         Tool::Client(command) => Box::pin(clients(command, config?, now)).await,
+        Tool::Consent(command) => {
+            let store = store::lasting(&config?).await?;
+            Box::pin(consent::run(command, &Operator::on(store, now))).await
+        }
         Tool::Logout(command) => logouts::run(command, &*store::lasting(&config?).await?).await,
     }
 }

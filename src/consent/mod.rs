@@ -128,7 +128,8 @@ async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result
     };
     consents::remember(&*app.store, &consent).await?;
     let (scope, claims) = (consent.scope, consent.claims);
-    let agreed = Agreed { sub: consent.sub, scope, claims };
+    let consent_epoch = visit.presence.consent_epoch;
+    let agreed = Agreed { sub: consent.sub, scope, claims, consent_epoch };
     interactions::note(&*app.store, &visit.id, |it| it.agreed = Some(agreed.clone())).await?;
     Ok(())
 }

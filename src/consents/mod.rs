@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clients::{Client, ClientId};
 use crate::clock::UnixTime;
+use crate::epoch::{self, Owner};
+use crate::grants;
 use crate::protocol::{Scope, Subject};
 use crate::secret::Digest;
 use crate::store::{Key, RawKey, Record, Store, StoreError};
@@ -138,6 +140,37 @@ pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreErr
         }
     }
     Ok(())
+}
+
+/// What taking a consent back came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Withdrawn {
+    /// Whether there was one.
+    pub agreed: bool,
+    /// Grants that still stood.
+    pub grants: usize,
+}
+
+/// Takes back what a person agreed to with a client, and ends all that the client was given by them: what the
+/// account page of a person does, and an operator. A client that needs no consent loses what it has, and can
+/// ask again.
+///
+/// The consent goes first and the [epoch](crate::epoch) is raised then: an authorization that reads the epoch
+/// before the consent either finds no consent, or makes a grant of the epoch before.
+pub async fn withdraw(
+    store: &dyn Store,
+    sub: &Subject,
+    client: &ClientId,
+    now: UnixTime,
+) -> Result<Withdrawn, StoreError> {
+    let held = store.consume(&key(sub, client)).await?;
+    let owner = Owner::Consent { sub: sub.clone(), client: client.clone() };
+    epoch::raise(store, &owner, now).await?;
+    if let Some(held) = &held {
+        store.unlink(&index(sub), &listing(held)).await?;
+    }
+    let grants = grants::end_given_to(store, sub, client, now).await?;
+    Ok(Withdrawn { agreed: held.is_some(), grants })
 }
 
 /// Forgets everything a person agreed to; for one who was removed.

@@ -117,6 +117,7 @@ impl Counters {
             }
             Event::Revoked { what, .. } => self.revocations.with_label_values(&[what]).inc(),
             Event::ConsentGiven { .. }
+            | Event::ConsentWithdrawn { .. }
             | Event::ConsentDenied { .. }
             | Event::TokenRefused { .. }
             | Event::ClientChanged { .. }

@@ -27,6 +27,8 @@ pub enum Event<'a> {
     LogoutTold { client: &'a str, outcome: &'static str },
     /// A person agreed to something.
     ConsentGiven { sub: &'a str, client: &'a str, scope: &'a str },
+    /// A person's consent was taken back; `by` says who asked for it.
+    ConsentWithdrawn { sub: &'a str, client: &'a str, by: &'static str },
     /// A person said no.
     ConsentDenied { sub: &'a str, client: &'a str },
     /// An authorization request came to an end.
@@ -83,6 +85,9 @@ impl Events {
             }
             Event::ConsentGiven { sub, client, scope } => {
                 tracing::info!(target: "audit", event = "consent_given", sub, client, scope, from);
+            }
+            Event::ConsentWithdrawn { sub, client, by } => {
+                tracing::info!(target: "audit", event = "consent_withdrawn", sub, client, by, from);
             }
             Event::ConsentDenied { sub, client } => {
                 tracing::info!(target: "audit", event = "consent_denied", sub, client, from);

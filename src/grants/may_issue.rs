@@ -30,6 +30,8 @@ pub enum Denied {
     UserGone,
     /// The person was cut off since they signed in for it: a new password, a sign-out everywhere.
     UserCutOff,
+    /// The person took back what they had agreed to with the client.
+    ConsentWithdrawn,
     /// The session it is bound to has ended.
     SessionEnded,
     /// It is bound to a key, and this release takes no proof of one.
@@ -37,8 +39,8 @@ pub enum Denied {
 }
 
 /// The one gate everything that is issued, described or served passes: code, refresh, introspection
-/// and userinfo all ask here whether the client and the person are still allowed anything, and whether both
-/// are in the [epoch](crate::epoch) that the grant is of. They are looked up side by side: none of them needs
+/// and userinfo all ask here whether the client and the person are still allowed anything, and whether both,
+/// and the consent of the one to the other, are in the [epoch](crate::epoch) that the grant is of. They are looked up side by side: none of them needs
 /// the others.
 ///
 /// A yes may be as old as [`Cached`](crate::store::Cached) allows. A no is never: before it is said,
@@ -95,14 +97,15 @@ async fn judge(
         }
     };
     let owner = Owner::Client(grant.client.clone());
-    let (client, client_epoch, user, user_epoch, session) = join!(
+    let (client, client_epoch, user, user_epoch, consented, session) = join!(
         enabled_client(store, &grant.client, as_of),
         epoch::current(store, &owner, as_of),
         user,
         user_epoch,
+        has_consent(store, grant, as_of),
         session
     );
-    let (client, user, session) = (client?, user?, session?);
+    let (client, user, consented, session) = (client?, user?, consented?, session?);
     let (client_epoch, user_epoch) = (client_epoch?, user_epoch?);
     let same = |client: &Client| grant.client_since.is_none_or(|since| since == client.created_at);
     let cut_off = |person: &Person| !user_epoch.admits(person.epoch, person.authenticated_at);
@@ -114,9 +117,23 @@ async fn judge(
         }
         Some(_) if person.is_some() && user.is_none() => Err(Denied::UserGone),
         Some(_) if person.is_some_and(cut_off) => Err(Denied::UserCutOff),
+        Some(_) if !consented => Err(Denied::ConsentWithdrawn),
         Some(_) if bound.is_some() && session.is_none() => Err(Denied::SessionEnded),
         Some(client) => Ok(Holder { client, user, session }),
     })
+}
+
+/// Whether the person has not taken back since what they agreed to with the client. Where no consent was
+/// needed there was none to take back, and what ended then ended all the same.
+pub async fn has_consent(
+    store: &dyn Store,
+    grant: &Grant,
+    as_of: AsOf,
+) -> Result<bool, StoreError> {
+    let Some(person) = &grant.person else { return Ok(true) };
+    let owner = Owner::Consent { sub: person.sub.clone(), client: grant.client.clone() };
+    let epoch = epoch::current(store, &owner, as_of).await?;
+    Ok(epoch.admits(person.consent_epoch, person.authenticated_at))
 }
 
 impl Grant {

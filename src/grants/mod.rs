@@ -22,8 +22,8 @@ use uuid::Uuid;
 pub use self::access::{AccessId, MAX_OPAQUE, Opaque};
 pub use self::answer::{Filed, file_answer};
 pub use self::handle::{Handle, RefreshToken, Use};
-pub use self::may_issue::{Denied, Holder, may_act_alone, may_begin, may_issue};
-pub use self::person::{CutOff, cut_off, listed};
+pub use self::may_issue::{Denied, Holder, has_consent, may_act_alone, may_begin, may_issue};
+pub use self::person::{CutOff, cut_off, end_given_to, listed};
 pub use self::redeem::{Redeemed, Redemption, Refusal};
 pub use self::rotate::{Rotated, Rotation};
 pub use self::stored::{GrantV2, LoadedGrant, find, load, update, update_from};
@@ -100,6 +100,10 @@ pub struct Person {
     /// The epoch of their session; absent from a release that did not know epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
+    /// The epoch of their consent to the client, whether or not one was needed; absent from a release that
+    /// did not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent_epoch: Option<Epoch>,
 }
 
 /// Why a credential of this grant is, or is no longer, worth anything.
@@ -127,7 +131,8 @@ pub enum Why {
     RefreshReplayed,
     /// The client asked (RFC 7009).
     Requested,
-    /// The person behind it was cut off: a new password, disabled, removed.
+    /// The person behind it was cut off, by a new password, disabled or removed; or took back their consent
+    /// to the client.
     CutOff,
 }
 

@@ -1,6 +1,7 @@
 use uuid::Uuid;
 
 use super::{Grant, GrantId, Standing, Why};
+use crate::clients::ClientId;
 use crate::clock::UnixTime;
 use crate::epoch::Owner;
 use crate::protocol::Subject;
@@ -92,6 +93,32 @@ pub async fn cut_off(
     Ok(CutOff { sessions: ended.len(), grants })
 }
 
+/// Ends every grant of a person to one client that is listed, and says how many still stood. Taking the
+/// consent back ([`consents::withdraw`](crate::consents::withdraw)) has raised its epoch before.
+pub async fn end_given_to(
+    store: &dyn Store,
+    sub: &Subject,
+    client: &ClientId,
+    now: UnixTime,
+) -> Result<usize, StoreError> {
+    let mut ended = 0;
+    for (id, _) in listed(store, sub).await? {
+        if super::find(store, id).await?.is_none_or(|grant| grant.client != *client) {
+            continue;
+        }
+        ended +=
+            usize::from(super::update(store, id, |grant| cut(grant, now)).await?.unwrap_or(false));
+    }
+    Ok(ended)
+}
+
+/// Ends a grant, and says whether it still stood.
+fn cut(grant: &mut Grant, now: UnixTime) -> bool {
+    let stood = grant.standing == Standing::Good && now < grant.ends_at;
+    grant.revoke(now, Why::CutOff);
+    stood
+}
+
 /// Revokes what is listed, and takes it off the list: of a person who is removed nothing stays behind.
 async fn revoke_all(store: &dyn Store, sub: &Subject, now: UnixTime) -> Result<usize, StoreError> {
     let index = index(sub);
@@ -103,11 +130,7 @@ async fn revoke_all(store: &dyn Store, sub: &Subject, now: UnixTime) -> Result<u
         }
         for listing in listings {
             if let Some(id) = named(&listing) {
-                let step = |grant: &mut Grant| {
-                    let stood = grant.standing == Standing::Good && now < grant.ends_at;
-                    grant.revoke(now, Why::CutOff);
-                    stood
-                };
+                let step = |grant: &mut Grant| cut(grant, now);
                 grants += usize::from(super::update(store, id, step).await?.unwrap_or(false));
             }
             store.unlink(&index, &listing).await?;

@@ -13,11 +13,12 @@ use super::trouble::Trouble;
 use crate::app::App;
 use crate::clients::{self, Client};
 use crate::consents::{self, Consent};
+use crate::epoch::{self, Epoch, Owner};
 use crate::grants::Handle;
-use crate::interactions::{self, Interaction, Known, Next, Step, Stop, decide};
+use crate::interactions::{self, Agreed, Interaction, Known, Next, Step, Stop, decide};
 use crate::secret::Secret;
 use crate::sessions::{self, Session};
-use crate::store::StoreError;
+use crate::store::{AsOf, StoreError};
 use crate::users::{self, User};
 
 /// Who is signed in with this browser, and what they agreed to with this client.
@@ -26,12 +27,15 @@ pub struct Presence {
     pub session: Option<(Session, User)>,
     /// Of that user with that client.
     pub consent: Option<Consent>,
+    /// The epoch of that consent, from before it was looked up: what is granted on it dies when it is taken
+    /// back meanwhile.
+    pub consent_epoch: Epoch,
 }
 
 impl Presence {
     /// Looks both up.
     pub async fn find(app: &App, cookies: &Cookies, client: &Client) -> Result<Self, StoreError> {
-        let nobody = Self { session: None, consent: None };
+        let nobody = Self { session: None, consent: None, consent_epoch: Epoch::default() };
         let Some(id) = cookies.session() else { return Ok(nobody) };
         let Some(session) = sessions::find(&*app.store, id, app.now()).await? else {
             return Ok(nobody);
@@ -39,8 +43,10 @@ impl Presence {
         let user = users::find(&*app.store, &session.sub).await?.filter(|user| user.enabled);
         let Some(user) = user else { return Ok(nobody) };
         sessions::touch(&*app.store, &session, app.session_limits().idle, app.now()).await?;
+        let owner = Owner::Consent { sub: session.sub.clone(), client: client.id.clone() };
+        let consent_epoch = epoch::current(&*app.store, &owner, AsOf::Now).await?;
         let consent = consents::find(&*app.store, &session.sub, &client.id).await?;
-        Ok(Self { session: Some((session, user)), consent })
+        Ok(Self { session: Some((session, user)), consent, consent_epoch })
     }
 }
 
@@ -88,6 +94,9 @@ impl Visit {
         interaction.request.claims = interaction.request.claims.limited_to(&claims);
         let cookie = cookies.of_interaction(&id).find(|it| interaction.opens_with(it)).cloned();
         let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
+        // A yes that was taken back since is none.
+        let stands = |agreed: &Agreed| agreed.consent_epoch >= presence.consent_epoch;
+        interaction.agreed = interaction.agreed.filter(stands);
         Ok(Self { id, cookie, interaction, client, presence })
     }
 

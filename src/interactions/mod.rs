@@ -17,6 +17,7 @@ use uuid::Uuid;
 pub use self::decide::{Known, Next, Step, Stop, decide};
 pub use self::derived::{code_handle, csrf, csrf_fits, session_name};
 use crate::clock::UnixTime;
+use crate::epoch::Epoch;
 use crate::grants::Attempt;
 use crate::protocol::{ErrorCode, Scope, Subject};
 use crate::requests::AuthorizationRequest;
@@ -75,6 +76,9 @@ pub struct Agreed {
     /// And to which single claims.
     #[serde(default)]
     pub claims: BTreeSet<String>,
+    /// In which epoch of their consents to this client.
+    #[serde(default)]
+    pub consent_epoch: Epoch,
 }
 
 impl Agreed {

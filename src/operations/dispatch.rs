@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Context, Operation, OperationError, users};
+use super::{Context, Operation, OperationError, consents, users};
 
 /// No operation has that name: whoever asks is of a later release.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,6 +23,8 @@ pub async fn dispatch(
         };
     }
     run![
+        consents::List,
+        consents::Withdraw,
         users::Add,
         users::List,
         users::Show,

@@ -4,6 +4,7 @@
 //!
 //! An operation tells who did it by its audit event, so no caller has to remember to.
 
+pub mod consents;
 mod dispatch;
 mod user_view;
 pub mod users;

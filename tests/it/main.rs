@@ -52,3 +52,4 @@ mod support;
 mod throttling;
 mod token;
 mod upgrades;
+mod withdrawn_consents;

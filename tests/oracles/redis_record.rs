@@ -135,6 +135,7 @@ pub fn grant() -> Grant {
             bound_to_session: true,
             wants_acr: true,
             epoch: None,
+            consent_epoch: None,
         }),
         scope: "openid profile".parse().expect("a scope"),
         claims: ClaimsRequest::default(),

@@ -138,6 +138,7 @@ fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
             sub: Subject::parse(sub).unwrap(),
             scope: scope.parse().unwrap(),
             claims: claims.iter().map(|claim| (*claim).to_owned()).collect(),
+            consent_epoch: crate::epoch::Epoch::default(),
         })
     };
     for (agreed, expected, what) in [
@@ -238,7 +239,9 @@ fn a_visit_goes_on_in_its_own_browser_until_it_is_over_and_who_asks_twice_is_tol
     let mut agreed = signed_in.clone();
     let scope = "openid email".parse().unwrap();
     let claims = BTreeSet::new();
-    agreed.agreed = Some(super::super::Agreed { sub: session.sub.clone(), scope, claims });
+    let consent_epoch = crate::epoch::Epoch::default();
+    let sub = session.sub.clone();
+    agreed.agreed = Some(super::super::Agreed { sub, scope, claims, consent_epoch });
     let declined = Interaction { declined: true, ..begun.clone() };
     let answered = |it: &Interaction, refused| {
         let mut it = it.clone();

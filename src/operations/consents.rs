@@ -1,0 +1,98 @@
+//! Operations on what people agreed to.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::users::named;
+use super::{Context, Operation, OperationError};
+use crate::clients::{self, ClientId};
+use crate::clock::UnixTime;
+use crate::consents::{self, Withdrawn};
+use crate::events::Event;
+use crate::protocol::Scope;
+
+/// Lists what a person agreed to.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct List {
+    /// User name or subject.
+    pub user: String,
+}
+
+/// Takes back a person's consent to a client, and ends what the client was given.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Withdraw {
+    /// User name or subject.
+    pub user: String,
+    /// The `client_id`; the client may be gone by now.
+    pub client: String,
+}
+
+/// What a person agreed to with one client.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ConsentView {
+    /// Its `client_id`.
+    pub client_id: ClientId,
+    /// What pages call it; nothing where it is gone.
+    pub client_name: Option<String>,
+    /// The scope.
+    pub scope: Scope,
+    /// Single claims beside it.
+    pub claims: BTreeSet<String>,
+    /// When.
+    pub given_at: UnixTime,
+}
+
+/// What was taken back.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct WithdrawnConsent {
+    /// Whose consent it was, by user name.
+    pub username: String,
+    /// Whether there was one.
+    pub agreed: bool,
+    /// Grants that still stood, each with its tokens.
+    pub grants: usize,
+}
+
+impl Operation for List {
+    const NAME: &'static str = "consent-list";
+    type Output = Vec<ConsentView>;
+
+    async fn run(self, context: &Context<'_>) -> Result<Vec<ConsentView>, OperationError> {
+        let user = named(context.store, &self.user).await?;
+        let mut all = Vec::new();
+        for id in consents::listed(context.store, &user.sub).await? {
+            let Some(held) = consents::find(context.store, &user.sub, &id).await? else { continue };
+            let client = clients::find(context.store, &id).await?;
+            all.push(ConsentView {
+                client_id: id,
+                client_name: client.map(|client| client.display_name().to_owned()),
+                scope: held.scope,
+                claims: held.claims,
+                given_at: held.given_at,
+            });
+        }
+        Ok(all)
+    }
+}
+
+impl Operation for Withdraw {
+    const NAME: &'static str = "consent-withdraw";
+    type Output = WithdrawnConsent;
+
+    async fn run(self, context: &Context<'_>) -> Result<WithdrawnConsent, OperationError> {
+        let user = named(context.store, &self.user).await?;
+        let client = ClientId::parse(&self.client)
+            .ok_or_else(|| OperationError::Invalid("that is no client_id".to_owned()))?;
+        let done = consents::withdraw(context.store, &user.sub, &client, context.now).await?;
+        let Withdrawn { agreed, grants } = done;
+        if !agreed && grants == 0 && clients::find(context.store, &client).await?.is_none() {
+            let why = format!("there is no client {}", client.as_str());
+            return Err(OperationError::Refused(why));
+        }
+        let (sub, client) = (user.sub.as_str(), client.as_str());
+        let by = context.by.as_str();
+        context.events.tell(None, &Event::ConsentWithdrawn { sub, client, by });
+        Ok(WithdrawnConsent { username: user.username, agreed, grants })
+    }
+}
