@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use crate::client_ip::Unbelieved;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub csrf_key: MacKey,
     /// What the answer to an interaction follows from.
     pub interaction_key: MacKey,
+    /// What seals the cookie of a browser that is known.
+    pub device_key: MacKey,
     /// What opens the secrets of `client_secret_jwt`.
     pub vault: Vault,
     /// What pairwise subjects are made with.
@@ -63,10 +66,12 @@ pub struct Parts {
     pub logout_queued: tokio::sync::Notify,
     /// Who is told what happens.
     pub events: Events,
+    /// The scopes there are without those that were added to the store.
+    pub declared_scopes: ScopeCatalogue,
     /// The scopes there are.
-    pub catalogue: ScopeCatalogue,
-    /// What discovery says; assembled from the rooms, written once.
-    pub metadata_json: Document,
+    catalogue: ArcSwap<ScopeCatalogue>,
+    /// What discovery says; assembled from the rooms.
+    metadata_json: ArcSwap<Document>,
     /// How to try this installation, where it is one for trying.
     pub trial: Option<Trial>,
     /// Who was told in the log for speaking for others.
@@ -103,14 +108,16 @@ impl App {
         metadata: &Metadata,
         trial: Option<Trial>,
     ) -> Self {
-        let metadata = serde_json::to_string(metadata).unwrap_or_default();
-        let events = Events::new();
+        let events = Events::new(clock.clone());
         let counted = events.counters.store.clone();
         let store = Arc::new(Watched::new(store, move |ran| counted.ran(ran)));
         let counted = events.counters.cache.clone();
         let store = Cached::around(store, config.cache_life, move |noted| counted.noted(noted));
         Self(Arc::new(Parts {
-            metadata_json: Document::new(metadata),
+            metadata_json: ArcSwap::from_pointee(document(metadata)),
+            catalogue: ArcSwap::from_pointee(catalogue.clone()),
+            declared_scopes: catalogue,
+            device_key: root.derive(Purpose::Device),
             trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
             outgoing: fetcher.another(OUTGOING, OUTGOING),
@@ -130,8 +137,23 @@ impl App {
             store,
             clock,
             keys,
-            catalogue,
         }))
+    }
+
+    /// The scopes there are.
+    pub fn catalogue(&self) -> Arc<ScopeCatalogue> {
+        self.catalogue.load_full()
+    }
+
+    /// What discovery says.
+    pub fn metadata(&self) -> Arc<Document> {
+        self.metadata_json.load_full()
+    }
+
+    /// From now on these are the scopes, and that is what discovery says of them.
+    pub fn take_in_scopes(&self, catalogue: ScopeCatalogue, metadata: &Metadata) {
+        self.metadata_json.store(Arc::new(document(metadata)));
+        self.catalogue.store(Arc::new(catalogue));
     }
 
     /// The present.
@@ -188,6 +210,10 @@ impl App {
     pub fn tell(&self, address: IpAddr, event: &Event<'_>) {
         self.events.tell(Some(address), event);
     }
+}
+
+fn document(metadata: &Metadata) -> Document {
+    Document::new(serde_json::to_string(metadata).unwrap_or_default())
 }
 
 impl Deref for App {

@@ -6,6 +6,8 @@
 //! switched off in the store, at every start and after whatever the command line did to them: from then on no
 //! session, code or token of theirs is good, for every path asks whether they are enabled.
 
+use serde::{Deserialize, Serialize};
+
 use crate::clients::{self, ClientId};
 use crate::clock::UnixTime;
 use crate::epoch::{self, Owner};
@@ -17,7 +19,7 @@ use crate::users::{self, User};
 pub const CLIENT: &str = "demo";
 
 /// What is off because development made it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Off {
     /// User names.
     pub users: Vec<String>,

@@ -119,7 +119,7 @@ pub async fn id_token(
     let sid = app.session_seen_by(client, person.sid);
     let subject = IdSubject { grant, person, client, user, seen_as: &seen_as, sid: &sid };
     let claims =
-        tokens::id_claims(app.issuer(), subject, &app.catalogue, beside, lifetime, app.now());
+        tokens::id_claims(app.issuer(), subject, &app.catalogue(), beside, lifetime, app.now());
     let registered = &client.metadata;
     let token = sign(app, registered.id_token_signed_response_alg, ID_TYP, claims).await?;
     let (alg, enc) =

@@ -42,6 +42,8 @@ pub enum Purpose {
     KeyRing,
     /// Backup files.
     Backup,
+    /// The cookie of a browser that is known.
+    Device,
 }
 
 /// The secret has fewer than 32 characters.
@@ -69,6 +71,7 @@ impl SecretKey {
             Purpose::ClientSecret => b"latchkey/client-secret/v1",
             Purpose::KeyRing => b"latchkey/key-ring/v1",
             Purpose::Backup => b"latchkey/backup/v1",
+            Purpose::Device => b"latchkey/device/v1",
         };
         MacKey {
             current: expand(&self.current, label),

@@ -15,9 +15,11 @@ use crate::store::{Key, Partition, RawKey, Record, Store, StoreError};
 /// How the limit grows with failures.
 #[derive(Clone, Copy, Debug)]
 pub enum Schedule {
-    /// One account, whoever asks: five tries at once, then ever longer pauses, and after a hundred
-    /// failures a day (NIST SP 800-63B §3.2.2 allows at most 100).
+    /// One account, whoever asks and from wherever: a hundred failures in a row (NIST SP 800-63B §3.2.2 allows
+    /// no more), then none until somebody unlocks it.
     Account,
+    /// One account from one place: five tries at once, then ever longer pauses, and twenty in a day.
+    Guess,
     /// One address, whatever it asks for: so many failures in a minute.
     Address {
         /// Failures that are answered in one minute.
@@ -33,6 +35,9 @@ pub struct Attempts {
     since: UnixTime,
     not_before: UnixTime,
     forget_at: UnixTime,
+    /// Since when nothing is answered any more, until somebody says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    locked_at: Option<UnixTime>,
 }
 
 /// Too many. Seconds until the next try is answered.
@@ -42,16 +47,30 @@ pub struct TooMany {
     pub retry_after: Duration,
 }
 
+/// After so many failures in a row an account is locked.
+pub const MAX_ACCOUNT_FAILURES: u32 = 100;
+
 const DAY: Duration = Duration::from_secs(86_400);
+/// A lock is there until somebody lifts it; nobody comes for one that is as old as this.
+const LOCK_RETENTION: Duration = Duration::from_secs(400 * 86_400);
+/// What a person whose account is locked is told to wait, for want of a better answer.
+const LOCKED_RETRY: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Attempts {
     fn none(name: String, now: UnixTime) -> Self {
-        Self { name, failures: 0, since: now, not_before: now, forget_at: now.plus(DAY) }
+        let forget_at = now.plus(DAY);
+        Self { name, failures: 0, since: now, not_before: now, forget_at, locked_at: None }
     }
 
-    /// Counts an attempt, or refuses to.
-    pub fn take(&mut self, schedule: Schedule, now: UnixTime) -> Result<(), TooMany> {
+    /// Counts an attempt, or refuses to. Answers how many there were in a row, this one included.
+    pub fn take(&mut self, schedule: Schedule, now: UnixTime) -> Result<u32, TooMany> {
+        if self.forget_at <= now {
+            *self = Self::none(std::mem::take(&mut self.name), now);
+        }
+        if self.locked_at.is_some() {
+            return Err(TooMany { retry_after: LOCKED_RETRY });
+        }
         if let Schedule::Address { .. } = schedule
             && self.since.plus(MINUTE) <= now
         {
@@ -62,37 +81,48 @@ impl Attempts {
         }
         self.failures = self.failures.saturating_add(1);
         self.not_before = match schedule {
-            Schedule::Account => now.plus(pause_after(self.failures)),
+            Schedule::Guess => now.plus(pause_after(self.failures)),
             Schedule::Address { per_minute } if self.failures >= per_minute => {
                 self.since.plus(MINUTE)
             }
-            Schedule::Address { .. } => now,
+            Schedule::Account | Schedule::Address { .. } => now,
         };
         self.forget_at = match schedule {
-            Schedule::Account => now.plus(DAY),
+            Schedule::Account if self.failures >= MAX_ACCOUNT_FAILURES => {
+                self.locked_at = Some(now);
+                now.plus(LOCK_RETENTION)
+            }
+            Schedule::Account | Schedule::Guess => now.plus(DAY),
             Schedule::Address { .. } => self.since.plus(MINUTE),
         };
-        Ok(())
+        Ok(self.failures)
     }
 
-    /// The attempt was the right one: an account starts afresh, an address gets its turn back.
-    pub fn forgive(&mut self, schedule: Schedule, now: UnixTime) {
+    /// The attempt was the right one: an account starts afresh, an address gets its turn back. Answers
+    /// whether it was locked.
+    pub fn forgive(&mut self, schedule: Schedule, now: UnixTime) -> bool {
         self.failures = match schedule {
-            Schedule::Account => 0,
+            Schedule::Account | Schedule::Guess => 0,
             Schedule::Address { .. } => self.failures.saturating_sub(1),
         };
         self.not_before = now;
+        let was_locked = self.locked_at.take().is_some();
+        if was_locked {
+            self.forget_at = now.plus(DAY);
+        }
+        was_locked
     }
 }
 
-/// The pause after so many failures in a row.
+/// The pause after so many failures in a row of one place at one account. Whoever mistypes waits seconds, and
+/// the record of an account is forgotten no sooner than that of any place: so one place alone never fills it.
 fn pause_after(failures: u32) -> Duration {
     match failures {
         0..5 => Duration::ZERO,
         5..10 => Duration::from_secs(3),
-        10..25 => Duration::from_secs(5),
-        25..100 => Duration::from_secs(10),
-        100.. => DAY,
+        10..15 => Duration::from_secs(30),
+        15..20 => Duration::from_secs(120),
+        20.. => DAY,
     }
 }
 
@@ -119,19 +149,58 @@ pub async fn take(
     name: &str,
     schedule: Schedule,
     now: UnixTime,
-) -> Result<Result<(), TooMany>, StoreError> {
+) -> Result<Result<u32, TooMany>, StoreError> {
     // Something unreadable that stands there is replaced, and the count begins anew.
     store.upsert(&Attempts::none(name.to_owned(), now), |it| it.take(schedule, now)).await
 }
 
-/// Says that the attempt counted under `name` was right.
+/// Says that the attempt counted under `name` was right. Answers whether it was locked.
 pub async fn forgive(
     store: &dyn Store,
     name: &str,
     schedule: Schedule,
     now: UnixTime,
-) -> Result<(), StoreError> {
-    store.update(&key(name), |it| it.forgive(schedule, now)).await.map(drop)
+) -> Result<bool, StoreError> {
+    let forgiven = store.update(&key(name), |it| it.forgive(schedule, now)).await?;
+    Ok(forgiven.unwrap_or(false))
+}
+
+/// Since when nothing is answered under `name`, until somebody says otherwise.
+pub async fn locked_since(store: &dyn Store, name: &str) -> Result<Option<UnixTime>, StoreError> {
+    Ok(store.load(&key(name)).await?.and_then(|loaded| loaded.record.locked_at))
+}
+
+/// Forgets what was counted under `name`; answers since when it was locked.
+pub async fn clear(store: &dyn Store, name: &str) -> Result<Option<UnixTime>, StoreError> {
+    let cleared = store.consume(&key(name)).await?;
+    Ok(cleared.and_then(|attempts| attempts.locked_at))
+}
+
+/// Whether so many were noted under `name` in this minute that it is enough.
+pub async fn look(
+    store: &dyn Store,
+    name: &str,
+    most: u32,
+    now: UnixTime,
+) -> Result<Result<(), TooMany>, StoreError> {
+    let noted = store.get(&turns_key(name, now)).await?;
+    let count = noted.and_then(|digits| str::from_utf8(&digits).ok()?.parse::<u64>().ok());
+    if count.unwrap_or(0) < u64::from(most) {
+        return Ok(Ok(()));
+    }
+    Ok(Err(TooMany { retry_after: Duration::from_secs(60 - now.as_secs() % 60) }))
+}
+
+/// Notes one under `name` in this minute, for [`look`].
+pub async fn note(store: &dyn Store, name: &str, now: UnixTime) -> Result<(), StoreError> {
+    store.tally(&turns_key(name, now), MINUTE * 2).await.map(drop)
+}
+
+/// The counter's window is the store's clock's business; the minute is in its name.
+fn turns_key(name: &str, now: UnixTime) -> RawKey {
+    let minute = now.as_secs() / 60;
+    let name = Digest::of(format!("{name} {minute}").as_bytes()).to_hex();
+    RawKey::new(Partition::new(format!("turns:{name}")), "turns.v1", None)
 }
 
 /// Counts something that is done under `name` and takes so many `turns`, whatever comes of it, and refuses it
@@ -144,12 +213,9 @@ pub async fn spend(
     most: u32,
     now: UnixTime,
 ) -> Result<Result<(), TooMany>, StoreError> {
-    let (minute, second) = (now.as_secs() / 60, now.as_secs() % 60);
-    let name = Digest::of(format!("{name} {minute}").as_bytes()).to_hex();
-    let counter = RawKey::new(Partition::new(format!("turns:{name}")), "turns.v1", None);
-    // The counter's window is the store's clock's business; the minute is in its name.
+    let second = now.as_secs() % 60;
     for _ in 0..turns.max(1) {
-        if store.tally(&counter, MINUTE * 2).await? > u64::from(most) {
+        if store.tally(&turns_key(name, now), MINUTE * 2).await? > u64::from(most) {
             return Ok(Err(TooMany { retry_after: Duration::from_secs(60 - second) }));
         }
     }
@@ -193,28 +259,46 @@ mod tests {
     const NOW: UnixTime = UnixTime::from_millis(1_700_000_000_000);
 
     #[test]
-    fn an_account_slows_down_and_then_rests_for_a_day() {
+    fn one_place_slows_down_and_then_rests_for_a_day() {
         let mut it = Attempts::none("ada".into(), NOW);
         let mut now = NOW;
         let mut answered = 0;
         while now < NOW.plus(DAY) {
-            match it.take(Schedule::Account, now) {
-                Ok(()) => answered += 1,
+            match it.take(Schedule::Guess, now) {
+                Ok(failures) => {
+                    answered += 1;
+                    assert_eq!(failures, answered);
+                }
                 Err(TooMany { retry_after }) => now = now.plus(retry_after),
             }
         }
-        assert_eq!(answered, 100, "guesses answered in a day");
+        assert_eq!(answered, 20, "guesses answered in a day");
+        assert!(it.forget_at >= it.not_before, "not forgotten while it rests");
     }
 
     #[test]
-    fn the_right_password_makes_an_account_start_afresh() {
+    fn the_right_password_makes_a_place_start_afresh() {
         let mut it = Attempts::none("ada".into(), NOW);
         for _ in 0..5 {
-            it.take(Schedule::Account, NOW).unwrap();
+            it.take(Schedule::Guess, NOW).unwrap();
         }
-        assert!(it.take(Schedule::Account, NOW).is_err());
-        it.forgive(Schedule::Account, NOW);
-        assert!(it.take(Schedule::Account, NOW).is_ok());
+        assert!(it.take(Schedule::Guess, NOW).is_err());
+        assert!(!it.forgive(Schedule::Guess, NOW));
+        assert!(it.take(Schedule::Guess, NOW).is_ok());
+    }
+
+    #[test]
+    fn an_account_is_locked_after_a_hundred_failures_until_somebody_says_otherwise() {
+        let mut it = Attempts::none("ada".into(), NOW);
+        for failures in 1..=MAX_ACCOUNT_FAILURES {
+            assert_eq!(it.take(Schedule::Account, NOW), Ok(failures));
+        }
+        for days in [0, 1, 7, 399] {
+            assert!(it.take(Schedule::Account, NOW.plus(DAY * days)).is_err(), "{days}");
+        }
+        assert!(it.forget_at > NOW.plus(DAY * 399));
+        assert!(it.forgive(Schedule::Account, NOW), "it says that it was locked");
+        assert_eq!(it.take(Schedule::Account, NOW), Ok(1));
     }
 
     #[test]

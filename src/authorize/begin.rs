@@ -139,8 +139,9 @@ async fn begin(
     let query = requests::to_query(params);
     let checked = opened.and_then(|counted| {
         let query = query?;
+        let catalogue = app.catalogue();
         let policy = RequestPolicy {
-            catalogue: &app.catalogue,
+            catalogue: &catalogue,
             response_types: &app.config.offer.response_types,
             require_pkce: app.config.require_pkce,
         };

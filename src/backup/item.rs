@@ -8,6 +8,7 @@ use crate::epoch::{self, Epoch, Owner};
 use crate::grants::{self, Grant, GrantV2};
 use crate::keys::RingRecord;
 use crate::logouts::Participants;
+use crate::scopes::{self, StoredScope};
 use crate::sessions::{self, Session};
 use crate::store::{Record, Store, StoreError};
 use crate::users::{self, User};
@@ -25,6 +26,8 @@ pub(super) enum Item {
     User(Box<WithEpoch<User>>),
     #[serde(rename = "consent.v1")]
     Consent(Consent),
+    #[serde(rename = "scope.v1")]
+    Scope(StoredScope),
     #[serde(rename = "session.v1")]
     Session(Session),
     #[serde(rename = "logout-participants.v1")]
@@ -74,6 +77,7 @@ impl Item {
             Self::Client(_) => "clients",
             Self::User(_) => "users",
             Self::Consent(_) => "consents",
+            Self::Scope(_) => "scopes",
             Self::Session(_) => "sessions",
             Self::Participants(_) => "sessions to tell of",
             Self::Grant(_) | Self::GrantV2(_) => "grants",
@@ -93,6 +97,7 @@ impl Item {
             Self::Client(it) => fate(store, &it.record, now).await,
             Self::User(it) => fate(store, &it.record, now).await,
             Self::Consent(consent) => fate(store, consent, now).await,
+            Self::Scope(scope) => fate(store, scope, now).await,
             Self::Session(session) => fate(store, session, now).await,
             Self::Participants(noted) => fate(store, noted, now).await,
             Self::Grant(granted) => fate(store, &granted.grant, now).await,
@@ -116,6 +121,7 @@ impl Item {
                 epoch::raise_to(store, &Owner::User(it.record.sub.clone()), it.epoch).await
             }
             Self::Consent(consent) => consents::restore(store, consent).await,
+            Self::Scope(scope) => scopes::restore(store, scope).await,
             Self::Session(session) => sessions::restore(store, session).await,
             Self::Participants(noted) => store.put(noted).await,
             Self::Grant(it) | Self::GrantV2(it) => {
@@ -148,6 +154,7 @@ mod tests {
             Client::KIND,
             User::KIND,
             Consent::KIND,
+            StoredScope::KIND,
             Session::KIND,
             Participants::KIND,
             Grant::KIND,

@@ -9,7 +9,7 @@ use crate::keys::{Sealer, ring_key};
 use crate::protocol::Subject;
 use crate::secret_key::{Purpose, SecretKey};
 use crate::store::{AsOf, Key, Record, Store, StoreError};
-use crate::{clients, consents, grants, logouts, sessions, users};
+use crate::{clients, consents, grants, logouts, scopes, sessions, users};
 
 /// What a backup came to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -38,6 +38,7 @@ pub async fn save<W: Write>(
     if let Some(ring) = saving.read(&ring_key()).await? {
         saving.add(&Item::KeyRing(ring.under(&Sealer::new(root))?))?;
     }
+    saving.scopes().await?;
     saving.clients().await?;
     saving.users(about.with_sessions).await?;
     saving.finish()
@@ -54,6 +55,13 @@ struct Saving<'a, W> {
 }
 
 impl<W: Write> Saving<'_, W> {
+    async fn scopes(&mut self) -> Result<(), Failed> {
+        for scope in scopes::list(self.store).await? {
+            self.add(&Item::Scope(scope))?;
+        }
+        Ok(())
+    }
+
     async fn clients(&mut self) -> Result<(), Failed> {
         let mut after = None;
         loop {

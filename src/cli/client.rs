@@ -1,17 +1,19 @@
 //! `latchkey client`. A secret is printed once, when it is made; the store keeps its digest.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::client_add::{self, AddClient};
+use super::client_add::AddClient;
+use super::client_set::SetClient;
 use super::failure::Failure;
+use super::operator::Operator;
 use super::shown;
-use crate::clients::{self, Client, ClientId};
-use crate::clock::UnixTime;
-use crate::protocol::AuthMethod;
-use crate::secret::{Digest, Secret};
-use crate::store::Store;
+use crate::operations::clients::{
+    Changed, Disable, Enable, List, Made, Remove, RotateSecret, Show,
+};
 
 /// What can be done with clients.
 #[derive(Debug, Subcommand)]
@@ -32,6 +34,8 @@ pub enum ClientCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Change a client; what is not named stays
+    Set(Box<SetClient>),
     /// Let a client do nothing any more, whatever it holds
     Disable {
         /// Its `client_id`
@@ -62,6 +66,7 @@ impl ClientCommand {
         match self {
             Self::List { .. } | Self::Show { .. } => false,
             Self::Add(_)
+            | Self::Set(_)
             | Self::Disable { .. }
             | Self::Enable { .. }
             | Self::Remove { .. }
@@ -70,85 +75,66 @@ impl ClientCommand {
     }
 }
 
-pub(super) async fn run(
-    command: ClientCommand,
-    store: &dyn Store,
-    now: UnixTime,
-) -> Result<String, Failure> {
+pub(super) async fn run(command: ClientCommand, operator: &Operator) -> Result<String, Failure> {
     match command {
-        ClientCommand::Add(args) => client_add::run(*args, store, now).await,
+        ClientCommand::Add(args) => {
+            let made = operator.run(args.operation()?).await?;
+            note_the_sector(made.sector_identifier_uri.as_deref());
+            Ok(told(&made))
+        }
         ClientCommand::List { json } => {
-            let mut clients = clients::list(store).await?;
-            clients.sort_by(|one, other| one.id.cmp(&other.id));
+            let clients = operator.run(List {}).await?;
             Ok(shown::list(&clients, json, shown::client, shown::client_line))
         }
         ClientCommand::Show { id, json } => {
-            Ok(shown::one(&shown::client(&named(store, &id).await?), json))
+            Ok(shown::one(&shown::client(&operator.run(Show { id }).await?), json))
         }
-        ClientCommand::Disable { id } => set_enabled(store, &id, false, now).await,
-        ClientCommand::Enable { id } => set_enabled(store, &id, true, now).await,
+        ClientCommand::Set(args) => {
+            let Changed { id, changed, needs_secret, sector_identifier_uri } =
+                operator.run(args.operation()?).await?;
+            let id = id.as_str();
+            note_the_sector(sector_identifier_uri.as_deref());
+            let became = if changed { "changed" } else { "nothing to change about" };
+            let mut text = format!("{became} {id}");
+            if needs_secret {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "\nit has no secret yet: latchkey client rotate-secret {id}");
+            }
+            Ok(text)
+        }
+        ClientCommand::Disable { id } => {
+            let id = operator.run(Disable { id }).await?;
+            Ok(format!("{} {}", shown::became(false), id.as_str()))
+        }
+        ClientCommand::Enable { id } => {
+            let id = operator.run(Enable { id }).await?;
+            Ok(format!("{} {}", shown::became(true), id.as_str()))
+        }
         ClientCommand::Remove { id } => {
-            let client = named(store, &id).await?;
-            clients::remove(store, &client.id).await?;
-            Ok(format!("removed {id}"))
+            Ok(format!("removed {}", operator.run(Remove { id }).await?.as_str()))
         }
         ClientCommand::RotateSecret { id, keep_old_for } => {
-            rotate_secret(store, &id, keep_old_for, now).await
+            Ok(told(&operator.run(RotateSecret { id, keep_old_for }).await?))
         }
     }
 }
 
-async fn set_enabled(
-    store: &dyn Store,
-    id: &str,
-    enabled: bool,
-    now: UnixTime,
-) -> Result<String, Failure> {
-    let client = named(store, id).await?;
-    let step = |client: &mut Client| client.enabled = enabled;
-    clients::update(store, &client.id, step).await?.ok_or_else(|| unknown(id))?;
-    if !enabled {
-        clients::cut_off(store, &client.id, now).await?;
+/// The only place where the secret is ever shown.
+fn told(Made { id, secret, .. }: &Made) -> String {
+    let mut text = format!("client_id={}", id.as_str());
+    if let Some(secret) = secret {
+        text.push_str("\nclient_secret=");
+        text.push_str(secret.reveal());
     }
-    Ok(format!("{} {id}", shown::became(enabled)))
+    text
 }
 
-async fn rotate_secret(
-    store: &dyn Store,
-    id: &str,
-    keep_old_for: Duration,
-    now: UnixTime,
-) -> Result<String, Failure> {
-    let client = named(store, id).await?;
-    if !client.metadata.has_secret() {
-        let method = client.metadata.token_endpoint_auth_method.as_str();
-        let why = format!("{id} has no secret: it authenticates by {method}");
-        return Err(Failure::Refused(why));
-    }
-    if client.metadata.token_endpoint_auth_method == AuthMethod::ClientSecretJwt {
-        let why = format!(
-            "{id} authenticates by client_secret_jwt: the server keeps its secret readable, and a new one \
-             comes with a new registration"
+/// What the operator writes down is the operator's word: nothing is fetched for it.
+fn note_the_sector(uri: Option<&str>) {
+    if let Some(uri) = uri {
+        let _ = writeln!(
+            std::io::stderr(),
+            "note: {uri} was not asked whether it lists the redirect URIs; see to it that it does"
         );
-        return Err(Failure::Refused(why));
     }
-    let secret = Secret::random().reveal();
-    let digest = Digest::of(secret.as_bytes());
-    let step = |client: &mut Client| {
-        // A try whose answer was lost made this secret already.
-        if !client.secrets.iter().any(|it| it.digest == digest) {
-            client.rotate_secret(digest, now, now.plus(keep_old_for));
-        }
-    };
-    clients::update(store, &client.id, step).await?.ok_or_else(|| unknown(id))?;
-    Ok(format!("client_id={id}\nclient_secret={secret}"))
-}
-
-async fn named(store: &dyn Store, id: &str) -> Result<Client, Failure> {
-    let Some(id) = ClientId::parse(id) else { return Err(unknown(id)) };
-    clients::find(store, &id).await?.ok_or_else(|| unknown(id.as_str()))
-}
-
-fn unknown(id: &str) -> Failure {
-    Failure::Refused(format!("there is no client {id}"))
 }

@@ -1,22 +1,13 @@
 //! `latchkey client add`: metadata from a file, from options, or from a file with options over it.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use crate::bootstrap::{check_declared, check_settings};
-use crate::clients::{
-    self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source, recipient,
-};
-use crate::clock::UnixTime;
-use crate::protocol::ClientMetadata;
-use crate::protocol::client_metadata::Offer;
-use crate::random;
-use crate::secret::{Digest, Secret};
-use crate::store::{Created, Store};
+use crate::clients::Settings;
+use crate::operations::clients::Add;
 
 /// A client to add.
 #[derive(Args, Debug)]
@@ -30,6 +21,9 @@ pub struct AddClient {
     /// Where it may be sent back to; as often as needed
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
+    /// Where people may be sent after signing out; as often as needed
+    #[arg(long = "post-logout-redirect-uri", value_name = "URI")]
+    post_logout_redirect_uris: Vec<String>,
     /// `authorization_code` (the default), `refresh_token`, `client_credentials`; as often as needed
     #[arg(long = "grant-type", value_name = "GRANT")]
     grant_types: Vec<String>,
@@ -59,56 +53,9 @@ pub struct AddClient {
     from_file: Option<PathBuf>,
 }
 
-/// Adds it; the answer is the only place where the secret is ever shown.
-pub(super) async fn run(
-    args: AddClient,
-    store: &dyn Store,
-    now: UnixTime,
-) -> Result<String, Failure> {
-    let mut client = args.client(now)?;
-    let id = client.id.as_str().to_owned();
-    let mut answer = format!("client_id={id}");
-    if client.metadata.has_secret() {
-        let secret = Secret::random().reveal();
-        let digest = Digest::of(secret.as_bytes());
-        client.secrets.push(ClientSecret {
-            digest,
-            sealed: None,
-            created_at: now,
-            expires_at: None,
-        });
-        answer.push_str("\nclient_secret=");
-        answer.push_str(&secret);
-    }
-    match clients::add(store, &client).await? {
-        Created::New => {
-            note_the_sector(&client);
-            Ok(answer)
-        }
-        Created::Taken => Err(Failure::Refused(format!("there is a client {id} already"))),
-    }
-}
-
-/// What the operator writes down is the operator's word: nothing is fetched for it.
-fn note_the_sector(client: &Client) {
-    if let Some(uri) = &client.metadata.sector_identifier_uri {
-        let _ = writeln!(
-            std::io::stderr(),
-            "note: {uri} was not asked whether it lists the redirect URIs; see to it that it does"
-        );
-    }
-}
-
 impl AddClient {
-    fn client(self, now: UnixTime) -> Result<Client, Failure> {
-        let chosen = self.id.clone().unwrap_or_else(|| random::uuid().to_string());
-        let id = ClientId::parse(&chosen).ok_or_else(|| {
-            let rule = "--id must be 1 to 255 characters of A-Z a-z 0-9 . _ ~ : @ / -";
-            Failure::Usage(rule.to_owned())
-        })?;
-        let metadata = ClientMetadata::parse_within(&self.members()?, &Offer::complete())
-            .and_then(|metadata| recipient::check_registered(&metadata).map(|()| metadata))
-            .map_err(|error| Failure::Usage(error.description.into_owned()))?;
+    pub(super) fn operation(self) -> Result<Add, Failure> {
+        let metadata = self.members()?;
         let settings = Settings {
             first_party: self.first_party,
             opaque_access_tokens: self.opaque_access_tokens,
@@ -116,21 +63,7 @@ impl AddClient {
             resource_server_for: self.resource_server_for,
             ..Settings::default()
         };
-        check_declared(&metadata).map_err(Failure::Usage)?;
-        check_settings(&metadata, &settings).map_err(Failure::Usage)?;
-        Ok(Client {
-            id,
-            metadata,
-            settings,
-            secrets: Vec::new(),
-            registration_token: None,
-            enabled: true,
-            source: Source::Operator,
-            created_at: now,
-            unused_until: None,
-            development: false,
-            declared: Some(DeclaredClient::default()),
-        })
+        Ok(Add { id: self.id, metadata, settings })
     }
 
     /// The metadata as a registration would send it.
@@ -147,6 +80,7 @@ impl AddClient {
         set("token_endpoint_auth_method", text(&self.auth_method));
         set("scope", text(&self.scope));
         set("redirect_uris", list(&self.redirect_uris));
+        set("post_logout_redirect_uris", list(&self.post_logout_redirect_uris));
         set("grant_types", list(&self.grant_types));
         set("application_type", self.native.then(|| "native".into()));
         Ok(members)

@@ -1,15 +1,18 @@
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use clap::Subcommand;
 
 use super::failure::Failure;
+use super::operator::{self, Operator};
 use super::{shown, store};
 use crate::clock::Clock;
 use crate::config::{Complaints, Config};
 use crate::keys::{
-    Begin, KeyComplaint, KeyInfo, KeyRing, KeySource, Policy, RingError, Sealer, load_files,
-    load_root, purposes,
+    KeyComplaint, KeyRing, KeySource, Policy, RingError, Sealer, load_files, load_root, purposes,
 };
+use crate::operations::keys::{Jwks, KeyView, List, Remove, Rotate};
+use crate::store::MemoryStore;
 
 /// What can be done with the signing keys.
 #[derive(Debug, Subcommand)]
@@ -36,17 +39,13 @@ pub enum KeysCommand {
 pub(super) async fn run(command: &KeysCommand, config: &Config) -> Result<String, Failure> {
     match command {
         KeysCommand::Generate => generate(config),
-        KeysCommand::Jwks => Ok(ring(config).await?.jwks()),
-        KeysCommand::List => Ok(list(&ring(config).await?.keys())),
+        KeysCommand::Jwks => operator(config).await?.run(Jwks {}).await,
+        KeysCommand::List => Ok(list(&operator(config).await?.run(List {}).await?)),
         KeysCommand::Rotate { now } => {
-            let ring = lasting(config).await?;
-            ring.rotate(if *now { Begin::Now } else { Begin::Announced }).await?;
-            Ok(list(&ring.keys()))
+            Ok(list(&lasting(config).await?.run(Rotate { now: *now }).await?))
         }
         KeysCommand::Remove { kid } => {
-            let ring = lasting(config).await?;
-            ring.remove(kid).await?;
-            Ok(list(&ring.keys()))
+            Ok(list(&lasting(config).await?.run(Remove { kid: kid.clone() }).await?))
         }
     }
 }
@@ -65,31 +64,37 @@ fn generate(config: &Config) -> Result<String, Failure> {
     Ok(files.notices.join("\n"))
 }
 
-/// The ring in the store; without one that lasts, what the files make of it.
-async fn ring(config: &Config) -> Result<KeyRing, Failure> {
+/// The ring of a running server that has the store to itself, or the one in the store; without one that lasts,
+/// what the files make of it.
+async fn operator(config: &Config) -> Result<Operator, Failure> {
+    if let Some(server) = operator::server(config).await? {
+        return Ok(Operator::Server(server));
+    }
     let purposes = purposes(config);
     let files = load_files(&KeySource::of(config), &purposes, !config.store_lasts())?;
     if !config.store_lasts() {
-        return Ok(KeyRing::of(files.keys));
+        let store = Arc::new(MemoryStore::new(Clock::System));
+        return Ok(Operator::with_keys(store, Clock::System.now(), KeyRing::of(files.keys)));
     }
     let sealer = Sealer::new(&load_root(config)?);
     let store = store::lasting(config).await?;
-    let at = (store, Clock::System);
-    Ok(KeyRing::open(at, sealer, purposes, Policy::of(config), files.keys).await?)
+    let at = (Arc::clone(&store), Clock::System);
+    let ring = KeyRing::open(at, sealer, purposes, Policy::of(config), files.keys).await?;
+    Ok(Operator::with_keys(store, Clock::System.now(), ring))
 }
 
 /// The ring, if a change to it is still there when this process has ended.
-async fn lasting(config: &Config) -> Result<KeyRing, Failure> {
-    if !config.store_lasts() {
+async fn lasting(config: &Config) -> Result<Operator, Failure> {
+    if !config.store_lasts() && config.control_socket().is_none() {
         return Err(Failure::Refused(INSTEAD.to_owned()));
     }
-    ring(config).await
+    operator(config).await
 }
 
-fn list(keys: &[KeyInfo]) -> String {
+fn list(keys: &[KeyView]) -> String {
     let mut text = String::from("ALG            PHASE      SIGNS FROM           KID\n");
     for key in keys {
-        let (alg, phase) = (key.purpose.as_str(), key.phase.as_str());
+        let (alg, phase) = (&key.alg, &key.phase);
         // Without a store that lasts every start of the server begins with the file.
         let begins = match key.begins_at.as_secs() {
             0 => "the start".to_owned(),

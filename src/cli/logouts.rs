@@ -4,9 +4,10 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::operator::Operator;
 use super::shown::moment;
-use crate::logouts::{self, Delivery, State};
-use crate::store::Store;
+use crate::logouts::{Delivery, State};
+use crate::operations::logouts::List;
 
 /// What can be done with logouts.
 #[derive(Debug, Subcommand)]
@@ -19,9 +20,9 @@ pub enum LogoutCommand {
     },
 }
 
-pub(super) async fn run(command: LogoutCommand, store: &dyn Store) -> Result<String, Failure> {
+pub(super) async fn run(command: LogoutCommand, operator: &Operator) -> Result<String, Failure> {
     let LogoutCommand::List { json } = command;
-    let found = logouts::list(store).await?;
+    let found = operator.run(List {}).await?;
     if json {
         let shown = Value::Array(found.iter().map(object).collect());
         return Ok(format!("{shown:#}"));

@@ -1,15 +1,18 @@
 //! The command line: everything but serving is a tool that runs once, prints, and says by its exit
 //! code how it went (the codes of `sysexits.h`).
 //!
-//! Users and clients are changed in the store directly, which needs one that outlives a process: on
-//! the in-memory store these commands say what to do instead. No secret is ever an argument (others
+//! What an operator does is an [operation](crate::operations), done here on the store of the configuration, or
+//! by the running server that has a file store to itself or names a `CONTROL_SOCKET` ([`operator`]). No secret is ever an argument (others
 //! can see those); passwords are asked for, or read from standard input.
 
 mod backup;
 mod check_config;
 mod client;
 mod client_add;
+mod client_set;
 mod consent;
+mod control;
+mod events;
 mod failure;
 mod healthcheck;
 mod keys;
@@ -17,6 +20,7 @@ mod logouts;
 mod operator;
 mod password;
 mod pkce;
+mod scope;
 mod selftest;
 mod shown;
 mod store;
@@ -25,24 +29,25 @@ mod tests;
 mod user;
 
 use std::io::Write;
+use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 
 use self::backup::{BackupArgs, RestoreArgs};
 use self::client::ClientCommand;
 use self::consent::ConsentCommand;
+use self::events::EventsArgs;
 use self::failure::Failure;
 use self::keys::KeysCommand;
 use self::logouts::LogoutCommand;
 use self::operator::Operator;
+use self::scope::ScopeCommand;
 use self::selftest::SelfTest;
 use self::user::UserCommand;
 use crate::clock::{Clock, UnixTime};
 use crate::config::{Complaints, Config};
-use crate::development;
-use crate::store::Store;
+use crate::operations::development::SwitchOff;
 
 pub use self::store::open_store;
 
@@ -93,6 +98,11 @@ pub enum Tool {
     /// What people agreed to
     #[command(subcommand)]
     Consent(ConsentCommand),
+    /// What applications can ask for
+    #[command(subcommand)]
+    Scope(ScopeCommand),
+    /// What happened within the last week
+    Events(EventsArgs),
     /// Which applications have still to be told that somebody signed out
     #[command(subcommand)]
     Logout(LogoutCommand),
@@ -133,7 +143,15 @@ pub async fn run(tool: Tool, config: Result<Config, Complaints>) -> ExitCode {
     }
 }
 
-async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String, Failure> {
+/// In a box, for it is as large as the largest tool.
+fn answer(
+    tool: Tool,
+    config: Result<Config, Complaints>,
+) -> Pin<Box<dyn Future<Output = Result<String, Failure>>>> {
+    Box::pin(do_it(tool, config))
+}
+
+async fn do_it(tool: Tool, config: Result<Config, Complaints>) -> Result<String, Failure> {
     let now = Clock::System.now();
     match tool {
         Tool::Pkce => Ok(pkce::print()),
@@ -143,53 +161,54 @@ async fn answer(tool: Tool, config: Result<Config, Complaints>) -> Result<String
         Tool::Backup(args) => backup::backup(&args, &config?).await,
         Tool::Restore(args) => Box::pin(restored(args, config?, now)).await,
         Tool::Keys(command) => keys::run(&command, &config?).await,
-        Tool::User(command) => Box::pin(users(command, config?, now)).await,
-        Tool::Client(command) => Box::pin(clients(command, config?, now)).await,
+        Tool::User(command) => users(command, config?, now).await,
+        Tool::Client(command) => clients(command, config?, now).await,
+        Tool::Scope(command) => scope::run(command, &Operator::of(&config?, now).await?).await,
+        Tool::Events(args) => events::run(args, &Operator::of(&config?, now).await?, now).await,
+        Tool::Logout(command) => logouts::run(command, &Operator::of(&config?, now).await?).await,
         Tool::Consent(command) => {
-            let store = store::lasting(&config?).await?;
-            Box::pin(consent::run(command, &Operator::on(store, now))).await
+            let operator = Operator::of(&config?, now).await?;
+            consent::run(command, &operator).await
         }
-        Tool::Logout(command) => logouts::run(command, &*store::lasting(&config?).await?).await,
     }
 }
 
 async fn restored(args: RestoreArgs, config: Config, now: UnixTime) -> Result<String, Failure> {
     let restored = backup::restore(&args, &config, now).await?;
     if !args.is_dry() {
-        keep_off(&config, &*store::lasting(&config).await?).await?;
+        keep_off(&config, &Operator::of(&config, now).await?).await?;
     }
     Ok(restored)
 }
 
 async fn users(command: UserCommand, config: Config, now: UnixTime) -> Result<String, Failure> {
-    let store = store::lasting(&config).await?;
+    let operator = Operator::of(&config, now).await?;
     let writes = command.writes();
     note_the_file(&config, writes);
-    let operator = Operator::on(Arc::clone(&store), now);
     let answer = user::run(command, &operator, password::ask).await?;
     if writes {
-        keep_off(&config, &*store).await?;
+        keep_off(&config, &operator).await?;
     }
     Ok(answer)
 }
 
 async fn clients(command: ClientCommand, config: Config, now: UnixTime) -> Result<String, Failure> {
-    let store = store::lasting(&config).await?;
+    let operator = Operator::of(&config, now).await?;
     let writes = command.writes();
     note_the_file(&config, writes);
-    let answer = client::run(command, &*store, now).await?;
+    let answer = client::run(command, &operator).await?;
     if writes {
-        keep_off(&config, &*store).await?;
+        keep_off(&config, &operator).await?;
     }
     Ok(answer)
 }
 
 /// What development made stays off on a public issuer, whatever was done to it just now.
-async fn keep_off(config: &Config, store: &dyn Store) -> Result<(), Failure> {
+async fn keep_off(config: &Config, operator: &Operator) -> Result<(), Failure> {
     if config.issuer.is_loopback() {
         return Ok(());
     }
-    let off = development::switch_off(store, Clock::System.now()).await?;
+    let off = operator.run(SwitchOff {}).await?;
     if !off.is_empty() {
         let _ = writeln!(std::io::stderr(), "note: {}", off.told());
     }

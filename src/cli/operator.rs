@@ -1,37 +1,124 @@
-//! Who does what the command line asks for.
+//! Who does what the command line asks for: this process on the store of the configuration, or the running
+//! server that has the store to itself.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use super::control::{ControlClient, ControlStore};
 use super::failure::Failure;
-use crate::clock::UnixTime;
+use super::store;
+use crate::bootstrap::Bootstrap;
+use crate::clock::{Clock, UnixTime};
+use crate::config::Config;
 use crate::events::Events;
+use crate::keys::KeyRing;
 use crate::operations::{Actor, Context, Operation};
 use crate::password::Passwords;
+use crate::protocol::claims::ScopeCatalogue;
 use crate::store::Store;
 
-/// Does operations in this process, on the store of the configuration.
-pub(super) struct Operator {
+/// Does operations.
+pub(super) enum Operator {
+    /// In this process.
+    Here(Box<Here>),
+    /// By asking a running server.
+    Server(ControlClient),
+}
+
+/// What operations in this process work with.
+pub(super) struct Here {
     store: Arc<dyn Store>,
     now: UnixTime,
     passwords: Passwords,
     events: Events,
+    declared: ScopeCatalogue,
+    keys: Option<KeyRing>,
 }
 
 impl Operator {
-    /// On that store, at that moment.
-    pub fn on(store: Arc<dyn Store>, now: UnixTime) -> Self {
-        Self { store, now, passwords: Passwords::new(1, 1), events: Events::new() }
+    /// On the store of the configuration. Where a running server has it, the server is asked.
+    pub async fn of(config: &Config, now: UnixTime) -> Result<Self, Failure> {
+        let opened = match server(config).await? {
+            Some(server) => return Ok(Self::Server(server)),
+            None => store::lasting(config).await,
+        };
+        let mut declared = ScopeCatalogue::default();
+        if let Some(path) = &config.bootstrap_file {
+            Bootstrap::load(path)?.catalogue(&mut declared);
+        }
+        let here = Here { declared, ..Here::on(opened?, now) };
+        Ok(Self::Here(Box::new(here)))
     }
 
-    /// Does it.
+    /// On that store, at that moment.
+    #[cfg(test)]
+    pub fn on(store: Arc<dyn Store>, now: UnixTime) -> Self {
+        Self::Here(Box::new(Here::on(store, now)))
+    }
+
+    /// In this process, with the signing keys.
+    pub fn with_keys(store: Arc<dyn Store>, now: UnixTime, keys: KeyRing) -> Self {
+        Self::Here(Box::new(Here { keys: Some(keys), ..Here::on(store, now) }))
+    }
+
+    /// Does it, and has it written down where events are looked up.
     pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, Failure> {
+        let here = match self {
+            Self::Server(server) => return server.run(&operation).await,
+            Self::Here(here) => here,
+        };
         let context = Context {
-            store: &*self.store,
-            now: self.now,
-            passwords: &self.passwords,
-            events: &self.events,
+            store: &*here.store,
+            now: here.now,
+            passwords: &here.passwords,
+            events: &here.events,
+            keys: here.keys.as_ref(),
+            declared: &here.declared,
             by: Actor::CommandLine,
         };
-        Ok(operation.run(&context).await?)
+        let done = operation.run(&context).await;
+        let kept = here.events.keep_waiting(&*here.store).await;
+        let output = done?;
+        if let Err(error) = kept {
+            let why = format!("it is done, but the event could not be written down: {error}");
+            return Err(Failure::Unavailable(why));
+        }
+        Ok(output)
+    }
+}
+
+impl Here {
+    fn on(store: Arc<dyn Store>, now: UnixTime) -> Self {
+        Self {
+            store,
+            now,
+            passwords: Passwords::new(1, 1),
+            events: Events::new(Clock::System),
+            declared: ScopeCatalogue::default(),
+            keys: None,
+        }
+    }
+}
+
+/// The running server to be asked: the one that holds the file store, or that has a socket by configuration.
+pub(super) async fn server(config: &Config) -> Result<Option<ControlClient>, Failure> {
+    let Some(path) = config.control_socket() else { return Ok(None) };
+    match ControlClient::connect(&path).await {
+        Ok(server) => Ok(Some(server)),
+        // The store says whether anybody has it, and what to do.
+        Err(_) if config.store_lasts() => Ok(None),
+        Err(error) => Err(Failure::Unavailable(unreachable(&path, &error))),
+    }
+}
+
+fn unreachable(path: &Path, error: &std::io::Error) -> String {
+    format!("no server can be asked at CONTROL_SOCKET, {}: {error}", path.display())
+}
+
+/// The store, to be read: through the running server where that has it.
+pub(super) async fn store_to_read(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    match server(config).await? {
+        Some(server) if config.store_lasts() => Ok(Arc::new(ControlStore(server))),
+        Some(_) | None => store::lasting_to_read(config).await,
     }
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::clients::{Client, Source};
+use crate::clients::Source;
 use crate::clock::UnixTime;
-use crate::operations::UserView;
+use crate::operations::{ClientView, SecretView, UserView};
 
 /// All of them: a JSON array, or a line for each.
 pub(super) fn list<T>(
@@ -28,11 +28,13 @@ pub(super) fn one(shown: &Value, json: bool) -> String {
 
 /// One line of a list.
 pub(super) fn user_line(user: &UserView) -> String {
-    format!("{}  {}  {}", user.sub.as_str(), user.username, became(user.enabled))
+    let locked = user.locked_since.map(|at| format!("  locked since {}", moment(at)));
+    let locked = locked.unwrap_or_default();
+    format!("{}  {}  {}{locked}", user.sub.as_str(), user.username, became(user.enabled))
 }
 
 /// One line of a list.
-pub(super) fn client_line(client: &Client) -> String {
+pub(super) fn client_line(client: &ClientView) -> String {
     let (id, name) = (client.id.as_str(), client.display_name());
     format!("{id}  {name}  {}", became(client.enabled))
 }
@@ -47,12 +49,13 @@ pub(super) fn user(user: &UserView) -> Value {
         "claims": user.claims,
         "groups": user.groups,
         "created_at": moment(user.created_at),
+        "locked_since": user.locked_since.map(moment),
     })
 }
 
 /// All that may be shown of a client.
-pub(super) fn client(client: &Client) -> Value {
-    let secret = |it: &crate::clients::ClientSecret| json!({ "created_at": moment(it.created_at), "expires_at": it.expires_at.map(moment) });
+pub(super) fn client(client: &ClientView) -> Value {
+    let secret = |it: &SecretView| json!({ "created_at": moment(it.created_at), "expires_at": it.expires_at.map(moment) });
     json!({
         "client_id": client.id,
         "enabled": client.enabled,
@@ -110,7 +113,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// A registered name must not be able to move the operator's cursor.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -47,7 +47,9 @@ async fn run(line: &str, store: &Arc<dyn Store>) -> Result<String, Failure> {
             let ask = || Ok(SecretText::new(TYPED));
             user::run(command, &operator(store), ask).await
         }
-        Command::Tool(Tool::Client(command)) => client::run(command, &**store, NOW).await,
+        Command::Tool(Tool::Client(command)) => client::run(command, &operator(store)).await,
+        Command::Tool(Tool::Scope(command)) => scope::run(command, &operator(store)).await,
+        Command::Tool(Tool::Events(args)) => events::run(args, &operator(store), NOW).await,
         other => panic!("{other:?} needs no store"),
     }
 }

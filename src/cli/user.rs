@@ -7,7 +7,9 @@ use super::failure::Failure;
 use super::operator::Operator;
 use super::shown;
 use crate::config::SecretText;
-use crate::operations::users::{Add, Disable, Enable, Ended, List, Remove, SetPassword, Show};
+use crate::operations::users::{
+    Add, Disable, Enable, Ended, List, Remove, Set, SetPassword, Show, SignOut, Unlock, Unlocked,
+};
 
 /// What can be done with users.
 #[derive(Debug, Subcommand)]
@@ -27,6 +29,18 @@ pub enum UserCommand {
         /// As a JSON object
         #[arg(long)]
         json: bool,
+    },
+    /// Change what is known of a user; what is not named stays
+    Set(SetUser),
+    /// End a user's sessions and tokens; they can sign in again
+    SignOut {
+        /// User name or subject
+        user: String,
+    },
+    /// Unlock an account that is locked because too many failed to sign in
+    Unlock {
+        /// User name or subject
+        user: String,
     },
     /// Let a user do nothing any more, and end their sessions and tokens
     Disable {
@@ -72,11 +86,45 @@ pub struct AddUser {
     claims: Vec<String>,
 }
 
+/// What to change about a user.
+#[derive(Args, Debug)]
+pub struct SetUser {
+    /// User name or subject
+    user: String,
+    /// Their full name
+    #[arg(long)]
+    name: Option<String>,
+    /// Their e-mail address; a new one counts as not verified
+    #[arg(long)]
+    email: Option<String>,
+    /// A group they are in, in place of all there are; as often as needed
+    #[arg(long = "group", value_name = "GROUP", conflicts_with = "no_groups")]
+    groups: Vec<String>,
+    /// Take them out of every group
+    #[arg(long)]
+    no_groups: bool,
+    /// A group to put them in; as often as needed
+    #[arg(long = "add-group", value_name = "GROUP")]
+    add_groups: Vec<String>,
+    /// A group to take them out of; as often as needed
+    #[arg(long = "remove-group", value_name = "GROUP")]
+    remove_groups: Vec<String>,
+    /// A claim as name=value; the value is JSON, or else text; as often as needed
+    #[arg(long = "claim", value_name = "NAME=VALUE")]
+    claims: Vec<String>,
+    /// A claim to take away; as often as needed
+    #[arg(long = "remove-claim", value_name = "NAME")]
+    remove_claims: Vec<String>,
+}
+
 impl UserCommand {
     pub(super) fn writes(&self) -> bool {
         match self {
             Self::List { .. } | Self::Show { .. } => false,
             Self::Add(_)
+            | Self::Set(_)
+            | Self::SignOut { .. }
+            | Self::Unlock { .. }
             | Self::Disable { .. }
             | Self::Enable { .. }
             | Self::Remove { .. }
@@ -106,6 +154,21 @@ pub(super) async fn run(
         UserCommand::Show { user, json } => {
             Ok(shown::one(&shown::user(&operator.run(Show { user }).await?), json))
         }
+        UserCommand::Set(args) => {
+            let (user, changed) = operator.run(args.operation()?).await?;
+            let became = if changed { "changed" } else { "nothing to change about" };
+            Ok(format!("{became} {}", user.username))
+        }
+        UserCommand::SignOut { user } => {
+            Ok(told("signed out", &operator.run(SignOut { user }).await?))
+        }
+        UserCommand::Unlock { user } => {
+            let Unlocked { username, since } = operator.run(Unlock { user }).await?;
+            Ok(match since {
+                Some(at) => format!("unlocked {username}, locked since {}", shown::moment(at)),
+                None => format!("{username} was not locked"),
+            })
+        }
         UserCommand::Disable { user } => {
             Ok(told(shown::became(false), &operator.run(Disable { user }).await?))
         }
@@ -125,27 +188,56 @@ pub(super) async fn run(
 impl AddUser {
     /// What is asked for, without the password yet.
     fn operation(self) -> Result<Add, Failure> {
-        let mut claims = Map::new();
-        for (name, value) in [("name", self.name), ("email", self.email)] {
-            if let Some(text) = value {
-                add_claim(&mut claims, name, Value::String(text))?;
-            }
-        }
-        for claim in &self.claims {
-            let (name, value) = named_value(claim)?;
-            add_claim(&mut claims, name, value)?;
-        }
+        let claims = given_claims(self.name, self.email, &self.claims)?;
         let password = SecretText::new("");
         let (username, sub, groups) = (self.username, self.sub, self.groups);
         Ok(Add { username, sub, claims, groups, password })
     }
 }
 
+impl SetUser {
+    fn operation(self) -> Result<Set, Failure> {
+        let mut claims = given_claims(self.name, self.email, &self.claims)?;
+        for name in self.remove_claims {
+            add_claim(&mut claims, &name, Value::Null)?;
+        }
+        let groups = (self.no_groups || !self.groups.is_empty()).then_some(self.groups);
+        let (user, add_groups, remove_groups) = (self.user, self.add_groups, self.remove_groups);
+        let set = Set { user, claims, groups, add_groups, remove_groups };
+        if set.claims.is_empty()
+            && set.groups.is_none()
+            && set.add_groups.is_empty()
+            && set.remove_groups.is_empty()
+        {
+            return Err(Failure::Usage("nothing to set: name at least one option".to_owned()));
+        }
+        Ok(set)
+    }
+}
+
+fn given_claims(
+    name: Option<String>,
+    email: Option<String>,
+    others: &[String],
+) -> Result<Map<String, Value>, Failure> {
+    let mut claims = Map::new();
+    for (name, value) in [("name", name), ("email", email)] {
+        if let Some(text) = value {
+            add_claim(&mut claims, name, Value::String(text))?;
+        }
+    }
+    for claim in others {
+        let (name, value) = named_value("--claim", claim)?;
+        add_claim(&mut claims, name, value)?;
+    }
+    Ok(claims)
+}
+
 /// NAME=VALUE, where the value is JSON or else text.
-fn named_value(text: &str) -> Result<(&str, Value), Failure> {
+pub(super) fn named_value<'a>(option: &str, text: &'a str) -> Result<(&'a str, Value), Failure> {
     let (name, text) =
         text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-            Failure::Usage("--claim must be NAME=VALUE, for example locale=en".to_owned())
+            Failure::Usage(format!("{option} must be NAME=VALUE, for example locale=en"))
         })?;
     let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
     Ok((name, value))

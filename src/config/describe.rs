@@ -60,6 +60,7 @@ impl Config {
                 (None, Some(_)) => None,
                 (None, None) => Some("memory:".to_owned()),
             },
+            "CONTROL_SOCKET" => self.control_socket().as_deref().map(path),
             "REDIS_CA_FILE" => self.redis.as_ref()?.ca_file.as_deref().map(path),
             "REDIS_CERT_FILE" => self.redis.as_ref()?.client.as_ref().map(|it| path(&it.0)),
             "REDIS_KEY_FILE" => self.redis.as_ref()?.client.as_ref().map(|it| path(&it.1)),

@@ -70,6 +70,8 @@ pub struct Config {
     pub cache_life: Duration,
     /// The folder of a store for this server alone. Without either, state is in memory.
     pub store_folder: Option<PathBuf>,
+    /// Where operators' commands reach this server, if not in the folder of its store.
+    pub control_socket: Option<PathBuf>,
     /// Clients and users to create at start.
     pub bootstrap_file: Option<PathBuf>,
     /// What is logged.
@@ -129,6 +131,7 @@ impl Config {
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
             store_folder: store::folder(reader),
+            control_socket: reader.given("CONTROL_SOCKET").map(PathBuf::from),
             redis: RedisSettings::read(reader, &issuer),
             cache_life: reader.duration("REDIS_CACHE_TTL", 0..=3600),
             bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
@@ -167,6 +170,13 @@ impl Config {
         } else {
             Err(Complaints(std::mem::take(&mut reader.complaints)))
         }
+    }
+
+    /// Where operators' commands reach a running server: as configured, or beside the store that only the
+    /// server can open.
+    pub fn control_socket(&self) -> Option<PathBuf> {
+        let beside = || self.store_folder.as_ref().map(|folder| folder.join("control.sock"));
+        self.control_socket.clone().or_else(beside)
     }
 
     /// Whether what is stored is still there after the process has ended.

@@ -122,6 +122,7 @@ pub const VARS: &[Var] = &[
     var("REQUEST_OBJECT_ENCRYPTION", Value("false"), "Whether to publish keys that clients can encrypt request objects for."),
 
     var("STORE_URL", Rule("`memory:` unless there is a `REDIS_URL`"), "Where a server that is alone keeps its state: `file:` and a folder, or `memory:`, which forgets; not beside `REDIS_URL`."),
+    var("CONTROL_SOCKET", Rule("`control.sock` in the folder of a `file:` store, otherwise none"), "The Unix socket by which commands such as `latchkey user disable` reach a running server; for its own user only."),
     secret("REDIS_URL", Unset, "Where several servers keep their state: `redis://[user:password@]host[:port][/database]`, `redis+unix:///path`, `redis-sentinel://[user:password@]host[:port],…/service[/database]` or `redis-cluster://[user:password@]host[:port],…`, with `rediss` instead of `redis` for TLS; not beside `STORE_URL`."),
     var("REDIS_CA_FILE", Unset, "PEM certificates to trust for Redis by TLS, besides the public ones."),
     var("REDIS_CERT_FILE", Unset, "PEM certificate chain to show to Redis; needs `REDIS_KEY_FILE`."),

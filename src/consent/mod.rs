@@ -55,7 +55,8 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
     let metadata = &visit.client.metadata;
     let to = request.destination.redirect_uri();
     let (interaction, csrf) = (visit.id.reveal(), visit.csrf(app, "consent"));
-    let describe = |scope| app.catalogue.get(scope).and_then(|entry| entry.description.as_deref());
+    let catalogue = app.catalogue();
+    let describe = |scope| catalogue.get(scope).and_then(|entry| entry.description.as_deref());
     let template = ConsentPage {
         interaction: &interaction,
         csrf: &csrf,

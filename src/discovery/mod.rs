@@ -25,5 +25,5 @@ pub fn routes(app: &App) -> Router<App> {
 }
 
 async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
-    cacheable_json(&headers, &app.metadata_json)
+    cacheable_json(&headers, &app.metadata())
 }

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use super::{CacheCounters, Event, StoreCounters};
@@ -13,6 +14,7 @@ pub struct Counters {
     auth_requests: IntCounterVec,
     response_time: HistogramVec,
     sign_ins: IntCounterVec,
+    accounts_locked: IntCounter,
     sign_outs: IntCounterVec,
     logout_deliveries: IntCounterVec,
     client_auth_failures: IntCounterVec,
@@ -48,6 +50,11 @@ impl Counters {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
+        let locked = IntCounter::new(
+            "oidc_accounts_locked_total",
+            "Accounts locked because of too many failures",
+        )?;
+        registry.register(Box::new(locked.clone()))?;
         Ok(Self {
             tokens_issued: family(
                 "oidc_tokens_issued_total",
@@ -62,6 +69,7 @@ impl Counters {
             response_time: response_time(&registry)?,
             key_age: key_age(&registry)?,
             sign_ins: family("oidc_sign_ins_total", "Sign-ins by outcome", "outcome")?,
+            accounts_locked: locked,
             sign_outs: family("oidc_sign_outs_total", "Sign-outs by how they came", "how")?,
             logout_deliveries: family(
                 "oidc_logout_deliveries_total",
@@ -101,6 +109,7 @@ impl Counters {
         match event {
             Event::SignedIn { .. } => self.sign_ins.with_label_values(&["ok"]).inc(),
             Event::SignInFailed { reason, .. } => self.sign_ins.with_label_values(&[reason]).inc(),
+            Event::AccountLocked { .. } => self.accounts_locked.inc(),
             Event::SignedOut { how, .. } => self.sign_outs.with_label_values(&[how]).inc(),
             Event::LogoutTold { outcome, .. } => {
                 self.logout_deliveries.with_label_values(&[outcome]).inc();
@@ -122,6 +131,8 @@ impl Counters {
             | Event::TokenRefused { .. }
             | Event::ClientChanged { .. }
             | Event::UserChanged { .. }
+            | Event::ScopeChanged { .. }
+            | Event::AccountUnlocked { .. }
             | Event::KeyChanged { .. } => {}
         }
     }

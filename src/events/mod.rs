@@ -5,14 +5,19 @@
 
 mod cache_counters;
 mod counters;
+mod kept;
 mod store_counters;
 
 use std::net::IpAddr;
 
 pub use self::cache_counters::CacheCounters;
 pub use self::counters::Counters;
+use self::kept::Waiting;
+pub use self::kept::{EVENT_RETENTION, EventPage, KeptEvent, keep, kept_since};
 pub use self::store_counters::StoreCounters;
+use crate::clock::Clock;
 use crate::protocol::GrantType;
+use crate::store::{Store, StoreError};
 
 /// One thing worth remembering.
 #[derive(Clone, Debug)]
@@ -20,7 +25,11 @@ pub enum Event<'a> {
     /// Somebody signed in.
     SignedIn { sub: &'a str, client: &'a str },
     /// Somebody did not; `reason` is one of a fixed list of words.
-    SignInFailed { client: &'a str, reason: &'static str },
+    SignInFailed { client: &'a str, reason: &'static str, sub: Option<&'a str> },
+    /// So many failed at one account that it is locked.
+    AccountLocked { sub: &'a str },
+    /// It is not any more; `by` is one of a fixed list of words.
+    AccountUnlocked { sub: &'a str, by: &'static str },
     /// Somebody signed out; `how` is one of a fixed list of words.
     SignedOut { sub: &'a str, how: &'static str },
     /// A try to tell a client that a session ended; `outcome` is one of a fixed list of words.
@@ -43,8 +52,10 @@ pub enum Event<'a> {
     ClientAuthFailed { client: &'a str, reason: &'a str },
     /// A token was revoked.
     Revoked { client: &'a str, what: &'static str },
-    /// A client registered, changed or removed itself.
-    ClientChanged { client: &'a str, change: &'static str },
+    /// A client was added, changed or removed; `change` and `by` are words of fixed lists.
+    ClientChanged { client: &'a str, change: &'static str, by: &'static str },
+    /// A scope was added.
+    ScopeChanged { scope: &'a str, change: &'static str, by: &'static str },
     /// An operator changed an account; `change` and `by` are words of fixed lists.
     UserChanged { sub: &'a str, change: &'static str, by: &'static str },
     /// A key of ours entered another phase.
@@ -55,6 +66,8 @@ pub enum Event<'a> {
 pub struct Events {
     /// What is counted.
     pub counters: Counters,
+    clock: Clock,
+    waiting: Waiting,
 }
 
 impl Events {
@@ -62,20 +75,36 @@ impl Events {
     ///
     /// # Panics
     /// Never: the names are constants that do not clash.
-    pub fn new() -> Self {
-        Self { counters: Counters::new().expect("constant metric names") }
+    pub fn new(clock: Clock) -> Self {
+        let counters = Counters::new().expect("constant metric names");
+        Self { counters, clock, waiting: Waiting::default() }
+    }
+
+    /// Writes to where they can be looked up what was told since the last time.
+    pub async fn keep_waiting(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let waiting = self.waiting.take();
+        if waiting.is_empty() { Ok(()) } else { keep(store, &waiting).await }
     }
 
     /// Tells everybody who listens. The request id is on the surrounding span.
     pub fn tell(&self, address: Option<IpAddr>, event: &Event<'_>) {
         self.counters.count(event);
+        if let Some(kept) = KeptEvent::of(event, address, self.clock.now()) {
+            self.waiting.push(kept);
+        }
         let from = address.map(tracing::field::display);
         match *event {
             Event::SignedIn { sub, client } => {
                 tracing::info!(target: "audit", event = "signed_in", sub, client, from);
             }
-            Event::SignInFailed { client, reason } => {
-                tracing::warn!(target: "audit", event = "sign_in_failed", client, reason, from);
+            Event::SignInFailed { client, reason, sub } => {
+                tracing::warn!(target: "audit", event = "sign_in_failed", client, reason, sub, from);
+            }
+            Event::AccountLocked { sub } => {
+                tracing::warn!(target: "audit", event = "account_locked", sub, from);
+            }
+            Event::AccountUnlocked { sub, by } => {
+                tracing::info!(target: "audit", event = "account_unlocked", sub, by, from);
             }
             Event::SignedOut { sub, how } => {
                 tracing::info!(target: "audit", event = "signed_out", sub, how, from);
@@ -111,8 +140,11 @@ impl Events {
             Event::Revoked { client, what } => {
                 tracing::info!(target: "audit", event = "revoked", client, what, from);
             }
-            Event::ClientChanged { client, change } => {
-                tracing::info!(target: "audit", event = "client_changed", client, change, from);
+            Event::ClientChanged { client, change, by } => {
+                tracing::info!(target: "audit", event = "client_changed", client, change, by, from);
+            }
+            Event::ScopeChanged { scope, change, by } => {
+                tracing::info!(target: "audit", event = "scope_changed", scope, change, by, from);
             }
             Event::UserChanged { sub, change, by } => {
                 tracing::info!(target: "audit", event = "user_changed", sub, change, by, from);
@@ -121,11 +153,5 @@ impl Events {
                 tracing::info!(target: "audit", event = "key_changed", kid, alg, phase, from);
             }
         }
-    }
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -1,6 +1,7 @@
 //! The cookies: `session`, which says who is signed in; one for each half-finished authorization, which says
-//! that it belongs here; and `state`, which opens nothing: it changes when who is signed in changes, and the
-//! script of `/check-session` reads it, in a frame on another site.
+//! that it belongs here; `device`, which says who has signed in with this browser before; and `state`, which opens
+//! nothing: it changes when who is signed in changes, and the script of `/check-session` reads it, in a frame on
+//! another site.
 //!
 //! An authorization has a cookie of its own, so that several begun at once, in tabs that know nothing of
 //! one another, do not take each other's. Its name follows from the id in the URL. It goes when the
@@ -20,6 +21,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use crate::app::App;
 use crate::secret::Secret;
 use crate::sessions::SessionId;
+use crate::users::{DEVICE_LIFETIME, Device};
 
 /// Which cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,6 +32,7 @@ enum Name {
     /// One for all authorizations of a browser: releases before this one set it.
     Browser,
     State,
+    Device,
 }
 
 impl Name {
@@ -40,6 +43,8 @@ impl Name {
             (Self::Interaction, false) => "latchkey-dev-interaction-",
             (Self::Browser, true) => "__Host-latchkey-browser",
             (Self::State, true) => "__Host-latchkey-state",
+            (Self::Device, true) => "__Host-latchkey-device",
+            (Self::Device, false) => "latchkey-dev-device",
             (Self::State, false) => "latchkey-dev-state",
             (Self::Session, false) => "latchkey-dev-session",
             (Self::Browser, false) => "latchkey-dev-browser",
@@ -49,10 +54,10 @@ impl Name {
     /// Who may read it, and in which requests it comes along.
     const fn attributes(self, https: bool) -> &'static str {
         match (self, https) {
-            (Self::Session | Self::Interaction | Self::Browser, true) => {
+            (Self::Session | Self::Interaction | Self::Browser | Self::Device, true) => {
                 "; Path=/; HttpOnly; SameSite=Lax; Secure"
             }
-            (Self::Session | Self::Interaction | Self::Browser, false) => {
+            (Self::Session | Self::Interaction | Self::Browser | Self::Device, false) => {
                 "; Path=/; HttpOnly; SameSite=Lax"
             }
             // A frame on another site is what it is for; over http browsers only take Lax.
@@ -75,6 +80,8 @@ pub struct Cookies {
     interactions: Vec<(String, Secret)>,
     browser: Option<Secret>,
     state: Option<Secret>,
+    /// The browser, if somebody has signed in with it before.
+    pub device: Option<Device>,
 }
 
 impl Cookies {
@@ -90,20 +97,23 @@ impl Cookies {
         let only = |name: &str| {
             let mut values = pairs.iter().filter(|(key, _)| *key == name).map(|(_, value)| value);
             let first = values.next()?;
-            values.next().is_none().then(|| Secret::parse(first)).flatten()
+            values.next().is_none().then_some(*first)
         };
-        let find = |name: Name| only(name.text(https));
+        let find = |name: Name| only(name.text(https)).and_then(Secret::parse);
         let named = |key: &str| {
             let end = key.strip_prefix(Name::Interaction.text(https))?;
             let is_ours = |c: u8| c.is_ascii_alphanumeric() || b"-_".contains(&c);
             (end.len() == NAME_END && end.bytes().all(is_ours)).then(|| end.to_owned())
         };
-        let interactions = pairs.iter().filter_map(|(key, _)| Some((named(key)?, only(key)?)));
+        let interactions =
+            pairs.iter().filter_map(|(key, _)| Some((named(key)?, Secret::parse(only(key)?)?)));
         Self {
             session: find(Name::Session),
             interactions: interactions.collect(),
             browser: find(Name::Browser),
             state: find(Name::State),
+            device: only(Name::Device.text(https))
+                .and_then(|text| Device::open(&app.device_key, text)),
         }
     }
 
@@ -160,6 +170,14 @@ fn name_for(id: &Secret) -> String {
     text
 }
 
+/// A `Set-Cookie` for a browser in which somebody has signed in. It outlives the session.
+pub fn set_device(app: &App, device: &Device) -> Option<HeaderValue> {
+    let https = app.config.issuer.is_https();
+    let (text, attributes) = (Name::Device.text(https), Name::Device.attributes(https));
+    let (value, seconds) = (device.seal(&app.device_key)?, DEVICE_LIFETIME.as_secs());
+    HeaderValue::try_from(format!("{text}={value}; Max-Age={seconds}{attributes}")).ok()
+}
+
 /// A `Set-Cookie` that takes the session's cookie away.
 pub fn clear_session(app: &App) -> HeaderValue {
     clear(app, Name::Session)
@@ -210,7 +228,8 @@ mod tests {
 
     #[test]
     fn a_cookie_keeps_what_its_name_promises_and_only_the_state_can_be_read_in_a_frame() {
-        for name in [Name::Session, Name::Interaction, Name::Browser, Name::State] {
+        let every = [Name::Session, Name::Interaction, Name::Browser, Name::State, Name::Device];
+        for name in every {
             let (text, attributes) = (name.text(true), name.attributes(true));
             assert!(text.starts_with("__Host-") && !name.text(false).starts_with("__Host-"));
             assert!(attributes.contains("; Path=/;") && attributes.contains("; Secure"));

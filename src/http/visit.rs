@@ -90,7 +90,8 @@ impl Visit {
             return Err(unknown());
         }
         interaction.request.scope = scope;
-        let claims = app.catalogue.exposed_by(&client.scope_ceiling());
+        let catalogue = app.catalogue();
+        let claims = catalogue.exposed_by(&client.scope_ceiling());
         interaction.request.claims = interaction.request.claims.limited_to(&claims);
         let cookie = cookies.of_interaction(&id).find(|it| interaction.opens_with(it)).cloned();
         let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;

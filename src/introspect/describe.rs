@@ -102,7 +102,7 @@ impl<'a> Person<'a> {
             return Self { sub: client.id.as_str().to_owned(), username: None };
         };
         let scope = scope.shared_with(&client.scope_ceiling());
-        let may_know = app.catalogue.exposed_by(&scope).contains("preferred_username");
+        let may_know = app.catalogue().exposed_by(&scope).contains("preferred_username");
         let username = match client.metadata.subject_type {
             SubjectType::Public if may_know => Some(user.username.as_str()),
             SubjectType::Public | SubjectType::Pairwise => None,

@@ -14,10 +14,10 @@ use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions;
 use crate::logouts;
-use crate::protocol::Params;
+use crate::protocol::{Params, Subject};
 use crate::sessions::{self, Session};
 use crate::store::{AsOf, StoreError};
-use crate::users::{self, NotSignedIn, SignIn, User};
+use crate::users::{self, Credentials, Failed, NotSignedIn, SignIn, SignedIn, User};
 
 /// The login form: a user name and a password, or "go on as who is signed in", or "cancel". Whatever it
 /// says becomes a proof in the interaction, and the hub goes on from there.
@@ -52,35 +52,45 @@ pub async fn check(
         }
         return Ok(see_other(&visit.hub()));
     }
-    match sign_in(app, caller, &params).await {
-        Ok(signed_in) => {
-            let begun = begin_session(app, caller, &cookies, &visit, signed_in).await;
+    match sign_in(app, caller, &cookies, &params).await {
+        Ok(SignedIn { user, epoch, unlocked }) => {
+            if unlocked {
+                let event = Event::AccountUnlocked { sub: user.sub.as_str(), by: "sign_in" };
+                app.tell(caller.address, &event);
+            }
+            let sub = Some(user.sub.clone());
+            let begun = begin_session(app, caller, &cookies, &visit, (user, epoch)).await;
             let begun = begun.map_err(broken)?;
-            let outdated = || show_again(app, caller, &visit, &params, &NotSignedIn::WrongPassword);
+            let outdated = || {
+                let why = NotSignedIn::WrongPassword;
+                show_again(app, caller, &visit, &params, &Failed { why, sub, locks: false })
+            };
             Ok(begun.unwrap_or_else(outdated))
         }
-        Err(NotSignedIn::Store(cause)) => Err(broken(cause)),
-        Err(why) => Ok(show_again(app, caller, &visit, &params, &why)),
+        Err(Failed { why: NotSignedIn::Store(cause), .. }) => Err(broken(cause)),
+        Err(failed) => Ok(show_again(app, caller, &visit, &params, &failed)),
     }
 }
 
 async fn sign_in(
     app: &App,
     caller: &Caller,
+    cookies: &Cookies,
     params: &Params,
-) -> Result<(User, Epoch), NotSignedIn> {
+) -> Result<SignedIn, Failed> {
     let desk = SignIn {
         store: &*app.store,
         clock: &app.clock,
         passwords: &app.passwords,
         per_minute: app.per_minute(),
     };
-    desk.check(
-        typed(params).unwrap_or_default(),
-        params.get("password").unwrap_or_default(),
-        caller.address,
-    )
-    .await
+    let shown = Credentials {
+        username: typed(params).unwrap_or_default(),
+        password: params.get("password").unwrap_or_default(),
+        address: caller.address,
+        device: cookies.device.as_ref(),
+    };
+    desk.check(&shown).await
 }
 
 fn typed(params: &Params) -> Option<&str> {
@@ -127,6 +137,11 @@ async fn begin_session(
     }
     let mut answer = see_other(&visit.hub());
     answer.headers_mut().append(header::SET_COOKIE, cookies::set_session(app, &cookie));
+    let mut device = cookies.device.clone().unwrap_or_default();
+    device.note(&session.sub, epoch, app.now());
+    if let Some(known) = cookies::set_device(app, &device) {
+        answer.headers_mut().append(header::SET_COOKIE, known);
+    }
     if changes && app.config.session_management {
         answer.headers_mut().append(header::SET_COOKIE, cookies::set_state(app));
     }
@@ -140,22 +155,30 @@ fn show_again(
     caller: &Caller,
     visit: &Visit,
     params: &Params,
-    why: &NotSignedIn,
+    failed: &Failed,
 ) -> Response {
+    let why = &failed.why;
     let (reason, status, alert) = match why {
         NotSignedIn::UnknownUser => ("unknown_user", StatusCode::OK, WRONG),
         NotSignedIn::WrongPassword => ("wrong_password", StatusCode::OK, WRONG),
         NotSignedIn::Disabled => ("disabled", StatusCode::OK, WRONG),
         NotSignedIn::Throttled(_) => ("throttled", StatusCode::TOO_MANY_REQUESTS, THROTTLED),
+        NotSignedIn::Locked(_) => ("locked", StatusCode::TOO_MANY_REQUESTS, THROTTLED),
         NotSignedIn::Busy | NotSignedIn::Store(_) => {
             ("busy", StatusCode::SERVICE_UNAVAILABLE, BUSY)
         }
     };
     let client = visit.client.id.as_str();
-    app.tell(caller.address, &Event::SignInFailed { client, reason });
+    let sub = failed.sub.as_ref().map(Subject::as_str);
+    app.tell(caller.address, &Event::SignInFailed { client, reason, sub });
+    if let Some(sub) = sub.filter(|_| failed.locks) {
+        app.tell(caller.address, &Event::AccountLocked { sub });
+    }
     let mut answer = crate::http::sign_in::show(app, visit, typed(params), Some(alert), status);
     let wait = match why {
-        NotSignedIn::Throttled(wait) => Some(wait.retry_after.as_secs().max(1)),
+        NotSignedIn::Throttled(wait) | NotSignedIn::Locked(wait) => {
+            Some(wait.retry_after.as_secs().max(1))
+        }
         NotSignedIn::Busy => Some(3),
         NotSignedIn::UnknownUser
         | NotSignedIn::WrongPassword
@@ -169,5 +192,6 @@ fn show_again(
 }
 
 const WRONG: &str = "That user name and password do not fit together. Please try again.";
-const THROTTLED: &str = "Too many tries. Please wait a little before you try again.";
+const THROTTLED: &str = "Too many tries. Please wait a little before you try again, or use a browser in which \
+    you have signed in before.";
 const BUSY: &str = "Many people are signing in right now. Please try again in a few seconds.";

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Context, Operation, OperationError, consents, users};
+use super::{
+    Context, Operation, OperationError, clients, consents, development, events, keys, logouts,
+    records, scopes, users,
+};
 
 /// No operation has that name: whoever asks is of a later release.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +34,29 @@ pub async fn dispatch(
         users::Disable,
         users::Enable,
         users::Remove,
+        users::Set,
         users::SetPassword,
+        users::SignOut,
+        users::Unlock,
+        clients::Add,
+        clients::List,
+        clients::Show,
+        clients::Set,
+        clients::Disable,
+        clients::Enable,
+        clients::Remove,
+        clients::RotateSecret,
+        development::SwitchOff,
+        scopes::List,
+        scopes::Add,
+        keys::List,
+        keys::Jwks,
+        keys::Rotate,
+        keys::Remove,
+        logouts::List,
+        events::List,
+        records::Read,
+        records::Names,
     ]
 }
 

@@ -4,8 +4,16 @@
 //!
 //! An operation tells who did it by its audit event, so no caller has to remember to.
 
+mod client_view;
+pub mod clients;
 pub mod consents;
+pub mod development;
 mod dispatch;
+pub mod events;
+pub mod keys;
+pub mod logouts;
+pub mod records;
+pub mod scopes;
 mod user_view;
 pub mod users;
 
@@ -15,11 +23,15 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::client_view::{ClientView, SecretView};
 pub use self::dispatch::{Unknown, dispatch};
 pub use self::user_view::UserView;
+use crate::clients::ClientId;
 use crate::clock::UnixTime;
 use crate::events::{Event, Events};
+use crate::keys::KeyRing;
 use crate::password::Passwords;
+use crate::protocol::claims::ScopeCatalogue;
 use crate::store::{Store, StoreError};
 
 /// Something an operator can ask for.
@@ -46,6 +58,10 @@ pub struct Context<'a> {
     pub passwords: &'a Passwords,
     /// Who is told what was done.
     pub events: &'a Events,
+    /// The signing keys, where they are open.
+    pub keys: Option<&'a KeyRing>,
+    /// The scopes there are without those that were added.
+    pub declared: &'a ScopeCatalogue,
     /// Who asks for it.
     pub by: Actor,
 }
@@ -70,6 +86,12 @@ impl Context<'_> {
     /// Tells that an account was changed.
     fn user_changed(&self, sub: &str, change: &'static str) {
         self.events.tell(None, &Event::UserChanged { sub, change, by: self.by.as_str() });
+    }
+
+    /// Tells that a client was changed.
+    fn client_changed(&self, client: &ClientId, change: &'static str) {
+        let (client, by) = (client.as_str(), self.by.as_str());
+        self.events.tell(None, &Event::ClientChanged { client, change, by });
     }
 }
 

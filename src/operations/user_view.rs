@@ -22,11 +22,15 @@ pub struct UserView {
     pub groups: Vec<String>,
     /// When the record was made.
     pub created_at: UnixTime,
+    /// Since when too many failed at this account, so that only browsers which are known may try.
+    pub locked_since: Option<UnixTime>,
 }
 
-impl From<User> for UserView {
-    fn from(user: User) -> Self {
+impl UserView {
+    /// What may be shown, and whether it is locked.
+    pub fn of(user: User, locked_since: Option<UnixTime>) -> Self {
         Self {
+            locked_since,
             has_password: user.password.is_some(),
             sub: user.sub,
             username: user.username,

@@ -72,7 +72,7 @@ const RESERVED: [&str; 22] = [
 ];
 
 /// Which claims each scope asks for: the standard scopes, and those the operator configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ScopeCatalogue(BTreeMap<String, ScopeEntry>);
 
 /// One scope a client may ask for.

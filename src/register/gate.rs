@@ -45,7 +45,7 @@ pub(super) async fn take_turn(app: &App, caller: &Caller) -> Result<(), ApiError
     let schedule = Schedule::Address { per_minute };
     match throttle::take(&*app.store, &name, schedule, app.now()).await {
         Ok(Err(wait)) => Err(ApiError::too_many(wait.retry_after.as_secs())),
-        Ok(Ok(())) | Err(_) => Ok(()),
+        Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn limited(app: &App, mut metadata: ClientMetadata) -> Result<ClientM
         Registration::Open | Registration::Off => {}
     }
     if let Some(asked) = metadata.scope.take() {
-        let known = only(&asked, |token| app.catalogue.get(token).is_some());
+        let known = only(&asked, |token| app.catalogue().get(token).is_some());
         if known.is_empty() {
             let text = "scope: none of these scopes can be registered";
             return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
@@ -115,7 +115,7 @@ pub(super) async fn find_room(app: &App) -> Result<(), ApiError> {
 async fn pruned_below(app: &App, limit: usize) -> Result<bool, StoreError> {
     let once = Schedule::Address { per_minute: 1 };
     match throttle::take(&*app.store, "prune clients", once, app.now()).await? {
-        Ok(()) => Ok(clients::list(&*app.store).await?.len() < limit),
+        Ok(_) => Ok(clients::list(&*app.store).await?.len() < limit),
         Err(_) => Ok(false),
     }
 }

@@ -69,7 +69,7 @@ pub(super) async fn replace(
     // Whoever was faster has the new token now; the one that came with this request is worth nothing.
     let replaced = clients::update_metadata(&*app.store, &client.id, &metadata, step).await?;
     let (client, made) = replaced.flatten().ok_or_else(bearer::invalid)?;
-    let told = Event::ClientChanged { client: client.id.as_str(), change: "updated" };
+    let told = Event::ClientChanged { client: client.id.as_str(), change: "updated", by: "client" };
     app.tell(caller.address, &told);
     let fresh = Fresh { token: next_token, secret: made.then_some(secret) };
     answer::information(&app, &client, &fresh, StatusCode::OK)
@@ -89,7 +89,7 @@ pub(super) async fn remove(
     if !clients::remove_if(&*app.store, &client, fits).await? {
         return Err(bearer::invalid());
     }
-    let told = Event::ClientChanged { client: client.id.as_str(), change: "removed" };
+    let told = Event::ClientChanged { client: client.id.as_str(), change: "removed", by: "client" };
     app.tell(caller.address, &told);
     Ok(no_store(StatusCode::NO_CONTENT))
 }

@@ -85,7 +85,8 @@ async fn register(
         // Nobody else can have rolled this id.
         Created::Taken => return Err(ApiError::internal()),
     }
-    let change = Event::ClientChanged { client: client.id.as_str(), change: "registered" };
+    let change =
+        Event::ClientChanged { client: client.id.as_str(), change: "registered", by: "client" };
     app.tell(caller.address, &change);
     answer::information(&app, &client, &fresh, StatusCode::CREATED)
 }

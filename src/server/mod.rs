@@ -3,9 +3,11 @@
 mod bodies;
 pub mod census;
 mod connection;
+pub mod control;
 pub mod couriers;
 mod crowd;
 pub mod demo;
+pub mod events;
 pub mod hosts;
 pub mod layers;
 pub mod logging;

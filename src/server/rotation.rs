@@ -6,12 +6,14 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::routes;
 use crate::app::App;
 use crate::bootstrap::{Applied, Bootstrap};
 use crate::development;
 use crate::events::Event;
 use crate::keys::{Begin, KeySource, Phase, load_files, purposes};
-use crate::store::schema;
+use crate::scopes;
+use crate::store::{StoreError, schema};
 
 /// How often the ring in the store is looked at.
 const EVERY: Duration = Duration::from_secs(5);
@@ -72,7 +74,18 @@ pub async fn look(app: &App, declared: Option<&Bootstrap>) -> Result<bool, Strin
         tracing::error!(%users, %clients, "the store was emptied; the bootstrap file is applied again");
     }
     app.keys.refresh().await.map_err(|why| why.to_string())?;
+    take_in_scopes(app).await.map_err(|why| why.to_string())?;
     Ok(kept)
+}
+
+/// Scopes that were added to the store, by whichever server or tool, are there from now on.
+pub async fn take_in_scopes(app: &App) -> Result<(), StoreError> {
+    let catalogue = scopes::with_added(&*app.store, &app.declared_scopes).await?;
+    if catalogue != *app.catalogue() {
+        let metadata = routes::advertise(&app.config, &catalogue);
+        app.take_in_scopes(catalogue, &metadata);
+    }
+    Ok(())
 }
 
 async fn listen(app: App, mut hangup: Signal, mut now: Signal) {

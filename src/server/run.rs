@@ -10,10 +10,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::control::ControlSocket;
 use super::demo::{self, Demo};
 use super::serve::{Limits, listen, serve};
 use super::tls::TlsKeeper;
-use super::{census, couriers, logging, process, rotation, routes};
+use super::{census, couriers, events, logging, process, rotation, routes};
 use crate::app::App;
 use crate::bootstrap::Bootstrap;
 use crate::cli::open_store;
@@ -102,6 +103,8 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         trial,
     );
 
+    rotation::take_in_scopes(&app).await.map_err(unavailable)?;
+    let control = bind_control(&app.config).await?;
     let listeners = bind(&app.config).await?;
     announce(&app, demo.as_ref());
     if let Some(tls) = &tls {
@@ -118,9 +121,15 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         census::spawn(app.clone());
     }
     let couriers = couriers::spawn(app.clone(), stop.clone());
+    let events = events::spawn(app.clone(), stop.clone());
+    let control = control.map(|control| tokio::spawn(control.serve(app.clone(), stop.clone())));
     serve(listeners, tls, routes::router(&app), limits, stop, FINISH).await;
     // They are on their way back: each request has three seconds at most.
     let _ended = tokio::time::timeout(Duration::from_secs(5), couriers).await;
+    if let Some(control) = control {
+        let _ended = control.await;
+    }
+    let _written = tokio::time::timeout(Duration::from_secs(5), events).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -151,6 +160,23 @@ async fn bind_metrics(metrics: &MetricsListen) -> Result<Option<Vec<TcpListener>
                 %address, %why,
                 "metrics are not served, because their address is taken; METRICS_LISTEN is for another"
             );
+            Ok(None)
+        }
+    }
+}
+
+/// The socket for operators' commands. One that was asked for has to be there; without the other a command
+/// needs the server stopped, and that is no reason not to serve.
+async fn bind_control(config: &Config) -> Result<Option<ControlSocket>, Refused> {
+    let Some(path) = config.control_socket() else { return Ok(None) };
+    match ControlSocket::bind(&path).await {
+        Ok(socket) => Ok(Some(socket)),
+        Err(why) if config.control_socket.is_some() => {
+            Err(wrong(format!("CONTROL_SOCKET: {}: {why}", path.display())))
+        }
+        Err(why) => {
+            let path = path.display();
+            tracing::error!(%path, %why, "no control socket: commands need this server stopped");
             Ok(None)
         }
     }

@@ -43,6 +43,14 @@ impl RawKey {
         Self { partition, rendered }
     }
 
+    /// Reads a key as it is rendered.
+    pub fn parse(rendered: &str) -> Option<Self> {
+        let (partition, rest) = rendered.strip_prefix('{')?.split_once('}')?;
+        let is_whole = !partition.is_empty() && !partition.contains('{') && !rest.is_empty();
+        let partition = is_whole.then(|| Partition(partition.to_owned()))?;
+        Some(Self { partition, rendered: rendered.to_owned() })
+    }
+
     /// What may change in one step with this key.
     pub fn partition(&self) -> &Partition {
         &self.partition
@@ -75,6 +83,17 @@ mod tests {
         let partition = Partition::new("user:ada/x");
         assert_eq!(RawKey::new(partition.clone(), "session.v1", None).kind(), "session.v1");
         assert_eq!(RawKey::new(partition, "session.v1", Some("a/b")).kind(), "session.v1");
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_is_rendered() {
+        for name in [None, Some("a/b")] {
+            let key = RawKey::new(Partition::new("user:ada/x"), "session.v1", name);
+            assert_eq!(RawKey::parse(key.as_str()), Some(key));
+        }
+        for text in ["", "{}a", "{a}", "a", "{a", "x{a}b", "{{a}}b"] {
+            assert_eq!(RawKey::parse(text), None, "{text}");
+        }
     }
 
     #[test]

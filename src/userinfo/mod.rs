@@ -86,7 +86,7 @@ async fn describe(app: &App, parts: &Parts, form: Option<&Params>) -> Result<Res
     let seen_as = app.seen_by(&holder.client, &user.sub);
     let about = (user, &seen_as);
     let (client, asked) = (&holder.client, &grant.claims);
-    let claims = tokens::userinfo_claims(about, client, scope, asked, &app.catalogue);
+    let claims = tokens::userinfo_claims(about, client, scope, asked, &app.catalogue());
     match mint::userinfo(app, &holder.client, &claims).await.map_err(OAuthError::from)? {
         Some(token) => Ok(no_store(([(CONTENT_TYPE, "application/jwt")], token))),
         None => Ok(no_store(Json(claims))),

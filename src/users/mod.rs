@@ -3,6 +3,7 @@
 //! A user is found by subject; a user name is a record of its own that points there, because names
 //! are unique and can change while a subject never does.
 
+mod device;
 mod restore;
 mod sign_in;
 
@@ -10,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
+pub use self::device::{DEVICE_LIFETIME, Device};
 pub use self::restore::{listed, name_holder, restore};
-pub use self::sign_in::{NotSignedIn, SignIn};
+pub use self::sign_in::{Credentials, Failed, NotSignedIn, SignIn, SignedIn, locked_since, unlock};
 use crate::clock::UnixTime;
 use crate::protocol::Subject;
 use crate::secret::Digest;

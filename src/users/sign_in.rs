@@ -1,12 +1,36 @@
+//! Signing in with a password: who may try, and whether it is right.
+//!
+//! Tries are counted in four ways, each before the hash is computed, so that guesses running side by side are
+//! all counted:
+//!
+//! | whose | what for |
+//! | --- | --- |
+//! | the address | failures in a minute, whatever name is typed |
+//! | the account at that address | guesses at one account: ever longer pauses, twenty in a day |
+//! | the account | guesses from everywhere: a hundred without a right one between them, then it is locked |
+//! | everybody | failures in a minute: many addresses that try one password at many names |
+//!
+//! A browser that has signed in as this person before ([`Device`]) is counted by itself and by nothing else.
+//! So one address never locks an account for others, and whoever locks it from many leaves its owner's own
+//! browser alone; signing in there unlocks it, and so does the operator. Tries at a locked account are still
+//! counted for their address: when it is unlocked, those who guessed have nothing left.
+//!
+//! The account is the person, whatever was typed for the name; a name that nobody has is one, too, and
+//! everything costs the same for it.
+
 use std::net::IpAddr;
 
+use tokio::join;
+
+use super::device::Device;
 use super::{User, canonical, find, holder};
 use crate::client_ip::bucket;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixTime};
 use crate::epoch::{self, Epoch, Owner};
-use crate::password::{Busy, Password, Passwords, Verdict};
+use crate::password::{Busy, Password, Passwords, Turn, Verdict};
+use crate::protocol::Subject;
 use crate::store::{AsOf, Store, StoreError};
-use crate::throttle::{self, Schedule, TooMany};
+use crate::throttle::{self, MAX_ACCOUNT_FAILURES, Schedule, TooMany};
 
 /// Everything signing in with a password needs.
 pub struct SignIn<'a> {
@@ -20,6 +44,40 @@ pub struct SignIn<'a> {
     pub per_minute: Option<u32>,
 }
 
+/// What was typed, and where.
+pub struct Credentials<'a> {
+    /// The user name.
+    pub username: &'a str,
+    /// The password.
+    pub password: &'a str,
+    /// From where.
+    pub address: IpAddr,
+    /// With which browser, if it has signed somebody in before.
+    pub device: Option<&'a Device>,
+}
+
+/// Who signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Who.
+    pub user: User,
+    /// The epoch in which the password was the right one.
+    pub epoch: Epoch,
+    /// Whether the account was locked for everybody else until now.
+    pub unlocked: bool,
+}
+
+/// Nobody was signed in.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub why: NotSignedIn,
+    /// Whose user name it was.
+    pub sub: Option<Subject>,
+    /// Whether the account is locked because of this try.
+    pub locks: bool,
+}
+
 /// Why nobody was signed in. What the person reads is the same for the first three.
 #[derive(Debug)]
 pub enum NotSignedIn {
@@ -31,46 +89,91 @@ pub enum NotSignedIn {
     Disabled,
     /// Too many attempts.
     Throttled(TooMany),
+    /// Too many attempts from everywhere: until somebody unlocks the account, or its owner signs in with a
+    /// browser that is known.
+    Locked(TooMany),
     /// Too many people at once.
     Busy,
     /// The store did not answer, so nobody is let in.
     Store(StoreError),
 }
 
+impl From<StoreError> for NotSignedIn {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Busy> for NotSignedIn {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+/// How a try was counted.
+enum Counted {
+    /// Not at all: nothing is limited.
+    Not,
+    /// By the browser, which knows the person.
+    Device { name: String },
+    /// By address and account. `last`: of the tries that are answered it is the last.
+    Address { pair: String, last: bool },
+}
+
 impl SignIn<'_> {
     /// Checks a user name and a password.
     ///
     /// The cheap refusals come first. The attempt is counted only when its hash is about to be
-    /// computed, so a crowd of honest users does not lock itself out, and before it is, so that
-    /// guesses running side by side are all counted. An unknown user costs the same work.
+    /// computed, so a crowd of honest users does not lock itself out. An unknown user costs the same work.
     ///
     /// The epoch is the one in which the password was the right one: whoever changes it begins another.
     /// The hash says nothing about that, for it is made anew where the parameters were raised.
-    pub async fn check(
-        &self,
-        username: &str,
-        password: &str,
-        address: IpAddr,
-    ) -> Result<(User, Epoch), NotSignedIn> {
-        let Some(password) = Password::parse(password) else {
-            return Err(NotSignedIn::WrongPassword);
+    pub async fn check(&self, shown: &Credentials<'_>) -> Result<SignedIn, Failed> {
+        let nobody = |why| Failed { why, sub: None, locks: false };
+        let Some(password) = Password::parse(shown.password) else {
+            return Err(nobody(NotSignedIn::WrongPassword));
         };
-        let turn = self.passwords.turn().await.map_err(|Busy| NotSignedIn::Busy)?;
-        self.count(username, address).await?;
-        let (epoch, user) = self.find(username).await.map_err(NotSignedIn::Store)?;
+        let turn = self.passwords.turn().await.map_err(|busy| nobody(busy.into()))?;
+        let found = self.find(shown.username).await;
+        let (epoch, user) = found.map_err(|cause| nobody(cause.into()))?;
+        let sub = user.as_ref().map(|user| user.sub.clone());
+        let account = account_name(sub.as_ref(), shown.username);
+        let failed = |why| Failed { why, sub: sub.clone(), locks: false };
+
+        let counted = self.count(&account, (sub.as_ref(), epoch), shown).await.map_err(failed)?;
+        match self.verify(turn, user, password).await {
+            Ok(user) => {
+                let unlocked = self.forgive(&account, &counted, shown.address).await;
+                Ok(SignedIn { user, epoch, unlocked: unlocked.map_err(failed)? })
+            }
+            Err(why) => {
+                let last = matches!(counted, Counted::Address { last: true, .. });
+                let is_wrong = matches!(why, NotSignedIn::WrongPassword | NotSignedIn::Disabled);
+                if let Counted::Address { .. } = counted {
+                    self.note_failure().await.map_err(failed)?;
+                }
+                Err(Failed { locks: last && is_wrong, ..failed(why) })
+            }
+        }
+    }
+
+    async fn verify(
+        &self,
+        turn: Turn<'_>,
+        user: Option<User>,
+        password: Password,
+    ) -> Result<User, NotSignedIn> {
         let stored = user.as_ref().and_then(|user| user.password.as_deref());
-        let verdict =
-            turn.verify(password.clone(), stored).await.map_err(|Busy| NotSignedIn::Busy)?;
+        let verdict = turn.verify(password.clone(), stored).await?;
         match (user, verdict) {
             (None, _) => Err(NotSignedIn::UnknownUser),
             (Some(_), Verdict::Wrong) => Err(NotSignedIn::WrongPassword),
             (Some(user), Verdict::Right { .. }) if !user.enabled => Err(NotSignedIn::Disabled),
             (Some(mut user), Verdict::Right { outdated }) => {
-                self.forgive(username, address).await?;
                 if outdated {
                     self.rehash(&mut user, password).await;
                 }
-                Ok((user, epoch))
+                Ok(user)
             }
         }
     }
@@ -87,29 +190,72 @@ impl SignIn<'_> {
         Ok((epoch, user.filter(|_| holder.is_some())))
     }
 
-    async fn count(&self, username: &str, address: IpAddr) -> Result<(), NotSignedIn> {
-        let Some(per_minute) = self.per_minute else { return Ok(()) };
-        let now = self.clock.now();
-        let by_address = Schedule::Address { per_minute };
-        for (name, schedule) in
-            [(address_name(address), by_address), (account_name(username), Schedule::Account)]
-        {
-            let counted = throttle::take(self.store, &name, schedule, now).await;
-            counted.map_err(NotSignedIn::Store)?.map_err(NotSignedIn::Throttled)?;
+    async fn count(
+        &self,
+        account: &str,
+        (sub, epoch): (Option<&Subject>, Epoch),
+        shown: &Credentials<'_>,
+    ) -> Result<Counted, NotSignedIn> {
+        let Some(per_minute) = self.per_minute else { return Ok(Counted::Not) };
+        let (store, now) = (self.store, self.clock.now());
+        let known = sub.zip(shown.device).and_then(|(sub, device)| device.knows(sub, epoch, now));
+        if let Some(name) = known {
+            let taken = throttle::take(store, &name, Schedule::Guess, now).await?;
+            taken.map_err(NotSignedIn::Throttled)?;
+            return Ok(Counted::Device { name });
         }
-        Ok(())
+        let everybody = per_minute.saturating_mul(EVERYBODY);
+        let spent = throttle::look(store, FAILURES, everybody, now).await?;
+        spent.map_err(NotSignedIn::Throttled)?;
+        let pair = pair_name(account, epoch, shown.address);
+        for (name, schedule) in [
+            (&address_name(shown.address), Schedule::Address { per_minute }),
+            (&pair, Schedule::Guess),
+        ] {
+            let taken = throttle::take(store, name, schedule, now).await?;
+            taken.map_err(NotSignedIn::Throttled)?;
+        }
+        let taken = throttle::take(store, account, Schedule::Account, now).await?;
+        let failures = taken.map_err(NotSignedIn::Locked)?;
+        Ok(Counted::Address { pair, last: failures >= MAX_ACCOUNT_FAILURES })
     }
 
-    async fn forgive(&self, username: &str, address: IpAddr) -> Result<(), NotSignedIn> {
-        let Some(per_minute) = self.per_minute else { return Ok(()) };
-        let now = self.clock.now();
-        let by_address = Schedule::Address { per_minute };
-        for (name, schedule) in
-            [(address_name(address), by_address), (account_name(username), Schedule::Account)]
-        {
-            let forgiven = throttle::forgive(self.store, &name, schedule, now).await;
-            forgiven.map_err(NotSignedIn::Store)?;
+    /// It was the right password. Answers whether the account was locked.
+    async fn forgive(
+        &self,
+        account: &str,
+        counted: &Counted,
+        address: IpAddr,
+    ) -> Result<bool, NotSignedIn> {
+        let Some(per_minute) = self.per_minute else { return Ok(false) };
+        let (store, now) = (self.store, self.clock.now());
+        let freed = throttle::forgive(store, account, Schedule::Account, now);
+        match counted {
+            Counted::Not => Ok(false),
+            Counted::Device { name } => {
+                let own = throttle::forgive(store, name, Schedule::Guess, now);
+                let (freed, own) = join!(freed, own);
+                own?;
+                Ok(freed?)
+            }
+            Counted::Address { pair, .. } => {
+                let by_address = Schedule::Address { per_minute };
+                let name = address_name(address);
+                let (freed, pair, own) = join!(
+                    freed,
+                    throttle::forgive(store, pair, Schedule::Guess, now),
+                    throttle::forgive(store, &name, by_address, now)
+                );
+                pair?;
+                own?;
+                // The hundredth try, which is the right one, has locked nothing.
+                freed.map(|_| false).map_err(NotSignedIn::Store)
+            }
         }
+    }
+
+    async fn note_failure(&self) -> Result<(), NotSignedIn> {
+        throttle::note(self.store, FAILURES, self.clock.now()).await?;
         Ok(())
     }
 
@@ -132,8 +278,34 @@ impl SignIn<'_> {
     }
 }
 
-fn account_name(username: &str) -> String {
-    format!("account {}", canonical(username))
+/// Since when the account of this person is locked, if it is.
+pub async fn locked_since(
+    store: &dyn Store,
+    sub: &Subject,
+) -> Result<Option<UnixTime>, StoreError> {
+    throttle::locked_since(store, &account_name(Some(sub), "")).await
+}
+
+/// Unlocks the account of this person; answers since when it was locked.
+pub async fn unlock(store: &dyn Store, sub: &Subject) -> Result<Option<UnixTime>, StoreError> {
+    throttle::clear(store, &account_name(Some(sub), "")).await
+}
+
+/// What everybody's failures are counted as.
+const FAILURES: &str = "sign-in failures";
+/// Everybody may fail as often as so many addresses together.
+const EVERYBODY: u32 = 20;
+
+fn account_name(sub: Option<&Subject>, username: &str) -> String {
+    match sub {
+        Some(sub) => format!("account sub:{}", sub.as_str()),
+        None => format!("account name:{}", canonical(username)),
+    }
+}
+
+/// After a new password whoever mistyped the old one has all tries again.
+fn pair_name(account: &str, epoch: Epoch, address: IpAddr) -> String {
+    format!("{account} in {} from {}", epoch.number(), bucket(address))
 }
 
 fn address_name(address: IpAddr) -> String {

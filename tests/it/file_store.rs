@@ -107,13 +107,15 @@ fn says(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_tools_work_while_the_server_is_stopped_and_say_so_while_it_runs() {
+async fn a_second_server_is_refused_and_so_are_tools_that_cannot_ask_the_first() {
     let folder = tempfile::tempdir().expect("a folder");
     let (code, said) = says(folder.path(), &["user", "add", "bob", "--name", "Bob"]);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(says(folder.path(), &["keys", "list"]).0, Some(0));
 
     let program = Program::start_in(folder.path(), free_port(), VARIABLES).await;
+    let socket = folder.path().join("data/control.sock");
+    std::fs::remove_file(&socket).expect("the control socket");
     for arguments in [&["user", "list"][..], &["client", "list"], &["keys", "rotate"]] {
         let (code, said) = says(folder.path(), arguments);
         assert_eq!(code, Some(69), "{said}");

@@ -144,7 +144,7 @@ async fn however_many_change_one_record_each_gets_through(house: House) {
             })
             .collect();
         for hand in begun {
-            assert_eq!(hand.await.unwrap().unwrap(), Ok(()), "{hands} hands");
+            assert!(hand.await.unwrap().unwrap().is_ok(), "{hands} hands");
         }
         let name = format!("{hands} hands");
         let one_more = throttle::take(house.store(), &name, schedule, now);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use latchkey::clients::Settings;
 use latchkey::clock::Clock;
+use latchkey::operations::{events, scopes};
 use latchkey::store::{RedisOptions, RedisStore};
 use reqwest::Method;
 use serde_json::json;
@@ -16,7 +17,7 @@ use crate::support::relying_party::RelyingParty;
 use crate::support::wire;
 
 /// What may stay, and why.
-const PERMANENT: [&str; 8] = [
+const PERMANENT: [&str; 10] = [
     // Until the operator or the client itself removes them; a registered client nobody ever signed in
     // with has its deadline.
     "{client:}client.v1",
@@ -27,6 +28,9 @@ const PERMANENT: [&str; 8] = [
     "{keyring}keyring.v1",
     // One record of two numbers: which releases understand the rest.
     "{schema}schema.v1",
+    // What the operator added.
+    "{scope:}scope.v1",
+    "{scopes}index.v1",
     // Until the operator removes them.
     "{user:}user.v1",
     "{username:}username.v1",
@@ -83,6 +87,11 @@ pub async fn everything(house: &House) {
     let registered = json!({"redirect_uris": ["https://new.example/cb"]});
     let request = wire::json(house.http(), Method::POST, &house.url("/register"), &registered);
     assert_eq!(wire::send(request).await.status, 201);
+    let (scope, claims) = ("badge".to_owned(), vec!["badge".to_owned()]);
+    house.operates(scopes::Add { scope, description: None, claims }).await;
+    house.operates(scopes::List {}).await;
+    let since = house.app().now();
+    house.operates(events::List { since, user: None, client: None, event: None }).await;
     wire::send(house.http().get(house.url("/ready"))).await;
     wire::send(house.http().get(house.url("/metrics"))).await;
 }
@@ -116,6 +125,7 @@ async fn every_key_has_its_deadline_or_a_reason_to_stay() {
     for kind in [
         "{attempts:}attempts.v1",
         "{client:}client.v1",
+        "{events:}events.v1",
         "{grant:}grant.v1",
         "{interaction:}interaction.v1",
         "{session:}session.v1",

@@ -11,7 +11,7 @@ use clap::Args;
 
 use self::file::NewFile;
 use super::failure::Failure;
-use super::{shown, store};
+use super::{operator, shown, store};
 use crate::backup::{About, Backup, Failed, Report, Saved, is_in_use, save};
 use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
@@ -214,7 +214,7 @@ fn tallies(report: &Report) -> String {
 /// The store, or what to do without one that lasts.
 async fn lasting(config: &Config, writes: bool) -> Result<std::sync::Arc<dyn Store>, Failure> {
     let store =
-        if writes { store::lasting(config).await } else { store::lasting_to_read(config).await };
+        if writes { store::lasting(config).await } else { operator::store_to_read(config).await };
     store.map_err(|failure| match failure {
         Failure::Refused(_) => refused(INSTEAD.to_owned()),
         other => other,

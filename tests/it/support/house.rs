@@ -12,6 +12,7 @@ use latchkey::config::Config;
 use latchkey::fetch::{FetchSettings, Fetcher};
 use latchkey::jose::SigningKey;
 use latchkey::keys::{KeyRing, Policy, Sealer, purposes};
+use latchkey::operations::{Actor, Context, Operation};
 use latchkey::password::{Password, Passwords};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
@@ -257,6 +258,21 @@ impl House {
         let sub = self.user(name).await.sub;
         let done = users::update(self.store(), &sub, |user| user.enabled = false).await;
         assert_eq!(done.expect("a store"), Some(()));
+    }
+
+    /// What an operator asks this server for, as over its control socket.
+    pub async fn operates<O: Operation>(&self, operation: O) -> O::Output {
+        let app = &self.app;
+        let context = Context {
+            store: &*app.store,
+            now: app.now(),
+            passwords: &app.passwords,
+            events: &app.events,
+            keys: Some(&app.keys),
+            declared: &app.declared_scopes,
+            by: Actor::CommandLine,
+        };
+        operation.run(&context).await.unwrap_or_else(|why| panic!("{why}"))
     }
 
     pub async fn userinfo(&self, token: &str) -> Answer {

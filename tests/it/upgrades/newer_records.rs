@@ -108,11 +108,12 @@ impl Store for Tomorrow {
 }
 
 /// All kinds of records that are ever read; a used assertion is only ever there.
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 17] = [
     "attempts.v1",
     "client.v1",
     "consent.v1",
     "epoch.v1",
+    "events.v1",
     "grant.v1",
     "interaction.v1",
     "keyring.v1",
@@ -120,6 +121,7 @@ const KINDS: [&str; 15] = [
     "logout-participants.v1",
     "revoked.v1",
     "schema.v1",
+    "scope.v1",
     "session.v1",
     "sid.v1",
     "user.v1",

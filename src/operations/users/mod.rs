@@ -1,12 +1,17 @@
 //! Operations on people. A person is named by user name or, failing that, by subject.
 
+mod set;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::set::Set;
 use super::{Context, Operation, OperationError, UserView};
 use crate::bootstrap::check_username;
+use crate::clock::UnixTime;
 use crate::config::SecretText;
 use crate::consents;
+use crate::events::Event;
 use crate::grants::{self, CutOff};
 use crate::password::{LONGEST, Password};
 use crate::protocol::{Subject, claims};
@@ -61,6 +66,29 @@ pub struct Remove {
     pub user: String,
 }
 
+/// Ends everything a person has open, and lets them sign in again.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SignOut {
+    /// User name or subject.
+    pub user: String,
+}
+
+/// Unlocks the account of a person.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Unlock {
+    /// User name or subject.
+    pub user: String,
+}
+
+/// Whose account was unlocked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Unlocked {
+    /// What they sign in with.
+    pub username: String,
+    /// Since when it was locked; absent if it was not.
+    pub since: Option<UnixTime>,
+}
+
 /// Gives a person a new password, and ends what they have open.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct SetPassword {
@@ -102,7 +130,7 @@ impl Operation for Add {
         match users::add(context.store, &user).await? {
             Added::New => {
                 context.user_changed(user.sub.as_str(), "added");
-                Ok(user.into())
+                Ok(UserView::of(user, None))
             }
             Added::UsernameTaken => {
                 let why = format!("there is a user {} already", user.username);
@@ -153,7 +181,11 @@ impl Operation for List {
     async fn run(self, context: &Context<'_>) -> Result<Vec<UserView>, OperationError> {
         let mut users = users::list(context.store).await?;
         users.sort_by(|one, other| one.username.cmp(&other.username));
-        Ok(users.into_iter().map(UserView::from).collect())
+        let mut views = Vec::with_capacity(users.len());
+        for user in users {
+            views.push(view(context.store, user).await?);
+        }
+        Ok(views)
     }
 }
 
@@ -162,7 +194,7 @@ impl Operation for Show {
     type Output = UserView;
 
     async fn run(self, context: &Context<'_>) -> Result<UserView, OperationError> {
-        Ok(named(context.store, &self.user).await?.into())
+        view(context.store, named(context.store, &self.user).await?).await
     }
 }
 
@@ -197,6 +229,7 @@ impl Operation for Remove {
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
         let user = named(context.store, &self.user).await?;
         users::remove(context.store, &user).await?;
+        users::unlock(context.store, &user.sub).await?;
         context.user_changed(user.sub.as_str(), "removed");
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
         consents::forget_all(context.store, &user.sub).await?;
@@ -216,9 +249,47 @@ impl Operation for SetPassword {
         let step = |user: &mut User| user.password = Some(hash.clone());
         users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
         context.user_changed(user.sub.as_str(), "password_set");
+        unlock(context, &user).await?;
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
         Ok(Ended::of(user.username, ended))
     }
+}
+
+impl Operation for SignOut {
+    const NAME: &'static str = "user-sign-out";
+    type Output = Ended;
+
+    async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
+        let user = named(context.store, &self.user).await?;
+        context.user_changed(user.sub.as_str(), "signed_out");
+        let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
+        Ok(Ended::of(user.username, ended))
+    }
+}
+
+impl Operation for Unlock {
+    const NAME: &'static str = "user-unlock";
+    type Output = Unlocked;
+
+    async fn run(self, context: &Context<'_>) -> Result<Unlocked, OperationError> {
+        let user = named(context.store, &self.user).await?;
+        let since = unlock(context, &user).await?;
+        Ok(Unlocked { username: user.username, since })
+    }
+}
+
+async fn unlock(context: &Context<'_>, user: &User) -> Result<Option<UnixTime>, OperationError> {
+    let since = users::unlock(context.store, &user.sub).await?;
+    if since.is_some() {
+        let (sub, by) = (user.sub.as_str(), context.by.as_str());
+        context.events.tell(None, &Event::AccountUnlocked { sub, by });
+    }
+    Ok(since)
+}
+
+async fn view(store: &dyn Store, user: User) -> Result<UserView, OperationError> {
+    let locked_since = users::locked_since(store, &user.sub).await?;
+    Ok(UserView::of(user, locked_since))
 }
 
 async fn set_enabled(
@@ -244,7 +315,9 @@ pub(super) async fn named(store: &dyn Store, name: &str) -> Result<User, Operati
     by_sub.ok_or_else(|| OperationError::Refused(format!("there is no user {name}")))
 }
 
-fn check_claims(claims: &Map<String, Value>) -> Result<(), OperationError> {
+fn check_claims<'a>(
+    claims: impl IntoIterator<Item = (&'a String, &'a Value)>,
+) -> Result<(), OperationError> {
     for (name, value) in claims {
         claims::check(name, value).map_err(OperationError::Invalid)?;
     }

@@ -1,0 +1,193 @@
+//! The other end of the control socket: operations that a running server does.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::failure::Failure;
+use crate::operations::{Operation, OperationError, records};
+use crate::secret::from_base64url;
+use crate::store::{Change, Outcome, Pending, Pulse, RawKey, Store, StoreError};
+
+/// The control socket of a running server.
+pub(super) struct ControlClient {
+    path: PathBuf,
+}
+
+/// The head of an answer, and the connection from which its body comes.
+struct Answer {
+    status: u16,
+    length: u64,
+    begun: Vec<u8>,
+    stream: UnixStream,
+}
+
+/// Long for an operation on a large store; nobody waits for ever for a server that hangs.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+/// The most an answer's head may have.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// The most an answer that is read whole may have.
+const MAX_ANSWER_BYTES: u64 = 1024 * 1024 * 1024;
+
+impl ControlClient {
+    /// The socket there, if somebody listens.
+    pub async fn connect(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).await?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Has the server do it.
+    pub async fn run<O: Operation>(&self, operation: &O) -> Result<O::Output, Failure> {
+        let mut answer = self.ask(O::NAME, operation).await?;
+        let body = answer.whole().await.map_err(|error| self.broken(&error))?;
+        if answer.status == 200 {
+            return serde_json::from_slice(&body).map_err(|_| self.other_release(O::NAME));
+        }
+        Err(self.failure(O::NAME, answer.status, &body))
+    }
+
+    async fn ask(&self, name: &str, input: &impl Serialize) -> Result<Answer, Failure> {
+        let body = serde_json::to_vec(input)
+            .map_err(|error| Failure::Refused(format!("{name} cannot be asked for: {error}")))?;
+        let asked = timeout(ANSWER_TIMEOUT, self.exchange(name, &body)).await;
+        asked
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|error| self.broken(&error))
+    }
+
+    /// HTTP/1.0, so that a body is as long as it says and no longer.
+    async fn exchange(&self, name: &str, body: &[u8]) -> io::Result<Answer> {
+        let mut stream = UnixStream::connect(&self.path).await?;
+        let head = format!(
+            "POST /v1/{name} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body].concat()).await?;
+        let mut begun = Vec::new();
+        loop {
+            if let Some(at) = begun.windows(4).position(|it| it == b"\r\n\r\n") {
+                let rest = begun.split_off(at + 4);
+                let (status, length) = read_head(&begun).ok_or(io::ErrorKind::InvalidData)?;
+                return Ok(Answer { status, length, begun: rest, stream });
+            }
+            if begun.len() > MAX_HEAD_BYTES {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            if stream.read_buf(&mut begun).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn failure(&self, name: &str, status: u16, body: &[u8]) -> Failure {
+        match serde_json::from_slice::<OperationError>(body) {
+            Ok(why) => why.into(),
+            Err(_) if status == 404 => self.other_release(name),
+            Err(_) => self.broken(&io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn other_release(&self, name: &str) -> Failure {
+        let path = self.path.display();
+        Failure::Unavailable(format!(
+            "the server at {path} is another release of Latchkey and does not understand {name}: start the \
+             server of this release first, or use the command that came with the server"
+        ))
+    }
+
+    fn broken(&self, error: &io::Error) -> Failure {
+        let path = self.path.display();
+        Failure::Unavailable(format!(
+            "the server at {path} did not answer: {error}; whether a change happened is not known"
+        ))
+    }
+}
+
+impl Answer {
+    async fn whole(&mut self) -> io::Result<Vec<u8>> {
+        if self.length > MAX_ANSWER_BYTES {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut body = std::mem::take(&mut self.begun);
+        let left = self.length.saturating_sub(body.len() as u64);
+        let rest = (&mut self.stream).take(left).read_to_end(&mut body).await?;
+        if (rest as u64) < left {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(body)
+    }
+}
+
+/// The status and the length of the body.
+fn read_head(head: &[u8]) -> Option<(u16, u64)> {
+    let mut lines = str::from_utf8(head).ok()?.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let mut fields = lines.filter_map(|line| line.split_once(':'));
+    let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    Some((status, length.map_or(Some(0), |(_, value)| value.trim().parse().ok())?))
+}
+
+/// The store of a running server, to be read.
+pub(super) struct ControlStore(pub ControlClient);
+
+impl ControlStore {
+    async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        self.0.run(&operation).await.map_err(|why| StoreError::Unavailable(why.to_string()))
+    }
+}
+
+fn read_only<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("the store of a running server is only read here".to_owned()))
+}
+
+impl Store for ControlStore {
+    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        let read = records::Read { key: key.to_string() };
+        Box::pin(async move { Ok(self.run(read).await?.and_then(|found| from_base64url(&found))) })
+    }
+
+    fn names<'a>(
+        &'a self,
+        index: &'a RawKey,
+        after: &'a str,
+        limit: usize,
+    ) -> Pending<'a, Vec<String>> {
+        let names = records::Names { index: index.to_string(), after: after.to_owned(), limit };
+        Box::pin(self.run(names))
+    }
+
+    fn take<'a>(&'a self, _key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        Box::pin(async { read_only() })
+    }
+
+    fn commit(&self, _change: Change) -> Pending<'_, Outcome> {
+        Box::pin(async { read_only() })
+    }
+
+    fn tally<'a>(&'a self, _counter: &'a RawKey, _window: Duration) -> Pending<'a, u64> {
+        Box::pin(async { read_only() })
+    }
+
+    fn ping(&self) -> Pending<'_, Pulse> {
+        Box::pin(async { read_only() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_a_status_and_a_length() {
+        let read = |head: &str| read_head(head.as_bytes());
+        assert_eq!(read("HTTP/1.0 200 OK\r\ncontent-length: 12\r\n\r\n"), Some((200, 12)));
+        assert_eq!(read("HTTP/1.1 404 Not Found\r\n\r\n"), Some((404, 0)));
+        assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), None);
+        assert_eq!(read("nothing"), None);
+    }
+}

@@ -1,0 +1,57 @@
+//! `latchkey scope`.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::operator::Operator;
+use super::shown;
+use crate::operations::scopes::{Add, List, ScopeView};
+
+/// What can be done with scopes.
+#[derive(Debug, Subcommand)]
+pub enum ScopeCommand {
+    /// List every scope there is
+    List {
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add a scope, or claims to one that is there
+    Add {
+        /// Its name
+        scope: String,
+        /// What the consent page says
+        #[arg(long)]
+        description: Option<String>,
+        /// A claim it exposes; as often as needed
+        #[arg(long = "claim", value_name = "CLAIM")]
+        claims: Vec<String>,
+    },
+}
+
+pub(super) async fn run(command: ScopeCommand, operator: &Operator) -> Result<String, Failure> {
+    match command {
+        ScopeCommand::List { json } => {
+            let scopes = operator.run(List {}).await?;
+            Ok(shown::list(&scopes, json, object, line))
+        }
+        ScopeCommand::Add { scope, description, claims } => {
+            let name = scope.clone();
+            let changed = operator.run(Add { scope, description, claims }).await?;
+            let became = if changed { "added" } else { "nothing to change about" };
+            Ok(format!("{became} {name}"))
+        }
+    }
+}
+
+fn object(it: &ScopeView) -> Value {
+    json!({ "scope": it.scope, "description": it.description, "claims": it.claims })
+}
+
+fn line(it: &ScopeView) -> String {
+    let description = it.description.as_deref().map(|text| format!("  {text}")).unwrap_or_default();
+    let claims = it.claims.join(" ");
+    let claims = if claims.is_empty() { claims } else { format!("  [{claims}]") };
+    shown::plain(&format!("{}{claims}{description}", it.scope))
+}

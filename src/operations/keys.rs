@@ -1,0 +1,140 @@
+//! Operations on the signing keys.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Operation, OperationError};
+use crate::clock::UnixTime;
+use crate::events::Event;
+use crate::keys::{Begin, KeyInfo, KeyRing, RingError};
+
+/// Lists every key with what it is doing.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct List {}
+
+/// The public keys as a JWK Set.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Jwks {}
+
+/// Gives every algorithm a new key.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Rotate {
+    /// Whether it signs as soon as every server has it.
+    pub now: bool,
+}
+
+/// Takes a key out of the set at once.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Remove {
+    /// Its name.
+    pub kid: String,
+}
+
+/// What may be shown of a key.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct KeyView {
+    /// Its name.
+    pub kid: String,
+    /// What it is for.
+    pub alg: String,
+    /// What it is doing.
+    pub phase: String,
+    /// Since when, or from when, it signs.
+    pub begins_at: UnixTime,
+}
+
+impl From<KeyInfo> for KeyView {
+    fn from(key: KeyInfo) -> Self {
+        Self {
+            alg: key.purpose.as_str().to_owned(),
+            phase: key.phase.as_str().to_owned(),
+            kid: key.kid,
+            begins_at: key.begins_at,
+        }
+    }
+}
+
+impl Operation for List {
+    const NAME: &'static str = "key-list";
+    type Output = Vec<KeyView>;
+
+    async fn run(self, context: &Context<'_>) -> Result<Vec<KeyView>, OperationError> {
+        Ok(views(ring(context)?))
+    }
+}
+
+impl Operation for Jwks {
+    const NAME: &'static str = "key-jwks";
+    type Output = String;
+
+    async fn run(self, context: &Context<'_>) -> Result<String, OperationError> {
+        Ok(ring(context)?.jwks())
+    }
+}
+
+impl Operation for Rotate {
+    const NAME: &'static str = "key-rotate";
+    type Output = Vec<KeyView>;
+
+    async fn run(self, context: &Context<'_>) -> Result<Vec<KeyView>, OperationError> {
+        let ring = ring(context)?;
+        let before = views(ring);
+        ring.rotate(if self.now { Begin::Now } else { Begin::Announced }).await?;
+        tell_changes(context, &before, ring);
+        Ok(views(ring))
+    }
+}
+
+impl Operation for Remove {
+    const NAME: &'static str = "key-remove";
+    type Output = Vec<KeyView>;
+
+    async fn run(self, context: &Context<'_>) -> Result<Vec<KeyView>, OperationError> {
+        let ring = ring(context)?;
+        let before = views(ring);
+        ring.remove(&self.kid).await?;
+        tell_changes(context, &before, ring);
+        Ok(views(ring))
+    }
+}
+
+fn ring<'a>(context: &Context<'a>) -> Result<&'a KeyRing, OperationError> {
+    let none = || OperationError::Unavailable("the signing keys are not open here".to_owned());
+    context.keys.ok_or_else(none)
+}
+
+fn views(ring: &KeyRing) -> Vec<KeyView> {
+    ring.keys().into_iter().map(KeyView::from).collect()
+}
+
+/// Told here as well, since it was asked for: the process may end before anybody looks after the ring.
+fn tell_changes(context: &Context<'_>, before: &[KeyView], ring: &KeyRing) {
+    for key in ring.keys() {
+        let view = KeyView::from(key.clone());
+        if before.iter().all(|it| (&it.kid, &it.phase) != (&view.kid, &view.phase)) {
+            let (alg, phase) = (key.purpose.as_str(), key.phase.as_str());
+            context.events.tell(None, &Event::KeyChanged { kid: &key.kid, alg, phase });
+        }
+    }
+    let standing = views(ring);
+    for gone in before.iter().filter(|it| standing.iter().all(|key| key.kid != it.kid)) {
+        let event = Event::KeyChanged { kid: &gone.kid, alg: &gone.alg, phase: "removed" };
+        context.events.tell(None, &event);
+    }
+    // What has been told is not told again by whoever looks after the ring.
+    let _told = ring.changes();
+}
+
+impl From<RingError> for OperationError {
+    fn from(error: RingError) -> Self {
+        match error {
+            RingError::Store(error) => error.into(),
+            RingError::Sealed(_)
+            | RingError::Unreadable
+            | RingError::Key(_)
+            | RingError::Crowded
+            | RingError::Signs
+            | RingError::Unknown
+            | RingError::Fixed => Self::Refused(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Operations on scopes. The standard ones and those of the bootstrap file are there anyway; what is added
+//! here is kept in the store, and every running server takes it in within seconds.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Operation, OperationError};
+use crate::events::Event;
+use crate::scopes::{self, StoredScope};
+
+/// Lists every scope there is, by name.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct List {}
+
+/// Adds a scope, or adds to one that is there.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Add {
+    /// Its name.
+    pub scope: String,
+    /// What the consent page says.
+    pub description: Option<String>,
+    /// The claims it exposes.
+    pub claims: Vec<String>,
+}
+
+/// A scope and what it is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ScopeView {
+    /// Its name.
+    pub scope: String,
+    /// What the consent page says; it has words of its own for the standard ones.
+    pub description: Option<String>,
+    /// The claims it exposes.
+    pub claims: Vec<String>,
+}
+
+impl Operation for List {
+    const NAME: &'static str = "scope-list";
+    type Output = Vec<ScopeView>;
+
+    async fn run(self, context: &Context<'_>) -> Result<Vec<ScopeView>, OperationError> {
+        let catalogue = scopes::with_added(context.store, context.declared).await?;
+        let view = |scope: &str| {
+            let entry = catalogue.get(scope).cloned().unwrap_or_default();
+            ScopeView {
+                scope: scope.to_owned(),
+                description: entry.description,
+                claims: entry.claims.into_iter().collect(),
+            }
+        };
+        Ok(catalogue.scopes().map(view).collect())
+    }
+}
+
+impl Operation for Add {
+    const NAME: &'static str = "scope-add";
+    /// Whether anything is different now.
+    type Output = bool;
+
+    async fn run(self, context: &Context<'_>) -> Result<bool, OperationError> {
+        let invalid = |why: String| Err(OperationError::Invalid(why));
+        if let Err(rule) = scopes::check_name(&self.scope) {
+            return invalid(format!("a scope {rule}"));
+        }
+        if let Some(claim) = self.claims.iter().find(|claim| !is_claim_name(claim)) {
+            return invalid(format!("{claim:?} is no name of a claim"));
+        }
+        if self.description.as_deref().is_some_and(|text| text.chars().any(char::is_control)) {
+            return invalid("a description has no control characters".to_owned());
+        }
+        let entry = scopes::entry(self.description, self.claims);
+        let new = StoredScope { scope: self.scope, entry };
+        let changed = scopes::add(context.store, &new).await?;
+        if changed {
+            let (scope, by) = (&*new.scope, context.by.as_str());
+            context.events.tell(None, &Event::ScopeChanged { scope, change: "added", by });
+        }
+        Ok(changed)
+    }
+}
+
+fn is_claim_name(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+}

@@ -1,0 +1,178 @@
+//! The control socket: operators' commands beside a running server that has its store to itself.
+//!
+//! `POST /v1/{operation}` with its input as JSON is answered with its output (200) or with why not (422), and
+//! an operation that this release does not know with 404. Only the user this process runs as, and root, may
+//! connect: the socket is 0600, and the kernel says who is there.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde_json::Value;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::rotation;
+use crate::app::App;
+use crate::operations::{Actor, Context, OperationError, Unknown, dispatch};
+
+/// A socket that is there until this value ends.
+pub struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    inode: u64,
+}
+
+impl ControlSocket {
+    /// Makes the socket, in place of one that nobody listens to any more.
+    pub async fn bind(path: &Path) -> io::Result<Self> {
+        match std::fs::symlink_metadata(path) {
+            Ok(there) if !there.file_type().is_socket() => {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is no socket"));
+            }
+            Ok(_) if UnixStream::connect(path).await.is_ok() => {
+                let why = "another process listens there";
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        // Under a passing name, so that it is nobody else's before anybody can find it, and takes the place
+        // of an old one in one step.
+        let mut passing = path.as_os_str().to_owned();
+        passing.push(format!(".{}", std::process::id()));
+        let passing = PathBuf::from(passing);
+        let _gone = std::fs::remove_file(&passing);
+        let listener = UnixListener::bind(&passing)?;
+        let placed = std::fs::set_permissions(&passing, std::fs::Permissions::from_mode(0o600))
+            .and_then(|()| std::fs::rename(&passing, path))
+            .and_then(|()| std::fs::symlink_metadata(path));
+        match placed {
+            Ok(made) => Ok(Self { listener, path: path.to_owned(), inode: made.ino() }),
+            Err(error) => {
+                let _gone = std::fs::remove_file(&passing);
+                Err(error)
+            }
+        }
+    }
+
+    /// Answers until told to stop, then finishes what was begun.
+    pub async fn serve(self, app: App, mut stop: watch::Receiver<bool>) {
+        let router = routes(app);
+        let mut open = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.wait_for(|told| *told) => break,
+                accepted = self.listener.accept(), if open.len() < MAX_CONNECTIONS => accepted,
+                Some(_) = open.join_next() => continue,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    open.spawn(answer(stream, router.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the control socket could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(75)).await;
+                }
+            }
+        }
+        let ended = async { while open.join_next().await.is_some() {} };
+        let _cut = tokio::time::timeout(Duration::from_secs(5), ended).await;
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        // Unless another server has put its own there.
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|it| it.ino() == self.inode) {
+            let _gone = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Operators type; programs that poll take turns.
+const MAX_CONNECTIONS: usize = 16;
+
+/// Bounds a request: a client's metadata, or a person's claims.
+const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+
+fn routes(app: App) -> Router {
+    Router::new()
+        .route("/v1/{operation}", post(operate))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
+        .with_state(app)
+}
+
+async fn answer(stream: UnixStream, router: Router) {
+    let own = rustix::process::geteuid().as_raw();
+    match stream.peer_cred() {
+        Ok(peer) if peer.uid() == own || peer.uid() == 0 => {}
+        Ok(peer) => {
+            return tracing::warn!(uid = peer.uid(), "somebody else tried the control socket");
+        }
+        Err(error) => {
+            return tracing::warn!(%error, "the control socket does not tell who is there");
+        }
+    }
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(5))
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "a connection to the control socket broke");
+    }
+}
+
+async fn operate(
+    State(app): State<App>,
+    axum::extract::Path(name): axum::extract::Path<String>,
+    body: Bytes,
+) -> Response {
+    let input: Value = match serde_json::from_slice(&body) {
+        Ok(input) => input,
+        Err(error) => {
+            return refused(&OperationError::Invalid(format!("the input must be JSON: {error}")));
+        }
+    };
+    let context = Context {
+        store: &*app.store,
+        now: app.now(),
+        passwords: &app.passwords,
+        events: &app.events,
+        keys: Some(&app.keys),
+        declared: &app.declared_scopes,
+        by: Actor::CommandLine,
+    };
+    let done = match dispatch(&name, input, &context).await {
+        Ok(Ok(output)) => json(StatusCode::OK, &output),
+        Ok(Err(why)) => refused(&why),
+        Err(Unknown) => StatusCode::NOT_FOUND.into_response(),
+    };
+    // What a changed client, an ended session or a new scope means for this server.
+    app.logout_queued.notify_one();
+    if let Err(why) = rotation::take_in_scopes(&app).await {
+        tracing::warn!(%why, "added scopes could not be read");
+    }
+    done
+}
+
+fn refused(why: &OperationError) -> Response {
+    json(StatusCode::UNPROCESSABLE_ENTITY, &serde_json::to_value(why).unwrap_or_default())
+}
+
+fn json(status: StatusCode, value: &Value) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (status, kind, Body::from(value.to_string())).into_response()
+}
