@@ -25,7 +25,7 @@ pub enum KeysCommand {
     List,
     /// Give every algorithm a new key, which signs after everybody had an hour to learn of it
     Rotate {
-        /// It signs as soon as every server has it; the old one stays in the JWK Set
+        /// It signs in 45 seconds, when servers and clients know it; the old one stays in the JWK Set
         #[arg(long)]
         now: bool,
     },
@@ -107,7 +107,7 @@ fn list(keys: &[KeyView]) -> String {
 }
 
 const INSTEAD: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so the keys are in the \
-    memory of the running server, which this command cannot reach. Send the server SIGUSR1 to give every algorithm a new key at once.";
+    memory of the running server, which this command cannot reach. Send the server SIGUSR1 to give every algorithm a new key that signs in 45 seconds.";
 
 impl From<KeyComplaint> for Failure {
     fn from(complaint: KeyComplaint) -> Self {

@@ -39,7 +39,7 @@ pub struct Policy {
     pub lead: Duration,
     /// How long a key stays after it has signed: longer than anything it signed is of use.
     pub keep: Duration,
-    /// How long an urgent key waits until every server has read of it.
+    /// How long an urgent key waits until every server has read of it, and clients would look for it.
     pub settle: Duration,
 }
 

@@ -100,15 +100,14 @@ impl KeyRing {
         Self(Arc::new(Parts { current, purposes, policy, clock, home, told, pool, decryption }))
     }
 
-    /// The JWK Set ([RFC 7517 §5]): every key that has not gone, the signing ones first, for there are
-    /// clients that take the first that fits.
+    /// The JWK Set ([RFC 7517 §5]): every key that has not gone, RSA first and of a kind the one that signs.
     ///
     /// [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
     pub fn jwks(&self) -> String {
         let now = self.0.clock.now();
         let snapshot = self.0.current.load();
         let mut keys = self.standing(&snapshot, now);
-        keys.sort_by_key(|(_, phase, _)| *phase != Phase::Signing);
+        keys.sort_by_key(|(_, phase, material)| place(material.jwk().kty, *phase));
         let public: Vec<_> = keys.iter().map(|(_, _, material)| material.jwk()).collect();
         json!({ "keys": public }).to_string()
     }
@@ -225,6 +224,19 @@ impl KeyRing {
         keys.filter_map(|(key, phase)| Some((key, phase, snapshot.material.get(&key.kid)?)))
             .collect()
     }
+}
+
+/// Where a key stands in the JWK Set. RSA comes first, for there are clients that walk the set and fail at
+/// the first key of another kind, and RS256 is what every client knows; of a kind the one that signs, for
+/// others take the first that fits.
+fn place(kty: &str, phase: Phase) -> (bool, u8) {
+    let order = match phase {
+        Phase::Signing => 0,
+        Phase::Published => 1,
+        Phase::Retired => 2,
+        Phase::Gone => 3,
+    };
+    (kty != "RSA", order)
 }
 
 /// Away from the reactor, and no more at once than there are turns; nothing if the process ends.

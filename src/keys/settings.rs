@@ -15,8 +15,9 @@ const LEAD: Duration = Duration::from_secs(3600 + 60);
 const LONGEST_TOKEN: Duration = Duration::from_secs(86_400);
 /// How far the clocks of those who verify may be behind.
 const SKEW: Duration = Duration::from_secs(300);
-/// How long an urgent key waits where there may be other servers: three looks at the store.
-const SETTLE: Duration = Duration::from_secs(15);
+/// How long an urgent key waits: three looks at the store, until every server publishes it, and thirty
+/// seconds more, for there are clients that do not read the set again sooner, whatever key they meet.
+const SETTLE: Duration = Duration::from_secs(15 + 30);
 
 impl Policy {
     /// As configured.
@@ -27,7 +28,7 @@ impl Policy {
             interval: config.key_ring.rotation_interval,
             lead: LEAD,
             keep: used + SKEW,
-            settle: if config.redis.is_some() { SETTLE } else { Duration::ZERO },
+            settle: SETTLE,
         }
     }
 }

@@ -352,6 +352,28 @@ async fn a_store_that_is_away_stops_nothing_and_one_that_forgot_gets_the_ring_ba
     assert_eq!(published(&ring).len(), 2, "and the successor that was due");
 }
 
+/// There are clients that walk the set and give up at the first key that is not RSA.
+#[tokio::test]
+async fn rsa_keys_come_first_in_the_set_and_of_a_kind_the_one_that_signs() {
+    let world = World::new();
+    let purposes = vec![ES256, Purpose::Signs(Algorithm::Rs256)];
+    let ring = KeyRing::open(world.at(), sealer("s"), purposes, POLICY, vec![]).await.unwrap();
+    world.clock.advance(HOUR);
+    ring.rotate(Begin::Now).await.unwrap();
+    ring.rotate(Begin::Announced).await.unwrap();
+    let keys = ring.keys();
+    let of = |kid: &String| keys.iter().find(|key| key.kid == *kid).unwrap();
+    let shown: Vec<_> = published(&ring)
+        .iter()
+        .map(|kid| (of(kid).purpose.as_str(), of(kid).phase.as_str()))
+        .collect();
+    #[rustfmt::skip]
+    assert_eq!(shown, [
+        ("RS256", "signing"), ("RS256", "published"), ("RS256", "retired"),
+        ("ES256", "signing"), ("ES256", "published"), ("ES256", "retired"),
+    ]);
+}
+
 #[test]
 fn of_several_fixed_keys_the_first_signs() {
     let keys: Vec<_> = (0..3).map(|_| file()).collect();

@@ -1,5 +1,5 @@
 //! Looks after the ring of keys while the server runs, and listens to who asks for new ones: SIGHUP reads
-//! the key files again, SIGUSR1 gives every algorithm a new key at once.
+//! the key files again, SIGUSR1 gives every algorithm a new key.
 
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ async fn read_files(app: &App) -> Result<(), String> {
 
 async fn rotate(app: &App) -> Result<(), String> {
     app.keys.rotate(Begin::Now).await.map_err(|why| why.to_string())?;
-    tracing::info!("every algorithm has a new signing key");
+    tracing::info!("every algorithm has a new key, which signs in 45 seconds");
     Ok(())
 }
 
