@@ -19,6 +19,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::app::App;
+use crate::clock::UnixTime;
 use crate::secret::Secret;
 use crate::sessions::SessionId;
 use crate::users::{DEVICE_LIFETIME, Device};
@@ -217,14 +218,25 @@ fn write(
     let https = app.config.issuer.is_https();
     let (text, attributes) = (name.text(https), name.attributes(https));
     let value = value.map(Secret::reveal).unwrap_or_default();
-    let keep = keep.map(|keep| format!("; Max-Age={}", keep.as_secs())).unwrap_or_default();
+    let keep = keep.map(|keep| lifetime(keep, app.now())).unwrap_or_default();
     HeaderValue::try_from(format!("{text}{end}={value}{keep}{attributes}"))
         .unwrap_or(HeaderValue::from_static(""))
 }
 
+/// How long to keep it, in both ways: one with `Max-Age` alone comes back from Java's jar in the manner of
+/// RFC 2965, its value in quotes.
+fn lifetime(keep: Duration, now: UnixTime) -> String {
+    let until = if keep.is_zero() { UnixTime::from_secs(0) } else { now.plus(keep) };
+    let until = std::time::UNIX_EPOCH + Duration::from_millis(until.as_millis());
+    format!("; Max-Age={}; Expires={}", keep.as_secs(), httpdate::fmt_http_date(until))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Name;
+    use std::time::Duration;
+
+    use super::{Name, lifetime};
+    use crate::clock::UnixTime;
 
     #[test]
     fn a_cookie_keeps_what_its_name_promises_and_only_the_state_can_be_read_in_a_frame() {
@@ -239,5 +251,13 @@ mod tests {
             assert_eq!(attributes.contains("SameSite=Lax"), opens, "{text}");
             assert_eq!(attributes.contains("SameSite=None"), !opens, "{text}");
         }
+    }
+
+    #[test]
+    fn max_age_never_comes_without_expires() {
+        let now = UnixTime::from_secs(784_111_777);
+        let said = |seconds| lifetime(Duration::from_secs(seconds), now);
+        assert_eq!(said(60), "; Max-Age=60; Expires=Sun, 06 Nov 1994 08:50:37 GMT");
+        assert_eq!(said(0), "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
     }
 }

@@ -155,6 +155,9 @@ mod tests {
     fn both_halves_of_a_basic_header_are_form_decoded() {
         let read = read_basic(&header("my%3Aid:a%2Bb%25+c:d")).unwrap();
         assert_eq!(read, ("my:id".into(), "a+b% c:d".into()));
+        // As openid-client sends a UUID: whatever is no letter or digit is encoded.
+        let read = read_basic(&header("3f1c%2D42aa%5F%7e:s%2Dt%5Fu%2Ev%7E")).unwrap();
+        assert_eq!(read, ("3f1c-42aa_~".into(), "s-t_u.v~".into()));
         assert_eq!(read_basic("Basic bm9jb2xvbg=="), None);
         assert_eq!(read_basic("Basic YTpi\n"), None);
         assert_eq!(read_basic("Basic YTp"), None);

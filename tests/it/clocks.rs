@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey::clock::{Clock, UnixTime};
+use latchkey::jose::peek;
 use latchkey::store::{Change, Outcome, Partition, RawKey, RedisOptions, RedisStore, Store};
 use latchkey::tokens::{Inactive, judge_access};
 use serde_json::Value;
@@ -76,4 +77,30 @@ async fn an_access_token_from_the_future_is_good_for_nothing() {
     assert_eq!(judged(app.now().minus(Duration::from_secs(30))).await, None);
     let early = judged(app.now().minus(Duration::from_secs(120))).await;
     assert_eq!(early, Some(Inactive::Early));
+}
+
+/// Four libraries refuse a token whose `iat` is ahead of their clock, and nearly all one with such an `nbf`.
+#[tokio::test]
+async fn no_token_says_a_moment_that_is_still_to_come() {
+    let house = House::start(Backing::Memory).await;
+    let party = house.relying_party("app").await;
+    // At the very end of a second, where rounding would show.
+    let into_it = house.app().now().as_millis() % 1000;
+    house.later(Duration::from_millis(999 - into_it));
+    let first = party.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let next = party.refreshes(first.refresh()).await.good();
+    let robot = party.posts("/token", &[("grant_type", "client_credentials")]).await.good();
+    let now = house.app().now();
+    assert_eq!(now.as_millis() % 1000, 999, "this clock is moved by hand");
+    let text = |body: &Value, name: &str| body[name].as_str().expect("a token").to_owned();
+    for token in [
+        first.id().to_owned(),
+        first.access().to_owned(),
+        text(&next, "id_token"),
+        text(&next, "access_token"),
+        text(&robot, "access_token"),
+    ] {
+        let claims = peek(&token).expect("a JWT").claims;
+        assert_eq!((&claims["iat"], claims.get("nbf")), (&now.as_secs().into(), None));
+    }
 }

@@ -11,6 +11,7 @@ on_every_store![
     parameters_come_in_a_form_and_nowhere_else,
     a_client_acts_for_itself_without_a_person,
     a_public_client_shows_its_id_and_no_secret,
+    an_id_that_is_encoded_throughout_is_the_same_id,
 ];
 
 const ITSELF: (&str, &str) = ("grant_type", "client_credentials");
@@ -103,4 +104,25 @@ async fn a_public_client_shows_its_id_and_no_secret(house: House) {
     let with_secret = app.posts("/token", &fields[..1]).await;
     assert_eq!(with_secret.error(), (401, "invalid_client".to_owned()));
     assert_eq!(wire::send(app.form("/token", &fields)).await.status, 200);
+}
+
+/// Some libraries encode each character that is no letter or digit, the hyphens of a UUID among them.
+async fn an_id_that_is_encoded_throughout_is_the_same_id(house: House) {
+    let metadata = json!({"redirect_uris": ["https://robot.example/cb"]});
+    let id = "3f1c9d2e-42aa_4c1b.9a07~1";
+    let robot = house.relying_party_with(id, &metadata, Settings::default()).await;
+    let throughout = |text: &str| {
+        let encode = |byte: u8| match byte {
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        text.bytes().map(encode).collect::<String>()
+    };
+    let encoded = throughout(&robot.id);
+    assert_eq!(encoded, "3f1c9d2e%2D42aa%5F4c1b%2E9a07%7E1");
+    let secret = throughout(&robot.secret);
+    let request = robot.form("/token", &[ITSELF]).basic_auth(encoded, Some(secret));
+    let tokens = wire::send(request).await.good();
+    let said = robot.introspects(tokens["access_token"].as_str().unwrap()).await;
+    assert_eq!(said["client_id"], id);
 }
