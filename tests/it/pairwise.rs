@@ -237,7 +237,8 @@ async fn a_client_cannot_move_to_another_sector(backing: Backing) {
 }
 
 async fn a_salt_of_its_own_survives_a_change_of_the_secret_key(backing: Backing) {
-    let (first, second) = ("1".repeat(32), "2".repeat(32));
+    let first = "the-first-key-of-this-house-3f9a7c1e".to_owned();
+    let second = "and-another-one-after-it-b82d04e6f1".to_owned();
     let house = House::start_with(backing, &[("SECRET_KEY", &*first)]).await;
     let shop = pairwise(&house, "shop", json!({})).await;
     let seen = sub_of(&house, &shop, "ada").await;

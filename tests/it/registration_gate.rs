@@ -30,7 +30,8 @@ async fn discovered(house: &House) -> Value {
 }
 
 async fn only_who_holds_an_initial_access_token_registers(backing: Backing) {
-    let (one, other) = ("one".repeat(12), "other".repeat(12));
+    let one = "one-initial-access-token-5d2e8b71c0".to_owned();
+    let other = "quite-another-token-than-that-94af36".to_owned();
     let both = format!("{one},{other}");
     let gated = [("REGISTRATION", "token"), ("REGISTRATION_TOKEN", &*both)];
     let house = House::start_with(backing, &gated).await;

@@ -96,9 +96,16 @@ async fn noted(house: &House, tries: u8) -> logouts::Delivery {
     }
 }
 
+/// Whether it is counted: the worker does so a moment after the delivery has left the queue.
 async fn counted(house: &House, outcome: &str) -> bool {
-    let metrics = wire::send(house.http().get(house.url("/metrics"))).await.body;
-    metrics.contains(&format!("oidc_logout_deliveries_total{{outcome=\"{outcome}\"}}"))
+    let line = format!("oidc_logout_deliveries_total{{outcome=\"{outcome}\"}}");
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !house.metrics().await.contains(&line) {
+        if tokio::time::Instant::now() > until {
+            return false;
+        }
+    }
+    true
 }
 
 async fn oidcc_backchannel_rp_initiated_logout(town: Town, house: House) {
