@@ -74,9 +74,13 @@ async fn a_mac_with_the_secret_is_good_once_and_only_as_it_was_registered(house:
     let good = mac("HS256", secret, &claims(&house, &shop));
     assert_eq!(asks(&house, &good).await.good()["token_type"], "Bearer");
     assert_eq!(asks(&house, &good).await.error(), invalid_client(), "again");
+    let mut lasting = claims(&house, &shop);
+    lasting["exp"] = json!(house.app().now().as_secs() + 3600);
+    let lasting = asks(&house, &mac("HS256", secret, &lasting)).await;
+    assert_eq!(lasting.good()["token_type"], "Bearer", "its life is cut, not refused");
     for (member, value) in [
         ("aud", json!("https://elsewhere.example")),
-        ("exp", json!(house.app().now().as_secs() + 3600)),
+        ("exp", json!(house.app().now().as_secs() - 60)),
         ("jti", Value::Null),
         ("iss", kiosk["client_id"].clone()),
     ] {

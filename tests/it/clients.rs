@@ -43,6 +43,7 @@ impl Program {
             .env("KEYS_DIR", folder.path().join("keys"))
             .env("DEV_USER", USER)
             .env("DEV_PASSWORD", PASSWORD)
+            .env("REGISTRATION_LOGOS", "true")
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(output())

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use latchkey::protocol::{Malformed, Params};
 
 use super::naive;
@@ -16,7 +14,7 @@ pub fn holds(data: &[u8], parse: impl Fn(&[u8]) -> Result<Params, Malformed>) {
     let read = parse(data);
     match (&read, slowly(data)) {
         (Ok(params), Ok(expected)) => {
-            let found: BTreeMap<String, String> =
+            let found: Vec<(String, String)> =
                 params.iter().map(|(name, value)| (name.into(), value.into())).collect();
             assert_eq!(found, expected);
             let again = parse(params.to_query().as_bytes()).expect("what we wrote is well-formed");
@@ -28,7 +26,7 @@ pub fn holds(data: &[u8], parse: impl Fn(&[u8]) -> Result<Params, Malformed>) {
     }
 }
 
-fn slowly(data: &[u8]) -> Result<BTreeMap<String, String>, Malformed> {
+fn slowly(data: &[u8]) -> Result<Vec<(String, String)>, Malformed> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for piece in data.split(|byte| *byte == b'&') {
         if piece.is_empty() {
@@ -44,13 +42,21 @@ fn slowly(data: &[u8]) -> Result<BTreeMap<String, String>, Malformed> {
             _ => return Err(Malformed::Encoding),
         }
     }
-    for (at, (name, _)) in pairs.iter().enumerate() {
-        let before = &pairs[..at];
-        if name != "resource" && before.iter().any(|(earlier, _)| earlier == name) {
+    // Every value of `resource` counts, and of `audience` in a token exchange; of several other names that
+    // are repeated the first in the alphabet is named.
+    let exchange = pairs
+        .iter()
+        .filter(|(name, _)| name == "grant_type")
+        .map(|(_, value)| value.as_str())
+        .eq(["urn:ietf:params:oauth:grant-type:token-exchange"]);
+    pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for two in pairs.windows(2) {
+        let name = &two[0].0;
+        let may_repeat = name == "resource" || exchange && name == "audience";
+        if *name == two[1].0 && !may_repeat {
             return Err(Malformed::Repeated(name.clone()));
         }
     }
-    // The last `resource` counts, whatever stands before it.
-    let all: BTreeMap<String, String> = pairs.into_iter().collect();
-    Ok(all.into_iter().filter(|(_, value)| !value.is_empty()).collect())
+    pairs.retain(|(_, value)| !value.is_empty());
+    Ok(pairs)
 }
