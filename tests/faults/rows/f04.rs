@@ -6,6 +6,7 @@
 //! and that the session is over. There are no one-time passwords, reset links, device codes, pushed
 //! requests or DPoP proofs here yet.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -178,9 +179,10 @@ impl Round<'_> {
     }
 }
 
+/// How many codes there are: who presses twice is told the same once more, which makes no second one.
 fn codes(replies: &[Reply]) -> Came {
-    let won = replies.iter().filter(|reply| reply.landed_with("code").is_some()).count();
-    (won, bad(replies))
+    let told: BTreeSet<_> = replies.iter().filter_map(|reply| reply.landed_with("code")).collect();
+    (told.len(), bad(replies))
 }
 
 fn bad(replies: &[Reply]) -> usize {
