@@ -126,6 +126,9 @@ fn index() -> RawKey {
 }
 
 /// The live session of that id, if nothing has ended it: neither its name nor its person's cut-off.
+///
+/// Two sign-ins at the same moment leave two sessions of one name, and the browser keeps either of them. The
+/// name is that one's, or it would be over as soon as the one that nobody uses is.
 pub async fn find(
     store: &dyn Store,
     id: SessionId,
@@ -133,17 +136,29 @@ pub async fn find(
 ) -> Result<Option<Session>, StoreError> {
     let session = store.look(&id.key(), AsOf::Now).await?;
     let Some(session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
-    Ok(is_current(store, &session).await?.then_some(session))
+    let (holder, admitted) = standing(store, &session).await?;
+    let Some(holder) = holder.filter(|_| admitted) else { return Ok(None) };
+    let has_name = holder == session.id || name::give(store, &session).await?;
+    Ok(has_name.then_some(session))
 }
 
 /// Whether neither the name of the session has ended nor its person was cut off since it began.
 pub async fn is_current(store: &dyn Store, session: &Session) -> Result<bool, StoreError> {
+    let (holder, admitted) = standing(store, session).await?;
+    Ok(holder.is_some() && admitted)
+}
+
+/// Which session goes by the name of this one, and whether the person's epoch is still that of this one.
+async fn standing(
+    store: &dyn Store,
+    session: &Session,
+) -> Result<(Option<SessionId>, bool), StoreError> {
     let owner = Owner::User(session.sub.clone());
     let (holder, epoch) = join!(
         name::holder(store, session.sid, AsOf::Now),
         epoch::current(store, &owner, AsOf::Now)
     );
-    Ok(holder?.is_some() && epoch?.admits(session.epoch, session.authenticated_at))
+    Ok((holder?, epoch?.admits(session.epoch, session.authenticated_at)))
 }
 
 /// The live session that goes by this name.

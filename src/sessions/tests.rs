@@ -41,6 +41,26 @@ async fn a_name_ends_with_its_session_unless_another_goes_by_it() {
 }
 
 #[tokio::test]
+async fn of_two_sign_ins_at_one_moment_the_name_goes_with_the_one_that_the_browser_keeps() {
+    let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
+    let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+    let ada = Subject::parse("ada").unwrap();
+    let new = || Session::begin(ada.clone(), Epoch::default(), &["pwd"], LIMITS, clock.now()).0;
+    let kept = new();
+    let lost = Session { sid: kept.sid, ..new() };
+    begin(&*store, &kept, None).await.unwrap();
+    begin(&*store, &lost, None).await.unwrap();
+    for _ in 0..3 {
+        // Longer, in all, than a session lives that nobody uses.
+        clock.advance(LIMITS.idle / 2);
+        let found = find(&*store, kept.id, clock.now()).await.unwrap().expect("in use");
+        touch(&*store, &found, LIMITS.idle, clock.now()).await.unwrap();
+    }
+    let named = find_named(&*store, kept.sid, clock.now()).await.unwrap();
+    assert_eq!(named.map(|session| session.id), Some(kept.id));
+}
+
+#[tokio::test]
 async fn whatever_goes_by_a_name_ends_with_it_and_nothing_goes_by_it_again() {
     let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
