@@ -200,6 +200,10 @@ async fn issue_for(
     it: Issuance<'_>,
 ) -> Result<Option<Response>, Trouble> {
     let again = visit.interaction.finished;
+    if again && take_silent_turn(app, it.session).await.is_err() {
+        let to = &it.request.destination;
+        return Ok(Some(refuse(app, caller, it.client, to, TOO_OFTEN, true)));
+    }
     // The answer first: a store that fails in between must not end a visit without one.
     let mut fields = issue::prepare(app, it, Some(visit.code(app, it.session))).await;
     if matches!(fields, Err(Unprepared::Spent)) {

@@ -54,7 +54,8 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
     let request = &visit.interaction.request;
     let metadata = &visit.client.metadata;
     let to = request.destination.redirect_uri();
-    let (interaction, csrf) = (visit.id.reveal(), visit.csrf(app, "consent"));
+    let interaction = visit.id.reveal();
+    let csrf = format!("{}.{}", visit.csrf(app, "consent"), visit.csrf(app, &asked_of(person)));
     let catalogue = app.catalogue();
     let describe = |scope| catalogue.get(scope).and_then(|entry| entry.description.as_deref());
     let template = ConsentPage {
@@ -98,18 +99,29 @@ async fn answer(
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
     let visit = Visit::load(&app, &caller, &cookies, id).await?;
-    visit.admit_form(&app, &caller, &headers, ("consent", params.get("csrf")))?;
+    let csrf = params.get("csrf").unwrap_or_default();
+    let (csrf, person) = csrf.split_once('.').unwrap_or((csrf, ""));
+    visit.admit_form(&app, &caller, &headers, ("consent", Some(csrf)))?;
     let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
-    // The question has to be open: an answer to one that was not asked, or was answered, does not count.
-    let open = visit.next(&app) == Next::Ask(Step::Consent);
-    if let Some((_, user)) = visit.presence.session.as_ref().filter(|_| open) {
-        match params.get("decision") {
-            Some("accept") => agree(&app, &caller, &visit, user).await.map_err(broken)?,
-            Some("deny") => deny(&app, &caller, &visit, user).await.map_err(broken)?,
-            Some(_) | None => {}
+    let user = visit.presence.session.as_ref().map(|(_, user)| user);
+    match (params.get("decision"), user) {
+        // A no counts whatever has happened since the page was shown, and whoever says it.
+        (Some("deny"), user) => deny(&app, &caller, &visit, user).await.map_err(broken)?,
+        // A yes counts of whom the page named, and where the question is open: not asked, or answered, is none.
+        (Some("accept"), Some(user))
+            if visit.next(&app) == Next::Ask(Step::Consent)
+                && visit.is_csrf(&app, &asked_of(user), Some(person)) =>
+        {
+            agree(&app, &caller, &visit, user).await.map_err(broken)?;
         }
+        _ => {}
     }
     Ok(see_other(&visit.hub()))
+}
+
+/// What the second half of the form's token binds it to: the person whom its page named.
+fn asked_of(user: &User) -> String {
+    format!("consent of {}", user.sub.as_str())
 }
 
 async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result<(), StoreError> {
@@ -135,9 +147,15 @@ async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result
     Ok(())
 }
 
-async fn deny(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result<(), StoreError> {
+async fn deny(
+    app: &App,
+    caller: &Caller,
+    visit: &Visit,
+    user: Option<&User>,
+) -> Result<(), StoreError> {
     let client = visit.client.id.as_str();
-    app.tell(caller.address, &Event::ConsentDenied { sub: user.sub.as_str(), client });
-    interactions::note(&*app.store, &visit.id, |it| it.declined = true).await?;
-    Ok(())
+    if let Some(user) = user.filter(|_| !visit.interaction.finished) {
+        app.tell(caller.address, &Event::ConsentDenied { sub: user.sub.as_str(), client });
+    }
+    interactions::decline(&*app.store, &visit.id).await
 }

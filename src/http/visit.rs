@@ -151,10 +151,7 @@ impl Visit {
         if let Next::Stop(stop @ (Stop::Foreign | Stop::Expired)) = self.next(app) {
             return Err(stopped::explain(app, caller, self, stop));
         }
-        let token = token.unwrap_or_default();
-        let fits = self.cookie.as_ref().is_some_and(|cookie| {
-            interactions::csrf_fits(&app.csrf_key, &self.id, cookie, form, token)
-        });
+        let fits = self.is_csrf(app, form, token);
         if fits && from_own_page(app, headers) {
             return Ok(());
         }
@@ -170,6 +167,13 @@ impl Visit {
         let cookie = self.cookie.as_ref();
         let token = |it| interactions::csrf(&app.csrf_key, &self.id, it, form);
         cookie.map(token).unwrap_or_default()
+    }
+
+    /// Whether the token is the one that [`csrf`](Self::csrf) makes for that form.
+    pub fn is_csrf(&self, app: &App, form: &str, token: Option<&str>) -> bool {
+        let token = token.unwrap_or_default();
+        let fits = |cookie| interactions::csrf_fits(&app.csrf_key, &self.id, cookie, form, token);
+        self.cookie.as_ref().is_some_and(fits)
     }
 
     /// The name of the session in which this person signs in here.

@@ -112,6 +112,7 @@ fn again(known: Known<'_>, answer: Answer, now: UnixTime) -> Next {
         return Next::Refuse(refused.code());
     }
     let same = known.session.map(|session| session.sid) == answer.sid;
+    // A no after the answer went out: `ask` would refuse, and there is nobody left to refuse.
     if same && ask(known, now) == Next::Issue { Next::Issue } else { Next::Stop(Stop::Finished) }
 }
 

@@ -260,6 +260,12 @@ pub async fn note(
     Ok(noted.await?.unwrap_or(false))
 }
 
+/// Notes that the person said no, whatever was said before: what was answered already is not told again.
+pub async fn decline(store: &dyn Store, id: &Secret) -> Result<(), StoreError> {
+    let step = |it: &mut Interaction| it.declined = true;
+    store.update(&key(&id.digest()), step).await.map(drop)
+}
+
 /// Ends the interaction: of all who try, one is told `true`, and only that one may answer. A try whose
 /// reply was lost is made once more under its own name, and finds itself.
 pub async fn finish(

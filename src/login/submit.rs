@@ -1,6 +1,7 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
+use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::epoch::{self, Epoch, Owner};
@@ -29,19 +30,21 @@ pub async fn check(
     let Ok(Form(params, headers)) = form else {
         return Err(Trouble::foreign_form(&caller.request_id));
     };
-    let (app, caller) = (&app, &caller);
-    let cookies = Cookies::read(app, &headers);
+    let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
-    let visit = Visit::load(app, caller, &cookies, id).await?;
-    visit.admit_form(app, caller, &headers, ("login", params.get("csrf")))?;
-    if visit.interaction.finished {
-        // A second click: the first one was answered, and the hub knows how.
-        return Ok(see_other(&visit.hub()));
-    }
+    let visit = Visit::load(&app, &caller, &cookies, id).await?;
+    visit.admit_form(&app, &caller, &headers, ("login", params.get("csrf")))?;
     let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
     if params.get("cancel").is_some() {
-        let noted = interactions::note(&*app.store, &visit.id, |it| it.declined = true);
-        noted.await.map_err(broken)?;
+        interactions::decline(&*app.store, &visit.id).await.map_err(broken)?;
+        return Ok(see_other(&visit.hub()));
+    }
+    if visit.interaction.finished {
+        // A second click: the first one was answered, and the hub knows how. But who comes back to be somebody
+        // else is not that.
+        if !is_same_person(&app, &visit, &params).await.map_err(broken)? {
+            interactions::decline(&*app.store, &visit.id).await.map_err(broken)?;
+        }
         return Ok(see_other(&visit.hub()));
     }
     if params.get("continue").is_some() {
@@ -52,24 +55,48 @@ pub async fn check(
         }
         return Ok(see_other(&visit.hub()));
     }
-    match sign_in(app, caller, &cookies, &params).await {
+    // Whoever hangs up meanwhile is told of in the record all the same, and no sign-in stays half done.
+    let request_id = caller.request_id.clone();
+    let rest = async move { judge(&app, &caller, &cookies, &visit, &params).await };
+    let judged = tokio::spawn(rest.in_current_span()).await;
+    judged.unwrap_or_else(|_panicked| Err(Trouble::internal(&request_id)))
+}
+
+/// What comes of a name and a password.
+async fn judge(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    visit: &Visit,
+    params: &Params,
+) -> Result<Response, Trouble> {
+    let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
+    match sign_in(app, caller, cookies, params).await {
         Ok(SignedIn { user, epoch, unlocked }) => {
             if unlocked {
                 let event = Event::AccountUnlocked { sub: user.sub.as_str(), by: "sign_in" };
                 app.tell(caller.address, &event);
             }
             let sub = Some(user.sub.clone());
-            let begun = begin_session(app, caller, &cookies, &visit, (user, epoch)).await;
+            let begun = begin_session(app, caller, cookies, visit, (user, epoch)).await;
             let begun = begun.map_err(broken)?;
             let outdated = || {
                 let why = NotSignedIn::WrongPassword;
-                show_again(app, caller, &visit, &params, &Failed { why, sub, locks: false })
+                show_again(app, caller, visit, params, &Failed { why, sub, locks: false })
             };
             Ok(begun.unwrap_or_else(outdated))
         }
         Err(Failed { why: NotSignedIn::Store(cause), .. }) => Err(broken(cause)),
-        Err(failed) => Ok(show_again(app, caller, &visit, &params, &failed)),
+        Err(failed) => Ok(show_again(app, caller, visit, params, &failed)),
     }
+}
+
+/// Whether the name in the form, if there is one, is that of who is signed in.
+async fn is_same_person(app: &App, visit: &Visit, params: &Params) -> Result<bool, StoreError> {
+    let Some(name) = typed(params) else { return Ok(true) };
+    let named = users::find_by_username(&*app.store, name).await?;
+    let here = visit.presence.session.as_ref();
+    Ok(here.is_none_or(|(session, _)| named.is_some_and(|user| user.sub == session.sub)))
 }
 
 async fn sign_in(
@@ -192,6 +219,6 @@ fn show_again(
 }
 
 const WRONG: &str = "That user name and password do not fit together. Please try again.";
-const THROTTLED: &str = "Too many tries. Please wait a little before you try again, or use a browser in which \
-    you have signed in before.";
+const THROTTLED: &str = "Too many tries. Please wait before you try again, or use a browser in which you have \
+    signed in before. If that does not help, ask whoever runs this service.";
 const BUSY: &str = "Many people are signing in right now. Please try again in a few seconds.";

@@ -21,6 +21,9 @@ on_every_store![
     whoever_has_no_cookie_of_it_is_shown_the_way_to_the_application_and_nothing_else,
     a_long_request_from_another_site_meets_its_session_and_changes_no_cookie,
     a_login_form_of_the_release_before_still_arrives,
+    a_no_is_a_no_whatever_happened_in_another_tab,
+    a_yes_counts_for_whom_the_page_named_and_for_nobody_else,
+    whoever_goes_back_to_be_somebody_else_is_not_the_first_once_more,
 ];
 
 async fn tabs_that_were_begun_at_once_each_go_on(house: House) {
@@ -234,4 +237,44 @@ async fn a_login_form_of_the_release_before_still_arrives(house: House) {
     let sent_on = ada.presses("/authorize", &typed).await;
     assert_eq!((sent_on.status, sent_on.location()), (307, Some("/login")));
     assert!(ada.submits("/login", &typed).await.shows("#consent-accept"));
+}
+
+async fn a_no_is_a_no_whatever_happened_in_another_tab(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let (first, second) = (shop.asks("openid email"), shop.asks("openid email"));
+    let consent = ada.signs_in(&ada.opens(&first.url()).await).await;
+    let other = ada.opens(&second.url()).await;
+    assert!(consent.shows("#consent-accept") && other.shows("#consent-deny"));
+    let code = Landing::of(&ada.decides(&consent, "accept").await).code();
+    let denied = Landing::of(&ada.decides(&other, "deny").await);
+    assert_eq!((&*denied.error(), denied.param("code")), ("access_denied", None));
+    // Nor is it a way to the answer once more, nor to a new one.
+    assert_eq!(shop.exchanges(&code, &first).await.status, 200);
+    let late = ada.decides(&consent, "deny").await;
+    assert_eq!((late.status, late.location()), (400, None), "{late:?}");
+}
+
+async fn a_yes_counts_for_whom_the_page_named_and_for_nobody_else(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let login = ada.opens(&shop.asks("openid").url()).await;
+    let elsewhere = ada.opens(&shop.asks("openid").url()).await;
+    let of_ada = ada.signs_in(&login).await;
+    let of_bob = ada.tries(&elsewhere, "bob", PASSWORD).await;
+    assert!(of_ada.shows("#consent-accept") && of_bob.shows("#consent-accept"));
+    // It is asked anew, for who is signed in by now.
+    let asked = ada.decides(&of_ada, "accept").await;
+    assert!(asked.shows("#consent-accept"), "{asked:?}");
+    assert!(!Landing::of(&ada.decides(&asked, "accept").await).code().is_empty());
+}
+
+async fn whoever_goes_back_to_be_somebody_else_is_not_the_first_once_more(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let login = ada.opens(&shop.asks("openid").url()).await;
+    let consent = ada.signs_in(&login).await;
+    Landing::of(&ada.decides(&consent, "accept").await).code();
+    let other = ada.tries(&login, "bob", PASSWORD).await;
+    assert_eq!((other.status, other.location()), (400, None), "{other:?}");
 }
