@@ -54,6 +54,11 @@ pub fn check_name(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// The scope of that name, if it was added.
+pub async fn find(store: &dyn Store, scope: &str) -> Result<Option<StoredScope>, StoreError> {
+    Ok(store.load(&key(scope)).await?.map(|loaded| loaded.record))
+}
+
 /// Adds a scope, or adds to one that was added before; answers whether anything is different now.
 pub async fn add(store: &dyn Store, new: &StoredScope) -> Result<bool, StoreError> {
     store.link(&index(), &new.scope).await?;

@@ -26,8 +26,8 @@ pub(super) const USAGE: u8 = 64;
 /// `EX_UNAVAILABLE`
 const UNAVAILABLE: u8 = 69;
 /// What to do about a file store that the server has.
-const STOP_FIRST: &str = "if that is the server, it does not answer at its control socket (a release from before \
-    there was one?): stop it, run this again, and start it again";
+const STOP_FIRST: &str = "if that is the server, this needs it stopped, or it does not answer at its control \
+    socket: stop it, run this again, and start it again";
 /// `EX_CONFIG`
 const CONFIG: u8 = 78;
 

@@ -57,5 +57,6 @@ fn has_to_last(config: &Config) -> Result<(), Failure> {
 }
 
 const INSTEAD: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so users and clients are in \
-    the memory of the running server, which this command cannot reach. Declare them in a TOML file, \
-    name it in BOOTSTRAP_FILE and restart the server; or set one of the two.";
+    the memory of the running server. If it has one of these, run this with the same settings: in the folder \
+    with its .env, for example. Otherwise set CONTROL_SOCKET for both, or declare them in a TOML file, name it \
+    in BOOTSTRAP_FILE and restart the server.";

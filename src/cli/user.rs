@@ -166,7 +166,10 @@ pub(super) async fn run(
             let Unlocked { username, since } = operator.run(Unlock { user }).await?;
             Ok(match since {
                 Some(at) => format!("unlocked {username}, locked since {}", shown::moment(at)),
-                None => format!("{username} was not locked"),
+                None => format!(
+                    "{username} was not locked; an address that failed too often waits for up to a day, \
+                     unless the password is set anew (user set-password)"
+                ),
             })
         }
         UserCommand::Disable { user } => {

@@ -52,10 +52,16 @@ impl KeptEvent {
 
     /// Anybody can make as many of these as they like.
     fn is_frequent(&self) -> bool {
-        matches!(
+        let is_own = matches!(
             &*self.event,
-            "signed_in" | "sign_in_failed" | "signed_out" | "client_auth_failed" | "revoked"
-        )
+            "account_locked"
+                | "account_unlocked"
+                | "user_changed"
+                | "scope_changed"
+                | "key_changed"
+        );
+        let by_operator = self.fields.get("by").is_some_and(|by| by == "command_line");
+        !is_own && !by_operator
     }
 }
 

@@ -188,6 +188,13 @@ impl Operation for Set {
         let client = named(context.store, &self.id).await?;
         let next_metadata = self.next_metadata(&client)?;
         check_names(&self.settings)?;
+        let is_set = |name: &&str| self.settings.contains_key(*name);
+        if client.source == Source::Registered
+            && let Some(name) = ["require_pkce", "require_nonce"].into_iter().find(is_set)
+        {
+            let why = format!("{name}: {} registered itself, and follows REQUIRE_PKCE", self.id);
+            return Err(OperationError::Invalid(why));
+        }
         let next_settings = overlaid(&client.settings, &self.settings, "settings")?;
         let next_settings: Settings = serde_json::from_value(Value::Object(next_settings))
             .map_err(|error| OperationError::Invalid(format!("settings: {error}")))?;
@@ -258,6 +265,8 @@ impl Operation for Remove {
     async fn run(self, context: &Context<'_>) -> Result<ClientId, OperationError> {
         let client = named(context.store, &self.id).await?;
         clients::remove(context.store, &client.id).await?;
+        // Another client of that id has nothing of what this one held.
+        clients::cut_off(context.store, &client.id, context.now).await?;
         context.client_changed(&client.id, "removed");
         Ok(client.id)
     }

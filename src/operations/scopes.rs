@@ -67,8 +67,19 @@ impl Operation for Add {
         if self.description.as_deref().is_some_and(|text| text.chars().any(char::is_control)) {
             return invalid("a description has no control characters".to_owned());
         }
+        if context.declared.get(&self.scope).is_some() {
+            let why = "is there already: it is a standard one, or the bootstrap file declares it";
+            return Err(OperationError::Refused(format!("the scope {} {why}", self.scope)));
+        }
         let entry = scopes::entry(self.description, self.claims);
         let new = StoredScope { scope: self.scope, entry };
+        // People agreed to what it is: it does not grow under them.
+        let held = scopes::find(context.store, &new.scope).await?;
+        if held.is_some_and(|held| !new.entry.claims.is_subset(&held.entry.claims)) {
+            let why = "is there already, with fewer claims, and people may have agreed to it: \
+                       add one of another name";
+            return Err(OperationError::Refused(format!("the scope {} {why}", new.scope)));
+        }
         let changed = scopes::add(context.store, &new).await?;
         if changed {
             let (scope, by) = (&*new.scope, context.by.as_str());

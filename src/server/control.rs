@@ -146,6 +146,19 @@ async fn operate(
             return refused(&OperationError::Invalid(format!("the input must be JSON: {error}")));
         }
     };
+    // What was begun is done whole, also where whoever asked does not wait for it.
+    let done = tokio::spawn(run(app.clone(), name, input)).await.unwrap_or_else(|_panicked| {
+        refused(&OperationError::Unavailable("the operation failed; the log says why".to_owned()))
+    });
+    // What a changed client, an ended session or a new scope means for this server.
+    app.logout_queued.notify_one();
+    if let Err(why) = rotation::take_in_scopes(&app).await {
+        tracing::warn!(%why, "added scopes could not be read");
+    }
+    done
+}
+
+async fn run(app: App, name: String, input: Value) -> Response {
     let context = Context {
         store: &*app.store,
         now: app.now(),
@@ -155,17 +168,11 @@ async fn operate(
         declared: &app.declared_scopes,
         by: Actor::CommandLine,
     };
-    let done = match dispatch(&name, input, &context).await {
+    match dispatch(&name, input, &context).await {
         Ok(Ok(output)) => json(StatusCode::OK, &output),
         Ok(Err(why)) => refused(&why),
         Err(Unknown) => StatusCode::NOT_FOUND.into_response(),
-    };
-    // What a changed client, an ended session or a new scope means for this server.
-    app.logout_queued.notify_one();
-    if let Err(why) = rotation::take_in_scopes(&app).await {
-        tracing::warn!(%why, "added scopes could not be read");
     }
-    done
 }
 
 fn refused(why: &OperationError) -> Response {

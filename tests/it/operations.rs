@@ -89,6 +89,8 @@ const SCRIPT: &[(&str, i32)] = &[
     ("client remove app", 0),
     ("scope add badge --description Your+badge --claim badge --claim badge_colour", 0),
     ("scope add badge --claim badge", 0),
+    ("scope add badge --claim ssn", 1),
+    ("scope add openid --claim ssn", 1),
     ("scope add two\u{a0}words", 64),
     ("scope list", 0),
     ("scope list --json", 0),

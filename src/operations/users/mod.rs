@@ -228,10 +228,14 @@ impl Operation for Remove {
 
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
         let user = named(context.store, &self.user).await?;
-        users::remove(context.store, &user).await?;
-        users::unlock(context.store, &user.sub).await?;
-        context.user_changed(user.sub.as_str(), "removed");
+        // First what hangs on the person: after a fault they are still there to be removed again.
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
+        consents::forget_all(context.store, &user.sub).await?;
+        users::unlock(context.store, &user.sub).await?;
+        users::remove(context.store, &user).await?;
+        context.user_changed(user.sub.as_str(), "removed");
+        // And what began meanwhile.
+        grants::cut_off(context.store, &user.sub, context.now).await?;
         consents::forget_all(context.store, &user.sub).await?;
         Ok(Ended::of(user.username, ended))
     }
@@ -249,8 +253,8 @@ impl Operation for SetPassword {
         let step = |user: &mut User| user.password = Some(hash.clone());
         users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
         context.user_changed(user.sub.as_str(), "password_set");
-        unlock(context, &user).await?;
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
+        unlock(context, &user).await?;
         Ok(Ended::of(user.username, ended))
     }
 }
