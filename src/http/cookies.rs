@@ -175,8 +175,8 @@ fn name_for(id: &Secret) -> String {
 pub fn set_device(app: &App, device: &Device) -> Option<HeaderValue> {
     let https = app.config.issuer.is_https();
     let (text, attributes) = (Name::Device.text(https), Name::Device.attributes(https));
-    let (value, seconds) = (device.seal(&app.device_key)?, DEVICE_LIFETIME.as_secs());
-    HeaderValue::try_from(format!("{text}={value}; Max-Age={seconds}{attributes}")).ok()
+    let (value, keep) = (device.seal(&app.device_key)?, lifetime(DEVICE_LIFETIME, app.now()));
+    HeaderValue::try_from(format!("{text}={value}{keep}{attributes}")).ok()
 }
 
 /// A `Set-Cookie` that takes the session's cookie away.
