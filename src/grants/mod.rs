@@ -26,7 +26,7 @@ pub use self::may_issue::{Denied, Holder, has_consent, may_act_alone, may_begin,
 pub use self::person::{CutOff, cut_off, end_given_to, listed};
 pub use self::redeem::{Redeemed, Redemption, Refusal};
 pub use self::rotate::{Rotated, Rotation};
-pub use self::stored::{GrantV2, LoadedGrant, find, load, update, update_from};
+pub use self::stored::{GrantV2, LoadedGrant, find, load, update, update_anew, update_from};
 use crate::clients::ClientId;
 use crate::clock::UnixTime;
 use crate::epoch::Epoch;

@@ -119,6 +119,20 @@ pub async fn update<T: Send>(
     store.update(&id.key_v2(), |held: &mut GrantV2| step(&mut held.0)).await
 }
 
+/// [`update`] that is written also where the step was taken before, if its answer is one of those: it is
+/// acknowledged by whatever acknowledges a write, whatever became of the first one.
+pub async fn update_anew<T: Send>(
+    store: &dyn Store,
+    id: GrantId,
+    mut step: impl FnMut(&mut Grant) -> T + Send,
+    those: impl Fn(&T) -> bool + Send + Sync,
+) -> Result<Option<T>, StoreError> {
+    if let Some(answer) = store.update_anew(&id.key(), &mut step, &those).await? {
+        return Ok(Some(answer));
+    }
+    store.update_anew(&id.key_v2(), |held: &mut GrantV2| step(&mut held.0), &those).await
+}
+
 /// [`update`] of a grant that was just read.
 pub async fn update_from<T: Send>(
     store: &dyn Store,

@@ -277,7 +277,7 @@ pub async fn finish(
     let key = key(&id.digest());
     let step = |it: &mut Interaction| it.finish(attempt, answer);
     let finished = match store.update(&key, step).await {
-        Err(StoreError::Unavailable(_)) => store.update(&key, step).await?,
+        Err(StoreError::Unavailable(_)) => store.update_anew(&key, step, |own| *own).await?,
         other => other?,
     };
     Ok(finished.unwrap_or(false))

@@ -138,7 +138,8 @@ async fn on_grant<T: Send>(
     mut step: impl FnMut(&mut Grant) -> T + Send,
 ) -> Result<Option<T>, StoreError> {
     let own = |grant: &mut Grant| (grant.client == *client).then(|| step(grant));
-    Ok(grants::update(&*app.store, id, own).await?.flatten())
+    // Also what is revoked already: whoever asks again may have been told that it could not be made sure.
+    Ok(grants::update_anew(&*app.store, id, own, Option::is_some).await?.flatten())
 }
 
 /// A token without a grant has nothing that could be ended: that it was is all there is to note.

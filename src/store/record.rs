@@ -223,12 +223,34 @@ impl dyn Store {
         self.update_from(loaded, step).await
     }
 
+    /// [`update`](Self::update) that writes a record also where the step leaves it as it was, if its answer is
+    /// one of those: for a step that may have been written before and was not acknowledged, by the replicas,
+    /// say. What is answered now was acknowledged now.
+    pub async fn update_anew<R: Record, T: Send>(
+        &self,
+        key: &Key<R>,
+        step: impl FnMut(&mut R) -> T + Send,
+        those: impl Fn(&T) -> bool + Send,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(loaded) = self.load(key).await? else { return Ok(None) };
+        self.settle(loaded, step, those).await
+    }
+
     /// [`update`](Self::update) of a record that was just read: it is read again only if somebody was
     /// faster.
     pub async fn update_from<R: Record, T: Send>(
         &self,
         loaded: Loaded<R>,
+        step: impl FnMut(&mut R) -> T + Send,
+    ) -> Result<Option<T>, StoreError> {
+        self.settle(loaded, step, |_| false).await
+    }
+
+    async fn settle<R: Record, T: Send>(
+        &self,
+        loaded: Loaded<R>,
         mut step: impl FnMut(&mut R) -> T + Send,
+        anew: impl Fn(&T) -> bool + Send,
     ) -> Result<Option<T>, StoreError> {
         let key = &loaded.record.key();
         let mut contention = Contention::begin();
@@ -237,7 +259,7 @@ impl dyn Store {
             let Loaded { mut record, seen } = held;
             let answer = step(&mut record);
             let next = render(&record);
-            if next == seen {
+            if next == seen && !anew(&answer) {
                 return Ok(Some(answer));
             }
             match self.swap(key, Expect::Unchanged(seen), next, record.forget_at()).await? {

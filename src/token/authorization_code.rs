@@ -60,8 +60,11 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
         Ok::<_, Refusal>(redeemed)
     };
     let outcome = match grants::update_from(&*app.store, loaded, step).await {
-        // The answer may have been lost, not the write: the same try again is recognised as itself.
-        Err(StoreError::Unavailable(_)) => grants::update(&*app.store, code.grant, step).await?,
+        // The answer may have been lost, not the write: the same try again is recognised as itself. It is
+        // written again all the same, for it may be the replicas that did not have it in time.
+        Err(StoreError::Unavailable(_)) => {
+            grants::update_anew(&*app.store, code.grant, step, Result::is_ok).await?
+        }
         other => other?,
     };
     outcome.ok_or(Refusal::Unknown)??;

@@ -10,9 +10,11 @@ use serde_json::json;
 
 use crate::support::browser::Landing;
 use crate::support::faults::Fault;
-use crate::support::house::{Backing, House, PASSWORD};
+use crate::support::house::{Backing, House, PASSWORD, on_every_store};
 use crate::support::redis::{Blow, RedisServer};
 use crate::support::wire::{self, Answer};
+
+on_every_store![what_no_replica_has_is_never_said_to_be_done];
 
 /// What happens in the middle of a request.
 #[derive(Clone, Copy)]
@@ -191,4 +193,23 @@ async fn a_redis_that_is_killed_before_every_step_costs_a_moment() {
     let clock = Clock::manual(Clock::System.now());
     let house = House::start_on((Arc::new(store), clock), None, &[]).await;
     lives_through(&house, &Weather::Kills(server), Settings::default()).await;
+}
+
+async fn what_no_replica_has_is_never_said_to_be_done(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let tokens = shop.signs_in(&ada, "openid").await;
+    let request = shop.asks("openid");
+    let code = ada.authorizes(&request.url()).await.code();
+    house.faults().plan_unacknowledged();
+    // A try finds what the one before it has changed, and that is no better known to be safe.
+    let answer = shop.exchanges(&code, &request).await;
+    assert!(is_outage(&answer), "{answer:?}");
+    for _ in 0..2 {
+        let fields = [("token", tokens.refresh())];
+        assert!(is_outage(&shop.posts("/revoke", &fields).await));
+    }
+    house.faults().heal();
+    shop.revokes(tokens.refresh()).await;
+    assert_eq!(shop.introspects(tokens.access()).await["active"], false);
 }

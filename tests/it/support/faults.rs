@@ -44,6 +44,8 @@ enum Plan {
     Away(usize),
     /// Every command of this verb.
     Verb(&'static str),
+    /// Every change is made, and none is acknowledged.
+    Unacknowledged,
 }
 
 /// How a command fails.
@@ -93,6 +95,11 @@ impl Faults {
         *self.plan.lock().expect("a plan") = Plan::Verb(verb);
     }
 
+    /// From now on every change is made, and none is acknowledged: replicas that are too far behind.
+    pub fn plan_unacknowledged(&self) {
+        *self.plan.lock().expect("a plan") = Plan::Unacknowledged;
+    }
+
     /// All is well from now on; answers whether a planned failure was still to come.
     pub fn heal(&self) -> bool {
         let plan = std::mem::replace(&mut *self.plan.lock().expect("a plan"), Plan::None);
@@ -117,6 +124,7 @@ impl Faults {
                 None
             }
             Plan::Verb(planned) => (planned == verb).then_some(Fault::Refused),
+            Plan::Unacknowledged => (verb == "commit").then_some(Fault::AnswerLost),
         }
     }
 
