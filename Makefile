@@ -10,7 +10,7 @@ MUSL  ?= $(shell uname -m)-unknown-linux-musl
 export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome chromium-browser)),/usr/bin/chromium)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt lint unit test-cluster test-sentinel faults-quick faults model fuzz
+.PHONY: help run test tools fmt lint unit test-cluster test-sentinel faults-quick faults model clients fuzz
 .PHONY: fuzz-smoke deny coverage bench deploy-check compose-check image static clean
 
 help: ## List what can be made
@@ -69,6 +69,11 @@ deny: ## Licences, advisories and sources of the dependencies (deny.toml)
 model: ## More traces against the model: CASES=500 of them for each store, SEED=7 for others
 	@.ci/need redis-server
 	MODEL_CASES=$(CASES) MODEL_SEED=$(SEED) $(CARGO) test --locked --test it model::
+
+clients: ## Real programs (Spring Boot, Synapse, Dovecot …) against the server: N=dovecot for one; installs what is missing
+	@.ci/need node npm python3 go java mvn dovecot
+	$(CARGO) build --locked
+	.ci/clients $(N)
 
 coverage: tools ## Line coverage of the tests, into lcov.info
 	@command -v cargo-llvm-cov >/dev/null || $(CARGO) install cargo-llvm-cov --locked

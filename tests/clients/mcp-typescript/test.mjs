@@ -1,0 +1,70 @@
+// The MCP SDK for TypeScript: registers itself, signs the person in, and refreshes once for every call.
+
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js'
+import { check, refused } from '../check.mjs'
+import { ADA, freePort, test } from '../house.mjs'
+import { Visitor } from '../visitor.mjs'
+import { mcpServer } from './server.mjs'
+
+const CALLS = 2
+const REDIRECT = 'http://127.0.0.1:9/callback'
+
+/** What a program that uses the SDK has to keep. */
+class Kept {
+  redirectUrl = REDIRECT
+  registrations = 0
+  signIns = 0
+  // The SDK does not add refresh_token by itself.
+  clientMetadata = { client_name: 'MCP test', redirect_uris: [REDIRECT], grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'], token_endpoint_auth_method: 'none' }
+
+  clientInformation() { return this.client }
+  saveClientInformation(client) { this.client = client; this.registrations += 1 }
+  tokens() { return this.current }
+  saveTokens(tokens) { this.current = tokens }
+  codeVerifier() { return this.verifier }
+  saveCodeVerifier(verifier) { this.verifier = verifier }
+  redirectToAuthorization(link) { this.link = link; this.signIns += 1 }
+}
+
+const walk = async (house, scopes) => {
+  const port = await freePort()
+  const issuer = await house.latchkey()
+  const server = await mcpServer(port, issuer, { scopes, audience: issuer })
+  const [kept, ada] = [new Kept(), new Visitor(issuer, ADA)]
+  const called = scopes ? `the resource names ${scopes.join(' ')}` : 'the resource names no scopes'
+  try {
+    const connect = async () => {
+      const [client, transport] = [new Client({ name: 'test', version: '1' }), new StreamableHTTPClientTransport(server.url, { authProvider: kept })]
+      await client.connect(transport)
+      return client
+    }
+    const first = await refused(connect)
+    check(`${called}: the first call asks for a sign-in`, first instanceof UnauthorizedError, first)
+    check('the client has registered itself', kept.client.client_id && kept.registrations === 1, kept.client)
+    check('and asks for a token for this server', kept.link.searchParams.get('resource') === server.url.href, kept.link)
+    const back = await ada.visit(kept.link, { stop: (url) => url.href.startsWith(REDIRECT) })
+    await new StreamableHTTPClientTransport(server.url, { authProvider: kept }).finishAuth(back.url.searchParams.get('code'))
+
+    const client = await connect()
+    const who = async () => (await client.callTool({ name: 'who' })).content[0].text
+    const sub = await who()
+    check('a call is answered', sub === server.taken()[0].sub, sub)
+    for (const round of ['once', 'and once more']) {
+      server.forget()
+      const all = await Promise.all(Array.from({ length: CALLS }, who))
+      check(`${CALLS} calls at once, each of which refreshes, are answered, ${round}`, all.every((one) => one === sub), all)
+    }
+    check('nobody was sent to sign in again', kept.signIns === 1, kept.signIns)
+    check('and nothing was taken for a theft', house.said('reuse_detected').length === 0, house.said('reuse_detected'))
+    await client.close()
+  } finally {
+    server.close()
+  }
+}
+
+await test(async (house) => {
+  await walk(house, ['openid', 'offline_access'])
+})

@@ -1,0 +1,69 @@
+// oauth2-proxy in front of a website that shows which headers it is given.
+
+import { createServer } from 'node:http'
+import { check } from '../check.mjs'
+import { ADA, SECRET, freePort, installed, test } from '../house.mjs'
+import { Visitor } from '../visitor.mjs'
+
+const upstream = (port) => new Promise((ready) => {
+  const server = createServer((request, answer) => answer.end(JSON.stringify(request.headers)))
+  server.listen(port, '127.0.0.1', () => ready(server))
+})
+
+const walk = async (house, issuer, app) => {
+  const ada = new Visitor(issuer, ADA)
+  const seen = JSON.parse((await ada.visit(`${app}/here`)).text)
+  check('the website learns who signed in', seen['x-forwarded-email'] === 'ada@example.com', seen)
+  check('and which groups she is in, from userinfo', seen['x-forwarded-groups'] === 'staff', seen)
+
+  const refreshes = () => house.said('tokens_issued', '"grant":"refresh_token"').length
+  // It reads its clock in whole seconds.
+  await new Promise((later) => { setTimeout(later, 2_100) })
+  const all = await ada.atOnce(10, `${app}/here`)
+  check('ten requests with one old cookie are all answered', all.every(({ status, url }) => status === 200 && url.pathname === '/here'), all)
+  check('by refreshes', refreshes() > 0, refreshes())
+  check('none of which was taken for a theft', house.said('reuse_detected').length === 0)
+
+  const bearer = await fetch(`${app}/here`, { headers: { authorization: `Bearer ${seen['x-forwarded-access-token']}` } })
+  check('an access token with the audience opens the website by itself', bearer.status === 200, bearer.status)
+
+  const out = new URL(`${issuer}/logout`)
+  out.search = new URLSearchParams({ client_id: 'proxy', post_logout_redirect_uri: `${app}/bye` })
+  const bye = await ada.visit(`${app}/oauth2/sign_out?rd=${encodeURIComponent(out)}`, { stop: (url) => url.pathname === '/bye' })
+  check('a sign-out by way of the browser asks the person, and comes back', bye.url.href === `${app}/bye` && ada.asked.at(-1) === '/logout', [bye, ada.asked])
+  await ada.visit(`${app}/here`)
+  check('after it she has to sign in again', ada.asked.at(-1) === '/login', ada.asked)
+}
+
+await test(async (house) => {
+  const [proxy, website] = [await freePort(), await freePort()]
+  const app = `http://127.0.0.1:${proxy}`
+  const issuer = await house.latchkey(`
+[[clients]]
+client_id = "proxy"
+client_secret = "${SECRET}"
+redirect_uris = ["${app}/oauth2/callback"]
+post_logout_redirect_uris = ["${app}/bye"]
+grant_types = ["authorization_code", "refresh_token"]
+scope = "openid profile email groups offline_access"
+[clients.settings]
+first_party = true
+audience = ["https://api.example"]
+access_token_lifetime = 300
+`)
+  const server = await upstream(website)
+  const flags = { provider: 'oidc', 'oidc-issuer-url': issuer, 'client-id': 'proxy', 'http-address': `127.0.0.1:${proxy}`,
+    'redirect-url': `${app}/oauth2/callback`, upstream: `http://127.0.0.1:${website}/`, 'email-domain': '*', 'cookie-secure': 'false',
+    'code-challenge-method': 'S256', scope: 'openid profile email groups offline_access', 'skip-provider-button': 'true',
+    'set-xauthrequest': 'true', 'pass-access-token': 'true', 'cookie-refresh': '1s', 'whitelist-domain': new URL(issuer).host,
+    'skip-jwt-bearer-tokens': 'true', 'extra-jwt-issuers': `${issuer}=https://api.example` }
+  const env = { OAUTH2_PROXY_CLIENT_SECRET: SECRET, OAUTH2_PROXY_COOKIE_SECRET: '0123456789abcdef0123456789abcdef' }
+  await house.start('oauth2-proxy', [`${installed('oauth2-proxy')}/program`, ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)],
+    { env, ready: async () => (await fetch(`${app}/ping`)).ok })
+  try {
+    await walk(house, issuer, app)
+  } finally {
+    server.close()
+    server.closeAllConnections()
+  }
+})
