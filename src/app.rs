@@ -25,6 +25,7 @@ use crate::secret_key::{MacKey, Purpose, SecretKey};
 use crate::sessions;
 use crate::store::{Cached, Store, Watched};
 use crate::subjects::PairwiseKey;
+use crate::users::GuessLimits;
 
 /// The running house.
 #[derive(Clone)]
@@ -195,6 +196,11 @@ impl App {
     /// Failures one address may make in a minute, if that is limited.
     pub fn per_minute(&self) -> Option<u32> {
         self.config.rate_limit.enabled.then_some(self.config.rate_limit.per_minute)
+    }
+
+    /// How many guesses at passwords are answered.
+    pub fn guess_limits(&self) -> GuessLimits {
+        self.config.rate_limit.into()
     }
 
     /// Sends the couriers with what was queued at the end of a session, and tells what was not.

@@ -82,6 +82,7 @@ impl Config {
             "ALLOW_VOLATILE_STORE" => self.redis.as_ref().map(|r| r.allow_volatile.to_string()),
             "DEV_USER" => self.dev.as_ref().map(|dev| dev.user.clone()),
             "DEV_PASSWORD" => hidden(self.dev.as_ref().is_some_and(|dev| dev.password.is_some())),
+            "DEV_GUESS_LIMITS_ENABLED" => Some(self.rate_limit.guesses.to_string()),
             "REGISTRATION" => Some(self.registration.as_str().to_owned()),
             "REGISTRATION_TOKEN" => match &self.registration {
                 Registration::Token(tokens) => hidden(!tokens.is_empty()),

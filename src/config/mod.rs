@@ -137,7 +137,7 @@ impl Config {
             bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
             log: policy::log(reader),
             cors: network::cors(reader),
-            rate_limit: policy::rate_limit(reader),
+            rate_limit: policy::rate_limit(reader, &issuer),
             registration: policy::registration(reader, &issuer),
             statement_issuers: statements::issuers(reader),
             offer: policy::offer(reader, &key_ring),

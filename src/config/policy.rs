@@ -33,10 +33,12 @@ pub enum LogFormat {
 /// authentications, registrations.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
-    /// Whether attempts are counted at all.
+    /// Whether attempts are counted by address.
     pub enabled: bool,
     /// How many.
     pub per_minute: u32,
+    /// Whether guesses at passwords are counted by account, and in all: always, but in development.
+    pub guesses: bool,
 }
 
 /// Who may register clients ([RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591#section-3)).
@@ -132,10 +134,16 @@ fn is_directive(text: &str) -> bool {
         && levels.contains(&level.to_ascii_lowercase().as_str())
 }
 
-pub(super) fn rate_limit(reader: &mut Reader<'_>) -> RateLimit {
+pub(super) fn rate_limit(reader: &mut Reader<'_>, issuer: &Issuer) -> RateLimit {
+    let name = "DEV_GUESS_LIMITS_ENABLED";
+    let guesses = reader.flag(name);
+    if !guesses && !issuer.is_loopback() {
+        reader.complain(name, "must not be false, because ISSUER_URL is not a loopback one");
+    }
     RateLimit {
         enabled: reader.flag("RATE_LIMITING_ENABLED"),
         per_minute: reader.number("RATE_LIMIT_PER_MINUTE", 1..=1_000_000).unwrap_or(1),
+        guesses,
     }
 }
 

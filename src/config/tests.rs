@@ -89,6 +89,15 @@ fn every_bad_value_is_named_and_all_of_them_at_once() {
 }
 
 #[test]
+fn guesses_are_free_on_a_loopback_issuer_and_nowhere_else() {
+    let off = [("DEV_GUESS_LIMITS_ENABLED", "false"), ("RATE_LIMITING_ENABLED", "false")];
+    assert!(!read(&off).rate_limit.guesses);
+    let found = complaints(&[off[0], ("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY)]);
+    assert!(found.iter().any(|line| line.starts_with("DEV_GUESS_LIMITS_ENABLED ")), "{found:?}");
+    assert!(read(&[off[1]]).rate_limit.guesses, "one switch is not the other");
+}
+
+#[test]
 fn a_complaint_shows_what_it_found_unless_that_is_a_secret() {
     let found = complaints(&[("SECRET_KEY", "hunter2"), ("REDIS_URL", "http://:hunter2@cache")]);
     assert!(found.len() == 2 && !found.concat().contains("hunter2"), "{found:?}");

@@ -135,6 +135,7 @@ pub const VARS: &[Var] = &[
     var("BOOTSTRAP_FILE", Unset, "A TOML file of clients and users to create at start."),
     var("DEV_USER", Rule("`demo`"), "The name of the development account; there is none unless the issuer is loopback."),
     secret("DEV_PASSWORD", Rule("made and shown at start"), "The password of the development account; only on a loopback issuer."),
+    var("DEV_GUESS_LIMITS_ENABLED", Value("true"), "Whether wrong passwords slow an account down and lock it; `false` only on a loopback issuer."),
 
     var("REGISTRATION", Rule("`open` if the issuer is loopback and there is no `REGISTRATION_TOKEN`, otherwise `token`"), "Who may register clients: `open`, `token` or `off`."),
     secret("REGISTRATION_TOKEN", Unset, "Initial access tokens for `REGISTRATION=token`, at least 32 characters each, separated by commas."),
@@ -148,7 +149,7 @@ pub const VARS: &[Var] = &[
     var("SESSION_MANAGEMENT", Value("true"), "Whether applications can watch for a sign-out in the browser: `session_state` in authorization answers, and `/check-session`."),
     var("CORS_ENABLED", Value("true"), "Whether browser applications on other origins may call the token and userinfo endpoints."),
     var("CORS_ORIGINS", Unset, "Exact web origins allowed besides those of registered redirect URIs, separated by commas."),
-    var("RATE_LIMITING_ENABLED", Value("true"), "Whether attempts are limited by address."),
+    var("RATE_LIMITING_ENABLED", Value("true"), "Whether attempts are limited by address. Guesses at one account are limited in any case."),
     var("RATE_LIMIT_PER_MINUTE", Value("300"), "Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client authentications (of one client: a tenth, at least 5), registrations; ten times as many authorizations begun that need a page, one for each 2 KiB of what is kept of them; and for each session a fifth, at least 10, that need none."),
 
     var("OUTGOING_CA_FILE", Unset, "PEM certificates to trust for outgoing requests, besides the public ones: authorities, or the very certificates that servers show, for the names in them."),

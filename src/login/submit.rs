@@ -109,7 +109,7 @@ async fn sign_in(
         store: &*app.store,
         clock: &app.clock,
         passwords: &app.passwords,
-        per_minute: app.per_minute(),
+        limits: app.guess_limits(),
     };
     let shown = Credentials {
         username: typed(params).unwrap_or_default(),

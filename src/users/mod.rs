@@ -13,7 +13,9 @@ use unicode_normalization::UnicodeNormalization;
 
 pub use self::device::{DEVICE_LIFETIME, Device};
 pub use self::restore::{listed, name_holder, restore};
-pub use self::sign_in::{Credentials, Failed, NotSignedIn, SignIn, SignedIn, locked_since, unlock};
+pub use self::sign_in::{
+    Credentials, Failed, GuessLimits, NotSignedIn, SignIn, SignedIn, locked_since, unlock,
+};
 use crate::clock::UnixTime;
 use crate::protocol::Subject;
 use crate::secret::Digest;

@@ -5,7 +5,7 @@
 //!
 //! | whose | what for |
 //! | --- | --- |
-//! | the address | failures in a minute, whatever name is typed |
+//! | the address | failures in a minute, whatever name is typed; may be switched off |
 //! | the account at that address | guesses at one account: ever longer pauses, twenty in a day |
 //! | the account | guesses from everywhere: a hundred without a right one between them, then it is locked |
 //! | everybody | failures in a minute: many addresses that try one password at many names |
@@ -26,6 +26,7 @@ use super::device::Device;
 use super::{User, canonical, find, holder};
 use crate::client_ip::bucket;
 use crate::clock::{Clock, UnixTime};
+use crate::config::RateLimit;
 use crate::epoch::{self, Epoch, Owner};
 use crate::password::{Busy, Password, Passwords, Turn, Verdict};
 use crate::protocol::Subject;
@@ -40,8 +41,26 @@ pub struct SignIn<'a> {
     pub clock: &'a Clock,
     /// Who may hash.
     pub passwords: &'a Passwords,
-    /// Failures one address may make in a minute; `None` counts nothing.
-    pub per_minute: Option<u32>,
+    /// How many tries are answered.
+    pub limits: GuessLimits,
+}
+
+/// How many wrong passwords are answered in a minute.
+#[derive(Clone, Copy, Debug)]
+pub struct GuessLimits {
+    /// From one address, whatever name is typed; `None`: tries are not counted by address.
+    pub per_address: Option<u32>,
+    /// In all; `None`, in development: neither this nor what one account had is counted.
+    pub everybody: Option<u32>,
+}
+
+impl From<RateLimit> for GuessLimits {
+    fn from(limit: RateLimit) -> Self {
+        Self {
+            per_address: limit.enabled.then_some(limit.per_minute),
+            everybody: limit.guesses.then_some(limit.per_minute.saturating_mul(EVERYBODY)),
+        }
+    }
 }
 
 /// What was typed, and where.
@@ -112,7 +131,7 @@ impl From<Busy> for NotSignedIn {
 
 /// How a try was counted.
 enum Counted {
-    /// Not at all: nothing is limited.
+    /// By address alone, if at all.
     Not,
     /// By the browser, which knows the person.
     Device { name: String },
@@ -196,25 +215,28 @@ impl SignIn<'_> {
         (sub, epoch): (Option<&Subject>, Epoch),
         shown: &Credentials<'_>,
     ) -> Result<Counted, NotSignedIn> {
-        let Some(per_minute) = self.per_minute else { return Ok(Counted::Not) };
         let (store, now) = (self.store, self.clock.now());
         let known = sub.zip(shown.device).and_then(|(sub, device)| device.knows(sub, epoch, now));
-        if let Some(name) = known {
+        if let Some(name) = known.filter(|_| self.limits.everybody.is_some()) {
             let taken = throttle::take(store, &name, Schedule::Guess, now).await?;
             taken.map_err(NotSignedIn::Throttled)?;
             return Ok(Counted::Device { name });
         }
-        let everybody = per_minute.saturating_mul(EVERYBODY);
-        let spent = throttle::look(store, FAILURES, everybody, now).await?;
-        spent.map_err(NotSignedIn::Throttled)?;
-        let pair = pair_name(account, epoch, shown.address);
-        for (name, schedule) in [
-            (&address_name(shown.address), Schedule::Address { per_minute }),
-            (&pair, Schedule::Guess),
-        ] {
-            let taken = throttle::take(store, name, schedule, now).await?;
+        if let Some(most) = self.limits.everybody {
+            let spent = throttle::look(store, FAILURES, most, now).await?;
+            spent.map_err(NotSignedIn::Throttled)?;
+        }
+        if let Some(per_minute) = self.limits.per_address {
+            let schedule = Schedule::Address { per_minute };
+            let taken = throttle::take(store, &address_name(shown.address), schedule, now).await?;
             taken.map_err(NotSignedIn::Throttled)?;
         }
+        if self.limits.everybody.is_none() {
+            return Ok(Counted::Not);
+        }
+        let pair = pair_name(account, epoch, shown.address);
+        let taken = throttle::take(store, &pair, Schedule::Guess, now).await?;
+        taken.map_err(NotSignedIn::Throttled)?;
         let taken = throttle::take(store, account, Schedule::Account, now).await?;
         let failures = taken.map_err(NotSignedIn::Locked)?;
         Ok(Counted::Address { pair, last: failures >= MAX_ACCOUNT_FAILURES })
@@ -227,11 +249,13 @@ impl SignIn<'_> {
         counted: &Counted,
         address: IpAddr,
     ) -> Result<bool, NotSignedIn> {
-        let Some(per_minute) = self.per_minute else { return Ok(false) };
         let (store, now) = (self.store, self.clock.now());
         let freed = throttle::forgive(store, account, Schedule::Account, now);
         match counted {
-            Counted::Not => Ok(false),
+            Counted::Not => {
+                self.forgive_address(address).await?;
+                Ok(false)
+            }
             Counted::Device { name } => {
                 let own = throttle::forgive(store, name, Schedule::Guess, now);
                 let (freed, own) = join!(freed, own);
@@ -239,12 +263,10 @@ impl SignIn<'_> {
                 Ok(freed?)
             }
             Counted::Address { pair, .. } => {
-                let by_address = Schedule::Address { per_minute };
-                let name = address_name(address);
                 let (freed, pair, own) = join!(
                     freed,
                     throttle::forgive(store, pair, Schedule::Guess, now),
-                    throttle::forgive(store, &name, by_address, now)
+                    self.forgive_address(address)
                 );
                 pair?;
                 own?;
@@ -252,6 +274,12 @@ impl SignIn<'_> {
                 freed.map(|_| false).map_err(NotSignedIn::Store)
             }
         }
+    }
+
+    async fn forgive_address(&self, address: IpAddr) -> Result<(), StoreError> {
+        let Some(per_minute) = self.limits.per_address else { return Ok(()) };
+        let (name, schedule) = (address_name(address), Schedule::Address { per_minute });
+        throttle::forgive(self.store, &name, schedule, self.clock.now()).await.map(drop)
     }
 
     async fn note_failure(&self) -> Result<(), NotSignedIn> {

@@ -12,7 +12,7 @@ use latchkey::password::{Password, Passwords};
 use latchkey::protocol::Subject;
 use latchkey::store::{MemoryStore, Store};
 use latchkey::users::{
-    self, Added, Credentials, Device, Failed, NotSignedIn, SignIn, SignedIn, User,
+    self, Added, Credentials, Device, Failed, GuessLimits, NotSignedIn, SignIn, SignedIn, User,
 };
 use serde_json::Map;
 
@@ -36,7 +36,8 @@ impl Door<'_> {
         device: Option<&Device>,
     ) -> Result<SignedIn, Failed> {
         let (store, clock, passwords) = (self.store, self.clock, self.passwords);
-        let desk = SignIn { store, clock, passwords, per_minute: Some(300) };
+        let limits = GuessLimits { per_address: Some(300), everybody: Some(6_000) };
+        let desk = SignIn { store, clock, passwords, limits };
         desk.check(&Credentials { username, password, address, device }).await
     }
 }

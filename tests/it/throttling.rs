@@ -13,7 +13,8 @@ on_every_backing![
     an_address_that_guesses_is_shut_out_of_the_login_form_whatever_name_it_types,
     an_address_that_fails_as_a_client_is_told_to_wait_and_real_clients_are_not,
     registrations_are_counted_by_address,
-    nothing_is_counted_where_limiting_is_off,
+    what_is_counted_by_address_can_be_switched_off_and_guesses_at_an_account_cannot,
+    in_development_guesses_can_be_free,
 ];
 
 async fn limited(backing: Backing, per_minute: &str) -> House {
@@ -110,17 +111,55 @@ async fn registrations_are_counted_by_address(backing: Backing) {
     assert_eq!(registers(&house).await.status, 201);
 }
 
-async fn nothing_is_counted_where_limiting_is_off(backing: Backing) {
+/// Guessing stays limited whatever is switched off: for one account, and in all.
+async fn what_is_counted_by_address_can_be_switched_off_and_guesses_at_an_account_cannot(
+    backing: Backing,
+) {
     let off = [("RATE_LIMITING_ENABLED", "false"), ("RATE_LIMIT_PER_MINUTE", "1")];
     let house = House::start_with(backing, &off).await;
     let shop = house.relying_party("shop").await;
     let ada = house.browser("ada");
     let login = ada.opens(&shop.asks("openid").url()).await;
     let wrong = house.claims_to_be("shop", &"wrong".repeat(10));
-    for _ in 0..7 {
-        assert_eq!(ada.tries(&login, "ada", "wrong password").await.status, 200);
+    for name in ["eve", "mallory", "trudy", "walter", "craig", "judy", "peggy"] {
+        assert_eq!(ada.tries(&login, name, "wrong password").await.status, 200);
         assert_eq!(wrong.posts("/token", &[]).await.status, 401);
         assert_eq!(registers(&house).await.status, 201);
     }
+    for _ in 0..5 {
+        assert_eq!(ada.tries(&login, "ada", "wrong password").await.status, 200);
+    }
+    assert_eq!(wait(&ada.signs_in(&login).await), 3, "the right password is not told apart");
+    house.later(Duration::from_secs(3));
     assert!(ada.signs_in(&login).await.shows("#consent-accept"));
+    // Everybody together has as many failures as twenty addresses.
+    house.later(Duration::from_secs(60));
+    let login = ada.opens(&shop.asks("openid").with("prompt", "login").url()).await;
+    for number in 0..20 {
+        let name = format!("name-{number}");
+        assert_eq!(ada.tries(&login, &name, "wrong password").await.status, 200, "{name}");
+    }
+    assert!(wait(&ada.tries(&login, "one-more", "wrong password").await) <= 60);
+}
+
+async fn in_development_guesses_can_be_free(backing: Backing) {
+    let off = [("DEV_GUESS_LIMITS_ENABLED", "false"), ("RATE_LIMIT_PER_MINUTE", "25")];
+    let house = House::start_with(backing, &off).await;
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let login = ada.opens(&shop.asks("openid").url()).await;
+    for _ in 0..24 {
+        assert_eq!(ada.tries(&login, "ada", "wrong password").await.status, 200);
+    }
+    assert!(ada.signs_in(&login).await.shows("#consent-accept"));
+    // The address has its limit, which is a switch of its own.
+    let on = [off[0], off[1], ("RATE_LIMITING_ENABLED", "true")];
+    let house = House::start_with(backing, &on).await;
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let login = ada.opens(&shop.asks("openid").url()).await;
+    for _ in 0..25 {
+        assert_eq!(ada.tries(&login, "ada", "wrong password").await.status, 200);
+    }
+    assert_eq!(wait(&ada.signs_in(&login).await), 60);
 }

@@ -74,6 +74,7 @@ impl House {
             .set("SECRET_KEY", SECRET_KEY)
             .set("BOOTSTRAP_FILE", bootstrap.to_str().expect("a readable path"))
             .set("RATE_LIMITING_ENABLED", "false")
+            .set("DEV_GUESS_LIMITS_ENABLED", "false")
             .set("MAX_CONNECTIONS_PER_ADDRESS", "4096");
         let name = if store.starts_with("redis") { "REDIS_URL" } else { "STORE_URL" };
         plan.set(name, store)
