@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::client_ip::Unbelieved;
 use crate::clients::key_cache::KeyCache;
+use crate::clients::unasked::Unasked;
 use crate::clients::vault::Vault;
 use crate::clients::{Client, Source};
 use crate::clock::{Clock, UnixTime};
@@ -77,6 +78,8 @@ pub struct Parts {
     pub trial: Option<Trial>,
     /// Who was told in the log for speaking for others.
     pub unbelieved: Unbelieved,
+    /// Which clients never ask for what they were granted.
+    pub unasked: Unasked,
     /// Whether it is time to go: `/ready` says no from then on.
     pub draining: std::sync::atomic::AtomicBool,
 }
@@ -133,6 +136,7 @@ impl App {
             pairwise_key: PairwiseKey::new(config.pairwise_salt.as_ref(), root),
             events,
             unbelieved: Unbelieved::default(),
+            unasked: Unasked::default(),
             draining: false.into(),
             config,
             store,

@@ -1,8 +1,6 @@
 //! Scopes that the operator added while servers run, beside the standard ones and those of the bootstrap
 //! file.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
@@ -71,6 +69,7 @@ pub async fn add(store: &dyn Store, new: &StoredScope) -> Result<bool, StoreErro
         if new.entry.description.is_some() {
             held.entry.description.clone_from(&new.entry.description);
         }
+        held.entry.advertised = new.entry.advertised.or(held.entry.advertised);
         *held != before
     };
     if let Some(changed) = store.update(&key(&new.scope), step).await? {
@@ -110,9 +109,4 @@ pub async fn with_added(
         catalogue.add(&scope, entry);
     }
     Ok(catalogue)
-}
-
-/// The claims of a scope by their names.
-pub fn entry(description: Option<String>, claims: Vec<String>) -> ScopeEntry {
-    ScopeEntry { description, claims: claims.into_iter().collect::<BTreeSet<_>>() }
 }

@@ -6,7 +6,7 @@ use super::table::{Source, Table, json};
 use crate::clients::{ClientId, SHORTEST_SECRET, Settings, recipient};
 use crate::protocol::client_auth::is_changed_by_form_encoding;
 use crate::protocol::client_metadata::{MEMBERS, Offer};
-use crate::protocol::{AuthMethod, ClientMetadata};
+use crate::protocol::{AuthMethod, ClientMetadata, Scope};
 use crate::secret::{self, Digest, is_guessable};
 
 /// A declared client.
@@ -88,6 +88,14 @@ pub fn check_settings(metadata: &ClientMetadata, settings: &Settings) -> Result<
     // RFC 9700 §2.1.1: public clients MUST use PKCE (https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1).
     if metadata.is_public() && settings.require_pkce == Some(false) {
         return Err("require_pkce: a public client cannot be let off PKCE".to_owned());
+    }
+    if let (Some(default), Some(most)) = (&settings.default_scope, &metadata.scope)
+        && !default.is_within(most)
+    {
+        return Err("default_scope: names something that is not in its scope".to_owned());
+    }
+    if settings.default_scope.as_ref().is_some_and(Scope::is_empty) {
+        return Err("default_scope: names nothing".to_owned());
     }
     let (day, year) = (86_400, 400 * 86_400);
     for (name, seconds, most) in [

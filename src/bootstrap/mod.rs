@@ -144,7 +144,7 @@ fn refuse_repetitions(root: Table<'_>, source: &mut Source<'_>) {
 }
 
 fn read_scope(table: Table<'_>, source: &mut Source<'_>) -> Option<(String, ScopeEntry)> {
-    table.only_has(&[&["name", "description", "claims"]], source);
+    table.only_has(&[&["name", "description", "claims", "advertised"]], source);
     if !table.has("name") {
         source.complain(table.at, "name: is required");
     }
@@ -157,6 +157,11 @@ fn read_scope(table: Table<'_>, source: &mut Source<'_>) -> Option<(String, Scop
     let entry = ScopeEntry {
         description: table.string("description", source).map(str::to_owned),
         claims: table.strings("claims", source).into_iter().map(str::to_owned).collect(),
+        advertised: table.boolean("advertised", source),
     };
+    if name == Some("openid") && entry.advertised == Some(false) {
+        let rule = "advertised: openid is always advertised (OpenID Connect Discovery 1.0 §3)";
+        source.complain(table.place("advertised"), rule);
+    }
     Some((name?.to_owned(), entry))
 }

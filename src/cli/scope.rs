@@ -27,6 +27,9 @@ pub enum ScopeCommand {
         /// A claim it exposes; as often as needed
         #[arg(long = "claim", value_name = "CLAIM")]
         claims: Vec<String>,
+        /// Whether discovery names it; it does not if nothing is said
+        #[arg(long, value_name = "true|false")]
+        advertised: Option<bool>,
     },
 }
 
@@ -36,9 +39,9 @@ pub(super) async fn run(command: ScopeCommand, operator: &Operator) -> Result<St
             let scopes = operator.run(List {}).await?;
             Ok(shown::list(&scopes, json, object, line))
         }
-        ScopeCommand::Add { scope, description, claims } => {
+        ScopeCommand::Add { scope, description, claims, advertised } => {
             let name = scope.clone();
-            let changed = operator.run(Add { scope, description, claims }).await?;
+            let changed = operator.run(Add { scope, description, claims, advertised }).await?;
             let became = if changed { "added" } else { "nothing to change about" };
             Ok(format!("{became} {name}"))
         }
@@ -46,12 +49,18 @@ pub(super) async fn run(command: ScopeCommand, operator: &Operator) -> Result<St
 }
 
 fn object(it: &ScopeView) -> Value {
-    json!({ "scope": it.scope, "description": it.description, "claims": it.claims })
+    json!({
+        "scope": it.scope,
+        "description": it.description,
+        "claims": it.claims,
+        "advertised": it.advertised,
+    })
 }
 
 fn line(it: &ScopeView) -> String {
     let description = it.description.as_deref().map(|text| format!("  {text}")).unwrap_or_default();
     let claims = it.claims.join(" ");
     let claims = if claims.is_empty() { claims } else { format!("  [{claims}]") };
-    shown::plain(&format!("{}{claims}{description}", it.scope))
+    let hidden = if it.advertised { "" } else { "  not advertised" };
+    shown::plain(&format!("{}{claims}{description}{hidden}", it.scope))
 }

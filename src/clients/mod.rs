@@ -6,6 +6,7 @@ pub mod key_cache;
 pub mod origins;
 pub mod recipient;
 pub mod software_statement;
+pub mod unasked;
 pub mod vault;
 
 use std::collections::BTreeSet;
@@ -130,10 +131,16 @@ pub struct Settings {
     pub opaque_access_tokens: bool,
     /// Its ID tokens carry the claims of the granted scopes too.
     pub claims_in_id_token: bool,
+    /// Those of these claims that the granted scopes give are in its ID tokens.
+    pub id_token_claims: Vec<String>,
+    /// What a request of its without a scope asks for; what it registered where absent.
+    pub default_scope: Option<Scope>,
     /// The resources its access tokens are for, besides our own userinfo endpoint.
     pub audience: Vec<String>,
     /// The resources it serves: it may introspect access tokens meant for them.
     pub resource_server_for: Vec<String>,
+    /// Claims of the person that it is told when it introspects, where the token's scope gives them.
+    pub introspection_claims: Vec<String>,
     /// Seconds; the server's default where absent.
     pub access_token_lifetime: Option<u32>,
     /// Seconds; the server's default where absent.
@@ -181,9 +188,23 @@ impl Client {
         self.metadata.client_name.as_deref().unwrap_or(self.id.as_str())
     }
 
+    /// What it registered; a release before kept an empty one.
+    fn registered_scope(&self) -> Option<&Scope> {
+        self.metadata.scope.as_ref().filter(|scope| !scope.is_empty())
+    }
+
     /// The most it can be granted: what it registered, or every standard scope.
     pub fn scope_ceiling(&self) -> Scope {
-        self.metadata.scope.clone().unwrap_or_else(Scope::standard)
+        self.registered_scope().cloned().unwrap_or_else(Scope::standard)
+    }
+
+    /// What a request without a scope asks for ([RFC 6749 §3.3]): what the operator says, or what the client
+    /// registered, or else who the person is and no more.
+    ///
+    /// [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
+    pub fn default_scope(&self) -> Scope {
+        let named = self.settings.default_scope.as_ref().or(self.registered_scope());
+        named.cloned().unwrap_or_else(Scope::openid)
     }
 
     /// Whether the text is one of its live secrets.

@@ -25,7 +25,7 @@ pub(super) fn concerns(caller: &Client, access: &Access) -> bool {
 }
 
 /// An access token that is good now.
-pub(super) fn access_token(app: &App, access: &Access) -> Value {
+pub(super) fn access_token(app: &App, caller: &Client, access: &Access) -> Value {
     let issuer = app.issuer();
     let person = Person::of(app, &access.holder, &access.scope);
     let mut answer = json!({
@@ -45,7 +45,25 @@ pub(super) fn access_token(app: &App, access: &Access) -> Value {
     if let Some(id) = access.id {
         answer["jti"] = id.to_string().into();
     }
+    for (name, value) in told_claims(app, caller, access) {
+        // None stands in the place of ours.
+        if answer.get(&name).is_none() {
+            answer[name] = value;
+        }
+    }
     answer
+}
+
+/// The claims that the caller is configured to be told, as far as userinfo would tell them for this token: a
+/// scope that was granted gives them, and the client may still have it.
+fn told_claims(app: &App, caller: &Client, access: &Access) -> Vec<(String, Value)> {
+    let Some(user) = &access.holder.user else { return Vec::new() };
+    let scope = access.scope.shared_with(&access.holder.client.scope_ceiling());
+    let catalogue = app.catalogue();
+    let given = catalogue.exposed_by(&scope);
+    let wanted = caller.settings.introspection_claims.iter();
+    let told = wanted.filter(|name| given.contains(name.as_str()));
+    told.filter_map(|name| Some((name.clone(), user.claim(name)?))).collect()
 }
 
 /// A refresh token that its own client asks about, if it could be used now.

@@ -75,7 +75,7 @@ async fn about(
     let judged = tokens::judge_access(&*app.store, &app.keys, app.issuer(), token, app.now());
     match judged.await? {
         Ok(access) if describe::concerns(caller, &access) => {
-            Ok(Some(describe::access_token(app, &access)))
+            Ok(Some(describe::access_token(app, caller, &access)))
         }
         Ok(_) => {
             tracing::info!(client = caller.id.as_str(), "asked about somebody else's token");

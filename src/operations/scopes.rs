@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
 use crate::events::Event;
+use crate::protocol::claims::ScopeEntry;
 use crate::scopes::{self, StoredScope};
 
 /// Lists every scope there is, by name.
@@ -20,6 +21,9 @@ pub struct Add {
     pub description: Option<String>,
     /// The claims it exposes.
     pub claims: Vec<String>,
+    /// Whether discovery names it.
+    #[serde(default)]
+    pub advertised: Option<bool>,
 }
 
 /// A scope and what it is.
@@ -31,6 +35,9 @@ pub struct ScopeView {
     pub description: Option<String>,
     /// The claims it exposes.
     pub claims: Vec<String>,
+    /// Whether discovery names it.
+    #[serde(default)]
+    pub advertised: bool,
 }
 
 impl Operation for List {
@@ -39,12 +46,14 @@ impl Operation for List {
 
     async fn run(self, context: &Context<'_>) -> Result<Vec<ScopeView>, OperationError> {
         let catalogue = scopes::with_added(context.store, context.declared).await?;
+        let advertised = catalogue.advertised();
         let view = |scope: &str| {
             let entry = catalogue.get(scope).cloned().unwrap_or_default();
             ScopeView {
                 scope: scope.to_owned(),
                 description: entry.description,
                 claims: entry.claims.into_iter().collect(),
+                advertised: advertised.contains(scope),
             }
         };
         Ok(catalogue.scopes().map(view).collect())
@@ -71,7 +80,11 @@ impl Operation for Add {
             let why = "is there already: it is a standard one, or the bootstrap file declares it";
             return Err(OperationError::Refused(format!("the scope {} {why}", self.scope)));
         }
-        let entry = scopes::entry(self.description, self.claims);
+        let entry = ScopeEntry {
+            description: self.description,
+            claims: self.claims.into_iter().collect(),
+            advertised: self.advertised,
+        };
         let new = StoredScope { scope: self.scope, entry };
         // People agreed to what it is: it does not grow under them.
         let held = scopes::find(context.store, &new.scope).await?;

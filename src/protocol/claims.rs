@@ -82,6 +82,9 @@ pub struct ScopeEntry {
     pub description: Option<String>,
     /// The claims it exposes.
     pub claims: BTreeSet<String>,
+    /// Whether discovery names it; absent, it does so of the standard scopes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advertised: Option<bool>,
 }
 
 impl Default for ScopeCatalogue {
@@ -90,7 +93,7 @@ impl Default for ScopeCatalogue {
             let asked = STANDARD.iter().filter(|(_, by, _)| *by == scope);
             asked.map(|(claim, _, _)| (*claim).to_owned()).collect()
         };
-        let entry = |scope: &str| ScopeEntry { description: None, claims: claims(scope) };
+        let entry = |scope: &str| ScopeEntry { claims: claims(scope), ..ScopeEntry::default() };
         Self(Scope::STANDARD.iter().map(|scope| ((*scope).to_owned(), entry(scope))).collect())
     }
 }
@@ -101,6 +104,7 @@ impl ScopeCatalogue {
         let known = self.0.entry(scope.to_owned()).or_default();
         known.claims.extend(entry.claims);
         known.description = entry.description.or(known.description.take());
+        known.advertised = entry.advertised.or(known.advertised);
     }
 
     /// What is known of a scope token.
@@ -111,6 +115,19 @@ impl ScopeCatalogue {
     /// Every scope token, sorted.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// The scopes that discovery names. Some clients ask for every one that they find there, so an operator's
+    /// own are left out unless wanted; `openid` "MUST" be there ([OpenID Connect Discovery §3]).
+    ///
+    /// [OpenID Connect Discovery §3]: https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata
+    pub fn advertised(&self) -> Scope {
+        let is_advertised = |scope: &str, entry: &ScopeEntry| {
+            let default = Scope::STANDARD.contains(&scope);
+            scope == "openid" || entry.advertised.unwrap_or(default)
+        };
+        let named = self.0.iter().filter(|(scope, entry)| is_advertised(scope, entry));
+        named.map(|(scope, _)| scope.as_str()).collect()
     }
 
     /// Every claim some scope exposes, sorted.

@@ -28,6 +28,11 @@ impl Scope {
         Self(Self::STANDARD.map(str::to_owned).into())
     }
 
+    /// `openid` alone.
+    pub fn openid() -> Self {
+        Self::from_iter(["openid"])
+    }
+
     /// Whether the token is one of the set.
     pub fn contains(&self, token: &str) -> bool {
         self.0.contains(token)
@@ -65,6 +70,13 @@ impl Scope {
     /// The tokens in byte order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Scope {
+    /// Of texts that are each one token.
+    fn from_iter<T: IntoIterator<Item = &'a str>>(tokens: T) -> Self {
+        Self(tokens.into_iter().map(str::to_owned).collect())
     }
 }
 

@@ -170,7 +170,7 @@ fn check_pkce(
     if method.is_some() {
         return Err(invalid("code_challenge_method without code_challenge"));
     }
-    let has_nonce = asks_for_openid(params) && params.get("nonce").is_some();
+    let has_nonce = asks_for_openid(params, client) && params.get("nonce").is_some();
     match CodeBinding::of(client, require_pkce) {
         CodeBinding::Pkce(why) => Err(invalid(why)),
         CodeBinding::PkceOrNonce if !has_nonce => Err(invalid(
@@ -221,8 +221,11 @@ impl CodeBinding {
     }
 }
 
-fn asks_for_openid(params: &Params) -> bool {
-    params.get("scope").is_some_and(|scope| scope.split(' ').any(|it| it == "openid"))
+fn asks_for_openid(params: &Params, client: &Client) -> bool {
+    params.get("scope").map_or_else(
+        || client.default_scope().contains("openid"),
+        |scope| scope.split(' ').any(|it| it == "openid"),
+    )
 }
 
 /// What this client may have of what it asks for; the rest is dropped and the token response says so
@@ -236,9 +239,9 @@ fn check_scope(
     catalogue: &ScopeCatalogue,
     response: ResponseType,
 ) -> Result<Scope, OAuthError> {
-    let asked: Scope = params.get("scope").unwrap_or_default().parse().map_err(|_| {
-        OAuthError::new(ErrorCode::InvalidScope, "scope is not a list of words of printable ASCII")
-    })?;
+    let wrong = |description| OAuthError::new(ErrorCode::InvalidScope, description);
+    let asked = params.get("scope").map_or_else(|| Ok(client.default_scope()), str::parse);
+    let asked = asked.map_err(|_| wrong("scope is not a list of words of printable ASCII"))?;
     let registered = client.metadata.scope.clone();
     let known = |token: &str| {
         catalogue.get(token).is_some() || registered.as_ref().is_some_and(|it| it.contains(token))
@@ -252,13 +255,13 @@ fn check_scope(
         allowed = allowed.without("offline_access");
     }
     if allowed.is_empty() {
-        return Err(OAuthError::new(
-            ErrorCode::InvalidScope,
-            "scope names nothing this client may have; for sign-in it needs openid",
-        ));
+        return Err(wrong(match params.get("scope") {
+            Some(_) => "scope names nothing this client may have; for sign-in it needs openid",
+            None => "scope is missing, and what this client asks for then is nothing it may have",
+        }));
     }
     if response.has_id_token() && !allowed.contains("openid") {
-        return Err(OAuthError::new(ErrorCode::InvalidScope, "an ID token needs the openid scope"));
+        return Err(wrong("an ID token needs the openid scope"));
     }
     Ok(allowed)
 }

@@ -55,11 +55,13 @@ pub fn metrics_router(app: &App) -> Router {
 
 /// What the rooms say about themselves, together.
 pub fn advertise(config: &Config, catalogue: &ScopeCatalogue) -> Metadata {
-    let mut claims: Vec<String> = catalogue.claims().into_iter().map(str::to_owned).collect();
+    let scopes = catalogue.advertised();
+    let mut claims: Vec<String> =
+        catalogue.exposed_by(&scopes).into_iter().map(str::to_owned).collect();
     claims.extend(["sub", "iss", "auth_time", "acr", "amr", "sid"].map(str::to_owned));
     let mut metadata = Metadata {
         issuer: config.issuer.as_str().to_owned(),
-        scopes_supported: catalogue.scopes().map(str::to_owned).collect(),
+        scopes_supported: scopes.iter().map(str::to_owned).collect(),
         claims_supported: claims,
         subject_types_supported: SubjectType::ALL.iter().map(|it| it.as_str()).collect(),
         claim_types_supported: vec!["normal"],

@@ -69,8 +69,21 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
     };
     outcome.ok_or(Refusal::Unknown)??;
     let made = made.ok_or(Refusal::Unknown)?;
+    hint_at_userinfo(app, client, &held);
     let Some(Family { current: generation, .. }) = family else { return Ok(made) };
     Ok(made.with_refresh(app, client, RefreshToken { grant: held.id, generation }))
+}
+
+/// Tells the operator of a client that has been granted a person's details and never asks for them.
+fn hint_at_userinfo(app: &App, client: &Client, grant: &Grant) {
+    // Who asks for single claims in the ID token knows where they are.
+    if grant.claims.id_token.is_empty() && app.unasked.signed_in(client, &grant.scope, app.now()) {
+        tracing::info!(
+            client = client.id.as_str(),
+            "the client was granted profile or email and has not asked /userinfo, which is where they are told; \
+             if it reads the ID token alone, give it the setting claims_in_id_token or id_token_claims"
+        );
+    }
 }
 
 /// When everything that comes of the code will be over.

@@ -28,7 +28,10 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     let ceiling = if unvetted { Scope::default() } else { client.scope_ceiling() };
     let ceiling = PERSONAL.iter().fold(ceiling, |left, it| left.without(it));
     let scope = match who.params.get("scope") {
-        None => ceiling,
+        None => match &client.settings.default_scope {
+            Some(default) => default.shared_with(&ceiling),
+            None => ceiling,
+        },
         Some(asked) => {
             let asked: Option<Scope> = asked.parse().ok();
             asked.filter(|asked| asked.is_within(&ceiling)).ok_or(OAuthError::new(

@@ -83,6 +83,7 @@ async fn describe(app: &App, parts: &Parts, form: Option<&Params>) -> Result<Res
         return Err(bearer::invalid());
     };
     let user = holder.user.as_ref().ok_or_else(bearer::invalid)?;
+    app.unasked.asked(&holder.client.id);
     let seen_as = app.seen_by(&holder.client, &user.sub);
     let about = (user, &seen_as);
     let (client, asked) = (&holder.client, &grant.claims);

@@ -41,6 +41,7 @@ mod registration_gate;
 mod request_objects;
 mod requested_claims;
 mod response_types;
+mod scopes;
 mod secure;
 mod selftest;
 mod serving;

@@ -88,7 +88,7 @@ const SCRIPT: &[(&str, i32)] = &[
     ("client set app --auth-method client_secret_basic", 0),
     ("client remove app", 0),
     ("scope add badge --description Your+badge --claim badge --claim badge_colour", 0),
-    ("scope add badge --claim badge", 0),
+    ("scope add badge --claim badge --advertised true", 0),
     ("scope add badge --claim ssn", 1),
     ("scope add openid --claim ssn", 1),
     ("scope add two\u{a0}words", 64),
@@ -211,7 +211,7 @@ async fn beside_a_running_server_a_change_holds_at_once_and_a_backup_can_be_made
     does(folder.path(), FILE, "client disable robot");
     assert_eq!(token().await, 401);
 
-    does(folder.path(), FILE, "scope add badge --claim badge");
+    does(folder.path(), FILE, "scope add badge --claim badge --advertised true");
     let url = format!("{}/.well-known/openid-configuration", program.issuer);
     let metadata = wire::send(wire::client(program.at).get(url)).await.good();
     let is_there = |list: &str, name: &str| {
@@ -299,7 +299,10 @@ async fn a_scope_that_was_added_in_redis_is_there_on_every_server() {
     let [url, prefix] = house.redis_settings();
     let redis = [(url.0, &*url.1), (prefix.0, &*prefix.1), ("ALLOW_VOLATILE_STORE", "true")];
     let folder = tempfile::tempdir().expect("a folder");
-    assert_eq!(does(folder.path(), &redis, "scope add badge --claim badge"), "added badge");
+    assert_eq!(
+        does(folder.path(), &redis, "scope add badge --claim badge --advertised true"),
+        "added badge"
+    );
     assert!(house.app().catalogue().get("badge").is_none());
     latchkey::server::rotation::look(house.app(), None).await.expect("a look");
     assert!(house.app().catalogue().get("badge").expect("it is there").claims.contains("badge"));

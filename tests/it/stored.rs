@@ -88,7 +88,7 @@ pub async fn everything(house: &House) {
     let request = wire::json(house.http(), Method::POST, &house.url("/register"), &registered);
     assert_eq!(wire::send(request).await.status, 201);
     let (scope, claims) = ("badge".to_owned(), vec!["badge".to_owned()]);
-    house.operates(scopes::Add { scope, description: None, claims }).await;
+    house.operates(scopes::Add { scope, description: None, claims, advertised: None }).await;
     house.operates(scopes::List {}).await;
     let since = house.app().now();
     house.operates(events::List { since, user: None, client: None, event: None }).await;

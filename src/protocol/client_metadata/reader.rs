@@ -166,7 +166,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn scope(&self, name: &str) -> Result<Option<Scope>, OAuthError> {
         let Some(text) = self.text(name, 1024)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| wrong("scope must be words of printable ASCII"))
+        let scope: Scope =
+            text.parse().map_err(|_| wrong("scope must be words of printable ASCII"))?;
+        // Blanks alone are as good as absent, as an empty text is.
+        Ok(Some(scope).filter(|scope| !scope.is_empty()))
     }
 
     /// A JWK Set without a private or a symmetric key ([RFC 7517 §9.2]).

@@ -39,7 +39,7 @@ fn asked_of(
 ) -> Result<AuthorizationRequest, OAuthError> {
     let mut catalogue = ScopeCatalogue::default();
     let claims = ["groups", "salary"].map(str::to_owned).into();
-    catalogue.add("staff", ScopeEntry { description: None, claims });
+    catalogue.add("staff", ScopeEntry { claims, ..ScopeEntry::default() });
     let usual = [("response_type", "code"), ("redirect_uri", URI)];
     let text = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(usual.iter().chain(more))

@@ -1,0 +1,210 @@
+//! What a request without a scope comes to, and who is told which claims where.
+
+use latchkey::clients::Settings;
+use latchkey::operations::scopes;
+use latchkey::server::rotation;
+use serde_json::{Value, json};
+
+use crate::logs::logged;
+use crate::support::browser::Landing;
+use crate::support::house::{Backing, House, on_every_store};
+use crate::support::relying_party::{RelyingParty, Tokens};
+use crate::support::wire;
+
+on_every_store![
+    a_request_without_a_scope_asks_for_what_the_client_registered_or_the_operator_says,
+    a_client_without_a_scope_of_its_own_is_told_who_the_person_is_and_no_more,
+    a_default_that_the_client_may_not_have_is_refused_in_words_of_its_own,
+    a_client_that_acts_for_itself_gets_its_default,
+    a_refresh_without_a_scope_is_for_all_that_was_granted,
+    claims_stand_in_the_id_token_where_the_client_is_set_so_and_the_scope_gives_them,
+    a_resource_server_is_told_its_claims_where_the_scope_gives_them,
+];
+
+const ITSELF: (&str, &str) = ("grant_type", "client_credentials");
+
+async fn shop(house: &House, name: &str, scope: Option<&str>, settings: Settings) -> RelyingParty {
+    house.relying_party_with(name, &json!({ "scope": scope }), settings).await
+}
+
+fn by_default(scope: &str) -> Settings {
+    Settings { default_scope: Some(scope.parse().expect("a scope")), ..Settings::default() }
+}
+
+/// A sign-in by a request without a scope.
+async fn signs_in_unscoped(house: &House, client: &RelyingParty) -> Tokens {
+    let request = client.asks("").without("scope");
+    let code = house.browser("ada").authorizes(&request.url()).await.code();
+    let body = client.exchanges(&code, &request).await.good();
+    Tokens { body, code, request }
+}
+
+async fn a_request_without_a_scope_asks_for_what_the_client_registered_or_the_operator_says(
+    house: House,
+) {
+    for (name, registered, settings, granted) in [
+        ("registered", Some("openid email"), Settings::default(), "email openid"),
+        ("operator", Some("openid email"), by_default("openid"), "openid"),
+        ("plain", Some("email phone"), Settings::default(), "email phone"),
+    ] {
+        let client = shop(&house, name, registered, settings).await;
+        let tokens = signs_in_unscoped(&house, &client).await;
+        assert_eq!(tokens.body["scope"], granted, "{name}");
+        let is_openid = granted.contains("openid");
+        assert_eq!(tokens.body.get("id_token").is_some(), is_openid, "{name}");
+        let userinfo = house.userinfo(tokens.access()).await;
+        assert_eq!(userinfo.status, if is_openid { 200 } else { 403 }, "{name}");
+    }
+}
+
+async fn a_client_without_a_scope_of_its_own_is_told_who_the_person_is_and_no_more(house: House) {
+    for (name, scope) in [("none", None), ("empty", Some("")), ("blank", Some("  "))] {
+        let url = house.url("/register");
+        let metadata = json!({"redirect_uris": ["https://shop.example/cb"], "scope": scope});
+        let request = wire::json(house.http(), reqwest::Method::POST, &url, &metadata);
+        let registered = wire::send(request).await;
+        assert_eq!(registered.status, 201, "{name}: {registered:?}");
+        assert_eq!(registered.json().get("scope"), None, "{name}");
+        let client = shop(&house, name, scope, Settings::default()).await;
+        let tokens = signs_in_unscoped(&house, &client).await;
+        assert_eq!(tokens.body["scope"], "openid", "{name}");
+        let wider = client.signs_in(&house.browser("ada"), "openid email").await;
+        assert_eq!(wider.body["scope"], "email openid", "it may ask for more: {name}");
+    }
+}
+
+async fn a_default_that_the_client_may_not_have_is_refused_in_words_of_its_own(house: House) {
+    let client = shop(&house, "shop", None, by_default("reports.read")).await;
+    let request = client.asks("").without("scope");
+    for (request, words) in [
+        (request, "scope is missing"),
+        (client.asks("reports.read"), "scope names nothing this client may have"),
+    ] {
+        let landing = Landing::of(&house.browser("ada").asks(&request.url()).await);
+        assert_eq!(landing.error(), "invalid_scope");
+        let said = landing.param("error_description").expect("words");
+        assert!(said.starts_with(words), "{said}");
+        assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"));
+    }
+}
+
+async fn a_client_that_acts_for_itself_gets_its_default(house: House) {
+    let scope = Some("openid reports.read reports.write");
+    for (name, settings, granted) in [
+        ("all", Settings::default(), "reports.read reports.write"),
+        ("some", by_default("openid reports.read"), "reports.read"),
+    ] {
+        let robot = shop(&house, name, scope, settings).await;
+        assert_eq!(robot.posts("/token", &[ITSELF]).await.good()["scope"], granted, "{name}");
+    }
+}
+
+async fn a_refresh_without_a_scope_is_for_all_that_was_granted(house: House) {
+    let client = shop(&house, "shop", Some("openid email phone"), by_default("openid")).await;
+    let tokens = client.signs_in(&house.browser("ada"), "openid email").await;
+    let next = client.refreshes(tokens.refresh()).await.good();
+    assert_eq!(next["scope"], "email openid");
+}
+
+async fn claims_stand_in_the_id_token_where_the_client_is_set_so_and_the_scope_gives_them(
+    house: House,
+) {
+    let claims = ["preferred_username", "email", "nothing"].map(str::to_owned).to_vec();
+    let settings = Settings { id_token_claims: claims, ..Settings::default() };
+    let client = shop(&house, "shop", Some("openid profile email"), settings).await;
+    let ada = house.browser("ada");
+    let told = client.signs_in(&ada, "openid profile").await.id_claims();
+    assert_eq!(told["preferred_username"], "ada");
+    assert_eq!((told.get("email"), told.get("name")), (None, None), "{told}");
+    let told = client.signs_in(&ada, "openid email").await.id_claims();
+    assert_eq!((told.get("preferred_username"), &told["email"]), (None, &json!("ada@ada.example")));
+}
+
+async fn a_resource_server_is_told_its_claims_where_the_scope_gives_them(house: House) {
+    let dovecot = vec!["https://imap.example".to_owned()];
+    let settings = Settings { audience: dovecot.clone(), ..Settings::default() };
+    let mail = shop(&house, "mail", Some("openid email"), settings).await;
+    let claims = ["email", "name", "sub", "active"].map(str::to_owned).to_vec();
+    let serves = Settings {
+        resource_server_for: dovecot,
+        introspection_claims: claims,
+        ..Settings::default()
+    };
+    let imap = house.relying_party_with("imap", &json!({}), serves).await;
+    let ada = house.browser("ada");
+    let tokens = mail.signs_in(&ada, "openid email").await;
+    let seen = imap.introspects(tokens.access()).await;
+    assert_eq!((&seen["active"], &seen["email"]), (&json!(true), &json!("ada@ada.example")));
+    assert_eq!((&seen["sub"], seen.get("name")), (&json!("sub-of-ada"), None), "{seen}");
+    assert_eq!(mail.introspects(tokens.access()).await.get("email"), None, "it is not set so");
+    let less = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh())];
+    let less = [less[0], less[1], ("scope", "openid")];
+    let less = mail.posts("/token", &less).await.good();
+    let seen = imap.introspects(less["access_token"].as_str().expect("a token")).await;
+    assert_eq!((&seen["active"], seen.get("email")), (&json!(true), None), "{seen}");
+}
+
+#[tokio::test]
+async fn a_scope_of_the_operators_own_is_in_discovery_only_where_that_is_wanted() {
+    let house = House::start(Backing::Memory).await;
+    for (scope, advertised) in [("badge", None), ("desk", Some(true)), ("vault", Some(false))] {
+        let (scope, claims) = (scope.to_owned(), vec![format!("{scope}_number")]);
+        let add = scopes::Add { scope, description: None, claims, advertised };
+        assert!(house.operates(add).await);
+    }
+    rotation::take_in_scopes(house.app()).await.expect("a store");
+    let url = house.url("/.well-known/openid-configuration");
+    let metadata = wire::send(house.http().get(url)).await.good();
+    let scopes = ["address", "desk", "email", "offline_access", "openid", "phone", "profile"];
+    let listed = |name: &str| {
+        let texts = metadata[name].as_array().expect("a list").iter();
+        texts.map(|it| it.as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    assert!(scopes.iter().all(|it| listed("scopes_supported").contains(&(*it).to_owned())));
+    for (name, there) in [("badge", false), ("desk", true), ("vault", false)] {
+        assert_eq!(listed("scopes_supported").contains(&name.to_owned()), there, "{name}");
+        let claim = format!("{name}_number");
+        assert_eq!(listed("claims_supported").contains(&claim), there, "{name}");
+    }
+    let client = shop(&house, "shop", Some("openid badge"), Settings::default()).await;
+    let tokens = client.signs_in(&house.browser("ada"), "openid badge").await;
+    assert_eq!(tokens.body["scope"], "badge openid", "it can be asked for all the same");
+}
+
+/// Three sign-ins, of which one is followed by a question if it asks.
+async fn three_sign_ins(asks: bool, settings: Settings) {
+    let house = House::start(Backing::Memory).await;
+    let client = house.relying_party_with("shop", &json!({}), settings).await;
+    let ada = house.browser("ada");
+    for round in 0..6 {
+        let tokens = client.signs_in(&ada, "openid profile").await;
+        if asks && round % 2 == 1 {
+            house.userinfo(tokens.access()).await.good();
+        }
+        house.later(std::time::Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn who_never_asks_userinfo_is_told_of_once_and_who_does_or_need_not_is_not() {
+    let in_token = Settings { claims_in_id_token: true, ..Settings::default() };
+    for (asks, settings, times) in
+        [(false, Settings::default(), 1), (true, Settings::default(), 0), (false, in_token, 0)]
+    {
+        let ((), log) = logged(three_sign_ins(asks, settings));
+        let hints = log.lines().filter(|line| line.contains("has not asked /userinfo"));
+        assert_eq!(hints.count(), times, "asks: {asks}");
+    }
+}
+
+#[tokio::test]
+async fn an_old_record_with_an_empty_scope_is_one_without() {
+    let house = House::start(Backing::Memory).await;
+    let shop = house.relying_party("shop").await;
+    let id = latchkey::clients::ClientId::parse("shop").expect("an id");
+    let empty =
+        |it: &mut latchkey::clients::Client| it.metadata.scope = Some("".parse().expect("none"));
+    latchkey::clients::update(house.store(), &id, empty).await.expect("a store");
+    let tokens = signs_in_unscoped(&house, &shop).await;
+    assert_eq!(tokens.body["scope"], Value::from("openid"));
+}
