@@ -160,7 +160,7 @@ pub const VARS: &[Var] = &[
     var("ID_TOKEN_LIFETIME", Value("10m"), "How long an ID token is good for."),
     var("REFRESH_TOKEN_IDLE_LIFETIME", Value("7d"), "How long a refresh token may lie unused."),
     var("REFRESH_TOKEN_LIFETIME", Value("30d"), "How long refreshing may go on after the sign-in."),
-    var("REFRESH_TOKEN_GRACE", Value("30s"), "How long the refresh token before the current one is answered with the same successor; 0 for never."),
+    var("REFRESH_TOKEN_GRACE", Value("30s"), "How long a refresh token that was replaced is answered with the newest one; 0 for never."),
     var("SESSION_IDLE_LIFETIME", Value("1h"), "How long a browser session may lie unused."),
     var("SESSION_LIFETIME", Value("12h"), "How long a browser session may last."),
     var("INTERACTION_LIFETIME", Value("10m"), "How long a person may take to sign in and consent."),

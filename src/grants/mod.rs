@@ -196,13 +196,17 @@ pub enum Code {
 
 /// The refresh tokens of a grant ([`rotate`] has the rules). Generations, not tokens: a token is its
 /// generation under a MAC, so the store holds nothing that could be used.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Family {
     /// g: the newest generation.
     pub current: u64,
     /// q: the one before it that is tolerated.
     pub tolerated: Option<u64>,
-    /// When g was made.
+    /// What was replaced before q and may still be shown by a burst of refreshes, oldest first. The release before drops
+    /// it, and tolerates q alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Replaced>,
+    /// When g was made, and q replaced.
     pub rotated_at: UnixTime,
     /// Ends then without use.
     pub idle_end: UnixTime,
@@ -210,6 +214,15 @@ pub struct Family {
     pub absolute_end: UnixTime,
     /// Seconds it may lie unused, as set when it began.
     pub idle: Duration,
+}
+
+/// A generation that has a successor.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Replaced {
+    /// Which.
+    pub generation: u64,
+    /// Since when, or since a moment before that.
+    pub at: UnixTime,
 }
 
 impl Grant {

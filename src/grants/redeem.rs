@@ -115,7 +115,7 @@ impl Grant {
                     return Err(refusal);
                 }
                 self.code = Some(Code::Redeemed { secret, by: shown.attempt });
-                self.refresh = shown.refresh;
+                self.refresh.clone_from(&shown.refresh);
                 self.ends_at = self.ends_at.max(shown.ends_at);
             }
         }

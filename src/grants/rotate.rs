@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{ClientId, Family, Grant, Refusal, Standing, Why};
+use super::{ClientId, Family, Grant, Refusal, Replaced, Standing, Why};
 use crate::clock::UnixTime;
 
 /// What a client shows to trade a refresh token for the next one: the MAC was checked before.
@@ -10,12 +10,12 @@ pub struct Rotation<'a> {
     pub client: &'a ClientId,
     /// p: the generation it holds.
     pub presented: u64,
-    /// How long the one before the newest is tolerated.
+    /// How long one that was replaced is tolerated.
     pub grace: Duration,
 }
 
 /// What the table says.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Rotated {
     /// Give out this generation, and the family becomes that.
     Answer {
@@ -29,52 +29,81 @@ pub enum Rotated {
 }
 
 impl Family {
+    /// How many are remembered beside q: whoever refreshes in each of ten calls at once shows tokens of several
+    /// generations.
+    const EARLIER: u8 = 7;
+
     /// A new family, of which generation 0 is about to be given out.
     pub fn begin(idle: Duration, absolute: Duration, now: UnixTime) -> Self {
         let absolute_end = now.plus(absolute);
         let idle_end = now.plus(idle).min(absolute_end);
-        Self { current: 0, tolerated: None, rotated_at: now, idle_end, absolute_end, idle }
+        let earlier = Vec::new();
+        Self { current: 0, tolerated: None, earlier, rotated_at: now, idle_end, absolute_end, idle }
     }
 
     /// Refresh tokens that survive real networks ([RFC 9700 §4.14.2] asks for rotation; the rest is
-    /// so that a lost answer, a retry or a second tab logs nobody out).
+    /// so that a lost answer, a retry, a second tab or a burst of calls logs nobody out).
     ///
     /// With g the newest generation, q the one tolerated before it, p the one presented:
     ///
     /// | p | when | answer | family becomes |
     /// |---|---|---|---|
     /// | p = g | | g+1 | g+1, q := g |
-    /// | p = q | within the grace | g again, the same bytes | unchanged |
+    /// | p < g | the grace is zero: nothing that was replaced is answered | refused | ended |
+    /// | p is q or one of the seven before it | replaced less than the grace ago | g again, the same bytes | unchanged |
     /// | p = q | later: g was never used, or q would not be q | g+1, g is void | g+1, q unchanged |
-    /// | p = q | the grace is zero: nothing that was replaced is answered | refused | ended |
     /// | p > g | the store was rolled back by a failover | p+1 | p+1, q := p |
     /// | else | | refused | ended |
     ///
-    /// There is never more than one live successor, and theft shows when thief and victim diverge.
+    /// There is never more than one live successor, and theft shows when thief and victim diverge. One that
+    /// is void was given up, not replaced: it is answered no more, however soon.
     ///
     /// [RFC 9700 §4.14.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
     pub fn rotate(self, presented: u64, grace: Duration, now: UnixTime) -> Rotated {
-        let step = |generation: u64, tolerated| {
-            let idle_end = now.plus(self.idle).min(self.absolute_end);
-            let next = Self {
-                current: generation,
-                tolerated: Some(tolerated),
-                rotated_at: now,
-                idle_end,
-                ..self
-            };
-            Rotated::Answer { generation, family: next }
-        };
         if presented >= self.current {
-            return step(presented.saturating_add(1), presented);
+            return self.step(presented.saturating_add(1), presented, grace, now);
         }
-        if self.tolerated != Some(presented) || grace.is_zero() {
+        if grace.is_zero() {
             return Rotated::Reuse;
         }
-        if now < self.rotated_at.plus(grace) {
+        if self.replaced_at(presented).is_some_and(|at| now < at.plus(grace)) {
             return Rotated::Answer { generation: self.current, family: self };
         }
-        step(self.current.saturating_add(1), presented)
+        if self.tolerated == Some(presented) {
+            let next = self.current.saturating_add(1);
+            return self.step(next, presented, grace, now);
+        }
+        Rotated::Reuse
+    }
+
+    /// The family of which `next` is the newest, given for `shown`.
+    fn step(self, next: u64, shown: u64, grace: Duration, now: UnixTime) -> Rotated {
+        let idle_end = now.plus(self.idle).min(self.absolute_end);
+        let earlier = self.earlier_than(shown, grace, now);
+        let tolerated = Some(shown);
+        let family = Self { current: next, tolerated, earlier, rotated_at: now, idle_end, ..self };
+        Rotated::Answer { generation: next, family }
+    }
+
+    /// What was replaced before `shown` and is still answered.
+    fn earlier_than(&self, shown: u64, grace: Duration, now: UnixTime) -> Vec<Replaced> {
+        let before = self.tolerated.filter(|q| *q != shown);
+        // What the store lost in a failover was replaced after g was made, nobody knows when.
+        let lost = self.current.max(shown.saturating_sub(Self::EARLIER.into()))..shown;
+        let at = self.rotated_at;
+        let replaced = before.into_iter().chain(lost).map(|generation| Replaced { generation, at });
+        let mut earlier: Vec<_> = self.earlier.iter().copied().chain(replaced).collect();
+        earlier.retain(|held| now < held.at.plus(grace));
+        earlier.drain(..earlier.len().saturating_sub(Self::EARLIER.into()));
+        earlier
+    }
+
+    fn replaced_at(&self, generation: u64) -> Option<UnixTime> {
+        if self.tolerated == Some(generation) {
+            return Some(self.rotated_at);
+        }
+        let held = self.earlier.iter().find(|held| held.generation == generation)?;
+        Some(held.at)
     }
 }
 
@@ -90,7 +119,7 @@ impl Grant {
         if self.standing != Standing::Good {
             return Err(Refusal::Revoked);
         }
-        let Some(family) = self.refresh else { return Err(Refusal::NoRefresh) };
+        let Some(family) = self.refresh.clone() else { return Err(Refusal::NoRefresh) };
         if now >= family.idle_end || now >= family.absolute_end {
             return Err(Refusal::Expired);
         }
@@ -122,6 +151,20 @@ mod tests {
         Family { current, tolerated, ..Family::begin(IDLE, ABSOLUTE, NOW) }
     }
 
+    fn after(seconds: u64) -> UnixTime {
+        NOW.plus(Duration::from_secs(seconds))
+    }
+
+    /// Generations, and the second at which each was replaced.
+    type Earlier<'a> = &'a [(u64, u64)];
+
+    fn replaced(earlier: Earlier<'_>) -> Vec<Replaced> {
+        earlier
+            .iter()
+            .map(|(generation, at)| Replaced { generation: *generation, at: after(*at) })
+            .collect()
+    }
+
     #[test]
     fn every_row_of_the_table() {
         let soon = NOW.plus(GRACE.checked_sub(Duration::from_millis(1)).unwrap());
@@ -140,7 +183,7 @@ mod tests {
         ];
         for (g, q, p, now, answered, becomes) in rows {
             let held = family(g, q);
-            let (got, after) = match held.rotate(p, GRACE, now) {
+            let (got, after) = match held.clone().rotate(p, GRACE, now) {
                 Rotated::Answer { generation, family } => (Some(generation), family),
                 Rotated::Reuse => (None, held),
             };
@@ -149,12 +192,103 @@ mod tests {
         }
     }
 
+    /// What happens to what was replaced before q, each with the second it was replaced at.
+    #[test]
+    fn every_row_of_the_table_for_the_generations_before_the_tolerated_one() {
+        let held = || Family {
+            earlier: replaced(&[(1, 10), (2, 20), (3, 29)]),
+            rotated_at: after(30),
+            ..family(5, Some(4))
+        };
+        #[rustfmt::skip]
+        let rows: [(u64, u64, Option<u64>, Earlier<'_>); 13] = [
+            // p, second, answered, becomes
+            (1, 39, Some(5),  &[(1, 10), (2, 20), (3, 29)]),
+            (1, 40, None,     &[]),
+            (2, 49, Some(5),  &[(1, 10), (2, 20), (3, 29)]),
+            (2, 50, None,     &[]),
+            (3, 58, Some(5),  &[(1, 10), (2, 20), (3, 29)]),
+            (0, 30, None,     &[]),
+            (4, 59, Some(5),  &[(1, 10), (2, 20), (3, 29)]),
+            (4, 60, Some(6),  &[]),
+            (5, 31, Some(6),  &[(1, 10), (2, 20), (3, 29), (4, 30)]),
+            (5, 55, Some(6),  &[(3, 29), (4, 30)]),
+            (5, 60, Some(6),  &[]),
+            // 5 and 6 were replaced after 5 was made, in what the store lost.
+            (7, 55, Some(8),  &[(3, 29), (4, 30), (5, 30), (6, 30)]),
+            (7, 60, Some(8),  &[]),
+        ];
+        for (presented, second, answered, becomes) in rows {
+            let (got, earlier) = match held().rotate(presented, GRACE, after(second)) {
+                Rotated::Answer { generation, family } => (Some(generation), family.earlier),
+                Rotated::Reuse => (None, Vec::new()),
+            };
+            assert_eq!(got, answered, "p={presented} at {second}");
+            assert_eq!(earlier, replaced(becomes), "p={presented} at {second}");
+        }
+    }
+
+    #[test]
+    fn eight_generations_are_remembered_and_the_ninth_is_a_copy() {
+        let mut held = family(0, None);
+        for presented in 0..20 {
+            let Rotated::Answer { family, .. } = held.rotate(presented, GRACE, NOW) else {
+                panic!("the newest");
+            };
+            held = family;
+        }
+        for presented in 0..20 {
+            let got = held.clone().rotate(presented, GRACE, NOW);
+            let answered = Rotated::Answer { generation: 20, family: held.clone() };
+            let expected = if presented < 12 { Rotated::Reuse } else { answered };
+            assert_eq!(got, expected, "{presented}");
+        }
+        let Rotated::Answer { family, .. } = held.rotate(1000, GRACE, NOW) else {
+            panic!("the store was rolled back");
+        };
+        assert_eq!(family.earlier.len(), 7);
+        assert!(matches!(family.clone().rotate(993, GRACE, NOW), Rotated::Answer { .. }));
+        assert_eq!(family.rotate(992, GRACE, NOW), Rotated::Reuse);
+    }
+
+    #[test]
+    fn one_that_was_given_up_is_void_however_soon_it_is_shown() {
+        let Rotated::Answer { family, .. } = family(5, Some(4)).rotate(4, GRACE, NOW.plus(GRACE))
+        else {
+            panic!("5 never arrived");
+        };
+        assert_eq!((family.current, family.tolerated), (6, Some(4)));
+        let Rotated::Answer { family, .. } = family.rotate(6, GRACE, NOW.plus(GRACE)) else {
+            panic!("the newest");
+        };
+        assert_eq!(family.clone().rotate(5, GRACE, NOW.plus(GRACE)), Rotated::Reuse);
+        let again = family.clone().rotate(4, GRACE, NOW.plus(GRACE));
+        assert_eq!(again, Rotated::Answer { generation: 7, family });
+    }
+
+    /// The release before writes a family without what it does not know, and reads one past it.
+    #[test]
+    fn a_family_of_the_release_before_is_read_and_it_reads_ours() {
+        let plain = r#"{"current":5,"tolerated":4,"rotated_at":1,"idle_end":2,"absolute_end":3,"idle":{"secs":4,"nanos":0}}"#;
+        let read: Family = serde_json::from_str(plain).unwrap();
+        assert_eq!(read.earlier, []);
+        assert_eq!(serde_json::to_string(&read).unwrap(), plain);
+        let more = Family { earlier: replaced(&[(3, 0)]), ..read };
+        let text = serde_json::to_string(&more).unwrap();
+        assert_eq!(serde_json::from_str::<Family>(&text).unwrap(), more);
+        let member = r#""earlier":[{"generation":3,"at":1700000000000}],"#;
+        assert_eq!(text.replace(member, ""), plain, "what is dropped leaves what it was");
+    }
+
     #[test]
     fn without_any_grace_what_was_replaced_is_a_copy_and_nothing_else_changes() {
-        let rotated = |p| family(5, Some(4)).rotate(p, Duration::ZERO, NOW);
+        let held = Family { earlier: replaced(&[(3, 0)]), ..family(5, Some(4)) };
         for (presented, answered) in [(3, None), (4, None), (5, Some(6)), (9, Some(10))] {
-            let got = match rotated(presented) {
-                Rotated::Answer { generation, .. } => Some(generation),
+            let got = match held.clone().rotate(presented, Duration::ZERO, NOW) {
+                Rotated::Answer { generation, family } => {
+                    assert_eq!(family.earlier, [], "nothing is remembered");
+                    Some(generation)
+                }
                 Rotated::Reuse => None,
             };
             assert_eq!(got, answered, "{presented}");
@@ -165,7 +299,7 @@ mod tests {
     fn a_family_never_outlives_its_absolute_end() {
         let mut held = family(0, None);
         let mut now = NOW;
-        while let Rotated::Answer { family, .. } = held.rotate(held.current, GRACE, now) {
+        while let Rotated::Answer { family, .. } = held.clone().rotate(held.current, GRACE, now) {
             if now >= held.absolute_end {
                 break;
             }
@@ -189,13 +323,44 @@ mod tests {
             for (lost, wait) in steps {
                 now = now.plus(Duration::from_secs(wait));
                 let Rotated::Answer { generation, family } = held.rotate(mine, GRACE, now) else {
-                    panic!("locked out with {mine} of {held:?}");
+                    panic!("locked out with {mine}");
                 };
                 prop_assert!(generation > mine);
                 held = family;
                 if !lost {
                     mine = generation;
                 }
+            }
+        }
+
+        /// Hands that refresh in each of their calls, without a lock, with the newest token they had read when
+        /// the call began: within the grace all of them go on, and nobody gets anything but the newest.
+        #[test]
+        fn a_burst_is_answered_with_the_newest_whatever_generation_each_call_began_with(
+            steps in proptest::collection::vec((0usize..4, any::<bool>(), 0u64..2), 1..80)
+        ) {
+            let mut held = family(0, None);
+            let mut hands = [0; 4];
+            let mut now = NOW;
+            for (hand, reads, wait) in steps {
+                now = now.plus(Duration::from_secs(wait));
+                let lags = held.current - hands[hand];
+                if reads || lags > 8 {
+                    hands[hand] = held.current;
+                }
+                let newest = held.current;
+                let since = held.replaced_at(hands[hand]).map(|at| now.since(at));
+                if since.is_some_and(|since| since >= GRACE) {
+                    hands[hand] = newest;
+                }
+                let Rotated::Answer { generation, family } = held.rotate(hands[hand], GRACE, now)
+                else {
+                    panic!("{} of {newest} was refused", hands[hand]);
+                };
+                let is_newest = hands[hand] == newest;
+                prop_assert_eq!(generation, newest + u64::from(is_newest));
+                prop_assert_eq!(family.current, generation);
+                held = family;
             }
         }
 
@@ -209,7 +374,7 @@ mod tests {
             for (turn, wait) in waits.into_iter().enumerate() {
                 now = now.plus(Duration::from_secs(wait));
                 let who = if turn % 2 == 0 { &mut thief } else { &mut victim };
-                match held.rotate(*who, GRACE, now) {
+                match held.clone().rotate(*who, GRACE, now) {
                     Rotated::Answer { generation, family } => { *who = generation; held = family; }
                     Rotated::Reuse => { found = true; break; }
                 }

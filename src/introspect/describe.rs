@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::clients::Client;
 use crate::clock::UnixTime;
-use crate::grants::{self, Family, Holder, RefreshToken, Standing};
+use crate::grants::{self, Family, Holder, RefreshToken, Rotated, Standing};
 use crate::protocol::client_metadata::SubjectType;
 use crate::protocol::{Scope, TokenType};
 use crate::store::StoreError;
@@ -79,8 +79,8 @@ pub(super) async fn refresh_token(
     let Some(grant) = grants::find(&*app.store, token.grant).await? else { return Ok(None) };
     let now = app.now();
     let grace = app.config.lifetimes.refresh_grace;
-    let usable = |family: &Family| is_usable(family, token.generation, grace, now);
-    let family = grant.refresh.filter(usable);
+    let usable = |family: &&Family| is_usable(family, token.generation, grace, now);
+    let family = grant.refresh.as_ref().filter(usable);
     let Some(family) = family else { return Ok(None) };
     if grant.standing != Standing::Good || grant.client != caller.id {
         return Ok(None);
@@ -131,8 +131,8 @@ impl<'a> Person<'a> {
 
 /// Whether a token of this generation would be answered, and not taken for a copy.
 fn is_usable(family: &Family, generation: u64, grace: Duration, now: UnixTime) -> bool {
-    let tolerated = family.tolerated == Some(generation) && !grace.is_zero();
-    let known = generation == family.current || tolerated;
+    let answered = family.clone().rotate(generation, grace, now) != Rotated::Reuse;
+    let known = generation <= family.current && answered;
     known && now < family.idle_end && now < family.absolute_end
 }
 
@@ -149,13 +149,15 @@ fn one_or_all(audience: &[String]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grants::Replaced;
 
     #[test]
-    fn only_the_newest_refresh_token_and_the_tolerated_one_are_active_and_only_in_time() {
+    fn only_refresh_tokens_that_would_be_answered_are_active_and_only_in_time() {
         let now = UnixTime::from_secs(1_700_000_000);
         let family = Family {
             current: 5,
             tolerated: Some(3),
+            earlier: vec![Replaced { generation: 1, at: now }],
             rotated_at: now,
             idle_end: now.plus(Duration::from_mins(1)),
             absolute_end: now.plus(Duration::from_secs(90)),
@@ -165,7 +167,7 @@ mod tests {
             let grace = Duration::from_secs(grace);
             (0..8).filter(|g| is_usable(&family, *g, grace, now)).collect()
         };
-        assert_eq!((usable(30), usable(0)), (vec![3, 5], vec![5]));
+        assert_eq!((usable(30), usable(0)), (vec![1, 3, 5], vec![5]));
         assert!(!is_usable(&family, 5, Duration::from_secs(30), family.idle_end));
     }
 

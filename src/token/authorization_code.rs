@@ -37,8 +37,8 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
         secret: &code.secret,
         redirect_uri,
         verifier: params.get("code_verifier"),
-        refresh: family,
-        ends_at: end(app, client, family, now),
+        ends_at: end(app, client, family.as_ref(), now),
+        refresh: family.clone(),
     };
     let loaded = grants::load(&*app.store, code.grant).await?.ok_or(Refusal::Unknown)?;
     let held = loaded.grant().clone();
@@ -87,7 +87,7 @@ fn hint_at_userinfo(app: &App, client: &Client, grant: &Grant) {
 }
 
 /// When everything that comes of the code will be over.
-fn end(app: &App, client: &Client, family: Option<Family>, now: UnixTime) -> UnixTime {
+fn end(app: &App, client: &Client, family: Option<&Family>, now: UnixTime) -> UnixTime {
     let access_end = now.plus(mint::access_lifetime(app, client));
     family.map_or(access_end, |family| family.absolute_end.max(access_end))
 }

@@ -11,11 +11,13 @@ on_every_store![the_house_and_the_model_agree_move_by_move];
 const GRACE: u64 = 30;
 const MOVES: usize = 40;
 
-/// The table as a person would write it down: newest, tolerated, seconds since the newest was made.
+/// The table as a person would write it down: the newest, the one tolerated before it, and when each of
+/// those before was replaced.
 struct Model {
     newest: u64,
     tolerated: Option<u64>,
-    age: u64,
+    replaced: BTreeMap<u64, u64>,
+    now: u64,
     over: bool,
 }
 
@@ -24,15 +26,16 @@ impl Model {
         if self.over {
             return None;
         }
-        let is_tolerated = self.tolerated == Some(presented);
-        if presented == self.newest {
-            (self.newest, self.tolerated, self.age) = (self.newest + 1, Some(presented), 0);
-        } else if is_tolerated && self.age >= GRACE {
-            (self.newest, self.age) = (self.newest + 1, 0);
-        } else if !is_tolerated {
+        let mut last = self.replaced.iter().rev().take(8);
+        if last.any(|(held, at)| *held == presented && self.now < at + GRACE) {
+            return Some(self.newest);
+        }
+        if presented != self.newest && self.tolerated != Some(presented) {
             self.over = true;
             return None;
         }
+        self.replaced.insert(presented, self.now);
+        (self.newest, self.tolerated) = (self.newest + 1, Some(presented));
         Some(self.newest)
     }
 }
@@ -59,19 +62,22 @@ async fn the_house_and_the_model_agree_move_by_move(house: House) {
     for seed in 1..=8 {
         let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
         let mut held = BTreeMap::from([(0, tokens.refresh().to_owned())]);
-        let mut model = Model { newest: 0, tolerated: None, age: 0, over: false };
+        let (replaced, tolerated) = (BTreeMap::new(), None);
+        let mut model = Model { newest: 0, tolerated, replaced, now: 0, over: false };
         let mut dice = Dice(0x9E37_79B9_7F4A_7C15 ^ (seed << 20));
         for step in 0..MOVES {
-            let wait = dice.below(45);
+            // Every third is in a hurry.
+            let wait = dice.below(if seed % 3 == 0 { 6 } else { 45 });
             house.later(Duration::from_secs(wait));
-            model.age += wait;
+            model.now += wait;
             // Every other client is honest: the newest, or the one it may have missed the answer to.
             // The others sometimes show anything they were ever given.
             let newest: u64 = *held.keys().last().expect("one at least");
             let wanted = match dice.below(16) {
                 0..10 => newest,
                 _ if seed % 2 == 0 => model.tolerated.unwrap_or(newest),
-                10..15 => newest.saturating_sub(1),
+                10..13 => newest.saturating_sub(1),
+                13..15 => newest.saturating_sub(dice.below(10)),
                 _ => dice.below(newest + 1),
             };
             let Some(token) = held.get(&wanted).cloned() else { continue };

@@ -7,9 +7,14 @@ use serde_json::json;
 
 use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::RelyingParty;
+use crate::support::wire;
 
 on_every_store![
     a_client_that_never_got_the_answer_goes_on_with_the_token_it_has,
+    a_burst_that_crosses_generations_is_answered_with_the_newest_alone,
+    a_public_client_may_come_in_a_burst_too,
+    one_that_was_replaced_longer_ago_than_the_grace_is_a_copy_however_many_came_since,
+    of_many_generations_in_one_moment_the_last_eight_are_answered,
     the_successor_that_was_skipped_is_void_and_using_it_ends_the_family,
     a_copy_used_by_two_is_found_out_and_ends_the_family_for_both,
     a_family_lies_unused_only_so_long_and_ends_in_any_case,
@@ -44,6 +49,89 @@ async fn a_client_that_never_got_the_answer_goes_on_with_the_token_it_has(house:
     let arrived = next(&shop, &lost).await;
     assert_ne!(arrived, lost);
     assert_eq!(shop.refreshes(&arrived).await.status, 200);
+}
+
+/// What clients do that refresh in each call, without a lock: the first may show its token again when another has
+/// long gone on from it.
+async fn a_burst_that_crosses_generations_is_answered_with_the_newest_alone(house: House) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid email offline_access").await;
+    let first = next(&shop, tokens.refresh()).await;
+    let second = next(&shop, &first).await;
+    house.later(Duration::from_millis(50));
+    for held in [tokens.refresh(), &first, tokens.refresh()] {
+        assert_eq!(shop.introspects(held).await["active"], true);
+        assert_eq!(next(&shop, held).await, second, "the same bytes");
+    }
+    let fields =
+        [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh()), ("scope", "openid")];
+    let less = shop.posts("/token", &fields).await.good();
+    assert_eq!((&less["refresh_token"], &less["scope"]), (&json!(second), &json!("openid")));
+    let access = less["access_token"].as_str().expect("an access token");
+    assert!(house.userinfo(access).await.good()["email"].is_null(), "what it asked for");
+    let third = next(&shop, &second).await;
+    assert_ne!(third, second);
+    assert_eq!(next(&shop, tokens.refresh()).await, third, "one that is live, ever");
+}
+
+async fn a_public_client_may_come_in_a_burst_too(house: House) {
+    let public = json!({
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+    });
+    let app = house.relying_party_with("app", &public, Settings::default()).await;
+    let request = app.asks("openid offline_access");
+    let code = house.browser("ada").authorizes(&request.url()).await.code();
+    let asks = async |fields: &[(&str, &str)]| {
+        let answer = wire::send(app.form("/token", fields)).await.good();
+        answer["refresh_token"].as_str().expect("a refresh token").to_owned()
+    };
+    let next = async |token: &str| {
+        let kind = ("grant_type", "refresh_token");
+        asks(&[kind, ("client_id", "app"), ("refresh_token", token)]).await
+    };
+    let oldest = asks(&[
+        ("grant_type", "authorization_code"),
+        ("client_id", "app"),
+        ("code", &code),
+        ("redirect_uri", &app.redirect_uri),
+        ("code_verifier", &request.verifier),
+    ])
+    .await;
+    let newest = next(&next(&oldest).await).await;
+    assert_eq!(next(&oldest).await, newest);
+    assert_ne!(next(&newest).await, newest);
+}
+
+async fn one_that_was_replaced_longer_ago_than_the_grace_is_a_copy_however_many_came_since(
+    house: House,
+) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let first = next(&shop, tokens.refresh()).await;
+    house.later(grace(&house).checked_sub(Duration::from_secs(1)).expect("seconds"));
+    let second = next(&shop, &first).await;
+    assert_eq!(next(&shop, tokens.refresh()).await, second, "in its last second");
+    house.later(Duration::from_secs(1));
+    assert_eq!(next(&shop, &first).await, second, "this one was replaced later");
+    assert_eq!(shop.introspects(tokens.refresh()).await, json!({"active": false}));
+    for token in [tokens.refresh(), &second] {
+        assert_eq!(shop.refreshes(token).await.error(), invalid_grant(), "the family is over");
+    }
+}
+
+async fn of_many_generations_in_one_moment_the_last_eight_are_answered(house: House) {
+    let shop = house.relying_party("shop").await;
+    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let mut given = vec![tokens.refresh().to_owned()];
+    for generation in 0..9 {
+        given.push(next(&shop, &given[generation]).await);
+    }
+    for generation in 1..9 {
+        assert_eq!(next(&shop, &given[generation]).await, given[9], "{generation}");
+    }
+    assert_eq!(shop.refreshes(&given[0]).await.error(), invalid_grant());
+    assert_eq!(shop.refreshes(&given[9]).await.error(), invalid_grant(), "the family is over");
 }
 
 async fn the_successor_that_was_skipped_is_void_and_using_it_ends_the_family(house: House) {
@@ -113,6 +201,7 @@ async fn one_clients_reuse_leaves_its_other_grants_alone(house: House) {
     let first = shop.signs_in(&ada, "openid offline_access").await;
     let second = shop.signs_in(&ada, "openid offline_access").await;
     let other = next(&shop, &next(&shop, first.refresh()).await).await;
+    house.later(grace(&house));
     assert_eq!(shop.refreshes(first.refresh()).await.error(), invalid_grant());
     assert_eq!(shop.refreshes(&other).await.error(), invalid_grant());
     assert_eq!(shop.refreshes(second.refresh()).await.status, 200);

@@ -134,7 +134,7 @@ fn is_own_try(step: &Step, grant: &Grant, secret: &Secret, now: UnixTime) -> boo
     match step {
         Step::Redeem { .. } => run(step, &mut grant.clone(), secret, now).starts_with("Ok"),
         Step::Rotate { presented, .. } => {
-            let known = grant.refresh.is_some_and(|held| *presented <= held.current);
+            let known = grant.refresh.as_ref().is_some_and(|held| *presented <= held.current);
             known && run(step, &mut grant.clone(), secret, now).starts_with("Ok")
         }
         Step::Revoke | Step::RevokeAccess(_) => true,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::{Fact, Gate, History, Issue, Looked, Scopes, Seconds, Seen, Told};
+use super::reference::{GRACE, REMEMBERED};
 use super::rig::{APPLICATIONS, NAMES};
 
 /// What a history is held against.
@@ -63,8 +64,34 @@ pub fn a_code_is_redeemed_once(history: &History, _: &Truth) -> Verdict {
     Ok(())
 }
 
+/// A family as the answers tell of it. Those that never came may have told it sooner.
+#[derive(Default)]
+struct Family {
+    newest: u64,
+    made_at: Seconds,
+    tolerated: Option<u64>,
+    replaced: BTreeMap<u64, Seconds>,
+}
+
+impl Family {
+    fn takes(&self, presented: u64, now: Seconds) -> bool {
+        let mut last = self.replaced.iter().rev().take(REMEMBERED);
+        presented == self.newest
+            || self.tolerated == Some(presented)
+            || last.any(|(held, at)| *held == presented && now < at + GRACE)
+    }
+
+    fn answered(&mut self, presented: u64, newest: u64, now: Seconds) {
+        let (lost, made_at) = (self.newest..presented, self.made_at);
+        self.replaced.extend(lost.map(|generation| (generation, made_at)));
+        self.replaced.insert(presented, now);
+        (self.newest, self.made_at, self.tolerated) = (newest, now, Some(presented));
+    }
+}
+
 /// **2, family.** For each family and generation at most one value was ever returned; the set of accepted
-/// generations is the newest, the one before it that is tolerated, and what a rolled back store cannot know.
+/// generations is the newest, the one before it that is tolerated, those of the last eight that were replaced
+/// within the grace, and what a rolled back store cannot know.
 pub fn a_generation_has_one_successor(history: &History, _: &Truth) -> Verdict {
     let mut texts: BTreeMap<(usize, u64), &str> = BTreeMap::new();
     for (_, code, _, tokens) in history.tokens() {
@@ -74,7 +101,7 @@ pub fn a_generation_has_one_successor(history: &History, _: &Truth) -> Verdict {
         }
     }
     let rolled_back = history.0.iter().any(|fact| matches!(fact.what, Seen::RolledBack { .. }));
-    let mut families: BTreeMap<usize, (u64, Option<u64>)> = BTreeMap::new();
+    let mut families: BTreeMap<usize, Family> = BTreeMap::new();
     for (_, fact) in history.standing() {
         let (code, presented, told) = match &fact.what {
             Seen::Redeemed { code, told, .. } => (code, None, told),
@@ -82,21 +109,21 @@ pub fn a_generation_has_one_successor(history: &History, _: &Truth) -> Verdict {
             _ => continue,
         };
         let Told::Tokens(tokens) = told else { continue };
+        let family = families.entry(*code).or_default();
         let Some(presented) = presented else {
-            families.insert(*code, (tokens.generation, None));
+            let (newest, made_at) = (tokens.generation, fact.at);
+            *family = Family { newest, made_at, ..Family::default() };
             continue;
         };
-        let family = families.entry(*code).or_insert((0, None));
-        let (newest, tolerated) = *family;
-        let known = presented == newest || tolerated == Some(presented);
-        let rolled_away = rolled_back && presented > newest;
-        if !known && !rolled_away {
+        let rolled_away = rolled_back && presented > family.newest;
+        if !family.takes(presented, fact.at) && !rolled_away {
+            let newest = family.newest;
             return Err(format!(
                 "generation {presented} of code {code} was taken, {newest} is the newest"
             ));
         }
-        if tokens.generation > newest {
-            *family = (tokens.generation, Some(presented));
+        if tokens.generation > family.newest {
+            family.answered(presented, tokens.generation, fact.at);
         }
     }
     Ok(())

@@ -218,7 +218,7 @@ fn whats() -> impl Strategy<Value = What> {
         5 => (n(), 2..5_usize).prop_map(|(grant, times)| What::Work { grant, times }),
         6 => (n(), rarely(), proofs())
             .prop_map(|(code, stranger, proof)| What::Redeem { code, stranger, proof }),
-        14 => (n(), prop_oneof![6 => Just(0), 2 => Just(1), 2 => n()], rarely(), rarely()).prop_map(
+        14 => (n(), prop_oneof![6 => Just(0), 2 => Just(1), 2 => 2..10_usize, 1 => n()], rarely(), rarely()).prop_map(
             |(grant, back, stranger, narrow)| What::Refresh { grant, back, stranger, narrow }
         ),
         2 => (n(), rarely()).prop_map(|(grant, stranger)| What::RevokeRefresh { grant, stranger }),

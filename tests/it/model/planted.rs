@@ -8,6 +8,7 @@ use super::idempotence::is_done_once;
 use super::interference::{Observed, nobody_else_shows};
 use super::invariants::{LAWS, Truth, hold};
 use super::play::scopes;
+use super::reference::GRACE;
 
 const BEGAN: u64 = 1_700_000_000;
 const NONE: [u8; 0] = [];
@@ -142,7 +143,14 @@ fn two_successors_or_one_that_was_replaced_long_ago_break_2() {
     let other = Tokens { refresh: "rt1.x.1.z".to_owned(), ..tokens(1) };
     assert_eq!(and_then(vec![refreshed(0, Told::Tokens(other))]), [2]);
     let next = refreshed(1, Told::Tokens(tokens(2)));
-    assert_eq!(and_then(vec![next.clone(), refreshed(0, Told::Tokens(tokens(2)))]), [2]);
+    let burst = refreshed(0, Told::Tokens(tokens(2)));
+    assert_eq!(and_then(vec![next.clone(), burst.clone()]), NONE, "one burst, all answered alike");
+    let mut late = told(good().into_iter().chain([next.clone(), burst]).collect());
+    late.0.last_mut().expect("the second").at += GRACE;
+    assert_eq!(broken(&late), [2], "that long after it was replaced");
+    let nine: Vec<Seen> = (1..9).map(|n| refreshed(n, Told::Tokens(tokens(n + 1)))).collect();
+    let shows = |n| [nine.clone(), vec![refreshed(n, Told::Tokens(tokens(9)))]].concat();
+    assert_eq!((and_then(shows(1)), and_then(shows(0))), (NONE.to_vec(), vec![2]));
     assert_eq!(and_then(vec![refreshed(7, Told::Tokens(tokens(8)))]), [2]);
     assert_eq!(and_then(vec![next, refreshed(1, Told::Tokens(tokens(2)))]), NONE, "a repetition");
 }

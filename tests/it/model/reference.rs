@@ -10,6 +10,7 @@ use super::moves::Proof;
 pub const CODE: Seconds = 60;
 pub const ACCESS: Seconds = 600;
 pub const GRACE: Seconds = 30;
+pub const REMEMBERED: usize = 8;
 pub const REFRESH_IDLE: Seconds = 7 * 86_400;
 pub const REFRESH_ABSOLUTE: Seconds = 30 * 86_400;
 const SESSION_IDLE: Seconds = 3_600;
@@ -72,10 +73,12 @@ pub struct World {
     kept: BTreeSet<usize>,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 struct Family {
     newest: u64,
     tolerated: Option<u64>,
+    /// Each that was answered with a newer one, and when that was.
+    replaced: BTreeMap<u64, Seconds>,
     rotated_at: Seconds,
     idle_end: Seconds,
     absolute_end: Seconds,
@@ -206,6 +209,24 @@ impl Reference {
     }
 }
 
+impl Family {
+    /// One of the last eight that were replaced, and lately.
+    fn in_grace(&self, generation: u64, now: Seconds) -> bool {
+        let mut last = self.replaced.iter().rev().take(REMEMBERED);
+        last.any(|(held, at)| *held == generation && now < at + GRACE)
+    }
+
+    fn rotated(&self, newest: u64, shown: u64, now: Seconds) -> Self {
+        let mut replaced = self.replaced.clone();
+        // What a rolled back store does not know was replaced after what it knows was made.
+        replaced.extend((self.newest..shown).map(|lost| (lost, self.rotated_at)));
+        replaced.insert(shown, now);
+        let tolerated = Some(shown);
+        let idle_end = (now + REFRESH_IDLE).min(self.absolute_end);
+        Self { newest, tolerated, replaced, rotated_at: now, idle_end, ..self.clone() }
+    }
+}
+
 /// Where a gate may be open or shut, both are possible.
 fn through(
     gate: Gate,
@@ -250,6 +271,7 @@ impl World {
             next.family = Some(Family {
                 newest: 0,
                 tolerated: None,
+                replaced: BTreeMap::new(),
                 rotated_at: now,
                 idle_end: now + REFRESH_IDLE,
                 absolute_end: now + REFRESH_ABSOLUTE,
@@ -264,36 +286,33 @@ impl World {
             let mut next = world.clone();
             let Some(held) = world
                 .family
+                .clone()
                 .filter(|held| !world.ended && now < held.idle_end && now < held.absolute_end)
             else {
                 return (None, next);
             };
-            let rotated = |newest, tolerated| Family {
-                newest,
-                tolerated: Some(tolerated),
-                rotated_at: now,
-                idle_end: (now + REFRESH_IDLE).min(held.absolute_end),
-                ..held
-            };
             let family = if shown >= held.newest {
-                rotated(shown + 1, shown)
-            } else if held.tolerated != Some(shown) {
+                held.rotated(shown + 1, shown, now)
+            } else if held.in_grace(shown, now) {
+                held
+            } else if held.tolerated == Some(shown) {
+                held.rotated(held.newest + 1, shown, now)
+            } else {
                 next.ended = true;
                 return (None, next);
-            } else if now < held.rotated_at + GRACE {
-                held
-            } else {
-                rotated(held.newest + 1, shown)
             };
+            let newest = family.newest;
             next.family = Some(family);
-            (Some(family.newest), next)
+            (Some(newest), next)
         })
     }
 
     /// A refresh token that would be answered.
     pub fn answers(&self, generation: u64, now: Seconds) -> bool {
-        self.family.is_some_and(|held| {
-            (held.newest == generation || held.tolerated == Some(generation))
+        self.family.as_ref().is_some_and(|held| {
+            (held.newest == generation
+                || held.tolerated == Some(generation)
+                || held.in_grace(generation, now))
                 && now < held.idle_end
                 && now < held.absolute_end
         }) && !self.ended
@@ -327,7 +346,7 @@ impl World {
 
     /// Neither ended, nor run out: its newest refresh token has to be answered.
     pub fn is_in_time(&self, now: Seconds) -> bool {
-        let in_time = |held: Family| now < held.idle_end && now < held.absolute_end;
-        !self.ended && self.family.is_some_and(in_time)
+        let in_time = |held: &Family| now < held.idle_end && now < held.absolute_end;
+        !self.ended && self.family.as_ref().is_some_and(in_time)
     }
 }
