@@ -69,7 +69,7 @@ impl ClientEntry {
 
 /// Whether the operator can declare such a client; the error is a sentence.
 pub fn check_declared(metadata: &ClientMetadata) -> Result<(), String> {
-    if metadata.token_endpoint_auth_method == AuthMethod::ClientSecretJwt {
+    if metadata.authenticates_by(AuthMethod::ClientSecretJwt) {
         // Of a declared secret there is a digest, and of one on the command line too.
         let why = "token_endpoint_auth_method: client_secret_jwt is only for clients that register \
                    themselves, because the server has to keep their secret readable; private_key_jwt \
@@ -206,7 +206,7 @@ fn warnings(table: Table<'_>, metadata: &ClientMetadata, line: usize) -> Vec<Str
     let unheard = &mut Source::new("");
     let mut secrets = table.strings("client_secrets", unheard);
     secrets.extend(table.string("client_secret", unheard));
-    let by_header = metadata.token_endpoint_auth_method == AuthMethod::ClientSecretBasic;
+    let by_header = metadata.authenticates_by(AuthMethod::ClientSecretBasic);
     let mut found = Vec::new();
     if by_header && secrets.iter().any(|it| is_changed_by_form_encoding(it)) {
         found.push(format!(

@@ -342,3 +342,27 @@ fn a_declared_scope_joins_the_standard_ones() {
     assert!(catalogue.get("groups").unwrap().claims.contains("groups"));
     assert!(catalogue.get("openid").is_some());
 }
+
+#[test]
+fn a_declared_client_may_have_several_ways_to_authenticate_and_has_two_if_none_is_named() {
+    let methods = |lines: &str| {
+        let file = format!(
+            "[[clients]]\nclient_id = \"shop\"\nclient_secret = \"{SECRET}\"\n\
+             redirect_uris = [\"https://shop.example/cb\"]\n{lines}"
+        );
+        let read = Bootstrap::parse(&file).map_err(|Complaints(lines)| lines)?;
+        let methods = read.clients[0].metadata.auth_methods().iter();
+        Ok(methods.map(|method| method.as_str()).collect::<Vec<_>>())
+    };
+    let (one, several) = ("token_endpoint_auth_method", "token_endpoint_auth_methods");
+    let both = vec!["client_secret_basic", "client_secret_post"];
+    let listed = format!("{several} = [\"client_secret_basic\", \"client_secret_post\"]");
+    assert_eq!(methods(""), Ok(both.clone()));
+    assert_eq!(methods(&listed), Ok(both));
+    assert_eq!(methods(&format!("{one} = \"client_secret_post\"")), Ok(vec!["client_secret_post"]));
+    let with_none = methods(&format!("{several} = [\"none\", \"client_secret_post\"]"));
+    let why = "line 5: token_endpoint_auth_methods: none is for a client that has no other";
+    assert_eq!(with_none, Err(vec![why.to_owned()]));
+    let by_mac = methods(&format!("{several} = [\"client_secret_jwt\", \"client_secret_post\"]"));
+    assert!(by_mac.unwrap_err()[0].contains("only for clients that register themselves"));
+}

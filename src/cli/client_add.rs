@@ -27,9 +27,10 @@ pub struct AddClient {
     /// `authorization_code` (the default), `refresh_token`, `client_credentials`; as often as needed
     #[arg(long = "grant-type", value_name = "GRANT")]
     grant_types: Vec<String>,
-    /// `client_secret_basic` (the default), `client_secret_post`, `private_key_jwt` or `none`
-    #[arg(long, value_name = "METHOD")]
-    auth_method: Option<String>,
+    /// `client_secret_basic` or `client_secret_post` (both, if none is named), `private_key_jwt` or `none`; as often
+    /// as it has ways
+    #[arg(long = "auth-method", value_name = "METHOD")]
+    auth_methods: Vec<String>,
     /// The most it may ask for, as words with spaces between; every standard scope if not given
     #[arg(long)]
     scope: Option<String>,
@@ -77,12 +78,16 @@ impl AddClient {
         let text = |value: &Option<String>| value.clone().map(Value::from);
         let list = |items: &Vec<String>| (!items.is_empty()).then(|| items.clone().into());
         set("client_name", text(&self.name));
-        set("token_endpoint_auth_method", text(&self.auth_method));
         set("scope", text(&self.scope));
         set("redirect_uris", list(&self.redirect_uris));
         set("post_logout_redirect_uris", list(&self.post_logout_redirect_uris));
         set("grant_types", list(&self.grant_types));
         set("application_type", self.native.then(|| "native".into()));
+        if let Some((name, value)) = auth_methods(&self.auth_methods) {
+            members.remove("token_endpoint_auth_method");
+            members.remove("token_endpoint_auth_methods");
+            members.insert(name, value);
+        }
         Ok(members)
     }
 
@@ -93,5 +98,14 @@ impl AddClient {
             .map_err(|error| Failure::Usage(format!("{shown} cannot be read: {error}")))?;
         serde_json::from_str(&text)
             .map_err(|error| Failure::Usage(format!("{shown} must hold a JSON object: {error}")))
+    }
+}
+
+/// The member that says how a client authenticates: RFC 7591's, or the one for several ways.
+pub(super) fn auth_methods(named: &[String]) -> Option<(String, Value)> {
+    match named {
+        [] => None,
+        [one] => Some(("token_endpoint_auth_method".to_owned(), one.as_str().into())),
+        several => Some(("token_endpoint_auth_methods".to_owned(), several.into())),
     }
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
+use super::client_add::auth_methods;
 use super::failure::Failure;
 use super::user::named_value;
 use crate::operations::clients::Set;
@@ -24,9 +25,10 @@ pub struct SetClient {
     /// In place of all there are; as often as needed
     #[arg(long = "grant-type", value_name = "GRANT")]
     grant_types: Vec<String>,
-    /// `client_secret_basic`, `client_secret_post`, `private_key_jwt` or `none`
-    #[arg(long, value_name = "METHOD")]
-    auth_method: Option<String>,
+    /// `client_secret_basic`, `client_secret_post`, `private_key_jwt` or `none`, in place of all there are; as often
+    /// as it has ways
+    #[arg(long = "auth-method", value_name = "METHOD")]
+    auth_methods: Vec<String>,
     /// The most it may ask for, as words with spaces between
     #[arg(long)]
     scope: Option<String>,
@@ -60,11 +62,11 @@ impl SetClient {
             ("redirect_uris", list(self.redirect_uris)),
             ("post_logout_redirect_uris", list(self.post_logout_redirect_uris)),
             ("grant_types", list(self.grant_types)),
-            ("token_endpoint_auth_method", self.auth_method.map(Value::from)),
             ("scope", self.scope.map(Value::from)),
         ] {
             metadata.extend(value.map(|value| (name.to_owned(), value)));
         }
+        metadata.extend(auth_methods(&self.auth_methods));
         let mut settings = Map::new();
         for (name, value) in [
             ("first_party", self.first_party.map(Value::from)),
@@ -89,5 +91,43 @@ impl SetClient {
             return Err(Failure::Usage("nothing to set: name at least one option".to_owned()));
         }
         Ok(Set { id: self.id, metadata, settings })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::cli::tests::{run, store};
+
+    #[tokio::test]
+    async fn who_names_one_way_to_authenticate_means_no_other_and_who_names_several_means_the_first()
+     {
+        let store = store();
+        let (basic, post) = ("client_secret_basic", "client_secret_post");
+        let add = "client add --id shop --redirect-uri https://shop.example/cb".to_owned();
+        let set = |more: &str| format!("client set shop {more}");
+        for (line, one, several) in [
+            (add, basic, vec![basic, post]),
+            (set("--name Shop"), basic, vec![basic, post]),
+            (set("--auth-method client_secret_post"), post, vec![]),
+            (set("--name shop"), post, vec![]),
+            (
+                set("--auth-method client_secret_post --auth-method client_secret_basic"),
+                post,
+                vec![post, basic],
+            ),
+            (set("--metadata token_endpoint_auth_methods=null"), post, vec![]),
+            (set("--metadata token_endpoint_auth_method=null"), basic, vec![basic, post]),
+        ] {
+            run(&format!("latchkey {line}"), &store).await.unwrap();
+            let shown = run("latchkey client show shop --json", &store).await.unwrap();
+            let shown: Value = serde_json::from_str(&shown).unwrap();
+            let metadata = &shown["metadata"];
+            assert_eq!(metadata["token_endpoint_auth_method"], one, "{line}");
+            let named = metadata.get("token_endpoint_auth_methods").cloned();
+            let expected = (!several.is_empty()).then(|| several.into());
+            assert_eq!(named, expected, "{line}");
+        }
     }
 }

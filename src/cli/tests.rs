@@ -19,7 +19,7 @@ use crate::users;
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
-fn store() -> Arc<dyn Store> {
+pub(super) fn store() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new(Clock::manual(NOW)))
 }
 
@@ -41,7 +41,7 @@ fn operator(store: &Arc<dyn Store>) -> Operator {
 const TYPED: &str = "tea with seven otters";
 
 /// Runs a command.
-async fn run(line: &str, store: &Arc<dyn Store>) -> Result<String, Failure> {
+pub(super) async fn run(line: &str, store: &Arc<dyn Store>) -> Result<String, Failure> {
     match parsed(line) {
         Command::Tool(Tool::User(command)) => {
             let ask = || Ok(SecretText::new(TYPED));

@@ -1,7 +1,9 @@
 //! Client authentication ([RFC 6749 §2.3], [OpenID Connect Core §9]): the same rules at every endpoint.
 //!
-//! A client proves itself with the one method it registered. What exactly failed goes to the log; the
-//! caller learns `invalid_client`, whichever of these it was.
+//! A client proves itself with one of the methods it registered. What exactly failed goes to the log; the
+//! caller learns `invalid_client`, whichever of these it was, and which method the request used. Which ones
+//! the client is registered for is told to a caller that shows its right secret, and so is no stranger. To
+//! anybody else the answer says nothing that was not in the request.
 //!
 //! [RFC 6749 §2.3]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3
 //! [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
@@ -18,14 +20,14 @@ use crate::protocol::{AuthMethod, Credentials, Params};
 use crate::store::{AsOf, Created, Store, StoreError};
 
 /// Which check failed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum NotAuthenticated {
     /// No client of that id.
     Unknown,
     /// It is disabled.
     Disabled,
-    /// It registered another method.
-    Method,
+    /// It registered others.
+    Method(WrongMethod),
     /// Not one of its live secrets.
     Secret,
     /// Its keys could not be had.
@@ -38,6 +40,22 @@ pub enum NotAuthenticated {
     Assertion(Broken),
     /// The assertion was used before.
     Replayed,
+}
+
+/// A method that is none of the client's: the commonest mistake of libraries, which have one of their own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WrongMethod {
+    /// The client's.
+    pub registered: Vec<AuthMethod>,
+    /// Whether the secret beside it is the client's all the same.
+    pub knows_secret: bool,
+}
+
+impl WrongMethod {
+    /// The client's methods, as a person reads them.
+    pub fn registered(&self) -> String {
+        self.registered.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(" or ")
+    }
 }
 
 /// What authenticating needs beside the credentials.
@@ -85,8 +103,8 @@ impl Desk<'_> {
         client: &Client,
         credentials: &Credentials,
     ) -> Result<Result<(), NotAuthenticated>, StoreError> {
-        if !credentials.are_of(client.metadata.token_endpoint_auth_method) {
-            return Ok(Err(NotAuthenticated::Method));
+        if !client.metadata.auth_methods().iter().any(|method| credentials.are_of(*method)) {
+            return Ok(Err(NotAuthenticated::Method(self.wrong_method(client, credentials))));
         }
         let proven = match credentials {
             Credentials::Public { .. } => Ok(()),
@@ -98,6 +116,16 @@ impl Desk<'_> {
             Credentials::Assertion { jwt, .. } => self.check_assertion(client, jwt).await?,
         };
         Ok(proven.and(client.enabled.then_some(()).ok_or(NotAuthenticated::Disabled)))
+    }
+
+    fn wrong_method(&self, client: &Client, credentials: &Credentials) -> WrongMethod {
+        let knows_secret = match credentials {
+            Credentials::Public { .. } | Credentials::Assertion { .. } => false,
+            Credentials::Basic { secret, .. } | Credentials::Post { secret, .. } => {
+                client.opens_with(secret, self.now)
+            }
+        };
+        WrongMethod { registered: client.metadata.auth_methods().to_vec(), knows_secret }
     }
 
     async fn check_assertion(
@@ -122,8 +150,8 @@ impl Desk<'_> {
 
     /// By the one kind of key that goes with the registered method.
     async fn verify(&self, client: &Client, jwt: &str) -> Result<Verified, NotAuthenticated> {
-        if client.metadata.token_endpoint_auth_method == AuthMethod::ClientSecretJwt {
-            let vault = self.vault.ok_or(NotAuthenticated::Method)?;
+        if client.metadata.authenticates_by(AuthMethod::ClientSecretJwt) {
+            let vault = self.vault.ok_or(NotAuthenticated::Keys)?;
             let believed = vault.verify(client, jwt, self.now);
             let believed = believed.map_err(NotAuthenticated::Signature)?;
             return Ok(believed.renew(self.store, &client.id).await);
@@ -178,11 +206,11 @@ pub fn claimed_by(authorization: Option<&str>, params: &Params) -> Option<String
 
 impl NotAuthenticated {
     /// One word for metrics.
-    pub const fn word(self) -> &'static str {
+    pub const fn word(&self) -> &'static str {
         match self {
             Self::Unknown => "unknown_client",
             Self::Disabled => "disabled",
-            Self::Method => "wrong_method",
+            Self::Method(_) => "wrong_method",
             Self::Secret => "wrong_secret",
             Self::Keys => "no_keys",
             Self::Busy => "busy",

@@ -67,12 +67,20 @@ async fn authenticate(
     let failed = match prove(app, headers, params).await? {
         Ok(client) => return Ok(client),
         // Nothing was found out about it.
-        Err(Failed::Proof(NotAuthenticated::Busy)) => return Err(ApiError::unavailable()),
+        Err(Failed::Proof(_, NotAuthenticated::Busy)) => return Err(ApiError::unavailable()),
         Err(failed) => failed,
     };
     let client = claimed(headers, params);
     let mut reason = failed.word();
-    if is_unencoded(app, headers, failed).await {
+    if let Failed::Proof(used, NotAuthenticated::Method(wrong)) = &failed {
+        let registered = wrong.registered();
+        tracing::info!(
+            client,
+            used,
+            registered,
+            "client authentication failed: the client is registered for another method"
+        );
+    } else if is_unencoded(app, headers, &failed).await {
         reason = "secret_not_form_encoded";
         tracing::warn!(
             client,
@@ -111,15 +119,16 @@ async fn prove(
         audiences: &[issuer.as_str(), &token_endpoint],
         now: app.now(),
     };
-    Ok(desk.authenticate(&credentials).await?.map_err(Failed::Proof))
+    let used = credentials.used();
+    Ok(desk.authenticate(&credentials).await?.map_err(|why| Failed::Proof(used, why)))
 }
 
 /// A secret with `+` is read as another one, and one with `%` perhaps not at all.
-async fn is_unencoded(app: &App, headers: &HeaderMap, failed: Failed) -> bool {
+async fn is_unencoded(app: &App, headers: &HeaderMap, failed: &Failed) -> bool {
     let possible = matches!(
         failed,
         // Looked up where there is no such client, too: being turned away costs the same.
-        Failed::Proof(NotAuthenticated::Secret | NotAuthenticated::Unknown)
+        Failed::Proof(_, NotAuthenticated::Secret | NotAuthenticated::Unknown)
             | Failed::Unreadable(Unreadable::Header)
     );
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -169,19 +178,19 @@ async fn throttled(app: &App, caller: &Caller, client: &str) -> Option<TooMany> 
 }
 
 /// Why there is no client.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Failed {
     /// More than one `Authorization` header.
     TwoHeaders,
     /// There are no credentials to judge.
     Unreadable(Unreadable),
-    /// There are, and they prove nothing.
-    Proof(NotAuthenticated),
+    /// There are, of this method, and they prove nothing.
+    Proof(&'static str, NotAuthenticated),
 }
 
 impl Failed {
     /// One word for metrics.
-    const fn word(self) -> &'static str {
+    const fn word(&self) -> &'static str {
         match self {
             Self::TwoHeaders => "two_headers",
             Self::Unreadable(Unreadable::Missing) => "no_credentials",
@@ -189,13 +198,13 @@ impl Failed {
             Self::Unreadable(Unreadable::TwoClients) => "two_clients",
             Self::Unreadable(Unreadable::AssertionType) => "assertion_type",
             Self::Unreadable(Unreadable::Header) => "malformed_header",
-            Self::Proof(why) => why.word(),
+            Self::Proof(_, why) => why.word(),
         }
     }
 
     /// RFC 6749 §5.2: a malformed request is `invalid_request`, failed authentication `invalid_client`,
     /// whatever failed.
-    fn answer(self) -> ApiError {
+    fn answer(&self) -> ApiError {
         let invalid_client = |text| ApiError::new(OAuthError::new(ErrorCode::InvalidClient, text));
         match self {
             Self::TwoHeaders => ApiError::invalid("there are two Authorization headers"),
@@ -214,7 +223,17 @@ impl Failed {
             Self::Unreadable(Unreadable::Header) => {
                 invalid_client("the Authorization header is not Basic")
             }
-            Self::Proof(_) => invalid_client("client authentication failed"),
+            Self::Proof(used, why) => {
+                // What strangers are told is what they sent.
+                let mut text = format!("client authentication failed: {used} was used");
+                if let NotAuthenticated::Method(wrong) = why
+                    && wrong.knows_secret
+                {
+                    text.push_str(", and the client is registered for ");
+                    text.push_str(&wrong.registered());
+                }
+                ApiError::new(OAuthError::described(ErrorCode::InvalidClient, &text))
+            }
         }
     }
 }

@@ -236,7 +236,16 @@ impl Set {
         if let Some(name) = self.metadata.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
             return Err(OperationError::Invalid(format!("{name}: there is no such metadata")));
         }
-        metadata(&overlaid(&client.metadata, &self.metadata, "metadata")?)
+        let mut next = overlaid(&client.metadata, &self.metadata, "metadata")?;
+        // Whoever names one way to authenticate means no other, and whoever names several means the first.
+        let (one, several) = ("token_endpoint_auth_method", "token_endpoint_auth_methods");
+        let names = |name| self.metadata.get(name).is_some_and(|it: &Value| !it.is_null());
+        match (self.metadata.contains_key(one), names(several)) {
+            (true, false) => drop(next.remove(several)),
+            (false, true) => drop(next.remove(one)),
+            (true, true) | (false, false) => {}
+        }
+        metadata(&next)
     }
 }
 

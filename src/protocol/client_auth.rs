@@ -11,10 +11,9 @@ use super::params::decode;
 use super::wire::wire_words;
 
 wire_words! {
-    /// A client's one registered way to authenticate.
+    /// A way for a client to authenticate, the one that proves nothing last: some libraries take the first of the
+    /// metadata that they know.
     AuthMethod {
-        /// A public client: the id alone.
-        None = "none",
         /// Id and secret in a Basic header.
         ClientSecretBasic = "client_secret_basic",
         /// Id and secret in the form.
@@ -23,6 +22,8 @@ wire_words! {
         PrivateKeyJwt = "private_key_jwt",
         /// A JWT with a MAC made with the secret; only where the operator allows it.
         ClientSecretJwt = "client_secret_jwt",
+        /// A public client: the id alone.
+        None = "none",
     }
 }
 
@@ -92,7 +93,17 @@ impl Credentials {
         })
     }
 
-    /// Whether these credentials are of the registered method. An assertion is of either kind until it is
+    /// What was used, as far as the request tells it.
+    pub const fn used(&self) -> &'static str {
+        match self {
+            Self::Public { .. } => AuthMethod::None.as_str(),
+            Self::Basic { .. } => AuthMethod::ClientSecretBasic.as_str(),
+            Self::Post { .. } => AuthMethod::ClientSecretPost.as_str(),
+            Self::Assertion { .. } => "client_assertion",
+        }
+    }
+
+    /// Whether these credentials are of that method. An assertion is of either kind until it is
     /// verified, and that is done by the method alone.
     pub const fn are_of(&self, method: AuthMethod) -> bool {
         use AuthMethod::{

@@ -76,12 +76,12 @@ fn keys(it: &ClientMetadata) -> Result<(), OAuthError> {
         return Err(wrong("jwks and jwks_uri exclude each other"));
     }
     let keyed = it.jwks.is_some() || it.jwks_uri.is_some();
-    if it.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt && !keyed {
+    if it.authenticates_by(AuthMethod::PrivateKeyJwt) && !keyed {
         return Err(wrong("private_key_jwt needs jwks or jwks_uri"));
     }
     // A method is one kind of key: what is signed with the other never passes for it.
     let of_pair = it.token_endpoint_auth_signing_alg.map(|alg| alg.of_pair().is_some());
-    let shared = it.token_endpoint_auth_method == AuthMethod::ClientSecretJwt;
+    let shared = it.authenticates_by(AuthMethod::ClientSecretJwt);
     if of_pair.is_some_and(|of_pair| of_pair == shared) {
         return Err(wrong(
             "token_endpoint_auth_signing_alg: HS256 goes with client_secret_jwt, and the others do not",

@@ -51,6 +51,10 @@ pub struct ClientMetadata {
     pub grant_types: Vec<GrantType>,
     pub application_type: ApplicationType,
     pub token_endpoint_auth_method: AuthMethod,
+    /// Where it has several, all of them: what only an operator can declare. A release that knows but the one
+    /// goes on with that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_endpoint_auth_methods: Vec<AuthMethod>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<AssertionAlg>,
     pub subject_type: SubjectType,
@@ -127,6 +131,7 @@ pub const MEMBERS: &[&str] = &[
     "grant_types",
     "application_type",
     "token_endpoint_auth_method",
+    "token_endpoint_auth_methods",
     "token_endpoint_auth_signing_alg",
     "subject_type",
     "sector_identifier_uri",
@@ -225,7 +230,7 @@ impl ClientMetadata {
     /// [RFC 7591 §3.2.2]: https://www.rfc-editor.org/rfc/rfc7591#section-3.2.2
     pub fn parse_within(members: &Map<String, Value>, offer: &Offer) -> Result<Self, OAuthError> {
         let read = Reader(members);
-        let method = read.auth_method(offer)?;
+        let (method, methods) = read.auth_methods(offer)?;
         let metadata = Self {
             redirect_uris: read.strings("redirect_uris", 20)?,
             response_types: read.response_types(offer)?,
@@ -233,7 +238,8 @@ impl ClientMetadata {
             application_type: read
                 .word("application_type", ApplicationType::parse)?
                 .unwrap_or(ApplicationType::Web),
-            token_endpoint_auth_method: method.unwrap_or(AuthMethod::ClientSecretBasic),
+            token_endpoint_auth_method: method,
+            token_endpoint_auth_methods: methods,
             token_endpoint_auth_signing_alg: read
                 .word("token_endpoint_auth_signing_alg", AssertionAlg::parse)?,
             subject_type: read
@@ -289,15 +295,28 @@ impl ClientMetadata {
         self.token_endpoint_auth_method == AuthMethod::None
     }
 
+    /// The ways it may authenticate, of which each request uses one (RFC 6749 §2.3).
+    pub fn auth_methods(&self) -> &[AuthMethod] {
+        match self.token_endpoint_auth_methods.as_slice() {
+            [] => std::slice::from_ref(&self.token_endpoint_auth_method),
+            several => several,
+        }
+    }
+
+    /// Whether that is one of them.
+    pub fn authenticates_by(&self, method: AuthMethod) -> bool {
+        self.auth_methods().contains(&method)
+    }
+
     /// Whether the client authenticates with a secret that we make.
     pub fn has_secret(&self) -> bool {
         use AuthMethod::{
             ClientSecretBasic, ClientSecretJwt, ClientSecretPost, None, PrivateKeyJwt,
         };
-        match self.token_endpoint_auth_method {
+        self.auth_methods().iter().any(|method| match method {
             ClientSecretBasic | ClientSecretPost | ClientSecretJwt => true,
             None | PrivateKeyJwt => false,
-        }
+        })
     }
 
     /// Whether another application on the same device could take this one's place at that redirect URI

@@ -53,14 +53,44 @@ impl<'a> Reader<'a> {
         parse(&word).map(Some).ok_or_else(|| wrong(&format!("{name}: no such value here")))
     }
 
-    /// A way to authenticate that is offered.
-    pub(super) fn auth_method(&self, offer: &Offer) -> Result<Option<AuthMethod>, OAuthError> {
-        let name = "token_endpoint_auth_method";
-        let Some(method) = self.word(name, AuthMethod::parse)? else { return Ok(None) };
-        if offer.auth_methods().any(|offered| offered == method) {
-            return Ok(Some(method));
+    /// How the client authenticates, and all the ways if there are several. What strangers register is one, and
+    /// "If unspecified or omitted, the default is client_secret_basic" (RFC 7591 §2); an operator who names none
+    /// means whichever of the two the client's library has.
+    pub(super) fn auth_methods(
+        &self,
+        offer: &Offer,
+    ) -> Result<(AuthMethod, Vec<AuthMethod>), OAuthError> {
+        use AuthMethod::{ClientSecretBasic, ClientSecretPost};
+        let (name, names) = ("token_endpoint_auth_method", "token_endpoint_auth_methods");
+        let one = self.word(name, AuthMethod::parse)?;
+        let words = if offer.by_operator { self.strings(names, 5)? } else { Vec::new() };
+        let mut several = Vec::new();
+        for word in words {
+            let method = AuthMethod::parse(&word).ok_or_else(|| {
+                wrong(&format!("{names}: each must be a way of client authentication"))
+            })?;
+            if !several.contains(&method) {
+                several.push(method);
+            }
         }
-        Err(wrong(&format!("{name}: {} is not offered here", method.as_str())))
+        let mut named = one.iter().chain(&several);
+        if let Some(method) = named.find(|named| !offer.auth_methods().any(|it| it == **named)) {
+            return Err(wrong(&format!("{name}: {} is not offered here", method.as_str())));
+        }
+        if several.len() > 1 && several.contains(&AuthMethod::None) {
+            return Err(wrong(&format!("{names}: none is for a client that has no other")));
+        }
+        Ok(match (one, several.as_slice()) {
+            (None, []) if offer.by_operator => {
+                (ClientSecretBasic, vec![ClientSecretBasic, ClientSecretPost])
+            }
+            (one, []) => (one.unwrap_or(ClientSecretBasic), Vec::new()),
+            (None, [first, ..]) => (*first, several),
+            (Some(one), several) if !several.contains(&one) => {
+                return Err(wrong(&format!("{name}: is not among {names}")));
+            }
+            (Some(one), _) => (one, several),
+        })
     }
 
     /// How the content is encrypted: "if `…_alg` is specified, the default … is A128CBC-HS256"

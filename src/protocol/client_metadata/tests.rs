@@ -20,6 +20,67 @@ fn silence_means_the_defaults_of_the_rfc() {
 }
 
 #[test]
+fn who_names_no_way_to_authenticate_gets_the_standards_one_and_an_operator_gets_two() {
+    use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public, PrivateKeyJwt};
+    let offer = Offer { by_operator: true, ..Offer::default() };
+    let read = |by_operator: bool, members: Value| {
+        let mut all = json!({"redirect_uris": ["https://shop.example/cb"],
+            "jwks_uri": "https://shop.example/keys"});
+        all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let offer = Offer { by_operator, ..offer.clone() };
+        let read = ClientMetadata::parse_within(all.as_object().unwrap(), &offer);
+        read.map(|it| (it.token_endpoint_auth_method, it.auth_methods().to_vec()))
+            .map_err(|error| error.description.into_owned())
+    };
+    let (one, several) = ("token_endpoint_auth_method", "token_endpoint_auth_methods");
+    let both = ["client_secret_post", "client_secret_basic"];
+    for (by_operator, members, methods) in [
+        (false, json!({}), vec![ClientSecretBasic]),
+        (false, json!({several: both}), vec![ClientSecretBasic]),
+        (false, json!({one: "client_secret_post", several: both}), vec![ClientSecretPost]),
+        (true, json!({}), vec![ClientSecretBasic, ClientSecretPost]),
+        (true, json!({one: "client_secret_basic"}), vec![ClientSecretBasic]),
+        (true, json!({several: both}), vec![ClientSecretPost, ClientSecretBasic]),
+        (true, json!({several: ["none"]}), vec![Public]),
+        (
+            true,
+            json!({several: ["private_key_jwt", "client_secret_post", "private_key_jwt"]}),
+            vec![PrivateKeyJwt, ClientSecretPost],
+        ),
+    ] {
+        assert_eq!(read(by_operator, members.clone()), Ok((methods[0], methods)), "{members}");
+    }
+    let named = read(true, json!({one: "client_secret_basic", several: both})).unwrap();
+    assert_eq!(named, (ClientSecretBasic, vec![ClientSecretPost, ClientSecretBasic]));
+    let offered: Vec<_> = Offer::complete().auth_methods().collect();
+    assert_eq!(offered[offered.len() - 1], Public, "some libraries take the first that they know");
+    for members in [
+        json!({one: "none", several: both}),
+        json!({several: ["none", "client_secret_post"]}),
+        json!({several: ["password"]}),
+        json!({several: "client_secret_post"}),
+        json!({several: ["client_secret_jwt"]}),
+    ] {
+        let sentence = read(true, members.clone()).unwrap_err();
+        assert!(sentence.starts_with(one), "{members}: {sentence}");
+    }
+}
+
+/// A release that knows but one method goes on with it, and drops the others when it writes.
+#[test]
+fn several_methods_are_stored_beside_the_one_that_every_release_reads() {
+    let offer = Offer { by_operator: true, ..Offer::default() };
+    let members = json!({"redirect_uris": ["https://shop.example/cb"]});
+    let read = ClientMetadata::parse_within(members.as_object().unwrap(), &offer).unwrap();
+    let mut stored = serde_json::to_value(&read).unwrap();
+    assert_eq!(stored["token_endpoint_auth_method"], "client_secret_basic");
+    let dropped = stored.as_object_mut().unwrap().remove("token_endpoint_auth_methods");
+    assert_eq!(dropped, Some(json!(["client_secret_basic", "client_secret_post"])));
+    let before: ClientMetadata = serde_json::from_value(stored).unwrap();
+    assert_eq!(before.auth_methods(), [AuthMethod::ClientSecretBasic]);
+}
+
+#[test]
 fn each_bad_member_is_named() {
     let good = json!({"redirect_uris": ["https://shop.example/cb"]});
     for (member, value) in [
@@ -100,6 +161,7 @@ fn members_lists_every_field_there_is() {
             "grant_types" => json!(["authorization_code"]),
             "application_type" => json!("web"),
             "token_endpoint_auth_method" => json!("private_key_jwt"),
+            "token_endpoint_auth_methods" => json!(["private_key_jwt", "client_secret_post"]),
             "subject_type" => json!("pairwise"),
             "default_max_age" => json!(1),
             "scope" => json!("openid"),
@@ -114,8 +176,9 @@ fn members_lists_every_field_there_is() {
         };
         every.insert((*name).to_owned(), value);
     }
-    let read = serde_json::to_value(ClientMetadata::parse(&every).unwrap()).unwrap();
-    assert_eq!(read, Value::Object(every), "and all are kept");
+    let offer = Offer { by_operator: true, ..Offer::default() };
+    let read = ClientMetadata::parse_within(&every, &offer).unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap(), Value::Object(every), "and all are kept");
 }
 
 #[test]

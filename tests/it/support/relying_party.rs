@@ -2,6 +2,7 @@
 
 use latchkey::clients::{self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source};
 use latchkey::protocol::ClientMetadata;
+use latchkey::protocol::client_metadata::Offer;
 use latchkey::secret::{Digest, Secret};
 use latchkey::store::Created;
 use reqwest::{Client as Http, RequestBuilder};
@@ -43,10 +44,9 @@ impl House {
         for (member, value) in overrides.as_object().expect("an object") {
             members[member] = value.clone();
         }
-        let metadata = ClientMetadata::parse_within(
-            members.as_object().expect("an object"),
-            &self.app().config.offer,
-        );
+        let offer = Offer { by_operator: true, ..self.app().config.offer.clone() };
+        let members = members.as_object().expect("an object");
+        let metadata = ClientMetadata::parse_within(members, &offer);
         let metadata = metadata.expect("good metadata");
         // Characters that a Basic header has to carry encoded.
         let secret = format!("{}:+ %/=", Secret::random().reveal());

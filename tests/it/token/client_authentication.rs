@@ -1,12 +1,15 @@
-use latchkey::clients::Settings;
+use latchkey::clients::{self, ClientId, Settings};
+use latchkey::protocol::AuthMethod;
 use serde_json::json;
 
-use crate::support::house::{House, on_every_store};
+use crate::logs::logged;
+use crate::support::house::{Backing, House, on_every_store};
 use crate::support::wire;
 
 on_every_store![
     a_secret_with_every_kind_of_character_opens_by_header_and_by_form,
     one_method_at_a_time_and_the_registered_one,
+    a_client_of_several_methods_uses_any_of_them_one_at_a_time_at_every_endpoint,
     a_wrong_secret_is_challenged_where_a_header_was_sent,
     parameters_come_in_a_form_and_nowhere_else,
     a_client_acts_for_itself_without_a_person,
@@ -38,6 +41,77 @@ async fn one_method_at_a_time_and_the_registered_one(house: House) {
     let other = [ITSELF, ("client_id", "thief")];
     let answer = wire::send(shop.signed(shop.form("/token", &other))).await;
     assert_eq!(answer.error(), refused, "two clients");
+}
+
+/// Libraries that redeem the code by header and refresh, introspect and revoke by form are common.
+async fn a_client_of_several_methods_uses_any_of_them_one_at_a_time_at_every_endpoint(
+    house: House,
+) {
+    // An operator who names none means these two.
+    let unsaid = json!({"token_endpoint_auth_method": null});
+    let shop = house.relying_party_with("shop", &unsaid, Settings::default()).await;
+    let kept = clients::find(house.store(), &ClientId::parse("shop").unwrap()).await.unwrap();
+    let methods = kept.expect("a client").metadata.auth_methods().to_vec();
+    assert_eq!(methods, [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]);
+    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+    let refused = (401, "invalid_client".to_owned());
+    for (path, fields) in [
+        ("/token", vec![ITSELF]),
+        ("/token", vec![("grant_type", "refresh_token"), ("refresh_token", tokens.refresh())]),
+        ("/introspect", vec![("token", tokens.access())]),
+        ("/revoke", vec![("token", "nothing")]),
+    ] {
+        let form = |secret: Option<&str>| {
+            let secret = secret.map(|secret| ("client_secret", secret));
+            let id = ("client_id", "shop");
+            shop.form(path, &fields.iter().copied().chain([id]).chain(secret).collect::<Vec<_>>())
+        };
+        assert_eq!(wire::send(shop.signed(form(None))).await.status, 200, "{path} by header");
+        assert_eq!(wire::send(form(Some(&shop.secret))).await.status, 200, "{path} by form");
+        for (what, request) in [
+            ("both", shop.signed(form(Some(&shop.secret)))),
+            ("a wrong secret in the form", form(Some("wrong"))),
+            ("a right header beside a wrong form", shop.signed(form(Some("wrong")))),
+            ("none", form(None)),
+        ] {
+            assert_eq!(wire::send(request).await.error(), refused, "{path}: {what}");
+        }
+    }
+}
+
+/// Which methods a client is registered for is told to whoever knows its secret, and to nobody else.
+#[test]
+fn a_method_that_is_not_the_clients_is_named_to_its_owner_and_in_the_log() {
+    let (told, log) = logged(async {
+        let house = House::start(Backing::Memory).await;
+        let shop = house.relying_party("shop").await;
+        let form = |id: &str, secret: &str| {
+            shop.form("/token", &[ITSELF, ("client_id", id), ("client_secret", secret)])
+        };
+        let of = async |request| {
+            let answer = wire::send(request).await;
+            assert_eq!(answer.error(), (401, "invalid_client".to_owned()));
+            answer.json()["error_description"].as_str().expect("a sentence").to_owned()
+        };
+        [
+            of(form("shop", &shop.secret)).await,
+            of(form("shop", "wrong")).await,
+            of(form("nobody", "wrong")).await,
+            of(shop.form("/token", &[ITSELF, ("client_id", "shop")])).await,
+            of(shop.form("/token", &[ITSELF, ("client_id", "nobody")])).await,
+        ]
+    });
+    let plain = "client authentication failed: client_secret_post was used";
+    let named = format!("{plain}, and the client is registered for client_secret_basic");
+    let none = "client authentication failed: none was used";
+    assert_eq!(told, [&*named, plain, plain, none, none]);
+    let lines = log.lines().filter(|line| line.contains("registered for another method"));
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for (line, used) in lines.iter().zip(["client_secret_post", "client_secret_post", "none"]) {
+        let used = format!("used=\"{used}\" registered=\"client_secret_basic\"");
+        assert!(line.contains(&used), "{line}");
+    }
 }
 
 async fn a_wrong_secret_is_challenged_where_a_header_was_sent(house: House) {
