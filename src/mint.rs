@@ -15,7 +15,7 @@ use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{ErrorCode, OAuthError, Scope, TokenType};
 use crate::secret::Secret;
-use crate::tokens::{self, ACCESS_TYP, Behind, Beside, ID_TYP, IdSubject};
+use crate::tokens::{self, Behind, Beside, ID_TYP, IdSubject};
 use crate::users::User;
 
 /// Why there is no token. Nothing was spent for it.
@@ -79,7 +79,8 @@ pub async fn access_token(
     let seen_as = person.map(|person| app.seen_by(client, &person.sub));
     let about = (behind, seen_as.as_ref());
     let claims = tokens::access_claims(app.issuer(), client, about, scope, id, lifetime, app.now());
-    let token = app.keys.sign(ACCESS_TYP, claims).await.map_err(|_| NotMade::Signature)?;
+    let typ = tokens::access_typ(client).as_str();
+    let token = app.keys.sign(typ, claims).await.map_err(|_| NotMade::Signature)?;
     Ok(IssuedAccessToken { token, token_type: TokenType::Bearer, lifetime, kept: None })
 }
 

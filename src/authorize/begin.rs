@@ -19,7 +19,7 @@ use crate::requests::{
     self, AuthorizationRequest, Destination, Hinted, RequestPolicy, Unredirectable,
 };
 use crate::secret::Secret;
-use crate::tokens::ID_TYP;
+use crate::tokens;
 
 /// `GET /authorize`: a new request, or an interaction that comes back to the hub.
 pub async fn get(
@@ -193,10 +193,9 @@ fn describe(why: Unredirectable) -> &'static str {
 /// An ID token of ours, expired or not: it is a hint about who, not a credential.
 fn read_hint(app: &App, params: &Params) -> Hinted {
     let Some(token) = params.get("id_token_hint") else { return Hinted::Nobody };
-    let Ok(claims) = app.keys.verify(token, ID_TYP) else { return Hinted::Unreadable };
+    let Ok(claims) = tokens::verify_id_token(&app.keys, token) else { return Hinted::Unreadable };
     let text = |name| read::text(&claims, name).ok().flatten();
-    // A signed userinfo response has no end, and an ID token always has one.
-    if text("iss") != Some(app.issuer()) || !claims.contains_key("exp") {
+    if text("iss") != Some(app.issuer()) {
         return Hinted::Unreadable;
     }
     text("sub").and_then(Subject::parse).map_or(Hinted::Unreadable, Hinted::Somebody)

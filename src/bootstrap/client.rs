@@ -6,7 +6,7 @@ use super::table::{Source, Table, json};
 use crate::clients::{ClientId, SHORTEST_SECRET, Settings, recipient};
 use crate::protocol::client_auth::is_changed_by_form_encoding;
 use crate::protocol::client_metadata::{MEMBERS, Offer};
-use crate::protocol::{AuthMethod, ClientMetadata, Scope};
+use crate::protocol::{AccessTokenTyp, AuthMethod, ClientMetadata, Scope};
 use crate::secret::{self, Digest, is_guessable};
 
 /// A declared client.
@@ -64,6 +64,25 @@ impl ClientEntry {
         let line = source.line(table.at);
         let (id, warnings) = (id?, warnings(table, &metadata, line));
         Some(Self { line, id, metadata, settings, secrets, enabled, warnings })
+    }
+
+    /// For a client whose access tokens are for APIs that check them by themselves.
+    pub(super) fn note_of_access_tokens(&self) -> Option<String> {
+        let settings = &self.settings;
+        if settings.audience.is_empty() || settings.opaque_access_tokens {
+            return None;
+        }
+        let (client, apis) = (self.id.as_str(), settings.audience.join(", "));
+        let told = match settings.access_token_typ.unwrap_or(AccessTokenTyp::AtJwt) {
+            AccessTokenTyp::AtJwt => {
+                "at+jwt, which Spring Security, Nimbus and Dovecot refuse until they are told, or until \
+                 access_token_typ is JWT (docs/clients.md)"
+            }
+            AccessTokenTyp::Jwt => {
+                "JWT, as ID tokens do: the API has to check aud or token_use to tell one from the other"
+            }
+        };
+        Some(format!("client {client}: access tokens for {apis} say typ {told}"))
     }
 }
 

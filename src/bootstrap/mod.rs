@@ -96,6 +96,11 @@ impl Bootstrap {
         said.map(|warning| format!("BOOTSTRAP_FILE {warning}"))
     }
 
+    /// What the access tokens for APIs say of themselves, which some libraries have to be told.
+    pub fn notes(&self) -> impl Iterator<Item = String> + '_ {
+        self.clients.iter().filter_map(ClientEntry::note_of_access_tokens)
+    }
+
     /// How many users it declares.
     pub fn users(&self) -> usize {
         self.users.len()

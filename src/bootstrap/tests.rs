@@ -366,3 +366,24 @@ fn a_declared_client_may_have_several_ways_to_authenticate_and_has_two_if_none_i
     let by_mac = methods(&format!("{several} = [\"client_secret_jwt\", \"client_secret_post\"]"));
     assert!(by_mac.unwrap_err()[0].contains("only for clients that register themselves"));
 }
+
+#[test]
+fn what_access_tokens_for_an_api_say_is_noted_and_a_typ_that_is_none_is_refused() {
+    let file = |settings: &str| {
+        format!(
+            "[[clients]]\nclient_id = \"shop\"\nclient_secret = \"{SECRET}\"\n\
+             redirect_uris = [\"https://shop.example/cb\"]\n[clients.settings]\n{settings}"
+        )
+    };
+    let notes =
+        |settings: &str| -> Vec<_> { Bootstrap::parse(&file(settings)).unwrap().notes().collect() };
+    let api = "audience = [\"https://api.example\"]";
+    assert_eq!(notes("first_party = true"), [""; 0], "no API");
+    assert_eq!(notes(&format!("{api}\nopaque_access_tokens = true")), [""; 0], "no JWT");
+    let told = notes(api);
+    assert!(told[0].starts_with("client shop: access tokens for https://api.example say typ at+"));
+    let told = notes(&format!("{api}\naccess_token_typ = \"JWT\""));
+    assert!(told[0].contains("say typ JWT, ") && told[0].contains("token_use"), "{told:?}");
+    let unknown = complaints(&file("access_token_typ = \"jwt\""));
+    assert!(unknown[0].starts_with("line 6: settings: access_token_typ: "), "{unknown:?}");
+}

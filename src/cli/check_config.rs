@@ -12,6 +12,9 @@ pub(super) fn print(config: &Config) -> Result<String, Failure> {
         let (users, clients) = (declared.users(), declared.clients());
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{} declares users: {users}, clients: {clients}", path.display());
+        for note in declared.notes() {
+            let _ = writeln!(text, "note: {note}");
+        }
     }
     Ok(text)
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::origins::is_known_origin;
 use crate::clock::UnixTime;
 use crate::epoch::{self, Owner};
-use crate::protocol::{ClientMetadata, Scope};
+use crate::protocol::{AccessTokenTyp, ClientMetadata, Scope};
 use crate::secret::Digest;
 use crate::store::{AsOf, Created, Key, Partition, RawKey, Record, Store, StoreError};
 
@@ -129,6 +129,8 @@ pub struct Settings {
     pub require_nonce: Option<bool>,
     /// Its access tokens are opaque handles instead of JWTs.
     pub opaque_access_tokens: bool,
+    /// What the header of its JWT access tokens says; `at+jwt` where absent.
+    pub access_token_typ: Option<AccessTokenTyp>,
     /// Its ID tokens carry the claims of the granted scopes too.
     pub claims_in_id_token: bool,
     /// Those of these claims that the granted scopes give are in its ID tokens.

@@ -12,7 +12,7 @@ use super::record::{KeyRecord, RingRecord};
 use super::upkeep::Home;
 use super::{Phase, Policy, Purpose};
 use crate::clock::{Clock, UnixTime};
-use crate::jose::{self, Algorithm, NotDecrypted, NotVerified, SigningError, SigningKey};
+use crate::jose::{self, Algorithm, NotDecrypted, NotVerified, SigningError, SigningKey, Verified};
 
 /// The keys of this installation.
 #[derive(Clone)]
@@ -152,13 +152,22 @@ impl KeyRing {
 
     /// The claims of a token of ours of that type. Time, issuer and audience are the caller's to judge.
     pub fn verify(&self, token: &str, typ: &str) -> Result<Map<String, Value>, NotVerified> {
+        self.with_verifying(|keys| jose::verify_ours(token, keys, typ))
+    }
+
+    /// A token of ours, whose type is the caller's to judge as well.
+    pub fn verify_of_any_type(&self, token: &str) -> Result<Verified, NotVerified> {
+        self.with_verifying(|keys| jose::verify_ours_of_any_type(token, keys))
+    }
+
+    fn with_verifying<T>(&self, verify: impl FnOnce(Vec<&SigningKey>) -> T) -> T {
         let snapshot = self.0.current.load();
         let keys = self.standing(&snapshot, self.0.clock.now());
         let signing = keys.into_iter().filter_map(|(_, _, material)| match material {
             Material::Signing(key) => Some(&**key),
             Material::Decryption(_) => None,
         });
-        jose::verify_ours(token, signing, typ)
+        verify(signing.collect())
     }
 
     /// What was encrypted for one of our keys, newest first where the token does not name it. In a

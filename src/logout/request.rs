@@ -9,7 +9,7 @@ use crate::jose::read;
 use crate::protocol::Params;
 use crate::sessions::Session;
 use crate::store::StoreError;
-use crate::tokens::ID_TYP;
+use crate::tokens;
 
 /// A logout request.
 #[derive(Clone, Debug)]
@@ -158,7 +158,7 @@ impl Shown {
 /// recent session" (§2).
 fn read_hint(app: &App, token: Option<&str>) -> Shown {
     let Some(token) = token else { return Shown::Nothing };
-    let Ok(claims) = app.keys.verify(token, ID_TYP) else { return Shown::Unreadable };
+    let Ok(claims) = tokens::verify_id_token(&app.keys, token) else { return Shown::Unreadable };
     let text = |name| read::text(&claims, name).ok().flatten();
     let ours = text("iss") == Some(app.issuer());
     let audience = read::audience(&claims).unwrap_or_default();

@@ -46,7 +46,7 @@ const STANDARD: [(&str, &str, Kind); 19] = [
 ];
 
 /// Claims only the server may set; a user record cannot carry them.
-const RESERVED: [&str; 22] = [
+const RESERVED: [&str; 23] = [
     "iss",
     "sub",
     "aud",
@@ -69,6 +69,7 @@ const RESERVED: [&str; 22] = [
     "cnf",
     "events",
     "active",
+    "token_use",
 ];
 
 /// Which claims each scope asks for: the standard scopes, and those the operator configured.
@@ -142,9 +143,14 @@ impl ScopeCatalogue {
     }
 }
 
+/// Whether only the server may set it.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// Checks one claim of a user before it is stored; the error is a sentence for the operator.
 pub fn check(name: &str, value: &Value) -> Result<(), String> {
-    if RESERVED.contains(&name) {
+    if is_reserved(name) {
         return Err(format!("{name} is set by the server and cannot be given to a user"));
     }
     let Some((_, _, kind)) = STANDARD.iter().find(|(claim, _, _)| *claim == name) else {

@@ -35,4 +35,4 @@ pub use self::response_mode::ResponseMode;
 pub use self::response_type::ResponseType;
 pub use self::scope::{Scope, UnwordableScope};
 pub use self::subject::Subject;
-pub use self::token_type::TokenType;
+pub use self::token_type::{AccessTokenTyp, TokenType};

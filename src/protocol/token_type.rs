@@ -9,6 +9,16 @@ wire_words! {
     }
 }
 
+wire_words! {
+    /// What the header of a JWT access token says it is.
+    AccessTokenTyp {
+        /// [RFC 9068 §2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1): nothing else passes for it.
+        AtJwt = "at+jwt",
+        /// What every JWT may say, for APIs whose library refuses the other.
+        Jwt = "JWT",
+    }
+}
+
 impl TokenType {
     /// Whether this is the scheme of an `Authorization` header; its case does not matter (RFC 9110 §11.1).
     pub fn is_scheme(self, scheme: &str) -> bool {

@@ -32,7 +32,7 @@ use crate::http::error::{ApiError, no_store};
 use crate::jose::read;
 use crate::protocol::{AuthMethod, Metadata};
 use crate::store::StoreError;
-use crate::tokens::{ACCESS_TYP, RevokedToken};
+use crate::tokens::{self, RevokedToken};
 
 const PATH: &str = "/revoke";
 /// How long after a token's end its revocation is still remembered, for servers whose clocks differ.
@@ -88,7 +88,7 @@ impl Found {
             return Some(Self::Opaque(handle));
         }
         // The signature first: no claim of a token that is not ours leads anywhere.
-        let claims = app.keys.verify(token, ACCESS_TYP).ok()?;
+        let claims = tokens::verify_access_token(&app.keys, token).ok()?;
         let text = |name| read::text(&claims, name).ok().flatten();
         if text("iss") != Some(app.issuer()) || text("client_id") != Some(client.as_str()) {
             return None;

@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::id_token::tells_auth_time;
+use super::typ;
 use crate::clients::{Client, ClientId};
 use crate::clock::UnixTime;
 use crate::epoch::Epoch;
@@ -11,9 +12,6 @@ use crate::jose::read;
 use crate::keys::KeyRing;
 use crate::protocol::{Scope, Subject};
 use crate::store::{Key, Partition, Record, Store, StoreError};
-
-/// `typ` of a JWT access token ([RFC 9068 §2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1)).
-pub const ACCESS_TYP: &str = "at+jwt";
 
 /// The resources a client's access tokens are for: our userinfo endpoint where `openid` was granted,
 /// and those the operator named. Never the client itself.
@@ -62,6 +60,7 @@ pub fn access_claims(
     if let Some(person) = person {
         claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
     }
+    typ::mark(&mut claims, typ::access_typ(client));
     if let Behind::Client(epoch) = behind
         && epoch != Epoch::default()
     {
@@ -245,7 +244,7 @@ struct Claims {
 
 /// Every claim we put in has to be there, in its type.
 fn read_jwt(keys: &KeyRing, issuer: &str, token: &str) -> Option<Claims> {
-    let claims = keys.verify(token, ACCESS_TYP).ok()?;
+    let claims = typ::verify_access_token(keys, token).ok()?;
     let text = |name| read::text(&claims, name).ok().flatten();
     if text("iss") != Some(issuer) {
         return None;

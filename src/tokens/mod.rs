@@ -6,6 +6,7 @@
 
 mod access_token;
 mod id_token;
+mod typ;
 mod userinfo;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,11 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 pub use self::access_token::{
-    ACCESS_TYP, Access, Behind, Inactive, RevokedToken, access_claims, audience, judge_access,
+    Access, Behind, Inactive, RevokedToken, access_claims, audience, judge_access,
 };
 pub use self::id_token::{Beside, ID_TYP, IdSubject, id_claims};
+pub use self::typ::{access_typ, verify_access_token, verify_id_token};
 pub use self::userinfo::userinfo_claims;
-use crate::protocol::claims::ClaimRequest;
+use crate::protocol::claims::{self, ClaimRequest};
 use crate::users::User;
 
 /// The authentication context class of a password sign-in: the one level there is.
@@ -33,12 +35,15 @@ fn add_claims(
     asked: &BTreeMap<String, ClaimRequest>,
     allowed: &BTreeSet<&str>,
 ) {
-    for name in exposed {
+    // A stored record cannot hold what is reserved; that no token does is worth looking again.
+    let ours = |name: &str| claims::is_reserved(name);
+    for name in exposed.into_iter().filter(|name| !ours(name)) {
         if let Some(value) = user.claim(name) {
             into.insert(name.to_owned(), value);
         }
     }
-    for (name, wish) in asked.iter().filter(|(name, _)| allowed.contains(name.as_str())) {
+    let may_have = |name: &str| allowed.contains(name) && !ours(name);
+    for (name, wish) in asked.iter().filter(|(name, _)| may_have(name)) {
         if let Some(value) = user.claim(name)
             && wish.accepts(&value)
         {

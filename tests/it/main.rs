@@ -1,5 +1,6 @@
 //! The one integration test binary: everything is tested from outside, against real sockets.
 
+mod access_token_typ;
 mod architecture;
 mod authorize;
 mod backup;

@@ -54,6 +54,22 @@ pub(super) fn header(trial: &Trial) -> Verdict {
     })
 }
 
+/// Whether an API can tell an access token from an ID token without a look at who it is for ([RFC 9068 §2.1, §5]).
+///
+/// [RFC 9068 §2.1, §5]: https://www.rfc-editor.org/rfc/rfc9068#section-2.1
+pub(super) fn typ_of_access_token(trial: &Trial) -> Verdict {
+    let tokens = trial.tokens()?;
+    let header = piece(tokens.access()?, 0).ok_or_else(|| skip("the access token is no JWT"))?;
+    let typ = header.get("typ").and_then(Value::as_str).unwrap_or_default();
+    let is_own = ["at+jwt", "application/at+jwt"].iter().any(|own| typ.eq_ignore_ascii_case(own));
+    should(is_own, || {
+        format!(
+            "the access token says typ {}, not at+jwt: an API has to look at its aud, or takes an ID token for one",
+            plain(typ)
+        )
+    })
+}
+
 /// Who says what of whom, to whom and when.
 pub(super) fn claims(trial: &Trial) -> Verdict {
     let tokens = trial.tokens()?;

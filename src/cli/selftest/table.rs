@@ -136,6 +136,7 @@ pub(super) const CHECKS: &[(&str, Step)] = &[
     ("id-token.claims", reads!(id_token::claims)),
     ("id-token.at-hash", reads!(id_token::at_hash)),
     ("id-token.contents", reads!(id_token::contents)),
+    ("access-token.typ", reads!(id_token::typ_of_access_token)),
     ("userinfo.get", asks!(userinfo::answers, Way::Get)),
     ("userinfo.post-header", asks!(userinfo::answers, Way::PostHeader)),
     ("userinfo.post-form", asks!(userinfo::answers, Way::PostBody)),

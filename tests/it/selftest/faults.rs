@@ -197,6 +197,14 @@ pub const FAULTS: &[&Fault] = &[
         "session.max-age", "session.no-nonce", "refresh.works",
     ], person: true, ..NONE },
 
+    &Fault { what: "an access token that looks like an ID token", tell: |asked, told| {
+        if asked.is("/token") { told.edit(|it| if let Some(token) = it["access_token"].as_str() {
+            let (_, rest) = token.split_once('.').expect("a JWT");
+            let header = latchkey::secret::base64url(br#"{"alg":"RS256","typ":"JWT"}"#);
+            it["access_token"] = format!("{header}.{rest}").into();
+        }); }
+    }, fails: &["id-token.at-hash", "userinfo.get"], warns: &["access-token.typ"], person: true, ..NONE },
+
     &Fault { what: "no nonce", tell: |asked, told| {
         if asked.is("/token") { told.forge(asked, |claims| { claims.remove("nonce"); }); }
     }, fails: &["id-token.claims"], alone: true, person: true, ..NONE },
