@@ -1,4 +1,4 @@
-// A Django website with mozilla-django-oidc.
+// A Django website with mozilla-django-oidc, which sends its secret by form unless told otherwise.
 
 import { check } from '../check.mjs'
 import { ADA, SECRET, freePort, installed, test } from '../house.mjs'
@@ -16,7 +16,7 @@ grant_types = ["authorization_code"]
 scope = "openid profile email"
 `)
   const python = [`${installed('mozilla-django-oidc')}/bin/python`, '-u', `${import.meta.dirname}/website.py`, issuer, address, 'website.sqlite3']
-  await house.start('website', python, { env: { CLIENT_SECRET: SECRET, BASIC: 'yes' }, ready: async () => (await fetch(app)).ok })
+  await house.start('website', python, { env: { CLIENT_SECRET: SECRET }, ready: async () => (await fetch(app)).ok })
   const ada = new Visitor(issuer, ADA)
   const seen = async (link, options) => {
     const page = await ada.visit(link, options)

@@ -26,7 +26,6 @@ settings.configure(
     OIDC_OP_AUTHORIZATION_ENDPOINT=issuer + "/authorize", OIDC_OP_TOKEN_ENDPOINT=issuer + "/token",
     OIDC_OP_USER_ENDPOINT=issuer + "/userinfo", OIDC_OP_JWKS_ENDPOINT=issuer + "/jwks.json",
     OIDC_RP_SIGN_ALGO="RS256", OIDC_USE_PKCE=True, OIDC_STORE_ID_TOKEN=True,
-    OIDC_TOKEN_USE_BASIC_AUTH=os.environ.get("BASIC") == "yes",
     # Renewed by a redirect with prompt=none at every page that is asked for two seconds after the last.
     OIDC_RENEW_ID_TOKEN_EXPIRY_SECONDS=2,
 )

@@ -1,4 +1,5 @@
-// A Django website with social-auth-app-django, over social-auth-core.
+// A Django website with social-auth-app-django, over social-auth-core: it redeems the code by header, and refreshes by
+// form.
 
 import { check } from '../check.mjs'
 import { ADA, SECRET, freePort, installed, test } from '../house.mjs'
@@ -13,11 +14,10 @@ client_id = "social"
 client_secret = "${SECRET}"
 redirect_uris = ["${app}/complete/oidc/"]
 grant_types = ["authorization_code", "refresh_token"]
-token_endpoint_auth_method = "client_secret_post"
 scope = "openid profile email offline_access"
 `)
   const python = [`${installed('social-auth-app-django')}/bin/python`, '-u', `${import.meta.dirname}/website.py`, issuer, address, 'website.sqlite3']
-  await house.start('website', python, { env: { CLIENT_SECRET: SECRET, METHOD: 'client_secret_post' }, ready: async () => (await fetch(app)).ok })
+  await house.start('website', python, { env: { CLIENT_SECRET: SECRET }, ready: async () => (await fetch(app)).ok })
   const ada = new Visitor(issuer, ADA)
   const seen = async (link, options) => {
     const page = await ada.visit(link, options)

@@ -12,7 +12,6 @@ from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
 issuer, address, database = sys.argv[1:]
-method = os.environ.get("METHOD")
 settings.configure(
     DEBUG=True, SECRET_KEY="a key of tests", ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, USE_TZ=True,
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": database}},
@@ -25,7 +24,6 @@ settings.configure(
     LOGIN_REDIRECT_URL="/",
     SOCIAL_AUTH_OIDC_OIDC_ENDPOINT=issuer, SOCIAL_AUTH_OIDC_KEY="social", SOCIAL_AUTH_OIDC_SECRET=os.environ["CLIENT_SECRET"],
     SOCIAL_AUTH_OIDC_USE_PKCE=True, SOCIAL_AUTH_OIDC_SCOPE=["offline_access"],
-    **({"SOCIAL_AUTH_OIDC_TOKEN_ENDPOINT_AUTH_METHOD": method} if method else {}),
 )
 
 
