@@ -57,6 +57,7 @@ pub mod register;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
+pub mod webfinger;
 
 // Floor 5, the house: the only place where rooms meet.
 pub mod cli;

@@ -34,6 +34,8 @@ impl Config {
             "LISTEN" => list(&self.listen),
             "EXTRA_HOSTS" => list(&self.extra_hosts),
             "TRUSTED_PROXIES" => list(&self.trusted_proxies),
+            "HTTP2" => Some(self.http2.as_str().to_owned()),
+            "WEBFINGER_DOMAINS" => list(&self.webfinger_domains),
             "TLS_CERT_PATH" => self.tls.as_ref().map(|tls| path(&tls.cert_path)),
             "TLS_KEY_PATH" => self.tls.as_ref().map(|tls| path(&tls.key_path)),
             "METRICS_LISTEN" => match &self.metrics_listen {
@@ -102,6 +104,7 @@ impl Config {
             "SESSION_MANAGEMENT" => Some(self.session_management.to_string()),
             "CORS_ENABLED" => Some(self.cors.enabled.to_string()),
             "CORS_ORIGINS" => list(&self.cors.origins),
+            "CORS_ALLOWED_HEADERS" => list(&self.cors.allowed_headers),
             "RATE_LIMITING_ENABLED" => Some(self.rate_limit.enabled.to_string()),
             "RATE_LIMIT_PER_MINUTE" => Some(self.rate_limit.per_minute.to_string()),
             "LOG_LEVEL" => Some(self.log.level.clone()),
@@ -130,6 +133,7 @@ impl Config {
                     "INTERACTION_LIFETIME" => lifetimes.interaction,
                     "KEY_ROTATION_INTERVAL" => self.key_ring.rotation_interval.unwrap_or_default(),
                     "REDIS_CACHE_TTL" => self.cache_life,
+                    "KEEP_ALIVE" => limits.keep_alive,
                     "DRAIN_DELAY" => limits.drain,
                     _ => return None,
                 };

@@ -35,6 +35,8 @@ pub struct ServeLimits {
     pub max_connections: usize,
     /// Open connections from one address.
     pub max_connections_per_address: usize,
+    /// How long a connection may rest between two requests.
+    pub keep_alive: Duration,
     /// Passwords being hashed.
     pub hash_threads: usize,
     /// Passwords waiting to be hashed.
@@ -84,6 +86,7 @@ impl ServeLimits {
             max_connections_per_address: reader
                 .number("MAX_CONNECTIONS_PER_ADDRESS", 1..=1_000_000)
                 .unwrap_or(1),
+            keep_alive: reader.duration("KEEP_ALIVE", 1..=HOUR),
             // One core is left for everything that is not a password.
             hash_threads: reader
                 .number("HASH_THREADS", 1..=1024)

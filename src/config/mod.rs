@@ -33,7 +33,7 @@ pub use environment::environment;
 pub use issuer::Issuer;
 pub use key_ring::KeyRingSettings;
 pub use lifetimes::{Lifetimes, ServeLimits};
-pub use network::{CorsSettings, MetricsListen, OutgoingSettings, TlsSettings};
+pub use network::{CorsSettings, Http2, MetricsListen, OutgoingSettings, TlsSettings};
 pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, Registration};
 pub use redis::RedisSettings;
 pub use secret_text::SecretText;
@@ -74,6 +74,8 @@ pub struct Config {
     pub control_socket: Option<PathBuf>,
     /// Clients and users to create at start.
     pub bootstrap_file: Option<PathBuf>,
+    /// Hosts of which WebFinger leads here; without any there is no WebFinger.
+    pub webfinger_domains: Vec<String>,
     /// What is logged.
     pub log: LogSettings,
     /// Which origins a browser may call from.
@@ -100,6 +102,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// TLS of our own.
     pub tls: Option<TlsSettings>,
+    /// Where HTTP/2 is spoken.
+    pub http2: Http2,
     /// Where `/metrics` is served.
     pub metrics_listen: MetricsListen,
     /// What the outgoing client may do beyond the rule.
@@ -151,12 +155,14 @@ impl Config {
                 .unwrap_or_default(),
             trusted_proxies: network::trusted_proxies(reader),
             tls: network::tls(reader, &issuer),
+            http2: network::http2(reader),
             metrics_listen: network::metrics_listen(reader, &issuer),
             outgoing: network::outgoing(reader),
             lifetimes: Lifetimes::read(reader),
             limits: ServeLimits::read(reader),
             dev: policy::dev(reader, &issuer),
             extra_hosts: network::extra_hosts(reader),
+            webfinger_domains: network::webfinger_domains(reader),
             warnings: Vec::new(),
             issuer,
         };

@@ -23,8 +23,33 @@ pub struct TlsSettings {
 pub struct CorsSettings {
     /// Whether anybody at all.
     pub enabled: bool,
-    /// Exact web origins besides those of registered clients.
+    /// Exact origins besides those of registered clients.
     pub origins: Vec<String>,
+    /// Request headers that scripts may send besides the usual ones; `*` for any.
+    pub allowed_headers: Vec<String>,
+}
+
+/// Where HTTP/2 is spoken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Http2 {
+    /// Where TLS is, with clients that ask for it by ALPN.
+    Tls,
+    /// There, and without TLS with clients that begin with it
+    /// ([RFC 9113 §3.3](https://www.rfc-editor.org/rfc/rfc9113#section-3.3)).
+    PriorKnowledge,
+    /// Nowhere.
+    Off,
+}
+
+impl Http2 {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::PriorKnowledge => "prior-knowledge",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Where `/metrics` is served.
@@ -134,20 +159,59 @@ pub(super) fn tls(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<TlsSetting
     }
 }
 
+pub(super) fn http2(reader: &mut Reader<'_>) -> Http2 {
+    let read = reader.parse("HTTP2", "tls, prior-knowledge or off", |text| match text {
+        "tls" => Some(Http2::Tls),
+        "prior-knowledge" => Some(Http2::PriorKnowledge),
+        "off" => Some(Http2::Off),
+        _ => None,
+    });
+    read.unwrap_or(Http2::Off)
+}
+
+pub(super) fn webfinger_domains(reader: &mut Reader<'_>) -> Vec<String> {
+    reader.list("WEBFINGER_DOMAINS", "hosts, for example example.com", |text| {
+        (is_host(text) || host_and_port(text)).then(|| text.to_ascii_lowercase())
+    })
+}
+
 pub(super) fn cors(reader: &mut Reader<'_>) -> CorsSettings {
-    let origin = |text: &str| {
-        let url = Url::parse(text).ok()?;
-        let web = matches!(url.scheme(), "https" | "http");
-        (web && url.origin().ascii_serialization() == text).then(|| text.to_owned())
-    };
+    // A token (RFC 9110 §5.6.2).
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let header =
+        |text: &str| (!text.is_empty() && text.bytes().all(token)).then(|| text.to_owned());
+    let expected = "names of headers, for example X-Trace-Id, or *";
     CorsSettings {
         enabled: reader.flag("CORS_ENABLED"),
-        origins: reader.list(
-            "CORS_ORIGINS",
-            "exact web origins, for example https://app.example",
-            origin,
-        ),
+        origins: origins(reader),
+        allowed_headers: reader.list("CORS_ALLOWED_HEADERS", expected, header),
     }
+}
+
+fn origins(reader: &mut Reader<'_>) -> Vec<String> {
+    let name = "CORS_ORIGINS";
+    if reader.given(name).is_some_and(|text| text.contains('*')) {
+        reader.complain(
+            name,
+            "must name every origin in full: there is no pattern, and a * would match nothing",
+        );
+        return Vec::new();
+    }
+    let expected = "exact origins, for example https://app.example or capacitor://localhost";
+    reader.list(name, expected, |text| is_origin(text).then(|| text.to_owned()))
+}
+
+/// Whether a browser would send this text as `Origin`: in lower case, without a path, and without the port
+/// that the scheme has anyway. Web views have schemes of their own, such as `capacitor` and `tauri`.
+fn is_origin(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    if matches!(url.scheme(), "https" | "http" | "ftp" | "ws" | "wss" | "file") {
+        let web = matches!(url.scheme(), "https" | "http");
+        return web && url.origin().ascii_serialization() == text;
+    }
+    let lower = |host: &str| !host.bytes().any(|byte| byte.is_ascii_uppercase());
+    let rest = text.strip_prefix(url.scheme()).and_then(|rest| rest.strip_prefix("://"));
+    rest.is_some_and(|rest| lower(rest) && (is_host(rest) || host_and_port(rest)))
 }
 
 pub(super) fn outgoing(reader: &mut Reader<'_>) -> OutgoingSettings {

@@ -233,6 +233,6 @@ pub(super) fn dev(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<DevAccount
         plain.then(|| text.to_owned())
     };
     let user = reader.parse("DEV_USER", "at most 64 characters", name);
-    let password = reader.secret("DEV_PASSWORD", 1);
+    let password = reader.password("DEV_PASSWORD");
     Some(DevAccount { user: user.unwrap_or_else(|| "demo".to_owned()), password })
 }

@@ -111,6 +111,11 @@ impl<'a> Reader<'a> {
         .unwrap_or_default()
     }
 
+    /// A password as it was set: spaces around it are part of it, since they are where it is typed.
+    pub fn password(&mut self, name: &str) -> Option<SecretText> {
+        self.given(name).and_then(|_| self.map.get(name)).map(SecretText::new)
+    }
+
     /// A secret of at least `least` characters.
     pub fn secret(&mut self, name: &str, least: usize) -> Option<SecretText> {
         self.parse(name, &format!("at least {least} characters"), |text| {

@@ -31,7 +31,7 @@ impl RedisSettings {
     pub(super) fn read(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<Self> {
         let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
         let prefix = prefix(reader);
-        let sentinel_password = reader.secret("REDIS_SENTINEL_PASSWORD", 1);
+        let sentinel_password = reader.password("REDIS_SENTINEL_PASSWORD");
         let client = client(reader);
         let ca_file = reader.given("REDIS_CA_FILE").map(PathBuf::from);
         let acks = reader.number("REDIS_MIN_REPLICAS_ACK", 0..=16);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::vars::{self, Fallback, VARS};
 use super::*;
 
+mod network;
 mod public;
 
 const KEY: &str = "7Zq4mBv1xYpT0kLr9WcNfHs2dGjUaE5oIi83";
@@ -60,6 +61,8 @@ fn every_bad_value_is_named_and_all_of_them_at_once() {
         ("REDIS_URL", "rediss-cluster://cache/1"), ("REDIS_PREFIX", "{tag}"), ("STORE_URL", "file:"), ("LOG_LEVEL", "loud"),
         ("REDIS_MIN_REPLICAS_ACK", "-1"), ("REDIS_CERT_FILE", "cert.pem"),
         ("LOG_FORMAT", "xml"), ("CORS_ENABLED", "maybe"), ("CORS_ORIGINS", "https://app.example/"),
+        ("CORS_ALLOWED_HEADERS", "X-One X-Two"), ("WEBFINGER_DOMAINS", "@example.com"),
+        ("HTTP2", "h2c"), ("KEEP_ALIVE", "0"),
         ("RATE_LIMITING_ENABLED", "2"), ("RATE_LIMIT_PER_MINUTE", "0"), ("REGISTRATION", "closed"),
         ("REGISTRATION_TOKEN", "short"), ("REGISTRATION_MAX_CLIENTS", "-1"),
         ("TRUSTED_PROXIES", "proxy"), ("TLS_CERT_PATH", "cert.pem"), ("METRICS_LISTEN", "99999"),
@@ -364,7 +367,11 @@ fn what_is_set_is_what_check_config_prints() {
         ("OUTGOING_CA_FILE", "ca.pem"),
         ("OUTGOING_ALLOW_PRIVATE", "10.1.0.0/16"),
         ("TRUSTED_PROXIES", "10.0.0.0/8"),
-        ("CORS_ORIGINS", "https://app.example"),
+        ("CORS_ORIGINS", "https://app.example,capacitor://localhost"),
+        ("CORS_ALLOWED_HEADERS", "X-Trace-Id,b3"),
+        ("WEBFINGER_DOMAINS", "example.com,id.example:8443"),
+        ("HTTP2", "prior-knowledge"),
+        ("KEEP_ALIVE", "620s"),
         ("REGISTRATION", "off"),
         ("SOFTWARE_STATEMENT_ISSUERS", "https://trust.example=trust.json"),
         ("CLIENT_SECRET_JWT", "true"),

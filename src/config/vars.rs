@@ -109,6 +109,7 @@ pub const VARS: &[Var] = &[
     var("TRUSTED_PROXIES", Unset, "Addresses or networks whose `X-Forwarded-For` is believed, separated by commas."),
     var("TLS_CERT_PATH", Unset, "PEM certificate chain, to speak TLS without a proxy; needs `TLS_KEY_PATH`."),
     var("TLS_KEY_PATH", Unset, "PEM private key of the certificate; needs `TLS_CERT_PATH`."),
+    var("HTTP2", Value("tls"), "Where HTTP/2 is spoken: `tls`, with clients that ask for it by ALPN; `prior-knowledge`, also without TLS, with proxies that begin with it; `off`."),
     var("METRICS_LISTEN", Rule("where everything else is if the issuer is loopback, otherwise `127.0.0.1:9464`"), "Serve `/metrics` on this `host:port` only; a bare port means loopback, `off` nowhere."),
 
     secret("SECRET_KEY", Rule("made and kept in `KEYS_DIR` if the issuer is loopback, otherwise required"), "At least 32 random characters that cookies and token handles are derived from; the same on every server. One that repeats itself is refused."),
@@ -147,8 +148,10 @@ pub const VARS: &[Var] = &[
     var("CLIENT_SECRET_JWT", Value("false"), "Whether clients that register themselves may authenticate by `client_secret_jwt`. Their secrets are then kept encrypted under `SECRET_KEY`, not as digests."),
     var("REQUEST_URI", Value("true"), "Whether request objects are fetched from the `request_uris` that clients registered, by the same guarded requests as their `jwks_uri`."),
     var("SESSION_MANAGEMENT", Value("true"), "Whether applications can watch for a sign-out in the browser: `session_state` in authorization answers, and `/check-session`."),
+    var("WEBFINGER_DOMAINS", Unset, "Domains whose people sign in here (`acct:ada@example.com`), separated by commas: `/.well-known/webfinger` then leads from them, and from the issuer's own host, to the issuer."),
     var("CORS_ENABLED", Value("true"), "Whether browser applications on other origins may call the token and userinfo endpoints."),
-    var("CORS_ORIGINS", Unset, "Exact web origins allowed besides those of registered redirect URIs, separated by commas."),
+    var("CORS_ORIGINS", Unset, "Exact origins allowed besides those of registered redirect URIs, separated by commas: `https://app.example`, or of a web view `capacitor://localhost`."),
+    var("CORS_ALLOWED_HEADERS", Unset, "Request headers that scripts of those origins may send besides the usual ones (`Authorization`, `Content-Type`, `traceparent` and its like), separated by commas; `*` for any."),
     var("RATE_LIMITING_ENABLED", Value("true"), "Whether attempts are limited by address. Guesses at one account are limited in any case."),
     var("RATE_LIMIT_PER_MINUTE", Value("300"), "Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client authentications (of one client: a tenth, at least 5), registrations; ten times as many authorizations begun that need a page, one for each 2 KiB of what is kept of them; and for each session a fifth, at least 10, that need none."),
 
@@ -167,6 +170,7 @@ pub const VARS: &[Var] = &[
 
     var("MAX_CONNECTIONS", Value("4096"), "How many connections may be open."),
     var("MAX_CONNECTIONS_PER_ADDRESS", Value("100"), "How many connections one address may have open."),
+    var("KEEP_ALIVE", Value("75s"), "How long a connection may rest between two requests: longer than a proxy keeps it."),
     var("HASH_THREADS", Rule("one less than there are cores, at least 1"), "How many passwords may be hashed at the same time."),
     var("HASH_QUEUE", Value("64"), "How many passwords may wait to be hashed; more are told to come back later."),
     var("DRAIN_DELAY", Value("0s"), "How long to go on serving after the signal to stop, while `/ready` already says no."),

@@ -4,6 +4,9 @@
 //! the origins of redirect URIs and those the operator named ([`own_origins`]); exactly, never `null`,
 //! never with credentials. A stranger's page gets the answer it would get anyway and cannot read it.
 //!
+//! Scripts send headers of their own: traces, versions of a protocol. Where every origin may read, any
+//! header may come; elsewhere those of [`HEADERS`] and of `CORS_ALLOWED_HEADERS`.
+//!
 //! The origin must be one of the client that asks. A preflight names no client, and some errors are
 //! found before there is one: these may be read from the origins of all clients, for all they say is
 //! that something was wrong.
@@ -33,7 +36,10 @@ pub async fn open(State(app): State<App>, request: Request, next: Next) -> Respo
     let preflight = is_preflight(request.method(), request.headers());
     let mut answer = if preflight { cleared() } else { next.run(request).await };
     // Also where no other origin asks: a cache may give the same answer to one that does.
-    allow(answer.headers_mut(), HeaderValue::from_static("*"), preflight);
+    allow(answer.headers_mut(), HeaderValue::from_static("*"));
+    if preflight {
+        clear(answer.headers_mut(), "*", &[]);
+    }
     answer
 }
 
@@ -50,11 +56,15 @@ pub async fn own_origins(State(app): State<App>, mut request: Request, next: Nex
     }
     let mut answer = if preflight { cleared() } else { next.run(request).await };
     vary_by_origin(answer.headers_mut());
+    let says_nothing = preflight || answer.status() == StatusCode::SERVICE_UNAVAILABLE;
     if let Some(origin) = origin
-        && is_allowed(&app, &asker, &origin).await
+        && is_allowed(&app, &asker, &origin).await.unwrap_or(says_nothing)
         && let Ok(origin) = HeaderValue::try_from(origin)
     {
-        allow(answer.headers_mut(), origin, preflight);
+        allow(answer.headers_mut(), origin);
+        if preflight {
+            clear(answer.headers_mut(), "", &app.config.cors.allowed_headers);
+        }
     }
     answer
 }
@@ -76,18 +86,20 @@ impl Asker {
     }
 }
 
-async fn is_allowed(app: &App, asker: &Asker, origin: &str) -> bool {
+/// `None` while the store is away. Then an application has to be able to read just that, and to ask again.
+async fn is_allowed(app: &App, asker: &Asker, origin: &str) -> Option<bool> {
     if app.config.cors.origins.iter().any(|allowed| allowed == origin) {
-        return true;
+        return Some(true);
     }
     if let Some(own) = asker.0.get() {
-        return own.contains(origin);
+        return Some(own.contains(origin));
     }
     let known = clients::is_known_origin(&*app.store, origin).await;
-    known.unwrap_or_else(|cause| {
-        tracing::warn!(%cause, kind = cause.kind(), "nobody knows whose origin this is");
-        false
-    })
+    known
+        .inspect_err(|cause| {
+            tracing::warn!(%cause, kind = cause.kind(), "nobody knows whose origin this is");
+        })
+        .ok()
 }
 
 /// The preflight a browser might have sent before a request; none if that names no origin.
@@ -106,16 +118,28 @@ pub fn lend(from: &HeaderMap, to: &mut HeaderMap) {
         vary_by_origin(to);
     }
     if let Some(allowed) = from.get(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
-        allow(to, allowed.clone(), false);
+        allow(to, allowed.clone());
     }
 }
 
-fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
+fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    let more: &[(header::HeaderName, &str)] = if preflight { &PREFLIGHT } else { &SIMPLE };
-    for (name, value) in more {
-        headers.insert(name, HeaderValue::from_static(value));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+}
+
+/// What a preflight is told of the request that may follow. `*` does not stand for `Authorization`
+/// ([Fetch §4.9]), and is not understood by older browsers, so the usual names are always written out.
+///
+/// [Fetch §4.9]: https://fetch.spec.whatwg.org/#cors-preflight-fetch-0
+fn clear(headers: &mut HeaderMap, any: &str, more: &[String]) {
+    let own = more.iter().map(String::as_str);
+    let names: Vec<&str> =
+        HEADERS.into_iter().chain([any]).chain(own).filter(|name| !name.is_empty()).collect();
+    if let Ok(names) = HeaderValue::try_from(names.join(", ")) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
     }
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
 }
 
 /// A cache must not give one origin's answer to another ([RFC 9110 §12.5.5]).
@@ -150,14 +174,26 @@ fn origin(headers: &HeaderMap) -> Option<&str> {
     (origin != "null" && origin.len() <= 512).then_some(origin)
 }
 
-const PREFLIGHT: [(header::HeaderName, &str); 3] = [
-    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"),
-    (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, X-Request-Id"),
-    (header::ACCESS_CONTROL_MAX_AGE, "3600"),
+const METHODS: &str = "GET, POST, PUT, DELETE";
+
+/// What clients send besides what needs no preflight: what an API takes, what traces a request ([Trace
+/// Context], [Baggage], Sentry), and the version that MCP clients speak.
+///
+/// [Trace Context]: https://www.w3.org/TR/trace-context/#trace-context-http-headers-format
+/// [Baggage]: https://www.w3.org/TR/baggage/#header-name
+const HEADERS: [&str; 9] = [
+    "Authorization",
+    "Content-Type",
+    "X-Request-Id",
+    "X-Requested-With",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "sentry-trace",
+    "MCP-Protocol-Version",
 ];
 
-const SIMPLE: [(header::HeaderName, &str); 1] =
-    [(header::ACCESS_CONTROL_EXPOSE_HEADERS, "WWW-Authenticate, X-Request-Id, Retry-After")];
+const EXPOSED: &str = "WWW-Authenticate, X-Request-Id, Retry-After";
 
 #[cfg(test)]
 mod tests {
@@ -201,7 +237,8 @@ mod tests {
         let mut to = HeaderMap::new();
         lend(&from, &mut to);
         assert!(to.is_empty(), "{to:?}");
-        allow(&mut from, HeaderValue::from_static("https://shop.example"), true);
+        allow(&mut from, HeaderValue::from_static("https://shop.example"));
+        clear(&mut from, "", &[]);
         vary_by_origin(&mut from);
         lend(&from, &mut to);
         assert_eq!(to[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://shop.example");

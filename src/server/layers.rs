@@ -19,7 +19,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout};
@@ -27,6 +27,7 @@ use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
+use super::connection::NoPlace;
 use super::hosts::Hosts;
 use super::reader::Reader;
 use super::refusal::Refusal;
@@ -125,7 +126,8 @@ fn request_id(headers: &HeaderMap) -> String {
     theirs.map_or_else(|| random::uuid().to_string(), str::to_owned)
 }
 
-fn secure(headers: &mut HeaderMap, https: bool) {
+/// What every answer says, whatever else it says.
+pub(super) fn secure(headers: &mut HeaderMap, https: bool) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if https {
@@ -140,6 +142,7 @@ async fn explain(State(rooms): State<Router>, request: Request, next: Next) -> R
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let reader = Reader::of(request.uri(), request.headers());
     let question = cors::question(request.uri(), request.headers());
+    let one_at_a_time = request.version() < Version::HTTP_2;
     let mut response = next.run(request).await;
     if response.body().size_hint().exact() != Some(0) {
         return response;
@@ -158,7 +161,8 @@ async fn explain(State(rooms): State<Router>, request: Request, next: Next) -> R
     if let Some(seconds) = refusal.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if refusal.hangs_up() {
+    // In HTTP/2 the stream ends, and `Connection` means nothing (RFC 9113 §8.2.2).
+    if refusal.hangs_up() && one_at_a_time {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(question) = question {
@@ -183,7 +187,10 @@ async fn screen(
     request: Request,
     next: Next,
 ) -> Response {
-    match objection(&settings.hosts, request.uri(), request.headers()) {
+    let crowded = request.extensions().get::<NoPlace>().map(|_| Refusal::Crowded);
+    let objection =
+        crowded.or_else(|| objection(&settings.hosts, request.uri(), request.headers()));
+    match objection {
         Some(refusal) => refusal.into_response(),
         None => next.run(request).await,
     }
@@ -201,8 +208,7 @@ fn objection(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
     if head > MAX_HEADERS {
         return Some(Refusal::HeadersTooLarge);
     }
-    // Whoever checks our health asks by address, and learns nothing that a name would protect.
-    if !BY_PROGRAMS.contains(&uri.path())
+    if !is_for_any_name(uri.path())
         && let Err(status) = hosts.admit(uri, headers)
     {
         if status == StatusCode::BAD_REQUEST {
@@ -216,6 +222,12 @@ fn objection(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let declared = declared.and_then(|length| length.parse::<u64>().ok());
     declared.is_some_and(|length| length > MAX_BODY).then_some(Refusal::BodyTooLarge)
+}
+
+/// Whoever checks our health asks by address, and the front of a domain passes WebFinger on under its own
+/// name: neither learns anything that a name would protect.
+fn is_for_any_name(path: &str) -> bool {
+    BY_PROGRAMS.contains(&path) || path == "/.well-known/webfinger"
 }
 
 /// The header's host, fit for a log line.
@@ -262,7 +274,7 @@ fn rescue(_panic: Box<dyn Any + Send>) -> Response {
 }
 
 /// One path and its query.
-const MAX_URI: usize = 8 * 1024;
+pub(super) const MAX_URI: usize = 8 * 1024;
 
 /// All header lines of a request.
 const MAX_HEADERS: usize = 16 * 1024;
@@ -273,4 +285,4 @@ const MAX_BODY: u64 = 64 * 1024;
 /// What load balancers, health checks and Prometheus ask for, by whatever name they have for us.
 const BY_PROGRAMS: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -12,9 +12,17 @@ pub(super) enum Reader {
 impl Reader {
     /// A person, if the address is one that people open, and their browser would rather have a page.
     pub(super) fn of(uri: &Uri, headers: &HeaderMap) -> Self {
-        let room = uri.path().split('/').nth(1).unwrap_or_default();
-        if PAGES.contains(&room) && prefers_html(headers) { Self::Person } else { Self::Program }
+        if is_page(uri.path()) && prefers_html(headers) { Self::Person } else { Self::Program }
     }
+
+    /// The same, where the beginning of the request is all there is: whoever asks for a page is a person.
+    pub(super) fn of_start(method: &str, path: &str) -> Self {
+        if method == "GET" && is_page(path) { Self::Person } else { Self::Program }
+    }
+}
+
+fn is_page(path: &str) -> bool {
+    PAGES.contains(&path.split('/').nth(1).unwrap_or_default())
 }
 
 /// The rooms with pages, by the first piece of their paths; the first is the front door.

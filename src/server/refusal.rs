@@ -24,6 +24,7 @@ pub(super) enum Refusal {
     MethodNotAllowed,
     NotFound,
     TooSlow,
+    Unreadable,
     UriTooLong,
 }
 
@@ -53,6 +54,7 @@ impl Refusal {
                 | Self::BodyTooSlow
                 | Self::CodingUnknown
                 | Self::HeadersTooLarge
+                | Self::Unreadable
                 | Self::UriTooLong
         )
     }
@@ -94,14 +96,14 @@ impl Refusal {
         page(&template, self.status(), &PagePolicy::default())
     }
 
-    fn status(self) -> StatusCode {
+    pub(super) fn status(self) -> StatusCode {
         match self {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
             Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::BodyBrokeOff | Self::HostMissing => StatusCode::BAD_REQUEST,
+            Self::BodyBrokeOff | Self::HostMissing | Self::Unreadable => StatusCode::BAD_REQUEST,
             Self::HostUnknown => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -124,6 +126,7 @@ impl Refusal {
             | Self::HostMissing
             | Self::HostUnknown
             | Self::MethodNotAllowed
+            | Self::Unreadable
             | Self::UriTooLong => ErrorCode::InvalidRequest.as_str(),
         }
     }
@@ -144,6 +147,7 @@ impl Refusal {
             Self::MethodNotAllowed => "method not allowed",
             Self::NotFound => "there is nothing at this address",
             Self::TooSlow => "the answer took too long, try again later",
+            Self::Unreadable => "what was sent is no HTTP that can be read",
             Self::UriTooLong => "the address is too long",
         }
     }
@@ -189,6 +193,10 @@ impl Refusal {
             Self::TooSlow => {
                 ("One moment", "That took too long. Please try again in a few seconds.")
             }
+            Self::Unreadable => (
+                "Request error",
+                "What was sent cannot be read. Nothing was shared. Go back to the application and start again.",
+            ),
             Self::UriTooLong => (
                 "Request error",
                 "The application sent a request that is too long to be read. Nothing was shared \
@@ -226,6 +234,7 @@ mod tests {
             Refusal::MethodNotAllowed,
             Refusal::NotFound,
             Refusal::TooSlow,
+            Refusal::Unreadable,
             Refusal::UriTooLong,
         ] {
             let page = refusal.worded(Reader::Person, "r1");

@@ -19,7 +19,7 @@ use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::client_metadata::SubjectType;
 use crate::{
     authorize, consent, discovery, health, home, introspect, jwks, login, logout, metrics,
-    register, revoke, token, userinfo,
+    register, revoke, token, userinfo, webfinger,
 };
 
 /// The whole service.
@@ -40,7 +40,8 @@ pub fn router(app: &App) -> Router {
         .merge(register::routes(app))
         .merge(revoke::routes(app))
         .merge(token::routes(app))
-        .merge(userinfo::routes(app));
+        .merge(userinfo::routes(app))
+        .merge(webfinger::routes(app));
     if app.config.metrics_listen == MetricsListen::WithTheRest {
         rooms = rooms.merge(metrics::routes());
     }

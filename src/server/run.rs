@@ -20,7 +20,7 @@ use crate::bootstrap::Bootstrap;
 use crate::cli::open_store;
 use crate::clients::software_statement;
 use crate::clock::{Clock, OLDEST};
-use crate::config::{Config, MetricsListen, OutgoingSettings, StatementKeys};
+use crate::config::{Config, Http2, MetricsListen, OutgoingSettings, StatementKeys};
 use crate::development;
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::keys::{
@@ -79,7 +79,11 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     for warning in bootstrap.iter().flat_map(Bootstrap::warnings) {
         tracing::warn!("{warning}");
     }
-    let tls = config.tls.as_ref().map(|tls| TlsKeeper::load(&tls.cert_path, &tls.key_path));
+    let load = match config.http2 {
+        Http2::Tls | Http2::PriorKnowledge => TlsKeeper::load,
+        Http2::Off => TlsKeeper::load_for_http1,
+    };
+    let tls = config.tls.as_ref().map(|tls| load(&tls.cert_path, &tls.key_path));
     let tls = tls.transpose().map_err(wrong)?;
     let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(wrong)?;
     check_statement_keys(&config).await?;
@@ -275,6 +279,8 @@ fn limits(app: &App) -> Limits {
     Limits {
         max_connections: app.config.limits.max_connections,
         max_connections_per_address: app.config.limits.max_connections_per_address,
+        keep_alive: app.config.limits.keep_alive,
+        prior_knowledge: app.config.http2 == Http2::PriorKnowledge,
         trusted: app.config.trusted_proxies.clone(),
         ..Limits::default()
     }

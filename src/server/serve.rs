@@ -1,7 +1,7 @@
 //! Listening, accepting, and leaving without hanging up on anybody.
 //!
 //! `axum::serve` has no limit on slow headers, on their size or on the number of connections, which is
-//! why hyper is spoken to directly (`connection.rs` holds the time limits).
+//! why hyper is spoken to directly (`connection/` holds the time limits).
 
 use std::future::poll_fn;
 use std::io;
@@ -19,9 +19,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::converse;
+use super::connection::{Protocol, Requests, Service, serve_connection};
 use super::crowd::{Crowd, Seat};
-use super::tls::TlsKeeper;
+use super::tls::{ALPN_HTTP2, TlsKeeper};
 
 /// What a connection may take.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct Limits {
     /// From the first byte of a request's header to the last; also the TLS handshake.
     pub header_timeout: Duration,
     /// How long a connection may rest between two requests.
-    pub keep_alive_idle: Duration,
+    pub keep_alive: Duration,
     /// From the end of the header to the end of the answer: the bound on whoever reads too slowly.
     pub request_timeout: Duration,
     /// What the parser will hold of one header before it answers 431 and closes. `layers` refuses at half
@@ -41,18 +41,26 @@ pub struct Limits {
     pub max_connections_per_address: usize,
     /// Proxies, which are not counted by address.
     pub trusted: Vec<IpNet>,
+    /// Whether HTTP/2 is understood without TLS, too.
+    pub prior_knowledge: bool,
+    /// How often a peer that speaks HTTP/2 is asked whether it is there, and how long it may take to say so.
+    pub ping_interval: Duration,
+    pub ping_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(5),
-            keep_alive_idle: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
             request_timeout: Duration::from_mins(1),
             max_header_bytes: 32 * 1024,
             max_connections: 4096,
             max_connections_per_address: 100,
             trusted: Vec::new(),
+            prior_knowledge: false,
+            ping_interval: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -115,10 +123,13 @@ pub async fn serve(
     let front = Front {
         room: Arc::new(Semaphore::new(limits.max_connections)),
         crowd: Crowd::new(limits.max_connections_per_address, limits.trusted.clone()),
-        limits: Arc::new(limits),
         tls,
-        app,
-        shutdown,
+        service: Service {
+            app,
+            requests: Requests::new(&limits),
+            limits: Arc::new(limits),
+            shutdown,
+        },
     };
     let mut doors = JoinSet::new();
     for listener in listeners {
@@ -136,16 +147,14 @@ pub async fn serve(
 struct Front {
     room: Arc<Semaphore>,
     crowd: Arc<Crowd>,
-    limits: Arc<Limits>,
     tls: Option<TlsKeeper>,
-    app: Router,
-    shutdown: watch::Receiver<bool>,
+    service: Service,
 }
 
 impl Front {
     async fn keep_door(mut self, listener: TcpListener, drain: Duration) {
         let mut guests = JoinSet::new();
-        let mut shutdown = self.shutdown.clone();
+        let mut shutdown = self.service.shutdown.clone();
         let mut told = std::pin::pin!(shutdown.wait_for(|told| *told));
         loop {
             let (permit, stream, peer) = tokio::select! {
@@ -217,13 +226,19 @@ impl Front {
     }
 
     async fn attend(self, _seat: Seat, stream: TcpStream, peer: SocketAddr) {
-        let Self { limits, tls, app, shutdown, .. } = self;
+        let Self { tls, service, .. } = self;
         let Some(tls) = tls else {
-            return converse(stream, peer, app, &limits, shutdown).await;
+            let either = service.limits.prior_knowledge;
+            let protocol = if either { Protocol::Either } else { Protocol::Http1 };
+            return serve_connection(stream, peer, protocol, service).await;
         };
         let greeting = TlsAcceptor::from(tls.current()).accept(stream);
-        match timeout(limits.header_timeout, greeting).await {
-            Ok(Ok(stream)) => converse(stream, peer, app, &limits, shutdown).await,
+        match timeout(service.limits.header_timeout, greeting).await {
+            Ok(Ok(stream)) => {
+                let agreed = stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2);
+                let protocol = if agreed { Protocol::Http2 } else { Protocol::Http1 };
+                serve_connection(stream, peer, protocol, service).await;
+            }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }

@@ -29,18 +29,37 @@ struct Kept {
 struct Files {
     certificate: PathBuf,
     key: PathBuf,
+    http2: bool,
 }
+
+/// The names that a client and we agree on ([RFC 9113 §3.2]).
+///
+/// [RFC 9113 §3.2]: https://www.rfc-editor.org/rfc/rfc9113#section-3.2
+pub(super) const ALPN_HTTP2: &[u8] = b"h2";
+const ALPN_HTTP1: &[u8] = b"http/1.1";
 
 /// What the two files held. Contents, not times: a replaced link or a restored backup has an old time.
 type Fingerprint = (Digest, Digest);
 
 impl TlsKeeper {
-    /// Reads the certificate chain and its key, both PEM, and checks that they belong together.
+    /// Reads the certificate chain and its key, both PEM, and checks that they belong together. HTTP/2 is
+    /// offered besides HTTP/1.1.
     pub fn load(
         certificate: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
     ) -> Result<Self, TlsComplaint> {
-        let files = Files { certificate: certificate.into(), key: key.into() };
+        Self::read(Files { certificate: certificate.into(), key: key.into(), http2: true })
+    }
+
+    /// The same, and HTTP/2 is not offered.
+    pub fn load_for_http1(
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Result<Self, TlsComplaint> {
+        Self::read(Files { certificate: certificate.into(), key: key.into(), http2: false })
+    }
+
+    fn read(files: Files) -> Result<Self, TlsComplaint> {
         let (seen, config) =
             files.read().and_then(|held| Ok((held.fingerprint(), held.parse(&files)?)))?;
         let (current, seen) = (ArcSwap::new(config), ArcSwap::from_pointee(seen));
@@ -122,7 +141,8 @@ impl Held {
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|error| TlsComplaint::Unusable(files.certificate.clone(), error))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let offered = if files.http2 { &[ALPN_HTTP2, ALPN_HTTP1][..] } else { &[ALPN_HTTP1] };
+        config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))
     }
 }

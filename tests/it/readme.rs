@@ -17,12 +17,28 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let issuer = format!("http://localhost:{port}");
+        Self::start_in(tempfile::tempdir().unwrap(), "http", &[]).await
+    }
+
+    /// With a certificate that nobody knows; the tour's curl is told to take it, and to speak HTTP/2.
+    async fn start_with_tls() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+        let write = |name, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("cert.pem", &made.cert.pem());
+        write("key.pem", &made.signing_key.serialize_pem());
+        write(".curlrc", "insecure\nhttp2\n");
+        let files = [("TLS_CERT_PATH", "cert.pem"), ("TLS_KEY_PATH", "key.pem")];
+        Self::start_in(folder, "https", &files).await
+    }
+
+    async fn start_in(folder: tempfile::TempDir, scheme: &str, settings: &[(&str, &str)]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let issuer = format!("{scheme}://localhost:{port}");
         let child = Command::new(env!("CARGO_BIN_EXE_latchkey"))
             .current_dir(folder.path())
             .envs([("ISSUER_URL", &*issuer), ("DEV_USER", "ada"), ("DEV_PASSWORD", "a long one")])
+            .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -50,7 +66,7 @@ impl Drop for Server {
 }
 
 fn answers(url: &str) -> bool {
-    let curl = Command::new("curl").args(["-sf", "-o", "/dev/null", url]).status();
+    let curl = Command::new("curl").args(["-skf", "-o", "/dev/null", url]).status();
     curl.is_ok_and(|status| status.success())
 }
 
@@ -62,16 +78,25 @@ fn refused(settings: &[(&str, &str)]) -> Output {
 
 #[tokio::test]
 async fn the_tour_works_as_pasted() {
+    takes_the_tour(&Server::start().await);
+}
+
+#[tokio::test]
+async fn the_tour_works_over_tls_and_http2() {
+    takes_the_tour(&Server::start_with_tls().await);
+}
+
+fn takes_the_tour(server: &Server) {
     let blocks: Vec<&str> = README
         .split("```sh tour\n")
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap_or_default())
         .collect();
     assert!(blocks.len() >= 5, "the tour has {} blocks", blocks.len());
-    let server = Server::start().await;
     let output = Command::new("bash")
         .args(["-euc", &blocks.join("\n")])
         .current_dir(server.folder.path())
+        .env("CURL_HOME", server.folder.path())
         .envs([("ISSUER", &*server.issuer), ("DEV_USER", "ada"), ("DEV_PASSWORD", "a long one")])
         .output()
         .unwrap();

@@ -5,33 +5,43 @@ use std::path::Path;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::*;
 
 /// Writes a new certificate and key into the folder; gives the certificate.
-fn renewed(folder: &Path) -> CertificateDer<'static> {
+pub(super) fn renewed(folder: &Path) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
     CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap()
 }
 
-/// Asks over TLS, trusting this certificate and no other.
-async fn asked_over_tls(
+/// A connection over TLS that trusts this certificate and no other, and offers these protocols.
+pub(super) async fn tls_stream(
     at: SocketAddr,
     trusted: &CertificateDer<'static>,
-) -> std::io::Result<String> {
+    offered: &[&[u8]],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let config = rustls::ClientConfig::builder_with_provider(provider.into())
+    let mut config = rustls::ClientConfig::builder_with_provider(provider.into())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TcpStream::connect(at).await?;
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+async fn asked_over_tls(
+    at: SocketAddr,
+    trusted: &CertificateDer<'static>,
+) -> std::io::Result<String> {
+    let mut stream = tls_stream(at, trusted, &[]).await?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await?;
     let mut said = String::new();
     stream.read_to_string(&mut said).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use latchkey::app::App;
 use latchkey::clock::Clock;
-use latchkey::config::Config;
+use latchkey::config::{Config, Http2};
 use latchkey::fetch::{FetchSettings, Fetcher};
 use latchkey::jose::SigningKey;
 use latchkey::keys::{KeyRing, Policy, Sealer, purposes};
@@ -180,7 +180,11 @@ impl House {
             None,
         );
         let (stop, stopped) = watch::channel(false);
-        let limits = Limits { max_connections_per_address: 1024, ..Limits::default() };
+        let limits = Limits {
+            max_connections_per_address: 1024,
+            prior_knowledge: app.config.http2 == Http2::PriorKnowledge,
+            ..Limits::default()
+        };
         let drain = Duration::from_secs(1);
         let couriers = couriers::spawn(app.clone(), stopped.clone());
         let (pem, keeper) = tls.map(|tls| (tls.pem, tls.keeper)).unzip();

@@ -1,0 +1,147 @@
+//! Reads along in an HTTP/2 connection ([RFC 9113 §4.1]), no further than to know whether a header has begun
+//! that has not come to its end: the one thing that the implementation puts no time to.
+//!
+//! [RFC 9113 §4.1]: https://www.rfc-editor.org/rfc/rfc9113#section-4.1
+
+use super::preface::PREFACE;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 4;
+
+/// Where in the stream of frames the last byte was.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// What is still to come of the preface.
+    preface: usize,
+    /// Of the nine bytes before a frame's payload, what has come.
+    head: [u8; 9],
+    head_len: usize,
+    /// What is still to come of the payload.
+    payload: usize,
+    /// Whether a frame of the peer's settings, or any other, was whole.
+    greeted: bool,
+    /// Whether a header block has begun whose last frame has not.
+    block: bool,
+}
+
+impl Frames {
+    pub(super) fn new() -> Self {
+        let preface = PREFACE.len();
+        Self { preface, head: [0; 9], head_len: 0, payload: 0, greeted: false, block: false }
+    }
+
+    /// Whether the preface, a header block or the beginning of a frame is still to be completed.
+    pub(super) fn is_unfinished(&self) -> bool {
+        let inside = self.head_len == self.head.len();
+        !self.greeted || self.block || (0 < self.head_len && !(inside && self.kind() == DATA))
+    }
+
+    /// Takes note of what has come; whether a header block, or a frame outside of one, came to its end.
+    pub(super) fn arrived(&mut self, mut bytes: &[u8]) -> bool {
+        let mut ended = false;
+        skip(&mut bytes, &mut self.preface);
+        while !bytes.is_empty() {
+            if self.head_len < self.head.len() {
+                let more = bytes.len().min(self.head.len() - self.head_len);
+                self.head[self.head_len..][..more].copy_from_slice(&bytes[..more]);
+                (self.head_len, bytes) = (self.head_len + more, &bytes[more..]);
+                if self.head_len < self.head.len() {
+                    return ended;
+                }
+                let [high, middle, low, ..] = self.head;
+                self.payload = u32::from_be_bytes([0, high, middle, low]) as usize;
+            }
+            skip(&mut bytes, &mut self.payload);
+            if self.payload == 0 {
+                self.end_frame();
+                ended |= !self.block;
+            }
+        }
+        ended
+    }
+
+    fn kind(&self) -> u8 {
+        self.head[3]
+    }
+
+    fn end_frame(&mut self) {
+        if matches!(self.kind(), HEADERS | CONTINUATION) {
+            self.block = self.head[4] & END_HEADERS == 0;
+        }
+        (self.greeted, self.head_len) = (true, 0);
+    }
+}
+
+fn skip(bytes: &mut &[u8], rest: &mut usize) {
+    let over = bytes.len().min(*rest);
+    (*bytes, *rest) = (&bytes[over..], *rest - over);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
+        let length = u32::try_from(payload).unwrap().to_be_bytes();
+        let mut frame = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 1];
+        frame.resize(9 + payload, b'x');
+        frame
+    }
+
+    fn greeted() -> Frames {
+        let mut frames = Frames::new();
+        assert!(frames.is_unfinished());
+        frames.arrived(PREFACE);
+        assert!(frames.is_unfinished(), "the settings are still to come");
+        assert!(frames.arrived(&frame(4, 0, 12)));
+        frames
+    }
+
+    #[test]
+    fn a_header_is_unfinished_until_the_frame_that_says_it_is_the_last() {
+        #[rustfmt::skip]
+        let table = [
+            (vec![],                                                             false),
+            (vec![frame(HEADERS, END_HEADERS, 20)],                              false),
+            (vec![frame(HEADERS, 0, 20)],                                        true),
+            (vec![frame(HEADERS, 0, 20), frame(CONTINUATION, 0, 0)],             true),
+            (vec![frame(HEADERS, 0, 20), frame(CONTINUATION, END_HEADERS, 9)],   false),
+            (vec![frame(HEADERS, END_HEADERS, 20)[..28].to_vec()],               true),
+            (vec![frame(HEADERS, END_HEADERS, 20)[..3].to_vec()],                true),
+            (vec![frame(DATA, 0, 20)[..12].to_vec()],                            false),
+            (vec![frame(DATA, 0, 20)[..9].to_vec()],                             false),
+            (vec![frame(6, 0, 8)[..8].to_vec()],                                 true),
+            (vec![frame(6, 0, 8), frame(8, 0, 4)],                               false),
+        ];
+        for (sent, unfinished) in table {
+            let mut frames = greeted();
+            frames.arrived(&sent.concat());
+            assert_eq!(frames.is_unfinished(), unfinished, "{sent:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_comes_to_the_same_however_the_bytes_are_cut(
+            sent in prop::collection::vec((0_u8..10, 0_u8..8, 0_usize..40), 0..8),
+            cuts in prop::collection::vec(1_usize..30, 1..60),
+            rest in 0_usize..60,
+        ) {
+            let mut bytes = sent.iter().flat_map(|it| frame(it.0, it.1, it.2)).collect::<Vec<_>>();
+            bytes.truncate(bytes.len().saturating_sub(rest));
+            let (mut whole, mut pieces, mut left) = (greeted(), greeted(), &*bytes);
+            whole.arrived(&bytes);
+            for cut in cuts.iter().cycle() {
+                if left.is_empty() { break }
+                let (piece, more) = left.split_at(left.len().min(*cut));
+                pieces.arrived(piece);
+                left = more;
+            }
+            prop_assert_eq!(format!("{whole:?}"), format!("{pieces:?}"));
+        }
+    }
+}

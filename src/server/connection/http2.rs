@@ -1,0 +1,300 @@
+//! HTTP/2 ([RFC 9113]): many requests at once on one connection, each held to what one of HTTP/1.1 is.
+//!
+//! * A header block has `header_timeout` from its first byte to its last, and so has the preface.
+//! * A request has `request_timeout` for its answer, and is reset after it; its body and its handler have the
+//!   times that they have everywhere.
+//! * A connection without a request rests for `keep_alive`, and is told to go then (GOAWAY); a ping finds
+//!   out earlier that the peer is no longer there.
+//! * As many requests may be under way in all, and from one address, as there may be connections.
+//! * Whoever takes back requests again and again is cut off ([CVE-2023-44487]), and whoever sends header
+//!   blocks without end ([CVE-2024-27316]), settings or small frames: `h2` counts these.
+//!
+//! What reaches the rooms looks like a request of HTTP/1.1, so that none of them has to know.
+//!
+//! [RFC 9113]: https://www.rfc-editor.org/rfc/rfc9113
+//! [CVE-2023-44487]: https://nvd.nist.gov/vuln/detail/CVE-2023-44487
+//! [CVE-2024-27316]: https://nvd.nist.gov/vuln/detail/CVE-2024-27316
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::uri::Parts;
+use axum::http::{HeaderMap, Uri, header};
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Method, Request};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until, timeout};
+use tower::ServiceExt;
+
+use super::frames::Frames;
+use super::http1::tracked;
+use super::socket::{Tap, Tapped};
+use super::unread::Unread;
+use super::{NoPlace, Place, SHUTDOWN_TIMEOUT, Service};
+use crate::client_ip::PeerAddr;
+use crate::server::serve::Limits;
+
+/// Requests of one connection under way.
+const MAX_CONCURRENT_STREAMS: u32 = 100;
+
+/// What may be sent of one body before we have read it, and of all bodies of a connection. The first is the
+/// initial value of the protocol, and a body of ours is hardly more.
+const STREAM_WINDOW: u32 = 65_535;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// What is kept of one answer that the peer does not read.
+const MAX_SEND_BUFFER: usize = 64 * 1024;
+
+/// Requests that were taken back before anybody looked at them, and such as we had to reset ourselves.
+const MAX_PENDING_ACCEPT_RESETS: usize = 20;
+const MAX_LOCAL_ERROR_RESETS: usize = 128;
+
+/// How many more requests may be taken back than answered: a browser that is closed in the middle of a page
+/// takes back a few.
+const MAX_ABANDONED: u32 = 100;
+
+/// Speaks HTTP/2 over the stream until either side has had enough.
+pub(super) async fn serve<S>(stream: S, peer: SocketAddr, service: Service)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Service { app, limits, requests, mut shutdown } = service;
+    let pulse = Arc::new(Pulse::new());
+    let tap = FrameTap { pulse: Arc::clone(&pulse), frames: Frames::new() };
+    let answering = Arc::clone(&pulse);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let mut request = as_of_http1(request.map(|body| Body::new(Unread::new(body))));
+        request.extensions_mut().insert(PeerAddr(peer));
+        let place = requests.enter(peer);
+        if place.is_none() {
+            request.extensions_mut().insert(NoPlace);
+        }
+        let mut open = Open::new(Arc::clone(&answering), place);
+        let app = app.clone();
+        async move {
+            let answer = app.oneshot(request).await;
+            open.answered = true;
+            Ok::<_, hyper::Error>(tracked(answer, open))
+        }
+    });
+    let mut connection =
+        pin!(builder(&limits).serve_connection(TokioIo::new(Tapped::new(stream, tap)), answer));
+    let mut leave = pin!(shutdown.wait_for(|told| *told));
+    let mut alarm = pin!(sleep_until(pulse.state().due(&limits)));
+    let mut told = false;
+
+    std::future::poll_fn(|cx| {
+        loop {
+            // A broken connection is the peer's affair; there is nobody left to tell.
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if !told && leave.as_mut().poll(cx).is_ready() {
+                told = true;
+                pulse.state().told_at = Some(Instant::now());
+                connection.as_mut().graceful_shutdown();
+                continue;
+            }
+            let state = pulse.state();
+            if state.abandoned > MAX_ABANDONED {
+                tracing::info!(%peer, "an HTTP/2 connection took back too many requests; cut off");
+                return Poll::Ready(());
+            }
+            let (due, idle) = (state.due(&limits), state.is_idle());
+            drop(state);
+            if due < alarm.deadline() {
+                alarm.as_mut().reset(due);
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if due > Instant::now() {
+                alarm.as_mut().reset(due);
+            } else if told || !idle {
+                return Poll::Ready(());
+            } else {
+                told = true;
+                pulse.state().told_at = Some(Instant::now());
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    })
+    .await;
+}
+
+fn builder(limits: &Limits) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(Streams { limit: limits.request_timeout });
+    // Twice what the parser of HTTP/1.1 holds, so that `layers` can say what was too much: beyond this `h2`
+    // answers 431 without a word.
+    let headers = u32::try_from(limits.max_header_bytes * 2).unwrap_or(u32::MAX);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(MAX_SEND_BUFFER)
+        .max_header_list_size(headers)
+        .max_pending_accept_reset_streams(MAX_PENDING_ACCEPT_RESETS)
+        .max_local_error_reset_streams(MAX_LOCAL_ERROR_RESETS)
+        .keep_alive_interval(limits.ping_interval)
+        .keep_alive_timeout(limits.ping_timeout);
+    builder
+}
+
+/// Runs each request of a connection, for as long as it may take: one that is dropped is reset.
+#[derive(Clone)]
+struct Streams {
+    limit: Duration,
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(timeout(self.limit, stream));
+    }
+}
+
+/// What a connection is doing. Shared by the socket, the service and the bodies of one connection.
+struct Pulse(Mutex<State>);
+
+struct State {
+    /// Requests under way.
+    open: usize,
+    /// When the last of them ended, or the connection began.
+    since: Instant,
+    /// When the header began that has not come to its end.
+    header_since: Option<Instant>,
+    /// When the peer was told to go.
+    told_at: Option<Instant>,
+    /// Requests taken back, less those answered since.
+    abandoned: u32,
+}
+
+impl Pulse {
+    fn new() -> Self {
+        let now = Instant::now();
+        let (header_since, told_at) = (Some(now), None);
+        Self(Mutex::new(State { open: 0, since: now, header_since, told_at, abandoned: 0 }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.open == 0 && self.header_since.is_none()
+    }
+
+    /// When the connection is to be looked at again: never later than its time is up.
+    fn due(&self, limits: &Limits) -> Instant {
+        let header = self.header_since.map(|since| since + limits.header_timeout);
+        let rest = match self.told_at {
+            // Each request has a limit of its own.
+            _ if self.open > 0 => Instant::now() + limits.keep_alive.min(SHUTDOWN_TIMEOUT),
+            Some(told_at) => self.since.max(told_at) + SHUTDOWN_TIMEOUT,
+            None => self.since + limits.keep_alive,
+        };
+        header.map_or(rest, |header| header.min(rest))
+    }
+}
+
+/// Tells from the frames that arrive when a header begins and ends.
+struct FrameTap {
+    pulse: Arc<Pulse>,
+    frames: Frames,
+}
+
+impl Tap for FrameTap {
+    fn arrived(&mut self, bytes: &[u8]) {
+        let ended = self.frames.arrived(bytes);
+        let mut state = self.pulse.state();
+        let begun = state.header_since.filter(|_| !ended);
+        let unfinished = self.frames.is_unfinished();
+        state.header_since = unfinished.then(|| begun.unwrap_or_else(Instant::now));
+    }
+
+    fn reworded(&mut self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// One request under way, from its header to the end of its answer.
+struct Open {
+    pulse: Arc<Pulse>,
+    answered: bool,
+    _place: Option<Place>,
+}
+
+impl Open {
+    fn new(pulse: Arc<Pulse>, place: Option<Place>) -> Self {
+        pulse.state().open += 1;
+        Self { pulse, answered: false, _place: place }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let mut state = self.pulse.state();
+        (state.open, state.since) = (state.open - 1, Instant::now());
+        state.abandoned =
+            if self.answered { state.abandoned.saturating_sub(1) } else { state.abandoned + 1 };
+    }
+}
+
+/// The same request as HTTP/1.1 would have brought it: the host is in `Host`, and the cookies in one line
+/// ([RFC 9113 §8.3.1, §8.2.3]).
+///
+/// [RFC 9113 §8.3.1, §8.2.3]: https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1
+fn as_of_http1(mut request: Request<Body>) -> Request<Body> {
+    join_cookies(request.headers_mut());
+    if *request.method() == Method::CONNECT {
+        return request;
+    }
+    let uri = std::mem::take(request.uri_mut()).into_parts();
+    if let Some(authority) = &uri.authority {
+        name_host(request.headers_mut(), authority.as_str());
+    }
+    let mut own = Parts::default();
+    own.path_and_query = uri.path_and_query;
+    *request.uri_mut() = Uri::from_parts(own).unwrap_or_default();
+    request
+}
+
+/// The authority is the host, and a `Host` beside it must say the same: of a request with two names none is
+/// believed, and then it has none.
+fn name_host(headers: &mut HeaderMap, authority: &str) {
+    let same = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes());
+    let agreed = headers.get_all(header::HOST).iter().all(same);
+    headers.remove(header::HOST);
+    if let Ok(host) = HeaderValue::from_str(authority)
+        && agreed
+    {
+        headers.insert(header::HOST, host);
+    }
+}
+
+fn join_cookies(headers: &mut HeaderMap) {
+    let pieces: Vec<&[u8]> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() < 2 {
+        return;
+    }
+    // What stood in headers may stand in one.
+    if let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, whole);
+    }
+}

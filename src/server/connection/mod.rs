@@ -1,0 +1,104 @@
+//! One connection, from its first byte to its last, and when it has taken too long.
+//!
+//! HTTP/1.1 is in `http1`, HTTP/2 in `http2`; `socket` and `preface` are the streams they read from. Which
+//! of the two it is, TLS has agreed on (ALPN), or the first bytes say where `HTTP2=prior-knowledge`.
+
+mod bare;
+mod frames;
+mod http1;
+mod http2;
+mod preface;
+mod socket;
+mod unread;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+
+use super::crowd::{Crowd, Seat};
+use super::serve::Limits;
+
+/// What every connection is served with.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub app: Router,
+    pub limits: Arc<Limits>,
+    pub requests: Requests,
+    pub shutdown: watch::Receiver<bool>,
+}
+
+/// How a connection begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+    /// The first bytes tell.
+    Either,
+}
+
+/// Speaks HTTP over the stream until either side has had enough.
+pub(super) async fn serve_connection<S>(
+    stream: S,
+    peer: SocketAddr,
+    protocol: Protocol,
+    service: Service,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match protocol {
+        Protocol::Http1 => http1::serve(stream, peer, service).await,
+        Protocol::Http2 => http2::serve(stream, peer, service).await,
+        Protocol::Either => {
+            let read = preface::read(stream);
+            // Who sends nothing in this time sends no header either.
+            match timeout(service.limits.header_timeout, read).await {
+                Ok(Ok((true, stream))) => http2::serve(stream, peer, service).await,
+                Ok(Ok((false, stream))) => http1::serve(stream, peer, service).await,
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+    }
+}
+
+/// The requests that HTTP/2 connections have under way. A connection of HTTP/1.1 has one at a time, so that
+/// the bounds on connections hold for requests, too. One of HTTP/2 has a hundred, and these count as many.
+#[derive(Clone)]
+pub(super) struct Requests {
+    room: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
+}
+
+impl Requests {
+    /// None yet. The bounds are those on connections.
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(limits.max_connections)),
+            crowd: Crowd::new(limits.max_connections_per_address, limits.trusted.clone()),
+        }
+    }
+
+    /// A place for one more, unless there are enough.
+    fn enter(&self, peer: SocketAddr) -> Option<Place> {
+        let seat = self.crowd.enter(peer.ip())?;
+        let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        Some(Place { _seat: seat, _permit: permit })
+    }
+}
+
+/// Given back when dropped.
+struct Place {
+    _seat: Seat,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// On a request that found no place: `layers` refuses it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoPlace;
+
+/// How long a connection that was told to close may take.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);

@@ -1,0 +1,145 @@
+//! The stream that a connection reads from and writes to: it tells what arrives, gives words to the answers
+//! that the HTTP implementation makes by itself, and closes without cutting off its last bytes.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// What sits between a socket and the HTTP implementation.
+pub(super) trait Tap: Unpin {
+    /// These bytes were read.
+    fn arrived(&mut self, bytes: &[u8]);
+
+    /// What to write instead of these bytes, if not themselves.
+    fn reworded(&mut self, bytes: &[u8]) -> Option<Vec<u8>>;
+}
+
+/// A socket with a tap on it.
+pub(super) struct Tapped<S, T> {
+    stream: S,
+    tap: T,
+    /// What is still to be written instead of what was handed over.
+    instead: Vec<u8>,
+    lingering: Option<Lingering>,
+}
+
+/// A socket closed with bytes unread is reset, and the reset may overtake the answer that says why
+/// ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)). So what still comes is read and
+/// thrown away, for a moment and up to a limit.
+struct Lingering {
+    until: Pin<Box<Sleep>>,
+    patience: usize,
+}
+
+impl Lingering {
+    fn begin() -> Self {
+        Self { until: Box::pin(sleep(Duration::from_secs(1))), patience: 1024 * 1024 }
+    }
+}
+
+impl<S, T: Tap> Tapped<S, T> {
+    pub(super) fn new(stream: S, tap: T) -> Self {
+        Self { stream, tap, instead: Vec::new(), lingering: None }
+    }
+}
+
+impl<S: AsyncWrite + Unpin, T: Tap> Tapped<S, T> {
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.instead.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.instead))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.instead.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether other bytes take the place of these.
+    fn rewords(&mut self, bytes: &[u8]) -> bool {
+        let instead = self.tap.reworded(bytes);
+        let found = instead.is_some();
+        self.instead.extend(instead.unwrap_or_default());
+        found
+    }
+}
+
+impl<S: AsyncRead + Unpin, T: Tap> AsyncRead for Tapped<S, T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if let Some(bytes) = buf.filled().get(before..)
+            && !bytes.is_empty()
+        {
+            self.tap.arrived(bytes);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, T: Tap> AsyncWrite for Tapped<S, T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_instead(cx))?;
+        if self.rewords(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_instead(cx))?;
+        if let [only] = bufs
+            && self.rewords(only)
+        {
+            return Poll::Ready(Ok(only.len()));
+        }
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_instead(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_instead(cx))?;
+        let Self { stream, lingering, .. } = self.get_mut();
+        if lingering.is_none() {
+            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+        }
+        let lingering = lingering.get_or_insert_with(Lingering::begin);
+        let mut scrap = [0; 4096];
+        loop {
+            if lingering.until.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut scrap = ReadBuf::new(&mut scrap);
+            let read = ready!(Pin::new(&mut *stream).poll_read(cx, &mut scrap));
+            let came = scrap.filled().len();
+            if read.is_err() || came == 0 || came > lingering.patience {
+                return Poll::Ready(Ok(()));
+            }
+            lingering.patience -= came;
+        }
+    }
+}
