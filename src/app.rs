@@ -21,6 +21,7 @@ use crate::keys::KeyRing;
 use crate::logouts::Told;
 use crate::password::Passwords;
 use crate::protocol::claims::ScopeCatalogue;
+use crate::protocol::redirect_uri::web_origin;
 use crate::protocol::{Metadata, Subject};
 use crate::secret_key::{MacKey, Purpose, SecretKey};
 use crate::sessions;
@@ -176,13 +177,15 @@ impl App {
         self.pairwise_key.seen_by(&client.metadata, sub)
     }
 
-    /// The logo that pages load for this client. Of one that registered itself nobody knows what that is, or
-    /// who counts the visits, so it takes the operator's word.
-    pub fn logo_uri<'a>(&self, client: &'a Client) -> Option<&'a str> {
+    /// The logo that pages load for this client. One that registered itself may show a picture of somebody
+    /// else's, and count visits, so it takes the operator's word, and only the host that is told of the
+    /// visit in any case: the one that the answer goes to.
+    pub fn logo_uri<'a>(&self, client: &'a Client, redirect_uri: &str) -> Option<&'a str> {
         let logo = client.metadata.logo_uri.as_deref();
+        let at_home = |logo: &&str| web_origin(logo) == web_origin(redirect_uri);
         match client.source {
             Source::Operator => logo,
-            Source::Registered => logo.filter(|_| self.config.registration_logos),
+            Source::Registered => logo.filter(|_| self.config.registration_logos).filter(at_home),
         }
     }
 

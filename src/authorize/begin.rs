@@ -133,7 +133,8 @@ async fn begin(
     let counted = opened.as_ref().unwrap_or(params);
     let destination = Destination::settle(counted, &client.metadata).map_err(|why| {
         app.tell(caller.address, &refused(&client));
-        Trouble::request_error(&caller.request_id, "invalid_request", describe(why))
+        let trouble = Trouble::request_error(&caller.request_id, "invalid_request", describe(why));
+        trouble.back_to(&client)
     })?;
     // Begun again, it is the request that came, not what was read out of it.
     let query = requests::to_query(params);

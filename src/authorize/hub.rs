@@ -289,6 +289,11 @@ fn tell_refusal(app: &App, caller: &Caller, client: &Client, code: ErrorCode) {
     app.tell(caller.address, &Event::Authorized { client: client.id.as_str(), outcome });
 }
 
+/// Why no silent request of such a client succeeds, however often the person said yes (RFC 8252 §8.6): it goes
+/// into the log as the reason, too.
+const ASKED_EACH_TIME: &str = "a public client with application_type native, a scheme of its own or an \
+    unregistered port could be any program of the device, so consent is asked each time and never remembered";
+
 fn send_refusal(
     app: &App,
     caller: &Caller,
@@ -299,6 +304,9 @@ fn send_refusal(
 ) -> Response {
     let text = match code {
         ErrorCode::LoginRequired => "nobody is signed in, or not the person that was asked for",
+        ErrorCode::ConsentRequired if client.metadata.is_impersonable_at(to.redirect_uri()) => {
+            ASKED_EACH_TIME
+        }
         ErrorCode::ConsentRequired => "the person has not agreed to this yet",
         ErrorCode::AccessDenied => "the person said no",
         TOO_OFTEN => "very many authorizations in this session; try again in a minute",

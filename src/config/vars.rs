@@ -141,7 +141,7 @@ pub const VARS: &[Var] = &[
     var("REGISTRATION", Rule("`open` if the issuer is loopback and there is no `REGISTRATION_TOKEN`, otherwise `token`"), "Who may register clients: `open`, `token` or `off`."),
     secret("REGISTRATION_TOKEN", Unset, "Initial access tokens for `REGISTRATION=token`, at least 32 characters each, separated by commas."),
     var("REGISTRATION_MAX_CLIENTS", Value("10000"), "How many registered clients there may be."),
-    var("REGISTRATION_LOGOS", Value("false"), "Whether pages load the logo of a client that registered itself, from wherever that is: whoever is sent to one calls there before having agreed to anything."),
+    var("REGISTRATION_LOGOS", Value("false"), "Whether pages load the logo of a client that registered itself, if it is at the origin of the redirect URI: whoever is sent to one calls there before having agreed to anything."),
     var("SOFTWARE_STATEMENT_ISSUERS", Unset, "Whose software statements are believed, separated by commas: `issuer=keys` each, where `keys` is the https URL or the path of a JWK Set."),
     var("RESPONSE_TYPES", Value("code,none"), "What authorization answers may carry, separated by commas: `code` and `none`; for implicit and hybrid also `id_token`, `id_token token`, `code id_token`, `code token`, `code id_token token`."),
     var("REQUIRE_PKCE", Value("or-nonce"), "What clients must send beside their request: `or-nonce` (PKCE or a nonce), `all` (PKCE), or `public` (nothing, but for public clients, as OpenID Connect certification has it). Public clients always use PKCE. Clients of the operator's own can have a setting each."),

@@ -5,15 +5,17 @@
 
 pub mod page;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 
-use self::page::{ConsentPage, claim_lines, scope_line};
+use self::page::{ConsentPage, Lasts, claim_lines, scope_line};
 use crate::app::App;
-use crate::clients::Source;
+use crate::clients::Client;
 use crate::consents::{self, Consent};
 use crate::events::Event;
 use crate::http::answer::see_other;
@@ -21,11 +23,11 @@ use crate::http::caller::Caller;
 use crate::http::cookies::Cookies;
 use crate::http::form::Form;
 use crate::http::page::page as render;
-use crate::http::sign_in::host_of;
+use crate::http::parties::ClientCard;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions::{self, Agreed, Next, Step};
-use crate::protocol::{Params, Scope, redirect_uri};
+use crate::protocol::{Params, Scope};
 use crate::store::StoreError;
 use crate::users::User;
 
@@ -55,37 +57,38 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
     let metadata = &visit.client.metadata;
     let to = request.destination.redirect_uri();
     let interaction = visit.id.reveal();
+    let other = visit.path_to_other_account();
     let csrf = format!("{}.{}", visit.csrf(app, "consent"), visit.csrf(app, &asked_of(person)));
     let catalogue = app.catalogue();
     let describe = |scope| catalogue.get(scope).and_then(|entry| entry.description.as_deref());
     let template = ConsentPage {
         interaction: &interaction,
         csrf: &csrf,
-        client_name: visit.client.display_name(),
-        client_uri: metadata.client_uri.as_deref(),
-        redirect_host: &host_of(to).unwrap_or_else(|| "an app on this device".to_owned()),
-        logo_uri: app.logo_uri(&visit.client),
+        client: ClientCard::of(app, &visit.client, to),
         policy_uri: metadata.policy_uri.as_deref(),
         tos_uri: metadata.tos_uri.as_deref(),
-        person: person.display_name(),
-        scopes: in_order(&request.scope).map(|scope| scope_line(scope, describe(scope))).collect(),
+        person: person.into(),
+        // Somebody else could not be given to a client that asks for this very person.
+        other: Some(&*other).filter(|_| request.hinted.is_none()),
+        scopes: catalogue
+            .in_order(&request.scope)
+            .map(|scope| scope_line(scope, describe(scope)))
+            .collect(),
         claims: claim_lines(&request.claims, &request.scope),
-        offline: request.scope.contains("offline_access"),
-        unverified: visit.client.source == Source::Registered || redirect_uri::is_native(to),
+        lasts: lasts(app, &visit.client, &request.scope),
+        asked_again: visit.client.metadata.is_impersonable_at(to),
     };
     render(&template, StatusCode::OK, &visit.policy(app))
 }
 
-/// Who you are first, what lasts longest last.
-fn in_order(scope: &Scope) -> impl Iterator<Item = &str> {
-    let rank = |token: &str| match token {
-        "openid" => 0,
-        "offline_access" => 2,
-        _ => 1,
-    };
-    let mut tokens: Vec<&str> = scope.iter().collect();
-    tokens.sort_by_key(|token| rank(token));
-    tokens.into_iter()
+/// How long what is allowed lasts: as long as the session, or beyond it until refreshing ends.
+fn lasts(app: &App, client: &Client, scope: &Scope) -> Lasts {
+    if !scope.contains("offline_access") {
+        return Lasts::WhileSignedIn;
+    }
+    let own = client.settings.refresh_token_lifetime;
+    let own = own.map(|seconds| Duration::from_secs(seconds.into()));
+    Lasts::For(own.unwrap_or(app.config.lifetimes.refresh_absolute))
 }
 
 async fn answer(

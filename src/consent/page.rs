@@ -1,7 +1,10 @@
 //! The consent page: who asks, who is asked, for what, and a plain yes or no.
 
+use std::time::Duration;
+
 use askama::Template;
 
+use crate::http::parties::{ClientCard, PersonName};
 use crate::protocol::Scope;
 use crate::protocol::claims::ClaimsRequest;
 
@@ -11,22 +14,55 @@ use crate::protocol::claims::ClaimsRequest;
 pub struct ConsentPage<'a> {
     pub interaction: &'a str,
     pub csrf: &'a str,
-    pub client_name: &'a str,
-    pub client_uri: Option<&'a str>,
-    /// Where the answer goes: the one thing about the client that is proven.
-    pub redirect_host: &'a str,
-    pub logo_uri: Option<&'a str>,
+    pub client: ClientCard<'a>,
     pub policy_uri: Option<&'a str>,
     pub tos_uri: Option<&'a str>,
     /// Who is signed in.
-    pub person: &'a str,
+    pub person: PersonName<'a>,
+    /// The way to be somebody else.
+    pub other: Option<&'a str>,
     pub scopes: Vec<ScopeLine>,
     /// Single claims in words, beside what the scopes say already.
     pub claims: Vec<String>,
-    /// The app keeps access while the person is away.
-    pub offline: bool,
-    /// Nobody vouches for the client's name: it lives on a device, or registered itself.
-    pub unverified: bool,
+    pub lasts: Lasts,
+    /// The answer is not remembered.
+    pub asked_again: bool,
+}
+
+/// How long a yes gives the client what it asks for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Lasts {
+    /// As long as the person is signed in here, at most.
+    #[default]
+    WhileSignedIn,
+    /// So long after each sign-in, at most, whether or not the person is there.
+    For(Duration),
+}
+
+impl Lasts {
+    /// In a sentence.
+    fn words(self) -> String {
+        match self {
+            Self::WhileSignedIn => "This lasts while you are signed in here.".to_owned(),
+            Self::For(time) => {
+                format!(
+                    "This lasts up to {} after you sign in, also while you are away.",
+                    span(time)
+                )
+            }
+        }
+    }
+}
+
+/// A time in the largest unit that it fills.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let fits =
+        units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    let (unit, name) = fits.unwrap_or((1, "second"));
+    let count = seconds / unit;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
 }
 
 /// One scope in words.
@@ -40,12 +76,15 @@ pub struct ScopeLine {
 /// without one its name, for it is better to show a riddle than to hide a request.
 pub fn scope_line(scope: &str, description: Option<&str>) -> ScopeLine {
     let (title, detail) = match scope {
-        "openid" => ("Confirm who you are", "It can recognise you when you come back"),
-        "profile" => ("See your profile", "Such as your name, picture and language"),
-        "email" => ("See your email address", "And whether it has been confirmed"),
+        "openid" => ("Know that it is you", ""),
+        "profile" => (
+            "See your profile",
+            "Names, picture, website, gender, date of birth, language and time zone",
+        ),
+        "email" => ("See your email address", ""),
         "address" => ("See your postal address", ""),
-        "phone" => ("See your phone number", "And whether it has been confirmed"),
-        "offline_access" => ("Keep access when you are not there", "Until it is withdrawn"),
+        "phone" => ("See your phone number", ""),
+        "offline_access" => ("Keep all this while you are away", ""),
         other => match description {
             Some(description) => (description, other),
             None => (other, ""),
@@ -70,41 +109,48 @@ pub fn claim_lines(asked: &ClaimsRequest, scope: &Scope) -> Vec<String> {
 /// Claim, words, and the scope whose words name it already.
 #[rustfmt::skip]
 const CLAIM_WORDS: [(&str, &str, Option<&str>); 20] = [
-    ("name",                  "Your full name",                               None),
-    ("given_name",            "Your first name",                              None),
-    ("middle_name",           "Your middle name",                             None),
-    ("family_name",           "Your family name",                             None),
-    ("nickname",              "Your nickname",                                None),
-    ("preferred_username",    "Your user name",                               None),
+    ("name",                  "Your full name",                               Some("profile")),
+    ("given_name",            "Your first name",                              Some("profile")),
+    ("middle_name",           "Your middle name",                             Some("profile")),
+    ("family_name",           "Your family name",                             Some("profile")),
+    ("nickname",              "Your nickname",                                Some("profile")),
+    ("preferred_username",    "Your user name",                               Some("profile")),
     ("email",                 "Your email address",                           Some("email")),
     ("email_verified",        "Whether your email address has been confirmed", Some("email")),
     ("phone_number",          "Your phone number",                            Some("phone")),
     ("phone_number_verified", "Whether your phone number has been confirmed", Some("phone")),
     ("address",               "Your postal address",                          Some("address")),
-    ("birthdate",             "Your date of birth",                           None),
-    ("gender",                "Your gender",                                  None),
-    ("picture",               "Your picture",                                 None),
-    ("profile",               "The address of your profile page",             None),
-    ("website",               "Your website",                                 None),
-    ("locale",                "Your language and region",                     None),
-    ("zoneinfo",              "Your time zone",                               None),
-    ("updated_at",            "When your details last changed",               None),
+    ("birthdate",             "Your date of birth",                           Some("profile")),
+    ("gender",                "Your gender",                                  Some("profile")),
+    ("picture",               "Your picture",                                 Some("profile")),
+    ("profile",               "The address of your profile page",             Some("profile")),
+    ("website",               "Your website",                                 Some("profile")),
+    ("locale",                "Your language and region",                     Some("profile")),
+    ("zoneinfo",              "Your time zone",                               Some("profile")),
+    ("updated_at",            "When your details last changed",               Some("profile")),
     ("groups",                "The groups you are in",                        None),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::page_checks::{MARKUP, assert_has, assert_same_skeleton, rendered, words};
+    use crate::http::page_checks::{
+        MARKUP, assert_has, assert_isolated, assert_same_skeleton, rendered, words,
+    };
+    use crate::http::parties::Standing;
     use crate::protocol::claims::ScopeCatalogue;
 
     fn plain() -> ConsentPage<'static> {
         ConsentPage {
             interaction: "01JD3K7V0Y5T8Q2N6M4P9R1S3W",
             csrf: "q83vEjRWeJq83vEjRWeJqw",
-            client_name: "Photo Shop",
-            redirect_host: "photos.example",
-            person: "Ada Lovelace",
+            client: ClientCard {
+                name: "Photo Shop",
+                returns_to: "photos.example".to_owned(),
+                ..ClientCard::default()
+            },
+            person: PersonName { name: "Ada Lovelace", username: Some("ada") },
+            other: Some("/login?interaction=01JD3K7V0Y5T8Q2N6M4P9R1S3W&other=1"),
             scopes: vec![scope_line("openid", None), scope_line("email", None)],
             ..ConsentPage::default()
         }
@@ -114,28 +160,38 @@ mod tests {
         ConsentPage {
             interaction: text,
             csrf: text,
-            client_name: text,
-            client_uri: Some(text),
-            redirect_host: text,
-            logo_uri: Some(text),
+            client: ClientCard {
+                name: text,
+                logo: Some(text),
+                returns_to: text.to_owned(),
+                standing: Standing::SelfRegistered,
+            },
             policy_uri: Some(text),
             tos_uri: Some(text),
-            person: text,
+            person: PersonName { name: text, username: Some(text) },
+            other: Some(text),
             scopes: vec![scope_line(text, Some(text)), scope_line(text, None)],
             claims: vec![text.to_owned()],
-            offline: true,
-            unverified: true,
+            lasts: Lasts::For(Duration::from_secs(1)),
+            asked_again: true,
         }
+    }
+
+    fn standard() -> Vec<ScopeLine> {
+        Scope::STANDARD.map(|scope| scope_line(scope, None)).into()
     }
 
     #[test]
     fn the_page_says_who_asks_who_is_asked_and_for_what() {
         let html = rendered("consent", &plain());
-        for said in ["Photo Shop", "photos.example", "Ada Lovelace", "A short while"] {
-            assert!(words(&html, "main").contains(said), "{said}");
-        }
-        assert!(words(&html, ".scopes").contains("Confirm who you are"));
-        assert!(!html.contains("Nobody has checked this app"));
+        assert_eq!(words(&html, "h1"), "Allow Photo Shop ?");
+        assert_eq!(words(&html, ".client .quiet"), "You return to photos.example");
+        assert_eq!(words(&html, ".person"), "Signed in as Ada Lovelace ( ada ) Not you?");
+        assert!(words(&html, ".scopes").contains("Know that it is you"));
+        assert_has(&html, &["a#consent-other[href^='/login?'][href$='&other=1']"]);
+        assert_isolated(&html, &["Photo Shop", "photos.example", "Ada Lovelace", "ada"]);
+        let nobody_else = ConsentPage { other: None, ..plain() };
+        assert!(!rendered("consent-hinted", &nobody_else).contains("Not you?"));
     }
 
     #[test]
@@ -154,22 +210,94 @@ mod tests {
     }
 
     #[test]
-    fn a_client_nobody_vouches_for_comes_with_a_caution_and_lasting_access_is_said() {
+    fn a_client_comes_with_the_caution_that_it_needs_and_no_other() {
+        let page = |standing| {
+            let client = ClientCard { standing, ..plain().client };
+            ConsentPage { client, scopes: standard(), ..plain() }
+        };
+        assert!(!rendered("consent-six", &page(Standing::Declared)).contains("class=\"notice"));
+        for (name, standing, said) in [
+            ("consent-device", Standing::OnDevice, "This app runs on your device."),
+            (
+                "consent-registered",
+                Standing::SelfRegistered,
+                "Nobody here has vouched for this app.",
+            ),
+            (
+                "consent-registered-device",
+                Standing::SelfRegisteredOnDevice,
+                "Nobody here has vouched for this app.",
+            ),
+        ] {
+            let html = rendered(name, &page(standing));
+            assert_has(&html, &[".notice", ".caution"]);
+            assert!(words(&html, ".caution").starts_with(said), "{name}");
+        }
+    }
+
+    #[test]
+    fn how_long_it_lasts_is_told_once_and_truly() {
+        let told = |lasts, asked_again| {
+            let html = rendered("consent-lasts", &ConsentPage { lasts, asked_again, ..plain() });
+            words(&html, "#lasts")
+        };
+        let days = |days: u64| Lasts::For(Duration::from_secs(days * 86_400));
+        for (lasts, asked_again, words) in [
+            (
+                Lasts::WhileSignedIn,
+                false,
+                "This lasts while you are signed in here. Your answer is remembered for a year.",
+            ),
+            (
+                days(30),
+                false,
+                "This lasts up to 30 days after you sign in, also while you are away. Your answer is remembered for a year.",
+            ),
+            (
+                days(1),
+                true,
+                "This lasts up to 1 day after you sign in, also while you are away. You will be asked each time.",
+            ),
+        ] {
+            assert_eq!(told(lasts, asked_again), words);
+        }
+        for (seconds, words) in [(5_400, "90 minutes"), (7_200, "2 hours"), (1, "1 second")] {
+            assert_eq!(span(Duration::from_secs(seconds)), words);
+        }
+    }
+
+    #[test]
+    fn a_full_page_has_its_links_before_the_answer() {
         let page = ConsentPage {
-            client_uri: Some("https://photos.example"),
-            logo_uri: Some("/favicon.svg"),
+            client: ClientCard { logo: Some("/favicon.svg"), ..plain().client },
             policy_uri: Some("https://photos.example/privacy"),
             tos_uri: Some("https://photos.example/terms"),
-            scopes: Scope::STANDARD.map(|scope| scope_line(scope, None)).into(),
-            offline: true,
-            unverified: true,
+            scopes: standard(),
+            lasts: Lasts::For(Duration::from_secs(30 * 86_400)),
             ..plain()
         };
-        let html = rendered("consent-unverified", &page);
-        assert!(words(&html, ".caution").starts_with("Nobody has checked this app."));
-        assert!(words(&html, ".facts").contains("Until it is withdrawn, also while you are away"));
+        let html = rendered("consent-links", &page);
         assert_has(&html, &[".links a[href='https://photos.example/privacy'][rel~=noopener]"]);
         assert_has(&html, &[".links a[href='https://photos.example/terms'][rel~=noopener]"]);
+        assert!(html.find("class=\"links\"") < html.find("consent-deny"));
+    }
+
+    #[test]
+    fn names_of_any_length_and_direction_stay_apart_from_what_is_said_about_them() {
+        let (long, arabic) = (
+            "Wonderful ".repeat(6),
+            "\u{635}\u{648}\u{631} \u{645}\u{646} \u{635}\u{62f}\u{64a}\u{642}",
+        );
+        let person = PersonName {
+            name: "\u{5e2}\u{5d3}\u{5d4} \u{5dc}\u{5d0}\u{5d1}\u{5dc}\u{5d9}\u{5d9}\u{5e1}",
+            username: Some("ada"),
+        };
+        let host = format!("{}.photos.example", "a-long-label".repeat(4));
+        for (name, called) in [("consent-long", &*long), ("consent-rtl", arabic)] {
+            let client = ClientCard { name: called, returns_to: host.clone(), ..plain().client };
+            let html = rendered(name, &ConsentPage { client, person, ..plain() });
+            assert_isolated(&html, &[called.trim(), person.name, &host]);
+        }
     }
 
     #[test]
@@ -188,7 +316,7 @@ mod tests {
             "userinfo":{"name":{"essential":true},"email":{"value":"a@b.example"}}}"#;
         let words = ["Your full name", "Your email address", "department"];
         assert_eq!(lines(mixed, "openid"), words);
-        assert_eq!(lines(mixed, "openid profile"), words, "profile says no more than \"such as\"");
+        assert_eq!(lines(mixed, "openid profile"), ["Your email address", "department"]);
         assert_eq!(lines(mixed, "openid email"), ["Your full name", "department"]);
         assert_eq!(lines("{}", "openid"), [""; 0]);
         for claim in ScopeCatalogue::default().claims() {
@@ -232,8 +360,7 @@ mod tests {
         let words = "Wide words ".repeat(6);
         let name = |n| format!("https://api.example/{n:02}");
         let page = ConsentPage {
-            client_uri: Some("https://photos.example/a/long/way/down"),
-            logo_uri: Some("/favicon.svg"),
+            client: ClientCard { logo: Some("/favicon.svg"), ..full(&words).client },
             policy_uri: Some("https://photos.example/privacy"),
             tos_uri: Some("https://photos.example/terms"),
             scopes: (0..50).map(|n| scope_line(&name(n), Some(&words))).collect(),

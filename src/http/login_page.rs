@@ -2,28 +2,36 @@
 
 use askama::Template;
 
+use super::parties::{ClientCard, PersonName};
+
 /// Asks for a name and a password, and offers the account already signed in.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "login/login.html")]
 pub struct LoginPage<'a> {
     pub interaction: &'a str,
     pub csrf: &'a str,
-    pub client_name: &'a str,
-    pub client_host: Option<&'a str>,
-    pub logo_uri: Option<&'a str>,
+    pub client: ClientCard<'a>,
     pub policy_uri: Option<&'a str>,
     pub tos_uri: Option<&'a str>,
     /// What to fill in: the `login_hint`, or what was typed last.
     pub username: &'a str,
     /// Why the form is shown again.
-    pub alert: Option<&'a str>,
-    /// The name of the person already signed in, who may go on without a password.
-    pub current: Option<&'a str>,
-    /// The name of the person already signed in, who has to show the password again. The user name
+    pub alert: Option<Alert>,
+    /// The person already signed in, who may go on without a password.
+    pub current: Option<PersonName<'a>>,
+    /// The person already signed in, who has to show the password again. The user name
     /// stays open to change all the same: somebody else may sit at this browser now.
-    pub again: Option<&'a str>,
+    pub again: Option<PersonName<'a>>,
     /// Whether there is a way back to the app without signing in.
     pub cancel: bool,
+}
+
+/// Why the form is shown again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Alert {
+    pub words: &'static str,
+    /// Whether something else has to be typed, rather than the same a little later.
+    pub is_about_input: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,32 +57,48 @@ impl LoginPage<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::page_checks::{MARKUP, assert_has, assert_same_skeleton, rendered, words};
+    use crate::http::page_checks::{
+        MARKUP, assert_has, assert_isolated, assert_same_skeleton, rendered, words,
+    };
+    use crate::http::parties::Standing;
+
+    const ADA: PersonName<'static> = PersonName { name: "Ada Lovelace", username: Some("ada") };
+    const WRONG: Alert = Alert {
+        words: "That user name and password do not match. Please try again.",
+        is_about_input: true,
+    };
 
     fn plain() -> LoginPage<'static> {
         LoginPage {
             interaction: "01JD3K7V0Y5T8Q2N6M4P9R1S3W",
             csrf: "q83vEjRWeJq83vEjRWeJqw",
-            client_name: "Photo Shop",
-            client_host: Some("photos.example"),
+            client: ClientCard {
+                name: "Photo Shop",
+                returns_to: "photos.example".to_owned(),
+                ..ClientCard::default()
+            },
             cancel: true,
             ..LoginPage::default()
         }
     }
 
     fn full(text: &str) -> LoginPage<'_> {
+        let person = Some(PersonName { name: text, username: Some(text) });
         LoginPage {
             interaction: text,
             csrf: text,
-            client_name: text,
-            client_host: Some(text),
-            logo_uri: Some(text),
+            client: ClientCard {
+                name: text,
+                logo: Some(text),
+                returns_to: text.to_owned(),
+                standing: Standing::SelfRegistered,
+            },
             policy_uri: Some(text),
             tos_uri: Some(text),
             username: text,
-            alert: Some(text),
-            current: Some(text),
-            again: Some(text),
+            alert: Some(WRONG),
+            current: person,
+            again: person,
             cancel: true,
         }
     }
@@ -96,7 +120,25 @@ mod tests {
                 "label[for=password]",
             ],
         );
-        assert_eq!(words(&html, ".client p"), "to continue to Photo Shop photos.example");
+        let to = "to continue to Photo Shop You return to photos.example";
+        assert_eq!(words(&html, ".client p"), to);
+        assert_isolated(&html, &["Photo Shop", "photos.example"]);
+        assert!(!html.contains("aria-invalid") && !html.contains("class=\"notice"));
+    }
+
+    #[test]
+    fn who_registered_itself_is_known_for_it_before_a_password_is_typed() {
+        let said = |standing| {
+            let client = ClientCard { standing, ..plain().client };
+            rendered("login-registered", &LoginPage { client, ..plain() })
+        };
+        for standing in [Standing::SelfRegistered, Standing::SelfRegisteredOnDevice] {
+            let html = said(standing);
+            assert_eq!(words(&html, ".unvouched"), "Nobody here has vouched for this app.");
+        }
+        for standing in [Standing::Declared, Standing::OnDevice] {
+            assert!(!said(standing).contains("vouched"), "{standing:?}");
+        }
     }
 
     #[test]
@@ -110,47 +152,56 @@ mod tests {
 
     #[test]
     fn a_wrong_password_is_told_and_only_the_password_is_asked_again() {
-        let told = "That user name and password do not fit together. Please try again.";
         let html =
-            rendered("login-alert", &LoginPage { alert: Some(told), username: "ada", ..plain() });
-        assert_eq!(words(&html, "[role=alert]"), told);
+            rendered("login-alert", &LoginPage { alert: Some(WRONG), username: "ada", ..plain() });
+        assert_eq!(words(&html, "[role=alert]"), WRONG.words);
         assert_has(&html, &["input[name=username][value=ada]", "#password[autofocus]"]);
-        assert_has(&html, &["#password[aria-describedby=alert]"]);
+        for field in ["#username", "#password"] {
+            assert_has(&html, &[&format!("{field}[aria-describedby=alert][aria-invalid=true]")]);
+        }
         assert!(words(&html, "title").starts_with("Error: "));
     }
 
     #[test]
+    fn nothing_typed_is_called_wrong_where_only_time_helps() {
+        let alert = Some(Alert { is_about_input: false, ..WRONG });
+        let html = rendered("login-busy", &LoginPage { alert, username: "ada", ..plain() });
+        assert_has(&html, &["#password[aria-describedby=alert]:not([aria-invalid])"]);
+    }
+
+    #[test]
     fn the_signed_in_person_may_continue_or_use_another_account() {
-        let html =
-            rendered("login-current", &LoginPage { current: Some("Ada Lovelace"), ..plain() });
-        assert_eq!(words(&html, "button[name=continue][value='1']"), "Continue as Ada Lovelace");
+        let html = rendered("login-current", &LoginPage { current: Some(ADA), ..plain() });
+        let button = "button[name=continue][value='1']";
+        assert_eq!(words(&html, button), "Continue as Ada Lovelace ( ada )");
+        assert_isolated(&html, &["Ada Lovelace", "ada"]);
         assert_has(&html, &["#login-submit"]);
         assert!(!html.contains("autofocus"));
     }
 
     #[test]
     fn signing_in_again_offers_no_way_around_the_password() {
-        let page = LoginPage { again: Some("Ada Lovelace"), username: "ada", ..plain() };
+        let page = LoginPage { again: Some(ADA), username: "ada", ..plain() };
         let html = rendered("login-again", &page);
         assert_eq!(
             words(&html, "#again"),
-            "For your safety, enter your password again to go on as Ada Lovelace ."
+            "For your safety, enter your password again to go on as Ada Lovelace ( ada ) ."
         );
+        assert_isolated(&html, &["Ada Lovelace", "ada"]);
         assert_has(&html, &["input[name=username][value=ada]:not([readonly])"]);
-        assert_has(&html, &["#password[autofocus][aria-describedby=again]"]);
+        assert_has(&html, &["#password[autofocus]"]);
         assert!(!html.contains("name=\"continue\""));
     }
 
     #[test]
-    fn a_wrong_password_when_signing_in_again_is_described_by_both_notices() {
-        let page = LoginPage {
-            alert: Some("Please try again."),
-            again: Some("Ada Lovelace"),
-            username: "ada",
-            ..plain()
-        };
-        let html = rendered("login-again-alert", &page);
-        assert_has(&html, &["#alert", "#again", "#password[aria-describedby='alert again']"]);
+    fn there_is_never_more_than_one_notice() {
+        let client = ClientCard { standing: Standing::SelfRegistered, ..plain().client };
+        let (alert, again) = (Some(WRONG), Some(ADA));
+        let html = rendered(
+            "login-again-alert",
+            &LoginPage { client, alert, again, username: "ada", ..plain() },
+        );
+        assert_has(&html, &[".notice", "#alert", "#again", "#password[aria-describedby=alert]"]);
     }
 
     #[test]
@@ -158,8 +209,7 @@ mod tests {
         let words = "Wide words ".repeat(6);
         let address = format!("https://photos.example/{}", "p".repeat(400));
         let page = LoginPage {
-            client_name: &words,
-            logo_uri: Some("/favicon.svg"),
+            client: ClientCard { logo: Some("/favicon.svg"), ..full(&words).client },
             policy_uri: Some(&address),
             tos_uri: Some(&address),
             ..full(&words)

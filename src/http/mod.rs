@@ -12,6 +12,7 @@ pub mod error;
 pub mod form;
 pub mod login_page;
 pub mod page;
+pub mod parties;
 pub mod session_state;
 pub mod shared_pages;
 pub mod sign_in;

@@ -28,11 +28,60 @@ pub(crate) fn rendered(name: &str, template: &impl Template) -> String {
             assert!(!inline, "{name} has an inline {attribute}");
         }
     }
+    hold_to_rules(name, &document);
     if let Some(folder) = std::env::var_os("LATCHKEY_PAGES_OUT") {
         std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), &html)
             .expect("LATCHKEY_PAGES_OUT is a folder that can be written to");
     }
     html
+}
+
+/// What every page owes to whoever listens to it instead of looking, or finds it among many.
+fn hold_to_rules(name: &str, document: &Html) {
+    let one = |selector: &str| document.select(&all(selector)).count();
+    assert_eq!((one("title"), one("h1"), one("main")), (1, 1, 1), "{name}");
+    let title = document.select(&all("title")).next().map(|it| it.text().collect::<String>());
+    let title = title.unwrap_or_default();
+    assert!(title.ends_with(" · Latchkey") && title.len() > " · Latchkey".len(), "{name}: {title}");
+    let ids: Vec<&str> =
+        document.select(&all("[id]")).filter_map(|it| it.value().attr("id")).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{name} repeats an id");
+    for attribute in ["aria-describedby", "aria-labelledby", "for"] {
+        for element in document.select(&all(&format!("[{attribute}]"))) {
+            let named = element.value().attr(attribute).unwrap_or_default();
+            assert!(ids.contains(&named), "{name}: {attribute} names nothing: {named}");
+        }
+    }
+    assert!(one(".notice") <= 1, "{name} has a notice too many");
+    for image in document.select(&all("img")).map(|it| it.value()) {
+        // One that does not load gives way to the letter behind it, if it has no words of its own.
+        assert_eq!(image.attr("alt"), Some(""), "{name}");
+    }
+    assert_eq!(one(".badge img"), one("img"), "{name} has an image with nothing behind it");
+    for link in document.select(&all("a[target=_blank]")) {
+        assert!(link.value().attr("rel").is_some_and(|it| it.contains("noopener")), "{name}");
+    }
+}
+
+/// Names that others chose stand in a `bdi` each, wherever they are part of a text: their direction ends with
+/// them. A title is plain text.
+pub(crate) fn assert_isolated(html: &str, names: &[&str]) {
+    let document = Html::parse_document(html);
+    let isolated = |name: &str| {
+        document.select(&all("bdi")).any(|it| it.text().collect::<String>().trim() == name)
+    };
+    for name in names {
+        assert!(isolated(name), "{name} is not isolated");
+    }
+    for element in document.select(&all("body *:not(bdi)")) {
+        let own = element.children().filter_map(|it| it.value().as_text().map(|it| it.trim()));
+        for text in own {
+            let bare = names
+                .iter()
+                .find(|name| text == **name || (name.len() > 4 && text.contains(**name)));
+            assert_eq!(bare, None, "in {}", element.html());
+        }
+    }
 }
 
 /// Markup in the fields of a page must change its text only, never its elements or attributes.

@@ -58,12 +58,12 @@ mod tests {
 
     const REFUSED: ErrorPage<'static> = ErrorPage {
         title: "Request error",
-        message: "The app sent a sign-in request that cannot be answered. Nothing is wrong with your account.",
+        message: "The app sent a request that cannot be answered. Nothing was shared with it.",
         code: Some("invalid_request"),
         detail: Some(
             "redirect_uri is not registered for this client. Register it exactly as it is sent.",
         ),
-        request_id: "0193a1b2-7c4d-7e11-9a57-0f3e5d2c1b0a",
+        request_id: "k3j9x0c2m4q8z1t7",
         way_on: None,
     };
 
@@ -126,7 +126,9 @@ mod tests {
     fn an_app_on_the_device_is_one_touch_away() {
         let href = "com.example.photos:/cb?code=c0de";
         let html = rendered("continue", &ContinuePage { client_name: "Photo Shop", href });
-        assert_eq!(words(&html, "#continue"), "Return to the app");
+        assert_eq!(words(&html, "h1"), "Back to Photo Shop");
+        assert_eq!(words(&html, "#continue"), "Open the app");
+        assert!(!html.contains("signed in"), "it may be a no that is brought back");
         assert_has(&html, &["a[href='com.example.photos:/cb?code=c0de']"]);
     }
 

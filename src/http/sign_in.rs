@@ -3,12 +3,12 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::login_page::LoginPage;
+use super::login_page::{Alert, LoginPage};
 use super::page::page;
+use super::parties::{ClientCard, PersonName};
 use super::visit::Visit;
 use crate::app::App;
 use crate::interactions::{Next, Step};
-use crate::protocol::redirect_uri;
 use crate::users::{User, canonical};
 
 /// The page. `typed` is the user name of a failed try.
@@ -16,7 +16,7 @@ pub fn show(
     app: &App,
     visit: &Visit,
     typed: Option<&str>,
-    alert: Option<&str>,
+    alert: Option<Alert>,
     status: StatusCode,
 ) -> Response {
     let request = &visit.interaction.request;
@@ -25,22 +25,17 @@ pub fn show(
     let again = person.filter(|user| must_prove_it_again(app, visit, user));
     let interaction = visit.id.reveal();
     let csrf = visit.csrf(app, "login");
-    let host = metadata.client_uri.as_deref().and_then(host_of);
     let known = again.map(|user| user.username.as_str());
     let template = LoginPage {
         interaction: &interaction,
         csrf: &csrf,
-        client_name: visit.client.display_name(),
-        client_host: host.as_deref(),
-        logo_uri: app.logo_uri(&visit.client),
+        client: ClientCard::of(app, &visit.client, request.destination.redirect_uri()),
         policy_uri: metadata.policy_uri.as_deref(),
         tos_uri: metadata.tos_uri.as_deref(),
         username: typed.or(known).or(request.login_hint.as_deref()).unwrap_or_default(),
         alert,
-        current: person
-            .filter(|_| visit.next(app) != Next::Ask(Step::Login))
-            .map(User::display_name),
-        again: again.map(User::display_name),
+        current: person.filter(|_| visit.next(app) != Next::Ask(Step::Login)).map(PersonName::from),
+        again: again.map(PersonName::from),
         cancel: true,
     };
     page(&template, status, &visit.policy(app))
@@ -58,33 +53,4 @@ fn must_prove_it_again(app: &App, visit: &Visit, user: &User) -> bool {
     visit.next(app) == Next::Ask(Step::Login)
         && request.hinted.as_ref().is_none_or(|wanted| *wanted == seen_as)
         && request.login_hint.as_deref().is_none_or(is_named)
-}
-
-/// The host of a URL, for people to recognise. On this device it has its port, which is what tells one
-/// program here from another.
-pub fn host_of(url: &str) -> Option<String> {
-    let url = url::Url::parse(url).ok()?;
-    // In an address of an app on the device a host proves nothing.
-    let host = url.host_str().filter(|_| matches!(url.scheme(), "https" | "http"))?;
-    let port = url.port().filter(|_| redirect_uri::is_loopback(&url));
-    Some(port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_on_this_device_is_shown_with_its_port_and_any_other_without() {
-        for (url, shown) in [
-            ("http://localhost:8765/callback", Some("localhost:8765")),
-            ("http://127.0.0.1:80/callback", Some("127.0.0.1")),
-            ("http://[::1]:8765/", Some("[::1]:8765")),
-            ("https://photos.example:8443/cb", Some("photos.example")),
-            ("com.example.photos:/cb", None),
-            ("not a url", None),
-        ] {
-            assert_eq!(host_of(url).as_deref(), shown, "{url}");
-        }
-    }
 }

@@ -18,7 +18,7 @@ type WayOn = Option<(String, String)>;
 /// There is no such visit, or nothing is left of what it was about.
 pub fn unknown(caller: &Caller) -> Trouble {
     let message = "This sign-in is not known here, or not any more. \
-                   Go back to the application and sign in from there.";
+                   Go back to the app and sign in from there.";
     page(caller, "Please start again", message, None)
 }
 
@@ -29,7 +29,7 @@ pub fn explain(app: &App, caller: &Caller, visit: &Visit, stop: Stop) -> Trouble
             caller,
             "Please start again",
             "This sign-in was begun in another browser, or this one did not keep the cookie of it. \
-             Go back to the application and sign in from there.",
+             Go back to the app and sign in from there.",
             entrance(app, visit),
         ),
         Stop::Expired => page(
@@ -41,13 +41,13 @@ pub fn explain(app: &App, caller: &Caller, visit: &Visit, stop: Stop) -> Trouble
         Stop::Finished if visit.interaction.answer.is_some_and(|it| it.refused.is_some()) => page(
             caller,
             "Nothing left to do",
-            "This sign-in was ended, perhaps in another tab. Go back to the application.",
+            "This sign-in was ended, perhaps in another tab. Go back to the app.",
             home(visit),
         ),
         Stop::Finished => page(
             caller,
             "Already signed in",
-            "This sign-in was finished, perhaps in another tab. Go back to the application.",
+            "This sign-in was finished, perhaps in another tab. Go back to the app.",
             home(visit),
         ),
     }
@@ -82,12 +82,12 @@ fn entrance(app: &App, visit: &Visit) -> WayOn {
     let begins = |client: &Client| {
         let mut url = url::Url::parse(client.metadata.initiate_login_uri.as_deref()?).ok()?;
         url.query_pairs_mut().append_pair("iss", app.issuer());
-        Some((url.into(), "Start again at the application".to_owned()))
+        Some((url.into(), format!("Start again at {}", client.display_name())))
     };
     begins(&visit.client).or_else(|| home(visit))
 }
 
 fn home(visit: &Visit) -> WayOn {
     let origin = redirect_uri::web_origin(visit.interaction.request.destination.redirect_uri());
-    origin.map(|origin| (origin, "Back to the application".to_owned()))
+    origin.map(|origin| (origin, format!("Back to {}", visit.client.display_name())))
 }

@@ -5,6 +5,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::page::{PagePolicy, page};
 use super::shared_pages::{ErrorPage, WayOn};
+use crate::clients::{Client, Source};
+use crate::protocol::redirect_uri;
 use crate::store::StoreError;
 
 /// Something a person has to be told instead of what they wanted.
@@ -30,13 +32,29 @@ impl Trouble {
         Self {
             status: StatusCode::BAD_REQUEST,
             title: "Request error",
-            message: "The application sent a request that cannot be answered. \
-                      Nothing was shared with it. You can close this page or go back."
-                .into(),
+            message:
+                "The app sent a request that cannot be answered. Nothing was shared with it, and \
+                      nothing is wrong with your account. You can close this page or go back."
+                    .into(),
             detail: Some((code, detail.into())),
             way_on: None,
             request_id: request_id.to_owned(),
         }
+    }
+
+    /// With the way back to the client, where one is known that nobody but the operator wrote down: a page
+    /// about a request that may be forged leads nowhere else.
+    #[must_use]
+    pub fn back_to(mut self, client: &Client) -> Self {
+        let declared = Some(&client.metadata).filter(|_| client.source == Source::Operator);
+        let home = declared.and_then(|it| {
+            let uris = it.redirect_uris.iter().filter(|uri| !redirect_uri::is_native(uri));
+            it.client_uri
+                .clone()
+                .or_else(|| uris.into_iter().find_map(|uri| redirect_uri::web_origin(uri)))
+        });
+        self.way_on = home.map(|home| (home, format!("Back to {}", client.display_name())));
+        self
     }
 
     /// Something of ours does not answer.
@@ -85,7 +103,7 @@ impl Trouble {
             status: StatusCode::FORBIDDEN,
             title: "Please start again",
             message: "This form was not sent from our own page in this browser. \
-                      Go back to the application and sign in again."
+                      Go back to the app and sign in again."
                 .into(),
             detail: None,
             way_on: None,

@@ -195,7 +195,8 @@ impl Visit {
     /// What the pages of this visit may do beyond the default: lead on to the client, and from there
     /// wherever it sends people, after a form; and show its logo.
     pub fn policy(&self, app: &App) -> PagePolicy {
-        let logo = app.logo_uri(&self.client);
+        let to = self.interaction.request.destination.redirect_uri();
+        let logo = app.logo_uri(&self.client, to);
         PagePolicy {
             form_targets: FormTargets::Anywhere,
             images: logo.and_then(super::page::source_of).into_iter().collect(),
@@ -206,6 +207,11 @@ impl Visit {
     /// The path back to the hub.
     pub fn hub(&self) -> String {
         format!("/authorize?interaction={}", self.id.reveal())
+    }
+
+    /// The sign-in page, for somebody else than who is signed in.
+    pub fn path_to_other_account(&self) -> String {
+        format!("{}&other=1", self.path_of(Step::Login))
     }
 
     /// The page of a step.

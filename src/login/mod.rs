@@ -39,6 +39,10 @@ async fn show(
         Next::Ask(Step::Login | Step::Account) => {
             Ok(sign_in::show(&app, &visit, None, None, StatusCode::OK))
         }
+        // "Not you?", on the consent page.
+        Next::Ask(Step::Consent) if params.get("other").is_some() => {
+            Ok(sign_in::show(&app, &visit, None, None, StatusCode::OK))
+        }
         next @ (Next::Ask(Step::Consent) | Next::Issue | Next::Refuse(_) | Next::Stop(_)) => {
             visit.leave_page(&caller, &app, next)
         }

@@ -11,6 +11,7 @@ use crate::http::caller::Caller;
 use crate::http::cookies::{self, Cookies};
 use crate::http::error::ApiError;
 use crate::http::form::Form;
+use crate::http::login_page::Alert;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions;
@@ -189,8 +190,8 @@ fn show_again(
         NotSignedIn::UnknownUser => ("unknown_user", StatusCode::OK, WRONG),
         NotSignedIn::WrongPassword => ("wrong_password", StatusCode::OK, WRONG),
         NotSignedIn::Disabled => ("disabled", StatusCode::OK, WRONG),
-        NotSignedIn::Throttled(_) => ("throttled", StatusCode::TOO_MANY_REQUESTS, THROTTLED),
-        NotSignedIn::Locked(_) => ("locked", StatusCode::TOO_MANY_REQUESTS, THROTTLED),
+        NotSignedIn::Throttled(_) => ("throttled", StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
+        NotSignedIn::Locked(_) => ("locked", StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
         NotSignedIn::Busy | NotSignedIn::Store(_) => {
             ("busy", StatusCode::SERVICE_UNAVAILABLE, BUSY)
         }
@@ -218,7 +219,16 @@ fn show_again(
     answer
 }
 
-const WRONG: &str = "That user name and password do not fit together. Please try again.";
-const THROTTLED: &str = "Too many tries. Please wait before you try again, or use a browser in which you have \
-    signed in before. If that does not help, ask whoever runs this service.";
-const BUSY: &str = "Many people are signing in right now. Please try again in a few seconds.";
+const WRONG: Alert = Alert {
+    words: "That user name and password do not match. Please try again.",
+    is_about_input: true,
+};
+const TOO_MANY: Alert = Alert {
+    words: "Too many tries. Please wait before you try again, or use a browser in which you have signed in \
+            before. If that does not help, ask whoever runs this service.",
+    is_about_input: false,
+};
+const BUSY: Alert = Alert {
+    words: "Many people are signing in right now. Please try again in a few seconds.",
+    is_about_input: false,
+};

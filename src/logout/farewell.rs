@@ -15,6 +15,7 @@ use crate::http::answer::see_other;
 use crate::http::caller::Caller;
 use crate::http::cookies::{self, Cookies};
 use crate::http::page::{FormTargets, PagePolicy, nonce, page, source_of};
+use crate::http::parties::PersonName;
 use crate::logouts;
 use crate::protocol::redirect_uri;
 use crate::secret::{base64url, from_base64url};
@@ -38,7 +39,7 @@ pub fn ask(app: &App, session: &Session, user: Option<&User>, asked: &Asked) -> 
     let template = ConfirmPage {
         csrf: &csrf(app, session),
         carried: &carried.unwrap_or_default(),
-        person: user.map(User::display_name),
+        person: user.map(PersonName::from),
         client_name: asked.client.as_ref().map(Client::display_name),
         stay: home.unwrap_or("/"),
         detail: asked.stays,

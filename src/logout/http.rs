@@ -137,8 +137,7 @@ async fn present(app: &App, cookies: &Cookies) -> Result<Option<Session>, StoreE
 /// A request that cannot be acted on; the person may still sign out by themselves.
 fn refused(caller: &Caller, detail: impl Into<String>) -> Trouble {
     Trouble {
-        message: "The application sent a request that cannot be answered, so nothing has changed."
-            .into(),
+        message: "The app sent a request that cannot be answered, so nothing has changed.".into(),
         way_on: Some(("/logout".into(), "Sign out here".into())),
         ..Trouble::request_error(&caller.request_id, "invalid_request", detail)
     }

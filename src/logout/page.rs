@@ -2,6 +2,8 @@
 
 use askama::Template;
 
+use crate::http::parties::PersonName;
+
 /// Asks whether to sign out, where no application could prove whom it means.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "logout/confirm.html")]
@@ -10,7 +12,7 @@ pub struct ConfirmPage<'a> {
     /// The request, to be judged again with the answer.
     pub carried: &'a [(&'a str, &'a str)],
     /// Who is signed in.
-    pub person: Option<&'a str>,
+    pub person: Option<PersonName<'a>>,
     /// Who seems to ask.
     pub client_name: Option<&'a str>,
     /// The way to stay: an address of ours, or the client's registered one.
@@ -37,7 +39,9 @@ pub struct SignedOutPage<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::page_checks::{MARKUP, assert_has, assert_same_skeleton, rendered, words};
+    use crate::http::page_checks::{
+        MARKUP, assert_has, assert_isolated, assert_same_skeleton, rendered, words,
+    };
 
     const CARRIED: [(&str, &str); 1] = [("client_id", "shop")];
 
@@ -45,7 +49,7 @@ mod tests {
         ConfirmPage {
             csrf: "q83vEjRWeJq83vEjRWeJqw",
             carried: &CARRIED,
-            person: Some("Ada Lovelace"),
+            person: Some(PersonName { name: "Ada Lovelace", username: Some("ada") }),
             client_name: Some("Photo Shop"),
             stay: "/",
             detail: None,
@@ -56,7 +60,8 @@ mod tests {
     fn the_question_names_the_person_and_offers_to_stay() {
         let html = rendered("logout-confirm", &question());
         assert_eq!(words(&html, "h1"), "Sign out");
-        assert!(words(&html, "main").contains("Ada Lovelace"));
+        assert!(words(&html, "main").contains("signed in as Ada Lovelace ( ada )"));
+        assert_isolated(&html, &["Ada Lovelace", "ada", "Photo Shop"]);
         let form = "form[method=post][action='/logout/confirm']";
         assert_has(
             &html,
@@ -122,7 +127,7 @@ mod tests {
             ConfirmPage {
                 csrf: text,
                 carried,
-                person: text_or,
+                person: Some(PersonName { name: text, username: text_or }),
                 client_name: text_or,
                 stay: text,
                 detail: text_or,

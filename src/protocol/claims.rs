@@ -72,9 +72,10 @@ const RESERVED: [&str; 23] = [
     "token_use",
 ];
 
-/// Which claims each scope asks for: the standard scopes, and those the operator configured.
+/// Which claims each scope asks for: the standard scopes, and those the operator configured. Beside them
+/// their names, in the order in which people are told of them: the standard ones, then as declared.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ScopeCatalogue(BTreeMap<String, ScopeEntry>);
+pub struct ScopeCatalogue(BTreeMap<String, ScopeEntry>, Vec<String>);
 
 /// One scope a client may ask for.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -95,13 +96,17 @@ impl Default for ScopeCatalogue {
             asked.map(|(claim, _, _)| (*claim).to_owned()).collect()
         };
         let entry = |scope: &str| ScopeEntry { claims: claims(scope), ..ScopeEntry::default() };
-        Self(Scope::STANDARD.iter().map(|scope| ((*scope).to_owned(), entry(scope))).collect())
+        let entries = Scope::STANDARD.iter().map(|scope| ((*scope).to_owned(), entry(scope)));
+        Self(entries.collect(), Scope::STANDARD.map(str::to_owned).into())
     }
 }
 
 impl ScopeCatalogue {
     /// Adds a scope, or adds claims to a standard one.
     pub fn add(&mut self, scope: &str, entry: ScopeEntry) {
+        if !self.0.contains_key(scope) {
+            self.1.push(scope.to_owned());
+        }
         let known = self.0.entry(scope.to_owned()).or_default();
         known.claims.extend(entry.claims);
         known.description = entry.description.or(known.description.take());
@@ -129,6 +134,12 @@ impl ScopeCatalogue {
         };
         let named = self.0.iter().filter(|(scope, entry)| is_advertised(scope, entry));
         named.map(|(scope, _)| scope.as_str()).collect()
+    }
+
+    /// The tokens of this scope, in the order in which people are told of them.
+    pub fn in_order<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a str> {
+        let known = self.1.iter().map(String::as_str).filter(|token| scope.contains(token));
+        known.chain(scope.iter().filter(|token| !self.0.contains_key(*token)))
     }
 
     /// Every claim some scope exposes, sorted.

@@ -123,7 +123,14 @@ fn request_id(headers: &HeaderMap) -> String {
         (1..=64).contains(&id.len()) && id.bytes().all(safe)
     };
     let theirs = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
-    theirs.map_or_else(|| random::uuid().to_string(), str::to_owned)
+    theirs.map_or_else(reference, str::to_owned)
+}
+
+/// 80 bits in the letters and digits that people do not take for one another: a name that fits on one line
+/// of a phone and can be read out.
+fn reference() -> String {
+    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    random::bytes::<16>().iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
 }
 
 /// What every answer says, whatever else it says.

@@ -2,6 +2,7 @@
 
 mod limits;
 mod pages;
+mod parties;
 mod prompts;
 mod refusals;
 mod slow_bodies;

@@ -12,6 +12,7 @@ on_every_store![
     a_private_scheme_is_followed_after_a_press_and_offered_as_a_link_without_one,
     a_loopback_redirect_may_name_any_port_and_nothing_else,
     a_public_native_app_asks_for_consent_each_time,
+    a_web_application_at_its_registered_loopback_address_is_renewed_silently_and_a_native_one_told_why_not,
 ];
 
 async fn phone(house: &House, redirect_uri: &str, settings: Settings) -> RelyingParty {
@@ -108,4 +109,29 @@ async fn a_public_native_app_asks_for_consent_each_time(house: House) {
     // Any other app may claim the same scheme (§8.6).
     let again = ada.opens(&app.asks("openid").url()).await;
     assert!(again.shows("#consent-accept") && again.shows(".caution"));
+}
+
+/// What every developer of a single-page application meets on the first day.
+async fn a_web_application_at_its_registered_loopback_address_is_renewed_silently_and_a_native_one_told_why_not(
+    house: House,
+) {
+    let home = "http://localhost:5173/callback";
+    let public = json!({
+        "redirect_uris": [home], "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+    });
+    let mut spa = house.relying_party_with("spa", &public, Settings::default()).await;
+    home.clone_into(&mut spa.redirect_uri);
+    let native = phone(&house, "http://127.0.0.1/cb", Settings::default()).await;
+    let ada = house.browser("ada");
+    for (app, why) in [(&spa, None), (&native, Some("asked each time"))] {
+        ada.authorizes(&app.asks("openid").url()).await;
+        let silent = Landing::of(&ada.authorizes_silently(&app.asks("openid")).await);
+        assert_eq!(silent.param("error").as_deref(), why.map(|_| "consent_required"));
+        let said = silent.param("error_description");
+        assert_eq!(said.map(|said| said.contains(why.unwrap_or_default())), why.map(|_| true));
+    }
+    // The page said so.
+    let page = ada.opens(&native.asks("openid").url()).await;
+    assert!(page.words("#lasts").expect("a time").ends_with("You will be asked each time."));
 }

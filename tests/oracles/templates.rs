@@ -1,9 +1,10 @@
 use std::sync::OnceLock;
 
 use askama::Template;
-use latchkey::consent::page::{ConsentPage, scope_line};
+use latchkey::consent::page::{ConsentPage, Lasts, scope_line};
 use latchkey::home::page::{HomePage, Trial};
-use latchkey::http::login_page::LoginPage;
+use latchkey::http::login_page::{Alert, LoginPage};
+use latchkey::http::parties::{ClientCard, PersonName, Standing};
 use latchkey::http::shared_pages::{ContinuePage, ErrorPage, FormPostPage, WayOn};
 use latchkey::logout::page::{ConfirmPage, SignedOutPage};
 use latchkey::protocol::ClientMetadata;
@@ -93,12 +94,14 @@ fn as_parsed(words: &str) -> String {
 /// Every page there is, with these words wherever there are any.
 fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
     let some = Some(it);
+    let person = PersonName { name: it, username: some };
+    let client =
+        |logo, standing| ClientCard { name: it, logo, returns_to: it.to_owned(), standing };
+    let alert = Some(Alert { words: "No.", is_about_input: true });
     let login = |current, again: Option<_>, alert| LoginPage {
         interaction: it,
         csrf: it,
-        client_name: it,
-        client_host: some,
-        logo_uri: again.map(|_| link),
+        client: client(again.map(|_| link), Standing::SelfRegistered),
         policy_uri: Some(link),
         tos_uri: Some(link),
         username: it,
@@ -107,29 +110,27 @@ fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
         again,
         cancel: true,
     };
-    let consent = |client_uri| ConsentPage {
+    let consent = |other, standing| ConsentPage {
         interaction: it,
         csrf: it,
-        client_name: it,
-        client_uri,
-        redirect_host: it,
-        logo_uri: Some(link),
+        client: client(Some(link), standing),
         policy_uri: Some(link),
         tos_uri: Some(link),
-        person: it,
+        person,
+        other,
         scopes: vec![scope_line("scope", some), scope_line("other", Some(it))],
         claims: vec![it.to_owned()],
-        offline: true,
-        unverified: true,
+        lasts: Lasts::WhileSignedIn,
+        asked_again: true,
     };
     let fields = [("code".to_owned(), it.to_owned()), (it.to_owned(), it.to_owned())];
     let frames = [link.to_owned()];
     let all = [
-        login(some, None, None).render(),
-        login(None, some, some).render(),
-        login(None, None, some).render(),
-        consent(Some(link)).render(),
-        consent(None).render(),
+        login(Some(person), None, None).render(),
+        login(None, Some(person), alert).render(),
+        login(None, None, alert).render(),
+        consent(Some(link), Standing::Declared).render(),
+        consent(None, Standing::SelfRegisteredOnDevice).render(),
         ErrorPage {
             title: it,
             message: it,
@@ -144,7 +145,7 @@ fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
         ConfirmPage {
             csrf: it,
             carried: &[("state", it), (it, it)],
-            person: some,
+            person: Some(person),
             client_name: some,
             stay: link,
             detail: some,

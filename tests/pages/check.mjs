@@ -1,6 +1,7 @@
-// Walks every page that the unit tests rendered, in Chromium: two sizes, light and dark, under the
-// strictest policy a page is served with. Fails on an axe violation, a blocked or foreign request, a
-// page wider than its window, or a control too small to hit.
+// Walks every page that the unit tests rendered, in Chromium: three sizes, light, dark and in forced colours,
+// under the strictest policy a page is served with. Fails on an axe violation, a blocked or foreign request, a
+// page wider than its window, a control or link too small to hit, a box without an edge, or a consent page
+// whose answer is out of sight.
 //
 //   mkdir -p /tmp/pages && LATCHKEY_PAGES_OUT=/tmp/pages cargo test --lib page
 //   npm ci --prefix tests/pages && npm run check --prefix tests/pages -- /tmp/pages [folder for pictures]
@@ -18,8 +19,11 @@ const STATIC = new URL('../../static/', import.meta.url)
 const POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'none'; " +
   "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
-const WINDOWS = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 },
-  narrow: { width: 320, height: 640 } }
+// The last is a window of 1280 by 1024 at 400 %.
+const WINDOWS = { phone: { width: 360, height: 640 }, desktop: { width: 1280, height: 800 },
+  narrow: { width: 320, height: 256 } }
+const LOOKS = { light: { colorScheme: 'light', forcedColors: 'none' }, dark: { colorScheme: 'dark', forcedColors: 'none' },
+  forced: { colorScheme: 'dark', forcedColors: 'active' } }
 
 const answer = (path) => {
   if (path.endsWith('.css')) return { contentType: 'text/css', body: readFileSync(new URL('style.css', STATIC)) }
@@ -32,15 +36,25 @@ const examine = async (page, name) => {
   await page.goto(`${ORIGIN}/${name}`)
   const found = await page.evaluate(async ([source, tags]) => {
     (0, eval)(source)
-    const { violations, incomplete } = await axe.run({ runOnly: tags })
+    const answer = document.querySelector('#consent-accept')?.getBoundingClientRect()
+    const hidden = answer && innerHeight >= 480 && answer.bottom > innerHeight
+    // No contrast can be told of what lies under something.
+    document.querySelector('.decide')?.style.setProperty('position', 'static')
+    // Forced colours are the system's, which axe does not know.
+    const rules = { 'color-contrast': { enabled: !matchMedia('(forced-colors: active)').matches } }
+    const { violations, incomplete } = await axe.run({ runOnly: tags, rules })
     const wide = document.documentElement.scrollWidth > innerWidth
     const controls = [...document.querySelectorAll('button, input:not([type=hidden]), .button')]
     const small = controls.filter((control) => control.getBoundingClientRect().height < 44)
+    const short = [...document.querySelectorAll('a')].filter((link) => link.getBoundingClientRect().height < 24)
+    const edgeless = [...document.querySelectorAll('.notice, .developer')].filter((box) => parseFloat(getComputedStyle(box).borderTopWidth) === 0)
     // What axe could not decide is a finding too, or a gradient would hide every contrast there is.
-    return { wide, small: small.length,
+    return { wide, hidden, short: short.length, edgeless: edgeless.length, small: small.length,
       violations: [...violations, ...incomplete].map(({ id, nodes }) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`) }
   }, [AXE, TAGS])
-  return [...found.violations, ...(found.wide ? ['wider than the window'] : []),
+  return [...found.violations, ...(found.hidden ? ['yes and no are out of sight'] : []),
+    ...(found.short ? [`${found.short} links lower than 24 px`] : []), ...(found.edgeless ? [`${found.edgeless} boxes without an edge`] : []),
+    ...(found.wide ? ['wider than the window'] : []),
     ...(found.small ? [`${found.small} controls lower than 44 px`] : [])]
 }
 
@@ -65,12 +79,12 @@ try {
     if (message.type() === 'error' && !/form-post|frames/.test(page.url())) problems.push(`${page.url()}: ${message.text()}`)
   })
   for (const name of readdirSync(folder).filter((name) => name.endsWith('.html')).sort()) {
-    for (const colorScheme of ['light', 'dark']) {
+    for (const [look, media] of Object.entries(LOOKS)) {
       for (const [size, viewport] of Object.entries(WINDOWS)) {
-        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+        await page.emulateMedia({ ...media, reducedMotion: 'reduce' })
         await page.setViewportSize(viewport)
-        for (const problem of await examine(page, name)) problems.push(`${name} ${colorScheme} ${size}: ${problem}`)
-        if (pictures) await page.screenshot({ path: join(pictures, `${name.replace('.html', '')}-${size}-${colorScheme}.png`), fullPage: true })
+        for (const problem of await examine(page, name)) problems.push(`${name} ${look} ${size}: ${problem}`)
+        if (pictures) await page.screenshot({ path: join(pictures, `${name.replace('.html', '')}-${size}-${look}.png`), fullPage: true })
         looked += 1
       }
     }

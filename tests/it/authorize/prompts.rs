@@ -49,7 +49,7 @@ async fn prompt_login_asks_for_the_password_again_and_says_when(house: House) {
     let again = request().with("prompt", "login");
     let page = ada.opens(&again.url()).await;
     assert!(page.shows("#login-submit") && !page.shows("#login-continue"));
-    assert!(page.words("#again").unwrap().ends_with("to go on as Ada Lovelace."));
+    assert!(page.words("#again").unwrap().ends_with("to go on as Ada Lovelace (ada)."));
     assert!(page.shows("#username[value=ada]:not([readonly])"), "somebody else may sit here now");
     let other = ada.opens(&again.clone().with("login_hint", "bob").url()).await;
     assert!(other.shows("#username[value=bob]") && !other.shows("#again"));
@@ -110,7 +110,7 @@ async fn choosing_an_account_may_go_on_as_who_is_here(house: House) {
     shop.signs_in(&ada, "openid").await;
     let request = shop.asks("openid").with("prompt", "select_account");
     let page = ada.opens(&request.url()).await;
-    assert_eq!(page.words("#login-continue").as_deref(), Some("Continue as Ada Lovelace"));
+    assert_eq!(page.words("#login-continue").as_deref(), Some("Continue as Ada Lovelace (ada)"));
     let landing = Landing::of(&ada.continues(&page).await);
     assert_eq!(shop.exchanges(&landing.code(), &request).await.status, 200);
 

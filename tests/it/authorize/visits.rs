@@ -110,7 +110,7 @@ async fn a_click_after_the_code_was_redeemed_is_answered_anew_where_nobody_has_t
         } else {
             assert_eq!((again.status, again.location()), (400, None), "{prompt}");
             assert_eq!(again.words("h1").as_deref(), Some("Already signed in"));
-            assert_eq!(again.words("a.button").as_deref(), Some("Back to the application"));
+            assert_eq!(again.words("a.button").as_deref(), Some("Back to shop"));
         }
         let token = tokens["access_token"].as_str().expect("a token");
         assert_eq!(house.userinfo(token).await.status, 200, "what was given first stands");

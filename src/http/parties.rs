@@ -1,0 +1,162 @@
+//! The two parties of an authorization as pages show them: the client that asks, and the person who is
+//! asked. Of a client nothing is proven but where its answer goes, and whether the operator declared it.
+
+use url::Url;
+
+use crate::app::App;
+use crate::clients::{Client, Source};
+use crate::protocol::redirect_uri;
+use crate::users::User;
+
+/// Who asks.
+#[derive(Clone, Debug, Default)]
+pub struct ClientCard<'a> {
+    /// What it calls itself.
+    pub name: &'a str,
+    /// Loaded by the page.
+    pub logo: Option<&'a str>,
+    /// Where the answer goes, for people to recognise.
+    pub returns_to: String,
+    /// Who stands behind the name.
+    pub standing: Standing,
+}
+
+/// Who stands behind what a client says of itself.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Standing {
+    /// The operator declared it.
+    #[default]
+    Declared,
+    /// The operator declared it, and another program of the same device could take its place.
+    OnDevice,
+    /// Nobody: it registered itself.
+    SelfRegistered,
+    /// Nobody, and another program of the same device could take its place.
+    SelfRegisteredOnDevice,
+}
+
+impl Standing {
+    /// Of a client whose answer goes to that redirect URI. At our own address nobody can take a place: that
+    /// is the demo.
+    fn of(app: &App, client: &Client, to: &str) -> Self {
+        let ours = redirect_uri::web_origin(to).is_some_and(|it| it == app.config.issuer.origin());
+        match (client.source, client.metadata.is_impersonable_at(to) && !ours) {
+            (Source::Operator, false) => Self::Declared,
+            (Source::Operator, true) => Self::OnDevice,
+            (Source::Registered, false) => Self::SelfRegistered,
+            (Source::Registered, true) => Self::SelfRegisteredOnDevice,
+        }
+    }
+
+    /// Whether nobody vouched for the name.
+    pub fn is_self_registered(self) -> bool {
+        matches!(self, Self::SelfRegistered | Self::SelfRegisteredOnDevice)
+    }
+
+    /// What to think of before saying yes: the point, and what follows from it.
+    pub fn caution(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Declared => None,
+            Self::OnDevice => Some((
+                "This app runs on your device.",
+                "Another program there could pretend to be it. Allow it only if you have just started it.",
+            )),
+            Self::SelfRegistered => Some((
+                NOT_VOUCHED,
+                "It registered itself, and its name may not be true. Allow it only if you came here from it.",
+            )),
+            Self::SelfRegisteredOnDevice => Some((
+                NOT_VOUCHED,
+                "It registered itself and runs on your device. Allow it only if you have just started it.",
+            )),
+        }
+    }
+}
+
+/// The one sentence about a client that registered itself.
+const NOT_VOUCHED: &str = "Nobody here has vouched for this app.";
+
+impl<'a> ClientCard<'a> {
+    /// Of a client whose answer goes to that redirect URI.
+    pub fn of(app: &App, client: &'a Client, to: &str) -> Self {
+        Self {
+            name: client.display_name(),
+            logo: app.logo_uri(client, to),
+            returns_to: returns_to(to),
+            standing: Standing::of(app, client, to),
+        }
+    }
+}
+
+/// Who is asked: two people may have the same name, but never the same user name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PersonName<'a> {
+    /// What people call them.
+    pub name: &'a str,
+    /// Absent where it is the name.
+    pub username: Option<&'a str>,
+}
+
+impl<'a> From<&'a User> for PersonName<'a> {
+    fn from(user: &'a User) -> Self {
+        let (name, username) = (user.display_name(), &*user.username);
+        Self { name, username: (name != username).then_some(username) }
+    }
+}
+
+/// The place that a redirect URI leads to, in words. A port that is not the usual one tells one program of a
+/// host from another.
+fn returns_to(uri: &str) -> String {
+    let Ok(url) = Url::parse(uri) else { return "an app on this device".to_owned() };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    match (url.scheme(), url.host_str()) {
+        ("https" | "http", Some(host)) if redirect_uri::is_loopback(&url) => {
+            format!("{host}{port} on this device")
+        }
+        ("https" | "http", Some(host)) => format!("{host}{port}"),
+        // A host in such an address proves nothing.
+        (scheme, _) => format!("the app for {scheme}: on this device"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_answer_goes_is_said_by_host_and_on_a_device_by_port_or_scheme() {
+        for (uri, shown) in [
+            ("https://photos.example/cb?x=accounts.example", "photos.example"),
+            ("https://accounts.example@photos.example/cb", "photos.example"),
+            ("https://photos.example:8443/cb", "photos.example:8443"),
+            ("https://b\u{fc}cher.example/cb", "xn--bcher-kva.example"),
+            ("http://localhost:8765/callback", "localhost:8765 on this device"),
+            ("http://127.0.0.1:80/callback", "127.0.0.1 on this device"),
+            ("http://[::1]:8765/", "[::1]:8765 on this device"),
+            ("com.example.photos:/cb", "the app for com.example.photos: on this device"),
+            (
+                "com.example.photos://bank.example/",
+                "the app for com.example.photos: on this device",
+            ),
+        ] {
+            assert_eq!(returns_to(uri), shown, "{uri}");
+        }
+    }
+
+    #[test]
+    fn only_who_registered_itself_is_said_to_be_vouched_for_by_nobody() {
+        use Standing::{Declared, OnDevice, SelfRegistered, SelfRegisteredOnDevice};
+        for (standing, vouched, device) in [
+            (Declared, true, false),
+            (OnDevice, true, true),
+            (SelfRegistered, false, false),
+            (SelfRegisteredOnDevice, false, true),
+        ] {
+            let (point, rest) = standing.caution().unwrap_or_default();
+            assert_eq!(standing.is_self_registered(), !vouched);
+            assert_eq!(point == NOT_VOUCHED && rest.contains("registered itself"), !vouched);
+            assert_eq!(format!("{point} {rest}").contains("on your device"), device);
+            assert!(!format!("{point} {rest}").contains(" or "), "the server knows which");
+        }
+    }
+}
