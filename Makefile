@@ -10,8 +10,8 @@ MUSL  ?= $(shell uname -m)-unknown-linux-musl
 export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome chromium-browser)),/usr/bin/chromium)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tools fmt lint unit test-cluster test-sentinel faults-quick faults model clients fuzz
-.PHONY: fuzz-smoke deny coverage bench deploy-check compose-check image static clean
+.PHONY: help run test tools fmt lint unit test-cluster test-sentinel test-valkey faults-quick faults model clients
+.PHONY: fuzz fuzz-smoke deny coverage bench deploy-check compose-check image static clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,10 @@ test-cluster: tools ## The tests that use Redis, on a cluster of three primaries
 test-sentinel: tools ## The same on a primary with two replicas and three sentinels
 	CARGO=$(CARGO) .ci/redis-as sentinel
 
+test-valkey: ## The tests that use Redis and the quick faults, on Valkey 9.1, or V=8.1
+	@.ci/need redis-cli python3 openssl libfaketime
+	CARGO=$(CARGO) .ci/valkey $(or $(V),9.1) $(F)
+
 fuzz: ## Fuzz with libFuzzer: all targets, or one: make fuzz T=params TIME=60
 	@CARGO="$(CARGO)" fuzz/run $(TIME) $(T)
 
@@ -72,7 +76,8 @@ model: ## More traces against the model: CASES=500 of them for each store, SEED=
 
 clients: ## Real programs (Spring Boot, Synapse, Dovecot …) against the server: N=dovecot for one; installs what is missing
 	@.ci/need node npm python3 go java mvn dovecot
-	$(CARGO) build --locked
+	# Beside a test, so that its dependencies are those that `make test` has compiled already.
+	$(CARGO) build --locked --bin latchkey --test faults
 	.ci/clients $(N)
 
 coverage: tools ## Line coverage of the tests, into lcov.info

@@ -166,3 +166,8 @@ fn people_in_a_hurry_get_there() {
 fn applications_that_send_people_on_get_them() {
     Program::start(None).satisfies("onward.mjs", &[]);
 }
+
+#[test]
+fn the_session_cookie_goes_where_the_documentation_says() {
+    Program::start(None).satisfies("cookies.mjs", &[]);
+}
