@@ -4,8 +4,7 @@ import * as oidc from 'openid-client'
 
 /** `client` is `{ client_id, secret, redirect_uri, scope }`; what else is in `more` goes into both requests. */
 export const tokensFor = async (visitor, { client_id, secret, redirect_uri, scope }, more = {}) => {
-  const config = await oidc.discovery(new URL(visitor.issuer), client_id, undefined, oidc.ClientSecretBasic(secret),
-    { execute: [oidc.allowInsecureRequests] })
+  const config = await oidc.discovery(new URL(visitor.issuer), client_id, secret, undefined, { execute: [oidc.allowInsecureRequests] })
   const verifier = oidc.randomPKCECodeVerifier()
   const link = oidc.buildAuthorizationUrl(config, { redirect_uri, scope, code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256', ...more })

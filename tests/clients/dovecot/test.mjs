@@ -95,19 +95,20 @@ client_secret = "${SECRET}"
 grant_types = ["client_credentials"]
 [clients.settings]
 resource_server_for = ["imap://mail.example"]
+# What Dovecot looks for, unless it is told of another (username_attribute).
+introspection_claims = ["email"]
 `)
   const { config, tokens } = await tokensFor(new Visitor(issuer, ADA), MAILER)
 
   const asking = await dovecot(house, 'introspecting', `
 introspection_mode = post
 introspection_url = ${issuer.replace('://', `://dovecot:${SECRET}@`)}/introspect
-username_attribute = username
 active_attribute = active
 active_value = true
 `)
-  const good = await login(asking, 'ada', tokens.access_token)
+  const good = await login(asking, 'ada@example.com', tokens.access_token)
   check('a token opens the mailbox of its person, by introspection', good.startsWith('a OK'), good)
-  const other = await login(asking, 'grace', tokens.access_token)
+  const other = await login(asking, 'grace@example.com', tokens.access_token)
   check('and nobody else\'s', other.startsWith('a NO'), other)
 
   const reading = await dovecot(house, 'reading', `
@@ -115,9 +116,9 @@ introspection_mode = auth
 introspection_url = ${issuer}/userinfo
 `)
   const byAddress = await login(reading, 'ada@example.com', tokens.access_token)
-  check('by userinfo it does with the address, which is what Dovecot looks for by itself', byAddress.startsWith('a OK'), byAddress)
+  check('and by userinfo', byAddress.startsWith('a OK'), byAddress)
 
   await oidc.tokenRevocation(config, tokens.access_token)
-  const revoked = [await login(asking, 'ada', tokens.access_token), await login(reading, 'ada@example.com', tokens.access_token)]
+  const revoked = [await login(asking, 'ada@example.com', tokens.access_token), await login(reading, 'ada@example.com', tokens.access_token)]
   check('a revoked token opens nothing', revoked.every((line) => line.startsWith('a NO')), revoked)
 })

@@ -26,7 +26,6 @@ oidc_providers:
     client_id: synapse
     client_secret: ${SECRET}
     scopes: [openid, profile, email]
-    user_profile_method: userinfo_endpoint
     backchannel_logout_enabled: true
     user_mapping_provider: { config: { localpart_template: "{{ user.preferred_username }}", display_name_template: "{{ user.name }}" } }
 `
@@ -42,6 +41,9 @@ redirect_uris = ["${synapse}/_synapse/client/oidc/callback"]
 backchannel_logout_uri = "${synapse}/_synapse/client/oidc/backchannel_logout"
 grant_types = ["authorization_code"]
 scope = "openid profile email"
+[clients.settings]
+# With openid among the scopes it reads the ID token only.
+id_token_claims = ["preferred_username", "name", "email"]
 `, { OUTGOING_ALLOW_PRIVATE: '127.0.0.1' })
   const config = house.file('homeserver.yaml', homeserver(house, issuer, port))
   const python = `${installed('matrix-synapse')}/bin/python`
@@ -66,7 +68,7 @@ scope = "openid profile email"
   const session = await signIn()
   check('Synapse knows the person by preferred_username', session.user_id === '@ada:matrix.example', session)
   const profile = await call(`/profile/${encodeURIComponent(session.user_id)}/displayname`, { token: session.access_token })
-  check('and calls her by her name, from userinfo', profile.displayname === 'Ada Lovelace', profile)
+  check('and calls her by her name, from the ID token', profile.displayname === 'Ada Lovelace', profile)
 
   await ada.visit(`${issuer}/logout`)
   await eventually('a sign-out at Latchkey ends the session at Synapse', async () => (await call('/account/whoami', { token: session.access_token })).status === 401, 30)

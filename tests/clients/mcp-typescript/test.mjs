@@ -8,7 +8,7 @@ import { ADA, freePort, test } from '../house.mjs'
 import { Visitor } from '../visitor.mjs'
 import { mcpServer } from './server.mjs'
 
-const CALLS = 2
+const CALLS = 10
 const REDIRECT = 'http://127.0.0.1:9/callback'
 
 /** What a program that uses the SDK has to keep. */
@@ -67,4 +67,5 @@ const walk = async (house, scopes) => {
 
 await test(async (house) => {
   await walk(house, ['openid', 'offline_access'])
+  await walk(house)
 })

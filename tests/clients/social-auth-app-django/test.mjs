@@ -24,7 +24,7 @@ scope = "openid profile email offline_access"
     return page.status === 200 && page.url.host === address ? JSON.parse(page.text) : page
   }
 
-  // A sign-in begins by POST only.
+  // A sign-in begins by POST only. The code is redeemed by Basic, and the tokens are renewed by form.
   const first = await seen(`${app}/login/oidc/`, { form: {} })
   check('a sign-in ends with the address of the person', first.email === 'ada@example.com', first)
   check('after one question for the password and one for consent', ada.asked.join() === '/login,/consent', ada.asked)

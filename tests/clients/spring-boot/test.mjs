@@ -7,6 +7,9 @@ import { Visitor } from '../visitor.mjs'
 
 const OTHER = { client_id: 'other', secret: SECRET, redirect_uri: 'http://127.0.0.1:9/back', scope: 'openid profile' }
 
+// For an API whose library takes typ JWT only.
+const PLAIN = { ...OTHER, client_id: 'plain' }
+
 const declared = (app, settings) => `
 [[clients]]
 client_id = "spring"
@@ -31,6 +34,17 @@ scope = "${OTHER.scope}"
 [clients.settings]
 first_party = true
 audience = ["https://api.example"]
+
+[[clients]]
+client_id = "plain"
+client_secret = "${SECRET}"
+redirect_uris = ["${PLAIN.redirect_uri}"]
+grant_types = ["authorization_code"]
+scope = "${PLAIN.scope}"
+[clients.settings]
+first_party = true
+audience = ["https://api.example"]
+access_token_typ = "JWT"
 
 [[clients]]
 client_id = "api"
@@ -68,6 +82,11 @@ const walk = async (house, version, settings) => {
   check(said('issuer-uri alone refuses typ at+jwt'), /typ/.test(answers.jwt), answers)
   check(said('a decoder for at+jwt takes it'), answers['at-jwt'].name === tokens.claims().sub, answers)
   check(said('so does introspection, with the scopes as authorities'), /SCOPE_profile/.test(answers.opaque.authorities), answers)
+  const { tokens: plain } = await tokensFor(ada, PLAIN)
+  const taken = await api(app, plain.access_token)
+  check(said('of a client with access_token_typ = "JWT", issuer-uri alone takes it'), taken.jwt.name === tokens.claims().sub, taken)
+  const swapped = await api(app, plain.id_token)
+  check(said('and its ID token opens nothing'), Object.values(swapped).every((answer) => /^401/.test(answer)), swapped)
 
   const bye = await ada.visit(`${app}/logout`, { form: {} })
   check(said('its sign-out comes back'), bye.text === 'bye', bye)
