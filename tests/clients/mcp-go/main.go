@@ -48,7 +48,7 @@ func signIn(ctx context.Context, handler *transport.OAuthHandler) {
 func main() {
 	ctx := context.Background()
 	c, err := client.NewOAuthStreamableHttpClient(os.Args[1], client.OAuthConfig{
-		RedirectURI: "http://127.0.0.1:9/callback", Scopes: []string{"openid", "offline_access"}, TokenStore: client.NewMemoryTokenStore(), PKCEEnabled: true})
+		RedirectURI: "http://127.0.0.1:9/callback", TokenStore: client.NewMemoryTokenStore(), PKCEEnabled: true})
 	must(err)
 	must(c.Start(ctx))
 	hello := mcp.InitializeRequest{}
