@@ -1,12 +1,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::{fmt, process};
 
 use zeroize::Zeroizing;
 
 use super::Purpose;
+use super::private_file::read_private;
 use crate::jose::{self, Algorithm, PrivateKey, SigningKey};
 use crate::{random, secret};
 
@@ -30,7 +31,7 @@ impl KeyComplaint {
         Self(what.to_owned())
     }
 
-    fn about(path: &Path, what: impl fmt::Display) -> Self {
+    pub(super) fn about(path: &Path, what: impl fmt::Display) -> Self {
         Self(format!("{} {what}", path.display()))
     }
 }
@@ -142,31 +143,6 @@ fn parse(path: &Path, alg: Algorithm, pem: &str) -> Result<SigningKey, KeyCompla
         .map_err(|why| KeyComplaint::about(path, why))
 }
 
-/// Reads a file that only its owner can read. Anything looser is refused, not warned about.
-fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyComplaint> {
-    let unreadable =
-        |error: io::Error| KeyComplaint::about(path, format!("cannot be read: {error}"));
-    let real = fs::canonicalize(path).map_err(unreadable)?;
-    let about = fs::metadata(&real).map_err(unreadable)?;
-    if !about.is_file() {
-        return Err(KeyComplaint::about(path, "is not a file"));
-    }
-    if about.mode() & 0o077 != 0 {
-        return Err(KeyComplaint::about(path, "can be read by others; run chmod 600 on it"));
-    }
-    let me = rustix::process::geteuid().as_raw();
-    if about.uid() != me && about.uid() != 0 {
-        return Err(KeyComplaint::about(path, "belongs to another user"));
-    }
-    let is_link = fs::symlink_metadata(path).map_err(unreadable)?.is_symlink();
-    let folder_mode = real.parent().and_then(|it| fs::metadata(it).ok()).map_or(0, |it| it.mode());
-    // A sticky world-writable folder such as /tmp lets nobody replace another's file.
-    if is_link && folder_mode & 0o002 != 0 && folder_mode & 0o1000 == 0 {
-        return Err(KeyComplaint::about(path, "is a link into a folder that anybody can write to"));
-    }
-    fs::read_to_string(&real).map(Zeroizing::new).map_err(unreadable)
-}
-
 /// Writes a file of mode 0600 whole or not at all; `false` if it was there already.
 fn write_new(path: &Path, text: &str) -> Result<bool, KeyComplaint> {
     let unwritable =
@@ -196,7 +172,7 @@ fn write_new(path: &Path, text: &str) -> Result<bool, KeyComplaint> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 
@@ -264,8 +240,11 @@ mod tests {
         refuse("encrypted");
         let (_, pem) = SigningKey::generate().unwrap();
         write(&pem, 0o644);
-        refuse("chmod 600");
-        write(&pem[..pem.len() / 2], 0o600);
+        refuse("chmod o=");
+        write(&pem, 0o440);
+        let handed_over = source(dir.path(), Some(path.clone()));
+        assert_eq!(load_files(&handed_over, RS256, true).unwrap().keys.len(), 1);
+        write(&pem[..pem.len() / 2], 0o400);
         refuse("not a readable PEM");
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();

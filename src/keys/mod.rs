@@ -13,6 +13,7 @@
 mod files;
 mod material;
 mod phase;
+mod private_file;
 mod record;
 mod ring;
 mod seal;

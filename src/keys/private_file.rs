@@ -1,0 +1,113 @@
+//! Files that hold a private key or the root secret: who besides us can read them.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::process::{getegid, geteuid, getgroups};
+use zeroize::Zeroizing;
+
+use super::KeyComplaint;
+
+/// Whose process this is.
+struct Reader {
+    uid: u32,
+    gids: Vec<u32>,
+}
+
+/// What a file says about who can read it.
+#[derive(Clone, Copy)]
+struct Access {
+    uid: u32,
+    gid: u32,
+    mode: u32,
+}
+
+impl Reader {
+    fn of_this_process() -> Self {
+        let others = getgroups().unwrap_or_default();
+        let gids = others.into_iter().chain([getegid()]).map(|gid| gid.as_raw()).collect();
+        Self { uid: geteuid().as_raw(), gids }
+    }
+
+    /// What is wrong with such a file, for the operator. That a group we are in can read it is how an
+    /// orchestrator hands a secret to a process that is not root: `fsGroup` makes it root's, with mode 0440.
+    fn objection(&self, file: Access) -> Option<&'static str> {
+        let by_group = file.mode & 0o070 != 0;
+        let is_our_group = self.gids.contains(&file.gid);
+        if file.mode & 0o007 != 0 {
+            return Some("can be read by others; run chmod o= on it");
+        }
+        if by_group && !is_our_group {
+            return Some(
+                "can be read by a group that Latchkey is not in; run chgrp to one it is in, or chmod g= on it",
+            );
+        }
+        let is_handed_over = by_group && is_our_group;
+        let is_trusted = file.uid == self.uid || file.uid == 0 || is_handed_over;
+        (!is_trusted).then_some("belongs to another user")
+    }
+}
+
+/// Reads a file that nobody reads but its owner and a group of ours. Anything looser is refused, not warned
+/// about.
+pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyComplaint> {
+    let unreadable =
+        |error: io::Error| KeyComplaint::about(path, format!("cannot be read: {error}"));
+    let real = fs::canonicalize(path).map_err(unreadable)?;
+    let about = fs::metadata(&real).map_err(unreadable)?;
+    if !about.is_file() {
+        return Err(KeyComplaint::about(path, "is not a file"));
+    }
+    let access = Access { uid: about.uid(), gid: about.gid(), mode: about.mode() };
+    if let Some(objection) = Reader::of_this_process().objection(access) {
+        return Err(KeyComplaint::about(path, objection));
+    }
+    let is_link = fs::symlink_metadata(path).map_err(unreadable)?.is_symlink();
+    let folder_mode = real.parent().and_then(|it| fs::metadata(it).ok()).map_or(0, |it| it.mode());
+    // A sticky world-writable folder such as /tmp lets nobody replace another's file.
+    if is_link && folder_mode & 0o002 != 0 && folder_mode & 0o1000 == 0 {
+        return Err(KeyComplaint::about(path, "is a link into a folder that anybody can write to"));
+    }
+    fs::read_to_string(&real).map(Zeroizing::new).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_of_ours_may_read_a_private_file_and_nobody_else() {
+        let latchkey = Reader { uid: 65532, gids: vec![65532, 2000] };
+        let (root, ours, stranger) = (0, 65532, 1000);
+        #[rustfmt::skip]
+        let table = [
+            // uid,     gid,   mode,   what is said
+            (ours,     65532, 0o600,  None),
+            (ours,     65532, 0o400,  None),
+            (root,     0,     0o400,  None),
+            // A Secret with `fsGroup`; and a volume, whose files get all that the owner has.
+            (root,     65532, 0o440,  None),
+            (ours,     65532, 0o660,  None),
+            // One that an administrator put there for a group.
+            (stranger, 2000,  0o640,  None),
+            (root,     65532, 0o444,  Some("others")),
+            (ours,     65532, 0o604,  Some("others")),
+            (ours,     65532, 0o602,  Some("others")),
+            (root,     0,     0o440,  Some("a group that Latchkey is not in")),
+            (ours,     100,   0o640,  Some("a group that Latchkey is not in")),
+            (stranger, 65532, 0o600,  Some("another user")),
+            (stranger, 100,   0o600,  Some("another user")),
+        ];
+        for (uid, gid, mode, said) in table {
+            let objection = latchkey.objection(Access { uid, gid, mode });
+            let fits = match (objection, said) {
+                (None, None) => true,
+                (Some(objection), Some(said)) => objection.contains(said),
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            assert!(fits, "{uid}:{gid} {mode:o}: {objection:?}");
+        }
+    }
+}
