@@ -12,6 +12,10 @@
 //! ([RFC 6265bis §4.1.3.2]). Over http, in development, they cannot, and have another name so that the
 //! two never mix.
 //!
+//! Cookies do not know ports ([RFC 6265 §8.5]), and on one loopback host there may be several issuers: there the
+//! port is in the name.
+//!
+//! [RFC 6265 §8.5]: https://www.rfc-editor.org/rfc/rfc6265#section-8.5
 //! [RFC 6265bis §4.1.3.2]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3.2
 
 use std::time::Duration;
@@ -20,6 +24,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::app::App;
 use crate::clock::UnixTime;
+use crate::config::Issuer;
 use crate::secret::Secret;
 use crate::sessions::SessionId;
 use crate::users::{DEVICE_LIFETIME, Device};
@@ -37,18 +42,21 @@ enum Name {
 }
 
 impl Name {
-    const fn text(self, https: bool) -> &'static str {
-        match (self, https) {
-            (Self::Session, true) => "__Host-latchkey-session",
-            (Self::Interaction, true) => "__Host-latchkey-interaction-",
-            (Self::Interaction, false) => "latchkey-dev-interaction-",
-            (Self::Browser, true) => "__Host-latchkey-browser",
-            (Self::State, true) => "__Host-latchkey-state",
-            (Self::Device, true) => "__Host-latchkey-device",
-            (Self::Device, false) => "latchkey-dev-device",
-            (Self::State, false) => "latchkey-dev-state",
-            (Self::Session, false) => "latchkey-dev-session",
-            (Self::Browser, false) => "latchkey-dev-browser",
+    fn text(self, issuer: &Issuer) -> String {
+        let what = match self {
+            Self::Session => "session",
+            Self::Interaction => "interaction-",
+            Self::Browser => "browser",
+            Self::State => "state",
+            Self::Device => "device",
+        };
+        let (kind, own_port) =
+            if issuer.is_https() { ("__Host-latchkey", 443) } else { ("latchkey-dev", 80) };
+        if issuer.is_loopback() {
+            let port = issuer.port().unwrap_or(own_port);
+            format!("{kind}-{port}-{what}")
+        } else {
+            format!("{kind}-{what}")
         }
     }
 
@@ -88,7 +96,7 @@ pub struct Cookies {
 impl Cookies {
     /// Reads the `Cookie` headers. A name that stands there twice is not believed either time.
     pub fn read(app: &App, headers: &HeaderMap) -> Self {
-        let https = app.config.issuer.is_https();
+        let issuer = &app.config.issuer;
         // In bytes, for another application on this host may have set a cookie in a script of its own.
         let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
         let pairs: Vec<(&str, &str)> = lines
@@ -100,9 +108,10 @@ impl Cookies {
             let first = values.next()?;
             values.next().is_none().then_some(*first)
         };
-        let find = |name: Name| only(name.text(https)).and_then(Secret::parse);
+        let find = |name: Name| only(&name.text(issuer)).and_then(Secret::parse);
+        let of_authorization = Name::Interaction.text(issuer);
         let named = |key: &str| {
-            let end = key.strip_prefix(Name::Interaction.text(https))?;
+            let end = key.strip_prefix(&*of_authorization)?;
             let is_ours = |c: u8| c.is_ascii_alphanumeric() || b"-_".contains(&c);
             (end.len() == NAME_END && end.bytes().all(is_ours)).then(|| end.to_owned())
         };
@@ -113,7 +122,7 @@ impl Cookies {
             interactions: interactions.collect(),
             browser: find(Name::Browser),
             state: find(Name::State),
-            device: only(Name::Device.text(https))
+            device: only(&Name::Device.text(issuer))
                 .and_then(|text| Device::open(&app.device_key, text)),
         }
     }
@@ -173,8 +182,9 @@ fn name_for(id: &Secret) -> String {
 
 /// A `Set-Cookie` for a browser in which somebody has signed in. It outlives the session.
 pub fn set_device(app: &App, device: &Device) -> Option<HeaderValue> {
-    let https = app.config.issuer.is_https();
-    let (text, attributes) = (Name::Device.text(https), Name::Device.attributes(https));
+    let issuer = &app.config.issuer;
+    let (text, attributes) =
+        (Name::Device.text(issuer), Name::Device.attributes(issuer.is_https()));
     let (value, keep) = (device.seal(&app.device_key)?, lifetime(DEVICE_LIFETIME, app.now()));
     HeaderValue::try_from(format!("{text}={value}{keep}{attributes}")).ok()
 }
@@ -195,8 +205,8 @@ pub fn clear_state(app: &App) -> HeaderValue {
 }
 
 /// What the script of `/check-session` looks for.
-pub fn state_name(app: &App) -> &'static str {
-    Name::State.text(app.config.issuer.is_https())
+pub fn state_name(app: &App) -> String {
+    Name::State.text(&app.config.issuer)
 }
 
 fn set(app: &App, name: Name, value: &Secret) -> HeaderValue {
@@ -215,8 +225,8 @@ fn write(
     value: Option<&Secret>,
     keep: Option<Duration>,
 ) -> HeaderValue {
-    let https = app.config.issuer.is_https();
-    let (text, attributes) = (name.text(https), name.attributes(https));
+    let issuer = &app.config.issuer;
+    let (text, attributes) = (name.text(issuer), name.attributes(issuer.is_https()));
     let value = value.map(Secret::reveal).unwrap_or_default();
     let keep = keep.map(|keep| lifetime(keep, app.now())).unwrap_or_default();
     HeaderValue::try_from(format!("{text}{end}={value}{keep}{attributes}"))
@@ -237,19 +247,41 @@ mod tests {
 
     use super::{Name, lifetime};
     use crate::clock::UnixTime;
+    use crate::config::Issuer;
+
+    fn named(name: Name, issuer: &str) -> String {
+        name.text(&Issuer::parse(issuer).unwrap())
+    }
 
     #[test]
     fn a_cookie_keeps_what_its_name_promises_and_only_the_state_can_be_read_in_a_frame() {
         let every = [Name::Session, Name::Interaction, Name::Browser, Name::State, Name::Device];
         for name in every {
-            let (text, attributes) = (name.text(true), name.attributes(true));
-            assert!(text.starts_with("__Host-") && !name.text(false).starts_with("__Host-"));
+            let (text, attributes) = (named(name, "https://id.example"), name.attributes(true));
+            assert!(text.starts_with("__Host-"));
+            assert!(!named(name, "http://localhost:5000").starts_with("__Host-"));
             assert!(attributes.contains("; Path=/;") && attributes.contains("; Secure"));
             assert!(!name.attributes(false).contains("Secure"), "browsers drop it over http");
             let opens = name != Name::State;
             assert_eq!(attributes.contains("HttpOnly"), opens, "{text}");
             assert_eq!(attributes.contains("SameSite=Lax"), opens, "{text}");
             assert_eq!(attributes.contains("SameSite=None"), !opens, "{text}");
+        }
+    }
+
+    #[test]
+    fn two_issuers_on_one_loopback_host_have_cookies_of_their_own() {
+        for (issuer, name) in [
+            ("http://localhost:5000", "latchkey-dev-5000-session"),
+            ("http://localhost:5001", "latchkey-dev-5001-session"),
+            ("http://localhost", "latchkey-dev-80-session"),
+            ("https://localhost", "__Host-latchkey-443-session"),
+            ("https://localhost:9443", "__Host-latchkey-9443-session"),
+            // As it always was.
+            ("https://id.example", "__Host-latchkey-session"),
+            ("https://id.example:8443", "__Host-latchkey-session"),
+        ] {
+            assert_eq!(named(Name::Session, issuer), name);
         }
     }
 

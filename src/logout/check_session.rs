@@ -24,7 +24,7 @@ struct CheckSessionPage<'a> {
 /// `GET /check-session`.
 pub async fn show(State(app): State<App>) -> Response {
     let nonce = nonce();
-    let template = CheckSessionPage { cookie: cookies::state_name(&app), nonce: &nonce };
+    let template = CheckSessionPage { cookie: &cookies::state_name(&app), nonce: &nonce };
     let Ok(html) = template.render() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };

@@ -84,7 +84,7 @@ async fn a_cookie_of_the_development_name_is_not_believed_over_https() {
     let ada = house.browser("ada");
     shop.signs_in(&ada, "openid").await;
     let other = house.browser("ada");
-    other.is_planted("latchkey-dev-session", &ada.cookie("session").expect("a session"));
+    other.is_planted(&house.cookie_name("session"), &ada.cookie("session").expect("a session"));
     let silent = shop.asks("openid").with("prompt", "none");
     assert_eq!(Landing::of(&other.asks(&silent.url()).await).error(), "login_required");
 }

@@ -106,7 +106,7 @@ async fn a_cookie_that_was_not_given_out_here_is_never_adopted(house: House) {
     let planted = Secret::random().reveal();
     let (ada, thief) = (house.browser("ada"), house.browser("eve"));
     for browser in [&ada, &thief] {
-        browser.is_planted("latchkey-dev-session", &planted);
+        browser.is_planted(&house.cookie_name("session"), &planted);
     }
     assert_eq!(silently(&shop, &ada).await, "login_required");
     shop.signs_in(&ada, "openid").await;
@@ -127,7 +127,7 @@ async fn the_cookie_changes_at_every_sign_in_and_the_old_one_opens_nothing(house
     assert!(!old.contains(&newest) && old[0] != old[1]);
     for cookie in old {
         let thief = house.browser("eve");
-        thief.is_planted("latchkey-dev-session", &cookie);
+        thief.is_planted(&house.cookie_name("session"), &cookie);
         assert_eq!(silently(&shop, &thief).await, "login_required");
     }
     assert_eq!(silently(&shop, &ada).await, "signed in");
@@ -138,10 +138,11 @@ async fn a_cookie_that_stands_there_twice_is_not_believed(house: House) {
     let ada = house.browser("ada");
     shop.signs_in(&ada, "openid").await;
     let good = ada.cookie("session").expect("a session");
-    let twice = format!("{good}; latchkey-dev-session={}", Secret::random().reveal());
-    ada.is_planted("latchkey-dev-session", &twice);
+    let name = house.cookie_name("session");
+    let twice = format!("{good}; {name}={}", Secret::random().reveal());
+    ada.is_planted(&house.cookie_name("session"), &twice);
     assert_eq!(silently(&shop, &ada).await, "login_required");
-    ada.is_planted("latchkey-dev-session", &good);
+    ada.is_planted(&house.cookie_name("session"), &good);
     assert_eq!(silently(&shop, &ada).await, "signed in");
 }
 

@@ -17,8 +17,8 @@ use super::{lines, text};
 pub fn authz_request(data: &[u8]) {
     let [letters, query] = lines(data);
     let has = |letter| letters.contains(&letter);
-    let session = format!("latchkey-dev-session={}", cookie().reveal());
-    let browser = format!("latchkey-dev-browser={}", Secret::random().reveal());
+    let session = format!("latchkey-dev-5000-session={}", cookie().reveal());
+    let browser = format!("latchkey-dev-5000-browser={}", Secret::random().reveal());
     let cookies: Vec<&str> = [(has(b's'), &*session), (has(b'h'), &*browser)]
         .into_iter()
         .filter_map(|(held, cookie)| held.then_some(cookie))

@@ -48,10 +48,10 @@ pub fn holds(data: &[u8], read: impl Fn(&App, &HeaderMap) -> Cookies) {
         let lines = headers(&[one, other]);
         let found = read(app, &lines);
         let expected = |name: &str| slowly(&lines, name).and_then(|it| Secret::parse(&it));
-        let session = expected("latchkey-dev-session");
+        let session = expected("latchkey-dev-5000-session");
         assert_eq!(found.session(), session.as_ref().map(SessionId::of), "{lines:?}");
         let end = &pairs[1][..pairs[1].find('=').expect("a pair")];
-        let opening: Vec<_> = [expected(end), expected("latchkey-dev-browser")]
+        let opening: Vec<_> = [expected(end), expected("latchkey-dev-5000-browser")]
             .into_iter()
             .flatten()
             .map(|it| it.reveal())

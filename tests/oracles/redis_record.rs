@@ -77,7 +77,7 @@ fn put(house: &House, key: &RawKey, bytes: Vec<u8>) {
 
 fn everybody_asks(house: &House) {
     let cookies = format!(
-        "latchkey-dev-session={}; latchkey-dev-browser={}",
+        "latchkey-dev-5000-session={}; latchkey-dev-5000-browser={}",
         small_house::cookie().reveal(),
         secret(6).reveal()
     );

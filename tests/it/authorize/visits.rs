@@ -57,7 +57,8 @@ async fn a_browser_keeps_so_many_authorizations_and_no_more(house: House) {
     for _ in 0..40 {
         last = Some(ada.opens(&shop.asks("openid").url()).await);
     }
-    let of_authorizations = |name: &String| name.starts_with("latchkey-dev-interaction-");
+    let begins = house.cookie_name("interaction-");
+    let of_authorizations = |name: &String| name.starts_with(&begins);
     assert_eq!(ada.cookies().iter().filter(|it| of_authorizations(it)).count(), 24);
     let answer = ada.signs_in(&last.expect("a page")).await;
     assert!(answer.shows("#consent-accept"));

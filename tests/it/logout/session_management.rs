@@ -13,7 +13,8 @@ on_every_store![
     the_state_changes_with_who_is_signed_in_and_only_then,
 ];
 
-const COOKIE: &str = "latchkey-dev-state";
+/// How its name ends.
+const COOKIE: &str = "-state";
 
 /// Whether the answer's state is that of the browser's cookie, as the frame computes it.
 fn fits(landing: &Landing, browser: &Browser) -> bool {

@@ -241,6 +241,11 @@ impl House {
         wire::send(self.http.get(self.url("/metrics"))).await.body
     }
 
+    /// What it calls a cookie, on http.
+    pub fn cookie_name(&self, what: &str) -> String {
+        format!("latchkey-dev-{}-{what}", self.at.port())
+    }
+
     /// Lets time pass.
     pub fn later(&self, by: Duration) {
         self.app.clock.advance(by);
