@@ -23,11 +23,12 @@ use crate::password::Passwords;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::redirect_uri::web_origin;
 use crate::protocol::{Metadata, Subject};
+use crate::secret::base64url;
 use crate::secret_key::{MacKey, Purpose, SecretKey};
 use crate::sessions;
 use crate::store::{Cached, Store, Watched};
 use crate::subjects::PairwiseKey;
-use crate::users::GuessLimits;
+use crate::users::{self, GuessLimits};
 
 /// The running house.
 #[derive(Clone)]
@@ -51,6 +52,8 @@ pub struct Parts {
     pub interaction_key: MacKey,
     /// What seals the cookie of a browser that is known.
     pub device_key: MacKey,
+    /// What the digests of user names that nobody has are made with.
+    audit_name_key: MacKey,
     /// What opens the secrets of `client_secret_jwt`.
     pub vault: Vault,
     /// What pairwise subjects are made with.
@@ -123,6 +126,7 @@ impl App {
             catalogue: ArcSwap::from_pointee(catalogue.clone()),
             declared_scopes: catalogue,
             device_key: root.derive(Purpose::Device),
+            audit_name_key: root.derive(Purpose::AuditName),
             trial,
             passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
             outgoing: fetcher.another(OUTGOING, OUTGOING),
@@ -208,6 +212,13 @@ impl App {
     /// How many guesses at passwords are answered.
     pub fn guess_limits(&self) -> GuessLimits {
         self.config.rate_limit.into()
+    }
+
+    /// What stands in events for a user name that nobody has: the same for the same name, and no way back to
+    /// it without our key.
+    pub fn name_digest(&self, typed: &str) -> String {
+        let mac = self.audit_name_key.mac(&[users::canonical(typed)]);
+        base64url(&mac[..12])
     }
 
     /// Sends the couriers with what was queued at the end of a session, and tells what was not.

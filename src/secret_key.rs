@@ -44,6 +44,8 @@ pub enum Purpose {
     Backup,
     /// The cookie of a browser that is known.
     Device,
+    /// What stands in events for a user name that nobody has.
+    AuditName,
 }
 
 /// The secret has fewer than 32 characters.
@@ -72,6 +74,7 @@ impl SecretKey {
             Purpose::KeyRing => b"latchkey/key-ring/v1",
             Purpose::Backup => b"latchkey/backup/v1",
             Purpose::Device => b"latchkey/device/v1",
+            Purpose::AuditName => b"latchkey/audit-name/v1",
         };
         MacKey {
             current: expand(&self.current, label),

@@ -3,8 +3,11 @@
 use std::fmt;
 
 use super::Bootstrap;
+use crate::clients::ClientId;
 use crate::clock::UnixTime;
+use crate::events::{Event, Events};
 use crate::password::Passwords;
+use crate::protocol::Subject;
 use crate::store::{Store, StoreError};
 
 /// What applying came to.
@@ -64,21 +67,61 @@ impl fmt::Display for Tally {
 }
 
 impl Bootstrap {
-    /// Creates what is missing and changes what differs.
+    /// Creates what is missing and changes what differs, and tells of each change.
     pub async fn apply(
         &self,
         store: &dyn Store,
         passwords: &Passwords,
+        events: &Events,
         now: UnixTime,
     ) -> Result<Applied, ApplyError> {
+        let desk = Desk { store, passwords, now, events };
         let mut applied = Applied::default();
         for user in &self.users {
-            applied.users.count(user.apply(store, passwords, now).await?);
+            applied.users.count(user.apply(&desk).await?);
         }
         for client in &self.clients {
-            applied.clients.count(client.apply(store, now).await?);
+            applied.clients.count(client.apply(&desk).await?);
         }
         Ok(applied)
+    }
+}
+
+/// What an entry is applied with.
+pub(super) struct Desk<'a> {
+    pub store: &'a dyn Store,
+    pub passwords: &'a Passwords,
+    pub now: UnixTime,
+    events: &'a Events,
+}
+
+impl Desk<'_> {
+    /// Tells what became of a user, as the command line does.
+    pub fn user_changed(&self, sub: &Subject, changes: &[&'static str]) {
+        for change in changes {
+            let event = Event::UserChanged { sub: sub.as_str(), change, by: BY };
+            self.events.tell(None, &event);
+        }
+    }
+
+    /// Tells what became of a client.
+    pub fn client_changed(&self, client: &ClientId, changes: &[&'static str]) {
+        for change in changes {
+            let event = Event::ClientChanged { client: client.as_str(), change, by: BY };
+            self.events.tell(None, &event);
+        }
+    }
+}
+
+/// Who did it.
+const BY: &str = "bootstrap_file";
+
+/// The word for a switch, if it was turned.
+pub(super) fn switched(before: bool, after: bool) -> Option<&'static str> {
+    match (before, after) {
+        (true, false) => Some("disabled"),
+        (false, true) => Some("enabled"),
+        (true, true) | (false, false) => None,
     }
 }
 
@@ -90,8 +133,8 @@ pub(super) enum Became {
 }
 
 impl Became {
-    pub(super) fn from_changed(changed: bool) -> Self {
-        if changed { Self::Changed } else { Self::Unchanged }
+    pub(super) fn by(changes: &[&'static str]) -> Self {
+        if changes.is_empty() { Self::Unchanged } else { Self::Changed }
     }
 }
 

@@ -1,19 +1,16 @@
 //! Makes a client what the file says.
 
-use super::apply::{ApplyError, Became};
+use super::apply::{ApplyError, Became, Desk, switched};
 use super::client::ClientEntry;
 use super::declared::{self, Before, Word};
 use crate::clients::{self, Client, ClientId, ClientSecret, DeclaredClient, Source};
 use crate::clock::UnixTime;
 use crate::secret::Digest;
-use crate::store::{Created, Store};
+use crate::store::Created;
 
 impl ClientEntry {
-    pub(super) async fn apply(
-        &self,
-        store: &dyn Store,
-        now: UnixTime,
-    ) -> Result<Became, ApplyError> {
+    pub(super) async fn apply(&self, desk: &Desk<'_>) -> Result<Became, ApplyError> {
+        let Desk { store, now, .. } = *desk;
         if clients::find(store, &self.id).await?.is_none() {
             let client = Client {
                 id: self.id.clone(),
@@ -29,7 +26,10 @@ impl ClientEntry {
                 declared: Some(self.declared()),
             };
             match clients::add(store, &client).await? {
-                Created::New => return Ok(Became::Created),
+                Created::New => {
+                    desk.client_changed(&self.id, &["added"]);
+                    return Ok(Became::Created);
+                }
                 // Another server starts beside us and applies the same file.
                 Created::Taken => {}
             }
@@ -39,16 +39,16 @@ impl ClientEntry {
         let step = |client: &mut Client| {
             let before = client.clone();
             kept = self.declare(client, now);
-            let changed = Client { declared: before.declared.clone(), ..client.clone() } != before;
-            (changed, before.enabled && !client.enabled)
+            changes(&before, client)
         };
         match clients::update_metadata(store, &self.id, &self.metadata, step).await? {
-            Some((changed, disabled)) => {
+            Some(changes) => {
                 kept.tell(&self.id);
-                if disabled {
+                desk.client_changed(&self.id, &changes);
+                if changes.contains(&"disabled") {
                     clients::cut_off(store, &self.id, now).await?;
                 }
-                Ok(Became::from_changed(changed))
+                Ok(Became::by(&changes))
             }
             None => Err(ApplyError::Conflict(format!(
                 "line {}: client {}: its place in the store is taken by something unreadable",
@@ -113,6 +113,19 @@ impl ClientEntry {
         };
         client.secrets = self.secrets.iter().map(keep).collect();
     }
+}
+
+/// What is different now, in the words of the command line.
+fn changes(before: &Client, after: &Client) -> Vec<&'static str> {
+    let rest = Client {
+        secrets: after.secrets.clone(),
+        enabled: after.enabled,
+        declared: after.declared.clone(),
+        ..before.clone()
+    };
+    let updated = (rest != *after).then_some("updated");
+    let rotated = (before.secrets != after.secrets).then_some("secret_rotated");
+    [updated, rotated, switched(before.enabled, after.enabled)].into_iter().flatten().collect()
 }
 
 /// What stays otherwise than the file has it.

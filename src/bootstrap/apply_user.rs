@@ -1,9 +1,8 @@
 //! Makes a user what the file says.
 
-use super::apply::{ApplyError, Became};
+use super::apply::{ApplyError, Became, Desk, switched};
 use super::declared::{Before, Word};
 use super::user::{DeclaredPassword, UserEntry};
-use crate::clock::UnixTime;
 use crate::grants;
 use crate::password::{Passwords, Verdict};
 use crate::protocol::Subject;
@@ -22,14 +21,10 @@ enum NextPassword {
 }
 
 impl UserEntry {
-    pub(super) async fn apply(
-        &self,
-        store: &dyn Store,
-        passwords: &Passwords,
-        now: UnixTime,
-    ) -> Result<Became, ApplyError> {
+    pub(super) async fn apply(&self, desk: &Desk<'_>) -> Result<Became, ApplyError> {
+        let Desk { store, passwords, now, .. } = *desk;
         if let Some(held) = self.find(store).await? {
-            return self.change(store, &held, passwords, now).await;
+            return self.change(&held, desk).await;
         }
 
         let password = match &self.password {
@@ -48,10 +43,13 @@ impl UserEntry {
             declared: Some(DeclaredUser { password, enabled: self.enabled }),
         };
         match users::add(store, &user).await? {
-            Added::New => Ok(Became::Created),
+            Added::New => {
+                desk.user_changed(&user.sub, &["added"]);
+                Ok(Became::Created)
+            }
             // Another server starts beside us and applies the same file: theirs is as good as ours.
             Added::UsernameTaken | Added::SubjectTaken => match self.find(store).await? {
-                Some(held) => self.change(store, &held, passwords, now).await,
+                Some(held) => self.change(&held, desk).await,
                 None => Err(self.conflict("its place in the store is taken, by another sub")),
             },
         }
@@ -125,15 +123,10 @@ impl UserEntry {
 
     /// Makes the record what the file says. Another password, or none of this person's business any more:
     /// what they have open ends, as it does on the command line.
-    async fn change(
-        &self,
-        store: &dyn Store,
-        held: &User,
-        passwords: &Passwords,
-        now: UnixTime,
-    ) -> Result<Became, ApplyError> {
+    async fn change(&self, held: &User, desk: &Desk<'_>) -> Result<Became, ApplyError> {
+        let Desk { store, passwords, now, .. } = *desk;
         let next = self.next_password(held, passwords).await?;
-        let (mut changed, mut cut_off, mut kept) = (false, false, None);
+        let (mut changes, mut kept) = (Vec::new(), None);
         let step = |user: &mut User| {
             let before = user.clone();
             user.username.clone_from(&self.username);
@@ -153,8 +146,7 @@ impl UserEntry {
             (user.enabled, kept) = word.enabled(user.enabled);
             declared.enabled = self.enabled.or(declared.enabled);
             user.declared = Some(declared);
-            changed = User { declared: before.declared.clone(), ..user.clone() } != before;
-            cut_off = user.password != before.password || (before.enabled && !user.enabled);
+            changes = self::changes(&before, user);
         };
         if users::update(store, &held.sub, step).await?.is_none() {
             return Err(self.conflict("it was removed at the same moment"));
@@ -162,15 +154,29 @@ impl UserEntry {
         if let Some(kept) = kept {
             tracing::info!(username = &*self.username, "{}", kept.as_str());
         }
-        if cut_off {
+        desk.user_changed(&held.sub, &changes);
+        if changes.iter().any(|change| matches!(*change, "password_set" | "disabled")) {
             grants::cut_off(store, &held.sub, now).await?;
         }
-        Ok(Became::from_changed(changed))
+        Ok(Became::by(&changes))
     }
 
     fn conflict(&self, why: &str) -> ApplyError {
         ApplyError::Conflict(format!("line {}: user {}: {why}", self.line, self.username))
     }
+}
+
+/// What is different now, in the words of the command line.
+fn changes(before: &User, after: &User) -> Vec<&'static str> {
+    let rest = User {
+        password: after.password.clone(),
+        enabled: after.enabled,
+        declared: after.declared.clone(),
+        ..before.clone()
+    };
+    let updated = (rest != *after).then_some("updated");
+    let set = (before.password != after.password).then_some("password_set");
+    [updated, set, switched(before.enabled, after.enabled)].into_iter().flatten().collect()
 }
 
 impl DeclaredPassword {

@@ -19,6 +19,28 @@ use crate::store::{Key, Partition, Record, Store, StoreError};
 
 /// How long events can be looked up.
 pub const EVENT_RETENTION: Duration = Duration::from_secs(7 * 86_400);
+/// Who in `by` is none that anybody can be.
+const OPERATORS: [&str; 2] = ["command_line", "bootstrap_file"];
+/// The words of the events that can be looked up.
+pub const KEPT_KINDS: &[&str] = &[
+    "signed_in",
+    "sign_in_failed",
+    "account_locked",
+    "account_unlocked",
+    "signed_out",
+    "consent_given",
+    "consent_withdrawn",
+    "consent_denied",
+    "reuse_detected",
+    "client_auth_failed",
+    "revoked",
+    "client_changed",
+    "user_changed",
+    "scope_changed",
+    "key_changed",
+];
+/// The words of those that are in the log only.
+pub const LOGGED_KINDS: &[&str] = &["authorized", "tokens_issued", "token_refused", "logout_told"];
 /// What one record spans, in milliseconds.
 const SPAN: u64 = 5 * 60 * 1000;
 /// How many of the frequent kinds a record takes.
@@ -60,7 +82,7 @@ impl KeptEvent {
                 | "scope_changed"
                 | "key_changed"
         );
-        let by_operator = self.fields.get("by").is_some_and(|by| by == "command_line");
+        let by_operator = self.fields.get("by").is_some_and(|by| OPERATORS.contains(&&**by));
         !is_own && !by_operator
     }
 }
@@ -79,17 +101,17 @@ type Fields<'a> = Vec<(&'static str, &'a str)>;
 
 /// The word and the fields of an event that is kept.
 fn kept_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
-    let some = |name, value: Option<&'a str>| value.map(|value| (name, value));
     Some(match *event {
         Event::Authorized { .. }
         | Event::TokensIssued { .. }
         | Event::TokenRefused { .. }
         | Event::LogoutTold { .. } => return None,
-        Event::SignedIn { sub, client } => ("signed_in", vec![("sub", sub), ("client", client)]),
-        Event::SignInFailed { client, reason, sub } => {
-            let known =
-                [("client", client), ("reason", reason)].into_iter().chain(some("sub", sub));
-            ("sign_in_failed", known.collect())
+        Event::SignedIn { sub, username, client } => {
+            ("signed_in", vec![("sub", sub), ("username", username), ("client", client)])
+        }
+        Event::SignInFailed { client, reason, whose } => {
+            let whose = whose.map_or_else(|digest| ("name_digest", digest), |sub| ("sub", sub));
+            ("sign_in_failed", vec![("client", client), ("reason", reason), whose])
         }
         Event::AccountLocked { sub } => ("account_locked", vec![("sub", sub)]),
         Event::AccountUnlocked { sub, by } => ("account_unlocked", vec![("sub", sub), ("by", by)]),
@@ -106,7 +128,7 @@ fn kept_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
         Event::ReuseDetected { client, reason } => {
             ("reuse_detected", vec![("client", client), ("reason", reason)])
         }
-        Event::ClientAuthFailed { client, reason } => {
+        Event::ClientAuthFailed { client, reason, hint: _ } => {
             ("client_auth_failed", vec![("client", client), ("reason", reason)])
         }
         Event::Revoked { client, what } => ("revoked", vec![("client", client), ("what", what)]),

@@ -13,7 +13,9 @@ use std::net::IpAddr;
 pub use self::cache_counters::CacheCounters;
 pub use self::counters::Counters;
 use self::kept::Waiting;
-pub use self::kept::{EVENT_RETENTION, EventPage, KeptEvent, keep, kept_since};
+pub use self::kept::{
+    EVENT_RETENTION, EventPage, KEPT_KINDS, KeptEvent, LOGGED_KINDS, keep, kept_since,
+};
 pub use self::store_counters::StoreCounters;
 use crate::clock::Clock;
 use crate::protocol::GrantType;
@@ -23,9 +25,10 @@ use crate::store::{Store, StoreError};
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     /// Somebody signed in.
-    SignedIn { sub: &'a str, client: &'a str },
-    /// Somebody did not; `reason` is one of a fixed list of words.
-    SignInFailed { client: &'a str, reason: &'static str, sub: Option<&'a str> },
+    SignedIn { sub: &'a str, username: &'a str, client: &'a str },
+    /// Somebody did not; `reason` is one of a fixed list of words. Of a name that nobody has there is a keyed
+    /// digest, for what was typed there may be a password.
+    SignInFailed { client: &'a str, reason: &'static str, whose: Result<&'a str, &'a str> },
     /// So many failed at one account that it is locked.
     AccountLocked { sub: &'a str },
     /// It is not any more; `by` is one of a fixed list of words.
@@ -49,7 +52,8 @@ pub enum Event<'a> {
     /// A used code or a replaced refresh token came back: somebody may hold a copy.
     ReuseDetected { client: &'a str, reason: &'a str },
     /// A client failed to prove itself. `client` is what it claimed, if anything, fit to be printed.
-    ClientAuthFailed { client: &'a str, reason: &'a str },
+    /// `hint` is for who mends it, and only in the log.
+    ClientAuthFailed { client: &'a str, reason: &'a str, hint: Option<&'a str> },
     /// A token was revoked.
     Revoked { client: &'a str, what: &'static str },
     /// A client was added, changed or removed; `change` and `by` are words of fixed lists.
@@ -94,11 +98,14 @@ impl Events {
         }
         let from = address.map(tracing::field::display);
         match *event {
-            Event::SignedIn { sub, client } => {
-                tracing::info!(target: "audit", event = "signed_in", sub, client, from);
+            Event::SignedIn { sub, username, client } => {
+                tracing::info!(target: "audit", event = "signed_in", sub, username, client, from);
             }
-            Event::SignInFailed { client, reason, sub } => {
-                tracing::warn!(target: "audit", event = "sign_in_failed", client, reason, sub, from);
+            Event::SignInFailed { client, reason, whose } => {
+                let (sub, name_digest) = (whose.ok(), whose.err());
+                tracing::warn!(
+                    target: "audit", event = "sign_in_failed", client, reason, sub, name_digest, from
+                );
             }
             Event::AccountLocked { sub } => {
                 tracing::warn!(target: "audit", event = "account_locked", sub, from);
@@ -134,8 +141,8 @@ impl Events {
             Event::ReuseDetected { client, reason } => {
                 tracing::warn!(target: "audit", event = "reuse_detected", client, reason, from);
             }
-            Event::ClientAuthFailed { client, reason } => {
-                tracing::warn!(target: "audit", event = "client_auth_failed", client, reason, from);
+            Event::ClientAuthFailed { client, reason, hint } => {
+                tracing::warn!(target: "audit", event = "client_auth_failed", client, reason, hint, from);
             }
             Event::Revoked { client, what } => {
                 tracing::info!(target: "audit", event = "revoked", client, what, from);

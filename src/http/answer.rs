@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::page::{FormTargets, PagePolicy, nonce, page};
 use super::shared_pages::{ContinuePage, FormPostPage};
+use super::told::Told;
 use crate::protocol::{OAuthError, ResponseMode, redirect_uri};
 use crate::requests::Destination;
 
@@ -51,13 +52,12 @@ pub fn failure_with(
     more: Option<(String, String)>,
     sender: &Sender<'_>,
 ) -> Response {
-    tracing::info!(oauth.error = error.code.as_str(), why = %error.description, "refused by redirect");
     let mut fields = vec![
         ("error".to_owned(), error.code.as_str().to_owned()),
         ("error_description".to_owned(), error.description.clone().into_owned()),
     ];
     fields.extend(more);
-    send(to, fields, sender)
+    Told::from(error).beside(send(to, fields, sender))
 }
 
 fn send(to: &Destination, mut fields: Vec<(String, String)>, sender: &Sender<'_>) -> Response {

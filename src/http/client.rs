@@ -71,26 +71,17 @@ async fn authenticate(
         Err(failed) => failed,
     };
     let client = claimed(headers, params);
-    let mut reason = failed.word();
-    if let Failed::Proof(used, NotAuthenticated::Method(wrong)) = &failed {
+    let (reason, hint) = if let Failed::Proof(used, NotAuthenticated::Method(wrong)) = &failed {
         let registered = wrong.registered();
-        tracing::info!(
-            client,
-            used,
-            registered,
-            "client authentication failed: the client is registered for another method"
-        );
+        (failed.word(), Some(format!("it used {used}, and is registered for {registered}")))
     } else if is_unencoded(app, headers, &failed).await {
-        reason = "secret_not_form_encoded";
-        tracing::warn!(
-            client,
-            "client authentication failed: the secret is right, but the client does not form-encode it in \
-             the Authorization header (RFC 6749 §2.3.1); give it a secret without + and %"
-        );
+        let hint = "the secret is right, but the client does not form-encode it in the Authorization header \
+                    (RFC 6749 §2.3.1); give it a secret without + and %";
+        ("secret_not_form_encoded", Some(hint.to_owned()))
     } else {
-        tracing::info!(?failed, client, "client authentication failed");
-    }
-    app.tell(caller.address, &Event::ClientAuthFailed { client: &client, reason });
+        (failed.word(), None)
+    };
+    app.tell(caller.address, &Event::ClientAuthFailed { client: &client, reason, hint: hint.as_deref() });
     if let Some(wait) = throttled(app, caller, &client).await {
         return Err(ApiError::too_many(wait.retry_after.as_secs()));
     }

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::told::Told;
 use crate::protocol::{ErrorCode, OAuthError};
 use crate::store::StoreError;
 
@@ -112,7 +113,6 @@ impl From<StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self { status, error, challenge, retry_after } = self;
-        tracing::info!(oauth.error = error.code.as_str(), why = %error.description, "refused");
         let body = json!({ "error": error.code.as_str(), "error_description": error.description });
         let mut answer = (status, no_store(Json(body))).into_response();
         let headers = answer.headers_mut();
@@ -122,7 +122,7 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        answer
+        Told::from(&error).beside(answer)
     }
 }
 

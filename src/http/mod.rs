@@ -17,6 +17,7 @@ pub mod session_state;
 pub mod shared_pages;
 pub mod sign_in;
 pub mod stopped;
+pub mod told;
 pub mod trouble;
 pub mod visit;
 

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::page::{PagePolicy, page};
 use super::shared_pages::{ErrorPage, WayOn};
+use super::told::Told;
 use crate::clients::{Client, Source};
 use crate::protocol::redirect_uri;
 use crate::store::StoreError;
@@ -115,7 +116,6 @@ impl Trouble {
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let code = self.detail.as_ref().map(|(code, _)| *code);
-        tracing::info!(title = self.title, code, detail = ?self.detail, "shown instead");
         let way_on = self.way_on.as_ref();
         let template = ErrorPage {
             title: self.title,
@@ -129,6 +129,7 @@ impl IntoResponse for Trouble {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
-        answer
+        let why = self.detail.map(|(_, detail)| detail.into());
+        Told { error: code.unwrap_or(self.title), why }.beside(answer)
     }
 }

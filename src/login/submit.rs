@@ -154,7 +154,8 @@ async fn begin_session(
     session.sid = before.map_or_else(|| visit.session_name(app, &user), |(before, _)| before.sid);
     // The old session ends last: a store that fails in between signs nobody out.
     let session = sessions::begin(&*app.store, &session, None).await?;
-    app.tell(caller.address, &Event::SignedIn { sub: user.sub.as_str(), client });
+    let (sub, username) = (user.sub.as_str(), &*user.username);
+    app.tell(caller.address, &Event::SignedIn { sub, username, client });
     interactions::note(&*app.store, &visit.id, |it| it.note_sign_in(&session)).await?;
     if let Some(old) = cookies.session()
         && let Some((ended, told)) =
@@ -198,7 +199,9 @@ fn show_again(
     };
     let client = visit.client.id.as_str();
     let sub = failed.sub.as_ref().map(Subject::as_str);
-    app.tell(caller.address, &Event::SignInFailed { client, reason, sub });
+    let digest = app.name_digest(typed(params).unwrap_or_default());
+    let whose = sub.ok_or(&*digest);
+    app.tell(caller.address, &Event::SignInFailed { client, reason, whose });
     if let Some(sub) = sub.filter(|_| failed.locks) {
         app.tell(caller.address, &Event::AccountLocked { sub });
     }

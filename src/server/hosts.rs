@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 
 /// The allowed values of `Host`.
@@ -38,6 +39,19 @@ impl Hosts {
         // The absolute form wins over the header; here both have to be ours.
         let written = uri.authority().is_none_or(|authority| self.knows(authority.as_str()));
         if written && self.knows(host) { Ok(()) } else { Err(StatusCode::MISDIRECTED_REQUEST) }
+    }
+
+    /// Whether the request is for the first of them, the issuer's own.
+    pub fn is_first(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let written = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = uri.authority().map(Authority::as_str).or(written);
+        let host = host.map(|host| plain(host, self.default_port));
+        host.as_ref() == self.allowed.first()
+    }
+
+    /// All of them, for people.
+    pub fn names(&self) -> String {
+        self.allowed.join(", ")
     }
 
     fn knows(&self, host: &str) -> bool {

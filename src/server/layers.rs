@@ -28,11 +28,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 use super::connection::NoPlace;
+use super::homeward::Homeward;
 use super::hosts::Hosts;
 use super::reader::Reader;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, StrangeHost};
 use crate::http::caller::RequestId;
 use crate::http::cors;
+use crate::http::told::Told;
 use crate::random;
 
 /// What the layers need to know.
@@ -40,6 +42,8 @@ use crate::random;
 pub struct LayerSettings {
     /// The names we answer to.
     pub hosts: Hosts,
+    /// Where pages are, whatever name they are asked for under.
+    pub homeward: Arc<Homeward>,
     /// Whether the issuer is `https`, so that browsers may be told to insist on it.
     pub https: bool,
     /// How long a handler may take.
@@ -56,6 +60,7 @@ impl LayerSettings {
     pub fn new(hosts: &[String], https: bool) -> Self {
         Self {
             hosts: Hosts::new(hosts, https),
+            homeward: Arc::default(),
             https,
             handler_timeout: Duration::from_secs(15),
             observe: Arc::new(|_, _, _, _| {}),
@@ -105,11 +110,13 @@ async fn identify(
     span.in_scope(|| {
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let status = status.as_u16();
-        // Asked every few seconds for ever, and of interest only when the answer is no.
-        if status < 400 && BY_PROGRAMS.contains(&route) {
+        let told = response.extensions().get::<Told>();
+        let (error, why) = (told.map(|it| it.error), told.and_then(|it| it.why.as_deref()));
+        // Asked every few seconds for ever, or with each page, and of interest only when the answer is no.
+        if status < 400 && (BY_PROGRAMS.contains(&route) || is_asset(route)) {
             tracing::debug!(status, ms, "answered");
         } else {
-            tracing::info!(status, ms, "answered");
+            tracing::info!(status, ms, error, why, "answered");
         }
     });
     (settings.observe)(route, &method, status, took);
@@ -159,7 +166,9 @@ async fn explain(State(rooms): State<Router>, request: Request, next: Next) -> R
         return response;
     };
 
-    let worded = refusal.worded(reader, &id);
+    let strange = response.extensions_mut().remove::<StrangeHost>();
+    let worded = refusal.worded(reader, &id, strange.as_ref());
+    response.extensions_mut().insert(refusal.told(strange));
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     for (name, value) in worded.headers() {
@@ -194,11 +203,20 @@ async fn screen(
     request: Request,
     next: Next,
 ) -> Response {
+    let (uri, headers) = (request.uri(), request.headers());
     let crowded = request.extensions().get::<NoPlace>().map(|_| Refusal::Crowded);
-    let objection =
-        crowded.or_else(|| objection(&settings.hosts, request.uri(), request.headers()));
-    match objection {
-        Some(refusal) => refusal.into_response(),
+    if let Some(refusal) = crowded.or_else(|| objection(&settings.hosts, uri, headers)) {
+        let mut answer = refusal.into_response();
+        if refusal == Refusal::HostUnknown {
+            let came = uri.authority().map_or_else(|| written(headers), |it| shown(it.as_str()));
+            let issuer = settings.homeward.issuer().unwrap_or_default().to_owned();
+            let strange = StrangeHost { came, issuer, ours: settings.hosts.names() };
+            answer.extensions_mut().insert(strange);
+        }
+        return answer;
+    }
+    match settings.homeward.redirect(&settings.hosts, &request) {
+        Some(answer) => answer,
         None => next.run(request).await,
     }
 }
@@ -218,12 +236,8 @@ fn objection(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
     if !is_for_any_name(uri.path())
         && let Err(status) = hosts.admit(uri, headers)
     {
-        if status == StatusCode::BAD_REQUEST {
-            return Some(Refusal::HostMissing);
-        }
-        let host = uri.authority().map_or_else(|| written(headers), |it| shown(it.as_str()));
-        tracing::info!(%host, "not a name of ours; EXTRA_HOSTS lists further ones");
-        return Some(Refusal::HostUnknown);
+        let is_missing = status == StatusCode::BAD_REQUEST;
+        return Some(if is_missing { Refusal::HostMissing } else { Refusal::HostUnknown });
     }
     // A body that does not tell its length is cut by whoever reads it.
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
@@ -288,6 +302,11 @@ const MAX_HEADERS: usize = 16 * 1024;
 
 /// The largest body that any endpoint reads.
 const MAX_BODY: u64 = 64 * 1024;
+
+/// What pages look like.
+fn is_asset(route: &str) -> bool {
+    route.starts_with("/static/") || route.starts_with("/favicon.")
+}
 
 /// What load balancers, health checks and Prometheus ask for, by whatever name they have for us.
 const BY_PROGRAMS: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];

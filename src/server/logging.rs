@@ -15,15 +15,20 @@ pub fn install(settings: &LogSettings) {
         // A line that cannot be written would be complained of on standard error, too, and that panics:
         // a full disk or a reader that has gone away must not take the service with it.
         .log_internal_errors(false);
-    let pretty = match settings.format {
-        LogFormat::Auto => std::io::stderr().is_terminal(),
-        LogFormat::Pretty => true,
-        LogFormat::Json => false,
-    };
     // A second installation, as in tests, changes nothing.
-    let _installed = if pretty {
-        builder.compact().try_init()
+    let _installed = if is_json(settings) {
+        // There is one span, the request: a list of spans would say it twice.
+        builder.json().flatten_event(true).with_span_list(false).try_init()
     } else {
-        builder.json().flatten_event(true).with_current_span(true).try_init()
+        builder.compact().try_init()
     };
+}
+
+/// Whether lines are for machines.
+pub fn is_json(settings: &LogSettings) -> bool {
+    match settings.format {
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Pretty => false,
+        LogFormat::Json => true,
+    }
 }

@@ -8,6 +8,7 @@ pub mod couriers;
 mod crowd;
 pub mod demo;
 pub mod events;
+pub mod homeward;
 pub mod hosts;
 pub mod layers;
 pub mod logging;

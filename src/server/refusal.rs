@@ -1,12 +1,15 @@
 //! The answers that no room gives: what is said when a request does not reach a handler, or the handler
 //! does not reach an answer. A program is told in JSON, a person by a page.
 
+use std::borrow::Cow;
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::reader::Reader;
 use crate::http::page::{PagePolicy, page};
 use crate::http::shared_pages::{ErrorPage, WayOn};
+use crate::http::told::Told;
 use crate::protocol::ErrorCode;
 
 /// Why there is no other answer.
@@ -26,6 +29,17 @@ pub(super) enum Refusal {
     TooSlow,
     Unreadable,
     UriTooLong,
+}
+
+/// A host that is none of ours, and those that are.
+#[derive(Clone, Debug)]
+pub(super) struct StrangeHost {
+    /// Escaped, for a stranger wrote it.
+    pub came: String,
+    /// Where people are to go.
+    pub issuer: String,
+    /// Every name that is answered to: for the log, since some are of use inside only.
+    pub ours: String,
 }
 
 impl Refusal {
@@ -60,21 +74,50 @@ impl Refusal {
     }
 
     /// The whole answer, in the form its reader understands.
-    pub(super) fn worded(self, reader: Reader, request_id: &str) -> Response {
+    pub(super) fn worded(
+        self,
+        reader: Reader,
+        request_id: &str,
+        strange: Option<&StrangeHost>,
+    ) -> Response {
         match reader {
-            Reader::Person => self.page(request_id),
+            Reader::Person => self.page(request_id, strange),
             Reader::Program => {
                 let kind = [(header::CONTENT_TYPE, "application/json")];
-                (self.status(), kind, self.json(request_id)).into_response()
+                (self.status(), kind, self.json(request_id, strange)).into_response()
             }
         }
     }
 
+    /// For the log.
+    pub(super) fn told(self, strange: Option<StrangeHost>) -> Told {
+        let why = match strange {
+            Some(StrangeHost { came, ours, .. }) => {
+                format!("{came} is not a name of ours ({ours}); EXTRA_HOSTS lists further ones")
+                    .into()
+            }
+            None => self.description().into(),
+        };
+        Told { error: self.code(), why: Some(why) }
+    }
+
+    /// What is said of it, with the names if it is about one.
+    fn detail(self, strange: Option<&StrangeHost>) -> Cow<'static, str> {
+        match strange {
+            Some(StrangeHost { came, issuer, .. }) => format!(
+                "this server does not answer to the host name {came}: it is {issuer} (its operator: \
+                 ISSUER_URL; EXTRA_HOSTS lists further names)"
+            )
+            .into(),
+            None => self.description().into(),
+        }
+    }
+
     /// An error as OAuth writes it, and for what is our fault the name to ask about it.
-    fn json(self, request_id: &str) -> String {
+    fn json(self, request_id: &str, strange: Option<&StrangeHost>) -> String {
         let mut said = serde_json::json!({
             "error": self.code(),
-            "error_description": self.description(),
+            "error_description": self.detail(strange),
         });
         if self.status().is_server_error() {
             said["request_id"] = request_id.into();
@@ -83,15 +126,18 @@ impl Refusal {
     }
 
     /// The page every refused authorization gets, with the words for this.
-    fn page(self, request_id: &str) -> Response {
+    fn page(self, request_id: &str, strange: Option<&StrangeHost>) -> Response {
         let (title, message) = self.for_people();
+        let detail = self.detail(strange);
+        let start = WayOn { href: "/", label: "To the start" };
+        let home = strange.map(|it| WayOn { href: &it.issuer, label: "To the right address" });
         let template = ErrorPage {
             title,
             message,
             code: Some(self.code()),
-            detail: Some(self.description()),
+            detail: Some(&*detail),
             request_id,
-            way_on: (self == Self::NotFound).then_some(WayOn { href: "/", label: "To the start" }),
+            way_on: home.or((self == Self::NotFound).then_some(start)),
         };
         page(&template, self.status(), &PagePolicy::default())
     }
@@ -141,9 +187,7 @@ impl Refusal {
             Self::Crowded => "too many are waiting, try again later",
             Self::HeadersTooLarge => "the headers are too large",
             Self::HostMissing => "the request must name exactly one host",
-            Self::HostUnknown => {
-                "this server does not answer to that host name (its operator: see EXTRA_HOSTS)"
-            }
+            Self::HostUnknown => "this server does not answer to that host name",
             Self::MethodNotAllowed => "method not allowed",
             Self::NotFound => "there is nothing at this address",
             Self::TooSlow => "the answer took too long, try again later",
@@ -237,7 +281,7 @@ mod tests {
             Refusal::Unreadable,
             Refusal::UriTooLong,
         ] {
-            let page = refusal.worded(Reader::Person, "r1");
+            let page = refusal.worded(Reader::Person, "r1", None);
             assert_eq!(page.status(), refusal.status(), "{refusal:?}");
             assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
             assert!(page.headers().contains_key("content-security-policy"), "{refusal:?}");

@@ -69,7 +69,7 @@ pub async fn look(app: &App, declared: Option<&Bootstrap>) -> Result<bool, Strin
         settled.map_err(|why| why.to_string())?;
     }
     if !kept && let Some(declared) = declared {
-        let applied = declared.apply(&*app.store, &app.passwords, app.now()).await;
+        let applied = declared.apply(&*app.store, &app.passwords, &app.events, app.now()).await;
         let Applied { users, clients } = applied.map_err(|why| why.to_string())?;
         tracing::error!(%users, %clients, "the store was emptied; the bootstrap file is applied again");
     }

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::bodies::Bodies;
+use super::homeward::Homeward;
 use super::layers::{LayerSettings, wrap};
 use super::queue;
 use crate::app::App;
@@ -89,6 +90,7 @@ fn layers(app: &App) -> LayerSettings {
     }
     let counting = app.clone();
     let mut settings = LayerSettings::new(&hosts, config.issuer.is_https());
+    settings.homeward = Arc::new(Homeward::to(config.issuer.as_str()));
     settings.observe = Arc::new(move |endpoint, _, status, took| {
         counting.events.counters.answered(endpoint, status.as_u16(), took);
     });

@@ -1,11 +1,13 @@
 //! From configuration to a running server, and to its end.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -22,6 +24,7 @@ use crate::clients::software_statement;
 use crate::clock::{Clock, OLDEST};
 use crate::config::{Config, Http2, MetricsListen, OutgoingSettings, StatementKeys};
 use crate::development;
+use crate::events::Events;
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::keys::{
     FileKeys, KeyRing, KeySource, Policy, RingError, Sealer, load_files, load_root, purposes,
@@ -261,7 +264,12 @@ async fn fill(
     let passwords = crate::password::Passwords::new(config.limits.hash_threads, 64);
     let now = Clock::System.now();
     if let Some(bootstrap) = bootstrap {
-        let applied = bootstrap.apply(&**store, &passwords, now).await.map_err(unavailable)?;
+        // What it has changed is told, also if it does not get to its end.
+        let events = Events::new(Clock::System);
+        let applied = bootstrap.apply(&**store, &passwords, &events, now).await;
+        let kept = events.keep_waiting(&**store).await;
+        let applied = applied.map_err(unavailable)?;
+        kept.map_err(unavailable)?;
         tracing::info!(users = %applied.users, clients = %applied.clients, "bootstrap file applied");
     }
     if !config.issuer.is_loopback() {
@@ -288,31 +296,48 @@ fn limits(app: &App) -> Limits {
 
 /// Says on standard output what a person needs to begin. Where nobody can hear it, it is served all the same.
 fn announce(app: &App, demo: Option<&Demo>) {
-    tracing::info!(issuer = app.issuer(), version = env!("CARGO_PKG_VERSION"), "serving");
-    let _unheard = std::io::stdout().write_all(announcement(app, demo).as_bytes());
+    let discovery = app.config.issuer.url("/.well-known/openid-configuration");
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(issuer = app.issuer(), version, discovery, "serving");
+    let mut stdout = std::io::stdout();
+    // Whoever collects both streams of a container has one stream of JSON.
+    let is_json = logging::is_json(&app.config.log) && !stdout.is_terminal();
+    let facts = demo.map(|demo| demo_facts(app, demo)).unwrap_or_default();
+    let text = match (is_json, demo) {
+        (true, None) => return,
+        (true, Some(_)) => {
+            let at = UNIX_EPOCH + Duration::from_millis(app.now().as_millis());
+            let mut line = json!({
+                "timestamp": humantime::format_rfc3339_millis(at).to_string(), "level": "INFO",
+                "message": "a development account and client to try it with", "target": "latchkey",
+            });
+            for (name, value) in &facts {
+                line[name.replace(' ', "_")] = value.as_str().into();
+            }
+            format!("{line}\n")
+        }
+        (false, _) => {
+            let mut text = format!("Latchkey {version} at {}\n", app.issuer());
+            for (name, value) in [("discovery", discovery)].into_iter().chain(facts) {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "  {name:<13}  {value}");
+            }
+            text
+        }
+    };
+    let _unheard = stdout.write_all(text.as_bytes());
 }
 
-fn announcement(app: &App, demo: Option<&Demo>) -> String {
-    let discovery = app.config.issuer.url("/.well-known/openid-configuration");
-    let mut lines = vec![
-        format!("Latchkey {} at {}", env!("CARGO_PKG_VERSION"), app.issuer()),
-        format!("  discovery      {discovery}"),
-    ];
-    if let Some(demo) = demo {
-        let given = app.config.dev.as_ref().is_some_and(|account| account.password.is_some());
-        let password = if given { "as given in DEV_PASSWORD" } else { &*demo.password };
-        lines.extend([
-            format!("  demo user      {}", demo.trial.user),
-            format!("  demo password  {password}"),
-            format!(
-                "  demo client    {} (public, PKCE; any port of localhost)",
-                development::CLIENT
-            ),
-            format!("  open           {}", demo.trial.authorize_url),
-            format!("  code_verifier  {}", demo.verifier),
-        ]);
-    }
-    lines.join("\n") + "\n"
+fn demo_facts(app: &App, demo: &Demo) -> Vec<(&'static str, String)> {
+    let given = app.config.dev.as_ref().is_some_and(|account| account.password.is_some());
+    let password = if given { "as given in DEV_PASSWORD" } else { &*demo.password };
+    vec![
+        ("demo user", demo.trial.user.clone()),
+        ("demo password", password.to_owned()),
+        ("demo client", format!("{} (public, PKCE; any port of localhost)", development::CLIENT)),
+        ("open", demo.trial.authorize_url.clone()),
+        ("code_verifier", demo.verifier.clone()),
+    ]
 }
 
 /// On the first signal: not ready any more, a pause for load balancers to see it, then the end. On the

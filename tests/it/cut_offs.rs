@@ -177,7 +177,9 @@ async fn declares(house: &House, shop: &RelyingParty, enabled: bool) {
     );
     let file = Bootstrap::parse(&file).expect("a good file");
     let now = house.app().now();
-    file.apply(house.store(), &house.app().passwords, now).await.expect("applied");
+    file.apply(house.store(), &house.app().passwords, &house.app().events, now)
+        .await
+        .expect("applied");
 }
 
 async fn what_a_client_had_before_it_was_disabled_does_not_come_back_when_it_is_enabled(

@@ -9,6 +9,8 @@ use tracing::Dispatch;
 use tracing::dispatcher::set_default;
 use tracing_subscriber::fmt::MakeWriter;
 
+use latchkey::http::assets::stylesheet_path;
+
 use crate::support::house::{Backing, House, PASSWORD};
 use crate::support::wire;
 
@@ -116,6 +118,10 @@ fn tells_nothing(backing: Backing) {
     }
 }
 
+fn at_least_info(line: &str) -> bool {
+    [" INFO ", " WARN ", "ERROR "].iter().any(|level| line.contains(level))
+}
+
 /// Clients that fail in every way there is to say who one is.
 async fn strangers() {
     let house = House::start(Backing::Memory).await;
@@ -142,6 +148,14 @@ fn a_client_that_fails_is_told_by_the_name_it_claims_escaped_and_cut() {
     let ((), log) = logged(strangers());
     let told: Vec<&str> = log.lines().filter(|line| line.contains("client_auth_failed")).collect();
     assert_eq!(told.len(), 6, "{told:?}");
+    // The audit line and that of the request: nothing says it a third time.
+    let at_token = |line: &&str| line.contains("path=/token") && at_least_info(line);
+    let lines: Vec<&str> = log.lines().filter(at_token).collect();
+    assert_eq!(lines.len(), 12, "{lines:?}");
+    let answered = lines.iter().filter(|line| line.contains("answered"));
+    let says_why =
+        |line: &&&str| line.contains("error=\"invalid_client\"") && line.contains("why=");
+    assert_eq!(answered.filter(says_why).count(), 6, "{lines:?}");
     for (line, name) in told.iter().zip(["by-header", "by-jwt", "by-jwt", "by-form", "two", "xxx"])
     {
         assert!(line.contains(name), "{name}: {line}");
@@ -153,7 +167,7 @@ fn a_client_that_fails_is_told_by_the_name_it_claims_escaped_and_cut() {
 /// What programs ask every few seconds, and somebody who knows us by another name.
 async fn asked_by_programs() {
     let house = House::start(Backing::Memory).await;
-    for path in ["/live", "/ready", "/health", "/metrics"] {
+    for path in ["/live", "/ready", "/health", "/metrics", stylesheet_path(), "/favicon.ico"] {
         assert_eq!(wire::send(house.http().get(house.url(path))).await.status, 200);
     }
     house.faults().plan_verb("ping");
@@ -166,14 +180,53 @@ async fn asked_by_programs() {
 }
 
 #[test]
-fn health_checks_fill_no_log_and_a_strange_name_is_told_with_the_setting_for_it() {
+fn what_is_asked_all_the_time_fills_no_log_and_a_strange_name_is_told_with_the_setting_for_it() {
     let ((), log) = logged(asked_by_programs());
     let answered: Vec<&str> = log.lines().filter(|line| line.contains("answered")).collect();
     let quiet = answered.iter().filter(|line| line.contains("DEBUG")).count();
-    assert_eq!((quiet, answered.len()), (4, 6), "{answered:?}");
+    assert_eq!((quiet, answered.len()), (6, 8), "{answered:?}");
     assert!(answered.iter().any(|line| line.contains("503") && line.contains("INFO")));
     let told = log.lines().find(|line| line.contains("EXTRA_HOSTS")).expect("a line");
-    assert!(told.contains("latchkey:5000"), "{told}");
+    assert!(told.contains("latchkey:5000") && told.contains("localhost:"), "{told}");
+}
+
+/// Somebody who signs in, after a wrong password and under names that nobody has.
+async fn sign_ins() {
+    let house = House::start(Backing::Memory).await;
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let mut page = ada.opens(&shop.asks("openid").url()).await;
+    for (name, password) in
+        [("nobody-here", "x"), ("Nobody-Here ", "x"), ("another-one", "x"), ("ada", "wrong")]
+    {
+        page = ada.tries(&page, name, password).await;
+    }
+    ada.signs_in(&page).await;
+}
+
+#[test]
+fn who_signed_in_has_a_name_and_a_name_that_nobody_has_is_told_by_a_digest() {
+    let ((), log) = logged(sign_ins());
+    let told = |event: &str| -> Vec<&str> {
+        let event = format!("event=\"{event}\"");
+        log.lines().filter(|line| line.contains(&event)).collect()
+    };
+    let signed_in = told("signed_in");
+    assert!(signed_in.len() == 1 && signed_in[0].contains("username=\"ada\""), "{signed_in:?}");
+    let failed = told("sign_in_failed");
+    let field = |line: &str, name: &str| {
+        let text = line.split_once(&format!("{name}=\""))?.1;
+        text.split_once('"').map(|(value, _)| value.to_owned())
+    };
+    let digests: Vec<_> = failed.iter().map(|line| field(line, "name_digest")).collect();
+    assert_eq!(digests.len(), 4);
+    assert!(digests[0].as_ref().is_some_and(|it| it.len() == 16), "{failed:?}");
+    assert_eq!(digests[0], digests[1], "as people type it");
+    assert_ne!(digests[0], digests[2]);
+    assert_eq!((&digests[3], field(failed[3], "sub")), (&None, Some("sub-of-ada".to_owned())));
+    for name in ["nobody-here", "Nobody-Here", "another-one"] {
+        assert!(!log.contains(name), "{name}");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use latchkey::bootstrap::Bootstrap;
+use latchkey::clock::Clock;
+use latchkey::events::Events;
 use latchkey::password::Passwords;
 use latchkey::users;
 use serde_json::Value;
@@ -30,7 +32,10 @@ async fn sixteen_servers_that_apply_the_same_file_add_each_person_once(house: Ho
         .map(|_| {
             let (file, store) = (Arc::clone(&file), house.app().store.clone());
             let now = house.app().now();
-            tokio::spawn(async move { file.apply(&*store, &Passwords::new(1, 1), now).await })
+            tokio::spawn(async move {
+                let events = Events::new(Clock::System);
+                file.apply(&*store, &Passwords::new(1, 1), &events, now).await
+            })
         })
         .collect();
     let mut created = 0;
@@ -53,7 +58,9 @@ async fn whoever_could_be_added_can_sign_in_however_long_the_name_is_in_bytes(ho
         let file = format!("[[users]]\nusername = \"{name}\"\npassword = \"{PASSWORD}\"\n");
         let file = Bootstrap::parse(&file).expect("a good file");
         let now = house.app().now();
-        file.apply(house.store(), &house.app().passwords, now).await.expect("applied");
+        file.apply(house.store(), &house.app().passwords, &house.app().events, now)
+            .await
+            .expect("applied");
         let pieces = name.replace('\u{e9}', "e\u{301}");
         for typed in [name.clone(), pieces, format!("  {name} ")] {
             let browser = house.browser("new");
@@ -84,7 +91,7 @@ async fn a_new_password_in_the_file_ends_what_the_old_one_opened(house: House) {
     let tokens = shop.signs_in(&browser, "openid offline_access").await;
     let file = "[[users]]\nusername = \"ada\"\npassword = \"quite another one\"\n";
     let (file, now) = (Bootstrap::parse(file).expect("a good file"), house.app().now());
-    let apply = || file.apply(house.store(), &house.app().passwords, now);
+    let apply = || file.apply(house.store(), &house.app().passwords, &house.app().events, now);
     apply().await.expect("applied");
     assert_eq!(house.userinfo(tokens.access()).await.status, 401);
     assert_eq!(shop.refreshes(tokens.refresh()).await.error().1, "invalid_grant");

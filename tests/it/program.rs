@@ -62,6 +62,11 @@ impl Program {
             if let Some((name, value)) = line.trim().split_once("  ") {
                 said.insert(name.to_owned(), value.trim().to_owned());
             }
+            let facts = serde_json::from_str::<serde_json::Value>(&line).unwrap_or_default();
+            for (name, value) in facts.as_object().into_iter().flatten() {
+                let value = value.as_str().unwrap_or_default();
+                said.insert(name.replace("demo_", "demo "), value.to_owned());
+            }
             if line.contains("code_verifier") {
                 break;
             }
@@ -191,6 +196,27 @@ async fn metrics_can_have_a_listener_of_their_own_and_are_nowhere_else_then() {
     assert!(own.text().await.expect("text").contains("# TYPE "));
     let other = reqwest::get(format!("http://127.0.0.1:{port}/authorize")).await;
     assert_eq!(other.expect("an answer").status().as_u16(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_streams_together_are_json_line_by_line_and_say_no_span_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+    let program = Program::start_saying(folder.path(), free_port(), &[], log.into()).await;
+    assert!(program.said.contains_key("demo password") && !program.said.contains_key("discovery"));
+    assert_eq!(program.status("/authorize").await, Some(400));
+    program.signal(Signal::TERM);
+    assert_eq!(program.exit_code(), Some(0));
+    let log = std::fs::read_to_string(folder.path().join("log")).expect("a log");
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line));
+    let lines: Vec<_> = lines.map(|line| line.expect("JSON")).collect();
+    let answered = lines.iter().find(|line| line["span"]["path"] == "/authorize");
+    let answered = answered.expect("the request");
+    assert_eq!((&answered["message"], &answered["status"]), (&"answered".into(), &400.into()));
+    assert_eq!(answered["error"], "invalid_request");
+    assert!(lines.iter().all(|line| line.get("spans").is_none()), "{log}");
+    let serving = lines.iter().find(|line| line["message"] == "serving").expect("the start");
+    assert!(serving["discovery"].as_str().is_some_and(|it| it.ends_with("openid-configuration")));
 }
 
 #[test]

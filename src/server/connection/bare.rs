@@ -55,7 +55,7 @@ pub(super) fn reworded(bytes: &[u8], start: &Start) -> Option<Vec<u8>> {
     };
     let id = random::uuid().to_string();
     tracing::info!(%id, status = refusal.status().as_u16(), "answered what was no whole request");
-    let mut answer = refusal.worded(start.reader(), &id);
+    let mut answer = refusal.worded(start.reader(), &id, None);
     secure(answer.headers_mut(), false);
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     if let Ok(id) = HeaderValue::from_str(&id) {

@@ -92,7 +92,7 @@ impl Suite {
         let house = House::start_on((store, clock), Some(tls), &variables).await;
         let people = Bootstrap::parse(PEOPLE).expect("a good file");
         let app = house.app();
-        people.apply(house.store(), &app.passwords, app.now()).await.expect("people");
+        people.apply(house.store(), &app.passwords, &app.events, app.now()).await.expect("people");
 
         let place = house.url("/.well-known/openid-configuration");
         let metadata = checks::metadata::read(&wire::send(house.http().get(place)).await);

@@ -1,0 +1,78 @@
+//! A page that is asked for under another of our names (`127.0.0.1`, one of `EXTRA_HOSTS`) is to be asked for
+//! at the issuer's own address first: cookies are a host's, and forms are taken from the issuer's origin
+//! only. The endpoints for programs answer under every name.
+//!
+//! A proxy that changes `Host` makes each request look like that, also in a browser which is at the right
+//! address already. So whoever was sent once carries a mark, is served when they come with it, and from then
+//! on nobody is sent.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::hosts::Hosts;
+
+/// Sends pages to the issuer's own address.
+#[derive(Debug, Default)]
+pub struct Homeward {
+    /// The issuer; nothing if nobody is to be sent anywhere.
+    issuer: Option<String>,
+    /// Whether something between browsers and us changes `Host`.
+    host_is_changed: AtomicBool,
+}
+
+impl Homeward {
+    /// To this issuer.
+    pub fn to(issuer: &str) -> Self {
+        Self { issuer: Some(issuer.to_owned()), ..Self::default() }
+    }
+
+    /// The issuer, for people.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Where this request is to go instead, method and body with it ([RFC 9110 §15.4.8]).
+    ///
+    /// [RFC 9110 §15.4.8]: https://www.rfc-editor.org/rfc/rfc9110#section-15.4.8
+    pub fn redirect(&self, hosts: &Hosts, request: &Request) -> Option<Response> {
+        let issuer = self.issuer.as_deref()?;
+        let (uri, headers) = (request.uri(), request.headers());
+        let is_sent = !self.host_is_changed.load(Ordering::Relaxed)
+            && is_entrance(request.method(), uri.path())
+            && !hosts.is_first(uri, headers);
+        if !is_sent {
+            return None;
+        }
+        if uri.query().is_some_and(|query| query.split('&').any(|pair| pair == MARK)) {
+            self.host_is_changed.store(true, Ordering::Relaxed);
+            tracing::warn!(
+                issuer,
+                "pages come under another name than the issuer's, also to whoever is at its address: the \
+                 proxy in front changes Host, and should pass it on unchanged"
+            );
+            return None;
+        }
+        let separator = if uri.query().is_some() { '&' } else { '?' };
+        let place = uri.path_and_query().map_or("/", |it| it.as_str());
+        let to = HeaderValue::try_from(format!("{issuer}{place}{separator}{MARK}")).ok()?;
+        Some((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response())
+    }
+}
+
+/// Where people come in from elsewhere. A form of ours that was filled in under another name finds none of
+/// its cookies at the issuer's address, so it stays where it is.
+fn is_entrance(method: &Method, path: &str) -> bool {
+    match *method {
+        Method::GET | Method::HEAD => {
+            matches!(path, "/authorize" | "/login" | "/consent" | "/logout")
+        }
+        Method::POST => matches!(path, "/authorize" | "/logout"),
+        _ => false,
+    }
+}
+
+/// Unknown parameters mean nothing to our pages.
+const MARK: &str = "other_host=1";
