@@ -6,6 +6,8 @@ ISSUER_URL=https://op.localtest:9443
 LISTEN=0.0.0.0:9443
 TLS_CERT_PATH=conformance/cert.pem
 TLS_KEY_PATH=conformance/key.pem
+# What is in there is worth nothing.
+STORE_URL=memory:
 SECRET_KEY=public-conformance-key-never-use-it-elsewhere
 
 # The suite's clients register themselves, for every response type there is, and begin a sign-in for each

@@ -34,6 +34,10 @@ const LAST: u32 = 1 << 31;
 /// More than any record: whoever claims more has not written this.
 const LONGEST: u32 = 16 << 20;
 
+/// What helps where the file is not what was written.
+const ANEW: &str = "copy it anew from where it was made, without anything that changes bytes on the way, or take \
+    an earlier one";
+
 /// Why a backup is not read any further.
 #[derive(Debug)]
 pub enum Unreadable {
@@ -60,16 +64,17 @@ impl fmt::Display for Unreadable {
             Self::NotABackup => f.write_str("it is not a backup of Latchkey"),
             Self::Newer(format) => write!(
                 f,
-                "it was written by a newer Latchkey (format {format}, this one reads up to {FORMAT})"
+                "it was written by a newer Latchkey (format {format}, this one reads up to {FORMAT}): restore it \
+                 with that one"
             ),
             Self::WrongKey => f.write_str(
                 "SECRET_KEY does not open it: it was made under another one, or its first bytes are \
                  damaged. If the SECRET_KEY has changed since, give the one of then as \
                  SECRET_KEY_PREVIOUS; the signing keys are encrypted anew",
             ),
-            Self::Damaged(frame) => write!(f, "it is damaged (in frame {frame})"),
-            Self::CutShort => f.write_str("it is cut off: its end is missing"),
-            Self::Trailing => f.write_str("it is damaged: it goes on after its end"),
+            Self::Damaged(frame) => write!(f, "it is damaged (in frame {frame}): {ANEW}"),
+            Self::CutShort => write!(f, "it is cut off, its end is missing: {ANEW}"),
+            Self::Trailing => write!(f, "it is damaged, it goes on after its end: {ANEW}"),
         }
     }
 }

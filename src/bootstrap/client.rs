@@ -19,7 +19,7 @@ pub struct ClientEntry {
     pub(super) secrets: Vec<Digest>,
     /// Whatever is stored stays if the file does not say.
     pub(super) enabled: Option<bool>,
-    /// What the operator should know of its secrets, though it stops nothing.
+    /// What the operator should know, though it stops nothing.
     pub(super) warnings: Vec<String>,
 }
 
@@ -37,7 +37,10 @@ impl ClientEntry {
     pub(super) fn read(table: Table<'_>, source: &mut Source<'_>) -> Option<Self> {
         // A registration may hold more, which is dropped; in a file of the operator's own, a member that
         // would do nothing is a mistake.
-        table.only_has(&[KEYS, MEMBERS], source);
+        let elsewhere = |key: &str| {
+            is_setting(key).then_some("it is a setting, and belongs under [clients.settings]")
+        };
+        table.only_has_or(&[KEYS, MEMBERS], elsewhere, source);
         let id = read_id(table, source);
         let enabled = table.boolean("enabled", source);
         let settings = read_settings(table, source);
@@ -95,6 +98,9 @@ pub fn check_declared(metadata: &ClientMetadata) -> Result<(), String> {
                    does the same and leaves no secret here";
         return Err(why.to_owned());
     }
+    if metadata.scope.iter().flat_map(Scope::iter).any(|token| token.contains(',')) {
+        return Err("scope: is words with spaces between, and this has a comma in it".to_owned());
+    }
     if metadata.software_statement.is_some() {
         let why = "software_statement: is for clients that register themselves";
         return Err(why.to_owned());
@@ -132,6 +138,11 @@ pub fn check_settings(metadata: &ClientMetadata, settings: &Settings) -> Result<
     Ok(())
 }
 
+/// Whether there is a setting of that name.
+fn is_setting(name: &str) -> bool {
+    Settings::names().iter().any(|known| known == name)
+}
+
 fn read_id(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientId> {
     if !table.has("client_id") {
         source.complain(table.at, "client_id: is required");
@@ -165,17 +176,13 @@ fn read_metadata(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientMeta
 /// One key at a time, so that a mistake has a line. In the store a setting of a newer release is ignored; in
 /// the file one that is not known is a mistake.
 fn read_settings(table: Table<'_>, source: &mut Source<'_>) -> Settings {
-    let every =
-        Settings { require_pkce: Some(true), require_nonce: Some(true), ..Settings::default() };
-    let known = serde_json::to_value(every).unwrap_or_default();
     let mut members = Map::new();
     if let Some(declared) = table.table("settings", source) {
         for (key, at, value) in declared.iter() {
             let checked = json(value).map_err(str::to_owned).and_then(|value| {
-                if known.get(key).is_none() {
-                    let names = known.as_object().into_iter().flat_map(Map::keys);
-                    let names: Vec<_> = names.map(String::as_str).collect();
-                    return Err(format!("unknown field, it is one of {}", names.join(", ")));
+                if !is_setting(key) {
+                    let names = Settings::names().join(", ");
+                    return Err(format!("unknown field, it is one of {names}"));
                 }
                 let alone = Map::from_iter([(key.to_owned(), value.clone())]);
                 let read = serde_json::from_value::<Settings>(Value::Object(alone));
@@ -219,14 +226,15 @@ fn read_secrets(table: Table<'_>, source: &mut Source<'_>) -> Vec<Digest> {
     digests
 }
 
-/// Secrets that are accepted, and that somebody will wonder about.
+/// What is accepted, and that somebody will wonder about.
 fn warnings(table: Table<'_>, metadata: &ClientMetadata, line: usize) -> Vec<String> {
     // What has the wrong type was complained of when it was read.
     let unheard = &mut Source::new("");
     let mut secrets = table.strings("client_secrets", unheard);
     secrets.extend(table.string("client_secret", unheard));
     let by_header = metadata.authenticates_by(AuthMethod::ClientSecretBasic);
-    let mut found = Vec::new();
+    let cautions = metadata.cautions().into_iter();
+    let mut found: Vec<_> = cautions.map(|caution| format!("line {line}: {caution}")).collect();
     if by_header && secrets.iter().any(|it| is_changed_by_form_encoding(it)) {
         found.push(format!(
             "line {line}: client_secret: has + or %, and a client that does not form-encode it in the \

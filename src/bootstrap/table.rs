@@ -72,9 +72,20 @@ impl<'a> Table<'a> {
 
     /// Complains of every key that is not on one of the lists.
     pub fn only_has(&self, known: &[&[&str]], source: &mut Source<'_>) {
+        self.only_has_or(known, |_| None, source);
+    }
+
+    /// The same, saying of a key whose place is `elsewhere` where that is.
+    pub fn only_has_or(
+        &self,
+        known: &[&[&str]],
+        elsewhere: impl Fn(&str) -> Option<&'static str>,
+        source: &mut Source<'_>,
+    ) {
         for (key, at, _) in self.iter() {
             if !known.iter().any(|list| list.contains(&key)) {
-                source.complain(at, format!("{key}: there is no such key here"));
+                let place = elsewhere(key).map(|place| format!("; {place}")).unwrap_or_default();
+                source.complain(at, format!("{key}: there is no such key here{place}"));
             }
         }
     }

@@ -37,7 +37,10 @@ const KEYS: &[&str] =
 impl UserEntry {
     /// Reads one table; `None` only after a complaint.
     pub(super) fn read(table: Table<'_>, source: &mut Source<'_>) -> Option<Self> {
-        table.only_has(&[KEYS], source);
+        let elsewhere = |key: &str| {
+            claims::is_standard(key).then_some("it is a claim, and belongs under [users.claims]")
+        };
+        table.only_has_or(&[KEYS], elsewhere, source);
         let username = read_username(table, source);
         let sub = table.string("sub", source).and_then(|text| {
             let sub = Subject::parse(text);

@@ -10,7 +10,10 @@ pub(super) fn print(config: &Config) -> Result<String, Failure> {
     if let Some(path) = &config.bootstrap_file {
         let declared = Bootstrap::load(path)?;
         let (users, clients) = (declared.users(), declared.clients());
-        // Writing to a string cannot fail.
+        for warning in declared.warnings() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "warning: {warning}");
+        }
         let _ = writeln!(text, "{} declares users: {users}, clients: {clients}", path.display());
         for note in declared.notes() {
             let _ = writeln!(text, "note: {note}");

@@ -5,11 +5,13 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Subcommand;
+use serde_json::Value;
 
 use super::client_add::AddClient;
 use super::client_set::SetClient;
 use super::failure::Failure;
 use super::operator::Operator;
+use super::scope::note_unknown;
 use super::shown;
 use crate::operations::clients::{
     Changed, Disable, Enable, List, Made, Remove, RotateSecret, Show,
@@ -78,8 +80,12 @@ impl ClientCommand {
 pub(super) async fn run(command: ClientCommand, operator: &Operator) -> Result<String, Failure> {
     match command {
         ClientCommand::Add(args) => {
-            let made = operator.run(args.operation()?).await?;
+            let add = args.operation()?;
+            let scope = add.metadata.get("scope").and_then(Value::as_str).map(str::to_owned);
+            let made = operator.run(add).await?;
+            note_unknown(operator, scope.as_deref()).await?;
             note_the_sector(made.sector_identifier_uri.as_deref());
+            note(&made.cautions);
             Ok(told(&made))
         }
         ClientCommand::List { json } => {
@@ -90,10 +96,14 @@ pub(super) async fn run(command: ClientCommand, operator: &Operator) -> Result<S
             Ok(shown::one(&shown::client(&operator.run(Show { id }).await?), json))
         }
         ClientCommand::Set(args) => {
-            let Changed { id, changed, needs_secret, sector_identifier_uri } =
-                operator.run(args.operation()?).await?;
+            let set = args.operation()?;
+            let scope = set.metadata.get("scope").and_then(Value::as_str).map(str::to_owned);
+            let Changed { id, changed, needs_secret, sector_identifier_uri, cautions } =
+                operator.run(set).await?;
+            note_unknown(operator, scope.as_deref()).await?;
             let id = id.as_str();
             note_the_sector(sector_identifier_uri.as_deref());
+            note(&cautions);
             let became = if changed { "changed" } else { "nothing to change about" };
             let mut text = format!("{became} {id}");
             if needs_secret {
@@ -127,6 +137,12 @@ fn told(Made { id, secret, .. }: &Made) -> String {
         text.push_str(secret.reveal());
     }
     text
+}
+
+fn note(cautions: &[String]) {
+    for caution in cautions {
+        let _ = writeln!(std::io::stderr(), "note: {caution}");
+    }
 }
 
 /// What the operator writes down is the operator's word: nothing is fetched for it.

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+use super::user::named_value;
 use crate::clients::Settings;
 use crate::operations::clients::Add;
 
@@ -49,20 +50,47 @@ pub struct AddClient {
     /// A resource it serves, whose access tokens it may introspect; as often as needed
     #[arg(long, value_name = "RESOURCE")]
     resource_server_for: Vec<String>,
+    #[arg(long = "setting", value_name = "NAME=VALUE", help = settings_help())]
+    settings: Vec<String>,
     /// A JSON file of client metadata (RFC 7591); options override its members
     #[arg(long, value_name = "FILE")]
     from_file: Option<PathBuf>,
 }
 
+/// What `--setting` takes, for `--help`.
+pub(super) fn settings_help() -> String {
+    let names = Settings::names().join(", ");
+    format!(
+        "A setting as name=value, where the value is JSON, or else text; as often as needed: {names}"
+    )
+}
+
+fn settings(texts: &[String]) -> Result<Settings, Failure> {
+    let mut members = Map::new();
+    for text in texts {
+        let (name, value) = named_value("--setting", text)?;
+        if !Settings::names().iter().any(|known| known == name) {
+            let names = Settings::names().join(", ");
+            return Err(Failure::Usage(format!("{name}: there is no such setting, only {names}")));
+        }
+        if members.insert(name.to_owned(), value).is_some() {
+            return Err(Failure::Usage(format!("{name} is given twice")));
+        }
+    }
+    serde_json::from_value(Value::Object(members))
+        .map_err(|error| Failure::Usage(format!("--setting: {error}")))
+}
+
 impl AddClient {
     pub(super) fn operation(self) -> Result<Add, Failure> {
         let metadata = self.members()?;
+        let given = settings(&self.settings)?;
         let settings = Settings {
-            first_party: self.first_party,
-            opaque_access_tokens: self.opaque_access_tokens,
-            audience: self.audience,
-            resource_server_for: self.resource_server_for,
-            ..Settings::default()
+            first_party: given.first_party || self.first_party,
+            opaque_access_tokens: given.opaque_access_tokens || self.opaque_access_tokens,
+            audience: [given.audience, self.audience].concat(),
+            resource_server_for: [given.resource_server_for, self.resource_server_for].concat(),
+            ..given
         };
         Ok(Add { id: self.id, metadata, settings })
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::client_add::auth_methods;
+use super::client_add::{auth_methods, settings_help};
 use super::failure::Failure;
 use super::user::named_value;
 use crate::operations::clients::Set;
@@ -48,8 +48,7 @@ pub struct SetClient {
     /// takes it away; as often as needed
     #[arg(long = "metadata", value_name = "NAME=VALUE")]
     metadata: Vec<String>,
-    /// Any setting as name=value; `null` puts it back to its default; as often as needed
-    #[arg(long = "setting", value_name = "NAME=VALUE")]
+    #[arg(long = "setting", value_name = "NAME=VALUE", help = format!("{} (null: its default)", settings_help()))]
     settings: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::operator::Operator;
 use super::shown::{moment, plain};
 use crate::clock::UnixTime;
-use crate::events::KeptEvent;
+use crate::events::{KEPT_KINDS, KeptEvent};
 use crate::operations::events::{Found, List};
 
 /// Which events to show.
@@ -26,8 +26,7 @@ pub struct EventsArgs {
     /// Only about this client
     #[arg(long, value_name = "CLIENT_ID")]
     client: Option<String>,
-    /// Only of this kind, for example `account_locked`
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", help = kinds())]
     event: Option<String>,
     /// As a JSON array
     #[arg(long)]
@@ -40,8 +39,14 @@ pub(super) async fn run(
     now: UnixTime,
 ) -> Result<String, Failure> {
     let since = since(&args.since, now)?;
-    let (user, client, event) = (args.user, args.client, args.event);
-    let Found { events, left_out } = operator.run(List { since, user, client, event }).await?;
+    let asked = List { since, user: args.user, client: args.client, event: args.event };
+    let Found { events, left_out, unknown } = operator.run(asked).await?;
+    for why in &unknown {
+        let _ = writeln!(std::io::stderr(), "note: {why}");
+    }
+    if events.is_empty() && unknown.is_empty() && !args.json {
+        let _ = writeln!(std::io::stderr(), "note: nothing since {}", moment(since));
+    }
     if left_out > 0 {
         let _ = writeln!(
             std::io::stderr(),
@@ -52,6 +57,10 @@ pub(super) async fn run(
         return Ok(format!("{:#}", Value::Array(events.iter().map(object).collect())));
     }
     Ok(events.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+fn kinds() -> String {
+    format!("Only of this kind: {}", KEPT_KINDS.join(", "))
 }
 
 fn since(text: &str, now: UnixTime) -> Result<UnixTime, Failure> {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use super::{shown, store};
 use crate::clock::Clock;
 use crate::config::{Complaints, Config};
 use crate::keys::{
-    KeyComplaint, KeyRing, KeySource, Policy, RingError, Sealer, load_files, load_root, purposes,
+    KeyComplaint, KeyRing, KeySource, Phase, Policy, RingError, Sealer, load_files, load_root,
+    purposes,
 };
 use crate::operations::keys::{Jwks, KeyView, List, Remove, Rotate};
 use crate::store::MemoryStore;
@@ -42,7 +44,8 @@ pub(super) async fn run(command: &KeysCommand, config: &Config) -> Result<String
         KeysCommand::Jwks => operator(config).await?.run(Jwks {}).await,
         KeysCommand::List => Ok(list(&operator(config).await?.run(List {}).await?)),
         KeysCommand::Rotate { now } => {
-            Ok(list(&lasting(config).await?.run(Rotate { now: *now }).await?))
+            let keys = lasting(config).await?.run(Rotate { now: *now }).await?;
+            Ok(format!("{}{}", rotated(&keys), list(&keys)))
         }
         KeysCommand::Remove { kid } => {
             Ok(list(&lasting(config).await?.run(Remove { kid: kid.clone() }).await?))
@@ -58,10 +61,30 @@ fn generate(config: &Config) -> Result<String, Failure> {
         )));
     }
     let files = load_files(&KeySource::of(config), &purposes(config), true)?;
+    let mut text = files.notices.join("\n");
     if files.notices.is_empty() {
-        return Ok(format!("there is a signing key in {} already", config.keys_dir.display()));
+        text = format!("there is a signing key in {} already", config.keys_dir.display());
     }
-    Ok(files.notices.join("\n"))
+    if config.store_lasts() {
+        text.push_str(BESIDE_A_STORE);
+    }
+    Ok(text)
+}
+
+/// Of each algorithm the newest key, and when it is its turn.
+fn rotated(keys: &[KeyView]) -> String {
+    let mut newest: BTreeMap<&str, &KeyView> = BTreeMap::new();
+    for key in keys.iter().filter(|key| key.phase == Phase::Published.as_str()) {
+        let held = newest.entry(&key.alg).or_insert(key);
+        if held.begins_at <= key.begins_at {
+            *held = key;
+        }
+    }
+    let line = |(alg, key): (&str, &KeyView)| {
+        let (kid, at) = (&key.kid, shown::moment(key.begins_at));
+        format!("made a new {alg} key, {kid}: it is in the JWK Set now, and takes over at {at}\n")
+    };
+    newest.into_iter().map(line).collect()
 }
 
 /// The ring of a running server that has the store to itself, or the one in the store; without one that lasts,
@@ -105,6 +128,10 @@ fn list(keys: &[KeyView]) -> String {
     }
     text
 }
+
+const BESIDE_A_STORE: &str = "\nthe keys are kept in the store: a server takes this file in at its next \
+    start, or when it is sent SIGHUP; as the first key of an empty store, otherwise as the next one, which signs \
+    an hour later. latchkey keys rotate needs no file, and latchkey keys list shows what there is.";
 
 const INSTEAD: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so the keys are in the \
     memory of the running server, which this command cannot reach. Send the server SIGUSR1 to give every algorithm a new key that signs in 45 seconds.";

@@ -1,5 +1,7 @@
 //! `latchkey scope`.
 
+use std::io::Write as _;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -46,6 +48,39 @@ pub(super) async fn run(command: ScopeCommand, operator: &Operator) -> Result<St
             Ok(format!("{became} {name}"))
         }
     }
+}
+
+/// Says which words of a client's scope mean nothing here: they may be an API's own, or misspelt.
+pub(super) async fn note_unknown(operator: &Operator, scope: Option<&str>) -> Result<(), Failure> {
+    let Some(scope) = scope else { return Ok(()) };
+    let known = operator.run(List {}).await?;
+    for word in scope.split(' ').filter(|word| known.iter().all(|it| it.scope != *word)) {
+        let word = shown::plain(word);
+        let _ = writeln!(
+            std::io::stderr(),
+            "note: no scope {word} is known here (scope list): it gives no claim, and pages have no words for \
+             it; for the latter, and a claim, latchkey scope add {word}"
+        );
+    }
+    Ok(())
+}
+
+/// Says which claims of a person no application ever reads.
+pub(super) async fn note_unseen(operator: &Operator, claims: &[String]) -> Result<(), Failure> {
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let scopes = operator.run(List {}).await?;
+    let gives = |claim: &String| scopes.iter().any(|it| it.claims.contains(claim));
+    for claim in claims.iter().filter(|claim| !gives(claim)) {
+        let claim = shown::plain(claim);
+        let _ = writeln!(
+            std::io::stderr(),
+            "note: no scope gives the claim {claim}, so nobody will see it; latchkey scope add NAME --claim \
+             {claim} makes one that does"
+        );
+    }
+    Ok(())
 }
 
 fn object(it: &ScopeView) -> Value {

@@ -65,6 +65,7 @@ pub(super) fn client(client: &ClientView) -> Value {
         },
         "metadata": client.metadata,
         "settings": client.settings,
+        "cautions": client.cautions,
         "secrets": client.secrets.iter().map(secret).collect::<Vec<_>>(),
         "created_at": moment(client.created_at),
         "unused_until": client.unused_until.map(moment),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::failure::Failure;
 use super::operator::Operator;
+use super::scope::note_unseen;
 use super::shown;
 use crate::config::SecretText;
 use crate::operations::users::{
@@ -144,7 +145,9 @@ pub(super) async fn run(
             let mut add = args.operation()?;
             add.check()?;
             add.password = ask()?;
+            let claims: Vec<_> = add.claims.keys().cloned().collect();
             let added = operator.run(add).await?;
+            note_unseen(operator, &claims).await?;
             Ok(format!("added {}, sub {}", added.username, added.sub.as_str()))
         }
         UserCommand::List { json } => {
@@ -155,7 +158,11 @@ pub(super) async fn run(
             Ok(shown::one(&shown::user(&operator.run(Show { user }).await?), json))
         }
         UserCommand::Set(args) => {
-            let (user, changed) = operator.run(args.operation()?).await?;
+            let set = args.operation()?;
+            let given = set.claims.iter().filter(|(_, value)| !value.is_null());
+            let claims: Vec<_> = given.map(|(name, _)| name.clone()).collect();
+            let (user, changed) = operator.run(set).await?;
+            note_unseen(operator, &claims).await?;
             let became = if changed { "changed" } else { "nothing to change about" };
             Ok(format!("{became} {}", user.username))
         }

@@ -5,6 +5,7 @@ pub mod authenticate;
 pub mod key_cache;
 pub mod origins;
 pub mod recipient;
+mod settings;
 pub mod software_statement;
 pub mod unasked;
 pub mod vault;
@@ -15,9 +16,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::origins::is_known_origin;
+pub use self::settings::Settings;
 use crate::clock::UnixTime;
 use crate::epoch::{self, Owner};
-use crate::protocol::{AccessTokenTyp, ClientMetadata, Scope};
+use crate::protocol::{ClientMetadata, Scope};
 use crate::secret::Digest;
 use crate::store::{AsOf, Created, Key, Partition, RawKey, Record, Store, StoreError};
 
@@ -112,47 +114,6 @@ pub enum Source {
     Operator,
     /// The client itself (RFC 7591).
     Registered,
-}
-
-/// What the operator decides, and a client cannot register.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
-pub struct Settings {
-    /// The operator's own application: nobody is asked for consent.
-    pub first_party: bool,
-    /// Whether PKCE is required of it; what `REQUIRE_PKCE` says where absent. A public client cannot be let
-    /// off.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub require_pkce: Option<bool>,
-    /// Whether a nonce is required where it goes without PKCE; what `REQUIRE_PKCE` says where absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub require_nonce: Option<bool>,
-    /// Its access tokens are opaque handles instead of JWTs.
-    pub opaque_access_tokens: bool,
-    /// What the header of its JWT access tokens says; `at+jwt` where absent.
-    pub access_token_typ: Option<AccessTokenTyp>,
-    /// Its ID tokens carry the claims of the granted scopes too.
-    pub claims_in_id_token: bool,
-    /// Those of these claims that the granted scopes give are in its ID tokens.
-    pub id_token_claims: Vec<String>,
-    /// What a request of its without a scope asks for; what it registered where absent.
-    pub default_scope: Option<Scope>,
-    /// The resources its access tokens are for, besides our own userinfo endpoint.
-    pub audience: Vec<String>,
-    /// The resources it serves: it may introspect access tokens meant for them.
-    pub resource_server_for: Vec<String>,
-    /// Claims of the person that it is told when it introspects, where the token's scope gives them.
-    pub introspection_claims: Vec<String>,
-    /// Seconds; the server's default where absent.
-    pub access_token_lifetime: Option<u32>,
-    /// Seconds; the server's default where absent.
-    pub id_token_lifetime: Option<u32>,
-    /// Seconds; the server's default where absent.
-    pub code_lifetime: Option<u32>,
-    /// Seconds without use; the server's default where absent.
-    pub refresh_token_idle_lifetime: Option<u32>,
-    /// Seconds in all; the server's default where absent.
-    pub refresh_token_lifetime: Option<u32>,
 }
 
 /// A secret's digest and how long it is good.

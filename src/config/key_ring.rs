@@ -18,8 +18,11 @@ pub struct KeyRingSettings {
 
 impl KeyRingSettings {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let mut signing_algs =
-            reader.list("SIGNING_ALGS", "RS256, PS256, ES256, EdDSA", ClientAlg::parse);
+        let mut signing_algs = reader.list(
+            "SIGNING_ALGS",
+            "RS256, PS256, ES256 (in capitals), EdDSA",
+            ClientAlg::parse,
+        );
         let mut seen = Vec::new();
         signing_algs.retain(|alg| {
             !seen.contains(alg) && {
@@ -69,10 +72,13 @@ mod tests {
             ("SIGNING_ALGS", "ES256"),
             ("SIGNING_ALGS", "RS256,HS256"),
             ("SIGNING_ALGS", "RS256,none"),
+            ("SIGNING_ALGS", "rs256"),
             ("KEY_ROTATION_INTERVAL", "1h"),
             ("KEY_ROTATION_INTERVAL", "401d"),
         ] {
             assert!(read(&[(name, value)]).unwrap_err()[0].starts_with(name), "{name}={value}");
         }
+        let small = read(&[("SIGNING_ALGS", "es256")]).unwrap_err();
+        assert!(small[0].contains("in capitals"), "{small:?}");
     }
 }

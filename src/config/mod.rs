@@ -134,9 +134,9 @@ impl Config {
             keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
-            store_folder: store::folder(reader),
+            store_folder: store::folder(reader, &issuer),
             control_socket: reader.given("CONTROL_SOCKET").map(PathBuf::from),
-            redis: RedisSettings::read(reader, &issuer),
+            redis: RedisSettings::read(reader),
             cache_life: reader.duration("REDIS_CACHE_TTL", 0..=3600),
             bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
             log: policy::log(reader),
@@ -166,6 +166,7 @@ impl Config {
             warnings: Vec::new(),
             issuer,
         };
+        network::warn_of_plain_http(reader, &config);
         if config.public_key_path.is_some() && config.private_key_path.is_none() {
             reader.complain("PUBLIC_KEY_PATH", "must come with PRIVATE_KEY_PATH");
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use super::Config;
 use super::issuer::Issuer;
 use super::reader::Reader;
 
@@ -173,6 +174,16 @@ pub(super) fn webfinger_domains(reader: &mut Reader<'_>) -> Vec<String> {
     reader.list("WEBFINGER_DOMAINS", "hosts, for example example.com", |text| {
         (is_host(text) || host_and_port(text)).then(|| text.to_ascii_lowercase())
     })
+}
+
+/// Somebody has to speak TLS, and whoever it is hides where people come from.
+pub(super) fn warn_of_plain_http(reader: &mut Reader<'_>, config: &Config) {
+    if config.issuer.is_https() && config.tls.is_none() && config.trusted_proxies.is_empty() {
+        reader.warn(
+            "ISSUER_URL is https, but there is neither TLS_CERT_PATH nor TRUSTED_PROXIES: if a proxy speaks \
+             TLS, name its address in TRUSTED_PROXIES, or everybody behind it counts as one address",
+        );
+    }
 }
 
 pub(super) fn cors(reader: &mut Reader<'_>) -> CorsSettings {

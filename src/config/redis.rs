@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::issuer::Issuer;
 use super::reader::Reader;
 use super::secret_text::SecretText;
 use crate::store::RedisAddress;
@@ -28,21 +27,14 @@ pub struct RedisSettings {
 
 impl RedisSettings {
     /// `None` if nothing is shared.
-    pub(super) fn read(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<Self> {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
         let prefix = prefix(reader);
         let sentinel_password = reader.password("REDIS_SENTINEL_PASSWORD");
         let client = client(reader);
         let ca_file = reader.given("REDIS_CA_FILE").map(PathBuf::from);
         let acks = reader.number("REDIS_MIN_REPLICAS_ACK", 0..=16);
-        let Some(text) = reader.given("REDIS_URL") else {
-            if !issuer.is_loopback() && reader.given("STORE_URL").is_none() {
-                reader.warn(
-                    "neither STORE_URL nor REDIS_URL is set: everything is forgotten when the process ends",
-                );
-            }
-            return None;
-        };
+        let text = reader.given("REDIS_URL")?;
         let address = match RedisAddress::parse(text) {
             Ok(address) => address,
             Err(problem) => {

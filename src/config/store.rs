@@ -5,14 +5,20 @@
 
 use std::path::PathBuf;
 
+use super::issuer::Issuer;
 use super::reader::Reader;
 
 /// Nowhere: what is stored is gone with the process.
 pub(super) const MEMORY: &str = "memory:";
 
 /// The folder, if it is to be one.
-pub(super) fn folder(reader: &mut Reader<'_>) -> Option<PathBuf> {
-    let text = reader.given("STORE_URL")?;
+pub(super) fn folder(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<PathBuf> {
+    let Some(text) = reader.given("STORE_URL") else {
+        if reader.given("REDIS_URL").is_none() && !issuer.is_loopback() {
+            complain(reader, UNSAID);
+        }
+        return None;
+    };
     if reader.given("REDIS_URL").is_some() {
         complain(reader, "must not be set beside REDIS_URL: state is in the one or in the other");
         return None;
@@ -34,6 +40,10 @@ pub(super) fn folder(reader: &mut Reader<'_>) -> Option<PathBuf> {
 fn complain(reader: &mut Reader<'_>, problem: &str) {
     reader.complaints.push(format!("STORE_URL {problem}"));
 }
+
+/// That nothing is kept is for development, or somebody's wish.
+const UNSAID: &str = "must be set, or REDIS_URL, because ISSUER_URL is not a loopback one: file: and a folder \
+     for a server that is alone, or memory: for one that may forget everybody whenever it ends";
 
 const FORM: &str =
     "must be file: and a folder, for example file:./data or file:///var/lib/latchkey, or memory:";
@@ -93,6 +103,22 @@ mod tests {
             assert!(!found[0].contains("hunter2"), "{found:?}");
         }
     }
+
+    #[test]
+    fn a_public_issuer_forgets_only_where_that_was_said() {
+        let public = [("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY)];
+        let with = |more: &[(&'static str, &'static str)]| read(&[&public[..], more].concat());
+        let Complaints(found) = with(&[]).unwrap_err();
+        assert!(found.len() == 1 && found[0].starts_with("STORE_URL must be set"), "{found:?}");
+        for told in
+            [("STORE_URL", "memory:"), ("STORE_URL", "file:data"), ("REDIS_URL", "redis://r")]
+        {
+            assert!(with(&[told]).is_ok(), "{told:?}");
+        }
+        assert!(read(&[]).is_ok_and(|config| !config.store_lasts()), "in development");
+    }
+
+    const KEY: &str = "not a secret of anybody's: 7Zq4mBv1xYpT0kLr";
 
     #[test]
     fn a_store_is_named_once() {

@@ -42,17 +42,6 @@ fn with_nothing_set_a_developer_gets_a_working_house() {
 }
 
 #[test]
-fn a_public_issuer_needs_a_secret_key_and_gets_careful_defaults() {
-    assert!(complaints(&[("ISSUER_URL", "https://id.example")])[0].starts_with("SECRET_KEY must"));
-    let config = read(&[("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY)]);
-    assert_eq!(config.listen, ["0.0.0.0:5000"]);
-    assert!(matches!(config.registration, Registration::Token(tokens) if tokens.is_empty()));
-    assert!(config.dev.is_none());
-    assert!(config.warnings.iter().any(|warning| warning.contains("REGISTRATION_TOKEN")));
-    assert!(config.warnings.iter().any(|warning| warning.contains("REDIS_URL")));
-}
-
-#[test]
 fn every_bad_value_is_named_and_all_of_them_at_once() {
     #[rustfmt::skip]
     let bad = [
@@ -214,9 +203,14 @@ fn empty_means_not_set() {
 
 #[test]
 fn a_misspelling_is_refused_in_our_file_and_only_mentioned_in_the_environment() {
-    for (name, meant) in
-        [("ISSUER", "ISSUER_URL"), ("ISSUER_URI", "ISSUER_URL"), ("REDIS_URI", "REDIS_URL")]
-    {
+    for (name, meant) in [
+        ("ISSUER", "ISSUER_URL"),
+        ("ISSUER_URI", "ISSUER_URL"),
+        ("REDIS_URI", "REDIS_URL"),
+        ("LATCHKEY_ISSUER_URL", " ISSUER_URL"),
+        ("LATCHKEY_ISSUER", " ISSUER_URL"),
+        ("LATCHKEY_SECRET_KEY_FILE", " SECRET_KEY_FILE"),
+    ] {
         let warnings = read(&[(name, "x")]).warnings;
         assert!(warnings.len() == 1 && warnings[0].contains(meant), "{warnings:?}");
         let (_, found) = environment::merge(BTreeMap::new(), Ok(format!("{name}=x")));
@@ -225,8 +219,18 @@ fn a_misspelling_is_refused_in_our_file_and_only_mentioned_in_the_environment() 
             "{found:?}"
         );
     }
-    let ordinary =
-        [("PATH", "x"), ("HOSTNAME", "x"), ("LOG", "x"), ("REDIS_PORT", "x"), ("LISTEN_FDS", "3")];
+    let ordinary = [
+        ("PATH", "x"),
+        ("HOSTNAME", "x"),
+        ("LOG", "x"),
+        ("REDIS_PORT", "x"),
+        ("LISTEN_FDS", "3"),
+        // What Kubernetes tells of a Service of our name.
+        ("LATCHKEY_SERVICE_HOST", "x"),
+        ("LATCHKEY_PORT", "x"),
+        ("LATCHKEY_PORT_5000_TCP_ADDR", "x"),
+        ("LATCHKEY_SELFTEST_PASSWORD", "x"),
+    ];
     assert!(read(&ordinary).warnings.is_empty());
     let (_, found) = environment::merge(BTreeMap::new(), Ok("PATH=x".to_owned()));
     assert!(found[0].contains("unknown key"));
@@ -381,7 +385,8 @@ fn what_is_set_is_what_check_config_prints() {
         ("SESSION_IDLE_LIFETIME", "90s"),
         ("LISTEN", "127.0.0.1:1,[::1]:2"),
     ];
-    let text = describe(&read(&[&rows[..], &[("SECRET_KEY", KEY)]].concat()));
+    let beside = [("SECRET_KEY", KEY), ("STORE_URL", "memory:")];
+    let text = describe(&read(&[&rows[..], &beside].concat()));
     for (name, value) in rows {
         assert!(text.lines().any(|line| line == format!("{name}={value}")), "{name}: {text}");
     }

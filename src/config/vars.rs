@@ -51,8 +51,12 @@ pub fn is_known(name: &str) -> bool {
 }
 
 /// The variable that was probably meant by a name that is none: one that goes on where the name
-/// stops (`ISSUER`), or at most two letters away (`REDIS_URI`).
-pub fn meant_by(name: &str) -> Option<&'static str> {
+/// stops (`ISSUER`), or at most two letters away (`REDIS_URI`), or with our own name before it, as others
+/// have it (`LATCHKEY_ISSUER_URL`).
+pub fn meant_by(name: &str) -> Option<&str> {
+    if let Some(rest) = name.strip_prefix("LATCHKEY_") {
+        return if is_known(rest) { Some(rest) } else { meant_by(rest) };
+    }
     // Shorter words (LOG, TLS, DEV, HOSTS) belong to others as often as to us.
     if name.len() < 6 || is_known(name) {
         return None;
@@ -122,7 +126,7 @@ pub const VARS: &[Var] = &[
     var("KEY_ROTATION_INTERVAL", Value("90d"), "How long a signing key is used before the next one takes its place; 0 for until `latchkey keys rotate`."),
     var("REQUEST_OBJECT_ENCRYPTION", Value("false"), "Whether to publish keys that clients can encrypt request objects for."),
 
-    var("STORE_URL", Rule("`memory:` unless there is a `REDIS_URL`"), "Where a server that is alone keeps its state: `file:` and a folder, or `memory:`, which forgets; not beside `REDIS_URL`."),
+    var("STORE_URL", Rule("`memory:` if the issuer is loopback; otherwise it or `REDIS_URL` is required"), "Where a server that is alone keeps its state: `file:` and a folder, or `memory:`, which forgets; not beside `REDIS_URL`."),
     var("CONTROL_SOCKET", Rule("`control.sock` in the folder of a `file:` store, otherwise none"), "The Unix socket by which commands such as `latchkey user disable` reach a running server; for its own user only."),
     secret("REDIS_URL", Unset, "Where several servers keep their state: `redis://[user:password@]host[:port][/database]`, `redis+unix:///path`, `redis-sentinel://[user:password@]host[:port],…/service[/database]` or `redis-cluster://[user:password@]host[:port],…`, with `rediss` instead of `redis` for TLS; not beside `STORE_URL`."),
     var("REDIS_CA_FILE", Unset, "PEM certificates to trust for Redis by TLS, besides the public ones."),

@@ -84,6 +84,7 @@ pub fn scope_line(scope: &str, description: Option<&str>) -> ScopeLine {
         "email" => ("See your email address", ""),
         "address" => ("See your postal address", ""),
         "phone" => ("See your phone number", ""),
+        "groups" => ("See which groups you are in", ""),
         "offline_access" => ("Keep all this while you are away", ""),
         other => match description {
             Some(description) => (description, other),
@@ -128,7 +129,7 @@ const CLAIM_WORDS: [(&str, &str, Option<&str>); 20] = [
     ("locale",                "Your language and region",                     Some("profile")),
     ("zoneinfo",              "Your time zone",                               Some("profile")),
     ("updated_at",            "When your details last changed",               Some("profile")),
-    ("groups",                "The groups you are in",                        None),
+    ("groups",                "The groups you are in",                        Some("groups")),
 ];
 
 #[cfg(test)]

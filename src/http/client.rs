@@ -81,7 +81,10 @@ async fn authenticate(
     } else {
         (failed.word(), None)
     };
-    app.tell(caller.address, &Event::ClientAuthFailed { client: &client, reason, hint: hint.as_deref() });
+    app.tell(
+        caller.address,
+        &Event::ClientAuthFailed { client: &client, reason, hint: hint.as_deref() },
+    );
     if let Some(wait) = throttled(app, caller, &client).await {
         return Err(ApiError::too_many(wait.retry_after.as_secs()));
     }

@@ -126,9 +126,14 @@ fn in_folder(
     Ok(())
 }
 
+/// Where the root secret is kept that nobody chose.
+pub fn secret_path(keys_dir: &Path) -> PathBuf {
+    keys_dir.join("secret")
+}
+
 /// The installation's root secret, kept beside the signing key; made once. 43 characters.
 pub fn load_or_make_secret(keys_dir: &Path) -> Result<Zeroizing<String>, KeyComplaint> {
-    let path = keys_dir.join("secret");
+    let path = secret_path(keys_dir);
     if !path.exists() {
         let text = Zeroizing::new(secret::base64url(&random::bytes::<32>()) + "\n");
         write_new(&path, &text)?;

@@ -21,7 +21,9 @@ mod settings;
 mod stored;
 mod upkeep;
 
-pub use self::files::{FileKeys, KeyComplaint, KeySource, load_files, load_or_make_secret};
+pub use self::files::{
+    FileKeys, KeyComplaint, KeySource, load_files, load_or_make_secret, secret_path,
+};
 pub use self::material::Purpose;
 pub use self::phase::{Phase, Policy};
 pub use self::record::{Begin, RingRecord, ring_key};

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::process::{getegid, geteuid, getgroups};
+use rustix::process::{Gid, getegid, geteuid, getgroups};
 use zeroize::Zeroizing;
 
 use super::KeyComplaint;
@@ -27,7 +27,7 @@ struct Access {
 impl Reader {
     fn of_this_process() -> Self {
         let others = getgroups().unwrap_or_default();
-        let gids = others.into_iter().chain([getegid()]).map(|gid| gid.as_raw()).collect();
+        let gids = others.into_iter().chain([getegid()]).map(Gid::as_raw).collect();
         Self { uid: geteuid().as_raw(), gids }
     }
 

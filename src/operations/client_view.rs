@@ -17,6 +17,9 @@ pub struct ClientView {
     pub metadata: ClientMetadata,
     /// What the operator decided about it.
     pub settings: Settings,
+    /// What the operator should know, though it stops nothing.
+    #[serde(default)]
+    pub cautions: Vec<String>,
     /// Its secrets, without what they are.
     pub secrets: Vec<SecretView>,
     /// When it was put here.
@@ -46,6 +49,7 @@ impl From<Client> for ClientView {
         let shown =
             |it: &ClientSecret| SecretView { created_at: it.created_at, expires_at: it.expires_at };
         Self {
+            cautions: client.metadata.cautions(),
             secrets: client.secrets.iter().map(shown).collect(),
             id: client.id,
             enabled: client.enabled,

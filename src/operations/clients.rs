@@ -91,6 +91,9 @@ pub struct Made {
     /// The address whose list of redirect URIs nobody has looked at: what the operator writes down is the
     /// operator's word.
     pub sector_identifier_uri: Option<String>,
+    /// What the operator should know besides, though it stops nothing.
+    #[serde(default)]
+    pub cautions: Vec<String>,
 }
 
 /// What changing a client came to.
@@ -104,6 +107,9 @@ pub struct Changed {
     pub needs_secret: bool,
     /// As for [`Made`].
     pub sector_identifier_uri: Option<String>,
+    /// As for [`Made`].
+    #[serde(default)]
+    pub cautions: Vec<String>,
 }
 
 impl Operation for Add {
@@ -123,6 +129,7 @@ impl Operation for Add {
                 context.client_changed(&client.id, "added");
                 Ok(Made {
                     sector_identifier_uri: sector(&client.metadata),
+                    cautions: client.metadata.cautions(),
                     id: client.id,
                     secret: secret.map(SecretText::new),
                 })
@@ -223,7 +230,8 @@ impl Operation for Set {
             context.client_changed(id, "updated");
         }
         let sector_identifier_uri = sector(&next_metadata);
-        Ok(Changed { id: client.id, changed, needs_secret, sector_identifier_uri })
+        let cautions = next_metadata.cautions();
+        Ok(Changed { id: client.id, changed, needs_secret, sector_identifier_uri, cautions })
     }
 }
 
@@ -301,7 +309,7 @@ impl Operation for RotateSecret {
         rotated.ok_or_else(|| unknown(&self.id))?;
         context.client_changed(&client.id, "secret_rotated");
         let secret = Some(SecretText::new(secret));
-        Ok(Made { id: client.id, secret, sector_identifier_uri: None })
+        Ok(Made { id: client.id, secret, sector_identifier_uri: None, cautions: Vec::new() })
     }
 }
 
@@ -348,11 +356,12 @@ fn metadata(members: &Map<String, Value>) -> Result<ClientMetadata, OperationErr
 
 /// In the store a setting of a newer release is ignored; here one that is not known is a mistake.
 fn check_names(settings: &Map<String, Value>) -> Result<(), OperationError> {
-    let every =
-        Settings { require_pkce: Some(true), require_nonce: Some(true), ..Settings::default() };
-    let known = serde_json::to_value(every).unwrap_or_default();
-    match settings.keys().find(|name| known.get(name.as_str()).is_none()) {
-        Some(name) => Err(OperationError::Invalid(format!("{name}: there is no such setting"))),
+    let known = Settings::names();
+    match settings.keys().find(|name| !known.contains(name)) {
+        Some(name) => {
+            let known = known.join(", ");
+            Err(OperationError::Invalid(format!("{name}: there is no such setting, only {known}")))
+        }
         None => Ok(()),
     }
 }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
+use crate::clients::{self, ClientId};
 use crate::clock::UnixTime;
-use crate::events::{KeptEvent, kept_since};
+use crate::events::{KEPT_KINDS, KeptEvent, LOGGED_KINDS, kept_since};
 use crate::protocol::Subject;
 use crate::users;
 
@@ -28,6 +29,9 @@ pub struct Found {
     pub events: Vec<KeptEvent>,
     /// How many, of whatever kind, were told in that time and found no room: they are in the log only.
     pub left_out: u64,
+    /// Why there may be nothing: whom or what was asked about and is not known.
+    #[serde(default)]
+    pub unknown: Vec<String>,
 }
 
 impl Operation for List {
@@ -35,10 +39,19 @@ impl Operation for List {
     type Output = Found;
 
     async fn run(self, context: &Context<'_>) -> Result<Found, OperationError> {
+        if let Some(event) = &self.event {
+            check_kind(event)?;
+        }
+        let mut unknown = Vec::new();
         let sub = match &self.user {
-            Some(user) => Some(self::sub(context, user).await?),
+            Some(user) => Some(self::sub(context, user, &mut unknown).await?),
             None => None,
         };
+        if let Some(client) = &self.client
+            && !is_client(context, client).await?
+        {
+            unknown.push(format!("there is no client {client}"));
+        }
         context.events.keep_waiting(context.store).await?;
         let (mut events, left_out) = kept_since(context.store, self.since, context.now).await?;
         let is = |event: &KeptEvent, name: &str, wanted: &Option<String>| {
@@ -49,14 +62,43 @@ impl Operation for List {
                 && is(event, "client", &self.client)
                 && self.event.as_ref().is_none_or(|word| *word == event.event)
         });
-        Ok(Found { events, left_out })
+        Ok(Found { events, left_out, unknown })
     }
 }
 
-async fn sub(context: &Context<'_>, user: &str) -> Result<String, OperationError> {
+/// What is misspelt would find nothing for ever.
+fn check_kind(event: &str) -> Result<(), OperationError> {
+    if KEPT_KINDS.contains(&event) {
+        return Ok(());
+    }
+    let kinds = KEPT_KINDS.join(", ");
+    let why = if LOGGED_KINDS.contains(&event) {
+        format!("{event} is in the log of the servers only; what can be looked up is {kinds}")
+    } else {
+        format!("there is no event {event}, only {kinds}")
+    };
+    Err(OperationError::Invalid(why))
+}
+
+/// Who was removed has events still, under their subject.
+async fn sub(
+    context: &Context<'_>,
+    user: &str,
+    unknown: &mut Vec<String>,
+) -> Result<String, OperationError> {
     if let Some(found) = users::find_by_username(context.store, user).await? {
         return Ok(found.sub.as_str().to_owned());
     }
-    let by_sub = Subject::parse(user).map(|sub| sub.as_str().to_owned());
-    by_sub.ok_or_else(|| OperationError::Refused(format!("there is no user {user}")))
+    let none = format!("there is no user {user}");
+    let Some(sub) = Subject::parse(user) else { return Err(OperationError::Refused(none)) };
+    if users::find(context.store, &sub).await?.is_none() {
+        unknown.push(format!("{none}; of one who was removed there are events by subject"));
+    }
+    Ok(sub.as_str().to_owned())
+}
+
+/// Also one that failed under that name is told of, so it need not be one.
+async fn is_client(context: &Context<'_>, id: &str) -> Result<bool, OperationError> {
+    let Some(id) = ClientId::parse(id) else { return Ok(false) };
+    Ok(clients::find(context.store, &id).await?.is_some())
 }

@@ -76,7 +76,11 @@ impl Operation for Add {
         if self.description.as_deref().is_some_and(|text| text.chars().any(char::is_control)) {
             return invalid("a description has no control characters".to_owned());
         }
-        if context.declared.get(&self.scope).is_some() {
+        if let Some(declared) = context.declared.get(&self.scope) {
+            let has_all = self.claims.iter().all(|claim| declared.claims.contains(claim));
+            if has_all && self.description.is_none() {
+                return Ok(false);
+            }
             let why = "is there already: it is a standard one, or the bootstrap file declares it";
             return Err(OperationError::Refused(format!("the scope {} {why}", self.scope)));
         }

@@ -45,6 +45,9 @@ const STANDARD: [(&str, &str, Kind); 19] = [
     ("phone_number_verified", "phone",   Kind::Boolean),
 ];
 
+/// The scope for the groups of a person, and the claim it gives.
+const GROUPS: &str = "groups";
+
 /// Claims only the server may set; a user record cannot carry them.
 const RESERVED: [&str; 23] = [
     "iss",
@@ -97,7 +100,15 @@ impl Default for ScopeCatalogue {
         };
         let entry = |scope: &str| ScopeEntry { claims: claims(scope), ..ScopeEntry::default() };
         let entries = Scope::STANDARD.iter().map(|scope| ((*scope).to_owned(), entry(scope)));
-        Self(entries.collect(), Scope::STANDARD.map(str::to_owned).into())
+        let mut catalogue = Self(entries.collect(), Scope::STANDARD.map(str::to_owned).into());
+        // No standard names it, and who has groups has it: there from the start, for those who know of it.
+        let groups = ScopeEntry {
+            claims: [GROUPS.to_owned()].into(),
+            advertised: Some(false),
+            ..ScopeEntry::default()
+        };
+        catalogue.add(GROUPS, groups);
+        catalogue
     }
 }
 
@@ -157,6 +168,11 @@ impl ScopeCatalogue {
 /// Whether only the server may set it.
 pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
+}
+
+/// Whether the name is one of the standard claims.
+pub fn is_standard(name: &str) -> bool {
+    STANDARD.iter().any(|(claim, _, _)| *claim == name)
 }
 
 /// Checks one claim of a user before it is stored; the error is a sentence for the operator.

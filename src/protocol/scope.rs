@@ -16,12 +16,12 @@ pub struct Scope(BTreeSet<String>);
 pub struct UnwordableScope;
 
 impl Scope {
-    /// The standard scopes of [OpenID Connect Core §5.4] and §11: what a client may ask for when its
-    /// registration names none.
+    /// The standard scopes of [OpenID Connect Core §5.4] and §11, and `groups`, which is none but as common:
+    /// what a client may ask for when its registration names none.
     ///
     /// [OpenID Connect Core §5.4]: https://openid.net/specs/openid-connect-core-1_0.html#ScopeClaims
-    pub const STANDARD: [&str; 6] =
-        ["openid", "profile", "email", "address", "phone", "offline_access"];
+    pub const STANDARD: [&str; 7] =
+        ["openid", "profile", "email", "address", "phone", "groups", "offline_access"];
 
     /// All of [`Self::STANDARD`].
     pub fn standard() -> Self {

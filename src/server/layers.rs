@@ -245,10 +245,11 @@ fn objection(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
     declared.is_some_and(|length| length > MAX_BODY).then_some(Refusal::BodyTooLarge)
 }
 
-/// Whoever checks our health asks by address, and the front of a domain passes WebFinger on under its own
-/// name: neither learns anything that a name would protect.
+/// Whoever checks our health asks by address, the front of a domain passes WebFinger on under its own name, and
+/// the page that says that a name is wrong has to look like the others: nobody learns anything that a name
+/// would protect.
 fn is_for_any_name(path: &str) -> bool {
-    BY_PROGRAMS.contains(&path) || path == "/.well-known/webfinger"
+    BY_PROGRAMS.contains(&path) || path == "/.well-known/webfinger" || is_asset(path)
 }
 
 /// The header's host, fit for a log line.

@@ -20,7 +20,8 @@ pub fn install(settings: &LogSettings) {
         // There is one span, the request: a list of spans would say it twice.
         builder.json().flatten_event(true).with_span_list(false).try_init()
     } else {
-        builder.compact().try_init()
+        // A file or a pipe is no place for colours.
+        builder.compact().with_ansi(std::io::stderr().is_terminal()).try_init()
     };
 }
 

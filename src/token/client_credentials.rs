@@ -14,7 +14,7 @@ use crate::store::AsOf;
 use crate::tokens::Behind;
 
 /// Scopes that are about a person; a client acting for itself has none.
-const PERSONAL: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
+const PERSONAL: [&str; Scope::STANDARD.len()] = Scope::STANDARD;
 
 /// `grant_type=client_credentials` ([RFC 6749 §4.4]): the client acts for itself, and gets no refresh
 /// token (§4.4.3). Only opaque tokens leave a grant behind; a JWT needs none.

@@ -1,5 +1,6 @@
 //! A page that is asked for under another name of ours goes to the issuer's own address first.
 
+use latchkey::http::assets::stylesheet_path;
 use reqwest::Method;
 
 use crate::support::house::{Backing, House};
@@ -49,8 +50,8 @@ async fn endpoints_for_programs_answer_under_every_name() {
     for (method, path, status) in [
         (Method::GET, "/.well-known/openid-configuration", 200),
         (Method::GET, "/jwks.json", 200),
-        (Method::POST, "/token", 401),
-        (Method::POST, "/introspect", 401),
+        (Method::POST, "/token", 400),
+        (Method::POST, "/introspect", 400),
         (Method::GET, "/userinfo", 401),
         (Method::GET, "/check-session", 200),
         (Method::GET, "/", 200),
@@ -83,6 +84,8 @@ async fn a_strange_name_is_answered_with_the_right_address_and_the_setting() {
     for word in ["old.example:<b>", house.issuer(), "ISSUER_URL", "EXTRA_HOSTS"] {
         assert!(said.contains(word), "{word}: {said}");
     }
+    let style = asks(&house, Method::GET, stylesheet_path(), "old.example").await;
+    assert_eq!(style.status, 200, "the page looks like one of ours");
     // What is of use inside only stays inside.
     assert!(!page.body.contains("latchkey:5000"));
     let told = asks(&house, Method::POST, "/token", "old.example").await;

@@ -149,7 +149,7 @@ fn a_client_that_fails_is_told_by_the_name_it_claims_escaped_and_cut() {
     let told: Vec<&str> = log.lines().filter(|line| line.contains("client_auth_failed")).collect();
     assert_eq!(told.len(), 6, "{told:?}");
     // The audit line and that of the request: nothing says it a third time.
-    let at_token = |line: &&str| line.contains("path=/token") && at_least_info(line);
+    let at_token = |line: &&str| line.contains("path=\"/token\"") && at_least_info(line);
     let lines: Vec<&str> = log.lines().filter(at_token).collect();
     assert_eq!(lines.len(), 12, "{lines:?}");
     let answered = lines.iter().filter(|line| line.contains("answered"));

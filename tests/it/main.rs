@@ -57,6 +57,7 @@ mod strict_rotation;
 mod support;
 mod throttling;
 mod token;
+mod told_operators;
 mod upgrades;
 mod webfinger;
 mod withdrawn_consents;

@@ -19,7 +19,7 @@ use crate::support::wire::{self, Fields};
 const FILE: Fields<'_> = &[("STORE_URL", "file:./data"), ("DEV_USER", "eve")];
 
 /// What a command ends with, prints, and complains of; asked for a password, it reads one.
-fn says(folder: &Path, variables: Fields<'_>, line: &str) -> (Option<i32>, String, String) {
+pub fn says(folder: &Path, variables: Fields<'_>, line: &str) -> (Option<i32>, String, String) {
     let words = line.split(' ').filter(|word| !word.is_empty()).map(|word| word.replace('+', " "));
     let mut child = command(folder, variables)
         .args(words)
@@ -35,7 +35,7 @@ fn says(folder: &Path, variables: Fields<'_>, line: &str) -> (Option<i32>, Strin
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-fn does(folder: &Path, variables: Fields<'_>, line: &str) -> String {
+pub fn does(folder: &Path, variables: Fields<'_>, line: &str) -> String {
     let (code, printed, complaint) = says(folder, variables, line);
     assert_eq!(code, Some(0), "{line}: {complaint}");
     printed

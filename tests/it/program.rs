@@ -208,7 +208,7 @@ async fn both_streams_together_are_json_line_by_line_and_say_no_span_twice() {
     program.signal(Signal::TERM);
     assert_eq!(program.exit_code(), Some(0));
     let log = std::fs::read_to_string(folder.path().join("log")).expect("a log");
-    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line));
+    let lines = log.lines().map(serde_json::from_str::<serde_json::Value>);
     let lines: Vec<_> = lines.map(|line| line.expect("JSON")).collect();
     let answered = lines.iter().find(|line| line["span"]["path"] == "/authorize");
     let answered = answered.expect("the request");

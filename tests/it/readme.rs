@@ -125,6 +125,7 @@ fn what_cannot_be_served_is_refused_with_78_and_the_name_of_the_setting() {
         (vec![("ISSUER_URL", "https://id.example?x")], "ISSUER_URL"),
         (vec![("ISSUER_URL", "http://localhost:5000/id")], "ISSUER_URL must not have a path"),
         (vec![("ISSUER_URL", "https://id.example")], "SECRET_KEY"),
+        (vec![("ISSUER_URL", "https://id.example")], "STORE_URL"),
         (vec![("CODE_LIFETIME", "-1")], "CODE_LIFETIME"),
         (vec![("PRIVATE_KEY_PATH", "/nowhere/key.pem")], "/nowhere/key.pem"),
         (vec![("BOOTSTRAP_FILE", "/nowhere/users.toml")], "/nowhere/users.toml"),

@@ -53,11 +53,10 @@ async fn a_whole_code_flow_goes_by_https_with_cookies_that_stay_on_it() {
     let mut typed: Vec<(&str, &str)> = hidden.iter().map(|(n, v)| (&**n, &**v)).collect();
     typed.extend([("username", "ada"), ("password", crate::support::house::PASSWORD)]);
     let signed_in = ada.presses("/login", &typed).await;
-    for (answer, name) in
-        [(&begun, "__Host-latchkey-interaction-"), (&signed_in, "__Host-latchkey-session=")]
-    {
+    let named = |what: &str| format!("__Host-latchkey-{}-{what}", house.at().port());
+    for (answer, name) in [(&begun, named("interaction-")), (&signed_in, named("session="))] {
         let cookie = answer.header("set-cookie").expect("a cookie");
-        assert!(cookie.starts_with(name), "{cookie}");
+        assert!(cookie.starts_with(&name), "{cookie}");
         for rule in ["; Path=/", "; HttpOnly", "; SameSite=Lax", "; Secure"] {
             assert!(cookie.contains(rule), "{cookie}");
         }

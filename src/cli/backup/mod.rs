@@ -12,10 +12,10 @@ use clap::Args;
 use self::file::NewFile;
 use super::failure::Failure;
 use super::{operator, shown, store};
-use crate::backup::{About, Backup, Failed, Report, Saved, is_in_use, save};
+use crate::backup::{About, Backup, Failed, Report, Saved, Unreadable, is_in_use, save};
 use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
-use crate::keys::load_root;
+use crate::keys::{load_root, secret_path};
 use crate::secret_key::SecretKey;
 use crate::store::Store;
 use crate::store::schema::{RELEASE, Schema};
@@ -69,7 +69,7 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
         readable_by: written_for.max(RELEASE.readable_by),
     };
     if is_stream(&args.out) {
-        return to_standard_output(&*store, &root, &about).await;
+        return to_standard_output(&*store, &root, &about, config).await;
     }
     let place = |error| refused(format!("{}: {error}", args.out.display()));
     let file = NewFile::beside(&args.out).map_err(|error| place(Failed::Io(error)))?;
@@ -80,7 +80,7 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
     })?;
     drop(out);
     file.keep().map_err(|error| place(Failed::Io(error)))?;
-    Ok(saved_text(&args.out.display().to_string(), &saved))
+    Ok(saved_text(&args.out.display().to_string(), &saved, config))
 }
 
 /// For a container whose root cannot be written, and for pipes. Nothing but the backup goes there; what there
@@ -90,6 +90,7 @@ async fn to_standard_output(
     store: &dyn Store,
     root: &SecretKey,
     about: &About,
+    config: &Config,
 ) -> Result<String, Failure> {
     if io::stdout().is_terminal() {
         return Err(refused(
@@ -103,7 +104,7 @@ async fn to_standard_output(
         other => other.into(),
     })?;
     out.flush().map_err(|error| place(Failed::Io(error)))?;
-    let _unheard = writeln!(io::stderr(), "{}", saved_text("standard output", &saved));
+    let _unheard = writeln!(io::stderr(), "{}", saved_text("standard output", &saved, config));
     Ok(String::new())
 }
 
@@ -112,7 +113,7 @@ fn is_stream(name: &Path) -> bool {
     name == Path::new("-")
 }
 
-fn saved_text(place: &str, saved: &Saved) -> String {
+fn saved_text(place: &str, saved: &Saved, config: &Config) -> String {
     let mut text = format!("wrote {place}\n");
     for (name, count) in &saved.counts {
         let _ = writeln!(text, "{name}: {count}");
@@ -120,10 +121,20 @@ fn saved_text(place: &str, saved: &Saved) -> String {
     if saved.unreadable > 0 {
         let _ = writeln!(text, "NOT in it, because they cannot be read: {}", saved.unreadable);
     }
-    text.push_str(
-        "It opens with the SECRET_KEY of now only: keep both, and apart from each other.",
+    let _ = write!(
+        text,
+        "It opens with the SECRET_KEY of now only{}: keep both, and apart from each other.",
+        made_key(config)
     );
     text
+}
+
+/// Where the `SECRET_KEY` is that nobody set.
+fn made_key(config: &Config) -> String {
+    match &config.secret_key {
+        Some(_) => String::new(),
+        None => format!(", which was made and is in {}", secret_path(&config.keys_dir).display()),
+    }
 }
 
 pub(super) async fn restore(
@@ -135,6 +146,10 @@ pub(super) async fn restore(
     let root = load_root(config)?;
     let named = |error: Failed| match error {
         Failed::Store(error) => error.into(),
+        Failed::Unreadable(Unreadable::WrongKey) if config.secret_key.is_none() => {
+            let path = secret_path(&config.keys_dir).display().to_string();
+            refused(format!("{error}. No SECRET_KEY is set here, so {path} is what was tried"))
+        }
         Failed::Io(_) | Failed::Unreadable(_) | Failed::Content(_) | Failed::Ring(_) => {
             let place = args.input.display();
             refused(if is_stream(&args.input) {

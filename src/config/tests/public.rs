@@ -4,7 +4,8 @@ use super::*;
 
 #[test]
 fn metrics_are_beside_the_pages_only_in_development() {
-    let public = [("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY)];
+    let public =
+        [("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY), ("STORE_URL", "memory:")];
     let metrics = |pairs: &[&[(&str, &str)]]| read(&pairs.concat()).metrics_listen;
     let own = |address: &str, asked| MetricsListen::Own { address: address.to_owned(), asked };
     assert_eq!(metrics(&[]), MetricsListen::WithTheRest);
@@ -32,7 +33,8 @@ fn a_secret_that_repeats_itself_is_refused_unless_something_goes_on_with_it() {
 
 #[test]
 fn a_development_account_exists_only_where_only_developers_are() {
-    let public = [("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY)];
+    let public =
+        [("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY), ("STORE_URL", "memory:")];
     let found = complaints(&[&public[..], &[("DEV_PASSWORD", "ada")]].concat());
     assert!(found.len() == 1 && found[0].starts_with("DEV_PASSWORD"), "{found:?}");
     // The Compose file brings it along: no account, and no server that ends again and again.
@@ -43,4 +45,23 @@ fn a_development_account_exists_only_where_only_developers_are() {
     assert!(read(&[redis]).dev.is_none());
     assert!(read(&[("BOOTSTRAP_FILE", "b.toml")]).dev.is_none());
     assert_eq!(read(&[redis, ("DEV_USER", "ada")]).dev.map(|dev| dev.user).as_deref(), Some("ada"));
+}
+
+#[test]
+fn a_public_issuer_needs_a_secret_key_and_gets_careful_defaults() {
+    assert!(complaints(&[("ISSUER_URL", "https://id.example")])[0].starts_with("SECRET_KEY must"));
+    let public =
+        [("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY), ("STORE_URL", "memory:")];
+    let config = read(&public);
+    assert_eq!(config.listen, ["0.0.0.0:5000"]);
+    assert!(matches!(config.registration, Registration::Token(tokens) if tokens.is_empty()));
+    assert!(config.dev.is_none());
+    assert!(config.warnings.iter().any(|warning| warning.contains("REGISTRATION_TOKEN")));
+    let of_tls = |more: &[(&'static str, &'static str)]| {
+        let config = read(&[&public[..], more].concat());
+        config.warnings.iter().filter(|warning| warning.contains("TLS_CERT_PATH")).count()
+    };
+    assert_eq!(of_tls(&[]), 1, "{:?}", config.warnings);
+    assert_eq!(of_tls(&[("TRUSTED_PROXIES", "10.0.0.1")]), 0);
+    assert_eq!(of_tls(&[("TLS_CERT_PATH", "c.pem"), ("TLS_KEY_PATH", "k.pem")]), 0);
 }

@@ -333,6 +333,15 @@ impl ClientMetadata {
         self.is_public() && is_native && redirect_uri::is_native(uri)
     }
 
+    /// What the operator should know, though it stops nothing: of redirect URIs that only an operator may
+    /// declare.
+    pub fn cautions(&self) -> Vec<String> {
+        let said = |uri: &String| {
+            redirect_uri::caution(uri).map(|caution| format!("redirect_uris: {uri} {caution}"))
+        };
+        self.redirect_uris.iter().filter_map(said).collect()
+    }
+
     /// Whether `requested` is one of the registered redirect URIs.
     pub fn allows_redirect_to(&self, requested: &str) -> bool {
         let native = self.application_type == ApplicationType::Native;

@@ -63,7 +63,7 @@ fn a_single_claim_is_had_only_where_a_scope_of_the_registration_would_give_it() 
         ("code_challenge_method", "S256"),
     ];
     for (registered, scope, userinfo, id_token) in [
-        (None, "openid", &["name"][..], &["auth_time", "email"][..]),
+        (None, "openid", &["groups", "name"][..], &["auth_time", "email"][..]),
         (Some("openid"), "openid", &[], &["auth_time"]),
         (Some("openid profile"), "openid", &["name"], &["auth_time"]),
         (Some("openid staff"), "openid", &["groups"], &["auth_time", "salary"]),

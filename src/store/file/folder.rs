@@ -21,10 +21,10 @@ pub(super) fn database(folder: &Path) -> PathBuf {
 /// kernel drops it when the process ends, in whatever way.
 pub(super) fn hold(folder: &Path) -> Result<File, StartError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|why| unusable(folder, why))?;
+    made.map_err(|why| barred(folder, &why))?;
     let lock = folder.join(LOCK);
     let opened = options().create(true).truncate(false).open(&lock);
-    let mut file = opened.map_err(|why| unusable(folder, why))?;
+    let mut file = opened.map_err(|why| barred(folder, &why))?;
     match file.try_lock() {
         Ok(()) => {
             // Whom to stop, for the next one who asks; whether it can be written is not what counts.
@@ -58,6 +58,23 @@ fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     options
+}
+
+/// The same, with what there is to do where this user may not.
+fn barred(folder: &Path, why: &io::Error) -> StartError {
+    let uid = rustix::process::geteuid().as_raw();
+    match why.kind() {
+        io::ErrorKind::PermissionDenied => unusable(
+            folder,
+            format!(
+                "{why}; it has to belong to the user that Latchkey runs as, whose number is {uid}"
+            ),
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            unusable(folder, format!("{why}; in a container, mount a volume there"))
+        }
+        _ => unusable(folder, why),
+    }
 }
 
 pub(super) fn unusable(folder: &Path, why: impl Display) -> StartError {

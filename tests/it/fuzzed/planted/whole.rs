@@ -43,7 +43,7 @@ fn a_configuration_that_is_accepted_or_refused_too_loudly() {
         config.secret_key = None;
         Ok(config)
     };
-    let input = b"ISSUER_URL=https://id.example\nSECRET_KEY=a-secret-with-digits-12345-a-secret\n";
+    let input = b"ISSUER_URL=https://id.example\nSECRET_KEY=a-secret-with-digits-12345-a-secret\nSTORE_URL=memory:\n";
     fails(|| oracles::config::holds(input, keyless));
 }
 
