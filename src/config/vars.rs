@@ -172,8 +172,8 @@ pub const VARS: &[Var] = &[
     var("SESSION_LIFETIME", Value("12h"), "How long a browser session may last."),
     var("INTERACTION_LIFETIME", Value("10m"), "How long a person may take to sign in and consent."),
 
-    var("MAX_CONNECTIONS", Value("4096"), "How many connections may be open."),
-    var("MAX_CONNECTIONS_PER_ADDRESS", Value("100"), "How many connections one address may have open."),
+    var("MAX_CONNECTIONS", Value("4096"), "How many connections may be open, and of HTTP/2 requests under way."),
+    var("MAX_CONNECTIONS_PER_ADDRESS", Value("100"), "How many connections one address may have open, and of HTTP/2 requests under way."),
     var("KEEP_ALIVE", Value("75s"), "How long a connection may rest between two requests: longer than a proxy keeps it."),
     var("HASH_THREADS", Rule("one less than there are cores, at least 1"), "How many passwords may be hashed at the same time."),
     var("HASH_QUEUE", Value("64"), "How many passwords may wait to be hashed; more are told to come back later."),

@@ -30,7 +30,7 @@ use tower::ServiceExt;
 
 use super::bare::{self, Start};
 use super::socket::{Tap, Tapped};
-use super::{SHUTDOWN_TIMEOUT, Service};
+use super::{SHUTDOWN_TIMEOUT, Service, Verdict};
 use crate::client_ip::PeerAddr;
 use crate::server::serve::Limits;
 
@@ -157,12 +157,6 @@ impl Tap for RequestTap {
     fn reworded(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         bare::reworded(bytes, &self.start)
     }
-}
-
-/// What is to be done about a connection whose time is up.
-enum Verdict {
-    GracefulShutdown,
-    Abort,
 }
 
 /// The alarm clock of one connection, set again only when it must ring earlier.

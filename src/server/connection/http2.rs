@@ -15,10 +15,11 @@
 //! [CVE-2023-44487]: https://nvd.nist.gov/vuln/detail/CVE-2023-44487
 //! [CVE-2024-27316]: https://nvd.nist.gov/vuln/detail/CVE-2024-27316
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -32,14 +33,14 @@ use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tower::ServiceExt;
 
 use super::frames::Frames;
 use super::http1::tracked;
 use super::socket::{Tap, Tapped};
 use super::unread::Unread;
-use super::{NoPlace, Place, SHUTDOWN_TIMEOUT, Service};
+use super::{NoPlace, Place, SHUTDOWN_TIMEOUT, Service, Verdict};
 use crate::client_ip::PeerAddr;
 use crate::server::serve::Limits;
 
@@ -86,49 +87,67 @@ where
             Ok::<_, hyper::Error>(tracked(answer, open))
         }
     });
-    let mut connection =
-        pin!(builder(&limits).serve_connection(TokioIo::new(Tapped::new(stream, tap)), answer));
+    let stream = TokioIo::new(Tapped::new(stream, tap));
+    let mut connection = pin!(builder(&limits).serve_connection(stream, answer));
     let mut leave = pin!(shutdown.wait_for(|told| *told));
-    let mut alarm = pin!(sleep_until(pulse.state().due(&limits)));
-    let mut told = false;
+    let mut deadline = Deadline::new(&pulse, &limits);
+    let mut told_to_leave = false;
 
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         loop {
             // A broken connection is the peer's affair; there is nobody left to tell.
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            if !told && leave.as_mut().poll(cx).is_ready() {
-                told = true;
-                pulse.state().told_at = Some(Instant::now());
-                connection.as_mut().graceful_shutdown();
-                continue;
-            }
-            let state = pulse.state();
-            if state.abandoned > MAX_ABANDONED {
-                tracing::info!(%peer, "an HTTP/2 connection took back too many requests; cut off");
-                return Poll::Ready(());
-            }
-            let (due, idle) = (state.due(&limits), state.is_idle());
-            drop(state);
-            if due < alarm.deadline() {
-                alarm.as_mut().reset(due);
-            }
-            if alarm.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if due > Instant::now() {
-                alarm.as_mut().reset(due);
-            } else if told || !idle {
-                return Poll::Ready(());
-            } else {
-                told = true;
-                pulse.state().told_at = Some(Instant::now());
-                connection.as_mut().graceful_shutdown();
+            told_to_leave = told_to_leave || leave.as_mut().poll(cx).is_ready();
+            match ready!(deadline.poll(cx, &pulse, &limits, told_to_leave)) {
+                Verdict::GracefulShutdown => connection.as_mut().graceful_shutdown(),
+                Verdict::Abort => return Poll::Ready(()),
             }
         }
     })
     .await;
+}
+
+/// When the connection is looked at next, set again only when that must be earlier.
+struct Deadline(Pin<Box<Sleep>>);
+
+impl Deadline {
+    fn new(pulse: &Pulse, limits: &Limits) -> Self {
+        Self(Box::pin(sleep_until(pulse.state().due(limits))))
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        pulse: &Pulse,
+        limits: &Limits,
+        leaving: bool,
+    ) -> Poll<Verdict> {
+        loop {
+            let mut state = pulse.state();
+            if state.abandoned > MAX_ABANDONED {
+                tracing::info!("a connection that took back too many requests was cut off");
+                return Poll::Ready(Verdict::Abort);
+            }
+            let due = state.due(limits);
+            let expired = due <= Instant::now();
+            if expired && (state.told_at.is_some() || !state.is_idle()) {
+                return Poll::Ready(Verdict::Abort);
+            }
+            if state.told_at.is_none() && (leaving || expired) {
+                state.told_at = Some(Instant::now());
+                return Poll::Ready(Verdict::GracefulShutdown);
+            }
+            drop(state);
+            if due < self.0.deadline() {
+                self.0.as_mut().reset(due);
+            }
+            ready!(self.0.as_mut().poll(cx));
+            // It rang for what has changed since.
+            self.0.as_mut().reset(due);
+        }
+    }
 }
 
 fn builder(limits: &Limits) -> http2::Builder<Streams> {

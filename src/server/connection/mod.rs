@@ -100,5 +100,11 @@ struct Place {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoPlace;
 
+/// What is to be done about a connection whose time is up.
+enum Verdict {
+    GracefulShutdown,
+    Abort,
+}
+
 /// How long a connection that was told to close may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
