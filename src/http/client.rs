@@ -38,13 +38,24 @@ impl FromRequest<App> for Authenticated {
         let asker = Asker::of(&parts.extensions);
         let request = Request::from_parts(parts, body);
         let Form(params, headers) = Form::from_request(request, app).await?;
-        let client = authenticate(app, &headers, &params, &caller).await?;
-        note_use(app, &client).await;
+        let client = authenticated(app, &headers, &params, &caller).await?;
         if let Some(asker) = asker {
             asker.is(&client);
         }
         Ok(Self { client, params, caller, headers })
     }
+}
+
+/// The client that this form and these headers are of; a public one proves nothing by them.
+pub async fn authenticated(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Params,
+    caller: &Caller,
+) -> Result<Client, ApiError> {
+    let client = authenticate(app, headers, form, caller).await?;
+    note_use(app, &client).await;
+    Ok(client)
 }
 
 /// Only a client that has a proof: the name of a public one is anybody's. That it could not be noted is no
@@ -232,4 +243,5 @@ impl Failed {
     }
 }
 
-const BASIC: &str = r#"Basic realm="latchkey", charset="UTF-8""#;
+/// The challenge to a client (RFC 7617 §2).
+pub const BASIC: &str = r#"Basic realm="latchkey", charset="UTF-8""#;

@@ -1,5 +1,6 @@
 //! What every room needs to speak HTTP, and no room's own business.
 
+pub mod accept;
 pub mod answer;
 pub mod assets;
 pub mod bearer;

@@ -104,6 +104,25 @@ pub async fn already_out(
     Ok(cleared_if_held(app, cookies, signed_out(asked, &frames, false)))
 }
 
+/// The session of that name ends, wherever its browser is; answers whether there was one. Those that only a
+/// browser can tell are not told. What is left of a try before this one, and of a session that ran out, is
+/// made up for.
+pub async fn end_named(app: &App, caller: &Caller, sid: Uuid) -> Result<bool, StoreError> {
+    let mut ended = None;
+    // A sign-in at this moment gives the name to another session.
+    while ended.is_none()
+        && let Some(session) = sessions::find_named(&*app.store, sid, app.now()).await?
+    {
+        ended = sessions::end(&*app.store, session.id).await?;
+    }
+    if let Some(ended) = &ended {
+        let event = Event::SignedOut { sub: ended.sub.as_str(), how: "client" };
+        app.tell(caller.address, &event);
+    }
+    tell(app, sid).await?;
+    Ok(ended.is_some())
+}
+
 /// A session that ran out: nobody has been told yet.
 async fn bury(app: &App, cookies: &Cookies) -> Result<Vec<String>, StoreError> {
     let Some(id) = cookies.session() else { return Ok(Vec::new()) };

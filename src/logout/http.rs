@@ -5,6 +5,7 @@ use axum::response::Response;
 
 use super::farewell::{self, By};
 use super::request::{Asked, Hint, Next, Refusal, decide};
+use super::server;
 use crate::app::App;
 use crate::http::answer::see_other;
 use crate::http::caller::Caller;
@@ -26,7 +27,12 @@ pub async fn get(
 ) -> Result<Response, Trouble> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
     let params = params.map_err(|malformed| refused(&caller, malformed.to_string()))?;
-    answer(&app, &caller, &Cookies::read(&app, &headers), &params).await
+    let cookies = Cookies::read(&app, &headers);
+    let no_form = Params::default();
+    if server::asks(&headers, cookies.session().is_some(), &no_form) {
+        return Ok(server::answer(&app, &caller, &headers, &params, &no_form).await);
+    }
+    answer(&app, &caller, &cookies, &params).await
 }
 
 /// `POST /logout`: the same by form.
@@ -44,6 +50,9 @@ pub async fn post(
         return Err(refused(&caller, detail));
     };
     let cookies = Cookies::read(&app, &headers);
+    if server::asks(&headers, cookies.session().is_some(), &params) {
+        return Ok(server::answer(&app, &caller, &headers, &params, &params).await);
+    }
     if cookies.session().is_some() {
         return answer(&app, &caller, &cookies, &params).await;
     }
@@ -91,7 +100,7 @@ async fn answer(
     let broken = |cause: StoreError| broken(caller, &cause);
     let asked = read(app, caller, params).await?;
     let session = present(app, cookies).await.map_err(broken)?;
-    match (decide(&asked.hint, session.as_ref()), session) {
+    match (decide(&asked.hint, asked.stays.is_some(), session.as_ref()), session) {
         (Next::SignOut, Some(session)) => {
             let done = farewell::sign_out(app, caller, &session, &asked, By::Application).await;
             done.map_err(broken)

@@ -4,7 +4,8 @@
 //!
 //! `GET` or `POST /logout` is where an application sends people to sign out. With a good hint of who it
 //! means, and that person here, it happens at once; otherwise the person is asked, and their form comes
-//! to `POST /logout/confirm`. Somebody is sent on only to an address that the application registered.
+//! to `POST /logout/confirm`. Somebody is sent on only to an address that the application registered. A server
+//! that asks by itself is answered as a program (`server.rs`).
 //!
 //! Ends sessions, queues deliveries.
 //!
@@ -19,6 +20,7 @@ mod frames;
 mod http;
 pub mod page;
 mod request;
+mod server;
 
 use axum::Router;
 use axum::routing::{get, post};

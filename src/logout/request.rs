@@ -60,14 +60,15 @@ pub enum Next {
     SignOut,
 }
 
-/// Without asking only for whoever holds an ID token of this very session: anything else could be any
-/// page that wants to be a nuisance ([RP-Initiated Logout §2], §6).
+/// Without asking only for whoever holds an ID token of this very session, and would be sent to an address
+/// that is registered, if to any: anything else could be any page that wants to be a nuisance ([RP-Initiated
+/// Logout §2], §6), and an application whose address is wrong has to be told before anything is gone (§4).
 ///
 /// [RP-Initiated Logout §2]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout
-pub fn decide(hint: &Hint, session: Option<&Session>) -> Next {
+pub fn decide(hint: &Hint, stays: bool, session: Option<&Session>) -> Next {
     match (hint, session) {
         (_, None) => Next::AlreadyOut,
-        (Hint::Of { sid, .. }, Some(session)) if *sid == session.sid => Next::SignOut,
+        (Hint::Of { sid, .. }, Some(session)) if *sid == session.sid && !stays => Next::SignOut,
         (Hint::Absent | Hint::Unreadable | Hint::Of { .. }, Some(_)) => Next::Ask,
     }
 }
@@ -183,7 +184,7 @@ mod tests {
     use crate::sessions::Limits;
 
     #[test]
-    fn only_an_id_token_of_this_very_session_spares_the_question() {
+    fn only_an_id_token_of_this_very_session_and_a_registered_address_spare_the_question() {
         let limits = Limits { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) };
         let ada = || Subject::parse("ada").unwrap();
         let begin =
@@ -193,15 +194,17 @@ mod tests {
         let of = |session: &Session| Hint::Of { client: client.clone(), sid: session.sid };
         #[rustfmt::skip]
         let table = [
-            //                  nobody here        somebody here
-            (Hint::Absent,     [Next::AlreadyOut, Next::Ask]),
-            (Hint::Unreadable, [Next::AlreadyOut, Next::Ask]),
-            (of(&other),       [Next::AlreadyOut, Next::Ask]),
-            (of(&this),        [Next::AlreadyOut, Next::SignOut]),
+            //                  nobody here        somebody here   and the address is not registered
+            (Hint::Absent,     [Next::AlreadyOut, Next::Ask,      Next::Ask]),
+            (Hint::Unreadable, [Next::AlreadyOut, Next::Ask,      Next::Ask]),
+            (of(&other),       [Next::AlreadyOut, Next::Ask,      Next::Ask]),
+            (of(&this),        [Next::AlreadyOut, Next::SignOut,  Next::Ask]),
         ];
-        for (hint, [alone, here]) in table {
-            assert_eq!(decide(&hint, None), alone, "{hint:?}");
-            assert_eq!(decide(&hint, Some(&this)), here, "{hint:?}");
+        for (hint, [alone, here, astray]) in table {
+            assert_eq!(decide(&hint, false, None), alone, "{hint:?}");
+            assert_eq!(decide(&hint, true, None), alone, "{hint:?}");
+            assert_eq!(decide(&hint, false, Some(&this)), here, "{hint:?}");
+            assert_eq!(decide(&hint, true, Some(&this)), astray, "{hint:?}");
         }
     }
 }

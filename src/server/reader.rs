@@ -1,6 +1,8 @@
 //! Who reads an answer that no room made: a person in front of a page, or a program.
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Uri};
+
+use crate::http::accept::prefers_html;
 
 /// Who the answer is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,30 +30,9 @@ fn is_page(path: &str) -> bool {
 /// The rooms with pages, by the first piece of their paths; the first is the front door.
 const PAGES: [&str; 5] = ["", "authorize", "consent", "login", "logout"];
 
-/// Whether HTML is named, and JSON is not liked better ([RFC 9110 §12.5.1]).
-///
-/// [RFC 9110 §12.5.1]: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
-fn prefers_html(headers: &HeaderMap) -> bool {
-    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let (mut html, mut json) = (0.0_f32, 0.0_f32);
-    for range in accepts.flat_map(|value| value.split(',')) {
-        let mut parts = range.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
-        // What cannot be read is not a wish.
-        let weight = weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0));
-        match &*kind {
-            "text/html" => html = html.max(weight),
-            "application/json" => json = json.max(weight),
-            _ => {}
-        }
-    }
-    html > 0.0 && html >= json
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderValue, header};
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use latchkey::secret::{Digest, Secret, from_base64url};
 use reqwest::RequestBuilder;
-use reqwest::header::COOKIE;
+use reqwest::header::{ACCEPT, COOKIE};
 use serde_json::Value;
 
 use crate::parts::house::PASSWORD;
@@ -256,7 +256,7 @@ impl Browser {
             self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request =
             if line.is_empty() { request } else { request.header(COOKIE, line.join("; ")) };
-        let reply = send(request).await;
+        let reply = send(request.header(ACCEPT, "text/html,*/*;q=0.8")).await;
         for set in reply.headers("set-cookie") {
             let pair = set.split(';').next().unwrap_or_default();
             let Some((name, value)) = pair.split_once('=') else { continue };

@@ -1,6 +1,6 @@
 //! A browser without eyes: it follows redirects, keeps cookies, and fills in the form it needs.
 
-use reqwest::header::{COOKIE, SET_COOKIE};
+use reqwest::header::{ACCEPT, COOKIE, SET_COOKIE};
 use url::Url;
 
 use super::forms::{Control, Form, forms};
@@ -96,7 +96,7 @@ impl Browser {
         let line: Vec<String> =
             held.map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
         let ask = if line.is_empty() { ask } else { ask.header(COOKIE, &line.join("; ")) };
-        let reply = http.send(ask).await?;
+        let reply = http.send(ask.header(ACCEPT, "text/html,*/*;q=0.8")).await?;
         for set in reply.headers.get_all(SET_COOKIE) {
             if let Some((cookie, kept)) = set.to_str().ok().and_then(|set| Cookie::read(set, &host))
             {

@@ -8,13 +8,14 @@ use latchkey::clients::Settings;
 use latchkey::clock::{Clock, UnixTime};
 use latchkey::store::Store;
 use reqwest::RequestBuilder;
-use reqwest::header::{COOKIE, HOST, SET_COOKIE};
+use reqwest::header::{ACCEPT, COOKIE, HOST, SET_COOKIE};
 use serde_json::json;
 
 use super::ground::{Ground, Kind, Tap};
 use super::history::Seconds;
 use super::moves::{BROWSERS, CEILINGS};
 use crate::support::backing::Place;
+use crate::support::browser::A_PAGE;
 use crate::support::house::House;
 use crate::support::relying_party::RelyingParty;
 use crate::support::wire::{self, Answer, Fields};
@@ -182,7 +183,8 @@ impl Rig {
         let request =
             if held.is_empty() { request } else { request.header(COOKIE, held.join("; ")) };
         let host = self.issuer.trim_start_matches("http://");
-        let answer = wire::send(request.header(HOST, host)).await;
+        let request = request.header(HOST, host).header(ACCEPT, A_PAGE);
+        let answer = wire::send(request).await;
         for set in answer.headers.get_all(SET_COOKIE) {
             let set = set.to_str().expect("text");
             let pair = set.split(';').next().unwrap_or_default();
