@@ -1,8 +1,15 @@
 //! Passwords: Argon2id, in a bounded pool.
 //!
 //! One hash takes tens of milliseconds and 19 MiB, so a crowd at the login page must neither starve
-//! the rest of the server nor eat the machine: a few threads hash, a short queue waits, and whoever
-//! comes after is asked to come back.
+//! the rest of the server nor eat the machine: a few threads hash, a queue waits, and whoever comes after is
+//! asked to come back.
+//!
+//! Who waits is a person with a password typed, and would have to type it again: it is better to wait for half
+//! a minute than to be sent away after three seconds. A page that comes back by itself would have to hold
+//! the password, and a redirect that has the browser send it again must not be ([RFC 9700 §4.12]). A wait costs
+//! little: one connection and what was typed. Who hangs up leaves the queue.
+//!
+//! [RFC 9700 §4.12]: https://www.rfc-editor.org/rfc/rfc9700#section-4.12
 
 mod memory;
 
@@ -20,8 +27,9 @@ use zeroize::Zeroizing;
 use self::memory::Memory;
 use crate::random;
 
-/// How long a sign-in may wait for its turn.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a sign-in may wait for its turn: with everything around it less than the thirty seconds after which
+/// the first proxies give up.
+pub const PATIENCE: Duration = Duration::from_secs(25);
 
 /// The longest password, in bytes of Unicode NFC.
 pub const LONGEST: usize = 512;
@@ -92,10 +100,12 @@ pub enum Verdict {
     Wrong,
 }
 
-/// A place at the front of the queue: the next hash is ours.
-pub struct Turn<'a> {
-    pool: &'a Passwords,
+/// A place at the front of the queue: the next hash is ours, and the one after it if we want it.
+pub struct Turn {
     permit: OwnedSemaphorePermit,
+    params: Params,
+    memory: Arc<Memory>,
+    dummy: Arc<str>,
 }
 
 impl Passwords {
@@ -117,12 +127,17 @@ impl Passwords {
         }
     }
 
-    /// Waits for a turn: at most three seconds, and only if the queue has room.
-    pub async fn turn(&self) -> Result<Turn<'_>, Busy> {
+    /// Waits for a turn: not for ever, and only if the queue has room.
+    pub async fn turn(&self) -> Result<Turn, Busy> {
         let _place = Place::take(&self.waiting, self.queue)?;
         let turn = Arc::clone(&self.turns).acquire_owned();
         let permit = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| Busy)?;
-        Ok(Turn { pool: self, permit: permit.map_err(|_| Busy)? })
+        Ok(Turn {
+            permit: permit.map_err(|_| Busy)?,
+            params: self.params.clone(),
+            memory: Arc::clone(&self.memory),
+            dummy: Arc::clone(&self.dummy),
+        })
     }
 
     /// Hashes a new password into a PHC string.
@@ -136,32 +151,33 @@ impl Passwords {
     }
 }
 
-impl Turn<'_> {
-    /// Compares with a stored hash; with `None`, does the same work and finds it wrong.
-    pub async fn verify(self, password: Password, stored: Option<&str>) -> Result<Verdict, Busy> {
-        let stored: Arc<str> = stored.map_or_else(|| self.pool.dummy.clone(), Into::into);
-        let (params, memory) = (self.pool.params.clone(), Arc::clone(&self.pool.memory));
-        let permit = self.permit;
+impl Turn {
+    /// Compares with a stored hash; with `None`, does the same work and finds it wrong. The turn is given back,
+    /// for who has to hash the password anew.
+    pub async fn verify(
+        self,
+        password: Password,
+        stored: Option<&str>,
+    ) -> Result<(Verdict, Self), Busy> {
+        let stored: Arc<str> = stored.map_or_else(|| Arc::clone(&self.dummy), Into::into);
         let work = move || {
-            let _held = permit;
-            let Ok(hash) = PasswordHash::new(&stored) else { return Verdict::Wrong };
-            let computed = compute_as(&hash, &password, &memory);
+            let Ok(hash) = PasswordHash::new(&stored) else { return (Verdict::Wrong, self) };
+            let computed = compute_as(&hash, &password, &self.memory);
             // Outputs are compared in constant time.
-            if computed.is_some() && computed == hash.hash {
-                Verdict::Right { outdated: is_outdated(&params, &hash) }
+            let verdict = if computed.is_some() && computed == hash.hash {
+                Verdict::Right { outdated: is_outdated(&self.params, &hash) }
             } else {
                 Verdict::Wrong
-            }
+            };
+            (verdict, self)
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
     }
 
     /// Hashes a new password into a PHC string.
     pub async fn hash(self, password: Password) -> Result<String, Busy> {
-        let (params, memory) = (self.pool.params.clone(), Arc::clone(&self.pool.memory));
-        let permit = self.permit;
         let work = move || {
-            let _held = permit;
+            let Self { permit: _held, params, memory, .. } = self;
             let salt = SaltString::encode_b64(&random::bytes::<16>()).ok()?;
             let mut hash = PasswordHash {
                 algorithm: ARGON2ID_IDENT,
@@ -247,7 +263,7 @@ mod tests {
         let hash = pool.hash(password("correct horse e\u{301}")).await.unwrap();
         assert!(is_phc(&hash));
         let verify = async |text, stored| {
-            pool.turn().await.unwrap().verify(password(text), stored).await.unwrap()
+            pool.turn().await.unwrap().verify(password(text), stored).await.unwrap().0
         };
         let composed = verify("correct horse \u{e9}", Some(&*hash)).await;
         assert_eq!(composed, Verdict::Right { outdated: false });
@@ -261,11 +277,41 @@ mod tests {
         let pool = Passwords::new(1, 1);
         let held = pool.turn().await.unwrap();
         let (first, second) = tokio::join!(pool.turn(), pool.turn());
-        assert_eq!(first.err(), Some(Busy), "waited three seconds");
+        assert_eq!(first.err(), Some(Busy), "waited for as long as one waits");
         assert_eq!(second.err(), Some(Busy), "found the queue full");
         drop(held);
         assert!(pool.turn().await.is_ok());
         assert_eq!(pool.waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_hundred_who_come_at_once_all_get_their_turn_and_whoever_hangs_up_leaves_the_queue()
+    {
+        let pool = Arc::new(Passwords::new(1, 256));
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..200 {
+            let pool = Arc::clone(&pool);
+            crowd.spawn(async move {
+                let turn = pool.turn().await?;
+                tokio::time::sleep(Duration::from_millis(120)).await;
+                drop(turn);
+                Ok::<_, Busy>(())
+            });
+        }
+        let came = crowd.join_all().await;
+        assert_eq!(came.iter().filter(|came| came.is_ok()).count(), 200);
+
+        let held = pool.turn().await.unwrap();
+        let waiting = {
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move { pool.turn().await.map(drop) })
+        };
+        tokio::task::yield_now().await;
+        assert_eq!(pool.waiting(), 1);
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        assert_eq!(pool.waiting(), 0);
+        drop(held);
     }
 
     #[test]

@@ -195,7 +195,7 @@ impl DeclaredPassword {
             Self::Plain(plain) => plain.clone(),
         };
         let turn = passwords.turn().await.map_err(|_| ApplyError::Busy)?;
-        let verdict = turn.verify(plain, Some(hash)).await.map_err(|_| ApplyError::Busy)?;
+        let verdict = turn.verify(plain, Some(hash)).await.map_err(|_| ApplyError::Busy)?.0;
         Ok(match verdict {
             Verdict::Right { outdated: _ } => true,
             Verdict::Wrong => false,

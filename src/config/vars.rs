@@ -176,7 +176,7 @@ pub const VARS: &[Var] = &[
     var("MAX_CONNECTIONS_PER_ADDRESS", Value("100"), "How many connections one address may have open, and of HTTP/2 requests under way."),
     var("KEEP_ALIVE", Value("75s"), "How long a connection may rest between two requests: longer than a proxy keeps it."),
     var("HASH_THREADS", Rule("one less than there are cores, at least 1"), "How many passwords may be hashed at the same time."),
-    var("HASH_QUEUE", Value("64"), "How many passwords may wait to be hashed; more are told to come back later."),
+    var("HASH_QUEUE", Value("256"), "How many passwords may wait to be hashed, 25 seconds at most; more are told to come back later."),
     var("DRAIN_DELAY", Value("0s"), "How long to go on serving after the signal to stop, while `/ready` already says no."),
 
     var("LOG_LEVEL", Value("info"), "`error`, `warn`, `info`, `debug` or `trace`, or a list such as `info,latchkey::store=debug`."),

@@ -19,7 +19,7 @@ use crate::logouts;
 use crate::protocol::{Params, Subject};
 use crate::sessions::{self, Session};
 use crate::store::{AsOf, StoreError};
-use crate::users::{self, Credentials, Failed, NotSignedIn, SignIn, SignedIn, User};
+use crate::users::{self, Credentials, Failed, NotSignedIn, SignIn, SignedIn, Typed, User};
 
 /// The login form: a user name and a password, or "go on as who is signed in", or "cancel". Whatever it
 /// says becomes a proof in the interaction, and the hub goes on from there.
@@ -56,9 +56,15 @@ pub async fn check(
         }
         return Ok(see_other(&visit.hub()));
     }
-    // Whoever hangs up meanwhile is told of in the record all the same, and no sign-in stays half done.
+    // Whoever hangs up while they wait has not signed in, and is in nobody's way.
+    let password = params.get("password").unwrap_or_default();
+    let typed = match Typed::in_turn(&app.passwords, password).await {
+        Ok(typed) => typed,
+        Err(failed) => return Ok(show_again(&app, &caller, &visit, &params, &failed)),
+    };
+    // Whoever hangs up from now on is told of in the record all the same, and no sign-in stays half done.
     let request_id = caller.request_id.clone();
-    let rest = async move { judge(&app, &caller, &cookies, &visit, &params).await };
+    let rest = async move { judge(&app, &caller, &cookies, &visit, (&params, typed)).await };
     let judged = tokio::spawn(rest.in_current_span()).await;
     judged.unwrap_or_else(|_panicked| Err(Trouble::internal(&request_id)))
 }
@@ -69,10 +75,10 @@ async fn judge(
     caller: &Caller,
     cookies: &Cookies,
     visit: &Visit,
-    params: &Params,
+    (params, typed): (&Params, Typed),
 ) -> Result<Response, Trouble> {
     let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
-    match sign_in(app, caller, cookies, params).await {
+    match sign_in(app, caller, cookies, (params, typed)).await {
         Ok(SignedIn { user, epoch, unlocked }) => {
             if unlocked {
                 let event = Event::AccountUnlocked { sub: user.sub.as_str(), by: "sign_in" };
@@ -104,21 +110,15 @@ async fn sign_in(
     app: &App,
     caller: &Caller,
     cookies: &Cookies,
-    params: &Params,
+    (params, password): (&Params, Typed),
 ) -> Result<SignedIn, Failed> {
-    let desk = SignIn {
-        store: &*app.store,
-        clock: &app.clock,
-        passwords: &app.passwords,
-        limits: app.guess_limits(),
-    };
+    let desk = SignIn { store: &*app.store, clock: &app.clock, limits: app.guess_limits() };
     let shown = Credentials {
         username: typed(params).unwrap_or_default(),
-        password: params.get("password").unwrap_or_default(),
         address: caller.address,
         device: cookies.device.as_ref(),
     };
-    desk.check(&shown).await
+    desk.check(&shown, password).await
 }
 
 fn typed(params: &Params) -> Option<&str> {

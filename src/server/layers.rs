@@ -35,6 +35,7 @@ use super::refusal::{Refusal, StrangeHost};
 use crate::http::caller::RequestId;
 use crate::http::cors;
 use crate::http::told::Told;
+use crate::password::PATIENCE;
 use crate::random;
 
 /// What the layers need to know.
@@ -282,7 +283,10 @@ async fn hurry(
     request: Request,
     next: Next,
 ) -> Response {
-    let Ok(response) = timeout(settings.handler_timeout, next.run(request)).await else {
+    // Waiting for the turn to be hashed is none of the handler's time.
+    let waits = if request.uri().path() == "/login" { PATIENCE } else { Duration::ZERO };
+    let limit = settings.handler_timeout + waits;
+    let Ok(response) = timeout(limit, next.run(request)).await else {
         tracing::error!("a handler took too long");
         return Refusal::TooSlow.into_response();
     };

@@ -14,7 +14,7 @@ use unicode_normalization::UnicodeNormalization;
 pub use self::device::{DEVICE_LIFETIME, Device};
 pub use self::restore::{listed, name_holder, restore};
 pub use self::sign_in::{
-    Credentials, Failed, GuessLimits, NotSignedIn, SignIn, SignedIn, locked_since, unlock,
+    Credentials, Failed, GuessLimits, NotSignedIn, SignIn, SignedIn, Typed, locked_since, unlock,
 };
 use crate::clock::UnixTime;
 use crate::protocol::Subject;

@@ -39,8 +39,6 @@ pub struct SignIn<'a> {
     pub store: &'a dyn Store,
     /// What time it is.
     pub clock: &'a Clock,
-    /// Who may hash.
-    pub passwords: &'a Passwords,
     /// How many tries are answered.
     pub limits: GuessLimits,
 }
@@ -63,16 +61,30 @@ impl From<RateLimit> for GuessLimits {
     }
 }
 
-/// What was typed, and where.
+/// What was typed for a name, and where.
 pub struct Credentials<'a> {
     /// The user name.
     pub username: &'a str,
-    /// The password.
-    pub password: &'a str,
     /// From where.
     pub address: IpAddr,
     /// With which browser, if it has signed somebody in before.
     pub device: Option<&'a Device>,
+}
+
+/// A password as it was typed, and its turn to be hashed.
+pub struct Typed {
+    password: Password,
+    turn: Turn,
+}
+
+impl Typed {
+    /// Waits for the turn. Whoever stops waiting has left the queue, and nothing has happened yet.
+    pub async fn in_turn(passwords: &Passwords, text: &str) -> Result<Self, Failed> {
+        let nobody = |why| Failed { why, sub: None, locks: false };
+        let password = Password::parse(text).ok_or_else(|| nobody(NotSignedIn::WrongPassword))?;
+        let turn = passwords.turn().await.map_err(|busy| nobody(busy.into()))?;
+        Ok(Self { password, turn })
+    }
 }
 
 /// Who signed in.
@@ -142,17 +154,13 @@ enum Counted {
 impl SignIn<'_> {
     /// Checks a user name and a password.
     ///
-    /// The cheap refusals come first. The attempt is counted only when its hash is about to be
-    /// computed, so a crowd of honest users does not lock itself out. An unknown user costs the same work.
+    /// The attempt is counted only when its hash is about to be computed, so a crowd of honest users does not
+    /// lock itself out. An unknown user costs the same work.
     ///
     /// The epoch is the one in which the password was the right one: whoever changes it begins another.
     /// The hash says nothing about that, for it is made anew where the parameters were raised.
-    pub async fn check(&self, shown: &Credentials<'_>) -> Result<SignedIn, Failed> {
+    pub async fn check(&self, shown: &Credentials<'_>, typed: Typed) -> Result<SignedIn, Failed> {
         let nobody = |why| Failed { why, sub: None, locks: false };
-        let Some(password) = Password::parse(shown.password) else {
-            return Err(nobody(NotSignedIn::WrongPassword));
-        };
-        let turn = self.passwords.turn().await.map_err(|busy| nobody(busy.into()))?;
         let found = self.find(shown.username).await;
         let (epoch, user) = found.map_err(|cause| nobody(cause.into()))?;
         let sub = user.as_ref().map(|user| user.sub.clone());
@@ -160,7 +168,7 @@ impl SignIn<'_> {
         let failed = |why| Failed { why, sub: sub.clone(), locks: false };
 
         let counted = self.count(&account, (sub.as_ref(), epoch), shown).await.map_err(failed)?;
-        match self.verify(turn, user, password).await {
+        match self.verify(typed, user).await {
             Ok(user) => {
                 let unlocked = self.forgive(&account, &counted, shown.address).await;
                 Ok(SignedIn { user, epoch, unlocked: unlocked.map_err(failed)? })
@@ -178,19 +186,18 @@ impl SignIn<'_> {
 
     async fn verify(
         &self,
-        turn: Turn<'_>,
+        Typed { password, turn }: Typed,
         user: Option<User>,
-        password: Password,
     ) -> Result<User, NotSignedIn> {
         let stored = user.as_ref().and_then(|user| user.password.as_deref());
-        let verdict = turn.verify(password.clone(), stored).await?;
+        let (verdict, turn) = turn.verify(password.clone(), stored).await?;
         match (user, verdict) {
             (None, _) => Err(NotSignedIn::UnknownUser),
             (Some(_), Verdict::Wrong) => Err(NotSignedIn::WrongPassword),
             (Some(user), Verdict::Right { .. }) if !user.enabled => Err(NotSignedIn::Disabled),
             (Some(mut user), Verdict::Right { outdated }) => {
                 if outdated {
-                    self.rehash(&mut user, password).await;
+                    self.rehash(&mut user, Typed { password, turn }).await;
                 }
                 Ok(user)
             }
@@ -288,8 +295,8 @@ impl SignIn<'_> {
     }
 
     /// Brings an old hash up to today's parameters. Failing to is no reason to keep somebody out.
-    async fn rehash(&self, user: &mut User, password: Password) {
-        let Ok(hash) = self.passwords.hash(password).await else { return };
+    async fn rehash(&self, user: &mut User, Typed { password, turn }: Typed) {
+        let Ok(hash) = turn.hash(password).await else { return };
         let mut renewed = false;
         let written = super::update(self.store, &user.sub, |held| {
             // Unless it was changed in the meantime.

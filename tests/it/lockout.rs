@@ -12,7 +12,8 @@ use latchkey::password::{Password, Passwords};
 use latchkey::protocol::Subject;
 use latchkey::store::{MemoryStore, Store};
 use latchkey::users::{
-    self, Added, Credentials, Device, Failed, GuessLimits, NotSignedIn, SignIn, SignedIn, User,
+    self, Added, Credentials, Device, Failed, GuessLimits, NotSignedIn, SignIn, SignedIn, Typed,
+    User,
 };
 use serde_json::Map;
 
@@ -37,8 +38,9 @@ impl Door<'_> {
     ) -> Result<SignedIn, Failed> {
         let (store, clock, passwords) = (self.store, self.clock, self.passwords);
         let limits = GuessLimits { per_address: Some(300), everybody: Some(6_000) };
-        let desk = SignIn { store, clock, passwords, limits };
-        desk.check(&Credentials { username, password, address, device }).await
+        let typed = Typed::in_turn(passwords, password).await?;
+        let desk = SignIn { store, clock, limits };
+        desk.check(&Credentials { username, address, device }, typed).await
     }
 }
 
