@@ -234,3 +234,22 @@ pub fn declared() -> BTreeMap<String, toml::Table> {
 pub fn text<'a>(body: &'a Value, name: &str) -> &'a str {
     body[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}"))
 }
+
+#[test]
+fn each_logout_plan_has_a_client_that_is_told_of_a_sign_out_in_no_other_way() {
+    let clients = declared();
+    let (front, back) = ("frontchannel_logout_uri", "backchannel_logout_uri");
+    for (id, told) in [
+        ("conformance-logout", None),
+        ("conformance-front-channel", Some(front)),
+        ("conformance-back-channel", Some(back)),
+    ] {
+        let client = &clients[id];
+        let uris = client["post_logout_redirect_uris"].as_array().expect("URIs");
+        let suites = "https://localhost.emobix.co.uk:8443/test/a/latchkey/post_logout_redirect";
+        assert!(uris.iter().any(|uri| uri.as_str() == Some(suites)), "{id}");
+        for name in [front, back] {
+            assert_eq!(client.contains_key(name), told == Some(name), "{id} {name}");
+        }
+    }
+}

@@ -82,7 +82,9 @@ fn claims_of_the_wrong_type_and_missing_ones_are_named() {
         ("address", json!({"locality": 1})),
         ("website", json!("nowhere")),
         ("name", json!("")),
-        ("birthdate", json!("10/12/1815")),
+        ("birthdate", json!("10/12/1915")),
+        ("birthdate", json!("1815-12-10")),
+        ("birthdate", json!("0000")),
     ] {
         let claims = json!({name: value}).as_object().cloned().expect("an object");
         let said = failure(|| userinfo::types("ValidateUserInfoStandardClaims", &claims));

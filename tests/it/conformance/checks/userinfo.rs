@@ -80,10 +80,22 @@ pub fn types(condition: &str, claims: &Map<String, Value>) {
             Kind::Flag => value.is_boolean(),
             // Since 1990.
             Kind::Seconds => value.as_u64().is_some_and(|it| it > 631_152_000),
-            Kind::Day => text.is_some_and(|it| it.len() == 4 || it.split('-').count() == 3),
+            Kind::Day => text.is_some_and(is_birthdate),
             Kind::Place => value.as_object().is_some_and(|it| it.values().all(Value::is_string)),
         };
         require(condition, good, (name, value));
+    }
+}
+
+/// A day or a year; one before 1850 is not believed, but for the year that is withheld.
+fn is_birthdate(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let year = parts.next().filter(|year| year.len() == 4).and_then(|year| year.parse().ok());
+    let in_life = year.is_some_and(|year: u16| year >= 1850);
+    match parts.count() {
+        0 => in_life,
+        2 => in_life || year == Some(0),
+        _ => false,
     }
 }
 
