@@ -35,14 +35,27 @@ const walk = async (house, issuer, app) => {
   check('after it she has to sign in again', ada.asked.at(-1) === '/login', ada.asked)
 }
 
+// The proxy calls the provider by itself, with id and secret in the address: there is no browser in it.
+const byItself = async (house, issuer, app) => {
+  const ada = new Visitor(issuer, ADA)
+  await ada.visit(`${app}/here`)
+  await ada.visit(`${app}/oauth2/sign_out`)
+  const ended = house.said('"event":"signed_out"', '"how":"client"').length
+  check('its back-end address ends the session', ended === 1, ended)
+  await ada.visit(`${app}/here`)
+  const asked = ada.asked.filter((page) => page === '/login').length
+  check('so that she has to sign in again', asked === 2, ada.asked)
+}
+
 await test(async (house) => {
-  const [proxy, website] = [await freePort(), await freePort()]
-  const app = `http://127.0.0.1:${proxy}`
+  const [proxy, other, website] = [await freePort(), await freePort(), await freePort()]
+  const at = (port) => `http://127.0.0.1:${port}`
+  const app = at(proxy)
   const issuer = await house.latchkey(`
 [[clients]]
 client_id = "proxy"
 client_secret = "${SECRET}"
-redirect_uris = ["${app}/oauth2/callback"]
+redirect_uris = ["${app}/oauth2/callback", "${at(other)}/oauth2/callback"]
 post_logout_redirect_uris = ["${app}/bye"]
 grant_types = ["authorization_code", "refresh_token"]
 scope = "openid profile email groups offline_access"
@@ -52,16 +65,22 @@ audience = ["https://api.example"]
 access_token_lifetime = 300
 `)
   const server = await upstream(website)
-  const flags = { provider: 'oidc', 'oidc-issuer-url': issuer, 'client-id': 'proxy', 'http-address': `127.0.0.1:${proxy}`,
-    'redirect-url': `${app}/oauth2/callback`, upstream: `http://127.0.0.1:${website}/`, 'email-domain': '*', 'cookie-secure': 'false',
-    'code-challenge-method': 'S256', scope: 'openid profile email groups offline_access', 'skip-provider-button': 'true',
-    'set-xauthrequest': 'true', 'pass-access-token': 'true', 'cookie-refresh': '1s', 'whitelist-domain': new URL(issuer).host,
-    'skip-jwt-bearer-tokens': 'true', 'extra-jwt-issuers': `${issuer}=https://api.example` }
-  const env = { OAUTH2_PROXY_CLIENT_SECRET: SECRET, OAUTH2_PROXY_COOKIE_SECRET: '0123456789abcdef0123456789abcdef' }
-  await house.start('oauth2-proxy', [`${installed('oauth2-proxy')}/program`, ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)],
-    { env, ready: async () => (await fetch(`${app}/ping`)).ok })
+  const starts = (name, port, more = {}) => {
+    const flags = { provider: 'oidc', 'oidc-issuer-url': issuer, 'client-id': 'proxy', 'http-address': `127.0.0.1:${port}`,
+      'redirect-url': `${at(port)}/oauth2/callback`, upstream: `http://127.0.0.1:${website}/`, 'email-domain': '*', 'cookie-secure': 'false',
+      'code-challenge-method': 'S256', scope: 'openid profile email groups offline_access', 'skip-provider-button': 'true',
+      'set-xauthrequest': 'true', 'pass-access-token': 'true', 'cookie-refresh': '1s', 'whitelist-domain': new URL(issuer).host,
+      'skip-jwt-bearer-tokens': 'true', 'extra-jwt-issuers': `${issuer}=https://api.example` }
+    const env = { OAUTH2_PROXY_CLIENT_SECRET: SECRET, OAUTH2_PROXY_COOKIE_SECRET: '0123456789abcdef0123456789abcdef', ...more }
+    return house.start(name, [`${installed('oauth2-proxy')}/program`, ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)],
+      { env, ready: async () => (await fetch(`${at(port)}/ping`)).ok })
+  }
+  await starts('oauth2-proxy', proxy)
+  const logout = `${issuer.replace('//', `//proxy:${SECRET}@`)}/logout?id_token_hint={id_token}`
+  await starts('oauth2-proxy-back-end', other, { OAUTH2_PROXY_BACKEND_LOGOUT_URL: logout })
   try {
     await walk(house, issuer, app)
+    await byItself(house, issuer, at(other))
   } finally {
     server.close()
     server.closeAllConnections()
