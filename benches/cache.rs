@@ -248,6 +248,7 @@ async fn granted(app: &App) -> GrantId {
         code: None,
         refresh: Some(Family::begin(hour, hour, now)),
         standing: Standing::Good,
+        resources: Vec::new(),
         revoked_access: Vec::new(),
         opaque: Vec::new(),
         cnf: None,

@@ -22,7 +22,8 @@ use crate::logouts::Told;
 use crate::password::Passwords;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::redirect_uri::web_origin;
-use crate::protocol::{Metadata, Subject};
+use crate::protocol::{Metadata, Scope, Subject};
+use crate::resources::{Declared, ResourceCatalogue};
 use crate::secret::base64url;
 use crate::secret_key::{MacKey, Purpose, SecretKey};
 use crate::sessions;
@@ -72,10 +73,12 @@ pub struct Parts {
     pub logout_queued: tokio::sync::Notify,
     /// Who is told what happens.
     pub events: Events,
-    /// The scopes there are without those that were added to the store.
-    pub declared_scopes: ScopeCatalogue,
+    /// The scopes and APIs there are without those that were added to the store.
+    pub declared: Declared,
     /// The scopes there are.
     catalogue: ArcSwap<ScopeCatalogue>,
+    /// The APIs there are.
+    resources: ArcSwap<ResourceCatalogue>,
     /// What discovery says; assembled from the rooms.
     metadata_json: ArcSwap<Document>,
     /// How to try this installation, where it is one for trying.
@@ -112,10 +115,11 @@ impl App {
         (store, clock): (Arc<dyn Store>, Clock),
         (keys, root): (KeyRing, &SecretKey),
         fetcher: Arc<Fetcher>,
-        catalogue: ScopeCatalogue,
+        declared: impl Into<Declared>,
         metadata: &Metadata,
         trial: Option<Trial>,
     ) -> Self {
+        let declared = declared.into();
         let events = Events::new(clock.clone());
         let counted = events.counters.store.clone();
         let store = Arc::new(Watched::new(store, move |ran| counted.ran(ran)));
@@ -123,8 +127,9 @@ impl App {
         let store = Cached::around(store, config.cache_life, move |noted| counted.noted(noted));
         Self(Arc::new(Parts {
             metadata_json: ArcSwap::from_pointee(document(metadata)),
-            catalogue: ArcSwap::from_pointee(catalogue.clone()),
-            declared_scopes: catalogue,
+            catalogue: ArcSwap::from_pointee(declared.scopes.clone()),
+            resources: ArcSwap::from_pointee(declared.resources.clone()),
+            declared,
             device_key: root.derive(Purpose::Device),
             audit_name_key: root.derive(Purpose::AuditName),
             trial,
@@ -155,6 +160,16 @@ impl App {
         self.catalogue.load_full()
     }
 
+    /// The APIs there are.
+    pub fn resources(&self) -> Arc<ResourceCatalogue> {
+        self.resources.load_full()
+    }
+
+    /// The most this client can be granted by a person.
+    pub fn scope_ceiling(&self, client: &Client) -> Scope {
+        self.resources().ceiling(client)
+    }
+
     /// What discovery says.
     pub fn metadata(&self) -> Arc<Document> {
         self.metadata_json.load_full()
@@ -164,6 +179,11 @@ impl App {
     pub fn take_in_scopes(&self, catalogue: ScopeCatalogue, metadata: &Metadata) {
         self.metadata_json.store(Arc::new(document(metadata)));
         self.catalogue.store(Arc::new(catalogue));
+    }
+
+    /// From now on these are the APIs.
+    pub fn take_in_resources(&self, resources: ResourceCatalogue) {
+        self.resources.store(Arc::new(resources));
     }
 
     /// The present.

@@ -30,6 +30,7 @@ pub mod keys;
 pub mod logouts;
 pub mod operations;
 pub mod requests;
+pub mod resources;
 pub mod scopes;
 pub mod sessions;
 pub mod subjects;

@@ -14,8 +14,9 @@ use crate::jose;
 use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{ErrorCode, OAuthError, Scope, TokenType};
+use crate::resources::Target;
 use crate::secret::Secret;
-use crate::tokens::{self, Behind, Beside, ID_TYP, IdSubject};
+use crate::tokens::{self, Behind, Beside, ID_TYP, IdSubject, Wanted};
 use crate::users::User;
 
 /// Why there is no token. Nothing was spent for it.
@@ -56,10 +57,26 @@ impl IssuedAccessToken {
     }
 }
 
-/// How long this client's access tokens are good.
-pub fn access_lifetime(app: &App, client: &Client) -> Duration {
-    let own = client.settings.access_token_lifetime;
+/// What an access token of this client is for.
+pub fn target(app: &App, client: &Client, scope: &Scope, wanted: Wanted<'_>) -> Target {
+    let audience = tokens::audience(app.issuer(), client, scope, wanted);
+    app.resources().target(audience, scope)
+}
+
+/// How long such an access token is good: as long as the operator says of the client or of its APIs, by the
+/// shortest of these.
+fn access_lifetime(app: &App, client: &Client, target: &Target) -> Duration {
+    let said = [client.settings.access_token_lifetime, target.lifetime].into_iter().flatten();
+    let own = said.min();
     own.map_or(app.config.lifetimes.access_token, |own| Duration::from_secs(own.into()))
+}
+
+/// The longest that an access token of this client is good, whatever it is for.
+pub fn longest_access_lifetime(app: &App, client: &Client) -> Duration {
+    let seconds = |own: u32| Duration::from_secs(own.into());
+    let own = client.settings.access_token_lifetime.map(seconds);
+    let default = own.unwrap_or(app.config.lifetimes.access_token);
+    app.resources().longest_lifetime().map_or(default, |longest| default.max(seconds(longest)))
 }
 
 /// An access token for this client; with a grant, it is one of its credentials.
@@ -67,36 +84,31 @@ pub async fn access_token(
     app: &App,
     client: &Client,
     behind: Behind<'_>,
-    scope: &Scope,
+    target: &Target,
 ) -> Result<IssuedAccessToken, NotMade> {
-    let lifetime = access_lifetime(app, client);
+    let lifetime = access_lifetime(app, client, target);
     let grant = behind.grant();
     if let Some(grant) = grant.filter(|_| client.settings.opaque_access_tokens) {
-        return Ok(opaque(app, client, grant, scope, lifetime));
+        return Ok(opaque(app, grant, target, lifetime));
     }
     let id = AccessId::fresh(grant.map(|grant| grant.id));
     let person = grant.and_then(|grant| grant.person.as_ref());
     let seen_as = person.map(|person| app.seen_by(client, &person.sub));
     let about = (behind, seen_as.as_ref());
-    let claims = tokens::access_claims(app.issuer(), client, about, scope, id, lifetime, app.now());
-    let typ = tokens::access_typ(client).as_str();
+    let claims =
+        tokens::access_claims(app.issuer(), client, about, target, id, lifetime, app.now());
+    let typ = tokens::access_typ(client, target).as_str();
     let token = app.keys.sign(typ, claims).await.map_err(|_| NotMade::Signature)?;
     Ok(IssuedAccessToken { token, token_type: TokenType::Bearer, lifetime, kept: None })
 }
 
-fn opaque(
-    app: &App,
-    client: &Client,
-    grant: &Grant,
-    scope: &Scope,
-    lifetime: Duration,
-) -> IssuedAccessToken {
+fn opaque(app: &App, grant: &Grant, target: &Target, lifetime: Duration) -> IssuedAccessToken {
     let now = app.now();
     let handle = Handle { grant: grant.id, secret: Secret::random() };
     let kept = Opaque {
         secret: handle.secret.digest(),
-        scope: scope.clone(),
-        audience: tokens::audience(app.issuer(), client, scope),
+        scope: target.scope.clone(),
+        audience: target.audience.clone(),
         issued_at: now,
         expires_at: now.plus(lifetime),
     };

@@ -140,9 +140,11 @@ async fn begin(
     let query = requests::to_query(params);
     let checked = opened.and_then(|counted| {
         let query = query?;
-        let catalogue = app.catalogue();
+        let (catalogue, resources) = (app.catalogue(), app.resources());
         let policy = RequestPolicy {
+            issuer: app.issuer(),
             catalogue: &catalogue,
+            resources: &resources,
             response_types: &app.config.offer.response_types,
             require_pkce: app.config.require_pkce,
         };

@@ -22,7 +22,7 @@ use crate::requests::AuthorizationRequest;
 use crate::secret::Secret;
 use crate::sessions::Session;
 use crate::store::{AsOf, StoreError};
-use crate::tokens::{Behind, Beside};
+use crate::tokens::{Behind, Beside, Wanted};
 use crate::users::User;
 
 /// Everything an authorization answer is made of: a client, what it asked, and who agreed.
@@ -120,9 +120,10 @@ pub async fn prepare(
     }
     let mut token = None;
     if asked.has_token() {
-        let scope = &it.request.scope;
-        let made = mint::access_token(app, it.client, Behind::Grant(&grant), scope).await?;
-        for (name, value) in made.members(scope) {
+        let wanted = Wanted { named: &it.request.resources, granted: &[] };
+        let target = mint::target(app, it.client, &it.request.scope, wanted);
+        let made = mint::access_token(app, it.client, Behind::Grant(&grant), &target).await?;
+        for (name, value) in made.members(&target.scope) {
             put(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         }
         let IssuedAccessToken { token: text, kept, .. } = made;
@@ -164,7 +165,7 @@ async fn file(app: &App, it: Issuance<'_>, grant: &Grant) -> Result<Filed, Store
     let refresh = it.client.settings.refresh_token_lifetime;
     let refresh = refresh
         .map_or(app.config.lifetimes.refresh_absolute, |own| Duration::from_secs(own.into()));
-    let until = grant.ends_at.plus(refresh).plus(mint::access_lifetime(app, it.client));
+    let until = grant.ends_at.plus(refresh).plus(mint::longest_access_lifetime(app, it.client));
     grants::file_answer(&*app.store, grant, until, app.now()).await
 }
 
@@ -207,7 +208,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) ->
     let own = it.client.settings.code_lifetime;
     let lifetime = own.map_or(lifetimes.code, |own| Duration::from_secs(own.into()));
     let expires_at = now.plus(lifetime);
-    let token_end = now.plus(mint::access_lifetime(app, it.client));
+    let token_end = now.plus(mint::longest_access_lifetime(app, it.client));
     let response = request.response_type;
     Grant {
         id: code.grant,
@@ -237,6 +238,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) ->
         }),
         refresh: None,
         standing: Standing::Good,
+        resources: request.resources.clone(),
         revoked_access: Vec::new(),
         opaque: Vec::new(),
         cnf: None,

@@ -8,6 +8,7 @@ use crate::epoch::{self, Epoch, Owner};
 use crate::grants::{self, Grant, GrantV2};
 use crate::keys::RingRecord;
 use crate::logouts::Participants;
+use crate::resources::{self, Resource};
 use crate::scopes::{self, StoredScope};
 use crate::sessions::{self, Session};
 use crate::store::{Record, Store, StoreError};
@@ -28,6 +29,9 @@ pub(super) enum Item {
     Consent(Consent),
     #[serde(rename = "scope.v1")]
     Scope(StoredScope),
+    /// A release before this one does not read such a line, and the file says so at its head.
+    #[serde(rename = "resource.v1")]
+    Resource(Resource),
     #[serde(rename = "session.v1")]
     Session(Session),
     #[serde(rename = "logout-participants.v1")]
@@ -78,6 +82,7 @@ impl Item {
             Self::User(_) => "users",
             Self::Consent(_) => "consents",
             Self::Scope(_) => "scopes",
+            Self::Resource(_) => "APIs",
             Self::Session(_) => "sessions",
             Self::Participants(_) => "sessions to tell of",
             Self::Grant(_) | Self::GrantV2(_) => "grants",
@@ -98,6 +103,7 @@ impl Item {
             Self::User(it) => fate(store, &it.record, now).await,
             Self::Consent(consent) => fate(store, consent, now).await,
             Self::Scope(scope) => fate(store, scope, now).await,
+            Self::Resource(resource) => fate(store, resource, now).await,
             Self::Session(session) => fate(store, session, now).await,
             Self::Participants(noted) => fate(store, noted, now).await,
             Self::Grant(granted) => fate(store, &granted.grant, now).await,
@@ -122,6 +128,7 @@ impl Item {
             }
             Self::Consent(consent) => consents::restore(store, consent).await,
             Self::Scope(scope) => scopes::restore(store, scope).await,
+            Self::Resource(resource) => resources::restore(store, resource).await,
             Self::Session(session) => sessions::restore(store, session).await,
             Self::Participants(noted) => store.put(noted).await,
             Self::Grant(it) | Self::GrantV2(it) => {
@@ -155,6 +162,7 @@ mod tests {
             User::KIND,
             Consent::KIND,
             StoredScope::KIND,
+            Resource::KIND,
             Session::KIND,
             Participants::KIND,
             Grant::KIND,

@@ -8,8 +8,9 @@ use crate::grants::GrantV2;
 use crate::keys::{Sealer, ring_key};
 use crate::protocol::Subject;
 use crate::secret_key::{Purpose, SecretKey};
+use crate::store::schema::RELEASE;
 use crate::store::{AsOf, Key, Record, Store, StoreError};
-use crate::{clients, consents, grants, logouts, scopes, sessions, users};
+use crate::{clients, consents, grants, logouts, resources, scopes, sessions, users};
 
 /// What a backup came to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -32,6 +33,10 @@ pub async fn save<W: Write>(
     out: W,
 ) -> Result<(W, Saved), Failed> {
     let mut file = Writer::begin(out, &root.derive(Purpose::Backup))?;
+    let resources = resources::list(store).await?;
+    // Of records that the release before does not know.
+    let readable_by = if resources.is_empty() { 0 } else { RELEASE.schema };
+    let about = &About { readable_by: about.readable_by.max(readable_by), ..about.clone() };
     file.frame(&line(about)?)?;
     let (batch, saved) = (Vec::new(), Saved::default());
     let mut saving = Saving { store, file, batch, saved };
@@ -39,6 +44,9 @@ pub async fn save<W: Write>(
         saving.add(&Item::KeyRing(ring.under(&Sealer::new(root))?))?;
     }
     saving.scopes().await?;
+    for resource in resources {
+        saving.add(&Item::Resource(resource))?;
+    }
     saving.clients().await?;
     saving.users(about.with_sessions).await?;
     saving.finish()

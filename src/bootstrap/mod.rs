@@ -1,4 +1,4 @@
-//! Users, clients and scopes declared in a TOML file (`BOOTSTRAP_FILE`), read whole and refused whole,
+//! Users, clients, scopes and APIs declared in a TOML file (`BOOTSTRAP_FILE`), read whole and refused whole,
 //! each complaint with its line.
 //!
 //! Applying is idempotent, so every start and every server does it. The file wins for what it
@@ -18,6 +18,7 @@ mod apply_client;
 mod apply_user;
 mod client;
 mod declared;
+mod resource;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use self::table::{Source, Table};
 use crate::config::Complaints;
 use crate::protocol::Scope;
 use crate::protocol::claims::{ScopeCatalogue, ScopeEntry};
+use crate::resources::{Declared, Resource};
 use crate::users;
 
 pub use self::apply::{Applied, ApplyError, Tally};
@@ -42,6 +44,7 @@ pub use self::user::{UserEntry, check_username};
 #[derive(Clone, Debug, Default)]
 pub struct Bootstrap {
     scopes: Vec<(String, ScopeEntry)>,
+    resources: Vec<Resource>,
     users: Vec<UserEntry>,
     clients: Vec<ClientEntry>,
 }
@@ -72,9 +75,10 @@ impl Bootstrap {
             }
         };
         let root = Table::new(0, root.get_ref());
-        root.only_has(&[&["scopes", "users", "clients"]], &mut source);
+        root.only_has(&[&["scopes", "resources", "users", "clients"]], &mut source);
         let read = Self {
             scopes: each(root, "scopes", &mut source, read_scope),
+            resources: each(root, "resources", &mut source, resource::read),
             users: each(root, "users", &mut source, UserEntry::read),
             clients: each(root, "clients", &mut source, ClientEntry::read),
         };
@@ -88,6 +92,16 @@ impl Bootstrap {
         for (name, entry) in &self.scopes {
             catalogue.add(name, entry.clone());
         }
+    }
+
+    /// The scopes and APIs there are, with those that it declares.
+    pub fn catalogues(&self) -> Declared {
+        let mut declared = Declared::default();
+        self.catalogue(&mut declared.scopes);
+        for it in &self.resources {
+            declared.resources.declare(it.clone());
+        }
+        declared
     }
 
     /// What the operator should know, though it stops nothing.
@@ -130,6 +144,7 @@ fn refuse_repetitions(root: Table<'_>, source: &mut Source<'_>) {
         ("users", "sub", verbatim),
         ("clients", "client_id", verbatim),
         ("scopes", "name", verbatim),
+        ("resources", "resource", verbatim),
     ] {
         // What has the wrong type was complained of when it was read.
         let unheard = &mut Source::new("");

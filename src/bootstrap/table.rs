@@ -114,6 +114,14 @@ impl<'a> Table<'a> {
         self.typed(name, "true or false", source, DeValue::as_bool)
     }
 
+    pub fn seconds(&self, name: &str, source: &mut Source<'_>) -> Option<u32> {
+        let read = |value: &'a DeValue<'a>| {
+            let number = value.as_integer()?;
+            u32::from_str_radix(number.as_str(), number.radix()).ok()
+        };
+        self.typed(name, "a number of seconds", source, read)
+    }
+
     pub fn strings(&self, name: &str, source: &mut Source<'_>) -> Vec<&'a str> {
         let read = |value: &'a DeValue<'a>| {
             value.as_array()?.iter().map(|item| item.get_ref().as_str()).collect()

@@ -44,10 +44,10 @@ pub struct AddClient {
     /// Its access tokens are handles to be introspected, not JWTs
     #[arg(long)]
     opaque_access_tokens: bool,
-    /// A resource its access tokens are for; as often as needed
+    /// An API its access tokens are for where a request names none; as often as needed
     #[arg(long, value_name = "RESOURCE")]
     audience: Vec<String>,
-    /// A resource it serves, whose access tokens it may introspect; as often as needed
+    /// An API it serves, whose access tokens it may introspect; as often as needed
     #[arg(long, value_name = "RESOURCE")]
     resource_server_for: Vec<String>,
     #[arg(long = "setting", value_name = "NAME=VALUE", help = settings_help())]

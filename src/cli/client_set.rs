@@ -38,10 +38,10 @@ pub struct SetClient {
     /// Whether its access tokens are handles to be introspected, not JWTs
     #[arg(long, value_name = "true|false")]
     opaque_access_tokens: Option<bool>,
-    /// A resource its access tokens are for, in place of all there are; as often as needed
+    /// An API its access tokens are for where a request names none, in place of all there are; as often as needed
     #[arg(long, value_name = "RESOURCE")]
     audience: Vec<String>,
-    /// A resource it serves, in place of all there are; as often as needed
+    /// An API it serves, in place of all there are; as often as needed
     #[arg(long, value_name = "RESOURCE")]
     resource_server_for: Vec<String>,
     /// Any other member of its metadata (RFC 7591) as name=value; the value is JSON, or else text, and `null`

@@ -1,5 +1,7 @@
 //! `latchkey consent`: what people agreed to, and taking it back.
 
+use std::collections::BTreeSet;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -52,18 +54,22 @@ fn whole(it: &ConsentView) -> Value {
         "client_name": it.client_name,
         "scope": it.scope,
         "claims": it.claims,
+        "resources": it.resources,
         "given_at": shown::moment(it.given_at),
     })
 }
 
 fn line(it: &ConsentView) -> String {
     let name = it.client_name.as_deref().unwrap_or("(gone)");
-    let line = format!("{}  {name}  {}", it.client_id.as_str(), it.scope);
-    if it.claims.is_empty() {
-        return line;
-    }
-    let claims: Vec<_> = it.claims.iter().map(String::as_str).collect();
-    format!("{line}  claims: {}", claims.join(" "))
+    let list = |what: &str, items: &BTreeSet<String>| {
+        if items.is_empty() {
+            return String::new();
+        }
+        let items: Vec<_> = items.iter().map(String::as_str).collect();
+        format!("  {what}: {}", items.join(" "))
+    };
+    let (claims, apis) = (list("claims", &it.claims), list("APIs", &it.resources));
+    format!("{}  {name}  {}{claims}{apis}", it.client_id.as_str(), it.scope)
 }
 
 #[cfg(test)]
@@ -107,11 +113,12 @@ mod tests {
             client: ClientId::parse("shop").unwrap(),
             scope: "openid email".parse().unwrap(),
             claims: ["birthdate".to_owned()].into(),
+            resources: ["https://api.example".to_owned()].into(),
             face: Digest::of(b"face"),
             given_at: NOW,
         };
         consents::remember(&*store, &given).await.unwrap();
-        let line = "shop  (gone)  email openid  claims: birthdate";
+        let line = "shop  (gone)  email openid  claims: birthdate  APIs: https://api.example";
         assert_eq!(list("ada", false).await.unwrap(), line);
         let json: Value = serde_json::from_str(&list("a", true).await.unwrap()).unwrap();
         assert_eq!(json[0]["scope"], "email openid");

@@ -20,6 +20,7 @@ mod logouts;
 mod operator;
 mod password;
 mod pkce;
+mod resource;
 mod scope;
 mod selftest;
 mod shown;
@@ -42,6 +43,7 @@ use self::failure::Failure;
 use self::keys::KeysCommand;
 use self::logouts::LogoutCommand;
 use self::operator::Operator;
+use self::resource::ResourceCommand;
 use self::scope::ScopeCommand;
 use self::selftest::SelfTest;
 use self::user::UserCommand;
@@ -101,6 +103,9 @@ pub enum Tool {
     /// What applications can ask for
     #[command(subcommand)]
     Scope(ScopeCommand),
+    /// APIs that applications can ask tokens for
+    #[command(subcommand)]
+    Resource(ResourceCommand),
     /// What happened within the last week
     Events(EventsArgs),
     /// Which applications have still to be told that somebody signed out
@@ -163,6 +168,9 @@ async fn do_it(tool: Tool, config: Result<Config, Complaints>) -> Result<String,
         Tool::Keys(command) => keys::run(&command, &config?).await,
         Tool::User(command) => users(command, config?, now).await,
         Tool::Client(command) => clients(command, config?, now).await,
+        Tool::Resource(command) => {
+            resource::run(command, &Operator::of(&config?, now).await?).await
+        }
         Tool::Scope(command) => scope::run(command, &Operator::of(&config?, now).await?).await,
         Tool::Events(args) => events::run(args, &Operator::of(&config?, now).await?, now).await,
         Tool::Logout(command) => logouts::run(command, &Operator::of(&config?, now).await?).await,

@@ -14,7 +14,7 @@ use crate::events::Events;
 use crate::keys::KeyRing;
 use crate::operations::{Actor, Context, Operation};
 use crate::password::Passwords;
-use crate::protocol::claims::ScopeCatalogue;
+use crate::resources::Declared;
 use crate::store::Store;
 
 /// Does operations.
@@ -31,7 +31,7 @@ pub(super) struct Here {
     now: UnixTime,
     passwords: Passwords,
     events: Events,
-    declared: ScopeCatalogue,
+    declared: Declared,
     keys: Option<KeyRing>,
 }
 
@@ -42,10 +42,8 @@ impl Operator {
             Some(server) => return Ok(Self::Server(server)),
             None => store::lasting(config).await,
         };
-        let mut declared = ScopeCatalogue::default();
-        if let Some(path) = &config.bootstrap_file {
-            Bootstrap::load(path)?.catalogue(&mut declared);
-        }
+        let file = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose()?;
+        let declared = file.map(|file| file.catalogues()).unwrap_or_default();
         let here = Here { declared, ..Here::on(opened?, now) };
         Ok(Self::Here(Box::new(here)))
     }
@@ -94,7 +92,7 @@ impl Here {
             now,
             passwords: Passwords::new(1, 1),
             events: Events::new(Clock::System),
-            declared: ScopeCatalogue::default(),
+            declared: Declared::default(),
             keys: None,
         }
     }

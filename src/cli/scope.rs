@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::operator::Operator;
 use super::shown;
+use crate::operations::resources;
 use crate::operations::scopes::{Add, List, ScopeView};
 
 /// What can be done with scopes.
@@ -54,7 +55,12 @@ pub(super) async fn run(command: ScopeCommand, operator: &Operator) -> Result<St
 pub(super) async fn note_unknown(operator: &Operator, scope: Option<&str>) -> Result<(), Failure> {
     let Some(scope) = scope else { return Ok(()) };
     let known = operator.run(List {}).await?;
-    for word in scope.split(' ').filter(|word| known.iter().all(|it| it.scope != *word)) {
+    let apis = operator.run(resources::List {}).await?;
+    let is_known = |word: &str| {
+        known.iter().any(|it| it.scope == word)
+            || apis.iter().any(|it| it.entry.scopes.contains(word))
+    };
+    for word in scope.split(' ').filter(|word| !is_known(word)) {
         let word = shown::plain(word);
         let _ = writeln!(
             std::io::stderr(),

@@ -151,23 +151,9 @@ impl Client {
         self.metadata.client_name.as_deref().unwrap_or(self.id.as_str())
     }
 
-    /// What it registered; a release before kept an empty one.
-    fn registered_scope(&self) -> Option<&Scope> {
-        self.metadata.scope.as_ref().filter(|scope| !scope.is_empty())
-    }
-
-    /// The most it can be granted: what it registered, or every standard scope.
+    /// The most it can be granted, as far as it says itself: what it registered, or every standard scope.
     pub fn scope_ceiling(&self) -> Scope {
-        self.registered_scope().cloned().unwrap_or_else(Scope::standard)
-    }
-
-    /// What a request without a scope asks for ([RFC 6749 §3.3]): what the operator says, or what the client
-    /// registered, or else who the person is and no more.
-    ///
-    /// [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
-    pub fn default_scope(&self) -> Scope {
-        let named = self.settings.default_scope.as_ref().or(self.registered_scope());
-        named.cloned().unwrap_or_else(Scope::openid)
+        self.metadata.scope.clone().unwrap_or_else(Scope::standard)
     }
 
     /// Whether the text is one of its live secrets.

@@ -25,7 +25,7 @@ pub struct Settings {
     pub id_token_claims: Vec<String>,
     /// What a request of its without a scope asks for; what it registered where absent.
     pub default_scope: Option<Scope>,
-    /// The resources its access tokens are for, besides our own userinfo endpoint.
+    /// The resources its access tokens are for where a request names none, besides our own userinfo endpoint.
     pub audience: Vec<String>,
     /// The resources it serves: it may introspect access tokens meant for them.
     pub resource_server_for: Vec<String>,

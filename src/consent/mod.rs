@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 
-use self::page::{ConsentPage, Lasts, claim_lines, scope_line};
+use self::page::{ConsentPage, Lasts, ScopeLine, claim_lines, resource_line, scope_line};
 use crate::app::App;
 use crate::clients::Client;
 use crate::consents::{self, Consent};
@@ -75,10 +75,19 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
             .map(|scope| scope_line(scope, describe(scope)))
             .collect(),
         claims: claim_lines(&request.claims, &request.scope),
+        resources: apis(app, &request.resources),
         lasts: lasts(app, &visit.client, &request.scope),
         asked_again: visit.client.metadata.is_impersonable_at(to),
     };
     render(&template, StatusCode::OK, &visit.policy(app))
+}
+
+/// The APIs as the page names them; our own userinfo endpoint is what the scopes speak of.
+fn apis(app: &App, asked: &[String]) -> Vec<ScopeLine> {
+    let known = app.resources();
+    let name = |it: &String| known.get(it).and_then(|entry| entry.name.clone());
+    let others = asked.iter().filter(|it| *it != app.issuer());
+    others.map(|it| resource_line(it, name(it).as_deref())).collect()
 }
 
 /// How long what is allowed lasts: as long as the session, or beyond it until refreshing ends.
@@ -139,13 +148,14 @@ async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result
         client: visit.client.id.clone(),
         scope: request.scope.clone(),
         claims: request.claims.names().into_iter().map(str::to_owned).collect(),
+        resources: request.resources.iter().cloned().collect(),
         face: consents::face(&visit.client),
         given_at: app.now(),
     };
     consents::remember(&*app.store, &consent).await?;
-    let (scope, claims) = (consent.scope, consent.claims);
+    let Consent { sub, scope, claims, resources, .. } = consent;
     let consent_epoch = visit.presence.consent_epoch;
-    let agreed = Agreed { sub: consent.sub, scope, claims, consent_epoch };
+    let agreed = Agreed { sub, scope, claims, resources, consent_epoch };
     interactions::note(&*app.store, &visit.id, |it| it.agreed = Some(agreed.clone())).await?;
     Ok(())
 }

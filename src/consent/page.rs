@@ -24,6 +24,8 @@ pub struct ConsentPage<'a> {
     pub scopes: Vec<ScopeLine>,
     /// Single claims in words, beside what the scopes say already.
     pub claims: Vec<String>,
+    /// The APIs that it would act at, as the operator calls them.
+    pub resources: Vec<ScopeLine>,
     pub lasts: Lasts,
     /// The answer is not remembered.
     pub asked_again: bool,
@@ -93,6 +95,14 @@ pub fn scope_line(scope: &str, description: Option<&str>) -> ScopeLine {
     };
     let detail = (!detail.is_empty()).then(|| detail.to_owned());
     ScopeLine { title: title.to_owned(), detail }
+}
+
+/// The words for an API: what the operator calls it, and always its identifier.
+pub fn resource_line(resource: &str, name: Option<&str>) -> ScopeLine {
+    match name {
+        Some(name) => ScopeLine { title: name.to_owned(), detail: Some(resource.to_owned()) },
+        None => ScopeLine { title: resource.to_owned(), detail: None },
+    }
 }
 
 /// The words for each claim that is asked for by name (OpenID Connect Core §5.5), whether it is for the
@@ -173,6 +183,7 @@ mod tests {
             other: Some(text),
             scopes: vec![scope_line(text, Some(text)), scope_line(text, None)],
             claims: vec![text.to_owned()],
+            resources: vec![resource_line(text, Some(text))],
             lasts: Lasts::For(Duration::from_secs(1)),
             asked_again: true,
         }
@@ -346,6 +357,18 @@ mod tests {
         }
         assert!(shown.contains("department"));
         assert!(!rendered("consent", &plain()).contains("class=\"claims\""));
+    }
+
+    #[test]
+    fn every_api_that_the_client_would_act_at_is_named() {
+        let apis = [("https://mail.example/mcp", Some("Mail")), ("https://files.example/", None)];
+        let resources = apis.map(|(resource, name)| resource_line(resource, name)).to_vec();
+        let html = rendered("consent-apis", &ConsentPage { resources, ..plain() });
+        let shown = words(&html, ".apis");
+        for said in ["Mail", "https://mail.example/mcp", "https://files.example/"] {
+            assert_eq!(shown.matches(said).count(), 1, "{shown}");
+        }
+        assert!(!rendered("consent", &plain()).contains("Act for you"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::clock::UnixTime;
 use crate::epoch::{self, Owner};
 use crate::grants;
 use crate::protocol::{Scope, Subject};
+use crate::requests::AuthorizationRequest;
 use crate::secret::Digest;
 use crate::store::{Key, RawKey, Record, Store, StoreError};
 use crate::users;
@@ -31,6 +32,9 @@ pub struct Consent {
     /// And to which single claims.
     #[serde(default)]
     pub claims: BTreeSet<String>,
+    /// And for which APIs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<String>,
     /// What the page said about the client then; another face means asking again.
     pub face: Digest,
     /// When.
@@ -39,9 +43,10 @@ pub struct Consent {
 
 impl Consent {
     /// Whether it covers the request of a client that looks as it did.
-    pub fn covers(&self, scope: &Scope, claims: &BTreeSet<&str>, client: &Client) -> bool {
-        scope.is_within(&self.scope)
-            && claims.iter().all(|claim| self.claims.contains(*claim))
+    pub fn covers(&self, request: &AuthorizationRequest, client: &Client) -> bool {
+        request.scope.is_within(&self.scope)
+            && request.claims.names().iter().all(|claim| self.claims.contains(*claim))
+            && request.resources.iter().all(|resource| self.resources.contains(resource))
             && self.face == face(client)
     }
 }
@@ -51,6 +56,7 @@ impl Consent {
     fn says_already(&self, given: &Self) -> bool {
         given.scope.is_within(&self.scope)
             && given.claims.is_subset(&self.claims)
+            && given.resources.is_subset(&self.resources)
             && given.face == self.face
             && given.given_at < self.given_at.plus(A_MOMENT)
     }
@@ -60,6 +66,7 @@ impl Consent {
         if before.face == self.face {
             self.scope = self.scope.joined_with(&before.scope);
             self.claims.extend(before.claims);
+            self.resources.extend(before.resources);
         }
     }
 }
@@ -224,6 +231,7 @@ mod tests {
             client: ClientId::parse(client).unwrap(),
             scope: scope.parse().unwrap(),
             claims: BTreeSet::new(),
+            resources: BTreeSet::new(),
             face: Digest::of(b"face"),
             given_at,
         }

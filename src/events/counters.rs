@@ -132,6 +132,7 @@ impl Counters {
             | Event::ClientChanged { .. }
             | Event::UserChanged { .. }
             | Event::ScopeChanged { .. }
+            | Event::ResourceChanged { .. }
             | Event::AccountUnlocked { .. }
             | Event::KeyChanged { .. } => {}
         }

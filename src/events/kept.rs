@@ -37,6 +37,7 @@ pub const KEPT_KINDS: &[&str] = &[
     "client_changed",
     "user_changed",
     "scope_changed",
+    "resource_changed",
     "key_changed",
 ];
 /// The words of those that are in the log only.
@@ -80,6 +81,7 @@ impl KeptEvent {
                 | "account_unlocked"
                 | "user_changed"
                 | "scope_changed"
+                | "resource_changed"
                 | "key_changed"
         );
         let by_operator = self.fields.get("by").is_some_and(|by| OPERATORS.contains(&&**by));
@@ -137,6 +139,9 @@ fn kept_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
         }
         Event::UserChanged { sub, change, by } => {
             ("user_changed", vec![("sub", sub), ("change", change), ("by", by)])
+        }
+        Event::ResourceChanged { resource, change, by } => {
+            ("resource_changed", vec![("resource", resource), ("change", change), ("by", by)])
         }
         Event::ScopeChanged { scope, change, by } => {
             ("scope_changed", vec![("scope", scope), ("change", change), ("by", by)])

@@ -60,6 +60,8 @@ pub enum Event<'a> {
     ClientChanged { client: &'a str, change: &'static str, by: &'static str },
     /// A scope was added.
     ScopeChanged { scope: &'a str, change: &'static str, by: &'static str },
+    /// An API was declared, changed or removed; `change` and `by` are words of fixed lists.
+    ResourceChanged { resource: &'a str, change: &'static str, by: &'static str },
     /// An operator changed an account; `change` and `by` are words of fixed lists.
     UserChanged { sub: &'a str, change: &'static str, by: &'static str },
     /// A key of ours entered another phase.
@@ -149,6 +151,9 @@ impl Events {
             }
             Event::ClientChanged { client, change, by } => {
                 tracing::info!(target: "audit", event = "client_changed", client, change, by, from);
+            }
+            Event::ResourceChanged { resource, change, by } => {
+                tracing::info!(target: "audit", event = "resource_changed", resource, change, by, from);
             }
             Event::ScopeChanged { scope, change, by } => {
                 tracing::info!(target: "audit", event = "scope_changed", scope, change, by, from);

@@ -61,6 +61,10 @@ pub struct Grant {
     /// Single claims asked for beside the scopes.
     #[serde(default)]
     pub claims: ClaimsRequest,
+    /// The APIs that its access tokens may be for; what the client has by default where there is none. What an
+    /// older release leaves out of it is asked for anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
     /// The authorization request's `nonce`, for the ID token.
     pub nonce: Option<String>,
     /// The state of the code it was handed out by; absent where there was none.

@@ -34,6 +34,7 @@ impl ApiError {
             | ErrorCode::InvalidRedirectUri
             | ErrorCode::InvalidRequest
             | ErrorCode::InvalidScope
+            | ErrorCode::InvalidTarget
             | ErrorCode::InvalidRequestObject
             | ErrorCode::InvalidRequestUri
             | ErrorCode::InvalidSoftwareStatement

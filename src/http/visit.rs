@@ -85,11 +85,20 @@ impl Visit {
         let client = client.filter(|client| client.metadata.allows_redirect_to(to));
         let client = client.ok_or_else(unknown)?;
         // Nor is anybody asked for what the client may not have any more.
-        let scope = interaction.request.scope.shared_with(&client.scope_ceiling());
+        let scope = interaction.request.scope.shared_with(&app.scope_ceiling(&client));
         if scope.is_empty() {
             return Err(unknown());
         }
         interaction.request.scope = scope;
+        let resources = app.resources();
+        if !interaction
+            .request
+            .resources
+            .iter()
+            .all(|it| resources.is_open(app.issuer(), &client, it))
+        {
+            return Err(unknown());
+        }
         let catalogue = app.catalogue();
         let claims = catalogue.exposed_by(&client.scope_ceiling());
         interaction.request.claims = interaction.request.claims.limited_to(&claims);

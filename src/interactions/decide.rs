@@ -185,9 +185,7 @@ fn needs_consent(known: Known<'_>, _: UnixTime) -> bool {
         return false;
     }
     let impersonable = known.client.metadata.is_impersonable_at(request.destination.redirect_uri());
-    let remembered = known
-        .consent
-        .is_some_and(|it| it.covers(&request.scope, &request.claims.names(), known.client));
+    let remembered = known.consent.is_some_and(|it| it.covers(request, known.client));
     impersonable || !remembered
 }
 

@@ -76,6 +76,9 @@ pub struct Agreed {
     /// And to which single claims.
     #[serde(default)]
     pub claims: BTreeSet<String>,
+    /// And for which APIs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<String>,
     /// In which epoch of their consents to this client.
     #[serde(default)]
     pub consent_epoch: Epoch,
@@ -87,6 +90,7 @@ impl Agreed {
         self.sub == *sub
             && request.scope.is_within(&self.scope)
             && request.claims.names().iter().all(|claim| self.claims.contains(*claim))
+            && request.resources.iter().all(|resource| self.resources.contains(resource))
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn concerns(caller: &Client, access: &Access) -> bool {
 /// An access token that is good now.
 pub(super) fn access_token(app: &App, caller: &Client, access: &Access) -> Value {
     let issuer = app.issuer();
-    let person = Person::of(app, &access.holder, &access.scope);
+    let scope = shown_scope(app, caller, access);
+    let person = Person::of(app, &access.holder, &scope);
     let mut answer = json!({
         "active": true,
         "token_type": TokenType::Bearer.as_str(),
@@ -35,7 +36,7 @@ pub(super) fn access_token(app: &App, caller: &Client, access: &Access) -> Value
         "client_id": access.client.as_str(),
         "sub": person.sub,
         "aud": one_or_all(&access.audience),
-        "scope": access.scope.to_string(),
+        "scope": scope.to_string(),
         "iat": access.issued_at.as_secs(),
         "exp": access.expires_at.as_secs(),
     });
@@ -45,7 +46,7 @@ pub(super) fn access_token(app: &App, caller: &Client, access: &Access) -> Value
     if let Some(id) = access.id {
         answer["jti"] = id.to_string().into();
     }
-    for (name, value) in told_claims(app, caller, access) {
+    for (name, value) in told_claims(app, caller, access, &scope) {
         // None stands in the place of ours.
         if answer.get(&name).is_none() {
             answer[name] = value;
@@ -56,14 +57,27 @@ pub(super) fn access_token(app: &App, caller: &Client, access: &Access) -> Value
 
 /// The claims that the caller is configured to be told, as far as userinfo would tell them for this token: a
 /// scope that was granted gives them, and the client may still have it.
-fn told_claims(app: &App, caller: &Client, access: &Access) -> Vec<(String, Value)> {
+fn told_claims(app: &App, caller: &Client, access: &Access, scope: &Scope) -> Vec<(String, Value)> {
     let Some(user) = &access.holder.user else { return Vec::new() };
-    let scope = access.scope.shared_with(&access.holder.client.scope_ceiling());
+    let scope = scope.shared_with(&app.scope_ceiling(&access.holder.client));
     let catalogue = app.catalogue();
     let given = catalogue.exposed_by(&scope);
     let wanted = caller.settings.introspection_claims.iter();
     let told = wanted.filter(|name| given.contains(name.as_str()));
     told.filter_map(|name| Some((name.clone(), user.claim(name)?))).collect()
+}
+
+/// The scopes that mean something to whoever asks: an API need not know what else the client may do
+/// ([RFC 7662 §2.2]).
+fn shown_scope(app: &App, caller: &Client, access: &Access) -> Scope {
+    if caller.id == access.client {
+        return access.scope.clone();
+    }
+    let serves = |it: &&String| {
+        *it == caller.id.as_str() || caller.settings.resource_server_for.contains(it)
+    };
+    let served = access.audience.iter().filter(serves).cloned().collect();
+    app.resources().target(served, &access.scope).scope
 }
 
 /// A refresh token that its own client asks about, if it could be used now.

@@ -39,6 +39,9 @@ pub struct ConsentView {
     pub scope: Scope,
     /// Single claims beside it.
     pub claims: BTreeSet<String>,
+    /// The APIs it is for.
+    #[serde(default)]
+    pub resources: BTreeSet<String>,
     /// When.
     pub given_at: UnixTime,
 }
@@ -69,6 +72,7 @@ impl Operation for List {
                 client_name: client.map(|client| client.display_name().to_owned()),
                 scope: held.scope,
                 claims: held.claims,
+                resources: held.resources,
                 given_at: held.given_at,
             });
         }

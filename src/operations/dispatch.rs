@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     Context, Operation, OperationError, clients, consents, development, events, keys, logouts,
-    records, scopes, users,
+    records, resources, scopes, users,
 };
 
 /// No operation has that name: whoever asks is of a later release.
@@ -49,6 +49,10 @@ pub async fn dispatch(
         development::SwitchOff,
         scopes::List,
         scopes::Add,
+        resources::List,
+        resources::Show,
+        resources::Add,
+        resources::Remove,
         keys::List,
         keys::Jwks,
         keys::Rotate,

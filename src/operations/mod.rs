@@ -13,6 +13,7 @@ pub mod events;
 pub mod keys;
 pub mod logouts;
 pub mod records;
+pub mod resources;
 pub mod scopes;
 mod user_view;
 pub mod users;
@@ -31,7 +32,7 @@ use crate::clock::UnixTime;
 use crate::events::{Event, Events};
 use crate::keys::KeyRing;
 use crate::password::Passwords;
-use crate::protocol::claims::ScopeCatalogue;
+use crate::resources::Declared;
 use crate::store::{Store, StoreError};
 
 /// Something an operator can ask for.
@@ -60,8 +61,8 @@ pub struct Context<'a> {
     pub events: &'a Events,
     /// The signing keys, where they are open.
     pub keys: Option<&'a KeyRing>,
-    /// The scopes there are without those that were added.
-    pub declared: &'a ScopeCatalogue,
+    /// The scopes and APIs there are without those that were added.
+    pub declared: &'a Declared,
     /// Who asks for it.
     pub by: Actor,
 }

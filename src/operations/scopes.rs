@@ -45,7 +45,7 @@ impl Operation for List {
     type Output = Vec<ScopeView>;
 
     async fn run(self, context: &Context<'_>) -> Result<Vec<ScopeView>, OperationError> {
-        let catalogue = scopes::with_added(context.store, context.declared).await?;
+        let catalogue = scopes::with_added(context.store, &context.declared.scopes).await?;
         let advertised = catalogue.advertised();
         let view = |scope: &str| {
             let entry = catalogue.get(scope).cloned().unwrap_or_default();
@@ -76,9 +76,9 @@ impl Operation for Add {
         if self.description.as_deref().is_some_and(|text| text.chars().any(char::is_control)) {
             return invalid("a description has no control characters".to_owned());
         }
-        if let Some(declared) = context.declared.get(&self.scope) {
+        if let Some(declared) = context.declared.scopes.get(&self.scope) {
             let has_all = self.claims.iter().all(|claim| declared.claims.contains(claim));
-            if has_all && self.description.is_none() {
+            if has_all && self.description.is_none() && self.advertised.is_none() {
                 return Ok(false);
             }
             let why = "is there already: it is a standard one, or the bootstrap file declares it";

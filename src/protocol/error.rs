@@ -26,6 +26,8 @@ pub enum ErrorCode {
     InvalidRequest,
     /// The scope is malformed, unknown or too much (RFC 6749 §4.1.2.1, §5.2).
     InvalidScope,
+    /// The API is none that a token can be had for ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
+    InvalidTarget,
     /// The bearer token is expired, revoked, malformed or not ours (RFC 6750 §3.1).
     InvalidToken,
     /// `prompt=none`, but nobody is signed in (OpenID Connect Core §3.1.2.6).
@@ -73,6 +75,7 @@ impl ErrorCode {
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::InvalidToken => "invalid_token",
             Self::LoginRequired => "login_required",
             Self::InvalidRequestObject => "invalid_request_object",

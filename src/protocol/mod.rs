@@ -14,6 +14,7 @@ pub mod params;
 pub mod pkce;
 mod prompt;
 pub mod redirect_uri;
+pub mod resource;
 mod response_mode;
 mod response_type;
 mod scope;

@@ -57,10 +57,11 @@ pub(super) fn limited(app: &App, mut metadata: ClientMetadata) -> Result<ClientM
         Registration::Open | Registration::Off => {}
     }
     if let Some(asked) = metadata.scope.take() {
-        let known = only(&asked, |token| app.catalogue().get(token).is_some());
+        let known = only(&asked, |token| {
+            app.catalogue().get(token).is_some() || app.resources().knows_for_strangers(token)
+        });
         if known.is_empty() {
-            let text = "scope: none of these scopes can be registered";
-            return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
+            return Err(none_of_these());
         }
         metadata.scope = Some(known);
     }
@@ -70,6 +71,7 @@ pub(super) fn limited(app: &App, mut metadata: ClientMetadata) -> Result<ClientM
 /// A client may narrow what it registered, never widen it: nobody else is asked about an update. Nor may
 /// it move to another sector: with the refresh tokens it has it would learn as whom that one knows people.
 pub(super) fn no_wider(
+    app: &App,
     mut metadata: ClientMetadata,
     held: &Client,
 ) -> Result<ClientMetadata, ApiError> {
@@ -86,9 +88,20 @@ pub(super) fn no_wider(
     }
     metadata.scope = match metadata.scope {
         None => held.metadata.scope.clone(),
-        Some(asked) => Some(asked.shared_with(&held.scope_ceiling())),
+        Some(asked) => {
+            let shared = asked.shared_with(&app.scope_ceiling(held));
+            if shared.is_empty() {
+                return Err(none_of_these());
+            }
+            Some(shared)
+        }
     };
     Ok(metadata)
+}
+
+fn none_of_these() -> ApiError {
+    let text = "scope: none of these scopes can be registered";
+    OAuthError::new(ErrorCode::InvalidClientMetadata, text).into()
 }
 
 fn only(asked: &Scope, known: impl Fn(&str) -> bool) -> Scope {

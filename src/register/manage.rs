@@ -51,7 +51,7 @@ pub(super) async fn replace(
     statement::check_kept(&members, &client)?;
     let members = statement::applied(&app, members).await?;
     let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
-    let metadata = gate::no_wider(metadata, &client)?;
+    let metadata = gate::no_wider(&app, metadata, &client)?;
     if gives_up_proof(&client, &metadata) {
         let text = "token_endpoint_auth_method: a client that proves itself cannot become public";
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());

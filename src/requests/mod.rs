@@ -36,6 +36,9 @@ pub struct AuthorizationRequest {
     pub scope: Scope,
     /// Single claims beside the scopes.
     pub claims: ClaimsRequest,
+    /// The APIs that tokens are to be for ([RFC 8707 §2.1](https://www.rfc-editor.org/rfc/rfc8707#section-2.1)).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
     /// For the ID token.
     pub nonce: Option<String>,
     /// PKCE.

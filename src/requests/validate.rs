@@ -3,8 +3,9 @@ use crate::clients::{Client, Source};
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use crate::protocol::{
     Challenge, ErrorCode, GrantType, OAuthError, Params, Prompt, RequirePkce, ResponseMode,
-    ResponseType, Scope, Subject,
+    ResponseType, Scope, Subject, resource,
 };
+use crate::resources::ResourceCatalogue;
 use crate::tokens;
 
 /// The longest `state` that is carried, in bytes.
@@ -26,8 +27,12 @@ pub enum Hinted {
 /// What this server offers and asks of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestPolicy<'a> {
+    /// Who we are.
+    pub issuer: &'a str,
     /// The scopes there are.
     pub catalogue: &'a ScopeCatalogue,
+    /// The APIs there are.
+    pub resources: &'a ResourceCatalogue,
     /// What authorization answers may carry.
     pub response_types: &'a [ResponseType],
     /// Of which clients PKCE is required.
@@ -53,8 +58,12 @@ pub fn validate(
     let prompt = params.get("prompt").map_or(Ok(Prompt::default()), Prompt::parse);
     let prompt = prompt.map_err(|_| invalid("prompt is not a list of none, login, consent and select_account, or has none beside another"))?;
     let max_age = read_max_age(params)?.or(client.metadata.default_max_age.map(u64::from));
-    let challenge = check_pkce(params, client, response_type, policy.require_pkce)?;
-    let scope = check_scope(params, client, catalogue, response_type)?;
+    let resources = resource::asked(params)?;
+    policy.resources.check(policy.issuer, client, &resources)?;
+    let default_scope = policy.resources.default_scope(client, &resources);
+    let challenge =
+        check_pkce(params, (client, &default_scope), response_type, policy.require_pkce)?;
+    let scope = check_scope(params, (client, &default_scope), policy, response_type)?;
     let claims = params.get("claims").map_or(Ok(ClaimsRequest::default()), ClaimsRequest::parse);
     let claims =
         claims.map_err(|_| invalid("claims is not the JSON of OpenID Connect Core 5.5"))?;
@@ -76,6 +85,7 @@ pub fn validate(
             if max_age.is_some() { allowed.with_auth_time() } else { allowed }
         },
         scope,
+        resources,
         query: to_query(params)?,
     })
 }
@@ -148,7 +158,7 @@ fn read_max_age(params: &Params) -> Result<Option<u64>, OAuthError> {
 /// [RFC 9700 §2.1.1]: https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1
 fn check_pkce(
     params: &Params,
-    client: &Client,
+    (client, default_scope): (&Client, &Scope),
     response: ResponseType,
     require_pkce: RequirePkce,
 ) -> Result<Option<Challenge>, OAuthError> {
@@ -170,7 +180,7 @@ fn check_pkce(
     if method.is_some() {
         return Err(invalid("code_challenge_method without code_challenge"));
     }
-    let has_nonce = asks_for_openid(params, client) && params.get("nonce").is_some();
+    let has_nonce = asks_for_openid(params, default_scope) && params.get("nonce").is_some();
     match CodeBinding::of(client, require_pkce) {
         CodeBinding::Pkce(why) => Err(invalid(why)),
         CodeBinding::PkceOrNonce if !has_nonce => Err(invalid(
@@ -221,9 +231,9 @@ impl CodeBinding {
     }
 }
 
-fn asks_for_openid(params: &Params, client: &Client) -> bool {
+fn asks_for_openid(params: &Params, default: &Scope) -> bool {
     params.get("scope").map_or_else(
-        || client.default_scope().contains("openid"),
+        || default.contains("openid"),
         |scope| scope.split(' ').any(|it| it == "openid"),
     )
 }
@@ -235,18 +245,19 @@ fn asks_for_openid(params: &Params, client: &Client) -> bool {
 /// [OpenID Connect Core §11]: https://openid.net/specs/openid-connect-core-1_0.html#OfflineAccess
 fn check_scope(
     params: &Params,
-    client: &Client,
-    catalogue: &ScopeCatalogue,
+    (client, default): (&Client, &Scope),
+    policy: RequestPolicy<'_>,
     response: ResponseType,
 ) -> Result<Scope, OAuthError> {
     let wrong = |description| OAuthError::new(ErrorCode::InvalidScope, description);
-    let asked = params.get("scope").map_or_else(|| Ok(client.default_scope()), str::parse);
+    let asked = params.get("scope").map_or_else(|| Ok(default.clone()), str::parse);
     let asked = asked.map_err(|_| wrong("scope is not a list of words of printable ASCII"))?;
-    let registered = client.metadata.scope.clone();
     let known = |token: &str| {
-        catalogue.get(token).is_some() || registered.as_ref().is_some_and(|it| it.contains(token))
+        policy.catalogue.get(token).is_some()
+            || client.metadata.scope.as_ref().is_some_and(|it| it.contains(token))
+            || policy.resources.knows(client, token)
     };
-    let mut allowed = asked.shared_with(&client.scope_ceiling());
+    let mut allowed = asked.shared_with(&policy.resources.ceiling(client));
     for token in asked.iter().filter(|token| !known(token)) {
         allowed = allowed.without(token);
     }

@@ -152,8 +152,8 @@ async fn operate(
     });
     // What a changed client, an ended session or a new scope means for this server.
     app.logout_queued.notify_one();
-    if let Err(why) = rotation::take_in_scopes(&app).await {
-        tracing::warn!(%why, "added scopes could not be read");
+    if let Err(why) = rotation::take_in_added(&app).await {
+        tracing::warn!(%why, "added scopes and APIs could not be read");
     }
     done
 }
@@ -165,7 +165,7 @@ async fn run(app: App, name: String, input: Value) -> Response {
         passwords: &app.passwords,
         events: &app.events,
         keys: Some(&app.keys),
-        declared: &app.declared_scopes,
+        declared: &app.declared,
         by: Actor::CommandLine,
     };
     match dispatch(&name, input, &context).await {

@@ -12,6 +12,7 @@ use crate::bootstrap::{Applied, Bootstrap};
 use crate::development;
 use crate::events::Event;
 use crate::keys::{Begin, KeySource, Phase, load_files, purposes};
+use crate::resources;
 use crate::scopes;
 use crate::store::{StoreError, schema};
 
@@ -74,13 +75,18 @@ pub async fn look(app: &App, declared: Option<&Bootstrap>) -> Result<bool, Strin
         tracing::error!(%users, %clients, "the store was emptied; the bootstrap file is applied again");
     }
     app.keys.refresh().await.map_err(|why| why.to_string())?;
-    take_in_scopes(app).await.map_err(|why| why.to_string())?;
+    take_in_added(app).await.map_err(|why| why.to_string())?;
     Ok(kept)
 }
 
-/// Scopes that were added to the store, by whichever server or tool, are there from now on.
-pub async fn take_in_scopes(app: &App) -> Result<(), StoreError> {
-    let catalogue = scopes::with_added(&*app.store, &app.declared_scopes).await?;
+/// Scopes and APIs that were added to the store, by whichever server or tool, are there from now on; and those
+/// that were removed are not.
+pub async fn take_in_added(app: &App) -> Result<(), StoreError> {
+    let resources = resources::with_added(&*app.store, &app.declared.resources).await?;
+    if resources != *app.resources() {
+        app.take_in_resources(resources);
+    }
+    let catalogue = scopes::with_added(&*app.store, &app.declared.scopes).await?;
     if catalogue != *app.catalogue() {
         let metadata = routes::advertise(&app.config, &catalogue);
         app.take_in_scopes(catalogue, &metadata);

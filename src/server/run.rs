@@ -29,7 +29,6 @@ use crate::fetch::{FetchSettings, Fetcher};
 use crate::keys::{
     FileKeys, KeyRing, KeySource, Policy, RingError, Sealer, load_files, load_root, purposes,
 };
-use crate::protocol::claims::ScopeCatalogue;
 use crate::secret_key::SecretKey;
 use crate::store::Store;
 
@@ -93,24 +92,21 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     let store = open_store(&config, Clock::System).await.map_err(unavailable)?;
     let keys = open_ring(&config, &store, &root, files_of_keys).await?;
 
-    let mut catalogue = ScopeCatalogue::default();
-    if let Some(bootstrap) = &bootstrap {
-        bootstrap.catalogue(&mut catalogue);
-    }
+    let declared = bootstrap.as_ref().map(Bootstrap::catalogues).unwrap_or_default();
     let demo = fill(&config, bootstrap.as_ref(), &store).await?;
-    let metadata = routes::advertise(&config, &catalogue);
+    let metadata = routes::advertise(&config, &declared.scopes);
     let trial = demo.as_ref().map(|demo| demo.trial.clone());
     let app = App::new(
         config,
         (store, Clock::System),
         (keys, &root),
         Arc::new(fetcher),
-        catalogue,
+        declared,
         &metadata,
         trial,
     );
 
-    rotation::take_in_scopes(&app).await.map_err(unavailable)?;
+    rotation::take_in_added(&app).await.map_err(unavailable)?;
     let control = bind_control(&app.config).await?;
     let listeners = bind(&app.config).await?;
     announce(&app, demo.as_ref());

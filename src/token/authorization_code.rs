@@ -1,5 +1,5 @@
-use super::Failure;
 use super::issue::{Answer, answer, new_family, still_allowed};
+use super::{Failure, target};
 use crate::app::App;
 use crate::clients::Client;
 use crate::clock::UnixTime;
@@ -46,8 +46,9 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
     // Tokens are made for a code that will do. What refuses another is noted in the step.
     let made = match held.clone().redeem(&shown, now) {
         Ok(Redeemed) => {
-            let held = still_allowed(&held, client)?;
-            Some(answer(app, (client, holder.user.as_ref()), &held, &held.scope).await?)
+            let held = still_allowed(app, &held, client)?;
+            let target = target::of_grant(app, client, params, (&held, &held.scope))?;
+            Some(answer(app, (client, holder.user.as_ref()), &held, &target).await?)
         }
         Err(_) => None,
     };
@@ -76,8 +77,9 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
 
 /// Tells the operator of a client that has been granted a person's details and never asks for them.
 fn hint_at_userinfo(app: &App, client: &Client, grant: &Grant) {
-    // Who asks for single claims in the ID token knows where they are.
-    if grant.claims.id_token.is_empty() && app.unasked.signed_in(client, &grant.scope, app.now()) {
+    // Who asks for single claims in the ID token knows where they are, and a token for an API opens no userinfo.
+    let is_plain = grant.claims.id_token.is_empty() && grant.resources.is_empty();
+    if is_plain && app.unasked.signed_in(client, &grant.scope, app.now()) {
         tracing::info!(
             client = client.id.as_str(),
             "the client was granted profile or email and has not asked /userinfo, which is where they are told; \
@@ -88,6 +90,6 @@ fn hint_at_userinfo(app: &App, client: &Client, grant: &Grant) {
 
 /// When everything that comes of the code will be over.
 fn end(app: &App, client: &Client, family: Option<&Family>, now: UnixTime) -> UnixTime {
-    let access_end = now.plus(mint::access_lifetime(app, client));
+    let access_end = now.plus(mint::longest_access_lifetime(app, client));
     family.map_or(access_end, |family| family.absolute_end.max(access_end))
 }

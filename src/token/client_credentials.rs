@@ -1,5 +1,5 @@
-use super::Failure;
 use super::issue::{Answer, body};
+use super::{Failure, target};
 use crate::app::App;
 use crate::clients::{self, Source};
 use crate::config::Registration;
@@ -40,6 +40,7 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
             ))?
         }
     };
+    let target = target::alone(app, client, &who.params, &scope)?;
     if client.unused_until.is_some() {
         clients::update(&*app.store, &client.id, |client| client.unused_until = None).await?;
     }
@@ -51,8 +52,8 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     may.map_err(Refusal::Denied)?;
     let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope, epoch));
     let behind = grant.as_ref().map_or(Behind::Client(epoch), Behind::Grant);
-    let issued = mint::access_token(app, client, behind, &scope).await?;
-    let body = body(&issued, &scope);
+    let issued = mint::access_token(app, client, behind, &target).await?;
+    let body = body(&issued, &target.scope);
     if let (Some(mut grant), Some(kept)) = (grant, issued.kept) {
         grant.remember(kept, app.now())?;
         grants::file(&*app.store, &grant, grant.ends_at, app.now()).await?;
@@ -73,6 +74,7 @@ fn alone(app: &App, who: &Authenticated, scope: &Scope, epoch: Epoch) -> Grant {
         code: None,
         refresh: None,
         standing: Standing::Good,
+        resources: Vec::new(),
         revoked_access: Vec::new(),
         opaque: Vec::new(),
         cnf: None,

@@ -8,6 +8,7 @@ use crate::clients::Client;
 use crate::grants::{Family, Grant, Opaque, RefreshToken};
 use crate::mint::{self, IssuedAccessToken};
 use crate::protocol::{ErrorCode, OAuthError, Scope};
+use crate::resources::Target;
 use crate::tokens::{Behind, Beside};
 use crate::users::User;
 
@@ -37,8 +38,12 @@ pub(super) fn new_family(app: &App, client: &Client) -> Option<Family> {
 
 /// The grant as far as the client may still have what was granted: an operator, or the client itself, may
 /// have taken a scope from it since.
-pub(super) fn still_allowed(grant: &Grant, client: &Client) -> Result<Grant, OAuthError> {
-    let scope = grant.scope.shared_with(&client.scope_ceiling());
+pub(super) fn still_allowed(
+    app: &App,
+    grant: &Grant,
+    client: &Client,
+) -> Result<Grant, OAuthError> {
+    let scope = grant.scope.shared_with(&app.scope_ceiling(client));
     if scope.is_empty() && !grant.scope.is_empty() {
         let text = "this client may have nothing of what was granted any more";
         return Err(OAuthError::new(ErrorCode::InvalidScope, text));
@@ -46,16 +51,16 @@ pub(super) fn still_allowed(grant: &Grant, client: &Client) -> Result<Grant, OAu
     Ok(Grant { scope, ..grant.clone() })
 }
 
-/// Everything that goes back to the client for a grant, but for the refresh token. `scope` is what this
-/// access token allows.
+/// Everything that goes back to the client for a grant, but for the refresh token. `target` is what this
+/// access token is for.
 pub(super) async fn answer(
     app: &App,
     (client, user): (&Client, Option<&User>),
     grant: &Grant,
-    scope: &Scope,
+    target: &Target,
 ) -> Result<Answer, Failure> {
-    let issued = mint::access_token(app, client, Behind::Grant(grant), scope).await?;
-    let mut body = body(&issued, scope);
+    let issued = mint::access_token(app, client, Behind::Grant(grant), target).await?;
+    let mut body = body(&issued, &target.scope);
     let beside = Beside { access_token: Some(&issued.token), ..Beside::default() };
     if let Some(user) = user
         && let Some(id_token) = mint::id_token(app, (client, user), grant, beside).await?

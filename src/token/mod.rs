@@ -10,6 +10,7 @@ mod authorization_code;
 mod client_credentials;
 mod issue;
 mod refresh_token;
+mod target;
 
 use axum::extract::State;
 use axum::response::Response;

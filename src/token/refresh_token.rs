@@ -1,7 +1,7 @@
 use tokio::join;
 
-use super::Failure;
 use super::issue::{Answer, answer, still_allowed};
+use super::{Failure, target};
 use crate::app::App;
 use crate::grants::{self, Grant, RefreshToken, Refusal, Rotation};
 use crate::http::client::Authenticated;
@@ -24,8 +24,9 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
     let held = loaded.grant().clone();
     // Before the rotation, so that a scope that is too wide costs the client nothing.
     // "It SHOULD NOT have a `nonce` Claim": that is of the request the person answered (OpenID Connect Core §12.2).
-    let allowed = Grant { nonce: None, ..still_allowed(&held, client)? };
+    let allowed = Grant { nonce: None, ..still_allowed(app, &held, client)? };
     let scope = narrowed(who.params.get("scope"), &allowed.scope)?;
+    let target = target::of_grant(app, client, &who.params, (&allowed, &scope))?;
     let holder = grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
     let rotation = Rotation {
         client: &client.id,
@@ -34,7 +35,7 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
     };
     // Tokens are made for a refresh token that will do. What another one ends is ended in the step.
     let made = match held.clone().rotate(rotation, now) {
-        Ok(_) => Some(answer(app, (client, holder.user.as_ref()), &allowed, &scope).await?),
+        Ok(_) => Some(answer(app, (client, holder.user.as_ref()), &allowed, &target).await?),
         Err(_) => None,
     };
     let kept = made.as_ref().and_then(|made| made.kept.as_ref());

@@ -11,13 +11,32 @@ use crate::grants::{self, AccessId, Grant, Handle, Holder, Use};
 use crate::jose::read;
 use crate::keys::KeyRing;
 use crate::protocol::{Scope, Subject};
+use crate::resources::Target;
 use crate::store::{Key, Partition, Record, Store, StoreError};
 
-/// The resources a client's access tokens are for: our userinfo endpoint where `openid` was granted,
-/// and those the operator named. Never the client itself.
-pub fn audience(issuer: &str, client: &Client, scope: &Scope) -> Vec<String> {
-    let mut audience = client.settings.audience.clone();
-    if scope.contains("openid") || audience.is_empty() {
+/// The APIs a client wants an access token for.
+#[derive(Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Those that the very request for it names.
+    pub named: &'a [String],
+    /// Those that the authorization request named.
+    pub granted: &'a [String],
+}
+
+/// What an access token is for: exactly what the request for it names ([RFC 8707 §2.2]). Where it names nothing,
+/// what was granted, or else what the operator gave the client; and our userinfo endpoint where `openid` was
+/// granted. Never the client itself.
+///
+/// [RFC 8707 §2.2]: https://www.rfc-editor.org/rfc/rfc8707#section-2.2
+pub fn audience(issuer: &str, client: &Client, scope: &Scope, wanted: Wanted<'_>) -> Vec<String> {
+    if !wanted.named.is_empty() {
+        return wanted.named.to_vec();
+    }
+    let by_default =
+        if wanted.granted.is_empty() { &client.settings.audience } else { wanted.granted };
+    let mut audience = by_default.to_vec();
+    let has_userinfo = scope.contains("openid") || audience.is_empty();
+    if has_userinfo && audience.iter().all(|it| it != issuer) {
         audience.insert(0, issuer.to_owned());
     }
     audience
@@ -36,7 +55,7 @@ pub fn access_claims(
     issuer: &str,
     client: &Client,
     (behind, seen_as): (Behind<'_>, Option<&Subject>),
-    scope: &Scope,
+    target: &Target,
     id: AccessId,
     lifetime: Duration,
     now: UnixTime,
@@ -45,9 +64,10 @@ pub fn access_claims(
     let person = told.and_then(|grant| grant.person.as_ref());
     // A client acting for itself is its own subject (RFC 9068 §2.2).
     let sub = seen_as.map_or(client.id.as_str(), Subject::as_str);
-    let mut audience = audience(issuer, client, scope);
-    let audience: Value =
-        if audience.len() == 1 { audience.remove(0).into() } else { audience.into() };
+    let audience: Value = match target.audience.as_slice() {
+        [one] => one.as_str().into(),
+        several => several.into(),
+    };
     let mut claims = Map::new();
     claims.insert("iss".into(), issuer.into());
     claims.insert("sub".into(), sub.into());
@@ -56,11 +76,11 @@ pub fn access_claims(
     claims.insert("iat".into(), now.as_secs().into());
     claims.insert("exp".into(), now.plus(lifetime).as_secs().into());
     claims.insert("jti".into(), id.to_string().into());
-    claims.insert("scope".into(), scope.to_string().into());
+    claims.insert("scope".into(), target.scope.to_string().into());
     if let Some(person) = person {
         claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
     }
-    typ::mark(&mut claims, typ::access_typ(client));
+    typ::mark(&mut claims, typ::access_typ(client, target));
     if let Behind::Client(epoch) = behind
         && epoch != Epoch::default()
     {

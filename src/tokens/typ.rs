@@ -13,14 +13,15 @@ use crate::clients::Client;
 use crate::jose::{NotVerified, Verified};
 use crate::keys::KeyRing;
 use crate::protocol::AccessTokenTyp;
+use crate::resources::Target;
 
 /// What an access token is marked with that says `JWT`.
 const TOKEN_USE: &str = "token_use";
 const ACCESS: &str = "access";
 
-/// What the access tokens of a client say they are.
-pub fn access_typ(client: &Client) -> AccessTokenTyp {
-    client.settings.access_token_typ.unwrap_or(AccessTokenTyp::AtJwt)
+/// What such an access token of a client says it is: its API counts before the client.
+pub fn access_typ(client: &Client, target: &Target) -> AccessTokenTyp {
+    target.typ.or(client.settings.access_token_typ).unwrap_or(AccessTokenTyp::AtJwt)
 }
 
 /// Marks the claims of an access token that says it is of that type.

@@ -43,6 +43,7 @@ mod registration;
 mod registration_gate;
 mod request_objects;
 mod requested_claims;
+mod resources;
 mod response_types;
 mod scopes;
 mod secure;

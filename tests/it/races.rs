@@ -161,6 +161,7 @@ async fn many_who_agree_to_more_and_more_lose_nothing(house: House) {
                 client: client.clone(),
                 scope: format!("scope-{}", hand % 32).parse().unwrap(),
                 claims: BTreeSet::new(),
+                resources: BTreeSet::new(),
                 face: Digest::of(b"face"),
                 given_at: house.app().now().plus(Duration::from_millis(hand)),
             };

@@ -15,6 +15,7 @@ on_every_store![
     an_update_must_not_say_what_only_the_server_says,
     of_updates_and_removals_with_one_token_one_wins,
     a_client_that_proves_itself_cannot_become_public,
+    an_update_cannot_leave_a_client_no_scope_at_all,
 ];
 
 async fn registers(house: &House, metadata: &Value) -> Answer {
@@ -173,6 +174,16 @@ async fn a_client_that_proves_itself_cannot_become_public(house: House) {
     assert_eq!(refused.error(), (400, "invalid_client_metadata".to_owned()));
     let read = manages(&house, Method::GET, &client, None).await.good();
     assert_eq!(read["token_endpoint_auth_method"], "client_secret_basic", "and nothing changed");
+}
+
+async fn an_update_cannot_leave_a_client_no_scope_at_all(house: House) {
+    let uris = json!(["https://new.example/cb"]);
+    let client = registers(&house, &json!({"redirect_uris": uris, "scope": "openid"})).await.good();
+    let id = &client["client_id"];
+    let change = json!({"client_id": id, "redirect_uris": uris, "scope": "email"});
+    let refused = manages(&house, Method::PUT, &client, Some(&change)).await;
+    assert_eq!(refused.error(), (400, "invalid_client_metadata".to_owned()));
+    assert_eq!(manages(&house, Method::GET, &client, None).await.good()["scope"], "openid");
 }
 
 async fn an_update_must_not_say_what_only_the_server_says(house: House) {

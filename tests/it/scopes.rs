@@ -3,7 +3,7 @@
 use latchkey::clients::Settings;
 use latchkey::operations::scopes;
 use latchkey::server::rotation;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::logs::logged;
 use crate::support::browser::Landing;
@@ -152,7 +152,7 @@ async fn a_scope_of_the_operators_own_is_in_discovery_only_where_that_is_wanted(
         let add = scopes::Add { scope, description: None, claims, advertised };
         assert!(house.operates(add).await);
     }
-    rotation::take_in_scopes(house.app()).await.expect("a store");
+    rotation::take_in_added(house.app()).await.expect("a store");
     let url = house.url("/.well-known/openid-configuration");
     let metadata = wire::send(house.http().get(url)).await.good();
     let scopes = ["address", "desk", "email", "offline_access", "openid", "phone", "profile"];
@@ -195,16 +195,4 @@ fn who_never_asks_userinfo_is_told_of_once_and_who_does_or_need_not_is_not() {
         let hints = log.lines().filter(|line| line.contains("has not asked /userinfo"));
         assert_eq!(hints.count(), times, "asks: {asks}");
     }
-}
-
-#[tokio::test]
-async fn an_old_record_with_an_empty_scope_is_one_without() {
-    let house = House::start(Backing::Memory).await;
-    let shop = house.relying_party("shop").await;
-    let id = latchkey::clients::ClientId::parse("shop").expect("an id");
-    let empty =
-        |it: &mut latchkey::clients::Client| it.metadata.scope = Some("".parse().expect("none"));
-    latchkey::clients::update(house.store(), &id, empty).await.expect("a store");
-    let tokens = signs_in_unscoped(&house, &shop).await;
-    assert_eq!(tokens.body["scope"], Value::from("openid"));
 }

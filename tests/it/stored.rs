@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use latchkey::clients::Settings;
 use latchkey::clock::Clock;
-use latchkey::operations::{events, scopes};
+use latchkey::operations::{events, resources, scopes};
+use latchkey::resources::{Resource, ResourceEntry};
 use latchkey::store::{RedisOptions, RedisStore};
 use reqwest::Method;
 use serde_json::json;
@@ -17,7 +18,7 @@ use crate::support::relying_party::RelyingParty;
 use crate::support::wire;
 
 /// What may stay, and why.
-const PERMANENT: [&str; 10] = [
+const PERMANENT: [&str; 12] = [
     // Until the operator or the client itself removes them; a registered client nobody ever signed in
     // with has its deadline.
     "{client:}client.v1",
@@ -29,6 +30,8 @@ const PERMANENT: [&str; 10] = [
     // One record of two numbers: which releases understand the rest.
     "{schema}schema.v1",
     // What the operator added.
+    "{resource:}resource.v1",
+    "{resources}index.v1",
     "{scope:}scope.v1",
     "{scopes}index.v1",
     // Until the operator removes them.
@@ -90,6 +93,8 @@ pub async fn everything(house: &House) {
     let (scope, claims) = ("badge".to_owned(), vec!["badge".to_owned()]);
     house.operates(scopes::Add { scope, description: None, claims, advertised: None }).await;
     house.operates(scopes::List {}).await;
+    let (resource, entry) = ("https://api.example".to_owned(), ResourceEntry::default());
+    house.operates(resources::Add(Resource { resource, entry })).await;
     let since = house.app().now();
     house.operates(events::List { since, user: None, client: None, event: None }).await;
     wire::send(house.http().get(house.url("/ready"))).await;

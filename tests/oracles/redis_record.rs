@@ -143,6 +143,7 @@ pub fn grant() -> Grant {
         code: Some(code()),
         refresh: None,
         standing: Standing::Good,
+        resources: vec!["https://api.example".into()],
         revoked_access: vec![(Uuid::from_u128(1), NOW)],
         opaque: Vec::new(),
         cnf: None,

@@ -120,6 +120,7 @@ fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
         other,
         scopes: vec![scope_line("scope", some), scope_line("other", Some(it))],
         claims: vec![it.to_owned()],
+        resources: vec![scope_line("other", Some(it))],
         lasts: Lasts::WhileSignedIn,
         asked_again: true,
     };

@@ -35,6 +35,7 @@ fn grant(secret: &Secret) -> Grant {
         }),
         refresh: None,
         standing: Standing::Good,
+        resources: Vec::new(),
         revoked_access: Vec::new(),
         opaque: Vec::new(),
         cnf: None,

@@ -14,6 +14,7 @@ use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use crate::protocol::client_metadata::ApplicationType;
 use crate::protocol::{ClientMetadata, Params, Prompt, RequirePkce, ResponseType, Subject};
 use crate::requests::{Destination, Hinted, RequestPolicy, validate};
+use crate::resources::ResourceCatalogue;
 use crate::secret::Secret;
 use crate::sessions::Limits;
 
@@ -46,6 +47,8 @@ fn request(client: &Client, more: &str) -> AuthorizationRequest {
     let params = Params::parse(text.as_bytes()).unwrap();
     let to = Destination::settle(&params, &client.metadata).unwrap();
     let policy = RequestPolicy {
+        issuer: "https://id.example",
+        resources: &ResourceCatalogue::default(),
         catalogue: &ScopeCatalogue::default(),
         response_types: &[ResponseType::Code],
         require_pkce: RequirePkce::All,
@@ -65,6 +68,7 @@ fn consent(client: &Client, scope: &str) -> Consent {
         client: client.id.clone(),
         scope: scope.parse().unwrap(),
         claims: ClaimsRequest::default().names().into_iter().map(str::to_owned).collect(),
+        resources: BTreeSet::new(),
         face: consents::face(client),
         given_at: NOW,
     }
@@ -138,6 +142,7 @@ fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
             sub: Subject::parse(sub).unwrap(),
             scope: scope.parse().unwrap(),
             claims: claims.iter().map(|claim| (*claim).to_owned()).collect(),
+            resources: BTreeSet::new(),
             consent_epoch: crate::epoch::Epoch::default(),
         })
     };
@@ -241,7 +246,13 @@ fn a_visit_goes_on_in_its_own_browser_until_it_is_over_and_who_asks_twice_is_tol
     let claims = BTreeSet::new();
     let consent_epoch = crate::epoch::Epoch::default();
     let sub = session.sub.clone();
-    agreed.agreed = Some(super::super::Agreed { sub, scope, claims, consent_epoch });
+    agreed.agreed = Some(super::super::Agreed {
+        sub,
+        scope,
+        claims,
+        resources: BTreeSet::new(),
+        consent_epoch,
+    });
     let declined = Interaction { declined: true, ..begun.clone() };
     let answered = |it: &Interaction, refused| {
         let mut it = it.clone();

@@ -47,6 +47,8 @@ fn asked_of(
     let params = Params::parse(text.as_bytes()).unwrap();
     let to = Destination::settle(&params, &client.metadata).unwrap();
     let policy = RequestPolicy {
+        issuer: "https://id.example",
+        resources: &ResourceCatalogue::default(),
         catalogue: &catalogue,
         response_types: &[ResponseType::Code],
         require_pkce,

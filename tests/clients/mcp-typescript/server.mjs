@@ -7,6 +7,13 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 
 const METADATA = '/.well-known/oauth-protected-resource/mcp'
 
+/** The server on this port, as the operator declares it. */
+export const declared = (port) => `
+[[resources]]
+resource = "http://127.0.0.1:${port}/mcp"
+name = "Test tools"
+`
+
 /**
  * `scopes` are those that its metadata names, if any; `audience` is what it is called in tokens. `forget()` refuses every token that was shown until then, as if
  * its time were over.

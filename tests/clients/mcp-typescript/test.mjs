@@ -6,7 +6,7 @@ import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js'
 import { check, refused } from '../check.mjs'
 import { ADA, freePort, test } from '../house.mjs'
 import { Visitor } from '../visitor.mjs'
-import { mcpServer } from './server.mjs'
+import { declared, mcpServer } from './server.mjs'
 
 const CALLS = 10
 const REDIRECT = 'http://127.0.0.1:9/callback'
@@ -31,8 +31,8 @@ class Kept {
 
 const walk = async (house, scopes) => {
   const port = await freePort()
-  const issuer = await house.latchkey()
-  const server = await mcpServer(port, issuer, { scopes, audience: issuer })
+  const issuer = await house.latchkey(declared(port))
+  const server = await mcpServer(port, issuer, { scopes })
   const [kept, ada] = [new Kept(), new Visitor(issuer, ADA)]
   const called = scopes ? `the resource names ${scopes.join(' ')}` : 'the resource names no scopes'
   try {

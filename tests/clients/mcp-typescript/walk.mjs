@@ -3,15 +3,15 @@
 import { check } from '../check.mjs'
 import { ADA, freePort, test } from '../house.mjs'
 import { Visitor } from '../visitor.mjs'
-import { mcpServer } from './server.mjs'
+import { declared, mcpServer } from './server.mjs'
 
 // Its clients go by their own clock.
 const LIFETIME = 3
 
 export const walk = (name, command) => test(async (house) => {
   const port = await freePort()
-  const issuer = await house.latchkey()
-  const server = await mcpServer(port, issuer, { audience: issuer, scopes: ['openid', 'offline_access'] })
+  const issuer = await house.latchkey(declared(port))
+  const server = await mcpServer(port, issuer, { scopes: ['openid', 'offline_access'] })
   const ada = new Visitor(issuer, ADA)
   let visits = 0
   try {

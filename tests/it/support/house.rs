@@ -278,7 +278,7 @@ impl House {
             passwords: &app.passwords,
             events: &app.events,
             keys: Some(&app.keys),
-            declared: &app.declared_scopes,
+            declared: &app.declared,
             by: Actor::CommandLine,
         };
         operation.run(&context).await.unwrap_or_else(|why| panic!("{why}"))

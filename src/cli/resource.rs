@@ -1,0 +1,139 @@
+//! `latchkey resource`.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::operator::Operator;
+use super::shown;
+use crate::clients::ClientId;
+use crate::operations::resources::{Add, List, Remove, Show};
+use crate::protocol::{AccessTokenTyp, Scope};
+use crate::resources::{Became, Resource, ResourceEntry};
+
+/// What can be done with APIs.
+#[derive(Debug, Subcommand)]
+pub enum ResourceCommand {
+    /// List every API there is
+    List {
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show all that is known of an API
+    Show {
+        /// Its identifier
+        resource: String,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Declare an API, in place of what was declared under the same identifier (RFC 8707)
+    Add(AddResource),
+    /// Remove an API: no more tokens are made for it
+    Remove {
+        /// Its identifier
+        resource: String,
+    },
+}
+
+/// The API to be declared.
+#[derive(Debug, clap::Args)]
+pub struct AddResource {
+    /// Its identifier, an absolute URI without a fragment; clients have to write it letter by letter the same
+    resource: String,
+    /// What the consent page calls it
+    #[arg(long)]
+    name: Option<String>,
+    /// The scopes that mean something to it, as words with spaces between; all if not given
+    #[arg(long)]
+    scope: Option<String>,
+    /// How long access tokens for it are good, such as 5m
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    access_token_lifetime: Option<Duration>,
+    /// What the header of JWT access tokens for it says: `at+jwt` or `JWT`
+    #[arg(long, value_name = "TYP")]
+    access_token_typ: Option<String>,
+    /// Who may ask for it, by `client_id`; as often as needed; every client if not given
+    #[arg(long = "client", value_name = "CLIENT_ID")]
+    clients: Vec<String>,
+    /// Whether clients that registered themselves may ask for it, too; if not given, they may where every client
+    /// may
+    #[arg(long, value_name = "true|false")]
+    registered_clients: Option<bool>,
+}
+
+pub(super) async fn run(command: ResourceCommand, operator: &Operator) -> Result<String, Failure> {
+    match command {
+        ResourceCommand::List { json } => {
+            let resources = operator.run(List {}).await?;
+            Ok(shown::list(&resources, json, object, line))
+        }
+        ResourceCommand::Show { resource, json } => {
+            let shown = operator.run(Show { resource }).await?;
+            Ok(shown::one(&object(&shown), json))
+        }
+        ResourceCommand::Add(args) => {
+            let resource = args.resource()?;
+            let name = resource.resource.clone();
+            let became = match operator.run(Add(resource)).await? {
+                Became::Added => "added",
+                Became::Changed => "changed",
+                Became::Unchanged => "nothing to change about",
+            };
+            Ok(format!("{became} {name}"))
+        }
+        ResourceCommand::Remove { resource } => {
+            operator.run(Remove { resource: resource.clone() }).await?;
+            Ok(format!("removed {resource}"))
+        }
+    }
+}
+
+impl AddResource {
+    fn resource(self) -> Result<Resource, Failure> {
+        let usage = |why: &str| Failure::Usage(why.to_owned());
+        let scopes: Scope = self.scope.unwrap_or_default().parse().map_err(|_| {
+            usage("--scope: must be words of printable ASCII without quotes and backslashes")
+        })?;
+        let typ = self.access_token_typ.map(|typ| {
+            AccessTokenTyp::parse(&typ)
+                .ok_or_else(|| usage("--access-token-typ: must be at+jwt or JWT"))
+        });
+        let client =
+            |id: &String| ClientId::parse(id).ok_or_else(|| usage("--client: must be a client_id"));
+        let clients = self.clients.iter().map(client).collect::<Result<_, _>>()?;
+        let seconds = |it: Duration| u32::try_from(it.as_secs()).unwrap_or(u32::MAX);
+        let entry = ResourceEntry {
+            name: self.name,
+            scopes,
+            access_token_lifetime: self.access_token_lifetime.map(seconds),
+            access_token_typ: typ.transpose()?,
+            clients: (!self.clients.is_empty()).then_some(clients),
+            registered_clients: self.registered_clients,
+        };
+        Ok(Resource { resource: self.resource, entry })
+    }
+}
+
+fn object(it: &Resource) -> Value {
+    let entry = &it.entry;
+    json!({
+        "resource": it.resource,
+        "name": entry.name,
+        "scopes": entry.scopes.iter().collect::<Vec<_>>(),
+        "access_token_lifetime": entry.access_token_lifetime,
+        "access_token_typ": entry.access_token_typ,
+        "clients": entry.clients,
+        "registered_clients": entry.registered_clients,
+    })
+}
+
+fn line(it: &Resource) -> String {
+    let name = it.entry.name.as_deref().map(|name| format!("  {name}")).unwrap_or_default();
+    let scopes = it.entry.scopes.to_string();
+    let scopes = if scopes.is_empty() { scopes } else { format!("  [{scopes}]") };
+    shown::plain(&format!("{}{scopes}{name}", it.resource))
+}

@@ -1,0 +1,105 @@
+//! Operations on APIs. Those of the bootstrap file are there anyway; what is declared here is kept in the store,
+//! and every running server takes it in within seconds.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Operation, OperationError};
+use crate::events::Event;
+use crate::resources::{self, Became, Resource};
+
+/// Lists every API there is, by identifier.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct List {}
+
+/// Shows one API.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Show {
+    /// Its identifier.
+    pub resource: String,
+}
+
+/// Declares an API, in place of what was declared under the same identifier.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Add(pub Resource);
+
+/// Removes an API: no more tokens are made for it.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Remove {
+    /// Its identifier.
+    pub resource: String,
+}
+
+impl Operation for List {
+    const NAME: &'static str = "resource-list";
+    type Output = Vec<Resource>;
+
+    async fn run(self, context: &Context<'_>) -> Result<Vec<Resource>, OperationError> {
+        let declared = &context.declared.resources;
+        Ok(resources::with_added(context.store, declared).await?.iter().collect())
+    }
+}
+
+impl Operation for Show {
+    const NAME: &'static str = "resource-show";
+    type Output = Resource;
+
+    async fn run(self, context: &Context<'_>) -> Result<Resource, OperationError> {
+        let all = resources::with_added(context.store, &context.declared.resources).await?;
+        let entry = all.get(&self.resource).cloned().ok_or_else(|| unknown(&self.resource))?;
+        Ok(Resource { resource: self.resource, entry })
+    }
+}
+
+impl Operation for Add {
+    const NAME: &'static str = "resource-add";
+    type Output = Became;
+
+    async fn run(self, context: &Context<'_>) -> Result<Became, OperationError> {
+        let Self(new) = self;
+        new.check().map_err(OperationError::Invalid)?;
+        refuse_declared(context, &new.resource)?;
+        let became = resources::declare(context.store, &new).await?;
+        match became {
+            Became::Added => context.resource_changed(&new.resource, "added"),
+            Became::Changed => context.resource_changed(&new.resource, "updated"),
+            Became::Unchanged => {}
+        }
+        Ok(became)
+    }
+}
+
+impl Operation for Remove {
+    const NAME: &'static str = "resource-remove";
+    type Output = ();
+
+    async fn run(self, context: &Context<'_>) -> Result<(), OperationError> {
+        refuse_declared(context, &self.resource)?;
+        if !resources::remove(context.store, &self.resource).await? {
+            return Err(unknown(&self.resource));
+        }
+        context.resource_changed(&self.resource, "removed");
+        Ok(())
+    }
+}
+
+impl Context<'_> {
+    /// Tells that an API was changed.
+    fn resource_changed(&self, resource: &str, change: &'static str) {
+        let by = self.by.as_str();
+        self.events.tell(None, &Event::ResourceChanged { resource, change, by });
+    }
+}
+
+fn refuse_declared(context: &Context<'_>, resource: &str) -> Result<(), OperationError> {
+    match context.declared.resources.get(resource) {
+        Some(_) => {
+            let why = format!("the bootstrap file declares {resource}, so it is changed there");
+            Err(OperationError::Refused(why))
+        }
+        None => Ok(()),
+    }
+}
+
+fn unknown(resource: &str) -> OperationError {
+    OperationError::Refused(format!("there is no API {resource}"))
+}

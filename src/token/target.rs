@@ -1,0 +1,52 @@
+//! For which of the APIs that were granted a token request wants its access token ([RFC 8707 §2.2]).
+//!
+//! [RFC 8707 §2.2]: https://www.rfc-editor.org/rfc/rfc8707#section-2.2
+
+use crate::app::App;
+use crate::clients::Client;
+use crate::grants::Grant;
+use crate::mint;
+use crate::protocol::{ErrorCode, OAuthError, Params, Scope, resource};
+use crate::resources::Target;
+use crate::tokens::Wanted;
+
+/// What the access token is for: what the request names of what was granted, or else all of that, as far as it
+/// is still open to the client. `scope` is what of the grant it is to allow.
+pub(super) fn of_grant(
+    app: &App,
+    client: &Client,
+    params: &Params,
+    (grant, scope): (&Grant, &Scope),
+) -> Result<Target, OAuthError> {
+    let named = resource::asked(params)?;
+    let resources = app.resources();
+    let open = |it: &&String| resources.is_open(app.issuer(), client, it);
+    let granted: Vec<String> = grant.resources.iter().filter(open).cloned().collect();
+    if granted.is_empty() && !grant.resources.is_empty() {
+        return Err(invalid("the APIs that were granted are not open to this client any more"));
+    }
+    let by_default = if grant.resources.is_empty() { &client.settings.audience } else { &granted };
+    let has_userinfo = scope.contains("openid") || by_default.is_empty();
+    let was_granted = |it: &String| by_default.contains(it) || (has_userinfo && it == app.issuer());
+    if !named.iter().all(was_granted) {
+        resources.check(app.issuer(), client, &named)?;
+        return Err(invalid("resource names what the authorization request did not"));
+    }
+    Ok(mint::target(app, client, scope, Wanted { named: &named, granted: &granted }))
+}
+
+/// The same for a client that acts for itself: what it names.
+pub(super) fn alone(
+    app: &App,
+    client: &Client,
+    params: &Params,
+    scope: &Scope,
+) -> Result<Target, OAuthError> {
+    let named = resource::asked(params)?;
+    app.resources().check_alone(app.issuer(), client, &named)?;
+    Ok(mint::target(app, client, scope, Wanted { named: &named, granted: &[] }))
+}
+
+const fn invalid(description: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidTarget, description)
+}

@@ -1,0 +1,389 @@
+//! APIs that tokens are for (RFC 8707): who may ask for which, what the token is then, and who takes it.
+
+use std::time::Duration;
+
+use latchkey::backup::{About, Backup, save};
+use latchkey::clients::{ClientId, Settings};
+use latchkey::operations::resources::{self, Add, Remove};
+use latchkey::protocol::AccessTokenTyp;
+use latchkey::resources::{Resource, ResourceEntry};
+use latchkey::secret_key::SecretKey;
+use latchkey::server::rotation;
+use latchkey::store::schema::RELEASE;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::browser::Landing;
+use crate::support::house::{Backing, House, on_every_store};
+use crate::support::relying_party::{RelyingParty, Request, Tokens};
+use crate::support::wire;
+
+on_every_store![
+    a_client_that_registered_itself_gets_tokens_for_the_api_it_names_everywhere,
+    a_token_is_for_those_of_the_granted_apis_that_its_request_names,
+    what_no_token_can_be_had_for_is_refused_with_the_state_and_spends_nothing,
+    a_request_that_names_nothing_again_is_for_all_that_was_granted_and_for_userinfo,
+    a_new_api_is_asked_about_and_an_old_one_is_remembered,
+    a_client_acts_for_itself_at_an_api_that_it_names,
+    an_opaque_token_is_for_the_api_too_and_only_that_api_is_told_of_it,
+    a_token_lives_as_long_and_says_the_type_that_its_api_has,
+    of_an_api_that_is_removed_nothing_comes_any_more,
+    what_was_declared_survives_a_backup_and_the_file_says_who_reads_it,
+];
+
+const MAIL: &str = "https://mail.example/mcp";
+const FILES: &str = "https://files.example/";
+
+fn api(scopes: &str) -> ResourceEntry {
+    ResourceEntry { scopes: scopes.parse().expect("a scope"), ..ResourceEntry::default() }
+}
+
+async fn declares(house: &House, resource: &str, entry: ResourceEntry) {
+    house.operates(Add(Resource { resource: resource.to_owned(), entry })).await;
+    rotation::take_in_added(house.app()).await.expect("a store");
+}
+
+/// A house with two APIs.
+async fn with_apis(house: &House) {
+    declares(
+        house,
+        MAIL,
+        ResourceEntry { name: Some("Mail".to_owned()), ..api("mail.read mail.send") },
+    )
+    .await;
+    declares(house, FILES, api("files.read")).await;
+}
+
+fn claims(token: &str) -> Value {
+    let part = token.split('.').nth(1).expect("a JWT");
+    serde_json::from_slice(&latchkey::secret::from_base64url(part).expect("base64url"))
+        .expect("JSON")
+}
+
+fn header(token: &str) -> Value {
+    let part = token.split('.').next().expect("a JWT");
+    serde_json::from_slice(&latchkey::secret::from_base64url(part).expect("base64url"))
+        .expect("JSON")
+}
+
+fn access(body: &Value) -> &str {
+    body["access_token"].as_str().expect("an access token")
+}
+
+fn naming(request: Request, resources: &[&str]) -> Request {
+    resources.iter().fold(request, |request, it| request.twice("resource", it))
+}
+
+/// The code exchanged, for the APIs it names.
+async fn exchanges(
+    client: &RelyingParty,
+    code: &str,
+    request: &Request,
+    named: &[&str],
+) -> wire::Answer {
+    let mut fields = vec![
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", &*client.redirect_uri),
+        ("code_verifier", &*request.verifier),
+    ];
+    fields.extend(named.iter().map(|it| ("resource", *it)));
+    client.posts("/token", &fields).await
+}
+
+async fn refreshes(client: &RelyingParty, token: &str, named: &[&str]) -> wire::Answer {
+    let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", token)];
+    fields.extend(named.iter().map(|it| ("resource", *it)));
+    client.posts("/token", &fields).await
+}
+
+/// A sign-in that names APIs in both of its requests.
+async fn signs_in(house: &House, client: &RelyingParty, scope: &str, named: &[&str]) -> Tokens {
+    let request = naming(client.asks(scope), named);
+    let code = house.browser("ada").authorizes(&request.url()).await.code();
+    let body = exchanges(client, &code, &request, named).await.good();
+    Tokens { body, code, request }
+}
+
+async fn a_client_that_registered_itself_gets_tokens_for_the_api_it_names_everywhere(house: House) {
+    with_apis(&house).await;
+    let metadata = json!({"redirect_uris": ["http://127.0.0.1/cb"], "client_name": "Agent",
+        "application_type": "native", "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"]});
+    let made = wire::json(house.http(), Method::POST, &house.url("/register"), &metadata);
+    let made = wire::send(made).await.json();
+    let id = made["client_id"].as_str().expect("an id").to_owned();
+    let mut agent = house.claims_to_be(&id, "");
+    agent.redirect_uri = String::from("http://127.0.0.1:4711/cb");
+    // As the MCP clients do: no scope, but the API at each of the three requests.
+    let request = naming(agent.asks("").without("scope"), &[MAIL]);
+    let ada = house.browser("ada");
+    let login = ada.opens(&request.url()).await;
+    let consent = ada.signs_in(&login).await;
+    let shown = consent.words("main").expect("a page");
+    assert!(shown.contains("Mail") && shown.contains(MAIL), "{shown}");
+    let landing = Landing::of(&ada.decides(&consent, "accept").await);
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("client_id", &*agent.id),
+        ("code", &*landing.code()),
+        ("redirect_uri", &*agent.redirect_uri),
+        ("code_verifier", &*request.verifier),
+        ("resource", MAIL),
+    ];
+    let first = wire::send(agent.form("/token", &fields)).await.good();
+    let token = first["refresh_token"].as_str().expect("a refresh token");
+    let again =
+        [("grant_type", "refresh_token"), ("client_id", &*agent.id), ("refresh_token", token)];
+    let again = [again[0], again[1], again[2], ("resource", MAIL)];
+    let next = wire::send(agent.form("/token", &again)).await.good();
+    for body in [first, next] {
+        assert_eq!(body["scope"], "mail.read mail.send");
+        let claims = claims(access(&body));
+        assert_eq!((&claims["aud"], &claims["scope"]), (&json!(MAIL), &body["scope"]));
+        assert_eq!(house.userinfo(access(&body)).await.status, 401, "it is for the API alone");
+    }
+}
+
+#[tokio::test]
+async fn the_scope_of_an_api_can_be_registered_where_the_api_is_open_to_strangers() {
+    let house = House::start(Backing::Memory).await;
+    declares(&house, MAIL, api("mail.read")).await;
+    let closed = ResourceEntry { registered_clients: Some(false), ..api("files.read") };
+    declares(&house, FILES, closed).await;
+    for (scope, kept) in [("openid mail.read", Some("mail.read openid")), ("files.read", None)] {
+        let metadata = json!({"redirect_uris": ["https://new.example/cb"], "scope": scope});
+        let made = wire::json(house.http(), Method::POST, &house.url("/register"), &metadata);
+        let made = wire::send(made).await;
+        assert_eq!((made.status == 201, made.json()["scope"].as_str()), (kept.is_some(), kept));
+    }
+}
+
+async fn a_token_is_for_those_of_the_granted_apis_that_its_request_names(house: House) {
+    with_apis(&house).await;
+    let shop = house.relying_party("shop").await;
+    let scope = "openid mail.read files.read";
+    let both = signs_in(&house, &shop, scope, &[MAIL, FILES]).await;
+    assert_eq!(claims(both.access())["aud"], json!([MAIL, FILES]));
+    assert_eq!(both.body["scope"], "files.read mail.read");
+    assert!(both.body.get("id_token").is_some(), "openid was granted");
+    let mut refresh = both.refresh().to_owned();
+    for (named, audience, scope) in [
+        (&[MAIL] as &[&str], json!(MAIL), "mail.read"),
+        (&[FILES, FILES], json!(FILES), "files.read"),
+        (&[house.issuer()], json!(house.issuer()), "files.read mail.read openid"),
+        (&[house.issuer(), MAIL], json!([house.issuer(), MAIL]), "files.read mail.read openid"),
+    ] {
+        let body = refreshes(&shop, &refresh, named).await.good();
+        assert_eq!(claims(access(&body))["aud"], audience);
+        assert_eq!(body["scope"], scope);
+        let is_ours = named.contains(&house.issuer());
+        assert_eq!(house.userinfo(access(&body)).await.status == 200, is_ours);
+        refresh = body["refresh_token"].as_str().expect("a refresh token").to_owned();
+    }
+}
+
+async fn what_no_token_can_be_had_for_is_refused_with_the_state_and_spends_nothing(house: House) {
+    with_apis(&house).await;
+    let robot = ClientId::parse("robot").expect("an id");
+    let closed = ResourceEntry { clients: Some([robot].into()), ..ResourceEntry::default() };
+    declares(&house, "https://closed.example", closed).await;
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    for (resource, words) in [
+        ("https://unheard.example", "resource is no API"),
+        ("https://closed.example", "resource is no API"),
+        (
+            "https://files.example",
+            "resource differs from an API that is declared here by the slash",
+        ),
+        ("https://mail.example/mcp/", "resource differs"),
+        ("https://mail.example/mcp#top", "resource is not an absolute URI"),
+        ("/mcp", "resource is not an absolute URI"),
+        ("https://MAIL.example/mcp", "resource is no API"),
+    ] {
+        let request = naming(shop.asks("openid"), &[MAIL, resource]);
+        let landing = Landing::of(&ada.asks(&request.url()).await);
+        assert_eq!(landing.error(), "invalid_target", "{resource}");
+        assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"), "{resource}");
+        let said = landing.param("error_description").expect("words");
+        assert!(said.starts_with(words), "{resource}: {said}");
+    }
+    let request = naming(shop.asks("openid mail.read"), &[MAIL]);
+    let code = ada.authorizes(&request.url()).await.code();
+    let invalid = (400, "invalid_target".to_owned());
+    for named in [&[FILES] as &[&str], &["https://unheard.example"], &["x"], &[MAIL, FILES]] {
+        assert_eq!(exchanges(&shop, &code, &request, named).await.error(), invalid, "{named:?}");
+    }
+    let body = exchanges(&shop, &code, &request, &[MAIL]).await.good();
+    let refresh = body["refresh_token"].as_str().expect("a refresh token");
+    for named in [&[FILES] as &[&str], &["x"]] {
+        assert_eq!(refreshes(&shop, refresh, named).await.error(), invalid, "{named:?}");
+    }
+    refreshes(&shop, refresh, &[MAIL]).await.good();
+}
+
+async fn a_request_that_names_nothing_again_is_for_all_that_was_granted_and_for_userinfo(
+    house: House,
+) {
+    with_apis(&house).await;
+    let audience = vec!["https://api.example".to_owned()];
+    let settings = Settings { audience, ..Settings::default() };
+    let shop = house.relying_party_with("shop", &json!({}), settings).await;
+    for (scope, named, audience) in [
+        ("openid mail.read", &[MAIL] as &[&str], json!([house.issuer(), MAIL])),
+        ("mail.read", &[MAIL], json!(MAIL)),
+        ("openid", &[], json!([house.issuer(), "https://api.example"])),
+        ("openid", &["https://api.example"], json!([house.issuer(), "https://api.example"])),
+    ] {
+        let request = naming(shop.asks(scope), named);
+        let code = house.browser("ada").authorizes(&request.url()).await.code();
+        let body = exchanges(&shop, &code, &request, &[]).await.good();
+        assert_eq!(claims(access(&body))["aud"], audience, "{scope} {named:?}");
+        let userinfo = house.userinfo(access(&body)).await.status;
+        assert_eq!(userinfo == 200, scope.contains("openid"), "{scope} {named:?}");
+    }
+}
+
+async fn a_new_api_is_asked_about_and_an_old_one_is_remembered(house: House) {
+    with_apis(&house).await;
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let scope = "openid mail.read files.read";
+    ada.authorizes(&naming(shop.asks(scope), &[MAIL]).url()).await;
+    let is_asked = async |named: &[&str]| {
+        let answer = ada.asks(&naming(shop.asks(scope), named).url()).await;
+        answer.location().is_some_and(|to| to.starts_with("/consent") || to.contains("/consent?"))
+    };
+    assert!(!is_asked(&[MAIL]).await);
+    assert!(!is_asked(&[]).await, "less is no news");
+    assert!(is_asked(&[FILES]).await);
+    let silent = naming(shop.asks(scope), &[FILES]).with("prompt", "none");
+    assert_eq!(Landing::of(&ada.asks(&silent.url()).await).error(), "consent_required");
+    ada.authorizes(&naming(shop.asks(scope), &[FILES]).url()).await;
+    assert!(!is_asked(&[MAIL, FILES]).await);
+    let user = "ada".to_owned();
+    let listed = house.operates(latchkey::operations::consents::List { user }).await;
+    assert_eq!(listed[0].resources, [MAIL, FILES].map(str::to_owned).into());
+}
+
+async fn a_client_acts_for_itself_at_an_api_that_it_names(house: House) {
+    with_apis(&house).await;
+    let metadata = json!({"scope": "mail.send files.read"});
+    let robot = house.relying_party_with("robot", &metadata, Settings::default()).await;
+    let asks = async |named: &[&str]| {
+        let mut fields = vec![("grant_type", "client_credentials")];
+        fields.extend(named.iter().map(|it| ("resource", *it)));
+        robot.posts("/token", &fields).await
+    };
+    let body = asks(&[MAIL]).await.good();
+    assert_eq!(
+        (&body["scope"], &claims(access(&body))["aud"]),
+        (&json!("mail.send"), &json!(MAIL))
+    );
+    let body = asks(&[]).await.good();
+    assert_eq!(claims(access(&body))["aud"], json!(house.issuer()), "as before");
+    let refused = asks(&["https://unheard.example"]).await.error();
+    assert_eq!(refused, (400, "invalid_target".to_owned()));
+
+    let metadata = json!({"grant_types": ["client_credentials"], "response_types": []});
+    let made = wire::json(house.http(), Method::POST, &house.url("/register"), &metadata);
+    let made = wire::send(made).await.json();
+    let text = |name: &str| made[name].as_str().expect("text").to_owned();
+    let stranger = house.claims_to_be(&text("client_id"), &text("client_secret"));
+    let fields = [("grant_type", "client_credentials"), ("resource", MAIL)];
+    let refused = stranger.posts("/token", &fields).await.error();
+    assert_eq!(refused, (400, "invalid_target".to_owned()), "nobody was asked");
+}
+
+async fn an_opaque_token_is_for_the_api_too_and_only_that_api_is_told_of_it(house: House) {
+    with_apis(&house).await;
+    let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let shop = house.relying_party_with("shop", &json!({}), opaque).await;
+    let serves = |resource: &str| Settings {
+        resource_server_for: vec![resource.to_owned()],
+        ..Settings::default()
+    };
+    let mail = house.relying_party_with("mail", &json!({}), serves(MAIL)).await;
+    let files = house.relying_party_with("files", &json!({}), serves(FILES)).await;
+    let scope = "openid mail.read files.read";
+    let one = signs_in(&house, &shop, scope, &[MAIL]).await;
+    let seen = mail.introspects(one.access()).await;
+    assert_eq!((&seen["aud"], &seen["scope"]), (&json!(MAIL), &json!("mail.read")));
+    assert_eq!(files.introspects(one.access()).await, json!({"active": false}));
+    assert_eq!(house.userinfo(one.access()).await.status, 401);
+    let both = signs_in(&house, &shop, scope, &[MAIL, FILES]).await;
+    assert_eq!(mail.introspects(both.access()).await["scope"], "mail.read", "its own, and no more");
+    assert_eq!(files.introspects(both.access()).await["scope"], "files.read");
+    assert_eq!(shop.introspects(both.access()).await["scope"], "files.read mail.read");
+}
+
+async fn a_token_lives_as_long_and_says_the_type_that_its_api_has(house: House) {
+    let entry = ResourceEntry {
+        access_token_lifetime: Some(90),
+        access_token_typ: Some(AccessTokenTyp::Jwt),
+        ..api("mail.read")
+    };
+    declares(&house, MAIL, entry).await;
+    let long = ResourceEntry { access_token_lifetime: Some(1800), ..api("files.read") };
+    declares(&house, FILES, long).await;
+    let shop = house.relying_party("shop").await;
+    let scope = "openid mail.read files.read";
+    for (named, lifetime, typ) in
+        [(&[MAIL] as &[&str], 90, "JWT"), (&[FILES], 1800, "at+jwt"), (&[MAIL, FILES], 90, "JWT")]
+    {
+        let tokens = signs_in(&house, &shop, scope, named).await;
+        assert_eq!(tokens.body["expires_in"], lifetime, "{named:?}");
+        assert_eq!(header(tokens.access())["typ"], typ, "{named:?}");
+        house.later(Duration::from_secs(lifetime - 1));
+        assert_eq!(shop.introspects(tokens.access()).await["active"], true, "{named:?}");
+        house.later(Duration::from_secs(1));
+        assert_eq!(shop.introspects(tokens.access()).await, json!({"active": false}));
+    }
+}
+
+async fn of_an_api_that_is_removed_nothing_comes_any_more(house: House) {
+    with_apis(&house).await;
+    let shop = house.relying_party("shop").await;
+    let tokens = signs_in(&house, &shop, "openid mail.read files.read", &[MAIL, FILES]).await;
+    let ada = house.browser("ada");
+    let request = naming(shop.asks("openid mail.read"), &[MAIL]).with("prompt", "consent");
+    let login = ada.opens(&request.url()).await;
+    house.operates(Remove { resource: MAIL.to_owned() }).await;
+    rotation::take_in_added(house.app()).await.expect("a store");
+    assert_eq!(ada.signs_in(&login).await.status, 400, "nobody is asked about it");
+    let refused = refreshes(&shop, tokens.refresh(), &[MAIL]).await.error();
+    assert_eq!(refused, (400, "invalid_target".to_owned()));
+    let rest = refreshes(&shop, tokens.refresh(), &[]).await.good();
+    assert_eq!(claims(access(&rest))["aud"], json!([house.issuer(), FILES]));
+    house.operates(Remove { resource: FILES.to_owned() }).await;
+    rotation::take_in_added(house.app()).await.expect("a store");
+    let refresh = rest["refresh_token"].as_str().expect("a refresh token");
+    let refused = refreshes(&shop, refresh, &[]).await.error();
+    assert_eq!(refused, (400, "invalid_target".to_owned()), "it does not become a token for us");
+    assert_eq!(house.operates(resources::List {}).await, []);
+}
+
+async fn what_was_declared_survives_a_backup_and_the_file_says_who_reads_it(house: House) {
+    let root = SecretKey::from_text(crate::support::house::SECRET_KEY).expect("a long key");
+    let about = || About {
+        latchkey: "0".to_owned(),
+        issuer: house.issuer().to_owned(),
+        created_at: house.app().now(),
+        with_sessions: false,
+        readable_by: 1,
+    };
+    let read = |file: Vec<u8>| Backup::check(std::io::Cursor::new(file), &root).expect("a backup");
+    let (none, _) = save(house.store(), &root, &about(), Vec::new()).await.expect("a backup");
+    assert_eq!(read(none).about().readable_by, 1, "there is nothing new in it");
+    with_apis(&house).await;
+    let (file, saved) = save(house.store(), &root, &about(), Vec::new()).await.expect("a backup");
+    assert_eq!(saved.counts["APIs"], 2);
+    let before = house.operates(resources::List {}).await;
+    let mut backup = read(file);
+    assert_eq!(backup.about().readable_by, RELEASE.schema, "an older release would not read it");
+    let other = House::start(Backing::Memory).await;
+    let report = backup.restore(other.store(), &root, house.app().now()).await.expect("a store");
+    assert_eq!(report.kinds["APIs"].new, 2);
+    assert_eq!(other.operates(resources::List {}).await, before);
+}
