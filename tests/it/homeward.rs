@@ -56,7 +56,7 @@ async fn endpoints_for_programs_answer_under_every_name() {
         (Method::GET, "/check-session", 200),
         (Method::GET, "/", 200),
         // A form of ours has no cookies anywhere else.
-        (Method::POST, "/login", 404),
+        (Method::POST, "/login", 403),
     ] {
         let answer = asks(&house, method.clone(), path, "latchkey:5000").await;
         assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
