@@ -17,6 +17,7 @@ mod file_store;
 mod front;
 mod fuzzed;
 mod going_public;
+mod half_way;
 mod homeward;
 mod http2;
 mod introspect_revoke;

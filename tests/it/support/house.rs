@@ -12,7 +12,7 @@ use latchkey::config::{Config, Http2};
 use latchkey::fetch::{FetchSettings, Fetcher};
 use latchkey::jose::SigningKey;
 use latchkey::keys::{KeyRing, Policy, Sealer, purposes};
-use latchkey::operations::{Actor, Context, Operation};
+use latchkey::operations::{Actor, Context, Operation, OperationError};
 use latchkey::password::{Password, Passwords};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
@@ -271,6 +271,11 @@ impl House {
 
     /// What an operator asks this server for, as over its control socket.
     pub async fn operates<O: Operation>(&self, operation: O) -> O::Output {
+        self.tries(operation).await.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same where it may not work.
+    pub async fn tries<O: Operation>(&self, operation: O) -> Result<O::Output, OperationError> {
         let app = &self.app;
         let context = Context {
             store: &*app.store,
@@ -281,7 +286,7 @@ impl House {
             declared: &app.declared,
             by: Actor::CommandLine,
         };
-        operation.run(&context).await.unwrap_or_else(|why| panic!("{why}"))
+        operation.run(&context).await
     }
 
     pub async fn userinfo(&self, token: &str) -> Answer {
