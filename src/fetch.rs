@@ -17,7 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode, redirect, retry};
 use rustls::ClientConfig;
 use serde_json::Value;
@@ -206,7 +206,7 @@ impl Fetcher {
 
     /// A client for this one request: it knows the checked addresses and can look up nothing else.
     fn client(&self, target: &Target, addresses: &[SocketAddr]) -> Result<Client, FetchError> {
-        let accept = [(ACCEPT, reqwest::header::HeaderValue::from_static("application/json"))];
+        let accept = [(ACCEPT, HeaderValue::from_static("application/json"))];
         let client = Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
             .resolve_to_addrs(&target.name, addresses)
@@ -272,9 +272,8 @@ impl Target {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(said) = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else {
-        return false;
-    };
-    let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let said = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let kind = said.split(|byte| *byte == b';').next().unwrap_or_default();
+    let kind = String::from_utf8_lossy(kind).trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }

@@ -26,6 +26,8 @@ pub enum NotMade {
     Signature,
     /// The client wants it encrypted, and has no key for that.
     Recipient,
+    /// It would be longer than what is read of it here.
+    Length,
 }
 
 /// An access token, and what its grant has to remember of it.
@@ -99,6 +101,11 @@ pub async fn access_token(
         tokens::access_claims(app.issuer(), client, about, target, id, lifetime, app.now());
     let typ = tokens::access_typ(client, target).as_str();
     let token = app.keys.sign(typ, claims).await.map_err(|_| NotMade::Signature)?;
+    if token.len() > tokens::LONGEST_ACCESS_TOKEN {
+        let client = client.id.as_str();
+        tracing::error!(client, "the audience and the scope are too much for one access token");
+        return Err(NotMade::Length);
+    }
     Ok(IssuedAccessToken { token, token_type: TokenType::Bearer, lifetime, kept: None })
 }
 
@@ -131,10 +138,21 @@ pub async fn id_token(
     let seen_as = app.seen_by(client, &person.sub);
     let sid = app.session_seen_by(client, person.sid);
     let subject = IdSubject { grant, person, client, user, seen_as: &seen_as, sid: &sid };
-    let claims =
-        tokens::id_claims(app.issuer(), subject, &app.catalogue(), beside, lifetime, app.now());
     let registered = &client.metadata;
-    let token = sign(app, registered.id_token_signed_response_alg, ID_TYP, claims).await?;
+    let signed = async |subject: IdSubject<'_>| {
+        let catalogue = app.catalogue();
+        let claims =
+            tokens::id_claims(app.issuer(), subject, &catalogue, beside, lifetime, app.now());
+        sign(app, registered.id_token_signed_response_alg, ID_TYP, claims).await
+    };
+    let mut token = signed(subject).await?;
+    if token.len() > jose::LONGEST_OURS {
+        // As a hint it would be refused. Userinfo has all of it.
+        let (client, sub) = (client.id.as_str(), user.sub.as_str());
+        tracing::warn!(client, sub, "too many claims for an ID token: they are left to userinfo");
+        let user = User { claims: Map::new(), groups: Vec::new(), ..user.clone() };
+        token = signed(IdSubject { user: &user, ..subject }).await?;
+    }
     let (alg, enc) =
         (registered.id_token_encrypted_response_alg, registered.id_token_encrypted_response_enc);
     match alg {
@@ -214,7 +232,9 @@ impl From<NotMade> for OAuthError {
     /// The client can do something about its own keys, and nothing about ours.
     fn from(why: NotMade) -> Self {
         match why {
-            NotMade::Signature => Self::new(ErrorCode::ServerError, "something went wrong here"),
+            NotMade::Signature | NotMade::Length => {
+                Self::new(ErrorCode::ServerError, "something went wrong here")
+            }
             NotMade::Recipient => Self::new(
                 ErrorCode::InvalidClientMetadata,
                 "the keys of the client could not be had, or none of them is for the encryption it registered",

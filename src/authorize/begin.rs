@@ -3,7 +3,8 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{hub, object};
+use super::hub;
+use super::object::{self, Unopened};
 use crate::app::App;
 use crate::clients::{self, Client, ClientId};
 use crate::events::Event;
@@ -13,8 +14,9 @@ use crate::http::cookies::Cookies;
 use crate::http::form;
 use crate::http::stopped;
 use crate::http::trouble::Trouble;
-use crate::jose::read;
-use crate::protocol::{Params, Subject};
+use crate::http::turns::{take_turns, too_many, turns_for};
+use crate::jose::{self, read};
+use crate::protocol::{Came, ErrorCode, OAuthError, Params, Subject};
 use crate::requests::{
     self, AuthorizationRequest, Destination, Hinted, RequestPolicy, Unredirectable,
 };
@@ -28,19 +30,28 @@ pub async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
-    let params = read(&caller, query.unwrap_or_default().as_bytes())?;
+    let came = Came::read(query.unwrap_or_default().as_bytes(), is_read);
     let cookies = Cookies::read(&app, &headers);
-    if params.get("client_id").is_some() {
-        return begin(&app, &caller, &cookies, &requests::known(params)).await;
-    }
-    match (params.get("interaction"), params.get("kept")) {
-        (Some(id), _) => hub::resume(&app, &caller, &cookies, id).await,
-        (None, Some(id)) => {
+    let of_a_request = came.params.get("client_id").is_some();
+    match (came.params.get("interaction"), came.params.get("kept")) {
+        (Some(id), _) if !of_a_request => hub::resume(&app, &caller, &cookies, id).await,
+        (None, Some(id)) if !of_a_request => {
             let params = kept(&app, &caller, id).await?;
-            begin(&app, &caller, &cookies, &params).await
+            begin(&app, &caller, &cookies, &params.into()).await
         }
-        (None, None) => begin(&app, &caller, &cookies, &requests::known(params)).await,
+        (Some(_) | None, Some(_) | None) => begin(&app, &caller, &cookies, &known(came)).await,
     }
+}
+
+/// What is read at this endpoint: a request, or what leads back to one.
+fn is_read(name: &str) -> bool {
+    requests::is_known(name) || ["interaction", "kept"].contains(&name)
+}
+
+/// The request alone.
+fn known(mut came: Came) -> Came {
+    came.params = came.params.only(requests::is_known);
+    came
 }
 
 /// `POST /authorize`: a request by form ([OpenID Connect Core §3.1.2.1]).
@@ -55,41 +66,40 @@ pub async fn post(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, Trouble> {
-    let Ok(params) = form::read_form(&headers, request.into_body()).await else {
-        let detail = "the body is not a well-formed form, or a parameter is repeated";
-        return Err(Trouble::request_error(&caller.request_id, "invalid_request", detail));
+    let body = match form::read_form_body(&headers, request.into_body()).await {
+        Ok(body) => body,
+        Err(error) => {
+            let code = "invalid_request";
+            return Err(Trouble::request_error(&caller.request_id, code, error.description()));
+        }
     };
+    let came = Came::read(&body, is_read);
     let cookies = Cookies::read(&app, &headers);
-    if params.get("interaction").is_some() && params.get("client_id").is_none() {
+    if came.params.get("interaction").is_some() && came.params.get("client_id").is_none() {
         // A login page that was opened under a release whose form came here. The form is sent on as it is.
         return Ok((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/login")]).into_response());
     }
-    let params = requests::known(params);
-    if !cookies.are_none() {
-        return begin(&app, &caller, &cookies, &params).await;
+    let came = known(came);
+    let query = came.params.to_query();
+    // One of these is refused, whoever may be signed in; or its hint is longer than any of ours.
+    let is_refused = came.fault.is_some()
+        || query.len() > LONGEST_KEPT
+        || requests::to_query(&came.params).is_err();
+    if is_refused || !cookies.are_none() {
+        return begin(&app, &caller, &cookies, &came).await;
     }
-    let query = params.to_query();
     if query.len() < LONGEST_QUERY {
         return Ok(answer::see_other(&format!("{}?{query}", app.config.issuer.url("/authorize"))));
     }
-    if query.len() > LONGEST_KEPT || requests::to_query(&params).is_err() {
-        // It is refused, whoever may be signed in; or its hint is longer than any of ours.
-        return begin(&app, &caller, &cookies, &params).await;
-    }
-    keep(&app, &caller, &params, query).await
+    keep(&app, &caller, &came, query).await
 }
 
 /// Keeps a request that comes back with the browser's cookies in a moment.
-async fn keep(
-    app: &App,
-    caller: &Caller,
-    params: &Params,
-    query: String,
-) -> Result<Response, Trouble> {
-    let client = find_client(app, caller, params).await?;
-    if let Err(wait) = hub::take_turns(app, caller, hub::turns_for(query.len())).await {
+async fn keep(app: &App, caller: &Caller, came: &Came, query: String) -> Result<Response, Trouble> {
+    let client = find_client(app, caller, came).await?;
+    if let Err(wait) = take_turns(app, caller, turns_for(query.len())).await {
         app.tell(caller.address, &hub::throttled(&client.id));
-        return Ok(hub::too_many(caller, wait));
+        return Ok(too_many(caller, wait));
     }
     let kept = requests::keep(&*app.store, query, app.now()).await;
     let id = kept.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
@@ -103,19 +113,17 @@ async fn kept(app: &App, caller: &Caller, id: &str) -> Result<Params, Trouble> {
         None => Ok(None),
     };
     let query = query.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
-    read(caller, query.ok_or_else(|| stopped::unknown(caller))?.as_bytes())
+    let query = query.ok_or_else(|| stopped::unknown(caller))?;
+    Params::parse(query.as_bytes()).map_err(|_| Trouble::internal(&caller.request_id))
 }
+
+const LOST_STATE: &str =
+    "state cannot be read, or is another one each time, so nothing can be sent back";
 
 /// What fits into the address of the GET that a POST becomes, also through proxies.
 const LONGEST_QUERY: usize = 6_000;
-/// What is kept of a request that is too long for that, its hint included.
-const LONGEST_KEPT: usize = 16 * 1024;
-
-fn read(caller: &Caller, query: &[u8]) -> Result<Params, Trouble> {
-    Params::parse(query).map_err(|malformed| {
-        Trouble::request_error(&caller.request_id, "invalid_request", malformed.to_string())
-    })
-}
+/// What is kept of a request that is too long for that, its hint included: any that we gave out.
+const LONGEST_KEPT: usize = requests::MAX_QUERY + "&id_token_hint=".len() + jose::LONGEST_OURS;
 
 /// The checks in their order: client, redirect URI, and only then errors that may travel
 /// ([RFC 9700 §4.11.2]).
@@ -125,20 +133,28 @@ async fn begin(
     app: &App,
     caller: &Caller,
     cookies: &Cookies,
-    params: &Params,
+    came: &Came,
 ) -> Result<Response, Trouble> {
-    let client = find_client(app, caller, params).await?;
-    let opened = object::open(app, caller, &client, params).await;
-    // What stands beside a request object that is not good still says where the error goes.
-    let counted = opened.as_ref().unwrap_or(params);
-    let destination = Destination::settle(counted, &client.metadata).map_err(|why| {
+    let client = find_client(app, caller, came).await?;
+    let opened = match &came.fault {
+        None => object::open(app, caller, &client, &came.params).await,
+        Some(fault) => Err(Unopened {
+            error: OAuthError::described(ErrorCode::InvalidRequest, &fault.to_string()),
+            said: came.params.clone(),
+        }),
+    };
+    // What could be read still says where the error goes.
+    let said = opened.as_ref().unwrap_or_else(|unopened| &unopened.said);
+    let destination = Destination::settle(said, &client.metadata).map_err(describe);
+    let lost = came.has_lost("state").then_some(LOST_STATE);
+    let destination = destination.and_then(|to| lost.map_or(Ok(to), Err));
+    let destination = destination.map_err(|why| {
         app.tell(caller.address, &refused(&client));
-        let trouble = Trouble::request_error(&caller.request_id, "invalid_request", describe(why));
-        trouble.back_to(&client)
+        unanswerable(caller, came, "invalid_request", why).back_to(&client)
     })?;
     // Begun again, it is the request that came, not what was read out of it.
-    let query = requests::to_query(params);
-    let checked = opened.and_then(|counted| {
+    let query = requests::to_query(&came.params);
+    let checked = opened.map_err(|unopened| unopened.error).and_then(|counted| {
         let query = query?;
         let (catalogue, resources) = (app.catalogue(), app.resources());
         let policy = RequestPolicy {
@@ -170,9 +186,16 @@ fn refused(client: &Client) -> Event<'_> {
     Event::Authorized { client: client.id.as_str(), outcome: "refused" }
 }
 
-async fn find_client(app: &App, caller: &Caller, params: &Params) -> Result<Client, Trouble> {
-    let refuse = |code, detail: &str| Trouble::request_error(&caller.request_id, code, detail);
-    let id = params.get("client_id");
+/// A page, where there is nowhere to send an error; what was wrong first comes first.
+fn unanswerable(caller: &Caller, came: &Came, code: &'static str, why: &str) -> Trouble {
+    let detail =
+        came.fault.as_ref().map_or_else(|| why.to_owned(), |fault| format!("{fault}; {why}"));
+    Trouble::request_error(&caller.request_id, code, detail)
+}
+
+async fn find_client(app: &App, caller: &Caller, came: &Came) -> Result<Client, Trouble> {
+    let refuse = |code, detail: &str| unanswerable(caller, came, code, detail);
+    let id = came.params.get("client_id");
     let id = id.ok_or_else(|| refuse("invalid_request", "client_id is missing"))?;
     let unknown = || refuse("invalid_client", "no client is registered under this client_id");
     let id = ClientId::parse(id).ok_or_else(unknown)?;
@@ -189,6 +212,9 @@ fn describe(why: Unredirectable) -> &'static str {
         Unredirectable::UnregisteredRedirectUri => {
             "redirect_uri is not one of those registered for this client; they are compared \
              character by character"
+        }
+        Unredirectable::LongState => {
+            "state is longer than the 8 KiB that an address can carry back; response_mode=form_post can"
         }
     }
 }

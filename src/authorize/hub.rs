@@ -1,9 +1,8 @@
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::issue::{self, Issuance, Unprepared};
 use crate::app::App;
-use crate::client_ip::bucket;
 use crate::clients::{Client, ClientId};
 use crate::events::Event;
 use crate::grants::Attempt;
@@ -13,6 +12,7 @@ use crate::http::cookies::{self, Cookies};
 use crate::http::session_state;
 use crate::http::stopped;
 use crate::http::trouble::Trouble;
+use crate::http::turns::{take_turns, too_many, turns_for};
 use crate::http::visit::{Presence, Visit};
 use crate::interactions::{self, Answer, Interaction, Known, Next, Refused, Step, Stop, decide};
 use crate::mint::NotMade;
@@ -121,34 +121,9 @@ async fn keep(
     Ok(answer)
 }
 
-/// Tells a person that their network began too many.
-pub fn too_many(caller: &Caller, wait: TooMany) -> Response {
-    let mut answer = Trouble::too_many(&caller.request_id).into_response();
-    answer.headers_mut().insert(header::RETRY_AFTER, wait.retry_after.as_secs().into());
-    answer
-}
-
 /// For the record.
 pub fn throttled(client: &ClientId) -> Event<'_> {
     Event::Authorized { client: client.as_str(), outcome: "throttled" }
-}
-
-/// How many turns it takes to keep so much: so it is bytes that an address has so many of in a minute. A usual
-/// request is less than one.
-pub fn turns_for(bytes: usize) -> u32 {
-    const BYTES_PER_TURN: usize = 2 * 1024;
-    u32::try_from(bytes.div_ceil(BYTES_PER_TURN)).unwrap_or(u32::MAX)
-}
-
-/// Anybody may begin an authorization, and each one that has to wait for a person is a record: so many
-/// a minute and address. Many people may be behind one address, so it is generous, and what can be
-/// answered at once is counted by its session. A store that does not count leaves it open.
-pub async fn take_turns(app: &App, caller: &Caller, turns: u32) -> Result<(), TooMany> {
-    const STARTS_PER_FAILURE: u32 = 10;
-    let Some(per_minute) = app.per_minute() else { return Ok(()) };
-    let name = format!("authorize {}", bucket(caller.address));
-    let most = per_minute.saturating_mul(STARTS_PER_FAILURE);
-    throttle::spend(&*app.store, &name, turns, most, app.now()).await.unwrap_or(Ok(()))
 }
 
 /// What is answered without a page leaves a grant behind, which nobody had to do anything for: so many a

@@ -1,9 +1,9 @@
-use super::hub;
 use crate::app::App;
 use crate::clients::Client;
 use crate::clients::key_cache::{Holding, NotItsOwn};
 use crate::fetch::FetchError;
 use crate::http::caller::Caller;
+use crate::http::turns::take_turns;
 use crate::jose;
 use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::{ErrorCode, OAuthError, Params};
@@ -12,6 +12,14 @@ use crate::requests::object;
 /// The longest `request_uri` ([RFC 9101 §5.2](https://www.rfc-editor.org/rfc/rfc9101#section-5.2)).
 const LONGEST_URI: usize = 512;
 
+/// A request whose parameters are not known.
+pub struct Unopened {
+    /// Why.
+    pub error: OAuthError,
+    /// What says where the error goes.
+    pub said: Params,
+}
+
 /// The parameters that count: the request's own, or those of its request object, which is fetched where it
 /// is named and verified with the client's keys.
 pub async fn open(
@@ -19,10 +27,26 @@ pub async fn open(
     caller: &Caller,
     client: &Client,
     outer: &Params,
-) -> Result<Params, OAuthError> {
+) -> Result<Params, Unopened> {
+    let text = match readable(app, caller, client, outer).await {
+        Ok(None) => return Ok(outer.clone()),
+        Ok(Some(text)) => text,
+        Err(error) => return Err(Unopened { error, said: outer.clone() }),
+    };
+    let opened = verified(app, client, outer, &text).await;
+    opened.map_err(|error| Unopened { error, said: object::unbelieved(outer, &text) })
+}
+
+/// The signed object, if there is one.
+async fn readable(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    outer: &Params,
+) -> Result<Option<String>, OAuthError> {
     let refuse = |code, why| Err(OAuthError::new(code, why));
     let text = match (outer.get("request"), outer.get("request_uri")) {
-        (None, None) => return Ok(outer.clone()),
+        (None, None) => return Ok(None),
         (Some(_), Some(_)) => {
             return refuse(ErrorCode::InvalidRequest, "request and request_uri exclude each other");
         }
@@ -32,19 +56,30 @@ pub async fn open(
         }
         (None, Some(uri)) => fetched(app, caller, client, uri).await?,
     };
+    // Before any work is done for it: nobody could have signed it.
+    if client.metadata.jwks.is_none() && client.metadata.jwks_uri.is_none() {
+        return Ok(Some(text));
+    }
+    decrypted(app, text.trim()).await.map(Some)
+}
+
+async fn verified(
+    app: &App,
+    client: &Client,
+    outer: &Params,
+    text: &str,
+) -> Result<Params, OAuthError> {
     let bad = |why| OAuthError::new(ErrorCode::InvalidRequestObject, why);
     let allowed = match client.metadata.request_object_signing_alg {
         Some(only) => vec![only],
         None => ClientAlg::ALL.to_vec(),
     };
     let now = app.now();
-    // Before any work is done for it: nobody could have signed it.
     if client.metadata.jwks.is_none() && client.metadata.jwks_uri.is_none() {
         return Err(bad("the client has registered no keys to sign a request object with"));
     }
-    let text = decrypted(app, text.trim()).await?;
     let verified =
-        app.client_keys.verify(&client.metadata, &text, &allowed, Holding::Place, now).await;
+        app.client_keys.verify(&client.metadata, text, &allowed, Holding::Place, now).await;
     let verified = verified.map_err(|why| {
         tracing::info!(?why, "a request object was not believed");
         match why {
@@ -85,7 +120,7 @@ async fn fetched(
     if uri.len() > LONGEST_URI || !object::is_registered(uri, client) {
         return Err(bad("request_uri is not one of those the client registered"));
     }
-    if hub::take_turns(app, caller, 1).await.is_err() {
+    if take_turns(app, caller, 1).await.is_err() {
         let why = "very many requests came from this address; try again in a minute";
         return Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, why));
     }

@@ -27,7 +27,7 @@ use crate::http::parties::ClientCard;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions::{self, Agreed, Next, Step};
-use crate::protocol::{Params, Scope};
+use crate::protocol::{Came, Scope};
 use crate::store::StoreError;
 use crate::users::User;
 
@@ -42,7 +42,8 @@ async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
-    let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let params =
+        Came::read(query.unwrap_or_default().as_bytes(), |name| name == "interaction").params;
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
     let visit = Visit::load(&app, &caller, &cookies, id).await?;

@@ -2,7 +2,7 @@
 //!
 //! [RFC 9110 §12.5.1]: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 
 /// Whether HTML is named at all: no library does that by itself but Java's old `HttpURLConnection`.
 pub fn names_html(headers: &HeaderMap) -> bool {
@@ -15,9 +15,10 @@ pub fn prefers_html(headers: &HeaderMap) -> bool {
 }
 
 fn weight_of(headers: &HeaderMap, wanted: &str) -> f32 {
-    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let ranges = accepts.flat_map(|value| value.split(',')).filter_map(|range| {
-        let mut parts = range.split(';').map(str::trim);
+    let accepts = headers.get_all(header::ACCEPT).iter().map(HeaderValue::as_bytes);
+    let ranges = accepts.flat_map(|value| value.split(|byte| *byte == b',')).filter_map(|range| {
+        // What cannot be read takes no other with it.
+        let mut parts = str::from_utf8(range).ok()?.split(';').map(str::trim);
         if !parts.next()?.eq_ignore_ascii_case(wanted) {
             return None;
         }

@@ -37,7 +37,7 @@ impl FromRequest<App> for Authenticated {
         let Ok(caller) = Caller::from_request_parts(&mut parts, app).await;
         let asker = Asker::of(&parts.extensions);
         let request = Request::from_parts(parts, body);
-        let Form(params, headers) = Form::from_request(request, app).await?;
+        let Form(params, headers) = Form::read(request, |name| PARAMETERS.contains(&name)).await?;
         let client = authenticated(app, &headers, &params, &caller).await?;
         if let Some(asker) = asker {
             asker.is(&client);
@@ -45,6 +45,14 @@ impl FromRequest<App> for Authenticated {
         Ok(Self { client, params, caller, headers })
     }
 }
+
+/// Every parameter of a client's form that is read at one of the endpoints, or may be.
+#[rustfmt::skip]
+const PARAMETERS: [&str; 14] = [
+    "audience", "client_assertion", "client_assertion_type", "client_id", "client_secret", "code",
+    "code_verifier", "grant_type", "redirect_uri", "refresh_token", "resource", "scope", "token",
+    "token_type_hint",
+];
 
 /// The client that this form and these headers are of; a public one proves nothing by them.
 pub async fn authenticated(

@@ -83,6 +83,11 @@ impl ApiError {
         }
     }
 
+    /// The sentence for the developer.
+    pub fn description(&self) -> &str {
+        &self.error.description
+    }
+
     /// With another status.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Limited};
 
 use super::error::ApiError;
 use crate::app::App;
-use crate::protocol::Params;
+use crate::protocol::{Came, ErrorCode, OAuthError, Params};
 
 /// The largest body that is read.
 const MOST: usize = 64 * 1024;
@@ -24,41 +24,51 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
 pub struct Form(pub Params, pub HeaderMap);
 
-impl FromRequest<App> for Form {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
+impl Form {
+    /// Reads it; of the parameters that are not known nothing counts, not even that they are repeated.
+    pub async fn read(request: Request, is_known: fn(&str) -> bool) -> Result<Self, ApiError> {
         if request.uri().query().is_some_and(|query| !query.is_empty()) {
             return Err(ApiError::invalid("parameters belong in the body, not in the URL"));
         }
         let (parts, body) = request.into_parts();
-        let params = read_form(&parts.headers, body).await?;
+        let params = read_form(&parts.headers, body, is_known).await?;
         Ok(Self(params, parts.headers))
     }
 }
 
-/// Reads a form body.
-pub async fn read_form(headers: &HeaderMap, body: Body) -> Result<Params, ApiError> {
-    if media_type(headers) != Some("application/x-www-form-urlencoded".to_owned()) {
-        return Err(ApiError::invalid("the body is not application/x-www-form-urlencoded"));
+impl FromRequest<App> for Form {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
+        Self::read(request, |_| true).await
     }
-    let bytes = read_body(body).await?;
-    parse(&bytes)
 }
 
-/// Reads a query string or a form, and says what is wrong with it.
-pub fn parse(bytes: &[u8]) -> Result<Params, ApiError> {
-    Params::parse(bytes).map_err(|malformed| {
-        let text = malformed.to_string();
-        let code = crate::protocol::ErrorCode::InvalidRequest;
-        ApiError::new(crate::protocol::OAuthError::described(code, &text))
-    })
+/// Reads what is known of a form body, and says what is wrong with it.
+pub async fn read_form(
+    headers: &HeaderMap,
+    body: Body,
+    is_known: fn(&str) -> bool,
+) -> Result<Params, ApiError> {
+    let came = Came::read(&read_form_body(headers, body).await?, is_known);
+    let Some(malformed) = came.fault else { return Ok(came.params) };
+    let text = malformed.to_string();
+    Err(OAuthError::described(ErrorCode::InvalidRequest, &text).into())
+}
+
+/// The bytes of a form, for who reads them by themselves.
+pub async fn read_form_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    if media_type(headers).as_deref() != Some("application/x-www-form-urlencoded") {
+        return Err(ApiError::invalid("the body is not application/x-www-form-urlencoded"));
+    }
+    Ok(read_body(body).await?)
 }
 
 /// The media type without its parameters, in lower case.
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+    let value = headers.get(header::CONTENT_TYPE)?.as_bytes();
+    let kind = str::from_utf8(value.split(|byte| *byte == b';').next()?).ok()?;
+    Some(kind.trim().to_ascii_lowercase())
 }
 
 /// Reads a whole body: at most 64 KiB, within ten seconds.

@@ -20,6 +20,7 @@ pub mod sign_in;
 pub mod stopped;
 pub mod told;
 pub mod trouble;
+pub mod turns;
 pub mod visit;
 
 #[cfg(test)]

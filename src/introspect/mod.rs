@@ -27,12 +27,9 @@ use crate::http::client::Authenticated;
 use crate::http::error::{ApiError, no_store};
 use crate::protocol::{AuthMethod, ErrorCode, Metadata, OAuthError};
 use crate::store::StoreError;
-use crate::tokens;
+use crate::tokens::{self, LONGEST_ACCESS_TOKEN};
 
 const PATH: &str = "/introspect";
-/// Nothing of ours is longer; longer text is not looked at.
-const LONGEST_TOKEN: usize = 16_384;
-
 /// The endpoint.
 pub fn routes(_: &App) -> Router<App> {
     Router::new().route(PATH, post(introspect))
@@ -59,7 +56,7 @@ async fn introspect(
     }
     let token = params.get("token").ok_or_else(|| ApiError::invalid("token is required"))?;
     let answer =
-        if token.len() > LONGEST_TOKEN { None } else { about(&app, &client, token).await? };
+        if token.len() > LONGEST_ACCESS_TOKEN { None } else { about(&app, &client, token).await? };
     Ok(no_store(Json(answer.unwrap_or_else(|| json!({ "active": false })))))
 }
 

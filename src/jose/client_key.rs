@@ -19,13 +19,16 @@ enum Kind {
     Ed25519,
 }
 
+/// The most usable keys of one set that are tried.
+const MOST: usize = 20;
+
 impl ClientKey {
     /// Every usable signature key of a JWK Set; the others are passed over ([RFC 7517 §5]).
     ///
     /// [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
     pub fn all_from_set(set: &Value) -> Vec<Self> {
         let keys = set.get("keys").and_then(Value::as_array);
-        keys.into_iter().flatten().take(20).filter_map(Self::from_jwk).collect()
+        keys.into_iter().flatten().filter_map(Self::from_jwk).take(MOST).collect()
     }
 
     /// A key that is public, strong enough and not for encryption; otherwise nothing.

@@ -32,9 +32,9 @@ impl RecipientKey {
     /// The first key of a JWK Set that is meant for encryption, or for nothing in particular, and that
     /// does `alg`; one that says it is meant comes first.
     pub fn choose(set: &Value, alg: KeyManagement) -> Option<Self> {
-        let keys: Vec<&Value> = set.get("keys")?.as_array()?.iter().take(20).collect();
-        let meant = |key: &&&Value| key.get("use").is_some_and(|usage| usage == "enc");
-        let open = |key: &&&Value| {
+        let keys = set.get("keys")?.as_array()?;
+        let meant = |key: &&Value| key.get("use").is_some_and(|usage| usage == "enc");
+        let open = |key: &&Value| {
             key.get("use").is_none() && key.get("alg").is_none_or(|it| it == alg.as_str())
         };
         let ordered = keys.iter().filter(meant).chain(keys.iter().filter(open));

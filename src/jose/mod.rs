@@ -33,8 +33,8 @@ pub use self::pem::PrivateKey;
 pub(crate) use self::pem::is_public_half;
 pub use self::sign::{SigningError, SigningKey};
 pub use self::verify::{
-    NotVerified, Peeked, Verified, peek, peek_text, verify_client, verify_hs256, verify_ours,
-    verify_ours_of_any_type,
+    LONGEST_OURS, NotVerified, Peeked, Verified, peek, peek_text, verify_client, verify_hs256,
+    verify_ours, verify_ours_of_any_type,
 };
 /// Signature algorithms: of our own keys and of clients' alike.
 pub use crate::protocol::client_metadata::ClientAlg as Algorithm;

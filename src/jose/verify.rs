@@ -4,8 +4,11 @@ use serde_json::{Map, Value};
 use super::{Algorithm, ClientKey, SigningKey, named_by_library, read};
 use crate::secret::from_base64url;
 
-/// The longest JWT that is looked at.
+/// The longest JWT of somebody else's that is looked at.
 const LONGEST: usize = 16 * 1024;
+
+/// The longest of our own, which are never made longer: somebody may be in hundreds of groups.
+pub const LONGEST_OURS: usize = 32 * 1024;
 
 /// Header members that would let a token say how it wants to be verified ([RFC 8725 §3.10]), or that
 /// demand something nobody here understands (`crit`, RFC 7515 §4.1.11).
@@ -48,9 +51,9 @@ struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    fn split(token: &'a str) -> Result<Self, NotVerified> {
+    fn split(token: &'a str, longest: usize) -> Result<Self, NotVerified> {
         // Counted before anything is decoded: 64 kB of dots cost nothing.
-        if token.len() > LONGEST || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
+        if token.len() > longest || token.bytes().filter(|byte| *byte == b'.').count() != 2 {
             return Err(NotVerified::Malformed);
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(NotVerified::Malformed)?;
@@ -109,7 +112,7 @@ pub fn verify_ours_of_any_type<'k>(
     token: &str,
     keys: impl IntoIterator<Item = &'k SigningKey>,
 ) -> Result<Verified, NotVerified> {
-    let pieces = Pieces::split(token)?;
+    let pieces = Pieces::split(token, LONGEST_OURS)?;
     let alg = pieces.text("alg")?.and_then(Algorithm::parse).ok_or(NotVerified::Algorithm)?;
     let kid = pieces.kid()?.ok_or(NotVerified::UnknownKey)?;
     let key = keys.into_iter().find(|key| key.kid() == kid).ok_or(NotVerified::UnknownKey)?;
@@ -129,7 +132,7 @@ pub fn verify_client(
     keys: &[ClientKey],
     allowed: &[Algorithm],
 ) -> Result<Verified, NotVerified> {
-    let pieces = Pieces::split(token)?;
+    let pieces = Pieces::split(token, LONGEST)?;
     let alg = pieces.text("alg")?.and_then(Algorithm::parse);
     let alg = alg.filter(|alg| allowed.contains(alg)).ok_or(NotVerified::Algorithm)?;
     let kid = pieces.kid()?;
@@ -149,7 +152,7 @@ pub fn verify_client(
 /// [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
 /// [RFC 7518 §3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
 pub fn verify_hs256(secret: &[u8], token: &str) -> Result<Verified, NotVerified> {
-    let pieces = Pieces::split(token)?;
+    let pieces = Pieces::split(token, LONGEST)?;
     if pieces.text("alg")? != Some("HS256") {
         return Err(NotVerified::Algorithm);
     }
@@ -174,7 +177,7 @@ pub struct Peeked {
 
 /// Reads a token nobody has verified; nothing if it could never be verified either.
 pub fn peek(token: &str) -> Option<Peeked> {
-    let pieces = Pieces::split(token).ok()?;
+    let pieces = Pieces::split(token, LONGEST).ok()?;
     Some(Peeked { claims: json(pieces.payload).ok()?, header: pieces.header })
 }
 

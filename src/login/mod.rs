@@ -18,7 +18,7 @@ use crate::http::sign_in;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::interactions::{Next, Step};
-use crate::protocol::Params;
+use crate::protocol::Came;
 
 /// The room's path.
 pub fn routes() -> Router<App> {
@@ -31,7 +31,8 @@ async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
-    let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let params =
+        Came::read(query.unwrap_or_default().as_bytes(), |name| name == "interaction").params;
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
     let visit = Visit::load(&app, &caller, &cookies, id).await?;

@@ -10,10 +10,13 @@ use crate::app::App;
 use crate::http::answer::see_other;
 use crate::http::caller::Caller;
 use crate::http::cookies::Cookies;
-use crate::http::form::{Form, read_form};
+use crate::http::form::{Form, read_form_body};
 use crate::http::trouble::Trouble;
+use crate::http::turns::{take_turns, too_many, turns_for};
 use crate::http::visit::from_own_page;
-use crate::protocol::Params;
+use crate::protocol::{Came, Params};
+use crate::requests;
+use crate::secret::Secret;
 use crate::sessions::{self, Session};
 use crate::store::StoreError;
 use crate::users;
@@ -25,8 +28,11 @@ pub async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
-    let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let params = params.map_err(|malformed| refused(&caller, malformed.to_string()))?;
+    let params = read(&caller, query.unwrap_or_default().as_bytes())?;
+    let params = match params.get("kept") {
+        Some(id) => kept(&app, &caller, id).await?,
+        None => params,
+    };
     let cookies = Cookies::read(&app, &headers);
     let no_form = Params::default();
     if server::asks(&headers, cookies.session().is_some(), &no_form) {
@@ -38,17 +44,16 @@ pub async fn get(
 /// `POST /logout`: the same by form.
 ///
 /// A browser leaves `SameSite=Lax` cookies out of a cross-site POST, so that it is turned into a GET,
-/// and meets its session there.
+/// and meets its session there: by query, or kept for a moment if it is too long for one.
 pub async fn post(
     State(app): State<App>,
     caller: Caller,
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, Trouble> {
-    let Ok(params) = read_form(&headers, request.into_body()).await else {
-        let detail = "the body is not a well-formed form, or a parameter is repeated";
-        return Err(refused(&caller, detail));
-    };
+    let body = read_form_body(&headers, request.into_body()).await;
+    let body = body.map_err(|error| refused(&caller, error.description()))?;
+    let params = read(&caller, &body)?.without("kept");
     let cookies = Cookies::read(&app, &headers);
     if server::asks(&headers, cookies.session().is_some(), &params) {
         return Ok(server::answer(&app, &caller, &headers, &params, &params).await);
@@ -56,12 +61,39 @@ pub async fn post(
     if cookies.session().is_some() {
         return answer(&app, &caller, &cookies, &params).await;
     }
-    let mut query = params.to_query();
-    if query.len() > LONGEST_QUERY {
-        // Without a hint the person is asked, which is better than an address nobody takes.
-        query = params.without("id_token_hint").to_query();
+    // A secret in the form of a program stays out of addresses.
+    let query = params.only(|name| PARAMETERS.contains(&name)).to_query();
+    if query.len() < LONGEST_QUERY {
+        return Ok(see_other(&format!("{}?{query}", app.config.issuer.url("/logout"))));
     }
-    Ok(see_other(&format!("{}?{query}", app.config.issuer.url("/logout"))))
+    if let Err(wait) = take_turns(&app, &caller, turns_for(query.len())).await {
+        return Ok(too_many(&caller, wait));
+    }
+    let kept = requests::keep(&*app.store, query, app.now()).await;
+    let id = kept.map_err(|cause| broken(&caller, &cause))?;
+    Ok(see_other(&format!("{}?kept={}", app.config.issuer.url("/logout"), id.reveal())))
+}
+
+/// What means something here.
+const PARAMETERS: [&str; 5] =
+    ["client_id", "id_token_hint", "kept", "post_logout_redirect_uri", "state"];
+
+fn read(caller: &Caller, text: &[u8]) -> Result<Params, Trouble> {
+    let came = Came::read(text, |name| PARAMETERS.contains(&name));
+    match came.fault {
+        None => Ok(came.params),
+        Some(fault) => Err(refused(caller, fault.to_string())),
+    }
+}
+
+async fn kept(app: &App, caller: &Caller, id: &str) -> Result<Params, Trouble> {
+    let query = match Secret::parse(id) {
+        Some(id) => requests::kept(&*app.store, &id, app.now()).await,
+        None => Ok(None),
+    };
+    let query = query.map_err(|cause| broken(caller, &cause))?;
+    // Long gone: what is left is a person who wants to sign out.
+    Ok(Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default())
 }
 
 /// `POST /logout/confirm`: the person's yes.
@@ -77,7 +109,7 @@ pub async fn confirm(
         return Err(Trouble::foreign_form(&caller.request_id));
     }
     let cookies = Cookies::read(&app, &headers);
-    let asked = read(&app, &caller, &params.clone().without("id_token_hint")).await?;
+    let asked = judged(&app, &caller, &params.clone().without("id_token_hint")).await?;
     let session = present(&app, &cookies).await.map_err(|it| broken(&caller, &it))?;
     let Some(session) = session else {
         let done = farewell::already_out(&app, &cookies, &asked).await;
@@ -98,7 +130,7 @@ async fn answer(
     params: &Params,
 ) -> Result<Response, Trouble> {
     let broken = |cause: StoreError| broken(caller, &cause);
-    let asked = read(app, caller, params).await?;
+    let asked = judged(app, caller, params).await?;
     let session = present(app, cookies).await.map_err(broken)?;
     match (decide(&asked.hint, asked.stays.is_some(), session.as_ref()), session) {
         (Next::SignOut, Some(session)) => {
@@ -120,7 +152,7 @@ async fn answer(
     }
 }
 
-async fn read(app: &App, caller: &Caller, params: &Params) -> Result<Asked, Trouble> {
+async fn judged(app: &App, caller: &Caller, params: &Params) -> Result<Asked, Trouble> {
     let asked = Asked::read(app, params).await.map_err(|cause| broken(caller, &cause))?;
     asked.map_err(|refusal| {
         refused(
@@ -129,7 +161,6 @@ async fn read(app: &App, caller: &Caller, params: &Params) -> Result<Asked, Trou
                 Refusal::OtherClient => {
                     "client_id is not the client that id_token_hint was given to"
                 }
-                Refusal::LongState => "state has more than 2048 bytes",
             },
         )
     })
@@ -159,5 +190,5 @@ fn broken(caller: &Caller, cause: &StoreError) -> Trouble {
     }
 }
 
-/// What fits into the address of the GET that a POST becomes.
+/// What fits into the address of the GET that a POST becomes, also through proxies.
 const LONGEST_QUERY: usize = 6_000;

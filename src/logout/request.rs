@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::clients::{self, Client, ClientId};
 use crate::jose::read;
 use crate::protocol::Params;
+use crate::requests;
 use crate::sessions::Session;
 use crate::store::StoreError;
 use crate::tokens;
@@ -45,8 +46,6 @@ pub enum Hint {
 pub enum Refusal {
     /// `client_id` is not whom the hint was given to.
     OtherClient,
-    /// `state` has more than 2048 bytes.
-    LongState,
 }
 
 /// What happens now.
@@ -76,9 +75,6 @@ pub fn decide(hint: &Hint, stays: bool, session: Option<&Session>) -> Next {
 impl Asked {
     /// Reads the request.
     pub async fn read(app: &App, params: &Params) -> Result<Result<Self, Refusal>, StoreError> {
-        if params.get("state").is_some_and(|state| state.len() > LONGEST_STATE) {
-            return Ok(Err(Refusal::LongState));
-        }
         let shown = read_hint(app, params.get("id_token_hint"));
         let named = params.get("client_id");
         let who = match &shown {
@@ -99,12 +95,17 @@ impl Asked {
         let hint = shown.of_session(app, client.as_ref());
         let client = client.filter(|client| client.enabled);
         let asked = params.get("post_logout_redirect_uri");
-        let after = asked.zip(client.as_ref());
+        // What is too long to go back is no reason to stay signed in, only to stay here.
+        let is_long = params.get("state").is_some_and(requests::is_long_in_an_address);
+        let after = asked.zip(client.as_ref()).filter(|_| !is_long);
         let after = after.and_then(|(asked, client)| AfterLogout::settle(asked, params, client));
-        let stays = asked.filter(|_| after.is_none()).map(|_| why(&hint, client.as_ref()));
+        let stays = asked.filter(|_| after.is_none());
+        let stays = stays.map(|_| if is_long { LONG_STATE } else { why(&hint, client.as_ref()) });
         Ok(Ok(Self { hint, client, after, stays }))
     }
 }
+
+const LONG_STATE: &str = "state is longer than the 8 KiB that an address can carry back";
 
 fn why(hint: &Hint, client: Option<&Client>) -> &'static str {
     match (hint, client) {
@@ -170,8 +171,6 @@ fn read_hint(app: &App, token: Option<&str>) -> Shown {
         _ => Shown::Unreadable,
     }
 }
-
-const LONGEST_STATE: usize = 2048;
 
 #[cfg(test)]
 mod tests {

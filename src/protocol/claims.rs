@@ -251,7 +251,8 @@ pub struct ClaimRequest {
 pub struct UnreadableClaims;
 
 impl ClaimsRequest {
-    /// Reads the parameter: an object whose members hold `null` or an object for each claim.
+    /// Reads the parameter: an object whose members hold `null` or an object for each claim. Refused is what is
+    /// no object at all, and a demand that cannot be read.
     pub fn parse(text: &str) -> Result<Self, UnreadableClaims> {
         let members: Map<String, Value> =
             serde_json::from_str(text).map_err(|_| UnreadableClaims)?;
@@ -293,32 +294,43 @@ impl ClaimsRequest {
 /// What the `claims` parameter may ask of the sign-in and not of the person.
 const OF_THE_SIGN_IN: [&str; 4] = ["acr", "amr", "auth_time", "sub"];
 
+/// What the request insists on, and has to be understood: the rest is only asked for.
+const DEMANDS: [&str; 2] = ["acr", "sub"];
+
+/// A claim that cannot be read is passed over alone.
 fn read_claims(value: &Value) -> Result<BTreeMap<String, ClaimRequest>, UnreadableClaims> {
-    let claims = match value {
-        Value::Null => return Ok(BTreeMap::new()),
-        Value::Object(claims) if claims.len() <= 100 => claims,
-        _ => return Err(UnreadableClaims),
-    };
-    claims.iter().map(|(name, wish)| Ok((name.clone(), read_claim(wish)?))).collect()
+    let mut claims = BTreeMap::new();
+    for (name, wish) in value.as_object().into_iter().flatten() {
+        let demands = DEMANDS.contains(&name.as_str());
+        match read_claim(wish, demands) {
+            Some(wish) => drop(claims.insert(name.clone(), wish)),
+            None if demands => return Err(UnreadableClaims),
+            None => {}
+        }
+    }
+    Ok(claims)
 }
 
-fn read_claim(wish: &Value) -> Result<ClaimRequest, UnreadableClaims> {
+/// `to_the_letter`: every member has to be what it should be; otherwise "any members used that are not
+/// understood MUST be ignored" (§5.5.1).
+fn read_claim(wish: &Value, to_the_letter: bool) -> Option<ClaimRequest> {
     let wish = match wish {
-        Value::Null => return Ok(ClaimRequest::default()),
+        Value::Null => return Some(ClaimRequest::default()),
         Value::Object(wish) => wish,
-        _ => return Err(UnreadableClaims),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => return None,
     };
-    let essential = match wish.get("essential") {
-        None => false,
-        Some(flag) => flag.as_bool().ok_or(UnreadableClaims)?,
-    };
-    let values = match (wish.get("value"), wish.get("values")) {
-        (Some(value), None) => vec![value.clone()],
+    let (essential, value, values) = (wish.get("essential"), wish.get("value"), wish.get("values"));
+    let is_understood = essential.is_none_or(Value::is_boolean)
+        && values.is_none_or(|values| values.is_array() && value.is_none());
+    if to_the_letter && !is_understood {
+        return None;
+    }
+    let values = match (value, values) {
+        (Some(value), _) => vec![value.clone()],
         (None, Some(Value::Array(values))) => values.clone(),
-        (None, None) => Vec::new(),
-        (Some(_) | None, Some(_)) => return Err(UnreadableClaims),
+        (None, Some(_) | None) => Vec::new(),
     };
-    Ok(ClaimRequest { essential, values })
+    Some(ClaimRequest { essential: essential.and_then(Value::as_bool).unwrap_or(false), values })
 }
 
 impl ClaimRequest {
@@ -362,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claims_request_is_read_to_the_letter() {
+    fn a_claims_request_is_read() {
         let text = r#"{"userinfo":{"name":{"essential":true},"email":null},
             "id_token":{"acr":{"values":["1","2"]},"sub":{"value":"ada"}},"other":1}"#;
         let request = ClaimsRequest::parse(text).unwrap();
@@ -374,13 +386,30 @@ mod tests {
             ["email", "name"],
             "what is asked of the person"
         );
+    }
+
+    #[test]
+    fn a_wish_that_cannot_be_read_is_passed_over_alone_and_a_demand_is_not() {
+        for half in [
+            r#"{"a":true,"b":null}"#,
+            r#"{"a":[{}],"b":{"essential":1}}"#,
+            r#"{"b":{"values":"x","new":{}}}"#,
+        ] {
+            let text = format!(r#"{{"userinfo":[],"id_token":{half}}}"#);
+            let request = ClaimsRequest::parse(&text).unwrap();
+            assert!(request.id_token.keys().eq(["b"]) && request.userinfo.is_empty(), "{half}");
+            assert_eq!(request.id_token["b"], ClaimRequest::default(), "{half}");
+        }
+        let both = ClaimsRequest::parse(r#"{"id_token":{"a":{"value":1,"values":[2]}}}"#).unwrap();
+        assert!(both.id_token["a"].accepts(&json!(1)) && !both.id_token["a"].accepts(&json!(2)));
         for bad in [
             "[]",
             "x",
-            r#"{"userinfo":[]}"#,
-            r#"{"id_token":{"a":true}}"#,
-            r#"{"id_token":{"a":{"value":1,"values":[1]}}}"#,
-            r#"{"id_token":{"a":{"essential":1}}}"#,
+            r#"{"userinfo":{"sub":"ada"}}"#,
+            r#"{"id_token":{"sub":true}}"#,
+            r#"{"id_token":{"sub":{"value":"ada","values":["bob"]}}}"#,
+            r#"{"id_token":{"acr":{"essential":1}}}"#,
+            r#"{"id_token":{"acr":{"values":"1"}}}"#,
         ] {
             assert_eq!(ClaimsRequest::parse(bad), Err(UnreadableClaims), "{bad}");
         }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The most parameters one request may carry; more is refused before they are looked at.
@@ -19,21 +19,82 @@ pub enum Malformed {
     TooMany,
 }
 
+/// What a request brought, as far as it can be read: an error that names what cannot still has to know where
+/// it goes, and which `state` goes with it ([RFC 6749 §4.1.2.1]).
+///
+/// [RFC 6749 §4.1.2.1]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
+#[derive(Clone, Debug, Default)]
+pub struct Came {
+    /// The parameters that mean something: those that could be read, and say one thing.
+    pub params: Params,
+    /// What was wrong first.
+    pub fault: Option<Malformed>,
+    spoiled: BTreeSet<String>,
+}
+
+impl Came {
+    /// Reads the parameters that are known. Nothing of the others counts, not even that they are repeated or
+    /// cannot be read: they "MUST [be] ignore[d]" ([RFC 6749 §3.1]).
+    ///
+    /// [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
+    pub fn read(text: &[u8], is_known: impl Fn(&str) -> bool) -> Self {
+        let mut came = Self::default();
+        let mut count = 0;
+        for (name, value) in pieces(text) {
+            let Some(name) = decode(name).ok().filter(|name| is_known(name)) else { continue };
+            count += 1;
+            if count > MOST {
+                came.fault.get_or_insert(Malformed::TooMany);
+            }
+            match decode(value) {
+                Ok(value) => came.params.0.entry(name).or_default().push(value),
+                Err(malformed) => {
+                    came.fault.get_or_insert(malformed);
+                    came.spoiled.insert(name);
+                }
+            }
+        }
+        let repeated: Vec<_> = came.params.repeated().map(str::to_owned).collect();
+        for name in repeated {
+            // Said twice in the same words, it is still known what was meant.
+            let values = came.params.0.entry(name.clone()).or_default();
+            values.dedup();
+            if values.len() > 1 {
+                came.spoiled.insert(name.clone());
+            }
+            came.fault.get_or_insert(Malformed::Repeated(name));
+        }
+        for name in &came.spoiled {
+            came.params.0.remove(name);
+        }
+        came.params.drop_empty();
+        came
+    }
+
+    /// Whether a parameter of that name came, of which nobody knows what it says.
+    pub fn has_lost(&self, name: &str) -> bool {
+        self.spoiled.contains(name)
+    }
+}
+
+impl From<Params> for Came {
+    fn from(params: Params) -> Self {
+        Self { params, ..Self::default() }
+    }
+}
+
 impl Params {
     /// Reads `application/x-www-form-urlencoded` text: a query string or a form body.
     ///
     /// Stricter than the WHATWG parser, which replaces what it cannot read: a request that says
     /// something undecodable is refused, not guessed at.
     pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
-        let pieces = text.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty());
         let mut pairs = Vec::new();
-        for piece in pieces {
+        for (name, value) in pieces(text) {
             if pairs.len() == MOST {
                 return Err(Malformed::TooMany);
             }
-            let middle = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
-            let value = piece.get(middle + 1..).unwrap_or_default();
-            pairs.push((decode(&piece[..middle])?, decode(value)?));
+            pairs.push((decode(name)?, decode(value)?));
         }
         Self::collect(pairs)
     }
@@ -48,22 +109,30 @@ impl Params {
     /// [RFC 8707 §2]: https://www.rfc-editor.org/rfc/rfc8707#section-2
     /// [RFC 8693 §2.1]: https://www.rfc-editor.org/rfc/rfc8693#section-2.1
     pub fn collect(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, Malformed> {
-        let mut params: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut params = Self::default();
         for (name, value) in pairs {
-            params.entry(name).or_default().push(value);
+            params.0.entry(name).or_default().push(value);
         }
-        let exchange = params.get("grant_type").is_some_and(|it| *it == [TOKEN_EXCHANGE]);
-        let may_repeat = |name: &str| name == "resource" || exchange && name == "audience";
-        if let Some((name, _)) =
-            params.iter().find(|(name, values)| values.len() > 1 && !may_repeat(name))
-        {
-            return Err(Malformed::Repeated(name.clone()));
+        if let Some(name) = params.repeated().next() {
+            return Err(Malformed::Repeated(name.to_owned()));
         }
-        params.retain(|_, values| {
+        params.drop_empty();
+        Ok(params)
+    }
+
+    /// The names that stand there more than once, of those that may not.
+    fn repeated(&self) -> impl Iterator<Item = &str> {
+        let exchange = self.0.get("grant_type").is_some_and(|it| *it == [TOKEN_EXCHANGE]);
+        let may_repeat = move |name: &str| name == "resource" || exchange && name == "audience";
+        let several = self.0.iter().filter(|(_, values)| values.len() > 1);
+        several.map(|(name, _)| name.as_str()).filter(move |name| !may_repeat(name))
+    }
+
+    fn drop_empty(&mut self) {
+        self.0.retain(|_, values| {
             values.retain(|value| !value.is_empty());
             !values.is_empty()
         });
-        Ok(Self(params))
     }
 
     /// The value under `name`, the first of several; never empty.
@@ -109,6 +178,15 @@ impl Params {
 /// `grant_type` of a token exchange (RFC 8693 §2.1).
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
+/// The names and values of a query string or a form, not decoded yet.
+fn pieces(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let pieces = text.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty());
+    pieces.map(|piece| {
+        let middle = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
+        (&piece[..middle], piece.get(middle + 1..).unwrap_or_default())
+    })
+}
+
 /// Decodes one form-urlencoded name or value, strictly.
 ///
 /// Also what client ids and secrets in a Basic header go through ([RFC 6749 §2.3.1]).
@@ -140,6 +218,9 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encoding => f.write_str("a parameter is not valid percent-encoded UTF-8"),
+            Self::Repeated(name) if name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_') => {
+                write!(f, "{name} is repeated")
+            }
             Self::Repeated(_) => f.write_str("a parameter is repeated"),
             Self::TooMany => f.write_str("there are more than 100 parameters"),
         }
@@ -193,6 +274,32 @@ mod tests {
         }
         let params = Params::parse("a=%C3%A9+b%3D".as_bytes()).unwrap();
         assert_eq!(params.get("a"), Some("é b="));
+    }
+
+    #[test]
+    fn of_a_request_with_a_fault_what_says_one_thing_is_still_known() {
+        let known = |name: &str| ["a", "b", "state", "resource"].contains(&name);
+        for (text, params, fault, lost) in [
+            ("a=1&state=s", "a=1&state=s", None, &[][..]),
+            ("a=1&a=2&state=s", "state=s", Some(Malformed::Repeated("a".into())), &["a"]),
+            ("a=1&a=1&b=", "a=1", Some(Malformed::Repeated("a".into())), &[]),
+            ("a=1&a=", "", Some(Malformed::Repeated("a".into())), &["a"]),
+            ("state=%ff&a=1", "a=1", Some(Malformed::Encoding), &["state"]),
+            ("state=s&state=%zz&b=1", "b=1", Some(Malformed::Encoding), &["state"]),
+            ("a=%&a=1&b=2&b=3", "", Some(Malformed::Encoding), &["a", "b"]),
+            ("resource=x&resource=y", "resource=x&resource=y", None, &[]),
+            // What means nothing here cannot be wrong.
+            ("x=1&x=2&%ff=1&y=%zz&a=1", "a=1", None, &[]),
+        ] {
+            let came = Came::read(text.as_bytes(), known);
+            assert_eq!((came.params.to_query().as_str(), came.fault), (params, fault), "{text}");
+            assert!(came.spoiled.iter().eq(lost), "{text}: {:?}", came.spoiled);
+        }
+        let many = |count: usize| [&"resource=r&".repeat(count), "state=s"].concat();
+        assert_eq!(Came::read(many(99).as_bytes(), known).fault, None);
+        let many = Came::read(many(100).as_bytes(), known);
+        assert_eq!((many.fault, many.params.get("state")), (Some(Malformed::TooMany), Some("s")));
+        assert_eq!(Came::read("x=1&".repeat(9_000).as_bytes(), known).fault, None);
     }
 
     #[test]

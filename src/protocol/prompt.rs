@@ -15,26 +15,28 @@ pub struct Prompt {
     pub select_account: bool,
 }
 
-/// An unknown value, or `none` beside another one.
+/// `none` beside another value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct UnknownPrompt;
+pub struct ContradictoryPrompt;
 
 impl Prompt {
-    /// Reads the space-delimited list.
-    pub fn parse(text: &str) -> Result<Self, UnknownPrompt> {
+    /// Reads the space-delimited list. Of a word that is not understood nothing follows: "not returning errors
+    /// for not-understood values will help facilitate phasing in extensions" (§3.1.2.1).
+    pub fn parse(text: &str) -> Result<Self, ContradictoryPrompt> {
         let mut prompt = Self::default();
-        for word in text.split(' ').filter(|word| !word.is_empty()) {
-            match word {
+        let words = || text.split(' ').filter(|word| !word.is_empty());
+        for word in words() {
+            match &*word.to_ascii_lowercase() {
                 "none" => prompt.none = true,
                 "login" => prompt.login = true,
                 "consent" => prompt.consent = true,
                 "select_account" => prompt.select_account = true,
-                _ => return Err(UnknownPrompt),
+                _ => {}
             }
         }
         // "If this parameter contains none with any other value, an error is returned."
-        let others = prompt.login || prompt.consent || prompt.select_account;
-        if prompt.none && others { Err(UnknownPrompt) } else { Ok(prompt) }
+        let alone = words().all(|word| word.eq_ignore_ascii_case("none"));
+        if prompt.none && !alone { Err(ContradictoryPrompt) } else { Ok(prompt) }
     }
 }
 
@@ -43,12 +45,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn none_stands_alone_and_unknown_words_are_refused() {
+    fn none_stands_alone_and_of_unknown_words_nothing_follows() {
         assert!(Prompt::parse("none").unwrap().none);
-        let both = Prompt::parse("login consent").unwrap();
+        let both = Prompt::parse("login create consent").unwrap();
         assert!(both.login && both.consent && !both.none);
-        for bad in ["none login", "none consent", "sometimes", "LOGIN"] {
-            assert_eq!(Prompt::parse(bad), Err(UnknownPrompt), "{bad}");
+        assert!(Prompt::parse("LOGIN").unwrap().login);
+        assert_eq!(Prompt::parse("sometimes"), Ok(Prompt::default()));
+        for bad in ["none login", "none consent", "create none"] {
+            assert_eq!(Prompt::parse(bad), Err(ContradictoryPrompt), "{bad}");
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Scope(BTreeSet<String>);
 
-/// The text is not a scope: a character outside NQCHAR, more than 1024 characters or 50 tokens.
+/// The text is not a scope: a character outside NQCHAR, or more than 4096 of them where somebody asks for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnwordableScope;
 
@@ -83,24 +83,28 @@ impl<'a> FromIterator<&'a str> for Scope {
 impl FromStr for Scope {
     type Err = UnwordableScope;
 
+    /// What somebody asks for: a client may well ask for everything that is advertised.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > 1024 {
-            return Err(UnwordableScope);
-        }
+        if text.len() > 4096 { Err(UnwordableScope) } else { Self::read(text) }
+    }
+}
+
+impl Scope {
+    fn read(text: &str) -> Result<Self, UnwordableScope> {
         // %x21 / %x23-5B / %x5D-7E
         let nqchar = |c: u8| (0x21..=0x7E).contains(&c) && c != b'"' && c != b'\\';
         let tokens = text.split(' ').filter(|token| !token.is_empty());
         let token = |token: &str| token.bytes().all(nqchar).then(|| token.to_owned());
-        let set: BTreeSet<_> = tokens.map(token).collect::<Option<_>>().ok_or(UnwordableScope)?;
-        if set.len() > 50 { Err(UnwordableScope) } else { Ok(Self(set)) }
+        tokens.map(token).collect::<Option<_>>().map(Self).ok_or(UnwordableScope)
     }
 }
 
 impl TryFrom<String> for Scope {
     type Error = UnwordableScope;
 
+    /// What we wrote, as long as it may have become: a person agrees to more every now and then.
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+        Self::read(&text)
     }
 }
 
@@ -119,7 +123,9 @@ impl fmt::Display for Scope {
 
 impl fmt::Display for UnwordableScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a scope is at most 50 words of printable ASCII without quotes and backslashes")
+        f.write_str(
+            "a scope is words of printable ASCII without quotes and backslashes, at most 4096 characters",
+        )
     }
 }
 
@@ -138,10 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_has_limits() {
-        let words = |n: usize| (0..n).map(|n| format!("s{n}")).collect::<Vec<_>>().join(" ");
-        assert!(words(50).parse::<Scope>().is_ok());
-        assert_eq!(words(51).parse::<Scope>(), Err(UnwordableScope));
-        assert_eq!("x".repeat(1025).parse::<Scope>(), Err(UnwordableScope));
+    fn what_is_asked_for_has_a_limit_and_what_is_written_is_read_again() {
+        let words = |n: usize| (0..n).map(|n| format!("s{n:03}")).collect::<Vec<_>>().join(" ");
+        let most: Scope = words(819).parse().unwrap();
+        assert_eq!(words(820).parse::<Scope>(), Err(UnwordableScope));
+        let all = most.joined_with(&"x".repeat(4096).parse().unwrap());
+        let written = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<Scope>(&written).ok(), Some(all));
     }
 }

@@ -45,7 +45,11 @@ pub(super) fn metadata(
     members: &Map<String, Value>,
     offer: &Offer,
 ) -> Result<ClientMetadata, OAuthError> {
-    let metadata = ClientMetadata::parse_within(members, offer)?;
+    let (metadata, dropped) = ClientMetadata::read_within(members, offer)?;
+    if !dropped.is_empty() {
+        let why: Vec<&str> = dropped.iter().map(|why| &*why.description).collect();
+        tracing::info!(why = why.join("; "), "dropped or replaced in a registration");
+    }
     recipient::check_registered(&metadata)?;
     Ok(metadata)
 }

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::parameters::MAX_QUERY;
 use crate::protocol::{ClientMetadata, Params, ResponseMode, ResponseType};
 
 /// A place it is safe to send the browser back to, and how.
@@ -15,6 +16,11 @@ pub struct Destination {
     mode: ResponseMode,
 }
 
+/// Whether a `state` takes more room in an address than a request may have altogether.
+pub fn is_long_in_an_address(state: &str) -> bool {
+    url::form_urlencoded::byte_serialize(state.as_bytes()).map(str::len).sum::<usize>() > MAX_QUERY
+}
+
 /// Shown to the person as a page, never sent anywhere.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unredirectable {
@@ -22,6 +28,8 @@ pub enum Unredirectable {
     NoRedirectUri,
     /// Not among the registered ones.
     UnregisteredRedirectUri,
+    /// `state` is longer than an address can carry, and what the client gets back is exactly what it sent.
+    LongState,
 }
 
 impl Destination {
@@ -40,14 +48,16 @@ impl Destination {
         let response = response.unwrap_or(ResponseType::Code);
         let mode = params.get("response_mode").and_then(ResponseMode::parse);
         let mode = mode.filter(|mode| mode.suits(response));
-        // A state that is too long is refused by `validate`, and not carried along then.
-        let state =
-            params.get("state").filter(|state| state.len() <= super::validate::LONGEST_STATE);
-        Ok(Self {
-            redirect_uri: asked.to_owned(),
-            state: state.map(str::to_owned),
-            mode: mode.unwrap_or(ResponseMode::default_for(response)),
-        })
+        let mode = mode.unwrap_or(ResponseMode::default_for(response));
+        let state = params.get("state").map(str::to_owned);
+        let in_address = match mode {
+            ResponseMode::Query | ResponseMode::Fragment => true,
+            ResponseMode::FormPost => false,
+        };
+        if in_address && state.as_deref().is_some_and(is_long_in_an_address) {
+            return Err(Unredirectable::LongState);
+        }
+        Ok(Self { redirect_uri: asked.to_owned(), state, mode })
     }
 
     /// The URI, byte for byte as requested.

@@ -15,9 +15,9 @@ mod validate;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::destination::{Destination, Unredirectable};
+pub use self::destination::{Destination, Unredirectable, is_long_in_an_address};
 pub use self::kept::{KeptRequest, keep, kept};
-pub use self::parameters::{known, to_query};
+pub use self::parameters::{MAX_QUERY, is_known, to_query};
 pub use self::validate::{Hinted, RequestPolicy, validate};
 use crate::clients::ClientId;
 use crate::protocol::claims::ClaimsRequest;

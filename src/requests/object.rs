@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::parameters;
 use crate::clients::Client;
 use crate::clock::UnixTime;
-use crate::jose::{Verified, read};
+use crate::jose::{self, Verified, read};
 use crate::protocol::{ErrorCode, OAuthError, Params};
 
 /// `typ` of RFC 9101 §10.8.
@@ -53,6 +53,19 @@ pub fn assemble(
         pairs(&beside).into_iter().filter(|(name, _)| counts(name) && inner.get(name).is_none()),
     );
     Params::collect(all).map_err(|_| bad("the request object repeats a parameter"))
+}
+
+/// What says where an error goes, of a request whose object is not good: its own parameters, and where they
+/// leave one out, the object's, believed or not. The redirect URI is held against the registered ones like any
+/// other.
+pub fn unbelieved(outer: &Params, object: &str) -> Params {
+    let claims = jose::peek(object).map(|peeked| peeked.claims).unwrap_or_default();
+    let names = ["redirect_uri", "response_mode", "response_type", "state"];
+    let missing = names.into_iter().filter(|name| outer.get(name).is_none());
+    let inner = missing.filter_map(|name| Some((name, claims.get(name)?.as_str()?)));
+    let pairs = outer.iter().chain(inner);
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Params::collect(pairs).unwrap_or_else(|_| outer.clone())
 }
 
 /// Who made it, for whom, and when ([RFC 9101 §4, §10.8], OpenID Connect Core §6.1).

@@ -1,7 +1,7 @@
 use crate::protocol::{ErrorCode, OAuthError, Params};
 
-/// The most that is kept of a request, in bytes of its query: as much as a URL of ours can bring.
-pub(super) const MAX_QUERY: usize = 8 * 1024;
+/// The most that a request may have, in bytes of its query and without the hint: what is kept of it.
+pub const MAX_QUERY: usize = 8 * 1024;
 
 /// Every parameter of an authorization request that means something here, if only that it is refused.
 ///
@@ -18,13 +18,8 @@ const PARAMETERS: [&str; 22] = [
 ];
 
 /// Whether a parameter of this name is read.
-pub(super) fn is_known(name: &str) -> bool {
+pub fn is_known(name: &str) -> bool {
     PARAMETERS.contains(&name)
-}
-
-/// The parameters that mean something here.
-pub fn known(params: Params) -> Params {
-    params.only(is_known)
 }
 
 /// The request as it is kept, so that it can be begun again: without the hint, which is an ID token. Refused
@@ -54,11 +49,5 @@ mod tests {
         // Written out, each of these is three characters.
         let wide = Params::parse(format!("state={}", "(".repeat(most / 2)).as_bytes()).unwrap();
         assert!(to_query(&wide).is_err());
-    }
-
-    #[test]
-    fn what_means_nothing_here_is_dropped() {
-        let came = Params::parse(b"client_id=a&x=1&interaction=i&resource=r&csrf=c").unwrap();
-        assert_eq!(known(came).to_query(), "client_id=a&resource=r");
     }
 }

@@ -8,8 +8,6 @@ use crate::protocol::{
 use crate::resources::ResourceCatalogue;
 use crate::tokens;
 
-/// The longest `state` that is carried, in bytes.
-pub(super) const LONGEST_STATE: usize = 2_048;
 /// The longest `nonce`, in bytes.
 const LONGEST_NONCE: usize = 1_024;
 
@@ -54,9 +52,11 @@ pub fn validate(
     let catalogue = policy.catalogue;
     check_support(params)?;
     let response_type = check_response(params, client, policy.response_types)?;
-    check_lengths(params)?;
+    if params.get("nonce").is_some_and(|nonce| nonce.len() > LONGEST_NONCE) {
+        return Err(invalid_owned(&format!("nonce is longer than {LONGEST_NONCE} bytes")));
+    }
     let prompt = params.get("prompt").map_or(Ok(Prompt::default()), Prompt::parse);
-    let prompt = prompt.map_err(|_| invalid("prompt is not a list of none, login, consent and select_account, or has none beside another"))?;
+    let prompt = prompt.map_err(|_| invalid("prompt has none beside another value"))?;
     let max_age = read_max_age(params)?.or(client.metadata.default_max_age.map(u64::from));
     let resources = resource::asked(params)?;
     policy.resources.check(policy.issuer, client, &resources)?;
@@ -134,15 +134,6 @@ fn check_response(
         ErrorCode::UnauthorizedClient,
         "this client is not registered for this response_type",
     ))
-}
-
-fn check_lengths(params: &Params) -> Result<(), OAuthError> {
-    for (name, most) in [("state", LONGEST_STATE), ("nonce", LONGEST_NONCE)] {
-        if params.get(name).is_some_and(|value| value.len() > most) {
-            return Err(invalid_owned(&format!("{name} is longer than {most} bytes")));
-        }
-    }
-    Ok(())
 }
 
 fn read_max_age(params: &Params) -> Result<Option<u64>, OAuthError> {

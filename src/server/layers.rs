@@ -35,6 +35,7 @@ use super::refusal::{Refusal, StrangeHost};
 use crate::http::caller::RequestId;
 use crate::http::cors;
 use crate::http::told::Told;
+use crate::jose::LONGEST_OURS;
 use crate::password::PATIENCE;
 use crate::random;
 
@@ -226,7 +227,7 @@ fn objection(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
     if is_framed_strangely(headers) {
         return Some(Refusal::CodingUnknown);
     }
-    if length(uri) > MAX_URI {
+    if length(uri) > longest(uri.path()) {
         return Some(Refusal::UriTooLong);
     }
     let head: usize =
@@ -299,7 +300,13 @@ fn rescue(_panic: Box<dyn Any + Send>) -> Response {
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-/// One path and its query.
+/// How long the address may be. A hint is an ID token of ours, and as long as those are.
+fn longest(path: &str) -> usize {
+    let takes_hints = ["/authorize", "/logout"].contains(&path);
+    if takes_hints { MAX_URI + LONGEST_OURS } else { MAX_URI }
+}
+
+/// One path and its query, without a hint.
 pub(super) const MAX_URI: usize = 8 * 1024;
 
 /// All header lines of a request.

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     fn reader(path: &str, accept: &'static str) -> Reader {
-        let headers = [(header::ACCEPT, HeaderValue::from_static(accept))];
+        let headers = [(header::ACCEPT, HeaderValue::from_bytes(accept.as_bytes()).unwrap())];
         Reader::of(&path.parse().unwrap(), &headers.into_iter().collect())
     }
 
@@ -55,6 +55,8 @@ mod tests {
             ("/authorize",                "application/json, text/html;q=0.9",  Program),
             ("/authorize",                "text/html;q=0",                      Program),
             ("/authorize",                "text/html;q=many",                   Program),
+            ("/authorize",                "text/\u{e4}, text/html",             Person),
+            ("/authorize",                "text/\u{e4}, text/html",             Person),
             ("/authorize",                "*/*",                                Program),
             ("/authorize",                "",                                   Program),
             ("/token",                    browser,                              Program),

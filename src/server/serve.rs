@@ -32,8 +32,8 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// From the end of the header to the end of the answer: the bound on whoever reads too slowly.
     pub request_timeout: Duration,
-    /// What the parser will hold of one header before it answers 431 and closes. `layers` refuses at half
-    /// of it, with an answer that says why.
+    /// What the parser will hold of one header before it answers 431 and closes. `layers` refuses before
+    /// that, with an answer that says why.
     pub max_header_bytes: usize,
     /// Connections in all. At the limit nobody is refused: the next ones wait to be accepted.
     pub max_connections: usize,
@@ -54,7 +54,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(75),
             request_timeout: Duration::from_mins(1),
-            max_header_bytes: 32 * 1024,
+            max_header_bytes: 64 * 1024,
             max_connections: 4096,
             max_connections_per_address: 100,
             trusted: Vec::new(),

@@ -14,6 +14,10 @@ use crate::protocol::{Scope, Subject};
 use crate::resources::Target;
 use crate::store::{Key, Partition, Record, Store, StoreError};
 
+/// The longest that is made, and so the longest that is looked at: with whatever stands beside it, it fits into
+/// the headers of a request.
+pub const LONGEST_ACCESS_TOKEN: usize = 12 * 1024;
+
 /// The APIs a client wants an access token for.
 #[derive(Clone, Copy, Default)]
 pub struct Wanted<'a> {
@@ -271,7 +275,7 @@ fn read_jwt(keys: &KeyRing, issuer: &str, token: &str) -> Option<Claims> {
     }
     Some(Claims {
         client: ClientId::parse(text("client_id")?)?,
-        scope: text("scope")?.parse().ok()?,
+        scope: Scope::try_from(text("scope")?.to_owned()).ok()?,
         audience: read::audience(&claims).ok()?.into_iter().map(str::to_owned).collect(),
         issued_at: UnixTime::from_secs(read::seconds(&claims, "iat").ok()??),
         expires_at: UnixTime::from_secs(read::seconds(&claims, "exp").ok()??),

@@ -51,7 +51,7 @@ async fn userinfo(State(app): State<App>, request: Request) -> Result<Response, 
     refuse_token_in_query(&parts.uri)?;
     let form = match form::media_type(&parts.headers).as_deref() {
         Some("application/x-www-form-urlencoded") if parts.method == Method::POST => {
-            Some(form::read_form(&parts.headers, body).await?)
+            Some(form::read_form(&parts.headers, body, |name| name == "access_token").await?)
         }
         // A POST may carry nothing, or anything else, beside its Authorization header.
         Some(_) | None => None,

@@ -12,6 +12,7 @@ on_every_store![
     a_wrong_token_and_an_unknown_client_answer_the_same,
     metadata_that_cannot_be_is_refused_by_name,
     a_public_client_is_given_no_secret,
+    what_cannot_be_read_is_dropped_alone_and_the_answer_shows_what_is_registered,
     an_update_must_not_say_what_only_the_server_says,
     of_updates_and_removals_with_one_token_one_wins,
     a_client_that_proves_itself_cannot_become_public,
@@ -64,6 +65,39 @@ async fn a_registration_answers_with_everything_a_client_needs(house: House) {
     assert!(consent.shows("ul.scopes li:nth-child(5)") && consent.shows(".caution"));
 }
 
+/// RFC 7591 §3.2.1: the answer has "all registered metadata about this client", whatever was asked for.
+async fn what_cannot_be_read_is_dropped_alone_and_the_answer_shows_what_is_registered(
+    house: House,
+) {
+    let uri = |number: usize| format!("https://new.example/cb/{number}");
+    let uris: Vec<String> = (0..25).map(uri).chain(["javascript:alert(1)".to_owned()]).collect();
+    let asked = json!({
+        "redirect_uris": uris, "client_name": "n".repeat(500), "client_uri": "http://new.example",
+        "logo_uri": 7, "contacts": "ada@new.example", "application_type": "desktop",
+        "id_token_signed_response_alg": "HS256", "scope": "openid unheard-of \u{e9}",
+    });
+    let client = registers(&house, &asked).await;
+    assert_eq!(client.status, 201, "{client:?}");
+    let client = client.json();
+    let registered = json!({
+        "redirect_uris": uris[..20], "client_name": "n".repeat(64), "client_uri": null, "logo_uri": null,
+        "contacts": null, "application_type": "web", "id_token_signed_response_alg": "RS256",
+        "scope": "openid",
+    });
+    for (name, value) in registered.as_object().expect("members") {
+        assert_eq!(client.get(name).unwrap_or(&Value::Null), value, "{name}");
+    }
+    // What the answer shows is taken as it is, and with it an update that cannot be read.
+    let mut change = manages(&house, Method::GET, &client, None).await.good();
+    for ours in ["registration_access_token", "registration_client_uri", "client_id_issued_at"] {
+        change.as_object_mut().expect("members").remove(ours);
+    }
+    change["tos_uri"] = json!(["x"]);
+    let updated = manages(&house, Method::PUT, &client, Some(&change)).await.good();
+    assert_eq!(updated["redirect_uris"], json!(uris[..20]));
+    assert_eq!(updated.get("tos_uri"), None);
+}
+
 async fn a_client_reads_replaces_and_removes_itself(house: House) {
     let first = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
     let first = first.good();
@@ -112,7 +146,10 @@ async fn metadata_that_cannot_be_is_refused_by_name(house: House) {
             "invalid_client_metadata",
             json!({"redirect_uris": good, "token_endpoint_auth_method": "client_secret_jwt"}),
         ),
-        ("invalid_client_metadata", json!({"redirect_uris": good, "jwks": 1})),
+        (
+            "invalid_client_metadata",
+            json!({"redirect_uris": good, "jwks": {"keys": [{"kty": "oct", "k": "x"}]}}),
+        ),
         ("invalid_client_metadata", json!({"redirect_uris": good, "scope": "unheard-of"})),
         ("invalid_client_metadata", json!([])),
     ] {

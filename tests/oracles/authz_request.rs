@@ -101,7 +101,7 @@ fn named(query: &[u8]) -> Option<Client> {
     let mut ids = url::form_urlencoded::parse(query).filter(|(name, _)| name == "client_id");
     let (_, id) = ids.next()?;
     let known = ["shop", "app", "desk", "signer", "gone"].contains(&&*id);
-    (known && ids.next().is_none()).then(|| small_house::client(&id))
+    (known && ids.all(|(_, again)| again == id)).then(|| small_house::client(&id))
 }
 
 /// It begins with a registered URI, and what follows could not make another place of it.

@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 
 use super::{lines, text};
 
-/// What is behind a `sector_identifier_uri` is good exactly if it is an array of strings, and every redirect
-/// URI is one of them ([OpenID Connect Registration §5]).
+/// What is behind a `sector_identifier_uri` is good exactly if it is an array, and every redirect URI is one
+/// of its strings ([OpenID Connect Registration §5]).
 ///
 /// Lines: a redirect URI, and the document.
 ///
@@ -24,10 +24,8 @@ pub fn holds(data: &[u8], check: impl Fn(&ClientMetadata, &Value) -> Result<(), 
     let Ok(client) = ClientMetadata::parse(members.as_object().expect("an object")) else { return };
     let Ok(document) = serde_json::from_slice::<Value>(document) else { return };
     let mut good = document.is_array();
-    for item in document.as_array().into_iter().flatten() {
-        good &= item.is_string();
-    }
-    for uri in &uris {
+    // One that is none was not registered.
+    for uri in &client.redirect_uris {
         let mut listed = document.as_array().into_iter().flatten();
         good &= listed.any(|item| item.as_str() == Some(uri));
     }

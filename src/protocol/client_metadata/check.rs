@@ -4,44 +4,57 @@ use url::Url;
 
 use super::{ApplicationType, ClientMetadata, Offer, sector, wrong};
 use crate::protocol::redirect_uri::{self, Unregistrable};
-use crate::protocol::{AuthMethod, ErrorCode, GrantType, OAuthError};
+use crate::protocol::{AuthMethod, ErrorCode, GrantType, OAuthError, ResponseType};
 
 /// Checks them all; the first that does not fit is named.
-pub(super) fn together(it: &ClientMetadata, offer: &Offer) -> Result<(), OAuthError> {
-    let check_uri = if offer.by_operator {
-        redirect_uri::check_declarable
-    } else {
-        redirect_uri::check_registrable
-    };
-    redirects(it, check_uri)?;
-    sector::check(it)?;
-    grants(it)?;
-    keys(it)?;
-    encryption(it)?;
-    logout(it, check_uri)
-}
-
-type CheckUri = fn(&str) -> Result<(), Unregistrable>;
-
-fn redirects(it: &ClientMetadata, check_uri: CheckUri) -> Result<(), OAuthError> {
-    for uri in &it.redirect_uris {
-        check_uri(uri).map_err(|why| bad_redirect(&why.to_string()))?;
-    }
-    let implicit = it.response_types.iter().any(|asked| asked.is_front_channel());
-    // "Web Clients using the OAuth Implicit Grant Type MUST only register URLs using the https scheme"
-    // (https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata).
-    let plain = |uri: &String| !uri.starts_with("https://");
-    if implicit && it.application_type == ApplicationType::Web && it.redirect_uris.iter().any(plain)
-    {
-        return Err(bad_redirect("has to be https where tokens go through the browser"));
-    }
+pub(super) fn together(it: &ClientMetadata) -> Result<(), OAuthError> {
     if !it.response_types.is_empty() && it.redirect_uris.is_empty() {
         return Err(OAuthError::new(
             ErrorCode::InvalidRedirectUri,
             "redirect_uris is required for the authorization endpoint",
         ));
     }
-    Ok(())
+    sector::check(it)?;
+    grants(it)?;
+    keys(it)?;
+    logout(it)
+}
+
+/// Where a client may have people sent.
+pub(super) struct Places {
+    check: fn(&str) -> Result<(), Unregistrable>,
+    only_https: bool,
+}
+
+impl Places {
+    pub(super) fn of(
+        application_type: ApplicationType,
+        response_types: &[ResponseType],
+        offer: &Offer,
+    ) -> Self {
+        let check = if offer.by_operator {
+            redirect_uri::check_declarable
+        } else {
+            redirect_uri::check_registrable
+        };
+        // "Web Clients using the OAuth Implicit Grant Type MUST only register URLs using the https scheme"
+        // (https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata).
+        let implicit = response_types.iter().any(|asked| asked.is_front_channel());
+        Self { check, only_https: implicit && application_type == ApplicationType::Web }
+    }
+
+    pub(super) fn redirect(&self, uri: &str) -> Result<(), OAuthError> {
+        (self.check)(uri).map_err(|why| bad_redirect(&why.to_string()))?;
+        if self.only_https && !uri.starts_with("https://") {
+            return Err(bad_redirect("has to be https where tokens go through the browser"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn after_logout(&self, uri: &str) -> Result<(), OAuthError> {
+        let checked = (self.check)(uri);
+        checked.map_err(|why| wrong(&format!("post_logout_redirect_uris: each {why}")))
+    }
 }
 
 fn bad_redirect(why: &str) -> OAuthError {
@@ -98,35 +111,7 @@ fn keys(it: &ClientMetadata) -> Result<(), OAuthError> {
     Ok(())
 }
 
-fn encryption(it: &ClientMetadata) -> Result<(), OAuthError> {
-    let halves = [
-        (
-            "id_token_encrypted_response",
-            it.id_token_encrypted_response_alg,
-            it.id_token_encrypted_response_enc,
-        ),
-        (
-            "userinfo_encrypted_response",
-            it.userinfo_encrypted_response_alg,
-            it.userinfo_encrypted_response_enc,
-        ),
-        (
-            "request_object_encryption",
-            it.request_object_encryption_alg,
-            it.request_object_encryption_enc,
-        ),
-    ];
-    let alone = halves.iter().find(|(_, alg, enc)| alg.is_none() && enc.is_some());
-    match alone {
-        Some((name, _, _)) => Err(wrong(&format!("{name}_enc needs {name}_alg"))),
-        None => Ok(()),
-    }
-}
-
-fn logout(it: &ClientMetadata, check_uri: CheckUri) -> Result<(), OAuthError> {
-    for uri in &it.post_logout_redirect_uris {
-        check_uri(uri).map_err(|why| wrong(&format!("post_logout_redirect_uris: each {why}")))?;
-    }
+fn logout(it: &ClientMetadata) -> Result<(), OAuthError> {
     let Some(front) = &it.frontchannel_logout_uri else { return Ok(()) };
     // "The domain, port, and scheme of this URL MUST be the same as that of a registered Redirection
     // URI value" (https://openid.net/specs/openid-connect-frontchannel-1_0.html#RPLogout).

@@ -1,8 +1,8 @@
-//! Client metadata ([RFC 7591 §2], [OpenID Connect Registration §2]): read strictly, by one function,
-//! whether it comes from a registration, an update, a file or the command line.
+//! Client metadata ([RFC 7591 §2], [OpenID Connect Registration §2]): read by one function, whether it comes
+//! from a registration, an update, a file or the command line.
 //!
-//! Members that are not on the list are dropped, never stored and never echoed; members on the list
-//! have the right type or the whole registration is refused.
+//! Members that are not on the list are dropped, never stored and never echoed. What becomes of members on the
+//! list that cannot be read, `reader.rs` says.
 //!
 //! [RFC 7591 §2]: https://www.rfc-editor.org/rfc/rfc7591#section-2
 //! [OpenID Connect Registration §2]: https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata
@@ -224,20 +224,44 @@ impl ClientMetadata {
         Self::parse_within(members, &Offer::default())
     }
 
-    /// Reads and checks a registration. Errors are `invalid_redirect_uri` or `invalid_client_metadata`
+    /// [`Self::read_within`], whatever was dropped.
+    pub fn parse_within(members: &Map<String, Value>, offer: &Offer) -> Result<Self, OAuthError> {
+        Self::read_within(members, offer).map(|(metadata, _)| metadata)
+    }
+
+    /// Reads and checks a registration, and says what of it was dropped or replaced. Errors are `invalid_redirect_uri` or `invalid_client_metadata`
     /// ([RFC 7591 §3.2.2]) and name the member.
     ///
     /// [RFC 7591 §3.2.2]: https://www.rfc-editor.org/rfc/rfc7591#section-3.2.2
-    pub fn parse_within(members: &Map<String, Value>, offer: &Offer) -> Result<Self, OAuthError> {
-        let read = Reader(members);
+    pub fn read_within(
+        members: &Map<String, Value>,
+        offer: &Offer,
+    ) -> Result<(Self, Vec<OAuthError>), OAuthError> {
+        let read = Reader::new(members, offer);
+        let metadata = Self::of(&read, offer)?;
+        check::together(&metadata).map_err(|error| read.explained(error))?;
+        Ok((metadata, read.into_dropped()))
+    }
+
+    fn of(read: &Reader<'_>, offer: &Offer) -> Result<Self, OAuthError> {
         let (method, methods) = read.auth_methods(offer)?;
-        let metadata = Self {
-            redirect_uris: read.strings("redirect_uris", 20)?,
-            response_types: read.response_types(offer)?,
+        let response_types = read.response_types(offer)?;
+        let application_type = read.word("application_type", ApplicationType::parse);
+        let application_type = read.or_dropped(application_type)?.unwrap_or(ApplicationType::Web);
+        let places = check::Places::of(application_type, &response_types, offer);
+        let encryption = |name: &str| {
+            let alg = read.word(&format!("{name}_alg"), KeyManagement::parse)?;
+            Ok((alg, read.content(name, alg)?))
+        };
+        let (id_token_alg, id_token_enc) = encryption("id_token_encrypted_response")?;
+        let (userinfo_alg, userinfo_enc) = encryption("userinfo_encrypted_response")?;
+        // It only says what the client may do.
+        let (object_alg, object_enc) = read.or_dropped(encryption("request_object_encryption"))?;
+        Ok(Self {
+            redirect_uris: read.checked("redirect_uris", 20, |uri| places.redirect(uri))?,
+            response_types,
             grant_types: read.grant_types(offer)?,
-            application_type: read
-                .word("application_type", ApplicationType::parse)?
-                .unwrap_or(ApplicationType::Web),
+            application_type,
             token_endpoint_auth_method: method,
             token_endpoint_auth_methods: methods,
             token_endpoint_auth_signing_alg: read
@@ -249,45 +273,41 @@ impl ClientMetadata {
             id_token_signed_response_alg: read
                 .our_alg("id_token_signed_response_alg", offer)?
                 .unwrap_or(ClientAlg::Rs256),
-            id_token_encrypted_response_alg: read
-                .word("id_token_encrypted_response_alg", KeyManagement::parse)?,
-            id_token_encrypted_response_enc: read.content("id_token_encrypted_response")?,
+            id_token_encrypted_response_alg: id_token_alg,
+            id_token_encrypted_response_enc: id_token_enc,
             userinfo_signed_response_alg: read.our_alg("userinfo_signed_response_alg", offer)?,
-            userinfo_encrypted_response_alg: read
-                .word("userinfo_encrypted_response_alg", KeyManagement::parse)?,
-            userinfo_encrypted_response_enc: read.content("userinfo_encrypted_response")?,
+            userinfo_encrypted_response_alg: userinfo_alg,
+            userinfo_encrypted_response_enc: userinfo_enc,
             request_object_signing_alg: read
                 .word("request_object_signing_alg", ClientAlg::parse)?,
-            request_object_encryption_alg: read
-                .word("request_object_encryption_alg", KeyManagement::parse)?,
-            request_object_encryption_enc: read.content("request_object_encryption")?,
+            request_object_encryption_alg: object_alg,
+            request_object_encryption_enc: object_enc,
             request_uris: read.links("request_uris", 20)?,
             client_name: read.name("client_name")?,
-            client_uri: read.link("client_uri")?,
-            logo_uri: read.link("logo_uri")?,
-            policy_uri: read.link("policy_uri")?,
-            tos_uri: read.link("tos_uri")?,
-            initiate_login_uri: read.link("initiate_login_uri")?,
+            client_uri: read.or_dropped(read.link("client_uri"))?,
+            logo_uri: read.or_dropped(read.link("logo_uri"))?,
+            policy_uri: read.or_dropped(read.link("policy_uri"))?,
+            tos_uri: read.or_dropped(read.link("tos_uri"))?,
+            initiate_login_uri: read.or_dropped(read.link("initiate_login_uri"))?,
             contacts: read.strings("contacts", 10)?,
-            jwks_uri: read.link("jwks_uri")?,
+            jwks_uri: read.or_dropped(read.link("jwks_uri"))?,
             jwks: read.public_keys("jwks")?,
             scope: read.scope("scope")?,
             default_max_age: read.seconds("default_max_age")?,
             require_auth_time: read.boolean("require_auth_time")?,
             default_acr_values: read.strings("default_acr_values", 10)?,
-            post_logout_redirect_uris: read.strings("post_logout_redirect_uris", 20)?,
+            post_logout_redirect_uris: read
+                .checked("post_logout_redirect_uris", 20, |uri| places.after_logout(uri))?,
             frontchannel_logout_uri: read.link("frontchannel_logout_uri")?,
             frontchannel_logout_session_required: read
                 .boolean("frontchannel_logout_session_required")?,
             backchannel_logout_uri: read.link("backchannel_logout_uri")?,
             backchannel_logout_session_required: read
                 .boolean("backchannel_logout_session_required")?,
-            software_id: read.text("software_id", 255)?,
-            software_version: read.text("software_version", 255)?,
+            software_id: read.or_dropped(read.text("software_id", 255))?,
+            software_version: read.or_dropped(read.text("software_version", 255))?,
             software_statement: read.text("software_statement", 16 * 1024)?,
-        };
-        check::together(&metadata, offer)?;
-        Ok(metadata)
+        })
     }
 
     /// Whether the client cannot keep a secret (RFC 6749 §2.1).

@@ -1,19 +1,69 @@
 //! Reading one member at a time: the right type, or a sentence that names it.
+//!
+//! An operator is told of everything that is wrong. For clients that register themselves a member that cannot be
+//! read is dropped or replaced, alone ("The authorization server MAY reject or replace any of the client's
+//! requested metadata values", [RFC 7591 §2]), and the answer shows what is registered. That goes for what is
+//! only told or offered. What guards is never dropped, for the client would get more than it asked for: how it
+//! authenticates, whom it can name, what is encrypted, what it is told of a sign-out.
+//!
+//! [RFC 7591 §2]: https://www.rfc-editor.org/rfc/rfc7591#section-2
 
-use serde_json::{Map, Value};
+use std::cell::RefCell;
+
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{ClientAlg, Offer, wrong};
-use crate::protocol::algorithms::ContentEncryption;
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{AuthMethod, GrantType, OAuthError, ResponseType, Scope, redirect_uri};
 
 /// Reads members of the right type, or says which one is not.
-pub(super) struct Reader<'a>(pub(super) &'a Map<String, Value>);
+pub(super) struct Reader<'a> {
+    members: &'a Map<String, Value>,
+    /// Whether what cannot be read is passed over, where nothing is guarded by it.
+    tolerant: bool,
+    /// What was, and why.
+    dropped: RefCell<Vec<OAuthError>>,
+}
 
 impl<'a> Reader<'a> {
+    /// For members that somebody sent, and as strict as the offer has it.
+    pub(super) fn new(members: &'a Map<String, Value>, offer: &Offer) -> Self {
+        Self { members, tolerant: !offer.by_operator, dropped: RefCell::default() }
+    }
+
     /// A member that is there; `null` is as good as absent.
     fn member(&self, name: &str) -> Option<&'a Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+        self.members.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A member that can be done without: its default, where it cannot be read.
+    pub(super) fn or_dropped<T: Default>(
+        &self,
+        read: Result<T, OAuthError>,
+    ) -> Result<T, OAuthError> {
+        match read {
+            Err(why) if self.tolerant => {
+                self.dropped.borrow_mut().push(why);
+                Ok(T::default())
+            }
+            read => read,
+        }
+    }
+
+    /// Why a registration is refused: where that is for want of a member which was dropped, why it was.
+    pub(super) fn explained(&self, error: OAuthError) -> OAuthError {
+        let dropped = self.dropped.borrow();
+        let is_about = |why: &&OAuthError| {
+            let name = why.description.split([':', ' ']).next().unwrap_or_default();
+            error.description.contains(name)
+        };
+        dropped.iter().find(is_about).cloned().unwrap_or(error)
+    }
+
+    /// What was dropped or replaced, each a sentence.
+    pub(super) fn into_dropped(self) -> Vec<OAuthError> {
+        self.dropped.into_inner()
     }
 
     pub(super) fn text(&self, name: &str, most: usize) -> Result<Option<String>, OAuthError> {
@@ -25,22 +75,44 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn strings(&self, name: &str, most: usize) -> Result<Vec<String>, OAuthError> {
+        self.checked(name, most, |_| Ok(()))
+    }
+
+    /// Several texts, each of which is good by itself; those beyond the limit are not looked at.
+    pub(super) fn checked(
+        &self,
+        name: &str,
+        most: usize,
+        check: impl Fn(&str) -> Result<(), OAuthError>,
+    ) -> Result<Vec<String>, OAuthError> {
         let Some(value) = self.member(name) else { return Ok(Vec::new()) };
         let complaint = || wrong(&format!("{name} must be an array of at most {most} strings"));
-        let items = value.as_array().filter(|items| items.len() <= most).ok_or_else(complaint)?;
-        let text =
-            |item: &Value| item.as_str().filter(|text| text.len() <= 2048).map(str::to_owned);
-        items.iter().map(text).collect::<Option<_>>().ok_or_else(complaint)
+        let Some(items) = value.as_array() else { return self.or_dropped(Err(complaint())) };
+        let mut kept = Vec::new();
+        for item in items {
+            let text = item.as_str().filter(|text| kept.len() < most && text.len() <= 2048);
+            let text = text.ok_or_else(complaint);
+            let text = text.and_then(|text| check(text).map(|()| Some(text.to_owned())));
+            kept.extend(self.or_dropped(text)?);
+        }
+        Ok(kept)
     }
 
     pub(super) fn boolean(&self, name: &str) -> Result<bool, OAuthError> {
         let Some(value) = self.member(name) else { return Ok(false) };
-        value.as_bool().ok_or_else(|| wrong(&format!("{name} must be true or false")))
+        let read = value.as_bool().ok_or_else(|| wrong(&format!("{name} must be true or false")));
+        self.or_dropped(read)
     }
 
+    /// Also as the text or the fraction that some libraries make of a number.
     pub(super) fn seconds(&self, name: &str) -> Result<Option<u32>, OAuthError> {
         let Some(value) = self.member(name) else { return Ok(None) };
-        let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+        let digits = match value {
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text.clone(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => String::new(),
+        };
+        let seconds = digits.strip_suffix(".0").unwrap_or(&digits).parse().ok();
         seconds.map(Some).ok_or_else(|| wrong(&format!("{name} must be a number of seconds")))
     }
 
@@ -95,23 +167,35 @@ impl<'a> Reader<'a> {
 
     /// How the content is encrypted: "if `…_alg` is specified, the default … is A128CBC-HS256"
     /// (OpenID Connect Registration §2).
-    pub(super) fn content(&self, name: &str) -> Result<Option<ContentEncryption>, OAuthError> {
-        let said = self.word(&format!("{name}_enc"), ContentEncryption::parse)?;
-        let encrypted = self.member(&format!("{name}_alg")).is_some();
-        Ok(said.or(encrypted.then_some(ContentEncryption::A128CbcHs256)))
+    pub(super) fn content(
+        &self,
+        name: &str,
+        alg: Option<KeyManagement>,
+    ) -> Result<Option<ContentEncryption>, OAuthError> {
+        let said = self.word(&format!("{name}_enc"), ContentEncryption::parse);
+        let said = said.and_then(|said| match (said, alg) {
+            (Some(_), None) => Err(wrong(&format!("{name}_enc needs {name}_alg"))),
+            (said, _) => Ok(said),
+        });
+        Ok(self.or_dropped(said)?.or(alg.map(|_| ContentEncryption::A128CbcHs256)))
     }
 
-    /// An algorithm of our own signatures: one we have a key for.
+    /// An algorithm of our own signatures: one we have a key for; RS256 in place of one that we have not, for a
+    /// signature was wanted.
     pub(super) fn our_alg(
         &self,
         name: &str,
         offer: &Offer,
     ) -> Result<Option<ClientAlg>, OAuthError> {
-        let Some(alg) = self.word(name, ClientAlg::parse)? else { return Ok(None) };
-        if offer.signing_algs.contains(&alg) {
-            return Ok(Some(alg));
+        let Some(word) = self.or_dropped(self.text(name, 64))? else { return Ok(None) };
+        let alg = ClientAlg::parse(&word);
+        if alg.is_some_and(|alg| offer.signing_algs.contains(&alg)) {
+            return Ok(alg);
         }
-        Err(wrong(&format!("{name}: {} is not offered here", alg.as_str())))
+        let called = alg.map_or("such an algorithm", ClientAlg::as_str);
+        let complaint = wrong(&format!("{name}: {called} is not offered here"));
+        self.or_dropped::<()>(Err(complaint))?;
+        Ok(Some(ClientAlg::Rs256).filter(|_| word != "none"))
     }
 
     /// Grant types; ones nobody here knows are dropped, since a client may be written for several
@@ -163,25 +247,24 @@ impl<'a> Reader<'a> {
     }
 
     /// A name shown to people: at most 64 characters, none of which is a control or changes the
-    /// direction of writing.
+    /// direction of writing. A longer one is cut there.
     pub(super) fn name(&self, name: &str) -> Result<Option<String>, OAuthError> {
-        // 64 characters of any script, and as much again of what is not shown.
-        let Some(text) = self.text(name, 512)? else { return Ok(None) };
+        let Some(text) = self.or_dropped(self.text(name, usize::MAX))? else { return Ok(None) };
         let shown: String = text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
-        let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
-        if shown.chars().count() > 64 {
-            return Err(wrong(&format!("{name} must be at most 64 characters")));
+        let mut shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((end, _)) = shown.char_indices().nth(64) {
+            let complaint = wrong(&format!("{name} must be at most 64 characters"));
+            self.or_dropped::<()>(Err(complaint))?;
+            shown.truncate(end);
+            shown.truncate(shown.trim_end().len());
         }
         Ok(Some(shown).filter(|shown| !shown.is_empty()))
     }
 
     /// Several of them.
     pub(super) fn links(&self, name: &str, most: usize) -> Result<Vec<String>, OAuthError> {
-        let links = self.strings(name, most)?;
-        if links.iter().all(|link| is_link(link, name)) {
-            return Ok(links);
-        }
-        Err(wrong(&format!("{name}: each must be an https URL")))
+        let complaint = || wrong(&format!("{name}: each must be an https URL"));
+        self.checked(name, most, |link| is_link(link, name).then_some(()).ok_or_else(complaint))
     }
 
     /// An `https` URL; `http` only where it stays on this machine.
@@ -194,35 +277,55 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Words that are none are left out. Where none is left it is an error and not an absent scope, which would
+    /// mean the standard ones.
     pub(super) fn scope(&self, name: &str) -> Result<Option<Scope>, OAuthError> {
-        let Some(text) = self.text(name, 1024)? else { return Ok(None) };
-        let scope: Scope =
-            text.parse().map_err(|_| wrong("scope must be words of printable ASCII"))?;
+        let Some(text) = self.text(name, 4096)? else { return Ok(None) };
+        let complaint = || wrong("scope must be words of printable ASCII");
+        let mut words = Vec::new();
+        for word in text.split(' ').filter(|word| !word.is_empty()) {
+            let read = word.parse::<Scope>().map(|_| Some(word)).map_err(|_| complaint());
+            words.extend(self.or_dropped(read)?);
+        }
+        if words.is_empty() && !text.trim_matches(' ').is_empty() {
+            return Err(complaint());
+        }
         // Blanks alone are as good as absent, as an empty text is.
+        let scope: Scope = words.join(" ").parse().map_err(|_| complaint())?;
         Ok(Some(scope).filter(|scope| !scope.is_empty()))
     }
 
-    /// A JWK Set without a private or a symmetric key ([RFC 7517 §9.2]).
+    /// A JWK Set without a private or a symmetric key ([RFC 7517 §9.2]). Keys of a kind that nobody here knows are
+    /// passed over (§5), and not kept: of those nobody could say whether they are public.
     ///
     /// [RFC 7517 §9.2]: https://www.rfc-editor.org/rfc/rfc7517#section-9.2
     pub(super) fn public_keys(&self, name: &str) -> Result<Option<Value>, OAuthError> {
         let Some(set) = self.member(name) else { return Ok(None) };
-        let keys = set.get("keys").and_then(Value::as_array);
-        let public = |key: &Value| {
-            let kind = key.get("kty").and_then(Value::as_str);
-            matches!(kind, Some("RSA" | "EC" | "OKP"))
-                && ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
-                    .iter()
-                    .all(|part| key.get(part).is_none())
+        let keys = set.get("keys").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let kind = |key: &Value| key.get("kty").and_then(Value::as_str).map(str::to_owned);
+        let is_secret = |key: &Value| {
+            kind(key).as_deref() == Some("oct")
+                || PRIVATE.iter().any(|part| key.get(part).is_some())
         };
-        match keys {
-            Some(keys) if (1..=20).contains(&keys.len()) && keys.iter().all(public) => {
-                Ok(Some(set.clone()))
-            }
-            _ => Err(wrong(&format!("{name} must be a JWK Set of 1 to 20 public keys"))),
+        if keys.iter().any(is_secret) {
+            let text =
+                "holds a private or a symmetric key: that is no secret any more, make another";
+            return Err(wrong(&format!("{name} {text}")));
         }
+        let is_known = |key: &&Value| matches!(kind(key).as_deref(), Some("RSA" | "EC" | "OKP"));
+        let known: Vec<Value> = keys.iter().filter(is_known).take(20).cloned().collect();
+        if known.is_empty() {
+            let text = format!("{name} must be a JWK Set with a public key of type RSA, EC or OKP");
+            return self.or_dropped(Err(wrong(&text)));
+        }
+        Ok(Some(json!({ "keys": known })))
     }
 }
+
+/// The members of private and symmetric keys ([RFC 7518 §6], and of the kinds that came after it).
+///
+/// [RFC 7518 §6]: https://www.rfc-editor.org/rfc/rfc7518#section-6
+const PRIVATE: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /// Bidirectional controls, zero-width characters and their like.
 fn is_invisible(c: char) -> bool {

@@ -6,6 +6,12 @@ fn parse(value: &Value) -> Result<ClientMetadata, OAuthError> {
     ClientMetadata::parse(value.as_object().unwrap())
 }
 
+/// As an operator would have it read: whole, or not at all.
+fn strictly(value: &Value) -> Result<ClientMetadata, OAuthError> {
+    let offer = Offer { by_operator: true, ..Offer::default() };
+    ClientMetadata::parse_within(value.as_object().unwrap(), &offer)
+}
+
 #[test]
 fn silence_means_the_defaults_of_the_rfc() {
     let client =
@@ -118,10 +124,118 @@ fn each_bad_member_is_named() {
     ] {
         let mut client = good.clone();
         client[member] = value.clone();
-        let error = parse(&client).unwrap_err();
+        let error = strictly(&client).unwrap_err();
         let named = error.description.contains(member) || error.description.contains("jwks");
         assert!(named, "{member}={value}: {error}");
     }
+}
+
+/// What a client that registers itself gets of a member that cannot be read; the rest is as it would be.
+#[test]
+fn what_is_only_told_or_offered_is_dropped_or_replaced_alone() {
+    let uri = "https://shop.example/cb";
+    let rsa = json!({"kty": "RSA", "n": "x", "e": "AQAB"});
+    let many = |most: usize| json!((0..=most).map(|n| format!("{uri}/{n}")).collect::<Vec<_>>());
+    let first = |most: usize| json!((0..most).map(|n| format!("{uri}/{n}")).collect::<Vec<_>>());
+    let long = "x".repeat(300);
+    let nothing = Value::Null;
+    #[rustfmt::skip]
+    let table = [
+        ("redirect_uris", many(20), first(20)),
+        ("redirect_uris", json!([format!("{uri}#x"), 1, uri, "javascript:alert(1)", "x".repeat(3000)]), json!([uri])),
+        ("post_logout_redirect_uris", json!([uri, "https://shop.example/#x", {}]), json!([uri])),
+        ("post_logout_redirect_uris", json!("https://shop.example/bye"), nothing.clone()),
+        ("request_uris", json!(["http://shop.example/r", uri]), json!([uri])),
+        ("application_type", json!("desktop"), json!("web")),
+        ("client_name", json!(format!("{} and more", "x".repeat(63))), json!("x".repeat(63))),
+        ("client_name", json!("\u{e9}".repeat(2_000)), json!("\u{e9}".repeat(64))),
+        ("client_name", json!(["x"]), nothing.clone()),
+        ("client_uri", json!("http://shop.example"), nothing.clone()),
+        ("logo_uri", json!("javascript:alert(1)"), nothing.clone()),
+        ("policy_uri", json!(7), nothing.clone()),
+        ("tos_uri", json!(format!("https://shop.example/{}", "x".repeat(3000))), nothing.clone()),
+        ("initiate_login_uri", json!("http://localhost/start"), nothing.clone()),
+        ("contacts", json!(["ada@shop.example", 1, null]), json!(["ada@shop.example"])),
+        ("contacts", json!("ada@shop.example"), nothing.clone()),
+        ("default_acr_values", json!([1, "1"]), json!(["1"])),
+        ("default_max_age", json!("3600"), json!(3600)),
+        ("default_max_age", json!(3600.0), json!(3600)),
+        ("require_auth_time", json!("yes"), nothing.clone()),
+        ("backchannel_logout_session_required", json!(1), nothing.clone()),
+        ("id_token_signed_response_alg", json!("HS256"), json!("RS256")),
+        ("id_token_signed_response_alg", json!("none"), json!("RS256")),
+        ("userinfo_signed_response_alg", json!("ES512"), json!("RS256")),
+        ("userinfo_signed_response_alg", json!("none"), nothing.clone()),
+        ("userinfo_encrypted_response_enc", json!("A128GCM"), nothing.clone()),
+        ("request_object_encryption_alg", json!("RSA1_5"), nothing.clone()),
+        ("jwks_uri", json!("http://shop.example/keys"), nothing.clone()),
+        ("jwks", json!({"keys": []}), nothing.clone()),
+        ("jwks", json!({"keys": [{"kty": "AKP", "pub": "x"}, 7, rsa, {}], "x": 1}), json!({"keys": [rsa]})),
+        ("scope", json!("openid open\"id email"), json!("email openid")),
+        ("software_id", json!(long), nothing.clone()),
+        ("software_version", json!({}), nothing.clone()),
+    ];
+    for (member, value, registered) in table {
+        let mut client = json!({"redirect_uris": [uri]});
+        client[member] = value.clone();
+        let members = client.as_object().unwrap();
+        let (read, dropped) = ClientMetadata::read_within(members, &Offer::default())
+            .unwrap_or_else(|error| panic!("{member}={value}: {error}"));
+        let stored = serde_json::to_value(&read).unwrap();
+        assert_eq!(stored.get(member).unwrap_or(&Value::Null), &registered, "{member}={value}");
+        let is_said = member == "default_max_age" || value["x"] == 1 || !dropped.is_empty();
+        assert!(is_said, "{member}={value}");
+        assert!(dropped.iter().all(|why| why.description.contains(member)), "{dropped:?}");
+        let mut rest = stored.as_object().unwrap().clone();
+        rest.remove(member);
+        let mut plain =
+            serde_json::to_value(parse(&json!({"redirect_uris": [uri]})).unwrap()).unwrap();
+        plain.as_object_mut().unwrap().remove(member);
+        assert_eq!(Value::Object(rest), plain, "{member}={value}");
+        assert_eq!(parse(&stored).ok().as_ref(), Some(&read), "{member}={value}");
+    }
+}
+
+/// Dropped, it would leave the client with more than it asked for, or with less of a guard.
+#[test]
+fn what_guards_is_never_dropped_and_the_reason_is_told() {
+    let uri = "https://shop.example/cb";
+    for (member, value, says) in [
+        ("redirect_uris", json!([format!("{uri}#x")]), "fragment"),
+        ("redirect_uris", json!([1]), "redirect_uris must be an array"),
+        ("redirect_uris", json!([]), "redirect_uris"),
+        ("grant_types", json!(["password"]), "grant_types"),
+        ("grant_types", json!("authorization_code"), "grant_types"),
+        ("response_types", json!(["id_token"]), "response_types"),
+        ("token_endpoint_auth_method", json!("tls_client_auth"), "token_endpoint_auth_method"),
+        ("token_endpoint_auth_method", json!("private_key_jwt"), "jwks"),
+        ("token_endpoint_auth_signing_alg", json!("ES512"), "token_endpoint_auth_signing_alg"),
+        ("subject_type", json!("global"), "subject_type"),
+        ("sector_identifier_uri", json!("http://shop.example/s"), "sector_identifier_uri"),
+        ("id_token_encrypted_response_alg", json!("RSA1_5"), "id_token_encrypted_response_alg"),
+        ("userinfo_encrypted_response_alg", json!(7), "userinfo_encrypted_response_alg"),
+        ("request_object_signing_alg", json!("none"), "request_object_signing_alg"),
+        ("default_max_age", json!(-1), "default_max_age"),
+        ("scope", json!("open\"id"), "scope"),
+        ("scope", json!(["openid"]), "scope"),
+        ("frontchannel_logout_uri", json!("https://other.example/out"), "frontchannel_logout_uri"),
+        ("backchannel_logout_uri", json!("http://shop.example/out"), "backchannel_logout_uri"),
+        ("jwks", json!({"keys": [{"kty": "RSA", "n": "x", "e": "AQAB", "d": "x"}]}), "private"),
+        ("jwks", json!({"keys": [{"kty": "AKP", "priv": "x"}]}), "private"),
+        ("jwks", json!({"keys": [{"kty": "oct", "k": "x"}]}), "symmetric"),
+    ] {
+        let mut client = json!({"redirect_uris": [uri]});
+        client[member] = value.clone();
+        let error = parse(&client).unwrap_err();
+        assert!(error.description.contains(says), "{member}={value}: {error}");
+    }
+    let keyed = |jwks_uri: &str| {
+        parse(&json!({"redirect_uris": [uri], "jwks_uri": jwks_uri,
+            "token_endpoint_auth_method": "private_key_jwt"}))
+    };
+    assert!(keyed("https://shop.example/keys").is_ok());
+    let error = keyed("http://shop.example/keys").unwrap_err();
+    assert_eq!(error.description, "jwks_uri must be an https URL");
 }
 
 #[test]
@@ -184,8 +298,7 @@ fn members_lists_every_field_there_is() {
 #[test]
 fn a_name_is_counted_in_characters_of_whatever_script() {
     let named = |name: String| {
-        let members = json!({"redirect_uris": ["https://a.example/cb"], "client_name": name});
-        ClientMetadata::parse(members.as_object().unwrap())
+        strictly(&json!({"redirect_uris": ["https://a.example/cb"], "client_name": name}))
     };
     for letter in ["x", "\u{e9}", "\u{8336}", "\u{1f511}"] {
         assert!(named(letter.repeat(64)).is_ok(), "{letter}");

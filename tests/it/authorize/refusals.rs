@@ -1,14 +1,18 @@
 use latchkey::clients::Settings;
+use latchkey::secret::base64url;
 use serde_json::json;
 
 use crate::support::browser::Landing;
 use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::Request;
+use crate::support::wire;
 
 on_every_store![
     a_stranger_or_a_strange_address_is_told_on_a_page_and_never_redirected,
     every_other_refusal_travels_to_the_client_with_state_and_issuer,
     a_repeated_parameter_is_refused_even_when_empty,
+    what_was_sent_comes_back_whatever_else_is_wrong_or_too_long,
+    a_state_that_cannot_come_back_as_it_was_is_told_on_a_page,
     a_disabled_client_is_a_stranger,
 ];
 
@@ -72,10 +76,110 @@ async fn every_other_refusal_travels_to_the_client_with_state_and_issuer(house: 
 
 async fn a_repeated_parameter_is_refused_even_when_empty(house: House) {
     let shop = house.relying_party("shop").await;
-    for (name, value) in [("state", "other"), ("scope", ""), ("redirect_uri", "")] {
+    for (name, value) in [("client_id", ""), ("redirect_uri", ""), ("redirect_uri", "https://a.b/")]
+    {
         let request = shop.asks("openid").twice(name, value);
         let answer = house.browser("ada").asks(&request.url()).await;
         assert_eq!((answer.status, answer.location()), (400, None), "{name}");
+        let told = answer.words(".developer").unwrap_or_default();
+        assert!(told.contains(&format!("{name} is repeated")), "{told}");
+    }
+    for (name, value) in
+        [("scope", ""), ("scope", "openid"), ("prompt", "none"), ("client_id", "shop")]
+    {
+        let request = shop.asks("openid").with("prompt", "login").twice(name, value);
+        let landing = Landing::of(&house.browser("ada").asks(&request.url()).await);
+        assert_eq!(landing.error(), "invalid_request", "{name}");
+        assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"), "{name}");
+    }
+    // What means nothing here may be there as often as it likes, in whatever bytes.
+    let request = shop.asks("openid").twice("utm", "1").twice("utm", "2");
+    let url = format!("{}&name=%E9&%FF=1&x=%zz", request.url());
+    assert!(house.browser("ada").opens(&url).await.shows("#login-submit"));
+}
+
+/// However the answer travels, its `state` is the one that came (RFC 6749 §4.1.2.1).
+async fn what_was_sent_comes_back_whatever_else_is_wrong_or_too_long(house: House) {
+    let shop = house.relying_party("shop").await;
+    let unsigned = |claims: &str| format!("e30.{}.", base64url(claims.as_bytes()));
+    let long = |letters: usize| "s".repeat(letters);
+    let state = format!("ä &=#+%/{}", long(3_000));
+    let in_object = unsigned(&json!({ "state": state, "prompt": "none" }).to_string());
+    let faults: [(&str, &str, String); 10] = [
+        ("invalid_request", "nonce", long(1_025)),
+        ("invalid_request", "prompt", "none login".to_owned()),
+        ("invalid_request", "login_hint", long(9_000)),
+        ("invalid_request", "max_age", long(100)),
+        ("invalid_request", "claims", "{".to_owned()),
+        ("invalid_scope", "scope", long(4_097)),
+        ("unsupported_response_type", "response_type", "everything".to_owned()),
+        ("invalid_request_object", "request", "e30.e30.".to_owned()),
+        ("invalid_request_object", "request", in_object.clone()),
+        ("invalid_request", "id_token_hint", long(40_000)),
+    ];
+    for mode in ["query", "fragment", "form_post"] {
+        let good = || shop.asks("openid").with("response_mode", mode).with("state", &state);
+        let told = async |request: &Request, more: &str| {
+            let body = format!("{}{more}", wire::encode(&request.fields()));
+            let url = house.url("/authorize");
+            let form = house.http().post(url).body(body);
+            let kind = ("content-type", "application/x-www-form-urlencoded");
+            let mut answer = wire::send(form.header(kind.0, kind.1)).await;
+            // Without a cookie it becomes a GET first.
+            let again = answer.location().filter(|to| to.starts_with(house.issuer()));
+            if let Some(again) = again.map(str::to_owned) {
+                answer = house.browser("ada").asks(&again).await;
+            }
+            if mode == "form_post" {
+                let fields = answer.hidden_fields_beside("input[name=error]");
+                let of = |name: &str| fields.iter().find(|(key, _)| key == name).cloned();
+                return ["error", "state"].map(|name| of(name).map(|(_, value)| value));
+            }
+            let landing = Landing::of(&answer);
+            assert_eq!(landing.0.fragment().is_some(), mode == "fragment");
+            ["error", "state"].map(|name| landing.param(name))
+        };
+        for (error, name, value) in &faults {
+            let said = told(&good().with(name, value), "").await;
+            assert_eq!(said, [Some((*error).to_owned()), Some(state.clone())], "{mode}: {name}");
+        }
+        let inside = good().without("state").with("request", &in_object);
+        assert_eq!(told(&inside, "").await[1].as_ref(), Some(&state), "{mode}: in the object");
+        for more in ["&scope=openid", "&login_hint=%E9", "&nonce=%", &"&resource=r".repeat(101)] {
+            let said = told(&good(), more).await;
+            let expected = [Some("invalid_request".to_owned()), Some(state.clone())];
+            assert_eq!(said, expected, "{mode}: {more}");
+        }
+    }
+}
+
+async fn a_state_that_cannot_come_back_as_it_was_is_told_on_a_page(house: House) {
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    let good = || shop.asks("openid");
+    let other = good().twice("state", "another");
+    let unreadable = format!("{}&state=%ff", good().without("state").url());
+    for url in [other.url(), unreadable] {
+        let answer = ada.asks(&url).await;
+        assert_eq!((answer.status, answer.location()), (400, None), "{url}");
+        assert!(answer.words(".developer").unwrap_or_default().contains("state"), "{url}");
+    }
+    // Twice the same is the same.
+    let landing = Landing::of(&ada.asks(&good().twice("state", "s t&a=te").url()).await);
+    assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"));
+    // Longer than an address of ours: by form it comes back, and by no other way.
+    for (letters, mode, comes_back) in [
+        (8_192, "query", true),
+        (8_193, "query", false),
+        (8_193, "fragment", false),
+        (60_000, "form_post", true),
+    ] {
+        let state = "s".repeat(letters);
+        let request = good().with("response_mode", mode).with("state", &state);
+        let answer = ada.presses("/authorize", &request.fields()).await;
+        let told = answer.location().unwrap_or(&answer.body);
+        assert_eq!(told.contains(&state), comes_back, "{letters} {mode}");
+        assert_eq!(answer.status == 400, !comes_back, "{letters} {mode}");
     }
 }
 

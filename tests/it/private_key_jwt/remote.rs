@@ -63,6 +63,33 @@ async fn keys_that_cannot_be_had_let_nobody_in_and_those_at_hand_stay_in_use() {
     assert_eq!(asks(&robot, &keys().rs256(&claims(&house))).await.status, 401);
 }
 
+/// Of a kind that nobody here knows, or of no kind: they take none with them (RFC 7517 §5).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_cannot_be_read_are_passed_over_however_many() {
+    let elsewhere = Elsewhere::start().await;
+    let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
+    let house = House::start_with(Backing::Memory, &outgoing).await;
+    let robot = robot_of(&house, &elsewhere).await;
+    let strange = [
+        json!({"kty": "AKP", "alg": "ML-DSA-44", "kid": "new", "pub": "x"}),
+        json!({"kty": "EC", "crv": "P-521", "x": "x", "y": "y"}),
+        json!({"kty": "RSA", "n": 7, "e": "AQAB", "kid": {}}),
+        json!("a key"),
+        json!(null),
+    ];
+    let ours = keys().jwks()["keys"].as_array().expect("keys").clone();
+    let set: Vec<_> = strange.iter().cycle().take(30).cloned().chain(ours).collect();
+    elsewhere.says(Some(json!({"keys": set, "new": true})));
+    assert_eq!(asks(&robot, &keys().rs256(&claims(&house))).await.status, 200);
+    // The same set, registered: the answer shows the keys that are used.
+    let body = json!({"redirect_uris": ["https://new.example/cb"], "jwks": {"keys": set},
+        "token_endpoint_auth_method": "private_key_jwt"});
+    let request = wire::json(house.http(), reqwest::Method::POST, &house.url("/register"), &body);
+    let registered = wire::send(request).await.good();
+    let kept = registered["jwks"]["keys"].as_array().expect("keys");
+    assert!(kept.len() <= 20 && kept.iter().all(|key| key["kty"] != "AKP"), "{registered}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_of_our_own_network_is_not_asked_for_keys() {
     let elsewhere = Elsewhere::start().await;

@@ -23,7 +23,7 @@ async fn what_the_parser_will_not_hold_is_refused_too_in_words_that_its_sender_c
     let served = Served::plain().await;
     let huge = format!("X-Huge: {}\r\n", "x".repeat(500_000));
     let many = "X-Many: x\r\n".repeat(200);
-    let long = format!("/authorize?state={}", "x".repeat(40_000));
+    let long = format!("/authorize?state={}", "x".repeat(80_000));
     let get = async |path: &str, more: &str| served.get(path, more).await;
     let garbage = served.told("GET /\u{1} HTTP/1.1\r\nHost: x\r\n\r\n").await;
     for (answer, expected, page, words) in [
