@@ -104,8 +104,6 @@ const OUTGOING: usize = 16;
 pub struct Trial {
     /// Who can sign in.
     pub user: String,
-    /// A link that begins an authorization.
-    pub authorize_url: String,
 }
 
 impl App {

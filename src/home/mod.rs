@@ -21,8 +21,7 @@ pub fn routes() -> Router<App> {
 
 async fn show(State(app): State<App>) -> Response {
     let discovery = app.config.issuer.url("/.well-known/openid-configuration");
-    let trial =
-        app.trial.as_ref().map(|it| Trial { authorize_url: &it.authorize_url, user: &it.user });
+    let trial = app.trial.as_ref().map(|it| Trial { user: &it.user });
     let template = HomePage {
         issuer: app.issuer(),
         discovery: &discovery,

@@ -16,7 +16,6 @@ pub struct HomePage<'a> {
 /// A client and a person made for trying Latchkey out.
 #[derive(Clone, Copy, Debug)]
 pub struct Trial<'a> {
-    pub authorize_url: &'a str,
     pub user: &'a str,
 }
 
@@ -33,7 +32,7 @@ mod tests {
     };
 
     fn full(text: &str) -> HomePage<'_> {
-        let trial = Some(Trial { authorize_url: text, user: text });
+        let trial = Some(Trial { user: text });
         HomePage { issuer: text, discovery: text, version: text, trial }
     }
 
@@ -46,12 +45,9 @@ mod tests {
 
     #[test]
     fn a_trial_says_how_to_begin() {
-        let trial = Trial {
-            authorize_url: "https://id.example/authorize?client_id=a&scope=openid",
-            user: "ada",
-        };
-        let html = rendered("home-trial", &HomePage { trial: Some(trial), ..PLAIN });
-        assert_has(&html, &["a[href='https://id.example/authorize?client_id=a&scope=openid']"]);
+        let trial = Some(Trial { user: "ada" });
+        let html = rendered("home-trial", &HomePage { trial, ..PLAIN });
+        assert_has(&html, &["a.button[href='/demo']"]);
     }
 
     #[test]

@@ -70,7 +70,6 @@ async fn end(
     let asked = Asked::read(app, params).await?.map_err(|refusal| {
         ApiError::invalid(match refusal {
             Refusal::OtherClient => OTHER_CLIENT,
-            Refusal::LongState => "nothing has ended: state has more than 2048 bytes",
         })
     })?;
     match asked.hint {

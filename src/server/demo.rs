@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::demo_app::CALLBACK;
 use crate::clients::{self, Client, ClientId, DeclaredClient, Settings, Source};
 use crate::clock::UnixTime;
 use crate::config::{Config, DevAccount};
@@ -18,6 +19,8 @@ use crate::{app::Trial, random};
 pub struct Demo {
     /// For the front page.
     pub trial: Trial,
+    /// An authorization request of the demo client, for whoever tries it with tools of their own.
+    pub authorize_url: String,
     /// The password, made or given.
     pub password: String,
     /// The verifier that goes with the link's challenge (RFC 7636).
@@ -55,7 +58,7 @@ pub async fn seed(
         ("code_challenge_method", "S256"),
     ]);
     let authorize_url = format!("{}?{}", config.issuer.url("/authorize"), query.finish());
-    Ok(Demo { trial: Trial { user: account.user.clone(), authorize_url }, password, verifier })
+    Ok(Demo { trial: Trial { user: account.user.clone() }, authorize_url, password, verifier })
 }
 
 async fn seed_user(
@@ -119,7 +122,7 @@ async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Resul
         "client_name": "Demo application", "application_type": "native",
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
-        "redirect_uris": [config.issuer.url("/"), "http://localhost/", "http://localhost/callback",
+        "redirect_uris": [config.issuer.url(CALLBACK), config.issuer.url("/"), "http://localhost/", "http://localhost/callback",
             "http://127.0.0.1/", "http://127.0.0.1/callback", "http://[::1]/callback"],
     });
     let members = members.as_object().cloned().unwrap_or_default();
@@ -141,8 +144,14 @@ async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Resul
         declared: Some(DeclaredClient::default()),
     };
     if clients::add(store, &client).await? == Created::Taken {
-        // Back from a public issuer, where it was off. One of the operator's own stays as it is.
-        let on = |held: &mut Client| held.enabled |= held.development;
+        // Back from a public issuer, where it was off, or of a release with other redirect URIs. One of the
+        // operator's own stays as it is.
+        let on = |held: &mut Client| {
+            if held.development {
+                held.enabled = true;
+                held.metadata.redirect_uris.clone_from(&client.metadata.redirect_uris);
+            }
+        };
         clients::update(store, &client.id, on).await?;
     }
     Ok(())

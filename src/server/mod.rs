@@ -7,6 +7,7 @@ pub mod control;
 pub mod couriers;
 mod crowd;
 pub mod demo;
+mod demo_app;
 pub mod events;
 pub mod homeward;
 pub mod hosts;

@@ -28,7 +28,7 @@ fn is_page(path: &str) -> bool {
 }
 
 /// The rooms with pages, by the first piece of their paths; the first is the front door.
-const PAGES: [&str; 5] = ["", "authorize", "consent", "login", "logout"];
+const PAGES: [&str; 6] = ["", "authorize", "consent", "demo", "login", "logout"];
 
 #[cfg(test)]
 mod tests {

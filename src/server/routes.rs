@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::bodies::Bodies;
+use super::demo_app;
 use super::homeward::Homeward;
 use super::layers::{LayerSettings, wrap};
 use super::queue;
@@ -43,6 +44,10 @@ pub fn router(app: &App) -> Router {
         .merge(token::routes(app))
         .merge(userinfo::routes(app))
         .merge(webfinger::routes(app));
+    if app.trial.is_some() {
+        let endpoints = token::routes(app).merge(userinfo::routes(app));
+        rooms = rooms.merge(demo_app::routes(endpoints.with_state(app.clone())));
+    }
     if app.config.metrics_listen == MetricsListen::WithTheRest {
         rooms = rooms.merge(metrics::routes());
     }

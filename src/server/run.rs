@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::control::ControlSocket;
 use super::demo::{self, Demo};
+use super::demo_app::START;
 use super::serve::{Limits, listen, serve};
 use super::tls::TlsKeeper;
 use super::{census, couriers, events, logging, process, rotation, routes};
@@ -331,7 +332,8 @@ fn demo_facts(app: &App, demo: &Demo) -> Vec<(&'static str, String)> {
         ("demo user", demo.trial.user.clone()),
         ("demo password", password.to_owned()),
         ("demo client", format!("{} (public, PKCE; any port of localhost)", development::CLIENT)),
-        ("open", demo.trial.authorize_url.clone()),
+        ("try a sign-in", app.config.issuer.url(START)),
+        ("authorize URL", demo.authorize_url.clone()),
         ("code_verifier", demo.verifier.clone()),
     ]
 }

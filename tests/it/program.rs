@@ -123,7 +123,7 @@ async fn what_is_printed_is_enough_to_get_tokens_and_a_signal_ends_it_well() {
     let program = Program::start(&[]).await;
     let said = |name: &str| &*program.said[name];
     let person = Browser::new(wire::client(program.at), &program.issuer, said("demo user"));
-    let login = person.opens(said("open")).await;
+    let login = person.opens(said("authorize URL")).await;
     let consent = person.tries(&login, said("demo user"), said("demo password")).await;
     let hidden = consent.hidden_fields_beside("#consent-accept");
     let mut agreed: Vec<(&str, &str)> = hidden.iter().map(|(n, v)| (&**n, &**v)).collect();
@@ -274,4 +274,31 @@ fn what_keeps_it_from_starting_is_a_sentence_and_an_exit_code() {
         assert!(said.contains(complaint), "{variables:?}: {said}");
         assert!(!said.contains("panicked"), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_shows_who_signed_in_and_what_it_was_told_once() {
+    let program = Program::start(&[]).await;
+    let said = |name: &str| &*program.said[name];
+    let person = Browser::new(wire::client(program.at), &program.issuer, said("demo user"));
+    let login = person.opens(said("try a sign-in")).await;
+    let consent = person.tries(&login, said("demo user"), said("demo password")).await;
+    assert!(consent.shows("#consent-accept") && !consent.shows(".caution"), "it is our own");
+    let told = person.decides(&consent, "accept").await;
+    assert_eq!(told.words("h1").as_deref(), Some("Signed in as Demo User"), "{told:?}");
+    for (at, what) in [
+        ("#claims", "demo@demo.example"),
+        ("#id-token", "\"aud\": \"demo\""),
+        ("#access-token", "a JWT that an API can check by itself"),
+    ] {
+        assert!(told.words(at).expect("words").contains(what), "{what} in {told:?}");
+    }
+    // Somebody else's answer is not taken, nor is one that was not asked for.
+    for path in ["/demo/callback?code=x&state=y", "/demo/callback"] {
+        let refused = person.asks(&format!("{}{path}", program.issuer)).await;
+        assert_eq!(refused.status, 400);
+        assert_eq!(refused.attribute("a.button", "href").as_deref(), Some("/demo"));
+    }
+    let denied = person.decides(&person.opens(said("try a sign-in")).await, "deny").await;
+    assert_eq!(denied.words("h1").as_deref(), Some("Not signed in"));
 }

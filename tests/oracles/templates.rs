@@ -160,13 +160,8 @@ fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
             detail: some,
         }
         .render(),
-        HomePage {
-            issuer: it,
-            discovery: link,
-            version: it,
-            trial: Some(Trial { authorize_url: link, user: it }),
-        }
-        .render(),
+        HomePage { issuer: it, discovery: link, version: it, trial: Some(Trial { user: it }) }
+            .render(),
     ];
     all.map(|page| page.expect("a page")).into()
 }

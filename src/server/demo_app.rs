@@ -1,0 +1,225 @@
+//! The demo application: a client like any other, which happens to live in this server, so that whoever
+//! tries Latchkey sees what an application is told. It exists where the demo client does, in development.
+//!
+//! `/demo` begins a sign-in with state, nonce and PKCE in a cookie of its own; `/demo/callback` redeems the
+//! code and asks userinfo by the endpoints that every client uses, in this process, and shows what came.
+
+mod page;
+
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Extension, Router};
+use http_body_util::BodyExt;
+use serde_json::{Map, Value};
+use tower::ServiceExt;
+
+use self::page::DemoPage;
+use crate::app::App;
+use crate::development::CLIENT;
+use crate::http::answer::{see_other, with_query};
+use crate::http::caller::Caller;
+use crate::http::page::{PagePolicy, page as render};
+use crate::http::trouble::Trouble;
+use crate::jose::read;
+use crate::protocol::Params;
+use crate::secret::{Digest, Secret, from_base64url};
+use crate::tokens::ID_TYP;
+
+/// Where a sign-in with the demo application begins.
+pub const START: &str = "/demo";
+/// Where its answer goes.
+pub const CALLBACK: &str = "/demo/callback";
+
+const COOKIE: &str = "latchkey_demo";
+
+/// The endpoints it calls.
+#[derive(Clone)]
+struct Endpoints(Router);
+
+/// Its paths. `endpoints` answers `/token` and `/userinfo`.
+pub(super) fn routes(endpoints: Router) -> Router<App> {
+    Router::new()
+        .route(START, get(start))
+        .route(CALLBACK, get(callback))
+        .layer(Extension(Endpoints(endpoints)))
+}
+
+/// What is remembered from the request until its answer.
+struct Begun {
+    state: String,
+    nonce: String,
+    verifier: String,
+}
+
+impl Begun {
+    fn now() -> Self {
+        let [state, nonce, verifier] = std::array::from_fn(|_| Secret::random().reveal());
+        Self { state, nonce, verifier }
+    }
+
+    fn from_cookie(headers: &HeaderMap) -> Option<Self> {
+        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let mut pairs = lines.flat_map(|line| line.split("; ")).filter_map(|it| it.split_once('='));
+        let (_, value) = pairs.find(|(name, _)| *name == COOKIE)?;
+        let mut parts = value.split('.').map(str::to_owned);
+        Some(Self { state: parts.next()?, nonce: parts.next()?, verifier: parts.next()? })
+    }
+
+    fn cookie(&self) -> String {
+        let Self { state, nonce, verifier } = self;
+        format!("{COOKIE}={state}.{nonce}.{verifier}; Max-Age=600; {ATTRIBUTES}")
+    }
+}
+
+const ATTRIBUTES: &str = "Path=/demo; HttpOnly; SameSite=Lax";
+
+async fn start(State(app): State<App>) -> Response {
+    let begun = Begun::now();
+    let fields = [
+        ("response_type", "code"),
+        ("client_id", CLIENT),
+        ("redirect_uri", &*app.config.issuer.url(CALLBACK)),
+        ("scope", "openid profile email"),
+        ("state", &*begun.state),
+        ("nonce", &*begun.nonce),
+        ("code_challenge", &*Digest::of(begun.verifier.as_bytes()).to_base64url()),
+        ("code_challenge_method", "S256"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let answer = see_other(&with_query(&app.config.issuer.url("/authorize"), &fields));
+    with_cookie(answer, &begun.cookie())
+}
+
+/// Why there is nothing to show.
+enum Failed {
+    /// It was not begun in this browser, or its answer was shown already.
+    NotBegun,
+    /// The authorization answer is not for this request, or not ours.
+    Foreign,
+    /// The provider said no.
+    Refused(String),
+    /// An endpoint did not answer as it should.
+    Endpoint(&'static str),
+}
+
+async fn callback(
+    State(app): State<App>,
+    Extension(endpoints): Extension<Endpoints>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let begun = Begun::from_cookie(&headers).ok_or(Failed::NotBegun);
+    let told = match begun {
+        Ok(begun) => redeem(&app, &endpoints, &params, &begun).await,
+        Err(why) => Err(why),
+    };
+    let told = told.map_err(|why| explain(&caller, why))?;
+    // The code is spent: a page that is loaded again says so, and redeems nothing twice.
+    let answer = render(&told, StatusCode::OK, &PagePolicy::default());
+    Ok(with_cookie(answer, &format!("{COOKIE}=; Max-Age=0; {ATTRIBUTES}")))
+}
+
+/// What every client does with an authorization answer: `state` and `iss` first (RFC 9207 §2.4), then the
+/// code, then the ID token (OpenID Connect Core §3.1.3.7), then userinfo.
+async fn redeem(
+    app: &App,
+    endpoints: &Endpoints,
+    params: &Params,
+    begun: &Begun,
+) -> Result<DemoPage, Failed> {
+    if params.get("state") != Some(&*begun.state) || params.get("iss") != Some(app.issuer()) {
+        return Err(Failed::Foreign);
+    }
+    if let Some(error) = params.get("error") {
+        let why = params.get("error_description").unwrap_or_default();
+        return Err(Failed::Refused(format!("{error}: {why}")));
+    }
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "authorization_code")
+        .append_pair("client_id", CLIENT)
+        .append_pair("code", params.get("code").unwrap_or_default())
+        .append_pair("redirect_uri", &app.config.issuer.url(CALLBACK))
+        .append_pair("code_verifier", &begun.verifier)
+        .finish();
+    let tokens = Request::post("/token")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(form));
+    let tokens = endpoints.ask(tokens).await.ok_or(Failed::Endpoint("/token"))?;
+    let text = |name: &str| tokens.get(name).and_then(Value::as_str).unwrap_or_default();
+    let id_token = text("id_token");
+    let claims = app.keys.verify(id_token, ID_TYP).ok();
+    let claims = claims.filter(|it| {
+        let said = |name| read::text(it, name).ok().flatten();
+        said("iss") == Some(app.issuer())
+            && said("nonce") == Some(&*begun.nonce)
+            && read::audience(it).is_ok_and(|audience| audience.contains(&CLIENT))
+    });
+    let claims = claims.ok_or(Failed::Foreign)?;
+    let bearer = format!("Bearer {}", text("access_token"));
+    let userinfo =
+        Request::get("/userinfo").header(header::AUTHORIZATION, bearer).body(Body::empty());
+    let userinfo = endpoints.ask(userinfo).await.ok_or(Failed::Endpoint("/userinfo"))?;
+    Ok(DemoPage::of(app.issuer(), &tokens, (&header_of(id_token), &claims), &userinfo))
+}
+
+impl Endpoints {
+    /// The JSON of a good answer.
+    async fn ask(
+        &self,
+        request: Result<Request<Body>, axum::http::Error>,
+    ) -> Option<Map<String, Value>> {
+        let answer = self.0.clone().oneshot(request.ok()?).await.ok()?;
+        let (status, body) = (answer.status(), answer.into_body().collect().await.ok()?.to_bytes());
+        serde_json::from_slice(&body).ok().filter(|_| status == StatusCode::OK)
+    }
+}
+
+/// The header of a token that was verified.
+fn header_of(token: &str) -> Map<String, Value> {
+    let bytes = from_base64url(token.split('.').next().unwrap_or_default());
+    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+fn explain(caller: &Caller, why: Failed) -> Trouble {
+    let (title, message, detail) = match why {
+        Failed::NotBegun => (
+            "Please start again",
+            "This sign-in was shown already, or it was begun in another browser.",
+            None,
+        ),
+        Failed::Foreign => (
+            "Please start again",
+            "This answer is not the one that the demo application is waiting for.",
+            Some(("invalid_request", "state, iss or nonce is not that of the request".to_owned())),
+        ),
+        Failed::Refused(what) => (
+            "Not signed in",
+            "The demo application was told that there will be no sign-in. An app would offer to try again.",
+            Some(("access_denied", what)),
+        ),
+        Failed::Endpoint(which) => (
+            "Something went wrong",
+            "The demo application did not get what it asked for. The log says why.",
+            Some(("server_error", format!("{which} did not answer with what was asked for"))),
+        ),
+    };
+    Trouble {
+        title,
+        message: message.to_owned(),
+        detail,
+        way_on: Some((START.to_owned(), "Try a sign-in".to_owned())),
+        ..Trouble::request_error(&caller.request_id, "invalid_request", "")
+    }
+}
+
+fn with_cookie(mut answer: Response, line: &str) -> Response {
+    if let Ok(line) = HeaderValue::from_str(line) {
+        answer.headers_mut().append(header::SET_COOKIE, line);
+    }
+    answer
+}
