@@ -5,6 +5,14 @@ import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 
+/** What Latchkey has to know of it: a resource for which clients that register themselves may have tokens. */
+export const declared = (port) => `
+[[resources]]
+resource = "http://127.0.0.1:${port}/mcp"
+name = "MCP test"
+registered_clients = true
+`
+
 const METADATA = '/.well-known/oauth-protected-resource/mcp'
 
 /** The server on this port, as the operator declares it. */
@@ -15,10 +23,10 @@ name = "Test tools"
 `
 
 /**
- * `scopes` are those that its metadata names, if any; `audience` is what it is called in tokens. `forget()` refuses every token that was shown until then, as if
+ * `scopes` are those that its metadata names, if any. `forget()` refuses every token that was shown until then, as if
  * its time were over.
  */
-export const mcpServer = async (port, issuer, { scopes, audience = `http://127.0.0.1:${port}/mcp` } = {}) => {
+export const mcpServer = async (port, issuer, { scopes } = {}) => {
   const origin = `http://127.0.0.1:${port}`
   const resource = `${origin}/mcp`
   const keys = createRemoteJWKSet(new URL(`${issuer}/jwks.json`))
@@ -27,7 +35,7 @@ export const mcpServer = async (port, issuer, { scopes, audience = `http://127.0
 
   const person = async (bearer) => {
     if (over.has(bearer)) throw new Error('over')
-    const { payload } = await jwtVerify(bearer, keys, { issuer, audience, typ: 'at+jwt' })
+    const { payload } = await jwtVerify(bearer, keys, { issuer, audience: resource, typ: 'at+jwt' })
     seen.set(bearer, payload)
     return payload
   }
