@@ -31,8 +31,8 @@ async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
-    let params =
-        Came::read(query.unwrap_or_default().as_bytes(), |name| name == "interaction").params;
+    let known = |name: &str| matches!(name, "interaction" | "other");
+    let params = Came::read(query.unwrap_or_default().as_bytes(), known).params;
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
     let visit = Visit::load(&app, &caller, &cookies, id).await?;

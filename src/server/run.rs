@@ -332,8 +332,8 @@ fn demo_facts(app: &App, demo: &Demo) -> Vec<(&'static str, String)> {
         ("demo user", demo.trial.user.clone()),
         ("demo password", password.to_owned()),
         ("demo client", format!("{} (public, PKCE; any port of localhost)", development::CLIENT)),
-        ("try a sign-in", app.config.issuer.url(START)),
-        ("authorize URL", demo.authorize_url.clone()),
+        ("demo page", app.config.issuer.url(START)),
+        ("demo request", demo.authorize_url.clone()),
         ("code_verifier", demo.verifier.clone()),
     ]
 }

@@ -123,7 +123,7 @@ async fn what_is_printed_is_enough_to_get_tokens_and_a_signal_ends_it_well() {
     let program = Program::start(&[]).await;
     let said = |name: &str| &*program.said[name];
     let person = Browser::new(wire::client(program.at), &program.issuer, said("demo user"));
-    let login = person.opens(said("authorize URL")).await;
+    let login = person.opens(said("demo request")).await;
     let consent = person.tries(&login, said("demo user"), said("demo password")).await;
     let hidden = consent.hidden_fields_beside("#consent-accept");
     let mut agreed: Vec<(&str, &str)> = hidden.iter().map(|(n, v)| (&**n, &**v)).collect();
@@ -281,7 +281,7 @@ async fn the_demo_shows_who_signed_in_and_what_it_was_told_once() {
     let program = Program::start(&[]).await;
     let said = |name: &str| &*program.said[name];
     let person = Browser::new(wire::client(program.at), &program.issuer, said("demo user"));
-    let login = person.opens(said("try a sign-in")).await;
+    let login = person.opens(said("demo page")).await;
     let consent = person.tries(&login, said("demo user"), said("demo password")).await;
     assert!(consent.shows("#consent-accept") && !consent.shows(".caution"), "it is our own");
     let told = person.decides(&consent, "accept").await;
@@ -299,6 +299,6 @@ async fn the_demo_shows_who_signed_in_and_what_it_was_told_once() {
         assert_eq!(refused.status, 400);
         assert_eq!(refused.attribute("a.button", "href").as_deref(), Some("/demo"));
     }
-    let denied = person.decides(&person.opens(said("try a sign-in")).await, "deny").await;
+    let denied = person.decides(&person.opens(said("demo page")).await, "deny").await;
     assert_eq!(denied.words("h1").as_deref(), Some("Not signed in"));
 }
