@@ -23,7 +23,7 @@ fn the_settings_are_good_and_say_what_they_seem_to() {
     let config = Config::from_map(&map).expect("a good configuration");
     assert!(config.issuer.is_https() && config.tls.is_some() && !config.rate_limit.enabled);
     assert_eq!(config.offer.response_types.len(), 7);
-    assert_eq!(Bootstrap::parse(PEOPLE).expect("a good file").clients(), 3);
+    assert_eq!(Bootstrap::parse(PEOPLE).expect("a good file").clients(), 6);
 }
 
 /// The files are ones that the program itself can read, where README.md says that they are.
@@ -39,5 +39,5 @@ fn the_files_are_read_by_the_program() {
     let complained = String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success(), "{complained}");
     assert!(said.contains("https://op.localtest:9443"), "{said}");
-    assert!(said.contains("declares users: 1, clients: 3"), "{said}");
+    assert!(said.contains("declares users: 1, clients: 6"), "{said}");
 }
