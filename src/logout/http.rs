@@ -28,7 +28,8 @@ pub async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
-    let params = read(&caller, query.unwrap_or_default().as_bytes())?;
+    let known = |name: &str| PARAMETERS.contains(&name);
+    let params = read(&caller, query.unwrap_or_default().as_bytes(), known)?;
     let params = match params.get("kept") {
         Some(id) => kept(&app, &caller, id).await?,
         None => params,
@@ -53,7 +54,8 @@ pub async fn post(
 ) -> Result<Response, Trouble> {
     let body = read_form_body(&headers, request.into_body()).await;
     let body = body.map_err(|error| refused(&caller, error.description()))?;
-    let params = read(&caller, &body)?.without("kept");
+    let params = read(&caller, &body, |name| PARAMETERS.contains(&name) || PROOF.contains(&name))?;
+    let params = params.without("kept");
     let cookies = Cookies::read(&app, &headers);
     if server::asks(&headers, cookies.session().is_some(), &params) {
         return Ok(server::answer(&app, &caller, &headers, &params, &params).await);
@@ -78,8 +80,14 @@ pub async fn post(
 const PARAMETERS: [&str; 5] =
     ["client_id", "id_token_hint", "kept", "post_logout_redirect_uri", "state"];
 
-fn read(caller: &Caller, text: &[u8]) -> Result<Params, Trouble> {
-    let came = Came::read(text, |name| PARAMETERS.contains(&name));
+/// What a server proves itself with, in the form only ([RFC 6749 §2.3.1], [RFC 7523 §2.2]).
+///
+/// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+/// [RFC 7523 §2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
+const PROOF: [&str; 3] = ["client_assertion", "client_assertion_type", "client_secret"];
+
+fn read(caller: &Caller, text: &[u8], is_known: impl Fn(&str) -> bool) -> Result<Params, Trouble> {
+    let came = Came::read(text, is_known);
     match came.fault {
         None => Ok(came.params),
         Some(fault) => Err(refused(caller, fault.to_string())),

@@ -179,7 +179,7 @@ async fn an_error_about_no_client_can_be_read_from_every_clients_origin(house: H
         for (status, request) in [
             (401, form("/token", &[("grant_type", "refresh_token"), ("client_id", "nobody")])),
             (401, form("/revoke", &[("token", "x")])),
-            (400, form("/token", &[("a", "1"), ("a", "2")])),
+            (400, form("/token", &[("code", "1"), ("code", "2")])),
             (400, house.http().post(url("/token")).body("{}")),
             (401, house.http().get(url("/userinfo"))),
             (401, house.http().get(url("/userinfo")).bearer_auth("wrong")),

@@ -288,7 +288,9 @@ impl ClientMetadata {
             logo_uri: read.or_dropped(read.link("logo_uri"))?,
             policy_uri: read.or_dropped(read.link("policy_uri"))?,
             tos_uri: read.or_dropped(read.link("tos_uri"))?,
-            initiate_login_uri: read.or_dropped(read.link("initiate_login_uri"))?,
+            // One without TLS is refused, not dropped: it has to be https (OpenID Connect Core §4), and the
+            // Foundation's suite wants to hear so.
+            initiate_login_uri: read.link("initiate_login_uri")?,
             contacts: read.strings("contacts", 10)?,
             jwks_uri: read.or_dropped(read.link("jwks_uri"))?,
             jwks: read.public_keys("jwks")?,

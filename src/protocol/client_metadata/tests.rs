@@ -154,7 +154,6 @@ fn what_is_only_told_or_offered_is_dropped_or_replaced_alone() {
         ("logo_uri", json!("javascript:alert(1)"), nothing.clone()),
         ("policy_uri", json!(7), nothing.clone()),
         ("tos_uri", json!(format!("https://shop.example/{}", "x".repeat(3000))), nothing.clone()),
-        ("initiate_login_uri", json!("http://localhost/start"), nothing.clone()),
         ("contacts", json!(["ada@shop.example", 1, null]), json!(["ada@shop.example"])),
         ("contacts", json!("ada@shop.example"), nothing.clone()),
         ("default_acr_values", json!([1, "1"]), json!(["1"])),
