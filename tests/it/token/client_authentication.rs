@@ -105,11 +105,11 @@ fn a_method_that_is_not_the_clients_is_named_to_its_owner_and_in_the_log() {
     let named = format!("{plain}, and the client is registered for client_secret_basic");
     let none = "client authentication failed: none was used";
     assert_eq!(told, [&*named, plain, plain, none, none]);
-    let lines = log.lines().filter(|line| line.contains("registered for another method"));
+    let lines = log.lines().filter(|line| line.contains("hint=\"it used "));
     let lines: Vec<_> = lines.collect();
     assert_eq!(lines.len(), 3, "{lines:?}");
     for (line, used) in lines.iter().zip(["client_secret_post", "client_secret_post", "none"]) {
-        let used = format!("used=\"{used}\" registered=\"client_secret_basic\"");
+        let used = format!("it used {used}, and is registered for client_secret_basic");
         assert!(line.contains(&used), "{line}");
     }
 }
