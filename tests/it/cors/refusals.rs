@@ -127,14 +127,15 @@ async fn people_are_told_in_a_page_what_programs_are_told_in_json() {
     let house = House::start(Backing::Memory).await;
     let (url, http) = (|path| house.url(path), house.http());
     let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
-    let long = format!("/authorize?state={}", "x".repeat(9000));
+    let long = format!("/authorize?state={}", "x".repeat(45_000));
+    let cookie = "x".repeat(18_000);
     let large = [("password", &*"x".repeat(70_000))];
     let table: [(u16, &str, Ask<'_>); 5] = [
         (405, "Please start again", Box::new(|| http.delete(url("/consent")))),
         (413, "That was too much", Box::new(|| wire::form(http, &url("/authorize"), &large))),
         (414, "Request error", Box::new(|| http.get(url(&long)))),
         (421, "Wrong address", Box::new(|| http.get(url("/login")).header("host", "evil.example"))),
-        (431, "That was too much", Box::new(|| http.get(url("/")).header("x", &long.repeat(2)))),
+        (431, "That was too much", Box::new(|| http.get(url("/")).header("x", &cookie))),
     ];
     for (status, title, ask) in &table {
         let page = wire::send(ask().header("accept", browser).header("x-request-id", "r1")).await;
