@@ -145,6 +145,11 @@ impl Passwords {
         self.turn().await?.hash(password).await
     }
 
+    /// Nobody gets a turn any more, who waits for one is told at once, and who has one keeps it.
+    pub fn close(&self) {
+        self.turns.close();
+    }
+
     /// How many callers wait for a turn.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
@@ -282,6 +287,18 @@ mod tests {
         drop(held);
         assert!(pool.turn().await.is_ok());
         assert_eq!(pool.waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_when_it_closes_is_told_at_once_and_who_has_a_turn_keeps_it() {
+        let pool = Passwords::new(1, 1);
+        let held = pool.turn().await.unwrap();
+        let began = tokio::time::Instant::now();
+        let (waited, ()) = tokio::join!(pool.turn(), async { pool.close() });
+        assert_eq!(waited.err(), Some(Busy));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert!(held.hash(Password::parse("correct horse").unwrap()).await.is_ok());
+        assert_eq!(pool.turn().await.err(), Some(Busy));
     }
 
     #[tokio::test(start_paused = true)]

@@ -154,6 +154,17 @@ pub async fn take(
     store.upsert(&Attempts::none(name.to_owned(), now), |it| it.take(schedule, now)).await
 }
 
+/// Whether an attempt under `name` would be refused now. It is not counted.
+pub async fn peek(
+    store: &dyn Store,
+    name: &str,
+    schedule: Schedule,
+    now: UnixTime,
+) -> Result<Result<(), TooMany>, StoreError> {
+    let held = store.load(&key(name)).await?;
+    Ok(held.map_or(Ok(()), |mut held| held.record.take(schedule, now).map(drop)))
+}
+
 /// Says that the attempt counted under `name` was right. Answers whether it was locked.
 pub async fn forgive(
     store: &dyn Store,

@@ -32,7 +32,8 @@ impl Reader {
     }
 
     /// What is wrong with such a file, for the operator. That a group we are in can read it is how an
-    /// orchestrator hands a secret to a process that is not root: `fsGroup` makes it root's, with mode 0440.
+    /// orchestrator hands a secret to a process that is not root: `fsGroup` makes it root's, with mode 0440. Of
+    /// files of ours in a volume it makes 0660; anywhere else a group that writes could put a key of its own.
     fn objection(&self, file: Access) -> Option<&'static str> {
         let by_group = file.mode & 0o070 != 0;
         let is_our_group = self.gids.contains(&file.gid);
@@ -44,9 +45,13 @@ impl Reader {
                 "can be read by a group that Latchkey is not in; run chgrp to one it is in, or chmod g= on it",
             );
         }
-        let is_handed_over = by_group && is_our_group;
-        let is_trusted = file.uid == self.uid || file.uid == 0 || is_handed_over;
-        (!is_trusted).then_some("belongs to another user")
+        if file.uid == self.uid {
+            return None;
+        }
+        if file.uid != 0 {
+            return Some("belongs to another user");
+        }
+        (file.mode & 0o020 != 0).then_some("can be written by a group; run chmod g-w on it")
     }
 }
 
@@ -90,8 +95,12 @@ mod tests {
             // A Secret with `fsGroup`; and a volume, whose files get all that the owner has.
             (root,     65532, 0o440,  None),
             (ours,     65532, 0o660,  None),
-            // One that an administrator put there for a group.
-            (stranger, 2000,  0o640,  None),
+            (root,     65532, 0o640,  None),
+            // A group that may write could put another key there.
+            (root,     65532, 0o460,  Some("written by a group")),
+            (root,     65532, 0o660,  Some("written by a group")),
+            // Whoever it belongs to can change it and what it says.
+            (stranger, 2000,  0o640,  Some("another user")),
             (root,     65532, 0o444,  Some("others")),
             (ours,     65532, 0o604,  Some("others")),
             (ours,     65532, 0o602,  Some("others")),

@@ -56,6 +56,12 @@ pub async fn check(
         }
         return Ok(see_other(&visit.hub()));
     }
+    let (desk, shown) = desk(&app, &caller, &cookies, &params);
+    match desk.may_wait(&shown).await {
+        Ok(()) => {}
+        Err(Failed { why: NotSignedIn::Store(cause), .. }) => return Err(broken(cause)),
+        Err(failed) => return Ok(show_again(&app, &caller, &visit, &params, &failed)),
+    }
     // Whoever hangs up while they wait has not signed in, and is in nobody's way.
     let password = params.get("password").unwrap_or_default();
     let typed = match Typed::in_turn(&app.passwords, password).await {
@@ -78,7 +84,8 @@ async fn judge(
     (params, typed): (&Params, Typed),
 ) -> Result<Response, Trouble> {
     let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
-    match sign_in(app, caller, cookies, (params, typed)).await {
+    let (desk, shown) = desk(app, caller, cookies, params);
+    match desk.check(&shown, typed).await {
         Ok(SignedIn { user, epoch, unlocked }) => {
             if unlocked {
                 let event = Event::AccountUnlocked { sub: user.sub.as_str(), by: "sign_in" };
@@ -106,19 +113,19 @@ async fn is_same_person(app: &App, visit: &Visit, params: &Params) -> Result<boo
     Ok(here.is_none_or(|(session, _)| named.is_some_and(|user| user.sub == session.sub)))
 }
 
-async fn sign_in(
-    app: &App,
+fn desk<'a>(
+    app: &'a App,
     caller: &Caller,
-    cookies: &Cookies,
-    (params, password): (&Params, Typed),
-) -> Result<SignedIn, Failed> {
+    cookies: &'a Cookies,
+    params: &'a Params,
+) -> (SignIn<'a>, Credentials<'a>) {
     let desk = SignIn { store: &*app.store, clock: &app.clock, limits: app.guess_limits() };
     let shown = Credentials {
         username: typed(params).unwrap_or_default(),
         address: caller.address,
         device: cookies.device.as_ref(),
     };
-    desk.check(&shown, password).await
+    (desk, shown)
 }
 
 fn typed(params: &Params) -> Option<&str> {

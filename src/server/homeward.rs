@@ -3,8 +3,11 @@
 //! only. The endpoints for programs answer under every name.
 //!
 //! A proxy that changes `Host` makes each request look like that, also in a browser which is at the right
-//! address already. So whoever was sent once carries a mark, is served when they come with it, and from then
-//! on nobody is sent.
+//! address already. So whoever was sent carries a mark, and a request that comes with it is served. It says
+//! nothing about any other request, for anybody can write it.
+//!
+//! A program that asks (a server of the client's own, at `/logout`) is served where it is: it may not follow,
+//! and one that does leaves `Authorization` behind on the way to another host.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,14 +16,15 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::hosts::Hosts;
+use crate::http::accept::names_html;
 
 /// Sends pages to the issuer's own address.
 #[derive(Debug, Default)]
 pub struct Homeward {
     /// The issuer; nothing if nobody is to be sent anywhere.
     issuer: Option<String>,
-    /// Whether something between browsers and us changes `Host`.
-    host_is_changed: AtomicBool,
+    /// Whether the log says that something between browsers and us seems to change `Host`.
+    was_told: AtomicBool,
 }
 
 impl Homeward {
@@ -40,19 +44,21 @@ impl Homeward {
     pub fn redirect(&self, hosts: &Hosts, request: &Request) -> Option<Response> {
         let issuer = self.issuer.as_deref()?;
         let (uri, headers) = (request.uri(), request.headers());
-        let is_sent = !self.host_is_changed.load(Ordering::Relaxed)
-            && is_entrance(request.method(), uri.path())
+        let is_sent = is_entrance(request.method(), uri.path())
+            && names_html(headers)
+            && !headers.contains_key(header::AUTHORIZATION)
             && !hosts.is_first(uri, headers);
         if !is_sent {
             return None;
         }
         if uri.query().is_some_and(|query| query.split('&').any(|pair| pair == MARK)) {
-            self.host_is_changed.store(true, Ordering::Relaxed);
-            tracing::warn!(
-                issuer,
-                "pages come under another name than the issuer's, also to whoever is at its address: the \
-                 proxy in front changes Host, and should pass it on unchanged"
-            );
+            if !self.was_told.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    issuer,
+                    "a page came under another name than the issuer's, also when asked for at its address: \
+                     if a proxy in front changes Host, it should pass it on unchanged"
+                );
+            }
             return None;
         }
         let separator = if uri.query().is_some() { '&' } else { '?' };

@@ -20,8 +20,8 @@ use tokio::time::timeout;
 use super::bodies::{self, Bodies};
 use super::refusal::Refusal;
 
-/// Requests that are looked at together, beside those that wait for a password to be hashed: far fewer than
-/// the store takes commands.
+/// Requests that are looked at together when as many as may (`HASH_QUEUE`) wait for a password to be hashed,
+/// which asks nothing of the store. When none waits, they may be as many more.
 const PLACES: usize = 128;
 
 /// From coming to having one's turn.

@@ -40,6 +40,10 @@ const EX_UNAVAILABLE: u8 = 69;
 
 /// Requests under way have this long to finish after the signal.
 const FINISH: Duration = Duration::from_secs(20);
+/// So long after the signal there are turns to hash a password. Whoever still waits then is shown the form
+/// again while there is time for that.
+const LAST_TURN: Duration = Duration::from_secs(15);
+const _: () = assert!(LAST_TURN.as_secs() < FINISH.as_secs());
 
 /// Why there is no server, for the operator.
 struct Refused {
@@ -351,6 +355,10 @@ fn spawn_shutdown(app: App) -> watch::Receiver<bool> {
             () = wait_for_signal() => std::process::exit(1),
         }
         told.send_replace(true);
+        tokio::select! {
+            () = tokio::time::sleep(LAST_TURN) => app.passwords.close(),
+            () = wait_for_signal() => std::process::exit(1),
+        }
         wait_for_signal().await;
         std::process::exit(1);
     });

@@ -152,6 +152,20 @@ enum Counted {
 }
 
 impl SignIn<'_> {
+    /// Whether it is worth waiting for a turn: an address that has had its tries is refused before. A browser
+    /// that has signed somebody in may be one that is counted by itself, which is known later.
+    pub async fn may_wait(&self, shown: &Credentials<'_>) -> Result<(), Failed> {
+        let nobody = |why| Failed { why, sub: None, locks: false };
+        let Some(per_minute) = self.limits.per_address.filter(|_| shown.device.is_none()) else {
+            return Ok(());
+        };
+        let (name, schedule) = (address_name(shown.address), Schedule::Address { per_minute });
+        let looked = throttle::peek(self.store, &name, schedule, self.clock.now()).await;
+        looked
+            .map_err(|cause| nobody(cause.into()))?
+            .map_err(|wait| nobody(NotSignedIn::Throttled(wait)))
+    }
+
     /// Checks a user name and a password.
     ///
     /// The attempt is counted only when its hash is about to be computed, so a crowd of honest users does not

@@ -71,7 +71,22 @@ async fn behind_a_proxy_that_changes_host_nobody_is_sent_in_a_circle() {
     // The browser follows, and what arrives has the changed name again.
     let to = sent.location().and_then(|it| it.strip_prefix(house.issuer())).expect("ours");
     assert_eq!(asks(&house, Method::GET, to, "latchkey:5000").await.status, 200);
-    assert_eq!(asks(&house, Method::GET, "/logout", "latchkey:5000").await.status, 200);
+    // Anybody can write the mark: it is about the request that carries it.
+    assert_eq!(asks(&house, Method::GET, "/logout", "latchkey:5000").await.status, 307);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_asks_under_another_name_is_served_there() {
+    let house = House::start_with(Backing::Memory, EXTRA).await;
+    for (name, value) in [("accept", "*/*"), ("accept", "application/json")] {
+        let request = house.http().post(house.url("/logout")).header("host", "latchkey:5000");
+        let answer = wire::send(request.header(name, value)).await;
+        assert_ne!(answer.status, 307, "{name}: {value}: {answer:?}");
+    }
+    let request = house.http().post(house.url("/logout")).header("host", "latchkey:5000");
+    let proven = request.header("accept", "text/html").basic_auth("shop", Some("secret"));
+    let answer = wire::send(proven).await;
+    assert_ne!(answer.status, 307, "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
