@@ -29,7 +29,7 @@ pub(super) enum Item {
     Consent(Consent),
     #[serde(rename = "scope.v1")]
     Scope(StoredScope),
-    /// A release before this one does not read such a line, and the file says so at its head.
+    /// The release before does not read such a line, though the head of the file says so only to older ones.
     #[serde(rename = "resource.v1")]
     Resource(Resource),
     #[serde(rename = "session.v1")]

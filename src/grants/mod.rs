@@ -61,8 +61,8 @@ pub struct Grant {
     /// Single claims asked for beside the scopes.
     #[serde(default)]
     pub claims: ClaimsRequest,
-    /// The APIs that its access tokens may be for; what the client has by default where there is none. What an
-    /// older release leaves out of it is asked for anew.
+    /// The APIs that its access tokens may be for; what the client has by default where there is none. The release
+    /// before does not know them: a grant that it changes (a refresh, say) has none from then on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
     /// The authorization request's `nonce`, for the ID token.
