@@ -38,6 +38,7 @@ use tower::ServiceExt;
 
 use super::frames::Frames;
 use super::http1::tracked;
+use super::last_byte::LastByte;
 use super::socket::{Tap, Tapped};
 use super::unread::Unread;
 use super::{NoPlace, Place, SHUTDOWN_TIMEOUT, Service, Verdict};
@@ -59,9 +60,10 @@ const MAX_SEND_BUFFER: usize = 64 * 1024;
 const MAX_PENDING_ACCEPT_RESETS: usize = 20;
 const MAX_LOCAL_ERROR_RESETS: usize = 128;
 
-/// How many more requests may be taken back than answered: a browser that is closed in the middle of a page
-/// takes back a few.
+/// How many requests may be taken back, beyond one for every ten that are answered: a browser that is closed in
+/// the middle of a page takes back a few.
 const MAX_ABANDONED: u32 = 100;
+const ANSWERS_FOR_ONE: u32 = 10;
 
 /// Speaks HTTP/2 over the stream until either side has had enough.
 pub(super) async fn serve<S>(stream: S, peer: SocketAddr, service: Service)
@@ -84,7 +86,7 @@ where
         async move {
             let answer = app.oneshot(request).await;
             open.answered = true;
-            Ok::<_, hyper::Error>(tracked(answer, open))
+            Ok::<_, hyper::Error>(tracked(answer, open).map(LastByte::new))
         }
     });
     let stream = TokioIo::new(Tapped::new(stream, tap));
@@ -126,7 +128,7 @@ impl Deadline {
     ) -> Poll<Verdict> {
         loop {
             let mut state = pulse.state();
-            if state.abandoned > MAX_ABANDONED {
+            if state.abandoned > MAX_ABANDONED * ANSWERS_FOR_ONE {
                 tracing::info!("a connection that took back too many requests was cut off");
                 return Poll::Ready(Verdict::Abort);
             }
@@ -197,7 +199,7 @@ struct State {
     header_since: Option<Instant>,
     /// When the peer was told to go.
     told_at: Option<Instant>,
-    /// Requests taken back, less those answered since.
+    /// Requests taken back, each as many as the answers that make up for one, less those answers.
     abandoned: u32,
 }
 
@@ -269,8 +271,11 @@ impl Drop for Open {
     fn drop(&mut self) {
         let mut state = self.pulse.state();
         (state.open, state.since) = (state.open - 1, Instant::now());
-        state.abandoned =
-            if self.answered { state.abandoned.saturating_sub(1) } else { state.abandoned + 1 };
+        state.abandoned = if self.answered {
+            state.abandoned.saturating_sub(1)
+        } else {
+            state.abandoned + ANSWERS_FOR_ONE
+        };
     }
 }
 

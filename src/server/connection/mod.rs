@@ -7,6 +7,7 @@ mod bare;
 mod frames;
 mod http1;
 mod http2;
+mod last_byte;
 mod preface;
 mod socket;
 mod unread;

@@ -269,6 +269,24 @@ async fn as_many_requests_are_under_way_as_there_may_be_connections() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_not_read_to_its_end_is_under_way_until_its_time_is_up() {
+    let (max_connections, request_timeout) = (1, Duration::from_secs(2));
+    let served =
+        Served::with(Limits { max_connections, request_timeout, ..limits() }, None, &[]).await;
+    let stream = served.connect().await;
+    let mut narrow = h2::client::Builder::new();
+    let (send, connection) =
+        narrow.initial_window_size(1).handshake::<_, Bytes>(stream).await.unwrap();
+    let client = Client { send, connection: tokio::spawn(connection) };
+    let mut unread = client.get("/").await.unwrap().into_body();
+    assert_eq!(unread.data().await.unwrap().unwrap(), "h", "and there is room for no more");
+    assert_eq!(client.get("/").await.unwrap().status(), 503);
+    let cut = unread.data().await.unwrap().unwrap_err();
+    assert!(cut.is_reset() && cut.is_remote(), "{cut}");
+    assert_eq!(client.get("/").await.unwrap().status(), 200, "there is room again");
+}
+
+#[tokio::test]
 async fn stopping_finishes_what_was_begun_and_takes_nothing_new() {
     let served = Served::with(limits(), None, &[]).await;
     let (resting, busy) = (Client::connect(&served).await, Client::connect(&served).await);

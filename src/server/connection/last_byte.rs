@@ -1,0 +1,62 @@
+//! An answer of HTTP/2 whose last byte goes by itself.
+//!
+//! Hyper hands a whole piece of a body to `h2` once there is window for one byte of it, and has done with the
+//! stream when that was the last piece: nobody would see that the peer never makes room for the rest
+//! ([RFC 9113 §6.9]). With its last byte in a piece of its own, a body is gone when there is room for all of it.
+//!
+//! [RFC 9113 §6.9]: https://www.rfc-editor.org/rfc/rfc9113#section-6.9
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+
+/// Gives out each piece of a body in two: all but its last byte, and that.
+pub(super) struct LastByte<B> {
+    body: B,
+    held: Option<Bytes>,
+}
+
+impl<B> LastByte<B> {
+    pub(super) fn new(body: B) -> Self {
+        Self { body, held: None }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for LastByte<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if let Some(last) = self.held.take() {
+            return Poll::Ready(Some(Ok(Frame::data(last))));
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
+        Poll::Ready(Some(Ok(frame.map_data(|mut data| {
+            if data.len() > 1 {
+                self.held = Some(data.split_off(data.len() - 1));
+            }
+            data
+        }))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.held.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let held = self.held.as_ref().map_or(0, |_| 1);
+        let rest = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + held);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + held);
+        }
+        hint
+    }
+}
