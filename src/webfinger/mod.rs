@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::http::cors;
 use crate::http::error::ApiError;
+use crate::protocol::params::decode;
 
 /// The relation that asks for an OpenID Provider.
 const ISSUER: &str = "http://openid.net/specs/connect/1.0/issuer";
@@ -36,21 +37,31 @@ pub fn routes(app: &App) -> Router<App> {
 
 async fn show(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let query = query.unwrap_or_default();
-    let pairs = || url::form_urlencoded::parse(query.as_bytes());
-    let mut resources = pairs().filter(|(name, _)| name == "resource");
     // Missing or malformed is 400 (RFC 7033 §4.2); of several none is the one.
-    let (Some((_, resource)), None) = (resources.next(), resources.next()) else {
+    let resources = values(&query, "resource")?;
+    let [resource] = &resources[..] else {
         return Err(ApiError::invalid("one resource has to be named"));
     };
-    let host = host(&resource)
+    let host = host(resource)
         .ok_or_else(|| ApiError::invalid("the resource is not acct:user@host or an https URL"))?;
     if !is_ours(&app.config, &host) {
         return Ok(StatusCode::NOT_FOUND.into_response());
     }
-    let mut asked = pairs().filter(|(name, _)| name == "rel").peekable();
-    let wanted = asked.peek().is_none() || asked.any(|(_, rel)| rel == ISSUER);
+    let asked = values(&query, "rel")?;
+    let wanted = asked.is_empty() || asked.iter().any(|rel| rel == ISSUER);
     let kind = [(header::CONTENT_TYPE, "application/jrd+json")];
-    Ok((kind, Json(descriptor(&resource, app.issuer(), wanted))).into_response())
+    Ok((kind, Json(descriptor(resource, app.issuer(), wanted))).into_response())
+}
+
+/// All values of a parameter. A query is no form here: it is percent-encoded ([RFC 7033 §4.1]), and `+` is a plus.
+///
+/// [RFC 7033 §4.1]: https://www.rfc-editor.org/rfc/rfc7033#section-4.1
+fn values(query: &str, name: &str) -> Result<Vec<String>, ApiError> {
+    let decoded = |text: &str| decode(text.replace('+', "%2B").as_bytes());
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let wanted = pairs.filter(|(named, _)| decoded(named).is_ok_and(|named| named == name));
+    let values: Result<_, _> = wanted.map(|(_, value)| decoded(value)).collect();
+    values.map_err(|_| ApiError::invalid("a parameter is not valid percent-encoded UTF-8"))
 }
 
 /// The JSON Resource Descriptor. A `rel` that is not there takes away its links and nothing else

@@ -89,6 +89,25 @@ async fn what_names_nobody_is_a_bad_request_and_whom_others_keep_is_not_found() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plus_is_a_plus_and_what_is_no_text_a_bad_request() {
+    let house = house().await;
+    let asked = async |query: &str| {
+        wire::send(house.http().get(house.url(&format!("/.well-known/webfinger?{query}")))).await
+    };
+    for resource in ["acct:ada+shop@example.com", "acct%3Aada%2Bshop%40example.com"] {
+        let told = asked(&format!("x=%ff&resource={resource}")).await.good();
+        assert_eq!(told["subject"], "acct:ada+shop@example.com", "{resource}");
+    }
+    for query in [
+        "resource=acct:ada%ff@example.com",
+        "resource=acct:ada%4@example.com",
+        "resource=acct:ada@example.com&rel=%ff",
+    ] {
+        assert_eq!(asked(query).await.error(), (400, "invalid_request".into()), "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_front_of_the_domain_may_pass_it_on_under_its_own_name() {
     let house = house().await;
     let url = house.url("/.well-known/webfinger?resource=acct:ada@example.com");
