@@ -101,23 +101,26 @@ impl Refusal {
         Told { error: self.code(), why: Some(why) }
     }
 
-    /// What is said of it, with the names if it is about one.
-    fn detail(self, strange: Option<&StrangeHost>) -> Cow<'static, str> {
+    /// What is said of it; `named` is how the host is spoken of, if it is about one.
+    fn detail(self, strange: Option<&StrangeHost>, named: &str) -> Cow<'static, str> {
         match strange {
-            Some(StrangeHost { came, issuer, .. }) => format!(
-                "this server does not answer to the host name {came}: it is {issuer} (its operator: \
-                 ISSUER_URL; EXTRA_HOSTS lists further names)"
+            Some(StrangeHost { issuer, .. }) => format!(
+                "this server does not answer to {named}: it is {issuer} (its operator: ISSUER_URL; \
+                 EXTRA_HOSTS lists further names)"
             )
             .into(),
             None => self.description().into(),
         }
     }
 
-    /// An error as OAuth writes it, and for what is our fault the name to ask about it.
+    /// An error as OAuth writes it, and for what is our fault the name to ask about it. Whoever sent the host
+    /// knows it: a description has no characters of a stranger's choosing ([RFC 6749 §5.2]).
+    ///
+    /// [RFC 6749 §5.2]: https://www.rfc-editor.org/rfc/rfc6749#section-5.2
     fn json(self, request_id: &str, strange: Option<&StrangeHost>) -> String {
         let mut said = serde_json::json!({
             "error": self.code(),
-            "error_description": self.detail(strange),
+            "error_description": self.detail(strange, "that host name"),
         });
         if self.status().is_server_error() {
             said["request_id"] = request_id.into();
@@ -128,7 +131,8 @@ impl Refusal {
     /// The page every refused authorization gets, with the words for this.
     fn page(self, request_id: &str, strange: Option<&StrangeHost>) -> Response {
         let (title, message) = self.for_people();
-        let detail = self.detail(strange);
+        let named = strange.map_or_else(String::new, |it| format!("the host name {}", it.came));
+        let detail = self.detail(strange, &named);
         let start = WayOn { href: "/", label: "To the start" };
         let home = strange.map(|it| WayOn { href: &it.issuer, label: "To the right address" });
         let template = ErrorPage {
