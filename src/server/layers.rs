@@ -157,7 +157,9 @@ pub(super) fn secure(headers: &mut HeaderMap, https: bool) {
 async fn explain(State(rooms): State<Router>, request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let reader = Reader::of(request.uri(), request.headers());
-    let question = cors::question(request.uri(), request.headers());
+    // Where there is no place for a request, there is none for asking the store whose origin it is from.
+    let crowded = request.extensions().get::<NoPlace>().is_some();
+    let question = if crowded { None } else { cors::question(request.uri(), request.headers()) };
     let one_at_a_time = request.version() < Version::HTTP_2;
     let mut response = next.run(request).await;
     if response.body().size_hint().exact() != Some(0) {
@@ -324,3 +326,31 @@ fn is_asset(route: &str) -> bool {
 const BY_PROGRAMS: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::body::Body;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_without_a_place_is_refused_without_a_word_to_the_rooms() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let room = async move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            StatusCode::NOT_FOUND
+        };
+        let app = wrap(Router::new().fallback(room), LayerSettings::new(&[], false));
+        let request = || Request::post("/token").header(header::ORIGIN, "https://shop.example");
+        let mut crowded = request().body(Body::empty()).unwrap();
+        crowded.extensions_mut().insert(NoPlace);
+        let refused = app.clone().oneshot(crowded).await.unwrap();
+        assert_eq!((refused.status().as_u16(), asked.load(Ordering::Relaxed)), (503, 0));
+
+        let missing = app.oneshot(request().body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!((missing.status().as_u16(), asked.load(Ordering::Relaxed)), (404, 2));
+    }
+}
