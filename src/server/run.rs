@@ -290,6 +290,7 @@ fn limits(app: &App) -> Limits {
         max_connections_per_address: app.config.limits.max_connections_per_address,
         keep_alive: app.config.limits.keep_alive,
         prior_knowledge: app.config.http2 == Http2::PriorKnowledge,
+        https: app.config.issuer.is_https(),
         trusted: app.config.trusted_proxies.clone(),
         ..Limits::default()
     }

@@ -19,8 +19,10 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::{Protocol, Requests, Service, serve_connection};
+use super::connection::{Protocol, Requests, Service, last_answer, serve_connection};
 use super::crowd::{Crowd, Seat};
+use super::reader::Reader;
+use super::refusal::Refusal;
 use super::tls::{ALPN_HTTP2, TlsKeeper};
 
 /// What a connection may take.
@@ -43,6 +45,8 @@ pub struct Limits {
     pub trusted: Vec<IpNet>,
     /// Whether HTTP/2 is understood without TLS, too.
     pub prior_knowledge: bool,
+    /// Whether the issuer is `https`, so that browsers may be told to insist on it.
+    pub https: bool,
     /// How often a peer that speaks HTTP/2 is asked whether it is there, and how long it may take to say so.
     pub ping_interval: Duration,
     pub ping_timeout: Duration,
@@ -59,6 +63,7 @@ impl Default for Limits {
             max_connections_per_address: 100,
             trusted: Vec::new(),
             prior_knowledge: false,
+            https: false,
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(10),
         }
@@ -249,8 +254,10 @@ impl Front {
         if self.tls.is_some() {
             return;
         }
+        let https = self.service.limits.https;
+        let Some(answer) = last_answer(Refusal::Crowded, Reader::Program, https) else { return };
         let _ = timeout(Duration::from_secs(1), async {
-            stream.write_all(TOO_MANY.as_bytes()).await?;
+            stream.write_all(&answer).await?;
             stream.shutdown().await?;
             // Unread bytes would turn the close into a reset that overtakes the answer.
             stream.read(&mut [0; 1024]).await
@@ -259,25 +266,9 @@ impl Front {
     }
 }
 
-const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\n\
-    Content-Type: application/json\r\n\
-    Content-Length: 86\r\n\
-    Cache-Control: no-store\r\n\
-    X-Content-Type-Options: nosniff\r\n\
-    Referrer-Policy: no-referrer\r\n\
-    Retry-After: 5\r\n\
-    Connection: close\r\n\r\n\
-    {\"error\":\"temporarily_unavailable\",\"error_description\":\"too many connections at once\"}";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_refusal_is_as_long_as_it_says() {
-        let (head, body) = TOO_MANY.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
-    }
 
     #[test]
     fn few_files_mean_few_connections_but_never_none() {

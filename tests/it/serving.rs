@@ -47,6 +47,7 @@ impl Served {
             seen.lock().unwrap().push(format!("{method} {route} {}", status.as_u16()));
         });
         let app = wrap(routes(Arc::clone(&release), Arc::clone(&holding)), settings);
+        let limits = Limits { https: true, ..limits };
 
         let listeners = listen("127.0.0.1:0").await.unwrap();
         let at = listeners[0].local_addr().unwrap();
@@ -242,7 +243,10 @@ async fn every_answer_carries_the_security_headers() {
     let large = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n";
     let lost = "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
     let long = format!("/{}", "x".repeat(9000));
+    let endless = format!("X: {}\r\n", "x".repeat(70_000));
     let answers = [
+        ("400", served.told("nonsense\r\n\r\n").await),
+        ("431", served.get("/", &endless).await),
         ("200", served.get("/", "").await),
         ("404", served.get("/nowhere", "").await),
         ("405", served.get("/form", "").await),

@@ -45,7 +45,7 @@ impl Start {
 }
 
 /// The whole answer to be written instead of these bytes, if they are one of hyper's own.
-pub(super) fn reworded(bytes: &[u8], start: &Start) -> Option<Vec<u8>> {
+pub(super) fn reworded(bytes: &[u8], start: &Start, https: bool) -> Option<Vec<u8>> {
     let refusal = match status_of_bare(bytes)? {
         StatusCode::BAD_REQUEST => Refusal::Unreadable,
         StatusCode::URI_TOO_LONG => Refusal::UriTooLong,
@@ -53,14 +53,25 @@ pub(super) fn reworded(bytes: &[u8], start: &Start) -> Option<Vec<u8>> {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Refusal::HeadersTooLarge,
         _ => return None,
     };
+    last_answer(refusal, start.reader(), https)
+}
+
+/// The last that is said on a connection, without a request that was read.
+pub(in crate::server) fn last_answer(
+    refusal: Refusal,
+    reader: Reader,
+    https: bool,
+) -> Option<Vec<u8>> {
     let id = random::uuid().to_string();
     tracing::info!(%id, status = refusal.status().as_u16(), "answered what was no whole request");
-    let mut answer = refusal.worded(start.reader(), &id, None);
-    secure(answer.headers_mut(), false);
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        answer.headers_mut().insert(X_REQUEST_ID, id);
+    let mut answer = refusal.worded(reader, &id, None);
+    let headers = answer.headers_mut();
+    secure(headers, https);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if let Some(seconds) = refusal.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    headers.insert(X_REQUEST_ID, HeaderValue::from_str(&id).ok()?);
     written(answer).ok()
 }
 
@@ -98,4 +109,27 @@ fn written(answer: Response) -> Result<Vec<u8>, BoxError> {
     wire.extend(b"\r\n");
     wire.extend(text);
     Ok(wire)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_too_many_connections_is_told_so_with_the_headers_of_every_answer() {
+        for https in [true, false] {
+            let answer = last_answer(Refusal::Crowded, Reader::Program, https).unwrap();
+            let answer = String::from_utf8(answer).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{head}");
+            let length = format!("content-length: {}", body.len());
+            for line in ["cache-control: no-store", "connection: close", "retry-after: 5", &length]
+            {
+                assert!(head.lines().any(|it| it == line), "{line}: {head}");
+            }
+            assert!(head.contains("\r\nx-request-id: "), "{head}");
+            assert_eq!(head.contains("strict-transport-security: "), https, "{head}");
+            assert!(body.contains("temporarily_unavailable"), "{body}");
+        }
+    }
 }

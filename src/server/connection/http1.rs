@@ -41,7 +41,8 @@ where
 {
     let Service { app, limits, mut shutdown, .. } = service;
     let pulse = Arc::new(Pulse::new());
-    let tap = RequestTap { pulse: Arc::clone(&pulse), start: Start::default() };
+    let tap =
+        RequestTap { pulse: Arc::clone(&pulse), start: Start::default(), https: limits.https };
     let answering = Arc::clone(&pulse);
     let leaving = shutdown.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
@@ -140,6 +141,7 @@ impl Pulse {
 struct RequestTap {
     pulse: Arc<Pulse>,
     start: Start,
+    https: bool,
 }
 
 impl Tap for RequestTap {
@@ -155,7 +157,7 @@ impl Tap for RequestTap {
     }
 
     fn reworded(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
-        bare::reworded(bytes, &self.start)
+        bare::reworded(bytes, &self.start, self.https)
     }
 }
 

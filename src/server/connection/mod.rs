@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
+pub(super) use self::bare::last_answer;
 use super::crowd::{Crowd, Seat};
 use super::serve::Limits;
 
