@@ -110,8 +110,8 @@ async fn where_a_login_can_be_begun_is_https_and_given_back(house: House) {
         wire::send(wire::json(house.http(), Method::POST, &url, &metadata)).await
     };
     for bad in ["http://shop.example/start", "http://localhost/start", "shop:/start", "start"] {
-        let answer = registers(bad).await;
-        assert_eq!(answer.good().get("initiate_login_uri"), None, "{bad}");
+        let refused = registers(bad).await;
+        assert_eq!(refused.error(), (400, "invalid_client_metadata".to_owned()), "{bad}");
     }
     let place = "https://shop.example/start?from=op";
     let answer = registers(place).await;

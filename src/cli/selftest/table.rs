@@ -72,7 +72,7 @@ pub(super) const CHECKS: &[(&str, Step)] = &[
     ("registration.script", asks!(unwelcome::invalid, r#"{"redirect_uris":["javascript:alert(1)"]}"#, REDIRECT)),
     ("registration.no-redirect-uri", asks!(unwelcome::invalid, r#"{"redirect_uris":[]}"#, unwelcome::ANY)),
     ("registration.wrong-type", asks!(unwelcome::invalid, r#"{"redirect_uris":7}"#, unwelcome::ANY)),
-    ("registration.initiate-login-http", asks!(unwelcome::not_registered, r#"{"initiate_login_uri":"http://selftest.example/start"}"#)),
+    ("registration.initiate-login-http", asks!(unwelcome::invalid, r#"{"initiate_login_uri":"http://selftest.example/start"}"#, "invalid_client_metadata")),
     ("registration.unoffered-algorithm", asks!(unwelcome::not_offered, "id_token_signing_alg_values_supported", "ES256", r#"{"id_token_signed_response_alg":"ES256"}"#)),
     ("registration.unoffered-response-type", asks!(unwelcome::not_offered, "response_types_supported", "id_token", r#"{"response_types":["id_token"],"grant_types":["implicit"]}"#)),
     ("registration.unoffered-authentication", asks!(unwelcome::not_offered, "token_endpoint_auth_methods_supported", "client_secret_jwt", r#"{"token_endpoint_auth_method":"client_secret_jwt"}"#)),

@@ -45,18 +45,6 @@ pub(super) async fn wrong_method(trial: &Trial) -> Verdict {
     trial.http.send(Ask::get(&url)).await?.refuses_the_method()
 }
 
-/// What must not be registered is refused, or dropped in so many words (RFC 7591 §3.2.1).
-pub(super) async fn not_registered(trial: &mut Trial, members: &str) -> Verdict {
-    let (wish, changes) = changed(trial, members);
-    let reply = register(trial, &wish).await?;
-    if !reply.is_success() {
-        return reply.refuses(&[400], &["invalid_client_metadata"]);
-    }
-    let answer = reply.json()?;
-    let kept = changes.iter().find(|(name, value)| answer.get(*name) == Some(*value));
-    must(kept.is_none(), || format!("{} is registered", kept.map_or("", |(name, _)| name.as_str())))
-}
-
 /// What is not offered is refused, or becomes something else in so many words: a client that believes
 /// it has what it asked for relies on nothing ([RFC 7591 §3.2.1]).
 ///

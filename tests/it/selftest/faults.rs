@@ -87,15 +87,9 @@ pub const FAULTS: &[&Fault] = &[
         "registration.read-by-a-stranger", "registration.fragment", "registration.script",
         "registration.no-redirect-uri", "registration.wrong-type", "registration.http-redirect-uri",
         "registration.unoffered-algorithm", "registration.unoffered-response-type",
-        "registration.unoffered-authentication",
+        "registration.unoffered-authentication", "registration.initiate-login-http",
         "registration.not-json", "registration.wrong-method", "registration.delete",
     ], ..NONE },
-
-    &Fault { what: "a login may be begun in the clear", tell: |asked, told| {
-        if asked.path.starts_with("/register") && told.status == 201 {
-            told.edit(|it| it["initiate_login_uri"] = json!("http://selftest.example/start"));
-        }
-    }, fails: &["registration.initiate-login-http"], ..NONE },
 
     &Fault { what: "an error page sends people away", tell: |asked, told| {
         if asked.is("/authorize") && (400..500).contains(&told.status) {
