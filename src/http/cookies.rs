@@ -39,6 +39,8 @@ enum Name {
     Browser,
     State,
     Device,
+    /// The demo application's own.
+    Demo,
 }
 
 impl Name {
@@ -49,6 +51,7 @@ impl Name {
             Self::Browser => "browser",
             Self::State => "state",
             Self::Device => "device",
+            Self::Demo => "demo",
         };
         let (kind, own_port) =
             if issuer.is_https() { ("__Host-latchkey", 443) } else { ("latchkey-dev", 80) };
@@ -63,15 +66,17 @@ impl Name {
     /// Who may read it, and in which requests it comes along.
     const fn attributes(self, https: bool) -> &'static str {
         match (self, https) {
-            (Self::Session | Self::Interaction | Self::Browser | Self::Device, true) => {
-                "; Path=/; HttpOnly; SameSite=Lax; Secure"
-            }
-            (Self::Session | Self::Interaction | Self::Browser | Self::Device, false) => {
-                "; Path=/; HttpOnly; SameSite=Lax"
-            }
             // A frame on another site is what it is for; over http browsers only take Lax.
             (Self::State, true) => "; Path=/; SameSite=None; Secure",
             (Self::State, false) => "; Path=/; SameSite=Lax",
+            (
+                Self::Session | Self::Interaction | Self::Browser | Self::Device | Self::Demo,
+                true,
+            ) => "; Path=/; HttpOnly; SameSite=Lax; Secure",
+            (
+                Self::Session | Self::Interaction | Self::Browser | Self::Device | Self::Demo,
+                false,
+            ) => "; Path=/; HttpOnly; SameSite=Lax",
         }
     }
 }
@@ -97,17 +102,8 @@ impl Cookies {
     /// Reads the `Cookie` headers. A name that stands there twice is not believed either time.
     pub fn read(app: &App, headers: &HeaderMap) -> Self {
         let issuer = &app.config.issuer;
-        // In bytes, for another application on this host may have set a cookie in a script of its own.
-        let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
-        let pairs: Vec<(&str, &str)> = lines
-            .flat_map(|line| line.split(|byte| *byte == b';'))
-            .filter_map(|pair| str::from_utf8(pair).ok()?.trim().split_once('='))
-            .collect();
-        let only = |name: &str| {
-            let mut values = pairs.iter().filter(|(key, _)| *key == name).map(|(_, value)| value);
-            let first = values.next()?;
-            values.next().is_none().then_some(*first)
-        };
+        let pairs = pairs(headers);
+        let only = |name: &str| only(&pairs, name);
         let find = |name: Name| only(&name.text(issuer)).and_then(Secret::parse);
         let of_authorization = Name::Interaction.text(issuer);
         let named = |key: &str| {
@@ -161,6 +157,35 @@ impl Cookies {
     pub fn session(&self) -> Option<SessionId> {
         self.session.as_ref().map(SessionId::of)
     }
+}
+
+/// In bytes, for another application on this host may have set a cookie in a script of its own.
+fn pairs(headers: &HeaderMap) -> Vec<(&str, &str)> {
+    let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    lines
+        .flat_map(|line| line.split(|byte| *byte == b';'))
+        .filter_map(|pair| str::from_utf8(pair).ok()?.trim().split_once('='))
+        .collect()
+}
+
+fn only<'a>(pairs: &[(&'a str, &'a str)], name: &str) -> Option<&'a str> {
+    let mut values = pairs.iter().filter(|(key, _)| *key == name).map(|(_, value)| *value);
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
+}
+
+/// What the demo application keeps in this browser.
+pub fn demo<'a>(issuer: &Issuer, headers: &'a HeaderMap) -> Option<&'a str> {
+    only(&pairs(headers), &Name::Demo.text(issuer))
+}
+
+/// A `Set-Cookie` for what the demo application keeps; nothing takes it away.
+pub fn set_demo(app: &App, value: &str) -> Option<HeaderValue> {
+    let issuer = &app.config.issuer;
+    let (text, attributes) = (Name::Demo.text(issuer), Name::Demo.attributes(issuer.is_https()));
+    let keep = if value.is_empty() { Duration::ZERO } else { Duration::from_mins(10) };
+    let keep = lifetime(keep, app.now());
+    HeaderValue::try_from(format!("{text}={value}{keep}{attributes}")).ok()
 }
 
 /// A `Set-Cookie` for a new session. It ends with the browser, and with the session in the store.
@@ -245,7 +270,9 @@ fn lifetime(keep: Duration, now: UnixTime) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{Name, lifetime};
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    use super::{Name, demo, lifetime};
     use crate::clock::UnixTime;
     use crate::config::Issuer;
 
@@ -255,7 +282,14 @@ mod tests {
 
     #[test]
     fn a_cookie_keeps_what_its_name_promises_and_only_the_state_can_be_read_in_a_frame() {
-        let every = [Name::Session, Name::Interaction, Name::Browser, Name::State, Name::Device];
+        let every = [
+            Name::Session,
+            Name::Interaction,
+            Name::Browser,
+            Name::State,
+            Name::Device,
+            Name::Demo,
+        ];
         for name in every {
             let (text, attributes) = (named(name, "https://id.example"), name.attributes(true));
             assert!(text.starts_with("__Host-"));
@@ -282,6 +316,21 @@ mod tests {
             ("https://id.example:8443", "__Host-latchkey-session"),
         ] {
             assert_eq!(named(Name::Session, issuer), name);
+        }
+    }
+
+    #[test]
+    fn two_demos_on_one_host_read_their_own_cookie_beside_one_that_is_not_ascii() {
+        let mut headers = HeaderMap::new();
+        let line = "theme=\u{e9}; latchkey-dev-5000-demo=a.b.c; latchkey-dev-5001-demo=d.e.f";
+        headers.insert(header::COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        headers.append(header::COOKIE, HeaderValue::from_bytes(b"other=\xff").unwrap());
+        for (issuer, said) in [
+            ("http://localhost:5000", Some("a.b.c")),
+            ("http://localhost:5001", Some("d.e.f")),
+            ("http://localhost:5002", None),
+        ] {
+            assert_eq!(demo(&Issuer::parse(issuer).unwrap(), &headers), said);
         }
     }
 

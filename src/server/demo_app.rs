@@ -8,7 +8,7 @@ mod page;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -21,10 +21,11 @@ use crate::app::App;
 use crate::development::CLIENT;
 use crate::http::answer::{see_other, with_query};
 use crate::http::caller::Caller;
+use crate::http::cookies;
 use crate::http::page::{PagePolicy, page as render};
 use crate::http::trouble::Trouble;
 use crate::jose::read;
-use crate::protocol::Params;
+use crate::protocol::{ErrorCode, Params};
 use crate::secret::{Digest, Secret, from_base64url};
 use crate::tokens::ID_TYP;
 
@@ -32,8 +33,6 @@ use crate::tokens::ID_TYP;
 pub const START: &str = "/demo";
 /// Where its answer goes.
 pub const CALLBACK: &str = "/demo/callback";
-
-const COOKIE: &str = "latchkey_demo";
 
 /// The endpoints it calls.
 #[derive(Clone)]
@@ -60,21 +59,16 @@ impl Begun {
         Self { state, nonce, verifier }
     }
 
-    fn from_cookie(headers: &HeaderMap) -> Option<Self> {
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let mut pairs = lines.flat_map(|line| line.split("; ")).filter_map(|it| it.split_once('='));
-        let (_, value) = pairs.find(|(name, _)| *name == COOKIE)?;
-        let mut parts = value.split('.').map(str::to_owned);
+    fn from_cookie(app: &App, headers: &HeaderMap) -> Option<Self> {
+        let mut parts = cookies::demo(&app.config.issuer, headers)?.split('.').map(str::to_owned);
         Some(Self { state: parts.next()?, nonce: parts.next()?, verifier: parts.next()? })
     }
 
     fn cookie(&self) -> String {
         let Self { state, nonce, verifier } = self;
-        format!("{COOKIE}={state}.{nonce}.{verifier}; Max-Age=600; {ATTRIBUTES}")
+        format!("{state}.{nonce}.{verifier}")
     }
 }
-
-const ATTRIBUTES: &str = "Path=/demo; HttpOnly; SameSite=Lax";
 
 async fn start(State(app): State<App>) -> Response {
     let begun = Begun::now();
@@ -90,7 +84,7 @@ async fn start(State(app): State<App>) -> Response {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let answer = see_other(&with_query(&app.config.issuer.url("/authorize"), &fields));
-    with_cookie(answer, &begun.cookie())
+    with_cookie(&app, answer, &begun.cookie())
 }
 
 /// Why there is nothing to show.
@@ -99,8 +93,8 @@ enum Failed {
     NotBegun,
     /// The authorization answer is not for this request, or not ours.
     Foreign,
-    /// The provider said no.
-    Refused(String),
+    /// The provider said no: its error code, and why.
+    Refused(&'static str, String),
     /// An endpoint did not answer as it should.
     Endpoint(&'static str),
 }
@@ -113,7 +107,7 @@ async fn callback(
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
     let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let begun = Begun::from_cookie(&headers).ok_or(Failed::NotBegun);
+    let begun = Begun::from_cookie(&app, &headers).ok_or(Failed::NotBegun);
     let told = match begun {
         Ok(begun) => redeem(&app, &endpoints, &params, &begun).await,
         Err(why) => Err(why),
@@ -121,7 +115,7 @@ async fn callback(
     let told = told.map_err(|why| explain(&caller, why))?;
     // The code is spent: a page that is loaded again says so, and redeems nothing twice.
     let answer = render(&told, StatusCode::OK, &PagePolicy::default());
-    Ok(with_cookie(answer, &format!("{COOKIE}=; Max-Age=0; {ATTRIBUTES}")))
+    Ok(with_cookie(&app, answer, ""))
 }
 
 /// What every client does with an authorization answer: `state` and `iss` first (RFC 9207 §2.4), then the
@@ -137,7 +131,7 @@ async fn redeem(
     }
     if let Some(error) = params.get("error") {
         let why = params.get("error_description").unwrap_or_default();
-        return Err(Failed::Refused(format!("{error}: {why}")));
+        return Err(refused(error, why));
     }
     let form = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "authorization_code")
@@ -185,6 +179,29 @@ fn header_of(token: &str) -> Map<String, Value> {
     bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
+/// As the answer has it; a code that is none of these is told beside the reason.
+fn refused(error: &str, why: &str) -> Failed {
+    use ErrorCode as Code;
+    let known = [
+        Code::AccessDenied,
+        Code::InvalidRequest,
+        Code::InvalidScope,
+        Code::ServerError,
+        Code::TemporarilyUnavailable,
+        Code::UnauthorizedClient,
+        Code::UnmetAuthenticationRequirements,
+        Code::UnsupportedResponseType,
+        Code::LoginRequired,
+        Code::ConsentRequired,
+        Code::InteractionRequired,
+        Code::InvalidTarget,
+    ];
+    match known.into_iter().map(Code::as_str).find(|code| *code == error) {
+        Some(code) => Failed::Refused(code, why.to_owned()),
+        None => Failed::Refused("refused", format!("{error}: {why}")),
+    }
+}
+
 fn explain(caller: &Caller, why: Failed) -> Trouble {
     let (title, message, detail) = match why {
         Failed::NotBegun => (
@@ -197,10 +214,10 @@ fn explain(caller: &Caller, why: Failed) -> Trouble {
             "This answer is not the one that the demo application is waiting for.",
             Some(("invalid_request", "state, iss or nonce is not that of the request".to_owned())),
         ),
-        Failed::Refused(what) => (
+        Failed::Refused(code, why) => (
             "Not signed in",
             "The demo application was told that there will be no sign-in. An app would offer to try again.",
-            Some(("access_denied", what)),
+            Some((code, why)),
         ),
         Failed::Endpoint(which) => (
             "Something went wrong",
@@ -217,9 +234,27 @@ fn explain(caller: &Caller, why: Failed) -> Trouble {
     }
 }
 
-fn with_cookie(mut answer: Response, line: &str) -> Response {
-    if let Ok(line) = HeaderValue::from_str(line) {
+fn with_cookie(app: &App, mut answer: Response, value: &str) -> Response {
+    if let Some(line) = cookies::set_demo(app, value) {
         answer.headers_mut().append(header::SET_COOKIE, line);
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_provider_says_is_shown_under_its_own_code() {
+        for (error, code, why) in [
+            ("access_denied", "access_denied", "no"),
+            ("temporarily_unavailable", "temporarily_unavailable", "no"),
+            ("login_required", "login_required", "no"),
+            ("of_tomorrow", "refused", "of_tomorrow: no"),
+        ] {
+            let told = refused(error, "no");
+            assert!(matches!(told, Failed::Refused(c, w) if c == code && w == why), "{error}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub struct DemoPage {
     id_token: [String; 2],
     /// What kind of access token there is.
     access_token: &'static str,
-    expires_in: u64,
+    lifetime: String,
     scope: String,
     has_refresh_token: bool,
 }
@@ -44,10 +44,21 @@ impl DemoPage {
             } else {
                 "opaque: an API asks /introspect"
             },
-            expires_in: tokens.get("expires_in").and_then(Value::as_u64).unwrap_or_default() / 60,
+            lifetime: lifetime(
+                tokens.get("expires_in").and_then(Value::as_u64).unwrap_or_default(),
+            ),
             scope: text(tokens, "scope").unwrap_or_default(),
             has_refresh_token: tokens.contains_key("refresh_token"),
         }
+    }
+}
+
+/// In minutes where that says it.
+fn lifetime(seconds: u64) -> String {
+    if seconds >= 120 && seconds.is_multiple_of(60) {
+        format!("{} minutes", seconds / 60)
+    } else {
+        format!("{seconds} seconds")
     }
 }
 
@@ -82,6 +93,13 @@ mod tests {
         assert!(words(&html, "#access-token").starts_with("a JWT"));
         assert_has(&html, &["a[href='/demo']", "a[href='/logout']", "#next"]);
         assert!(!html.contains("ey.J.x"), "no token is in the page");
+    }
+
+    #[test]
+    fn a_short_lifetime_is_not_rounded_away() {
+        for (seconds, said) in [(30, "30 seconds"), (90, "90 seconds"), (600, "10 minutes")] {
+            assert_eq!(lifetime(seconds), said);
+        }
     }
 
     #[test]
