@@ -62,7 +62,7 @@ impl IssuedAccessToken {
 /// What an access token of this client is for.
 pub fn target(app: &App, client: &Client, scope: &Scope, wanted: Wanted<'_>) -> Target {
     let audience = tokens::audience(app.issuer(), client, scope, wanted);
-    app.resources().target(audience, scope)
+    app.resources().target((app.issuer(), &app.catalogue()), audience, scope)
 }
 
 /// How long such an access token is good: as long as the operator says of the client or of its APIs, by the

@@ -74,7 +74,7 @@ fn consent(sub: &str, id: &str) -> Consent {
         sub: subject(sub),
         scope: "openid email".parse().unwrap(),
         claims: ["email".to_owned()].into(),
-        resources: std::collections::BTreeSet::new(),
+        apis: std::collections::BTreeMap::new(),
         face: consents::face(&client),
         client: client.id,
         given_at: NOW,

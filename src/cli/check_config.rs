@@ -2,13 +2,15 @@ use std::fmt::Write;
 
 use super::failure::Failure;
 use crate::bootstrap::Bootstrap;
-use crate::config::{self, Config};
+use crate::config::{self, Complaints, Config};
 
 /// Every setting, after the declared users and clients were read as well.
 pub(super) fn print(config: &Config) -> Result<String, Failure> {
     let mut text = config::describe(config);
     if let Some(path) = &config.bootstrap_file {
         let declared = Bootstrap::load(path)?;
+        let resources = declared.catalogues().resources;
+        resources.check_at(config.issuer.as_str()).map_err(|why| Complaints(vec![why]))?;
         let (users, clients) = (declared.users(), declared.clients());
         for warning in declared.warnings() {
             // Writing to a string cannot fail.

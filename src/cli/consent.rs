@@ -113,7 +113,7 @@ mod tests {
             client: ClientId::parse("shop").unwrap(),
             scope: "openid email".parse().unwrap(),
             claims: ["birthdate".to_owned()].into(),
-            resources: ["https://api.example".to_owned()].into(),
+            apis: [("https://api.example".to_owned(), "email".parse().unwrap())].into(),
             face: Digest::of(b"face"),
             given_at: NOW,
         };

@@ -27,6 +27,8 @@ pub(super) enum Operator {
 
 /// What operations in this process work with.
 pub(super) struct Here {
+    /// Empty where no operation asks for it.
+    issuer: String,
     store: Arc<dyn Store>,
     now: UnixTime,
     passwords: Passwords,
@@ -44,7 +46,8 @@ impl Operator {
         };
         let file = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose()?;
         let declared = file.map(|file| file.catalogues()).unwrap_or_default();
-        let here = Here { declared, ..Here::on(opened?, now) };
+        let issuer = config.issuer.as_str().to_owned();
+        let here = Here { issuer, declared, ..Here::on(opened?, now) };
         Ok(Self::Here(Box::new(here)))
     }
 
@@ -66,6 +69,7 @@ impl Operator {
             Self::Here(here) => here,
         };
         let context = Context {
+            issuer: &here.issuer,
             store: &*here.store,
             now: here.now,
             passwords: &here.passwords,
@@ -88,6 +92,7 @@ impl Operator {
 impl Here {
     fn on(store: Arc<dyn Store>, now: UnixTime) -> Self {
         Self {
+            issuer: String::new(),
             store,
             now,
             passwords: Passwords::new(1, 1),

@@ -30,9 +30,10 @@ pub enum ResourceCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Declare an API, in place of what was declared under the same identifier (RFC 8707)
+    /// Declare an API (RFC 8707), or change one: what is not named stays
     Add(AddResource),
-    /// Remove an API: no more tokens are made for it
+    /// Remove an API; clients that have it as `audience` are named, since their tokens go on being for it and allow
+    /// all that was granted then
     Remove {
         /// Its identifier
         resource: String,
@@ -47,7 +48,7 @@ pub struct AddResource {
     /// What the consent page calls it
     #[arg(long)]
     name: Option<String>,
-    /// The scopes that mean something to it, as words with spaces between; all if not given
+    /// The scopes that mean something to it, as words with spaces between; whatever was granted if there are none
     #[arg(long)]
     scope: Option<String>,
     /// How long access tokens for it are good, such as 5m
@@ -56,9 +57,13 @@ pub struct AddResource {
     /// What the header of JWT access tokens for it says: `at+jwt` or `JWT`
     #[arg(long, value_name = "TYP")]
     access_token_typ: Option<String>,
-    /// Who may ask for it, by `client_id`; as often as needed; every client if not given
+    /// Who may ask for it, by `client_id`, in place of who might before; as often as needed; every client of a new
+    /// API if not given
     #[arg(long = "client", value_name = "CLIENT_ID")]
     clients: Vec<String>,
+    /// Let every client ask for it
+    #[arg(long, conflicts_with = "clients")]
+    every_client: bool,
     /// Whether clients that registered themselves may ask for it, too; if not given, they may where every client
     /// may
     #[arg(long, value_name = "true|false")]
@@ -76,7 +81,9 @@ pub(super) async fn run(command: ResourceCommand, operator: &Operator) -> Result
             Ok(shown::one(&object(&shown), json))
         }
         ResourceCommand::Add(args) => {
-            let resource = args.resource()?;
+            let mut all = operator.run(List {}).await?.into_iter();
+            let held = all.find(|it| it.resource == args.resource).map(|it| it.entry);
+            let resource = args.resource(held.unwrap_or_default())?;
             let name = resource.resource.clone();
             let became = match operator.run(Add(resource)).await? {
                 Became::Added => "added",
@@ -86,17 +93,28 @@ pub(super) async fn run(command: ResourceCommand, operator: &Operator) -> Result
             Ok(format!("{became} {name}"))
         }
         ResourceCommand::Remove { resource } => {
-            operator.run(Remove { resource: resource.clone() }).await?;
-            Ok(format!("removed {resource}"))
+            let left = operator.run(Remove { resource: resource.clone() }).await?;
+            let left: Vec<_> = left.iter().map(ClientId::as_str).collect();
+            Ok(match &*left {
+                [] => format!("removed {resource}"),
+                left => format!(
+                    "removed {resource}; it is still the audience of {}, whose tokens for it allow all that was \
+                     granted now",
+                    left.join(", ")
+                ),
+            })
         }
     }
 }
 
 impl AddResource {
-    fn resource(self) -> Result<Resource, Failure> {
+    /// What it is from now on, and was `held` before.
+    fn resource(self, held: ResourceEntry) -> Result<Resource, Failure> {
         let usage = |why: &str| Failure::Usage(why.to_owned());
-        let scopes: Scope = self.scope.unwrap_or_default().parse().map_err(|_| {
-            usage("--scope: must be words of printable ASCII without quotes and backslashes")
+        let scopes = self.scope.map_or(Ok(held.scopes), |text| {
+            text.parse::<Scope>().map_err(|_| {
+                usage("--scope: must be words of printable ASCII without quotes and backslashes")
+            })
         })?;
         let typ = self.access_token_typ.map(|typ| {
             AccessTokenTyp::parse(&typ)
@@ -104,15 +122,17 @@ impl AddResource {
         });
         let client =
             |id: &String| ClientId::parse(id).ok_or_else(|| usage("--client: must be a client_id"));
-        let clients = self.clients.iter().map(client).collect::<Result<_, _>>()?;
+        let named = self.clients.iter().map(client).collect::<Result<_, _>>()?;
+        let kept = held.clients.filter(|_| !self.every_client);
         let seconds = |it: Duration| u32::try_from(it.as_secs()).unwrap_or(u32::MAX);
+        let lifetime = self.access_token_lifetime.map(seconds);
         let entry = ResourceEntry {
-            name: self.name,
+            name: self.name.or(held.name),
             scopes,
-            access_token_lifetime: self.access_token_lifetime.map(seconds),
-            access_token_typ: typ.transpose()?,
-            clients: (!self.clients.is_empty()).then_some(clients),
-            registered_clients: self.registered_clients,
+            access_token_lifetime: lifetime.or(held.access_token_lifetime),
+            access_token_typ: typ.transpose()?.or(held.access_token_typ),
+            clients: if self.clients.is_empty() { kept } else { Some(named) },
+            registered_clients: self.registered_clients.or(held.registered_clients),
         };
         Ok(Resource { resource: self.resource, entry })
     }

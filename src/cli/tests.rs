@@ -283,6 +283,13 @@ async fn checking_the_configuration_checks_the_declarations_too() {
     std::fs::write(file.path(), "[[users]]\nusername = \"ada\"\n").unwrap();
     let text = check().await.unwrap();
     assert!(text.contains("ISSUER_URL=") && text.contains("declares users: 1, clients: 0"));
+    for slash in ["", "/"] {
+        let issuer = config(&[]).issuer;
+        let text = format!("[[resources]]\nresource = \"{}{slash}\"\n", issuer.as_str());
+        std::fs::write(file.path(), text).unwrap();
+        let error = check().await.unwrap_err();
+        assert!(error.code() == 78 && error.to_string().contains("is the issuer"), "{error}");
+    }
     std::fs::write(file.path(), "[[users]]\nusername = 1\n").unwrap();
     let error = check().await.unwrap_err();
     let expected = format!("{path} line 2: username: must be a string");

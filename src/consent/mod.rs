@@ -76,7 +76,7 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
             .map(|scope| scope_line(scope, describe(scope)))
             .collect(),
         claims: claim_lines(&request.claims, &request.scope),
-        resources: apis(app, &request.resources),
+        resources: apis(app, request.apis(&visit.client)),
         lasts: lasts(app, &visit.client, &request.scope),
         asked_again: visit.client.metadata.is_impersonable_at(to),
     };
@@ -144,17 +144,19 @@ async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result
         caller.address,
         &Event::ConsentGiven { sub: user.sub.as_str(), client, scope: &scope },
     );
+    let apis = request.apis(&visit.client).iter();
     let consent = Consent {
         sub: user.sub.clone(),
         client: visit.client.id.clone(),
         scope: request.scope.clone(),
         claims: request.claims.names().into_iter().map(str::to_owned).collect(),
-        resources: request.resources.iter().cloned().collect(),
+        apis: apis.map(|api| (api.clone(), request.scope.clone())).collect(),
         face: consents::face(&visit.client),
         given_at: app.now(),
     };
     consents::remember(&*app.store, &consent).await?;
-    let Consent { sub, scope, claims, resources, .. } = consent;
+    let Consent { sub, scope, claims, apis, .. } = consent;
+    let resources = apis.into_keys().collect();
     let consent_epoch = visit.presence.consent_epoch;
     let agreed = Agreed { sub, scope, claims, resources, consent_epoch };
     interactions::note(&*app.store, &visit.id, |it| it.agreed = Some(agreed.clone())).await?;

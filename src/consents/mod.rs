@@ -1,7 +1,7 @@
 //! What a person agreed to: one record for each user and client, remembered for a year after its last
 //! change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,9 +32,9 @@ pub struct Consent {
     /// And to which single claims.
     #[serde(default)]
     pub claims: BTreeSet<String>,
-    /// And for which APIs.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub resources: BTreeSet<String>,
+    /// And to what of it at which API: a yes to one API is none to another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub apis: BTreeMap<String, Scope>,
     /// What the page said about the client then; another face means asking again.
     pub face: Digest,
     /// When.
@@ -44,9 +44,10 @@ pub struct Consent {
 impl Consent {
     /// Whether it covers the request of a client that looks as it did.
     pub fn covers(&self, request: &AuthorizationRequest, client: &Client) -> bool {
+        let at = |api| self.apis.get(api).is_some_and(|held| request.scope.is_within(held));
         request.scope.is_within(&self.scope)
             && request.claims.names().iter().all(|claim| self.claims.contains(*claim))
-            && request.resources.iter().all(|resource| self.resources.contains(resource))
+            && request.apis(client).iter().all(at)
             && self.face == face(client)
     }
 }
@@ -54,9 +55,12 @@ impl Consent {
 impl Consent {
     /// Whether another yes of this moment would change nothing.
     fn says_already(&self, given: &Self) -> bool {
+        let at = |(api, scope): (&String, &Scope)| {
+            self.apis.get(api).is_some_and(|held| scope.is_within(held))
+        };
         given.scope.is_within(&self.scope)
             && given.claims.is_subset(&self.claims)
-            && given.resources.is_subset(&self.resources)
+            && given.apis.iter().all(at)
             && given.face == self.face
             && given.given_at < self.given_at.plus(A_MOMENT)
     }
@@ -66,7 +70,10 @@ impl Consent {
         if before.face == self.face {
             self.scope = self.scope.joined_with(&before.scope);
             self.claims.extend(before.claims);
-            self.resources.extend(before.resources);
+            for (api, scope) in before.apis {
+                let held = self.apis.entry(api).or_default();
+                *held = held.joined_with(&scope);
+            }
         }
     }
 }
@@ -231,7 +238,7 @@ mod tests {
             client: ClientId::parse(client).unwrap(),
             scope: scope.parse().unwrap(),
             claims: BTreeSet::new(),
-            resources: BTreeSet::new(),
+            apis: BTreeMap::new(),
             face: Digest::of(b"face"),
             given_at,
         }

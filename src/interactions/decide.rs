@@ -174,7 +174,7 @@ fn needs_consent(known: Known<'_>, _: UnixTime) -> bool {
         .interaction
         .and_then(|it| it.agreed.as_ref())
         .zip(known.session)
-        .is_some_and(|(agreed, session)| agreed.covers(&session.sub, request));
+        .is_some_and(|(agreed, session)| agreed.covers(&session.sub, request, known.client));
     if agreed_here {
         return false;
     }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 pub use self::decide::{Known, Next, Step, Stop, decide};
 pub use self::derived::{code_handle, csrf, csrf_fits, session_name};
+use crate::clients::Client;
 use crate::clock::UnixTime;
 use crate::epoch::Epoch;
 use crate::grants::Attempt;
@@ -86,11 +87,11 @@ pub struct Agreed {
 
 impl Agreed {
     /// Whether this person agreed to all that is asked for.
-    pub fn covers(&self, sub: &Subject, request: &AuthorizationRequest) -> bool {
+    pub fn covers(&self, sub: &Subject, request: &AuthorizationRequest, client: &Client) -> bool {
         self.sub == *sub
             && request.scope.is_within(&self.scope)
             && request.claims.names().iter().all(|claim| self.claims.contains(*claim))
-            && request.resources.iter().all(|resource| self.resources.contains(resource))
+            && request.apis(client).iter().all(|api| self.resources.contains(api))
     }
 }
 

@@ -77,7 +77,7 @@ fn shown_scope(app: &App, caller: &Client, access: &Access) -> Scope {
         *it == caller.id.as_str() || caller.settings.resource_server_for.contains(it)
     };
     let served = access.audience.iter().filter(serves).cloned().collect();
-    app.resources().target(served, &access.scope).scope
+    app.resources().target((app.issuer(), &app.catalogue()), served, &access.scope).scope
 }
 
 /// A refresh token that its own client asks about, if it could be used now.

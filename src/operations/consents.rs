@@ -72,7 +72,7 @@ impl Operation for List {
                 client_name: client.map(|client| client.display_name().to_owned()),
                 scope: held.scope,
                 claims: held.claims,
-                resources: held.resources,
+                resources: held.apis.into_keys().collect(),
                 given_at: held.given_at,
             });
         }

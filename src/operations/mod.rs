@@ -51,6 +51,8 @@ pub trait Operation: Serialize + DeserializeOwned + Send {
 
 /// What operations work with.
 pub struct Context<'a> {
+    /// Who we are.
+    pub issuer: &'a str,
     /// Where everything is kept.
     pub store: &'a dyn Store,
     /// The present.

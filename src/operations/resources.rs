@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
+use crate::clients::{self, ClientId};
 use crate::events::Event;
 use crate::resources::{self, Became, Resource};
 
@@ -22,7 +23,8 @@ pub struct Show {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Add(pub Resource);
 
-/// Removes an API: no more tokens are made for it.
+/// Removes an API. Clients that have it as `audience` get tokens for it all the same, and these allow all that
+/// was granted, since nobody says any more what means something to it; they are the output.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Remove {
     /// Its identifier.
@@ -56,7 +58,7 @@ impl Operation for Add {
 
     async fn run(self, context: &Context<'_>) -> Result<Became, OperationError> {
         let Self(new) = self;
-        new.check().map_err(OperationError::Invalid)?;
+        new.check_at(context.issuer).map_err(OperationError::Invalid)?;
         refuse_declared(context, &new.resource)?;
         let became = resources::declare(context.store, &new).await?;
         match became {
@@ -70,15 +72,17 @@ impl Operation for Add {
 
 impl Operation for Remove {
     const NAME: &'static str = "resource-remove";
-    type Output = ();
+    type Output = Vec<ClientId>;
 
-    async fn run(self, context: &Context<'_>) -> Result<(), OperationError> {
+    async fn run(self, context: &Context<'_>) -> Result<Vec<ClientId>, OperationError> {
         refuse_declared(context, &self.resource)?;
         if !resources::remove(context.store, &self.resource).await? {
             return Err(unknown(&self.resource));
         }
         context.resource_changed(&self.resource, "removed");
-        Ok(())
+        let clients = clients::list(context.store).await?.into_iter();
+        let left = clients.filter(|client| client.settings.audience.contains(&self.resource));
+        Ok(left.map(|client| client.id).collect())
     }
 }
 

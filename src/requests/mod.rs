@@ -19,7 +19,7 @@ pub use self::destination::{Destination, Unredirectable, is_long_in_an_address};
 pub use self::kept::{KeptRequest, keep, kept};
 pub use self::parameters::{MAX_QUERY, is_known, to_query};
 pub use self::validate::{Hinted, RequestPolicy, validate};
-use crate::clients::ClientId;
+use crate::clients::{Client, ClientId};
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{Challenge, Prompt, ResponseType, Scope, Subject};
 
@@ -55,4 +55,11 @@ pub struct AuthorizationRequest {
     pub wants_acr: bool,
     /// The request as it came, so that it can be begun again.
     pub query: String,
+}
+
+impl AuthorizationRequest {
+    /// The APIs that tokens will be for: those it names, or else those that the operator gave the client.
+    pub fn apis<'a>(&'a self, client: &'a Client) -> &'a [String] {
+        if self.resources.is_empty() { &client.settings.audience } else { &self.resources }
+    }
 }

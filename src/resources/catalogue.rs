@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Resource;
 use crate::clients::{Client, ClientId, Source};
+use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::{AccessTokenTyp, ErrorCode, OAuthError, Scope, resource};
 
 /// What is known of an API.
@@ -80,6 +81,11 @@ impl ResourceCatalogue {
     /// Adds an API, in place of one of that identifier.
     pub fn declare(&mut self, it: Resource) {
         self.0.insert(it.resource, it.entry);
+    }
+
+    /// Refuses to have the issuer among them; the error is a sentence.
+    pub fn check_at(&self, issuer: &str) -> Result<(), String> {
+        self.iter().try_for_each(|it| it.check_at(issuer))
     }
 
     /// What is known of the API.
@@ -201,13 +207,27 @@ impl ResourceCatalogue {
     /// What a token for that audience is. "All the individual scope strings in the scope claim MUST have meaning
     /// for the resources indicated in the aud claim" ([RFC 9068 §3]).
     ///
+    /// Everything that was granted has meaning for an API that names no scopes or is not declared, and in a token
+    /// for ourselves alone. Beside APIs we know `own`, the scopes there are without theirs.
+    ///
     /// [RFC 9068 §3]: https://www.rfc-editor.org/rfc/rfc9068#section-3
-    pub fn target(&self, audience: Vec<String>, granted: &Scope) -> Target {
-        let entries: Vec<_> = audience.iter().map(|it| self.get(it)).collect();
-        let known = entries.iter().copied().try_fold(Scope::default(), |sum, entry| {
+    pub fn target(
+        &self,
+        (issuer, own): (&str, &ScopeCatalogue),
+        audience: Vec<String>,
+        granted: &Scope,
+    ) -> Target {
+        let alone = audience.len() == 1;
+        let entries: Vec<_> =
+            audience.iter().filter(|it| *it != issuer).map(|it| self.get(it)).collect();
+        let ours = || own.scopes().collect::<Scope>();
+        let has_issuer = entries.len() < audience.len();
+        let first = if has_issuer && !alone { ours() } else { Scope::default() };
+        let known = entries.iter().copied().try_fold(first, |sum, entry| {
             let scopes = &entry.filter(|entry| !entry.scopes.is_empty())?.scopes;
             Some(sum.joined_with(scopes))
         });
+        let known = known.filter(|_| !entries.is_empty());
         let said = || entries.iter().copied().flatten();
         Target {
             scope: known.map_or_else(|| granted.clone(), |known| granted.shared_with(&known)),
@@ -322,10 +342,13 @@ mod tests {
             (&["a:1", "b:1"], "read write", Some(60)),
             (&["c:1"], "openid read write", None),
             (&["a:1", "c:1"], "openid read write", Some(60)),
-            (&[ISSUER, "a:1"], "openid read write", Some(60)),
+            (&[ISSUER], "openid read write", None),
+            (&[ISSUER, "a:1"], "openid read", Some(60)),
+            (&["a:1", ISSUER], "openid read", Some(60)),
         ] {
             let audience = audience.iter().map(|it| (*it).to_owned()).collect();
-            let target = catalogue.target(audience, &granted);
+            let own = (ISSUER, &ScopeCatalogue::default());
+            let target = catalogue.target(own, audience, &granted);
             assert_eq!((target.scope.to_string().as_str(), target.lifetime), (scope, lifetime));
         }
     }

@@ -40,7 +40,15 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// Whether it can be declared; the error is a sentence that begins with the member it is about.
+    /// Whether it can be declared here; the error is a sentence that begins with the member it is about.
+    pub fn check_at(&self, issuer: &str) -> Result<(), String> {
+        if is_issuer(&self.resource, issuer) {
+            return Err(ISSUER_IS_NONE.to_owned());
+        }
+        self.check()
+    }
+
+    /// Whether it can be declared anywhere.
     pub fn check(&self) -> Result<(), String> {
         if !resource::is_identifier(&self.resource) {
             let rule =
@@ -50,6 +58,15 @@ impl Resource {
         self.entry.check()
     }
 }
+
+/// Whether that is our own identifier, with or without a slash at its end: what tokens without a `resource` are
+/// for, and no API to be declared.
+fn is_issuer(resource: &str, issuer: &str) -> bool {
+    resource == issuer || resource == resource::with_the_other_ending(issuer)
+}
+
+const ISSUER_IS_NONE: &str =
+    "resource: is the issuer, which needs no declaration: its scopes are those of `scope list`";
 
 impl Record for Resource {
     const KIND: &'static str = "resource.v1";

@@ -160,6 +160,7 @@ async fn operate(
 
 async fn run(app: App, name: String, input: Value) -> Response {
     let context = Context {
+        issuer: app.issuer(),
         store: &*app.store,
         now: app.now(),
         passwords: &app.passwords,

@@ -98,6 +98,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     let keys = open_ring(&config, &store, &root, files_of_keys).await?;
 
     let declared = bootstrap.as_ref().map(Bootstrap::catalogues).unwrap_or_default();
+    declared.resources.check_at(config.issuer.as_str()).map_err(wrong)?;
     let demo = fill(&config, bootstrap.as_ref(), &store).await?;
     let metadata = routes::advertise(&config, &declared.scopes);
     let trial = demo.as_ref().map(|demo| demo.trial.clone());

@@ -32,7 +32,7 @@ pub(super) fn of_grant(
         resources.check(app.issuer(), client, &named)?;
         return Err(invalid("resource names what the authorization request did not"));
     }
-    Ok(mint::target(app, client, scope, Wanted { named: &named, granted: &granted }))
+    meaning(scope, mint::target(app, client, scope, Wanted { named: &named, granted: &granted }))
 }
 
 /// The same for a client that acts for itself: what it names.
@@ -44,7 +44,18 @@ pub(super) fn alone(
 ) -> Result<Target, OAuthError> {
     let named = resource::asked(params)?;
     app.resources().check_alone(app.issuer(), client, &named)?;
-    Ok(mint::target(app, client, scope, Wanted { named: &named, granted: &[] }))
+    meaning(scope, mint::target(app, client, scope, Wanted { named: &named, granted: &[] }))
+}
+
+/// A token that allows nothing is none: a scope has one word at least ([RFC 6749 §3.3]).
+///
+/// [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
+fn meaning(granted: &Scope, target: Target) -> Result<Target, OAuthError> {
+    if target.scope.is_empty() && !granted.is_empty() {
+        let why = "nothing that was granted means anything to the API that this token would be for";
+        return Err(OAuthError::new(ErrorCode::InvalidScope, why));
+    }
+    Ok(target)
 }
 
 const fn invalid(description: &'static str) -> OAuthError {

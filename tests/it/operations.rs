@@ -176,6 +176,31 @@ fn compare(found: &[String], expected: &[String]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_named_of_an_api_stays_and_only_a_word_opens_it_to_every_client() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = Program::start_in(folder.path(), free_port(), FILE).await;
+    let api = "https://payroll.example";
+    let add = |words: &str| does(folder.path(), FILE, &format!("resource add {api} {words}"));
+    let shown = || {
+        let shown = does(folder.path(), FILE, &format!("resource show {api} --json"));
+        serde_json::from_str::<Value>(&shown).expect("JSON")
+    };
+    add("--client hr --scope pay.read --access-token-lifetime 5m --registered-clients false");
+    add("--name Payroll");
+    let mut expected = serde_json::json!({"resource": api, "name": "Payroll", "scopes": ["pay.read"],
+        "access_token_lifetime": 300, "access_token_typ": null, "clients": ["hr"],
+        "registered_clients": false});
+    assert_eq!(shown(), expected);
+    let both = format!("resource add {api} --every-client --client hr");
+    assert_eq!(says(folder.path(), FILE, &both).0, Some(64));
+    add("--every-client");
+    expected["clients"] = Value::Null;
+    assert_eq!(shown(), expected);
+    program.signal(Signal::TERM);
+    assert_eq!(program.exit_code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_prints_the_same_beside_a_running_server_as_without_one() {
     let alone = tempfile::tempdir().expect("a folder");
     // The server has a demo account; so have both.

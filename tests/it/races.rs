@@ -1,6 +1,6 @@
 //! Many hands on one thing: exactly one of them gets it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,7 +161,7 @@ async fn many_who_agree_to_more_and_more_lose_nothing(house: House) {
                 client: client.clone(),
                 scope: format!("scope-{}", hand % 32).parse().unwrap(),
                 claims: BTreeSet::new(),
-                resources: BTreeSet::new(),
+                apis: BTreeMap::new(),
                 face: Digest::of(b"face"),
                 given_at: house.app().now().plus(Duration::from_millis(hand)),
             };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use latchkey::backup::{About, Backup, save};
-use latchkey::clients::{ClientId, Settings};
+use latchkey::clients::{self, Client, ClientId, Settings};
+use latchkey::operations::OperationError;
 use latchkey::operations::resources::{self, Add, Remove};
 use latchkey::protocol::AccessTokenTyp;
 use latchkey::resources::{Resource, ResourceEntry};
@@ -24,6 +25,11 @@ on_every_store![
     what_no_token_can_be_had_for_is_refused_with_the_state_and_spends_nothing,
     a_request_that_names_nothing_again_is_for_all_that_was_granted_and_for_userinfo,
     a_new_api_is_asked_about_and_an_old_one_is_remembered,
+    a_yes_to_one_api_is_none_to_the_same_scope_at_another,
+    the_apis_that_the_operator_gave_a_client_are_named_and_agreed_to,
+    a_token_that_would_allow_nothing_is_refused,
+    the_issuer_is_no_api_to_be_declared,
+    whoever_removes_an_api_is_told_whose_audience_it_still_is,
     a_client_acts_for_itself_at_an_api_that_it_names,
     an_opaque_token_is_for_the_api_too_and_only_that_api_is_told_of_it,
     a_token_lives_as_long_and_says_the_type_that_its_api_has,
@@ -172,7 +178,7 @@ async fn a_token_is_for_those_of_the_granted_apis_that_its_request_names(house: 
         (&[MAIL] as &[&str], json!(MAIL), "mail.read"),
         (&[FILES, FILES], json!(FILES), "files.read"),
         (&[house.issuer()], json!(house.issuer()), "files.read mail.read openid"),
-        (&[house.issuer(), MAIL], json!([house.issuer(), MAIL]), "files.read mail.read openid"),
+        (&[house.issuer(), MAIL], json!([house.issuer(), MAIL]), "mail.read openid"),
     ] {
         let body = refreshes(&shop, &refresh, named).await.good();
         assert_eq!(claims(access(&body))["aud"], audience);
@@ -265,6 +271,74 @@ async fn a_new_api_is_asked_about_and_an_old_one_is_remembered(house: House) {
     let user = "ada".to_owned();
     let listed = house.operates(latchkey::operations::consents::List { user }).await;
     assert_eq!(listed[0].resources, [MAIL, FILES].map(str::to_owned).into());
+}
+
+async fn a_yes_to_one_api_is_none_to_the_same_scope_at_another(house: House) {
+    declares(&house, MAIL, api("read write")).await;
+    declares(&house, FILES, api("read write")).await;
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    ada.authorizes(&naming(shop.asks("read write"), &[FILES]).url()).await;
+    ada.authorizes(&naming(shop.asks("read"), &[MAIL]).url()).await;
+    for (scope, named, covered) in [
+        ("write", &[MAIL] as &[&str], false),
+        ("write", &[MAIL, FILES], false),
+        ("read", &[MAIL, FILES], true),
+        ("read write", &[FILES], true),
+    ] {
+        let silent = naming(shop.asks(scope), named).with("prompt", "none");
+        let landing = Landing::of(&ada.asks(&silent.url()).await);
+        let error = landing.param("error");
+        let expected = (!covered).then_some("consent_required");
+        assert_eq!(error.as_deref(), expected, "{scope} {named:?}");
+    }
+}
+
+async fn the_apis_that_the_operator_gave_a_client_are_named_and_agreed_to(house: House) {
+    with_apis(&house).await;
+    let shop = house.relying_party("shop").await;
+    let ada = house.browser("ada");
+    ada.authorizes(&shop.asks("openid").url()).await;
+    let id = ClientId::parse("shop").expect("an id");
+    let gives = |client: &mut Client| client.settings.audience = vec![MAIL.to_owned()];
+    clients::update(house.store(), &id, gives).await.expect("a store");
+    let silent = shop.asks("openid").with("prompt", "none");
+    assert_eq!(Landing::of(&ada.asks(&silent.url()).await).error(), "consent_required");
+    let shown = ada.opens(&shop.asks("openid").url()).await.words("main").expect("a page");
+    assert!(shown.contains("Mail") && shown.contains(MAIL), "{shown}");
+    ada.authorizes(&shop.asks("openid").url()).await;
+    let silent = shop.asks("openid").with("prompt", "none");
+    assert!(!Landing::of(&ada.asks(&silent.url()).await).code().is_empty());
+}
+
+async fn a_token_that_would_allow_nothing_is_refused(house: House) {
+    declares(&house, MAIL, api("mail.read")).await;
+    let shop = house.relying_party("shop").await;
+    let request = naming(shop.asks("openid"), &[MAIL]);
+    let code = house.browser("ada").authorizes(&request.url()).await.code();
+    let refused = exchanges(&shop, &code, &request, &[MAIL]).await.error();
+    assert_eq!(refused, (400, "invalid_scope".to_owned()));
+    let body = exchanges(&shop, &code, &request, &[]).await.good();
+    assert_eq!(body["scope"], "openid", "the refusal spent nothing");
+}
+
+async fn the_issuer_is_no_api_to_be_declared(house: House) {
+    let issuer = house.issuer().to_owned();
+    for resource in [format!("{issuer}/"), issuer] {
+        let add = Add(Resource { resource, entry: api("read") });
+        let refused = house.tries(add).await.expect_err("it is the issuer");
+        assert!(matches!(refused, OperationError::Invalid(_)), "{refused}");
+    }
+}
+
+async fn whoever_removes_an_api_is_told_whose_audience_it_still_is(house: House) {
+    with_apis(&house).await;
+    let settings = Settings { audience: vec![MAIL.to_owned()], ..Settings::default() };
+    house.relying_party_with("shop", &json!({}), settings).await;
+    house.relying_party("robot").await;
+    let left = house.operates(Remove { resource: MAIL.to_owned() }).await;
+    assert_eq!(left, [ClientId::parse("shop").expect("an id")]);
+    assert_eq!(house.operates(Remove { resource: FILES.to_owned() }).await, []);
 }
 
 async fn a_client_acts_for_itself_at_an_api_that_it_names(house: House) {

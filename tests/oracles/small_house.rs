@@ -192,7 +192,7 @@ pub fn consent() -> Consent {
         client: ClientId::parse("shop").expect("an id"),
         scope: "openid profile".parse::<Scope>().expect("a scope"),
         claims: ["email".to_owned()].into(),
-        resources: std::collections::BTreeSet::new(),
+        apis: std::collections::BTreeMap::new(),
         face: consents::face(&client("shop")),
         given_at: NOW,
     }

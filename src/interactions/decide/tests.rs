@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::json;
@@ -68,7 +68,7 @@ fn consent(client: &Client, scope: &str) -> Consent {
         client: client.id.clone(),
         scope: scope.parse().unwrap(),
         claims: ClaimsRequest::default().names().into_iter().map(str::to_owned).collect(),
-        resources: BTreeSet::new(),
+        apis: BTreeMap::new(),
         face: consents::face(client),
         given_at: NOW,
     }

@@ -278,6 +278,7 @@ impl House {
     pub async fn tries<O: Operation>(&self, operation: O) -> Result<O::Output, OperationError> {
         let app = &self.app;
         let context = Context {
+            issuer: app.issuer(),
             store: &*app.store,
             now: app.now(),
             passwords: &app.passwords,
