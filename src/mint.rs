@@ -147,11 +147,17 @@ pub async fn id_token(
     };
     let mut token = signed(subject).await?;
     if token.len() > jose::LONGEST_OURS {
-        // As a hint it would be refused. Userinfo has all of it.
-        let (client, sub) = (client.id.as_str(), user.sub.as_str());
-        tracing::warn!(client, sub, "too many claims for an ID token: they are left to userinfo");
-        let user = User { claims: Map::new(), groups: Vec::new(), ..user.clone() };
-        token = signed(IdSubject { user: &user, ..subject }).await?;
+        // As a hint it would be refused. Userinfo has all of it, if there is an access token to ask with; if there
+        // is none, the rest is worth keeping, and groups are what is too much most often.
+        for (claims, left_out) in [(user.claims.clone(), "groups"), (Map::new(), "stored claims")] {
+            let user = User { claims, groups: Vec::new(), ..user.clone() };
+            token = signed(IdSubject { user: &user, ..subject }).await?;
+            let (client, sub) = (client.id.as_str(), user.sub.as_str());
+            tracing::warn!(client, sub, left_out, "too many claims for an ID token");
+            if token.len() <= jose::LONGEST_OURS {
+                break;
+            }
+        }
     }
     let (alg, enc) =
         (registered.id_token_encrypted_response_alg, registered.id_token_encrypted_response_enc);

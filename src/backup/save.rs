@@ -33,8 +33,8 @@ pub async fn save<W: Write>(
     out: W,
 ) -> Result<(W, Saved), Failed> {
     let mut file = Writer::begin(out, &root.derive(Purpose::Backup))?;
-    let resources = resources::list(store).await?;
-    // Of records that the release before does not know.
+    let resources = resources::names(store).await?;
+    // Whoever is older than this schema is told so; the release before has it too, and stops at the line of an API.
     let readable_by = if resources.is_empty() { 0 } else { RELEASE.schema };
     let about = &About { readable_by: about.readable_by.max(readable_by), ..about.clone() };
     file.frame(&line(about)?)?;
@@ -45,7 +45,9 @@ pub async fn save<W: Write>(
     }
     saving.scopes().await?;
     for resource in resources {
-        saving.add(&Item::Resource(resource))?;
+        if let Some(resource) = saving.read(&resources::key(&resource)).await? {
+            saving.add(&Item::Resource(resource))?;
+        }
     }
     saving.clients().await?;
     saving.users(about.with_sessions).await?;

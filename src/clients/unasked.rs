@@ -30,7 +30,7 @@ const ENOUGH: u32 = 3;
 const A_WHILE: Duration = Duration::from_secs(30);
 /// It is not said more often.
 const AGAIN: Duration = Duration::from_hours(24);
-/// Clients that are watched at once.
+/// Clients that are watched at once: a further one takes the place of the oldest.
 const MOST: usize = 1024;
 
 impl Unasked {
@@ -44,7 +44,10 @@ impl Unasked {
         }
         let mut watched = self.lock();
         if watched.len() >= MOST && !watched.contains_key(&client.id) {
-            return false;
+            let oldest = watched.iter().min_by_key(|(_, it)| it.since).map(|(id, _)| id.clone());
+            if let Some(oldest) = oldest {
+                watched.remove(&oldest);
+            }
         }
         let new = Watched { since: now, sign_ins: 0, told_at: None };
         let it = watched.entry(client.id.clone()).or_insert(new);
@@ -64,5 +67,45 @@ impl Unasked {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ClientId, Watched>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clients::{Settings, Source};
+    use crate::protocol::ClientMetadata;
+
+    fn client(number: usize) -> Client {
+        let members = json!({"redirect_uris": ["https://shop.example/cb"]});
+        Client {
+            id: ClientId::parse(&format!("shop-{number}")).unwrap(),
+            metadata: ClientMetadata::parse(members.as_object().unwrap()).unwrap(),
+            settings: Settings::default(),
+            secrets: Vec::new(),
+            registration_token: None,
+            enabled: true,
+            source: Source::Operator,
+            created_at: UnixTime::from_secs(1_700_000_000),
+            unused_until: None,
+            development: false,
+            declared: None,
+        }
+    }
+
+    #[test]
+    fn a_client_that_comes_after_a_thousand_others_is_watched_too() {
+        let (unasked, scope) = (Unasked::default(), Scope::standard());
+        let start = UnixTime::from_secs(1_700_000_000);
+        for number in 0..MOST {
+            assert!(!unasked.signed_in(&client(number), &scope, start));
+        }
+        let later = start.plus(Duration::from_secs(1));
+        let told = |number, now| unasked.signed_in(&client(number), &scope, now);
+        assert!(!told(MOST, later) && !told(MOST, later));
+        assert!(told(MOST, later.plus(A_WHILE)));
+        assert_eq!(unasked.lock().len(), MOST);
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn access_token(app: &App, caller: &Client, access: &Access) -> Value
 /// scope that was granted gives them, and the client may still have it.
 fn told_claims(app: &App, caller: &Client, access: &Access, scope: &Scope) -> Vec<(String, Value)> {
     let Some(user) = &access.holder.user else { return Vec::new() };
-    let scope = scope.shared_with(&app.scope_ceiling(&access.holder.client));
+    let scope = scope.shared_with(&access.holder.client.scope_ceiling());
     let catalogue = app.catalogue();
     let given = catalogue.exposed_by(&scope);
     let wanted = caller.settings.introspection_claims.iter();

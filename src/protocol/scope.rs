@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Scope(BTreeSet<String>);
 
-/// The text is not a scope: a character outside NQCHAR, or more than 4096 of them where somebody asks for it.
+/// The text is not a scope: a character outside NQCHAR, or more than 1024 of them or 50 tokens where somebody asks
+/// for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnwordableScope;
 
@@ -83,9 +84,14 @@ impl<'a> FromIterator<&'a str> for Scope {
 impl FromStr for Scope {
     type Err = UnwordableScope;
 
-    /// What somebody asks for: a client may well ask for everything that is advertised.
+    /// What somebody asks for or registers. The release before reads no more than this from the store, and takes a
+    /// record with a longer one for none at all.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > 4096 { Err(UnwordableScope) } else { Self::read(text) }
+        if text.len() > 1024 {
+            return Err(UnwordableScope);
+        }
+        let scope = Self::read(text)?;
+        if scope.0.len() > 50 { Err(UnwordableScope) } else { Ok(scope) }
     }
 }
 
@@ -124,7 +130,7 @@ impl fmt::Display for Scope {
 impl fmt::Display for UnwordableScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a scope is words of printable ASCII without quotes and backslashes, at most 4096 characters",
+            "a scope is at most 50 words of printable ASCII without quotes and backslashes, 1024 characters in all",
         )
     }
 }
@@ -146,9 +152,10 @@ mod tests {
     #[test]
     fn what_is_asked_for_has_a_limit_and_what_is_written_is_read_again() {
         let words = |n: usize| (0..n).map(|n| format!("s{n:03}")).collect::<Vec<_>>().join(" ");
-        let most: Scope = words(819).parse().unwrap();
-        assert_eq!(words(820).parse::<Scope>(), Err(UnwordableScope));
-        let all = most.joined_with(&"x".repeat(4096).parse().unwrap());
+        let most: Scope = words(50).parse().unwrap();
+        assert_eq!(words(51).parse::<Scope>(), Err(UnwordableScope));
+        assert_eq!("x".repeat(1025).parse::<Scope>(), Err(UnwordableScope));
+        let all = most.joined_with(&"x".repeat(1024).parse().unwrap());
         let written = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Scope>(&written).ok(), Some(all));
     }

@@ -81,8 +81,8 @@ impl Record for Resource {
     }
 }
 
-/// A URI may hold characters that a partition must not.
-fn key(resource: &str) -> Key<Resource> {
+/// Where it is kept. A URI may hold characters that a partition must not.
+pub fn key(resource: &str) -> Key<Resource> {
     Key::sole(Partition::new(format!("resource:{}", Digest::of(resource.as_bytes()).to_hex())))
 }
 
@@ -139,13 +139,20 @@ pub async fn restore(store: &dyn Store, resource: &Resource) -> Result<(), Store
 
 /// Every API that was declared while servers run.
 pub async fn list(store: &dyn Store) -> Result<Vec<Resource>, StoreError> {
-    let (mut resources, mut after) = (Vec::new(), String::new());
+    let mut resources = Vec::new();
+    for name in names(store).await? {
+        resources.extend(store.load(&key(&name)).await?.map(|loaded| loaded.record));
+    }
+    Ok(resources)
+}
+
+/// The identifiers of all of them.
+pub async fn names(store: &dyn Store) -> Result<Vec<String>, StoreError> {
+    let (mut all, mut after) = (Vec::new(), String::new());
     loop {
         let names = store.names(&index(), &after, 200).await?;
-        let Some(last) = names.last().cloned() else { return Ok(resources) };
-        for name in &names {
-            resources.extend(store.load(&key(name)).await?.map(|loaded| loaded.record));
-        }
+        let Some(last) = names.last().cloned() else { return Ok(all) };
+        all.extend(names);
         after = last;
     }
 }

@@ -4,6 +4,7 @@
 use latchkey::clients::Settings;
 use latchkey::jose::LONGEST_OURS;
 use latchkey::protocol::claims::ScopeEntry;
+use latchkey::secret::from_base64url;
 use latchkey::server::routes;
 use latchkey::tokens::LONGEST_ACCESS_TOKEN;
 use latchkey::users;
@@ -89,9 +90,9 @@ async fn an_id_token_of_somebody_in_250_groups_is_a_good_hint_everywhere(house: 
 
 /// An audience of the operator's and a scope, each as long as fits.
 async fn the_longest_access_token_is_taken_at_every_endpoint(house: House) {
-    let audience = (0..85).map(|number| format!("https://api-{number:03}.example/v1/resource"));
+    let audience = (0..160).map(|number| format!("https://api-{number:03}.example/v1/resource"));
     let audience: Vec<String> = audience.collect();
-    let scope: Vec<String> = (0..400).map(|number| format!("words-{number:03}")).collect();
+    let scope: Vec<String> = (0..49).map(|number| format!("longer-words-{number:03}")).collect();
     let scope = scope.join(" ");
     let metadata = json!({ "scope": format!("openid {scope}") });
     let settings = Settings {
@@ -119,6 +120,23 @@ async fn the_longest_access_token_is_taken_at_every_endpoint(house: House) {
     let code = house.browser("ada").authorizes(&request.url()).await.code();
     let (status, error) = robot.exchanges(&code, &request).await.error();
     assert_eq!((status, &*error), (500, "server_error"));
+}
+
+/// Nobody can ask userinfo then.
+#[tokio::test]
+async fn an_id_token_that_comes_alone_and_is_too_long_lacks_the_groups_and_nothing_else() {
+    let types = [("RESPONSE_TYPES", "code,id_token")];
+    let house = House::start_with(Backing::Memory, &types).await;
+    let (_, ada, _) = crowded(&house, 2_000).await;
+    let metadata = json!({ "scope": "openid profile groups", "response_types": ["id_token"],
+        "grant_types": ["implicit"] });
+    let spa = house.relying_party_with("spa", &metadata, Settings::default()).await;
+    let request = spa.asks("openid profile groups").with("response_type", "id_token");
+    let landing = ada.authorizes(&request.with("nonce", "n-0S6").url()).await;
+    let token = landing.param("id_token").expect("an ID token");
+    let part = from_base64url(token.split('.').nth(1).expect("a JWT")).expect("base64url");
+    let claims: Value = serde_json::from_slice(&part).expect("JSON");
+    assert_eq!((claims["name"].is_string(), claims.get("groups")), (true, None), "{claims}");
 }
 
 /// What would be too long for a hint is left to userinfo.

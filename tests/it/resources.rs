@@ -6,11 +6,13 @@ use latchkey::backup::{About, Backup, save};
 use latchkey::clients::{self, Client, ClientId, Settings};
 use latchkey::operations::OperationError;
 use latchkey::operations::resources::{self, Add, Remove};
+use latchkey::operations::scopes;
 use latchkey::protocol::AccessTokenTyp;
 use latchkey::resources::{Resource, ResourceEntry};
 use latchkey::secret_key::SecretKey;
 use latchkey::server::rotation;
 use latchkey::store::schema::RELEASE;
+use latchkey::store::{Change, Outcome};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -35,6 +37,7 @@ on_every_store![
     a_token_lives_as_long_and_says_the_type_that_its_api_has,
     of_an_api_that_is_removed_nothing_comes_any_more,
     what_was_declared_survives_a_backup_and_the_file_says_who_reads_it,
+    an_api_is_told_no_more_of_the_person_than_userinfo_tells,
 ];
 
 const MAIL: &str = "https://mail.example/mcp";
@@ -438,6 +441,32 @@ async fn of_an_api_that_is_removed_nothing_comes_any_more(house: House) {
     assert_eq!(house.operates(resources::List {}).await, []);
 }
 
+/// The scope of an API is granted to a client that registered none, and gives a claim.
+async fn an_api_is_told_no_more_of_the_person_than_userinfo_tells(house: House) {
+    let claims = vec!["email".to_owned(), "name".to_owned()];
+    let scope = "mail.read".to_owned();
+    let add = scopes::Add { scope, description: None, claims: claims.clone(), advertised: None };
+    assert!(house.operates(add).await);
+    declares(&house, MAIL, api("mail.read openid email")).await;
+    let shop = house.relying_party_with("shop", &json!({}), Settings::default()).await;
+    let serves = Settings {
+        resource_server_for: vec![MAIL.to_owned()],
+        introspection_claims: claims,
+        ..Settings::default()
+    };
+    let server = house.relying_party_with("server", &json!({}), serves).await;
+    for scope in ["openid mail.read", "openid email mail.read"] {
+        let request = naming(shop.asks(scope), &[MAIL]);
+        let code = house.browser("ada").authorizes(&request.url()).await.code();
+        let body = exchanges(&shop, &code, &request, &[MAIL, house.issuer()]).await.good();
+        let told = house.userinfo(access(&body)).await.good();
+        let seen = server.introspects(access(&body)).await;
+        assert_eq!(seen["active"], true);
+        assert_eq!((seen.get("email"), seen.get("name")), (told.get("email"), told.get("name")));
+        assert_eq!(seen.get("email").is_some(), scope.contains("email"), "{seen}");
+    }
+}
+
 async fn what_was_declared_survives_a_backup_and_the_file_says_who_reads_it(house: House) {
     let root = SecretKey::from_text(crate::support::house::SECRET_KEY).expect("a long key");
     let about = || About {
@@ -454,6 +483,17 @@ async fn what_was_declared_survives_a_backup_and_the_file_says_who_reads_it(hous
     let (file, saved) = save(house.store(), &root, &about(), Vec::new()).await.expect("a backup");
     assert_eq!(saved.counts["APIs"], 2);
     let before = house.operates(resources::List {}).await;
+    let held = latchkey::resources::key(FILES);
+    let bytes = house.store().get(held.raw()).await.expect("a store").expect("an API");
+    let put = async |bytes: &[u8]| {
+        let change = Change::within(held.raw().partition().clone());
+        let change = change.put(held.raw().clone(), bytes.to_vec(), None);
+        assert_eq!(house.store().commit(change).await.expect("a store"), Outcome::Committed);
+    };
+    put(b"{}").await;
+    let (_, partly) = save(house.store(), &root, &about(), Vec::new()).await.expect("a backup");
+    assert_eq!((partly.counts["APIs"], partly.unreadable), (1, 1), "it is missed");
+    put(&bytes).await;
     let mut backup = read(file);
     assert_eq!(backup.about().readable_by, RELEASE.schema, "an older release would not read it");
     let other = House::start(Backing::Memory).await;

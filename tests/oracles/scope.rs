@@ -33,9 +33,10 @@ pub fn holds(data: &[u8], parse: impl Fn(&str) -> Result<Scope, UnwordableScope>
 fn checked(text: &str, parse: impl Fn(&str) -> Result<Scope, UnwordableScope>) -> Option<Scope> {
     let mut tokens: Vec<&str> = text.split(' ').filter(|token| !token.is_empty()).collect();
     let wordable = |c: char| matches!(c, '\x21' | '\x23'..='\x5b' | '\x5d'..='\x7e');
-    let good = text.len() <= 4096 && tokens.iter().all(|it| it.chars().all(wordable));
     tokens.sort_unstable();
     tokens.dedup();
+    let within = text.len() <= 1024 && tokens.len() <= 50;
+    let good = within && tokens.iter().all(|it| it.chars().all(wordable));
     let read = parse(text);
     assert_eq!(read.is_ok(), good, "{text:?}");
     let read = read.ok()?;

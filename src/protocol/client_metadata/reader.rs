@@ -78,7 +78,8 @@ impl<'a> Reader<'a> {
         self.checked(name, most, |_| Ok(()))
     }
 
-    /// Several texts, each of which is good by itself; those beyond the limit are not looked at.
+    /// Several texts, each of which is good by itself; those beyond the limit are not looked at. However many are
+    /// dropped, one complaint is kept.
     pub(super) fn checked(
         &self,
         name: &str,
@@ -88,13 +89,19 @@ impl<'a> Reader<'a> {
         let Some(value) = self.member(name) else { return Ok(Vec::new()) };
         let complaint = || wrong(&format!("{name} must be an array of at most {most} strings"));
         let Some(items) = value.as_array() else { return self.or_dropped(Err(complaint())) };
-        let mut kept = Vec::new();
+        let (mut kept, mut bad) = (Vec::new(), None);
         for item in items {
             let text = item.as_str().filter(|text| kept.len() < most && text.len() <= 2048);
             let text = text.ok_or_else(complaint);
-            let text = text.and_then(|text| check(text).map(|()| Some(text.to_owned())));
-            kept.extend(self.or_dropped(text)?);
+            match text.and_then(|text| check(text).map(|()| text.to_owned())) {
+                Ok(text) => kept.push(text),
+                Err(why) => bad = bad.or(Some(why)),
+            }
+            if kept.len() == most && bad.is_some() {
+                break;
+            }
         }
+        self.or_dropped(bad.map_or(Ok(()), Err))?;
         Ok(kept)
     }
 
@@ -187,7 +194,12 @@ impl<'a> Reader<'a> {
         name: &str,
         offer: &Offer,
     ) -> Result<Option<ClientAlg>, OAuthError> {
-        let Some(word) = self.or_dropped(self.text(name, 64))? else { return Ok(None) };
+        let word = match self.text(name, 64) {
+            Ok(Some(word)) => word,
+            Ok(None) => return Ok(None),
+            // Something was wanted, and it was not `none`.
+            Err(why) => return self.or_dropped::<()>(Err(why)).map(|()| Some(ClientAlg::Rs256)),
+        };
         let alg = ClientAlg::parse(&word);
         if alg.is_some_and(|alg| offer.signing_algs.contains(&alg)) {
             return Ok(alg);
@@ -280,13 +292,12 @@ impl<'a> Reader<'a> {
     /// Words that are none are left out. Where none is left it is an error and not an absent scope, which would
     /// mean the standard ones.
     pub(super) fn scope(&self, name: &str) -> Result<Option<Scope>, OAuthError> {
-        let Some(text) = self.text(name, 4096)? else { return Ok(None) };
-        let complaint = || wrong("scope must be words of printable ASCII");
-        let mut words = Vec::new();
-        for word in text.split(' ').filter(|word| !word.is_empty()) {
-            let read = word.parse::<Scope>().map(|_| Some(word)).map_err(|_| complaint());
-            words.extend(self.or_dropped(read)?);
-        }
+        let Some(text) = self.text(name, 1024)? else { return Ok(None) };
+        let complaint = || wrong("scope must be at most 50 words of printable ASCII");
+        let is_word = |word: &&str| word.parse::<Scope>().is_ok();
+        let (words, bad): (Vec<_>, Vec<_>) =
+            text.split(' ').filter(|word| !word.is_empty()).partition(is_word);
+        self.or_dropped(if bad.is_empty() { Ok(()) } else { Err(complaint()) })?;
         if words.is_empty() && !text.trim_matches(' ').is_empty() {
             return Err(complaint());
         }
@@ -317,6 +328,10 @@ impl<'a> Reader<'a> {
         if known.is_empty() {
             let text = format!("{name} must be a JWK Set with a public key of type RSA, EC or OKP");
             return self.or_dropped(Err(wrong(&text)));
+        }
+        if known.len() < keys.len() {
+            let text = format!("unknown keys, or more than 20, are left out of {name}");
+            self.dropped.borrow_mut().push(wrong(&text));
         }
         Ok(Some(json!({ "keys": known })))
     }
