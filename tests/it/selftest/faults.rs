@@ -83,6 +83,11 @@ pub const FAULTS: &[&Fault] = &[
             *told = Told::of(200, "application/json", "{\"client_id\":\"x\"}");
         }
         if told.status == 204 { told.status = 200; }
+        // What is registered in another way than it was wished for is said to be as it was wished for.
+        let wish: Value = serde_json::from_str(&asked.body).unwrap_or_default();
+        if let Some(alg) = wish.get("id_token_signed_response_alg").filter(|_| told.status == 201) {
+            told.edit(|it| it["id_token_signed_response_alg"] = alg.clone());
+        }
     }, fails: &[
         "registration.read-by-a-stranger", "registration.fragment", "registration.script",
         "registration.no-redirect-uri", "registration.wrong-type", "registration.http-redirect-uri",
