@@ -1,18 +1,16 @@
 //! APIs that tokens are for (RFC 8707): who may ask for which, what the token is then, and who takes it.
 
+mod agreed;
+mod declared;
+
 use std::time::Duration;
 
-use latchkey::backup::{About, Backup, save};
-use latchkey::clients::{self, Client, ClientId, Settings};
-use latchkey::operations::OperationError;
-use latchkey::operations::resources::{self, Add, Remove};
+use latchkey::clients::{ClientId, Settings};
+use latchkey::operations::resources::Add;
 use latchkey::operations::scopes;
 use latchkey::protocol::AccessTokenTyp;
 use latchkey::resources::{Resource, ResourceEntry};
-use latchkey::secret_key::SecretKey;
 use latchkey::server::rotation;
-use latchkey::store::schema::RELEASE;
-use latchkey::store::{Change, Outcome};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -26,17 +24,10 @@ on_every_store![
     a_token_is_for_those_of_the_granted_apis_that_its_request_names,
     what_no_token_can_be_had_for_is_refused_with_the_state_and_spends_nothing,
     a_request_that_names_nothing_again_is_for_all_that_was_granted_and_for_userinfo,
-    a_new_api_is_asked_about_and_an_old_one_is_remembered,
-    a_yes_to_one_api_is_none_to_the_same_scope_at_another,
-    the_apis_that_the_operator_gave_a_client_are_named_and_agreed_to,
     a_token_that_would_allow_nothing_is_refused,
-    the_issuer_is_no_api_to_be_declared,
-    whoever_removes_an_api_is_told_whose_audience_it_still_is,
     a_client_acts_for_itself_at_an_api_that_it_names,
     an_opaque_token_is_for_the_api_too_and_only_that_api_is_told_of_it,
     a_token_lives_as_long_and_says_the_type_that_its_api_has,
-    of_an_api_that_is_removed_nothing_comes_any_more,
-    what_was_declared_survives_a_backup_and_the_file_says_who_reads_it,
     an_api_is_told_no_more_of_the_person_than_userinfo_tells,
 ];
 
@@ -254,66 +245,6 @@ async fn a_request_that_names_nothing_again_is_for_all_that_was_granted_and_for_
     }
 }
 
-async fn a_new_api_is_asked_about_and_an_old_one_is_remembered(house: House) {
-    with_apis(&house).await;
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let scope = "openid mail.read files.read";
-    ada.authorizes(&naming(shop.asks(scope), &[MAIL]).url()).await;
-    let is_asked = async |named: &[&str]| {
-        let answer = ada.asks(&naming(shop.asks(scope), named).url()).await;
-        answer.location().is_some_and(|to| to.starts_with("/consent") || to.contains("/consent?"))
-    };
-    assert!(!is_asked(&[MAIL]).await);
-    assert!(!is_asked(&[]).await, "less is no news");
-    assert!(is_asked(&[FILES]).await);
-    let silent = naming(shop.asks(scope), &[FILES]).with("prompt", "none");
-    assert_eq!(Landing::of(&ada.asks(&silent.url()).await).error(), "consent_required");
-    ada.authorizes(&naming(shop.asks(scope), &[FILES]).url()).await;
-    assert!(!is_asked(&[MAIL, FILES]).await);
-    let user = "ada".to_owned();
-    let listed = house.operates(latchkey::operations::consents::List { user }).await;
-    assert_eq!(listed[0].resources, [MAIL, FILES].map(str::to_owned).into());
-}
-
-async fn a_yes_to_one_api_is_none_to_the_same_scope_at_another(house: House) {
-    declares(&house, MAIL, api("read write")).await;
-    declares(&house, FILES, api("read write")).await;
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    ada.authorizes(&naming(shop.asks("read write"), &[FILES]).url()).await;
-    ada.authorizes(&naming(shop.asks("read"), &[MAIL]).url()).await;
-    for (scope, named, covered) in [
-        ("write", &[MAIL] as &[&str], false),
-        ("write", &[MAIL, FILES], false),
-        ("read", &[MAIL, FILES], true),
-        ("read write", &[FILES], true),
-    ] {
-        let silent = naming(shop.asks(scope), named).with("prompt", "none");
-        let landing = Landing::of(&ada.asks(&silent.url()).await);
-        let error = landing.param("error");
-        let expected = (!covered).then_some("consent_required");
-        assert_eq!(error.as_deref(), expected, "{scope} {named:?}");
-    }
-}
-
-async fn the_apis_that_the_operator_gave_a_client_are_named_and_agreed_to(house: House) {
-    with_apis(&house).await;
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    ada.authorizes(&shop.asks("openid").url()).await;
-    let id = ClientId::parse("shop").expect("an id");
-    let gives = |client: &mut Client| client.settings.audience = vec![MAIL.to_owned()];
-    clients::update(house.store(), &id, gives).await.expect("a store");
-    let silent = shop.asks("openid").with("prompt", "none");
-    assert_eq!(Landing::of(&ada.asks(&silent.url()).await).error(), "consent_required");
-    let shown = ada.opens(&shop.asks("openid").url()).await.words("main").expect("a page");
-    assert!(shown.contains("Mail") && shown.contains(MAIL), "{shown}");
-    ada.authorizes(&shop.asks("openid").url()).await;
-    let silent = shop.asks("openid").with("prompt", "none");
-    assert!(!Landing::of(&ada.asks(&silent.url()).await).code().is_empty());
-}
-
 async fn a_token_that_would_allow_nothing_is_refused(house: House) {
     declares(&house, MAIL, api("mail.read")).await;
     let shop = house.relying_party("shop").await;
@@ -323,25 +254,6 @@ async fn a_token_that_would_allow_nothing_is_refused(house: House) {
     assert_eq!(refused, (400, "invalid_scope".to_owned()));
     let body = exchanges(&shop, &code, &request, &[]).await.good();
     assert_eq!(body["scope"], "openid", "the refusal spent nothing");
-}
-
-async fn the_issuer_is_no_api_to_be_declared(house: House) {
-    let issuer = house.issuer().to_owned();
-    for resource in [format!("{issuer}/"), issuer] {
-        let add = Add(Resource { resource, entry: api("read") });
-        let refused = house.tries(add).await.expect_err("it is the issuer");
-        assert!(matches!(refused, OperationError::Invalid(_)), "{refused}");
-    }
-}
-
-async fn whoever_removes_an_api_is_told_whose_audience_it_still_is(house: House) {
-    with_apis(&house).await;
-    let settings = Settings { audience: vec![MAIL.to_owned()], ..Settings::default() };
-    house.relying_party_with("shop", &json!({}), settings).await;
-    house.relying_party("robot").await;
-    let left = house.operates(Remove { resource: MAIL.to_owned() }).await;
-    assert_eq!(left, [ClientId::parse("shop").expect("an id")]);
-    assert_eq!(house.operates(Remove { resource: FILES.to_owned() }).await, []);
 }
 
 async fn a_client_acts_for_itself_at_an_api_that_it_names(house: House) {
@@ -419,28 +331,6 @@ async fn a_token_lives_as_long_and_says_the_type_that_its_api_has(house: House) 
     }
 }
 
-async fn of_an_api_that_is_removed_nothing_comes_any_more(house: House) {
-    with_apis(&house).await;
-    let shop = house.relying_party("shop").await;
-    let tokens = signs_in(&house, &shop, "openid mail.read files.read", &[MAIL, FILES]).await;
-    let ada = house.browser("ada");
-    let request = naming(shop.asks("openid mail.read"), &[MAIL]).with("prompt", "consent");
-    let login = ada.opens(&request.url()).await;
-    house.operates(Remove { resource: MAIL.to_owned() }).await;
-    rotation::take_in_added(house.app()).await.expect("a store");
-    assert_eq!(ada.signs_in(&login).await.status, 400, "nobody is asked about it");
-    let refused = refreshes(&shop, tokens.refresh(), &[MAIL]).await.error();
-    assert_eq!(refused, (400, "invalid_target".to_owned()));
-    let rest = refreshes(&shop, tokens.refresh(), &[]).await.good();
-    assert_eq!(claims(access(&rest))["aud"], json!([house.issuer(), FILES]));
-    house.operates(Remove { resource: FILES.to_owned() }).await;
-    rotation::take_in_added(house.app()).await.expect("a store");
-    let refresh = rest["refresh_token"].as_str().expect("a refresh token");
-    let refused = refreshes(&shop, refresh, &[]).await.error();
-    assert_eq!(refused, (400, "invalid_target".to_owned()), "it does not become a token for us");
-    assert_eq!(house.operates(resources::List {}).await, []);
-}
-
 /// The scope of an API is granted to a client that registered none, and gives a claim.
 async fn an_api_is_told_no_more_of_the_person_than_userinfo_tells(house: House) {
     let claims = vec!["email".to_owned(), "name".to_owned()];
@@ -465,39 +355,4 @@ async fn an_api_is_told_no_more_of_the_person_than_userinfo_tells(house: House) 
         assert_eq!((seen.get("email"), seen.get("name")), (told.get("email"), told.get("name")));
         assert_eq!(seen.get("email").is_some(), scope.contains("email"), "{seen}");
     }
-}
-
-async fn what_was_declared_survives_a_backup_and_the_file_says_who_reads_it(house: House) {
-    let root = SecretKey::from_text(crate::support::house::SECRET_KEY).expect("a long key");
-    let about = || About {
-        latchkey: "0".to_owned(),
-        issuer: house.issuer().to_owned(),
-        created_at: house.app().now(),
-        with_sessions: false,
-        readable_by: 1,
-    };
-    let read = |file: Vec<u8>| Backup::check(std::io::Cursor::new(file), &root).expect("a backup");
-    let (none, _) = save(house.store(), &root, &about(), Vec::new()).await.expect("a backup");
-    assert_eq!(read(none).about().readable_by, 1, "there is nothing new in it");
-    with_apis(&house).await;
-    let (file, saved) = save(house.store(), &root, &about(), Vec::new()).await.expect("a backup");
-    assert_eq!(saved.counts["APIs"], 2);
-    let before = house.operates(resources::List {}).await;
-    let held = latchkey::resources::key(FILES);
-    let bytes = house.store().get(held.raw()).await.expect("a store").expect("an API");
-    let put = async |bytes: &[u8]| {
-        let change = Change::within(held.raw().partition().clone());
-        let change = change.put(held.raw().clone(), bytes.to_vec(), None);
-        assert_eq!(house.store().commit(change).await.expect("a store"), Outcome::Committed);
-    };
-    put(b"{}").await;
-    let (_, partly) = save(house.store(), &root, &about(), Vec::new()).await.expect("a backup");
-    assert_eq!((partly.counts["APIs"], partly.unreadable), (1, 1), "it is missed");
-    put(&bytes).await;
-    let mut backup = read(file);
-    assert_eq!(backup.about().readable_by, RELEASE.schema, "an older release would not read it");
-    let other = House::start(Backing::Memory).await;
-    let report = backup.restore(other.store(), &root, house.app().now()).await.expect("a store");
-    assert_eq!(report.kinds["APIs"].new, 2);
-    assert_eq!(other.operates(resources::List {}).await, before);
 }
