@@ -5,14 +5,6 @@ import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 
-/** What Latchkey has to know of it: a resource for which clients that register themselves may have tokens. */
-export const declared = (port) => `
-[[resources]]
-resource = "http://127.0.0.1:${port}/mcp"
-name = "MCP test"
-registered_clients = true
-`
-
 const METADATA = '/.well-known/oauth-protected-resource/mcp'
 
 /** The server on this port, as the operator declares it. */
@@ -20,6 +12,7 @@ export const declared = (port) => `
 [[resources]]
 resource = "http://127.0.0.1:${port}/mcp"
 name = "Test tools"
+registered_clients = true
 `
 
 /**
