@@ -8,26 +8,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use latchkey::app::App;
-use latchkey::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
-use latchkey::clock::Clock;
 use latchkey::config::Config;
-use latchkey::epoch::Epoch;
-use latchkey::fetch::{FetchSettings, Fetcher};
-use latchkey::grants::{self, Family, Grant, GrantId, Person, RefreshToken, Standing};
-use latchkey::jose::SigningKey;
-use latchkey::keys::KeyRing;
-use latchkey::protocol::claims::{ClaimsRequest, ScopeCatalogue};
-use latchkey::protocol::{ClientMetadata, Subject};
-use latchkey::secret::Digest;
-use latchkey::secret_key::SecretKey;
-use latchkey::server::routes;
-use latchkey::server::serve::{Limits, serve};
-use latchkey::sessions::{self, Session};
-use latchkey::store::{
+use latchkey::domain::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use latchkey::domain::epoch::Epoch;
+use latchkey::domain::grants::{self, Family, Grant, GrantId, Person, RefreshToken, Standing};
+use latchkey::domain::keys::KeyRing;
+use latchkey::domain::sessions::{self, Session};
+use latchkey::domain::users::{self, User};
+use latchkey::http::app::App;
+use latchkey::infra::clock::Clock;
+use latchkey::infra::jose::SigningKey;
+use latchkey::infra::outbound::{FetchSettings, Fetcher};
+use latchkey::infra::secret::Digest;
+use latchkey::infra::secret_key::SecretKey;
+use latchkey::infra::store::{
     Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, RedisOptions, RedisStore, Store,
 };
-use latchkey::users::{self, User};
+use latchkey::protocol::claims::{ClaimsRequest, ScopeCatalogue};
+use latchkey::protocol::{ClientMetadata, Subject};
+use latchkey::server::routes;
+use latchkey::server::serve::{Limits, serve};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -96,7 +96,10 @@ impl Drop for Redis {
 struct Away(RedisStore, Duration);
 
 impl Away {
-    async fn after<T>(&self, command: Pending<'_, T>) -> Result<T, latchkey::store::StoreError> {
+    async fn after<T>(
+        &self,
+        command: Pending<'_, T>,
+    ) -> Result<T, latchkey::infra::store::StoreError> {
         if !self.1.is_zero() {
             sleep(self.1).await;
         }
@@ -142,7 +145,7 @@ async fn rate(
 ) -> f64 {
     let options = RedisOptions {
         allow_volatile: true,
-        prefix: format!("{}:", latchkey::random::uuid()),
+        prefix: format!("{}:", latchkey::infra::random::uuid()),
         ..RedisOptions::new(format!("redis://127.0.0.1:{}/", redis.1))
     };
     let store = RedisStore::connect(&options).await.expect("redis");
@@ -211,7 +214,7 @@ async fn ask(
 /// A person with a session, and what they let the client do while it lasts.
 async fn granted(app: &App) -> GrantId {
     let (store, now) = (&*app.store, app.now());
-    let name = latchkey::random::uuid().to_string();
+    let name = latchkey::infra::random::uuid().to_string();
     let sub = Subject::parse(&name).expect("a subject");
     let user = User {
         sub: sub.clone(),
@@ -230,7 +233,7 @@ async fn granted(app: &App) -> GrantId {
     sessions::begin(store, &session, None).await.expect("begins");
     let hour = Duration::from_secs(3600);
     let grant = Grant {
-        id: GrantId(latchkey::random::uuid()),
+        id: GrantId(latchkey::infra::random::uuid()),
         client: ClientId::parse("bench").expect("an id"),
         person: Some(Person {
             sub,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use latchkey::clock::Clock;
-use latchkey::store::{Change, Expect, FileStore, MemoryStore, Outcome, Partition, RawKey, Store};
+use latchkey::infra::clock::Clock;
+use latchkey::infra::store::{
+    Change, Expect, FileStore, MemoryStore, Outcome, Partition, RawKey, Store,
+};
 
 const SPAN: Duration = Duration::from_secs(1);
 const RECORDS: u64 = 20_000;

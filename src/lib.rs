@@ -1,65 +1,29 @@
-//! Latchkey, a standalone `OpenID` Connect Provider. The map, in floor order: a floor uses the ones
-//! below it, never above, and rooms never use rooms (`tests/it/architecture.rs` holds the fences).
+//! Latchkey, a standalone `OpenID` Connect Provider. The map, in layer order: a layer uses the ones above it
+//! in this list, never the ones below, and endpoints never use endpoints (`tests/it/architecture.rs` checks).
 
-// Floor 0, words: pure, no store, no HTTP, no clock.
+// Layer 0: what the protocols say. Pure: no store, no HTTP, no clock.
 pub mod protocol;
 
-// Floor 1, mechanism: bytes, time, sockets; no OAuth nouns.
-pub mod client_ip;
-pub mod clock;
+// Layer 1: bytes, time, sockets, records; nothing of OAuth.
+pub mod infra;
+
+// Layer 2: the settings, read whole and checked whole.
 pub mod config;
-pub mod fetch;
-pub mod jose;
-pub mod password;
-pub mod random;
-pub mod secret;
-pub mod secret_key;
-pub mod store;
 
-// Floor 2, nouns: a record, its transitions, its few store calls.
-pub mod backup;
-pub mod bootstrap;
-pub mod clients;
-pub mod consents;
-pub mod development;
-pub mod epoch;
-pub mod events;
-pub mod grants;
-pub mod interactions;
-pub mod keys;
-pub mod logouts;
+// Layer 3: the records of a provider: their transitions and their few store calls.
+pub mod domain;
+
+// Layer 4: what an operator does: the verbs of the command line, the bootstrap file, backups.
 pub mod operations;
-pub mod requests;
-pub mod resources;
-pub mod scopes;
-pub mod sessions;
-pub mod subjects;
-pub mod throttle;
-pub mod tokens;
-pub mod users;
 
-// Floor 3, the hall: what every room may reach, and what it speaks HTTP with.
-pub mod app;
+// Layer 5: what every endpoint shares: state, extractors, cookies, pages, errors.
 pub mod http;
-pub mod mint;
 
-// Floor 4, rooms: one endpoint family each. No room uses another.
-pub mod authorize;
-pub mod consent;
-pub mod discovery;
-pub mod health;
-pub mod home;
-pub mod introspect;
-pub mod jwks;
-pub mod login;
-pub mod logout;
-pub mod metrics;
-pub mod register;
-pub mod revoke;
-pub mod token;
-pub mod userinfo;
-pub mod webfinger;
+// Layer 6: one folder for each endpoint family. No endpoint uses another.
+pub mod endpoints;
 
-// Floor 5, the house: the only place where rooms meet.
-pub mod cli;
+// Layer 7: the process: listeners, connections, middleware, workers; the only place where endpoints meet.
 pub mod server;
+
+// Layer 8: the command line.
+pub mod cli;

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::oracles::client_metadata::client_metadata(data));
+libfuzzer_sys::fuzz_target!(
+    |data: &[u8]| latchkey_fuzz::oracles::client_metadata::client_metadata(data)
+);

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::oracles::refresh_token_parse::refresh_token_parse(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    latchkey_fuzz::oracles::refresh_token_parse::refresh_token_parse(data)
+});

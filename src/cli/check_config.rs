@@ -1,8 +1,8 @@
 use std::fmt::Write;
 
 use super::failure::Failure;
-use crate::bootstrap::Bootstrap;
 use crate::config::{self, Complaints, Config};
+use crate::operations::bootstrap::Bootstrap;
 
 /// Every setting, after the declared users and clients were read as well.
 pub(super) fn print(config: &Config) -> Result<String, Failure> {

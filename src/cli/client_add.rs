@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::failure::Failure;
 use super::user::named_value;
-use crate::clients::Settings;
+use crate::domain::clients::Settings;
 use crate::operations::clients::Add;
 
 /// A client to add.

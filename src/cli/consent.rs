@@ -77,14 +77,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::clients::ClientId;
-    use crate::clock::{Clock, UnixTime};
     use crate::config::SecretText;
-    use crate::consents::{self, Consent};
+    use crate::domain::clients::ClientId;
+    use crate::domain::consent::{self, Consent};
+    use crate::infra::clock::{Clock, UnixTime};
+    use crate::infra::secret::Digest;
+    use crate::infra::store::{MemoryStore, Store};
     use crate::operations::users::Add;
     use crate::protocol::Subject;
-    use crate::secret::Digest;
-    use crate::store::{MemoryStore, Store};
 
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
@@ -117,7 +117,7 @@ mod tests {
             face: Digest::of(b"face"),
             given_at: NOW,
         };
-        consents::remember(&*store, &given).await.unwrap();
+        consent::remember(&*store, &given).await.unwrap();
         let line = "shop  (gone)  email openid  claims: birthdate  APIs: https://api.example";
         assert_eq!(list("ada", false).await.unwrap(), line);
         let json: Value = serde_json::from_str(&list("a", true).await.unwrap()).unwrap();

@@ -10,9 +10,9 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::failure::Failure;
+use crate::infra::secret::from_base64url;
+use crate::infra::store::{Change, Outcome, Pending, Pulse, RawKey, Store, StoreError};
 use crate::operations::{Operation, OperationError, records};
-use crate::secret::from_base64url;
-use crate::store::{Change, Outcome, Pending, Pulse, RawKey, Store, StoreError};
 
 /// The control socket of a running server.
 pub(super) struct ControlClient {

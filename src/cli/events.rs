@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::operator::Operator;
 use super::shown::{moment, plain};
-use crate::clock::UnixTime;
-use crate::events::{KEPT_KINDS, KeptEvent};
+use crate::domain::events::{KEPT_KINDS, KeptEvent};
+use crate::infra::clock::UnixTime;
 use crate::operations::events::{Found, List};
 
 /// Which events to show.

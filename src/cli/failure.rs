@@ -1,8 +1,8 @@
 use std::fmt;
 
 use crate::config::Complaints;
+use crate::infra::store::{StartError, StoreError};
 use crate::operations::OperationError;
-use crate::store::{StartError, StoreError};
 
 /// Why a tool could not do what was asked, as sentences for the operator.
 #[derive(Debug)]

@@ -7,14 +7,14 @@ use clap::Subcommand;
 use super::failure::Failure;
 use super::operator::{self, Operator};
 use super::{shown, store};
-use crate::clock::Clock;
 use crate::config::{Complaints, Config};
-use crate::keys::{
+use crate::domain::keys::{
     KeyComplaint, KeyRing, KeySource, Phase, Policy, RingError, Sealer, load_files, load_root,
     purposes,
 };
+use crate::infra::clock::Clock;
+use crate::infra::store::MemoryStore;
 use crate::operations::keys::{Jwks, KeyView, List, Remove, Rotate};
-use crate::store::MemoryStore;
 
 /// What can be done with the signing keys.
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::operator::Operator;
 use super::shown::moment;
-use crate::logouts::{Delivery, State};
+use crate::domain::logout_notifications::{Delivery, State};
 use crate::operations::logouts::List;
 
 /// What can be done with logouts.
@@ -55,8 +55,8 @@ fn state(it: &Delivery) -> (&'static str, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::ClientId;
-    use crate::clock::UnixTime;
+    use crate::domain::clients::ClientId;
+    use crate::infra::clock::UnixTime;
 
     #[test]
     fn a_delivery_is_one_line_or_one_object() {

@@ -47,8 +47,8 @@ use self::resource::ResourceCommand;
 use self::scope::ScopeCommand;
 use self::selftest::SelfTest;
 use self::user::UserCommand;
-use crate::clock::{Clock, UnixTime};
 use crate::config::{Complaints, Config};
+use crate::infra::clock::{Clock, UnixTime};
 use crate::operations::development::SwitchOff;
 
 pub use self::store::open_store;

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use super::control::{ControlClient, ControlStore};
 use super::failure::Failure;
 use super::store;
-use crate::bootstrap::Bootstrap;
-use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
-use crate::events::Events;
-use crate::keys::KeyRing;
+use crate::domain::events::Events;
+use crate::domain::keys::KeyRing;
+use crate::domain::resources::Declared;
+use crate::infra::clock::{Clock, UnixTime};
+use crate::infra::password::Passwords;
+use crate::infra::store::Store;
+use crate::operations::bootstrap::Bootstrap;
 use crate::operations::{Actor, Context, Operation};
-use crate::password::Passwords;
-use crate::resources::Declared;
-use crate::store::Store;
 
 /// Does operations.
 pub(super) enum Operator {

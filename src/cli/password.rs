@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::failure::Failure;
 use crate::config::SecretText;
-use crate::password::{LONGEST, LONGEST_TYPED, Password};
+use crate::infra::password::{LONGEST, LONGEST_TYPED, Password};
 
 /// Asks for it. Never an argument: those show in process lists and shell histories.
 pub(super) fn ask() -> Result<SecretText, Failure> {

@@ -1,4 +1,4 @@
-use crate::secret::{Digest, Secret};
+use crate::infra::secret::{Digest, Secret};
 
 /// A fresh verifier and its S256 challenge ([RFC 7636 §4](https://www.rfc-editor.org/rfc/rfc7636#section-4)).
 pub(super) fn print() -> String {

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::operator::Operator;
 use super::shown;
-use crate::clients::ClientId;
+use crate::domain::clients::ClientId;
+use crate::domain::resources::{Became, Resource, ResourceEntry};
 use crate::operations::resources::{Add, List, Remove, Show};
 use crate::protocol::{AccessTokenTyp, Scope};
-use crate::resources::{Became, Resource, ResourceEntry};
 
 /// What can be done with APIs.
 #[derive(Debug, Subcommand)]

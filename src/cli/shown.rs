@@ -4,8 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::clients::Source;
-use crate::clock::UnixTime;
+use crate::domain::clients::Source;
+use crate::infra::clock::UnixTime;
 use crate::operations::{ClientView, SecretView, UserView};
 
 /// All of them: a JSON array, or a line for each.

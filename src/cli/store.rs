@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::failure::Failure;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::schema::{RELEASE, check, settle};
-use crate::store::{FileStore, MemoryStore, RedisOptions, RedisStore, RedisTls, StartError, Store};
+use crate::infra::clock::Clock;
+use crate::infra::store::schema::{RELEASE, check, settle};
+use crate::infra::store::{
+    FileStore, MemoryStore, RedisOptions, RedisStore, RedisTls, StartError, Store,
+};
 
 /// Opens the store the configuration names: Redis, a folder, or the memory of this process. What is in it
 /// is something that this release reads, and whoever comes later learns that it was here.

@@ -8,14 +8,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::clients::{self, ClientId};
-use crate::clock::UnixTime;
 use crate::config::SecretText;
-use crate::password::Passwords;
+use crate::domain::clients::{self, ClientId};
+use crate::domain::users;
+use crate::infra::clock::UnixTime;
+use crate::infra::password::Passwords;
+use crate::infra::store::{MemoryStore, Store};
 use crate::protocol::AuthMethod;
 use crate::protocol::pkce::Challenge;
-use crate::store::{MemoryStore, Store};
-use crate::users;
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
@@ -223,7 +223,7 @@ async fn a_disabled_user_stays_in_reach_of_the_command_line() {
     let turn = pool.turn().await.unwrap();
     let typed = password::judge(TYPED).unwrap();
     let (verdict, _) = turn.verify(typed, stored.password.as_deref()).await.unwrap();
-    assert_eq!(verdict, crate::password::Verdict::Right { outdated: false });
+    assert_eq!(verdict, crate::infra::password::Verdict::Right { outdated: false });
     run("latchkey user enable ada", &store).await.unwrap();
     assert_eq!(run("latchkey user list", &store).await.unwrap(), "a1  Ada  enabled");
     let text = run("latchkey user show ada", &store).await.unwrap();

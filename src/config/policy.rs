@@ -5,9 +5,9 @@ use super::key_ring::KeyRingSettings;
 use super::reader::Reader;
 use super::secret_text::SecretText;
 use super::store;
+use crate::infra::secret::is_guessable;
 use crate::protocol::client_metadata::Offer;
 use crate::protocol::{RequirePkce, ResponseType};
-use crate::secret::is_guessable;
 
 /// What is logged.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ pub(super) fn pairwise_salt(reader: &mut Reader<'_>) -> Option<SecretText> {
 
 pub(super) fn log(reader: &mut Reader<'_>) -> LogSettings {
     let expected =
-        "error, warn, info, debug or trace, or a list such as info,latchkey::store=debug";
+        "error, warn, info, debug or trace, or a list such as info,latchkey::infra::store=debug";
     let filter = |text: &str| text.split(',').all(is_directive).then(|| text.to_ascii_lowercase());
     let level = reader.parse("LOG_LEVEL", expected, filter).unwrap_or_default();
     let format = reader.parse("LOG_FORMAT", "auto, pretty or json", |text| match text {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::reader::Reader;
 use super::secret_text::SecretText;
-use crate::store::RedisAddress;
+use crate::infra::store::RedisAddress;
 
 /// Where shared state lives.
 #[derive(Clone, Debug)]

@@ -379,7 +379,7 @@ fn what_is_set_is_what_check_config_prints() {
         ("REGISTRATION", "off"),
         ("SOFTWARE_STATEMENT_ISSUERS", "https://trust.example=trust.json"),
         ("CLIENT_SECRET_JWT", "true"),
-        ("LOG_LEVEL", "info,latchkey::store=debug"),
+        ("LOG_LEVEL", "info,latchkey::infra::store=debug"),
         ("LOG_FORMAT", "json"),
         ("HASH_THREADS", "3"),
         ("SESSION_IDLE_LIFETIME", "90s"),

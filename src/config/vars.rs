@@ -179,6 +179,6 @@ pub const VARS: &[Var] = &[
     var("HASH_QUEUE", Value("256"), "How many passwords may wait to be hashed, 25 seconds at most; more are told to come back later."),
     var("DRAIN_DELAY", Value("0s"), "How long to go on serving after the signal to stop, while `/ready` already says no."),
 
-    var("LOG_LEVEL", Value("info"), "`error`, `warn`, `info`, `debug` or `trace`, or a list such as `info,latchkey::store=debug`."),
+    var("LOG_LEVEL", Value("info"), "`error`, `warn`, `info`, `debug` or `trace`, or a list such as `info,latchkey::infra::store=debug`."),
     var("LOG_FORMAT", Value("auto"), "`pretty`, `json`, or `auto`: pretty on a terminal."),
 ];

@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use super::page::{FormTargets, PagePolicy, nonce, page};
 use super::shared_pages::{ContinuePage, FormPostPage};
 use super::told::Told;
+use crate::domain::authorization_request::Destination;
 use crate::protocol::{OAuthError, ResponseMode, redirect_uri};
-use crate::requests::Destination;
 
 /// What the answer needs beside its destination.
 #[derive(Clone, Copy, Debug)]

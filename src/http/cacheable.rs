@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::secret::Digest;
+use crate::infra::secret::Digest;
 
 /// A JSON document and the tag that changes with it.
 pub struct Document {

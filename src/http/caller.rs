@@ -9,8 +9,8 @@ use axum::http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::cookies::Cookies;
-use crate::app::App;
-use crate::client_ip::{PeerAddr, client_ip, is_trusted};
+use crate::http::app::App;
+use crate::infra::client_ip::{PeerAddr, client_ip, is_trusted};
 
 /// The request's id, echoed in `X-Request-Id` and in every log line.
 #[derive(Clone, Debug)]

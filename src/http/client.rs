@@ -7,15 +7,17 @@ use super::caller::Caller;
 use super::cors::Asker;
 use super::error::ApiError;
 use super::form::Form;
-use crate::app::App;
-use crate::client_ip::bucket;
-use crate::clients::authenticate::{Desk, NotAuthenticated, claimed_by, is_right_but_unencoded};
-use crate::clients::{self, Client};
-use crate::events::Event;
+use crate::domain::clients::authenticate::{
+    Desk, NotAuthenticated, claimed_by, is_right_but_unencoded,
+};
+use crate::domain::clients::{self, Client};
+use crate::domain::events::Event;
+use crate::domain::rate_limit::{self, Schedule, TooMany};
+use crate::http::app::App;
+use crate::infra::client_ip::bucket;
+use crate::infra::store::StoreError;
 use crate::protocol::client_auth::Unreadable;
 use crate::protocol::{Credentials, ErrorCode, OAuthError, Params};
-use crate::store::StoreError;
-use crate::throttle::{self, Schedule, TooMany};
 
 /// A client that has proven to be who it says, and what it sent. There is no other way to get one.
 pub struct Authenticated {
@@ -183,7 +185,7 @@ async fn throttled(app: &App, caller: &Caller, client: &str) -> Option<TooMany> 
     let names = [format!("client-auth {from}"), format!("client-auth {from} {client}")];
     for (name, per_minute) in names.iter().zip([per_minute, one]) {
         let schedule = Schedule::Address { per_minute };
-        if let Ok(Err(refused)) = throttle::take(&*app.store, name, schedule, app.now()).await {
+        if let Ok(Err(refused)) = rate_limit::take(&*app.store, name, schedule, app.now()).await {
             return Some(refused);
         }
     }

@@ -22,12 +22,12 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::app::App;
-use crate::clock::UnixTime;
 use crate::config::Issuer;
-use crate::secret::Secret;
-use crate::sessions::SessionId;
-use crate::users::{DEVICE_LIFETIME, Device};
+use crate::domain::sessions::SessionId;
+use crate::domain::users::{DEVICE_LIFETIME, Device};
+use crate::http::app::App;
+use crate::infra::clock::UnixTime;
+use crate::infra::secret::Secret;
 
 /// Which cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -273,8 +273,8 @@ mod tests {
     use axum::http::{HeaderMap, HeaderValue, header};
 
     use super::{Name, demo, lifetime};
-    use crate::clock::UnixTime;
     use crate::config::Issuer;
+    use crate::infra::clock::UnixTime;
 
     fn named(name: Name, issuer: &str) -> String {
         name.text(&Issuer::parse(issuer).unwrap())

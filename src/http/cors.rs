@@ -25,8 +25,8 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, he
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::app::App;
-use crate::clients::{self, Client, origins};
+use crate::domain::clients::{self, Client, origins};
+use crate::http::app::App;
 
 /// A layer for endpoints that every origin may read.
 pub async fn open(State(app): State<App>, request: Request, next: Next) -> Response {

@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::told::Told;
+use crate::infra::store::StoreError;
 use crate::protocol::{ErrorCode, OAuthError};
-use crate::store::StoreError;
 
 /// An error answer ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 
 use super::error::ApiError;
-use crate::app::App;
+use crate::http::app::App;
 use crate::protocol::{Came, ErrorCode, OAuthError, Params};
 
 /// The largest body that is read.

@@ -1,7 +1,8 @@
-//! What every room needs to speak HTTP, and no room's own business.
+//! What every endpoint shares to speak HTTP: the state, extractors, cookies, pages, errors.
 
 pub mod accept;
 pub mod answer;
+pub mod app;
 pub mod assets;
 pub mod bearer;
 pub mod cacheable;
@@ -18,6 +19,7 @@ pub mod session_state;
 pub mod shared_pages;
 pub mod sign_in;
 pub mod stopped;
+pub mod token_issuer;
 pub mod told;
 pub mod trouble;
 pub mod turns;

@@ -26,7 +26,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
-use crate::random;
+use crate::infra::random;
 
 /// What one page may do beyond the strict default. Values that could end their directive, or that are
 /// more than a plain source, are left out: then the browser blocks, and nothing is opened.

@@ -3,10 +3,10 @@
 
 use url::Url;
 
-use crate::app::App;
-use crate::clients::{Client, Source};
+use crate::domain::clients::{Client, Source};
+use crate::domain::users::User;
+use crate::http::app::App;
 use crate::protocol::redirect_uri;
-use crate::users::User;
 
 /// Who asks.
 #[derive(Clone, Debug, Default)]

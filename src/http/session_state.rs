@@ -3,13 +3,13 @@
 //! [Session Management §2]: https://openid.net/specs/openid-connect-session-1_0.html#CreatingUpdatingSessions
 
 use super::caller::Caller;
-use crate::app::App;
-use crate::clients::ClientId;
+use crate::domain::authorization_request::Destination;
+use crate::domain::clients::ClientId;
+use crate::http::app::App;
+use crate::infra::random;
+use crate::infra::secret::base64url;
 use crate::protocol::redirect_uri::web_origin;
 use crate::protocol::session_state::session_state;
-use crate::random;
-use crate::requests::Destination;
-use crate::secret::base64url;
 
 /// The field for this answer, where session management is on. An application that is no web page has no
 /// origin to ask from, and gets none.

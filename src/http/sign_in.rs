@@ -7,9 +7,9 @@ use super::login_page::{Alert, LoginPage};
 use super::page::page;
 use super::parties::{ClientCard, PersonName};
 use super::visit::Visit;
-use crate::app::App;
-use crate::interactions::{Next, Step};
-use crate::users::{User, canonical};
+use crate::domain::interactions::{Next, Step};
+use crate::domain::users::{User, canonical};
+use crate::http::app::App;
 
 /// The page. `typed` is the user name of a failed try.
 pub fn show(

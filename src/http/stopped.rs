@@ -8,9 +8,9 @@ use axum::http::StatusCode;
 use super::caller::Caller;
 use super::trouble::Trouble;
 use super::visit::Visit;
-use crate::app::App;
-use crate::clients::Client;
-use crate::interactions::Stop;
+use crate::domain::clients::Client;
+use crate::domain::interactions::Stop;
+use crate::http::app::App;
 use crate::protocol::redirect_uri;
 
 type WayOn = Option<(String, String)>;

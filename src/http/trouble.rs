@@ -6,9 +6,9 @@ use axum::response::{IntoResponse, Response};
 use super::page::{PagePolicy, page};
 use super::shared_pages::{ErrorPage, WayOn};
 use super::told::Told;
-use crate::clients::{Client, Source};
+use crate::domain::clients::{Client, Source};
+use crate::infra::store::StoreError;
 use crate::protocol::redirect_uri;
-use crate::store::StoreError;
 
 /// Something a person has to be told instead of what they wanted.
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::caller::Caller;
 use super::trouble::Trouble;
-use crate::app::App;
-use crate::client_ip::bucket;
-use crate::throttle::{self, TooMany};
+use crate::domain::rate_limit::{self, TooMany};
+use crate::http::app::App;
+use crate::infra::client_ip::bucket;
 
 /// How many turns it takes to keep so much: so it is bytes that an address has so many of in a minute. A usual
 /// request is less than one.
@@ -24,7 +24,7 @@ pub async fn take_turns(app: &App, caller: &Caller, turns: u32) -> Result<(), To
     let Some(per_minute) = app.per_minute() else { return Ok(()) };
     let name = format!("authorize {}", bucket(caller.address));
     let most = per_minute.saturating_mul(STARTS_PER_FAILURE);
-    throttle::spend(&*app.store, &name, turns, most, app.now()).await.unwrap_or(Ok(()))
+    rate_limit::spend(&*app.store, &name, turns, most, app.now()).await.unwrap_or(Ok(()))
 }
 
 /// Tells a person that their network began too many.

@@ -10,16 +10,16 @@ use super::cookies::{self, Cookies};
 use super::page::{FormTargets, PagePolicy};
 use super::stopped;
 use super::trouble::Trouble;
-use crate::app::App;
-use crate::clients::{self, Client};
-use crate::consents::{self, Consent};
-use crate::epoch::{self, Epoch, Owner};
-use crate::grants::Handle;
-use crate::interactions::{self, Agreed, Interaction, Known, Next, Step, Stop, decide};
-use crate::secret::Secret;
-use crate::sessions::{self, Session};
-use crate::store::{AsOf, StoreError};
-use crate::users::{self, User};
+use crate::domain::clients::{self, Client};
+use crate::domain::consent::{self, Consent};
+use crate::domain::epoch::{self, Epoch, Owner};
+use crate::domain::grants::Handle;
+use crate::domain::interactions::{self, Agreed, Interaction, Known, Next, Step, Stop, decide};
+use crate::domain::sessions::{self, Session};
+use crate::domain::users::{self, User};
+use crate::http::app::App;
+use crate::infra::secret::Secret;
+use crate::infra::store::{AsOf, StoreError};
 
 /// Who is signed in with this browser, and what they agreed to with this client.
 pub struct Presence {
@@ -45,7 +45,7 @@ impl Presence {
         sessions::touch(&*app.store, &session, app.session_limits().idle, app.now()).await?;
         let owner = Owner::Consent { sub: session.sub.clone(), client: client.id.clone() };
         let consent_epoch = epoch::current(&*app.store, &owner, AsOf::Now).await?;
-        let consent = consents::find(&*app.store, &session.sub, &client.id).await?;
+        let consent = consent::find(&*app.store, &session.sub, &client.id).await?;
         Ok(Self { session: Some((session, user)), consent, consent_epoch })
     }
 }

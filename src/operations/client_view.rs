@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::clients::{Client, ClientId, ClientSecret, Settings, Source};
-use crate::clock::UnixTime;
+use crate::domain::clients::{Client, ClientId, ClientSecret, Settings, Source};
+use crate::infra::clock::UnixTime;
 use crate::protocol::ClientMetadata;
 
 /// All that may be shown of a client: no digest among it.

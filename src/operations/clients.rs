@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{ClientView, Context, Operation, OperationError};
-use crate::bootstrap::{check_declared, check_settings};
-use crate::clients::{
+use crate::config::SecretText;
+use crate::domain::clients::{
     self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source, recipient,
 };
-use crate::clock::UnixTime;
-use crate::config::SecretText;
+use crate::infra::clock::UnixTime;
+use crate::infra::random;
+use crate::infra::secret::{Digest, Secret};
+use crate::infra::store::{Created, Store};
+use crate::operations::bootstrap::{check_declared, check_settings};
 use crate::protocol::client_metadata::{MEMBERS, Offer};
 use crate::protocol::{AuthMethod, ClientMetadata};
-use crate::random;
-use crate::secret::{Digest, Secret};
-use crate::store::{Created, Store};
 
 /// Adds a client.
 #[derive(Debug, Deserialize, Serialize)]

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::users::named;
 use super::{Context, Operation, OperationError};
-use crate::clients::{self, ClientId};
-use crate::clock::UnixTime;
-use crate::consents::{self, Withdrawn};
-use crate::events::Event;
+use crate::domain::clients::{self, ClientId};
+use crate::domain::consent::{self, Withdrawn};
+use crate::domain::events::Event;
+use crate::infra::clock::UnixTime;
 use crate::protocol::Scope;
 
 /// Lists what a person agreed to.
@@ -64,8 +64,8 @@ impl Operation for List {
     async fn run(self, context: &Context<'_>) -> Result<Vec<ConsentView>, OperationError> {
         let user = named(context.store, &self.user).await?;
         let mut all = Vec::new();
-        for id in consents::listed(context.store, &user.sub).await? {
-            let Some(held) = consents::find(context.store, &user.sub, &id).await? else { continue };
+        for id in consent::listed(context.store, &user.sub).await? {
+            let Some(held) = consent::find(context.store, &user.sub, &id).await? else { continue };
             let client = clients::find(context.store, &id).await?;
             all.push(ConsentView {
                 client_id: id,
@@ -88,7 +88,7 @@ impl Operation for Withdraw {
         let user = named(context.store, &self.user).await?;
         let client = ClientId::parse(&self.client)
             .ok_or_else(|| OperationError::Invalid("that is no client_id".to_owned()))?;
-        let done = consents::withdraw(context.store, &user.sub, &client, context.now).await?;
+        let done = consent::withdraw(context.store, &user.sub, &client, context.now).await?;
         let Withdrawn { agreed, grants } = done;
         if !agreed && grants == 0 && clients::find(context.store, &client).await?.is_none() {
             let why = format!("there is no client {}", client.as_str());

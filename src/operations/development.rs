@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
-use crate::development::{self, Off};
+use crate::domain::development::{self, Off};
 
 /// Switches off what development made: for an issuer that is not a loopback one.
 #[derive(Debug, Deserialize, Serialize)]

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
-use crate::clients::{self, ClientId};
-use crate::clock::UnixTime;
-use crate::events::{KEPT_KINDS, KeptEvent, LOGGED_KINDS, kept_since};
+use crate::domain::clients::{self, ClientId};
+use crate::domain::events::{KEPT_KINDS, KeptEvent, LOGGED_KINDS, kept_since};
+use crate::domain::users;
+use crate::infra::clock::UnixTime;
 use crate::protocol::Subject;
-use crate::users;
 
 /// Lists what happened, the oldest first.
 #[derive(Debug, Deserialize, Serialize)]

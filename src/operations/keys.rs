@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
-use crate::clock::UnixTime;
-use crate::events::Event;
-use crate::keys::{Begin, KeyInfo, KeyRing, RingError};
+use crate::domain::events::Event;
+use crate::domain::keys::{Begin, KeyInfo, KeyRing, RingError};
+use crate::infra::clock::UnixTime;
 
 /// Lists every key with what it is doing.
 #[derive(Debug, Deserialize, Serialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
-use crate::logouts::{self, Delivery};
+use crate::domain::logout_notifications::{self, Delivery};
 
 /// Lists what waits to be delivered, and what was given up within a day.
 #[derive(Debug, Deserialize, Serialize)]
@@ -14,6 +14,6 @@ impl Operation for List {
     type Output = Vec<Delivery>;
 
     async fn run(self, context: &Context<'_>) -> Result<Vec<Delivery>, OperationError> {
-        Ok(logouts::list(context.store).await?)
+        Ok(logout_notifications::list(context.store).await?)
     }
 }

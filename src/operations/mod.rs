@@ -4,6 +4,8 @@
 //!
 //! An operation tells who did it by its audit event, so no caller has to remember to.
 
+pub mod backup;
+pub mod bootstrap;
 mod client_view;
 pub mod clients;
 pub mod consents;
@@ -27,13 +29,13 @@ use serde::{Deserialize, Serialize};
 pub use self::client_view::{ClientView, SecretView};
 pub use self::dispatch::{Unknown, dispatch};
 pub use self::user_view::UserView;
-use crate::clients::ClientId;
-use crate::clock::UnixTime;
-use crate::events::{Event, Events};
-use crate::keys::KeyRing;
-use crate::password::Passwords;
-use crate::resources::Declared;
-use crate::store::{Store, StoreError};
+use crate::domain::clients::ClientId;
+use crate::domain::events::{Event, Events};
+use crate::domain::keys::KeyRing;
+use crate::domain::resources::Declared;
+use crate::infra::clock::UnixTime;
+use crate::infra::password::Passwords;
+use crate::infra::store::{Store, StoreError};
 
 /// Something an operator can ask for.
 pub trait Operation: Serialize + DeserializeOwned + Send {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
-use crate::secret::base64url;
-use crate::store::{RawKey, StoreError};
+use crate::infra::secret::base64url;
+use crate::infra::store::{RawKey, StoreError};
 
 /// Reads what a key holds.
 #[derive(Debug, Deserialize, Serialize)]

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
-use crate::clients::{self, ClientId};
-use crate::events::Event;
-use crate::resources::{self, Became, Resource};
+use crate::domain::clients::{self, ClientId};
+use crate::domain::events::Event;
+use crate::domain::resources::{self, Became, Resource};
 
 /// Lists every API there is, by identifier.
 #[derive(Debug, Deserialize, Serialize)]

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
-use crate::events::Event;
+use crate::domain::events::Event;
+use crate::domain::scopes::{self, StoredScope};
 use crate::protocol::claims::ScopeEntry;
-use crate::scopes::{self, StoredScope};
 
 /// Lists every scope there is, by name.
 #[derive(Debug, Deserialize, Serialize)]

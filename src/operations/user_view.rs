@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::clock::UnixTime;
+use crate::domain::users::User;
+use crate::infra::clock::UnixTime;
 use crate::protocol::Subject;
-use crate::users::User;
 
 /// All that may be shown of a person: no hash among it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -96,7 +96,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::client_ip::PeerAddr;
+    use crate::infra::client_ip::PeerAddr;
 
     fn rooms(most: usize, each: usize) -> Router {
         let rooms = Router::new().route("/", post(async |body: String| body));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::app::App;
-use crate::metrics;
+use crate::endpoints::metrics;
+use crate::http::app::App;
 
 /// How old the counts may be.
 const EVERY: Duration = Duration::from_secs(60);

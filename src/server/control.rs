@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::rotation;
-use crate::app::App;
+use crate::http::app::App;
 use crate::operations::{Actor, Context, OperationError, Unknown, dispatch};
 
 /// A socket that is there until this value ends.

@@ -10,11 +10,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::app::App;
-use crate::clients;
-use crate::events::Event;
-use crate::logouts::{self, Claim, LOGOUT_TYP, Outcome, Settled, logout_claims};
-use crate::store::StoreError;
+use crate::domain::clients;
+use crate::domain::events::Event;
+use crate::domain::logout_notifications::{
+    self, Claim, LOGOUT_TYP, Outcome, Settled, logout_claims,
+};
+use crate::http::app::App;
+use crate::infra::store::StoreError;
 
 /// Starts the couriers. Once told to stop they begin nothing new, and end when the last is back.
 pub fn spawn(app: App, stop: watch::Receiver<bool>) -> JoinHandle<()> {
@@ -26,7 +28,7 @@ async fn work(app: App, mut stop: watch::Receiver<bool>) {
     let mut under_way = JoinSet::new();
     while !*stop.borrow() {
         while under_way.len() < AT_ONCE {
-            match logouts::claim_next(&*app.store, &busy.tags(), app.now()).await {
+            match logout_notifications::claim_next(&*app.store, &busy.tags(), app.now()).await {
                 Ok(Some(claim)) => {
                     let guard = busy.enter(&claim.tag);
                     let app = app.clone();
@@ -58,7 +60,8 @@ async fn carry(app: &App, claim: &Claim) {
     let client = claim.delivery.client.as_str();
     let settled = match send(app, claim).await {
         Ok(outcome) => {
-            let settled = logouts::settle(&*app.store, claim, outcome, app.now()).await;
+            let settled =
+                logout_notifications::settle(&*app.store, claim, outcome, app.now()).await;
             settled.map(|settled| (outcome, settled))
         }
         Err(cause) => Err(cause),

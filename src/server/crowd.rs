@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 
-use crate::client_ip;
+use crate::infra::client_ip;
 
 /// The peers that are here now.
 pub(super) struct Crowd {

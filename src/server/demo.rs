@@ -4,16 +4,17 @@
 use serde_json::{Map, Value, json};
 
 use super::demo_app::CALLBACK;
-use crate::clients::{self, Client, ClientId, DeclaredClient, Settings, Source};
-use crate::clock::UnixTime;
 use crate::config::{Config, DevAccount};
-use crate::development::{self, CLIENT};
-use crate::password::{Password, Passwords};
+use crate::domain::clients::{self, Client, ClientId, DeclaredClient, Settings, Source};
+use crate::domain::development::{self, CLIENT};
+use crate::domain::users::{self, DeclaredUser, User};
+use crate::http::app::Trial;
+use crate::infra::clock::UnixTime;
+use crate::infra::password::{Password, Passwords};
+use crate::infra::random;
+use crate::infra::secret::{Digest, Secret, base64url};
+use crate::infra::store::{Created, Store, StoreError};
 use crate::protocol::{ClientMetadata, Subject};
-use crate::secret::{Digest, Secret, base64url};
-use crate::store::{Created, Store, StoreError};
-use crate::users::{self, DeclaredUser, User};
-use crate::{app::Trial, random};
 
 /// What a person needs to try it.
 pub struct Demo {

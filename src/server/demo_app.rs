@@ -17,17 +17,17 @@ use serde_json::{Map, Value};
 use tower::ServiceExt;
 
 use self::page::DemoPage;
-use crate::app::App;
-use crate::development::CLIENT;
+use crate::domain::development::CLIENT;
+use crate::domain::token_claims::ID_TYP;
 use crate::http::answer::{see_other, with_query};
+use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::cookies;
 use crate::http::page::{PagePolicy, page as render};
 use crate::http::trouble::Trouble;
-use crate::jose::read;
+use crate::infra::jose::read;
+use crate::infra::secret::{Digest, Secret, from_base64url};
 use crate::protocol::{ErrorCode, Params};
-use crate::secret::{Digest, Secret, from_base64url};
-use crate::tokens::ID_TYP;
 
 /// Where a sign-in with the demo application begins.
 pub const START: &str = "/demo";

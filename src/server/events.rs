@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::app::App;
+use crate::http::app::App;
 
 /// How often.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);

@@ -35,9 +35,9 @@ use super::refusal::{Refusal, StrangeHost};
 use crate::http::caller::RequestId;
 use crate::http::cors;
 use crate::http::told::Told;
-use crate::jose::LONGEST_OURS;
-use crate::password::PATIENCE;
-use crate::random;
+use crate::infra::jose::LONGEST_OURS;
+use crate::infra::password::PATIENCE;
+use crate::infra::random;
 
 /// What the layers need to know.
 #[derive(Clone)]

@@ -8,7 +8,8 @@ use crate::config::{LogFormat, LogSettings};
 
 /// Installs the log writer; to standard error, so that standard output stays for what was asked for.
 pub fn install(settings: &LogSettings) {
-    let filter = EnvFilter::try_new(&settings.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let directives = with_moved_modules(&settings.level);
+    let filter = EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -31,5 +32,71 @@ pub fn is_json(settings: &LogSettings) -> bool {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Pretty => false,
         LogFormat::Json => true,
+    }
+}
+
+/// Modules that lay at the top of the crate until release 0.1, and where they are now: a `LOG_LEVEL` written
+/// for an earlier release means the same today.
+const MOVED: [(&str, &str); 27] = [
+    ("app", "http::app"),
+    ("authorize", "endpoints::authorize"),
+    ("backup", "operations::backup"),
+    ("bootstrap", "operations::bootstrap"),
+    ("client_ip", "infra::client_ip"),
+    ("clients", "domain::clients"),
+    ("consent", "endpoints::consent"),
+    ("consents", "domain::consent"),
+    ("events", "domain::events"),
+    ("fetch", "infra::outbound"),
+    ("grants", "domain::grants"),
+    ("interactions", "domain::interactions"),
+    ("jose", "infra::jose"),
+    ("keys", "domain::keys"),
+    ("login", "endpoints::login"),
+    ("logout", "endpoints::logout"),
+    ("logouts", "domain::logout_notifications"),
+    ("metrics", "endpoints::metrics"),
+    ("mint", "http::token_issuer"),
+    ("password", "infra::password"),
+    ("register", "endpoints::register"),
+    ("requests", "domain::authorization_request"),
+    ("sessions", "domain::sessions"),
+    ("store", "infra::store"),
+    ("throttle", "domain::rate_limit"),
+    ("token", "endpoints::token"),
+    ("users", "domain::users"),
+];
+
+/// The directives, with the modules of [`MOVED`] under the names that they have now.
+fn with_moved_modules(level: &str) -> String {
+    let directives = level.split(',').map(|directive| {
+        let path = directive.strip_prefix("latchkey::")?;
+        let end = path.find([':', '=']).unwrap_or(path.len());
+        let (first, rest) = path.split_at(end);
+        let (_, now) = MOVED.iter().find(|(earlier, _)| *earlier == first)?;
+        Some(format!("latchkey::{now}{rest}"))
+    });
+    let as_given = level.split(',').zip(directives);
+    let all: Vec<String> =
+        as_given.map(|(given, moved)| moved.unwrap_or_else(|| given.to_owned())).collect();
+    all.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_of_an_earlier_release_means_the_same() {
+        for (given, now) in [
+            ("info,latchkey::store=debug", "info,latchkey::infra::store=debug"),
+            ("latchkey::store::redis=trace", "latchkey::infra::store::redis=trace"),
+            ("latchkey::server=debug,audit=off", "latchkey::server=debug,audit=off"),
+            ("latchkey::consents=warn", "latchkey::domain::consent=warn"),
+            ("latchkey::infra::store=debug", "latchkey::infra::store=debug"),
+            ("storefront=debug", "storefront=debug"),
+        ] {
+            assert_eq!(with_moved_modules(given), now);
+        }
     }
 }

@@ -7,14 +7,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::routes;
-use crate::app::App;
-use crate::bootstrap::{Applied, Bootstrap};
-use crate::development;
-use crate::events::Event;
-use crate::keys::{Begin, KeySource, Phase, load_files, purposes};
-use crate::resources;
-use crate::scopes;
-use crate::store::{StoreError, schema};
+use crate::domain::development;
+use crate::domain::events::Event;
+use crate::domain::keys::{Begin, KeySource, Phase, load_files, purposes};
+use crate::domain::resources;
+use crate::domain::scopes;
+use crate::http::app::App;
+use crate::infra::store::{StoreError, schema};
+use crate::operations::bootstrap::{Applied, Bootstrap};
 
 /// How often the ring in the store is looked at.
 const EVERY: Duration = Duration::from_secs(5);

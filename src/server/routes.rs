@@ -11,18 +11,29 @@ use super::demo_app;
 use super::homeward::Homeward;
 use super::layers::{LayerSettings, wrap};
 use super::queue;
-use crate::app::App;
 use crate::config::{Config, MetricsListen};
+use crate::endpoints::authorize;
+use crate::endpoints::consent;
+use crate::endpoints::discovery;
+use crate::endpoints::health;
+use crate::endpoints::home;
+use crate::endpoints::introspect;
+use crate::endpoints::jwks;
+use crate::endpoints::login;
+use crate::endpoints::logout;
+use crate::endpoints::metrics;
+use crate::endpoints::register;
+use crate::endpoints::revoke;
+use crate::endpoints::token;
+use crate::endpoints::userinfo;
+use crate::endpoints::webfinger;
+use crate::http::app::App;
 use crate::http::assets;
 use crate::http::caller::Caller;
 use crate::http::trouble::Trouble;
 use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::client_metadata::SubjectType;
-use crate::{
-    authorize, consent, discovery, health, home, introspect, jwks, login, logout, metrics,
-    register, revoke, token, userinfo, webfinger,
-};
 
 /// The whole service.
 pub fn router(app: &App) -> Router {

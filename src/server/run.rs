@@ -18,20 +18,20 @@ use super::demo_app::START;
 use super::serve::{Limits, listen, serve};
 use super::tls::TlsKeeper;
 use super::{census, couriers, events, logging, process, rotation, routes};
-use crate::app::App;
-use crate::bootstrap::Bootstrap;
 use crate::cli::open_store;
-use crate::clients::software_statement;
-use crate::clock::{Clock, OLDEST};
 use crate::config::{Config, Http2, MetricsListen, OutgoingSettings, StatementKeys};
-use crate::development;
-use crate::events::Events;
-use crate::fetch::{FetchSettings, Fetcher};
-use crate::keys::{
+use crate::domain::clients::software_statement;
+use crate::domain::development;
+use crate::domain::events::Events;
+use crate::domain::keys::{
     FileKeys, KeyRing, KeySource, Policy, RingError, Sealer, load_files, load_root, purposes,
 };
-use crate::secret_key::SecretKey;
-use crate::store::Store;
+use crate::http::app::App;
+use crate::infra::clock::{Clock, OLDEST};
+use crate::infra::outbound::{FetchSettings, Fetcher};
+use crate::infra::secret_key::SecretKey;
+use crate::infra::store::Store;
+use crate::operations::bootstrap::Bootstrap;
 
 /// The configuration, a key or a certificate is wrong (`EX_CONFIG` of sysexits.h).
 const EX_CONFIG: u8 = 78;
@@ -263,7 +263,7 @@ async fn fill(
     bootstrap: Option<&Bootstrap>,
     store: &Arc<dyn Store>,
 ) -> Result<Option<Demo>, Refused> {
-    let passwords = crate::password::Passwords::new(config.limits.hash_threads, 64);
+    let passwords = crate::infra::password::Passwords::new(config.limits.hash_threads, 64);
     let now = Clock::System.now();
     if let Some(bootstrap) = bootstrap {
         // What it has changed is told, also if it does not get to its end.

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use zeroize::Zeroizing;
 
-use crate::secret::Digest;
+use crate::infra::secret::Digest;
 
 /// Holds the certificate in use. Clones share it.
 #[derive(Clone)]

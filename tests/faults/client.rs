@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use latchkey::secret::{Digest, Secret, from_base64url};
+use latchkey::infra::secret::{Digest, Secret, from_base64url};
 use reqwest::RequestBuilder;
 use reqwest::header::{ACCEPT, COOKIE};
 use serde_json::Value;

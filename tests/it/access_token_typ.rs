@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use latchkey::clients::Settings;
+use latchkey::domain::clients::Settings;
+use latchkey::domain::users;
+use latchkey::infra::secret::from_base64url;
 use latchkey::operations::scopes;
 use latchkey::protocol::AccessTokenTyp;
-use latchkey::secret::from_base64url;
-use latchkey::users;
 use serde_json::{Value, json};
 
 use crate::support::browser::Landing;

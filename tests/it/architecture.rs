@@ -1,6 +1,5 @@
-//! The fences of the house, held by reading the source: which part may know which.
+//! The layers, held by reading the source: which part may know which.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -15,17 +14,22 @@ struct Source {
 }
 
 impl Source {
-    /// The module of the crate's root that it belongs to.
-    fn part(&self) -> &str {
-        self.path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+    /// The layer's folder.
+    fn layer(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default()
     }
 
-    /// The modules of the crate's root that it names.
-    fn names(&self) -> Vec<String> {
+    /// The endpoint family it belongs to, if it does.
+    fn endpoint(&self) -> Option<&str> {
+        let mut folders = self.path.split('/');
+        (folders.next() == Some("endpoints")).then(|| folders.next()).flatten()
+    }
+
+    /// What it names below `root`, which ends in `::`.
+    fn names(&self, root: &str) -> Vec<String> {
         let mut names = Vec::new();
-        for (_, rest) in
-            self.code.match_indices("crate::").map(|(at, it)| self.code.split_at(at + it.len()))
-        {
+        for (at, _) in self.code.match_indices(root) {
+            let rest = &self.code[at + root.len()..];
             let group = rest.strip_prefix('{').map(top_level);
             names.extend(group.unwrap_or_else(|| vec![word(rest)]));
         }
@@ -100,18 +104,11 @@ fn without_tests(whole: &str) -> String {
     code.lines().filter(is_code).collect::<Vec<_>>().join("\n")
 }
 
-/// The floors as `lib.rs` draws them.
-fn floors() -> BTreeMap<String, u32> {
-    let (mut floor, mut floors) = (None, BTreeMap::new());
-    for line in include_str!("../../src/lib.rs").lines() {
-        if let Some(rest) = line.strip_prefix("// Floor ") {
-            floor = rest.split(',').next().and_then(|number| number.parse().ok());
-        } else if let Some(name) = line.strip_prefix("pub mod ") {
-            let floor = floor.expect("a floor above every module");
-            floors.insert(name.trim_end_matches(';').to_owned(), floor);
-        }
-    }
-    floors
+/// The layers in the order of `lib.rs`: each uses the ones before it.
+fn layers() -> Vec<String> {
+    let lines = include_str!("../../src/lib.rs").lines();
+    let modules = lines.filter_map(|line| line.strip_prefix("pub mod "));
+    modules.map(|name| name.trim_end_matches(';').to_owned()).collect()
 }
 
 /// `file: what`, for each line of code outside the allowed places that has the text.
@@ -125,27 +122,26 @@ fn breaches(text: &str, allowed: &[&str]) -> Vec<String> {
     lines.collect()
 }
 
-/// Uses of a floor above, or of a room by a room, that are meant, and why.
+/// Uses of a layer above that are meant, and why.
 const EXCEPTIONS: [(&str, &str, &str); 1] =
-    [("protocol/pkce.rs", "secret", "a challenge is a digest, and comparing digests is pure")];
+    [("protocol/pkce.rs", "infra", "a challenge is a digest, and comparing digests is pure")];
 
 #[test]
-fn a_floor_uses_the_ones_below_it_and_rooms_never_use_rooms() {
-    let floors = floors();
-    let mut found = Vec::new();
-    let mut uses = 0;
+fn a_layer_uses_only_the_layers_before_it() {
+    let layers = layers();
+    let number = |name: &str| layers.iter().position(|layer| layer == name);
+    let (mut found, mut uses) = (Vec::new(), 0);
     for source in sources() {
-        let Some(own) = floors.get(source.part()) else {
-            assert!(matches!(&*source.path, "lib.rs" | "main.rs"), "{} has a floor", source.path);
+        let Some(own) = number(source.layer()) else {
+            assert!(matches!(&*source.path, "lib.rs" | "main.rs"), "{} has a layer", source.path);
             continue;
         };
-        for name in source.names() {
-            let Some(other) = floors.get(&name).filter(|_| name != source.part()) else { continue };
+        for name in source.names("crate::") {
+            let Some(other) = number(&name).filter(|_| name != source.layer()) else { continue };
             uses += 1;
-            let among_rooms = *own == 4 && *other == 4;
             let meant = EXCEPTIONS.iter().any(|it| (it.0, it.1) == (&*source.path, &*name));
-            if (other > own || among_rooms) && !meant {
-                found.push(format!("{} ({own}) uses {name} ({other})", source.path));
+            if other > own && !meant {
+                found.push(format!("{} uses {name}", source.path));
             }
         }
     }
@@ -154,10 +150,21 @@ fn a_floor_uses_the_ones_below_it_and_rooms_never_use_rooms() {
 }
 
 #[test]
-fn words_are_pure() {
+fn endpoints_never_use_endpoints() {
+    let mut found = Vec::new();
+    for source in sources() {
+        let Some(own) = source.endpoint() else { continue };
+        let others = source.names("crate::endpoints::").into_iter().filter(|name| name != own);
+        found.extend(others.map(|name| format!("{} uses {name}", source.path)));
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn the_protocol_layer_is_pure() {
     let impure =
-        ["async ", ".await", "axum", "crate::store", "crate::clock", "SystemTime", "tokio"];
-    for source in sources().iter().filter(|source| source.part() == "protocol") {
+        ["async ", ".await", "axum", "infra::store", "infra::clock", "SystemTime", "tokio"];
+    for source in sources().iter().filter(|source| source.layer() == "protocol") {
         for word in impure {
             assert!(!source.code.contains(word), "{} has {word}", source.path);
         }
@@ -165,39 +172,34 @@ fn words_are_pure() {
 }
 
 #[test]
-fn http_is_spoken_in_the_hall_the_rooms_and_the_server_only() {
-    let floors = floors();
-    let rooms = floors.iter().filter(|(_, floor)| **floor == 4).map(|(name, _)| name.as_str());
-    let allowed: Vec<String> =
-        rooms.chain(["http", "server"]).map(|part| format!("{part}/")).collect();
-    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
-    assert_eq!(breaches("axum", &allowed), Vec::<String>::new());
+fn axum_is_known_to_http_the_endpoints_and_the_server_only() {
+    assert_eq!(breaches("axum", &["http/", "endpoints/", "server/"]), Vec::<String>::new());
 }
 
 #[test]
-fn redis_is_spoken_in_one_place() {
+fn redis_is_known_in_one_place() {
     for text in ["use redis::", " redis::", "(redis::", "<redis::"] {
-        let found = breaches(text, &["store/redis"]);
+        let found = breaches(text, &["infra/store/redis"]);
         assert_eq!(found, Vec::<String>::new(), "{text}");
     }
 }
 
 #[test]
 fn the_database_is_known_in_one_place() {
-    assert_eq!(breaches("redb::", &["store/file"]), Vec::<String>::new());
+    assert_eq!(breaches("redb::", &["infra/store/file"]), Vec::<String>::new());
 }
 
 #[test]
 fn one_file_asks_for_the_time() {
     for text in ["SystemTime::now", "Utc::now"] {
-        assert_eq!(breaches(text, &["clock.rs"]), Vec::<String>::new(), "{text}");
+        assert_eq!(breaches(text, &["infra/clock.rs"]), Vec::<String>::new(), "{text}");
     }
 }
 
 #[test]
 fn one_file_asks_for_randomness() {
-    // jose/pair.rs hands the system's generator to the library that signs; nothing else there is random.
-    let allowed = ["random.rs", "jose/pair.rs"];
+    // infra/jose/pair.rs hands the system's generator to the library that signs; nothing else there is random.
+    let allowed = ["infra/random.rs", "infra/jose/pair.rs"];
     for text in ["OsRng", "SystemRandom", "thread_rng", "rand::rng", "getrandom"] {
         assert_eq!(breaches(text, &allowed), Vec::<String>::new(), "{text}");
     }

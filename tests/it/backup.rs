@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use latchkey::keys::Begin;
-use latchkey::secret::Secret;
+use latchkey::domain::keys::Begin;
+use latchkey::infra::secret::Secret;
 use tempfile::TempDir;
 
 use crate::support::house::{Backing, House, PASSWORD, SECRET_KEY};

@@ -1,8 +1,8 @@
 //! Clients that prove themselves with a MAC (OpenID Connect Core §9), where the operator allows it.
 
 use hmac::{Hmac, Mac};
-use latchkey::clients::{self, ClientId};
-use latchkey::secret::{Secret, base64url};
+use latchkey::domain::clients::{self, ClientId};
+use latchkey::infra::secret::{Secret, base64url};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;

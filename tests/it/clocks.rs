@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::clock::{Clock, UnixTime};
-use latchkey::jose::peek;
-use latchkey::store::{Change, Outcome, Partition, RawKey, RedisOptions, RedisStore, Store};
-use latchkey::tokens::{Inactive, judge_access};
+use latchkey::domain::token_claims::{Inactive, judge_access};
+use latchkey::infra::clock::{Clock, UnixTime};
+use latchkey::infra::jose::peek;
+use latchkey::infra::store::{Change, Outcome, Partition, RawKey, RedisOptions, RedisStore, Store};
 use serde_json::Value;
 
 use crate::support::house::{Backing, House};

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use latchkey::clients::{self, ClientId, Settings};
+use latchkey::domain::clients::{self, ClientId, Settings};
 use latchkey::http::cors;
 use latchkey::server::layers::{LayerSettings, wrap};
 use reqwest::{Method, RequestBuilder};

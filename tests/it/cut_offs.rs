@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use latchkey::bootstrap::Bootstrap;
-use latchkey::clients::Settings;
-use latchkey::sessions::{self, Session};
-use latchkey::store::RawKey;
-use latchkey::{grants, users};
+use latchkey::domain::clients::Settings;
+use latchkey::domain::grants;
+use latchkey::domain::sessions::{self, Session};
+use latchkey::domain::users;
+use latchkey::infra::store::RawKey;
+use latchkey::operations::bootstrap::Bootstrap;
 use serde_json::json;
 
 use crate::logout::rp_initiated::logout;

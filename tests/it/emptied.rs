@@ -1,10 +1,10 @@
 //! A store that was emptied while servers run.
 
-use latchkey::bootstrap::Bootstrap;
-use latchkey::clients::{self, ClientId};
+use latchkey::domain::clients::{self, ClientId};
+use latchkey::infra::store::schema::Schema;
+use latchkey::infra::store::{Change, Outcome, Partition, RawKey};
+use latchkey::operations::bootstrap::Bootstrap;
 use latchkey::server::rotation;
-use latchkey::store::schema::Schema;
-use latchkey::store::{Change, Outcome, Partition, RawKey};
 
 use crate::support::house::{House, on_every_store};
 use crate::support::wire::{self, Answer};

@@ -4,8 +4,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use latchkey::clients::Settings;
-use latchkey::jose::{DecryptionKey, decrypt};
+use latchkey::domain::clients::Settings;
+use latchkey::infra::jose::{DecryptionKey, decrypt};
 use latchkey::protocol::algorithms::KeyManagement;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -134,9 +134,9 @@ async fn an_id_token_in_the_front_channel_is_encrypted_too(house: House) {
         assert_eq!(signed(&house, &inner)["nonce"], "n-1", "{response}");
     }
     // Its keys change, and the answer says that they will not do.
-    let id = latchkey::clients::ClientId::parse("shop").expect("an id");
+    let id = latchkey::domain::clients::ClientId::parse("shop").expect("an id");
     let gone = json!({"keys": [jwks()["keys"][0]]});
-    let update = latchkey::clients::update(house.store(), &id, |client| {
+    let update = latchkey::domain::clients::update(house.store(), &id, |client| {
         client.metadata.jwks = Some(gone.clone());
     });
     update.await.expect("a store").expect("a client");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use latchkey::secret::{Digest, Secret};
+use latchkey::infra::secret::{Digest, Secret};
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use latchkey::clients::{self, ClientId};
-use latchkey::development::{self, Off};
-use latchkey::secret::{Digest, Secret};
-use latchkey::users;
+use latchkey::domain::clients::{self, ClientId};
+use latchkey::domain::development::{self, Off};
+use latchkey::domain::users;
+use latchkey::infra::secret::{Digest, Secret};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::program::{Program, command, free_port};

@@ -6,12 +6,13 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, header};
 use latchkey::config::SecretText;
-use latchkey::epoch::{self, Owner};
+use latchkey::domain::consent;
+use latchkey::domain::epoch::{self, Owner};
+use latchkey::infra::client_ip;
+use latchkey::infra::store::AsOf;
 use latchkey::operations::users::{Remove, SetPassword, Show};
 use latchkey::server::control::ControlSocket;
 use latchkey::server::routes;
-use latchkey::store::AsOf;
-use latchkey::{client_ip, consents};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -120,14 +121,14 @@ async fn a_removal_that_fails_half_way_can_be_done_again_and_leaves_nothing(hous
         }
         failed += 1;
         let is_there = house.tries(Show { user: "ada".to_owned() }).await.is_ok();
-        let nothing_left = consents::listed(house.store(), &sub).await.expect("a store").is_empty();
+        let nothing_left = consent::listed(house.store(), &sub).await.expect("a store").is_empty();
         assert!(is_there || nothing_left, "step {spared} left what nobody can remove any more");
         if !is_there {
             break;
         }
     }
     assert!(failed > 5, "only {failed} steps");
-    assert_eq!(consents::listed(house.store(), &sub).await.expect("a store").len(), 0);
+    assert_eq!(consent::listed(house.store(), &sub).await.expect("a store").len(), 0);
     assert_eq!(shop.refreshes(tokens.refresh()).await.error(), (400, "invalid_grant".to_owned()));
     assert_eq!(house.userinfo(tokens.access()).await.status, 401);
 }

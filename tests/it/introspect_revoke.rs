@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::clients::Settings;
+use latchkey::domain::clients::Settings;
 use serde_json::json;
 
 use crate::support::house::{House, on_every_store};

@@ -6,12 +6,12 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use latchkey::clock::Clock;
-use latchkey::jose::{Algorithm, peek};
-use latchkey::keys::{Begin, KeyRing, Policy, Purpose, RingError, Sealer};
-use latchkey::secret::Secret;
-use latchkey::secret_key::SecretKey;
-use latchkey::store::{RedisOptions, RedisStore, Store};
+use latchkey::domain::keys::{Begin, KeyRing, Policy, Purpose, RingError, Sealer};
+use latchkey::infra::clock::Clock;
+use latchkey::infra::jose::{Algorithm, peek};
+use latchkey::infra::secret::Secret;
+use latchkey::infra::secret_key::SecretKey;
+use latchkey::infra::store::{RedisOptions, RedisStore, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -262,7 +262,7 @@ async fn a_running_server_rotates_on_sigusr1_and_reads_a_replaced_file_on_sighup
     let after = program.keys(4).await;
     assert!(before.iter().all(|kid| after.contains(kid)), "the old ones stay");
 
-    let other = latchkey::jose::SigningKey::generate().unwrap();
+    let other = latchkey::infra::jose::SigningKey::generate().unwrap();
     let path = program.folder.path().join("keys/signing.pem");
     std::fs::write(&path, &*other.1).unwrap();
     program.signal(Signal::HUP);

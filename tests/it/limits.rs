@@ -1,13 +1,13 @@
 //! What is read has limits, and nothing that we write is beyond them: what we gave out is good for all it is
 //! for, however much it has to say.
 
-use latchkey::clients::Settings;
-use latchkey::jose::LONGEST_OURS;
+use latchkey::domain::clients::Settings;
+use latchkey::domain::token_claims::LONGEST_ACCESS_TOKEN;
+use latchkey::domain::users;
+use latchkey::infra::jose::LONGEST_OURS;
+use latchkey::infra::secret::from_base64url;
 use latchkey::protocol::claims::ScopeEntry;
-use latchkey::secret::from_base64url;
 use latchkey::server::routes;
-use latchkey::tokens::LONGEST_ACCESS_TOKEN;
-use latchkey::users;
 use serde_json::{Value, json};
 
 use crate::logout::rp_initiated::{BYE, is_signed_in, logout};

@@ -3,18 +3,18 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use latchkey::clock::{Clock, UnixTime};
 use latchkey::config::SecretText;
-use latchkey::epoch::Epoch;
-use latchkey::operations::events::List;
-use latchkey::operations::users::{SetPassword, Show, Unlock};
-use latchkey::password::{Password, Passwords};
-use latchkey::protocol::Subject;
-use latchkey::store::{MemoryStore, Store};
-use latchkey::users::{
+use latchkey::domain::epoch::Epoch;
+use latchkey::domain::users::{
     self, Added, Credentials, Device, Failed, GuessLimits, NotSignedIn, SignIn, SignedIn, Typed,
     User,
 };
+use latchkey::infra::clock::{Clock, UnixTime};
+use latchkey::infra::password::{Password, Passwords};
+use latchkey::infra::store::{MemoryStore, Store};
+use latchkey::operations::events::List;
+use latchkey::operations::users::{SetPassword, Show, Unlock};
+use latchkey::protocol::Subject;
 use serde_json::Map;
 
 use crate::support::browser::Landing;

@@ -126,7 +126,7 @@ fn at_least_info(line: &str) -> bool {
 async fn strangers() {
     let house = House::start(Backing::Memory).await;
     let shop = house.relying_party("shop").await;
-    let part = |text: &str| latchkey::secret::base64url(text.as_bytes());
+    let part = |text: &str| latchkey::infra::secret::base64url(text.as_bytes());
     let jwt =
         format!("{}.{}.{}", part(r#"{"alg":"ES256"}"#), part(r#"{"sub":"by-jwt"}"#), part("x"));
     let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

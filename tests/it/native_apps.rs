@@ -1,6 +1,6 @@
 //! Applications on the person's own device (RFC 8252): schemes of their own, and loopback ports.
 
-use latchkey::clients::Settings;
+use latchkey::domain::clients::Settings;
 use serde_json::json;
 
 use crate::support::browser::Landing;

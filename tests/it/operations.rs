@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
 
-use latchkey::secret::Secret;
+use latchkey::infra::secret::Secret;
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use latchkey::clients::Settings;
-use latchkey::clock::Clock;
-use latchkey::store::{RedisOptions, RedisStore};
+use latchkey::domain::clients::Settings;
+use latchkey::infra::clock::Clock;
+use latchkey::infra::store::{RedisOptions, RedisStore};
 use serde_json::json;
 
 use crate::support::browser::Landing;

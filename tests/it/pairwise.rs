@@ -1,7 +1,7 @@
 //! Pairwise subjects (OpenID Connect Core §8.1), and the sectors they are made for.
 
-use latchkey::clients::Settings;
-use latchkey::secret::from_base64url;
+use latchkey::domain::clients::Settings;
+use latchkey::infra::secret::from_base64url;
 use reqwest::Method;
 use serde_json::{Value, json};
 

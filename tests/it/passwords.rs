@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use argon2::password_hash::{PasswordHasher, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
-use latchkey::users;
+use latchkey::domain::users;
 use tokio::task::JoinSet;
 
 use crate::support::house::{Backing, House, PASSWORD, on_every_backing};

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use latchkey::bootstrap::Bootstrap;
-use latchkey::clock::Clock;
-use latchkey::events::Events;
-use latchkey::password::Passwords;
-use latchkey::users;
+use latchkey::domain::events::Events;
+use latchkey::domain::users;
+use latchkey::infra::clock::Clock;
+use latchkey::infra::password::Passwords;
+use latchkey::operations::bootstrap::Bootstrap;
 use serde_json::Value;
 
 use crate::support::browser::Landing;
@@ -113,8 +113,9 @@ async fn refreshes(house: &House, shop: &RelyingParty, token: &str) -> Answer {
 
 async fn a_change_of_the_secret_key_signs_nobody_out(old: House) {
     let method = serde_json::json!({"token_endpoint_auth_method": "client_secret_post"});
-    let shop =
-        old.relying_party_with("shop", &method, latchkey::clients::Settings::default()).await;
+    let shop = old
+        .relying_party_with("shop", &method, latchkey::domain::clients::Settings::default())
+        .await;
     let tokens = shop.signs_in(&old.browser("ada"), "openid").await;
     let next = [("SECRET_KEY", "another-key-another-key-another-key-another")];
     let both = old.beside(&[next[0], ("SECRET_KEY_PREVIOUS", SECRET_KEY)]).await;

@@ -9,9 +9,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use hmac::{Hmac, Mac};
-use latchkey::clients::Settings;
-use latchkey::jose::SigningKey;
-use latchkey::secret::{Secret, base64url};
+use latchkey::domain::clients::Settings;
+use latchkey::infra::jose::SigningKey;
+use latchkey::infra::secret::{Secret, base64url};
 use serde_json::{Value, json};
 use sha2::Sha256;
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::clients::ClientId;
-use latchkey::consents::{self, Consent};
-use latchkey::grants::Attempt;
-use latchkey::interactions;
-use latchkey::secret::{Digest, Secret};
-use latchkey::throttle::{self, Schedule};
+use latchkey::domain::clients::ClientId;
+use latchkey::domain::consent::{self, Consent};
+use latchkey::domain::grants::Attempt;
+use latchkey::domain::interactions;
+use latchkey::domain::rate_limit::{self, Schedule};
+use latchkey::infra::secret::{Digest, Secret};
 use uuid::Uuid;
 
 use crate::support::browser::Landing;
@@ -140,14 +140,14 @@ async fn however_many_change_one_record_each_gets_through(house: House) {
         let begun: Vec<_> = (0..hands)
             .map(|_| {
                 let (store, name) = (Arc::clone(&house.app().store), format!("{hands} hands"));
-                tokio::spawn(async move { throttle::take(&*store, &name, schedule, now).await })
+                tokio::spawn(async move { rate_limit::take(&*store, &name, schedule, now).await })
             })
             .collect();
         for hand in begun {
             assert!(hand.await.unwrap().unwrap().is_ok(), "{hands} hands");
         }
         let name = format!("{hands} hands");
-        let one_more = throttle::take(house.store(), &name, schedule, now);
+        let one_more = rate_limit::take(house.store(), &name, schedule, now);
         assert!(one_more.await.unwrap().is_err(), "each of {hands} was counted");
     }
 }
@@ -166,13 +166,13 @@ async fn many_who_agree_to_more_and_more_lose_nothing(house: House) {
                 given_at: house.app().now().plus(Duration::from_millis(hand)),
             };
             let store = Arc::clone(&house.app().store);
-            tokio::spawn(async move { consents::remember(&*store, &given).await })
+            tokio::spawn(async move { consent::remember(&*store, &given).await })
         })
         .collect();
     for hand in begun {
         hand.await.unwrap().unwrap();
     }
-    let held = consents::find(house.store(), &sub, &client).await.unwrap().unwrap();
+    let held = consent::find(house.store(), &sub, &client).await.unwrap().unwrap();
     assert_eq!(held.scope.iter().count(), 32, "{}", held.scope);
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use latchkey::clients::Settings;
+use latchkey::domain::clients::Settings;
 use reqwest::Method;
 use serde_json::{Value, json};
 

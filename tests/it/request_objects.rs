@@ -2,10 +2,10 @@
 
 use std::sync::OnceLock;
 
-use latchkey::clients::Settings;
-use latchkey::jose::{self, RecipientKey, SigningKey};
+use latchkey::domain::clients::Settings;
+use latchkey::infra::jose::{self, RecipientKey, SigningKey};
+use latchkey::infra::secret::base64url;
 use latchkey::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};
-use latchkey::secret::base64url;
 use serde_json::{Value, json};
 
 use crate::support::browser::Landing;
@@ -64,7 +64,7 @@ async fn what_is_signed_counts_before_what_stands_beside_it(house: House) {
     assert_eq!(landing.param("state").as_deref(), Some("inner"));
     let body = shop.exchanges(&landing.code(), &request).await.good();
     let claims = body["id_token"].as_str().and_then(|it| it.split('.').nth(1)).expect("claims");
-    let claims = latchkey::secret::from_base64url(claims).expect("base64url");
+    let claims = latchkey::infra::secret::from_base64url(claims).expect("base64url");
     let claims: Value = serde_json::from_slice(&claims).expect("JSON");
     assert_eq!(claims["nonce"], "inner");
     // What is said beside it and not inside completes it; what is said twice is taken from inside.

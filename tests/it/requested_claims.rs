@@ -1,7 +1,7 @@
 //! Single claims (OpenID Connect Core §5.5): only what the client could have by scope, and only what the
 //! person was shown.
 
-use latchkey::clients::{self, ClientId, Settings};
+use latchkey::domain::clients::{self, ClientId, Settings};
 use serde_json::{Value, json};
 
 use crate::support::house::{House, on_every_store};

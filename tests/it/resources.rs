@@ -5,11 +5,11 @@ mod declared;
 
 use std::time::Duration;
 
-use latchkey::clients::{ClientId, Settings};
+use latchkey::domain::clients::{ClientId, Settings};
+use latchkey::domain::resources::{Resource, ResourceEntry};
 use latchkey::operations::resources::Add;
 use latchkey::operations::scopes;
 use latchkey::protocol::AccessTokenTyp;
-use latchkey::resources::{Resource, ResourceEntry};
 use latchkey::server::rotation;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -56,13 +56,13 @@ async fn with_apis(house: &House) {
 
 fn claims(token: &str) -> Value {
     let part = token.split('.').nth(1).expect("a JWT");
-    serde_json::from_slice(&latchkey::secret::from_base64url(part).expect("base64url"))
+    serde_json::from_slice(&latchkey::infra::secret::from_base64url(part).expect("base64url"))
         .expect("JSON")
 }
 
 fn header(token: &str) -> Value {
     let part = token.split('.').next().expect("a JWT");
-    serde_json::from_slice(&latchkey::secret::from_base64url(part).expect("base64url"))
+    serde_json::from_slice(&latchkey::infra::secret::from_base64url(part).expect("base64url"))
         .expect("JSON")
 }
 

@@ -2,8 +2,8 @@
 //!
 //! [OAuth 2.0 Multiple Response Types]: https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html
 
-use latchkey::clients::Settings;
-use latchkey::secret::{base64url, from_base64url};
+use latchkey::domain::clients::Settings;
+use latchkey::infra::secret::{base64url, from_base64url};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -72,7 +72,7 @@ async fn each_response_type_carries_what_it_names(house: House) {
         let hash = |text: Option<String>| text.map_or(Value::Null, |text| half_hash(&text));
         assert_eq!(claims["c_hash"], hash(code), "{response_type}");
         assert_eq!(claims["at_hash"], hash(token), "{response_type}");
-        assert!(house.app().keys.verify(&id_token, latchkey::tokens::ID_TYP).is_ok());
+        assert!(house.app().keys.verify(&id_token, latchkey::domain::token_claims::ID_TYP).is_ok());
     }
 }
 
@@ -216,7 +216,10 @@ async fn a_client_chooses_what_its_id_tokens_are_signed_with() {
             let header = from_base64url(token.split('.').next().expect("a header"));
             let header: Value = serde_json::from_slice(&header.expect("base64url")).expect("JSON");
             assert_eq!(header["alg"], alg);
-            assert!(house.app().keys.verify(token, latchkey::tokens::ID_TYP).is_ok(), "{alg}");
+            assert!(
+                house.app().keys.verify(token, latchkey::domain::token_claims::ID_TYP).is_ok(),
+                "{alg}"
+            );
         }
         let code = landing.code();
         let expected = match alg {

@@ -1,6 +1,6 @@
 //! What a request without a scope comes to, and who is told which claims where.
 
-use latchkey::clients::Settings;
+use latchkey::domain::clients::Settings;
 use latchkey::operations::scopes;
 use latchkey::server::rotation;
 use serde_json::json;

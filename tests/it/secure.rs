@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::clock::Clock;
+use latchkey::infra::clock::Clock;
+use latchkey::infra::store::MemoryStore;
 use latchkey::server::tls::TlsKeeper;
-use latchkey::store::MemoryStore;
 use tokio::time::timeout;
 
 use crate::support::browser::Landing;

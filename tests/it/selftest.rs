@@ -83,7 +83,7 @@ async fn nothing_is_left_behind(house: House) {
     assert_eq!(ran.code, Some(0), "{}{}", ran.said, ran.complained);
     assert!(ran.said.contains("\nskip  sign-in.code: needs --user\n"), "{}", ran.said);
     assert!(ran.said.ends_with(" skip\n") && ran.said.contains("ok, 0 warn, 0 fail,"));
-    let left = latchkey::clients::list(house.store()).await.expect("a store");
+    let left = latchkey::domain::clients::list(house.store()).await.expect("a store");
     assert_eq!(left.len(), 0, "{left:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::secret::Secret;
+use latchkey::infra::secret::Secret;
 use serde_json::json;
 
 use crate::support::browser::{Browser, Landing};

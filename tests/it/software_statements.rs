@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use latchkey::jose::SigningKey;
+use latchkey::infra::jose::SigningKey;
 use reqwest::Method;
 use serde_json::{Value, json};
 

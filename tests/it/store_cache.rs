@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use latchkey::store::{
+use latchkey::infra::store::{
     Cached, Change, Noted, Outcome, Partition, RawKey, RedisOptions, RedisStore, Store,
 };
 

@@ -9,8 +9,8 @@ mod redis_topologies;
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::clock::{Clock, UnixTime};
-use latchkey::store::{
+use latchkey::infra::clock::{Clock, UnixTime};
+use latchkey::infra::store::{
     Change, Created, Expect, FileStore, Key, MemoryStore, Outcome, Partition, RawKey, Record,
     RedisOptions, RedisStore, Store,
 };

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use latchkey::clients::Settings;
-use latchkey::clock::Clock;
+use latchkey::domain::clients::Settings;
+use latchkey::domain::resources::{Resource, ResourceEntry};
+use latchkey::infra::clock::Clock;
+use latchkey::infra::store::{RedisOptions, RedisStore};
 use latchkey::operations::{events, resources, scopes};
-use latchkey::resources::{Resource, ResourceEntry};
-use latchkey::store::{RedisOptions, RedisStore};
 use reqwest::Method;
 use serde_json::json;
 

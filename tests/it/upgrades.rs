@@ -6,9 +6,9 @@ mod newer_records;
 use std::process::Output;
 use std::sync::Arc;
 
-use latchkey::clock::Clock;
-use latchkey::store::schema::{RELEASE, Release, Schema, check, settle};
-use latchkey::store::{Change, FileStore, Outcome, StartError, Store};
+use latchkey::infra::clock::Clock;
+use latchkey::infra::store::schema::{RELEASE, Release, Schema, check, settle};
+use latchkey::infra::store::{Change, FileStore, Outcome, StartError, Store};
 
 use crate::program::{Program, command, free_port};
 use crate::support::house::{Backing, House, on_every_store};

@@ -1,8 +1,8 @@
 //! What a person agreed to can be taken back, and what was given for it ends with it.
 
-use latchkey::clients::{ClientId, Settings};
-use latchkey::consents::{self, Withdrawn};
-use latchkey::grants::Grant;
+use latchkey::domain::clients::{ClientId, Settings};
+use latchkey::domain::consent::{self, Withdrawn};
+use latchkey::domain::grants::Grant;
 use serde_json::json;
 
 use crate::support::browser::Landing;
@@ -24,7 +24,7 @@ fn invalid_grant() -> (u16, String) {
 async fn withdraws(house: &House, name: &str, client: &RelyingParty) -> Withdrawn {
     let sub = house.user(name).await.sub;
     let id = ClientId::parse(&client.id).expect("an id");
-    consents::withdraw(house.store(), &sub, &id, house.app().now()).await.expect("a store")
+    consent::withdraw(house.store(), &sub, &id, house.app().now()).await.expect("a store")
 }
 
 async fn everything_that_was_given_ends_and_nothing_else(house: House) {
@@ -94,9 +94,9 @@ async fn a_grant_that_is_filed_behind_the_withdrawal_is_worth_nothing(house: Hou
 
     // Whatever becomes of the record: a grant that carries the epoch before counts for nothing.
     let id = tokens.refresh().split('.').nth(1).expect("a grant").parse().expect("an id");
-    let key = latchkey::grants::GrantId(id).key();
+    let key = latchkey::domain::grants::GrantId(id).key();
     let revived = house.store().update(&key, |grant: &mut Grant| {
-        grant.standing = latchkey::grants::Standing::Good;
+        grant.standing = latchkey::domain::grants::Standing::Good;
     });
     assert_eq!(revived.await.expect("a store"), Some(()));
     assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());

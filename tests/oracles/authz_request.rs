@@ -1,6 +1,6 @@
-use latchkey::clients::Client;
-use latchkey::grants;
-use latchkey::secret::Secret;
+use latchkey::domain::clients::Client;
+use latchkey::domain::grants;
+use latchkey::infra::secret::Secret;
 use scraper::{Html, Selector};
 
 use super::naive::Uri;

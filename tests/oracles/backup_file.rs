@@ -1,8 +1,8 @@
 use std::io::Cursor;
 use std::sync::OnceLock;
 
-use latchkey::backup::{About, Backup, Failed, save};
-use latchkey::secret_key::SecretKey;
+use latchkey::infra::secret_key::SecretKey;
+use latchkey::operations::backup::{About, Backup, Failed, save};
 
 use super::small_house::{House, ISSUER, NOW};
 use super::{edited, lines};

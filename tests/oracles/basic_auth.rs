@@ -33,7 +33,8 @@ fn written(id: &str, secret: &str) -> String {
     let encoded =
         |it: &str| url::form_urlencoded::byte_serialize(it.as_bytes()).collect::<String>();
     let pair = format!("{}:{}", encoded(id), encoded(secret));
-    let url = latchkey::secret::base64url(pair.as_bytes()).replace('-', "+").replace('_', "/");
+    let url =
+        latchkey::infra::secret::base64url(pair.as_bytes()).replace('-', "+").replace('_', "/");
     let padding = "=".repeat((4 - url.len() % 4) % 4);
     format!("Basic {url}{padding}")
 }

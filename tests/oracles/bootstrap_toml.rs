@@ -1,5 +1,5 @@
-use latchkey::bootstrap::Bootstrap;
 use latchkey::config::Complaints;
+use latchkey::operations::bootstrap::Bootstrap;
 use latchkey::protocol::claims::ScopeCatalogue;
 use serde_json::Value;
 

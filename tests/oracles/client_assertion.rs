@@ -1,7 +1,7 @@
-use latchkey::clients::ClientId;
-use latchkey::clients::assertion::{Broken, UsedAssertion, judge};
-use latchkey::clients::authenticate::{Desk, NotAuthenticated};
-use latchkey::clock::UnixTime;
+use latchkey::domain::clients::ClientId;
+use latchkey::domain::clients::assertion::{Broken, UsedAssertion, judge};
+use latchkey::domain::clients::authenticate::{Desk, NotAuthenticated};
+use latchkey::infra::clock::UnixTime;
 use latchkey::protocol::Credentials;
 use serde_json::{Map, Value};
 
@@ -37,7 +37,7 @@ pub fn client_assertion(data: &[u8]) {
             now: NOW,
         };
         let outcome = |tried: Result<Result<_, NotAuthenticated>, _>| {
-            tried.expect("a store").map(|client: latchkey::clients::Client| client.id)
+            tried.expect("a store").map(|client: latchkey::domain::clients::Client| client.id)
         };
         let first = outcome(house.waits(desk.authenticate(&credentials)));
         let was_used = first == Err(NotAuthenticated::Replayed);

@@ -1,5 +1,5 @@
-use latchkey::grants::{GrantId, Handle, Use};
-use latchkey::secret::{Secret, base64url};
+use latchkey::domain::grants::{GrantId, Handle, Use};
+use latchkey::infra::secret::{Secret, base64url};
 use uuid::Uuid;
 
 use super::{edited, lines, text};

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use latchkey::app::App;
+use latchkey::domain::sessions::SessionId;
+use latchkey::http::app::App;
 use latchkey::http::cookies::{Cookies, set_interaction, set_session};
-use latchkey::secret::{Secret, base64url};
-use latchkey::sessions::SessionId;
+use latchkey::infra::secret::{Secret, base64url};
 
 use super::small_house::House;
 use super::{edited, lines, naive, text};

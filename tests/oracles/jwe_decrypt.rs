@@ -1,6 +1,6 @@
 use std::sync::OnceLock;
 
-use latchkey::jose::{DecryptionKey, NotDecrypted, RecipientKey, decrypt, encrypt};
+use latchkey::infra::jose::{DecryptionKey, NotDecrypted, RecipientKey, decrypt, encrypt};
 use latchkey::protocol::algorithms::{ContentEncryption, KeyManagement};
 use serde_json::json;
 

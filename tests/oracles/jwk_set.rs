@@ -1,4 +1,4 @@
-use latchkey::jose::{ClientKey, RecipientKey};
+use latchkey::infra::jose::{ClientKey, RecipientKey};
 use latchkey::protocol::algorithms::KeyManagement;
 use latchkey::protocol::{ClientMetadata, OAuthError};
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-use latchkey::jose::{NotVerified, SigningKey, verify_ours};
+use latchkey::infra::jose::{NotVerified, SigningKey, verify_ours};
 use serde_json::{Map, Value};
 
 use super::signer::{Hand, is_refused, pieces};

@@ -1,6 +1,6 @@
 use aws_lc_rs::digest::{SHA256, digest};
+use latchkey::infra::secret::base64url;
 use latchkey::protocol::{Challenge, Mismatch};
-use latchkey::secret::base64url;
 
 use super::{lines, naive, text};
 

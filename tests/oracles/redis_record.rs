@@ -1,17 +1,17 @@
 use std::time::Duration;
 
-use latchkey::clients::assertion::UsedAssertion;
-use latchkey::epoch::EpochRecord;
-use latchkey::grants::{Code, Credential, Grant, GrantId, GrantV2, Person, Standing};
-use latchkey::interactions::Interaction;
-use latchkey::keys::RingRecord;
-use latchkey::logouts::{Delivery, Participants};
+use latchkey::domain::authorization_request::AuthorizationRequest;
+use latchkey::domain::clients::assertion::UsedAssertion;
+use latchkey::domain::epoch::EpochRecord;
+use latchkey::domain::grants::{Code, Credential, Grant, GrantId, GrantV2, Person, Standing};
+use latchkey::domain::interactions::Interaction;
+use latchkey::domain::keys::RingRecord;
+use latchkey::domain::logout_notifications::{Delivery, Participants};
+use latchkey::domain::rate_limit::Attempts;
+use latchkey::domain::token_claims::RevokedToken;
+use latchkey::infra::secret::{Digest, Secret, base64url};
+use latchkey::infra::store::{Change, RawKey, Record};
 use latchkey::protocol::claims::ClaimsRequest;
-use latchkey::requests::AuthorizationRequest;
-use latchkey::secret::{Digest, Secret, base64url};
-use latchkey::store::{Change, RawKey, Record};
-use latchkey::throttle::Attempts;
-use latchkey::tokens::RevokedToken;
 use serde_json::json;
 use uuid::Uuid;
 

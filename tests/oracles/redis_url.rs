@@ -1,4 +1,4 @@
-use latchkey::store::RedisAddress;
+use latchkey::infra::store::RedisAddress;
 
 use super::text;
 

@@ -1,6 +1,6 @@
-use latchkey::clients::ClientId;
-use latchkey::grants::{GrantId, RefreshToken};
-use latchkey::secret_key::{MacKey, Purpose, SecretKey};
+use latchkey::domain::clients::ClientId;
+use latchkey::domain::grants::{GrantId, RefreshToken};
+use latchkey::infra::secret_key::{MacKey, Purpose, SecretKey};
 use uuid::Uuid;
 
 use super::{edited, lines, text};

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use latchkey::clients::Client;
-use latchkey::clock::UnixTime;
-use latchkey::jose::Verified;
+use latchkey::domain::authorization_request::object::assemble;
+use latchkey::domain::clients::Client;
+use latchkey::infra::clock::UnixTime;
+use latchkey::infra::jose::Verified;
 use latchkey::protocol::{OAuthError, Params};
-use latchkey::requests::object::assemble;
 use serde_json::Value;
 
 use super::small_house::{self, ISSUER, NOW};

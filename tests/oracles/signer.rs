@@ -1,8 +1,8 @@
 //! Key pairs that are nobody's secret, the same in every run, and tokens with any header signed by them.
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use latchkey::jose::{Algorithm, SigningKey};
-use latchkey::secret::base64url;
+use latchkey::infra::jose::{Algorithm, SigningKey};
+use latchkey::infra::secret::base64url;
 use serde_json::{Value, json};
 
 use super::naive;

@@ -9,23 +9,23 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
-use latchkey::app::App;
-use latchkey::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
-use latchkey::clock::{Clock, UnixTime};
 use latchkey::config::Config;
-use latchkey::consents::{self, Consent};
-use latchkey::fetch::{FetchSettings, Fetcher};
-use latchkey::jose::SigningKey;
-use latchkey::keys::KeyRing;
+use latchkey::domain::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use latchkey::domain::consent::{self, Consent};
+use latchkey::domain::keys::KeyRing;
+use latchkey::domain::sessions::{self, Session, SessionId};
+use latchkey::domain::users::{self, User};
+use latchkey::http::app::App;
+use latchkey::infra::clock::{Clock, UnixTime};
+use latchkey::infra::jose::SigningKey;
+use latchkey::infra::outbound::{FetchSettings, Fetcher};
+use latchkey::infra::secret::{Digest, Secret, base64url};
+use latchkey::infra::secret_key::SecretKey;
+use latchkey::infra::store::MemoryStore;
 use latchkey::protocol::claims::ScopeCatalogue;
 use latchkey::protocol::client_metadata::Offer;
 use latchkey::protocol::{ClientMetadata, Scope, Subject};
-use latchkey::secret::{Digest, Secret, base64url};
-use latchkey::secret_key::SecretKey;
 use latchkey::server::routes;
-use latchkey::sessions::{self, Session, SessionId};
-use latchkey::store::MemoryStore;
-use latchkey::users::{self, User};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
@@ -144,7 +144,7 @@ async fn furnish(app: &App) {
         let _ = clients::add(store, &client(id)).await.expect("a store");
     }
     sessions::begin(store, &session(), None).await.expect("a store");
-    consents::remember(store, &consent()).await.expect("a store");
+    consent::remember(store, &consent()).await.expect("a store");
 }
 
 /// ada.
@@ -193,7 +193,7 @@ pub fn consent() -> Consent {
         scope: "openid profile".parse::<Scope>().expect("a scope"),
         claims: ["email".to_owned()].into(),
         apis: std::collections::BTreeMap::new(),
-        face: consents::face(&client("shop")),
+        face: consent::face(&client("shop")),
         given_at: NOW,
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::OnceLock;
 
-use latchkey::clients::software_statement::Desk;
 use latchkey::config::{StatementIssuer, StatementKeys};
+use latchkey::domain::clients::software_statement::Desk;
 use latchkey::protocol::client_metadata::MEMBERS;
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;

@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
 use ipnet::IpNet;
-use latchkey::fetch::{FetchError, FetchSettings, Fetcher};
+use latchkey::infra::outbound::{FetchError, FetchSettings, Fetcher};
 use url::{Host, Url};
 
 use super::{lines, text};

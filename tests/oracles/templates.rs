@@ -1,12 +1,12 @@
 use std::sync::OnceLock;
 
 use askama::Template;
-use latchkey::consent::page::{ConsentPage, Lasts, scope_line};
-use latchkey::home::page::{HomePage, Trial};
+use latchkey::endpoints::consent::page::{ConsentPage, Lasts, scope_line};
+use latchkey::endpoints::home::page::{HomePage, Trial};
+use latchkey::endpoints::logout::page::{ConfirmPage, SignedOutPage};
 use latchkey::http::login_page::{Alert, LoginPage};
 use latchkey::http::parties::{ClientCard, PersonName, Standing};
 use latchkey::http::shared_pages::{ContinuePage, ErrorPage, FormPostPage, WayOn};
-use latchkey::logout::page::{ConfirmPage, SignedOutPage};
 use latchkey::protocol::ClientMetadata;
 use latchkey::protocol::redirect_uri::check_registrable;
 use scraper::{Html, Node};

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use latchkey::client_ip::client_ip;
+use latchkey::infra::client_ip::client_ip;
 
 use super::{lines, text};
 

@@ -3,7 +3,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::secret::Secret;
+use crate::infra::secret::Secret;
 
 /// A file that appears under its name when it is complete and on disk, or not at all. Nobody but its owner
 /// reads it.

@@ -12,13 +12,15 @@ use clap::Args;
 use self::file::NewFile;
 use super::failure::Failure;
 use super::{operator, shown, store};
-use crate::backup::{About, Backup, Failed, Report, Saved, Unreadable, is_in_use, save};
-use crate::clock::{Clock, UnixTime};
 use crate::config::Config;
-use crate::keys::{load_root, secret_path};
-use crate::secret_key::SecretKey;
-use crate::store::Store;
-use crate::store::schema::{RELEASE, Schema};
+use crate::domain::keys::{load_root, secret_path};
+use crate::infra::clock::{Clock, UnixTime};
+use crate::infra::secret_key::SecretKey;
+use crate::infra::store::Store;
+use crate::infra::store::schema::{RELEASE, Schema};
+use crate::operations::backup::{
+    About, Backup, Failed, Report, Saved, Unreadable, is_in_use, save,
+};
 
 /// What to back up, and where to.
 #[derive(Debug, Args)]

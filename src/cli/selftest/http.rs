@@ -15,8 +15,8 @@ use url::{Host, Url};
 
 use super::reply::Reply;
 use super::report::{Not, fail, skip};
-use crate::fetch::address::is_public;
-use crate::fetch::trusting;
+use crate::infra::outbound::address::is_public;
+use crate::infra::outbound::trusting;
 use crate::protocol::redirect_uri::is_loopback;
 
 /// The longest answer that is read.

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use super::report::{Findings, Not, Verdict, fail, must, plain, should, skip};
 use super::trial::Trial;
-use crate::jose::{ClientKey, read, verify_client};
+use crate::infra::jose::{ClientKey, read, verify_client};
+use crate::infra::secret::{base64url, from_base64url};
 use crate::protocol::client_metadata::ClientAlg;
-use crate::secret::{base64url, from_base64url};
 use sha2::{Digest as _, Sha256};
 
 /// How far the clocks may be apart.

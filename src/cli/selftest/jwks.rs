@@ -11,8 +11,8 @@ use super::discovery::open_to_strangers;
 use super::http::Ask;
 use super::report::{Findings, Not, Verdict, must, skip};
 use super::trial::Trial;
-use crate::jose::ClientKey;
-use crate::secret::from_base64url;
+use crate::infra::jose::ClientKey;
+use crate::infra::secret::from_base64url;
 
 pub(super) async fn document(trial: &mut Trial) -> Verdict {
     let reply = trial.http.send(Ask::get(&trial.endpoint("jwks_uri")?)).await?;

@@ -42,7 +42,7 @@ use self::report::{Report, Verdict, fail, line, skip};
 use self::table::{CHECKS, Step};
 use self::trial::{Person, Trial};
 use super::failure::Failure;
-use crate::clock::Clock;
+use crate::infra::clock::Clock;
 
 /// What to test, and with whom.
 #[derive(Args, Debug)]

@@ -5,7 +5,7 @@ use url::Url;
 use super::reply::is_error_text;
 use super::report::{Findings, Not, Verdict, fail, plain};
 use super::trial::{CALLBACK, Registered, Trial, fresh, long_state};
-use crate::secret::Digest;
+use crate::infra::secret::Digest;
 
 /// What is sent, and what has to be remembered until the answer comes.
 #[derive(Clone, Debug)]

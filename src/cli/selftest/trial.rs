@@ -11,8 +11,8 @@ use super::reply::Reply;
 use super::report::{Not, fail, plain, skip};
 use super::request::Request;
 use super::sign_in::Tokens;
-use crate::clock::Clock;
-use crate::secret::Secret;
+use crate::infra::clock::Clock;
+use crate::infra::secret::Secret;
 
 /// Where nobody is: the browser stops before it goes there.
 pub(super) const CALLBACK: &str = "https://selftest.example/callback";

@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 
 pub use self::set::Set;
 use super::{Context, Operation, OperationError, UserView};
-use crate::bootstrap::check_username;
-use crate::clock::UnixTime;
 use crate::config::SecretText;
-use crate::consents;
-use crate::events::Event;
-use crate::grants::{self, CutOff};
-use crate::password::{LONGEST, Password};
+use crate::domain::consent;
+use crate::domain::events::Event;
+use crate::domain::grants::{self, CutOff};
+use crate::domain::users::{self, Added, DeclaredUser, User};
+use crate::infra::clock::UnixTime;
+use crate::infra::password::{LONGEST, Password};
+use crate::infra::random;
+use crate::infra::store::Store;
+use crate::operations::bootstrap::check_username;
 use crate::protocol::{Subject, claims};
-use crate::random;
-use crate::store::Store;
-use crate::users::{self, Added, DeclaredUser, User};
 
 /// Adds a person.
 #[derive(Debug, Deserialize, Serialize)]
@@ -230,13 +230,13 @@ impl Operation for Remove {
         let user = named(context.store, &self.user).await?;
         // First what hangs on the person: after a fault they are still there to be removed again.
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
-        consents::forget_all(context.store, &user.sub).await?;
+        consent::forget_all(context.store, &user.sub).await?;
         users::unlock(context.store, &user.sub).await?;
         users::remove(context.store, &user).await?;
         context.user_changed(user.sub.as_str(), "removed");
         // And what began meanwhile.
         grants::cut_off(context.store, &user.sub, context.now).await?;
-        consents::forget_all(context.store, &user.sub).await?;
+        consent::forget_all(context.store, &user.sub).await?;
         Ok(Ended::of(user.username, ended))
     }
 }

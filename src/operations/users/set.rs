@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{check_claims, gone, named, view};
+use crate::domain::users::{self, User};
 use crate::operations::{Context, Operation, OperationError, UserView};
-use crate::users::{self, User};
 
 /// Changes what is known of a person; what is not named stays.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -80,7 +80,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::clock::UnixTime;
+    use crate::infra::clock::UnixTime;
     use crate::protocol::Subject;
 
     fn user() -> User {

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tower::BoxError;
 
-use crate::random;
+use crate::infra::random;
 use crate::server::layers::{MAX_URI, X_REQUEST_ID, secure};
 use crate::server::reader::Reader;
 use crate::server::refusal::Refusal;

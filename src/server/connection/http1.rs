@@ -31,7 +31,7 @@ use tower::ServiceExt;
 use super::bare::{self, Start};
 use super::socket::{Tap, Tapped};
 use super::{SHUTDOWN_TIMEOUT, Service, Verdict};
-use crate::client_ip::PeerAddr;
+use crate::infra::client_ip::PeerAddr;
 use crate::server::serve::Limits;
 
 /// Speaks HTTP/1.1 over the stream until either side has had enough.

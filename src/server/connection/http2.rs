@@ -42,7 +42,7 @@ use super::last_byte::LastByte;
 use super::socket::{Tap, Tapped};
 use super::unread::Unread;
 use super::{NoPlace, Place, SHUTDOWN_TIMEOUT, Service, Verdict};
-use crate::client_ip::PeerAddr;
+use crate::infra::client_ip::PeerAddr;
 use crate::server::serve::Limits;
 
 /// Requests of one connection under way.

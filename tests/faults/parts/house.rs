@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use latchkey::password::{Password, Passwords};
+use latchkey::infra::password::{Password, Passwords};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 

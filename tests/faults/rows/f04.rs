@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use latchkey::secret::{Secret, base64url};
+use latchkey::infra::secret::{Secret, base64url};
 use serde_json::{Value, json};
 
 use crate::bench::Bench;

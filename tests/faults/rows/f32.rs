@@ -127,7 +127,7 @@ fn written(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 fn good(folder: &Path) -> PathBuf {
-    let (_, pem) = latchkey::jose::SigningKey::generate().expect("a key");
+    let (_, pem) = latchkey::infra::jose::SigningKey::generate().expect("a key");
     written(folder, "good", pem.as_bytes())
 }
 

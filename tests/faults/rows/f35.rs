@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use latchkey::secret::base64url;
+use latchkey::infra::secret::base64url;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;

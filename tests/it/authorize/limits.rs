@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use latchkey::grants::{self, Handle, Use};
-use latchkey::interactions::{self, Interaction};
-use latchkey::secret::Secret;
+use latchkey::domain::grants::{self, Handle, Use};
+use latchkey::domain::interactions::{self, Interaction};
+use latchkey::infra::secret::Secret;
 
 use crate::support::browser::Landing;
 use crate::support::house::{Backing, House, on_every_store};

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use latchkey::clients::{self, ClientId};
+use latchkey::domain::clients::{self, ClientId};
 
 use crate::support::browser::Landing;
 use crate::support::house::{House, PASSWORD, on_every_store};

@@ -1,6 +1,6 @@
 //! Who asks, who is asked, and where the answer goes: what the pages say of them.
 
-use latchkey::users::{self, User};
+use latchkey::domain::users::{self, User};
 use serde_json::{Value, json};
 
 use crate::support::browser::Landing;

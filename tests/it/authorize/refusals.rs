@@ -1,5 +1,5 @@
-use latchkey::clients::Settings;
-use latchkey::secret::base64url;
+use latchkey::domain::clients::Settings;
+use latchkey::infra::secret::base64url;
 use serde_json::json;
 
 use crate::support::browser::Landing;
@@ -188,8 +188,9 @@ async fn a_disabled_client_is_a_stranger(house: House) {
     let request = shop.asks("openid");
     let ada = house.browser("ada");
     let login = ada.opens(&request.url()).await;
-    let id = latchkey::clients::ClientId::parse("shop").unwrap();
-    let disabled = latchkey::clients::update(house.store(), &id, |it| it.enabled = false).await;
+    let id = latchkey::domain::clients::ClientId::parse("shop").unwrap();
+    let disabled =
+        latchkey::domain::clients::update(house.store(), &id, |it| it.enabled = false).await;
     assert_eq!(disabled.unwrap(), Some(()));
     assert_eq!(house.browser("ada").asks(&request.url()).await.status, 400);
     assert_eq!(ada.signs_in(&login).await.status, 400, "also half-way");

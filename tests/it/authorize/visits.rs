@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use latchkey::clients::Settings;
-use latchkey::interactions::REPEAT_WINDOW;
+use latchkey::domain::clients::Settings;
+use latchkey::domain::interactions::REPEAT_WINDOW;
 use serde_json::json;
 
 use crate::support::browser::{Browser, Landing};
@@ -191,7 +191,7 @@ async fn whoever_has_no_cookie_of_it_is_shown_the_way_to_the_application_and_not
             }
         }
     }
-    let unknown = latchkey::secret::Secret::random().reveal();
+    let unknown = latchkey::infra::secret::Secret::random().reveal();
     let answer =
         house.browser("bob").opens(&house.url(&format!("/login?interaction={unknown}"))).await;
     assert_eq!(answer.status, 400);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use latchkey::secret::Secret;
+use latchkey::infra::secret::Secret;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use latchkey::bootstrap::Bootstrap;
 use latchkey::config::Config;
+use latchkey::operations::bootstrap::Bootstrap;
 
 use super::checks;
 use super::suite::{PEOPLE, SETTINGS, Suite, Variant, settings};

@@ -7,7 +7,7 @@ use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
     KeyPair, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaPublicKeyComponents,
 };
-use latchkey::secret::{base64url, from_base64url};
+use latchkey::infra::secret::{base64url, from_base64url};
 use serde_json::{Map, Value, json};
 
 /// An RSA key for RS256.

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use latchkey::bootstrap::Bootstrap;
-use latchkey::clock::Clock;
+use latchkey::infra::clock::Clock;
+use latchkey::infra::store::MemoryStore;
+use latchkey::operations::bootstrap::Bootstrap;
 use latchkey::server::tls::TlsKeeper;
-use latchkey::store::MemoryStore;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;

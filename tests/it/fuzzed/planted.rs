@@ -6,17 +6,17 @@ mod whole;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use latchkey::clients::ClientId;
-use latchkey::clients::assertion::judge;
-use latchkey::fetch::{FetchSettings, Fetcher};
-use latchkey::grants::{Handle, RefreshToken};
+use latchkey::domain::authorization_request::object::assemble;
+use latchkey::domain::clients::ClientId;
+use latchkey::domain::clients::assertion::judge;
+use latchkey::domain::grants::{Handle, RefreshToken};
 use latchkey::http::cookies::Cookies;
-use latchkey::jose::{self, SigningKey};
+use latchkey::infra::jose::{self, SigningKey};
+use latchkey::infra::outbound::{FetchSettings, Fetcher};
 use latchkey::protocol::claims::ClaimsRequest;
 use latchkey::protocol::client_auth::read_basic;
 use latchkey::protocol::redirect_uri::matches;
 use latchkey::protocol::{ClientMetadata, Mismatch, Params, Scope};
-use latchkey::requests::object::assemble;
 use serde_json::{Map, Value, json};
 
 use super::oracles::small_house::{ISSUER, NOW};
@@ -84,7 +84,8 @@ fn a_basic_header_cut_at_the_last_colon() {
 
 #[test]
 fn a_verifier_of_any_length_and_a_method_that_is_assumed() {
-    let digest = |verifier: &str| latchkey::secret::Digest::of(verifier.as_bytes()).to_base64url();
+    let digest =
+        |verifier: &str| latchkey::infra::secret::Digest::of(verifier.as_bytes()).to_base64url();
     let lenient = |challenge: &str, _: Option<&str>, verifier: Option<&str>| match verifier {
         Some(verifier) if digest(verifier) == challenge => Ok(()),
         Some(_) => Err(Mismatch::WrongVerifier),
@@ -156,7 +157,7 @@ fn an_assertion_that_may_live_for_ever_or_be_for_somebody_else() {
     };
     let later = |claims: &Map<String, Value>, client: &ClientId, audiences: &[&str], _| {
         let at = claims["exp"].as_u64().expect("a number");
-        judge(claims, client, audiences, latchkey::clock::UnixTime::from_secs(at - 60))
+        judge(claims, client, audiences, latchkey::infra::clock::UnixTime::from_secs(at - 60))
     };
     let now = NOW.as_secs();
     oracles::client_assertion::holds(claims(now + 60, ISSUER).as_bytes(), later);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use latchkey::clients::Settings;
-use latchkey::logouts::{self, LOGOUT_TYP};
+use latchkey::domain::clients::Settings;
+use latchkey::domain::logout_notifications::{self, LOGOUT_TYP};
 use serde_json::{Value, json};
 
 use super::rp_initiated::{is_signed_in, logout};
@@ -76,18 +76,20 @@ fn claims(house: &House, heard: &Heard) -> Value {
 /// Until nothing is on its way any more.
 async fn settled(house: &House) {
     let until = tokio::time::Instant::now() + Duration::from_secs(20);
-    while logouts::count_pending(house.store()).await.expect("a store") > 0 {
+    while logout_notifications::count_pending(house.store()).await.expect("a store") > 0 {
         assert!(tokio::time::Instant::now() < until, "it never settles");
         tokio::task::yield_now().await;
     }
 }
 
 /// Until a try has been put off or given up.
-async fn noted(house: &House, tries: u8) -> logouts::Delivery {
+async fn noted(house: &House, tries: u8) -> logout_notifications::Delivery {
     let until = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
-        let found = logouts::list(house.store()).await.expect("a store");
-        let sent = |it: &logouts::Delivery| matches!(it.state, logouts::State::Sending { .. });
+        let found = logout_notifications::list(house.store()).await.expect("a store");
+        let sent = |it: &logout_notifications::Delivery| {
+            matches!(it.state, logout_notifications::State::Sending { .. })
+        };
         if let Some(it) = found.into_iter().find(|it| it.tries == tries && !sent(it)) {
             return it;
         }
@@ -197,7 +199,7 @@ async fn an_application_that_does_not_answer_delays_neither_the_page_nor_another
     cafe.signs_in(&ada, "openid").await;
     signs_out(&house, &ada, tokens.id()).await;
     assert!(!is_signed_in(&shop, &ada).await);
-    let waiting = logouts::list(house.store()).await.expect("a store");
+    let waiting = logout_notifications::list(house.store()).await.expect("a store");
     assert!(waiting.iter().any(|it| it.client.as_str() == "shop"), "the page was there before");
     assert_eq!(claims(&house, &alive.hears().await)["aud"], "cafe");
     assert_eq!(claims(&house, &dead.hears().await)["aud"], "shop");
@@ -224,7 +226,7 @@ async fn a_try_that_fails_is_made_again_later_and_given_up_after_the_third(
     seen.dedup();
     assert_eq!(seen.len(), 3, "each try has a token of its own");
     let failed = noted(&house, 3).await;
-    assert!(matches!(failed.state, logouts::State::Failed { refused: false, .. }));
+    assert!(matches!(failed.state, logout_notifications::State::Failed { refused: false, .. }));
     assert!(counted(&house, "retry").await && counted(&house, "failed").await);
 }
 
@@ -238,7 +240,7 @@ async fn a_no_is_not_asked_again(town: Town, house: House) {
     ear.hears().await;
     settled(&house).await;
     let refused = noted(&house, 1).await;
-    assert!(matches!(refused.state, logouts::State::Failed { refused: true, .. }));
+    assert!(matches!(refused.state, logout_notifications::State::Failed { refused: true, .. }));
     assert!(counted(&house, "refused").await);
 }
 
@@ -291,7 +293,7 @@ async fn a_session_that_ran_out_is_told_when_an_application_asks(town: Town, hou
     // A browser that knows nothing of the session does not end it.
     signs_out(&house, &house.browser("ada"), tokens.id()).await;
     assert!(is_signed_in(&shop, &ada).await);
-    assert_eq!(logouts::count_pending(house.store()).await.expect("a store"), 0);
+    assert_eq!(logout_notifications::count_pending(house.store()).await.expect("a store"), 0);
 
     house.later(house.app().config.lifetimes.session_idle + Duration::from_secs(1));
     signs_out(&house, &ada, tokens.id()).await;

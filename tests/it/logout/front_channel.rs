@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::clients::Settings;
+use latchkey::domain::clients::Settings;
 use scraper::{Html, Selector};
 use serde_json::json;
 use url::Url;
@@ -114,7 +114,8 @@ async fn a_second_press_has_the_frames_again_and_queues_nothing_again(house: Hou
         let page = ada.asks(&logout(&house, &fields)).await;
         assert_eq!((page.location(), frames(&page).len()), (None, 1));
     }
-    let queued = latchkey::logouts::list(house.store()).await.expect("a store");
+    let queued =
+        latchkey::domain::logout_notifications::list(house.store()).await.expect("a store");
     assert_eq!(queued.len(), 1);
     house.later(Duration::from_secs(61));
     assert_eq!(ada.asks(&logout(&house, &fields)).await.location(), Some(BYE));

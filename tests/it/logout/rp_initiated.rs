@@ -1,8 +1,8 @@
 //! `OpenID Connect RP-Initiated Logout`, module by module of the conformance suite, and what lies
 //! between its modules.
 
-use latchkey::clients::{self, Client, ClientId, Settings, Source};
-use latchkey::jose::SigningKey;
+use latchkey::domain::clients::{self, Client, ClientId, Settings, Source};
+use latchkey::infra::jose::SigningKey;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Landing};
@@ -129,7 +129,7 @@ async fn oidcc_rp_initiated_logout_modified_id_token_hint(house: House) {
     let (shop, ada, tokens) = signed_in(&house).await;
     let (head, rest) = tokens.id().split_once('.').expect("a JWT");
     let (payload, signature) = rest.split_once('.').expect("a JWT");
-    let none = latchkey::secret::base64url(br#"{"alg":"none","typ":"JWT"}"#);
+    let none = latchkey::infra::secret::base64url(br#"{"alg":"none","typ":"JWT"}"#);
     let other = format!("{head}.{payload}.{}x", &signature[..signature.len() - 1]);
     for hint in [format!("{none}.{payload}."), other, tokens.access().to_owned()] {
         let fields =

@@ -1,8 +1,8 @@
 //! A server asks for a logout by itself: what shows no browser's session ends none, and is told so; a client
 //! that proves who it is may end the session of the hint it was given.
 
-use latchkey::clients::Settings;
-use latchkey::logouts;
+use latchkey::domain::clients::Settings;
+use latchkey::domain::logout_notifications;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
@@ -148,7 +148,11 @@ async fn the_other_applications_of_the_session_are_told_server_to_server() {
         assert_eq!(answer.status, 200, "{answer:?}");
         let heard = ear.hears().await;
         let token = heard.body.strip_prefix("logout_token=").expect("a logout token");
-        let claims = house.app().keys.verify(token, logouts::LOGOUT_TYP).expect("a token of ours");
+        let claims = house
+            .app()
+            .keys
+            .verify(token, logout_notifications::LOGOUT_TYP)
+            .expect("a token of ours");
         assert_eq!(claims["aud"], Value::from("cafe"));
         assert_eq!(claims["sid"], tokens.id_claims()["sid"]);
     }

@@ -2,17 +2,17 @@
 
 use std::fmt::Debug;
 
-use latchkey::clients::{Client, ClientId};
-use latchkey::consents::Consent;
-use latchkey::epoch::EpochRecord;
-use latchkey::grants::{AccessId, Grant, GrantId, Handle, RefreshToken, Use};
-use latchkey::interactions::Interaction;
-use latchkey::requests::KeptRequest;
-use latchkey::secret::{Digest, Secret, base64url};
-use latchkey::secret_key::{Purpose, SecretKey};
-use latchkey::sessions::Session;
-use latchkey::tokens::RevokedToken;
-use latchkey::users::User;
+use latchkey::domain::authorization_request::KeptRequest;
+use latchkey::domain::clients::{Client, ClientId};
+use latchkey::domain::consent::Consent;
+use latchkey::domain::epoch::EpochRecord;
+use latchkey::domain::grants::{AccessId, Grant, GrantId, Handle, RefreshToken, Use};
+use latchkey::domain::interactions::Interaction;
+use latchkey::domain::sessions::Session;
+use latchkey::domain::token_claims::RevokedToken;
+use latchkey::domain::users::User;
+use latchkey::infra::secret::{Digest, Secret, base64url};
+use latchkey::infra::secret_key::{Purpose, SecretKey};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::store::{Change, Outcome, Partition, Pending, Pulse, RawKey, Store};
+use latchkey::infra::store::{Change, Outcome, Partition, Pending, Pulse, RawKey, Store};
 
 use super::ground::Kind;
 use super::history::Gate;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as Lock};
 use std::time::Duration;
 
-use latchkey::clock::{Clock, UnixTime};
-use latchkey::secret::Secret;
-use latchkey::store::{
+use latchkey::infra::clock::{Clock, UnixTime};
+use latchkey::infra::secret::Secret;
+use latchkey::infra::store::{
     Change, FileStore, MemoryStore, Outcome, Partition, Pending, Pulse, RawKey, RedisOptions,
     RedisStore, Store,
 };

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use latchkey::clients::ClientId;
-use latchkey::clock::UnixTime;
-use latchkey::grants::{
+use latchkey::domain::clients::ClientId;
+use latchkey::domain::grants::{
     Attempt, Code, Credential, Family, Grant, GrantId, Redemption, Rotation, Standing, Why,
 };
+use latchkey::infra::clock::UnixTime;
+use latchkey::infra::secret::Secret;
 use latchkey::protocol::claims::ClaimsRequest;
-use latchkey::secret::Secret;
 use proptest::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;

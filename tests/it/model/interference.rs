@@ -1,8 +1,8 @@
 //! The same requests twice: once with Bob and his application there, once without.
 
-use latchkey::clients::{self, ClientId};
-use latchkey::grants;
-use latchkey::users;
+use latchkey::domain::clients::{self, ClientId};
+use latchkey::domain::grants;
+use latchkey::domain::users;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use latchkey::clients::{self, ClientId};
-use latchkey::grants;
-use latchkey::users;
+use latchkey::domain::clients::{self, ClientId};
+use latchkey::domain::grants;
+use latchkey::domain::users;
 
 use super::ground::{Kind, Mark};
 use super::history::{Gate, History, Looked, Scopes, Seconds, Seen};

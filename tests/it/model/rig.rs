@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::clients::Settings;
-use latchkey::clock::{Clock, UnixTime};
-use latchkey::store::Store;
+use latchkey::domain::clients::Settings;
+use latchkey::infra::clock::{Clock, UnixTime};
+use latchkey::infra::store::Store;
 use reqwest::RequestBuilder;
 use reqwest::header::{ACCEPT, COOKIE, HOST, SET_COOKIE};
 use serde_json::json;

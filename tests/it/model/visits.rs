@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use latchkey::grants;
-use latchkey::secret::Secret;
-use latchkey::sessions::{self, Session, SessionId};
+use latchkey::domain::grants;
+use latchkey::domain::sessions::{self, Session, SessionId};
+use latchkey::infra::secret::Secret;
 use serde_json::Value;
 
 use super::history::{Gate, Issue, Login, Scopes, Seen};
@@ -347,6 +347,6 @@ impl Player {
 /// The claims of a token; its signature is looked at elsewhere.
 pub fn claims(token: &str) -> Value {
     let part = token.split('.').nth(1).expect("a JWT");
-    let bytes = latchkey::secret::from_base64url(part).expect("base64url");
+    let bytes = latchkey::infra::secret::from_base64url(part).expect("base64url");
     serde_json::from_slice(&bytes).expect("JSON")
 }

@@ -1,6 +1,6 @@
 //! What a person agrees to is a scope at an API: each is named, and asked about once.
 
-use latchkey::clients::{self, Client, ClientId};
+use latchkey::domain::clients::{self, Client, ClientId};
 
 use super::{FILES, MAIL, api, declares, naming, with_apis};
 use crate::support::browser::Landing;

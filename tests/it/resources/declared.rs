@@ -1,14 +1,14 @@
 //! APIs as the operator declares, removes, saves and restores them.
 
-use latchkey::backup::{About, Backup, save};
-use latchkey::clients::{ClientId, Settings};
+use latchkey::domain::clients::{ClientId, Settings};
+use latchkey::domain::resources::Resource;
+use latchkey::infra::secret_key::SecretKey;
+use latchkey::infra::store::schema::RELEASE;
+use latchkey::infra::store::{Change, Outcome};
 use latchkey::operations::OperationError;
+use latchkey::operations::backup::{About, Backup, save};
 use latchkey::operations::resources::{self, Add, Remove};
-use latchkey::resources::Resource;
-use latchkey::secret_key::SecretKey;
 use latchkey::server::rotation;
-use latchkey::store::schema::RELEASE;
-use latchkey::store::{Change, Outcome};
 use serde_json::json;
 
 use super::{FILES, MAIL, access, api, claims, naming, refreshes, signs_in, with_apis};
@@ -78,7 +78,7 @@ async fn what_was_declared_survives_a_backup_and_the_file_says_who_reads_it(hous
     let (file, saved) = save(house.store(), &root, &about(), Vec::new()).await.expect("a backup");
     assert_eq!(saved.counts["APIs"], 2);
     let before = house.operates(resources::List {}).await;
-    let held = latchkey::resources::key(FILES);
+    let held = latchkey::domain::resources::key(FILES);
     let bytes = house.store().get(held.raw()).await.expect("a store").expect("an API");
     let put = async |bytes: &[u8]| {
         let change = Change::within(held.raw().partition().clone());

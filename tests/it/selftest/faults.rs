@@ -205,7 +205,7 @@ pub const FAULTS: &[&Fault] = &[
     &Fault { what: "an access token that looks like an ID token", tell: |asked, told| {
         if asked.is("/token") { told.edit(|it| if let Some(token) = it["access_token"].as_str() {
             let (_, rest) = token.split_once('.').expect("a JWT");
-            let header = latchkey::secret::base64url(br#"{"alg":"RS256","typ":"JWT"}"#);
+            let header = latchkey::infra::secret::base64url(br#"{"alg":"RS256","typ":"JWT"}"#);
             it["access_token"] = format!("{header}.{rest}").into();
         }); }
     }, fails: &["id-token.at-hash", "userinfo.get"], warns: &["access-token.typ"], person: true, ..NONE },
@@ -228,7 +228,7 @@ pub const FAULTS: &[&Fault] = &[
     &Fault { what: "a header with another key", tell: |asked, told| {
         if asked.is("/token") { told.edit(|it| if let Some(token) = it["id_token"].as_str() {
             let (_, rest) = token.split_once('.').expect("a JWT");
-            let header = latchkey::secret::base64url(br#"{"alg":"RS256","kid":"unknown"}"#);
+            let header = latchkey::infra::secret::base64url(br#"{"alg":"RS256","kid":"unknown"}"#);
             it["id_token"] = format!("{header}.{rest}").into();
         }); }
     }, fails: &["id-token.header", "id-token.signature"], person: true, ..NONE },

@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use latchkey::app::App;
+use latchkey::http::app::App;
 use serde_json::{Map, Value};
 
 /// One way to be wrong, and who notices.
@@ -101,7 +101,7 @@ impl Told {
     pub fn forge(&mut self, asked: &Asked, change: impl FnOnce(&mut Map<String, Value>)) {
         self.edit(|body| {
             let Some(token) = body["id_token"].as_str() else { return };
-            let payload = token.split('.').nth(1).and_then(latchkey::secret::from_base64url);
+            let payload = token.split('.').nth(1).and_then(latchkey::infra::secret::from_base64url);
             let mut claims = serde_json::from_slice(&payload.expect("claims")).expect("claims");
             change(&mut claims);
             body["id_token"] = asked.signed(claims).into();

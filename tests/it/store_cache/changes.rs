@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::clients::{self, Client, ClientId};
-use latchkey::clock::Clock;
-use latchkey::epoch::Epoch;
+use latchkey::domain::clients::{self, Client, ClientId};
+use latchkey::domain::epoch::Epoch;
+use latchkey::domain::sessions::{self, Limits, Session};
+use latchkey::infra::clock::Clock;
+use latchkey::infra::secret::Digest;
+use latchkey::infra::store::{Cached, MemoryStore, Store};
 use latchkey::protocol::Subject;
-use latchkey::secret::Digest;
-use latchkey::sessions::{self, Limits, Session};
-use latchkey::store::{Cached, MemoryStore, Store};
 
 use super::{Server, key};
 use crate::support::house::{Backing, House};
@@ -109,7 +109,8 @@ async fn who_is_cut_off_on_one_server_is_cut_off_on_the_other_and_a_new_secret_w
 
     // Let back in: a no is never said from memory.
     let sub = here.user("ada").await.sub;
-    let done = latchkey::users::update(here.store(), &sub, |user| user.enabled = true).await;
+    let done =
+        latchkey::domain::users::update(here.store(), &sub, |user| user.enabled = true).await;
     assert_eq!(done.expect("redis"), Some(()));
     assert_eq!(there_shop.introspects(&refresh).await["active"], true);
 
@@ -132,7 +133,7 @@ async fn who_is_cut_off_on_one_server_is_cut_off_on_the_other_and_a_new_secret_w
 }
 
 async fn connected(redis: &RedisServer) -> Arc<dyn Store> {
-    use latchkey::store::{RedisOptions, RedisStore};
+    use latchkey::infra::store::{RedisOptions, RedisStore};
     Arc::new(RedisStore::connect(&RedisOptions::new(redis.url())).await.expect("redis"))
 }
 

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use latchkey::clients::Settings;
-use latchkey::clock::Clock;
-use latchkey::store::{
+use latchkey::domain::clients::Settings;
+use latchkey::infra::clock::Clock;
+use latchkey::infra::store::{
     Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, RedisOptions, RedisStore, Store,
     StoreError,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::store::RedisOptions;
+use latchkey::infra::store::RedisOptions;
 
 use super::{Server, key, until};
 use crate::support::redis::{Blow, eventually};
@@ -44,7 +44,7 @@ async fn a_node_of_a_cluster_that_takes_over_tells_from_then_on() {
     let here = here.await;
     here.hears(1).await;
     let first = &redis.nodes()[0];
-    let on_first = |key: &latchkey::store::RawKey| {
+    let on_first = |key: &latchkey::infra::store::RawKey| {
         !first.says(&[b"GET", key.as_str().as_bytes()]).starts_with("-MOVED")
     };
     let key = (0..999).map(|number| key(&format!("over-{number}"))).find(on_first).expect("one");

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use latchkey::clock::{Clock, UnixTime};
-use latchkey::store::{
+use latchkey::infra::clock::{Clock, UnixTime};
+use latchkey::infra::store::{
     Change, FileStore, Outcome, Partition, RawKey, StartError, Store, StoreError,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

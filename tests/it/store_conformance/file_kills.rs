@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use latchkey::clock::Clock;
-use latchkey::store::{Change, Expect, FileStore, Outcome, Partition, RawKey, Store};
+use latchkey::infra::clock::Clock;
+use latchkey::infra::store::{Change, Expect, FileStore, Outcome, Partition, RawKey, Store};
 
 const FOLDER: &str = "LATCHKEY_TEST_FOLDER";
 const LIFE: &str = "LATCHKEY_TEST_LIFE";

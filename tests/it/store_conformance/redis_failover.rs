@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use latchkey::clock::Clock;
-use latchkey::store::{Created, Key, Record, RedisOptions, RedisStore, Store};
+use latchkey::infra::clock::Clock;
+use latchkey::infra::store::{Created, Key, Record, RedisOptions, RedisStore, Store};
 
 use super::{Backend, Grant, conforms, issued};
 use crate::support::house::House;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use latchkey::store::{Created, RawKey, Record, RedisOptions, RedisStore, Store, StoreError};
+use latchkey::infra::store::{
+    Created, RawKey, Record, RedisOptions, RedisStore, Store, StoreError,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

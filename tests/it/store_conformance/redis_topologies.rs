@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use latchkey::store::{RedisOptions, RedisStore, RedisTls, Store};
+use latchkey::infra::store::{RedisOptions, RedisStore, RedisTls, Store};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 

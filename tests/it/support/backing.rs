@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use latchkey::clock::Clock;
-use latchkey::secret::Secret;
-use latchkey::store::{FileStore, MemoryStore, RedisOptions, RedisStore, StartError, Store};
+use latchkey::infra::clock::Clock;
+use latchkey::infra::secret::Secret;
+use latchkey::infra::store::{FileStore, MemoryStore, RedisOptions, RedisStore, StartError, Store};
 use tempfile::TempDir;
 
 use super::topologies::shared_url;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use latchkey::store::{
+use latchkey::infra::store::{
     Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, Store, StoreError,
 };
 use tokio::sync::Notify;

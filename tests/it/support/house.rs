@@ -6,23 +6,23 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use latchkey::app::App;
-use latchkey::clock::Clock;
 use latchkey::config::{Config, Http2};
-use latchkey::fetch::{FetchSettings, Fetcher};
-use latchkey::jose::SigningKey;
-use latchkey::keys::{KeyRing, Policy, Sealer, purposes};
+use latchkey::domain::keys::{KeyRing, Policy, Sealer, purposes};
+use latchkey::domain::users::{self, Added, DeclaredUser, User};
+use latchkey::http::app::App;
+use latchkey::infra::clock::Clock;
+use latchkey::infra::jose::SigningKey;
+use latchkey::infra::outbound::{FetchSettings, Fetcher};
+use latchkey::infra::password::{Password, Passwords};
+use latchkey::infra::secret_key::SecretKey;
+use latchkey::infra::store::Store;
+use latchkey::infra::store::schema::{self, RELEASE};
 use latchkey::operations::{Actor, Context, Operation, OperationError};
-use latchkey::password::{Password, Passwords};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
-use latchkey::secret_key::SecretKey;
 use latchkey::server::serve::{Limits, serve};
 use latchkey::server::tls::TlsKeeper;
 use latchkey::server::{couriers, routes};
-use latchkey::store::Store;
-use latchkey::store::schema::{self, RELEASE};
-use latchkey::users::{self, Added, DeclaredUser, User};
 use reqwest::Client as Http;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -237,7 +237,7 @@ impl House {
 
     /// What it counted, in lines.
     pub async fn metrics(&self) -> String {
-        latchkey::metrics::count_stored(&self.app).await;
+        latchkey::endpoints::metrics::count_stored(&self.app).await;
         wire::send(self.http.get(self.url("/metrics"))).await.body
     }
 

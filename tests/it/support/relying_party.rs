@@ -1,10 +1,12 @@
 //! An application that lets people sign in with the house.
 
-use latchkey::clients::{self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source};
+use latchkey::domain::clients::{
+    self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source,
+};
+use latchkey::infra::secret::{Digest, Secret};
+use latchkey::infra::store::Created;
 use latchkey::protocol::ClientMetadata;
 use latchkey::protocol::client_metadata::Offer;
-use latchkey::secret::{Digest, Secret};
-use latchkey::store::Created;
 use reqwest::{Client as Http, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -246,7 +248,7 @@ impl Tokens {
     /// The claims of the ID token; its signature is looked at elsewhere.
     pub fn id_claims(&self) -> Value {
         let part = self.id().split('.').nth(1).expect("a JWT");
-        let bytes = latchkey::secret::from_base64url(part).expect("base64url");
+        let bytes = latchkey::infra::secret::from_base64url(part).expect("base64url");
         serde_json::from_slice(&bytes).expect("JSON")
     }
 }

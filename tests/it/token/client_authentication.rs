@@ -1,4 +1,4 @@
-use latchkey::clients::{self, ClientId, Settings};
+use latchkey::domain::clients::{self, ClientId, Settings};
 use latchkey::protocol::AuthMethod;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use latchkey::clients::{self, ClientId, Settings};
+use latchkey::domain::clients::{self, ClientId, Settings};
 use serde_json::json;
 
 use crate::support::house::{House, on_every_store};

@@ -1,6 +1,6 @@
 //! A store that fails in the middle of a token request: the client sends it again, and has lost nothing.
 
-use latchkey::clients::Settings;
+use latchkey::domain::clients::Settings;
 use serde_json::{Value, json};
 
 use crate::support::faults::Fault;

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use latchkey::clients::{self, ClientId, Settings};
-use latchkey::grants::MAX_OPAQUE;
+use latchkey::domain::clients::{self, ClientId, Settings};
+use latchkey::domain::grants::MAX_OPAQUE;
+use latchkey::infra::store::Created;
 use latchkey::protocol::GrantType;
-use latchkey::store::Created;
 use serde_json::{Value, json};
 
 use crate::support::house::{House, on_every_store};

@@ -1,8 +1,8 @@
 //! Grants of the second kind, as the next release leaves them.
 
-use latchkey::grants::{self, Code, Credential, Grant, GrantId, GrantV2, Refusal};
+use latchkey::domain::grants::{self, Code, Credential, Grant, GrantId, GrantV2, Refusal};
+use latchkey::infra::store::{Change, Outcome, Record};
 use latchkey::protocol::Confirmation;
-use latchkey::store::{Change, Outcome, Record};
 use serde_json::json;
 use uuid::Uuid;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use latchkey::clients::Settings;
-use latchkey::clock::Clock;
-use latchkey::grants;
-use latchkey::store::{
+use latchkey::domain::clients::Settings;
+use latchkey::domain::grants;
+use latchkey::infra::clock::Clock;
+use latchkey::infra::store::{
     Change, Expect, MemoryStore, Outcome, Pending, Pulse, RawKey, Store, StoreError,
 };
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use latchkey::secret::base64url;
+use latchkey::infra::secret::base64url;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 

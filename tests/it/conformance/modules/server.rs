@@ -1,7 +1,7 @@
 //! The whole flow, in every way that must not matter.
 
-use latchkey::keys::Begin;
-use latchkey::secret::{Digest, Secret};
+use latchkey::domain::keys::Begin;
+use latchkey::infra::secret::{Digest, Secret};
 
 use serde_json::Value;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use latchkey::backup::About;
 use latchkey::config::{Complaints, Config};
+use latchkey::operations::backup::About;
 use serde_json::{Map, Value};
 
 use super::super::oracles;
@@ -111,8 +111,8 @@ fn two_answers_to_what_may_be_one_request() {
 
 #[test]
 fn a_record_that_is_not_read_as_it_was_written() {
-    use latchkey::clock::UnixTime;
-    use latchkey::store::{Key, Partition, Record};
+    use latchkey::infra::clock::UnixTime;
+    use latchkey::infra::store::{Key, Partition, Record};
 
     #[derive(serde::Serialize)]
     struct Older {

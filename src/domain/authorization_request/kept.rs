@@ -1,0 +1,52 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::infra::clock::UnixTime;
+use crate::infra::secret::{Digest, Secret};
+use crate::infra::store::{Key, Partition, Record, Store, StoreError};
+
+/// From the form to the redirect, and for who loads the page again.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// A request that came without the browser's cookies, and comes back with them under an id that nobody can
+/// guess. It is as good as the link it would have been, had it been shorter: it belongs to nobody.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct KeptRequest {
+    id: Digest,
+    query: String,
+    until: UnixTime,
+}
+
+impl Record for KeptRequest {
+    const KIND: &'static str = "kept-request.v1";
+
+    fn key(&self) -> Key<Self> {
+        key(&self.id)
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        Some(self.until)
+    }
+}
+
+fn key(id: &Digest) -> Key<KeptRequest> {
+    Key::sole(Partition::new(format!("kept-request:{}", id.to_hex())))
+}
+
+/// Keeps it, and answers the id it is found by.
+pub async fn keep(store: &dyn Store, query: String, now: UnixTime) -> Result<Secret, StoreError> {
+    let id = Secret::random();
+    store.put(&KeptRequest { id: id.digest(), query, until: now.plus(KEPT) }).await?;
+    Ok(id)
+}
+
+/// The request of that id.
+pub async fn kept(
+    store: &dyn Store,
+    id: &Secret,
+    now: UnixTime,
+) -> Result<Option<String>, StoreError> {
+    let held = store.load(&key(&id.digest())).await?.map(|loaded| loaded.record);
+    Ok(held.filter(|held| now < held.until).map(|held| held.query))
+}

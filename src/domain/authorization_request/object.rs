@@ -1,0 +1,161 @@
+//! Request objects ([OpenID Connect Core §6], [RFC 9101]): an authorization request as a JWT that the
+//! client signed.
+//!
+//! What is in the object counts before what stands beside it. A client that marks its object
+//! `oauth-authz-req+jwt` goes by RFC 9101, where nothing beside it counts at all (§6.3); OpenID Connect
+//! lets the two complete each other (§6.3.3 there), and its clients rely on it. An object without a
+//! signature is refused: it would say no more than the query does, and look as if it did.
+//!
+//! [OpenID Connect Core §6]: https://openid.net/specs/openid-connect-core-1_0.html#JWTRequests
+//! [RFC 9101]: https://www.rfc-editor.org/rfc/rfc9101
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::parameters;
+use crate::domain::clients::Client;
+use crate::infra::clock::UnixTime;
+use crate::infra::jose::{self, Verified, read};
+use crate::protocol::{ErrorCode, OAuthError, Params};
+
+/// `typ` of RFC 9101 §10.8.
+const TYP: &str = "oauth-authz-req+jwt";
+/// How far a client's clock may be from ours.
+const SKEW: Duration = Duration::from_secs(10);
+/// The longest life of an object by RFC 9101.
+const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+
+/// The parameters that count: those of an object with a good signature, and what may stand beside it.
+pub fn assemble(
+    outer: &Params,
+    object: &Verified,
+    client: &Client,
+    issuer: &str,
+    now: UnixTime,
+) -> Result<Params, OAuthError> {
+    let strict = object.typ.as_deref() == Some(TYP);
+    check_envelope(&object.claims, client, issuer, strict, now)?;
+    let inner = parameters(&object.claims)?;
+    for name in ["client_id", "response_type"] {
+        let (said, beside) = (inner.get(name), outer.get(name));
+        if said.is_some() && beside.is_some() && said != beside {
+            return Err(bad("client_id and response_type must be the same in the request object"));
+        }
+    }
+    let beside = outer.clone().without("request").without("request_uri");
+    let pairs = |params: &Params| -> Vec<(String, String)> {
+        params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let mut all = pairs(&inner);
+    let counts = |name: &str| !strict || name == "client_id";
+    all.extend(
+        pairs(&beside).into_iter().filter(|(name, _)| counts(name) && inner.get(name).is_none()),
+    );
+    Params::collect(all).map_err(|_| bad("the request object repeats a parameter"))
+}
+
+/// What says where an error goes, of a request whose object is not good: its own parameters, and where they
+/// leave one out, the object's, believed or not. The redirect URI is held against the registered ones like any
+/// other.
+pub fn unbelieved(outer: &Params, object: &str) -> Params {
+    let claims = jose::peek(object).map(|peeked| peeked.claims).unwrap_or_default();
+    let names = ["redirect_uri", "response_mode", "response_type", "state"];
+    let missing = names.into_iter().filter(|name| outer.get(name).is_none());
+    let inner = missing.filter_map(|name| Some((name, claims.get(name)?.as_str()?)));
+    let pairs = outer.iter().chain(inner);
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Params::collect(pairs).unwrap_or_else(|_| outer.clone())
+}
+
+/// Who made it, for whom, and when ([RFC 9101 §4, §10.8], OpenID Connect Core §6.1).
+///
+/// [RFC 9101 §4, §10.8]: https://www.rfc-editor.org/rfc/rfc9101#section-4
+fn check_envelope(
+    claims: &Map<String, Value>,
+    client: &Client,
+    issuer: &str,
+    strict: bool,
+    now: UnixTime,
+) -> Result<(), OAuthError> {
+    let wrong_type = || bad("a claim of the request object has the wrong type");
+    let text = |name| read::text(claims, name).map_err(|_| wrong_type());
+    let time = |name| {
+        let seconds = read::seconds(claims, name).map_err(|_| wrong_type())?;
+        Ok::<_, OAuthError>(seconds.map(UnixTime::from_secs))
+    };
+    let us = match claims.get("aud") {
+        None => !strict,
+        Some(_) => read::audience(claims).map_err(|_| wrong_type())?.contains(&issuer),
+    };
+    let them = text("iss")?.map_or(!strict, |iss| iss == client.id.as_str());
+    if !us || !them {
+        return Err(bad("iss of the request object must be the client, and aud this issuer"));
+    }
+    // A client assertion names the client as its subject, and must not pass for a request.
+    if text("sub")?.is_some() {
+        return Err(bad("a request object has no sub"));
+    }
+    if claims.contains_key("request") || claims.contains_key("request_uri") {
+        return Err(bad("a request object must not hold another"));
+    }
+    let expires_at = time("exp")?;
+    if expires_at.is_some_and(|at| at.plus(SKEW) <= now) {
+        return Err(bad("the request object has expired"));
+    }
+    let too_long = |at: UnixTime| at > now.plus(LONGEST_LIFE).plus(SKEW);
+    if strict && expires_at.is_none_or(too_long) {
+        return Err(bad("exp of the request object must be at most an hour ahead"));
+    }
+    if time("nbf")?.is_some_and(|at| at > now.plus(SKEW)) {
+        return Err(bad("the request object is not valid yet"));
+    }
+    Ok(())
+}
+
+/// Its members as the texts they would be in a query, those that mean something here. `max_age` may be a
+/// number and `claims` an object; any other would seem to be absent, and is refused.
+fn parameters(claims: &Map<String, Value>) -> Result<Params, OAuthError> {
+    let wrong_type = || bad("a parameter in the request object has the wrong type");
+    let mut pairs = Vec::new();
+    for (name, value) in claims.iter().filter(|(name, _)| parameters::is_known(name)) {
+        let text = match value {
+            // The one that may be repeated (RFC 8707 §2).
+            Value::Array(several) if name == "resource" => {
+                for one in several {
+                    let one = one.as_str().ok_or_else(wrong_type)?;
+                    pairs.push((name.clone(), one.to_owned()));
+                }
+                continue;
+            }
+            Value::String(text) => text.clone(),
+            Value::Number(number) if number.is_u64() => number.to_string(),
+            Value::Object(_) if name == "claims" => value.to_string(),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => {
+                return Err(wrong_type());
+            }
+        };
+        pairs.push((name.clone(), text));
+    }
+    Params::collect(pairs).map_err(|_| bad("the request object repeats a parameter"))
+}
+
+/// Whether the client registered this `request_uri` ([OpenID Connect Registration §2]): the fragment may
+/// be the digest of what it holds now, and is not part of the address.
+///
+/// [OpenID Connect Registration §2]: https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata
+pub fn is_registered(uri: &str, client: &Client) -> bool {
+    let address = |uri: &str| uri.split('#').next().unwrap_or_default().to_owned();
+    client.metadata.request_uris.iter().any(|held| address(held) == address(uri))
+}
+
+fn bad(why: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidRequestObject, why)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! What a person agreed to: one record for each user and client, remembered for a year after its last
+//! change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::authorization_request::AuthorizationRequest;
+use crate::domain::clients::{Client, ClientId};
+use crate::domain::epoch::{self, Owner};
+use crate::domain::grants;
+use crate::domain::users;
+use crate::infra::clock::UnixTime;
+use crate::infra::secret::Digest;
+use crate::infra::store::{Key, RawKey, Record, Store, StoreError};
+use crate::protocol::{Scope, Subject};
+
+const REMEMBERED: Duration = Duration::from_secs(365 * 86_400);
+/// Copies of one form arrive within it.
+const A_MOMENT: Duration = Duration::from_secs(60);
+
+/// One person's yes to one client.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Consent {
+    /// Who agreed.
+    pub sub: Subject,
+    /// With whom.
+    pub client: ClientId,
+    /// To what.
+    pub scope: Scope,
+    /// And to which single claims.
+    #[serde(default)]
+    pub claims: BTreeSet<String>,
+    /// And to what of it at which API: a yes to one API is none to another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub apis: BTreeMap<String, Scope>,
+    /// What the page said about the client then; another face means asking again.
+    pub face: Digest,
+    /// When.
+    pub given_at: UnixTime,
+}
+
+impl Consent {
+    /// Whether it covers the request of a client that looks as it did.
+    pub fn covers(&self, request: &AuthorizationRequest, client: &Client) -> bool {
+        let at = |api| self.apis.get(api).is_some_and(|held| request.scope.is_within(held));
+        request.scope.is_within(&self.scope)
+            && request.claims.names().iter().all(|claim| self.claims.contains(*claim))
+            && request.apis(client).iter().all(at)
+            && self.face == face(client)
+    }
+}
+
+impl Consent {
+    /// Whether another yes of this moment would change nothing.
+    fn says_already(&self, given: &Self) -> bool {
+        let at = |(api, scope): (&String, &Scope)| {
+            self.apis.get(api).is_some_and(|held| scope.is_within(held))
+        };
+        given.scope.is_within(&self.scope)
+            && given.claims.is_subset(&self.claims)
+            && given.apis.iter().all(at)
+            && given.face == self.face
+            && given.given_at < self.given_at.plus(A_MOMENT)
+    }
+
+    fn take_in(&mut self, given: &Self) {
+        let before = std::mem::replace(self, given.clone());
+        if before.face == self.face {
+            self.scope = self.scope.joined_with(&before.scope);
+            self.claims.extend(before.claims);
+            for (api, scope) in before.apis {
+                let held = self.apis.entry(api).or_default();
+                *held = held.joined_with(&scope);
+            }
+        }
+    }
+}
+
+/// A digest of everything the consent page shows of a client, and of where it may be sent.
+pub fn face(client: &Client) -> Digest {
+    let it = &client.metadata;
+    let shown = (
+        (&it.client_name, &it.client_uri, &it.logo_uri),
+        (&it.policy_uri, &it.tos_uri, &it.redirect_uris),
+    );
+    Digest::of(&serde_json::to_vec(&shown).unwrap_or_default())
+}
+
+impl Record for Consent {
+    const KIND: &'static str = "consent.v1";
+
+    fn key(&self) -> Key<Self> {
+        key(&self.sub, &self.client)
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        Some(self.given_at.plus(REMEMBERED))
+    }
+}
+
+/// Where a person's yes to a client is.
+pub fn key(sub: &Subject, client: &ClientId) -> Key<Consent> {
+    Key::named(users::partition(sub), client.as_str())
+}
+
+/// A person's consents, by the moment they are forgotten.
+fn index(sub: &Subject) -> RawKey {
+    RawKey::new(users::partition(sub), "consents.v1", None)
+}
+
+fn listing(given: &Consent) -> String {
+    let until = given.given_at.plus(REMEMBERED);
+    format!("{:016x}.{}", until.as_millis(), given.client.as_str())
+}
+
+/// What this person agreed to with this client.
+pub async fn find(
+    store: &dyn Store,
+    sub: &Subject,
+    client: &ClientId,
+) -> Result<Option<Consent>, StoreError> {
+    Ok(store.load(&key(sub, client)).await?.map(|loaded| loaded.record))
+}
+
+/// The clients this person agreed to something with. The list may have some too many.
+pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<BTreeSet<ClientId>, StoreError> {
+    let (mut clients, mut after) = (BTreeSet::new(), String::new());
+    loop {
+        let names = store.names(&index(sub), &after, 200).await?;
+        let Some(last) = names.last().cloned() else { return Ok(clients) };
+        let named = names.iter().filter_map(|name| ClientId::parse(name.split_once('.')?.1));
+        clients.extend(named);
+        after = last;
+    }
+}
+
+/// Remembers a yes, on top of what was agreed before with the same face. One that says nothing new, a
+/// moment after the one before it, writes nothing: a form that is sent many times at once is one yes.
+pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
+    list(store, given).await?;
+    let listed = store.upsert(given, |held: &mut Consent| {
+        let before = listing(held);
+        if !held.says_already(given) {
+            held.take_in(given);
+        }
+        (before, listing(held))
+    });
+    let (before, stays) = listed.await?;
+    for stale in [before, listing(given)] {
+        if stale != stays {
+            store.unlink(&index(&given.sub), &stale).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What taking a consent back came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Withdrawn {
+    /// Whether there was one.
+    pub agreed: bool,
+    /// Grants that still stood.
+    pub grants: usize,
+}
+
+/// Takes back what a person agreed to with a client, and ends all that the client was given by them: what the
+/// account page of a person does, and an operator. A client that needs no consent loses what it has, and can
+/// ask again.
+///
+/// The consent goes first and the [epoch](crate::domain::epoch) is raised then: an authorization that reads the epoch
+/// before the consent either finds no consent, or makes a grant of the epoch before.
+pub async fn withdraw(
+    store: &dyn Store,
+    sub: &Subject,
+    client: &ClientId,
+    now: UnixTime,
+) -> Result<Withdrawn, StoreError> {
+    let held = store.consume(&key(sub, client)).await?;
+    let owner = Owner::Consent { sub: sub.clone(), client: client.clone() };
+    epoch::raise(store, &owner, now).await?;
+    if let Some(held) = &held {
+        store.unlink(&index(sub), &listing(held)).await?;
+    }
+    let grants = grants::end_given_to(store, sub, client, now).await?;
+    Ok(Withdrawn { agreed: held.is_some(), grants })
+}
+
+/// Forgets everything a person agreed to; for one who was removed.
+pub async fn forget_all(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
+    let index = index(sub);
+    loop {
+        let names = store.names(&index, "", 200).await?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        for name in names {
+            if let Some(client) = name.split_once('.').and_then(|(_, id)| ClientId::parse(id)) {
+                store.remove(&key(sub, &client)).await?;
+            }
+            store.unlink(&index, &name).await?;
+        }
+    }
+}
+
+/// Makes the store hold this very record and its listing.
+pub async fn restore(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
+    list(store, given).await?;
+    store.put(given).await
+}
+
+/// Lists a consent before it is written, and takes out up to four that are forgotten: the index is as
+/// long as what the person agreed to within a year.
+async fn list(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
+    let index = index(&given.sub);
+    store.link_until(&index, &listing(given), given.given_at.plus(REMEMBERED)).await?;
+    let present = format!("{:016x}", given.given_at.as_millis());
+    for over in store.names(&index, "", 4).await? {
+        if *over < *present {
+            store.unlink(&index, &over).await?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infra::clock::Clock;
+    use crate::infra::store::MemoryStore;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn given(client: &str, scope: &str, given_at: UnixTime) -> Consent {
+        Consent {
+            sub: Subject::parse("ada").unwrap(),
+            client: ClientId::parse(client).unwrap(),
+            scope: scope.parse().unwrap(),
+            claims: BTreeSet::new(),
+            apis: BTreeMap::new(),
+            face: Digest::of(b"face"),
+            given_at,
+        }
+    }
+
+    async fn names(store: &dyn Store) -> usize {
+        let ada = Subject::parse("ada").unwrap();
+        store.names(&index(&ada), "", 99).await.unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn each_client_is_listed_once_and_no_longer_than_the_consent_is_remembered() {
+        let clock = Clock::manual(NOW);
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        remember(&*store, &given("a", "openid", NOW)).await.unwrap();
+        remember(&*store, &given("b", "openid", NOW)).await.unwrap();
+        let later = NOW.plus(REMEMBERED / 2);
+        let again = given("a", "openid email", later);
+        remember(&*store, &again).await.unwrap();
+        assert_eq!(names(&*store).await, 2);
+        let listed = listed(&*store, &again.sub).await.unwrap();
+        assert_eq!(listed, ["a", "b"].map(|id| ClientId::parse(id).unwrap()).into());
+        let after = NOW.plus(REMEMBERED).plus(Duration::from_secs(1));
+        clock.advance(after.since(NOW));
+        remember(&*store, &given("c", "openid", after)).await.unwrap();
+        assert_eq!(names(&*store).await, 2, "b is forgotten, a was given again");
+    }
+
+    #[tokio::test]
+    async fn copies_of_one_yes_are_one_and_what_they_add_is_kept_whatever_their_order() {
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(Clock::manual(NOW)));
+        let after = |millis| NOW.plus(Duration::from_millis(millis));
+        for (scope, millis) in [("openid", 5), ("openid", 9), ("email", 7), ("openid email", 8)] {
+            remember(&*store, &given("a", scope, after(millis))).await.unwrap();
+            assert_eq!(names(&*store).await, 1, "{scope}");
+        }
+        let (ada, a) = (Subject::parse("ada").unwrap(), ClientId::parse("a").unwrap());
+        let held = find(&*store, &ada, &a).await.unwrap().unwrap();
+        assert_eq!((held.scope.to_string().as_str(), held.given_at), ("email openid", after(7)));
+        remember(&*store, &given("a", "openid", NOW.plus(A_MOMENT * 2))).await.unwrap();
+        let renewed = find(&*store, &ada, &a).await.unwrap().unwrap().given_at;
+        assert_eq!(renewed, NOW.plus(A_MOMENT * 2), "remembered from the last yes");
+        assert_eq!(names(&*store).await, 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_removed_person_agreed_to_is_forgotten_whole() {
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(Clock::manual(NOW)));
+        let (one, two) = (given("a", "openid", NOW), given("b", "openid", NOW));
+        for it in [&one, &two] {
+            remember(&*store, it).await.unwrap();
+        }
+        forget_all(&*store, &one.sub).await.unwrap();
+        assert_eq!(names(&*store).await, 0);
+        assert_eq!(find(&*store, &two.sub, &two.client).await.unwrap(), None);
+    }
+}

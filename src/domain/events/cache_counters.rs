@@ -1,0 +1,45 @@
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::infra::store::Noted;
+
+/// What is counted of what is kept of the store's answers. A copy counts into the same registry.
+#[derive(Clone)]
+pub struct CacheCounters {
+    lookups: IntCounterVec,
+    invalidations: IntCounter,
+    live: IntGauge,
+}
+
+impl CacheCounters {
+    /// Registers the metrics, all of them there from the start.
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let lookups = IntCounterVec::new(
+            Opts::new("oidc_store_cache_lookups_total", "Reads that may be answered from memory"),
+            &["outcome"],
+        )?;
+        let invalidations = IntCounter::new(
+            "oidc_store_cache_invalidations_total",
+            "Kept answers that were dropped because of a change",
+        )?;
+        let live = IntGauge::new("oidc_store_cache_live", "Whether changes are being told")?;
+        registry.register(Box::new(lookups.clone()))?;
+        registry.register(Box::new(invalidations.clone()))?;
+        registry.register(Box::new(live.clone()))?;
+        for outcome in ["hit", "miss", "off"] {
+            lookups.with_label_values(&[outcome]).reset();
+        }
+        Ok(Self { lookups, invalidations, live })
+    }
+
+    /// Notes what happened.
+    pub fn noted(&self, noted: Noted) {
+        let lookup = |outcome| self.lookups.with_label_values(&[outcome]).inc();
+        match noted {
+            Noted::Hit => lookup("hit"),
+            Noted::Miss => lookup("miss"),
+            Noted::Off => lookup("off"),
+            Noted::Invalidated => self.invalidations.inc(),
+            Noted::Live(live) => self.live.set(i64::from(live)),
+        }
+    }
+}

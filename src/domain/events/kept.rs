@@ -1,0 +1,287 @@
+//! Events that can be looked up: for a week, in the store, whichever server or tool told them.
+//!
+//! The audit log has every event and is what to ship and keep; this is for the operator who asks what happened
+//! to an account today. Token requests and single authorizations are left to the log, for they would be most
+//! of it. What is kept is written once a second, five minutes to a record, each of a bounded size: whoever
+//! floods the login form fills the part for sign-ins and no more, and how many were left out is said.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::Event;
+use crate::infra::clock::UnixTime;
+use crate::infra::store::{Key, Partition, Record, Store, StoreError};
+
+/// How long events can be looked up.
+pub const EVENT_RETENTION: Duration = Duration::from_secs(7 * 86_400);
+/// Who in `by` is none that anybody can be.
+const OPERATORS: [&str; 2] = ["command_line", "bootstrap_file"];
+/// The words of the events that can be looked up.
+pub const KEPT_KINDS: &[&str] = &[
+    "signed_in",
+    "sign_in_failed",
+    "account_locked",
+    "account_unlocked",
+    "signed_out",
+    "consent_given",
+    "consent_withdrawn",
+    "consent_denied",
+    "reuse_detected",
+    "client_auth_failed",
+    "revoked",
+    "client_changed",
+    "user_changed",
+    "scope_changed",
+    "resource_changed",
+    "key_changed",
+];
+/// The words of those that are in the log only.
+pub const LOGGED_KINDS: &[&str] = &["authorized", "tokens_issued", "token_refused", "logout_told"];
+/// What one record spans, in milliseconds.
+const SPAN: u64 = 5 * 60 * 1000;
+/// How many of the frequent kinds a record takes.
+const MAX_FREQUENT: usize = 200;
+/// How many it takes in all.
+const MAX_EVENTS: usize = 300;
+
+/// An event that was kept.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct KeptEvent {
+    /// When it was told.
+    pub at: UnixTime,
+    /// The word of the audit log.
+    pub event: String,
+    /// Its fields, as in the audit log.
+    #[serde(default, deserialize_with = "texts")]
+    pub fields: BTreeMap<String, String>,
+}
+
+impl KeptEvent {
+    /// The event, if it is of a kind that is kept.
+    pub(super) fn of(event: &Event<'_>, address: Option<IpAddr>, at: UnixTime) -> Option<Self> {
+        let (word, fields) = kept_fields(event)?;
+        let mut fields: BTreeMap<_, _> =
+            fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if let Some(address) = address {
+            fields.insert("from".to_owned(), address.to_string());
+        }
+        Some(Self { at, event: word.to_owned(), fields })
+    }
+
+    /// Anybody can make as many of these as they like.
+    fn is_frequent(&self) -> bool {
+        let is_own = matches!(
+            &*self.event,
+            "account_locked"
+                | "account_unlocked"
+                | "user_changed"
+                | "scope_changed"
+                | "resource_changed"
+                | "key_changed"
+        );
+        let by_operator = self.fields.get("by").is_some_and(|by| OPERATORS.contains(&&**by));
+        !is_own && !by_operator
+    }
+}
+
+/// A later release may have fields of another type: those are left out.
+fn texts<'de, D: Deserializer<'de>>(reader: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let fields = BTreeMap::<String, Value>::deserialize(reader)?;
+    let text = |(name, value)| match value {
+        Value::String(text) => Some((name, text)),
+        _ => None,
+    };
+    Ok(fields.into_iter().filter_map(text).collect())
+}
+
+type Fields<'a> = Vec<(&'static str, &'a str)>;
+
+/// The word and the fields of an event that is kept.
+fn kept_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
+    Some(match *event {
+        Event::Authorized { .. }
+        | Event::TokensIssued { .. }
+        | Event::TokenRefused { .. }
+        | Event::LogoutTold { .. } => return None,
+        Event::SignedIn { sub, username, client } => {
+            ("signed_in", vec![("sub", sub), ("username", username), ("client", client)])
+        }
+        Event::SignInFailed { client, reason, whose } => {
+            let whose = whose.map_or_else(|digest| ("name_digest", digest), |sub| ("sub", sub));
+            ("sign_in_failed", vec![("client", client), ("reason", reason), whose])
+        }
+        Event::AccountLocked { sub } => ("account_locked", vec![("sub", sub)]),
+        Event::AccountUnlocked { sub, by } => ("account_unlocked", vec![("sub", sub), ("by", by)]),
+        Event::SignedOut { sub, how } => ("signed_out", vec![("sub", sub), ("how", how)]),
+        Event::ConsentGiven { sub, client, scope } => {
+            ("consent_given", vec![("sub", sub), ("client", client), ("scope", scope)])
+        }
+        Event::ConsentWithdrawn { sub, client, by } => {
+            ("consent_withdrawn", vec![("sub", sub), ("client", client), ("by", by)])
+        }
+        Event::ConsentDenied { sub, client } => {
+            ("consent_denied", vec![("sub", sub), ("client", client)])
+        }
+        Event::ReuseDetected { client, reason } => {
+            ("reuse_detected", vec![("client", client), ("reason", reason)])
+        }
+        Event::ClientAuthFailed { client, reason, hint: _ } => {
+            ("client_auth_failed", vec![("client", client), ("reason", reason)])
+        }
+        Event::Revoked { client, what } => ("revoked", vec![("client", client), ("what", what)]),
+        Event::ClientChanged { client, change, by } => {
+            ("client_changed", vec![("client", client), ("change", change), ("by", by)])
+        }
+        Event::UserChanged { sub, change, by } => {
+            ("user_changed", vec![("sub", sub), ("change", change), ("by", by)])
+        }
+        Event::ResourceChanged { resource, change, by } => {
+            ("resource_changed", vec![("resource", resource), ("change", change), ("by", by)])
+        }
+        Event::ScopeChanged { scope, change, by } => {
+            ("scope_changed", vec![("scope", scope), ("change", change), ("by", by)])
+        }
+        Event::KeyChanged { kid, alg, phase } => {
+            ("key_changed", vec![("kid", kid), ("alg", alg), ("phase", phase)])
+        }
+    })
+}
+
+/// Events that wait to be written.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(Mutex<Vec<KeptEvent>>);
+
+impl Waiting {
+    /// Takes it in, unless so many wait that the store is far behind: the log has it.
+    pub fn push(&self, event: KeptEvent) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < 4 * MAX_EVENTS {
+            waiting.push(event);
+        }
+    }
+
+    pub fn take(&self) -> Vec<KeptEvent> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Five minutes of events.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct EventPage {
+    span: u64,
+    events: Vec<KeptEvent>,
+    /// How many were told and found no room.
+    #[serde(default)]
+    left_out: u64,
+}
+
+impl Record for EventPage {
+    const KIND: &'static str = "events.v1";
+
+    fn key(&self) -> Key<Self> {
+        page_key(self.span)
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        Some(UnixTime::from_millis((self.span + 1) * SPAN).plus(EVENT_RETENTION))
+    }
+}
+
+fn page_key(span: u64) -> Key<EventPage> {
+    Key::sole(Partition::new(format!("events:{span}")))
+}
+
+impl EventPage {
+    fn take_in(&mut self, new: &[KeptEvent]) {
+        let mut frequent = self.events.iter().filter(|it| it.is_frequent()).count();
+        for event in new {
+            let is_frequent = event.is_frequent();
+            if self.events.len() >= MAX_EVENTS || (is_frequent && frequent >= MAX_FREQUENT) {
+                self.left_out += 1;
+                continue;
+            }
+            frequent += usize::from(is_frequent);
+            self.events.push(event.clone());
+        }
+    }
+}
+
+/// Writes events to where they can be looked up.
+pub async fn keep(store: &dyn Store, events: &[KeptEvent]) -> Result<(), StoreError> {
+    let span = |event: &KeptEvent| event.at.as_millis() / SPAN;
+    for new in events.chunk_by(|one, other| span(one) == span(other)) {
+        let span = span(&new[0]);
+        let blank = EventPage { span, events: Vec::new(), left_out: 0 };
+        store.upsert(&blank, |page| page.take_in(new)).await?;
+    }
+    Ok(())
+}
+
+/// What was kept since then, the oldest first, and how many were left out.
+pub async fn kept_since(
+    store: &dyn Store,
+    since: UnixTime,
+    now: UnixTime,
+) -> Result<(Vec<KeptEvent>, u64), StoreError> {
+    let since = since.max(now.minus(EVENT_RETENTION));
+    let (mut events, mut left_out) = (Vec::new(), 0);
+    // One more at the end: another server's clock may be ahead.
+    for span in since.as_millis() / SPAN..=now.as_millis() / SPAN + 1 {
+        let Some(page) = store.load(&page_key(span)).await? else { continue };
+        left_out += page.record.left_out;
+        events.extend(page.record.events.into_iter().filter(|event| event.at >= since));
+    }
+    // Servers write as they get to it.
+    events.sort_by_key(|event| event.at);
+    Ok((events, left_out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infra::clock::Clock;
+    use crate::infra::store::MemoryStore;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn event(word: &str, at: UnixTime) -> KeptEvent {
+        KeptEvent { at, event: word.to_owned(), fields: BTreeMap::new() }
+    }
+
+    #[tokio::test]
+    async fn events_are_found_in_their_order_for_a_week_and_then_forgotten() {
+        let clock = Clock::manual(NOW);
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
+        let later = NOW.plus(Duration::from_secs(600));
+        keep(&*store, &[event("b", later)]).await.unwrap();
+        keep(&*store, &[event("a", NOW), event("c", later)]).await.unwrap();
+        let found = async |since| {
+            let (found, left_out) = kept_since(&*store, since, clock.now()).await.unwrap();
+            assert_eq!(left_out, 0);
+            found.into_iter().map(|it| it.event).collect::<Vec<_>>()
+        };
+        clock.advance(Duration::from_secs(601));
+        assert_eq!(found(NOW).await, ["a", "b", "c"]);
+        assert_eq!(found(later).await, ["b", "c"]);
+        clock.advance(EVENT_RETENTION);
+        assert_eq!(found(UnixTime::from_secs(0)).await, [""; 0]);
+        clock.advance(Duration::from_secs(600));
+        assert!(store.load(&page_key(NOW.as_millis() / SPAN)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_sign_ins_leaves_room_for_what_the_operator_did_and_is_counted() {
+        let store: Box<dyn Store> = Box::new(MemoryStore::new(Clock::manual(NOW)));
+        let flood = vec![event("sign_in_failed", NOW); 1000];
+        keep(&*store, &flood).await.unwrap();
+        keep(&*store, &[event("user_changed", NOW)]).await.unwrap();
+        let (found, left_out) = kept_since(&*store, NOW, NOW).await.unwrap();
+        assert_eq!((found.len(), left_out), (MAX_FREQUENT + 1, 1000 - MAX_FREQUENT as u64));
+        assert_eq!(found.last().map(|it| &*it.event), Some("user_changed"));
+    }
+}

@@ -1,0 +1,36 @@
+use uuid::Uuid;
+
+use super::{Grant, Standing, Why};
+use crate::infra::clock::UnixTime;
+use crate::infra::secret::Digest;
+
+impl Grant {
+    /// Ends the grant and everything that came of it. The first reason stays.
+    pub fn revoke(&mut self, at: UnixTime, why: Why) {
+        if self.standing == Standing::Good {
+            self.standing = Standing::Revoked { at, why };
+        }
+    }
+
+    /// Ends one access token and nothing else ([RFC 7009 §2.1]: the rest MAY go with it; a client that
+    /// gives back one access token still wants to refresh).
+    ///
+    /// [RFC 7009 §2.1]: https://www.rfc-editor.org/rfc/rfc7009#section-2.1
+    pub fn revoke_access(&mut self, token: Uuid, expires_at: UnixTime, now: UnixTime) {
+        self.revoked_access.retain(|(_, until)| now < *until);
+        if !self.revoked_access.iter().any(|(revoked, _)| *revoked == token) {
+            self.revoked_access.push((token, expires_at));
+        }
+    }
+
+    /// Ends one opaque access token.
+    pub fn revoke_opaque(&mut self, secret: &Digest) {
+        self.opaque.retain(|held| held.secret != *secret);
+    }
+
+    /// Whether the access token was revoked, alone or with the grant.
+    pub fn has_revoked(&self, token: Uuid) -> bool {
+        self.standing != Standing::Good
+            || self.revoked_access.iter().any(|(revoked, _)| *revoked == token)
+    }
+}

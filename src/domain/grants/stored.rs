@@ -1,0 +1,171 @@
+//! Where a grant is kept: as `grant.v1`, which every release reads, or as `grant.v2`.
+//!
+//! What a release that knows only `grant.v1` would lose or could not read is a grant of the second kind: one
+//! that is bound to a key, or whose credential was not sent to a redirect URI. To that release it is no grant
+//! at all, so it accepts nothing of it. This release reads both, changes each as it finds it, and makes no grant
+//! that needs the second; the next one makes all of them so ([`schema`](crate::infra::store::schema)).
+//!
+//! A grant only ever moves from the first place to the second, in one change. So whoever looks for it in that
+//! order finds it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Code, Credential, Grant, GrantId};
+use crate::infra::clock::UnixTime;
+use crate::infra::store::{Created, Key, Loaded, Partition, Record, Store, StoreError};
+
+impl GrantId {
+    /// Where the grant is, as every release knows it.
+    pub fn key(self) -> Key<Grant> {
+        Key::sole(self.partition())
+    }
+
+    /// Where it is if it is more than that.
+    pub fn key_v2(self) -> Key<GrantV2> {
+        Key::sole(self.partition())
+    }
+
+    fn partition(self) -> Partition {
+        Partition::new(format!("grant:{}", self.0.simple()))
+    }
+}
+
+impl Record for Grant {
+    const KIND: &'static str = "grant.v1";
+
+    fn key(&self) -> Key<Self> {
+        self.id.key()
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        Some(self.forgotten_at())
+    }
+}
+
+/// A grant of the second kind.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct GrantV2(pub Grant);
+
+impl Record for GrantV2 {
+    const KIND: &'static str = "grant.v2";
+
+    fn key(&self) -> Key<Self> {
+        self.0.id.key_v2()
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        self.0.forget_at()
+    }
+}
+
+impl Grant {
+    /// Whether an older release would lose something of it, or misread it.
+    pub fn needs_v2(&self) -> bool {
+        let by_redirect = match &self.code {
+            None | Some(Code::Redeemed { .. }) => true,
+            Some(Code::Issued { credential, redirect_uri, .. }) => {
+                *credential == Credential::AuthorizationCode && redirect_uri.is_some()
+            }
+        };
+        self.cnf.is_some() || !by_redirect
+    }
+}
+
+/// A grant as it was read, for a change that is held against it.
+#[derive(Debug)]
+pub enum LoadedGrant {
+    /// From the first place.
+    V1(Loaded<Grant>),
+    /// From the second.
+    V2(Loaded<GrantV2>),
+}
+
+impl LoadedGrant {
+    /// The grant.
+    pub fn grant(&self) -> &Grant {
+        match self {
+            Self::V1(loaded) => &loaded.record,
+            Self::V2(loaded) => &loaded.record.0,
+        }
+    }
+}
+
+/// The grant of that id, wherever it is kept.
+pub async fn load(store: &dyn Store, id: GrantId) -> Result<Option<LoadedGrant>, StoreError> {
+    if let Some(loaded) = store.load(&id.key()).await? {
+        return Ok(Some(LoadedGrant::V1(loaded)));
+    }
+    Ok(store.load(&id.key_v2()).await?.map(LoadedGrant::V2))
+}
+
+/// The grant of that id.
+pub async fn find(store: &dyn Store, id: GrantId) -> Result<Option<Grant>, StoreError> {
+    Ok(load(store, id).await?.map(|loaded| match loaded {
+        LoadedGrant::V1(loaded) => loaded.record,
+        LoadedGrant::V2(loaded) => loaded.record.0,
+    }))
+}
+
+/// Moves a grant from one state to the next; `None` if there is none.
+pub async fn update<T: Send>(
+    store: &dyn Store,
+    id: GrantId,
+    mut step: impl FnMut(&mut Grant) -> T + Send,
+) -> Result<Option<T>, StoreError> {
+    if let Some(answer) = store.update(&id.key(), &mut step).await? {
+        return Ok(Some(answer));
+    }
+    store.update(&id.key_v2(), |held: &mut GrantV2| step(&mut held.0)).await
+}
+
+/// [`update`] that is written also where the step was taken before, if its answer is one of those: it is
+/// acknowledged by whatever acknowledges a write, whatever became of the first one.
+pub async fn update_anew<T: Send>(
+    store: &dyn Store,
+    id: GrantId,
+    mut step: impl FnMut(&mut Grant) -> T + Send,
+    those: impl Fn(&T) -> bool + Send + Sync,
+) -> Result<Option<T>, StoreError> {
+    if let Some(answer) = store.update_anew(&id.key(), &mut step, &those).await? {
+        return Ok(Some(answer));
+    }
+    store.update_anew(&id.key_v2(), |held: &mut GrantV2| step(&mut held.0), &those).await
+}
+
+/// [`update`] of a grant that was just read.
+pub async fn update_from<T: Send>(
+    store: &dyn Store,
+    loaded: LoadedGrant,
+    mut step: impl FnMut(&mut Grant) -> T + Send,
+) -> Result<Option<T>, StoreError> {
+    match loaded {
+        LoadedGrant::V1(loaded) => {
+            let id = loaded.record.id;
+            if let Some(answer) = store.update_from(loaded, &mut step).await? {
+                return Ok(Some(answer));
+            }
+            // Moved in between, by a server of the next release.
+            store.update(&id.key_v2(), |held: &mut GrantV2| step(&mut held.0)).await
+        }
+        LoadedGrant::V2(loaded) => {
+            store.update_from(loaded, |held: &mut GrantV2| step(&mut held.0)).await
+        }
+    }
+}
+
+/// Stores a grant whole.
+pub(super) async fn put(store: &dyn Store, grant: &Grant) -> Result<(), StoreError> {
+    if grant.needs_v2() {
+        return store.put(&GrantV2(grant.clone())).await;
+    }
+    store.put(grant).await
+}
+
+/// Stores a grant whose id must be free.
+pub(super) async fn create(store: &dyn Store, grant: &Grant) -> Result<Created, StoreError> {
+    if grant.needs_v2() {
+        return store.create(&GrantV2(grant.clone())).await;
+    }
+    store.create(grant).await
+}

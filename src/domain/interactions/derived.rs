@@ -1,0 +1,97 @@
+//! What follows from an interaction's id and our key, and so needs no place in the store: the tokens of its
+//! forms, the name of the session that begins in it, and the code that is its answer.
+
+use uuid::Uuid;
+
+use crate::domain::grants::{GrantId, Handle};
+use crate::infra::secret::{Secret, base64url, from_base64url};
+use crate::infra::secret_key::MacKey;
+use crate::protocol::Subject;
+
+/// The token that a form of this interaction carries; bound to the browser and to the form.
+pub fn csrf(key: &MacKey, id: &Secret, cookie: &Secret, form: &str) -> String {
+    base64url(&key.mac(&form_parts(id, cookie, form)))
+}
+
+/// Whether the token is the one [`csrf`] made; in constant time.
+pub fn csrf_fits(key: &MacKey, id: &Secret, cookie: &Secret, form: &str, shown: &str) -> bool {
+    let parts = form_parts(id, cookie, form);
+    from_base64url(shown).is_some_and(|shown| key.verifies(&parts, &shown))
+}
+
+fn form_parts(id: &Secret, cookie: &Secret, form: &str) -> [String; 3] {
+    [form.to_owned(), id.reveal(), cookie.reveal()]
+}
+
+/// The code that answers this interaction in the session of that name. Whoever asks once more, because
+/// of a second click or a lost answer, gets the same code and not a second one. The id is 256 bits from
+/// the system's randomness, and without our key nothing follows from it ([RFC 6749 §10.10]).
+///
+/// [RFC 6749 §10.10]: https://www.rfc-editor.org/rfc/rfc6749#section-10.10
+pub fn code_handle(key: &MacKey, id: &Secret, sid: Uuid) -> Handle {
+    let made = |what: &str| key.mac(&[what.to_owned(), id.reveal(), sid.to_string()]);
+    Handle { grant: GrantId(uuid_of(made("grant"))), secret: Secret::from_mac(made("code")) }
+}
+
+/// The name of the session in which this person signs in here: the same for each copy of the form, so that a
+/// sign-out ends what came of all of them.
+pub fn session_name(key: &MacKey, id: &Secret, sub: &Subject) -> Uuid {
+    uuid_of(key.mac(&["session".to_owned(), id.reveal(), sub.as_str().to_owned()]))
+}
+
+fn uuid_of(mac: [u8; 32]) -> Uuid {
+    let [low @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = mac;
+    uuid::Builder::from_random_bytes(low).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infra::secret_key::{Purpose, SecretKey};
+
+    fn key(text: &str, purpose: Purpose) -> MacKey {
+        SecretKey::from_text(&text.repeat(32)).unwrap().derive(purpose)
+    }
+
+    #[test]
+    fn a_forms_token_is_good_for_one_form_of_one_interaction_in_one_browser() {
+        let key = key("a", Purpose::Csrf);
+        let [id, cookie, other] = [(); 3].map(|()| Secret::random());
+        let token = csrf(&key, &id, &cookie, "login");
+        assert!(csrf_fits(&key, &id, &cookie, "login", &token));
+        assert!(!csrf_fits(&key, &id, &cookie, "consent", &token));
+        assert!(!csrf_fits(&key, &other, &cookie, "login", &token));
+        assert!(!csrf_fits(&key, &id, &other, "login", &token));
+    }
+
+    #[test]
+    fn a_code_follows_from_the_interaction_the_session_and_the_key_and_from_nothing_less() {
+        let key_of = |text| key(text, Purpose::Interaction);
+        let [id, other] = [(); 2].map(|()| Secret::random());
+        let sid = Uuid::from_u128(7);
+        let text = |key: &MacKey, id: &Secret, sid| {
+            let made = code_handle(key, id, sid);
+            (made.grant.0, made.secret.reveal())
+        };
+        let first = text(&key_of("a"), &id, sid);
+        assert_eq!(first, text(&key_of("a"), &id, sid));
+        for another in [
+            text(&key_of("b"), &id, sid),
+            text(&key_of("a"), &other, sid),
+            text(&key_of("a"), &id, Uuid::from_u128(8)),
+        ] {
+            assert!(first.0 != another.0 && first.1 != another.1);
+        }
+        assert_eq!(first.0.get_version_num(), 4);
+    }
+
+    #[test]
+    fn a_session_has_one_name_for_each_person_in_each_interaction() {
+        let key = key("a", Purpose::Interaction);
+        let [id, other] = [(); 2].map(|()| Secret::random());
+        let [ada, bob] = ["ada", "bob"].map(|sub| Subject::parse(sub).unwrap());
+        assert_eq!(session_name(&key, &id, &ada), session_name(&key, &id, &ada));
+        assert_ne!(session_name(&key, &id, &ada), session_name(&key, &id, &bob));
+        assert_ne!(session_name(&key, &id, &ada), session_name(&key, &other, &ada));
+    }
+}

@@ -1,0 +1,289 @@
+//! The half-finished authorization: a request that waits for a person.
+//!
+//! It lives in the store under the digest of an unguessable id and belongs to one browser, which got a
+//! cookie for it alone: the id in the URL opens nothing, and what other tabs begin changes nothing. Each
+//! step writes its own proof here, and only [`decide`] reads them and says what comes next, so no step
+//! can be skipped and none can be done for somebody else.
+
+mod decide;
+mod derived;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use self::decide::{Known, Next, Step, Stop, decide};
+pub use self::derived::{code_handle, csrf, csrf_fits, session_name};
+use crate::domain::authorization_request::AuthorizationRequest;
+use crate::domain::clients::Client;
+use crate::domain::epoch::Epoch;
+use crate::domain::grants::Attempt;
+use crate::domain::sessions::{Session, SessionId};
+use crate::infra::clock::UnixTime;
+use crate::infra::secret::{Digest, Secret};
+use crate::infra::store::{Key, Partition, Record, Store, StoreError};
+use crate::protocol::{ErrorCode, Scope, Subject};
+
+/// How long a finished interaction can still say that it was: pages stay open in other tabs.
+const AFTERLIFE: Duration = Duration::from_secs(3600);
+
+/// How long the browser that finished one gets the same answer when it asks again: for a second click, and
+/// for an answer that was lost on the way. As long as a code lives.
+pub const REPEAT_WINDOW: Duration = Duration::from_secs(60);
+
+/// An authorization request on its way.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Interaction {
+    id: Digest,
+    browser: Digest,
+    /// What was asked.
+    pub request: AuthorizationRequest,
+    /// When.
+    pub begun_at: UnixTime,
+    /// Until when it may be finished.
+    pub expires_at: UnixTime,
+    /// Who signed in for it, here.
+    pub signed_in: Option<SessionId>,
+    /// Under which name: a form that was sent twice makes two sessions of one name, and the browser keeps
+    /// one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_in_as: Option<Uuid>,
+    /// The session the person chose to go on with (`prompt=select_account`).
+    pub chosen: Option<SessionId>,
+    /// What they agreed to, here, and who.
+    pub agreed: Option<Agreed>,
+    /// Whether they want to go back without giving anything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub declined: bool,
+    /// Whether it has been answered.
+    pub finished: bool,
+    /// When, and how. Absent in what an older release finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    /// Whose try that was. Absent in what an older release finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_by: Option<Attempt>,
+}
+
+/// A yes given within the interaction.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Agreed {
+    /// Who.
+    pub sub: Subject,
+    /// To what.
+    pub scope: Scope,
+    /// And to which single claims.
+    #[serde(default)]
+    pub claims: BTreeSet<String>,
+    /// And for which APIs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<String>,
+    /// In which epoch of their consents to this client.
+    #[serde(default)]
+    pub consent_epoch: Epoch,
+}
+
+impl Agreed {
+    /// Whether this person agreed to all that is asked for.
+    pub fn covers(&self, sub: &Subject, request: &AuthorizationRequest, client: &Client) -> bool {
+        self.sub == *sub
+            && request.scope.is_within(&self.scope)
+            && request.claims.names().iter().all(|claim| self.claims.contains(*claim))
+            && request.apis(client).iter().all(|api| self.resources.contains(api))
+    }
+}
+
+/// What the client was told, so that whoever asks once more is told the same.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Answer {
+    /// When.
+    pub at: UnixTime,
+    /// In the session of which name: another one is not told the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<Uuid>,
+    /// Absent where it got what it asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
+}
+
+/// The errors that end an interaction.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refused {
+    /// The person said no.
+    AccessDenied,
+    /// It is another person than the one asked for.
+    LoginRequired,
+    /// There is no way to say it to this client.
+    ServerError,
+}
+
+impl Refused {
+    /// The code the client is told.
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::AccessDenied => ErrorCode::AccessDenied,
+            Self::LoginRequired => ErrorCode::LoginRequired,
+            Self::ServerError => ErrorCode::ServerError,
+        }
+    }
+
+    /// What is remembered of a refusal; whatever else there may be is our own failure.
+    pub const fn of(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::AccessDenied => Self::AccessDenied,
+            ErrorCode::LoginRequired => Self::LoginRequired,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+/// How an interaction stands with the browser that shows its id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It can go on.
+    Open,
+    /// It is another browser's.
+    Foreign,
+    /// It took too long. It can be begun again.
+    Expired,
+    /// This browser was answered a moment ago.
+    Answered(Answer),
+    /// It was answered, whoever asks.
+    Over,
+}
+
+impl Interaction {
+    /// A new one for the browser that is given this cookie, and the id that opens it.
+    pub fn begin(
+        request: AuthorizationRequest,
+        cookie: &Secret,
+        lifetime: Duration,
+        now: UnixTime,
+    ) -> (Self, Secret) {
+        let id = Secret::random();
+        let interaction = Self {
+            id: id.digest(),
+            browser: cookie.digest(),
+            request,
+            begun_at: now,
+            expires_at: now.plus(lifetime),
+            signed_in: None,
+            signed_in_as: None,
+            chosen: None,
+            agreed: None,
+            declined: false,
+            finished: false,
+            answer: None,
+            finished_by: None,
+        };
+        (interaction, id)
+    }
+
+    /// Whether this is the cookie its browser got.
+    pub fn opens_with(&self, cookie: &Secret) -> bool {
+        self.browser == cookie.digest()
+    }
+
+    /// How it stands with a browser that has its cookie, or has not.
+    pub fn standing(&self, own: bool, now: UnixTime) -> Standing {
+        match self.answer {
+            Some(answer) if own && now < answer.at.plus(REPEAT_WINDOW) => {
+                Standing::Answered(answer)
+            }
+            Some(_) => Standing::Over,
+            None if self.finished => Standing::Over,
+            None if !own => Standing::Foreign,
+            None if self.expires_at <= now => Standing::Expired,
+            None => Standing::Open,
+        }
+    }
+
+    /// Whether that session came of a sign-in within it.
+    pub fn has_signed_in(&self, session: &Session) -> bool {
+        let by_name = self.signed_in_as == Some(session.sid);
+        self.signed_in == Some(session.id) || by_name && session.authenticated_at >= self.begun_at
+    }
+
+    /// Notes a sign-in.
+    pub fn note_sign_in(&mut self, session: &Session) {
+        self.signed_in = Some(session.id);
+        self.signed_in_as = Some(session.sid);
+    }
+
+    /// Whether this try is the one that ended it.
+    fn finish(&mut self, attempt: Attempt, answer: Answer) -> bool {
+        if !self.finished {
+            self.finished = true;
+            self.answer = Some(answer);
+            self.finished_by = Some(attempt);
+        }
+        self.finished_by == Some(attempt)
+    }
+}
+
+impl Record for Interaction {
+    const KIND: &'static str = "interaction.v1";
+
+    fn key(&self) -> Key<Self> {
+        key(&self.id)
+    }
+
+    /// Anybody may begin one, so one that was not finished is kept no longer than it lived: for who
+    /// comes back late and is offered to start again.
+    fn forget_at(&self) -> Option<UnixTime> {
+        let lived = self.expires_at.since(self.begun_at);
+        Some(self.expires_at.plus(if self.finished { AFTERLIFE } else { lived }))
+    }
+}
+
+fn key(id: &Digest) -> Key<Interaction> {
+    Key::sole(Partition::new(format!("interaction:{}", id.to_hex())))
+}
+
+/// The interaction of that id, whoever asks.
+pub async fn find(store: &dyn Store, id: &Secret) -> Result<Option<Interaction>, StoreError> {
+    Ok(store.load(&key(&id.digest())).await?.map(|loaded| loaded.record))
+}
+
+/// Writes a step's proof into the interaction; `false` if it is gone or answered by now.
+pub async fn note(
+    store: &dyn Store,
+    id: &Secret,
+    mut proof: impl FnMut(&mut Interaction) + Send,
+) -> Result<bool, StoreError> {
+    let key = key(&id.digest());
+    let noted = store.update(&key, |it: &mut Interaction| {
+        if it.finished {
+            return false;
+        }
+        proof(it);
+        true
+    });
+    Ok(noted.await?.unwrap_or(false))
+}
+
+/// Notes that the person said no, whatever was said before: what was answered already is not told again.
+pub async fn decline(store: &dyn Store, id: &Secret) -> Result<(), StoreError> {
+    let step = |it: &mut Interaction| it.declined = true;
+    store.update(&key(&id.digest()), step).await.map(drop)
+}
+
+/// Ends the interaction: of all who try, one is told `true`, and only that one may answer. A try whose
+/// reply was lost is made once more under its own name, and finds itself.
+pub async fn finish(
+    store: &dyn Store,
+    id: &Secret,
+    attempt: Attempt,
+    answer: Answer,
+) -> Result<bool, StoreError> {
+    let key = key(&id.digest());
+    let step = |it: &mut Interaction| it.finish(attempt, answer);
+    let finished = match store.update(&key, step).await {
+        Err(StoreError::Unavailable(_)) => store.update_anew(&key, step, |own| *own).await?,
+        other => other?,
+    };
+    Ok(finished.unwrap_or(false))
+}

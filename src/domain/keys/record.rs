@@ -1,0 +1,193 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::material::Purpose;
+use super::phase::{self, Phase, Policy};
+use crate::infra::clock::UnixTime;
+use crate::infra::store::{Key, Partition, Record};
+
+/// The ring as it stands in the store: one record, so that one swap changes it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RingRecord {
+    pub(super) keys: Vec<KeyRecord>,
+    /// The names of keys that once came from a file: each comes in once, and a file that was left lying
+    /// does not bring its key back after it has gone.
+    #[serde(default)]
+    pub(super) from_files: Vec<String>,
+}
+
+/// One key of it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct KeyRecord {
+    pub kid: String,
+    pub purpose: Purpose,
+    pub published_at: UnixTime,
+    pub begins_at: UnixTime,
+    /// The private key, encrypted.
+    pub sealed: String,
+}
+
+impl Record for RingRecord {
+    const KIND: &'static str = "keyring.v1";
+
+    fn key(&self) -> Key<Self> {
+        ring_key()
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        None
+    }
+}
+
+/// Where it is.
+pub fn ring_key() -> Key<RingRecord> {
+    Key::sole(Partition::new("keyring"))
+}
+
+/// When a new key begins to sign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Begin {
+    /// After everybody had time to learn of it.
+    Announced,
+    /// As soon as every server has it.
+    Now,
+}
+
+/// A new key, sealed already: a step that may be repeated makes none.
+#[derive(Clone, Debug)]
+pub(super) struct NewKey {
+    pub kid: String,
+    pub purpose: Purpose,
+    pub sealed: String,
+}
+
+/// Files remembered at most; the oldest is forgotten first.
+const MOST_FILES: usize = 64;
+/// Keys of one purpose at most: whoever rotates in a loop does not fill the JWK Set.
+const MOST_KEYS: usize = 12;
+
+impl RingRecord {
+    /// The keys of one purpose, in the order in which they begin to sign, each with its phase.
+    pub(super) fn of(
+        &self,
+        purpose: Purpose,
+        keep: Duration,
+        now: UnixTime,
+    ) -> Vec<(&KeyRecord, Phase)> {
+        let mut keys: Vec<_> = self.keys.iter().filter(|key| key.purpose == purpose).collect();
+        // Stable: of two that begin at one moment, the one that was added later is the later.
+        keys.sort_by_key(|key| key.begins_at);
+        let starts: Vec<_> = keys.iter().map(|key| key.begins_at).collect();
+        keys.into_iter().zip(phase::phases(&starts, keep, now)).collect()
+    }
+
+    fn starts(&self, purpose: Purpose, policy: &Policy, now: UnixTime) -> Vec<UnixTime> {
+        self.of(purpose, policy.keep, now).iter().map(|(key, _)| key.begins_at).collect()
+    }
+
+    /// Whether there is no key for this purpose.
+    pub(super) fn lacks(&self, purpose: Purpose) -> bool {
+        self.keys.iter().all(|key| key.purpose != purpose)
+    }
+
+    /// Whether this key came, or comes, from a file that was not seen before.
+    pub(super) fn has_not_seen(&self, kid: &str) -> bool {
+        !self.from_files.iter().any(|seen| seen == kid) && self.keys.iter().all(|it| it.kid != kid)
+    }
+
+    /// When the next key has to begin, if it is time to publish it.
+    pub(super) fn due(&self, purpose: Purpose, policy: &Policy, now: UnixTime) -> Option<UnixTime> {
+        phase::due(&self.starts(purpose, policy, now), policy, now)
+    }
+
+    /// Adds the first key of its purpose, which signs at once; nothing if there is one.
+    pub(super) fn begin(&mut self, key: &NewKey, now: UnixTime) {
+        if self.lacks(key.purpose) {
+            self.insert(key, now, now);
+        }
+    }
+
+    /// Takes in a key from a file, once.
+    pub(super) fn take_in(&mut self, key: &NewKey, policy: &Policy, now: UnixTime) {
+        if !self.has_not_seen(&key.kid) {
+            return;
+        }
+        self.from_files.push(key.kid.clone());
+        let excess = self.from_files.len().saturating_sub(MOST_FILES);
+        self.from_files.drain(..excess);
+        let begins = if self.lacks(key.purpose) { now } else { now.plus(policy.lead) };
+        self.insert(key, now, begins);
+    }
+
+    /// Adds the successor that is due; nothing if another server has done so.
+    pub(super) fn succeed(&mut self, key: &NewKey, policy: &Policy, now: UnixTime) {
+        if let Some(begins) = self.due(key.purpose, policy, now) {
+            self.insert(key, now, begins);
+        }
+    }
+
+    /// Adds a key because somebody asked for one; `false` if there are enough.
+    pub(super) fn rotate(
+        &mut self,
+        key: &NewKey,
+        begin: Begin,
+        policy: &Policy,
+        now: UnixTime,
+    ) -> bool {
+        if self.keys.iter().any(|it| it.kid == key.kid) {
+            // An earlier try of this very change that was thought lost.
+            return true;
+        }
+        if self.of(key.purpose, policy.keep, now).len() >= MOST_KEYS {
+            return false;
+        }
+        let wait = match begin {
+            Begin::Announced => policy.lead,
+            Begin::Now => policy.settle,
+        };
+        self.insert(key, now, now.plus(wait));
+        true
+    }
+
+    /// Removes a key before its time, unless it is the one that signs; answers what it was doing.
+    pub(super) fn remove(&mut self, kid: &str, policy: &Policy, now: UnixTime) -> Option<Phase> {
+        let purpose = self.keys.iter().find(|key| key.kid == kid)?.purpose;
+        let keys = self.of(purpose, policy.keep, now);
+        let phase = keys.into_iter().find_map(|(key, phase)| (key.kid == kid).then_some(phase))?;
+        if phase != Phase::Signing {
+            self.keys.retain(|key| key.kid != kid);
+        }
+        Some(phase)
+    }
+
+    /// Whether the time of some key is over.
+    pub(super) fn has_gone(&self, policy: &Policy, now: UnixTime) -> bool {
+        !self.gone(policy, now).is_empty()
+    }
+
+    /// Removes the keys whose time is over.
+    pub(super) fn prune(&mut self, policy: &Policy, now: UnixTime) {
+        let gone = self.gone(policy, now);
+        self.keys.retain(|key| !gone.contains(&key.kid));
+    }
+
+    fn gone(&self, policy: &Policy, now: UnixTime) -> Vec<String> {
+        let purposes: BTreeSet<_> = self.keys.iter().map(|key| key.purpose).collect();
+        let keys = purposes.into_iter().flat_map(|it| self.of(it, policy.keep, now));
+        keys.filter(|(_, phase)| *phase == Phase::Gone).map(|(key, _)| key.kid.clone()).collect()
+    }
+
+    /// Replaces what is stored of a key by the same key under the present secret.
+    pub(super) fn seal_anew(&mut self, anew: &NewKey) {
+        for key in self.keys.iter_mut().filter(|key| key.kid == anew.kid) {
+            key.sealed.clone_from(&anew.sealed);
+        }
+    }
+
+    fn insert(&mut self, key: &NewKey, published_at: UnixTime, begins_at: UnixTime) {
+        let NewKey { kid, purpose, sealed } = key.clone();
+        self.keys.push(KeyRecord { kid, purpose, published_at, begins_at, sealed });
+    }
+}

@@ -1,0 +1,264 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
+
+use super::material::Material;
+use super::record::{KeyRecord, RingRecord};
+use super::upkeep::Home;
+use super::{Phase, Policy, Purpose};
+use crate::infra::clock::{Clock, UnixTime};
+use crate::infra::jose::{
+    self, Algorithm, NotDecrypted, NotVerified, SigningError, SigningKey, Verified,
+};
+
+/// The keys of this installation.
+#[derive(Clone)]
+pub struct KeyRing(pub(super) Arc<Parts>);
+
+pub(super) struct Parts {
+    pub current: ArcSwap<Snapshot>,
+    /// What there are keys for, as configured. Others in the store are left alone.
+    pub purposes: Vec<Purpose>,
+    pub policy: Policy,
+    pub clock: Clock,
+    /// Where the ring is kept, unless it never changes.
+    pub home: Option<Home>,
+    /// The phases that were told last.
+    told: RwLock<BTreeMap<String, KeyInfo>>,
+    pool: Arc<Semaphore>,
+    /// What anybody can ask for has one turn of its own, and no signature stands behind it.
+    decryption: Arc<Semaphore>,
+}
+
+/// The ring as last read, its keys parsed.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    pub record: RingRecord,
+    pub material: BTreeMap<String, Material>,
+}
+
+/// A key, for people and metrics.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyInfo {
+    /// Its name.
+    pub kid: String,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What it is doing.
+    pub phase: Phase,
+    /// Since when it is in the JWK Set.
+    pub published_at: UnixTime,
+    /// Since when, or from when, it signs.
+    pub begins_at: UnixTime,
+}
+
+impl KeyRing {
+    /// A ring of these keys that never changes. Of several for one algorithm the first signs.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn of(keys: Vec<SigningKey>) -> Self {
+        assert!(!keys.is_empty(), "a ring has at least one key");
+        let mut purposes: Vec<_> = keys.iter().map(|key| Purpose::Signs(key.alg())).collect();
+        purposes.dedup();
+        let mut snapshot = Snapshot::default();
+        // Whoever begins last is the one that signs.
+        for (begins, key) in (0..).zip(keys.into_iter().rev()) {
+            snapshot.record.keys.push(KeyRecord {
+                kid: key.kid().to_owned(),
+                purpose: Purpose::Signs(key.alg()),
+                published_at: UnixTime::from_millis(begins),
+                begins_at: UnixTime::from_millis(begins),
+                sealed: String::new(),
+            });
+            snapshot.material.insert(key.kid().to_owned(), Material::Signing(Arc::new(key)));
+        }
+        let policy = Policy {
+            interval: None,
+            lead: Duration::ZERO,
+            keep: Duration::MAX,
+            settle: Duration::ZERO,
+        };
+        Self::with(snapshot, purposes, policy, Clock::System, None)
+    }
+
+    pub(super) fn with(
+        snapshot: Snapshot,
+        purposes: Vec<Purpose>,
+        policy: Policy,
+        clock: Clock,
+        home: Option<Home>,
+    ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let pool = Arc::new(Semaphore::new(cores));
+        let decryption = Arc::new(Semaphore::new(1));
+        let current = ArcSwap::from_pointee(snapshot);
+        let told = RwLock::default();
+        Self(Arc::new(Parts { current, purposes, policy, clock, home, told, pool, decryption }))
+    }
+
+    /// The JWK Set ([RFC 7517 §5]): every key that has not gone, RSA first and of a kind the one that signs.
+    ///
+    /// [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
+    pub fn jwks(&self) -> String {
+        let now = self.0.clock.now();
+        let snapshot = self.0.current.load();
+        let mut keys = self.standing(&snapshot, now);
+        keys.sort_by_key(|(_, phase, material)| place(material.jwk().kty, *phase));
+        let public: Vec<_> = keys.iter().map(|(_, _, material)| material.jwk()).collect();
+        json!({ "keys": public }).to_string()
+    }
+
+    /// The key that signs with this algorithm, if the ring has one.
+    pub fn signing(&self, alg: Algorithm) -> Option<Arc<SigningKey>> {
+        let snapshot = self.0.current.load();
+        let keys = self.standing(&snapshot, self.0.clock.now());
+        let signs = |phase, key: &SigningKey| phase == Phase::Signing && key.alg() == alg;
+        keys.into_iter().find_map(|(_, phase, material)| match material {
+            Material::Signing(key) if signs(phase, key) => Some(Arc::clone(key)),
+            Material::Signing(_) | Material::Decryption(_) => None,
+        })
+    }
+
+    /// Signs claims as a JWT of the type `typ`, with RS256.
+    pub async fn sign<C>(&self, typ: &'static str, claims: C) -> Result<String, SigningError>
+    where
+        C: Serialize + Send + 'static,
+    {
+        self.sign_with(Algorithm::Rs256, typ, claims).await
+    }
+
+    /// Signs claims with the algorithm a client registered. An algorithm without a key is an error.
+    pub async fn sign_with<C>(
+        &self,
+        alg: Algorithm,
+        typ: &'static str,
+        claims: C,
+    ) -> Result<String, SigningError>
+    where
+        C: Serialize + Send + 'static,
+    {
+        let key = self.signing(alg).ok_or(SigningError)?;
+        match alg {
+            // A few microseconds: less than handing it over would take.
+            Algorithm::Es256 | Algorithm::EdDsa => return key.sign(typ, &claims),
+            Algorithm::Rs256 | Algorithm::Ps256 => {}
+        }
+        in_pool(&self.0.pool, move || key.sign(typ, &claims)).await.unwrap_or(Err(SigningError))
+    }
+
+    /// The claims of a token of ours of that type. Time, issuer and audience are the caller's to judge.
+    pub fn verify(&self, token: &str, typ: &str) -> Result<Map<String, Value>, NotVerified> {
+        self.with_verifying(|keys| jose::verify_ours(token, keys, typ))
+    }
+
+    /// A token of ours, whose type is the caller's to judge as well.
+    pub fn verify_of_any_type(&self, token: &str) -> Result<Verified, NotVerified> {
+        self.with_verifying(|keys| jose::verify_ours_of_any_type(token, keys))
+    }
+
+    fn with_verifying<T>(&self, verify: impl FnOnce(Vec<&SigningKey>) -> T) -> T {
+        let snapshot = self.0.current.load();
+        let keys = self.standing(&snapshot, self.0.clock.now());
+        let signing = keys.into_iter().filter_map(|(_, _, material)| match material {
+            Material::Signing(key) => Some(&**key),
+            Material::Decryption(_) => None,
+        });
+        verify(signing.collect())
+    }
+
+    /// What was encrypted for one of our keys, newest first where the token does not name it. In a
+    /// pool: whoever sends one makes us do an RSA operation before we know who it is.
+    pub async fn decrypt(&self, token: String) -> Result<Vec<u8>, NotDecrypted> {
+        let snapshot = self.0.current.load();
+        let keys = self.standing(&snapshot, self.0.clock.now());
+        let ours = keys.into_iter().rev().filter_map(|(_, _, material)| match material {
+            Material::Decryption(key) => Some(Arc::clone(key)),
+            Material::Signing(_) => None,
+        });
+        let ours: Vec<_> = ours.collect();
+        let open = move || ours.iter().find_map(|key| jose::decrypt(&token, key).ok());
+        in_pool(&self.0.decryption, open).await.flatten().ok_or(NotDecrypted)
+    }
+
+    /// Whether there is nothing to sign with.
+    pub fn is_empty(&self) -> bool {
+        self.signing(Algorithm::Rs256).is_none()
+    }
+
+    /// Every key that has not gone.
+    pub fn keys(&self) -> Vec<KeyInfo> {
+        let snapshot = self.0.current.load();
+        let keys = self.standing(&snapshot, self.0.clock.now());
+        let info = keys.into_iter().map(|(key, phase, _)| KeyInfo {
+            kid: key.kid.clone(),
+            purpose: key.purpose,
+            phase,
+            published_at: key.published_at,
+            begins_at: key.begins_at,
+        });
+        info.collect()
+    }
+
+    /// The keys whose phase is another than when this was last asked, those that went among them.
+    pub fn changes(&self) -> Vec<KeyInfo> {
+        let now: BTreeMap<_, _> = self.keys().into_iter().map(|it| (it.kid.clone(), it)).collect();
+        let mut told = self.0.told.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *told, now.clone());
+        let gone = before.values().filter(|key| !now.contains_key(&key.kid));
+        let gone = gone.map(|key| KeyInfo { phase: Phase::Gone, ..key.clone() });
+        let moved = |key: &&KeyInfo| before.get(&key.kid).is_none_or(|it| it.phase != key.phase);
+        now.values().filter(moved).cloned().chain(gone).collect()
+    }
+
+    /// Takes these keys, as they are now, for told: they were here before this process was, and being read
+    /// again is no change.
+    pub fn stood_before(&self, kid: impl Fn(&str) -> bool) {
+        let standing = self.keys().into_iter().filter(|key| kid(&key.kid));
+        let mut told = self.0.told.write().unwrap_or_else(PoisonError::into_inner);
+        told.extend(standing.map(|key| (key.kid.clone(), key)));
+    }
+
+    /// Every key that has not gone, by purpose, earliest first.
+    fn standing<'a>(
+        &self,
+        snapshot: &'a Snapshot,
+        now: UnixTime,
+    ) -> Vec<(&'a KeyRecord, Phase, &'a Material)> {
+        let of = |purpose: &Purpose| snapshot.record.of(*purpose, self.0.policy.keep, now);
+        let keys = self.0.purposes.iter().flat_map(of).filter(|(_, phase)| *phase != Phase::Gone);
+        keys.filter_map(|(key, phase)| Some((key, phase, snapshot.material.get(&key.kid)?)))
+            .collect()
+    }
+}
+
+/// Where a key stands in the JWK Set. RSA comes first, for there are clients that walk the set and fail at
+/// the first key of another kind, and RS256 is what every client knows; of a kind the one that signs, for
+/// others take the first that fits.
+fn place(kty: &str, phase: Phase) -> (bool, u8) {
+    let order = match phase {
+        Phase::Signing => 0,
+        Phase::Published => 1,
+        Phase::Retired => 2,
+        Phase::Gone => 3,
+    };
+    (kty != "RSA", order)
+}
+
+/// Away from the reactor, and no more at once than there are turns; nothing if the process ends.
+async fn in_pool<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let turn = Arc::clone(turns).acquire_owned().await.ok()?;
+    let work = move || {
+        let _held = turn;
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.ok()
+}

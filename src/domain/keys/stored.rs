@@ -1,0 +1,111 @@
+use super::record::{KeyRecord, NewKey, RingRecord, ring_key};
+use super::{RingError, Sealer};
+use crate::infra::jose::BadKey;
+use crate::infra::store::{Created, Record, Store, StoreError};
+
+impl RingRecord {
+    /// How many keys there are.
+    pub fn count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The same ring with every key encrypted under the present secret; an error names the first key that
+    /// no secret at hand opens. What is under the present one already stays, byte for byte.
+    pub fn under(mut self, sealer: &Sealer) -> Result<Self, RingError> {
+        let mut stale = Vec::new();
+        for KeyRecord { kid, purpose, sealed, .. } in &self.keys {
+            let opened = sealer.open(kid, *purpose, sealed);
+            let (der, current) = opened.ok_or_else(|| RingError::Sealed(kid.clone()))?;
+            if !current {
+                let sealed = sealer.seal(kid, *purpose, &der);
+                let sealed = sealed.ok_or(RingError::Key(BadKey::Garbage))?;
+                stale.push(NewKey { kid: kid.clone(), purpose: *purpose, sealed });
+            }
+        }
+        for anew in &stale {
+            self.seal_anew(anew);
+        }
+        Ok(self)
+    }
+
+    /// With the keys of `held` that are not in it. What they signed is still of use, so none is dropped.
+    #[must_use]
+    pub fn joined_with(mut self, held: &Self) -> Self {
+        for key in &held.keys {
+            if self.keys.iter().all(|it| it.kid != key.kid) {
+                self.keys.push(key.clone());
+            }
+        }
+        for seen in &held.from_files {
+            if !self.from_files.contains(seen) {
+                self.from_files.push(seen.clone());
+            }
+        }
+        self
+    }
+
+    /// Whether both hold the same, in whatever order.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let same_keys = self.keys.iter().all(|key| other.keys.contains(key));
+        same_keys
+            && self.keys.len() == other.keys.len()
+            && self.from_files.iter().all(|it| other.from_files.contains(it))
+    }
+
+    /// Makes the store's ring hold these keys, beside those it has. Running servers read of it within
+    /// seconds.
+    pub async fn restore(&self, store: &dyn Store) -> Result<(), StoreError> {
+        for _ in 0..2 {
+            let join = |held: &mut Self| *held = self.clone().joined_with(held);
+            if store.update(&ring_key(), join).await?.is_some()
+                || store.create(self).await? == Created::New
+            {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contended { key: self.key().raw().to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::keys::Purpose;
+    use crate::infra::clock::UnixTime;
+    use crate::infra::jose::Algorithm;
+    use crate::infra::secret_key::SecretKey;
+
+    fn sealer(current: &str, previous: Option<&str>) -> Sealer {
+        let root = SecretKey::from_text(&current.repeat(32)).unwrap();
+        Sealer::new(&match previous {
+            Some(previous) => root.also_accepting(&previous.repeat(32)).unwrap(),
+            None => root,
+        })
+    }
+
+    fn ring(kid: &str, sealer: &Sealer) -> RingRecord {
+        let purpose = Purpose::Signs(Algorithm::Rs256);
+        let sealed = sealer.seal(kid, purpose, b"private").unwrap();
+        let at = UnixTime::from_secs(1);
+        let key =
+            KeyRecord { kid: kid.to_owned(), purpose, published_at: at, begins_at: at, sealed };
+        RingRecord { keys: vec![key], from_files: vec![kid.to_owned()] }
+    }
+
+    #[test]
+    fn a_ring_comes_under_the_present_secret_if_the_one_before_is_at_hand() {
+        let old = ring("k", &sealer("a", None));
+        assert!(matches!(old.clone().under(&sealer("b", None)), Err(RingError::Sealed(_))));
+        assert_eq!(old.clone().under(&sealer("a", None)).unwrap(), old);
+        let new = old.under(&sealer("b", Some("a"))).unwrap();
+        assert_eq!(new.clone().under(&sealer("b", None)).unwrap(), new);
+    }
+
+    #[test]
+    fn joining_rings_drops_no_key_and_doubles_none() {
+        let (one, two) = (ring("1", &sealer("a", None)), ring("2", &sealer("a", None)));
+        let both = one.clone().joined_with(&two);
+        assert_eq!(both.count(), 2);
+        assert_eq!(both.clone().joined_with(&one), both);
+    }
+}

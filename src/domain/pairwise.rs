@@ -1,0 +1,168 @@
+//! As whom a client knows a person ([OpenID Connect Core §8]), and by what name it knows a session.
+//!
+//! Everything in here keeps the one local subject and the one `sid`; only what leaves for a client is
+//! translated, at the last moment. A client with `subject_type` `pairwise` gets a MAC over its sector and
+//! the local subject (§8.1), so that clients of different sectors cannot tell by `sub` that they know the
+//! same person. It has to be the same for ever: the key is that of `PAIRWISE_SALT`, or where there is none
+//! that of `SECRET_KEY`.
+//!
+//! A `sid` joins what the `sub` keeps apart: two clients that work together would see that one browser was
+//! signed in with both. So it is another for each sector, too ([Back-Channel Logout §2.1] has it unique to the
+//! issuer, and no more). It has to be read back from an `id_token_hint`, so it is a MAC together with what the
+//! MAC was made over, encrypted under it: a synthetic IV, as in [RFC 5297].
+//!
+//! [Back-Channel Logout §2.1]: https://openid.net/specs/openid-connect-backchannel-1_0.html#BCSupport
+//! [RFC 5297]: https://www.rfc-editor.org/rfc/rfc5297
+//! [OpenID Connect Core §8]: https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes
+
+use uuid::Uuid;
+
+use crate::config::SecretText;
+use crate::infra::secret::{base64url, from_base64url};
+use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
+use crate::protocol::client_metadata::SubjectType;
+use crate::protocol::{ClientMetadata, Subject};
+
+/// What pairwise subjects are made with.
+#[derive(Debug)]
+pub struct PairwiseKey(MacKey);
+
+impl PairwiseKey {
+    /// Of the salt, or of the root where there is none.
+    pub fn new(salt: Option<&SecretText>, root: &SecretKey) -> Self {
+        let own = salt.and_then(|salt| SecretKey::from_text(salt.reveal()).ok());
+        Self(own.as_ref().unwrap_or(root).derive(Purpose::PairwiseSubject))
+    }
+
+    /// The `sub` this client sees of the person.
+    pub fn seen_by(&self, client: &ClientMetadata, sub: &Subject) -> Subject {
+        match client.subject_type {
+            SubjectType::Public => sub.clone(),
+            SubjectType::Pairwise => {
+                // Registered without a sector it could be, and is refused then; nobody shares an empty one
+                // with a host.
+                let sector = client.sector().unwrap_or_default();
+                let mac = self.0.mac(&[&*sector, sub.as_str()]);
+                // 43 characters of base64url are a subject.
+                Subject::parse(&base64url(&mac)).unwrap_or_else(|| sub.clone())
+            }
+        }
+    }
+
+    /// The `sid` by which this client knows the session of that name.
+    pub fn session_seen_by(&self, client: &ClientMetadata, sid: Uuid) -> String {
+        match client.subject_type {
+            SubjectType::Public => sid.to_string(),
+            SubjectType::Pairwise => {
+                let sector = client.sector().unwrap_or_default();
+                let tag = session_tag(&self.0, &sector, sid.as_bytes());
+                let hidden = masked(&self.0, &sector, &tag, *sid.as_bytes());
+                base64url(&[tag, hidden].concat())
+            }
+        }
+    }
+
+    /// The session that this client was told of by that `sid`: its own for it, under either generation of
+    /// the key, or the plain name, from before the client was pairwise.
+    pub fn session_named(&self, client: &ClientMetadata, sid: &str) -> Option<Uuid> {
+        if let Ok(sid) = Uuid::try_parse(sid) {
+            return Some(sid);
+        }
+        let bytes: [u8; 32] = from_base64url(sid)?.try_into().ok()?;
+        let (tag, hidden) = bytes.split_at(16);
+        let (tag, hidden) = (tag.try_into().ok()?, hidden.try_into().ok()?);
+        let sector = client.sector().unwrap_or_default();
+        self.0.generations().iter().find_map(|key| {
+            let name = masked(key, &sector, &tag, hidden);
+            (session_tag(key, &sector, &name) == tag).then(|| Uuid::from_bytes(name))
+        })
+    }
+}
+
+/// What hides and proves the name of a session. Three parts, where a subject has two.
+fn session_tag(key: &MacKey, sector: &str, sid: &[u8; 16]) -> [u8; 16] {
+    first_half(key.mac(&[&b"sid"[..], sector.as_bytes(), sid]))
+}
+
+/// The name, encrypted under its tag; and back.
+fn masked(key: &MacKey, sector: &str, tag: &[u8; 16], name: [u8; 16]) -> [u8; 16] {
+    let mask = first_half(key.mac(&[&b"sid mask"[..], sector.as_bytes(), tag]));
+    std::array::from_fn(|at| name[at] ^ mask[at])
+}
+
+fn first_half(mac: [u8; 32]) -> [u8; 16] {
+    std::array::from_fn(|at| mac[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn client(subject_type: &str, uri: &str) -> ClientMetadata {
+        let members = json!({"redirect_uris": [uri], "subject_type": subject_type});
+        ClientMetadata::parse(members.as_object().unwrap()).unwrap()
+    }
+
+    fn root(c: &str) -> SecretKey {
+        SecretKey::from_text(&c.repeat(32)).unwrap()
+    }
+
+    #[test]
+    fn one_sector_sees_one_subject_and_another_sees_another() {
+        let key = PairwiseKey::new(None, &root("a"));
+        let ada = Subject::parse("ada").unwrap();
+        let seen = |kind, uri| key.seen_by(&client(kind, uri), &ada);
+        let shop = seen("pairwise", "https://shop.example/cb");
+        assert_eq!(shop, seen("pairwise", "https://SHOP.example:8443/other"));
+        assert_ne!(shop, seen("pairwise", "https://kiosk.example/cb"));
+        assert_eq!(shop.as_str().len(), 43);
+        assert_eq!(seen("public", "https://shop.example/cb"), ada);
+        let bob = Subject::parse("bob").unwrap();
+        assert_ne!(shop, key.seen_by(&client("pairwise", "https://shop.example/cb"), &bob));
+    }
+
+    #[test]
+    fn one_sector_sees_one_session_and_finds_it_again_and_another_sees_another() {
+        let key = PairwiseKey::new(None, &root("a"));
+        let shop = client("pairwise", "https://shop.example/cb");
+        let kiosk = client("pairwise", "https://kiosk.example/cb");
+        let open = client("public", "https://open.example/cb");
+        let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let seen = key.session_seen_by(&shop, one);
+        assert_eq!(seen, key.session_seen_by(&client("pairwise", "https://shop.example/x"), one));
+        assert_eq!(seen.len(), 43);
+        assert_ne!(seen, key.session_seen_by(&kiosk, one));
+        assert_ne!(seen, key.session_seen_by(&shop, two));
+        assert_eq!(key.session_seen_by(&open, one), one.to_string());
+
+        assert_eq!(key.session_named(&shop, &seen), Some(one));
+        assert_eq!(key.session_named(&kiosk, &seen), None, "another sector's");
+        assert_eq!(key.session_named(&shop, &one.to_string()), Some(one), "from before");
+        for end in 0..43 {
+            let mut other = seen.clone().into_bytes();
+            other[end] = if other[end] == b'A' { b'B' } else { b'A' };
+            let other = String::from_utf8(other).unwrap();
+            assert_eq!(key.session_named(&shop, &other), None, "{other}");
+        }
+        let both = PairwiseKey::new(None, &root("b").also_accepting(&"a".repeat(32)).unwrap());
+        assert_eq!(both.session_named(&shop, &seen), Some(one), "under the key before");
+    }
+
+    #[test]
+    fn a_salt_of_its_own_survives_a_change_of_the_secret_key() {
+        let (client, ada) =
+            (client("pairwise", "https://a.example"), Subject::parse("ada").unwrap());
+        let seen = |salt: Option<&str>, root: &SecretKey| {
+            PairwiseKey::new(salt.map(SecretText::new).as_ref(), root).seen_by(&client, &ada)
+        };
+        let salt = "s".repeat(32);
+        assert_eq!(seen(Some(&salt), &root("a")), seen(Some(&salt), &root("b")));
+        assert_ne!(seen(None, &root("a")), seen(None, &root("b")));
+        let both = root("b").also_accepting(&"a".repeat(32)).unwrap();
+        assert_eq!(seen(None, &both), seen(None, &root("b")), "one subject at a time");
+        // The way to keep the subjects that came of a SECRET_KEY: it becomes the salt.
+        assert_eq!(seen(None, &root("a")), seen(Some(&"a".repeat(32)), &root("b")));
+    }
+}

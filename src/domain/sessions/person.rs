@@ -1,0 +1,66 @@
+use super::{Session, SessionId};
+use crate::domain::users;
+use crate::infra::secret::Digest;
+use crate::infra::store::{RawKey, Store, StoreError};
+use crate::protocol::Subject;
+
+/// A person's sessions, by the moment they end in any case.
+fn index(sub: &Subject) -> RawKey {
+    RawKey::new(users::partition(sub), "sessions.v1", None)
+}
+
+fn listing(session: &Session) -> String {
+    format!("{:016x}.{}", session.absolute_end.as_millis(), session.id.0.to_base64url())
+}
+
+fn named(listing: &str) -> Option<SessionId> {
+    let (_, digest) = listing.split_once('.')?;
+    Digest::from_base64url(digest).map(SessionId)
+}
+
+/// Lists a session with its person before it is filed, and takes out up to four that are long over: the
+/// index is as long as the sessions that live.
+pub(super) async fn list(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
+    let index = index(&session.sub);
+    store.link_until(&index, &listing(session), session.absolute_end).await?;
+    let present = format!("{:016x}", session.authenticated_at.as_millis());
+    for over in store.names(&index, "", 4).await? {
+        if *over < *present {
+            store.unlink(&index, &over).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn unlist(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
+    store.unlink(&index(&session.sub), &listing(session)).await
+}
+
+/// Ends every session of a person, and says which there were.
+pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<Vec<Session>, StoreError> {
+    let index = index(sub);
+    let mut ended = Vec::new();
+    loop {
+        let listings = store.names(&index, "", 200).await?;
+        if listings.is_empty() {
+            return Ok(ended);
+        }
+        for listing in listings {
+            if let Some(id) = named(&listing) {
+                ended.extend(super::end(store, id).await?);
+            }
+            store.unlink(&index, &listing).await?;
+        }
+    }
+}
+
+/// The sessions of a person. The list may have some too many.
+pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<Vec<SessionId>, StoreError> {
+    let (mut sessions, mut after) = (Vec::new(), String::new());
+    loop {
+        let listings = store.names(&index(sub), &after, 200).await?;
+        let Some(last) = listings.last().cloned() else { return Ok(sessions) };
+        sessions.extend(listings.iter().filter_map(|listing| named(listing)));
+        after = last;
+    }
+}

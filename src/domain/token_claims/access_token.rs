@@ -1,0 +1,285 @@
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::id_token::tells_auth_time;
+use super::typ;
+use crate::domain::clients::{Client, ClientId};
+use crate::domain::epoch::Epoch;
+use crate::domain::grants::{self, AccessId, Grant, Handle, Holder, Use};
+use crate::domain::keys::KeyRing;
+use crate::domain::resources::Target;
+use crate::infra::clock::UnixTime;
+use crate::infra::jose::read;
+use crate::infra::store::{Key, Partition, Record, Store, StoreError};
+use crate::protocol::{Scope, Subject};
+
+/// The longest that is made, and so the longest that is looked at: with whatever stands beside it, it fits into
+/// the headers of a request.
+pub const LONGEST_ACCESS_TOKEN: usize = 12 * 1024;
+
+/// The APIs a client wants an access token for.
+#[derive(Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// Those that the very request for it names.
+    pub named: &'a [String],
+    /// Those that the authorization request named.
+    pub granted: &'a [String],
+}
+
+/// What an access token is for: exactly what the request for it names ([RFC 8707 §2.2]). Where it names nothing,
+/// what was granted, or else what the operator gave the client; and our userinfo endpoint where `openid` was
+/// granted. Never the client itself.
+///
+/// [RFC 8707 §2.2]: https://www.rfc-editor.org/rfc/rfc8707#section-2.2
+pub fn audience(issuer: &str, client: &Client, scope: &Scope, wanted: Wanted<'_>) -> Vec<String> {
+    if !wanted.named.is_empty() {
+        return wanted.named.to_vec();
+    }
+    let by_default =
+        if wanted.granted.is_empty() { &client.settings.audience } else { wanted.granted };
+    let mut audience = by_default.to_vec();
+    let has_userinfo = scope.contains("openid") || audience.is_empty();
+    if has_userinfo && audience.iter().all(|it| it != issuer) {
+        audience.insert(0, issuer.to_owned());
+    }
+    audience
+}
+
+/// The epoch of a client that acts for itself: there is no grant that could say it. Left out as long as the
+/// client was never disabled.
+const EPOCH: &str = "client_epoch";
+
+/// The claims of a JWT access token ([RFC 9068 §2.2]).
+///
+/// [RFC 9068 §2.2]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2
+///
+/// `seen_as` is the person of the grant, as this client knows them.
+pub fn access_claims(
+    issuer: &str,
+    client: &Client,
+    (behind, seen_as): (Behind<'_>, Option<&Subject>),
+    target: &Target,
+    id: AccessId,
+    lifetime: Duration,
+    now: UnixTime,
+) -> Map<String, Value> {
+    let told = behind.grant().filter(|grant| tells_auth_time(client, grant));
+    let person = told.and_then(|grant| grant.person.as_ref());
+    // A client acting for itself is its own subject (RFC 9068 §2.2).
+    let sub = seen_as.map_or(client.id.as_str(), Subject::as_str);
+    let audience: Value = match target.audience.as_slice() {
+        [one] => one.as_str().into(),
+        several => several.into(),
+    };
+    let mut claims = Map::new();
+    claims.insert("iss".into(), issuer.into());
+    claims.insert("sub".into(), sub.into());
+    claims.insert("aud".into(), audience);
+    claims.insert("client_id".into(), client.id.as_str().into());
+    claims.insert("iat".into(), now.as_secs().into());
+    claims.insert("exp".into(), now.plus(lifetime).as_secs().into());
+    claims.insert("jti".into(), id.to_string().into());
+    claims.insert("scope".into(), target.scope.to_string().into());
+    if let Some(person) = person {
+        claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
+    }
+    typ::mark(&mut claims, typ::access_typ(client, target));
+    if let Behind::Client(epoch) = behind
+        && epoch != Epoch::default()
+    {
+        claims.insert(EPOCH.into(), epoch.number().into());
+    }
+    claims
+}
+
+/// What an access token comes of.
+#[derive(Clone, Copy, Debug)]
+pub enum Behind<'a> {
+    /// A grant.
+    Grant(&'a Grant),
+    /// A client that acts for itself and leaves no grant, in the epoch it is in.
+    Client(Epoch),
+}
+
+impl<'a> Behind<'a> {
+    /// The grant, if there is one.
+    pub fn grant(self) -> Option<&'a Grant> {
+        match self {
+            Self::Grant(grant) => Some(grant),
+            Self::Client(_) => None,
+        }
+    }
+}
+
+/// An access token that is good now, and everyone behind it.
+pub struct Access {
+    /// Whom it was issued to.
+    pub client: ClientId,
+    /// What it allows.
+    pub scope: Scope,
+    /// What it is for.
+    pub audience: Vec<String>,
+    /// Since when.
+    pub issued_at: UnixTime,
+    /// Until when.
+    pub expires_at: UnixTime,
+    /// Its `jti`; opaque tokens have none.
+    pub id: Option<AccessId>,
+    /// What it came of; nothing where a client acts for itself with a JWT.
+    pub grant: Option<Grant>,
+    /// The people behind it, alive and enabled.
+    pub holder: Holder,
+}
+
+/// Why an access token is worth nothing; for the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Inactive {
+    /// Not an access token of ours, or not any more.
+    Unknown,
+    /// Its time is over.
+    Expired,
+    /// It is from the future: made by a server whose clock is wrong, and good for longer than it should.
+    Early,
+    /// It, or its grant, was revoked.
+    Revoked,
+    /// The client, the person or the session behind it is gone.
+    Denied(grants::Denied),
+}
+
+/// A JWT access token without a grant that was revoked, remembered until it would have expired.
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+pub struct RevokedToken {
+    /// The token.
+    pub token: uuid::Uuid,
+    /// Some time after its end.
+    pub until: UnixTime,
+}
+
+impl Record for RevokedToken {
+    const KIND: &'static str = "revoked.v1";
+
+    fn key(&self) -> Key<Self> {
+        revoked_key(self.token)
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        Some(self.until)
+    }
+}
+
+fn revoked_key(token: uuid::Uuid) -> Key<RevokedToken> {
+    Key::sole(Partition::new(format!("token:{}", token.simple())))
+}
+
+/// Judges an access token, JWT or opaque: ours, in time, not revoked, and everyone behind it allowed.
+pub async fn judge_access(
+    store: &dyn Store,
+    keys: &KeyRing,
+    issuer: &str,
+    token: &str,
+    now: UnixTime,
+) -> Result<Result<Access, Inactive>, StoreError> {
+    if let Some(handle) = Handle::parse(Use::Access, token) {
+        return judge_opaque(store, &handle, now).await;
+    }
+    let Some(claims) = read_jwt(keys, issuer, token) else { return Ok(Err(Inactive::Unknown)) };
+    if claims.expires_at <= now {
+        return Ok(Err(Inactive::Expired));
+    }
+    if claims.issued_at > now.plus(FUTURE) {
+        return Ok(Err(Inactive::Early));
+    }
+    let grant = match claims.id.grant {
+        None => {
+            if store.load(&revoked_key(claims.id.token)).await?.is_some() {
+                return Ok(Err(Inactive::Revoked));
+            }
+            None
+        }
+        Some(id) => match grants::find(store, id).await? {
+            Some(grant) if grant.client != claims.client => return Ok(Err(Inactive::Unknown)),
+            Some(grant) if grant.has_revoked(claims.id.token) => return Ok(Err(Inactive::Revoked)),
+            Some(grant) => Some(grant),
+            None => return Ok(Err(Inactive::Unknown)),
+        },
+    };
+    let holder = match &grant {
+        Some(grant) => grants::may_issue(store, grant, now).await?,
+        None => grants::may_act_alone(store, &claims.client, claims.epoch).await?,
+    };
+    Ok(holder.map_err(Inactive::Denied).map(|holder| Access {
+        client: claims.client,
+        scope: claims.scope,
+        audience: claims.audience,
+        issued_at: claims.issued_at,
+        expires_at: claims.expires_at,
+        id: Some(claims.id),
+        grant,
+        holder,
+    }))
+}
+
+async fn judge_opaque(
+    store: &dyn Store,
+    handle: &Handle,
+    now: UnixTime,
+) -> Result<Result<Access, Inactive>, StoreError> {
+    let Some(grant) = grants::find(store, handle.grant).await? else {
+        return Ok(Err(Inactive::Unknown));
+    };
+    if grant.standing != grants::Standing::Good {
+        return Ok(Err(Inactive::Revoked));
+    }
+    let Some(token) = grant.opaque(&handle.secret.digest(), now).cloned() else {
+        return Ok(Err(Inactive::Unknown));
+    };
+    if token.issued_at > now.plus(FUTURE) {
+        return Ok(Err(Inactive::Early));
+    }
+    let holder = grants::may_issue(store, &grant, now).await?;
+    Ok(holder.map_err(Inactive::Denied).map(|holder| Access {
+        client: grant.client.clone(),
+        scope: token.scope,
+        audience: token.audience,
+        issued_at: token.issued_at,
+        expires_at: token.expires_at,
+        id: None,
+        grant: Some(grant),
+        holder,
+    }))
+}
+
+/// So much may the clock of the server that made a token be ahead of this one's ([RFC 7519 §4.1.5] speaks
+/// of a few minutes at most).
+///
+/// [RFC 7519 §4.1.5]: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5
+const FUTURE: Duration = Duration::from_secs(60);
+
+struct Claims {
+    client: ClientId,
+    scope: Scope,
+    audience: Vec<String>,
+    issued_at: UnixTime,
+    expires_at: UnixTime,
+    id: AccessId,
+    epoch: Epoch,
+}
+
+/// Every claim we put in has to be there, in its type.
+fn read_jwt(keys: &KeyRing, issuer: &str, token: &str) -> Option<Claims> {
+    let claims = typ::verify_access_token(keys, token).ok()?;
+    let text = |name| read::text(&claims, name).ok().flatten();
+    if text("iss") != Some(issuer) {
+        return None;
+    }
+    Some(Claims {
+        client: ClientId::parse(text("client_id")?)?,
+        scope: Scope::try_from(text("scope")?.to_owned()).ok()?,
+        audience: read::audience(&claims).ok()?.into_iter().map(str::to_owned).collect(),
+        issued_at: UnixTime::from_secs(read::seconds(&claims, "iat").ok()??),
+        expires_at: UnixTime::from_secs(read::seconds(&claims, "exp").ok()??),
+        id: AccessId::parse(text("jti")?)?,
+        epoch: read::seconds(&claims, EPOCH).ok()?.map_or_else(Epoch::default, Epoch::from_number),
+    })
+}

@@ -1,0 +1,143 @@
+//! The browsers a person has signed in with before.
+//!
+//! Such a browser carries a sealed cookie that names it and whom it knows. Guesses made with it are counted
+//! apart, so nobody who guesses from elsewhere keeps its owner out. It proves nothing else: the password is
+//! asked for all the same. It knows nobody any more whose sessions were ended by a new password or by the
+//! operator, for it may have been somebody else who signed in with it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::epoch::Epoch;
+use crate::infra::clock::UnixTime;
+use crate::infra::random;
+use crate::infra::secret::{Digest, base64url};
+use crate::infra::secret_key::MacKey;
+use crate::protocol::Subject;
+
+/// A browser, and who signed in with it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Device {
+    id: String,
+    /// The latest last.
+    people: Vec<Known>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+struct Known {
+    /// A digest, so that the cookie is short.
+    who: String,
+    /// The person's epoch at that time.
+    epoch: Epoch,
+    at: UnixTime,
+}
+
+/// How long a browser is remembered after a sign-in.
+pub const DEVICE_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
+/// How many people one browser knows.
+const MAX_PEOPLE: usize = 5;
+/// What the cookie is sealed under.
+const NAME: &str = "device cookie";
+
+impl Device {
+    /// A browser that knows nobody yet.
+    pub fn new() -> Self {
+        Self { id: base64url(&random::bytes::<16>()), people: Vec::new() }
+    }
+
+    /// Reads a cookie; `None` if it is none of ours.
+    pub fn open(key: &MacKey, cookie: &str) -> Option<Self> {
+        let opened = key.open(NAME, cookie)?;
+        serde_json::from_slice(&opened.plain).ok()
+    }
+
+    /// The cookie.
+    pub fn seal(&self, key: &MacKey) -> Option<String> {
+        key.seal(NAME, &serde_json::to_vec(self).ok()?)
+    }
+
+    /// Notes that this person signed in. Of more people than fit, those are forgotten who did so longest ago.
+    pub fn note(&mut self, sub: &Subject, epoch: Epoch, now: UnixTime) {
+        let who = short(sub);
+        self.people.retain(|known| known.who != who);
+        let excess = (self.people.len() + 1).saturating_sub(MAX_PEOPLE);
+        self.people.drain(..excess);
+        self.people.push(Known { who, epoch, at: now });
+    }
+
+    /// The name under which this browser's tries for this person are counted, if it knows them.
+    pub fn knows(&self, sub: &Subject, epoch: Epoch, now: UnixTime) -> Option<String> {
+        let who = short(sub);
+        let known = self.people.iter().find(|known| known.who == who)?;
+        let counts =
+            epoch.admits(Some(known.epoch), known.at) && now < known.at.plus(DEVICE_LIFETIME);
+        counts.then(|| format!("device {} {who}", self.id))
+    }
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn short(sub: &Subject) -> String {
+    let mut who = Digest::of(sub.as_str().as_bytes()).to_base64url();
+    who.truncate(22);
+    who
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infra::secret_key::{Purpose, SecretKey};
+
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn epoch(number: u64) -> Epoch {
+        Epoch::from_number(number)
+    }
+
+    fn sub(name: &str) -> Subject {
+        Subject::parse(name).unwrap()
+    }
+
+    #[test]
+    fn a_browser_knows_who_signed_in_until_they_are_cut_off_or_long_away() {
+        let mut device = Device::new();
+        assert_eq!(device.knows(&sub("ada"), epoch(0), NOW), None);
+        device.note(&sub("ada"), epoch(7), NOW);
+        let name = device.knows(&sub("ada"), epoch(7), NOW).unwrap();
+        assert_eq!(device.knows(&sub("bob"), epoch(0), NOW), None);
+        assert_eq!(device.knows(&sub("ada"), epoch(8), NOW), None, "cut off since");
+        assert_eq!(device.knows(&sub("ada"), epoch(7), NOW.plus(DEVICE_LIFETIME)), None);
+        device.note(&sub("ada"), epoch(8), NOW);
+        assert_eq!(device.knows(&sub("ada"), epoch(8), NOW), Some(name), "the same browser");
+        assert_ne!(Device::new().id, device.id);
+    }
+
+    #[test]
+    fn five_people_share_a_browser_and_the_sixth_takes_the_place_of_the_first() {
+        let mut device = Device::new();
+        for name in ["a", "b", "c", "d", "e", "a", "f"] {
+            device.note(&sub(name), epoch(0), NOW);
+        }
+        let known = |name| device.knows(&sub(name), epoch(0), NOW).is_some();
+        assert!(known("a") && known("f") && !known("b"));
+    }
+
+    #[test]
+    fn a_cookie_is_read_under_its_key_only_and_unchanged() {
+        let key = |c: &str| SecretKey::from_text(&c.repeat(32)).unwrap().derive(Purpose::Device);
+        let mut device = Device::new();
+        for name in ["a", "b", "c", "d", "e"] {
+            device.note(&sub(name), epoch(u64::MAX), NOW);
+        }
+        let cookie = device.seal(&key("x")).unwrap();
+        assert!(cookie.len() < 1000, "{}", cookie.len());
+        assert_eq!(Device::open(&key("x"), &cookie), Some(device));
+        assert_eq!(Device::open(&key("y"), &cookie), None);
+        assert_eq!(Device::open(&key("x"), &cookie[1..]), None);
+    }
+}

@@ -1,0 +1,280 @@
+//! People who can sign in: the record, its name, and the few things done with it.
+//!
+//! A user is found by subject; a user name is a record of its own that points there, because names
+//! are unique and can change while a subject never does.
+
+mod device;
+mod restore;
+mod sign_in;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization;
+
+pub use self::device::{DEVICE_LIFETIME, Device};
+pub use self::restore::{listed, name_holder, restore};
+pub use self::sign_in::{
+    Credentials, Failed, GuessLimits, NotSignedIn, SignIn, SignedIn, Typed, locked_since, unlock,
+};
+use crate::infra::clock::UnixTime;
+use crate::infra::secret::Digest;
+use crate::infra::store::{AsOf, Created, Key, Partition, RawKey, Record, Store, StoreError};
+use crate::protocol::Subject;
+
+/// One person.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct User {
+    /// Who they are, for ever.
+    pub sub: Subject,
+    /// What they sign in with, as they write it.
+    pub username: String,
+    /// Argon2id in PHC form; without one nobody signs in as this user.
+    pub password: Option<String>,
+    /// A disabled user can do nothing, whatever they hold.
+    pub enabled: bool,
+    /// Standard claims in their standard types, and custom ones of any JSON.
+    #[serde(default)]
+    pub claims: Map<String, Value>,
+    /// Exposed as the `groups` claim where a scope asks for it.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// When the record was made.
+    pub created_at: UnixTime,
+    /// Made, or given its password, by a development installation: off on any other issuer
+    /// ([`development`](crate::domain::development)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub development: bool,
+    /// What a bootstrap file set last, so that its own word counts again only when it changes. Absent in
+    /// records of a release that did not remember it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<DeclaredUser>,
+}
+
+/// What a bootstrap file set last of a user, beyond what it sets at every start.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DeclaredUser {
+    /// The hash of the password in the file, whatever the user signs in with by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// What the file said of `enabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+impl User {
+    /// What pages call this person: their name, or what they sign in with.
+    pub fn display_name(&self) -> &str {
+        self.claims.get("name").and_then(Value::as_str).unwrap_or(&self.username)
+    }
+
+    /// The value of a claim this user has, wherever it is kept.
+    pub fn claim(&self, name: &str) -> Option<Value> {
+        match name {
+            "groups" if !self.groups.is_empty() => Some(self.groups.clone().into()),
+            "preferred_username" => {
+                Some(self.claims.get(name).cloned().unwrap_or_else(|| self.username.clone().into()))
+            }
+            _ => self.claims.get(name).cloned(),
+        }
+    }
+}
+
+impl Record for User {
+    const KIND: &'static str = "user.v1";
+
+    fn key(&self) -> Key<Self> {
+        user_key(&self.sub)
+    }
+
+    /// Users stay until they are removed.
+    fn forget_at(&self) -> Option<UnixTime> {
+        None
+    }
+}
+
+/// Whose a user name is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Username {
+    canonical: String,
+    sub: Subject,
+}
+
+impl Record for Username {
+    const KIND: &'static str = "username.v1";
+
+    fn key(&self) -> Key<Self> {
+        username_key(&self.canonical)
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        None
+    }
+}
+
+/// The longest text that is looked at as a user name somebody typed, in bytes: more than the longest name
+/// takes, 255 characters, however it is composed and whatever stands around it.
+pub const MAX_TYPED_BYTES: usize = 4096;
+
+/// One spelling for what people write in many ways: trimmed, NFKC, lower case.
+pub fn canonical(username: &str) -> String {
+    username.trim().nfkc().collect::<String>().to_lowercase()
+}
+
+/// The partition of everything that belongs to one user.
+pub fn partition(sub: &Subject) -> Partition {
+    Partition::new(format!("user:{}", sub.as_str()))
+}
+
+/// Where a user's record is.
+pub fn user_key(sub: &Subject) -> Key<User> {
+    Key::sole(partition(sub))
+}
+
+fn username_key(canonical: &str) -> Key<Username> {
+    let digest = Digest::of(canonical.as_bytes()).to_hex();
+    Key::sole(Partition::new(format!("username:{digest}")))
+}
+
+fn index() -> RawKey {
+    RawKey::new(Partition::new("users"), "index.v1", None)
+}
+
+/// What became of an attempt to add a user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Added {
+    /// The user is there now.
+    New,
+    /// Somebody else signs in with this name.
+    UsernameTaken,
+    /// Somebody else is this subject.
+    SubjectTaken,
+}
+
+/// The user with this subject.
+pub async fn find(store: &dyn Store, sub: &Subject) -> Result<Option<User>, StoreError> {
+    find_as_of(store, sub, AsOf::Now).await
+}
+
+/// The user with this subject, for a reader who may be content with what they were a moment ago.
+pub async fn find_as_of(
+    store: &dyn Store,
+    sub: &Subject,
+    as_of: AsOf,
+) -> Result<Option<User>, StoreError> {
+    store.look(&user_key(sub), as_of).await
+}
+
+/// The user who signs in with this name. Costs two look-ups whether there is one or not, so that the
+/// store tells nobody apart by time.
+pub async fn find_by_username(store: &dyn Store, name: &str) -> Result<Option<User>, StoreError> {
+    let canonical = canonical(name);
+    let holder = holder(store, &canonical).await?;
+    let user = find(store, &holder.clone().unwrap_or_else(nobody)).await?;
+    let user = user.filter(|user| self::canonical(&user.username) == canonical);
+    Ok(user.filter(|_| holder.is_some()))
+}
+
+/// Whom the name points to: perhaps a user who was removed, or was never fully added.
+async fn holder(store: &dyn Store, canonical: &str) -> Result<Option<Subject>, StoreError> {
+    let named = store.load(&username_key(canonical)).await?;
+    Ok(named.map(|loaded| loaded.record.sub))
+}
+
+/// Stands in for who is not there.
+fn nobody() -> Subject {
+    Subject::parse("nobody").unwrap_or_else(|| unreachable!())
+}
+
+/// The subject to add a user of this name under when nobody chose one: `made`, or whatever was claimed
+/// for the name first, as long as nobody has it.
+///
+/// Of two servers that add the same person at the same moment both then add the same subject, and one
+/// of them is told that it was there already. So does whoever comes after a server that stopped halfway.
+pub async fn claim(
+    store: &dyn Store,
+    username: &str,
+    made: Subject,
+) -> Result<Subject, StoreError> {
+    let name = Username { canonical: canonical(username), sub: made };
+    if store.create(&name).await? == Created::New {
+        return Ok(name.sub);
+    }
+    let holder = async || {
+        let held = store.load(&name.key()).await?;
+        Ok::<_, StoreError>(held.map(|held| held.record.sub))
+    };
+    let Some(first) = holder().await? else { return Ok(name.sub) };
+    // Looked at again because a removed person's name goes before the record: what is still claimed now,
+    // without a record a moment ago, is being added.
+    let is_begun = find(store, &first).await?.is_none() && holder().await?.as_ref() == Some(&first);
+    Ok(if is_begun { first } else { name.sub })
+}
+
+/// Adds a user: name, then index, then record, so that what was begun can be found and finished.
+///
+/// A name that was claimed for another subject is taken, even if nobody is there yet: it may be in the
+/// middle of being added. [`claim`] finds out for whom.
+pub async fn add(store: &dyn Store, user: &User) -> Result<Added, StoreError> {
+    let canonical = canonical(&user.username);
+    let name = Username { canonical: canonical.clone(), sub: user.sub.clone() };
+    if store.create(&name).await? == Created::Taken {
+        match store.load(&name.key()).await?.map(|held| held.record.sub) {
+            Some(holder) if holder == user.sub => {}
+            Some(_) => return Ok(Added::UsernameTaken),
+            // Unreadable, so it names nobody.
+            None => store.put(&name).await?,
+        }
+    }
+    store.link(&index(), user.sub.as_str()).await?;
+    if store.create(user).await? == Created::New {
+        return Ok(Added::New);
+    }
+    let held = find(store, &user.sub).await?;
+    if held.is_some_and(|held| self::canonical(&held.username) == canonical) {
+        return Ok(Added::UsernameTaken);
+    }
+    // The subject signs in with another name, so this one is free for others.
+    store.remove(&name.key()).await?;
+    Ok(Added::SubjectTaken)
+}
+
+/// Changes a user; `None` if there is no such user. The user name must stay.
+pub async fn update(
+    store: &dyn Store,
+    sub: &Subject,
+    mut change: impl FnMut(&mut User) + Send,
+) -> Result<Option<()>, StoreError> {
+    store.update(&user_key(sub), |user| change(user)).await
+}
+
+/// Removes a user and frees the name. What the user was given dies with the record: every use of it
+/// looks the user up.
+///
+/// Disabled first, for a store may fail in between. The name goes before the record: a name without a
+/// record would lend its subject to whoever is added under it next ([`claim`]), and a subject is never
+/// given to somebody else ([OpenID Connect Core §8]).
+///
+/// [OpenID Connect Core §8]: https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes
+pub async fn remove(store: &dyn Store, user: &User) -> Result<(), StoreError> {
+    update(store, &user.sub, |user| user.enabled = false).await?;
+    store.remove(&username_key(&canonical(&user.username))).await?;
+    store.remove(&user.key()).await?;
+    store.unlink(&index(), user.sub.as_str()).await
+}
+
+/// Every user, a page at a time inside; for the command line, not for requests.
+pub async fn list(store: &dyn Store) -> Result<Vec<User>, StoreError> {
+    let (mut users, mut after) = (Vec::new(), None);
+    loop {
+        let page = listed(store, after.as_ref()).await?;
+        for sub in &page {
+            users.extend(find(store, sub).await?);
+        }
+        let Some(last) = page.last().cloned() else { return Ok(users) };
+        after = Some(last);
+    }
+}
+
+#[cfg(test)]
+mod tests;

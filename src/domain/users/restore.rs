@@ -1,0 +1,40 @@
+use super::{User, Username, canonical, find, index, username_key};
+use crate::infra::store::{Store, StoreError};
+use crate::protocol::Subject;
+
+/// The next subjects that are listed after this one; none at the end. The list may have some too many.
+pub async fn listed(
+    store: &dyn Store,
+    after: Option<&Subject>,
+) -> Result<Vec<Subject>, StoreError> {
+    let mut after = after.map(|sub| sub.as_str().to_owned()).unwrap_or_default();
+    loop {
+        let names = store.names(&index(), &after, 200).await?;
+        let Some(last) = names.last().cloned() else { return Ok(Vec::new()) };
+        let subs: Vec<_> = names.iter().filter_map(|name| Subject::parse(name)).collect();
+        if !subs.is_empty() {
+            return Ok(subs);
+        }
+        after = last;
+    }
+}
+
+/// Somebody else in this store who signs in with the name of this user.
+pub async fn name_holder(store: &dyn Store, user: &User) -> Result<Option<Subject>, StoreError> {
+    let holder = super::find_by_username(store, &user.username).await?;
+    Ok(holder.map(|holder| holder.sub).filter(|sub| *sub != user.sub))
+}
+
+/// Makes the store hold this very record, its name and its listing, whatever it held of this user.
+pub async fn restore(store: &dyn Store, user: &User) -> Result<(), StoreError> {
+    let name = Username { canonical: canonical(&user.username), sub: user.sub.clone() };
+    let held = find(store, &user.sub).await?.map(|held| canonical(&held.username));
+    store.put(&name).await?;
+    store.link(&index(), user.sub.as_str()).await?;
+    store.put(user).await?;
+    if let Some(before) = held.filter(|before| *before != name.canonical) {
+        // The name it had here, unless that has become somebody else's.
+        store.remove_if(&username_key(&before), |it| it.sub == user.sub).await?;
+    }
+    Ok(())
+}

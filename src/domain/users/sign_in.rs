@@ -1,0 +1,363 @@
+//! Signing in with a password: who may try, and whether it is right.
+//!
+//! Tries are counted in four ways, each before the hash is computed, so that guesses running side by side are
+//! all counted:
+//!
+//! | whose | what for |
+//! | --- | --- |
+//! | the address | failures in a minute, whatever name is typed; may be switched off |
+//! | the account at that address | guesses at one account: ever longer pauses, twenty in a day |
+//! | the account | guesses from everywhere: a hundred without a right one between them, then it is locked |
+//! | everybody | failures in a minute: many addresses that try one password at many names |
+//!
+//! A browser that has signed in as this person before ([`Device`]) is counted by itself and by nothing else.
+//! So one address never locks an account for others, and whoever locks it from many leaves its owner's own
+//! browser alone; signing in there unlocks it, and so does the operator. Tries at a locked account are still
+//! counted for their address: when it is unlocked, those who guessed have nothing left.
+//!
+//! The account is the person, whatever was typed for the name; a name that nobody has is one, too, and
+//! everything costs the same for it.
+
+use std::net::IpAddr;
+
+use tokio::join;
+
+use super::device::Device;
+use super::{User, canonical, find, holder};
+use crate::config::RateLimit;
+use crate::domain::epoch::{self, Epoch, Owner};
+use crate::domain::rate_limit::{self, MAX_ACCOUNT_FAILURES, Schedule, TooMany};
+use crate::infra::client_ip::bucket;
+use crate::infra::clock::{Clock, UnixTime};
+use crate::infra::password::{Busy, Password, Passwords, Turn, Verdict};
+use crate::infra::store::{AsOf, Store, StoreError};
+use crate::protocol::Subject;
+
+/// Everything signing in with a password needs.
+pub struct SignIn<'a> {
+    /// Where users and attempts are.
+    pub store: &'a dyn Store,
+    /// What time it is.
+    pub clock: &'a Clock,
+    /// How many tries are answered.
+    pub limits: GuessLimits,
+}
+
+/// How many wrong passwords are answered in a minute.
+#[derive(Clone, Copy, Debug)]
+pub struct GuessLimits {
+    /// From one address, whatever name is typed; `None`: tries are not counted by address.
+    pub per_address: Option<u32>,
+    /// In all; `None`, in development: neither this nor what one account had is counted.
+    pub everybody: Option<u32>,
+}
+
+impl From<RateLimit> for GuessLimits {
+    fn from(limit: RateLimit) -> Self {
+        Self {
+            per_address: limit.enabled.then_some(limit.per_minute),
+            everybody: limit.guesses.then_some(limit.per_minute.saturating_mul(EVERYBODY)),
+        }
+    }
+}
+
+/// What was typed for a name, and where.
+pub struct Credentials<'a> {
+    /// The user name.
+    pub username: &'a str,
+    /// From where.
+    pub address: IpAddr,
+    /// With which browser, if it has signed somebody in before.
+    pub device: Option<&'a Device>,
+}
+
+/// A password as it was typed, and its turn to be hashed.
+pub struct Typed {
+    password: Password,
+    turn: Turn,
+}
+
+impl Typed {
+    /// Waits for the turn. Whoever stops waiting has left the queue, and nothing has happened yet.
+    pub async fn in_turn(passwords: &Passwords, text: &str) -> Result<Self, Failed> {
+        let nobody = |why| Failed { why, sub: None, locks: false };
+        let password = Password::parse(text).ok_or_else(|| nobody(NotSignedIn::WrongPassword))?;
+        let turn = passwords.turn().await.map_err(|busy| nobody(busy.into()))?;
+        Ok(Self { password, turn })
+    }
+}
+
+/// Who signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Who.
+    pub user: User,
+    /// The epoch in which the password was the right one.
+    pub epoch: Epoch,
+    /// Whether the account was locked for everybody else until now.
+    pub unlocked: bool,
+}
+
+/// Nobody was signed in.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub why: NotSignedIn,
+    /// Whose user name it was.
+    pub sub: Option<Subject>,
+    /// Whether the account is locked because of this try.
+    pub locks: bool,
+}
+
+/// Why nobody was signed in. What the person reads is the same for the first three.
+#[derive(Debug)]
+pub enum NotSignedIn {
+    /// No user of that name.
+    UnknownUser,
+    /// Not their password.
+    WrongPassword,
+    /// The right password of a disabled user.
+    Disabled,
+    /// Too many attempts.
+    Throttled(TooMany),
+    /// Too many attempts from everywhere: until somebody unlocks the account, or its owner signs in with a
+    /// browser that is known.
+    Locked(TooMany),
+    /// Too many people at once.
+    Busy,
+    /// The store did not answer, so nobody is let in.
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotSignedIn {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Busy> for NotSignedIn {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+/// How a try was counted.
+enum Counted {
+    /// By address alone, if at all.
+    Not,
+    /// By the browser, which knows the person.
+    Device { name: String },
+    /// By address and account. `last`: of the tries that are answered it is the last.
+    Address { pair: String, last: bool },
+}
+
+impl SignIn<'_> {
+    /// Whether it is worth waiting for a turn: an address that has had its tries is refused before. A browser
+    /// that has signed somebody in may be one that is counted by itself, which is known later.
+    pub async fn may_wait(&self, shown: &Credentials<'_>) -> Result<(), Failed> {
+        let nobody = |why| Failed { why, sub: None, locks: false };
+        let Some(per_minute) = self.limits.per_address.filter(|_| shown.device.is_none()) else {
+            return Ok(());
+        };
+        let (name, schedule) = (address_name(shown.address), Schedule::Address { per_minute });
+        let looked = rate_limit::peek(self.store, &name, schedule, self.clock.now()).await;
+        looked
+            .map_err(|cause| nobody(cause.into()))?
+            .map_err(|wait| nobody(NotSignedIn::Throttled(wait)))
+    }
+
+    /// Checks a user name and a password.
+    ///
+    /// The attempt is counted only when its hash is about to be computed, so a crowd of honest users does not
+    /// lock itself out. An unknown user costs the same work.
+    ///
+    /// The epoch is the one in which the password was the right one: whoever changes it begins another.
+    /// The hash says nothing about that, for it is made anew where the parameters were raised.
+    pub async fn check(&self, shown: &Credentials<'_>, typed: Typed) -> Result<SignedIn, Failed> {
+        let nobody = |why| Failed { why, sub: None, locks: false };
+        let found = self.find(shown.username).await;
+        let (epoch, user) = found.map_err(|cause| nobody(cause.into()))?;
+        let sub = user.as_ref().map(|user| user.sub.clone());
+        let account = account_name(sub.as_ref(), shown.username);
+        let failed = |why| Failed { why, sub: sub.clone(), locks: false };
+
+        let counted = self.count(&account, (sub.as_ref(), epoch), shown).await.map_err(failed)?;
+        match self.verify(typed, user).await {
+            Ok(user) => {
+                let unlocked = self.forgive(&account, &counted, shown.address).await;
+                Ok(SignedIn { user, epoch, unlocked: unlocked.map_err(failed)? })
+            }
+            Err(why) => {
+                let last = matches!(counted, Counted::Address { last: true, .. });
+                let is_wrong = matches!(why, NotSignedIn::WrongPassword | NotSignedIn::Disabled);
+                if let Counted::Address { .. } = counted {
+                    self.note_failure().await.map_err(failed)?;
+                }
+                Err(Failed { locks: last && is_wrong, ..failed(why) })
+            }
+        }
+    }
+
+    async fn verify(
+        &self,
+        Typed { password, turn }: Typed,
+        user: Option<User>,
+    ) -> Result<User, NotSignedIn> {
+        let stored = user.as_ref().and_then(|user| user.password.as_deref());
+        let (verdict, turn) = turn.verify(password.clone(), stored).await?;
+        match (user, verdict) {
+            (None, _) => Err(NotSignedIn::UnknownUser),
+            (Some(_), Verdict::Wrong) => Err(NotSignedIn::WrongPassword),
+            (Some(user), Verdict::Right { .. }) if !user.enabled => Err(NotSignedIn::Disabled),
+            (Some(mut user), Verdict::Right { outdated }) => {
+                if outdated {
+                    self.rehash(&mut user, Typed { password, turn }).await;
+                }
+                Ok(user)
+            }
+        }
+    }
+
+    /// The epoch first: a change that the user's record does not show yet raises it after this. Nobody
+    /// costs as much as somebody.
+    async fn find(&self, username: &str) -> Result<(Epoch, Option<User>), StoreError> {
+        let canonical = canonical(username);
+        let holder = holder(self.store, &canonical).await?;
+        let sub = holder.clone().unwrap_or_else(super::nobody);
+        let epoch = epoch::current(self.store, &Owner::User(sub.clone()), AsOf::Now).await?;
+        let user = find(self.store, &sub).await?;
+        let user = user.filter(|user| self::canonical(&user.username) == canonical);
+        Ok((epoch, user.filter(|_| holder.is_some())))
+    }
+
+    async fn count(
+        &self,
+        account: &str,
+        (sub, epoch): (Option<&Subject>, Epoch),
+        shown: &Credentials<'_>,
+    ) -> Result<Counted, NotSignedIn> {
+        let (store, now) = (self.store, self.clock.now());
+        let known = sub.zip(shown.device).and_then(|(sub, device)| device.knows(sub, epoch, now));
+        if let Some(name) = known.filter(|_| self.limits.everybody.is_some()) {
+            let taken = rate_limit::take(store, &name, Schedule::Guess, now).await?;
+            taken.map_err(NotSignedIn::Throttled)?;
+            return Ok(Counted::Device { name });
+        }
+        if let Some(most) = self.limits.everybody {
+            let spent = rate_limit::look(store, FAILURES, most, now).await?;
+            spent.map_err(NotSignedIn::Throttled)?;
+        }
+        if let Some(per_minute) = self.limits.per_address {
+            let schedule = Schedule::Address { per_minute };
+            let taken =
+                rate_limit::take(store, &address_name(shown.address), schedule, now).await?;
+            taken.map_err(NotSignedIn::Throttled)?;
+        }
+        if self.limits.everybody.is_none() {
+            return Ok(Counted::Not);
+        }
+        let pair = pair_name(account, epoch, shown.address);
+        let taken = rate_limit::take(store, &pair, Schedule::Guess, now).await?;
+        taken.map_err(NotSignedIn::Throttled)?;
+        let taken = rate_limit::take(store, account, Schedule::Account, now).await?;
+        let failures = taken.map_err(NotSignedIn::Locked)?;
+        Ok(Counted::Address { pair, last: failures >= MAX_ACCOUNT_FAILURES })
+    }
+
+    /// It was the right password. Answers whether the account was locked.
+    async fn forgive(
+        &self,
+        account: &str,
+        counted: &Counted,
+        address: IpAddr,
+    ) -> Result<bool, NotSignedIn> {
+        let (store, now) = (self.store, self.clock.now());
+        let freed = rate_limit::forgive(store, account, Schedule::Account, now);
+        match counted {
+            Counted::Not => {
+                self.forgive_address(address).await?;
+                Ok(false)
+            }
+            Counted::Device { name } => {
+                let own = rate_limit::forgive(store, name, Schedule::Guess, now);
+                let (freed, own) = join!(freed, own);
+                own?;
+                Ok(freed?)
+            }
+            Counted::Address { pair, .. } => {
+                let (freed, pair, own) = join!(
+                    freed,
+                    rate_limit::forgive(store, pair, Schedule::Guess, now),
+                    self.forgive_address(address)
+                );
+                pair?;
+                own?;
+                // The hundredth try, which is the right one, has locked nothing.
+                freed.map(|_| false).map_err(NotSignedIn::Store)
+            }
+        }
+    }
+
+    async fn forgive_address(&self, address: IpAddr) -> Result<(), StoreError> {
+        let Some(per_minute) = self.limits.per_address else { return Ok(()) };
+        let (name, schedule) = (address_name(address), Schedule::Address { per_minute });
+        rate_limit::forgive(self.store, &name, schedule, self.clock.now()).await.map(drop)
+    }
+
+    async fn note_failure(&self) -> Result<(), NotSignedIn> {
+        rate_limit::note(self.store, FAILURES, self.clock.now()).await?;
+        Ok(())
+    }
+
+    /// Brings an old hash up to today's parameters. Failing to is no reason to keep somebody out.
+    async fn rehash(&self, user: &mut User, Typed { password, turn }: Typed) {
+        let Ok(hash) = turn.hash(password).await else { return };
+        let mut renewed = false;
+        let written = super::update(self.store, &user.sub, |held| {
+            // Unless it was changed in the meantime.
+            renewed = held.password == user.password;
+            if renewed {
+                held.password = Some(hash.clone());
+            }
+        });
+        match written.await {
+            Ok(_) if renewed => user.password = Some(hash),
+            Ok(_) => {}
+            Err(cause) => tracing::warn!(%cause, "could not store a password hashed anew"),
+        }
+    }
+}
+
+/// Since when the account of this person is locked, if it is.
+pub async fn locked_since(
+    store: &dyn Store,
+    sub: &Subject,
+) -> Result<Option<UnixTime>, StoreError> {
+    rate_limit::locked_since(store, &account_name(Some(sub), "")).await
+}
+
+/// Unlocks the account of this person; answers since when it was locked.
+pub async fn unlock(store: &dyn Store, sub: &Subject) -> Result<Option<UnixTime>, StoreError> {
+    rate_limit::clear(store, &account_name(Some(sub), "")).await
+}
+
+/// What everybody's failures are counted as.
+const FAILURES: &str = "sign-in failures";
+/// Everybody may fail as often as so many addresses together.
+const EVERYBODY: u32 = 20;
+
+fn account_name(sub: Option<&Subject>, username: &str) -> String {
+    match sub {
+        Some(sub) => format!("account sub:{}", sub.as_str()),
+        None => format!("account name:{}", canonical(username)),
+    }
+}
+
+/// After a new password whoever mistyped the old one has all tries again.
+fn pair_name(account: &str, epoch: Epoch, address: IpAddr) -> String {
+    format!("{account} in {} from {}", epoch.number(), bucket(address))
+}
+
+fn address_name(address: IpAddr) -> String {
+    format!("address {}", bucket(address))
+}

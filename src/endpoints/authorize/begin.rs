@@ -1,0 +1,240 @@
+use axum::body::Body;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::hub;
+use super::object::{self, Unopened};
+use crate::domain::authorization_request::{
+    self, AuthorizationRequest, Destination, Hinted, RequestPolicy, Unredirectable,
+};
+use crate::domain::clients::{self, Client, ClientId};
+use crate::domain::events::Event;
+use crate::domain::token_claims;
+use crate::http::answer::{self, Sender};
+use crate::http::app::App;
+use crate::http::caller::Caller;
+use crate::http::cookies::Cookies;
+use crate::http::form;
+use crate::http::stopped;
+use crate::http::trouble::Trouble;
+use crate::http::turns::{take_turns, too_many, turns_for};
+use crate::infra::jose::{self, read};
+use crate::infra::secret::Secret;
+use crate::protocol::{Came, ErrorCode, OAuthError, Params, Subject};
+
+/// `GET /authorize`: a new request, or an interaction that comes back to the hub.
+pub async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let came = Came::read(query.unwrap_or_default().as_bytes(), is_read);
+    let cookies = Cookies::read(&app, &headers);
+    let of_a_request = came.params.get("client_id").is_some();
+    match (came.params.get("interaction"), came.params.get("kept")) {
+        (Some(id), _) if !of_a_request => hub::resume(&app, &caller, &cookies, id).await,
+        (None, Some(id)) if !of_a_request => {
+            let params = kept(&app, &caller, id).await?;
+            begin(&app, &caller, &cookies, &params.into()).await
+        }
+        (Some(_) | None, Some(_) | None) => begin(&app, &caller, &cookies, &known(came)).await,
+    }
+}
+
+/// What is read at this endpoint: a request, or what leads back to one.
+fn is_read(name: &str) -> bool {
+    authorization_request::is_known(name) || ["interaction", "kept"].contains(&name)
+}
+
+/// The request alone.
+fn known(mut came: Came) -> Came {
+    came.params = came.params.only(authorization_request::is_known);
+    came
+}
+
+/// `POST /authorize`: a request by form ([OpenID Connect Core §3.1.2.1]).
+///
+/// A browser leaves `SameSite=Lax` cookies out of a cross-site POST, so that a request by form is turned
+/// into a GET first, and meets its session there: by query, or kept for a moment if it is too long for one.
+///
+/// [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
+pub async fn post(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<Response, Trouble> {
+    let body = match form::read_form_body(&headers, request.into_body()).await {
+        Ok(body) => body,
+        Err(error) => {
+            let code = "invalid_request";
+            return Err(Trouble::request_error(&caller.request_id, code, error.description()));
+        }
+    };
+    let came = Came::read(&body, is_read);
+    let cookies = Cookies::read(&app, &headers);
+    if came.params.get("interaction").is_some() && came.params.get("client_id").is_none() {
+        // A login page that was opened under a release whose form came here. The form is sent on as it is.
+        return Ok((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/login")]).into_response());
+    }
+    let came = known(came);
+    let query = came.params.to_query();
+    // One of these is refused, whoever may be signed in; or its hint is longer than any of ours.
+    let is_refused = came.fault.is_some()
+        || query.len() > LONGEST_KEPT
+        || authorization_request::to_query(&came.params).is_err();
+    if is_refused || !cookies.are_none() {
+        return begin(&app, &caller, &cookies, &came).await;
+    }
+    if query.len() < LONGEST_QUERY {
+        return Ok(answer::see_other(&format!("{}?{query}", app.config.issuer.url("/authorize"))));
+    }
+    keep(&app, &caller, &came, query).await
+}
+
+/// Keeps a request that comes back with the browser's cookies in a moment.
+async fn keep(app: &App, caller: &Caller, came: &Came, query: String) -> Result<Response, Trouble> {
+    let client = find_client(app, caller, came).await?;
+    if let Err(wait) = take_turns(app, caller, turns_for(query.len())).await {
+        app.tell(caller.address, &hub::throttled(&client.id));
+        return Ok(too_many(caller, wait));
+    }
+    let kept = authorization_request::keep(&*app.store, query, app.now()).await;
+    let id = kept.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    let to = format!("{}?kept={}", app.config.issuer.url("/authorize"), id.reveal());
+    Ok(answer::see_other(&to))
+}
+
+async fn kept(app: &App, caller: &Caller, id: &str) -> Result<Params, Trouble> {
+    let query = match Secret::parse(id) {
+        Some(id) => authorization_request::kept(&*app.store, &id, app.now()).await,
+        None => Ok(None),
+    };
+    let query = query.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    let query = query.ok_or_else(|| stopped::unknown(caller))?;
+    Params::parse(query.as_bytes()).map_err(|_| Trouble::internal(&caller.request_id))
+}
+
+const LOST_STATE: &str =
+    "state cannot be read, or is another one each time, so nothing can be sent back";
+
+/// What fits into the address of the GET that a POST becomes, also through proxies.
+const LONGEST_QUERY: usize = 6_000;
+/// What is kept of a request that is too long for that, its hint included: any that we gave out.
+const LONGEST_KEPT: usize =
+    authorization_request::MAX_QUERY + "&id_token_hint=".len() + jose::LONGEST_OURS;
+
+/// The checks in their order: client, redirect URI, and only then errors that may travel
+/// ([RFC 9700 §4.11.2]).
+///
+/// [RFC 9700 §4.11.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.11.2
+async fn begin(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    came: &Came,
+) -> Result<Response, Trouble> {
+    let client = find_client(app, caller, came).await?;
+    let opened = match &came.fault {
+        None => object::open(app, caller, &client, &came.params).await,
+        Some(fault) => Err(Unopened {
+            error: OAuthError::described(ErrorCode::InvalidRequest, &fault.to_string()),
+            said: came.params.clone(),
+        }),
+    };
+    // What could be read still says where the error goes.
+    let said = opened.as_ref().unwrap_or_else(|unopened| &unopened.said);
+    let destination = Destination::settle(said, &client.metadata).map_err(describe);
+    let lost = came.has_lost("state").then_some(LOST_STATE);
+    let destination = destination.and_then(|to| lost.map_or(Ok(to), Err));
+    let destination = destination.map_err(|why| {
+        app.tell(caller.address, &refused(&client));
+        unanswerable(caller, came, "invalid_request", why).back_to(&client)
+    })?;
+    // Begun again, it is the request that came, not what was read out of it.
+    let query = authorization_request::to_query(&came.params);
+    let checked = opened.map_err(|unopened| unopened.error).and_then(|counted| {
+        let query = query?;
+        let (catalogue, resources) = (app.catalogue(), app.resources());
+        let policy = RequestPolicy {
+            issuer: app.issuer(),
+            catalogue: &catalogue,
+            resources: &resources,
+            response_types: &app.config.offer.response_types,
+            require_pkce: app.config.require_pkce,
+        };
+        let hinted = read_hint(app, &counted);
+        let request = authorization_request::validate(
+            &counted,
+            &client,
+            destination.clone(),
+            policy,
+            hinted,
+        )?;
+        Ok(AuthorizationRequest { query, ..request })
+    });
+    match checked {
+        Ok(request) => hub::enter(app, caller, cookies, client, request).await,
+        Err(error) => {
+            app.tell(caller.address, &refused(&client));
+            let sender = Sender {
+                issuer: app.issuer(),
+                client_name: client.display_name(),
+                after_gesture: false,
+            };
+            Ok(answer::failure(&destination, &error, &sender))
+        }
+    }
+}
+
+fn refused(client: &Client) -> Event<'_> {
+    Event::Authorized { client: client.id.as_str(), outcome: "refused" }
+}
+
+/// A page, where there is nowhere to send an error; what was wrong first comes first.
+fn unanswerable(caller: &Caller, came: &Came, code: &'static str, why: &str) -> Trouble {
+    let detail =
+        came.fault.as_ref().map_or_else(|| why.to_owned(), |fault| format!("{fault}; {why}"));
+    Trouble::request_error(&caller.request_id, code, detail)
+}
+
+async fn find_client(app: &App, caller: &Caller, came: &Came) -> Result<Client, Trouble> {
+    let refuse = |code, detail: &str| unanswerable(caller, came, code, detail);
+    let id = came.params.get("client_id");
+    let id = id.ok_or_else(|| refuse("invalid_request", "client_id is missing"))?;
+    let unknown = || refuse("invalid_client", "no client is registered under this client_id");
+    let id = ClientId::parse(id).ok_or_else(unknown)?;
+    let client = clients::find(&*app.store, &id).await;
+    let client = client.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    client.filter(|client| client.enabled).ok_or_else(unknown)
+}
+
+fn describe(why: Unredirectable) -> &'static str {
+    match why {
+        Unredirectable::NoRedirectUri => {
+            "redirect_uri is missing; it is required even when only one is registered"
+        }
+        Unredirectable::UnregisteredRedirectUri => {
+            "redirect_uri is not one of those registered for this client; they are compared \
+             character by character"
+        }
+        Unredirectable::LongState => {
+            "state is longer than the 8 KiB that an address can carry back; response_mode=form_post can"
+        }
+    }
+}
+
+/// An ID token of ours, expired or not: it is a hint about who, not a credential.
+fn read_hint(app: &App, params: &Params) -> Hinted {
+    let Some(token) = params.get("id_token_hint") else { return Hinted::Nobody };
+    let Ok(claims) = token_claims::verify_id_token(&app.keys, token) else {
+        return Hinted::Unreadable;
+    };
+    let text = |name| read::text(&claims, name).ok().flatten();
+    if text("iss") != Some(app.issuer()) {
+        return Hinted::Unreadable;
+    }
+    text("sub").and_then(Subject::parse).map_or(Hinted::Unreadable, Hinted::Somebody)
+}

@@ -1,0 +1,250 @@
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::domain::authorization_request::AuthorizationRequest;
+use crate::domain::clients::{self, Client};
+use crate::domain::epoch::{self, Epoch, Owner};
+use crate::domain::events::Event;
+use crate::domain::grants::{
+    self, Code, Credential, Denied, Filed, Grant, GrantId, Handle, Person, Standing, Use,
+};
+use crate::domain::logout_notifications;
+use crate::domain::sessions::Session;
+use crate::domain::token_claims::{Behind, Beside, Wanted};
+use crate::domain::users::User;
+use crate::http::answer::{self, Sender};
+use crate::http::app::App;
+use crate::http::caller::Caller;
+use crate::http::session_state;
+use crate::http::token_issuer::{self, IssuedAccessToken, NotMade};
+use crate::http::trouble::Trouble;
+use crate::infra::random;
+use crate::infra::secret::Secret;
+use crate::infra::store::{AsOf, StoreError};
+use crate::protocol::{GrantType, ResponseType};
+
+/// Everything an authorization answer is made of: a client, what it asked, and who agreed.
+#[derive(Clone, Copy)]
+pub struct Issuance<'a> {
+    /// Whom it is for.
+    pub client: &'a Client,
+    /// What it asked.
+    pub request: &'a AuthorizationRequest,
+    /// Who agreed.
+    pub session: &'a Session,
+    /// As they are now.
+    pub user: &'a User,
+    /// The epoch of their consent, from before it was looked at.
+    pub consent_epoch: Epoch,
+}
+
+/// The parameters of an authorization answer, but for `state` and `iss`.
+pub type Fields = Vec<(String, String)>;
+
+/// Why there is no answer.
+pub enum Unprepared {
+    /// The store did not do it.
+    Store(StoreError),
+    /// A token could not be made.
+    Unmade(NotMade),
+    /// The client, the person or the session went at the same moment.
+    Denied(Denied),
+    /// The code was redeemed before, or is over.
+    Spent,
+}
+
+impl Unprepared {
+    /// What the person is told.
+    pub fn explained(self, caller: &Caller) -> Trouble {
+        match self {
+            Self::Store(cause) => Trouble::unavailable(&caller.request_id, &cause),
+            Self::Unmade(_) | Self::Spent => Trouble::internal(&caller.request_id),
+            Self::Denied(why) => {
+                tracing::info!(
+                    ?why,
+                    "an authorization was overtaken by the end of what it rests on"
+                );
+                Trouble {
+                    status: StatusCode::BAD_REQUEST,
+                    title: "Please start again",
+                    message:
+                        "You were signed out in the meantime, or the application was switched off. \
+                              Go back to it and sign in from there."
+                            .to_owned(),
+                    detail: None,
+                    way_on: None,
+                    request_id: caller.request_id.clone(),
+                }
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Unprepared {
+    fn from(cause: StoreError) -> Self {
+        Self::Store(cause)
+    }
+}
+
+impl From<NotMade> for Unprepared {
+    fn from(why: NotMade) -> Self {
+        Self::Unmade(why)
+    }
+}
+
+/// Makes what the response type names ([OAuth 2.0 Multiple Response Types §3, §4, §5]) and files the grant
+/// behind it. Nothing is sent yet: a code that never is dies in a minute. `code` is the one that follows from
+/// the interaction, where there is one.
+///
+/// [OAuth 2.0 Multiple Response Types §3, §4, §5]: https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html
+pub async fn prepare(
+    app: &App,
+    it: Issuance<'_>,
+    code: Option<Handle>,
+) -> Result<Fields, Unprepared> {
+    let asked = it.request.response_type;
+    let new = || Handle { grant: GrantId(random::uuid()), secret: Secret::random() };
+    let handle = code.filter(|_| asked.has_code()).unwrap_or_else(new);
+    // Before the last look at the client: one that is disabled in between is in another epoch by then.
+    let owner = Owner::Client(it.client.id.clone());
+    let epoch = epoch::current(&*app.store, &owner, AsOf::Now).await?;
+    let mut grant = new_grant(app, it, &handle, epoch);
+    let mut fields = Fields::new();
+    let mut put = |name: &str, value: String| fields.push((name.to_owned(), value));
+
+    let code = asked.has_code().then(|| handle.render(Use::Code));
+    if let Some(code) = &code {
+        put("code", code.clone());
+    }
+    let mut token = None;
+    if asked.has_token() {
+        let wanted = Wanted { named: &it.request.resources, granted: &[] };
+        let target = token_issuer::target(app, it.client, &it.request.scope, wanted);
+        let made =
+            token_issuer::access_token(app, it.client, Behind::Grant(&grant), &target).await?;
+        for (name, value) in made.members(&target.scope) {
+            put(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        }
+        let IssuedAccessToken { token: text, kept, .. } = made;
+        if let Some(kept) = kept {
+            grant.opaque.push(kept);
+        }
+        token = Some(text);
+    }
+    if asked.has_id_token() {
+        let beside = Beside {
+            access_token: token.as_deref(),
+            code: code.as_deref(),
+            state: it.request.destination.state(),
+            alone: code.is_none() && token.is_none(),
+        };
+        let made = token_issuer::id_token(app, (it.client, it.user), &grant, beside).await?;
+        if let Some(text) = made {
+            put("id_token", text);
+        }
+    }
+    if it.request.scope.contains("openid") && asked != ResponseType::None {
+        let seen_as = app.seen_by(it.client, &it.session.sub);
+        logout_notifications::note_client(&*app.store, it.client, it.session, seen_as.as_str())
+            .await?;
+    }
+    // After the client was noted: from here on, whoever ends the session tells it.
+    grants::may_begin(&*app.store, &grant, it.session, app.now())
+        .await?
+        .map_err(Unprepared::Denied)?;
+    if (code.is_some() || token.is_some()) && file(app, it, &grant).await? == Filed::Spent {
+        return Err(Unprepared::Spent);
+    }
+    if it.client.unused_until.is_some() {
+        clients::update(&*app.store, &it.client.id, |client| client.unused_until = None).await?;
+    }
+    Ok(fields)
+}
+
+async fn file(app: &App, it: Issuance<'_>, grant: &Grant) -> Result<Filed, StoreError> {
+    let refresh = it.client.settings.refresh_token_lifetime;
+    let refresh = refresh
+        .map_or(app.config.lifetimes.refresh_absolute, |own| Duration::from_secs(own.into()));
+    let until =
+        grant.ends_at.plus(refresh).plus(token_issuer::longest_access_lifetime(app, it.client));
+    grants::file_answer(&*app.store, grant, until, app.now()).await
+}
+
+/// Notes for the record that the client is given what it asked for.
+pub fn tell(app: &App, caller: &Caller, it: Issuance<'_>) {
+    let client = it.client.id.as_str();
+    app.tell(caller.address, &Event::Authorized { client, outcome: "ok" });
+    if it.request.response_type.is_front_channel() {
+        let sub = Some(it.session.sub.as_str());
+        let grant = GrantType::Implicit;
+        app.tell(caller.address, &Event::TokensIssued { client, sub, grant });
+    }
+}
+
+/// Sends the answer to the client ([RFC 6749 §4.1.2], [OpenID Connect Core §3.2.2.5, §3.3.2.5]).
+///
+/// [RFC 6749 §4.1.2]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2
+/// [OpenID Connect Core §3.2.2.5, §3.3.2.5]: https://openid.net/specs/openid-connect-core-1_0.html#ImplicitAuthResponse
+pub fn send(
+    app: &App,
+    caller: &Caller,
+    it: Issuance<'_>,
+    mut fields: Fields,
+    after_gesture: bool,
+) -> Response {
+    let sender =
+        Sender { issuer: app.issuer(), client_name: it.client.display_name(), after_gesture };
+    if it.request.scope.contains("openid") {
+        let to = &it.request.destination;
+        fields.extend(session_state::field(app, caller, &it.client.id, to));
+    }
+    answer::success(&it.request.destination, fields, &sender)
+}
+
+/// What the person let the client do. It lives as long as what the answer itself carries, and longer
+/// once the code is redeemed.
+fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) -> Grant {
+    let (request, session, now) = (it.request, it.session, app.now());
+    let lifetimes = &app.config.lifetimes;
+    let own = it.client.settings.code_lifetime;
+    let lifetime = own.map_or(lifetimes.code, |own| Duration::from_secs(own.into()));
+    let expires_at = now.plus(lifetime);
+    let token_end = now.plus(token_issuer::longest_access_lifetime(app, it.client));
+    let response = request.response_type;
+    Grant {
+        id: code.grant,
+        client: it.client.id.clone(),
+        client_since: Some(it.client.created_at),
+        client_epoch: Some(client_epoch),
+        person: Some(Person {
+            sub: session.sub.clone(),
+            authenticated_at: session.authenticated_at,
+            amr: session.amr.clone(),
+            sid: session.sid,
+            bound_to_session: !request.scope.contains("offline_access"),
+            wants_acr: request.wants_acr,
+            epoch: session.epoch,
+            consent_epoch: Some(it.consent_epoch),
+        }),
+        scope: request.scope.clone(),
+        claims: request.claims.clone(),
+        nonce: request.nonce.clone(),
+        code: response.has_code().then(|| Code::Issued {
+            secret: code.secret.digest(),
+            credential: Credential::AuthorizationCode,
+            redirect_uri: Some(request.destination.redirect_uri().to_owned()),
+            challenge: request.challenge.clone(),
+            expires_at,
+            failures: 0,
+        }),
+        refresh: None,
+        standing: Standing::Good,
+        resources: request.resources.clone(),
+        revoked_access: Vec::new(),
+        opaque: Vec::new(),
+        cnf: None,
+        ends_at: if response.has_token() { expires_at.max(token_end) } else { expires_at },
+    }
+}

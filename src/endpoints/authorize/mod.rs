@@ -1,0 +1,56 @@
+//! The authorization endpoint ([RFC 6749 §3.1], [OpenID Connect Core §3.1.2]), and the hub of the pages.
+//!
+//! `GET /authorize` begins an authorization, and so does a POST. Login and consent each write their proof
+//! into the stored interaction and come back here with `?interaction=…`; this room alone goes on from there
+//! ([`crate::domain::interactions::decide`] says where) and answers the client.
+//!
+//! Writes interactions and grants.
+//!
+//! [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
+//! [OpenID Connect Core §3.1.2]: https://openid.net/specs/openid-connect-core-1_0.html#AuthorizationEndpoint
+
+mod begin;
+mod hub;
+mod issue;
+mod object;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::config::Config;
+use crate::http::app::App;
+use crate::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};
+use crate::protocol::{Metadata, ResponseMode};
+
+/// The room's paths.
+pub fn routes() -> Router<App> {
+    // A HEAD must not do what the GET would: it could spend an interaction or leave a code behind.
+    let head = async || axum::http::StatusCode::NO_CONTENT;
+    Router::new().route("/authorize", get(begin::get).post(begin::post).head(head))
+}
+
+/// The room's lines in the metadata.
+pub fn advertise(metadata: &mut Metadata, config: &Config) {
+    metadata.authorization_endpoint = Some(config.issuer.url("/authorize"));
+    let responses = &config.offer.response_types;
+    metadata.response_types_supported = responses.iter().map(|it| it.as_str()).collect();
+    metadata.response_modes_supported = ResponseMode::ALL.iter().map(|it| it.as_str()).collect();
+    metadata.request_parameter_supported = true;
+    metadata.request_uri_parameter_supported = config.request_uri;
+    metadata.require_request_uri_registration = config.request_uri;
+    metadata.request_object_signing_alg_values_supported =
+        ClientAlg::ALL.iter().map(|it| it.as_str()).collect();
+    if config.key_ring.request_object_encryption {
+        metadata.request_object_encryption_alg_values_supported =
+            [KeyManagement::RsaOaep256, KeyManagement::EcdhEs].map(KeyManagement::as_str).into();
+        metadata.request_object_encryption_enc_values_supported =
+            ContentEncryption::ALL.iter().map(|it| it.as_str()).collect();
+    }
+    metadata.code_challenge_methods_supported = vec!["S256"];
+    metadata.prompt_values_supported = vec!["none", "login", "consent", "select_account"];
+    metadata.display_values_supported = vec!["page", "popup"];
+    metadata.ui_locales_supported = vec!["en"];
+    metadata.acr_values_supported = vec![crate::domain::token_claims::ACR];
+    metadata.claims_parameter_supported = true;
+    metadata.authorization_response_iss_parameter_supported = true;
+}

@@ -1,0 +1,142 @@
+use crate::domain::authorization_request::object;
+use crate::domain::clients::Client;
+use crate::domain::clients::key_cache::{Holding, NotItsOwn};
+use crate::http::app::App;
+use crate::http::caller::Caller;
+use crate::http::turns::take_turns;
+use crate::infra::jose;
+use crate::infra::outbound::FetchError;
+use crate::protocol::algorithms::ClientAlg;
+use crate::protocol::{ErrorCode, OAuthError, Params};
+
+/// The longest `request_uri` ([RFC 9101 §5.2](https://www.rfc-editor.org/rfc/rfc9101#section-5.2)).
+const LONGEST_URI: usize = 512;
+
+/// A request whose parameters are not known.
+pub struct Unopened {
+    /// Why.
+    pub error: OAuthError,
+    /// What says where the error goes.
+    pub said: Params,
+}
+
+/// The parameters that count: the request's own, or those of its request object, which is fetched where it
+/// is named and verified with the client's keys.
+pub async fn open(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    outer: &Params,
+) -> Result<Params, Unopened> {
+    let text = match readable(app, caller, client, outer).await {
+        Ok(None) => return Ok(outer.clone()),
+        Ok(Some(text)) => text,
+        Err(error) => return Err(Unopened { error, said: outer.clone() }),
+    };
+    let opened = verified(app, client, outer, &text).await;
+    opened.map_err(|error| Unopened { error, said: object::unbelieved(outer, &text) })
+}
+
+/// The signed object, if there is one.
+async fn readable(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    outer: &Params,
+) -> Result<Option<String>, OAuthError> {
+    let refuse = |code, why| Err(OAuthError::new(code, why));
+    let text = match (outer.get("request"), outer.get("request_uri")) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => {
+            return refuse(ErrorCode::InvalidRequest, "request and request_uri exclude each other");
+        }
+        (Some(text), None) => text.to_owned(),
+        (None, Some(_)) if !app.config.request_uri => {
+            return refuse(ErrorCode::RequestUriNotSupported, "request_uri is not supported");
+        }
+        (None, Some(uri)) => fetched(app, caller, client, uri).await?,
+    };
+    // Before any work is done for it: nobody could have signed it.
+    if client.metadata.jwks.is_none() && client.metadata.jwks_uri.is_none() {
+        return Ok(Some(text));
+    }
+    decrypted(app, text.trim()).await.map(Some)
+}
+
+async fn verified(
+    app: &App,
+    client: &Client,
+    outer: &Params,
+    text: &str,
+) -> Result<Params, OAuthError> {
+    let bad = |why| OAuthError::new(ErrorCode::InvalidRequestObject, why);
+    let allowed = match client.metadata.request_object_signing_alg {
+        Some(only) => vec![only],
+        None => ClientAlg::ALL.to_vec(),
+    };
+    let now = app.now();
+    if client.metadata.jwks.is_none() && client.metadata.jwks_uri.is_none() {
+        return Err(bad("the client has registered no keys to sign a request object with"));
+    }
+    let verified =
+        app.client_keys.verify(&client.metadata, text, &allowed, Holding::Place, now).await;
+    let verified = verified.map_err(|why| {
+        tracing::info!(?why, "a request object was not believed");
+        match why {
+            NotItsOwn::Busy => busy(),
+            NotItsOwn::Keys => bad("the keys of the client are not known, or could not be fetched"),
+            NotItsOwn::Signature(_) => {
+                bad("the request object is not signed with a key of the client, as it registered")
+            }
+        }
+    })?;
+    object::assemble(outer, &verified, client, app.issuer(), now)
+}
+
+/// What the client encrypted for us ([OpenID Connect Core §6.1]): signed inside, like any other.
+///
+/// [OpenID Connect Core §6.1]: https://openid.net/specs/openid-connect-core-1_0.html#EncryptedRequestObject
+async fn decrypted(app: &App, text: &str) -> Result<String, OAuthError> {
+    if !jose::is_encrypted(text) {
+        return Ok(text.to_owned());
+    }
+    let bad = OAuthError::new(
+        ErrorCode::InvalidRequestObject,
+        "the request object is not encrypted for a key of this issuer, or not as is supported here",
+    );
+    let opened = app.keys.decrypt(text.to_owned()).await.ok();
+    opened.and_then(|opened| String::from_utf8(opened).ok()).ok_or(bad)
+}
+
+/// Anybody can make us fetch this, so it goes by turns of its own: few at once, so many a minute for each
+/// address, and none waits for another.
+async fn fetched(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    uri: &str,
+) -> Result<String, OAuthError> {
+    let bad = |why| OAuthError::new(ErrorCode::InvalidRequestUri, why);
+    if uri.len() > LONGEST_URI || !object::is_registered(uri, client) {
+        return Err(bad("request_uri is not one of those the client registered"));
+    }
+    if take_turns(app, caller, 1).await.is_err() {
+        let why = "very many requests came from this address; try again in a minute";
+        return Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, why));
+    }
+    // The fragment names a version of what is there; it is not sent.
+    let address = uri.split('#').next().unwrap_or_default();
+    app.request_objects.try_get_text(address).await.map_err(|cause| {
+        tracing::warn!(reason = cause.reason(), "a request_uri could not be fetched");
+        if matches!(cause, FetchError::Busy) {
+            return busy();
+        }
+        bad("there is no request object at request_uri")
+    })
+}
+
+fn busy() -> OAuthError {
+    let why =
+        "very many request objects wait for what their clients keep elsewhere; try again soon";
+    OAuthError::new(ErrorCode::TemporarilyUnavailable, why)
+}

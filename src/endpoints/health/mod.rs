@@ -1,0 +1,98 @@
+//! Whether all is well: `/live` (the process), `/ready` (send me traffic), `/health` (both, in words).
+//!
+//! Writes one short-lived key, to see whether the store takes it, and compares its clock with ours.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::http::app::App;
+use crate::infra::store::Pulse;
+
+/// The store has this long to take a write.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// As far as clocks may be apart without anybody being told.
+const TOLERATED: Duration = Duration::from_secs(10);
+
+/// The room's paths.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/live", get(live))
+        .route("/ready", get(ready))
+        .route("/health", get(health))
+}
+
+async fn live() -> Response {
+    Json(json!({ "status": "ok" })).into_response()
+}
+
+async fn ready(State(app): State<App>) -> Response {
+    report(&app, true).await
+}
+
+async fn health(State(app): State<App>) -> Response {
+    report(&app, false).await
+}
+
+async fn report(app: &App, for_traffic: bool) -> Response {
+    let pulse = take_pulse(app).await;
+    let store = pulse.is_some();
+    // Of a store that does not answer there is nothing to be told about keys.
+    let keys = !app.keys.is_empty() && (!store || keys_are_kept(app).await);
+    let leaving = for_traffic && app.draining.load(Ordering::Relaxed);
+    let word = |good: bool| if good { "ok" } else { "failing" };
+    let well = store && keys && !leaving;
+    let status = match (well, leaving) {
+        (true, _) => "ok",
+        (false, true) => "draining",
+        (false, false) => "unhealthy",
+    };
+    let now = UNIX_EPOCH + Duration::from_millis(app.now().as_millis());
+    let body = json!({
+        "status": status,
+        "timestamp": humantime::format_rfc3339_seconds(now).to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "checks": { "store": word(store), "keys": word(keys), "clock": clock(app, pulse) },
+    });
+    let code = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(body)).into_response()
+}
+
+/// A store that was emptied answers well, and knows nobody.
+async fn keys_are_kept(app: &App) -> bool {
+    !matches!(tokio::time::timeout(PATIENCE, app.keys.is_kept()).await, Ok(Ok(false)))
+}
+
+/// Nothing unless the store takes a write.
+async fn take_pulse(app: &App) -> Option<Pulse> {
+    match tokio::time::timeout(PATIENCE, app.store.ping()).await {
+        Ok(Ok(pulse)) => Some(pulse),
+        Ok(Err(cause)) => {
+            tracing::warn!(%cause, "the store does not take a write");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("the store does not answer");
+            None
+        }
+    }
+}
+
+/// A clock that is wrong turns no traffic away: it may be the store's, and then every server would.
+fn clock(app: &App, pulse: Option<Pulse>) -> &'static str {
+    let told = pulse.and_then(|pulse| pulse.ahead_millis);
+    let Some(ahead_millis) = told else { return "unknown" };
+    app.events.counters.clock_ahead.set(ahead_millis);
+    if ahead_millis.unsigned_abs() <= TOLERATED.as_millis().try_into().unwrap_or(u64::MAX) {
+        return "ok";
+    }
+    tracing::warn!(ahead_millis, "the clocks of this server and of the store are too far apart");
+    "off"
+}

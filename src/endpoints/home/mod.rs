@@ -1,0 +1,32 @@
+//! The front door: what this is, where discovery is, and on a development machine how to try it.
+//!
+//! Writes nothing.
+
+pub mod page;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+
+use self::page::{HomePage, Trial};
+use crate::http::app::App;
+use crate::http::page::{PagePolicy, page as render};
+
+/// The room's path.
+pub fn routes() -> Router<App> {
+    Router::new().route("/", get(show))
+}
+
+async fn show(State(app): State<App>) -> Response {
+    let discovery = app.config.issuer.url("/.well-known/openid-configuration");
+    let trial = app.trial.as_ref().map(|it| Trial { user: &it.user });
+    let template = HomePage {
+        issuer: app.issuer(),
+        discovery: &discovery,
+        version: env!("CARGO_PKG_VERSION"),
+        trial,
+    };
+    render(&template, StatusCode::OK, &PagePolicy::default())
+}

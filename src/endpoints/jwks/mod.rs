@@ -1,0 +1,36 @@
+//! The JWK Set ([RFC 7517 §5]): the public halves of the signing keys.
+//!
+//! It follows the ring, so its ETag changes when a key comes or goes. Writes nothing.
+//!
+//! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Router, middleware};
+
+use crate::config::Config;
+use crate::http::app::App;
+use crate::http::cacheable::{Document, cacheable_json};
+use crate::http::cors;
+use crate::protocol::Metadata;
+
+/// The room's paths.
+pub fn routes(app: &App) -> Router<App> {
+    Router::new()
+        .route("/jwks.json", get(show))
+        .route("/.well-known/jwks.json", get(show))
+        .layer(middleware::from_fn_with_state(app.clone(), cors::open))
+}
+
+/// The room's lines in the metadata.
+pub fn advertise(metadata: &mut Metadata, config: &Config) {
+    metadata.jwks_uri = Some(config.issuer.url("/jwks.json"));
+    metadata.id_token_signing_alg_values_supported =
+        config.key_ring.signing_algs.iter().map(|alg| alg.as_str()).collect();
+}
+
+async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
+    cacheable_json(&headers, &Document::new(app.keys.jwks()))
+}

@@ -1,0 +1,51 @@
+//! The login page and its form: `GET` and `POST /login`. A visit that does not need it any more (signed in
+//! in another tab) goes on to the hub.
+//!
+//! Writes sessions, the interaction's proof, and through `users` the counters of failed sign-ins.
+
+mod submit;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::get;
+
+use crate::domain::interactions::{Next, Step};
+use crate::http::app::App;
+use crate::http::caller::Caller;
+use crate::http::cookies::Cookies;
+use crate::http::sign_in;
+use crate::http::trouble::Trouble;
+use crate::http::visit::Visit;
+use crate::protocol::Came;
+
+/// The room's path.
+pub fn routes() -> Router<App> {
+    Router::new().route("/login", get(show).post(submit::check))
+}
+
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let known = |name: &str| matches!(name, "interaction" | "other");
+    let params = Came::read(query.unwrap_or_default().as_bytes(), known).params;
+    let cookies = Cookies::read(&app, &headers);
+    let id = params.get("interaction").unwrap_or_default();
+    let visit = Visit::load(&app, &caller, &cookies, id).await?;
+    match visit.next(&app) {
+        Next::Ask(Step::Login | Step::Account) => {
+            Ok(sign_in::show(&app, &visit, None, None, StatusCode::OK))
+        }
+        // "Not you?", on the consent page.
+        Next::Ask(Step::Consent) if params.get("other").is_some() => {
+            Ok(sign_in::show(&app, &visit, None, None, StatusCode::OK))
+        }
+        next @ (Next::Ask(Step::Consent) | Next::Issue | Next::Refuse(_) | Next::Stop(_)) => {
+            visit.leave_page(&caller, &app, next)
+        }
+    }
+}

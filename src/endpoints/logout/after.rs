@@ -1,0 +1,42 @@
+use crate::domain::clients::Client;
+use crate::http::answer::with_query;
+use crate::protocol::Params;
+
+/// Where an application gets the person back after the logout.
+///
+/// The only way to get one is to name a registered URI, exactly ([RP-Initiated Logout §3]): an address
+/// with a query added, or of another client, is none.
+///
+/// [RP-Initiated Logout §3]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RedirectionAfterLogout
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AfterLogout {
+    uri: String,
+    state: Option<String>,
+}
+
+impl AfterLogout {
+    /// Finds the asked-for URI among the client's.
+    pub fn settle(asked: &str, params: &Params, client: &Client) -> Option<Self> {
+        let registered = &client.metadata.post_logout_redirect_uris;
+        let uri = registered.iter().find(|uri| *uri == asked)?.clone();
+        Some(Self { uri, state: params.get("state").map(str::to_owned) })
+    }
+
+    /// The registered URI.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// What the application gets back untouched.
+    pub fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    /// The address to go to: `state` is added where it was sent, and nothing else.
+    pub fn href(&self) -> String {
+        match &self.state {
+            Some(state) => with_query(&self.uri, &[("state".to_owned(), state.clone())]),
+            None => self.uri.clone(),
+        }
+    }
+}

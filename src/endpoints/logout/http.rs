@@ -1,0 +1,202 @@
+use axum::body::Body;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::farewell::{self, By};
+use super::request::{Asked, Hint, Next, Refusal, decide};
+use super::server;
+use crate::domain::authorization_request;
+use crate::domain::sessions::{self, Session};
+use crate::domain::users;
+use crate::http::answer::see_other;
+use crate::http::app::App;
+use crate::http::caller::Caller;
+use crate::http::cookies::Cookies;
+use crate::http::form::{Form, read_form_body};
+use crate::http::trouble::Trouble;
+use crate::http::turns::{take_turns, too_many, turns_for};
+use crate::http::visit::from_own_page;
+use crate::infra::secret::Secret;
+use crate::infra::store::StoreError;
+use crate::protocol::{Came, Params};
+
+/// `GET /logout`.
+pub async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
+    let known = |name: &str| PARAMETERS.contains(&name);
+    let params = read(&caller, query.unwrap_or_default().as_bytes(), known)?;
+    let params = match params.get("kept") {
+        Some(id) => kept(&app, &caller, id).await?,
+        None => params,
+    };
+    let cookies = Cookies::read(&app, &headers);
+    let no_form = Params::default();
+    if server::asks(&headers, cookies.session().is_some(), &no_form) {
+        return Ok(server::answer(&app, &caller, &headers, &params, &no_form).await);
+    }
+    answer(&app, &caller, &cookies, &params).await
+}
+
+/// `POST /logout`: the same by form.
+///
+/// A browser leaves `SameSite=Lax` cookies out of a cross-site POST, so that it is turned into a GET,
+/// and meets its session there: by query, or kept for a moment if it is too long for one.
+pub async fn post(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<Response, Trouble> {
+    let body = read_form_body(&headers, request.into_body()).await;
+    let body = body.map_err(|error| refused(&caller, error.description()))?;
+    let params = read(&caller, &body, |name| PARAMETERS.contains(&name) || PROOF.contains(&name))?;
+    let params = params.without("kept");
+    let cookies = Cookies::read(&app, &headers);
+    if server::asks(&headers, cookies.session().is_some(), &params) {
+        return Ok(server::answer(&app, &caller, &headers, &params, &params).await);
+    }
+    if cookies.session().is_some() {
+        return answer(&app, &caller, &cookies, &params).await;
+    }
+    // A secret in the form of a program stays out of addresses.
+    let query = params.only(|name| PARAMETERS.contains(&name)).to_query();
+    if query.len() < LONGEST_QUERY {
+        return Ok(see_other(&format!("{}?{query}", app.config.issuer.url("/logout"))));
+    }
+    if let Err(wait) = take_turns(&app, &caller, turns_for(query.len())).await {
+        return Ok(too_many(&caller, wait));
+    }
+    let kept = authorization_request::keep(&*app.store, query, app.now()).await;
+    let id = kept.map_err(|cause| broken(&caller, &cause))?;
+    Ok(see_other(&format!("{}?kept={}", app.config.issuer.url("/logout"), id.reveal())))
+}
+
+/// What means something here.
+const PARAMETERS: [&str; 5] =
+    ["client_id", "id_token_hint", "kept", "post_logout_redirect_uri", "state"];
+
+/// What a server proves itself with, in the form only ([RFC 6749 §2.3.1], [RFC 7523 §2.2]).
+///
+/// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+/// [RFC 7523 §2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
+const PROOF: [&str; 3] = ["client_assertion", "client_assertion_type", "client_secret"];
+
+fn read(caller: &Caller, text: &[u8], is_known: impl Fn(&str) -> bool) -> Result<Params, Trouble> {
+    let came = Came::read(text, is_known);
+    match came.fault {
+        None => Ok(came.params),
+        Some(fault) => Err(refused(caller, fault.to_string())),
+    }
+}
+
+async fn kept(app: &App, caller: &Caller, id: &str) -> Result<Params, Trouble> {
+    let query = match Secret::parse(id) {
+        Some(id) => authorization_request::kept(&*app.store, &id, app.now()).await,
+        None => Ok(None),
+    };
+    let query = query.map_err(|cause| broken(caller, &cause))?;
+    // Long gone: what is left is a person who wants to sign out.
+    Ok(Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default())
+}
+
+/// `POST /logout/confirm`: the person's yes.
+pub async fn confirm(
+    State(app): State<App>,
+    caller: Caller,
+    form: Result<Form, crate::http::error::ApiError>,
+) -> Result<Response, Trouble> {
+    let Ok(Form(params, headers)) = form else {
+        return Err(Trouble::foreign_form(&caller.request_id));
+    };
+    if !from_own_page(&app, &headers) {
+        return Err(Trouble::foreign_form(&caller.request_id));
+    }
+    let cookies = Cookies::read(&app, &headers);
+    let asked = judged(&app, &caller, &params.clone().without("id_token_hint")).await?;
+    let session = present(&app, &cookies).await.map_err(|it| broken(&caller, &it))?;
+    let Some(session) = session else {
+        let done = farewell::already_out(&app, &cookies, &asked).await;
+        return done.map_err(|it| broken(&caller, &it));
+    };
+    let shown = params.get("csrf").unwrap_or_default();
+    if !farewell::csrf_fits(&app, &session, shown) {
+        return Err(Trouble::foreign_form(&caller.request_id));
+    }
+    let done = farewell::sign_out(&app, &caller, &session, &asked, By::Person).await;
+    done.map_err(|it| broken(&caller, &it))
+}
+
+async fn answer(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    params: &Params,
+) -> Result<Response, Trouble> {
+    let broken = |cause: StoreError| broken(caller, &cause);
+    let asked = judged(app, caller, params).await?;
+    let session = present(app, cookies).await.map_err(broken)?;
+    match (decide(&asked.hint, asked.stays.is_some(), session.as_ref()), session) {
+        (Next::SignOut, Some(session)) => {
+            let done = farewell::sign_out(app, caller, &session, &asked, By::Application).await;
+            done.map_err(broken)
+        }
+        (Next::Ask, Some(session)) => {
+            let user = users::find(&*app.store, &session.sub).await.map_err(broken)?;
+            Ok(farewell::ask(app, &session, user.as_ref(), &asked))
+        }
+        (Next::AlreadyOut, _) | (Next::Ask | Next::SignOut, None) => match &asked.hint {
+            Hint::Of { sid, .. } => {
+                farewell::late(app, cookies, *sid, &asked).await.map_err(broken)
+            }
+            Hint::Absent | Hint::Unreadable => {
+                farewell::already_out(app, cookies, &asked).await.map_err(broken)
+            }
+        },
+    }
+}
+
+async fn judged(app: &App, caller: &Caller, params: &Params) -> Result<Asked, Trouble> {
+    let asked = Asked::read(app, params).await.map_err(|cause| broken(caller, &cause))?;
+    asked.map_err(|refusal| {
+        refused(
+            caller,
+            match refusal {
+                Refusal::OtherClient => {
+                    "client_id is not the client that id_token_hint was given to"
+                }
+            },
+        )
+    })
+}
+
+/// The live session of this browser, whatever became of its user: it can be ended in any case.
+async fn present(app: &App, cookies: &Cookies) -> Result<Option<Session>, StoreError> {
+    match cookies.session() {
+        Some(id) => sessions::find(&*app.store, id, app.now()).await,
+        None => Ok(None),
+    }
+}
+
+/// A request that cannot be acted on; the person may still sign out by themselves.
+fn refused(caller: &Caller, detail: impl Into<String>) -> Trouble {
+    Trouble {
+        message: "The app sent a request that cannot be answered, so nothing has changed.".into(),
+        way_on: Some(("/logout".into(), "Sign out here".into())),
+        ..Trouble::request_error(&caller.request_id, "invalid_request", detail)
+    }
+}
+
+fn broken(caller: &Caller, cause: &StoreError) -> Trouble {
+    Trouble {
+        message: "Signing out does not work right now. Please try again in a few seconds.".into(),
+        ..Trouble::unavailable(&caller.request_id, cause)
+    }
+}
+
+/// What fits into the address of the GET that a POST becomes, also through proxies.
+const LONGEST_QUERY: usize = 6_000;

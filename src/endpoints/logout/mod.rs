@@ -1,0 +1,56 @@
+//! The end of a session ([OpenID Connect RP-Initiated Logout]), and how applications hear of it: in the
+//! browser by frames ([Front-Channel Logout]) or by asking ([Session Management]); what goes server to
+//! server is queued with `logouts` and delivered by the server's couriers.
+//!
+//! `GET` or `POST /logout` is where an application sends people to sign out. With a good hint of who it
+//! means, and that person here, it happens at once; otherwise the person is asked, and their form comes
+//! to `POST /logout/confirm`. Somebody is sent on only to an address that the application registered. A server
+//! that asks by itself is answered as a program (`server.rs`).
+//!
+//! Ends sessions, queues deliveries.
+//!
+//! [Front-Channel Logout]: https://openid.net/specs/openid-connect-frontchannel-1_0.html
+//! [Session Management]: https://openid.net/specs/openid-connect-session-1_0.html
+//! [OpenID Connect RP-Initiated Logout]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html
+
+mod after;
+mod check_session;
+mod farewell;
+mod frames;
+mod http;
+pub mod page;
+mod request;
+mod server;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::config::Config;
+use crate::http::app::App;
+use crate::protocol::Metadata;
+
+/// The room's paths.
+pub fn routes(app: &App) -> Router<App> {
+    // A HEAD must not do what the GET would.
+    let head = async || axum::http::StatusCode::NO_CONTENT;
+    let routes = Router::new()
+        .route("/logout", get(http::get).post(http::post).head(head))
+        .route("/logout/confirm", post(http::confirm));
+    if app.config.session_management {
+        routes.route("/check-session", get(check_session::show))
+    } else {
+        routes
+    }
+}
+
+/// The room's lines in the metadata.
+pub fn advertise(metadata: &mut Metadata, config: &Config) {
+    metadata.end_session_endpoint = Some(config.issuer.url("/logout"));
+    metadata.frontchannel_logout_supported = true;
+    metadata.frontchannel_logout_session_supported = true;
+    metadata.backchannel_logout_supported = true;
+    metadata.backchannel_logout_session_supported = true;
+    if config.session_management {
+        metadata.check_session_iframe = Some(config.issuer.url("/check-session"));
+    }
+}

@@ -1,0 +1,211 @@
+//! What an application asks for, read and judged before anything ends.
+
+use uuid::Uuid;
+
+use super::after::AfterLogout;
+use crate::domain::authorization_request;
+use crate::domain::clients::{self, Client, ClientId};
+use crate::domain::sessions::Session;
+use crate::domain::token_claims;
+use crate::http::app::App;
+use crate::infra::jose::read;
+use crate::infra::store::StoreError;
+use crate::protocol::Params;
+
+/// A logout request.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Who is meant.
+    pub hint: Hint,
+    /// Who asks; only as good as the hint, or as the person's word.
+    pub client: Option<Client>,
+    /// Where to go afterwards.
+    pub after: Option<AfterLogout>,
+    /// For the developer: why nobody is sent on although an address was given.
+    pub stays: Option<&'static str>,
+}
+
+/// What the `id_token_hint` came to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Hint {
+    /// There was none.
+    Absent,
+    /// It is not an ID token of ours.
+    Unreadable,
+    /// It is: given to this client, in the session of that name.
+    Of {
+        /// To whom it was given.
+        client: ClientId,
+        /// In which session.
+        sid: Uuid,
+    },
+}
+
+/// Why a request is not even asked about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// `client_id` is not whom the hint was given to.
+    OtherClient,
+}
+
+/// What happens now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// Nobody is signed in with this browser.
+    AlreadyOut,
+    /// The person has to say whether they want it.
+    Ask,
+    /// It is done.
+    SignOut,
+}
+
+/// Without asking only for whoever holds an ID token of this very session, and would be sent to an address
+/// that is registered, if to any: anything else could be any page that wants to be a nuisance ([RP-Initiated
+/// Logout §2], §6), and an application whose address is wrong has to be told before anything is gone (§4).
+///
+/// [RP-Initiated Logout §2]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout
+pub fn decide(hint: &Hint, stays: bool, session: Option<&Session>) -> Next {
+    match (hint, session) {
+        (_, None) => Next::AlreadyOut,
+        (Hint::Of { sid, .. }, Some(session)) if *sid == session.sid && !stays => Next::SignOut,
+        (Hint::Absent | Hint::Unreadable | Hint::Of { .. }, Some(_)) => Next::Ask,
+    }
+}
+
+impl Asked {
+    /// Reads the request.
+    pub async fn read(app: &App, params: &Params) -> Result<Result<Self, Refusal>, StoreError> {
+        let shown = read_hint(app, params.get("id_token_hint"));
+        let named = params.get("client_id");
+        let who = match &shown {
+            // "… the OP MUST verify that the Client Identifier matches the one used when issuing the
+            // ID Token" (§2).
+            Shown::Of { client, .. } if named.is_some_and(|named| named != client.as_str()) => {
+                return Ok(Err(Refusal::OtherClient));
+            }
+            Shown::Of { client, .. } => Some(client.clone()),
+            Shown::Nothing => named.and_then(ClientId::parse),
+            // Whoever sends a forged hint is not believed about the rest.
+            Shown::Unreadable => None,
+        };
+        let client = match who {
+            Some(id) => clients::find(&*app.store, &id).await?,
+            None => None,
+        };
+        let hint = shown.of_session(app, client.as_ref());
+        let client = client.filter(|client| client.enabled);
+        let asked = params.get("post_logout_redirect_uri");
+        // What is too long to go back is no reason to stay signed in, only to stay here.
+        let is_long = params.get("state").is_some_and(authorization_request::is_long_in_an_address);
+        let after = asked.zip(client.as_ref()).filter(|_| !is_long);
+        let after = after.and_then(|(asked, client)| AfterLogout::settle(asked, params, client));
+        let stays = asked.filter(|_| after.is_none());
+        let stays = stays.map(|_| if is_long { LONG_STATE } else { why(&hint, client.as_ref()) });
+        Ok(Ok(Self { hint, client, after, stays }))
+    }
+}
+
+const LONG_STATE: &str = "state is longer than the 8 KiB that an address can carry back";
+
+fn why(hint: &Hint, client: Option<&Client>) -> &'static str {
+    match (hint, client) {
+        (Hint::Unreadable, _) => {
+            "id_token_hint is not an ID token of this provider, so nobody is sent to the \
+             post_logout_redirect_uri"
+        }
+        (Hint::Absent | Hint::Of { .. }, None) => {
+            "post_logout_redirect_uri needs an id_token_hint, or the client_id of a registered client"
+        }
+        (Hint::Absent | Hint::Of { .. }, Some(_)) => {
+            "post_logout_redirect_uri is not one of those registered for this client; they are \
+             compared character by character"
+        }
+    }
+}
+
+/// What the `id_token_hint` says, before its client was looked up: only then is it known what the client
+/// calls a session.
+enum Shown {
+    /// There was none.
+    Nothing,
+    /// It is not an ID token of ours.
+    Unreadable,
+    /// It is.
+    Of {
+        /// To whom it was given.
+        client: ClientId,
+        /// By what name this client knows the session.
+        sid: String,
+    },
+}
+
+impl Shown {
+    fn of_session(self, app: &App, client: Option<&Client>) -> Hint {
+        let (id, sid) = match self {
+            Self::Nothing => return Hint::Absent,
+            Self::Unreadable => return Hint::Unreadable,
+            Self::Of { client, sid } => (client, sid),
+        };
+        // Of a client that is gone nobody knows the sector.
+        let sid = match client {
+            Some(client) => app.pairwise_key.session_named(&client.metadata, &sid),
+            None => Uuid::try_parse(&sid).ok(),
+        };
+        sid.map_or(Hint::Unreadable, |sid| Hint::Of { client: id, sid })
+    }
+}
+
+/// An ID token of ours, by any key of the ring, expired or not: "the OP SHOULD accept ID Tokens when
+/// the RP identified by the ID Token's `aud` claim and/or `sid` claim has a current session or had a
+/// recent session" (§2).
+fn read_hint(app: &App, token: Option<&str>) -> Shown {
+    let Some(token) = token else { return Shown::Nothing };
+    let Ok(claims) = token_claims::verify_id_token(&app.keys, token) else {
+        return Shown::Unreadable;
+    };
+    let text = |name| read::text(&claims, name).ok().flatten();
+    let ours = text("iss") == Some(app.issuer());
+    let audience = read::audience(&claims).unwrap_or_default();
+    let client = audience.first().filter(|_| audience.len() == 1);
+    let client = client.and_then(|client| ClientId::parse(client));
+    match (client, text("sid")) {
+        (Some(client), Some(sid)) if ours => Shown::Of { client, sid: sid.to_owned() },
+        _ => Shown::Unreadable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::epoch::Epoch;
+    use crate::domain::sessions::Limits;
+    use crate::infra::clock::UnixTime;
+    use crate::protocol::Subject;
+
+    #[test]
+    fn only_an_id_token_of_this_very_session_and_a_registered_address_spare_the_question() {
+        let limits = Limits { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) };
+        let ada = || Subject::parse("ada").unwrap();
+        let begin =
+            || Session::begin(ada(), Epoch::default(), &["pwd"], limits, UnixTime::from_secs(1)).0;
+        let (this, other) = (begin(), begin());
+        let client = ClientId::parse("shop").unwrap();
+        let of = |session: &Session| Hint::Of { client: client.clone(), sid: session.sid };
+        #[rustfmt::skip]
+        let table = [
+            //                  nobody here        somebody here   and the address is not registered
+            (Hint::Absent,     [Next::AlreadyOut, Next::Ask,      Next::Ask]),
+            (Hint::Unreadable, [Next::AlreadyOut, Next::Ask,      Next::Ask]),
+            (of(&other),       [Next::AlreadyOut, Next::Ask,      Next::Ask]),
+            (of(&this),        [Next::AlreadyOut, Next::SignOut,  Next::Ask]),
+        ];
+        for (hint, [alone, here, astray]) in table {
+            assert_eq!(decide(&hint, false, None), alone, "{hint:?}");
+            assert_eq!(decide(&hint, true, None), alone, "{hint:?}");
+            assert_eq!(decide(&hint, false, Some(&this)), here, "{hint:?}");
+            assert_eq!(decide(&hint, true, Some(&this)), astray, "{hint:?}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A logout that a server asks for by itself, without the person's browser: some proxies and libraries call
+//! `/logout` with the hint from their own side, and take any 2xx or 3xx for done.
+//!
+//! What shows no session of a browser ends none by itself, so such a request is told that nothing has ended.
+//! With client authentication it can: the client that the hint was given to may end the session that the
+//! hint names, as its `sid`, in whichever browser that is. The hint alone is not enough, for it is no
+//! secret: it travels in addresses and lies in logs.
+
+use axum::Json;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::farewell;
+use super::request::{Asked, Hint, Refusal};
+use crate::http::accept::names_html;
+use crate::http::app::App;
+use crate::http::caller::Caller;
+use crate::http::client::{self, BASIC};
+use crate::http::error::{ApiError, no_store};
+use crate::protocol::{ErrorCode, OAuthError, Params};
+
+/// Whether no browser sends such a request. `form` may hold a client's proof.
+///
+/// A browser says where a request comes from with each that it sends to a trustworthy address
+/// (`Sec-Fetch-Site`, [Fetch Metadata §2.1]), and asks for HTML where it goes to a page; libraries do
+/// neither. `Sec-Fetch-Mode` tells nothing, for Node.js sends it, too. Who is in doubt is a person: a page is no
+/// harm to a program, and JSON is none of a person's business.
+///
+/// [Fetch Metadata §2.1]: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
+pub fn asks(headers: &HeaderMap, has_session: bool, form: &Params) -> bool {
+    let from_browser = has_session || headers.contains_key("sec-fetch-site");
+    !from_browser && (shows_proof(headers, form) || !names_html(headers))
+}
+
+fn shows_proof(headers: &HeaderMap, form: &Params) -> bool {
+    let in_form = ["client_secret", "client_assertion"];
+    headers.contains_key(header::AUTHORIZATION) || in_form.iter().any(|it| form.get(it).is_some())
+}
+
+/// Ends the session, or says that nothing has ended. `form` is empty for a GET: a secret has no place in
+/// an address ([RFC 6749 §2.3.1]).
+///
+/// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
+pub async fn answer(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    params: &Params,
+    form: &Params,
+) -> Response {
+    match end(app, caller, headers, params, form).await {
+        Ok(signed_out) => no_store(Json(json!({ "signed_out": signed_out }))).into_response(),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// Whether there was anything to end: a session that is over already is as good.
+async fn end(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    params: &Params,
+    form: &Params,
+) -> Result<bool, ApiError> {
+    if !shows_proof(headers, form) {
+        return Err(nothing_ended());
+    }
+    let client = client::authenticated(app, headers, form, caller).await?;
+    let asked = Asked::read(app, params).await?.map_err(|refusal| {
+        ApiError::invalid(match refusal {
+            Refusal::OtherClient => OTHER_CLIENT,
+        })
+    })?;
+    match asked.hint {
+        Hint::Of { client: to, sid } if to == client.id => {
+            Ok(farewell::end_named(app, caller, sid).await?)
+        }
+        Hint::Of { .. } => Err(ApiError::invalid(OTHER_CLIENT)),
+        Hint::Absent => Err(ApiError::invalid("nothing has ended: id_token_hint is required")),
+        Hint::Unreadable => Err(ApiError::invalid(
+            "nothing has ended: id_token_hint is not an ID token of this provider",
+        )),
+    }
+}
+
+fn nothing_ended() -> ApiError {
+    let why = "nothing has ended: no session of a browser came with this request; send the person's \
+               browser here, or authenticate as the client that id_token_hint was given to";
+    ApiError::new(OAuthError::new(ErrorCode::InvalidClient, why)).with_challenge(BASIC)
+}
+
+const OTHER_CLIENT: &str = "nothing has ended: id_token_hint was given to another client";
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    type Sent = &'static [(&'static str, &'static str)];
+
+    #[test]
+    fn a_browser_is_told_from_a_library_by_where_it_comes_from_and_what_it_would_read() {
+        const PAGE: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        const SITE: &str = "sec-fetch-site";
+        const MODE: &str = "sec-fetch-mode";
+        #[rustfmt::skip]
+        let table: [(&str, Sent, bool); 9] = [
+            // Who                       sends                                             a server asks
+            ("Chromium, to a page",      &[(SITE, "none"), (MODE, "navigate"), ("accept", PAGE)], false),
+            ("Firefox, from a script",   &[(SITE, "cross-site"), (MODE, "cors"), ("accept", "*/*")], false),
+            ("an old browser",           &[("accept", PAGE)],                                    false),
+            ("HttpURLConnection",        &[("accept", "text/html, image/gif, *; q=.2")],          false),
+            ("net/http",                 &[("user-agent", "Go-http-client/1.1")],                true),
+            ("requests, curl",           &[("accept", "*/*")],                                   true),
+            ("fetch in Node.js",         &[("accept", "*/*"), (MODE, "cors")],                    true),
+            ("HttpURLConnection, Basic", &[("accept", "text/html"), ("authorization", "Basic x")], true),
+            ("Chromium, proxy's Basic",  &[(SITE, "none"), ("accept", PAGE), ("authorization", "Basic x")], false),
+        ];
+        for (who, sent, expected) in table {
+            let pairs = sent.iter().map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            });
+            let headers: HeaderMap = pairs.collect();
+            assert!(!asks(&headers, true, &Params::default()), "{who} with our cookie");
+            assert_eq!(asks(&headers, false, &Params::default()), expected, "{who}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Who may register, how often, with which scopes, and how many there may be ([RFC 7591 §5]).
+//!
+//! [RFC 7591 §5]: https://www.rfc-editor.org/rfc/rfc7591#section-5
+
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::config::{Registration, SecretText};
+use crate::domain::clients::{self, Client};
+use crate::domain::rate_limit::{self, Schedule};
+use crate::http::app::App;
+use crate::http::bearer;
+use crate::http::caller::Caller;
+use crate::http::error::ApiError;
+use crate::infra::client_ip::bucket;
+use crate::infra::secret::Digest;
+use crate::infra::store::StoreError;
+use crate::protocol::{ClientMetadata, ErrorCode, GrantType, OAuthError, Scope};
+
+/// Whether the operator lets this caller register.
+pub(super) fn admit(registration: &Registration, headers: &HeaderMap) -> Result<(), ApiError> {
+    match registration {
+        Registration::Open => Ok(()),
+        Registration::Token(tokens) => {
+            let shown = bearer::from_header(headers)?.ok_or_else(bearer::missing)?;
+            if is_one_of(tokens, shown) { Ok(()) } else { Err(bearer::invalid()) }
+        }
+        Registration::Off => {
+            let error = OAuthError::new(ErrorCode::AccessDenied, "clients are registered by hand");
+            Err(ApiError::new(error).with_status(StatusCode::FORBIDDEN))
+        }
+    }
+}
+
+/// Every token is compared, whichever matches.
+fn is_one_of(tokens: &[SecretText], shown: &str) -> bool {
+    let shown = Digest::of(shown.as_bytes());
+    let each = tokens.iter().map(|token| Digest::of(token.reveal().as_bytes()) == shown);
+    each.fold(false, |found, it| found | it)
+}
+
+/// Counts the caller's registrations. Without a store it is open: nothing can be registered then.
+pub(super) async fn take_turn(app: &App, caller: &Caller) -> Result<(), ApiError> {
+    let Some(per_minute) = app.per_minute() else { return Ok(()) };
+    let name = format!("register {}", bucket(caller.address));
+    let schedule = Schedule::Address { per_minute };
+    match rate_limit::take(&*app.store, &name, schedule, app.now()).await {
+        Ok(Err(wait)) => Err(ApiError::too_many(wait.retry_after.as_secs())),
+        Ok(Ok(_)) | Err(_) => Ok(()),
+    }
+}
+
+/// Where anybody may register, only scopes the operator knows of can be had. None left is an error and
+/// not an absent scope, which would mean the standard ones.
+pub(super) fn limited(app: &App, mut metadata: ClientMetadata) -> Result<ClientMetadata, ApiError> {
+    match app.config.registration {
+        Registration::Token(_) => return Ok(metadata),
+        Registration::Open | Registration::Off => {}
+    }
+    if let Some(asked) = metadata.scope.take() {
+        let known = only(&asked, |token| {
+            app.catalogue().get(token).is_some() || app.resources().knows_for_strangers(token)
+        });
+        if known.is_empty() {
+            return Err(none_of_these());
+        }
+        metadata.scope = Some(known);
+    }
+    Ok(metadata)
+}
+
+/// A client may narrow what it registered, never widen it: nobody else is asked about an update. Nor may
+/// it move to another sector: with the refresh tokens it has it would learn as whom that one knows people.
+pub(super) fn no_wider(
+    app: &App,
+    mut metadata: ClientMetadata,
+    held: &Client,
+) -> Result<ClientMetadata, ApiError> {
+    if !metadata.sees_people_as(&held.metadata) {
+        let text = "subject_type: people would become others; neither it nor the sector of pairwise subjects can change";
+        return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
+    }
+    let alone = GrantType::ClientCredentials;
+    let adds_alone =
+        metadata.grant_types.contains(&alone) && !held.metadata.grant_types.contains(&alone);
+    if adds_alone {
+        let text = "grant_types: client_credentials cannot be added to a registration";
+        return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
+    }
+    metadata.scope = match metadata.scope {
+        None => held.metadata.scope.clone(),
+        Some(asked) => {
+            let shared = asked.shared_with(&app.scope_ceiling(held));
+            if shared.is_empty() {
+                return Err(none_of_these());
+            }
+            Some(shared)
+        }
+    };
+    Ok(metadata)
+}
+
+fn none_of_these() -> ApiError {
+    let text = "scope: none of these scopes can be registered";
+    OAuthError::new(ErrorCode::InvalidClientMetadata, text).into()
+}
+
+fn only(asked: &Scope, known: impl Fn(&str) -> bool) -> Scope {
+    let strangers = asked.iter().filter(|token| !known(token));
+    strangers.fold(asked.clone(), Scope::without)
+}
+
+/// Whether one more client fits.
+pub(super) async fn find_room(app: &App) -> Result<(), ApiError> {
+    let limit = usize::try_from(app.config.registration_limit).unwrap_or(usize::MAX);
+    if clients::count(&*app.store, limit).await? < limit {
+        return Ok(());
+    }
+    if pruned_below(app, limit).await? {
+        return Ok(());
+    }
+    tracing::warn!(limit, "a registration was refused: there are as many clients as there may be");
+    let text = "there are as many clients as there may be";
+    Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, text).into())
+}
+
+/// The index still lists clients that were forgotten unused. Reading all of it drops them; that is a
+/// lot of reading, so it happens once a minute at most, whoever asks.
+async fn pruned_below(app: &App, limit: usize) -> Result<bool, StoreError> {
+    let once = Schedule::Address { per_minute: 1 };
+    match rate_limit::take(&*app.store, "prune clients", once, app.now()).await? {
+        Ok(_) => Ok(clients::list(&*app.store).await?.len() < limit),
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use axum::http::header::AUTHORIZATION;
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    const TOKEN: &str = "an-initial-access-token-of-40-characters";
+
+    fn answered(registration: &Registration, value: Option<&'static str>) -> u16 {
+        let headers = value.map(|value| (AUTHORIZATION, HeaderValue::from_static(value)));
+        match admit(registration, &headers.into_iter().collect()) {
+            Ok(()) => 200,
+            Err(refused) => refused.into_response().status().as_u16(),
+        }
+    }
+
+    #[test]
+    fn the_gate_opens_to_whom_the_operator_said() {
+        let tokens =
+            Registration::Token(vec![SecretText::new("x".repeat(32)), SecretText::new(TOKEN)]);
+        let good = Some("Bearer an-initial-access-token-of-40-characters");
+        for (registration, shown, status) in [
+            (&Registration::Open, None, 200),
+            (&Registration::Open, Some("Basic eDp5"), 200),
+            (&Registration::Off, good, 403),
+            (&tokens, good, 200),
+            (&tokens, Some("Bearer an-initial-access-token-of-40-character"), 401),
+            (&tokens, None, 401),
+            (&Registration::Token(Vec::new()), good, 401),
+        ] {
+            assert_eq!(answered(registration, shown), status, "{registration:?} {shown:?}");
+        }
+    }
+
+    #[test]
+    fn scopes_nobody_here_knows_are_dropped() {
+        let asked: Scope = "openid admin email".parse().unwrap();
+        let left = only(&asked, |token| Scope::STANDARD.contains(&token));
+        assert_eq!(left.to_string(), "email openid");
+    }
+}

@@ -1,0 +1,215 @@
+use std::fmt;
+
+use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::{
+    KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey,
+};
+use rsa::pkcs8::DecodePrivateKey;
+use rsa::traits::PublicKeyParts;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::agree::{self, Parties, agreed_key};
+use super::content::{self, ContentKey};
+use super::encrypt::point;
+use super::{BadKey, Numbers, PublicJwk, read};
+use crate::infra::secret::{base64url, from_base64url};
+use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
+
+/// The longest JWE that is looked at: a signed token of the longest kind, and a key around it.
+const LONGEST: usize = 32 * 1024;
+
+/// Header members that would compress the content or say how it wants to be read, or that demand
+/// something nobody here understands.
+const REFUSED: [&str; 7] = ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip"];
+
+/// A private key of ours that others encrypt for.
+pub struct DecryptionKey {
+    alg: KeyManagement,
+    private: Private,
+    jwk: PublicJwk,
+}
+
+enum Private {
+    Rsa(OaepPrivateDecryptingKey, Zeroizing<Vec<u8>>),
+    P256(PrivateKey),
+}
+
+/// It could not be read. One error for every cause: which one it was is what an attacker would ask.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NotDecrypted;
+
+impl DecryptionKey {
+    /// Makes a new key: RSA of 2048 bits for `RSA-OAEP-256`, P-256 for the others. Not for the reactor.
+    pub fn generate_for(alg: KeyManagement) -> Result<Self, BadKey> {
+        let der = match alg {
+            KeyManagement::RsaOaep256 => {
+                let key = PrivateDecryptingKey::generate(KeySize::Rsa2048);
+                key.and_then(|key| copied(&key))
+            }
+            KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw => {
+                PrivateKey::generate(&ECDH_P256).and_then(|key| copied(&key))
+            }
+        };
+        Self::from_pkcs8(alg, &der.map_err(|_| BadKey::Garbage)?)
+    }
+
+    /// From what [`to_pkcs8`](Self::to_pkcs8) gave.
+    pub fn from_pkcs8(alg: KeyManagement, der: &[u8]) -> Result<Self, BadKey> {
+        let (private, numbers) = match alg {
+            KeyManagement::RsaOaep256 => rsa(der)?,
+            KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw => {
+                p256(der)?
+            }
+        };
+        Ok(Self { alg, private, jwk: PublicJwk::new("enc", alg.as_str(), numbers) })
+    }
+
+    /// The private key in PKCS#8.
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, BadKey> {
+        match &self.private {
+            Private::Rsa(_, der) => Ok(der.clone()),
+            Private::P256(key) => copied(key).map_err(|_| BadKey::Garbage),
+        }
+    }
+
+    /// What it is published for.
+    pub const fn alg(&self) -> KeyManagement {
+        self.alg
+    }
+
+    /// The key's name in the JWK Set.
+    pub fn kid(&self) -> &str {
+        &self.jwk.kid
+    }
+
+    /// The public half, marked `enc`.
+    pub fn jwk(&self) -> &PublicJwk {
+        &self.jwk
+    }
+
+    /// The content's key. Where RSA fails it is a random one, so that it takes as long to find out as
+    /// with a wrong key ([RFC 7516 §11.5]).
+    ///
+    /// [RFC 7516 §11.5]: https://www.rfc-editor.org/rfc/rfc7516#section-11.5
+    fn content_key(
+        &self,
+        (alg, enc): (KeyManagement, ContentEncryption),
+        header: &Map<String, Value>,
+        encrypted: &[u8],
+    ) -> Option<ContentKey> {
+        match (&self.private, alg) {
+            (Private::Rsa(key, _), KeyManagement::RsaOaep256) => {
+                let stand_in = content::new_key(enc);
+                let mut plain = Zeroizing::new(vec![0; key.min_output_size()]);
+                let opened = key.decrypt(&OAEP_SHA256_MGF1SHA256, encrypted, &mut plain, None);
+                let fits = opened.ok().filter(|it| it.len() == content::key_length(enc));
+                Some(fits.map_or(stand_in, |key| Zeroizing::new(key.to_vec())))
+            }
+            (
+                Private::P256(key),
+                KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw,
+            ) => {
+                let agreed = agreed_key(key, &ephemeral(header)?, (alg, enc), &parties(header)?)?;
+                if alg == KeyManagement::EcdhEs {
+                    // Nothing is sent along when the key is agreed on (RFC 7516 §5.2, step 10).
+                    return encrypted.is_empty().then_some(agreed);
+                }
+                agree::unwrap(&agreed, encrypted)
+            }
+            (Private::Rsa(..), _) | (Private::P256(_), KeyManagement::RsaOaep256) => None,
+        }
+    }
+}
+
+/// Reads a compact JWE that was encrypted for this key ([RFC 7516 §5.2]).
+///
+/// [RFC 7516 §5.2]: https://www.rfc-editor.org/rfc/rfc7516#section-5.2
+pub fn decrypt(compact: &str, key: &DecryptionKey) -> Result<Vec<u8>, NotDecrypted> {
+    opened(compact, key).ok_or(NotDecrypted)
+}
+
+/// Whether a token has the five pieces of an encrypted one.
+pub fn is_encrypted(token: &str) -> bool {
+    token.bytes().filter(|byte| *byte == b'.').count() == 4
+}
+
+fn opened(compact: &str, key: &DecryptionKey) -> Option<Vec<u8>> {
+    if compact.len() > LONGEST || !is_encrypted(compact) {
+        return None;
+    }
+    let pieces: Vec<&str> = compact.split('.').collect();
+    let [protected, encrypted_key, iv, ciphertext, tag] = pieces[..] else { return None };
+    let header: Map<String, Value> = serde_json::from_slice(&from_base64url(protected)?).ok()?;
+    if REFUSED.iter().any(|member| header.contains_key(*member)) {
+        return None;
+    }
+    let text = |name| read::text(&header, name).ok();
+    if text("kid")?.is_some_and(|kid| kid != key.kid()) {
+        return None;
+    }
+    let alg = KeyManagement::parse(text("alg")??)?;
+    let enc = ContentEncryption::parse(text("enc")??)?;
+    let content_key = key.content_key((alg, enc), &header, &from_base64url(encrypted_key)?)?;
+    let (iv, tag) = (from_base64url(iv)?, from_base64url(tag)?);
+    content::open(enc, &content_key, protected.as_bytes(), (&iv, from_base64url(ciphertext)?, &tag))
+}
+
+/// The producer's one-time public key ([RFC 7518 §4.6.1.1](https://www.rfc-editor.org/rfc/rfc7518#section-4.6.1.1)).
+fn ephemeral(header: &Map<String, Value>) -> Option<Vec<u8>> {
+    let epk = header.get("epk")?.as_object()?;
+    let text = |name| epk.get(name).and_then(Value::as_str);
+    if text("kty")? != "EC" || text("crv")? != "P-256" {
+        return None;
+    }
+    point(&from_base64url(text("x")?)?, &from_base64url(text("y")?)?)
+}
+
+fn parties(header: &Map<String, Value>) -> Option<Parties> {
+    let part = |name| match read::text(header, name).ok()? {
+        Some(text) => from_base64url(text),
+        None => Some(Vec::new()),
+    };
+    Some(Parties { producer: part("apu")?, recipient: part("apv")? })
+}
+
+fn copied(
+    key: &impl AsDer<Pkcs8V1Der<'static>>,
+) -> Result<Zeroizing<Vec<u8>>, aws_lc_rs::error::Unspecified> {
+    Ok(Zeroizing::new(key.as_der()?.as_ref().to_vec()))
+}
+
+fn rsa(der: &[u8]) -> Result<(Private, Numbers), BadKey> {
+    super::pair::check_rsa(der)?;
+    let public = rsa::RsaPrivateKey::from_pkcs8_der(der).map_err(|_| BadKey::Garbage)?;
+    let (n, e) = (base64url(&public.n().to_bytes_be()), base64url(&public.e().to_bytes_be()));
+    let key = PrivateDecryptingKey::from_pkcs8(der).map_err(|_| BadKey::Garbage)?;
+    let key = OaepPrivateDecryptingKey::new(key).map_err(|_| BadKey::Garbage)?;
+    Ok((Private::Rsa(key, Zeroizing::new(der.to_vec())), Numbers::Rsa { n, e }))
+}
+
+fn p256(der: &[u8]) -> Result<(Private, Numbers), BadKey> {
+    let key = PrivateKey::from_private_key_der(&ECDH_P256, der).map_err(|_| BadKey::Garbage)?;
+    let public = key.compute_public_key().map_err(|_| BadKey::Garbage)?;
+    let point = public.as_ref();
+    let (x, y) = (base64url(&point[1..33]), base64url(&point[33..]));
+    Ok((Private::P256(key), Numbers::Ec { crv: "P-256", x, y }))
+}
+
+impl fmt::Debug for DecryptionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DecryptionKey({} {})", self.jwk.alg, self.jwk.kid)
+    }
+}
+
+impl fmt::Display for NotDecrypted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it could not be decrypted")
+    }
+}
+
+impl std::error::Error for NotDecrypted {}
+
+#[cfg(test)]
+mod tests;

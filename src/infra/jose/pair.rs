@@ -1,0 +1,174 @@
+use std::fmt;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+    RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+};
+use jsonwebtoken::DecodingKey;
+use rsa::RsaPrivateKey;
+use rsa::pkcs8::DecodePrivateKey;
+use rsa::traits::PublicKeyParts;
+use zeroize::Zeroizing;
+
+use super::{Algorithm, Numbers};
+use crate::infra::secret::base64url;
+
+/// A private key, parsed, for the one algorithm it signs with.
+pub(super) enum Pair {
+    Rs256(RsaKeyPair),
+    Ps256(RsaKeyPair),
+    Es256(EcdsaKeyPair),
+    EdDsa(Ed25519KeyPair),
+}
+
+/// Why a key cannot be used, as a sentence about it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BadKey {
+    /// It has a pass phrase.
+    Encrypted,
+    /// It has no private half.
+    PublicOnly,
+    /// It is a key of another kind than the one wanted.
+    NotFor(Algorithm),
+    /// Fewer than 2048 bits.
+    TooShort,
+    /// It does not parse, or its numbers do not belong together.
+    Garbage,
+}
+
+impl Pair {
+    pub(super) fn generate(alg: Algorithm) -> Result<Self, BadKey> {
+        let rsa = || RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| BadKey::Garbage);
+        Ok(match alg {
+            Algorithm::Rs256 => Self::Rs256(rsa()?),
+            Algorithm::Ps256 => Self::Ps256(rsa()?),
+            Algorithm::Es256 => Self::Es256(
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
+                    .map_err(|_| BadKey::Garbage)?,
+            ),
+            Algorithm::EdDsa => {
+                Self::EdDsa(Ed25519KeyPair::generate().map_err(|_| BadKey::Garbage)?)
+            }
+        })
+    }
+
+    /// From PKCS#8 that is known to hold a key of the right kind.
+    pub(super) fn from_pkcs8(alg: Algorithm, der: &[u8]) -> Result<Self, BadKey> {
+        Ok(match alg {
+            Algorithm::Rs256 => Self::Rs256(rsa_pair(der)?),
+            Algorithm::Ps256 => Self::Ps256(rsa_pair(der)?),
+            Algorithm::Es256 => Self::Es256(
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
+                    .map_err(|_| BadKey::NotFor(alg))?,
+            ),
+            Algorithm::EdDsa => {
+                Self::EdDsa(Ed25519KeyPair::from_pkcs8(der).map_err(|_| BadKey::NotFor(alg))?)
+            }
+        })
+    }
+
+    /// The key in PKCS#8, to be kept somewhere safe.
+    pub(super) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, BadKey> {
+        let copied = match self {
+            Self::Rs256(pair) | Self::Ps256(pair) => {
+                let der: Result<Pkcs8V1Der<'_>, _> = pair.as_der();
+                der.map(|der| der.as_ref().to_vec())
+            }
+            Self::Es256(pair) => pair.to_pkcs8v1().map(|der| der.as_ref().to_vec()),
+            Self::EdDsa(pair) => pair.to_pkcs8v1().map(|der| der.as_ref().to_vec()),
+        };
+        copied.map(Zeroizing::new).map_err(|_| BadKey::Garbage)
+    }
+
+    pub(super) const fn alg(&self) -> Algorithm {
+        match self {
+            Self::Rs256(_) => Algorithm::Rs256,
+            Self::Ps256(_) => Algorithm::Ps256,
+            Self::Es256(_) => Algorithm::Es256,
+            Self::EdDsa(_) => Algorithm::EdDsa,
+        }
+    }
+
+    pub(super) fn public(&self) -> (Numbers, DecodingKey) {
+        match self {
+            Self::Rs256(pair) | Self::Ps256(pair) => {
+                let public = pair.public_key();
+                let (n, e) = (public.modulus(), public.exponent());
+                let n = n.big_endian_without_leading_zero();
+                let e = e.big_endian_without_leading_zero();
+                let key = DecodingKey::from_rsa_raw_components(n, e);
+                (Numbers::Rsa { n: base64url(n), e: base64url(e) }, key)
+            }
+            Self::Es256(pair) => {
+                // Uncompressed (SEC 1 §2.3.3): 4, then x, then y.
+                let point = pair.public_key().as_ref();
+                let (x, y) = (base64url(&point[1..33]), base64url(&point[33..]));
+                (Numbers::Ec { crv: "P-256", x, y }, DecodingKey::from_ec_der(point))
+            }
+            Self::EdDsa(pair) => {
+                let point = pair.public_key().as_ref();
+                let numbers = Numbers::Okp { crv: "Ed25519", x: base64url(point) };
+                (numbers, DecodingKey::from_ed_der(point))
+            }
+        }
+    }
+
+    /// The signature as it stands in a JWS ([RFC 7518 §3]); nothing if the library fails.
+    ///
+    /// [RFC 7518 §3]: https://www.rfc-editor.org/rfc/rfc7518#section-3
+    pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Rs256(pair) => rsa_signature(pair, &RSA_PKCS1_SHA256, message),
+            Self::Ps256(pair) => rsa_signature(pair, &RSA_PSS_SHA256, message),
+            Self::Es256(pair) => {
+                Some(pair.sign(&SystemRandom::new(), message).ok()?.as_ref().to_vec())
+            }
+            Self::EdDsa(pair) => Some(pair.try_sign(message).ok()?.as_ref().to_vec()),
+        }
+    }
+}
+
+fn rsa_signature(
+    pair: &RsaKeyPair,
+    encoding: &'static dyn RsaEncoding,
+    message: &[u8],
+) -> Option<Vec<u8>> {
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(encoding, &SystemRandom::new(), message, &mut signature).ok()?;
+    Some(signature)
+}
+
+fn rsa_pair(der: &[u8]) -> Result<RsaKeyPair, BadKey> {
+    check_rsa(der)?;
+    RsaKeyPair::from_pkcs8(der).map_err(|_| BadKey::Garbage)
+}
+
+/// Whether it is an RSA key that is long enough, and whose numbers belong together.
+pub(super) fn check_rsa(der: &[u8]) -> Result<(), BadKey> {
+    let key = RsaPrivateKey::from_pkcs8_der(der).map_err(|_| BadKey::Garbage)?;
+    if key.n().bits() < 2048 {
+        return Err(BadKey::TooShort);
+    }
+    key.validate().map_err(|_| BadKey::Garbage)
+}
+
+impl fmt::Display for BadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Encrypted => {
+                "is encrypted; decrypt it first: there is nobody to type a pass phrase"
+            }
+            Self::PublicOnly => "has no private half",
+            Self::NotFor(Algorithm::Rs256 | Algorithm::Ps256) => "is not an RSA private key",
+            Self::NotFor(Algorithm::Es256) => "is not a private key on the curve P-256",
+            Self::NotFor(Algorithm::EdDsa) => "is not an Ed25519 private key",
+            Self::TooShort => "has fewer than 2048 bits",
+            Self::Garbage => "is not a readable PEM private key",
+        })
+    }
+}
+
+impl std::error::Error for BadKey {}

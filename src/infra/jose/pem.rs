@@ -1,0 +1,101 @@
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::pkcs8::{EncodePrivateKey, LineEnding, PrivateKeyInfo, SecretDocument};
+use rsa::traits::PublicKeyParts;
+use rsa::{RsaPrivateKey, RsaPublicKey};
+use zeroize::Zeroizing;
+
+use super::{Algorithm, BadKey, Numbers, SigningKey};
+use crate::infra::secret::base64url;
+
+/// A private key in PKCS#8 (RFC 5208), not looked into yet beyond what kind it is.
+pub struct PrivateKey {
+    kind: Kind,
+    der: Zeroizing<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Kind {
+    Rsa,
+    Ec,
+    Ed25519,
+    Other,
+}
+
+impl PrivateKey {
+    /// Reads a PEM file: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC 1 (`EC PRIVATE KEY`).
+    /// The first block counts.
+    pub fn from_pem(pem: &str) -> Result<Self, BadKey> {
+        let label = pem.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"));
+        let der = |pem: &str| {
+            let (_, document) = SecretDocument::from_pem(pem).map_err(|_| BadKey::Garbage)?;
+            Ok(Zeroizing::new(document.as_bytes().to_vec()))
+        };
+        match label.map(|(label, _)| label) {
+            Some("RSA PRIVATE KEY" | "EC PRIVATE KEY") if pem.contains("ENCRYPTED") => {
+                Err(BadKey::Encrypted)
+            }
+            Some("PRIVATE KEY") => Self::from_pkcs8(der(pem)?),
+            Some("RSA PRIVATE KEY") => {
+                let key = RsaPrivateKey::from_pkcs1_pem(pem).map_err(|_| BadKey::Garbage)?;
+                let der = key.to_pkcs8_der().map_err(|_| BadKey::Garbage)?;
+                Ok(Self { kind: Kind::Rsa, der: der.to_bytes() })
+            }
+            Some("EC PRIVATE KEY") => Ok(match der(pem).ok().and_then(|der| from_sec1(&der)) {
+                Some(der) => Self { kind: Kind::Ec, der },
+                None => Self { kind: Kind::Other, der: Zeroizing::default() },
+            }),
+            Some("ENCRYPTED PRIVATE KEY") => Err(BadKey::Encrypted),
+            Some("PUBLIC KEY" | "RSA PUBLIC KEY") => Err(BadKey::PublicOnly),
+            Some("OPENSSH PRIVATE KEY" | "DSA PRIVATE KEY" | "CERTIFICATE") => {
+                Ok(Self { kind: Kind::Other, der: Zeroizing::default() })
+            }
+            Some(_) | None => Err(BadKey::Garbage),
+        }
+    }
+
+    fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<Self, BadKey> {
+        let info = PrivateKeyInfo::try_from(&**der).map_err(|_| BadKey::Garbage)?;
+        let kind = match &*info.algorithm.oid.to_string() {
+            "1.2.840.113549.1.1.1" => Kind::Rsa,
+            "1.2.840.10045.2.1" => Kind::Ec,
+            "1.3.101.112" => Kind::Ed25519,
+            _ => Kind::Other,
+        };
+        Ok(Self { kind, der })
+    }
+
+    /// The PKCS#8, if the key is of the kind that `alg` signs with.
+    pub(super) fn for_signing(&self, alg: Algorithm) -> Result<&[u8], BadKey> {
+        let wanted = match alg {
+            Algorithm::Rs256 | Algorithm::Ps256 => Kind::Rsa,
+            Algorithm::Es256 => Kind::Ec,
+            Algorithm::EdDsa => Kind::Ed25519,
+        };
+        if self.kind == wanted { Ok(&self.der) } else { Err(BadKey::NotFor(alg)) }
+    }
+}
+
+fn from_sec1(der: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let pair = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der).ok()?;
+    Some(Zeroizing::new(pair.to_pkcs8v1().ok()?.as_ref().to_vec()))
+}
+
+/// The PEM file that PKCS#8 is kept in.
+pub(super) fn to_pem(der: &[u8]) -> Result<Zeroizing<String>, BadKey> {
+    let document = SecretDocument::try_from(der).map_err(|_| BadKey::Garbage)?;
+    document.to_pem("PRIVATE KEY", LineEnding::LF).map_err(|_| BadKey::Garbage)
+}
+
+/// Whether the PEM text is the public half of the RSA key: `PUBLIC KEY` or `RSA PUBLIC KEY`.
+pub(crate) fn is_public_half(pem: &str, key: &SigningKey) -> bool {
+    use rsa::pkcs1::DecodeRsaPublicKey;
+    use rsa::pkcs8::DecodePublicKey;
+    let public = RsaPublicKey::from_public_key_pem(pem).or_else(|_| {
+        RsaPublicKey::from_pkcs1_pem(pem).map_err(|_| rsa::pkcs8::spki::Error::KeyMalformed)
+    });
+    match (public, &key.jwk().numbers) {
+        (Ok(public), Numbers::Rsa { n, .. }) => base64url(&public.n().to_bytes_be()) == *n,
+        (Err(_), Numbers::Rsa { .. }) | (_, Numbers::Ec { .. } | Numbers::Okp { .. }) => false,
+    }
+}

@@ -1,0 +1,347 @@
+//! Passwords: Argon2id, in a bounded pool.
+//!
+//! One hash takes tens of milliseconds and 19 MiB, so a crowd at the login page must neither starve
+//! the rest of the server nor eat the machine: a few threads hash, a queue waits, and whoever comes after is
+//! asked to come back.
+//!
+//! Who waits is a person with a password typed, and would have to type it again: it is better to wait for half
+//! a minute than to be sent away after three seconds. A page that comes back by itself would have to hold
+//! the password, and a redirect that has the browser send it again must not be ([RFC 9700 §4.12]). A wait costs
+//! little: one connection and what was typed. Who hangs up leaves the queue.
+//!
+//! [RFC 9700 §4.12]: https://www.rfc-editor.org/rfc/rfc9700#section-4.12
+
+mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, Version};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use self::memory::Memory;
+use crate::infra::random;
+
+/// How long a sign-in may wait for its turn: with everything around it less than the thirty seconds after which
+/// the first proxies give up.
+pub const PATIENCE: Duration = Duration::from_secs(25);
+
+/// The longest password, in bytes of Unicode NFC.
+pub const LONGEST: usize = 512;
+/// The longest text that is looked at as a password, in bytes: a keyboard may compose letters or not, and a
+/// letter in pieces is up to four times as long.
+pub const LONGEST_TYPED: usize = 4 * LONGEST;
+
+/// A password as it was typed, in Unicode NFC, wiped when dropped.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// `None` if it is empty or longer than 512 bytes: refused whole, never cut. What counts is what is
+    /// hashed, so that a password which could be set can be typed on every keyboard.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > LONGEST_TYPED {
+            return None;
+        }
+        let composed: Zeroizing<String> = Zeroizing::new(text.nfc().collect());
+        (1..=LONGEST).contains(&composed.len()).then_some(Self(composed))
+    }
+
+    /// Whether it is good enough to be set as a new one: at least 8 characters and not among the
+    /// most guessed. Length is what counts (NIST SP 800-63B §3.1.1.2), so nothing is composed.
+    pub fn is_acceptable(&self) -> Result<(), &'static str> {
+        if self.0.chars().count() < 8 {
+            return Err("a password has at least 8 characters");
+        }
+        let lower = self.0.to_lowercase();
+        let guessed = COMMON.lines().any(|common| common == lower);
+        if guessed { Err("this password is among the most guessed ones") } else { Ok(()) }
+    }
+}
+
+/// Passwords that guessers try first, one a line.
+const COMMON: &str = include_str!("password/common.txt");
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// The pool.
+pub struct Passwords {
+    turns: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    queue: usize,
+    params: Params,
+    memory: Arc<Memory>,
+    /// Stands in for the hash of a user who does not exist; nobody knows a password for it.
+    dummy: Arc<str>,
+}
+
+/// The queue is full, or the wait was too long. Come back in a few seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Busy;
+
+/// What a comparison found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It is the password. `outdated`: hashed with other parameters than today's.
+    Right {
+        /// Hash it again and store that.
+        outdated: bool,
+    },
+    /// It is not, or there is none.
+    Wrong,
+}
+
+/// A place at the front of the queue: the next hash is ours, and the one after it if we want it.
+pub struct Turn {
+    permit: OwnedSemaphorePermit,
+    params: Params,
+    memory: Arc<Memory>,
+    dummy: Arc<str>,
+}
+
+impl Passwords {
+    /// `threads` hashes at a time, `queue` callers waiting.
+    ///
+    /// # Panics
+    /// Never: the parameters are constants that Argon2 accepts.
+    pub fn new(threads: usize, queue: usize) -> Self {
+        // The OWASP minimum for Argon2id: 19 MiB, two passes, one lane.
+        let params = Params::new(19_456, 2, 1, Some(32)).expect("constants in range");
+        let dummy = dummy(&params);
+        Self {
+            turns: Arc::new(Semaphore::new(threads.max(1))),
+            waiting: Arc::default(),
+            queue,
+            memory: Memory::new(params.block_count()),
+            dummy: dummy.into(),
+            params,
+        }
+    }
+
+    /// Waits for a turn: not for ever, and only if the queue has room.
+    pub async fn turn(&self) -> Result<Turn, Busy> {
+        let _place = Place::take(&self.waiting, self.queue)?;
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let permit = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| Busy)?;
+        Ok(Turn {
+            permit: permit.map_err(|_| Busy)?,
+            params: self.params.clone(),
+            memory: Arc::clone(&self.memory),
+            dummy: Arc::clone(&self.dummy),
+        })
+    }
+
+    /// Hashes a new password into a PHC string.
+    pub async fn hash(&self, password: Password) -> Result<String, Busy> {
+        self.turn().await?.hash(password).await
+    }
+
+    /// Nobody gets a turn any more, who waits for one is told at once, and who has one keeps it.
+    pub fn close(&self) {
+        self.turns.close();
+    }
+
+    /// How many callers wait for a turn.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+impl Turn {
+    /// Compares with a stored hash; with `None`, does the same work and finds it wrong. The turn is given back,
+    /// for who has to hash the password anew.
+    pub async fn verify(
+        self,
+        password: Password,
+        stored: Option<&str>,
+    ) -> Result<(Verdict, Self), Busy> {
+        let stored: Arc<str> = stored.map_or_else(|| Arc::clone(&self.dummy), Into::into);
+        let work = move || {
+            let Ok(hash) = PasswordHash::new(&stored) else { return (Verdict::Wrong, self) };
+            let computed = compute_as(&hash, &password, &self.memory);
+            // Outputs are compared in constant time.
+            let verdict = if computed.is_some() && computed == hash.hash {
+                Verdict::Right { outdated: is_outdated(&self.params, &hash) }
+            } else {
+                Verdict::Wrong
+            };
+            (verdict, self)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
+    }
+
+    /// Hashes a new password into a PHC string.
+    pub async fn hash(self, password: Password) -> Result<String, Busy> {
+        let work = move || {
+            let Self { permit: _held, params, memory, .. } = self;
+            let salt = SaltString::encode_b64(&random::bytes::<16>()).ok()?;
+            let mut hash = PasswordHash {
+                algorithm: ARGON2ID_IDENT,
+                version: Some(Version::V0x13.into()),
+                params: ParamsString::try_from(&params).ok()?,
+                salt: Some(salt.as_salt()),
+                hash: None,
+            };
+            hash.hash = Some(compute_as(&hash, &password, &memory)?);
+            Some(hash.to_string())
+        };
+        tokio::task::spawn_blocking(work).await.ok().flatten().ok_or(Busy)
+    }
+}
+
+/// A place in the queue, given back however the wait ends.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(waiting: &Arc<AtomicUsize>, most: usize) -> Result<Self, Busy> {
+        let place = Self(Arc::clone(waiting));
+        if waiting.fetch_add(1, Ordering::SeqCst) >= most { Err(Busy) } else { Ok(place) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What this password comes to under a hash's algorithm, parameters and salt.
+fn compute_as(
+    hash: &PasswordHash<'_>,
+    password: &Password,
+    memory: &Arc<Memory>,
+) -> Option<Output> {
+    let mut room = [0; Salt::MAX_LENGTH];
+    let salt = hash.salt?.decode_b64(&mut room).ok()?;
+    let params = Params::try_from(hash).ok()?;
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let algorithm = Algorithm::try_from(hash.algorithm).ok()?;
+    let version = hash.version.map(Version::try_from).transpose().ok()?.unwrap_or_default();
+    let blocks = params.block_count();
+    let argon = Argon2::new(algorithm, version, params);
+    let output = |out: &mut [u8]| {
+        memory.lend(blocks, |blocks| {
+            argon.hash_password_into_with_memory(password.0.as_bytes(), salt, out, blocks)
+        })?;
+        Ok(())
+    };
+    Output::init_with(length, output).ok()
+}
+
+fn is_outdated(ours: &Params, hash: &PasswordHash<'_>) -> bool {
+    let costs = |p: &Params| (p.m_cost(), p.t_cost(), p.p_cost());
+    let same = Params::try_from(hash).is_ok_and(|params| costs(&params) == costs(ours));
+    !same || hash.algorithm != Algorithm::Argon2id.ident()
+}
+
+/// A hash of today's parameters that no password has: its output was never computed.
+fn dummy(params: &Params) -> String {
+    let salt = SaltString::encode_b64(&random::bytes::<16>()).expect("16 bytes make a salt");
+    let output = Output::new(&random::bytes::<32>()).expect("32 bytes make an output");
+    let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
+    format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${output}")
+}
+
+/// Whether the text is an Argon2id hash in PHC form, as a user file may hold.
+pub fn is_phc(text: &str) -> bool {
+    PasswordHash::new(text)
+        .is_ok_and(|hash| hash.algorithm == Algorithm::Argon2id.ident() && hash.hash.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_matches_its_hash_and_nothing_matches_the_dummy() {
+        let pool = Passwords::new(1, 4);
+        let password = |text| Password::parse(text).unwrap();
+        let hash = pool.hash(password("correct horse e\u{301}")).await.unwrap();
+        assert!(is_phc(&hash));
+        let verify = async |text, stored| {
+            pool.turn().await.unwrap().verify(password(text), stored).await.unwrap().0
+        };
+        let composed = verify("correct horse \u{e9}", Some(&*hash)).await;
+        assert_eq!(composed, Verdict::Right { outdated: false });
+        assert_eq!(verify("wrong", Some(&*hash)).await, Verdict::Wrong);
+        assert_eq!(verify("anything", None).await, Verdict::Wrong);
+        assert!(PasswordHash::new(&pool.dummy).is_ok(), "the dummy costs as much as a real one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_refuses_and_a_long_wait_gives_up() {
+        let pool = Passwords::new(1, 1);
+        let held = pool.turn().await.unwrap();
+        let (first, second) = tokio::join!(pool.turn(), pool.turn());
+        assert_eq!(first.err(), Some(Busy), "waited for as long as one waits");
+        assert_eq!(second.err(), Some(Busy), "found the queue full");
+        drop(held);
+        assert!(pool.turn().await.is_ok());
+        assert_eq!(pool.waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_when_it_closes_is_told_at_once_and_who_has_a_turn_keeps_it() {
+        let pool = Passwords::new(1, 1);
+        let held = pool.turn().await.unwrap();
+        let began = tokio::time::Instant::now();
+        let (waited, ()) = tokio::join!(pool.turn(), async { pool.close() });
+        assert_eq!(waited.err(), Some(Busy));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert!(held.hash(Password::parse("correct horse").unwrap()).await.is_ok());
+        assert_eq!(pool.turn().await.err(), Some(Busy));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_hundred_who_come_at_once_all_get_their_turn_and_whoever_hangs_up_leaves_the_queue()
+    {
+        let pool = Arc::new(Passwords::new(1, 256));
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..200 {
+            let pool = Arc::clone(&pool);
+            crowd.spawn(async move {
+                let turn = pool.turn().await?;
+                tokio::time::sleep(Duration::from_millis(120)).await;
+                drop(turn);
+                Ok::<_, Busy>(())
+            });
+        }
+        let came = crowd.join_all().await;
+        assert_eq!(came.iter().filter(|came| came.is_ok()).count(), 200);
+
+        let held = pool.turn().await.unwrap();
+        let waiting = {
+            let pool = Arc::clone(&pool);
+            tokio::spawn(async move { pool.turn().await.map(drop) })
+        };
+        tokio::task::yield_now().await;
+        assert_eq!(pool.waiting(), 1);
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        assert_eq!(pool.waiting(), 0);
+        drop(held);
+    }
+
+    #[test]
+    fn a_new_password_is_long_and_not_the_first_guess() {
+        let check = |text: &str| Password::parse(text).unwrap().is_acceptable();
+        assert!(check("short").is_err());
+        assert!(check("Password123").is_err());
+        assert!(check("tea with seven otters").is_ok());
+        assert!(Password::parse(&"x".repeat(513)).is_none());
+        assert!(Password::parse("").is_none());
+        // 256 letters of two bytes, and the same in pieces of three.
+        let (whole, pieces) = ("\u{e9}".repeat(256), "e\u{301}".repeat(256));
+        assert_eq!(Password::parse(&pieces).unwrap().0, Password::parse(&whole).unwrap().0);
+        assert!(Password::parse(&"e\u{301}".repeat(257)).is_none());
+    }
+}

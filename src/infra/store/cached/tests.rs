@@ -1,0 +1,299 @@
+use std::sync::Mutex;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, advance};
+
+use super::shelf::{LARGEST, MOST_BYTES, MOST_KEPT};
+use super::*;
+use crate::infra::clock::Clock;
+use crate::infra::store::{Expect, MemoryStore, Partition};
+
+/// A store that is far away: it counts who comes, can keep its answers back, and tells of changes when the
+/// test says so.
+struct Far {
+    filed: MemoryStore,
+    asked: Mutex<usize>,
+    answers: Semaphore,
+    listener: Mutex<Option<Arc<dyn Listener>>>,
+}
+
+impl Far {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            filed: MemoryStore::new(Clock::System),
+            asked: Mutex::default(),
+            answers: Semaphore::new(1_000_000),
+            listener: Mutex::default(),
+        })
+    }
+
+    fn asked(&self) -> usize {
+        *self.asked.lock().unwrap()
+    }
+
+    fn listener(&self) -> Arc<dyn Listener> {
+        self.listener.lock().unwrap().clone().expect("somebody who listens")
+    }
+
+    fn is_heard_for(&self, millis: u64) {
+        self.listener().heard_until(Instant::now() + Duration::from_millis(millis));
+    }
+
+    /// Somebody else files it, and it is not told of yet.
+    async fn files(&self, key: &RawKey, bytes: &[u8]) {
+        let change = Change::within(key.partition().clone());
+        let _ = self.filed.commit(change.put(key.clone(), bytes.to_vec(), None)).await.unwrap();
+    }
+}
+
+impl Store for Far {
+    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        *self.asked.lock().unwrap() += 1;
+        Box::pin(async move {
+            let found = self.filed.get(key).await;
+            self.answers.acquire().await.expect("an answer").forget();
+            found
+        })
+    }
+
+    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        self.filed.take(key)
+    }
+
+    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+        Box::pin(async move {
+            let outcome = self.filed.commit(change).await;
+            self.answers.acquire().await.expect("an answer").forget();
+            outcome
+        })
+    }
+
+    fn names<'a>(
+        &'a self,
+        index: &'a RawKey,
+        after: &'a str,
+        limit: usize,
+    ) -> Pending<'a, Vec<String>> {
+        self.filed.names(index, after, limit)
+    }
+
+    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+        self.filed.tally(counter, window)
+    }
+
+    fn ping(&self) -> Pending<'_, Pulse> {
+        self.filed.ping()
+    }
+
+    fn listen(&self, listener: &Arc<dyn Listener>) -> Option<Listening> {
+        *self.listener.lock().unwrap() = Some(Arc::clone(listener));
+        Some(Listening::by(tokio::spawn(std::future::pending())))
+    }
+}
+
+const LIFE: Duration = Duration::from_secs(5);
+
+fn key(name: &str) -> RawKey {
+    RawKey::new(Partition::new(format!("client:{name}")), "client.v1", None)
+}
+
+fn around(far: &Arc<Far>) -> Arc<dyn Store> {
+    Cached::around(Arc::clone(far) as _, LIFE, |_| ())
+}
+
+async fn lately(store: &Arc<dyn Store>, key: &RawKey) -> Option<Vec<u8>> {
+    store.get_lately(key).await.unwrap()
+}
+
+type Reading = std::pin::Pin<Box<dyn Future<Output = Option<Vec<u8>>>>>;
+
+/// Asks, and has not got the answer yet.
+async fn begins(store: &Arc<dyn Store>, key: &RawKey) -> Reading {
+    let (store, key) = (Arc::clone(store), key.clone());
+    let mut read: Reading = Box::pin(async move { lately(&store, &key).await });
+    let first = std::future::poll_fn(|context| std::task::Poll::Ready(read.as_mut().poll(context)));
+    assert!(first.await.is_pending());
+    read
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_a_moment_ago_is_not_asked_for_again_and_a_moment_is_short() {
+    let far = Far::new();
+    let store = around(&far);
+    far.files(&key("a"), b"1").await;
+    far.is_heard_for(60_000);
+    for _ in 0..3 {
+        assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"1"[..]));
+    }
+    assert_eq!(far.asked(), 1);
+    assert_eq!(store.get(&key("a")).await.unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(far.asked(), 2, "whoever wants what is so now asks");
+    lately(&store, &key("a")).await;
+    assert_eq!(far.asked(), 2, "and it was still so");
+    advance(LIFE).await;
+    lately(&store, &key("a")).await;
+    assert_eq!(far.asked(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_kept_unless_changes_are_told_and_what_nobody_tells_of_never() {
+    let far = Far::new();
+    let store = around(&far);
+    let other = RawKey::new(Partition::new("grant:a"), "grant.v1", None);
+    far.files(&key("a"), b"1").await;
+    far.files(&other, b"1").await;
+    lately(&store, &key("a")).await;
+    lately(&store, &key("a")).await;
+    assert_eq!(far.asked(), 2, "nobody tells");
+    far.is_heard_for(1500);
+    for key in [&key("a"), &other, &key("absent")] {
+        lately(&store, key).await;
+        lately(&store, key).await;
+    }
+    assert_eq!(far.asked(), 2 + 1 + 2 + 2, "neither grants nor what is not there");
+    advance(Duration::from_millis(1500)).await;
+    lately(&store, &key("a")).await;
+    assert_eq!(far.asked(), 8, "nobody has proven to tell for too long");
+    far.is_heard_for(1500);
+    lately(&store, &key("a")).await;
+    assert_eq!(far.asked(), 8, "told late is told");
+    far.listener().lost();
+    far.is_heard_for(1500);
+    lately(&store, &key("a")).await;
+    assert_eq!(far.asked(), 9, "what was kept before is gone");
+}
+
+#[tokio::test]
+async fn that_there_is_no_epoch_is_kept_until_there_is_one() {
+    let epoch = RawKey::new(Partition::new("client:a"), "epoch.v1", None);
+    let far = Far::new();
+    let store = around(&far);
+    far.is_heard_for(60_000);
+    for _ in 0..3 {
+        assert_eq!(lately(&store, &epoch).await, None);
+    }
+    assert_eq!(far.asked(), 1);
+    assert_eq!(store.get(&epoch).await.unwrap(), None);
+    lately(&store, &epoch).await;
+    assert_eq!(far.asked(), 2, "it was still so");
+    // Somebody else's, told; then one of our own.
+    far.files(&epoch, b"1").await;
+    far.listener().changed(epoch.as_str());
+    assert_eq!(lately(&store, &epoch).await.as_deref(), Some(&b"1"[..]));
+    assert!(store.take(&epoch).await.unwrap().is_some());
+    assert_eq!(lately(&store, &epoch).await, None);
+    let change = Change::within(epoch.partition().clone()).put(epoch.clone(), b"2".to_vec(), None);
+    assert_eq!(store.commit(change).await.unwrap(), Outcome::Committed);
+    assert_eq!(lately(&store, &epoch).await.as_deref(), Some(&b"2"[..]));
+}
+
+#[tokio::test]
+async fn a_read_that_was_under_way_when_the_change_came_is_not_kept() {
+    for told in [(|far: &Far| far.listener().changed("{client:a}client.v1")) as fn(&Far), |far| {
+        far.listener().lost();
+        far.is_heard_for(60_000);
+    }] {
+        let far = Far::new();
+        let store = around(&far);
+        far.files(&key("a"), b"old").await;
+        far.is_heard_for(60_000);
+        far.answers.forget_permits(1_000_000);
+        let read = begins(&store, &key("a")).await;
+        far.files(&key("a"), b"new").await;
+        told(&far);
+        far.answers.add_permits(1_000);
+        assert_eq!(read.await.as_deref(), Some(&b"old"[..]), "it was so when it was read");
+        assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"new"[..]));
+        assert_eq!(far.asked(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_ones_own_is_seen_by_whoever_comes_after_it_and_not_hidden_by_who_came_before()
+{
+    let far = Far::new();
+    let store = around(&far);
+    far.files(&key("a"), b"old").await;
+    far.is_heard_for(60_000);
+    lately(&store, &key("a")).await;
+    far.answers.forget_permits(1_000_000);
+    let change = Change::within(key("a").partition().clone());
+    let change = change.put(key("a"), b"new".to_vec(), None);
+    let change = store.commit(change.expect(key("a"), Expect::Unchanged(b"old".to_vec())));
+    // Dropped before it is sent: this one reads before the change, and gets the answer after it.
+    let read = begins(&store, &key("a")).await;
+    far.answers.add_permits(1);
+    assert_eq!(read.await.as_deref(), Some(&b"old"[..]));
+    far.answers.add_permits(1_000);
+    assert_eq!(change.await.unwrap(), Outcome::Committed);
+    assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"new"[..]));
+    assert_eq!(store.take(&key("a")).await.unwrap().as_deref(), Some(&b"new"[..]));
+    assert_eq!(lately(&store, &key("a")).await, None);
+}
+
+#[tokio::test]
+async fn whoever_has_seen_the_new_does_not_see_the_old_again() {
+    let far = Far::new();
+    let store = around(&far);
+    far.files(&key("a"), b"old").await;
+    far.is_heard_for(60_000);
+    lately(&store, &key("a")).await;
+    far.files(&key("a"), b"new").await;
+    assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"old"[..]), "not told yet");
+    assert_eq!(store.get(&key("a")).await.unwrap().as_deref(), Some(&b"new"[..]));
+    assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"new"[..]));
+}
+
+#[tokio::test]
+async fn of_many_who_miss_the_same_the_first_files_it_and_one_who_goes_away_stops_nobody() {
+    let far = Far::new();
+    let store = around(&far);
+    far.files(&key("a"), b"1").await;
+    far.is_heard_for(60_000);
+    far.answers.forget_permits(1_000_000);
+    drop(begins(&store, &key("a")).await);
+    let (first, second) = (begins(&store, &key("a")).await, begins(&store, &key("a")).await);
+    far.answers.add_permits(1);
+    first.await;
+    lately(&store, &key("a")).await;
+    assert_eq!(far.asked(), 3, "the first one's answer is here");
+    far.answers.add_permits(1);
+    second.await;
+}
+
+#[test]
+fn what_is_kept_is_bounded_in_number_and_in_bytes() {
+    for (count, size) in [(3 * MOST_KEPT, 10), (200, LARGEST), (10, LARGEST + 1)] {
+        let shelf = Shelf::new(LIFE, Box::new(|_| ()));
+        shelf.heard_until(Instant::now() + LIFE);
+        let bytes = vec![0; size];
+        let keys: Vec<String> = (0..count).map(|number| format!("{{client:{number}}}")).collect();
+        for key in &keys {
+            match shelf.look(key) {
+                Looked::Missing(Some(lease)) => lease.file(Some(&bytes)),
+                Looked::Missing(None) | Looked::Kept(_) => panic!("{key} is new"),
+            }
+        }
+        let (kept, listed, held) = shelf.size();
+        assert!(kept <= listed && listed <= MOST_KEPT && held <= MOST_BYTES, "{kept} {held}");
+        let last = shelf.look(&keys[count - 1]);
+        assert_eq!(matches!(last, Looked::Kept(_)), size <= LARGEST, "the newest stays");
+        assert!(size > LARGEST || kept >= 50, "{kept}");
+        for key in &keys {
+            shelf.changed(key);
+        }
+        assert_eq!((shelf.size().0, shelf.size().2), (0, 0), "everything was counted");
+    }
+}
+
+#[test]
+fn what_changes_all_the_time_takes_no_room_for_ever() {
+    let shelf = Shelf::new(LIFE, Box::new(|_| ()));
+    shelf.heard_until(Instant::now() + LIFE);
+    for _ in 0..3 * MOST_KEPT {
+        let Looked::Missing(Some(lease)) = shelf.look("{client:a}") else { panic!("it changed") };
+        lease.file(Some(b"1"));
+        shelf.changed("{client:a}");
+    }
+    assert!(shelf.size().1 <= 2, "{:?}", shelf.size());
+}

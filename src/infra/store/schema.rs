@@ -1,0 +1,143 @@
+//! Which shape the data of a store has, so that no server works on data that it would misread.
+//!
+//! One record for the whole store says two numbers: `written`, the newest schema that any server has
+//! written there, and `readable_by`, the oldest that still understands all of it. A release knows three:
+//!
+//! | | |
+//! | --- | --- |
+//! | `schema` | what it writes |
+//! | `readable_by` | who understands that: the release before, too |
+//! | `reads_from` | the oldest data that it understands |
+//!
+//! It starts where `readable_by` in the store is at most its `schema`, and `written` at least its
+//! `reads_from`; then it raises both numbers to its own, and lowers neither. So of the schemas N, N+1 and
+//! N+2, servers of N and N+1 run side by side, and N+1 may be taken back; the first server of N+2 leaves
+//! N behind, and an old N that is started by mistake refuses. No step has to be taken by hand, and none
+//! can be left out: a release that has gone too far ahead refuses as well.
+//!
+//! # What may change without a new schema
+//!
+//! A record may get a new member if it is optional and droppable: an older server ignores it, and writes the
+//! record without it. No stored type denies members that it does not know. Everything else, a new variant
+//! of an enum or a member that must not get lost, is a new [`KIND`](super::Record::KIND) and a new schema:
+//! the first release with it reads both kinds and writes the old one, the next writes the new one.
+//!
+//! # The schemas so far
+//!
+//! | schema | |
+//! | --- | --- |
+//! | 1 | as it began |
+//! | 2 | reads `grant.v2` beside `grant.v1`, and writes `grant.v1` |
+//! | 3 | to come: writes `grant.v2`, readable by 2 |
+//!
+//! A store without the record is new, or older than the record: both are schema 1.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Created, Key, Partition, Record, StartError, Store, StoreError};
+use crate::infra::clock::UnixTime;
+
+/// What one release of Latchkey writes and understands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Release {
+    /// The schema it writes.
+    pub schema: u32,
+    /// The oldest schema whose releases understand what it writes.
+    pub readable_by: u32,
+    /// The oldest schema that it understands.
+    pub reads_from: u32,
+}
+
+/// This one.
+pub const RELEASE: Release = Release { schema: 2, readable_by: 1, reads_from: 1 };
+
+/// What the store says of its data.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Schema {
+    /// The newest schema written there.
+    pub written: u32,
+    /// The oldest one that understands all of it.
+    pub readable_by: u32,
+}
+
+impl Schema {
+    /// Of data from before anything was said of it.
+    const FIRST: Self = Self { written: 1, readable_by: 1 };
+
+    /// Where it is.
+    pub fn place() -> Key<Self> {
+        Key::sole(Partition::new("schema"))
+    }
+
+    fn accepts(self, release: Release) -> Result<(), StartError> {
+        if release.schema < self.readable_by {
+            return Err(StartError::Newer { data: self.readable_by, reads: release.schema });
+        }
+        if self.written < release.reads_from {
+            return Err(StartError::Older { data: self.written, reads: release.reads_from });
+        }
+        Ok(())
+    }
+
+    fn with(self, release: Release) -> Self {
+        Self {
+            written: self.written.max(release.schema),
+            readable_by: self.readable_by.max(release.readable_by),
+        }
+    }
+}
+
+impl Record for Schema {
+    const KIND: &'static str = "schema.v1";
+
+    fn key(&self) -> Key<Self> {
+        Self::place()
+    }
+
+    fn forget_at(&self) -> Option<UnixTime> {
+        None
+    }
+}
+
+/// Whether the release understands the data; writes nothing.
+pub async fn check(store: &dyn Store, release: Release) -> Result<(), StartError> {
+    match found(store).await? {
+        Some(schema) => schema.accepts(release),
+        None => Ok(()),
+    }
+}
+
+/// Whether the release understands the data; if so, the store says from now on that it is there.
+pub async fn settle(store: &dyn Store, release: Release) -> Result<(), StartError> {
+    if found(store).await?.is_none() {
+        // Of several that find nothing one is first, and the others read what it said.
+        let first = Schema::FIRST.with(release);
+        match store.create(&first).await.map_err(StartError::Silent)? {
+            Created::New | Created::Taken => {}
+        }
+    }
+    let step = |schema: &mut Schema| {
+        schema.accepts(release)?;
+        *schema = schema.with(release);
+        Ok(())
+    };
+    let settled = store.update(&Schema::place(), step).await.map_err(StartError::Silent)?;
+    settled.unwrap_or_else(|| Err(StartError::Silent(illegible())))
+}
+
+/// An illegible one is no reason to believe that there is none. Whether there is one is asked first: it may
+/// come in between, and never goes.
+async fn found(store: &dyn Store) -> Result<Option<Schema>, StartError> {
+    let place = Schema::place();
+    if store.get(place.raw()).await.map_err(StartError::Silent)?.is_none() {
+        return Ok(None);
+    }
+    let loaded = store.load(&place).await.map_err(StartError::Silent)?;
+    let loaded = loaded.ok_or_else(|| StartError::Silent(illegible()))?;
+    Ok(Some(loaded.record))
+}
+
+fn illegible() -> StoreError {
+    let reason = "it does not say which schema the data has".to_owned();
+    StoreError::Corrupt { key: Schema::place().raw().to_string(), reason }
+}

@@ -1,0 +1,260 @@
+//! `[[clients]]`: one application, as the file declares it.
+
+use serde_json::{Map, Value};
+
+use super::table::{Source, Table, json};
+use crate::domain::clients::{ClientId, SHORTEST_SECRET, Settings, recipient};
+use crate::infra::secret::{self, Digest, is_guessable};
+use crate::protocol::client_auth::is_changed_by_form_encoding;
+use crate::protocol::client_metadata::{MEMBERS, Offer};
+use crate::protocol::{AccessTokenTyp, AuthMethod, ClientMetadata, Scope};
+
+/// A declared client.
+#[derive(Clone, Debug)]
+pub struct ClientEntry {
+    pub(super) line: usize,
+    pub(super) id: ClientId,
+    pub(super) metadata: ClientMetadata,
+    pub(super) settings: Settings,
+    pub(super) secrets: Vec<Digest>,
+    /// Whatever is stored stays if the file does not say.
+    pub(super) enabled: Option<bool>,
+    /// What the operator should know, though it stops nothing.
+    pub(super) warnings: Vec<String>,
+}
+
+const KEYS: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "client_secrets",
+    "client_secret_sha256",
+    "enabled",
+    "settings",
+];
+
+impl ClientEntry {
+    /// Reads one table; `None` only after a complaint.
+    pub(super) fn read(table: Table<'_>, source: &mut Source<'_>) -> Option<Self> {
+        // A registration may hold more, which is dropped; in a file of the operator's own, a member that
+        // would do nothing is a mistake.
+        let elsewhere = |key: &str| {
+            is_setting(key).then_some("it is a setting, and belongs under [clients.settings]")
+        };
+        table.only_has_or(&[KEYS, MEMBERS], elsewhere, source);
+        let id = read_id(table, source);
+        let enabled = table.boolean("enabled", source);
+        let settings = read_settings(table, source);
+        let secrets = read_secrets(table, source);
+        let metadata = read_metadata(table, source)?;
+
+        if let Err(sentence) = check_declared(&metadata) {
+            let member = sentence.split(':').next().unwrap_or_default();
+            source.complain(table.place(member), &sentence);
+        }
+        if let Err(sentence) = check_settings(&metadata, &settings) {
+            source.complain(table.place("settings"), format!("settings: {sentence}"));
+        }
+        if metadata.has_secret() && secrets.is_empty() {
+            let rule = "client_secret: is required, because the client authenticates with one; \
+                        a public client says token_endpoint_auth_method = \"none\"";
+            source.complain(table.at, rule);
+        }
+        if !metadata.has_secret() && !secrets.is_empty() {
+            let method = metadata.token_endpoint_auth_method.as_str();
+            let rule = format!("token_endpoint_auth_method: {method} goes without a secret");
+            source.complain(table.place("token_endpoint_auth_method"), rule);
+        }
+        let line = source.line(table.at);
+        let (id, warnings) = (id?, warnings(table, &metadata, line));
+        Some(Self { line, id, metadata, settings, secrets, enabled, warnings })
+    }
+
+    /// For a client whose access tokens are for APIs that check them by themselves.
+    pub(super) fn note_of_access_tokens(&self) -> Option<String> {
+        let settings = &self.settings;
+        if settings.audience.is_empty() || settings.opaque_access_tokens {
+            return None;
+        }
+        let (client, apis) = (self.id.as_str(), settings.audience.join(", "));
+        let told = match settings.access_token_typ.unwrap_or(AccessTokenTyp::AtJwt) {
+            AccessTokenTyp::AtJwt => {
+                "at+jwt, which Spring Security, Nimbus and Dovecot refuse until they are told, or until \
+                 access_token_typ is JWT (docs/clients.md)"
+            }
+            AccessTokenTyp::Jwt => {
+                "JWT, as ID tokens do: the API has to check aud or token_use to tell one from the other"
+            }
+        };
+        Some(format!("client {client}: access tokens for {apis} say typ {told}"))
+    }
+}
+
+/// Whether the operator can declare such a client; the error is a sentence.
+pub fn check_declared(metadata: &ClientMetadata) -> Result<(), String> {
+    if metadata.authenticates_by(AuthMethod::ClientSecretJwt) {
+        // Of a declared secret there is a digest, and of one on the command line too.
+        let why = "token_endpoint_auth_method: client_secret_jwt is only for clients that register \
+                   themselves, because the server has to keep their secret readable; private_key_jwt \
+                   does the same and leaves no secret here";
+        return Err(why.to_owned());
+    }
+    if metadata.scope.iter().flat_map(Scope::iter).any(|token| token.contains(',')) {
+        return Err("scope: is words with spaces between, and this has a comma in it".to_owned());
+    }
+    if metadata.software_statement.is_some() {
+        let why = "software_statement: is for clients that register themselves";
+        return Err(why.to_owned());
+    }
+    Ok(())
+}
+
+/// Whether the settings make sense for a client of this kind; the error is a sentence.
+pub fn check_settings(metadata: &ClientMetadata, settings: &Settings) -> Result<(), String> {
+    // RFC 9700 §2.1.1: public clients MUST use PKCE (https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1).
+    if metadata.is_public() && settings.require_pkce == Some(false) {
+        return Err("require_pkce: a public client cannot be let off PKCE".to_owned());
+    }
+    if let (Some(default), Some(most)) = (&settings.default_scope, &metadata.scope)
+        && !default.is_within(most)
+    {
+        return Err("default_scope: names something that is not in its scope".to_owned());
+    }
+    if settings.default_scope.as_ref().is_some_and(Scope::is_empty) {
+        return Err("default_scope: names nothing".to_owned());
+    }
+    let (day, year) = (86_400, 400 * 86_400);
+    for (name, seconds, most) in [
+        ("access_token_lifetime", settings.access_token_lifetime, day),
+        ("id_token_lifetime", settings.id_token_lifetime, day),
+        // At most ten minutes (RFC 6749 §4.1.2, https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2).
+        ("code_lifetime", settings.code_lifetime, 600),
+        ("refresh_token_idle_lifetime", settings.refresh_token_idle_lifetime, year),
+        ("refresh_token_lifetime", settings.refresh_token_lifetime, year),
+    ] {
+        if seconds.is_some_and(|seconds| !(1..=most).contains(&seconds)) {
+            return Err(format!("{name}: must be 1 to {most} seconds"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is a setting of that name.
+fn is_setting(name: &str) -> bool {
+    Settings::names().iter().any(|known| known == name)
+}
+
+fn read_id(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientId> {
+    if !table.has("client_id") {
+        source.complain(table.at, "client_id: is required");
+    }
+    let id = ClientId::parse(table.string("client_id", source)?);
+    if id.is_none() {
+        let rule = "client_id: must be 1 to 255 characters of A-Z a-z 0-9 . _ ~ : @ / -";
+        source.complain(table.place("client_id"), rule);
+    }
+    id
+}
+
+fn read_metadata(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientMetadata> {
+    let mut members = Map::new();
+    for (key, at, value) in table.iter().filter(|(key, _, _)| MEMBERS.contains(key)) {
+        match json(value) {
+            Ok(value) => drop(members.insert(key.to_owned(), value)),
+            Err(why) => source.complain(at, format!("{key}: {why}")),
+        }
+    }
+    ClientMetadata::parse_within(&members, &Offer::complete())
+        .and_then(|metadata| recipient::check_registered(&metadata).map(|()| metadata))
+        .inspect_err(|error| {
+            // Its sentences begin with the member they are about.
+            let member = error.description.split([':', ' ']).next().unwrap_or_default();
+            source.complain(table.place(member), &error.description);
+        })
+        .ok()
+}
+
+/// One key at a time, so that a mistake has a line. In the store a setting of a newer release is ignored; in
+/// the file one that is not known is a mistake.
+fn read_settings(table: Table<'_>, source: &mut Source<'_>) -> Settings {
+    let mut members = Map::new();
+    if let Some(declared) = table.table("settings", source) {
+        for (key, at, value) in declared.iter() {
+            let checked = json(value).map_err(str::to_owned).and_then(|value| {
+                if !is_setting(key) {
+                    let names = Settings::names().join(", ");
+                    return Err(format!("unknown field, it is one of {names}"));
+                }
+                let alone = Map::from_iter([(key.to_owned(), value.clone())]);
+                let read = serde_json::from_value::<Settings>(Value::Object(alone));
+                read.map(|_| value).map_err(|error| error.to_string())
+            });
+            match checked {
+                Ok(value) => drop(members.insert(key.to_owned(), value)),
+                Err(why) => source.complain(at, format!("settings: {key}: {why}")),
+            }
+        }
+    }
+    serde_json::from_value(Value::Object(members)).unwrap_or_default()
+}
+
+fn read_secrets(table: Table<'_>, source: &mut Source<'_>) -> Vec<Digest> {
+    let one = table.string("client_secret", source).map(|text| ("client_secret", text));
+    let more = table.strings("client_secrets", source);
+    let mut digests = Vec::new();
+    for (key, text) in one.into_iter().chain(more.into_iter().map(|it| ("client_secrets", it))) {
+        // %x20-7E (RFC 6749 appendix A.2, https://www.rfc-editor.org/rfc/rfc6749#appendix-A.2).
+        let wordable = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+        if !(SHORTEST_SECRET..=512).contains(&text.len()) || !wordable {
+            let rule =
+                format!("{key}: must be {SHORTEST_SECRET} to 512 printable ASCII characters");
+            source.complain(table.place(key), rule);
+        }
+        digests.push(Digest::of(text.as_bytes()));
+    }
+    if let Some(text) = table.string("client_secret_sha256", source) {
+        match read_digest(text) {
+            Some(digest) => digests.push(digest),
+            None => source.complain(
+                table.place("client_secret_sha256"),
+                "client_secret_sha256: must be 64 hexadecimal digits or 43 characters of base64url",
+            ),
+        }
+    }
+    if digests.len() > 2 {
+        source.complain(table.at, "client_secrets: a client has at most two secrets at a time");
+    }
+    digests
+}
+
+/// What is accepted, and that somebody will wonder about.
+fn warnings(table: Table<'_>, metadata: &ClientMetadata, line: usize) -> Vec<String> {
+    // What has the wrong type was complained of when it was read.
+    let unheard = &mut Source::new("");
+    let mut secrets = table.strings("client_secrets", unheard);
+    secrets.extend(table.string("client_secret", unheard));
+    let by_header = metadata.authenticates_by(AuthMethod::ClientSecretBasic);
+    let cautions = metadata.cautions().into_iter();
+    let mut found: Vec<_> = cautions.map(|caution| format!("line {line}: {caution}")).collect();
+    if by_header && secrets.iter().any(|it| is_changed_by_form_encoding(it)) {
+        found.push(format!(
+            "line {line}: client_secret: has + or %, and a client that does not form-encode it in the \
+             Authorization header (RFC 6749 §2.3.1), as many do not, is refused; choose one without"
+        ));
+    }
+    if secrets.iter().any(|it| is_guessable(it)) {
+        found.push(format!(
+            "line {line}: client_secret: repeats itself, and whoever guesses it is this client; make one \
+             with `openssl rand -hex 32`"
+        ));
+    }
+    found
+}
+
+fn read_digest(text: &str) -> Option<Digest> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Digest::from_base64url(text);
+    }
+    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).ok();
+    let bytes: Vec<u8> = (0..64).step_by(2).map(byte).collect::<Option<_>>()?;
+    Digest::from_base64url(&secret::base64url(&bytes))
+}

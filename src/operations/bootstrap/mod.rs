@@ -1,0 +1,187 @@
+//! Users, clients, scopes and APIs declared in a TOML file (`BOOTSTRAP_FILE`), read whole and refused whole,
+//! each complaint with its line.
+//!
+//! Applying is idempotent, so every start and every server does it. The file wins for what it
+//! declares:
+//!
+//! * a client's metadata and settings, and a user's claims and groups, become what the file says, every
+//!   time;
+//! * passwords, client secrets and `enabled` become what it says when something is created, and when the
+//!   file's own word changes: what was changed elsewhere since is not undone ([`declared`]);
+//! * `enabled`, `sub` and a password are left as they are stored where the file does not mention them;
+//! * a plaintext `password` is compared with what the file said before, so a restart costs one comparison
+//!   each and changes nothing;
+//! * whoever is not in the file is left alone: removing is for the command line.
+
+mod apply;
+mod apply_client;
+mod apply_user;
+mod client;
+mod declared;
+mod resource;
+mod table;
+#[cfg(test)]
+mod tests;
+mod user;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use self::table::{Source, Table};
+use crate::config::Complaints;
+use crate::domain::resources::{Declared, Resource};
+use crate::domain::users;
+use crate::protocol::Scope;
+use crate::protocol::claims::{ScopeCatalogue, ScopeEntry};
+
+pub use self::apply::{Applied, ApplyError, Tally};
+pub use self::client::{ClientEntry, check_declared, check_settings};
+pub use self::user::{UserEntry, check_username};
+
+/// What a file declares.
+#[derive(Clone, Debug, Default)]
+pub struct Bootstrap {
+    scopes: Vec<(String, ScopeEntry)>,
+    resources: Vec<Resource>,
+    users: Vec<UserEntry>,
+    clients: Vec<ClientEntry>,
+}
+
+impl Bootstrap {
+    /// Reads a file; each complaint begins with its path.
+    pub fn load(path: &Path) -> Result<Self, Complaints> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Complaints(vec![format!(
+                "BOOTSTRAP_FILE must name a readable file, but {shown}: {error}"
+            )])
+        })?;
+        Self::parse(&text).map_err(|Complaints(lines)| {
+            Complaints(lines.into_iter().map(|line| format!("{shown} {line}")).collect())
+        })
+    }
+
+    /// Reads the text of a file; each complaint begins with its line.
+    pub fn parse(text: &str) -> Result<Self, Complaints> {
+        let mut source = Source::new(text);
+        let root = match DeTable::parse(text) {
+            Ok(root) => root,
+            Err(error) => {
+                // The message alone: the whole error quotes the line, which may hold a secret.
+                source.complain(error.span().map_or(0, |span| span.start), error.message());
+                return Err(Complaints(source.into_complaints()));
+            }
+        };
+        let root = Table::new(0, root.get_ref());
+        root.only_has(&[&["scopes", "resources", "users", "clients"]], &mut source);
+        let read = Self {
+            scopes: each(root, "scopes", &mut source, read_scope),
+            resources: each(root, "resources", &mut source, resource::read),
+            users: each(root, "users", &mut source, UserEntry::read),
+            clients: each(root, "clients", &mut source, ClientEntry::read),
+        };
+        refuse_repetitions(root, &mut source);
+        let complaints = source.into_complaints();
+        if complaints.is_empty() { Ok(read) } else { Err(Complaints(complaints)) }
+    }
+
+    /// Adds the declared scopes to those there are.
+    pub fn catalogue(&self, catalogue: &mut ScopeCatalogue) {
+        for (name, entry) in &self.scopes {
+            catalogue.add(name, entry.clone());
+        }
+    }
+
+    /// The scopes and APIs there are, with those that it declares.
+    pub fn catalogues(&self) -> Declared {
+        let mut declared = Declared::default();
+        self.catalogue(&mut declared.scopes);
+        for it in &self.resources {
+            declared.resources.declare(it.clone());
+        }
+        declared
+    }
+
+    /// What the operator should know, though it stops nothing.
+    pub fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        let said = self.clients.iter().flat_map(|client| &client.warnings);
+        said.map(|warning| format!("BOOTSTRAP_FILE {warning}"))
+    }
+
+    /// What the access tokens for APIs say of themselves, which some libraries have to be told.
+    pub fn notes(&self) -> impl Iterator<Item = String> + '_ {
+        self.clients.iter().filter_map(ClientEntry::note_of_access_tokens)
+    }
+
+    /// How many users it declares.
+    pub fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    /// How many clients it declares.
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+}
+
+fn each<'a, T>(
+    root: Table<'a>,
+    name: &str,
+    source: &mut Source<'_>,
+    read: fn(Table<'a>, &mut Source<'_>) -> Option<T>,
+) -> Vec<T> {
+    let tables = root.tables(name, source);
+    tables.into_iter().filter_map(|table| read(table, source)).collect()
+}
+
+/// Two entries for one thing would undo each other at every start.
+fn refuse_repetitions(root: Table<'_>, source: &mut Source<'_>) {
+    let verbatim = str::to_owned;
+    for (list, key, spelling) in [
+        ("users", "username", users::canonical as fn(&str) -> String),
+        ("users", "sub", verbatim),
+        ("clients", "client_id", verbatim),
+        ("scopes", "name", verbatim),
+        ("resources", "resource", verbatim),
+    ] {
+        // What has the wrong type was complained of when it was read.
+        let unheard = &mut Source::new("");
+        let mut seen = BTreeMap::new();
+        for table in root.tables(list, unheard) {
+            let Some(text) = table.string(key, unheard) else { continue };
+            let at = table.place(key);
+            let line = source.line(at);
+            if let Some(first) = seen.insert(spelling(text), line) {
+                source.complain(
+                    at,
+                    format!("{key}: {} is declared in line {first} already", text.trim()),
+                );
+            }
+        }
+    }
+}
+
+fn read_scope(table: Table<'_>, source: &mut Source<'_>) -> Option<(String, ScopeEntry)> {
+    table.only_has(&[&["name", "description", "claims", "advertised"]], source);
+    if !table.has("name") {
+        source.complain(table.at, "name: is required");
+    }
+    let name = table.string("name", source);
+    let is_one_word = |text: &str| text.parse::<Scope>().is_ok_and(|scope| scope.contains(text));
+    if name.is_some_and(|text| !is_one_word(text)) {
+        let rule = "name: must be one word of printable ASCII without quotes and backslashes";
+        source.complain(table.place("name"), rule);
+    }
+    let entry = ScopeEntry {
+        description: table.string("description", source).map(str::to_owned),
+        claims: table.strings("claims", source).into_iter().map(str::to_owned).collect(),
+        advertised: table.boolean("advertised", source),
+    };
+    if name == Some("openid") && entry.advertised == Some(false) {
+        let rule = "advertised: openid is always advertised (OpenID Connect Discovery 1.0 §3)";
+        source.complain(table.place("advertised"), rule);
+    }
+    Some((name?.to_owned(), entry))
+}

@@ -1,0 +1,128 @@
+//! `[[users]]`: one person, as the file declares them.
+
+use serde_json::{Map, Value};
+
+use super::table::{Source, Table, json};
+use crate::infra::password::{self, Password};
+use crate::protocol::{Subject, claims};
+
+/// A declared user.
+#[derive(Clone, Debug)]
+pub struct UserEntry {
+    pub(super) line: usize,
+    pub(super) username: String,
+    /// Chosen, or made when the user is first added.
+    pub(super) sub: Option<Subject>,
+    /// What they sign in with; whatever is stored stays if the file does not say.
+    pub(super) password: Option<DeclaredPassword>,
+    /// Whatever is stored stays if the file does not say, so that a restart does not let in again
+    /// whom the command line has disabled.
+    pub(super) enabled: Option<bool>,
+    pub(super) claims: Map<String, Value>,
+    pub(super) groups: Vec<String>,
+}
+
+/// A password as the file has it.
+#[derive(Clone, Debug)]
+pub(super) enum DeclaredPassword {
+    /// To be hashed here.
+    Plain(Password),
+    /// Argon2id in PHC form, hashed elsewhere.
+    Hash(String),
+}
+
+const KEYS: &[&str] =
+    &["username", "sub", "password", "password_hash", "enabled", "groups", "claims"];
+
+impl UserEntry {
+    /// Reads one table; `None` only after a complaint.
+    pub(super) fn read(table: Table<'_>, source: &mut Source<'_>) -> Option<Self> {
+        let elsewhere = |key: &str| {
+            claims::is_standard(key).then_some("it is a claim, and belongs under [users.claims]")
+        };
+        table.only_has_or(&[KEYS], elsewhere, source);
+        let username = read_username(table, source);
+        let sub = table.string("sub", source).and_then(|text| {
+            let sub = Subject::parse(text);
+            if sub.is_none() {
+                let rule = "sub: must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ | -";
+                source.complain(table.place("sub"), rule);
+            }
+            sub
+        });
+        Some(Self {
+            line: source.line(table.at),
+            sub,
+            password: read_password(table, source),
+            enabled: table.boolean("enabled", source),
+            claims: read_claims(table, source),
+            groups: table.strings("groups", source).into_iter().map(str::to_owned).collect(),
+            username: username?,
+        })
+    }
+}
+
+/// Whether the text can be a user name; the error goes on after "a user name".
+pub fn check_username(text: &str) -> Result<(), &'static str> {
+    if text.trim().is_empty() {
+        return Err("must not be empty");
+    }
+    if text.chars().count() > 255 || text.chars().any(char::is_control) {
+        return Err("must be at most 255 characters without control characters");
+    }
+    Ok(())
+}
+
+fn read_username(table: Table<'_>, source: &mut Source<'_>) -> Option<String> {
+    if !table.has("username") {
+        source.complain(table.at, "username: is required");
+    }
+    let text = table.string("username", source)?;
+    if let Err(rule) = check_username(text) {
+        source.complain(table.place("username"), format!("username: {rule}"));
+    }
+    Some(text.trim().to_owned())
+}
+
+fn read_password(table: Table<'_>, source: &mut Source<'_>) -> Option<DeclaredPassword> {
+    let plain = table.string("password", source);
+    let hash = table.string("password_hash", source);
+    match (plain, hash) {
+        (Some(_), Some(_)) => {
+            source.complain(table.place("password_hash"), "password_hash: not beside password");
+            None
+        }
+        (Some(text), None) => {
+            let password = Password::parse(text);
+            if password.is_none() {
+                source.complain(table.place("password"), "password: must be 1 to 512 bytes");
+            }
+            password.map(DeclaredPassword::Plain)
+        }
+        (None, Some(hash)) if password::is_phc(hash) => {
+            Some(DeclaredPassword::Hash(hash.to_owned()))
+        }
+        (None, Some(_)) => {
+            let rule = "password_hash: must be Argon2id in PHC form, $argon2id$v=19$…";
+            source.complain(table.place("password_hash"), rule);
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+fn read_claims(table: Table<'_>, source: &mut Source<'_>) -> Map<String, Value> {
+    let mut read = Map::new();
+    let Some(declared) = table.table("claims", source) else { return read };
+    for (name, at, value) in declared.iter() {
+        let checked = json(value).map_err(|why| format!("{name}: {why}")).and_then(|value| {
+            claims::check(name, &value)?;
+            Ok(value)
+        });
+        match checked {
+            Ok(value) => drop(read.insert(name.to_owned(), value)),
+            Err(sentence) => source.complain(at, format!("claims: {sentence}")),
+        }
+    }
+    read
+}
