@@ -5,10 +5,8 @@
 
 use std::sync::LazyLock;
 
-use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::response::IntoResponse;
-use axum::routing::get;
 use sha2::{Digest, Sha256};
 
 /// Where the pages find the stylesheet: `/static/style.<first 8 hex digits of its SHA-256>.css`.
@@ -21,19 +19,13 @@ pub fn stylesheet_path() -> &'static str {
     &PATH
 }
 
-/// Serves the stylesheet and the icon.
-pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .route(stylesheet_path(), get(stylesheet))
-        .route("/favicon.svg", get(icon))
-        .route("/favicon.ico", get(icon))
-}
-
-async fn stylesheet() -> impl IntoResponse {
+/// `GET` of [`stylesheet_path`].
+pub async fn stylesheet() -> impl IntoResponse {
     asset("text/css; charset=utf-8", "public, max-age=31536000, immutable", STYLESHEET)
 }
 
-async fn icon() -> impl IntoResponse {
+/// `GET /favicon.svg` and `/favicon.ico`.
+pub async fn icon() -> impl IntoResponse {
     asset("image/svg+xml", "public, max-age=86400", ICON)
 }
 
@@ -48,8 +40,10 @@ const ICON: &[u8] = include_bytes!("../../static/favicon.svg");
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
+    use axum::routing::get;
     use http_body_util::BodyExt;
     use tower::ServiceExt;
 
@@ -57,7 +51,11 @@ mod tests {
 
     async fn fetched(path: &str) -> (StatusCode, String, String, usize) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let answer = routes::<()>().oneshot(request).await.unwrap();
+        let routes = Router::new()
+            .route(stylesheet_path(), get(stylesheet))
+            .route("/favicon.svg", get(icon))
+            .route("/favicon.ico", get(icon));
+        let answer = routes.oneshot(request).await.unwrap();
         let header = |name| {
             let value = answer.headers().get(name);
             value.map_or(String::new(), |value| value.to_str().unwrap().to_owned())

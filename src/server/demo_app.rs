@@ -10,7 +10,6 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::Response;
-use axum::routing::get;
 use axum::{Extension, Router};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
@@ -34,17 +33,9 @@ pub const START: &str = "/demo";
 /// Where its answer goes.
 pub const CALLBACK: &str = "/demo/callback";
 
-/// The endpoints it calls.
+/// `/token` and `/userinfo` of this process, which the handlers call.
 #[derive(Clone)]
-struct Endpoints(Router);
-
-/// Its paths. `endpoints` answers `/token` and `/userinfo`.
-pub(super) fn routes(endpoints: Router) -> Router<App> {
-    Router::new()
-        .route(START, get(start))
-        .route(CALLBACK, get(callback))
-        .layer(Extension(Endpoints(endpoints)))
-}
+pub(super) struct Endpoints(pub Router);
 
 /// What is remembered from the request until its answer.
 struct Begun {
@@ -70,7 +61,8 @@ impl Begun {
     }
 }
 
-async fn start(State(app): State<App>) -> Response {
+/// `GET /demo`.
+pub(super) async fn start(State(app): State<App>) -> Response {
     let begun = Begun::now();
     let fields = [
         ("response_type", "code"),
@@ -99,7 +91,8 @@ enum Failed {
     Endpoint(&'static str),
 }
 
-async fn callback(
+/// `GET /demo/callback`.
+pub(super) async fn callback(
     State(app): State<App>,
     Extension(endpoints): Extension<Endpoints>,
     caller: Caller,

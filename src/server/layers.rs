@@ -170,6 +170,7 @@ async fn explain(State(rooms): State<Router>, request: Request, next: Next) -> R
         return response;
     };
 
+    let reader = response.extensions_mut().remove::<Reader>().unwrap_or(reader);
     let strange = response.extensions_mut().remove::<StrangeHost>();
     let worded = refusal.worded(reader, &id, strange.as_ref());
     response.extensions_mut().insert(refusal.told(strange));

@@ -1,16 +1,22 @@
-//! The table of contents of the service: one line for each room.
+//! From URL to handler: every path that this server answers, with its methods.
+//!
+//! A new endpoint is a line here and, if discovery has a member for it, one in [`advertise`].
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use axum::{Extension, Router};
 
 use super::bodies::Bodies;
 use super::demo_app;
 use super::homeward::Homeward;
 use super::layers::{LayerSettings, wrap};
 use super::queue;
+use super::reader::Reader;
+use super::refusal::Refusal;
 use crate::config::{Config, MetricsListen};
 use crate::endpoints::authorize;
 use crate::endpoints::consent;
@@ -27,51 +33,128 @@ use crate::endpoints::revoke;
 use crate::endpoints::token;
 use crate::endpoints::userinfo;
 use crate::endpoints::webfinger;
+use crate::http::accept::prefers_html;
 use crate::http::app::App;
-use crate::http::assets;
-use crate::http::caller::Caller;
-use crate::http::trouble::Trouble;
+use crate::http::{assets, cors};
 use crate::protocol::Metadata;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::client_metadata::SubjectType;
 
 /// The whole service.
 pub fn router(app: &App) -> Router {
-    let pages = Router::new()
-        .merge(authorize::routes())
-        .merge(consent::routes())
-        .merge(login::routes())
-        .merge(logout::routes(app));
     let bodies = Bodies::new(&app.config.trusted_proxies);
-    let mut rooms = queue::before(pages, app.config.limits.hash_queue, bodies)
-        .merge(assets::routes())
-        .merge(discovery::routes(app))
-        .merge(health::routes())
-        .merge(home::routes())
-        .merge(introspect::routes(app))
-        .merge(jwks::routes(app))
-        .merge(register::routes(app))
-        .merge(revoke::routes(app))
-        .merge(token::routes(app))
-        .merge(userinfo::routes(app))
-        .merge(webfinger::routes(app));
+    let mut routes = queue::before(pages(app), app.config.limits.hash_queue, bodies)
+        .merge(for_every_origin(app))
+        .merge(for_own_origins(app))
+        .merge(without_cors());
     if app.trial.is_some() {
-        let endpoints = token::routes(app).merge(userinfo::routes(app));
-        rooms = rooms.merge(demo_app::routes(endpoints.with_state(app.clone())));
+        routes = routes.merge(demo(app));
     }
     if app.config.metrics_listen == MetricsListen::WithTheRest {
-        rooms = rooms.merge(metrics::routes());
+        routes = routes.merge(metrics());
     }
-    wrap(rooms.fallback(not_found).with_state(app.clone()), layers(app))
+    wrap(routes.fallback(not_found).with_state(app.clone()), layers(app))
+}
+
+/// What people see. So many of these requests are looked at together (`queue.rs`).
+fn pages(app: &App) -> Router<App> {
+    let mut routes = Router::new()
+        .route(
+            "/authorize",
+            get(authorize::begin::get).post(authorize::begin::post).head(no_content),
+        )
+        .route("/login", get(login::show).post(login::submit::check))
+        .route("/consent", get(consent::show).post(consent::answer))
+        .route("/logout", get(logout::http::get).post(logout::http::post).head(no_content))
+        .route("/logout/confirm", post(logout::http::confirm));
+    if app.config.session_management {
+        routes = routes.route("/check-session", get(logout::check_session::show));
+    }
+    routes
+}
+
+/// What scripts of any origin may read: documents, and registration.
+fn for_every_origin(app: &App) -> Router<App> {
+    let mut routes = Router::new()
+        .route("/.well-known/openid-configuration", get(discovery::show))
+        .route("/.well-known/oauth-authorization-server", get(discovery::show))
+        .route("/.well-known/jwks.json", get(jwks::show))
+        .route("/.well-known/{*name}", any(discovery::nothing))
+        .route("/jwks.json", get(jwks::show))
+        .route("/register", post(register::register))
+        .route(
+            "/register/{client_id}",
+            get(register::manage::read)
+                .put(register::manage::replace)
+                .delete(register::manage::remove),
+        );
+    if !app.config.webfinger_domains.is_empty() {
+        // "Servers SHOULD support requests from all origins" (RFC 7033 §5).
+        routes = routes.route("/.well-known/webfinger", get(webfinger::show));
+    }
+    routes.layer(from_fn_with_state(app.clone(), cors::open))
+}
+
+/// What scripts of the clients' own origins may read.
+fn for_own_origins(app: &App) -> Router<App> {
+    Router::new()
+        .route("/token", post(token::answer))
+        .route("/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
+        .route("/revoke", post(revoke::revoke))
+        .layer(from_fn_with_state(app.clone(), cors::own_origins))
+}
+
+/// What no script of another origin calls.
+fn without_cors() -> Router<App> {
+    Router::new()
+        .route("/", get(home::show))
+        .route("/introspect", post(introspect::introspect))
+        .route(assets::stylesheet_path(), get(assets::stylesheet))
+        .route("/favicon.svg", get(assets::icon))
+        .route("/favicon.ico", get(assets::icon))
+        .merge(health())
+}
+
+/// The demo application, a client that calls the endpoints of this process.
+fn demo(app: &App) -> Router<App> {
+    let endpoints = demo_app::Endpoints(for_own_origins(app).with_state(app.clone()));
+    Router::new()
+        .route(demo_app::START, get(demo_app::start))
+        .route(demo_app::CALLBACK, get(demo_app::callback))
+        .layer(Extension(endpoints))
+}
+
+fn health() -> Router<App> {
+    Router::new()
+        .route("/live", get(health::live))
+        .route("/ready", get(health::ready))
+        .route("/health", get(health::health))
+}
+
+fn metrics() -> Router<App> {
+    Router::new().route("/metrics", get(metrics::show))
 }
 
 /// The listener of its own that `METRICS_LISTEN` asks for.
 pub fn metrics_router(app: &App) -> Router {
     let settings = LayerSettings::new(&[], false);
-    wrap(metrics::routes().merge(health::routes()).with_state(app.clone()), settings)
+    wrap(metrics().merge(health()).with_state(app.clone()), settings)
 }
 
-/// What the rooms say about themselves, together.
+/// A HEAD must not do what the GET would: it could spend an interaction, leave a code behind or end a session.
+async fn no_content() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+/// Every other path: a page where a page is preferred, whatever the path, and JSON otherwise.
+async fn not_found(headers: HeaderMap) -> Response {
+    let reader = if prefers_html(&headers) { Reader::Person } else { Reader::Program };
+    let mut response = Refusal::NotFound.into_response();
+    response.extensions_mut().insert(reader);
+    response
+}
+
+/// The metadata of discovery: what each endpoint says about itself.
 pub fn advertise(config: &Config, catalogue: &ScopeCatalogue) -> Metadata {
     let scopes = catalogue.advertised();
     let mut claims: Vec<String> =
@@ -111,21 +194,4 @@ fn layers(app: &App) -> LayerSettings {
         counting.events.counters.answered(endpoint, status.as_u16(), took);
     });
     settings
-}
-
-/// A page for people, nothing much for programs.
-async fn not_found(caller: Caller, headers: HeaderMap) -> Response {
-    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    if !accepts.is_some_and(|accepts| accepts.contains("text/html")) {
-        return StatusCode::NOT_FOUND.into_response();
-    }
-    let trouble = Trouble {
-        status: StatusCode::NOT_FOUND,
-        title: "Nothing here",
-        message: "There is no page at this address.".into(),
-        detail: None,
-        way_on: Some(("/".into(), "To the start".into())),
-        request_id: caller.request_id,
-    };
-    trouble.into_response()
 }

@@ -9,25 +9,14 @@
 //! [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
 //! [OpenID Connect Core §3.1.2]: https://openid.net/specs/openid-connect-core-1_0.html#AuthorizationEndpoint
 
-mod begin;
+pub mod begin;
 mod hub;
 mod issue;
 mod object;
 
-use axum::Router;
-use axum::routing::get;
-
 use crate::config::Config;
-use crate::http::app::App;
 use crate::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};
 use crate::protocol::{Metadata, ResponseMode};
-
-/// The room's paths.
-pub fn routes() -> Router<App> {
-    // A HEAD must not do what the GET would: it could spend an interaction or leave a code behind.
-    let head = async || axum::http::StatusCode::NO_CONTENT;
-    Router::new().route("/authorize", get(begin::get).post(begin::post).head(head))
-}
 
 /// The room's lines in the metadata.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {

@@ -7,11 +7,9 @@ pub mod page;
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::get;
 
 use self::page::{ConsentPage, Lasts, ScopeLine, claim_lines, resource_line, scope_line};
 use crate::domain::clients::Client;
@@ -31,12 +29,8 @@ use crate::http::visit::Visit;
 use crate::infra::store::StoreError;
 use crate::protocol::{Came, Scope};
 
-/// The room's path.
-pub fn routes() -> Router<App> {
-    Router::new().route("/consent", get(show).post(answer))
-}
-
-async fn show(
+/// `GET /consent`.
+pub async fn show(
     State(app): State<App>,
     caller: Caller,
     RawQuery(query): RawQuery,
@@ -101,7 +95,8 @@ fn lasts(app: &App, client: &Client, scope: &Scope) -> Lasts {
     Lasts::For(own.unwrap_or(app.config.lifetimes.refresh_absolute))
 }
 
-async fn answer(
+/// `POST /consent`.
+pub async fn answer(
     State(app): State<App>,
     caller: Caller,
     form: Result<Form, crate::http::error::ApiError>,

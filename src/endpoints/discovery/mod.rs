@@ -9,28 +9,17 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::{any, get};
-use axum::{Router, middleware};
 
 use crate::http::app::App;
 use crate::http::cacheable::cacheable_json;
-use crate::http::cors;
 
-/// The room's paths.
-pub fn routes(app: &App) -> Router<App> {
-    Router::new()
-        .route("/.well-known/openid-configuration", get(show))
-        .route("/.well-known/oauth-authorization-server", get(show))
-        .route("/.well-known/{*name}", any(nothing))
-        .layer(middleware::from_fn_with_state(app.clone(), cors::open))
-}
-
-/// Clients look for a document at several places in turn, and a script that may not read "not here" takes
+/// Every other path below `/.well-known`. Clients look for a document at several places in turn, and a script that may not read "not here" takes
 /// the first of them for a network that is down.
-async fn nothing() -> StatusCode {
+pub async fn nothing() -> StatusCode {
     StatusCode::NOT_FOUND
 }
 
-async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
+/// `GET /.well-known/openid-configuration`.
+pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
     cacheable_json(&headers, &app.metadata())
 }

@@ -5,11 +5,10 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::json;
 
 use crate::http::app::App;
@@ -21,23 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// As far as clocks may be apart without anybody being told.
 const TOLERATED: Duration = Duration::from_secs(10);
 
-/// The room's paths.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/live", get(live))
-        .route("/ready", get(ready))
-        .route("/health", get(health))
-}
-
-async fn live() -> Response {
+/// `GET /live`.
+pub async fn live() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-async fn ready(State(app): State<App>) -> Response {
+/// `GET /ready`.
+pub async fn ready(State(app): State<App>) -> Response {
     report(&app, true).await
 }
 
-async fn health(State(app): State<App>) -> Response {
+/// `GET /health`.
+pub async fn health(State(app): State<App>) -> Response {
     report(&app, false).await
 }
 

@@ -4,22 +4,16 @@
 
 pub mod page;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
 
 use self::page::{HomePage, Trial};
 use crate::http::app::App;
 use crate::http::page::{PagePolicy, page as render};
 
-/// The room's path.
-pub fn routes() -> Router<App> {
-    Router::new().route("/", get(show))
-}
-
-async fn show(State(app): State<App>) -> Response {
+/// `GET /`.
+pub async fn show(State(app): State<App>) -> Response {
     let discovery = app.config.issuer.url("/.well-known/openid-configuration");
     let trial = app.trial.as_ref().map(|it| Trial { user: &it.user });
     let template = HomePage {

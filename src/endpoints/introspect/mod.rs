@@ -14,10 +14,9 @@
 
 mod describe;
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::post;
-use axum::{Json, Router};
 use serde_json::json;
 
 use crate::config::Config;
@@ -30,10 +29,6 @@ use crate::infra::store::StoreError;
 use crate::protocol::{AuthMethod, ErrorCode, Metadata, OAuthError};
 
 const PATH: &str = "/introspect";
-/// The endpoint.
-pub fn routes(_: &App) -> Router<App> {
-    Router::new().route(PATH, post(introspect))
-}
 
 /// What discovery says about it: no public clients here.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
@@ -45,8 +40,8 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
         config.offer.assertion_algs();
 }
 
-/// The type hint is not read: the text itself says what it is (RFC 7662 §2.1 makes it a hint only).
-async fn introspect(
+/// `POST /introspect`. The type hint is not read: the text itself says what it is (RFC 7662 §2.1 makes it a hint only).
+pub async fn introspect(
     State(app): State<App>,
     Authenticated { client, params, .. }: Authenticated,
 ) -> Result<Response, ApiError> {

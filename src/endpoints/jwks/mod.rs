@@ -7,22 +7,11 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Router, middleware};
 
 use crate::config::Config;
 use crate::http::app::App;
 use crate::http::cacheable::{Document, cacheable_json};
-use crate::http::cors;
 use crate::protocol::Metadata;
-
-/// The room's paths.
-pub fn routes(app: &App) -> Router<App> {
-    Router::new()
-        .route("/jwks.json", get(show))
-        .route("/.well-known/jwks.json", get(show))
-        .layer(middleware::from_fn_with_state(app.clone(), cors::open))
-}
 
 /// The room's lines in the metadata.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
@@ -31,6 +20,7 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
         config.key_ring.signing_algs.iter().map(|alg| alg.as_str()).collect();
 }
 
-async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
+/// `GET /jwks.json`.
+pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
     cacheable_json(&headers, &Document::new(app.keys.jwks()))
 }

@@ -3,13 +3,11 @@
 //!
 //! Writes sessions, the interaction's proof, and through `users` the counters of failed sign-ins.
 
-mod submit;
+pub mod submit;
 
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::get;
 
 use crate::domain::interactions::{Next, Step};
 use crate::http::app::App;
@@ -20,12 +18,8 @@ use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::protocol::Came;
 
-/// The room's path.
-pub fn routes() -> Router<App> {
-    Router::new().route("/login", get(show).post(submit::check))
-}
-
-async fn show(
+/// `GET /login`.
+pub async fn show(
     State(app): State<App>,
     caller: Caller,
     RawQuery(query): RawQuery,

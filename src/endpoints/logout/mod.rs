@@ -14,34 +14,16 @@
 //! [OpenID Connect RP-Initiated Logout]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html
 
 mod after;
-mod check_session;
+pub mod check_session;
 mod farewell;
 mod frames;
-mod http;
+pub mod http;
 pub mod page;
 mod request;
 mod server;
 
-use axum::Router;
-use axum::routing::{get, post};
-
 use crate::config::Config;
-use crate::http::app::App;
 use crate::protocol::Metadata;
-
-/// The room's paths.
-pub fn routes(app: &App) -> Router<App> {
-    // A HEAD must not do what the GET would.
-    let head = async || axum::http::StatusCode::NO_CONTENT;
-    let routes = Router::new()
-        .route("/logout", get(http::get).post(http::post).head(head))
-        .route("/logout/confirm", post(http::confirm));
-    if app.config.session_management {
-        routes.route("/check-session", get(check_session::show))
-    } else {
-        routes
-    }
-}
 
 /// The room's lines in the metadata.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {

@@ -4,20 +4,13 @@
 //! A scrape reads counters and nothing else. What only the store knows is counted on a schedule
 //! ([`count_stored`]), which also prunes the index of sessions that ended.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 
 use crate::domain::logout_notifications;
 use crate::domain::sessions;
 use crate::http::app::App;
-
-/// The room's path.
-pub fn routes() -> Router<App> {
-    Router::new().route("/metrics", get(show))
-}
 
 /// Counts sessions and waiting logouts. This grows with how many there are, so it is for a schedule.
 pub async fn count_stored(app: &App) {
@@ -32,7 +25,8 @@ pub async fn count_stored(app: &App) {
     }
 }
 
-async fn show(State(app): State<App>) -> Response {
+/// `GET /metrics`.
+pub async fn show(State(app): State<App>) -> Response {
     let counters = &app.events.counters;
     counters.hash_queue.set(i64::try_from(app.passwords.waiting()).unwrap_or(i64::MAX));
     let now = app.now();

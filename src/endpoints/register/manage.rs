@@ -27,7 +27,7 @@ use crate::protocol::{AuthMethod, ClientMetadata, ErrorCode, OAuthError};
 type Named = Result<Path<String>, PathRejection>;
 
 /// What is registered; never the secret, of which there is only a digest.
-pub(super) async fn read(
+pub async fn read(
     State(app): State<App>,
     named: Named,
     headers: HeaderMap,
@@ -38,7 +38,7 @@ pub(super) async fn read(
 
 /// Replaces everything: members that are left out go back to their defaults (§2.2). The token is
 /// rotated, so the one in the answer is the one to keep.
-pub(super) async fn replace(
+pub async fn replace(
     State(app): State<App>,
     named: Named,
     caller: Caller,
@@ -76,7 +76,7 @@ pub(super) async fn replace(
 }
 
 /// Removes the client, and with it everything it was given (§2.3).
-pub(super) async fn remove(
+pub async fn remove(
     State(app): State<App>,
     named: Named,
     caller: Caller,

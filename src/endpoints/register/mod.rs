@@ -20,16 +20,13 @@
 mod answer;
 mod body;
 mod gate;
-mod manage;
+pub mod manage;
 mod sector;
 mod statement;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::{get, post};
 
 use self::answer::Fresh;
 use crate::config::{Config, Registration};
@@ -40,7 +37,6 @@ use crate::domain::clients::{
 use crate::domain::events::Event;
 use crate::http::app::App;
 use crate::http::caller::Caller;
-use crate::http::cors;
 use crate::http::error::ApiError;
 use crate::infra::clock::UnixTime;
 use crate::infra::random;
@@ -49,14 +45,6 @@ use crate::infra::store::Created;
 use crate::protocol::{ClientMetadata, Metadata};
 
 const PATH: &str = "/register";
-/// The endpoints; browser applications of any origin may call them.
-pub fn routes(app: &App) -> Router<App> {
-    let own = get(manage::read).put(manage::replace).delete(manage::remove);
-    Router::new()
-        .route(PATH, post(register))
-        .route("/register/{client_id}", own)
-        .layer(from_fn_with_state(app.clone(), cors::open))
-}
 
 /// What discovery says about it, unless nobody may register.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
@@ -66,9 +54,9 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     };
 }
 
-/// Cheap checks first: who asks, how often, what it says, and only then whether there is room and what
+/// `POST /register`. Cheap checks first: who asks, how often, what it says, and only then whether there is room and what
 /// others say of it.
-async fn register(
+pub async fn register(
     State(app): State<App>,
     caller: Caller,
     request: Request,

@@ -13,11 +13,8 @@
 
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::post;
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -27,7 +24,6 @@ use crate::domain::grants::{self, AccessId, Grant, GrantId, Handle, RefreshToken
 use crate::domain::token_claims::{self, RevokedToken};
 use crate::http::app::App;
 use crate::http::client::Authenticated;
-use crate::http::cors;
 use crate::http::error::{ApiError, no_store};
 use crate::infra::clock::UnixTime;
 use crate::infra::jose::read;
@@ -38,13 +34,6 @@ const PATH: &str = "/revoke";
 /// How long after a token's end its revocation is still remembered, for servers whose clocks differ.
 const AFTERLIFE: Duration = Duration::from_mins(1);
 
-/// The endpoint; browser applications call it too.
-pub fn routes(app: &App) -> Router<App> {
-    Router::new()
-        .route(PATH, post(revoke))
-        .layer(from_fn_with_state(app.clone(), cors::own_origins))
-}
-
 /// What discovery says about it: public clients too may end what is theirs.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.revocation_endpoint = Some(config.issuer.url(PATH));
@@ -53,8 +42,8 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.revocation_endpoint_auth_signing_alg_values_supported = config.offer.assertion_algs();
 }
 
-/// The type hint is not read: the text itself says what it is (RFC 7009 §2.1 makes it a hint only).
-async fn revoke(
+/// `POST /revoke`. The type hint is not read: the text itself says what it is (RFC 7009 §2.1 makes it a hint only).
+pub async fn revoke(
     State(app): State<App>,
     Authenticated { client, params, caller, .. }: Authenticated,
 ) -> Result<Response, ApiError> {

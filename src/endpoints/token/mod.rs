@@ -12,10 +12,9 @@ mod issue;
 mod refresh_token;
 mod target;
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::post;
-use axum::{Json, Router, middleware};
 
 use self::issue::Answer;
 use crate::config::Config;
@@ -23,19 +22,11 @@ use crate::domain::events::Event;
 use crate::domain::grants::Refusal;
 use crate::http::app::App;
 use crate::http::client::Authenticated;
-use crate::http::cors;
 use crate::http::error::{ApiError, no_store};
 use crate::http::token_issuer::NotMade;
 use crate::infra::store::StoreError;
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, Metadata, OAuthError};
-
-/// The room's path.
-pub fn routes(app: &App) -> Router<App> {
-    Router::new()
-        .route("/token", post(answer))
-        .layer(middleware::from_fn_with_state(app.clone(), cors::own_origins))
-}
 
 /// The room's lines in the metadata.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
@@ -52,7 +43,8 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.token_endpoint_auth_signing_alg_values_supported = config.offer.assertion_algs();
 }
 
-async fn answer(State(app): State<App>, who: Authenticated) -> Result<Response, ApiError> {
+/// `POST /token`.
+pub async fn answer(State(app): State<App>, who: Authenticated) -> Result<Response, ApiError> {
     let asked = who.params.get("grant_type").ok_or(ApiError::invalid("grant_type is missing"))?;
     let unsupported = || {
         let text = "only authorization_code, refresh_token and client_credentials are supported";

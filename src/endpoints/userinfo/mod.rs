@@ -7,14 +7,12 @@
 //!
 //! [OpenID Connect Core §5.3]: https://openid.net/specs/openid-connect-core-1_0.html#UserInfo
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::get;
-use axum::{Json, Router};
 
 use crate::config::Config;
 use crate::domain::token_claims::{self, Access};
@@ -22,18 +20,11 @@ use crate::http::app::App;
 use crate::http::cors::Asker;
 use crate::http::error::{ApiError, no_store};
 use crate::http::token_issuer;
-use crate::http::{bearer, cors, form};
+use crate::http::{bearer, form};
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{Metadata, OAuthError, Params};
 
 const PATH: &str = "/userinfo";
-
-/// The endpoint; browser applications call it too.
-pub fn routes(app: &App) -> Router<App> {
-    Router::new()
-        .route(PATH, get(userinfo).post(userinfo))
-        .layer(from_fn_with_state(app.clone(), cors::own_origins))
-}
 
 /// What discovery says about it.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
@@ -46,7 +37,8 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
         ContentEncryption::ALL.iter().map(|enc| enc.as_str()).collect();
 }
 
-async fn userinfo(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+/// `GET` and `POST /userinfo`.
+pub async fn userinfo(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     refuse_token_in_query(&parts.uri)?;
     let form = match form::media_type(&parts.headers).as_deref() {

@@ -6,36 +6,23 @@
 //! [RFC 7033]: https://www.rfc-editor.org/rfc/rfc7033
 //! [OpenID Connect Discovery §2]: https://openid.net/specs/openid-connect-discovery-1_0.html#IssuerDiscovery
 
+use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router, middleware};
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::config::Config;
 use crate::http::app::App;
-use crate::http::cors;
 use crate::http::error::ApiError;
 use crate::protocol::params::decode;
 
 /// The relation that asks for an OpenID Provider.
 const ISSUER: &str = "http://openid.net/specs/connect/1.0/issuer";
 
-/// The room's path, if there is a domain to answer for. Browsers of every origin may ask ([RFC 7033 §5]).
-///
-/// [RFC 7033 §5]: https://www.rfc-editor.org/rfc/rfc7033#section-5
-pub fn routes(app: &App) -> Router<App> {
-    if app.config.webfinger_domains.is_empty() {
-        return Router::new();
-    }
-    Router::new()
-        .route("/.well-known/webfinger", get(show))
-        .layer(middleware::from_fn_with_state(app.clone(), cors::open))
-}
-
-async fn show(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+/// `GET /.well-known/webfinger`.
+pub async fn show(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let query = query.unwrap_or_default();
     // Missing or malformed is 400 (RFC 7033 §4.2); of several none is the one.
     let resources = values(&query, "resource")?;
