@@ -1,4 +1,4 @@
-//! The oracles of `tests/oracles/`, for libFuzzer; `tests/it/fuzzed.rs` runs the same ones.
+//! The oracles of `tests/oracles/`, for libFuzzer; `tests/it/fuzz_corpus.rs` runs the same ones.
 
 #[path = "../../tests/oracles/mod.rs"]
 pub mod oracles;

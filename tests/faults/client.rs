@@ -8,8 +8,8 @@ use reqwest::RequestBuilder;
 use reqwest::header::{ACCEPT, COOKIE};
 use serde_json::Value;
 
-use crate::parts::house::PASSWORD;
-use crate::parts::wire::{Fields, Reply, Wire, encode, send};
+use crate::parts::http::{Fields, Reply, Wire, encode, send};
+use crate::parts::installation::PASSWORD;
 
 /// What is asked for where nothing else is said.
 pub const SCOPE: &str = "openid offline_access";

@@ -40,17 +40,17 @@
 //! }
 //! ```
 //!
-//! - `parts/` is what can be hurt. [`parts::house::House`] is what servers of one issuer share;
+//! - `parts/` is what can be hurt. [`parts::installation::House`] is what servers of one issuer share;
 //!   [`parts::server::Server`] is one process (`kill`, `signal`, `starts_again`, `rss_mb`, `fds`, `log`);
 //!   `house.plan(url).set(NAME, value).under(&["prlimit", …])` is one that is not started yet, and
 //!   `.refuses()` one that should not start. [`parts::redis::RedisServer`] and [`parts::topologies`] are
-//!   those of `tests/it`; [`parts::lagging::Lagging`] is sentinels over replicas that are behind, and
+//!   those of `tests/it`; [`parts::lagging_replicas::Lagging`] is sentinels over replicas that are behind, and
 //!   [`parts::small_disk::SmallDisk`] a redis that can fill its disk. [`parts::proxy::Proxy`] stands in between and turns the
 //!   [`Weather`](parts::proxy::Weather).
-//! - [`client`] is the OAuth client; every request comes back as a [`Reply`](parts::wire::Reply), also when
+//! - [`client`] is the OAuth client; every request comes back as a [`Reply`](parts::http::Reply), also when
 //!   there was no answer.
-//! - [`ledger`] has every attempt of a [`storm`]; [`settle`] asks afterwards what has become of everything.
-//! - [`race`] is many hands at one moment.
+//! - [`history`] has every attempt of a [`workload`]; [`checker`] asks afterwards what has become of everything.
+//! - [`burst`] is many hands at one moment.
 //! - [`report`] has the bounds: `never`, `counts`, `at_most`, `at_least`, `must`, and `promises` for
 //!   timings, which CI holds to a laxer figure than the one that is promised; both stand in the row.
 
@@ -61,17 +61,17 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-mod bench;
+mod burst;
+mod checker;
 mod client;
-mod ledger;
+mod context;
+mod history;
 mod parts;
-mod race;
 mod report;
 mod rows;
-mod settle;
-mod storm;
+mod workload;
 
-use bench::Bench;
+use context::Bench;
 
 /// What is asked for on the command line.
 #[derive(Parser)]
@@ -113,7 +113,7 @@ fn main() -> ExitCode {
         tokio::select! {
             code = run(&args) => code,
             // What was started ends with the values that hold it.
-            () = bench::told_to_stop() => ExitCode::from(130),
+            () = context::told_to_stop() => ExitCode::from(130),
         }
     })
 }

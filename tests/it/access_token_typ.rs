@@ -11,8 +11,8 @@ use latchkey::protocol::AccessTokenTyp;
 use serde_json::{Value, json};
 
 use crate::support::browser::Landing;
-use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::RelyingParty;
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     a_token_that_says_jwt_is_served_as_any_other,

@@ -7,8 +7,8 @@ use latchkey::domain::keys::Begin;
 use latchkey::infra::secret::Secret;
 use tempfile::TempDir;
 
-use crate::support::house::{Backing, House, PASSWORD, SECRET_KEY};
-use crate::support::wire;
+use crate::support::http;
+use crate::support::test_server::{Backing, House, PASSWORD, SECRET_KEY};
 
 /// Where backups are made, and how the program is called.
 struct Desk {
@@ -77,7 +77,7 @@ async fn after_a_restore_people_sign_in_applications_authenticate_and_old_tokens
     let shop = old.relying_party("shop").await;
     let before = shop.signs_in(&old.browser("ada"), "openid email").await;
     old.app().keys.rotate(Begin::Now).await.expect("a rotation");
-    let keys = wire::send(old.http().get(old.url("/jwks.json"))).await.json();
+    let keys = http::send(old.http().get(old.url("/jwks.json"))).await.json();
 
     let mut desk = Desk::of(&old);
     let told = desk.runs(&["backup", "--out", "b"]);
@@ -98,7 +98,7 @@ async fn after_a_restore_people_sign_in_applications_authenticate_and_old_tokens
     assert!(did.contains("restored") && did.contains("users: 2 new"), "{did}");
 
     let new = House::finds(&prefix, old.app().clock.clone()).await;
-    assert_eq!(wire::send(new.http().get(new.url("/jwks.json"))).await.json(), keys);
+    assert_eq!(http::send(new.http().get(new.url("/jwks.json"))).await.json(), keys);
     let there = new.claims_to_be("shop", &shop.secret);
     let ada = new.browser("ada");
     let login = ada.opens(&there.asks("openid email").url()).await;

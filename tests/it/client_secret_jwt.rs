@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::house::{House, SECRET_KEY, on_every_store};
-use crate::support::wire::{self, Answer};
+use crate::support::http::{self, Answer};
+use crate::support::test_server::{House, SECRET_KEY, on_every_store};
 
 on_every_store! {
     &[("CLIENT_SECRET_JWT", "true")];
@@ -26,7 +26,7 @@ async fn registers(house: &House, more: Value) -> Answer {
         "token_endpoint_auth_method": "client_secret_jwt"});
     metadata.as_object_mut().expect("one").extend(more.as_object().expect("one").clone());
     let url = house.url("/register");
-    wire::send(wire::json(house.http(), Method::POST, &url, &metadata)).await
+    http::send(http::json(house.http(), Method::POST, &url, &metadata)).await
 }
 
 fn text<'a>(client: &'a Value, name: &str) -> &'a str {
@@ -54,7 +54,7 @@ async fn asks(house: &House, assertion: &str) -> Answer {
         ("client_assertion_type", TYPE),
         ("client_assertion", assertion),
     ];
-    wire::send(wire::form(house.http(), &house.url("/token"), &fields)).await
+    http::send(http::form(house.http(), &house.url("/token"), &fields)).await
 }
 
 /// With an assertion as it should be.
@@ -103,7 +103,7 @@ async fn a_mac_with_the_secret_is_good_once_and_only_as_it_was_registered(house:
     let grant = ("grant_type", "client_credentials");
     assert_eq!(shown.posts("/token", &[grant]).await.error(), invalid_client(), "in the header");
     let fields = [grant, ("client_id", id), ("client_secret", secret)];
-    let posted = wire::send(shown.form("/token", &fields)).await;
+    let posted = http::send(shown.form("/token", &fields)).await;
     assert_eq!(posted.error(), invalid_client(), "in the form");
     for (method, alg) in [
         ("client_secret_jwt", "RS256"),
@@ -143,13 +143,13 @@ async fn an_update_makes_a_readable_secret_where_there_is_none(house: House) {
         let change = json!({"client_id": client["client_id"], "scope": "openid",
             "redirect_uris": ["https://shop.example/cb"], "token_endpoint_auth_method": method,
             "grant_types": ["authorization_code", "client_credentials"]});
-        let put = wire::json(
+        let put = http::json(
             house.http(),
             Method::PUT,
             text(&client, "registration_client_uri"),
             &change,
         );
-        let answer = wire::send(put.bearer_auth(text(&client, "registration_access_token"))).await;
+        let answer = http::send(put.bearer_auth(text(&client, "registration_access_token"))).await;
         let next = answer.good();
         assert_eq!(next.get("client_secret").is_some(), makes_one, "{method}");
         let secret =
@@ -170,7 +170,7 @@ async fn where_it_is_turned_off_it_is_neither_offered_nor_believed(house: House)
     let off = house.beside(&[]).await;
     for (house, offered) in [(&house, true), (&off, false)] {
         let url = house.url("/.well-known/openid-configuration");
-        let said = wire::send(house.http().get(url)).await.good();
+        let said = http::send(house.http().get(url)).await.good();
         for endpoint in ["token", "introspection", "revocation"] {
             let lists = |end: &str, word: &str| {
                 let name = format!("{endpoint}_endpoint_auth_{end}_supported");

@@ -15,8 +15,8 @@ use openidconnect::{
 use serde_json::json;
 
 use crate::support::browser::Browser;
-use crate::support::house::{House, on_every_store};
-use crate::support::wire;
+use crate::support::http;
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     a_library_discovers_signs_in_verifies_refreshes_and_a_revoked_token_is_over,
@@ -127,14 +127,14 @@ async fn a_library_registers_itself_and_signs_in(house: House) {
 
 async fn discovery_says_what_there_is(house: House) {
     let place = house.url("/.well-known/openid-configuration");
-    let said = wire::send(house.http().get(place)).await.good();
+    let said = http::send(house.http().get(place)).await.good();
     assert_eq!(said["issuer"], house.issuer());
     assert_eq!(said["response_types_supported"], json!(["code", "none"]));
     assert_eq!(said["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(said["authorization_response_iss_parameter_supported"], true);
     for endpoint in ["jwks_uri", "userinfo_endpoint", "token_endpoint", "authorization_endpoint"] {
         let url = said[endpoint].as_str().unwrap_or_else(|| panic!("no {endpoint}"));
-        let answer = wire::send(house.http().get(url)).await;
+        let answer = http::send(house.http().get(url)).await;
         assert_ne!(answer.status, 404, "{endpoint}");
     }
 }

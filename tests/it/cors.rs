@@ -16,9 +16,9 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::support::house::{Backing, House, on_every_store};
+use crate::support::http::{self, Answer, Fields};
 use crate::support::relying_party::RelyingParty;
-use crate::support::wire::{self, Answer, Fields};
+use crate::support::test_server::{Backing, House, on_every_store};
 
 on_every_store![
     a_preflight_is_answered_to_whom_the_room_is_open,
@@ -73,7 +73,7 @@ fn headers(answer: &Answer) -> Vec<String> {
 }
 
 async fn from(origin: &str, request: RequestBuilder) -> Answer {
-    let answer = wire::send(request.header("origin", origin)).await;
+    let answer = http::send(request.header("origin", origin)).await;
     assert_eq!(answer.header("access-control-allow-credentials"), None, "{answer:?}");
     assert_ne!(answer.header(ALLOWED), Some("null"), "{answer:?}");
     answer
@@ -214,7 +214,7 @@ async fn new_redirect_uris_move_the_origin(house: House) {
     let url = house.url("/register");
     let asked = json!({"redirect_uris": ["https://old.example/cb"],
         "token_endpoint_auth_method": "none"});
-    let request = wire::json(house.http(), Method::POST, &url, &asked);
+    let request = http::json(house.http(), Method::POST, &url, &asked);
     let answer = from(FOREIGN, request).await;
     assert_eq!(answer.header(ALLOWED), Some("*"), "anybody's page may register");
     let client = answer.good();
@@ -225,14 +225,14 @@ async fn new_redirect_uris_move_the_origin(house: House) {
     let change = json!({"client_id": client["client_id"], "token_endpoint_auth_method": "none",
         "redirect_uris": ["https://new.example/cb", "https://new.example/more"]});
     let place = text("registration_client_uri");
-    let put = || wire::json(house.http(), Method::PUT, place, &change);
-    assert_eq!(wire::send(put().bearer_auth("wrong")).await.status, 401);
+    let put = || http::json(house.http(), Method::PUT, place, &change);
+    assert_eq!(http::send(put().bearer_auth("wrong")).await.status, 401);
     assert_eq!(origins_of_token(&house, &client, &[old, new]).await, [Some(old), None]);
-    let changed = wire::send(put().bearer_auth(text("registration_access_token"))).await.good();
+    let changed = http::send(put().bearer_auth(text("registration_access_token"))).await.good();
     assert_eq!(origins_of_token(&house, &client, &[old, new]).await, [None, Some(new)]);
 
     let token = changed["registration_access_token"].as_str().unwrap();
-    let gone = wire::send(house.http().delete(place).bearer_auth(token)).await;
+    let gone = http::send(house.http().delete(place).bearer_auth(token)).await;
     assert_eq!(gone.status, 204);
     assert_eq!(origins_of_token(&house, &client, &[old, new]).await, [None, None]);
 }
@@ -248,7 +248,7 @@ async fn origins_of_token<'a>(
     let mut may = Vec::new();
     for &origin in origins {
         let asked = preflight(house, "/token", &Method::POST, origin).await;
-        let request = wire::form(house.http(), &house.url("/token"), &fields);
+        let request = http::form(house.http(), &house.url("/token"), &fields);
         let answer = from(origin, request).await;
         assert_eq!(allowed(&asked), allowed(&answer), "{answer:?}");
         may.push(allowed(&answer).map(|said| {
@@ -292,13 +292,13 @@ async fn the_operators_origins_may_read_every_clients_answers() {
 async fn a_document_for_all_says_so_even_to_whom_no_origin_is_asked() {
     let house = House::start(Backing::Memory).await;
     for path in ["/.well-known/openid-configuration", "/jwks.json"] {
-        let answer = wire::send(house.http().get(house.url(path))).await;
+        let answer = http::send(house.http().get(house.url(path))).await;
         assert_eq!((answer.status, answer.header(ALLOWED)), (200, Some("*")), "{path}");
         let kept = house.http().get(house.url(path)).header("if-none-match", "*");
         let answer = from(FOREIGN, kept).await;
         assert_eq!((answer.status, answer.header(ALLOWED)), (304, Some("*")), "{path}");
     }
-    let token = wire::send(wire::form(house.http(), &house.url("/token"), &[])).await;
+    let token = http::send(http::form(house.http(), &house.url("/token"), &[])).await;
     assert_eq!((token.status, allowed(&token)), (401, None), "{token:?}");
 }
 

@@ -7,10 +7,10 @@ use latchkey::infra::secret::{Digest, Secret};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::program::{Program, command, free_port};
+use crate::cli::{Program, command, free_port};
 use crate::support::browser::{Browser, Landing};
-use crate::support::house::PASSWORD;
-use crate::support::wire::{self, Fields};
+use crate::support::http::{self, Fields};
+use crate::support::test_server::PASSWORD;
 
 /// One of the demo client's.
 const REDIRECT_URI: &str = "http://127.0.0.1/callback";
@@ -21,7 +21,7 @@ const VARIABLES: Fields<'_> =
 fn request(program: &Program) -> (String, String) {
     let verifier = Secret::random().reveal();
     let challenge = Digest::of(verifier.as_bytes()).to_base64url();
-    let query = wire::encode(&[
+    let query = http::encode(&[
         ("response_type", "code"),
         ("client_id", "demo"),
         ("redirect_uri", REDIRECT_URI),
@@ -33,13 +33,13 @@ fn request(program: &Program) -> (String, String) {
     (format!("{}/authorize?{query}", program.issuer), verifier)
 }
 
-async fn token(program: &Program, fields: Fields<'_>) -> wire::Answer {
+async fn token(program: &Program, fields: Fields<'_>) -> http::Answer {
     let fields = [&[("client_id", "demo")], fields].concat();
     let url = format!("{}/token", program.issuer);
-    wire::send(wire::form(&wire::client(program.at), &url, &fields)).await
+    http::send(http::form(&http::client(program.at), &url, &fields)).await
 }
 
-async fn redeems(program: &Program, code: &str, verifier: &str) -> wire::Answer {
+async fn redeems(program: &Program, code: &str, verifier: &str) -> http::Answer {
     let fields = [
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -49,7 +49,7 @@ async fn redeems(program: &Program, code: &str, verifier: &str) -> wire::Answer 
     token(program, &fields).await
 }
 
-async fn refreshes(program: &Program, refresh_token: &str) -> wire::Answer {
+async fn refreshes(program: &Program, refresh_token: &str) -> http::Answer {
     token(program, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
 }
 
@@ -59,7 +59,7 @@ fn refresh_token(body: &Value) -> String {
 
 async fn keys(program: &Program) -> Value {
     let url = format!("{}/.well-known/jwks.json", program.issuer);
-    wire::send(wire::client(program.at).get(url)).await.good()
+    http::send(http::client(program.at).get(url)).await.good()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,7 +67,7 @@ async fn sessions_codes_and_refresh_tokens_survive_a_kill() {
     let folder = tempfile::tempdir().expect("a folder");
     let port = free_port();
     let program = Program::start_in(folder.path(), port, VARIABLES).await;
-    let ada = Browser::new(wire::client(program.at), &program.issuer, "ada");
+    let ada = Browser::new(http::client(program.at), &program.issuer, "ada");
     let (url, verifier) = request(&program);
     let code = ada.authorizes(&url).await.code();
     let first = redeems(&program, &code, &verifier).await.good();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use crate::support::house::{Backing, House};
+use crate::support::test_server::{Backing, House};
 
 /// One connection to a house.
 struct Client {

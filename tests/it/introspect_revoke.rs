@@ -5,8 +5,8 @@ use std::time::Duration;
 use latchkey::domain::clients::Settings;
 use serde_json::json;
 
-use crate::support::house::{House, on_every_store};
-use crate::support::wire;
+use crate::support::http;
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     a_live_token_is_described_to_its_client,
@@ -133,10 +133,10 @@ async fn both_endpoints_want_a_client_and_introspection_one_with_a_secret(house:
     house.relying_party_with("phone", &public, Settings::default()).await;
     let refused = (401, "invalid_client".to_owned());
     for path in ["/introspect", "/revoke"] {
-        let nobody = wire::send(shop.form(path, &[("token", "x")])).await;
+        let nobody = http::send(shop.form(path, &[("token", "x")])).await;
         assert_eq!(nobody.error(), refused, "{path}");
     }
     let as_phone = [("token", "x"), ("client_id", "phone")];
-    assert_eq!(wire::send(shop.form("/introspect", &as_phone)).await.error(), refused);
-    assert_eq!(wire::send(shop.form("/revoke", &as_phone)).await.status, 200);
+    assert_eq!(http::send(shop.form("/introspect", &as_phone)).await.error(), refused);
+    assert_eq!(http::send(shop.form("/revoke", &as_phone)).await.status, 200);
 }

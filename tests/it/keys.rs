@@ -15,9 +15,9 @@ use latchkey::infra::store::{RedisOptions, RedisStore, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::house::{Backing, House, SECRET_KEY, on_every_store};
+use crate::support::http::{self, Answer};
+use crate::support::test_server::{Backing, House, SECRET_KEY, on_every_store};
 use crate::support::topologies::shared_url;
-use crate::support::wire::{self, Answer};
 
 on_every_store![
     a_plain_house_publishes_one_rsa_key,
@@ -27,7 +27,7 @@ on_every_store![
 ];
 
 async fn key_set(house: &House) -> Answer {
-    let answer = wire::send(house.http().get(house.url("/jwks.json"))).await;
+    let answer = http::send(house.http().get(house.url("/jwks.json"))).await;
     assert_eq!(answer.status, 200);
     answer
 }
@@ -51,7 +51,7 @@ async fn a_plain_house_publishes_one_rsa_key(house: House) {
         (&"RSA".into(), &"sig".into(), &"RS256".into())
     );
     let metadata = house.url("/.well-known/openid-configuration");
-    let metadata = wire::send(house.http().get(metadata)).await.json();
+    let metadata = http::send(house.http().get(metadata)).await.json();
     assert_eq!(metadata["id_token_signing_alg_values_supported"], serde_json::json!(["RS256"]));
 }
 
@@ -144,7 +144,7 @@ async fn every_configured_algorithm_has_a_key_and_metrics_say_how_old_it_is() {
         assert!(["d", "p", "q", "dp", "dq", "qi"].iter().all(|part| key.get(part).is_none()));
     }
     house.later(Duration::from_secs(60));
-    let metrics = wire::send(house.http().get(house.url("/metrics"))).await.body;
+    let metrics = http::send(house.http().get(house.url("/metrics"))).await.body;
     for &alg in Algorithm::ALL {
         let kid = house.app().keys.signing(alg).expect("a key").kid().to_owned();
         let alg = alg.as_str();

@@ -11,8 +11,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use latchkey::http::assets::stylesheet_path;
 
-use crate::support::house::{Backing, House, PASSWORD};
-use crate::support::wire;
+use crate::support::http;
+use crate::support::test_server::{Backing, House, PASSWORD};
 
 /// Everything that was logged.
 #[derive(Clone, Default)]
@@ -84,7 +84,7 @@ async fn secrets_of_a_life(backing: Backing) -> Vec<(&'static str, String)> {
     ada.opens(sent.location().expect("a way on")).await;
     let url = house.url("/register");
     let metadata = json!({"redirect_uris": ["https://new.example/cb"]});
-    let new = wire::send(wire::json(house.http(), Method::POST, &url, &metadata)).await.good();
+    let new = http::send(http::json(house.http(), Method::POST, &url, &metadata)).await.good();
     let body_of_jwt = |token: &str| token.rsplit_once('.').expect("a JWT").1.to_owned();
     let mut secrets = vec![
         ("password", PASSWORD.to_owned()),
@@ -139,7 +139,7 @@ async fn strangers() {
         shop.form("/token", &[("client_id", "two\nlines\u{1b}[31m")]),
         shop.form("/token", &[("client_id", &*long)]),
     ] {
-        assert_eq!(wire::send(request).await.status, 401);
+        assert_eq!(http::send(request).await.status, 401);
     }
 }
 
@@ -168,13 +168,13 @@ fn a_client_that_fails_is_told_by_the_name_it_claims_escaped_and_cut() {
 async fn asked_by_programs() {
     let house = House::start(Backing::Memory).await;
     for path in ["/live", "/ready", "/health", "/metrics", stylesheet_path(), "/favicon.ico"] {
-        assert_eq!(wire::send(house.http().get(house.url(path))).await.status, 200);
+        assert_eq!(http::send(house.http().get(house.url(path))).await.status, 200);
     }
     house.faults().plan_verb("ping");
-    assert_eq!(wire::send(house.http().get(house.url("/ready"))).await.status, 503);
+    assert_eq!(http::send(house.http().get(house.url("/ready"))).await.status, 503);
     house.faults().heal();
     let strange = house.http().get(house.url("/authorize")).header("host", "latchkey:5000");
-    let refused = wire::send(strange).await;
+    let refused = http::send(strange).await;
     assert_eq!(refused.status, 421);
     assert!(refused.body.contains("EXTRA_HOSTS"), "{}", refused.body);
 }
@@ -250,7 +250,7 @@ fn who_speaks_for_others_without_being_trusted_to_is_told_of_once() {
         let house = House::start_with(Backing::Memory, variables).await;
         for _ in 0..3 {
             let request = house.http().get(house.url("/nothing"));
-            wire::send(request.header("x-forwarded-for", "198.51.100.7")).await;
+            http::send(request.header("x-forwarded-for", "198.51.100.7")).await;
         }
     };
     let warned = |log: &str| log.lines().filter(|line| line.contains("TRUSTED_PROXIES")).count();

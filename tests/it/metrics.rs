@@ -1,7 +1,7 @@
 //! What is counted, as Prometheus sees it.
 
-use crate::support::house::{House, on_every_store};
-use crate::support::wire;
+use crate::support::http;
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     every_store_command_is_counted_whoever_asked,
@@ -43,7 +43,7 @@ async fn a_scrape_asks_nothing_of_the_store(house: House) {
     let sessions = value(&house, "oidc_active_sessions").await;
     assert!((sessions - 1.0).abs() < 0.5, "{sessions}");
     // The couriers ask by themselves, so what is looked at is what a scrape would fail of.
-    let scrape = async || wire::send(house.http().get(house.url("/metrics"))).await;
+    let scrape = async || http::send(house.http().get(house.url("/metrics"))).await;
     house.faults().plan_verb("names");
     let scraped = scrape().await;
     house.faults().heal();

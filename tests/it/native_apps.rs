@@ -4,9 +4,9 @@ use latchkey::domain::clients::Settings;
 use serde_json::json;
 
 use crate::support::browser::Landing;
-use crate::support::house::{House, on_every_store};
+use crate::support::http;
 use crate::support::relying_party::RelyingParty;
-use crate::support::wire;
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     a_private_scheme_is_followed_after_a_press_and_offered_as_a_link_without_one,
@@ -35,7 +35,7 @@ async fn exchanges(app: &RelyingParty, code: &str, redirect_uri: &str, verifier:
         ("redirect_uri", redirect_uri),
         ("code_verifier", verifier),
     ];
-    wire::send(app.form("/token", &fields)).await.status
+    http::send(app.form("/token", &fields)).await.status
 }
 
 async fn a_private_scheme_is_followed_after_a_press_and_offered_as_a_link_without_one(

@@ -11,10 +11,10 @@ use latchkey::infra::secret::Secret;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::program::{Program, command, free_port};
-use crate::support::house::{Backing, House, PASSWORD};
+use crate::cli::{Program, command, free_port};
+use crate::support::http::{self, Fields};
+use crate::support::test_server::{Backing, House, PASSWORD};
 use crate::support::topologies::shared_url;
-use crate::support::wire::{self, Fields};
 
 const FILE: Fields<'_> = &[("STORE_URL", "file:./data"), ("DEV_USER", "eve")];
 
@@ -243,12 +243,12 @@ async fn beside_a_running_server_a_change_holds_at_once_and_a_backup_can_be_made
     let added = does(folder.path(), FILE, "client add --id robot --grant-type client_credentials");
     let secret = added.split_once("client_secret=").expect("a secret").1.to_owned();
     let token = async || {
-        let form = wire::form(
-            &wire::client(program.at),
+        let form = http::form(
+            &http::client(program.at),
             &format!("{}/token", program.issuer),
             &[("grant_type", "client_credentials")],
         );
-        wire::send(form.basic_auth("robot", Some(&secret))).await.status
+        http::send(form.basic_auth("robot", Some(&secret))).await.status
     };
     assert_eq!(token().await, 200);
     does(folder.path(), FILE, "client disable robot");
@@ -256,7 +256,7 @@ async fn beside_a_running_server_a_change_holds_at_once_and_a_backup_can_be_made
 
     does(folder.path(), FILE, "scope add badge --claim badge --advertised true");
     let url = format!("{}/.well-known/openid-configuration", program.issuer);
-    let metadata = wire::send(wire::client(program.at).get(url)).await.good();
+    let metadata = http::send(http::client(program.at).get(url)).await.good();
     let is_there = |list: &str, name: &str| {
         metadata[list].as_array().expect("a list").contains(&Value::from(name))
     };

@@ -6,10 +6,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::logout::rp_initiated::{is_signed_in, logout};
-use crate::support::elsewhere::Elsewhere;
-use crate::support::house::{Backing, House, on_every_backing, on_every_store};
+use crate::support::http::{self, Answer};
+use crate::support::mock_client_host::Elsewhere;
 use crate::support::relying_party::RelyingParty;
-use crate::support::wire::{self, Answer};
+use crate::support::test_server::{Backing, House, on_every_backing, on_every_store};
 
 on_every_store![
     a_client_sees_one_subject_everywhere_and_never_the_local_one,
@@ -166,7 +166,7 @@ async fn when_somebody_signed_in_is_told_to_a_pairwise_client_that_asked(house: 
 
 async fn registers(house: &House, metadata: &Value) -> Answer {
     let url = house.url("/register");
-    wire::send(wire::json(house.http(), Method::POST, &url, metadata)).await
+    http::send(http::json(house.http(), Method::POST, &url, metadata)).await
 }
 
 async fn a_sector_has_to_list_every_redirect_uri(backing: Backing) {
@@ -192,8 +192,8 @@ async fn a_sector_has_to_list_every_redirect_uri(backing: Backing) {
     let mut change = metadata.clone();
     change["client_id"] = client["client_id"].clone();
     change["redirect_uris"] = json!(["https://evil.example/cb"]);
-    let put = wire::json(house.http(), Method::PUT, place, &change).bearer_auth(token);
-    assert_eq!(wire::send(put).await.error(), refused);
+    let put = http::json(house.http(), Method::PUT, place, &change).bearer_auth(token);
+    assert_eq!(http::send(put).await.error(), refused);
 
     let bare = json!({"redirect_uris": uris, "subject_type": "pairwise"});
     assert_eq!(registers(&house, &bare).await.error(), refused, "two hosts and no sector");
@@ -231,8 +231,8 @@ async fn a_client_cannot_move_to_another_sector(backing: Backing) {
         let token = client["registration_access_token"].as_str().expect("a token");
         let mut change = of(&after);
         change["client_id"] = client["client_id"].clone();
-        let put = wire::json(house.http(), Method::PUT, place, &change).bearer_auth(token);
-        assert_eq!(wire::send(put).await.status, status, "{before} to {after}");
+        let put = http::json(house.http(), Method::PUT, place, &change).bearer_auth(token);
+        assert_eq!(http::send(put).await.status, status, "{before} to {after}");
     }
 }
 

@@ -7,7 +7,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use latchkey::domain::users;
 use tokio::task::JoinSet;
 
-use crate::support::house::{Backing, House, PASSWORD, on_every_backing};
+use crate::support::test_server::{Backing, House, PASSWORD, on_every_backing};
 
 on_every_backing![
     a_hash_made_with_other_parameters_is_renewed_at_the_next_sign_in,

@@ -15,9 +15,9 @@ use latchkey::infra::secret::{Secret, base64url};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::house::{House, on_every_store};
+use crate::support::http::{self, Answer};
 use crate::support::relying_party::RelyingParty;
-use crate::support::wire::{self, Answer};
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     an_assertion_by_either_kind_of_key_is_good_once,
@@ -93,7 +93,7 @@ fn claims(house: &House) -> Value {
 async fn shows(robot: &RelyingParty, path: &str, assertion: &str, more: &[(&str, &str)]) -> Answer {
     let mut fields = vec![("client_assertion_type", TYPE), ("client_assertion", assertion)];
     fields.extend(more);
-    wire::send(robot.form(path, &fields)).await
+    http::send(robot.form(path, &fields)).await
 }
 
 async fn asks(robot: &RelyingParty, assertion: &str) -> Answer {
@@ -195,7 +195,7 @@ async fn whatever_is_wrong_with_an_assertion_the_client_is_not_believed(house: H
         ("grant_type", "client_credentials"),
         ("client_assertion", &keys().rs256(&claims(&house))),
     ];
-    assert_eq!(wire::send(robot.form("/token", &untyped)).await.error(), invalid_client());
+    assert_eq!(http::send(robot.form("/token", &untyped)).await.error(), invalid_client());
     let good = keys().rs256(&claims(&house));
     let grant = ("grant_type", "client_credentials");
     let other = shows(&robot, "/token", &good, &[grant, ("client_id", "other")]).await;
@@ -252,7 +252,7 @@ async fn a_client_with_a_key_cannot_fall_back_on_anything_weaker(house: House) {
     let grant = ("grant_type", "client_credentials");
     let by_secret = house.claims_to_be("robot", &"x".repeat(43));
     assert_eq!(by_secret.posts("/token", &[grant]).await.error(), invalid_client());
-    let bare = wire::send(robot.form("/token", &[grant, ("client_id", "robot")])).await;
+    let bare = http::send(robot.form("/token", &[grant, ("client_id", "robot")])).await;
     assert_eq!(bare.error(), invalid_client());
     // Nor use two ways at once.
     let assertion = keys().rs256(&claims(&house));

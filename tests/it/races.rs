@@ -13,10 +13,10 @@ use latchkey::infra::secret::{Digest, Secret};
 use uuid::Uuid;
 
 use crate::support::browser::Landing;
-use crate::support::faults::Fault;
-use crate::support::house::{House, on_every_store};
+use crate::support::failing_store::Fault;
+use crate::support::http::Answer;
 use crate::support::relying_party::{RelyingParty, Request};
-use crate::support::wire::Answer;
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     sixty_four_hands_on_a_code_make_one_grant,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::house::{House, on_every_store};
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![the_house_and_the_model_agree_move_by_move];
 

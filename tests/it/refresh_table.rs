@@ -5,9 +5,9 @@ use std::time::Duration;
 use latchkey::domain::clients::Settings;
 use serde_json::json;
 
-use crate::support::house::{House, on_every_store};
+use crate::support::http;
 use crate::support::relying_party::RelyingParty;
-use crate::support::wire;
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     a_client_that_never_got_the_answer_goes_on_with_the_token_it_has,
@@ -83,7 +83,7 @@ async fn a_public_client_may_come_in_a_burst_too(house: House) {
     let request = app.asks("openid offline_access");
     let code = house.browser("ada").authorizes(&request.url()).await.code();
     let asks = async |fields: &[(&str, &str)]| {
-        let answer = wire::send(app.form("/token", fields)).await.good();
+        let answer = http::send(app.form("/token", fields)).await.good();
         answer["refresh_token"].as_str().expect("a refresh token").to_owned()
     };
     let next = async |token: &str| {

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::house::{Backing, House, on_every_store};
-use crate::support::wire::{self, Answer};
+use crate::support::http::{self, Answer};
+use crate::support::test_server::{Backing, House, on_every_store};
 
 on_every_store![
     a_registration_answers_with_everything_a_client_needs,
@@ -21,7 +21,7 @@ on_every_store![
 
 async fn registers(house: &House, metadata: &Value) -> Answer {
     let url = house.url("/register");
-    wire::send(wire::json(house.http(), Method::POST, &url, metadata)).await
+    http::send(http::json(house.http(), Method::POST, &url, metadata)).await
 }
 
 fn text<'a>(body: &'a Value, name: &str) -> &'a str {
@@ -32,10 +32,10 @@ fn text<'a>(body: &'a Value, name: &str) -> &'a str {
 async fn manages(house: &House, method: Method, client: &Value, body: Option<&Value>) -> Answer {
     let url = text(client, "registration_client_uri");
     let request = match body {
-        Some(body) => wire::json(house.http(), method, url, body),
+        Some(body) => http::json(house.http(), method, url, body),
         None => house.http().request(method, url),
     };
-    wire::send(request.bearer_auth(text(client, "registration_access_token"))).await
+    http::send(request.bearer_auth(text(client, "registration_access_token"))).await
 }
 
 async fn a_registration_answers_with_everything_a_client_needs(house: House) {
@@ -51,7 +51,7 @@ async fn a_registration_answers_with_everything_a_client_needs(house: House) {
     let here = house.url(&format!("/register/{}", text(&client, "client_id")));
     assert_eq!(client["registration_client_uri"], here);
     // No scope asked for means the standard ones: each of them gets a person's consent page.
-    let all = wire::encode(&[
+    let all = http::encode(&[
         ("response_type", "code"),
         ("client_id", text(&client, "client_id")),
         ("redirect_uri", "https://new.example/cb"),
@@ -121,8 +121,8 @@ async fn a_wrong_token_and_an_unknown_client_answer_the_same(house: House) {
     let client = client.good();
     for method in [Method::GET, Method::PUT, Method::DELETE] {
         let asks = async |url: &str| {
-            let request = wire::json(house.http(), method.clone(), url, &json!({}));
-            let answer = wire::send(request.bearer_auth("wrong")).await;
+            let request = http::json(house.http(), method.clone(), url, &json!({}));
+            let answer = http::send(request.bearer_auth("wrong")).await;
             let challenge = answer.header("www-authenticate").map(str::to_owned);
             (answer.status, challenge, answer.body)
         };
@@ -177,9 +177,9 @@ async fn of_updates_and_removals_with_one_token_one_wins(house: House) {
         let begun: Vec<_> = (0..16)
             .map(|hand| match hand % 2 {
                 0 => house.http().delete(url),
-                _ => wire::json(house.http(), Method::PUT, url, &change),
+                _ => http::json(house.http(), Method::PUT, url, &change),
             })
-            .map(|request| tokio::spawn(wire::send(request.bearer_auth(token))))
+            .map(|request| tokio::spawn(http::send(request.bearer_auth(token))))
             .collect();
         let mut won = Vec::new();
         for hand in begun {

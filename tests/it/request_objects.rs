@@ -9,10 +9,10 @@ use latchkey::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement
 use serde_json::{Value, json};
 
 use crate::support::browser::Landing;
-use crate::support::elsewhere::Elsewhere;
-use crate::support::house::{Backing, House, on_every_store};
+use crate::support::http::{self, Answer};
+use crate::support::mock_client_host::Elsewhere;
 use crate::support::relying_party::{RelyingParty, Request};
-use crate::support::wire::{self, Answer};
+use crate::support::test_server::{Backing, House, on_every_store};
 
 on_every_store![
     what_is_signed_counts_before_what_stands_beside_it,
@@ -161,7 +161,7 @@ async fn a_registered_request_uri_is_fetched_and_honoured() {
 async fn an_object_that_is_encrypted_for_us_is_opened() {
     let offered = [("REQUEST_OBJECT_ENCRYPTION", "true")];
     let house = House::start_with(Backing::Memory, &offered).await;
-    let set = wire::send(house.http().get(house.url("/jwks.json"))).await.good();
+    let set = http::send(house.http().get(house.url("/jwks.json"))).await.good();
     let shop = shop(&house, &json!({})).await;
     let browser = house.browser("ada");
     for alg in [KeyManagement::RsaOaep256, KeyManagement::EcdhEs] {
@@ -198,7 +198,7 @@ async fn nine_at_a_slow_host(
     elsewhere.holds(true);
     let mut under_way = tokio::task::JoinSet::new();
     for _ in 0..9 {
-        under_way.spawn(wire::send(house.http().get(request.url())));
+        under_way.spawn(http::send(house.http().get(request.url())));
     }
     let first = under_way.join_next().await.expect("somebody").expect("an answer");
     elsewhere.holds(false);

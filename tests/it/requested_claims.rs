@@ -4,8 +4,8 @@
 use latchkey::domain::clients::{self, ClientId, Settings};
 use serde_json::{Value, json};
 
-use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::{RelyingParty, Tokens};
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     claims_above_the_registration_are_dropped_silently,

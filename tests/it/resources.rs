@@ -1,6 +1,6 @@
 //! APIs that tokens are for (RFC 8707): who may ask for which, what the token is then, and who takes it.
 
-mod agreed;
+mod consent;
 mod declared;
 
 use std::time::Duration;
@@ -15,9 +15,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::browser::Landing;
-use crate::support::house::{Backing, House, on_every_store};
+use crate::support::http;
 use crate::support::relying_party::{RelyingParty, Request, Tokens};
-use crate::support::wire;
+use crate::support::test_server::{Backing, House, on_every_store};
 
 on_every_store![
     a_client_that_registered_itself_gets_tokens_for_the_api_it_names_everywhere,
@@ -80,7 +80,7 @@ async fn exchanges(
     code: &str,
     request: &Request,
     named: &[&str],
-) -> wire::Answer {
+) -> http::Answer {
     let mut fields = vec![
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -91,7 +91,7 @@ async fn exchanges(
     client.posts("/token", &fields).await
 }
 
-async fn refreshes(client: &RelyingParty, token: &str, named: &[&str]) -> wire::Answer {
+async fn refreshes(client: &RelyingParty, token: &str, named: &[&str]) -> http::Answer {
     let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", token)];
     fields.extend(named.iter().map(|it| ("resource", *it)));
     client.posts("/token", &fields).await
@@ -110,8 +110,8 @@ async fn a_client_that_registered_itself_gets_tokens_for_the_api_it_names_everyw
     let metadata = json!({"redirect_uris": ["http://127.0.0.1/cb"], "client_name": "Agent",
         "application_type": "native", "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"]});
-    let made = wire::json(house.http(), Method::POST, &house.url("/register"), &metadata);
-    let made = wire::send(made).await.json();
+    let made = http::json(house.http(), Method::POST, &house.url("/register"), &metadata);
+    let made = http::send(made).await.json();
     let id = made["client_id"].as_str().expect("an id").to_owned();
     let mut agent = house.claims_to_be(&id, "");
     agent.redirect_uri = String::from("http://127.0.0.1:4711/cb");
@@ -131,12 +131,12 @@ async fn a_client_that_registered_itself_gets_tokens_for_the_api_it_names_everyw
         ("code_verifier", &*request.verifier),
         ("resource", MAIL),
     ];
-    let first = wire::send(agent.form("/token", &fields)).await.good();
+    let first = http::send(agent.form("/token", &fields)).await.good();
     let token = first["refresh_token"].as_str().expect("a refresh token");
     let again =
         [("grant_type", "refresh_token"), ("client_id", &*agent.id), ("refresh_token", token)];
     let again = [again[0], again[1], again[2], ("resource", MAIL)];
-    let next = wire::send(agent.form("/token", &again)).await.good();
+    let next = http::send(agent.form("/token", &again)).await.good();
     for body in [first, next] {
         assert_eq!(body["scope"], "mail.read mail.send");
         let claims = claims(access(&body));
@@ -153,8 +153,8 @@ async fn the_scope_of_an_api_can_be_registered_where_the_api_is_open_to_stranger
     declares(&house, FILES, closed).await;
     for (scope, kept) in [("openid mail.read", Some("mail.read openid")), ("files.read", None)] {
         let metadata = json!({"redirect_uris": ["https://new.example/cb"], "scope": scope});
-        let made = wire::json(house.http(), Method::POST, &house.url("/register"), &metadata);
-        let made = wire::send(made).await;
+        let made = http::json(house.http(), Method::POST, &house.url("/register"), &metadata);
+        let made = http::send(made).await;
         assert_eq!((made.status == 201, made.json()["scope"].as_str()), (kept.is_some(), kept));
     }
 }
@@ -276,8 +276,8 @@ async fn a_client_acts_for_itself_at_an_api_that_it_names(house: House) {
     assert_eq!(refused, (400, "invalid_target".to_owned()));
 
     let metadata = json!({"grant_types": ["client_credentials"], "response_types": []});
-    let made = wire::json(house.http(), Method::POST, &house.url("/register"), &metadata);
-    let made = wire::send(made).await.json();
+    let made = http::json(house.http(), Method::POST, &house.url("/register"), &metadata);
+    let made = http::send(made).await.json();
     let text = |name: &str| made[name].as_str().expect("text").to_owned();
     let stranger = house.claims_to_be(&text("client_id"), &text("client_secret"));
     let fields = [("grant_type", "client_credentials"), ("resource", MAIL)];

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::browser::Landing;
-use crate::support::house::{Backing, House, on_every_store};
 use crate::support::relying_party::{RelyingParty, Request};
+use crate::support::test_server::{Backing, House, on_every_store};
 
 const EVERY: &str =
     "code,none,id_token,id_token token,code id_token,code token,code id_token token";
@@ -235,11 +235,11 @@ mod by_default {
     use serde_json::json;
 
     use crate::support::browser::Landing;
-    use crate::support::house::{House, on_every_store};
-    use crate::support::wire;
+    use crate::support::http;
+    use crate::support::test_server::{House, on_every_store};
 
-    async fn register(house: &House, members: &serde_json::Value) -> wire::Answer {
-        wire::send(wire::json(house.http(), Method::POST, &house.url("/register"), members)).await
+    async fn register(house: &House, members: &serde_json::Value) -> http::Answer {
+        http::send(http::json(house.http(), Method::POST, &house.url("/register"), members)).await
     }
 
     on_every_store![
@@ -254,7 +254,7 @@ mod by_default {
             let landing = Landing::of(&house.browser("ada").asks(&request.url()).await);
             assert_eq!(landing.error(), "unsupported_response_type", "{response_type}");
         }
-        let metadata = wire::send(house.http().get(house.url("/.well-known/openid-configuration")))
+        let metadata = http::send(house.http().get(house.url("/.well-known/openid-configuration")))
             .await
             .good();
         assert_eq!(metadata["response_types_supported"], json!(["code", "none"]));

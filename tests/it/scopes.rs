@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::logs::logged;
 use crate::support::browser::Landing;
-use crate::support::house::{Backing, House, on_every_store};
+use crate::support::http;
 use crate::support::relying_party::{RelyingParty, Tokens};
-use crate::support::wire;
+use crate::support::test_server::{Backing, House, on_every_store};
 
 on_every_store![
     a_request_without_a_scope_asks_for_what_the_client_registered_or_the_operator_says,
@@ -61,8 +61,8 @@ async fn a_client_without_a_scope_of_its_own_is_told_who_the_person_is_and_no_mo
     for (name, scope) in [("none", None), ("empty", Some("")), ("blank", Some("  "))] {
         let url = house.url("/register");
         let metadata = json!({"redirect_uris": ["https://shop.example/cb"], "scope": scope});
-        let request = wire::json(house.http(), reqwest::Method::POST, &url, &metadata);
-        let registered = wire::send(request).await;
+        let request = http::json(house.http(), reqwest::Method::POST, &url, &metadata);
+        let registered = http::send(request).await;
         assert_eq!(registered.status, 201, "{name}: {registered:?}");
         assert_eq!(registered.json().get("scope"), None, "{name}");
         let client = shop(&house, name, scope, Settings::default()).await;
@@ -154,7 +154,7 @@ async fn a_scope_of_the_operators_own_is_in_discovery_only_where_that_is_wanted(
     }
     rotation::take_in_added(house.app()).await.expect("a store");
     let url = house.url("/.well-known/openid-configuration");
-    let metadata = wire::send(house.http().get(url)).await.good();
+    let metadata = http::send(house.http().get(url)).await.good();
     let scopes = ["address", "desk", "email", "offline_access", "openid", "phone", "profile"];
     let listed = |name: &str| {
         let texts = metadata[name].as_array().expect("a list").iter();

@@ -3,9 +3,9 @@
 //! A check that cannot fail is worth nothing: every check of the table is seen to be caught by a fault
 //! made for it (`faults.rs`), which something in front of the house puts into its answers.
 
-mod faults;
-mod front;
+mod intercepting_proxy;
 mod over_tls;
+mod provider_faults;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
@@ -19,9 +19,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use self::faults::FAULTS;
-use self::front::Fault;
-use crate::support::house::{Backing, House, PASSWORD, on_every_store};
+use self::intercepting_proxy::Fault;
+use self::provider_faults::FAULTS;
+use crate::support::test_server::{Backing, House, PASSWORD, on_every_store};
 
 on_every_store![a_house_passes_without_a_warning, nothing_is_left_behind];
 
@@ -114,7 +114,7 @@ async fn every_check_catches_the_fault_it_is_for() {
 }
 
 async fn against(fault: &'static Fault) -> Ran {
-    let front = |app: &_, router| front::before(app, router, fault);
+    let front = |app: &_, router| intercepting_proxy::before(app, router, fault);
     let house = House::start_behind(Backing::Memory, &[], front).await;
     if fault.person {
         run_with_ada(house.issuer()).await
@@ -125,7 +125,7 @@ async fn against(fault: &'static Fault) -> Ran {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_logout_that_works_is_seen_to_work() {
-    let ran = against(&faults::GOOD_LOGOUT).await;
+    let ran = against(&provider_faults::GOOD_LOGOUT).await;
     assert_eq!(ran.named("fail"), BTreeSet::new(), "{}", ran.said);
     assert_eq!(ran.named("skip"), BTreeSet::new());
 }
@@ -133,7 +133,8 @@ async fn a_logout_that_works_is_seen_to_work() {
 /// What the server says of itself must not lead into the network of whoever asks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn private_addresses_of_other_hosts_are_asked_only_if_that_is_allowed() {
-    let front = |app: &_, router| front::before(app, router, &faults::ELSEWHERE);
+    let front =
+        |app: &_, router| intercepting_proxy::before(app, router, &provider_faults::ELSEWHERE);
     let house = House::start_behind(Backing::Memory, &[], front).await;
     let kept = run(&["--issuer", house.issuer()]).await;
     let refused = "fail  userinfo.no-token: GET https://127.0.0.1:1/userinfo: not asked";

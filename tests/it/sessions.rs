@@ -6,8 +6,8 @@ use latchkey::infra::secret::Secret;
 use serde_json::json;
 
 use crate::support::browser::{Browser, Landing};
-use crate::support::house::{House, PASSWORD, on_every_store};
 use crate::support::relying_party::{RelyingParty, Tokens};
+use crate::support::test_server::{House, PASSWORD, on_every_store};
 
 on_every_store![
     signing_in_again_for_another_app_takes_nothing_from_the_first,

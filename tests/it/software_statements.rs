@@ -6,9 +6,9 @@ use latchkey::infra::jose::SigningKey;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::elsewhere::Elsewhere;
-use crate::support::house::{Backing, House, on_every_backing};
-use crate::support::wire::{self, Answer};
+use crate::support::http::{self, Answer};
+use crate::support::mock_client_host::Elsewhere;
+use crate::support::test_server::{Backing, House, on_every_backing};
 
 on_every_backing![
     what_a_statement_says_wins_and_the_statement_is_given_back,
@@ -54,7 +54,7 @@ impl Trusting {
 
 async fn registers(house: &House, metadata: &Value) -> Answer {
     let url = house.url("/register");
-    wire::send(wire::json(house.http(), Method::POST, &url, metadata)).await
+    http::send(http::json(house.http(), Method::POST, &url, metadata)).await
 }
 
 fn statement(claims: &Value) -> String {
@@ -86,7 +86,7 @@ async fn what_a_statement_says_wins_and_the_statement_is_given_back(backing: Bac
         assert_eq!(client["software_statement"], *signed);
         let place = client["registration_client_uri"].as_str().expect("a URL");
         let token = client["registration_access_token"].as_str().expect("a token");
-        let read = wire::send(house.http().get(place).bearer_auth(token)).await.good();
+        let read = http::send(house.http().get(place).bearer_auth(token)).await.good();
         assert_eq!(read["software_statement"], *signed);
     }
     assert_eq!(elsewhere.visits(), 1);
@@ -144,8 +144,8 @@ async fn a_client_somebody_vouched_for_cannot_go_on_without_it(backing: Backing)
         let mut change = json!({"client_id": client["client_id"], "client_name": "New",
             "redirect_uris": ["https://evil.example/cb"]});
         change.as_object_mut().expect("one").extend(more.as_object().expect("one").clone());
-        let put = wire::json(house.http(), Method::PUT, place, &change);
-        wire::send(put.bearer_auth(token.as_str().expect("a token"))).await
+        let put = http::json(house.http(), Method::PUT, place, &change);
+        http::send(put.bearer_auth(token.as_str().expect("a token"))).await
     };
     let token = &client["registration_access_token"];
     for without in [json!({}), json!({"software_statement": null})] {
@@ -187,8 +187,8 @@ async fn another_statement_vouches_for_the_same_software_and_for_no_less(backing
     ] {
         let change = json!({"client_id": client["client_id"], "client_name": "Evil",
             "redirect_uris": ["https://evil.example/cb"], "software_statement": next});
-        let put = wire::json(house.http(), Method::PUT, place, &change);
-        let answer = wire::send(put.bearer_auth(token.as_str().expect("a token"))).await;
+        let put = http::json(house.http(), Method::PUT, place, &change);
+        let answer = http::send(put.bearer_auth(token.as_str().expect("a token"))).await;
         if good {
             let changed = answer.good();
             assert_eq!(changed["client_name"], "Shop", "{what}");

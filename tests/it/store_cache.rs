@@ -1,9 +1,9 @@
 //! What is kept in memory of a redis, and how it is given up.
 
-mod changes;
+mod invalidation;
 mod round_trips;
-mod silence;
 mod topologies;
+mod tracking_loss;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! One suite, every backend. A backend that passes is a backend.
 
+mod file_crashes;
 mod file_faults;
-mod file_kills;
 mod redis_failover;
 mod redis_faults;
 mod redis_topologies;

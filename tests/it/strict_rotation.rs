@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::house::{House, on_every_store};
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     &[("REFRESH_TOKEN_GRACE", "0")];

@@ -3,5 +3,5 @@
 mod client_authentication;
 mod codes;
 mod failed_authentication;
-mod faults;
 mod refresh;
+mod store_failures;

@@ -10,8 +10,8 @@ use latchkey::infra::clock::Clock;
 use latchkey::infra::store::schema::{RELEASE, Release, Schema, check, settle};
 use latchkey::infra::store::{Change, FileStore, Outcome, StartError, Store};
 
-use crate::program::{Program, command, free_port};
-use crate::support::house::{Backing, House, on_every_store};
+use crate::cli::{Program, command, free_port};
+use crate::support::test_server::{Backing, House, on_every_store};
 
 on_every_store![
     a_server_says_which_schema_it_writes,

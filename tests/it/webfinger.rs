@@ -1,7 +1,7 @@
 //! WebFinger: from a person's address to the issuer, and nothing about the person.
 
-use crate::support::house::{Backing, House};
-use crate::support::wire::{self, Answer};
+use crate::support::http::{self, Answer};
+use crate::support::test_server::{Backing, House};
 
 const ISSUER: &str = "http://openid.net/specs/connect/1.0/issuer";
 
@@ -11,8 +11,8 @@ async fn house() -> House {
 }
 
 async fn asked(house: &House, pairs: &[(&str, &str)]) -> Answer {
-    let url = format!("/.well-known/webfinger?{}", wire::encode(pairs));
-    let answer = wire::send(house.http().get(house.url(&url))).await;
+    let url = format!("/.well-known/webfinger?{}", http::encode(pairs));
+    let answer = http::send(house.http().get(house.url(&url))).await;
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{answer:?}");
     answer
 }
@@ -92,7 +92,7 @@ async fn what_names_nobody_is_a_bad_request_and_whom_others_keep_is_not_found() 
 async fn a_plus_is_a_plus_and_what_is_no_text_a_bad_request() {
     let house = house().await;
     let asked = async |query: &str| {
-        wire::send(house.http().get(house.url(&format!("/.well-known/webfinger?{query}")))).await
+        http::send(house.http().get(house.url(&format!("/.well-known/webfinger?{query}")))).await
     };
     for resource in ["acct:ada+shop@example.com", "acct%3Aada%2Bshop%40example.com"] {
         let told = asked(&format!("x=%ff&resource={resource}")).await.good();
@@ -111,10 +111,10 @@ async fn a_plus_is_a_plus_and_what_is_no_text_a_bad_request() {
 async fn the_front_of_the_domain_may_pass_it_on_under_its_own_name() {
     let house = house().await;
     let url = house.url("/.well-known/webfinger?resource=acct:ada@example.com");
-    let answer = wire::send(house.http().get(url).header("host", "example.com")).await;
+    let answer = http::send(house.http().get(url).header("host", "example.com")).await;
     assert_eq!(answer.good()["links"][0]["href"], house.issuer());
     let elsewhere = house.http().get(house.url("/authorize")).header("host", "example.com");
-    assert_eq!(wire::send(elsewhere).await.status, 421);
+    assert_eq!(http::send(elsewhere).await.status, 421);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

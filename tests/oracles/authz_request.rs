@@ -3,8 +3,8 @@ use latchkey::domain::grants;
 use latchkey::infra::secret::Secret;
 use scraper::{Html, Selector};
 
-use super::naive::Uri;
-use super::small_house::{self, Answer, House, ISSUER, cookie, subject};
+use super::in_process_server::{self, Answer, House, ISSUER, cookie, subject};
+use super::reference_parsers::Uri;
 use super::{lines, text};
 
 /// Whatever an authorization request says, the browser is only ever sent to a page of ours or to a redirect
@@ -101,7 +101,7 @@ fn named(query: &[u8]) -> Option<Client> {
     let mut ids = url::form_urlencoded::parse(query).filter(|(name, _)| name == "client_id");
     let (_, id) = ids.next()?;
     let known = ["shop", "app", "desk", "signer", "gone"].contains(&&*id);
-    (known && ids.all(|(_, again)| again == id)).then(|| small_house::client(&id))
+    (known && ids.all(|(_, again)| again == id)).then(|| in_process_server::client(&id))
 }
 
 /// It begins with a registered URI, and what follows could not make another place of it.

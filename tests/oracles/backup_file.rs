@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use latchkey::infra::secret_key::SecretKey;
 use latchkey::operations::backup::{About, Backup, Failed, save};
 
-use super::small_house::{House, ISSUER, NOW};
+use super::in_process_server::{House, ISSUER, NOW};
 use super::{edited, lines};
 
 /// A backup is read if it is, byte for byte, one that was written: not with anything changed, cut off, put

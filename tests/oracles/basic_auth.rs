@@ -1,6 +1,6 @@
 use latchkey::protocol::client_auth::read_basic;
 
-use super::{lines, naive, text};
+use super::{lines, reference_parsers, text};
 
 /// A Basic header is read as a slow reader does it ([RFC 7617 §2], [RFC 6749 §2.3.1]): strict base64, cut at
 /// the first colon, both halves form-decoded. Whatever id and secret were written, they are read again.
@@ -46,9 +46,9 @@ fn slowly(header: &str) -> Option<(String, String)> {
     {
         return None;
     }
-    let decoded = naive::base64(&header.as_bytes()[6..], *b"+/", true)?;
+    let decoded = reference_parsers::base64(&header.as_bytes()[6..], *b"+/", true)?;
     let mut halves = decoded.splitn(2, |byte| *byte == b':');
-    let id = naive::form_decoded(halves.next()?)?;
-    let secret = naive::form_decoded(halves.next()?)?;
+    let id = reference_parsers::form_decoded(halves.next()?)?;
+    let secret = reference_parsers::form_decoded(halves.next()?)?;
     if id.is_empty() { None } else { Some((id, secret)) }
 }

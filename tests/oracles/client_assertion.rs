@@ -5,9 +5,9 @@ use latchkey::infra::clock::UnixTime;
 use latchkey::protocol::Credentials;
 use serde_json::{Map, Value};
 
+use super::in_process_server::{House, NOW};
 use super::signer::{Hand, is_refused, pieces};
-use super::small_house::{House, NOW};
-use super::{edited, lines, naive, text};
+use super::{edited, lines, reference_parsers, text};
 
 const AUDIENCES: [&str; 2] = ["http://localhost:5000", "http://localhost:5000/token"];
 
@@ -82,14 +82,15 @@ fn is_good(token: &str) -> bool {
 fn obeys(claims: &Value) -> Result<(), ()> {
     let must = |holds: bool| if holds { Ok(()) } else { Err(()) };
     let now = NOW.as_millis();
-    must(naive::string(claims.get("iss"))? == Some("signer"))?;
-    must(naive::string(claims.get("sub"))? == Some("signer"))?;
-    let audience = naive::audience(claims.get("aud"))?;
+    must(reference_parsers::string(claims.get("iss"))? == Some("signer"))?;
+    must(reference_parsers::string(claims.get("sub"))? == Some("signer"))?;
+    let audience = reference_parsers::audience(claims.get("aud"))?;
     must(audience.len() == 1 && AUDIENCES.contains(&audience[0]))?;
-    let end = naive::seconds(claims.get("exp"))?.ok_or(())?.saturating_mul(1000);
+    let end = reference_parsers::seconds(claims.get("exp"))?.ok_or(())?.saturating_mul(1000);
     must(end > now - 10_000)?;
-    let moment =
-        |name| naive::seconds(claims.get(name)).map(|at| at.map(|it| it.saturating_mul(1000)));
+    let moment = |name| {
+        reference_parsers::seconds(claims.get(name)).map(|at| at.map(|it| it.saturating_mul(1000)))
+    };
     let (issued, begins) = (moment("iat")?, moment("nbf")?);
     for begin in [issued, begins].into_iter().flatten() {
         must(begin <= now + 10_000)?;
@@ -99,6 +100,6 @@ fn obeys(claims: &Value) -> Result<(), ()> {
         Some(made) => must(made.saturating_add(310_000) > now)?,
         None => must(end <= now + 310_000)?,
     }
-    let id = naive::string(claims.get("jti"))?.ok_or(())?;
+    let id = reference_parsers::string(claims.get("jti"))?.ok_or(())?;
     must(!id.is_empty() && id.len() <= 128)
 }

@@ -4,8 +4,8 @@ use latchkey::protocol::{AuthMethod, ClientMetadata, GrantType, OAuthError};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::naive;
-use super::small_house::House;
+use super::in_process_server::House;
+use super::reference_parsers;
 
 /// A registration that is taken comes out the same when it is read again, keeps what its members have to be
 /// together ([RFC 7591 §2]), and holds no address that is not one. Sent to the endpoint, it is created or
@@ -19,7 +19,7 @@ pub fn client_metadata(data: &[u8]) {
         let json: Value = serde_json::from_str(&answer.body).expect("JSON");
         match answer.status {
             201 => {
-                assert!(naive::json_depth(data) <= 16, "nested too deeply");
+                assert!(reference_parsers::json_depth(data) <= 16, "nested too deeply");
                 assert!(json["client_id"].is_string(), "{json}");
                 assert!(json.get("jwks").is_none_or(|set| !has_private(set)), "{json}");
             }
@@ -56,7 +56,8 @@ pub fn holds(
     let fetched = fetched.into_iter().flatten().chain(&it.request_uris).map(|link| (link, true));
     for (link, only_https) in all.chain(fetched) {
         let url = Url::parse(link).expect("a URL");
-        let loopback = url.scheme() == "http" && naive::Uri::split(url.as_str()).is_loopback();
+        let loopback =
+            url.scheme() == "http" && reference_parsers::Uri::split(url.as_str()).is_loopback();
         assert!(url.scheme() == "https" || (loopback && !only_https), "{link}");
         assert!(link.bytes().all(|byte| byte.is_ascii_graphic()), "{link:?}");
         assert!(url.username().is_empty() && url.password().is_none(), "{link}");

@@ -4,7 +4,7 @@ use latchkey::config::{Complaints, Config, MetricsListen, Registration, describe
 use latchkey::protocol::algorithms::ClientAlg;
 use url::Url;
 
-use super::{naive, text};
+use super::{reference_parsers, text};
 
 /// A configuration that is accepted is one to run with ([OpenID Connect Discovery §3], RFC 6749 §4.1.2): an
 /// https issuer or a loopback one, without path, query and fragment; long secrets; bounded lifetimes. One
@@ -70,7 +70,7 @@ fn stands(value: &str, file: &str) -> bool {
 
 fn good(config: &Config) {
     let issuer = config.issuer.as_str();
-    let (url, read) = (Url::parse(issuer).expect("a URL"), naive::Uri::split(issuer));
+    let (url, read) = (Url::parse(issuer).expect("a URL"), reference_parsers::Uri::split(issuer));
     let is_loopback = read.is_loopback();
     assert!(
         read.scheme == Some("https") || (read.scheme == Some("http") && is_loopback),
@@ -108,7 +108,8 @@ fn good(config: &Config) {
     assert!(config.public_key_path.is_none() || config.private_key_path.is_some());
     assert!(config.dev.is_none() || is_loopback, "an account for development, and not at home");
     for origin in &config.cors.origins {
-        let (url, read) = (Url::parse(origin).expect("a URL"), naive::Uri::split(origin));
+        let (url, read) =
+            (Url::parse(origin).expect("a URL"), reference_parsers::Uri::split(origin));
         if matches!(read.scheme, Some("http" | "https")) {
             assert_eq!(&url.origin().ascii_serialization(), origin);
         }

@@ -6,8 +6,8 @@ use latchkey::http::app::App;
 use latchkey::http::cookies::{Cookies, set_interaction, set_session};
 use latchkey::infra::secret::{Secret, base64url};
 
-use super::small_house::House;
-use super::{edited, lines, naive, text};
+use super::in_process_server::House;
+use super::{edited, lines, reference_parsers, text};
 
 /// A cookie counts if it stands there once and is a secret as we write them; what a slow reader of
 /// [RFC 6265 §4.2.1] finds in the headers is what is found. A cookie we set is read again, and changed by a
@@ -86,6 +86,6 @@ fn slowly(lines: &HeaderMap, name: &str) -> Option<String> {
         }
     }
     let [only] = &found[..] else { return None };
-    let bytes = naive::base64url(only.as_bytes())?;
+    let bytes = reference_parsers::base64url(only.as_bytes())?;
     (bytes.len() == 32).then(|| only.clone())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey::server::serve::{Limits, serve};
 use tokio::sync::watch;
 
-use super::small_house::House;
+use super::in_process_server::House;
 
 /// Bytes on a connection get at most as many answers as a slow reader of [RFC 9112] finds requests in them:
 /// a request that two servers could frame differently is at most the last one (§6.3, §11.2). Every answer

@@ -3,7 +3,7 @@ use latchkey::protocol::algorithms::KeyManagement;
 use latchkey::protocol::{ClientMetadata, OAuthError};
 use serde_json::{Map, Value, json};
 
-use super::naive;
+use super::reference_parsers;
 
 /// A client's JWK Set that is kept has one to twenty keys, none of them private or symmetric
 /// ([RFC 7517 §9.2]); what is used of it is public, strong and for that use (RFC 7518 §6.3: 2048 bits).
@@ -47,7 +47,7 @@ fn used(set: &Value) {
     for key in keys.iter().filter(|key| ClientKey::from_jwk(key).is_some()) {
         let text = |name: &str| key[name].as_str();
         assert!(text("use").is_none_or(|usage| usage == "sig"), "{key}");
-        let number = |name: &str| naive::base64url(text(name)?.as_bytes());
+        let number = |name: &str| reference_parsers::base64url(text(name)?.as_bytes());
         match (text("kty"), text("crv")) {
             (Some("RSA"), _) => {
                 let n = number("n").expect("a modulus");

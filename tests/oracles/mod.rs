@@ -1,16 +1,16 @@
 //! What must hold of everything that reads foreign bytes, written once: libFuzzer runs these from `fuzz/`,
-//! and `tests/it/fuzzed.rs` runs them over the seeds and what becomes of them.
+//! and `tests/it/fuzz_corpus.rs` runs them over the seeds and what becomes of them.
 //!
 //! An oracle takes bytes and panics if something does not hold. It knows a second way to tell: a slow and
-//! naive reader of the same format (most of them in [`naive`]), or a rule that every accepted input has to
-//! obey. Where it can, it takes what it judges as a parameter, so that `tests/it/fuzzed/planted.rs` can show
+//! naive reader of the same format (most of them in [`reference_parsers`]), or a rule that every accepted input has to
+//! obey. Where it can, it takes what it judges as a parameter, so that `tests/it/fuzz_corpus/seeded_bugs.rs` can show
 //! that a wrong implementation does not pass.
 //!
 //! Inputs are lines rather than a binary encoding, so that a person can write a seed and read a finding.
 
-pub mod naive;
+pub mod in_process_server;
+pub mod reference_parsers;
 pub mod signer;
-pub mod small_house;
 
 pub mod authz_request;
 pub mod backup_file;

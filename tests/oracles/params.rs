@@ -1,6 +1,6 @@
 use latchkey::protocol::{Malformed, Params};
 
-use super::naive;
+use super::reference_parsers;
 
 /// A query or a form is what a slow reader finds in it; every repetition is found ([RFC 6749 §3.1]); and
 /// what was read, written and read again is the same.
@@ -36,7 +36,7 @@ fn slowly(data: &[u8]) -> Result<Vec<(String, String)>, Malformed> {
             return Err(Malformed::TooMany);
         }
         let mut halves = piece.splitn(2, |byte| *byte == b'=');
-        let mut half = || naive::form_decoded(halves.next().unwrap_or_default());
+        let mut half = || reference_parsers::form_decoded(halves.next().unwrap_or_default());
         match (half(), half()) {
             (Some(name), Some(value)) => pairs.push((name, value)),
             _ => return Err(Malformed::Encoding),

@@ -2,7 +2,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use latchkey::infra::secret::base64url;
 use latchkey::protocol::{Challenge, Mismatch};
 
-use super::{lines, naive, text};
+use super::{lines, reference_parsers, text};
 
 /// A verifier answers a challenge exactly if it is 43 to 128 unreserved characters and its SHA-256 is the
 /// challenge in base64url, by another library ([RFC 7636 §4.1, §4.2, §4.6]); and only `S256` is a method.
@@ -29,7 +29,8 @@ pub fn holds(
         |c: char| matches!(c, 'A'..='Z' | 'a'..='z' | '0'..='9' | '-' | '.' | '_' | '~');
     let well_formed =
         verifier.chars().all(unreserved) && verifier.len() >= 43 && verifier.len() <= 128;
-    let is_digest = naive::base64url(challenge.as_bytes()).is_some_and(|it| it.len() == 32);
+    let is_digest =
+        reference_parsers::base64url(challenge.as_bytes()).is_some_and(|it| it.len() == 32);
     let expected = match () {
         () if method != Some("S256") => Err(Mismatch::MethodNotS256),
         () if !is_digest => Err(Mismatch::MalformedChallenge),

@@ -1,7 +1,7 @@
 use latchkey::protocol::redirect_uri::{check_registrable, matches};
 use url::Url;
 
-use super::naive::Uri;
+use super::reference_parsers::Uri;
 use super::{edited, lines, text};
 
 /// A requested redirect URI matches if it is the registered one, byte for byte ([RFC 9700 §4.1.3]), or if

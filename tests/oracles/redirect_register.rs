@@ -1,7 +1,7 @@
 use latchkey::protocol::redirect_uri::{Unregistrable, check_registrable};
 use url::Url;
 
-use super::naive::Uri;
+use super::reference_parsers::Uri;
 use super::text;
 
 /// What may be registered is absolute, without fragment, user and control characters ([RFC 6749 §3.1.2]),

@@ -15,7 +15,7 @@ use latchkey::protocol::claims::ClaimsRequest;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::small_house::{self, CLIENT_SECRET, House, NOW};
+use super::in_process_server::{self, CLIENT_SECRET, House, NOW};
 use super::{edited, lines};
 
 /// Any bytes under a key of ours are a valid record or count as absent: they are never a panic, a 500 or an
@@ -30,10 +30,10 @@ pub fn redis_record(data: &[u8]) {
         None => bytes.to_vec(),
     };
     match kind.first() {
-        Some(b'c') => planted(&small_house::client("shop"), bytes),
-        Some(b'u') => planted(&small_house::user(), bytes),
-        Some(b's') => planted(&small_house::session(), bytes),
-        Some(b'k') => planted(&small_house::consent(), bytes),
+        Some(b'c') => planted(&in_process_server::client("shop"), bytes),
+        Some(b'u') => planted(&in_process_server::user(), bytes),
+        Some(b's') => planted(&in_process_server::session(), bytes),
+        Some(b'k') => planted(&in_process_server::consent(), bytes),
         Some(b'g') => planted(&grant(), bytes),
         Some(b'G') => stable::<GrantV2>(&bytes(grant_bytes().1)),
         Some(b'e') => stable::<EpochRecord>(&bytes(b"{}".to_vec())),
@@ -78,7 +78,7 @@ fn put(house: &House, key: &RawKey, bytes: Vec<u8>) {
 fn everybody_asks(house: &House) {
     let cookies = format!(
         "latchkey-dev-5000-session={}; latchkey-dev-5000-browser={}",
-        small_house::cookie().reveal(),
+        in_process_server::cookie().reveal(),
         secret(6).reveal()
     );
     let cookies = ("cookie", &*cookies);
@@ -114,7 +114,7 @@ fn everybody_asks(house: &House) {
     fine(&house.asks("GET", "/userinfo", &[("authorization", &bearer)], b""), "/userinfo");
 }
 
-fn fine(answer: &small_house::Answer, what: &str) {
+fn fine(answer: &in_process_server::Answer, what: &str) {
     assert!(answer.status < 500, "{what}: {answer:?}");
 }
 
@@ -123,10 +123,10 @@ fn secret(byte: u8) -> Secret {
 }
 
 pub fn grant() -> Grant {
-    let session = small_house::session();
+    let session = in_process_server::session();
     Grant {
         id: GrantId(Uuid::from_u128(8)),
-        client: small_house::client("shop").id,
+        client: in_process_server::client("shop").id,
         person: Some(Person {
             sub: session.sub,
             authenticated_at: NOW,
@@ -149,7 +149,7 @@ pub fn grant() -> Grant {
         cnf: None,
         client_since: None,
         client_epoch: None,
-        ends_at: small_house::session().absolute_end,
+        ends_at: in_process_server::session().absolute_end,
     }
 }
 

@@ -7,8 +7,8 @@ use latchkey::infra::jose::Verified;
 use latchkey::protocol::{OAuthError, Params};
 use serde_json::Value;
 
-use super::small_house::{self, ISSUER, NOW};
-use super::{lines, naive, text};
+use super::in_process_server::{self, ISSUER, NOW};
+use super::{lines, reference_parsers, text};
 
 /// A request object with a good signature counts exactly if a second reader of the rules lets it
 /// ([RFC 9101 §4, §6.3, §10.8], OpenID Connect Core §6), and then just those parameters count which that
@@ -29,7 +29,7 @@ pub fn holds(
     let Ok(outer) = Params::parse(query) else { return };
     let Ok(Value::Object(claims)) = serde_json::from_slice(payload) else { return };
     let typ = Some(text(typ)).filter(|typ| !typ.is_empty());
-    let client = small_house::client("shop");
+    let client = in_process_server::client("shop");
     let verified = Verified { typ: typ.clone(), claims: claims.clone() };
     let found = assemble(&outer, &verified, &client, ISSUER, NOW);
     let strict = typ.as_deref() == Some("oauth-authz-req+jwt");
@@ -47,13 +47,14 @@ pub fn holds(
 fn slowly(outer: &Params, claims: &Value, strict: bool) -> Result<BTreeMap<String, String>, ()> {
     let must = |holds: bool| if holds { Ok(()) } else { Err(()) };
     let now = NOW.as_millis();
-    let audience = naive::audience(claims.get("aud"))?;
+    let audience = reference_parsers::audience(claims.get("aud"))?;
     must(if claims.get("aud").is_some() { audience.contains(&ISSUER) } else { !strict })?;
-    must(naive::string(claims.get("iss"))?.map_or(!strict, |iss| iss == "shop"))?;
+    must(reference_parsers::string(claims.get("iss"))?.map_or(!strict, |iss| iss == "shop"))?;
     must(claims.get("sub").is_none())?;
     must(claims.get("request").is_none() && claims.get("request_uri").is_none())?;
-    let moment =
-        |name| naive::seconds(claims.get(name)).map(|at| at.map(|it| it.saturating_mul(1000)));
+    let moment = |name| {
+        reference_parsers::seconds(claims.get(name)).map(|at| at.map(|it| it.saturating_mul(1000)))
+    };
     match moment("exp")? {
         Some(end) => {
             must(end.saturating_add(10_000) > now && (!strict || end <= now + 3_610_000))?;

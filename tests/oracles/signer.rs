@@ -5,7 +5,7 @@ use latchkey::infra::jose::{Algorithm, SigningKey};
 use latchkey::infra::secret::base64url;
 use serde_json::{Value, json};
 
-use super::naive;
+use super::reference_parsers;
 
 /// Whose pair.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,7 +38,9 @@ impl Hand {
     /// Whether this signed it, by another library than the one the house uses for it.
     pub fn signed(self, token: &str) -> bool {
         let Some((signed, signature)) = token.rsplit_once('.') else { return false };
-        let Some(signature) = naive::base64url(signature.as_bytes()) else { return false };
+        let Some(signature) = reference_parsers::base64url(signature.as_bytes()) else {
+            return false;
+        };
         let public = self.pair().public_key().as_ref().to_vec();
         UnparsedPublicKey::new(&ED25519, public).verify(signed.as_bytes(), &signature).is_ok()
     }
@@ -60,7 +62,9 @@ pub fn pieces(token: &str) -> Option<(Value, Value)> {
     let pieces: Vec<&str> = token.split('.').collect();
     let [header, payload, _] = pieces[..] else { return None };
     let read = |piece: &str| -> Option<Value> {
-        serde_json::from_slice(&naive::base64url(piece.as_bytes())?).ok().filter(Value::is_object)
+        serde_json::from_slice(&reference_parsers::base64url(piece.as_bytes())?)
+            .ok()
+            .filter(Value::is_object)
     };
     Some((read(header)?, read(payload)?))
 }

@@ -6,9 +6,9 @@ use latchkey::protocol::client_metadata::MEMBERS;
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
 
+use super::in_process_server::{House, ISSUER, NOW};
 use super::signer::{Hand, is_refused, pieces};
-use super::small_house::{House, ISSUER, NOW};
-use super::{edited, lines, naive, text};
+use super::{edited, lines, reference_parsers, text};
 
 const ISSUERS: [&str; 2] = ["https://federation.example", "https://other.example"];
 
@@ -70,11 +70,11 @@ fn slowly(token: &str) -> Option<Map<String, Value>> {
         && hand.signed(token);
     let now = NOW.as_millis();
     let moment = |name: &str| {
-        naive::seconds(claims.get(name)).map(|it| it.map(|it| it.saturating_mul(1000)))
+        reference_parsers::seconds(claims.get(name)).map(|it| it.map(|it| it.saturating_mul(1000)))
     };
     let live = moment("exp").ok()?.is_none_or(|end| end > now);
     let begun = |name| Some(moment(name).ok()?.is_none_or(|at| at <= now + 10_000));
-    let audience = naive::audience(claims.get("aud")).ok()?;
+    let audience = reference_parsers::audience(claims.get("aud")).ok()?;
     let ours = audience.is_empty() || audience.contains(&ISSUER);
     if !(good && live && begun("nbf")? && begun("iat")? && ours) {
         return None;

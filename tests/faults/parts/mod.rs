@@ -1,20 +1,20 @@
 //! What a fault is done to: real processes on loopback, each with a port and a folder of its own, each
 //! ended by its own pid when its value goes.
 
-pub mod census;
 pub mod disk;
 pub mod fake_clock;
-pub mod files;
-pub mod hostile;
-pub mod house;
-pub mod lagging;
+pub mod fd_limit;
+pub mod hostile_hosts;
+pub mod http;
+pub mod installation;
+pub mod lagging_replicas;
 pub mod proxy;
-pub mod raw;
-pub mod refusal;
+pub mod raw_http;
+pub mod redis_keys;
 pub mod server;
-pub mod slow;
+pub mod slow_clients;
 pub mod small_disk;
-pub mod wire;
+pub mod startup_failure;
 
 #[path = "../../it/support/redis.rs"]
 pub mod redis;

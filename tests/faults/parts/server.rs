@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::wire::{Wire, send};
+use super::http::{Wire, send};
 
 /// The longest that a start may take, on a machine that is busy with something else.
 const START: Duration = Duration::from_secs(30);

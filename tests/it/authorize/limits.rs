@@ -5,8 +5,8 @@ use latchkey::domain::interactions::{self, Interaction};
 use latchkey::infra::secret::Secret;
 
 use crate::support::browser::Landing;
-use crate::support::house::{Backing, House, on_every_store};
-use crate::support::wire::Answer;
+use crate::support::http::Answer;
+use crate::support::test_server::{Backing, House, on_every_store};
 
 const LIMITED: [(&str, &str); 2] =
     [("RATE_LIMITING_ENABLED", "true"), ("RATE_LIMIT_PER_MINUTE", "1")];
@@ -67,7 +67,7 @@ async fn what_nobody_finished_is_soon_forgotten_and_what_was_finished_can_say_so
     let consent = ada.signs_in(&finished).await;
     assert!(ada.decides(&consent, "accept").await.location().is_some());
     house.later(house.app().config.lifetimes.interaction * 2);
-    let heading = async |answer: crate::support::wire::Answer| answer.words("h1");
+    let heading = async |answer: crate::support::http::Answer| answer.words("h1");
     let forgotten = heading(bob.signs_in(&unfinished).await).await;
     assert_eq!(forgotten.as_deref(), Some("Please start again"));
     let told = heading(ada.signs_in(&finished).await).await;

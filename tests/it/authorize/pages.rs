@@ -3,7 +3,7 @@ use std::time::Duration;
 use latchkey::domain::clients::{self, ClientId};
 
 use crate::support::browser::Landing;
-use crate::support::house::{House, PASSWORD, on_every_store};
+use crate::support::test_server::{House, PASSWORD, on_every_store};
 
 on_every_store![
     form_post_answers_with_a_form_that_sends_itself,

@@ -4,8 +4,8 @@ use latchkey::domain::users::{self, User};
 use serde_json::{Value, json};
 
 use crate::support::browser::Landing;
-use crate::support::house::{House, PASSWORD, on_every_store};
-use crate::support::wire;
+use crate::support::http;
+use crate::support::test_server::{House, PASSWORD, on_every_store};
 
 on_every_store![
     who_is_not_meant_signs_in_as_somebody_else_and_is_asked_anew,
@@ -63,11 +63,11 @@ async fn self_registered(house: &House, more: Value) -> Value {
     asked.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     let request = house.http().post(house.url("/register"));
     let request = request.header("content-type", "application/json").body(asked.to_string());
-    wire::send(request).await.good()
+    http::send(request).await.good()
 }
 
 fn asks_for(house: &House, client: &Value, redirect_uri: &str) -> String {
-    let query = wire::encode(&[
+    let query = http::encode(&[
         ("response_type", "code"),
         ("client_id", client["client_id"].as_str().expect("an id")),
         ("redirect_uri", redirect_uri),

@@ -3,8 +3,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::browser::{Browser, Landing};
-use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::{RelyingParty, Request, Tokens};
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     a_silent_request_succeeds_once_everything_is_answered,
@@ -115,7 +115,7 @@ async fn choosing_an_account_may_go_on_as_who_is_here(house: House) {
     assert_eq!(shop.exchanges(&landing.code(), &request).await.status, 200);
 
     let page = ada.opens(&shop.asks("openid").with("prompt", "select_account").url()).await;
-    let consent = ada.tries(&page, "bob", crate::support::house::PASSWORD).await;
+    let consent = ada.tries(&page, "bob", crate::support::test_server::PASSWORD).await;
     let request = shop.asks("openid");
     assert!(consent.shows("#consent-accept"), "Bob has not agreed yet");
     ada.decides(&consent, "accept").await;

@@ -3,9 +3,9 @@ use latchkey::infra::secret::base64url;
 use serde_json::json;
 
 use crate::support::browser::Landing;
-use crate::support::house::{House, on_every_store};
+use crate::support::http;
 use crate::support::relying_party::Request;
-use crate::support::wire;
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     a_stranger_or_a_strange_address_is_told_on_a_page_and_never_redirected,
@@ -120,11 +120,11 @@ async fn what_was_sent_comes_back_whatever_else_is_wrong_or_too_long(house: Hous
     for mode in ["query", "fragment", "form_post"] {
         let good = || shop.asks("openid").with("response_mode", mode).with("state", &state);
         let told = async |request: &Request, more: &str| {
-            let body = format!("{}{more}", wire::encode(&request.fields()));
+            let body = format!("{}{more}", http::encode(&request.fields()));
             let url = house.url("/authorize");
             let form = house.http().post(url).body(body);
             let kind = ("content-type", "application/x-www-form-urlencoded");
-            let mut answer = wire::send(form.header(kind.0, kind.1)).await;
+            let mut answer = http::send(form.header(kind.0, kind.1)).await;
             // Without a cookie it becomes a GET first.
             let again = answer.location().filter(|to| to.starts_with(house.issuer()));
             if let Some(again) = again.map(str::to_owned) {

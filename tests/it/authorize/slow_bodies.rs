@@ -1,7 +1,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::house::{House, on_every_store};
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![bodies_that_come_slowly_keep_nobody_from_signing_in];
 

@@ -10,8 +10,8 @@ use super::checks::{self, id_token, tokens};
 use super::key::Key;
 use super::suite::{Suite, declared, person, text};
 use crate::support::browser::Browser;
+use crate::support::http::{self, Answer, Fields};
 use crate::support::relying_party::Request;
-use crate::support::wire::{self, Answer, Fields};
 
 /// A client, and what it knows.
 pub struct Client<'s> {
@@ -151,7 +151,7 @@ impl<'s> Client<'s> {
     /// From the answer to the claims.
     pub async fn completes(&self, request: &Request, callback: Callback) -> SignedIn {
         let (suite, variant) = (self.suite, self.suite.variant);
-        checks::answers::success(&callback, request, suite);
+        checks::authorization_response::success(&callback, request, suite);
         let (code, token) = (callback.get("code"), callback.get("access_token"));
         let mut id_token = None;
         if variant.has("id_token") {
@@ -191,7 +191,7 @@ impl<'s> Client<'s> {
         claims: &Map<String, Value>,
     ) -> Map<String, Value> {
         let url = self.suite.endpoint("userinfo_endpoint");
-        let answer = wire::send(self.suite.house.http().get(url).bearer_auth(token)).await;
+        let answer = http::send(self.suite.house.http().get(url).bearer_auth(token)).await;
         checks::userinfo::check(&answer, request, claims)
     }
 
@@ -199,7 +199,7 @@ impl<'s> Client<'s> {
     pub async fn is_refused(&self, browser: &Browser, request: &Request) -> String {
         let answer = browser.opens(&request.url()).await;
         let callback = self.receives(&answer).unwrap_or_else(|| panic!("no answer: {answer:?}"));
-        checks::answers::error(&callback, request, self.suite)
+        checks::authorization_response::error(&callback, request, self.suite)
     }
 
     /// Turns the code into tokens, with its own way to say who it is.
@@ -227,7 +227,7 @@ impl<'s> Client<'s> {
     pub async fn posts_with(&self, fields: Fields<'_>, assertion: &str) -> Answer {
         let url = self.suite.endpoint("token_endpoint");
         let mut fields = fields.to_vec();
-        let form = |fields: Fields<'_>| wire::form(self.suite.house.http(), url, fields);
+        let form = |fields: Fields<'_>| http::form(self.suite.house.http(), url, fields);
         let request = match self.suite.variant.auth {
             "client_secret_basic" => {
                 let encoded = |text: &str| {
@@ -245,7 +245,7 @@ impl<'s> Client<'s> {
                 form(&fields)
             }
         };
-        wire::send(request).await
+        http::send(request).await
     }
 
     pub fn assertion(&self, audience: &str) -> String {

@@ -16,9 +16,9 @@ use super::checks;
 use super::client::Client;
 use super::key::Key;
 use crate::support::browser::Browser;
-use crate::support::elsewhere::Elsewhere;
-use crate::support::house::{House, Tls};
-use crate::support::wire::{self, Answer};
+use crate::support::http::{self, Answer};
+use crate::support::mock_client_host::Elsewhere;
+use crate::support::test_server::{House, Tls};
 
 pub const SETTINGS: &str = include_str!("../../../conformance/settings.sh");
 pub const PEOPLE: &str = include_str!("../../../conformance/bootstrap.toml");
@@ -95,8 +95,8 @@ impl Suite {
         people.apply(house.store(), &app.passwords, &app.events, app.now()).await.expect("people");
 
         let place = house.url("/.well-known/openid-configuration");
-        let metadata = checks::metadata::read(&wire::send(house.http().get(place)).await);
-        let jwks = wire::send(house.http().get(text(&metadata, "jwks_uri"))).await;
+        let metadata = checks::metadata::read(&http::send(house.http().get(place)).await);
+        let jwks = http::send(house.http().get(text(&metadata, "jwks_uri"))).await;
         let jwks = checks::metadata::jwks(&jwks);
         let registered = Mutex::default();
         Self { house, variant, host, metadata, jwks, registered, _folder: folder }
@@ -174,7 +174,7 @@ impl Suite {
 
     pub async fn registers(&self, members: &Value) -> Answer {
         let url = self.endpoint("registration_endpoint");
-        wire::send(wire::json(self.house.http(), Method::POST, url, members)).await
+        http::send(http::json(self.house.http(), Method::POST, url, members)).await
     }
 
     /// Removes what was registered.
@@ -182,7 +182,7 @@ impl Suite {
         for client in self.registered.into_inner().expect("the clients") {
             let request = self.house.http().delete(text(&client, "registration_client_uri"));
             let token = text(&client, "registration_access_token");
-            let removed = wire::send(request.bearer_auth(token)).await;
+            let removed = http::send(request.bearer_auth(token)).await;
             checks::require(
                 "UnregisterDynamicallyRegisteredClient",
                 removed.status == 204,

@@ -132,13 +132,13 @@ async fn people_are_told_in_a_page_what_programs_are_told_in_json() {
     let large = [("password", &*"x".repeat(70_000))];
     let table: [(u16, &str, Ask<'_>); 5] = [
         (405, "Please start again", Box::new(|| http.delete(url("/consent")))),
-        (413, "That was too much", Box::new(|| wire::form(http, &url("/authorize"), &large))),
+        (413, "That was too much", Box::new(|| http::form(http, &url("/authorize"), &large))),
         (414, "Request error", Box::new(|| http.get(url(&long)))),
         (421, "Wrong address", Box::new(|| http.get(url("/login")).header("host", "evil.example"))),
         (431, "That was too much", Box::new(|| http.get(url("/")).header("x", &cookie))),
     ];
     for (status, title, ask) in &table {
-        let page = wire::send(ask().header("accept", browser).header("x-request-id", "r1")).await;
+        let page = http::send(ask().header("accept", browser).header("x-request-id", "r1")).await;
         assert_eq!((page.status, page.words("h1").as_deref()), (*status, Some(*title)));
         assert!(page.words(".reference").is_some_and(|it| it.contains("r1")), "{page:?}");
         assert!(!page.body.contains("xxxx"), "{page:?}");
@@ -155,7 +155,7 @@ async fn people_are_told_in_a_page_what_programs_are_told_in_json() {
         ] {
             assert_eq!(page.header(name), Some(value), "{status} {name}");
         }
-        let program = wire::send(ask().header("accept", "*/*")).await;
+        let program = http::send(ask().header("accept", "*/*")).await;
         assert_eq!((program.status, program.json()["error"].is_string()), (*status, true));
         assert_eq!(program.header("allow"), page.header("allow"), "{status}");
     }

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::rp_initiated::{is_signed_in, logout};
 use crate::support::browser::Browser;
-use crate::support::ears::{Ear, Heard, Reply, Town};
-use crate::support::house::{Backing, House, PASSWORD};
+use crate::support::http;
+use crate::support::logout_receiver::{Ear, Heard, Reply, Town};
 use crate::support::relying_party::RelyingParty;
-use crate::support::wire;
+use crate::support::test_server::{Backing, House, PASSWORD};
 
 /// Runs every scenario, an `async fn(Town, House)`, once on each kind of store.
 macro_rules! in_town {
@@ -132,7 +132,7 @@ async fn oidcc_backchannel_rp_initiated_logout(town: Town, house: House) {
     assert!(counted(&house, "ok").await);
 
     let discovery = house.http().get(house.url("/.well-known/openid-configuration"));
-    let metadata = wire::send(discovery).await.good();
+    let metadata = http::send(discovery).await.good();
     assert_eq!(metadata["backchannel_logout_supported"], true);
     assert_eq!(metadata["backchannel_logout_session_supported"], true);
 }

@@ -8,9 +8,9 @@ use serde_json::json;
 use url::Url;
 
 use super::rp_initiated::{is_signed_in, logout};
-use crate::support::house::{House, on_every_store};
+use crate::support::http::{self, Answer};
 use crate::support::relying_party::RelyingParty;
-use crate::support::wire::{self, Answer};
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     oidcc_frontchannel_rp_initiated_logout,
@@ -77,7 +77,7 @@ async fn oidcc_frontchannel_rp_initiated_logout(house: House) {
     assert!(page.body.contains(&refresh), "{}", page.body);
 
     let discovery = house.http().get(house.url("/.well-known/openid-configuration"));
-    let metadata = wire::send(discovery).await.good();
+    let metadata = http::send(discovery).await.good();
     assert_eq!(metadata["frontchannel_logout_supported"], true);
     assert_eq!(metadata["frontchannel_logout_session_supported"], true);
 }

@@ -6,9 +6,9 @@ use latchkey::infra::jose::SigningKey;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Landing};
-use crate::support::house::{House, on_every_store};
+use crate::support::http::{self, Answer, Fields};
 use crate::support::relying_party::{RelyingParty, Tokens};
-use crate::support::wire::{self, Answer, Fields};
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     oidcc_rp_initiated_logout,
@@ -43,7 +43,7 @@ pub async fn shop(house: &House) -> RelyingParty {
 }
 
 pub fn logout(house: &House, fields: Fields<'_>) -> String {
-    format!("{}?{}", house.url("/logout"), wire::encode(fields))
+    format!("{}?{}", house.url("/logout"), http::encode(fields))
 }
 
 /// Whether the house still knows this browser, asked without a page.
@@ -98,7 +98,7 @@ async fn oidcc_rp_initiated_logout(house: House) {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert!(!is_signed_in(&shop, &ada).await);
     let discovery = house.http().get(house.url("/.well-known/openid-configuration"));
-    let metadata: Value = wire::send(discovery).await.good();
+    let metadata: Value = http::send(discovery).await.good();
     assert_eq!(metadata["end_session_endpoint"], house.url("/logout"));
 }
 
@@ -306,13 +306,13 @@ async fn a_logout_from_another_site_comes_by_form(house: House) {
 /// From another site the browser leaves the session's cookie out, and would still obey a `Set-Cookie`.
 async fn a_request_that_shows_no_session_takes_no_cookie_away(house: House) {
     let form = [("csrf", "x")];
-    let foreign = wire::form(house.http(), &house.url("/logout/confirm"), &form)
+    let foreign = http::form(house.http(), &house.url("/logout/confirm"), &form)
         .header("origin", "https://evil.example")
         .header("sec-fetch-site", "cross-site");
-    let answer = wire::send(foreign).await;
+    let answer = http::send(foreign).await;
     assert_eq!((answer.status, answer.header("set-cookie")), (403, None), "{answer:?}");
     let asked = house.http().get(house.url("/logout")).header("sec-fetch-site", "cross-site");
-    let answer = wire::send(asked).await;
+    let answer = http::send(asked).await;
     assert_eq!((answer.status, answer.header("set-cookie")), (200, None), "{answer:?}");
 }
 

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::rp_initiated::{BYE, is_signed_in, logout, shop};
 use crate::support::browser::Browser;
-use crate::support::ears::Town;
-use crate::support::house::{Backing, House, on_every_store};
+use crate::support::http::{self, Answer};
+use crate::support::logout_receiver::Town;
 use crate::support::relying_party::{RelyingParty, Tokens};
-use crate::support::wire::{self, Answer};
+use crate::support::test_server::{Backing, House, on_every_store};
 
 on_every_store![
     without_client_authentication_a_server_is_told_that_nothing_has_ended,
@@ -52,7 +52,7 @@ async fn without_client_authentication_a_server_is_told_that_nothing_has_ended(h
         shop.form("/logout", &fields).header("sec-fetch-mode", "cors").header("accept", "*/*"),
         house.http().get(house.url("/logout")),
     ] {
-        let answer = wire::send(request).await;
+        let answer = http::send(request).await;
         let (error, said) = refusal(&answer, 401);
         assert_eq!(error, "invalid_client");
         assert!(said.starts_with("nothing has ended"), "{said}");
@@ -63,9 +63,9 @@ async fn without_client_authentication_a_server_is_told_that_nothing_has_ended(h
     assert!(is_signed_in(&shop, &ada).await);
     // A browser is answered as ever, whichever way it shows that it is one.
     let page = get(&house, tokens.id()).header("sec-fetch-site", "cross-site");
-    assert_eq!(wire::send(page).await.words("h1").as_deref(), Some("Signed out"));
+    assert_eq!(http::send(page).await.words("h1").as_deref(), Some("Signed out"));
     let form = shop.form("/logout", &fields).header("accept", "text/html");
-    assert_eq!(wire::send(form).await.status, 303);
+    assert_eq!(http::send(form).await.status, 303);
 }
 
 async fn an_authenticated_client_ends_the_session_of_its_hint_wherever_its_browser_is(
@@ -74,7 +74,7 @@ async fn an_authenticated_client_ends_the_session_of_its_hint_wherever_its_brows
     let (shop, ada, tokens) = signed_in(&house).await;
     let elsewhere = house.browser("ada");
     shop.signs_in(&elsewhere, "openid").await;
-    let answer = wire::send(shop.signed(get(&house, tokens.id()))).await;
+    let answer = http::send(shop.signed(get(&house, tokens.id()))).await;
     assert_eq!((answer.status, answer.json()), (200, json!({ "signed_out": true })));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert!(!is_signed_in(&shop, &ada).await);
@@ -95,10 +95,10 @@ async fn a_secret_in_the_form_is_as_good_and_one_in_an_address_is_none(house: Ho
     let of_cafe = cafe.signs_in(&ada, "openid").await;
     let fields =
         [("id_token_hint", of_cafe.id()), ("client_id", "cafe"), ("client_secret", &*cafe.secret)];
-    let answer = wire::send(house.http().get(logout(&house, &fields))).await;
+    let answer = http::send(house.http().get(logout(&house, &fields))).await;
     assert_eq!(refusal(&answer, 401).0, "invalid_client");
     let wrong = house.claims_to_be("shop", "guessed");
-    let answer = wire::send(wrong.signed(get(&house, tokens.id()))).await;
+    let answer = http::send(wrong.signed(get(&house, tokens.id()))).await;
     assert_eq!(refusal(&answer, 401).0, "invalid_client");
     assert!(is_signed_in(&shop, &ada).await);
     let answer = cafe.posts("/logout", &[("id_token_hint", of_cafe.id())]).await;
@@ -112,13 +112,13 @@ async fn an_authenticated_client_ends_no_session_of_anothers_hint(house: House) 
     for (client, hint) in
         [(&cafe, tokens.id()), (&shop, "x"), (&shop, ""), (&shop, tokens.access())]
     {
-        let answer = wire::send(client.signed(get(&house, hint))).await;
+        let answer = http::send(client.signed(get(&house, hint))).await;
         let (error, said) = refusal(&answer, 400);
         assert_eq!(error, "invalid_request");
         assert!(said.starts_with("nothing has ended"), "{said}");
     }
     let fields = [("id_token_hint", tokens.id()), ("client_id", "cafe")];
-    let answer = wire::send(shop.signed(house.http().get(logout(&house, &fields)))).await;
+    let answer = http::send(shop.signed(house.http().get(logout(&house, &fields)))).await;
     assert_eq!(refusal(&answer, 400).0, "invalid_request");
     assert!(is_signed_in(&shop, &ada).await);
 }
@@ -126,7 +126,7 @@ async fn an_authenticated_client_ends_no_session_of_anothers_hint(house: House) 
 async fn a_hint_of_a_session_that_is_over_says_so_and_is_no_error(house: House) {
     let (shop, ada, tokens) = signed_in(&house).await;
     for expected in [true, false, false] {
-        let answer = wire::send(shop.signed(get(&house, tokens.id()))).await;
+        let answer = http::send(shop.signed(get(&house, tokens.id()))).await;
         assert_eq!((answer.status, answer.json()), (200, json!({ "signed_out": expected })));
     }
     assert!(!is_signed_in(&shop, &ada).await);
@@ -144,7 +144,7 @@ async fn the_other_applications_of_the_session_are_told_server_to_server() {
         let ada = house.browser("ada");
         let tokens = shop.signs_in(&ada, "openid").await;
         cafe.signs_in(&ada, "openid").await;
-        let answer = wire::send(shop.signed(get(&house, tokens.id()))).await;
+        let answer = http::send(shop.signed(get(&house, tokens.id()))).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let heard = ear.hears().await;
         let token = heard.body.strip_prefix("logout_token=").expect("a logout token");

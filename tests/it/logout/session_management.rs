@@ -5,8 +5,8 @@ use latchkey::protocol::session_state::session_state;
 
 use super::rp_initiated::logout;
 use crate::support::browser::{Browser, Landing};
-use crate::support::house::{Backing, House, on_every_store};
-use crate::support::wire;
+use crate::support::http;
+use crate::support::test_server::{Backing, House, on_every_store};
 
 on_every_store![
     an_answer_carries_the_state_that_the_browser_will_show,
@@ -49,7 +49,7 @@ async fn the_state_changes_with_who_is_signed_in_and_only_then(house: House) {
     ada.authorizes(&shop.asks("openid").with("prompt", "login").url()).await;
     assert_eq!(ada.cookie(COOKIE).as_ref(), Some(&first), "the same person");
     let page = ada.opens(&shop.asks("openid").with("prompt", "login").url()).await;
-    ada.tries(&page, "bob", crate::support::house::PASSWORD).await;
+    ada.tries(&page, "bob", crate::support::test_server::PASSWORD).await;
     let second = ada.cookie(COOKIE).expect("a state");
     assert_ne!(second, first, "another person");
     // Bob is here now, so Ada's token is not enough.
@@ -64,9 +64,9 @@ async fn the_state_changes_with_who_is_signed_in_and_only_then(house: House) {
 async fn the_frame_may_be_framed_and_may_do_nothing_else() {
     let house = House::start(Backing::Memory).await;
     let discovery = house.http().get(house.url("/.well-known/openid-configuration"));
-    let metadata = wire::send(discovery).await.good();
+    let metadata = http::send(discovery).await.good();
     assert_eq!(metadata["check_session_iframe"], house.url("/check-session"));
-    let page = wire::send(house.http().get(house.url("/check-session"))).await;
+    let page = http::send(house.http().get(house.url("/check-session"))).await;
     assert_eq!((page.status, page.header("x-frame-options")), (200, None));
     let policy = page.header("content-security-policy").expect("a policy");
     assert!(policy.starts_with("default-src 'none'; script-src 'nonce-"), "{policy}");
@@ -82,7 +82,7 @@ async fn turned_off_there_is_nothing_of_it() {
     assert_eq!((landing.param("session_state"), ada.cookie(COOKIE)), (None, None));
     let silent = shop.asks("openid email").with("prompt", "none").url();
     assert_eq!(Landing::of(&ada.asks(&silent).await).param("session_state"), None);
-    assert_eq!(wire::send(house.http().get(house.url("/check-session"))).await.status, 404);
+    assert_eq!(http::send(house.http().get(house.url("/check-session"))).await.status, 404);
     let discovery = house.http().get(house.url("/.well-known/openid-configuration"));
-    assert_eq!(wire::send(discovery).await.good().get("check_session_iframe"), None);
+    assert_eq!(http::send(discovery).await.good().get("check_session_iframe"), None);
 }

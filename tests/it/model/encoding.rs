@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::play::Player;
-use crate::support::house::{PASSWORD, SECRET_KEY};
+use super::runner::Player;
+use crate::support::test_server::{PASSWORD, SECRET_KEY};
 
 /// **13, encoding.** `parse∘print = id` for all record types; what is stored never contains a secret, and
 /// neither does what a programmer sees of it.

@@ -6,12 +6,12 @@ use latchkey::domain::users;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use super::ground::Kind;
-use super::rig::{APPLICATIONS, NAMES, Rig};
+use super::backends::Kind;
+use super::harness::{APPLICATIONS, NAMES, Rig};
 use super::traces::{runner, runtime};
 use crate::support::browser::Landing;
-use crate::support::house::PASSWORD;
-use crate::support::wire::{self, Answer};
+use crate::support::http::{self, Answer};
+use crate::support::test_server::PASSWORD;
 
 /// What can be told from outside, and what an eye on the store's line would see.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -141,8 +141,8 @@ impl Rig {
     async fn impostor(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let forum = self.houses[0].claims_to_be(APPLICATIONS[1], "a secret that nobody has");
         let request =
-            wire::form(self.houses[0].http(), &format!("{}{path}", self.issuer()), fields);
-        wire::send(forum.signed(request)).await
+            http::form(self.houses[0].http(), &format!("{}{path}", self.issuer()), fields);
+        http::send(forum.signed(request)).await
     }
 
     /// Bob is signed in, and his application has what he gave it.

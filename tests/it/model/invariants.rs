@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::harness::{APPLICATIONS, NAMES};
 use super::history::{Fact, Gate, History, Issue, Looked, Scopes, Seconds, Seen, Told};
 use super::reference::{GRACE, REMEMBERED};
-use super::rig::{APPLICATIONS, NAMES};
 
 /// What a history is held against.
 pub struct Truth {

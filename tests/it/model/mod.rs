@@ -4,38 +4,38 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`moves`] | what can happen |
-//! | [`ground`], [`rig`] | the stores, and two servers over one of them |
-//! | [`play`], [`visits`], [`exchanges`] | doing it |
+//! | [`actions`] | what can happen |
+//! | [`backends`], [`harness`] | the stores, and two servers over one of them |
+//! | [`runner`], [`browser_actions`], [`client_actions`] | doing it |
 //! | [`history`] | what was seen |
 //! | [`reference`] | what should have been answered |
-//! | [`reach`] | that enough of it was seen |
+//! | [`coverage`] | that enough of it was seen |
 //! | [`invariants`] | 1 to 9, read off a history |
 //! | [`interference`] | 10 |
-//! | [`leftovers`] | 11 |
+//! | [`retention`] | 11 |
 //! | [`idempotence`] | 12 |
 //! | [`encoding`] | 13 |
-//! | [`times`] | 14 |
-//! | [`planted`], [`found_out`] | that each of them can fail |
+//! | [`clock_shift`] | 14 |
+//! | [`seeded_bugs`], [`bug_detection`] | that each of them can fail |
 //!
 //! The traces are the same in every run. `make model CASES=500` plays more of them, `SEED=7` others. One
 //! that fails is made smaller, and its seed is kept in `traces.proptest-regressions` beside this file.
 
+mod actions;
+mod backends;
+mod browser_actions;
+mod bug_detection;
+mod client_actions;
+mod clock_shift;
+mod coverage;
 mod encoding;
-mod exchanges;
-mod found_out;
-mod ground;
+mod harness;
 mod history;
 mod idempotence;
 mod interference;
 mod invariants;
-mod leftovers;
-mod moves;
-mod planted;
-mod play;
-mod reach;
 mod reference;
-mod rig;
-mod times;
+mod retention;
+mod runner;
+mod seeded_bugs;
 mod traces;
-mod visits;

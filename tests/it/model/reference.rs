@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::actions::Proof;
 use super::history::{Gate, Scopes, Seconds};
-use super::moves::Proof;
 
 pub const CODE: Seconds = 60;
 pub const ACCESS: Seconds = 600;

@@ -7,13 +7,13 @@ use proptest::test_runner::{
 };
 use tokio::runtime::Runtime;
 
+use super::actions::{Move, traces};
+use super::backends::Kind;
+use super::coverage::Reach;
 use super::encoding::records_read_back;
-use super::ground::Kind;
 use super::invariants::{Truth, hold};
-use super::leftovers::only_the_list_remains;
-use super::moves::{Move, traces};
-use super::play::{Player, Wrong};
-use super::reach::Reach;
+use super::retention::only_the_list_remains;
+use super::runner::{Player, Wrong};
 
 /// So many moves a trace has at most.
 const LENGTH: usize = 28;

@@ -1,8 +1,8 @@
 //! Keys that a client keeps behind a `jwks_uri`.
 
 use super::*;
-use crate::support::elsewhere::Elsewhere;
-use crate::support::house::Backing;
+use crate::support::mock_client_host::Elsewhere;
+use crate::support::test_server::Backing;
 
 async fn robot_of(house: &House, elsewhere: &Elsewhere) -> RelyingParty {
     let keyed = json!({
@@ -84,8 +84,8 @@ async fn keys_that_cannot_be_read_are_passed_over_however_many() {
     // The same set, registered: the answer shows the keys that are used.
     let body = json!({"redirect_uris": ["https://new.example/cb"], "jwks": {"keys": set},
         "token_endpoint_auth_method": "private_key_jwt"});
-    let request = wire::json(house.http(), reqwest::Method::POST, &house.url("/register"), &body);
-    let registered = wire::send(request).await.good();
+    let request = http::json(house.http(), reqwest::Method::POST, &house.url("/register"), &body);
+    let registered = http::send(request).await.good();
     let kept = registered["jwks"]["keys"].as_array().expect("keys");
     assert!(kept.len() <= 20 && kept.iter().all(|key| key["kty"] != "AKP"), "{registered}");
 }
@@ -117,7 +117,7 @@ async fn thirty_requests_at_once_fetch_a_set_once() {
             ("client_assertion", &*assertion),
             ("grant_type", "client_credentials"),
         ];
-        under_way.spawn(wire::send(robot.form("/token", &fields)));
+        under_way.spawn(http::send(robot.form("/token", &fields)));
     }
     assert!(under_way.join_all().await.iter().all(|answer| answer.status == 200));
     assert_eq!(elsewhere.visits(), 1);

@@ -12,7 +12,7 @@ use latchkey::server::rotation;
 use serde_json::json;
 
 use super::{FILES, MAIL, access, api, claims, naming, refreshes, signs_in, with_apis};
-use crate::support::house::{Backing, House, on_every_store};
+use crate::support::test_server::{Backing, House, on_every_store};
 
 on_every_store![
     the_issuer_is_no_api_to_be_declared,
@@ -63,7 +63,7 @@ async fn of_an_api_that_is_removed_nothing_comes_any_more(house: House) {
 }
 
 async fn what_was_declared_survives_a_backup_and_the_file_says_who_reads_it(house: House) {
-    let root = SecretKey::from_text(crate::support::house::SECRET_KEY).expect("a long key");
+    let root = SecretKey::from_text(crate::support::test_server::SECRET_KEY).expect("a long key");
     let about = || About {
         latchkey: "0".to_owned(),
         issuer: house.issuer().to_owned(),

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::run;
-use crate::support::house::PASSWORD;
+use crate::support::test_server::PASSWORD;
 
 /// A server of its own, with a certificate that only this test knows.
 struct Server {

@@ -1,7 +1,7 @@
 //! HTTP/2: what a connection of many requests is held to, with a client that knows the protocol, and in
 //! `strange` with one that only writes frames.
 
-mod strange;
+mod malformed_frames;
 
 use std::process::Command;
 

@@ -13,8 +13,8 @@ use latchkey::infra::store::{
 use serde_json::json;
 
 use super::until;
-use crate::support::house::House;
 use crate::support::redis::RedisServer;
+use crate::support::test_server::House;
 
 /// Around a redis: writes down when each command was begun and when it was answered.
 #[derive(Clone)]

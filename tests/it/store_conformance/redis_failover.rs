@@ -8,8 +8,8 @@ use latchkey::infra::clock::Clock;
 use latchkey::infra::store::{Created, Key, Record, RedisOptions, RedisStore, Store};
 
 use super::{Backend, Grant, conforms, issued};
-use crate::support::house::House;
 use crate::support::redis::{Blow, RedisServer, eventually};
+use crate::support::test_server::House;
 use crate::support::topologies::{Clustered, Watched, id};
 
 /// The machine may be busy with sixty-four hands at once.

@@ -7,9 +7,9 @@ use reqwest::header::{ACCEPT, COOKIE, SET_COOKIE};
 use reqwest::{Client as Http, RequestBuilder};
 use url::Url;
 
-use super::house::PASSWORD;
+use super::http::{self, Answer, Fields};
 use super::relying_party::Request;
-use super::wire::{self, Answer, Fields};
+use super::test_server::PASSWORD;
 
 /// What browsers ask for where they go to a page.
 pub const A_PAGE: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -52,7 +52,7 @@ impl Browser {
 
     /// Sends a form and looks at what is answered first.
     pub async fn presses(&self, path: &str, fields: Fields<'_>) -> Answer {
-        self.sends(wire::form(&self.http, &format!("{}{path}", self.issuer), fields)).await
+        self.sends(http::form(&self.http, &format!("{}{path}", self.issuer), fields)).await
     }
 
     /// Fills in the login form on this page.
@@ -113,9 +113,9 @@ impl Browser {
 
     /// Sends a form from another site, whose requests a browser sends none of these cookies with.
     pub async fn is_sent_by_another_site(&self, path: &str, fields: Fields<'_>) -> Answer {
-        let request = wire::form(&self.http, &format!("{}{path}", self.issuer), fields);
+        let request = http::form(&self.http, &format!("{}{path}", self.issuer), fields);
         let request = request.header("sec-fetch-site", "cross-site").header(ACCEPT, A_PAGE);
-        wire::send(request.header("origin", "https://shop.example")).await
+        http::send(request.header("origin", "https://shop.example")).await
     }
 
     /// What its cookies hold.
@@ -165,7 +165,7 @@ impl Browser {
         };
         let request =
             if line.is_empty() { request } else { request.header(COOKIE, line.join("; ")) };
-        let answer = wire::send(request.header(ACCEPT, A_PAGE)).await;
+        let answer = http::send(request.header(ACCEPT, A_PAGE)).await;
         for set in answer.headers.get_all(SET_COOKIE) {
             let set = set.to_str().expect("text");
             let pair = set.split(';').next().unwrap_or_default();

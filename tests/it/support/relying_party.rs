@@ -11,8 +11,8 @@ use reqwest::{Client as Http, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::browser::Browser;
-use super::house::House;
-use super::wire::{self, Answer, Fields};
+use super::http::{self, Answer, Fields};
+use super::test_server::House;
 
 /// A client of the house, and what it knows.
 pub struct RelyingParty {
@@ -157,16 +157,16 @@ impl RelyingParty {
     /// Sends a form as itself.
     pub async fn posts(&self, path: &str, fields: Fields<'_>) -> Answer {
         if self.basic {
-            return wire::send(self.signed(self.form(path, fields))).await;
+            return http::send(self.signed(self.form(path, fields))).await;
         }
         let mut fields = fields.to_vec();
         fields.extend([("client_id", &*self.id), ("client_secret", &*self.secret)]);
-        wire::send(self.form(path, &fields)).await
+        http::send(self.form(path, &fields)).await
     }
 
     /// A form that says nothing about who sends it.
     pub fn form(&self, path: &str, fields: Fields<'_>) -> RequestBuilder {
-        wire::form(&self.http, &format!("{}{path}", self.issuer), fields)
+        http::form(&self.http, &format!("{}{path}", self.issuer), fields)
     }
 
     /// With id and secret in the header, each form-encoded first (RFC 6749 §2.3.1).
@@ -215,7 +215,7 @@ impl Request {
     }
 
     pub fn url(&self) -> String {
-        format!("{}/authorize?{}", self.issuer, wire::encode(&self.fields()))
+        format!("{}/authorize?{}", self.issuer, http::encode(&self.fields()))
     }
 
     /// For a request by form.

@@ -3,8 +3,8 @@ use latchkey::protocol::AuthMethod;
 use serde_json::json;
 
 use crate::logs::logged;
-use crate::support::house::{Backing, House, on_every_store};
-use crate::support::wire;
+use crate::support::http;
+use crate::support::test_server::{Backing, House, on_every_store};
 
 on_every_store![
     a_secret_with_every_kind_of_character_opens_by_header_and_by_form,
@@ -33,13 +33,13 @@ async fn one_method_at_a_time_and_the_registered_one(house: House) {
     let shop = house.relying_party("shop").await;
     let refused = (401, "invalid_client".to_owned());
     let both = [ITSELF, ("client_id", "shop"), ("client_secret", &*shop.secret)];
-    let answer = wire::send(shop.signed(shop.form("/token", &both))).await;
+    let answer = http::send(shop.signed(shop.form("/token", &both))).await;
     assert_eq!(answer.error(), refused, "two methods");
-    assert_eq!(wire::send(shop.form("/token", &both)).await.error(), refused, "another method");
-    let nobody = wire::send(shop.form("/token", &[ITSELF])).await;
+    assert_eq!(http::send(shop.form("/token", &both)).await.error(), refused, "another method");
+    let nobody = http::send(shop.form("/token", &[ITSELF])).await;
     assert_eq!(nobody.error(), refused, "no method");
     let other = [ITSELF, ("client_id", "thief")];
-    let answer = wire::send(shop.signed(shop.form("/token", &other))).await;
+    let answer = http::send(shop.signed(shop.form("/token", &other))).await;
     assert_eq!(answer.error(), refused, "two clients");
 }
 
@@ -66,15 +66,15 @@ async fn a_client_of_several_methods_uses_any_of_them_one_at_a_time_at_every_end
             let id = ("client_id", "shop");
             shop.form(path, &fields.iter().copied().chain([id]).chain(secret).collect::<Vec<_>>())
         };
-        assert_eq!(wire::send(shop.signed(form(None))).await.status, 200, "{path} by header");
-        assert_eq!(wire::send(form(Some(&shop.secret))).await.status, 200, "{path} by form");
+        assert_eq!(http::send(shop.signed(form(None))).await.status, 200, "{path} by header");
+        assert_eq!(http::send(form(Some(&shop.secret))).await.status, 200, "{path} by form");
         for (what, request) in [
             ("both", shop.signed(form(Some(&shop.secret)))),
             ("a wrong secret in the form", form(Some("wrong"))),
             ("a right header beside a wrong form", shop.signed(form(Some("wrong")))),
             ("none", form(None)),
         ] {
-            assert_eq!(wire::send(request).await.error(), refused, "{path}: {what}");
+            assert_eq!(http::send(request).await.error(), refused, "{path}: {what}");
         }
     }
 }
@@ -89,7 +89,7 @@ fn a_method_that_is_not_the_clients_is_named_to_its_owner_and_in_the_log() {
             shop.form("/token", &[ITSELF, ("client_id", id), ("client_secret", secret)])
         };
         let of = async |request| {
-            let answer = wire::send(request).await;
+            let answer = http::send(request).await;
             assert_eq!(answer.error(), (401, "invalid_client".to_owned()));
             answer.json()["error_description"].as_str().expect("a sentence").to_owned()
         };
@@ -118,7 +118,7 @@ async fn a_wrong_secret_is_challenged_where_a_header_was_sent(house: House) {
     let shop = house.relying_party("shop").await;
     for (id, secret) in [("shop", "wrong"), ("nobody", "wrong")] {
         let request = shop.form("/token", &[ITSELF]).basic_auth(id, Some(secret));
-        let answer = wire::send(request).await;
+        let answer = http::send(request).await;
         assert_eq!(answer.error(), (401, "invalid_client".to_owned()));
         assert!(answer.header("www-authenticate").unwrap().starts_with("Basic realm="));
     }
@@ -128,16 +128,16 @@ async fn parameters_come_in_a_form_and_nowhere_else(house: House) {
     let shop = house.relying_party("shop").await;
     let refused = (400, "invalid_request".to_owned());
     let in_query = shop.form("/token?grant_type=client_credentials", &[ITSELF]);
-    assert_eq!(wire::send(shop.signed(in_query)).await.error(), refused);
+    assert_eq!(http::send(shop.signed(in_query)).await.error(), refused);
     let body = json!({"grant_type": "client_credentials"});
     let url = house.url("/token");
-    let as_json = wire::json(house.http(), reqwest::Method::POST, &url, &body);
-    assert_eq!(wire::send(shop.signed(as_json)).await.error(), refused);
+    let as_json = http::json(house.http(), reqwest::Method::POST, &url, &body);
+    assert_eq!(http::send(shop.signed(as_json)).await.error(), refused);
     assert_eq!(shop.posts("/token", &[ITSELF, ITSELF]).await.error(), refused, "repeated");
     assert_eq!(shop.posts("/token", &[]).await.error(), refused, "no grant type");
     let unknown = shop.posts("/token", &[("grant_type", "password")]).await;
     assert_eq!(unknown.error(), (400, "unsupported_grant_type".to_owned()));
-    let got = wire::send(shop.signed(house.http().get(url))).await;
+    let got = http::send(shop.signed(house.http().get(url))).await;
     assert_eq!((got.status, got.header("allow")), (405, Some("POST")));
 }
 
@@ -177,7 +177,7 @@ async fn a_public_client_shows_its_id_and_no_secret(house: House) {
     ];
     let with_secret = app.posts("/token", &fields[..1]).await;
     assert_eq!(with_secret.error(), (401, "invalid_client".to_owned()));
-    assert_eq!(wire::send(app.form("/token", &fields)).await.status, 200);
+    assert_eq!(http::send(app.form("/token", &fields)).await.status, 200);
 }
 
 /// Some libraries encode each character that is no letter or digit, the hyphens of a UUID among them.
@@ -196,7 +196,7 @@ async fn an_id_that_is_encoded_throughout_is_the_same_id(house: House) {
     assert_eq!(encoded, "3f1c9d2e%2D42aa%5F4c1b%2E9a07%7E1");
     let secret = throughout(&robot.secret);
     let request = robot.form("/token", &[ITSELF]).basic_auth(encoded, Some(secret));
-    let tokens = wire::send(request).await.good();
+    let tokens = http::send(request).await.good();
     let said = robot.introspects(tokens["access_token"].as_str().unwrap()).await;
     assert_eq!(said["client_id"], id);
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use latchkey::domain::clients::{self, ClientId, Settings};
 use serde_json::json;
 
-use crate::support::house::{House, on_every_store};
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     a_replayed_code_ends_the_grant,

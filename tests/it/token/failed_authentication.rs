@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 
-use crate::support::house::{Backing, House, on_every_backing};
+use crate::support::http::{self, Answer};
 use crate::support::relying_party::RelyingParty;
-use crate::support::wire::{self, Answer};
+use crate::support::test_server::{Backing, House, on_every_backing};
 
 on_every_backing![failures_are_limited_and_the_real_client_goes_on];
 
@@ -26,12 +26,12 @@ async fn limited(backing: Backing, per_minute: &str) -> House {
 
 async fn guesses(shop: &RelyingParty, id: &str, from: &str) -> Answer {
     let request = shop.form("/token", &[ITSELF]).basic_auth(id, Some("wrong"));
-    wire::send(request.header("x-forwarded-for", from)).await
+    http::send(request.header("x-forwarded-for", from)).await
 }
 
 async fn shows_its_secret(shop: &RelyingParty, from: &str) -> Answer {
     let request = shop.signed(shop.form("/token", &[ITSELF]));
-    wire::send(request.header("x-forwarded-for", from)).await
+    http::send(request.header("x-forwarded-for", from)).await
 }
 
 async fn failures_are_limited_and_the_real_client_goes_on(backing: Backing) {
@@ -94,7 +94,7 @@ async fn an_address_is_known_whatever_bytes_the_client_wrote_before_the_proxy_di
         let forwarded = [b"caf\xe9, ", from.as_bytes()].concat();
         let forwarded = HeaderValue::from_bytes(&forwarded).expect("a value");
         let request = shop.form("/token", &[ITSELF]).basic_auth("shop", Some("wrong"));
-        wire::send(request.header("x-forwarded-for", forwarded)).await.status
+        http::send(request.header("x-forwarded-for", forwarded)).await.status
     };
     for _ in 0..5 {
         assert_eq!(guesses(HERE).await, 401);
@@ -136,7 +136,7 @@ async fn every_failure_is_counted_by_its_reason() {
         // It is right, and it has characters in it that should have been encoded.
         ("secret_not_form_encoded", form(&[]).basic_auth("shop", Some(&shop.secret))),
     ] {
-        let answer = wire::send(request).await;
+        let answer = http::send(request).await;
         assert!(matches!(answer.status, 400 | 401), "{reason}: {answer:?}");
         let line = format!("oidc_client_auth_failures_total{{reason=\"{reason}\"}} 1");
         let metrics = house.metrics().await;

@@ -6,8 +6,8 @@ use latchkey::infra::store::Created;
 use latchkey::protocol::GrantType;
 use serde_json::{Value, json};
 
-use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::Tokens;
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     a_refresh_may_ask_for_less_and_never_for_more,

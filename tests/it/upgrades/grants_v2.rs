@@ -6,8 +6,8 @@ use latchkey::protocol::Confirmation;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::house::{House, on_every_store};
 use crate::support::relying_party::Tokens;
+use crate::support::test_server::{House, on_every_store};
 
 on_every_store![
     a_grant_that_the_next_release_moved_goes_on_and_stays_where_it_is,

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 use crate::logout::rp_initiated::logout;
 use crate::logs::logged;
-use crate::stored::everything;
-use crate::support::ears::Town;
-use crate::support::house::House;
+use crate::store_retention::everything;
+use crate::support::logout_receiver::Town;
+use crate::support::test_server::House;
 
 /// What every object gets.
 const NEW: &str = "of_tomorrow";

@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::require;
-use crate::support::wire::Answer;
+use crate::support::http::Answer;
 
 /// What every module looks at first.
 pub fn read(answer: &Answer) -> Value {

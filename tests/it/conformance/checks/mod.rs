@@ -1,7 +1,7 @@
 //! The checks the suite makes in every flow. Each fails with the name of the suite's own condition; what
 //! is a WARNING there is a failure here.
 
-pub mod answers;
+pub mod authorization_response;
 pub mod id_token;
 pub mod metadata;
 pub mod pages;
@@ -13,7 +13,7 @@ pub mod userinfo;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use crate::support::wire::Answer;
+use crate::support::http::Answer;
 
 pub fn require(condition: &str, holds: bool, seen: impl Debug) {
     assert!(holds, "{condition}: {seen:?}");

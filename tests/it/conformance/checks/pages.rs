@@ -1,7 +1,7 @@
 //! The pages, as the suite's HtmlUnit finds its way through them.
 
 use super::require;
-use crate::support::wire::Answer;
+use crate::support::http::Answer;
 
 /// A browser that evaluates `document.readyState` needs a document.
 fn page(answer: &Answer) {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{is_json, is_plain, require};
-use crate::support::wire::Answer;
+use crate::support::http::Answer;
 
 /// A registration; gives what was registered.
 pub fn accepted(answer: &Answer, request: &Value) -> Value {

@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::{entropy, metadata, pages, registration, tokens, userinfo};
-use crate::support::wire::Answer;
+use crate::support::http::Answer;
 
 fn answer(status: u16, headers: &[(&'static str, &str)], body: &Value) -> Answer {
     let value = |text: &str| HeaderValue::from_str(text).expect("a value");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{entropy, is_json, is_plain, require};
-use crate::support::wire::Answer;
+use crate::support::http::Answer;
 
 /// Tokens; gives them.
 pub fn success(answer: &Answer) -> Value {

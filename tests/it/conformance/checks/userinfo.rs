@@ -6,8 +6,8 @@ use url::Url;
 use super::{is_json, require};
 use crate::conformance::client::Client;
 use crate::conformance::key::{is_signed_with, peek};
+use crate::support::http::Answer;
 use crate::support::relying_party::Request;
-use crate::support::wire::Answer;
 
 /// Gives the claims.
 pub fn check(

@@ -2,7 +2,7 @@
 
 use crate::conformance::checks::tokens;
 use crate::conformance::suite::Suite;
-use crate::support::wire;
+use crate::support::http;
 
 /// The same code again, after a while; gives what came of the first.
 async fn again(suite: &Suite, after: u64) -> String {
@@ -21,6 +21,6 @@ pub async fn oidcc_codereuse(suite: &Suite) {
 pub async fn oidcc_codereuse_30seconds(suite: &Suite) {
     let token = again(suite, 30).await;
     let url = suite.endpoint("userinfo_endpoint");
-    let answer = wire::send(suite.house.http().get(url).bearer_auth(token)).await;
+    let answer = http::send(suite.house.http().get(url).bearer_auth(token)).await;
     assert!((400..500).contains(&answer.status), "EnsureHttpStatusCodeIs4xx: {answer:?}");
 }

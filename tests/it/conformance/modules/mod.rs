@@ -2,16 +2,16 @@
 
 mod claims;
 mod codes;
+mod errors;
 mod prompts;
-mod refreshing;
-mod refusals;
-mod registering;
+mod refresh_tokens;
+mod registration;
 mod server;
 
 pub use self::claims::*;
 pub use self::codes::*;
+pub use self::errors::*;
 pub use self::prompts::*;
-pub use self::refreshing::*;
-pub use self::refusals::*;
-pub use self::registering::*;
+pub use self::refresh_tokens::*;
+pub use self::registration::*;
 pub use self::server::*;

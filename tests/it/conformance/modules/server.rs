@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::conformance::client::SignedIn;
 use crate::conformance::suite::{Suite, text};
 use crate::conformance::{checks, suite};
+use crate::support::http;
 use crate::support::relying_party::Request;
-use crate::support::wire;
 
 /// With something added to the request.
 async fn with(suite: &Suite, name: &str, value: &str) -> SignedIn {
@@ -40,7 +40,7 @@ pub async fn oidcc_server_rotate_keys(suite: &Suite) {
     let held = |jwks: &Value| jwks["keys"].as_array().expect("keys").clone();
     let before = held(&suite.jwks);
     suite.house.app().keys.rotate(Begin::Now).await.expect("a rotation");
-    let jwks = wire::send(suite.house.http().get(suite.endpoint("jwks_uri"))).await;
+    let jwks = http::send(suite.house.http().get(suite.endpoint("jwks_uri"))).await;
     let after = held(&checks::metadata::jwks(&jwks));
     let is_new = |key: &&Value| {
         let differs = |name: &str| before.iter().all(|old| old[name] != key[name]);
@@ -61,7 +61,7 @@ pub async fn oidcc_userinfo_post_header(suite: &Suite) {
     let request = client.asks();
     let done = client.signs_in(&suite.browser(), &request).await;
     let token = done.access_token.expect("an access token");
-    let answer = wire::send(suite.house.http().post(url).bearer_auth(token)).await;
+    let answer = http::send(suite.house.http().post(url).bearer_auth(token)).await;
     checks::userinfo::check(&answer, &request, &done.claims);
 }
 
@@ -70,8 +70,8 @@ pub async fn oidcc_userinfo_post_body(suite: &Suite) {
     let request = client.asks();
     let done = client.signs_in(&suite.browser(), &request).await;
     let token = done.access_token.expect("an access token");
-    let form = wire::form(suite.house.http(), url, &[("access_token", &token)]);
-    checks::userinfo::check(&wire::send(form).await, &request, &done.claims);
+    let form = http::form(suite.house.http(), url, &[("access_token", &token)]);
+    checks::userinfo::check(&http::send(form).await, &request, &done.claims);
 }
 
 pub async fn oidcc_ensure_request_without_nonce_succeeds_for_code_flow(suite: &Suite) {
@@ -130,7 +130,7 @@ pub async fn oidcc_ensure_request_with_valid_pkce_succeeds(suite: &Suite) {
     let code = spoilt.get("code").expect("a code");
     checks::tokens::invalid_grant(&client.exchanges(code, &[]).await);
     let callback = client.walks(&browser, &request).await;
-    checks::answers::success(&callback, &request, suite);
+    checks::authorization_response::success(&callback, &request, suite);
     let code = callback.get("code").expect("a code");
     let answer = client.exchanges(code, &[("code_verifier", &verifier)]).await;
     assert!(!suite::text(&checks::tokens::success(&answer), "id_token").is_empty());

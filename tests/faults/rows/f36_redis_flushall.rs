@@ -1,0 +1,100 @@
+//! F36: somebody says `FLUSHALL` while the servers run.
+//!
+//! Everybody has to sign in again, and that is all: no 500. A server notices at once that its keys are
+//! gone from the store (`/ready` says no); within seconds it puts back what it has in its memory or in its
+//! bootstrap file: keys, declared people and applications.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::client::{Browser, Tokens};
+use crate::context::Bench;
+use crate::parts::http::send;
+use crate::parts::installation::{House, PEOPLE, person};
+use crate::parts::redis::RedisServer;
+use crate::parts::server::Server;
+use crate::report::Report;
+use crate::workload::{Load, Storm};
+
+/// `500=0`, `/ready` red, and everybody can sign in again.
+pub async fn run(bench: Bench) -> Vec<Report> {
+    let redis = RedisServer::start();
+    let house = House::new().await;
+    let servers = house.start_many(2, &redis.url()).await;
+    let load = Load { families: bench.pick(40, 200), ..Load::default() };
+    let mut reports = Vec::new();
+    for _ in 0..bench.pick(1, 5) {
+        let storm = Storm::begins(&house, &servers, load, bench.seed).await;
+        bench.somewhen(1000..2000).await;
+        redis.says(&[b"FLUSHALL"]);
+        let emptied = Emptied::watch(&servers).await;
+        bench.somewhen(500..600).await;
+        let after = storm.ends().await;
+        let (people, trouble) = signs_everybody_in(&house, &servers).await;
+        let mut report = Report::new();
+        emptied.tells(&mut report).must("all_sign_in", people).never("5xx_after", trouble);
+        after.tells_of_times(&mut report);
+        reports.push(report);
+    }
+    reports
+}
+
+/// What the servers made of a store that was emptied.
+pub struct Emptied {
+    red: bool,
+    green: Option<Duration>,
+}
+
+impl Emptied {
+    /// Looks at `/ready` of all of them until they are well again, or for twenty seconds.
+    pub async fn watch(servers: &[Arc<Server>]) -> Self {
+        let since = Instant::now();
+        let mut looks = JoinSet::new();
+        for server in servers {
+            let server = Arc::clone(server);
+            looks.spawn(async move {
+                let red = server.comes_to("/ready", 503, Duration::from_secs(1)).await.is_some();
+                // It may look by itself, and put everything back, before anybody has asked.
+                let red = red || server.log().contains("the store was emptied");
+                (red, server.comes_to("/ready", 200, Duration::from_secs(20)).await.is_some())
+            });
+        }
+        let seen = looks.join_all().await;
+        let green = seen.iter().all(|(_, green)| *green).then(|| since.elapsed());
+        Self { red: seen.iter().all(|(red, _)| *red), green }
+    }
+
+    pub fn tells<'a>(&self, report: &'a mut Report) -> &'a mut Report {
+        let green = self.green.unwrap_or(Duration::from_hours(1));
+        report.must("ready_red", self.red).promises("healed_s", green.as_secs_f64(), 6.0, 15.0)
+    }
+}
+
+/// Whether everybody gets tokens that are good for something on every server; and how many answers on the
+/// way were 5xx or none.
+pub async fn signs_everybody_in(house: &House, servers: &[Arc<Server>]) -> (bool, usize) {
+    let (mut all, mut trouble) = (true, 0);
+    for number in 0..PEOPLE {
+        let (shop, wire) = (house.shop(number), servers[number % servers.len()].wire());
+        let browser = match Browser::signed_in(wire, shop, &person(number)).await {
+            Ok(browser) => browser,
+            Err(reply) => {
+                trouble += usize::from(reply.is_inconclusive());
+                all = false;
+                continue;
+            }
+        };
+        for server in servers {
+            let Ok(code) = browser.code(server.wire(), shop).await else {
+                all = false;
+                continue;
+            };
+            let reply = send(shop.redeeming(wire, &code)).await;
+            trouble += usize::from(reply.is_inconclusive());
+            all &= Tokens::of(&reply).is_some_and(|it| it.belong_to(&person(number), shop));
+        }
+    }
+    (all, trouble)
+}

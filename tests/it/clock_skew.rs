@@ -1,0 +1,106 @@
+//! Servers whose clocks are wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey::domain::token_claims::{Inactive, judge_access};
+use latchkey::infra::clock::{Clock, UnixTime};
+use latchkey::infra::jose::peek;
+use latchkey::infra::store::{Change, Outcome, Partition, RawKey, RedisOptions, RedisStore, Store};
+use serde_json::Value;
+
+use crate::support::http;
+use crate::support::redis::RedisServer;
+use crate::support::test_server::{Backing, House};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The store as a server sees it whose clock says this.
+async fn seen_at(server: &RedisServer, clock: Clock) -> RedisStore {
+    let options = RedisOptions { clock, ..RedisOptions::new(server.url()) };
+    RedisStore::connect(&options).await.expect("a fit redis")
+}
+
+#[tokio::test]
+async fn a_record_lives_as_long_as_it_should_whatever_the_clock_of_its_writer_says() {
+    let server = RedisServer::start();
+    let now = Clock::System.now();
+    for (name, its_now) in [("behind", now.minus(HOUR)), ("ahead", now.plus(HOUR))] {
+        let store = seen_at(&server, Clock::manual(its_now)).await;
+        let key = RawKey::new(Partition::new(name), "k.v1", None);
+        let until = its_now.plus(Duration::from_secs(60));
+        let change =
+            Change::within(key.partition().clone()).put(key.clone(), b"here".to_vec(), Some(until));
+        assert_eq!(store.commit(change).await.unwrap(), Outcome::Committed);
+        assert_eq!(store.get(&key).await.unwrap().as_deref(), Some(&b"here"[..]), "{name}");
+        let left = server.says(&[b"PTTL", key.as_str().as_bytes()]);
+        let left: i64 = left.trim_start_matches(':').trim().parse().expect("milliseconds");
+        assert!((1..=60_000).contains(&left), "{name}: {left} ms");
+    }
+}
+
+/// What `/ready` of a server says whose clock, as far as the store is concerned, says this.
+async fn ready_at(server: &RedisServer, clock: Clock) -> (House, u16, Value) {
+    let store = Arc::new(seen_at(server, clock).await);
+    let clock = Clock::manual(Clock::System.now());
+    let house = House::start_on((store, clock), None, &[]).await;
+    let ready = http::send(house.http().get(house.url("/ready"))).await;
+    (house, ready.status, serde_json::from_str(&ready.body).expect("JSON"))
+}
+
+#[tokio::test]
+async fn a_clock_that_is_far_from_the_stores_is_told_but_turns_no_traffic_away() {
+    let server = RedisServer::start();
+    let (_house, status, ready) = ready_at(&server, Clock::System).await;
+    assert_eq!((status, &ready["checks"]["clock"]), (200, &Value::from("ok")));
+
+    server.says(&[b"FLUSHALL"]);
+    let behind = Clock::manual(Clock::System.now().minus(Duration::from_secs(90)));
+    let (house, status, ready) = ready_at(&server, behind).await;
+    assert_eq!((status, &ready["checks"]["clock"]), (200, &Value::from("off")));
+    let metrics = house.metrics().await;
+    let line = metrics.lines().find(|line| line.starts_with("oidc_clock_ahead_milliseconds "));
+    let ahead: i64 = line.and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a number");
+    assert!((-100_000..=-90_000).contains(&ahead), "{ahead}");
+}
+
+#[tokio::test]
+async fn an_access_token_from_the_future_is_good_for_nothing() {
+    let house = House::start(Backing::Memory).await;
+    let party = house.relying_party("app").await;
+    let tokens = party.signs_in(&house.browser("ada"), "openid").await;
+    let (app, access) = (house.app(), tokens.access());
+    let judged = async |now: UnixTime| {
+        judge_access(house.store(), &app.keys, app.issuer(), access, now).await.unwrap().err()
+    };
+    assert_eq!(judged(app.now()).await, None);
+    assert_eq!(judged(app.now().minus(Duration::from_secs(30))).await, None);
+    let early = judged(app.now().minus(Duration::from_secs(120))).await;
+    assert_eq!(early, Some(Inactive::Early));
+}
+
+/// Four libraries refuse a token whose `iat` is ahead of their clock, and nearly all one with such an `nbf`.
+#[tokio::test]
+async fn no_token_says_a_moment_that_is_still_to_come() {
+    let house = House::start(Backing::Memory).await;
+    let party = house.relying_party("app").await;
+    // At the very end of a second, where rounding would show.
+    let into_it = house.app().now().as_millis() % 1000;
+    house.later(Duration::from_millis(999 - into_it));
+    let first = party.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let next = party.refreshes(first.refresh()).await.good();
+    let robot = party.posts("/token", &[("grant_type", "client_credentials")]).await.good();
+    let now = house.app().now();
+    assert_eq!(now.as_millis() % 1000, 999, "this clock is moved by hand");
+    let text = |body: &Value, name: &str| body[name].as_str().expect("a token").to_owned();
+    for token in [
+        first.id().to_owned(),
+        first.access().to_owned(),
+        text(&next, "id_token"),
+        text(&next, "access_token"),
+        text(&robot, "access_token"),
+    ] {
+        let claims = peek(&token).expect("a JWT").claims;
+        assert_eq!((&claims["iat"], claims.get("nbf")), (&now.as_secs().into(), None));
+    }
+}

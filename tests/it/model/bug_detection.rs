@@ -1,0 +1,204 @@
+//! That a house which does wrong is found out: it is given a store that forgets, a key that stays, a clock that
+//! is far ahead, or is changed behind the back of the reference.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey::infra::store::{Change, Outcome, Partition, Pending, Pulse, RawKey, Store};
+
+use super::actions::{Again, Change as Does, How, Move, Proof, What, Wish};
+use super::backends::Kind;
+use super::clock_shift::{decided_alike, decisions};
+use super::harness::Rig;
+use super::history::Gate;
+use super::invariants::{Truth, hold};
+use super::retention;
+use super::runner::Player;
+
+const WISH: Wish = Wish { browser: 0, client: 0, scope: 1, again: Again::Nothing };
+
+fn plainly(what: What, server: usize) -> Move {
+    Move { what, server, how: How::Plainly }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_are_two_minutes_apart_break_14() {
+    let agree = What::Consent { flow: 0, browser: 0, yes: true };
+    let trace = [
+        plainly(What::Authorize(WISH), 0),
+        plainly(What::Login { flow: 0, browser: 0, person: 0, right: true }, 0),
+        plainly(agree, 0),
+        plainly(What::Redeem { code: 0, stranger: false, proof: Proof::Right }, 1),
+    ];
+    let together = decisions(Rig::start(Kind::Memory).await, &trace).await;
+    assert_eq!(together.last().expect("one"), "token 200 ");
+    for (apart, alike) in [(10, true), (120, false)] {
+        let rig = Rig::start_skewed(Kind::Memory, Duration::from_secs(apart)).await;
+        let decided = decisions(rig, &trace).await;
+        assert_eq!(decided_alike(&together, &decided).is_ok(), alike, "{decided:?}");
+    }
+}
+
+/// Says yes to every change of a grant, and makes none.
+struct Forgetful(Arc<dyn Store>);
+
+impl Store for Forgetful {
+    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        self.0.get(key)
+    }
+
+    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        self.0.take(key)
+    }
+
+    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+        let text = format!("{change:?}");
+        if text.contains("}grant.v1") && text.contains("Unchanged(") {
+            return Box::pin(async { Ok(Outcome::Committed) });
+        }
+        self.0.commit(change)
+    }
+
+    fn names<'a>(
+        &'a self,
+        index: &'a RawKey,
+        after: &'a str,
+        limit: usize,
+    ) -> Pending<'a, Vec<String>> {
+        self.0.names(index, after, limit)
+    }
+
+    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+        self.0.tally(counter, window)
+    }
+
+    fn ping(&self) -> Pending<'_, Pulse> {
+        self.0.ping()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_house_whose_store_forgets_is_found_out_by_the_reference_and_by_the_invariants() {
+    let mut player = Player::on(Rig::start_over(Kind::Memory, |it| Arc::new(Forgetful(it))).await);
+    let sign_in = plainly(What::SignIn { wish: WISH, person: 0 }, 0);
+    player.does(&sign_in).await.expect("a code is a code");
+    let again = plainly(What::Redeem { code: 0, stranger: false, proof: Proof::Right }, 1);
+    let why = player.does(&again).await.expect_err("it is redeemed again");
+    assert!(why.contains("no state of the grant"), "{why}");
+    let truth = Truth { issuer: player.rig.issuer().to_owned(), began: player.rig.date(0) };
+    let why = hold(&player.history, &truth).expect_err("it was redeemed twice");
+    assert!(why.contains("invariant 1 "), "{why}");
+}
+
+/// Says yes to every new epoch, and makes none.
+struct WithoutEpochs(Arc<dyn Store>);
+
+impl Store for WithoutEpochs {
+    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        self.0.get(key)
+    }
+
+    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+        self.0.take(key)
+    }
+
+    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+        if format!("{change:?}").contains("}epoch.v1") {
+            return Box::pin(async { Ok(Outcome::Committed) });
+        }
+        self.0.commit(change)
+    }
+
+    fn names<'a>(
+        &'a self,
+        index: &'a RawKey,
+        after: &'a str,
+        limit: usize,
+    ) -> Pending<'a, Vec<String>> {
+        self.0.names(index, after, limit)
+    }
+
+    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+        self.0.tally(counter, window)
+    }
+
+    fn ping(&self) -> Pending<'_, Pulse> {
+        self.0.ping()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_house_that_ends_only_what_is_listed_is_found_out_and_one_that_ends_all_is_not() {
+    let sign_in = || What::SignIn { wish: WISH, person: 0 };
+    let redeem = What::Redeem { code: 1, stranger: false, proof: Proof::Right };
+    let cut_off = vec![sign_in(), What::CutOffBehind { wish: WISH }, redeem];
+    let refresh = What::Refresh { grant: 0, back: 0, stranger: false, narrow: false };
+    let does = |change| What::Client { client: 0, change };
+    let disabled = vec![sign_in(), does(Does::Disable), does(Does::Enable), refresh];
+    for (number, trace) in [cut_off, disabled].into_iter().enumerate() {
+        for lazy in [false, true] {
+            let rig = Rig::start_over(Kind::Memory, |store| {
+                if lazy { Arc::new(WithoutEpochs(store)) } else { store }
+            });
+            let mut player = Player::on(rig.await);
+            let mut found = Ok(());
+            for what in trace.clone() {
+                let done = player.does(&plainly(what, 0)).await;
+                found = found.and(done);
+            }
+            assert_eq!(found.is_err(), lazy, "{number}: {found:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_out_that_left_the_other_session_of_its_name_would_be_found_out() {
+    let bound = Wish { scope: 0, ..WISH };
+    let mut player = Player::start(Kind::Memory).await;
+    for what in [
+        What::SignIn { wish: bound, person: 0 },
+        What::SecondSession { browser: 0 },
+        What::Refresh { grant: 0, back: 0, stranger: false, narrow: false },
+    ] {
+        player.does(&plainly(what, 0)).await.expect("as ever");
+    }
+    let before = player.reference.clone();
+    player.does(&plainly(What::Logout { browser: 0 }, 0)).await.expect("signed out");
+    player.sweeps().await.expect("nothing that hangs on the name goes on");
+    // Had anything gone on, the reference would have said so: it is sure of it.
+    let now = player.now();
+    assert_eq!(player.reference.gate(0, now), Gate::Shut);
+    assert_eq!(before.gate(0, now), Gate::Unsure, "two sessions, each with its own use");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_done_behind_the_back_of_the_reference_is_found_out() {
+    let mut player = Player::start(Kind::Memory).await;
+    let sign_in = plainly(What::SignIn { wish: WISH, person: 0 }, 0);
+    player.does(&sign_in).await.expect("a sign-in");
+    player.sweeps().await.expect("all is as it should be");
+    let before = player.reference.clone();
+    for change in [
+        What::Client { client: 0, change: Does::Remove },
+        What::Person { person: 0, enabled: false },
+    ] {
+        player.does(&plainly(change.clone(), 0)).await.expect("done");
+        player.sweeps().await.expect("the reference knows of it");
+        let knows = std::mem::replace(&mut player.reference, before.clone());
+        let why = player.sweeps().await.expect_err("nobody told the reference");
+        assert!(why.contains("inactive"), "{change:?}: {why}");
+        player.reference = knows;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_stays_breaks_11_in_memory_and_in_redis() {
+    for kind in [Kind::Memory, Kind::Redis] {
+        let player = Player::start(kind).await;
+        let key = RawKey::new(Partition::new("odd:1"), "leftover.v1", None);
+        let change = Change::within(key.partition().clone()).put(key, b"{}".to_vec(), None);
+        let _ = player.rig.houses[0].store().commit(change).await.expect("a store");
+        let why = retention::only_the_list_remains(&player).await.expect_err("it stays");
+        assert!(why.contains("leftover.v1"), "{kind:?}: {why}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Where a house remembers things: in memory, in a folder, or in the redis that the whole run shares.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use latchkey::infra::clock::Clock;
+use latchkey::infra::secret::Secret;
+use latchkey::infra::store::{FileStore, MemoryStore, RedisOptions, RedisStore, StartError, Store};
+use tempfile::TempDir;
+
+use super::topologies::shared_url;
+
+/// Which kind of store.
+#[derive(Clone, Copy, Debug)]
+pub enum Backing {
+    Memory,
+    File,
+    Redis,
+}
+
+/// Runs every scenario, an `async fn(House)`, once on each kind of store; with some variables set, if a
+/// list of them comes first.
+macro_rules! on_every_store {
+    (@in $module:ident, $backing:ident, $variables:expr; $($scenario:ident),+) => {
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                use $crate::support::test_server::{Backing, House};
+                super::$scenario(House::start_with(Backing::$backing, $variables).await).await;
+            })+
+        }
+    };
+    ($($scenario:ident),+ $(,)?) => {
+        $crate::support::backends::on_every_store! { &[]; $($scenario),+ }
+    };
+    ($variables:expr; $($scenario:ident),+ $(,)?) => {
+        $crate::support::backends::on_every_store! { @in in_memory, Memory, $variables; $($scenario),+ }
+        $crate::support::backends::on_every_store! { @in in_a_file, File, $variables; $($scenario),+ }
+        $crate::support::backends::on_every_store! { @in in_redis, Redis, $variables; $($scenario),+ }
+    };
+}
+pub(crate) use on_every_store;
+
+/// Runs every scenario, an `async fn(Backing)` that builds a house of its own, once on each kind of store.
+macro_rules! on_every_backing {
+    (@in $module:ident, $backing:ident; $($scenario:ident),+) => {
+        mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario($crate::support::test_server::Backing::$backing).await;
+            })+
+        }
+    };
+    ($($scenario:ident),+ $(,)?) => {
+        $crate::support::backends::on_every_backing! { @in backed_by_memory, Memory; $($scenario),+ }
+        $crate::support::backends::on_every_backing! { @in backed_by_a_file, File; $($scenario),+ }
+        $crate::support::backends::on_every_backing! { @in backed_by_redis, Redis; $($scenario),+ }
+    };
+}
+pub(crate) use on_every_backing;
+
+/// Where exactly, for the next server that is to find what is there.
+#[derive(Clone)]
+pub enum Place {
+    /// Nowhere but in the store itself.
+    Store,
+    /// In this folder, which goes with the last who knows of it.
+    Folder(Arc<TempDir>),
+    /// In the shared redis, under this prefix.
+    Redis(String),
+}
+
+impl Place {
+    /// A new one, where nothing is yet.
+    pub fn of(backing: Backing) -> Self {
+        match backing {
+            Backing::Memory => Self::Store,
+            Backing::File => Self::Folder(Arc::new(tempfile::tempdir().expect("a folder"))),
+            Backing::Redis => Self::Redis(format!("{}:", Secret::random().reveal())),
+        }
+    }
+
+    /// A store that holds what is there.
+    pub async fn open(&self, clock: &Clock) -> Arc<dyn Store> {
+        match self {
+            Self::Store => Arc::new(MemoryStore::new(clock.clone())),
+            Self::Folder(folder) => Arc::new(free(folder, clock).await),
+            Self::Redis(prefix) => {
+                let options = RedisOptions {
+                    prefix: prefix.clone(),
+                    // The machine may be busy with sixty-four hands at once.
+                    timeout: Duration::from_secs(10),
+                    ..RedisOptions::new(shared_url())
+                };
+                Arc::new(RedisStore::connect(&options).await.expect("redis"))
+            }
+        }
+    }
+}
+
+/// As soon as the server before has let go of it: its connections have a second to finish.
+async fn free(folder: &TempDir, clock: &Clock) -> FileStore {
+    let since = Instant::now();
+    loop {
+        match FileStore::open(folder.path(), clock.clone()).await {
+            Ok(store) => return store,
+            Err(StartError::Held { .. }) if since.elapsed() < Duration::from_secs(10) => {
+                tokio::task::yield_now().await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! A whole Latchkey in this process, on a real port, with its own store and its own clock.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Router;
+use latchkey::config::{Config, Http2};
+use latchkey::domain::keys::{KeyRing, Policy, Sealer, purposes};
+use latchkey::domain::users::{self, Added, DeclaredUser, User};
+use latchkey::http::app::App;
+use latchkey::infra::clock::Clock;
+use latchkey::infra::jose::SigningKey;
+use latchkey::infra::outbound::{FetchSettings, Fetcher};
+use latchkey::infra::password::{Password, Passwords};
+use latchkey::infra::secret_key::SecretKey;
+use latchkey::infra::store::Store;
+use latchkey::infra::store::schema::{self, RELEASE};
+use latchkey::operations::{Actor, Context, Operation, OperationError};
+use latchkey::protocol::Subject;
+use latchkey::protocol::claims::ScopeCatalogue;
+use latchkey::server::serve::{Limits, serve};
+use latchkey::server::tls::TlsKeeper;
+use latchkey::server::{couriers, routes};
+use reqwest::Client as Http;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
+
+pub use super::backends::Backing;
+use super::backends::Place;
+pub(crate) use super::backends::{on_every_backing, on_every_store};
+use super::browser::Browser;
+use super::failing_store::Faults;
+use super::http::{self, Answer, Fields};
+use super::topologies::shared_url;
+
+/// What everybody here signs in with.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A certificate for `localhost`, and the folder in which it can be replaced.
+pub struct Tls {
+    pub keeper: TlsKeeper,
+    pub pem: String,
+}
+
+/// A running house. It ends with this value.
+pub struct House {
+    app: App,
+    at: SocketAddr,
+    http: Http,
+    faults: Faults,
+    place: Place,
+    pem: Option<String>,
+    stop: watch::Sender<bool>,
+    couriers: JoinHandle<()>,
+    _keys: TempDir,
+}
+
+impl House {
+    pub async fn start(backing: Backing) -> Self {
+        Self::start_with(backing, &[]).await
+    }
+
+    /// With some variables set beside the usual ones.
+    pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let place = Place::of(backing);
+        let faults = Faults::around(place.open(&clock).await);
+        fill(&faults, &clock).await;
+        Self::over((faults, clock), place, None, variables).await
+    }
+
+    /// On a store of the test's own, and by https if there is a certificate.
+    pub async fn start_on(
+        (store, clock): (Arc<dyn Store>, Clock),
+        tls: Option<Tls>,
+        variables: Fields<'_>,
+    ) -> Self {
+        let faults = Faults::around(store);
+        fill(&faults, &clock).await;
+        Self::over((faults, clock), Place::Store, tls, variables).await
+    }
+
+    /// On the shared redis under a prefix of the test's own, with whatever is there.
+    pub async fn finds(redis_prefix: &str, clock: Clock) -> Self {
+        let place = Place::Redis(redis_prefix.to_owned());
+        let faults = Faults::around(place.open(&clock).await);
+        Self::over((faults, clock), place, None, &[]).await
+    }
+
+    /// Ends this house, and starts another one where it remembered things.
+    pub async fn restarts(self, variables: Fields<'_>) -> Self {
+        let Self { app, http, faults, place, stop, couriers, .. } = self;
+        stop.send_replace(true);
+        couriers.await.expect("couriers that come home");
+        let clock = app.clock.clone();
+        drop((app, http));
+        let faults = match place {
+            Place::Store => faults,
+            Place::Folder(_) | Place::Redis(_) => {
+                drop(faults);
+                Faults::around(place.open(&clock).await)
+            }
+        };
+        Self::over((faults, clock), place, None, variables).await
+    }
+
+    /// Another server on the same store, perhaps with other settings.
+    pub async fn beside(&self, variables: Fields<'_>) -> Self {
+        let state = (self.faults.clone(), self.app.clock.clone());
+        Self::over(state, self.place.clone(), None, variables).await
+    }
+
+    /// With something in front of it that may change what is asked and answered.
+    pub async fn start_behind(
+        backing: Backing,
+        variables: Fields<'_>,
+        front: impl FnOnce(&App, Router) -> Router,
+    ) -> Self {
+        let clock = Clock::manual(Clock::System.now());
+        let place = Place::of(backing);
+        let faults = Faults::around(place.open(&clock).await);
+        fill(&faults, &clock).await;
+        Self::over_behind((faults, clock), place, None, variables, front).await
+    }
+
+    /// A server on that store, by that clock.
+    pub async fn over(
+        state: (Faults, Clock),
+        place: Place,
+        tls: Option<Tls>,
+        variables: Fields<'_>,
+    ) -> Self {
+        Self::over_behind(state, place, tls, variables, |_, router| router).await
+    }
+
+    async fn over_behind(
+        (faults, clock): (Faults, Clock),
+        place: Place,
+        tls: Option<Tls>,
+        variables: Fields<'_>,
+        front: impl FnOnce(&App, Router) -> Router,
+    ) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let at = listener.local_addr().expect("its address");
+        let keys = tempfile::tempdir().expect("a folder");
+        let folder = keys.path().to_str().expect("a readable path");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let issuer = format!("{scheme}://localhost:{}", at.port());
+        let config = configured(&issuer, folder, variables);
+        let catalogue = ScopeCatalogue::default();
+        let metadata = routes::advertise(&config, &catalogue);
+        let given = config.secret_key.as_ref().expect("a key").reveal();
+        let mut root = SecretKey::from_text(given).expect("a long key");
+        if let Some(previous) = &config.secret_key_previous {
+            root = root.also_accepting(previous.reveal()).expect("a long key");
+        }
+        let outgoing = FetchSettings {
+            extra_ca: config.outgoing.ca_file.clone(),
+            allow_private: (config.outgoing.allow_private.iter())
+                .map(|place| place.parse().expect("a host or a network"))
+                .collect(),
+            ..FetchSettings::default()
+        };
+        let fetcher = Fetcher::new(outgoing).expect("a fetcher");
+        let store: Arc<dyn Store> = Arc::new(faults.clone());
+        schema::settle(&*store, RELEASE).await.expect("data of this release");
+        let ring = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
+        let app = App::new(
+            config,
+            (store, clock),
+            (ring, &root),
+            Arc::new(fetcher),
+            catalogue,
+            &metadata,
+            None,
+        );
+        let (stop, stopped) = watch::channel(false);
+        let limits = Limits {
+            max_connections_per_address: 1024,
+            prior_knowledge: app.config.http2 == Http2::PriorKnowledge,
+            ..Limits::default()
+        };
+        let drain = Duration::from_secs(1);
+        let couriers = couriers::spawn(app.clone(), stopped.clone());
+        let (pem, keeper) = tls.map(|tls| (tls.pem, tls.keeper)).unzip();
+        tokio::spawn(serve(
+            vec![listener],
+            keeper,
+            front(&app, routes::router(&app)),
+            limits,
+            stopped,
+            drain,
+        ));
+        let http = client(at, pem.as_deref());
+        Self { app, at, http, faults, place, pem, stop, couriers, _keys: keys }
+    }
+
+    pub fn at(&self) -> SocketAddr {
+        self.at
+    }
+
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    pub fn issuer(&self) -> &str {
+        self.app.issuer()
+    }
+
+    /// Where a tool finds the store of a house on Redis.
+    pub fn redis_settings(&self) -> [(&'static str, String); 2] {
+        let Place::Redis(prefix) = &self.place else { panic!("this house is not on Redis") };
+        [("REDIS_URL", shared_url()), ("REDIS_PREFIX", prefix.clone())]
+    }
+
+    pub fn http(&self) -> &Http {
+        &self.http
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer())
+    }
+
+    pub fn store(&self) -> &dyn Store {
+        &*self.app.store
+    }
+
+    /// Makes the store fail.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// What it counted, in lines.
+    pub async fn metrics(&self) -> String {
+        latchkey::endpoints::metrics::count_stored(&self.app).await;
+        http::send(self.http.get(self.url("/metrics"))).await.body
+    }
+
+    /// What it calls a cookie, on http.
+    pub fn cookie_name(&self, what: &str) -> String {
+        format!("latchkey-dev-{}-{what}", self.at.port())
+    }
+
+    /// Lets time pass.
+    pub fn later(&self, by: Duration) {
+        self.app.clock.advance(by);
+        // Who waits for a moment to come looks at another clock.
+        self.app.logout_queued.notify_one();
+    }
+
+    /// A fresh browser, in front of which this person sits.
+    pub fn browser(&self, person: &str) -> Browser {
+        Browser::new(client(self.at, self.pem.as_deref()), self.issuer(), person)
+    }
+
+    pub async fn user(&self, name: &str) -> User {
+        let found = users::find_by_username(self.store(), name).await.expect("a store");
+        found.unwrap_or_else(|| panic!("nobody is {name}"))
+    }
+
+    pub async fn disables(&self, name: &str) {
+        let sub = self.user(name).await.sub;
+        let done = users::update(self.store(), &sub, |user| user.enabled = false).await;
+        assert_eq!(done.expect("a store"), Some(()));
+    }
+
+    /// What an operator asks this server for, as over its control socket.
+    pub async fn operates<O: Operation>(&self, operation: O) -> O::Output {
+        self.tries(operation).await.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same where it may not work.
+    pub async fn tries<O: Operation>(&self, operation: O) -> Result<O::Output, OperationError> {
+        let app = &self.app;
+        let context = Context {
+            issuer: app.issuer(),
+            store: &*app.store,
+            now: app.now(),
+            passwords: &app.passwords,
+            events: &app.events,
+            keys: Some(&app.keys),
+            declared: &app.declared,
+            by: Actor::CommandLine,
+        };
+        operation.run(&context).await
+    }
+
+    pub async fn userinfo(&self, token: &str) -> Answer {
+        http::send(self.http.get(self.url("/userinfo")).bearer_auth(token)).await
+    }
+}
+
+/// A client with no connections yet, which trusts that certificate and no other.
+fn client(at: SocketAddr, pem: Option<&str>) -> Http {
+    pem.map_or_else(|| http::client(at), |pem| http::client_trusting(at, pem))
+}
+
+/// Not a secret of anybody's.
+pub const SECRET_KEY: &str = "only-for-tests-only-for-tests-only-for-test";
+
+fn configured(issuer: &str, folder: &str, variables: Fields<'_>) -> Config {
+    let usual = [
+        ("ISSUER_URL", issuer),
+        ("SECRET_KEY", SECRET_KEY),
+        ("KEYS_DIR", folder),
+        ("REGISTRATION", "open"),
+        ("RATE_LIMITING_ENABLED", "false"),
+        ("HASH_QUEUE", "64"),
+    ];
+    let all = usual.iter().chain(variables);
+    let map: BTreeMap<String, String> =
+        all.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Config::from_map(&map).expect("a good configuration")
+}
+
+/// A ring of its own for each house; all begin with the same RSA key, for making one takes long.
+async fn key_ring(at: (Arc<dyn Store>, Clock), config: &Config, root: &SecretKey) -> KeyRing {
+    static PEM: OnceLock<String> = OnceLock::new();
+    let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
+    let file = SigningKey::from_pem(pem).expect("the same key");
+    let policy = Policy::of(config);
+    let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, vec![file]).await;
+    ring.expect("a ring")
+}
+
+async fn fill(store: &dyn Store, clock: &Clock) {
+    static HASH: OnceCell<String> = OnceCell::const_new();
+    let make = async || {
+        let password = Password::parse(PASSWORD).expect("a password");
+        Passwords::new(1, 8).hash(password).await.expect("a hash")
+    };
+    let hash = HASH.get_or_init(make).await;
+    for (name, claims) in [("ada", every_claim()), ("bob", json!({"name": "Bob"}))] {
+        let user = User {
+            sub: Subject::parse(&format!("sub-of-{name}")).expect("a subject"),
+            username: name.to_owned(),
+            password: Some(hash.clone()),
+            enabled: true,
+            claims: claims.as_object().cloned().expect("an object"),
+            groups: vec!["analysts".to_owned(), "engine".to_owned()],
+            created_at: clock.now(),
+            development: false,
+            declared: Some(DeclaredUser::default()),
+        };
+        assert_eq!(users::add(store, &user).await.expect("a store"), Added::New);
+    }
+}
+
+/// Every standard claim there is (`OpenID` Connect Core §5.1).
+fn every_claim() -> Value {
+    json!({
+        "name": "Ada Lovelace", "given_name": "Ada", "family_name": "Lovelace",
+        "middle_name": "King", "nickname": "ada", "preferred_username": "ada",
+        "profile": "https://ada.example/profile", "picture": "https://ada.example/ada.png",
+        "website": "https://ada.example", "gender": "female", "birthdate": "1815-12-10",
+        "zoneinfo": "Europe/London", "locale": "en-GB", "updated_at": 1_700_000_000,
+        "email": "ada@ada.example", "email_verified": true,
+        "phone_number": "+44 20 7946 0001", "phone_number_verified": false,
+        "address": {"formatted": "12 St James's Square\nLondon", "locality": "London"},
+    })
+}

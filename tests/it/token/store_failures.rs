@@ -1,0 +1,116 @@
+//! A store that fails in the middle of a token request: the client sends it again, and has lost nothing.
+
+use latchkey::domain::clients::Settings;
+use serde_json::{Value, json};
+
+use crate::support::failing_store::Fault;
+use crate::support::http::Answer;
+use crate::support::relying_party::RelyingParty;
+use crate::support::test_server::{House, on_every_store};
+
+// Nothing is answered from memory, so that every command there can be is one that fails.
+on_every_store! {
+    &[("REDIS_CACHE_TTL", "0")];
+    whichever_command_fails_a_code_can_be_sent_again,
+    whichever_command_fails_a_refresh_token_can_be_sent_again,
+    whichever_command_fails_a_client_can_ask_for_itself_again
+}
+
+/// One client with each kind of access token.
+async fn clients(house: &House) -> [RelyingParty; 2] {
+    let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let metadata = json!({"scope": "openid offline_access reports.read"});
+    [
+        house.relying_party_with("shop", &metadata, Settings::default()).await,
+        house.relying_party_with("kiosk", &metadata, opaque).await,
+    ]
+}
+
+/// Sends the request with every command of it failing once, one after the other and each in both ways,
+/// and a second time where the answer was that the store is away. `next` makes the request, `judge` looks
+/// at the body it brought.
+async fn with_every_fault<R>(
+    house: &House,
+    mut next: impl AsyncFnMut() -> R,
+    send: impl AsyncFn(&R) -> Answer,
+    mut judge: impl AsyncFnMut(Value),
+) {
+    for fault in [Fault::Refused, Fault::AnswerLost] {
+        let mut failed = 0;
+        for spared in 0..100 {
+            let request = next().await;
+            house.faults().plan_one(spared, fault);
+            let mut answer = send(&request).await;
+            let over = house.faults().heal();
+            if answer.status == 503 && !over {
+                assert!(answer.header("retry-after").is_some(), "{answer:?}");
+                failed += 1;
+                answer = send(&request).await;
+            }
+            assert_eq!(answer.status, 200, "{fault:?} after {spared}: {answer:?}");
+            judge(answer.json()).await;
+            if over {
+                break;
+            }
+            assert!(spared < 99, "there is an end to it");
+        }
+        assert!(failed >= 1, "{fault:?}");
+    }
+}
+
+fn text(body: &Value, name: &str) -> String {
+    body[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}")).to_owned()
+}
+
+async fn whichever_command_fails_a_code_can_be_sent_again(house: House) {
+    for shop in clients(&house).await {
+        let ada = house.browser("ada");
+        let next = async || {
+            let request = shop.asks("openid offline_access");
+            (ada.authorizes(&request.url()).await.code(), request)
+        };
+        with_every_fault(
+            &house,
+            next,
+            async |(code, request)| shop.exchanges(code, request).await,
+            async |body| {
+                assert_eq!(house.userinfo(&text(&body, "access_token")).await.status, 200);
+                assert_eq!(shop.refreshes(&text(&body, "refresh_token")).await.status, 200);
+            },
+        )
+        .await;
+    }
+}
+
+async fn whichever_command_fails_a_refresh_token_can_be_sent_again(house: House) {
+    for shop in clients(&house).await {
+        let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+        let held = std::cell::RefCell::new(tokens.refresh().to_owned());
+        with_every_fault(
+            &house,
+            async || held.borrow().clone(),
+            async |token| shop.refreshes(token).await,
+            async |body| {
+                assert_eq!(house.userinfo(&text(&body, "access_token")).await.status, 200);
+                *held.borrow_mut() = text(&body, "refresh_token");
+            },
+        )
+        .await;
+    }
+}
+
+async fn whichever_command_fails_a_client_can_ask_for_itself_again(house: House) {
+    for robot in clients(&house).await {
+        let fields = [("grant_type", "client_credentials"), ("scope", "reports.read")];
+        with_every_fault(
+            &house,
+            async || (),
+            async |()| robot.posts("/token", &fields).await,
+            async |body| {
+                let told = robot.introspects(&text(&body, "access_token")).await;
+                assert_eq!(told["active"], true);
+            },
+        )
+        .await;
+    }
+}
