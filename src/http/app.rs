@@ -12,7 +12,7 @@ use crate::domain::clients::key_cache::KeyCache;
 use crate::domain::clients::unasked::Unasked;
 use crate::domain::clients::vault::Vault;
 use crate::domain::clients::{Client, Source};
-use crate::domain::events::{Event, Events};
+use crate::domain::events::{Event, Events, LogoutDeliveryOutcome};
 use crate::domain::keys::KeyRing;
 use crate::domain::logout_notifications::Told;
 use crate::domain::pairwise::PairwiseKey;
@@ -244,7 +244,8 @@ impl App {
         self.logout_queued.notify_one();
         for client in &told.dropped {
             let client = client.as_str();
-            self.events.tell(None, &Event::LogoutTold { client, outcome: "dropped" });
+            let outcome = LogoutDeliveryOutcome::Dropped;
+            self.events.tell(None, &Event::LogoutTold { client, outcome });
         }
     }
 

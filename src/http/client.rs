@@ -11,7 +11,7 @@ use crate::domain::clients::authenticate::{
     Desk, NotAuthenticated, claimed_by, is_right_but_unencoded,
 };
 use crate::domain::clients::{self, Client};
-use crate::domain::events::Event;
+use crate::domain::events::{ClientAuthFailure, Event};
 use crate::domain::rate_limit::{self, Schedule, TooMany};
 use crate::http::app::App;
 use crate::infra::client_ip::bucket;
@@ -94,13 +94,13 @@ async fn authenticate(
     let client = claimed(headers, params);
     let (reason, hint) = if let Failed::Proof(used, NotAuthenticated::Method(wrong)) = &failed {
         let registered = wrong.registered();
-        (failed.word(), Some(format!("it used {used}, and is registered for {registered}")))
+        (failed.reason(), Some(format!("it used {used}, and is registered for {registered}")))
     } else if is_unencoded(app, headers, &failed).await {
         let hint = "the secret is right, but the client does not form-encode it in the Authorization header \
                     (RFC 6749 §2.3.1); give it a secret without + and %";
-        ("secret_not_form_encoded", Some(hint.to_owned()))
+        (ClientAuthFailure::SecretNotFormEncoded, Some(hint.to_owned()))
     } else {
-        (failed.word(), None)
+        (failed.reason(), None)
     };
     app.tell(
         caller.address,
@@ -204,16 +204,16 @@ enum Failed {
 }
 
 impl Failed {
-    /// One word for metrics.
-    const fn word(&self) -> &'static str {
+    /// For the audit log and metrics.
+    const fn reason(&self) -> ClientAuthFailure {
         match self {
-            Self::TwoHeaders => "two_headers",
-            Self::Unreadable(Unreadable::Missing) => "no_credentials",
-            Self::Unreadable(Unreadable::TwoMethods) => "two_methods",
-            Self::Unreadable(Unreadable::TwoClients) => "two_clients",
-            Self::Unreadable(Unreadable::AssertionType) => "assertion_type",
-            Self::Unreadable(Unreadable::Header) => "malformed_header",
-            Self::Proof(_, why) => why.word(),
+            Self::TwoHeaders => ClientAuthFailure::TwoHeaders,
+            Self::Unreadable(Unreadable::Missing) => ClientAuthFailure::NoCredentials,
+            Self::Unreadable(Unreadable::TwoMethods) => ClientAuthFailure::TwoMethods,
+            Self::Unreadable(Unreadable::TwoClients) => ClientAuthFailure::TwoClients,
+            Self::Unreadable(Unreadable::AssertionType) => ClientAuthFailure::AssertionType,
+            Self::Unreadable(Unreadable::Header) => ClientAuthFailure::MalformedHeader,
+            Self::Proof(_, why) => why.reason(),
         }
     }
 

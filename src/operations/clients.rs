@@ -10,6 +10,7 @@ use crate::config::SecretText;
 use crate::domain::clients::{
     self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source, recipient,
 };
+use crate::domain::events::ClientChange;
 use crate::infra::clock::UnixTime;
 use crate::infra::random;
 use crate::infra::secret::{Digest, Secret};
@@ -126,7 +127,7 @@ impl Operation for Add {
         }
         match clients::add(context.store, &client).await? {
             Created::New => {
-                context.client_changed(&client.id, "added");
+                context.client_changed(&client.id, ClientChange::Added);
                 Ok(Made {
                     sector_identifier_uri: sector(&client.metadata),
                     cautions: client.metadata.cautions(),
@@ -227,7 +228,7 @@ impl Operation for Set {
         let before = (&client.metadata, &client.settings);
         let changed = before != (&next_metadata, &next_settings);
         if changed {
-            context.client_changed(id, "updated");
+            context.client_changed(id, ClientChange::Updated);
         }
         let sector_identifier_uri = sector(&next_metadata);
         let cautions = next_metadata.cautions();
@@ -284,7 +285,7 @@ impl Operation for Remove {
         clients::remove(context.store, &client.id).await?;
         // Another client of that id has nothing of what this one held.
         clients::cut_off(context.store, &client.id, context.now).await?;
-        context.client_changed(&client.id, "removed");
+        context.client_changed(&client.id, ClientChange::Removed);
         Ok(client.id)
     }
 }
@@ -307,7 +308,7 @@ impl Operation for RotateSecret {
         };
         let rotated = clients::update(context.store, &client.id, step).await?;
         rotated.ok_or_else(|| unknown(&self.id))?;
-        context.client_changed(&client.id, "secret_rotated");
+        context.client_changed(&client.id, ClientChange::SecretRotated);
         let secret = Some(SecretText::new(secret));
         Ok(Made { id: client.id, secret, sector_identifier_uri: None, cautions: Vec::new() })
     }
@@ -341,7 +342,10 @@ async fn set_enabled(
     if !enabled {
         clients::cut_off(context.store, &client.id, context.now).await?;
     }
-    context.client_changed(&client.id, if enabled { "enabled" } else { "disabled" });
+    context.client_changed(
+        &client.id,
+        if enabled { ClientChange::Enabled } else { ClientChange::Disabled },
+    );
     Ok(client.id)
 }
 

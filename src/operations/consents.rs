@@ -95,7 +95,7 @@ impl Operation for Withdraw {
             return Err(OperationError::Refused(why));
         }
         let (sub, client) = (user.sub.as_str(), client.as_str());
-        let by = context.by.as_str();
+        let by = context.by;
         context.events.tell(None, &Event::ConsentWithdrawn { sub, client, by });
         Ok(WithdrawnConsent { username: user.username, agreed, grants })
     }

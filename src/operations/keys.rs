@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
 use crate::domain::events::Event;
-use crate::domain::keys::{Begin, KeyInfo, KeyRing, RingError};
+use crate::domain::keys::{Begin, KeyInfo, KeyRing, Phase, RingError};
 use crate::infra::clock::UnixTime;
 
 /// Lists every key with what it is doing.
@@ -77,7 +77,7 @@ impl Operation for Rotate {
 
     async fn run(self, context: &Context<'_>) -> Result<Vec<KeyView>, OperationError> {
         let ring = ring(context)?;
-        let before = views(ring);
+        let before = ring.keys();
         ring.rotate(if self.now { Begin::Now } else { Begin::Announced }).await?;
         tell_changes(context, &before, ring);
         Ok(views(ring))
@@ -90,7 +90,7 @@ impl Operation for Remove {
 
     async fn run(self, context: &Context<'_>) -> Result<Vec<KeyView>, OperationError> {
         let ring = ring(context)?;
-        let before = views(ring);
+        let before = ring.keys();
         ring.remove(&self.kid).await?;
         tell_changes(context, &before, ring);
         Ok(views(ring))
@@ -107,18 +107,18 @@ fn views(ring: &KeyRing) -> Vec<KeyView> {
 }
 
 /// Told here as well, since it was asked for: the process may end before anybody looks after the ring.
-fn tell_changes(context: &Context<'_>, before: &[KeyView], ring: &KeyRing) {
-    for key in ring.keys() {
-        let view = KeyView::from(key.clone());
-        if before.iter().all(|it| (&it.kid, &it.phase) != (&view.kid, &view.phase)) {
-            let (alg, phase) = (key.purpose.as_str(), key.phase.as_str());
-            context.events.tell(None, &Event::KeyChanged { kid: &key.kid, alg, phase });
-        }
+fn tell_changes(context: &Context<'_>, before: &[KeyInfo], ring: &KeyRing) {
+    let tell = |KeyInfo { kid, purpose, .. }: &KeyInfo, phase| {
+        context.events.tell(None, &Event::KeyChanged { kid, purpose: *purpose, phase });
+    };
+    let after = ring.keys();
+    let is_unchanged =
+        |key: &KeyInfo| before.iter().any(|it| (&it.kid, it.phase) == (&key.kid, key.phase));
+    for key in after.iter().filter(|key| !is_unchanged(key)) {
+        tell(key, key.phase);
     }
-    let standing = views(ring);
-    for gone in before.iter().filter(|it| standing.iter().all(|key| key.kid != it.kid)) {
-        let event = Event::KeyChanged { kid: &gone.kid, alg: &gone.alg, phase: "removed" };
-        context.events.tell(None, &event);
+    for gone in before.iter().filter(|it| after.iter().all(|key| key.kid != it.kid)) {
+        tell(gone, Phase::Gone);
     }
     // What has been told is not told again by whoever looks after the ring.
     let _told = ring.changes();

@@ -30,7 +30,8 @@ pub use self::client_view::{ClientView, SecretView};
 pub use self::dispatch::{Unknown, dispatch};
 pub use self::user_view::UserView;
 use crate::domain::clients::ClientId;
-use crate::domain::events::{Event, Events};
+pub use crate::domain::events::Actor;
+use crate::domain::events::{ClientChange, Event, Events, UserChange};
 use crate::domain::keys::KeyRing;
 use crate::domain::resources::Declared;
 use crate::infra::clock::UnixTime;
@@ -71,31 +72,15 @@ pub struct Context<'a> {
     pub by: Actor,
 }
 
-/// Who asks for an operation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Actor {
-    /// Somebody with a shell.
-    CommandLine,
-}
-
-impl Actor {
-    /// The word in audit events.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CommandLine => "command_line",
-        }
-    }
-}
-
 impl Context<'_> {
     /// Tells that an account was changed.
-    fn user_changed(&self, sub: &str, change: &'static str) {
-        self.events.tell(None, &Event::UserChanged { sub, change, by: self.by.as_str() });
+    fn user_changed(&self, sub: &str, change: UserChange) {
+        self.events.tell(None, &Event::UserChanged { sub, change, by: self.by });
     }
 
     /// Tells that a client was changed.
-    fn client_changed(&self, client: &ClientId, change: &'static str) {
-        let (client, by) = (client.as_str(), self.by.as_str());
+    fn client_changed(&self, client: &ClientId, change: ClientChange) {
+        let (client, by) = (client.as_str(), self.by);
         self.events.tell(None, &Event::ClientChanged { client, change, by });
     }
 }

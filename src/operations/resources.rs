@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
 use crate::domain::clients::{self, ClientId};
-use crate::domain::events::Event;
+use crate::domain::events::{Event, ResourceChange};
 use crate::domain::resources::{self, Became, Resource};
 
 /// Lists every API there is, by identifier.
@@ -62,8 +62,8 @@ impl Operation for Add {
         refuse_declared(context, &new.resource)?;
         let became = resources::declare(context.store, &new).await?;
         match became {
-            Became::Added => context.resource_changed(&new.resource, "added"),
-            Became::Changed => context.resource_changed(&new.resource, "updated"),
+            Became::Added => context.resource_changed(&new.resource, ResourceChange::Added),
+            Became::Changed => context.resource_changed(&new.resource, ResourceChange::Updated),
             Became::Unchanged => {}
         }
         Ok(became)
@@ -79,7 +79,7 @@ impl Operation for Remove {
         if !resources::remove(context.store, &self.resource).await? {
             return Err(unknown(&self.resource));
         }
-        context.resource_changed(&self.resource, "removed");
+        context.resource_changed(&self.resource, ResourceChange::Removed);
         let clients = clients::list(context.store).await?.into_iter();
         let left = clients.filter(|client| client.settings.audience.contains(&self.resource));
         Ok(left.map(|client| client.id).collect())
@@ -88,8 +88,8 @@ impl Operation for Remove {
 
 impl Context<'_> {
     /// Tells that an API was changed.
-    fn resource_changed(&self, resource: &str, change: &'static str) {
-        let by = self.by.as_str();
+    fn resource_changed(&self, resource: &str, change: ResourceChange) {
+        let by = self.by;
         self.events.tell(None, &Event::ResourceChanged { resource, change, by });
     }
 }

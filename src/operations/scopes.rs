@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
-use crate::domain::events::Event;
+use crate::domain::events::{Event, ScopeChange};
 use crate::domain::scopes::{self, StoredScope};
 use crate::protocol::claims::ScopeEntry;
 
@@ -99,8 +99,10 @@ impl Operation for Add {
         }
         let changed = scopes::add(context.store, &new).await?;
         if changed {
-            let (scope, by) = (&*new.scope, context.by.as_str());
-            context.events.tell(None, &Event::ScopeChanged { scope, change: "added", by });
+            let (scope, by) = (&*new.scope, context.by);
+            context
+                .events
+                .tell(None, &Event::ScopeChanged { scope, change: ScopeChange::Added, by });
         }
         Ok(changed)
     }

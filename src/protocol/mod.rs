@@ -37,3 +37,4 @@ pub use self::response_type::ResponseType;
 pub use self::scope::{Scope, UnwordableScope};
 pub use self::subject::Subject;
 pub use self::token_type::{AccessTokenTyp, TokenType};
+pub(crate) use self::wire::wire_words;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::domain::clients;
-use crate::domain::events::Event;
+use crate::domain::events::{Event, LogoutDeliveryOutcome};
 use crate::domain::logout_notifications::{
     self, Claim, LOGOUT_TYP, Outcome, Settled, logout_claims,
 };
@@ -69,10 +69,12 @@ async fn carry(app: &App, claim: &Claim) {
     match settled {
         Ok((outcome, settled)) => {
             let outcome = match (settled, outcome) {
-                (Settled::Done, _) => "ok",
-                (Settled::Again, _) => "retry",
-                (Settled::GivenUp, Outcome::Refused) => "refused",
-                (Settled::GivenUp, Outcome::Told | Outcome::NotReached) => "failed",
+                (Settled::Done, _) => LogoutDeliveryOutcome::Ok,
+                (Settled::Again, _) => LogoutDeliveryOutcome::Retry,
+                (Settled::GivenUp, Outcome::Refused) => LogoutDeliveryOutcome::Refused,
+                (Settled::GivenUp, Outcome::Told | Outcome::NotReached) => {
+                    LogoutDeliveryOutcome::Failed
+                }
             };
             app.events.tell(None, &Event::LogoutTold { client, outcome });
         }

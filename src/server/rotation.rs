@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::routes;
 use crate::domain::development;
 use crate::domain::events::Event;
-use crate::domain::keys::{Begin, KeySource, Phase, load_files, purposes};
+use crate::domain::keys::{Begin, KeyInfo, KeySource, load_files, purposes};
 use crate::domain::resources;
 use crate::domain::scopes;
 use crate::http::app::App;
@@ -125,11 +125,7 @@ async fn rotate(app: &App) -> Result<(), String> {
 /// A line of the audit log for each key that entered another phase.
 fn tell_changes(app: &App) {
     for key in app.keys.changes() {
-        let phase = match key.phase {
-            Phase::Gone => "removed",
-            Phase::Published | Phase::Signing | Phase::Retired => key.phase.as_str(),
-        };
-        let event = Event::KeyChanged { kid: &key.kid, alg: key.purpose.as_str(), phase };
-        app.events.tell(None, &event);
+        let KeyInfo { ref kid, purpose, phase, .. } = key;
+        app.events.tell(None, &Event::KeyChanged { kid, purpose, phase });
     }
 }

@@ -12,6 +12,7 @@ use super::assertion::{self, Broken};
 use super::key_cache::{Holding, KeyCache, NotItsOwn};
 use super::vault::Vault;
 use super::{Client, ClientId};
+use crate::domain::events::ClientAuthFailure;
 use crate::infra::clock::UnixTime;
 use crate::infra::jose::{self, NotVerified, Verified};
 use crate::infra::store::{AsOf, Created, Store, StoreError};
@@ -205,18 +206,18 @@ pub fn claimed_by(authorization: Option<&str>, params: &Params) -> Option<String
 }
 
 impl NotAuthenticated {
-    /// One word for metrics.
-    pub const fn word(&self) -> &'static str {
+    /// For the audit log and metrics.
+    pub const fn reason(&self) -> ClientAuthFailure {
         match self {
-            Self::Unknown => "unknown_client",
-            Self::Disabled => "disabled",
-            Self::Method(_) => "wrong_method",
-            Self::Secret => "wrong_secret",
-            Self::Keys => "no_keys",
-            Self::Busy => "busy",
-            Self::Signature(_) => "bad_signature",
-            Self::Assertion(_) => "bad_assertion",
-            Self::Replayed => "replayed",
+            Self::Unknown => ClientAuthFailure::UnknownClient,
+            Self::Disabled => ClientAuthFailure::Disabled,
+            Self::Method(_) => ClientAuthFailure::WrongMethod,
+            Self::Secret => ClientAuthFailure::WrongSecret,
+            Self::Keys => ClientAuthFailure::NoKeys,
+            Self::Busy => ClientAuthFailure::Busy,
+            Self::Signature(_) => ClientAuthFailure::BadSignature,
+            Self::Assertion(_) => ClientAuthFailure::BadAssertion,
+            Self::Replayed => ClientAuthFailure::Replayed,
         }
     }
 }

@@ -108,23 +108,31 @@ impl Counters {
     pub(super) fn count(&self, event: &Event<'_>) {
         match event {
             Event::SignedIn { .. } => self.sign_ins.with_label_values(&["ok"]).inc(),
-            Event::SignInFailed { reason, .. } => self.sign_ins.with_label_values(&[reason]).inc(),
+            Event::SignInFailed { reason, .. } => {
+                self.sign_ins.with_label_values(&[reason.as_str()]).inc();
+            }
             Event::AccountLocked { .. } => self.accounts_locked.inc(),
-            Event::SignedOut { how, .. } => self.sign_outs.with_label_values(&[how]).inc(),
+            Event::SignedOut { how, .. } => {
+                self.sign_outs.with_label_values(&[how.as_str()]).inc();
+            }
             Event::LogoutTold { outcome, .. } => {
-                self.logout_deliveries.with_label_values(&[outcome]).inc();
+                self.logout_deliveries.with_label_values(&[outcome.as_str()]).inc();
             }
             Event::Authorized { outcome, .. } => {
-                self.auth_requests.with_label_values(&[outcome]).inc();
+                self.auth_requests.with_label_values(&[outcome.as_str()]).inc();
             }
             Event::TokensIssued { grant, .. } => {
                 self.tokens_issued.with_label_values(&[grant.as_str()]).inc();
             }
-            Event::ReuseDetected { reason, .. } => self.reuse.with_label_values(&[reason]).inc(),
-            Event::ClientAuthFailed { reason, .. } => {
-                self.client_auth_failures.with_label_values(&[reason]).inc();
+            Event::ReuseDetected { grant, .. } => {
+                self.reuse.with_label_values(&[grant.as_str()]).inc();
             }
-            Event::Revoked { what, .. } => self.revocations.with_label_values(&[what]).inc(),
+            Event::ClientAuthFailed { reason, .. } => {
+                self.client_auth_failures.with_label_values(&[reason.as_str()]).inc();
+            }
+            Event::Revoked { what, .. } => {
+                self.revocations.with_label_values(&[what.as_str()]).inc();
+            }
             Event::ConsentGiven { .. }
             | Event::ConsentWithdrawn { .. }
             | Event::ConsentDenied { .. }

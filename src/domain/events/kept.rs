@@ -13,14 +13,14 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::Event;
+use super::{Actor, Event};
 use crate::infra::clock::UnixTime;
 use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 
 /// How long events can be looked up.
 pub const EVENT_RETENTION: Duration = Duration::from_secs(7 * 86_400);
-/// Who in `by` is none that anybody can be.
-const OPERATORS: [&str; 2] = ["command_line", "bootstrap_file"];
+/// Values of `by` that only an operator can cause.
+const OPERATORS: [&str; 2] = [Actor::CommandLine.as_str(), Actor::BootstrapFile.as_str()];
 /// The words of the events that can be looked up.
 pub const KEPT_KINDS: &[&str] = &[
     "signed_in",
@@ -113,40 +113,48 @@ fn kept_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
         }
         Event::SignInFailed { client, reason, whose } => {
             let whose = whose.map_or_else(|digest| ("name_digest", digest), |sub| ("sub", sub));
-            ("sign_in_failed", vec![("client", client), ("reason", reason), whose])
+            ("sign_in_failed", vec![("client", client), ("reason", reason.as_str()), whose])
         }
         Event::AccountLocked { sub } => ("account_locked", vec![("sub", sub)]),
-        Event::AccountUnlocked { sub, by } => ("account_unlocked", vec![("sub", sub), ("by", by)]),
-        Event::SignedOut { sub, how } => ("signed_out", vec![("sub", sub), ("how", how)]),
+        Event::AccountUnlocked { sub, by } => {
+            ("account_unlocked", vec![("sub", sub), ("by", by.as_str())])
+        }
+        Event::SignedOut { sub, how } => ("signed_out", vec![("sub", sub), ("how", how.as_str())]),
         Event::ConsentGiven { sub, client, scope } => {
             ("consent_given", vec![("sub", sub), ("client", client), ("scope", scope)])
         }
         Event::ConsentWithdrawn { sub, client, by } => {
-            ("consent_withdrawn", vec![("sub", sub), ("client", client), ("by", by)])
+            ("consent_withdrawn", vec![("sub", sub), ("client", client), ("by", by.as_str())])
         }
         Event::ConsentDenied { sub, client } => {
             ("consent_denied", vec![("sub", sub), ("client", client)])
         }
-        Event::ReuseDetected { client, reason } => {
-            ("reuse_detected", vec![("client", client), ("reason", reason)])
+        Event::ReuseDetected { client, grant } => {
+            ("reuse_detected", vec![("client", client), ("reason", grant.as_str())])
         }
         Event::ClientAuthFailed { client, reason, hint: _ } => {
-            ("client_auth_failed", vec![("client", client), ("reason", reason)])
+            ("client_auth_failed", vec![("client", client), ("reason", reason.as_str())])
         }
-        Event::Revoked { client, what } => ("revoked", vec![("client", client), ("what", what)]),
-        Event::ClientChanged { client, change, by } => {
-            ("client_changed", vec![("client", client), ("change", change), ("by", by)])
+        Event::Revoked { client, what } => {
+            ("revoked", vec![("client", client), ("what", what.as_str())])
         }
+        Event::ClientChanged { client, change, by } => (
+            "client_changed",
+            vec![("client", client), ("change", change.as_str()), ("by", by.as_str())],
+        ),
         Event::UserChanged { sub, change, by } => {
-            ("user_changed", vec![("sub", sub), ("change", change), ("by", by)])
+            ("user_changed", vec![("sub", sub), ("change", change.as_str()), ("by", by.as_str())])
         }
-        Event::ResourceChanged { resource, change, by } => {
-            ("resource_changed", vec![("resource", resource), ("change", change), ("by", by)])
-        }
-        Event::ScopeChanged { scope, change, by } => {
-            ("scope_changed", vec![("scope", scope), ("change", change), ("by", by)])
-        }
-        Event::KeyChanged { kid, alg, phase } => {
+        Event::ResourceChanged { resource, change, by } => (
+            "resource_changed",
+            vec![("resource", resource), ("change", change.as_str()), ("by", by.as_str())],
+        ),
+        Event::ScopeChanged { scope, change, by } => (
+            "scope_changed",
+            vec![("scope", scope), ("change", change.as_str()), ("by", by.as_str())],
+        ),
+        Event::KeyChanged { kid, purpose, phase } => {
+            let (alg, phase) = (purpose.as_str(), Event::phase_word(phase));
             ("key_changed", vec![("kid", kid), ("alg", alg), ("phase", phase)])
         }
     })

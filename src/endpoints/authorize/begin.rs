@@ -9,7 +9,7 @@ use crate::domain::authorization_request::{
     self, AuthorizationRequest, Destination, Hinted, RequestPolicy, Unredirectable,
 };
 use crate::domain::clients::{self, Client, ClientId};
-use crate::domain::events::Event;
+use crate::domain::events::{AuthorizationOutcome, Event};
 use crate::domain::token_claims;
 use crate::http::answer::{self, Sender};
 use crate::http::app::App;
@@ -190,7 +190,7 @@ async fn begin(
 }
 
 fn refused(client: &Client) -> Event<'_> {
-    Event::Authorized { client: client.id.as_str(), outcome: "refused" }
+    Event::Authorized { client: client.id.as_str(), outcome: AuthorizationOutcome::Refused }
 }
 
 /// A page, where there is nowhere to send an error; what was wrong first comes first.

@@ -4,7 +4,7 @@ use axum::response::Response;
 use super::issue::{self, Issuance, Unprepared};
 use crate::domain::authorization_request::{AuthorizationRequest, Destination};
 use crate::domain::clients::{Client, ClientId};
-use crate::domain::events::Event;
+use crate::domain::events::{AuthorizationOutcome, Event};
 use crate::domain::grants::Attempt;
 use crate::domain::interactions::{
     self, Answer, Interaction, Known, Next, Refused, Step, Stop, decide,
@@ -125,7 +125,7 @@ async fn keep(
 
 /// For the record.
 pub fn throttled(client: &ClientId) -> Event<'_> {
-    Event::Authorized { client: client.as_str(), outcome: "throttled" }
+    Event::Authorized { client: client.as_str(), outcome: AuthorizationOutcome::Throttled }
 }
 
 /// What is answered without a page leaves a grant behind, which nobody had to do anything for: so many a
@@ -255,13 +255,13 @@ fn refuse(
 
 fn tell_refusal(app: &App, caller: &Caller, client: &Client, code: ErrorCode) {
     let outcome = if code == ErrorCode::AccessDenied {
-        "denied"
+        AuthorizationOutcome::Denied
     } else if code == NO_KEY {
-        "refused"
+        AuthorizationOutcome::Refused
     } else if code == TOO_OFTEN {
-        "throttled"
+        AuthorizationOutcome::Throttled
     } else {
-        "interaction_needed"
+        AuthorizationOutcome::InteractionNeeded
     };
     app.tell(caller.address, &Event::Authorized { client: client.id.as_str(), outcome });
 }

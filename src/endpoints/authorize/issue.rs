@@ -6,7 +6,7 @@ use axum::response::Response;
 use crate::domain::authorization_request::AuthorizationRequest;
 use crate::domain::clients::{self, Client};
 use crate::domain::epoch::{self, Epoch, Owner};
-use crate::domain::events::Event;
+use crate::domain::events::{AuthorizationOutcome, Event};
 use crate::domain::grants::{
     self, Code, Credential, Denied, Filed, Grant, GrantId, Handle, Person, Standing, Use,
 };
@@ -175,7 +175,8 @@ async fn file(app: &App, it: Issuance<'_>, grant: &Grant) -> Result<Filed, Store
 /// Notes for the record that the client is given what it asked for.
 pub fn tell(app: &App, caller: &Caller, it: Issuance<'_>) {
     let client = it.client.id.as_str();
-    app.tell(caller.address, &Event::Authorized { client, outcome: "ok" });
+    let outcome = AuthorizationOutcome::Ok;
+    app.tell(caller.address, &Event::Authorized { client, outcome });
     if it.request.response_type.is_front_channel() {
         let sub = Some(it.session.sub.as_str());
         let grant = GrantType::Implicit;

@@ -4,7 +4,7 @@ use axum::response::Response;
 use tracing::Instrument as _;
 
 use crate::domain::epoch::{self, Epoch, Owner};
-use crate::domain::events::Event;
+use crate::domain::events::{Actor, Event, SignInFailure, SignOutCause};
 use crate::domain::interactions;
 use crate::domain::logout_notifications;
 use crate::domain::sessions::{self, Session};
@@ -88,7 +88,8 @@ async fn judge(
     match desk.check(&shown, typed).await {
         Ok(SignedIn { user, epoch, unlocked }) => {
             if unlocked {
-                let event = Event::AccountUnlocked { sub: user.sub.as_str(), by: "sign_in" };
+                let (sub, by) = (user.sub.as_str(), Actor::SignIn);
+                let event = Event::AccountUnlocked { sub, by };
                 app.tell(caller.address, &event);
             }
             let sub = Some(user.sub.clone());
@@ -168,7 +169,8 @@ async fn begin_session(
         && let Some((ended, told)) =
             logout_notifications::replace(&*app.store, old, session.sid, app.now()).await?
     {
-        app.tell(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how: "replaced" });
+        let (sub, how) = (ended.sub.as_str(), SignOutCause::Replaced);
+        app.tell(caller.address, &Event::SignedOut { sub, how });
         app.was_told(&told);
     }
     let mut answer = see_other(&visit.hub());
@@ -195,13 +197,15 @@ fn show_again(
 ) -> Response {
     let why = &failed.why;
     let (reason, status, alert) = match why {
-        NotSignedIn::UnknownUser => ("unknown_user", StatusCode::OK, WRONG),
-        NotSignedIn::WrongPassword => ("wrong_password", StatusCode::OK, WRONG),
-        NotSignedIn::Disabled => ("disabled", StatusCode::OK, WRONG),
-        NotSignedIn::Throttled(_) => ("throttled", StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
-        NotSignedIn::Locked(_) => ("locked", StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
+        NotSignedIn::UnknownUser => (SignInFailure::UnknownUser, StatusCode::OK, WRONG),
+        NotSignedIn::WrongPassword => (SignInFailure::WrongPassword, StatusCode::OK, WRONG),
+        NotSignedIn::Disabled => (SignInFailure::Disabled, StatusCode::OK, WRONG),
+        NotSignedIn::Throttled(_) => {
+            (SignInFailure::Throttled, StatusCode::TOO_MANY_REQUESTS, TOO_MANY)
+        }
+        NotSignedIn::Locked(_) => (SignInFailure::Locked, StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
         NotSignedIn::Busy | NotSignedIn::Store(_) => {
-            ("busy", StatusCode::SERVICE_UNAVAILABLE, BUSY)
+            (SignInFailure::Busy, StatusCode::SERVICE_UNAVAILABLE, BUSY)
         }
     };
     let client = visit.client.id.as_str();

@@ -9,7 +9,7 @@ use super::frames;
 use super::page::{ConfirmPage, SignedOutPage};
 use super::request::Asked;
 use crate::domain::clients::{Client, Source};
-use crate::domain::events::Event;
+use crate::domain::events::{Event, SignOutCause};
 use crate::domain::logout_notifications;
 use crate::domain::sessions::{self, Session};
 use crate::domain::users::User;
@@ -69,8 +69,8 @@ pub async fn sign_out(
 ) -> Result<Response, StoreError> {
     if let Some(ended) = sessions::end(&*app.store, session.id).await? {
         let how = match by {
-            By::Application => "application",
-            By::Person => "person",
+            By::Application => SignOutCause::Application,
+            By::Person => SignOutCause::Person,
         };
         app.tell(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how });
     }
@@ -116,7 +116,8 @@ pub async fn end_named(app: &App, caller: &Caller, sid: Uuid) -> Result<bool, St
         ended = sessions::end(&*app.store, session.id).await?;
     }
     if let Some(ended) = &ended {
-        let event = Event::SignedOut { sub: ended.sub.as_str(), how: "client" };
+        let how = SignOutCause::Client;
+        let event = Event::SignedOut { sub: ended.sub.as_str(), how };
         app.tell(caller.address, &event);
     }
     tell(app, sid).await?;

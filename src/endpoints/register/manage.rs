@@ -14,7 +14,7 @@ use super::answer::{self, Fresh};
 use super::{body, gate, sector, statement};
 use crate::domain::clients::vault::Vault;
 use crate::domain::clients::{self, Client, ClientId, ClientSecret};
-use crate::domain::events::Event;
+use crate::domain::events::{Actor, ClientChange, Event};
 use crate::http::app::App;
 use crate::http::bearer;
 use crate::http::caller::Caller;
@@ -69,7 +69,11 @@ pub async fn replace(
     // Whoever was faster has the new token now; the one that came with this request is worth nothing.
     let replaced = clients::update_metadata(&*app.store, &client.id, &metadata, step).await?;
     let (client, made) = replaced.flatten().ok_or_else(bearer::invalid)?;
-    let told = Event::ClientChanged { client: client.id.as_str(), change: "updated", by: "client" };
+    let told = Event::ClientChanged {
+        client: client.id.as_str(),
+        change: ClientChange::Updated,
+        by: Actor::Client,
+    };
     app.tell(caller.address, &told);
     let fresh = Fresh { token: next_token, secret: made.then_some(secret) };
     answer::information(&app, &client, &fresh, StatusCode::OK)
@@ -89,7 +93,11 @@ pub async fn remove(
     if !clients::remove_if(&*app.store, &client, fits).await? {
         return Err(bearer::invalid());
     }
-    let told = Event::ClientChanged { client: client.id.as_str(), change: "removed", by: "client" };
+    let told = Event::ClientChanged {
+        client: client.id.as_str(),
+        change: ClientChange::Removed,
+        by: Actor::Client,
+    };
     app.tell(caller.address, &told);
     Ok(no_store(StatusCode::NO_CONTENT))
 }

@@ -34,7 +34,7 @@ use crate::domain::clients::vault::Vault;
 use crate::domain::clients::{
     self, Client, ClientId, DeclaredClient, Settings, Source, UNUSED_RETENTION,
 };
-use crate::domain::events::Event;
+use crate::domain::events::{Actor, ClientChange, Event};
 use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::error::ApiError;
@@ -75,8 +75,11 @@ pub async fn register(
         // Nobody else can have rolled this id.
         Created::Taken => return Err(ApiError::internal()),
     }
-    let change =
-        Event::ClientChanged { client: client.id.as_str(), change: "registered", by: "client" };
+    let change = Event::ClientChanged {
+        client: client.id.as_str(),
+        change: ClientChange::Registered,
+        by: Actor::Client,
+    };
     app.tell(caller.address, &change);
     answer::information(&app, &client, &fresh, StatusCode::CREATED)
 }

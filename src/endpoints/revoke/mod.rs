@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::domain::clients::ClientId;
-use crate::domain::events::Event;
+use crate::domain::events::{Event, RevokedKind};
 use crate::domain::grants::{self, AccessId, Grant, GrantId, Handle, RefreshToken, Use, Why};
 use crate::domain::token_claims::{self, RevokedToken};
 use crate::http::app::App;
@@ -88,13 +88,13 @@ impl Found {
     }
 
     /// Ends it, and answers what it was if there was anything to end.
-    async fn end(self, app: &App, client: &ClientId) -> Result<Option<&'static str>, StoreError> {
+    async fn end(self, app: &App, client: &ClientId) -> Result<Option<RevokedKind>, StoreError> {
         let now = app.now();
         match self {
             Self::Refresh(token) => {
                 let step = |grant: &mut Grant| grant.revoke(now, Why::Requested);
                 let done = on_grant(app, token.grant, client, step).await?;
-                Ok(done.map(|()| "refresh_token"))
+                Ok(done.map(|()| RevokedKind::RefreshToken))
             }
             Self::Opaque(handle) => {
                 let secret = handle.secret.digest();
@@ -104,16 +104,16 @@ impl Found {
                     known
                 };
                 let done = on_grant(app, handle.grant, client, step).await?;
-                Ok(done.filter(|known| *known).map(|_| "access_token"))
+                Ok(done.filter(|known| *known).map(|_| RevokedKind::AccessToken))
             }
             Self::Jwt { id: AccessId { grant: Some(grant), token }, expires_at } => {
                 let step = |grant: &mut Grant| grant.revoke_access(token, expires_at, now);
                 let done = on_grant(app, grant, client, step).await?;
-                Ok(done.map(|()| "access_token"))
+                Ok(done.map(|()| RevokedKind::AccessToken))
             }
             Self::Jwt { id: AccessId { grant: None, token }, expires_at } => {
                 remember(app, token, expires_at).await?;
-                Ok(Some("access_token"))
+                Ok(Some(RevokedKind::AccessToken))
             }
         }
     }

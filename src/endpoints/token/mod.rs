@@ -63,7 +63,7 @@ pub async fn answer(State(app): State<App>, who: Authenticated) -> Result<Respon
     };
     match issued {
         Ok(answer) => Ok(finish(&app, &who, grant_type, answer)),
-        Err(failure) => Err(refuse(&app, &who, failure)),
+        Err(failure) => Err(refuse(&app, &who, grant_type, failure)),
     }
 }
 
@@ -110,7 +110,7 @@ impl From<OAuthError> for Failure {
     }
 }
 
-fn refuse(app: &App, who: &Authenticated, failure: Failure) -> ApiError {
+fn refuse(app: &App, who: &Authenticated, grant: GrantType, failure: Failure) -> ApiError {
     let client = who.client.id.as_str();
     match failure {
         Failure::Refused(refusal) => {
@@ -122,8 +122,7 @@ fn refuse(app: &App, who: &Authenticated, failure: Failure) -> ApiError {
                 return ApiError::too_many_because(text, retry_after.as_secs());
             }
             if refusal == Refusal::Replayed {
-                let reason = who.params.get("grant_type").unwrap_or_default();
-                app.tell(who.caller.address, &Event::ReuseDetected { client, reason });
+                app.tell(who.caller.address, &Event::ReuseDetected { client, grant });
             }
             OAuthError::from(refusal).into()
         }

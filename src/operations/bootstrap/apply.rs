@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Bootstrap;
 use crate::domain::clients::ClientId;
-use crate::domain::events::{Event, Events};
+use crate::domain::events::{Actor, ClientChange, Event, Events, UserChange};
 use crate::infra::clock::UnixTime;
 use crate::infra::password::Passwords;
 use crate::infra::store::{Store, StoreError};
@@ -97,31 +97,20 @@ pub(super) struct Desk<'a> {
 
 impl Desk<'_> {
     /// Tells what became of a user, as the command line does.
-    pub fn user_changed(&self, sub: &Subject, changes: &[&'static str]) {
-        for change in changes {
-            let event = Event::UserChanged { sub: sub.as_str(), change, by: BY };
+    pub fn user_changed(&self, sub: &Subject, changes: &[UserChange]) {
+        for change in changes.iter().copied() {
+            let event = Event::UserChanged { sub: sub.as_str(), change, by: Actor::BootstrapFile };
             self.events.tell(None, &event);
         }
     }
 
     /// Tells what became of a client.
-    pub fn client_changed(&self, client: &ClientId, changes: &[&'static str]) {
-        for change in changes {
-            let event = Event::ClientChanged { client: client.as_str(), change, by: BY };
+    pub fn client_changed(&self, client: &ClientId, changes: &[ClientChange]) {
+        for change in changes.iter().copied() {
+            let event =
+                Event::ClientChanged { client: client.as_str(), change, by: Actor::BootstrapFile };
             self.events.tell(None, &event);
         }
-    }
-}
-
-/// Who did it.
-const BY: &str = "bootstrap_file";
-
-/// The word for a switch, if it was turned.
-pub(super) fn switched(before: bool, after: bool) -> Option<&'static str> {
-    match (before, after) {
-        (true, false) => Some("disabled"),
-        (false, true) => Some("enabled"),
-        (true, true) | (false, false) => None,
     }
 }
 
@@ -133,7 +122,7 @@ pub(super) enum Became {
 }
 
 impl Became {
-    pub(super) fn by(changes: &[&'static str]) -> Self {
+    pub(super) fn by<C>(changes: &[C]) -> Self {
         if changes.is_empty() { Self::Unchanged } else { Self::Changed }
     }
 }

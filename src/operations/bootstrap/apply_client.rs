@@ -1,9 +1,10 @@
 //! Makes a client what the file says.
 
-use super::apply::{ApplyError, Became, Desk, switched};
+use super::apply::{ApplyError, Became, Desk};
 use super::client::ClientEntry;
 use super::declared::{self, Before, Word};
 use crate::domain::clients::{self, Client, ClientId, ClientSecret, DeclaredClient, Source};
+use crate::domain::events::ClientChange;
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
 use crate::infra::store::Created;
@@ -27,7 +28,7 @@ impl ClientEntry {
             };
             match clients::add(store, &client).await? {
                 Created::New => {
-                    desk.client_changed(&self.id, &["added"]);
+                    desk.client_changed(&self.id, &[ClientChange::Added]);
                     return Ok(Became::Created);
                 }
                 // Another server starts beside us and applies the same file.
@@ -45,7 +46,7 @@ impl ClientEntry {
             Some(changes) => {
                 kept.tell(&self.id);
                 desk.client_changed(&self.id, &changes);
-                if changes.contains(&"disabled") {
+                if changes.contains(&ClientChange::Disabled) {
                     clients::cut_off(store, &self.id, now).await?;
                 }
                 Ok(Became::by(&changes))
@@ -115,17 +116,19 @@ impl ClientEntry {
     }
 }
 
-/// What is different now, in the words of the command line.
-fn changes(before: &Client, after: &Client) -> Vec<&'static str> {
+/// What is different now, as the command line reports it.
+fn changes(before: &Client, after: &Client) -> Vec<ClientChange> {
     let rest = Client {
         secrets: after.secrets.clone(),
         enabled: after.enabled,
         declared: after.declared.clone(),
         ..before.clone()
     };
-    let updated = (rest != *after).then_some("updated");
-    let rotated = (before.secrets != after.secrets).then_some("secret_rotated");
-    [updated, rotated, switched(before.enabled, after.enabled)].into_iter().flatten().collect()
+    let updated = (rest != *after).then_some(ClientChange::Updated);
+    let rotated = (before.secrets != after.secrets).then_some(ClientChange::SecretRotated);
+    let switch = if after.enabled { ClientChange::Enabled } else { ClientChange::Disabled };
+    let switched = (before.enabled != after.enabled).then_some(switch);
+    [updated, rotated, switched].into_iter().flatten().collect()
 }
 
 /// What stays otherwise than the file has it.

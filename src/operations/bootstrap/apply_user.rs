@@ -1,8 +1,9 @@
 //! Makes a user what the file says.
 
-use super::apply::{ApplyError, Became, Desk, switched};
+use super::apply::{ApplyError, Became, Desk};
 use super::declared::{Before, Word};
 use super::user::{DeclaredPassword, UserEntry};
+use crate::domain::events::UserChange;
 use crate::domain::grants;
 use crate::domain::users::{self, Added, DeclaredUser, User};
 use crate::infra::password::{Passwords, Verdict};
@@ -44,7 +45,7 @@ impl UserEntry {
         };
         match users::add(store, &user).await? {
             Added::New => {
-                desk.user_changed(&user.sub, &["added"]);
+                desk.user_changed(&user.sub, &[UserChange::Added]);
                 Ok(Became::Created)
             }
             // Another server starts beside us and applies the same file: theirs is as good as ours.
@@ -155,7 +156,10 @@ impl UserEntry {
             tracing::info!(username = &*self.username, "{}", kept.as_str());
         }
         desk.user_changed(&held.sub, &changes);
-        if changes.iter().any(|change| matches!(*change, "password_set" | "disabled")) {
+        if changes
+            .iter()
+            .any(|change| matches!(*change, UserChange::PasswordSet | UserChange::Disabled))
+        {
             grants::cut_off(store, &held.sub, now).await?;
         }
         Ok(Became::by(&changes))
@@ -166,17 +170,19 @@ impl UserEntry {
     }
 }
 
-/// What is different now, in the words of the command line.
-fn changes(before: &User, after: &User) -> Vec<&'static str> {
+/// What is different now, as the command line reports it.
+fn changes(before: &User, after: &User) -> Vec<UserChange> {
     let rest = User {
         password: after.password.clone(),
         enabled: after.enabled,
         declared: after.declared.clone(),
         ..before.clone()
     };
-    let updated = (rest != *after).then_some("updated");
-    let set = (before.password != after.password).then_some("password_set");
-    [updated, set, switched(before.enabled, after.enabled)].into_iter().flatten().collect()
+    let updated = (rest != *after).then_some(UserChange::Updated);
+    let set = (before.password != after.password).then_some(UserChange::PasswordSet);
+    let switch = if after.enabled { UserChange::Enabled } else { UserChange::Disabled };
+    let switched = (before.enabled != after.enabled).then_some(switch);
+    [updated, set, switched].into_iter().flatten().collect()
 }
 
 impl DeclaredPassword {

@@ -9,7 +9,7 @@ pub use self::set::Set;
 use super::{Context, Operation, OperationError, UserView};
 use crate::config::SecretText;
 use crate::domain::consent;
-use crate::domain::events::Event;
+use crate::domain::events::{Event, UserChange};
 use crate::domain::grants::{self, CutOff};
 use crate::domain::users::{self, Added, DeclaredUser, User};
 use crate::infra::clock::UnixTime;
@@ -129,7 +129,7 @@ impl Operation for Add {
         }
         match users::add(context.store, &user).await? {
             Added::New => {
-                context.user_changed(user.sub.as_str(), "added");
+                context.user_changed(user.sub.as_str(), UserChange::Added);
                 Ok(UserView::of(user, None))
             }
             Added::UsernameTaken => {
@@ -233,7 +233,7 @@ impl Operation for Remove {
         consent::forget_all(context.store, &user.sub).await?;
         users::unlock(context.store, &user.sub).await?;
         users::remove(context.store, &user).await?;
-        context.user_changed(user.sub.as_str(), "removed");
+        context.user_changed(user.sub.as_str(), UserChange::Removed);
         // And what began meanwhile.
         grants::cut_off(context.store, &user.sub, context.now).await?;
         consent::forget_all(context.store, &user.sub).await?;
@@ -252,7 +252,7 @@ impl Operation for SetPassword {
         let hash = hash(context, password).await?;
         let step = |user: &mut User| user.password = Some(hash.clone());
         users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
-        context.user_changed(user.sub.as_str(), "password_set");
+        context.user_changed(user.sub.as_str(), UserChange::PasswordSet);
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
         unlock(context, &user).await?;
         Ok(Ended::of(user.username, ended))
@@ -265,7 +265,7 @@ impl Operation for SignOut {
 
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
         let user = named(context.store, &self.user).await?;
-        context.user_changed(user.sub.as_str(), "signed_out");
+        context.user_changed(user.sub.as_str(), UserChange::SignedOut);
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
         Ok(Ended::of(user.username, ended))
     }
@@ -285,7 +285,7 @@ impl Operation for Unlock {
 async fn unlock(context: &Context<'_>, user: &User) -> Result<Option<UnixTime>, OperationError> {
     let since = users::unlock(context.store, &user.sub).await?;
     if since.is_some() {
-        let (sub, by) = (user.sub.as_str(), context.by.as_str());
+        let (sub, by) = (user.sub.as_str(), context.by);
         context.events.tell(None, &Event::AccountUnlocked { sub, by });
     }
     Ok(since)
@@ -303,7 +303,10 @@ async fn set_enabled(
 ) -> Result<(), OperationError> {
     let step = |user: &mut User| user.enabled = enabled;
     users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
-    context.user_changed(user.sub.as_str(), if enabled { "enabled" } else { "disabled" });
+    context.user_changed(
+        user.sub.as_str(),
+        if enabled { UserChange::Enabled } else { UserChange::Disabled },
+    );
     Ok(())
 }
 

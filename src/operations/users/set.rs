@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{check_claims, gone, named, view};
+use crate::domain::events::UserChange;
 use crate::domain::users::{self, User};
 use crate::operations::{Context, Operation, OperationError, UserView};
 
@@ -40,7 +41,7 @@ impl Operation for Set {
         };
         users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
         if changed {
-            context.user_changed(user.sub.as_str(), "updated");
+            context.user_changed(user.sub.as_str(), UserChange::Updated);
         }
         Ok((view(context.store, after).await?, changed))
     }
