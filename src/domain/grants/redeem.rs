@@ -1,6 +1,7 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Attempt, Code, Credential, Family, Grant, Standing, Why};
+use super::{Attempt, Code, Credential, Denied, Family, Grant, Standing, Why};
 use crate::domain::clients::ClientId;
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Secret;
@@ -56,7 +57,7 @@ pub enum Refusal {
     /// The grant exists, the secret is not its.
     WrongSecret,
     /// The client, the person or the session behind it is gone.
-    Denied(super::Denied),
+    Denied(Denied),
     /// It is good, but so many access tokens of it are in use that there is no room for another.
     TooManyTokens {
         /// When the first of them expires.
@@ -132,6 +133,38 @@ fn fits(
         return Err(Refusal::WrongRedirectUri);
     }
     Challenge::check(challenge, shown.verifier).map_err(Refusal::Pkce)
+}
+
+impl Refusal {
+    /// The check's word in the audit log (`reason` of `token_refused`). Operators search for these.
+    pub fn as_str(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Expired => "Expired",
+            Self::Unknown => "Unknown",
+            Self::NoRefresh => "NoRefresh",
+            Self::Pkce(Mismatch::MalformedChallenge) => "Pkce(MalformedChallenge)",
+            Self::Pkce(Mismatch::MalformedVerifier) => "Pkce(MalformedVerifier)",
+            Self::Pkce(Mismatch::MethodNotS256) => "Pkce(MethodNotS256)",
+            Self::Pkce(Mismatch::MissingVerifier) => "Pkce(MissingVerifier)",
+            Self::Pkce(Mismatch::UnexpectedVerifier) => "Pkce(UnexpectedVerifier)",
+            Self::Pkce(Mismatch::WrongVerifier) => "Pkce(WrongVerifier)",
+            Self::Replayed => "Replayed",
+            Self::Revoked => "Revoked",
+            Self::WrongClient => "WrongClient",
+            Self::WrongRedirectUri => "WrongRedirectUri",
+            Self::WrongSecret => "WrongSecret",
+            Self::Denied(Denied::ClientGone) => "Denied(ClientGone)",
+            Self::Denied(Denied::ClientCutOff) => "Denied(ClientCutOff)",
+            Self::Denied(Denied::UserGone) => "Denied(UserGone)",
+            Self::Denied(Denied::UserCutOff) => "Denied(UserCutOff)",
+            Self::Denied(Denied::ConsentWithdrawn) => "Denied(ConsentWithdrawn)",
+            Self::Denied(Denied::SessionEnded) => "Denied(SessionEnded)",
+            Self::Denied(Denied::Unproven) => "Denied(Unproven)",
+            Self::TooManyTokens { retry_after } => {
+                return format!("TooManyTokens {{ retry_after: {retry_after:?} }}").into();
+            }
+        })
+    }
 }
 
 impl From<Refusal> for OAuthError {

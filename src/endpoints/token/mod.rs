@@ -114,7 +114,7 @@ fn refuse(app: &App, who: &Authenticated, grant: GrantType, failure: Failure) ->
     let client = who.client.id.as_str();
     match failure {
         Failure::Refused(refusal) => {
-            let reason = format!("{refusal:?}");
+            let reason = refusal.as_str();
             app.tell(who.caller.address, &Event::TokenRefused { client, reason: &reason });
             // The grant is good: nothing a client should throw its token away for.
             if let Refusal::TooManyTokens { retry_after } = refusal {

@@ -108,3 +108,37 @@ fn a_wrong_guess_does_not_burn_the_code_but_five_do() {
     assert_eq!(grant.redeem(&wrong, NOW), Err(Refusal::WrongRedirectUri));
     assert_eq!(grant.redeem(&shown(&shop, &secret), NOW), Err(Refusal::Revoked));
 }
+
+/// Operators alert on them, so a renamed variant must not change its word.
+#[test]
+fn every_refusal_has_the_word_it_always_had_in_the_audit_log() {
+    for (refusal, word) in [
+        (Refusal::Expired, "Expired"),
+        (Refusal::Unknown, "Unknown"),
+        (Refusal::NoRefresh, "NoRefresh"),
+        (Refusal::Pkce(Mismatch::MalformedChallenge), "Pkce(MalformedChallenge)"),
+        (Refusal::Pkce(Mismatch::MalformedVerifier), "Pkce(MalformedVerifier)"),
+        (Refusal::Pkce(Mismatch::MethodNotS256), "Pkce(MethodNotS256)"),
+        (Refusal::Pkce(Mismatch::MissingVerifier), "Pkce(MissingVerifier)"),
+        (Refusal::Pkce(Mismatch::UnexpectedVerifier), "Pkce(UnexpectedVerifier)"),
+        (Refusal::Pkce(Mismatch::WrongVerifier), "Pkce(WrongVerifier)"),
+        (Refusal::Replayed, "Replayed"),
+        (Refusal::Revoked, "Revoked"),
+        (Refusal::WrongClient, "WrongClient"),
+        (Refusal::WrongRedirectUri, "WrongRedirectUri"),
+        (Refusal::WrongSecret, "WrongSecret"),
+        (Refusal::Denied(Denied::ClientGone), "Denied(ClientGone)"),
+        (Refusal::Denied(Denied::ClientCutOff), "Denied(ClientCutOff)"),
+        (Refusal::Denied(Denied::UserGone), "Denied(UserGone)"),
+        (Refusal::Denied(Denied::UserCutOff), "Denied(UserCutOff)"),
+        (Refusal::Denied(Denied::ConsentWithdrawn), "Denied(ConsentWithdrawn)"),
+        (Refusal::Denied(Denied::SessionEnded), "Denied(SessionEnded)"),
+        (Refusal::Denied(Denied::Unproven), "Denied(Unproven)"),
+        (
+            Refusal::TooManyTokens { retry_after: Duration::from_millis(1_500) },
+            "TooManyTokens { retry_after: 1.5s }",
+        ),
+    ] {
+        assert_eq!(refusal.as_str(), word);
+    }
+}
