@@ -20,6 +20,7 @@ pub mod shared_pages;
 pub mod sign_in;
 pub mod stopped;
 pub mod token_issuer;
+pub mod token_response;
 pub mod told;
 pub mod trouble;
 pub mod turns;

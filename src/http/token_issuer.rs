@@ -17,7 +17,7 @@ use crate::infra::jose;
 use crate::infra::secret::Secret;
 use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
-use crate::protocol::{ErrorCode, OAuthError, Scope, TokenType};
+use crate::protocol::{Confirmation, ErrorCode, OAuthError, Scope, TokenType};
 
 /// Why there is no token. Nothing was spent for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,33 +30,20 @@ pub enum NotMade {
     Length,
 }
 
-/// An access token, and what its grant has to remember of it.
+/// An access token that was just made.
 pub struct IssuedAccessToken {
-    /// As the client gets it.
+    /// The text that the client gets.
     pub token: String,
-    /// How the client shows it.
+    /// How the client presents it.
     pub token_type: TokenType,
-    /// How long it is good.
+    /// How long it is valid.
     pub lifetime: Duration,
-    /// Of an opaque one.
-    pub kept: Option<Opaque>,
-}
-
-impl IssuedAccessToken {
-    /// The members that every answer with an access token has ([RFC 6749 §5.1, §4.2.2]).
-    ///
-    /// [RFC 6749 §5.1, §4.2.2]: https://www.rfc-editor.org/rfc/rfc6749#section-5.1
-    pub fn members(&self, scope: &Scope) -> Vec<(&'static str, Value)> {
-        let mut members = vec![
-            ("access_token", self.token.as_str().into()),
-            ("token_type", self.token_type.as_str().into()),
-            ("expires_in", self.lifetime.as_secs().into()),
-        ];
-        if !scope.is_empty() {
-            members.push(("scope", scope.to_string().into()));
-        }
-        members
-    }
+    /// What it allows; may be less than the grant does.
+    pub scope: Scope,
+    /// The key that it is bound to: whoever presents it proves to hold that.
+    pub cnf: Option<Confirmation>,
+    /// What the grant has to store for it to be accepted; absent of a JWT.
+    pub opaque: Option<Opaque>,
 }
 
 /// What an access token of this client is for.
@@ -106,7 +93,8 @@ pub async fn access_token(
         tracing::error!(client, "the audience and the scope are too much for one access token");
         return Err(NotMade::Length);
     }
-    Ok(IssuedAccessToken { token, token_type: TokenType::Bearer, lifetime, kept: None })
+    let cnf = grant.and_then(|grant| grant.cnf.clone());
+    Ok(issued(token, target, cnf, lifetime, None))
 }
 
 fn opaque(app: &App, grant: &Grant, target: &Target, lifetime: Duration) -> IssuedAccessToken {
@@ -119,8 +107,18 @@ fn opaque(app: &App, grant: &Grant, target: &Target, lifetime: Duration) -> Issu
         issued_at: now,
         expires_at: now.plus(lifetime),
     };
-    let (token, token_type) = (handle.render(Use::Access), TokenType::Bearer);
-    IssuedAccessToken { token, token_type, lifetime, kept: Some(kept) }
+    issued(handle.render(Use::Access), target, grant.cnf.clone(), lifetime, Some(kept))
+}
+
+fn issued(
+    token: String,
+    target: &Target,
+    cnf: Option<Confirmation>,
+    lifetime: Duration,
+    opaque: Option<Opaque>,
+) -> IssuedAccessToken {
+    let scope = target.scope.clone();
+    IssuedAccessToken { token, token_type: TokenType::Bearer, lifetime, scope, cnf, opaque }
 }
 
 /// The ID token of a grant with a person in it; `None` where `openid` was not granted.

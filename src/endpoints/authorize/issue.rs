@@ -18,7 +18,8 @@ use crate::http::answer::{self, Sender};
 use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::session_state;
-use crate::http::token_issuer::{self, IssuedAccessToken, NotMade};
+use crate::http::token_issuer::{self, NotMade};
+use crate::http::token_response::TokenResponse;
 use crate::http::trouble::Trouble;
 use crate::infra::random;
 use crate::infra::secret::Secret;
@@ -112,39 +113,30 @@ pub async fn prepare(
     let epoch = epoch::current(&*app.store, &owner, AsOf::Now).await?;
     let mut grant = new_grant(app, it, &handle, epoch);
     let mut fields = Fields::new();
-    let mut put = |name: &str, value: String| fields.push((name.to_owned(), value));
-
     let code = asked.has_code().then(|| handle.render(Use::Code));
     if let Some(code) = &code {
-        put("code", code.clone());
+        fields.push(("code".to_owned(), code.clone()));
     }
-    let mut token = None;
+    let mut tokens = TokenResponse::default();
     if asked.has_token() {
         let wanted = Wanted { named: &it.request.resources, granted: &[] };
         let target = token_issuer::target(app, it.client, &it.request.scope, wanted);
-        let made =
+        let issued =
             token_issuer::access_token(app, it.client, Behind::Grant(&grant), &target).await?;
-        for (name, value) in made.members(&target.scope) {
-            put(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        }
-        let IssuedAccessToken { token: text, kept, .. } = made;
-        if let Some(kept) = kept {
-            grant.opaque.push(kept);
-        }
-        token = Some(text);
+        grant.opaque.extend(issued.opaque.clone());
+        tokens.access_token = Some(issued);
     }
+    let has_token = tokens.access_token.is_some();
     if asked.has_id_token() {
         let beside = Beside {
-            access_token: token.as_deref(),
+            access_token: tokens.access_token.as_ref().map(|issued| &*issued.token),
             code: code.as_deref(),
             state: it.request.destination.state(),
-            alone: code.is_none() && token.is_none(),
+            alone: code.is_none() && !has_token,
         };
-        let made = token_issuer::id_token(app, (it.client, it.user), &grant, beside).await?;
-        if let Some(text) = made {
-            put("id_token", text);
-        }
+        tokens.id_token = token_issuer::id_token(app, (it.client, it.user), &grant, beside).await?;
     }
+    fields.extend(tokens.into_params());
     if it.request.scope.contains("openid") && asked != ResponseType::None {
         let seen_as = app.seen_by(it.client, &it.session.sub);
         logout_notifications::note_client(&*app.store, it.client, it.session, seen_as.as_str())
@@ -154,7 +146,7 @@ pub async fn prepare(
     grants::may_begin(&*app.store, &grant, it.session, app.now())
         .await?
         .map_err(Unprepared::Denied)?;
-    if (code.is_some() || token.is_some()) && file(app, it, &grant).await? == Filed::Spent {
+    if (code.is_some() || has_token) && file(app, it, &grant).await? == Filed::Spent {
         return Err(Unprepared::Spent);
     }
     if it.client.unused_until.is_some() {

@@ -52,7 +52,7 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
         }
         Err(_) => None,
     };
-    let kept = made.as_ref().and_then(|made| made.kept.as_ref());
+    let kept = made.as_ref().and_then(Answer::opaque);
     let step = |grant: &mut Grant| {
         let redeemed = grant.redeem(&shown, now)?;
         if let Some(kept) = kept {

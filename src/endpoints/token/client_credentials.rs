@@ -1,4 +1,4 @@
-use super::issue::{Answer, body};
+use super::issue::Answer;
 use super::{Failure, target};
 use crate::config::Registration;
 use crate::domain::clients::{self, Source};
@@ -8,6 +8,7 @@ use crate::domain::token_claims::Behind;
 use crate::http::app::App;
 use crate::http::client::Authenticated;
 use crate::http::token_issuer;
+use crate::http::token_response::TokenResponse;
 use crate::infra::random;
 use crate::infra::store::AsOf;
 use crate::protocol::claims::ClaimsRequest;
@@ -53,12 +54,12 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope, epoch));
     let behind = grant.as_ref().map_or(Behind::Client(epoch), Behind::Grant);
     let issued = token_issuer::access_token(app, client, behind, &target).await?;
-    let body = body(&issued, &target.scope);
-    if let (Some(mut grant), Some(kept)) = (grant, issued.kept) {
-        grant.remember(kept, app.now())?;
+    if let (Some(mut grant), Some(opaque)) = (grant, &issued.opaque) {
+        grant.remember(opaque.clone(), app.now())?;
         grants::file(&*app.store, &grant, grant.ends_at, app.now()).await?;
     }
-    Ok(Answer { body, sub: None, kept: None })
+    let response = TokenResponse { access_token: Some(issued), ..TokenResponse::default() };
+    Ok(Answer { response, sub: None })
 }
 
 fn alone(app: &App, who: &Authenticated, scope: &Scope, epoch: Epoch) -> Grant {

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
 use super::Failure;
 use crate::domain::clients::Client;
 use crate::domain::grants::{Family, Grant, Opaque, RefreshToken};
@@ -9,17 +7,16 @@ use crate::domain::resources::Target;
 use crate::domain::token_claims::{Behind, Beside};
 use crate::domain::users::User;
 use crate::http::app::App;
-use crate::http::token_issuer::{self, IssuedAccessToken};
-use crate::protocol::{ErrorCode, OAuthError, Scope};
+use crate::http::token_issuer;
+use crate::http::token_response::TokenResponse;
+use crate::protocol::{ErrorCode, OAuthError};
 
-/// A token response ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)), and whom it
-/// is about. It is made before the step that pays for it: nothing can fail between that step and the
-/// client.
+/// What a grant type answers with, and whom it is about. The tokens are made before the step that pays for them:
+/// nothing can fail between that step and the client.
 pub(super) struct Answer {
-    pub body: Map<String, Value>,
+    pub response: TokenResponse,
+    /// The local subject, for the audit log; absent for a client acting for itself.
     pub sub: Option<String>,
-    /// What the grant has to remember in that step for the access token to be good.
-    pub kept: Option<Opaque>,
 }
 
 /// The refresh tokens a client's grant begins with; none where it did not register for them.
@@ -60,28 +57,25 @@ pub(super) async fn answer(
     target: &Target,
 ) -> Result<Answer, Failure> {
     let issued = token_issuer::access_token(app, client, Behind::Grant(grant), target).await?;
-    let mut body = body(&issued, &target.scope);
     let beside = Beside { access_token: Some(&issued.token), ..Beside::default() };
-    if let Some(user) = user
-        && let Some(id_token) = token_issuer::id_token(app, (client, user), grant, beside).await?
-    {
-        body.insert("id_token".into(), id_token.into());
-    }
+    let id_token = match user {
+        Some(user) => token_issuer::id_token(app, (client, user), grant, beside).await?,
+        None => None,
+    };
     let sub = grant.person.as_ref().map(|person| person.sub.as_str().to_owned());
-    Ok(Answer { body, sub, kept: issued.kept })
-}
-
-/// What every answer has.
-pub(super) fn body(issued: &IssuedAccessToken, scope: &Scope) -> Map<String, Value> {
-    let members = issued.members(scope);
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    let response = TokenResponse { access_token: Some(issued), id_token, refresh_token: None };
+    Ok(Answer { response, sub })
 }
 
 impl Answer {
+    /// What the grant has to store in the step that pays for the tokens.
+    pub fn opaque(&self) -> Option<&Opaque> {
+        self.response.access_token.as_ref()?.opaque.as_ref()
+    }
+
     /// With the refresh token of this generation.
     pub fn with_refresh(mut self, app: &App, client: &Client, token: RefreshToken) -> Self {
-        let text = token.render(&client.id, &app.refresh_key);
-        self.body.insert("refresh_token".into(), text.into());
+        self.response.refresh_token = Some(token.render(&client.id, &app.refresh_key));
         self
     }
 }

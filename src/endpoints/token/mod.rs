@@ -71,7 +71,7 @@ fn finish(app: &App, who: &Authenticated, grant: GrantType, answer: Answer) -> R
     let client = who.client.id.as_str();
     let event = Event::TokensIssued { client, sub: answer.sub.as_deref(), grant };
     app.tell(who.caller.address, &event);
-    no_store(Json(answer.body))
+    no_store(Json(answer.response.into_json()))
 }
 
 /// Why a token request failed: the client's doing, or ours.

@@ -38,7 +38,7 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
         Ok(_) => Some(answer(app, (client, holder.user.as_ref()), &allowed, &target).await?),
         Err(_) => None,
     };
-    let kept = made.as_ref().and_then(|made| made.kept.as_ref());
+    let kept = made.as_ref().and_then(Answer::opaque);
     let step = |grant: &mut Grant| {
         if kept.is_some() {
             grant.has_room(now)?;
