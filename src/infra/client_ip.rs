@@ -69,7 +69,7 @@ fn parse(entry: &[u8]) -> Option<IpAddr> {
     address.or_else(|| entry.parse().ok().map(|socket: SocketAddr| socket.ip())).map(plain)
 }
 
-/// Whom to count an address as: an IPv6 customer has a whole /64, so that is one.
+/// What limits count an address as: itself, or of IPv6 its /64, for a subscriber can use every address of one.
 pub fn bucket(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

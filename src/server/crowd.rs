@@ -1,7 +1,7 @@
 //! How many connections each address holds, so that one peer cannot take all there are.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
@@ -30,22 +30,22 @@ impl Crowd {
             return Some(Seat(None));
         }
 
-        let neighbourhood = neighbourhood(peer);
+        let key = client_ip::bucket(peer);
         let mut seats = self.seats();
-        let taken = seats.entry(neighbourhood).or_default();
+        let taken = seats.entry(key).or_default();
         if *taken >= self.each {
             return None;
         }
         *taken += 1;
-        Some(Seat(Some((Arc::clone(self), neighbourhood))))
+        Some(Seat(Some((Arc::clone(self), key))))
     }
 
-    fn leave(&self, neighbourhood: IpAddr) {
+    fn leave(&self, key: IpAddr) {
         let mut seats = self.seats();
-        let Some(taken) = seats.get_mut(&neighbourhood) else { return };
+        let Some(taken) = seats.get_mut(&key) else { return };
         *taken -= 1;
         if *taken == 0 {
-            seats.remove(&neighbourhood);
+            seats.remove(&key);
         }
     }
 
@@ -60,17 +60,9 @@ pub(super) struct Seat(Option<(Arc<Crowd>, IpAddr)>);
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some((crowd, neighbourhood)) = self.0.take() {
-            crowd.leave(neighbourhood);
+        if let Some((crowd, key)) = self.0.take() {
+            crowd.leave(key);
         }
-    }
-}
-
-/// An IPv6 subscriber is handed a /64 and can use every address in it, so the /64 is who they are.
-fn neighbourhood(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout};
@@ -27,11 +27,12 @@ use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-use super::connection::NoPlace;
+use super::connection::{MAX_URI, NoPlace};
 use super::homeward::Homeward;
 use super::hosts::Hosts;
 use super::reader::Reader;
 use super::refusal::{Refusal, StrangeHost};
+use super::response_headers::{X_REQUEST_ID, secure};
 use crate::http::caller::RequestId;
 use crate::http::cors;
 use crate::http::told::Told;
@@ -140,17 +141,6 @@ fn request_id(headers: &HeaderMap) -> String {
 fn reference() -> String {
     const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     random::bytes::<16>().iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
-}
-
-/// What every answer says, whatever else it says.
-pub(super) fn secure(headers: &mut HeaderMap, https: bool) {
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    if https {
-        let a_year = HeaderValue::from_static("max-age=31536000");
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, a_year);
-    }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
 /// Gives words to the answers that axum and the layers below leave empty.
@@ -309,9 +299,6 @@ fn longest(path: &str) -> usize {
     if takes_hints { MAX_URI + LONGEST_OURS } else { MAX_URI }
 }
 
-/// One path and its query, without a hint.
-pub(super) const MAX_URI: usize = 8 * 1024;
-
 /// All header lines of a request.
 const MAX_HEADERS: usize = 16 * 1024;
 
@@ -325,8 +312,6 @@ fn is_asset(route: &str) -> bool {
 
 /// What load balancers, health checks and Prometheus ask for, by whatever name they have for us.
 const BY_PROGRAMS: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
-
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ pub mod process;
 mod queue;
 mod reader;
 mod refusal;
+mod response_headers;
 pub mod rotation;
 pub mod routes;
 pub mod run;

@@ -11,7 +11,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
-use ipnet::IpNet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -19,69 +18,12 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+pub use super::connection::Limits;
 use super::connection::{Protocol, Requests, Service, last_answer, serve_connection};
 use super::crowd::{Crowd, Seat};
 use super::reader::Reader;
 use super::refusal::Refusal;
 use super::tls::{ALPN_HTTP2, TlsKeeper};
-
-/// What a connection may take.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// From the first byte of a request's header to the last; also the TLS handshake.
-    pub header_timeout: Duration,
-    /// How long a connection may rest between two requests.
-    pub keep_alive: Duration,
-    /// From the end of the header to the end of the answer: the bound on whoever reads too slowly.
-    pub request_timeout: Duration,
-    /// What the parser will hold of one header before it answers 431 and closes. `layers` refuses before
-    /// that, with an answer that says why.
-    pub max_header_bytes: usize,
-    /// Connections in all. At the limit nobody is refused: the next ones wait to be accepted.
-    pub max_connections: usize,
-    /// Connections of one address; more are answered 503.
-    pub max_connections_per_address: usize,
-    /// Proxies, which are not counted by address.
-    pub trusted: Vec<IpNet>,
-    /// Whether HTTP/2 is understood without TLS, too.
-    pub prior_knowledge: bool,
-    /// Whether the issuer is `https`, so that browsers may be told to insist on it.
-    pub https: bool,
-    /// How often a peer that speaks HTTP/2 is asked whether it is there, and how long it may take to say so.
-    pub ping_interval: Duration,
-    pub ping_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            header_timeout: Duration::from_secs(5),
-            keep_alive: Duration::from_secs(75),
-            request_timeout: Duration::from_mins(1),
-            max_header_bytes: 64 * 1024,
-            max_connections: 4096,
-            max_connections_per_address: 100,
-            trusted: Vec::new(),
-            prior_knowledge: false,
-            https: false,
-            ping_interval: Duration::from_secs(20),
-            ping_timeout: Duration::from_secs(10),
-        }
-    }
-}
-
-impl Limits {
-    /// No more connections than there may be open files, less those the rest of the process needs.
-    #[must_use]
-    pub fn within_files(mut self, allowed: u64) -> Self {
-        let spare = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(FILES_OF_OUR_OWN);
-        self.max_connections = self.max_connections.min(spare.max(1));
-        self
-    }
-}
-
-/// The store, the log, the key files, a few outgoing connections.
-const FILES_OF_OUR_OWN: usize = 64;
 
 /// A listener for each address the name stands for: `localhost` is both `127.0.0.1` and `[::1]`.
 ///
@@ -263,17 +205,5 @@ impl Front {
             stream.read(&mut [0; 1024]).await
         })
         .await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn few_files_mean_few_connections_but_never_none() {
-        assert_eq!(Limits::default().within_files(200).max_connections, 136);
-        assert_eq!(Limits::default().within_files(10).max_connections, 1);
-        assert_eq!(Limits::default().within_files(u64::MAX).max_connections, 4096);
     }
 }

@@ -9,10 +9,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tower::BoxError;
 
+use super::MAX_URI;
 use crate::infra::random;
-use crate::server::layers::{MAX_URI, X_REQUEST_ID, secure};
 use crate::server::reader::Reader;
 use crate::server::refusal::Refusal;
+use crate::server::response_headers::{X_REQUEST_ID, secure};
 
 /// What is remembered of how a request began.
 #[derive(Debug, Default)]

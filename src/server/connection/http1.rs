@@ -30,9 +30,8 @@ use tower::ServiceExt;
 
 use super::bare::{self, Start};
 use super::socket::{Tap, Tapped};
-use super::{SHUTDOWN_TIMEOUT, Service, Verdict};
+use super::{Limits, SHUTDOWN_TIMEOUT, Service, Verdict};
 use crate::infra::client_ip::PeerAddr;
-use crate::server::serve::Limits;
 
 /// Speaks HTTP/1.1 over the stream until either side has had enough.
 pub(super) async fn serve<S>(stream: S, peer: SocketAddr, service: Service)

@@ -41,9 +41,8 @@ use super::http1::tracked;
 use super::last_byte::LastByte;
 use super::socket::{Tap, Tapped};
 use super::unread::Unread;
-use super::{NoPlace, Place, SHUTDOWN_TIMEOUT, Service, Verdict};
+use super::{Limits, NoPlace, Place, SHUTDOWN_TIMEOUT, Service, Verdict};
 use crate::infra::client_ip::PeerAddr;
-use crate::server::serve::Limits;
 
 /// Requests of one connection under way.
 const MAX_CONCURRENT_STREAMS: u32 = 100;

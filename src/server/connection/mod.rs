@@ -8,6 +8,7 @@ mod frames;
 mod http1;
 mod http2;
 mod last_byte;
+mod limits;
 mod preface;
 mod socket;
 mod unread;
@@ -22,8 +23,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 pub(super) use self::bare::last_answer;
+pub use self::limits::Limits;
+pub(super) use self::limits::MAX_URI;
 use super::crowd::{Crowd, Seat};
-use super::serve::Limits;
 
 /// What every connection is served with.
 #[derive(Clone)]
