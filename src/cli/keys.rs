@@ -65,7 +65,7 @@ fn generate(config: &Config) -> Result<String, Failure> {
     if files.notices.is_empty() {
         text = format!("there is a signing key in {} already", config.keys_dir.display());
     }
-    if config.store_lasts() {
+    if config.store.is_durable() {
         text.push_str(BESIDE_A_STORE);
     }
     Ok(text)
@@ -94,8 +94,8 @@ async fn operator(config: &Config) -> Result<Operator, Failure> {
         return Ok(Operator::Server(server));
     }
     let purposes = purposes(config);
-    let files = load_files(&KeySource::of(config), &purposes, !config.store_lasts())?;
-    if !config.store_lasts() {
+    let files = load_files(&KeySource::of(config), &purposes, !config.store.is_durable())?;
+    if !config.store.is_durable() {
         let store = Arc::new(MemoryStore::new(Clock::System));
         return Ok(Operator::with_keys(store, Clock::System.now(), KeyRing::of(files.keys)));
     }
@@ -108,7 +108,7 @@ async fn operator(config: &Config) -> Result<Operator, Failure> {
 
 /// The ring, if a change to it is still there when this process has ended.
 async fn lasting(config: &Config) -> Result<Operator, Failure> {
-    if !config.store_lasts() && config.control_socket().is_none() {
+    if !config.store.is_durable() && config.control_socket().is_none() {
         return Err(Failure::Refused(INSTEAD.to_owned()));
     }
     operator(config).await

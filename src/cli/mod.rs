@@ -51,8 +51,6 @@ use crate::config::{Complaints, Config};
 use crate::infra::clock::{Clock, UnixTime};
 use crate::operations::development::SwitchOff;
 
-pub use self::store::open_store;
-
 /// The arguments.
 #[derive(Debug, Parser)]
 #[command(name = "latchkey", version, about = ABOUT)]

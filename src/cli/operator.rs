@@ -109,7 +109,7 @@ pub(super) async fn server(config: &Config) -> Result<Option<ControlClient>, Fai
     match ControlClient::connect(&path).await {
         Ok(server) => Ok(Some(server)),
         // The store says whether anybody has it, and what to do.
-        Err(_) if config.store_lasts() => Ok(None),
+        Err(_) if config.store.is_durable() => Ok(None),
         Err(error) => Err(Failure::Unavailable(unreachable(&path, &error))),
     }
 }
@@ -121,7 +121,7 @@ fn unreachable(path: &Path, error: &std::io::Error) -> String {
 /// The store, to be read: through the running server where that has it.
 pub(super) async fn store_to_read(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     match server(config).await? {
-        Some(server) if config.store_lasts() => Ok(Arc::new(ControlStore(server))),
+        Some(server) if config.store.is_durable() => Ok(Arc::new(ControlStore(server))),
         Some(_) | None => store::lasting_to_read(config).await,
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::{Display, Write as _};
 use std::path::Path;
 
 use super::duration;
+use super::store;
 use super::vars::VARS;
 use super::{Config, LogFormat, MetricsListen, Registration};
 
@@ -25,7 +26,8 @@ pub fn describe(config: &Config) -> String {
 impl Config {
     /// What a variable came to, as it would be written; `None` if nothing is in force.
     pub(super) fn effective(&self, name: &str) -> Option<String> {
-        self.place(name).or_else(|| self.policy(name)).or_else(|| self.measure(name))
+        let place = self.place(name).or_else(|| store::effective(&self.store, name));
+        place.or_else(|| self.policy(name)).or_else(|| self.measure(name))
     }
 
     fn place(&self, name: &str) -> Option<String> {
@@ -57,31 +59,17 @@ impl Config {
             "REQUEST_OBJECT_ENCRYPTION" => {
                 Some(self.key_ring.request_object_encryption.to_string())
             }
-            "STORE_URL" => match (&self.store_folder, &self.redis) {
-                (Some(folder), _) => Some(format!("file:{}", folder.display())),
-                (None, Some(_)) => None,
-                (None, None) => Some("memory:".to_owned()),
-            },
             "CONTROL_SOCKET" => self.control_socket().as_deref().map(path),
-            "REDIS_CA_FILE" => self.redis.as_ref()?.ca_file.as_deref().map(path),
-            "REDIS_CERT_FILE" => self.redis.as_ref()?.client.as_ref().map(|it| path(&it.0)),
-            "REDIS_KEY_FILE" => self.redis.as_ref()?.client.as_ref().map(|it| path(&it.1)),
-            "REDIS_PREFIX" => self.redis.as_ref().map(|redis| redis.prefix.clone()),
             _ => None,
         }
     }
 
     fn policy(&self, name: &str) -> Option<String> {
-        let hidden = |set: bool| set.then(|| "(set, not shown)".to_owned());
         match name {
             "SECRET_KEY" if self.secret_key.is_none() => Some("(made and kept)".to_owned()),
             "SECRET_KEY" => hidden(true),
             "SECRET_KEY_PREVIOUS" => hidden(self.secret_key_previous.is_some()),
             "PAIRWISE_SALT" => hidden(self.pairwise_salt.is_some()),
-            "REDIS_URL" => hidden(self.redis.is_some()),
-            "REDIS_SENTINEL_PASSWORD" => hidden(self.redis.as_ref()?.sentinel_password.is_some()),
-            "REDIS_MIN_REPLICAS_ACK" => Some(self.redis.as_ref()?.min_replicas_ack.to_string()),
-            "ALLOW_VOLATILE_STORE" => self.redis.as_ref().map(|r| r.allow_volatile.to_string()),
             "DEV_USER" => self.dev.as_ref().map(|dev| dev.user.clone()),
             "DEV_PASSWORD" => hidden(self.dev.as_ref().is_some_and(|dev| dev.password.is_some())),
             "DEV_GUESS_LIMITS_ENABLED" => Some(self.rate_limit.guesses.to_string()),
@@ -171,6 +159,11 @@ fn list(entries: &[impl Display]) -> Option<String> {
     (!entries.is_empty()).then(|| entries.join(","))
 }
 
-fn path(path: &Path) -> String {
+/// That a secret is set, without the secret.
+pub(super) fn hidden(set: bool) -> Option<String> {
+    set.then(|| "(set, not shown)".to_owned())
+}
+
+pub(super) fn path(path: &Path) -> String {
     path.display().to_string()
 }

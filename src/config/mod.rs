@@ -13,7 +13,6 @@ mod lifetimes;
 mod network;
 mod policy;
 mod reader;
-mod redis;
 mod secret_text;
 mod statements;
 mod store;
@@ -35,10 +34,10 @@ pub use key_ring::KeyRingSettings;
 pub use lifetimes::{Lifetimes, ServeLimits};
 pub use network::{CorsSettings, Http2, MetricsListen, OutgoingSettings, TlsSettings};
 pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, Registration};
-pub use redis::RedisSettings;
 pub use secret_text::SecretText;
 pub use statements::{StatementIssuer, StatementKeys};
 
+use crate::infra::store::StoreSettings;
 use crate::protocol::RequirePkce;
 use crate::protocol::client_metadata::Offer;
 use reader::Reader;
@@ -64,12 +63,10 @@ pub struct Config {
     pub public_key_path: Option<PathBuf>,
     /// Which keys there are, and how long each signs.
     pub key_ring: KeyRingSettings,
-    /// The shared store.
-    pub redis: Option<RedisSettings>,
-    /// How long what was read from it is kept in memory, if changes are told; zero for not at all.
+    /// Where state is kept.
+    pub store: StoreSettings,
+    /// How long what was read from a shared store is kept in memory, if changes are told; zero for not at all.
     pub cache_life: Duration,
-    /// The folder of a store for this server alone. Without either, state is in memory.
-    pub store_folder: Option<PathBuf>,
     /// Where operators' commands reach this server, if not in the folder of its store.
     pub control_socket: Option<PathBuf>,
     /// Clients and users to create at start.
@@ -126,17 +123,20 @@ impl Config {
         let reader = &mut Reader::new(map);
         let issuer = read_issuer(reader);
         let key_ring = KeyRingSettings::read(reader);
+        let listen = network::listen(reader, &issuer);
+        let secret_key = policy::secret_key(reader, &issuer);
+        let secret_key_previous = policy::secret_key_previous(reader);
+        let pairwise_salt = policy::pairwise_salt(reader);
+        let store = store::read(reader, &issuer);
         let mut config = Self {
-            listen: network::listen(reader, &issuer),
-            secret_key: policy::secret_key(reader, &issuer),
-            secret_key_previous: policy::secret_key_previous(reader),
-            pairwise_salt: policy::pairwise_salt(reader),
+            listen,
+            secret_key,
+            secret_key_previous,
+            pairwise_salt,
             keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
             private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
             public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
-            store_folder: store::folder(reader, &issuer),
             control_socket: reader.given("CONTROL_SOCKET").map(PathBuf::from),
-            redis: RedisSettings::read(reader),
             cache_life: reader.duration("REDIS_CACHE_TTL", 0..=3600),
             bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
             log: policy::log(reader),
@@ -160,10 +160,11 @@ impl Config {
             outgoing: network::outgoing(reader),
             lifetimes: Lifetimes::read(reader),
             limits: ServeLimits::read(reader),
-            dev: policy::dev(reader, &issuer),
+            dev: policy::dev(reader, &issuer, &store),
             extra_hosts: network::extra_hosts(reader),
             webfinger_domains: network::webfinger_domains(reader),
             warnings: Vec::new(),
+            store,
             issuer,
         };
         network::warn_of_plain_http(reader, &config);
@@ -182,13 +183,8 @@ impl Config {
     /// Where operators' commands reach a running server: as configured, or beside the store that only the
     /// server can open.
     pub fn control_socket(&self) -> Option<PathBuf> {
-        let beside = || self.store_folder.as_ref().map(|folder| folder.join("control.sock"));
+        let beside = || self.store.data_dir().map(|folder| folder.join("control.sock"));
         self.control_socket.clone().or_else(beside)
-    }
-
-    /// Whether what is stored is still there after the process has ended.
-    pub fn store_lasts(&self) -> bool {
-        self.redis.is_some() || self.store_folder.is_some()
     }
 }
 

@@ -4,8 +4,8 @@ use super::issuer::Issuer;
 use super::key_ring::KeyRingSettings;
 use super::reader::Reader;
 use super::secret_text::SecretText;
-use super::store;
 use crate::infra::secret::is_guessable;
+use crate::infra::store::StoreSettings;
 use crate::protocol::client_metadata::Offer;
 use crate::protocol::{RequirePkce, ResponseType};
 
@@ -206,7 +206,11 @@ fn gate(reader: &mut Reader<'_>, tokens: Vec<SecretText>) -> Registration {
 }
 
 /// The development account: asked for, or because there would be nobody to sign in as.
-pub(super) fn dev(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<DevAccount> {
+pub(super) fn dev(
+    reader: &mut Reader<'_>,
+    issuer: &Issuer,
+    store: &StoreSettings,
+) -> Option<DevAccount> {
     let asked = ["DEV_USER", "DEV_PASSWORD"].map(|name| (name, reader.given(name).is_some()));
     if !issuer.is_loopback() {
         // A name is what a Compose file brings along. A password was somebody's wish, and would do nothing.
@@ -221,10 +225,7 @@ pub(super) fn dev(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<DevAccount
         }
         return None;
     }
-    // A folder is what `store::folder` makes of it; what is wrong with it is said there.
-    let filed = reader.given("STORE_URL").is_some_and(|text| text != store::MEMORY);
-    let named = ["REDIS_URL", "BOOTSTRAP_FILE"].iter().any(|name| reader.given(name).is_some());
-    let empty = !filed && !named;
+    let empty = !store.is_durable() && reader.given("BOOTSTRAP_FILE").is_none();
     if !empty && !asked.iter().any(|(_, given)| *given) {
         return None;
     }

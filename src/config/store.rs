@@ -1,18 +1,42 @@
-//! Where a server that is alone keeps its state.
+//! Where state is kept: in the memory of the process, in a folder, or in a Redis.
 //!
 //! `STORE_URL` holds no secret and is shown, `REDIS_URL` may hold a password and is not: that is why
 //! there are two of them, and why a `redis://` in the first is refused rather than understood.
+
+mod redis;
 
 use std::path::PathBuf;
 
 use super::issuer::Issuer;
 use super::reader::Reader;
+use crate::infra::store::StoreSettings;
 
 /// Nowhere: what is stored is gone with the process.
-pub(super) const MEMORY: &str = "memory:";
+const MEMORY: &str = "memory:";
 
-/// The folder, if it is to be one.
-pub(super) fn folder(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<PathBuf> {
+/// The backend that the variables name.
+pub(super) fn read(reader: &mut Reader<'_>, issuer: &Issuer) -> StoreSettings {
+    let folder = folder(reader, issuer);
+    let redis = self::redis::read(reader);
+    match (folder, redis) {
+        (Some(folder), _) => StoreSettings::File(folder),
+        (None, Some(options)) => StoreSettings::Redis(options),
+        (None, None) => StoreSettings::Memory,
+    }
+}
+
+/// What a variable of the store came to, as it would be written.
+pub(super) fn effective(settings: &StoreSettings, name: &str) -> Option<String> {
+    match (settings, name) {
+        (StoreSettings::Memory, "STORE_URL") => Some(MEMORY.to_owned()),
+        (StoreSettings::File(folder), "STORE_URL") => Some(format!("file:{}", folder.display())),
+        (StoreSettings::Redis(options), name) => self::redis::effective(options, name),
+        (StoreSettings::Memory | StoreSettings::File(_), _) => None,
+    }
+}
+
+/// The folder, if `STORE_URL` names one.
+fn folder(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<PathBuf> {
     let Some(text) = reader.given("STORE_URL") else {
         if reader.given("REDIS_URL").is_none() && !issuer.is_loopback() {
             complain(reader, UNSAID);
@@ -77,14 +101,14 @@ mod tests {
             ("file:///var/lib/latchkey", "/var/lib/latchkey"),
         ] {
             let config = read(&[("STORE_URL", url)]).unwrap();
-            assert_eq!(config.store_folder.as_deref(), Some(Path::new(folder)));
-            assert!(config.store_lasts() && config.dev.is_none(), "{url}");
+            assert_eq!(config.store.data_dir(), Some(Path::new(folder)));
+            assert!(config.store.is_durable() && config.dev.is_none(), "{url}");
             let shown = super::super::describe(&config);
             assert!(shown.contains(&format!("STORE_URL=file:{folder}\n")), "{shown}");
         }
         let config = read(&[("STORE_URL", "memory:")]).unwrap();
-        assert!(!config.store_lasts() && config.dev.is_some());
-        assert!(read(&[("REDIS_URL", "redis://cache")]).unwrap().store_lasts());
+        assert!(!config.store.is_durable() && config.dev.is_some());
+        assert!(read(&[("REDIS_URL", "redis://cache")]).unwrap().store.is_durable());
     }
 
     #[test]
@@ -115,7 +139,7 @@ mod tests {
         {
             assert!(with(&[told]).is_ok(), "{told:?}");
         }
-        assert!(read(&[]).is_ok_and(|config| !config.store_lasts()), "in development");
+        assert!(read(&[]).is_ok_and(|config| !config.store.is_durable()), "in development");
     }
 
     const KEY: &str = "not a secret of anybody's: 7Zq4mBv1xYpT0kLr";

@@ -30,7 +30,7 @@ fn with_nothing_set_a_developer_gets_a_working_house() {
     let config = read(&[]);
     assert_eq!(config.issuer.as_str(), "http://localhost:5000");
     assert_eq!(config.listen, ["127.0.0.1:5000", "[::1]:5000"]);
-    assert!(config.secret_key.is_none() && config.redis.is_none() && config.tls.is_none());
+    assert!(config.secret_key.is_none() && !config.store.is_durable() && config.tls.is_none());
     assert!(matches!(config.registration, Registration::Open));
     assert_eq!(config.dev.map(|dev| dev.user).as_deref(), Some("demo"));
     assert_eq!(config.lifetimes.code, Duration::from_mins(1));

@@ -18,7 +18,6 @@ use super::demo_app::START;
 use super::serve::{Limits, listen, serve};
 use super::tls::TlsKeeper;
 use super::{census, couriers, events, logging, process, rotation, routes};
-use crate::cli::open_store;
 use crate::config::{Config, Http2, MetricsListen, OutgoingSettings, StatementKeys};
 use crate::domain::clients::software_statement;
 use crate::domain::development;
@@ -30,7 +29,7 @@ use crate::http::app::App;
 use crate::infra::clock::{Clock, OLDEST};
 use crate::infra::outbound::{FetchSettings, Fetcher};
 use crate::infra::secret_key::SecretKey;
-use crate::infra::store::Store;
+use crate::infra::store::{self, Store};
 use crate::operations::bootstrap::Bootstrap;
 
 /// The configuration, a key or a certificate is wrong (`EX_CONFIG` of sysexits.h).
@@ -94,7 +93,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
     let tls = tls.transpose().map_err(wrong)?;
     let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(wrong)?;
     check_statement_keys(&config).await?;
-    let store = open_store(&config, Clock::System).await.map_err(unavailable)?;
+    let store = store::open(&config.store, Clock::System).await.map_err(unavailable)?;
     let keys = open_ring(&config, &store, &root, files_of_keys).await?;
 
     let declared = bootstrap.as_ref().map(Bootstrap::catalogues).unwrap_or_default();
@@ -194,7 +193,7 @@ async fn bind_control(config: &Config) -> Result<Option<ControlSocket>, Refused>
 /// The files are read before anything is opened: a bad one is told at once.
 fn load_keys(config: &Config) -> Result<(FileKeys, SecretKey), Refused> {
     // A store that lasts keeps the keys it is given; without one, the files are what lasts.
-    let make = !config.store_lasts();
+    let make = !config.store.is_durable();
     let files = load_files(&KeySource::of(config), &purposes(config), make).map_err(wrong)?;
     for notice in &files.notices {
         tracing::info!("{notice}");
@@ -213,7 +212,7 @@ async fn open_ring(
     let from_files: Vec<_> = files.keys.iter().map(|key| key.kid().to_owned()).collect();
     let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, files.keys).await;
     if let Ok(ring) = ring.as_ref()
-        && !config.store_lasts()
+        && !config.store.is_durable()
     {
         // The store remembers no start before this one; the files do.
         ring.stood_before(|kid| {

@@ -104,7 +104,6 @@ fn good(config: &Config) {
     assert!(lifetimes.session_idle <= lifetimes.session_absolute, "{lifetimes:?}");
     assert!(lifetimes.refresh_grace.as_secs() <= 120, "{lifetimes:?}");
     assert!(config.key_ring.signing_algs.contains(&ClientAlg::Rs256));
-    assert!(config.redis.is_none() || config.store_folder.is_none(), "state in two places");
     assert!(config.public_key_path.is_none() || config.private_key_path.is_some());
     assert!(config.dev.is_none() || is_loopback, "an account for development, and not at home");
     for origin in &config.cors.origins {

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{FromRedisValue, ToRedisArgs, Value, cmd};
+use zeroize::Zeroizing;
 
 pub use self::address::RedisAddress;
 pub use self::door::RedisTls;
@@ -46,11 +47,11 @@ use crate::infra::clock::{Clock, UnixTime};
 #[derive(Clone)]
 pub struct RedisOptions {
     /// What [`RedisAddress::parse`] takes.
-    pub url: String,
+    pub url: Zeroizing<String>,
     /// Whom to trust where the URL says TLS.
     pub tls: RedisTls,
     /// What the sentinels ask for, which need not be what redis asks for.
-    pub sentinel_password: Option<String>,
+    pub sentinel_password: Option<Zeroizing<String>>,
     /// How many replicas must have a change before it is believed; what is usual there if `None`.
     pub min_replicas_ack: Option<u32>,
     /// Goes before every key, for a redis that is shared.
@@ -67,7 +68,7 @@ impl RedisOptions {
     /// No prefix, nothing volatile, one second, the system's clock.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
+            url: Zeroizing::new(url.into()),
             tls: RedisTls::default(),
             sentinel_password: None,
             min_replicas_ack: None,
@@ -132,6 +133,15 @@ impl RedisStore {
             }
         }
         store.ping().await.map_err(|error| StartError::Unreachable(error.to_string()))?;
+        Ok(store)
+    }
+
+    /// [`connect`](Self::connect) that logs the [`warnings`](Self::warnings).
+    pub(super) async fn open(options: &RedisOptions) -> Result<Self, StartError> {
+        let store = Self::connect(options).await?;
+        for warning in store.warnings() {
+            tracing::warn!(%warning, "ALLOW_VOLATILE_STORE: this redis may lose what it has acknowledged");
+        }
         Ok(store)
     }
 
@@ -351,7 +361,7 @@ mod tests {
         for url in ["redis://ada:hunter2@host:notaport/0", "redis-sentinel://:hunter2@h", "hunter2"]
         {
             let mut options = RedisOptions::new(url);
-            options.sentinel_password = Some("hunter2".to_owned());
+            options.sentinel_password = Some(Zeroizing::new("hunter2".to_owned()));
             assert!(!format!("{options:?}").contains("hunter2"));
             let refusal = RedisStore::connect(&options).await.err().unwrap();
             assert!(matches!(refusal, StartError::Options(_)));

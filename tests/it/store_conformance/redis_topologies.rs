@@ -61,7 +61,7 @@ impl Guarded {
         RedisOptions {
             tls: RedisTls { ca_file: Some(self.file("ca.pem")), client },
             prefix: "test:".to_owned(),
-            sentinel_password: Some("hunter2".to_owned()),
+            sentinel_password: Some("hunter2".to_owned().into()),
             ..RedisOptions::new(format!("rediss://ada:p%40ss@{host}:{}/0", self.tls_port))
         }
     }
@@ -154,10 +154,11 @@ async fn sentinels_by_tls_with_a_password_lead_to_a_primary_by_tls() {
     let _sentinel = RedisServer::sentinel(configuration.join("\n") + "\n");
 
     let url = format!("rediss-sentinel://ada:p%40ss@127.0.0.1:{port}/main");
-    let good = RedisOptions { url, min_replicas_ack: Some(0), ..redis.by_tls("127.0.0.1") };
+    let good =
+        RedisOptions { url: url.into(), min_replicas_ack: Some(0), ..redis.by_tls("127.0.0.1") };
     RedisStore::connect(&good).await.expect("a fit redis").ping().await.unwrap();
 
-    let unnamed = RedisOptions { url: good.url.replace("/main", "/other"), ..good.clone() };
+    let unnamed = RedisOptions { url: good.url.replace("/main", "/other").into(), ..good.clone() };
     let unknown = RedisOptions { sentinel_password: None, ..good };
     for (options, complaint) in [(unnamed, "no service of that name"), (unknown, "NOAUTH")] {
         let refusal = RedisStore::connect(&options).await.err().expect("a refusal").to_string();
@@ -192,7 +193,7 @@ async fn a_cluster_by_tls_is_found_by_its_tls_addresses() {
     assert!(eventually(well), "the cluster does not form");
     RedisStore::connect(&options).await.expect("a fit cluster").ping().await.unwrap();
 
-    let alone = RedisOptions { url: format!("rediss://localhost:{port}"), ..options };
+    let alone = RedisOptions { url: format!("rediss://localhost:{port}").into(), ..options };
     let refusal = RedisStore::connect(&alone).await.err().expect("a refusal").to_string();
     assert!(refusal.contains("redis-cluster://"), "{refusal}");
 }

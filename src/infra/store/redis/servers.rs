@@ -44,7 +44,7 @@ impl Servers {
             Place::Sentinel { sentinels: all, service } => {
                 let mut login = redis::RedisConnectionInfo::default();
                 if let Some(password) = &options.sentinel_password {
-                    login = login.set_password(password);
+                    login = login.set_password(password.as_str());
                 }
                 // The other half is for connecting to whom they name.
                 let patience = patience / 2;

@@ -1,57 +1,52 @@
-//! Where shared state lives, and how far it is trusted.
+//! The `REDIS_` variables: where the shared store is, and how far it is trusted.
 
 use std::path::PathBuf;
 
-use super::reader::Reader;
-use super::secret_text::SecretText;
-use crate::infra::store::RedisAddress;
+use zeroize::Zeroizing;
 
-/// Where shared state lives.
-#[derive(Clone, Debug)]
-pub struct RedisSettings {
-    /// The address, which may hold a password.
-    pub url: SecretText,
-    /// What the sentinels ask for.
-    pub sentinel_password: Option<SecretText>,
-    /// Whom to trust by TLS besides the public authorities.
-    pub ca_file: Option<PathBuf>,
-    /// Our own certificate and its key.
-    pub client: Option<(PathBuf, PathBuf)>,
-    /// How many replicas must have a change before it is believed.
-    pub min_replicas_ack: u32,
-    /// What every key starts with.
-    pub prefix: String,
-    /// Whether to start although the server may forget.
-    pub allow_volatile: bool,
+use super::super::describe::{hidden, path};
+use super::super::reader::Reader;
+use crate::infra::store::{RedisAddress, RedisOptions, RedisTls};
+
+/// `None` if `REDIS_URL` is not set, or wrong.
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<RedisOptions> {
+    let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
+    let prefix = prefix(reader);
+    let sentinel_password = reader.password("REDIS_SENTINEL_PASSWORD");
+    let client = client(reader);
+    let ca_file = reader.given("REDIS_CA_FILE").map(PathBuf::from);
+    let acks = reader.number("REDIS_MIN_REPLICAS_ACK", 0..=16);
+    let text = reader.given("REDIS_URL")?;
+    let address = match RedisAddress::parse(text) {
+        Ok(address) => address,
+        Err(problem) => {
+            reader.complain("REDIS_URL", problem);
+            return None;
+        }
+    };
+    warn_of_what_is_not_used(reader, &address);
+    Some(RedisOptions {
+        tls: RedisTls { ca_file, client },
+        sentinel_password: sentinel_password.map(|it| Zeroizing::new(it.reveal().to_owned())),
+        min_replicas_ack: Some(acks.unwrap_or_else(|| address.usual_acks())),
+        prefix,
+        allow_volatile,
+        ..RedisOptions::new(text)
+    })
 }
 
-impl RedisSettings {
-    /// `None` if nothing is shared.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
-        let prefix = prefix(reader);
-        let sentinel_password = reader.password("REDIS_SENTINEL_PASSWORD");
-        let client = client(reader);
-        let ca_file = reader.given("REDIS_CA_FILE").map(PathBuf::from);
-        let acks = reader.number("REDIS_MIN_REPLICAS_ACK", 0..=16);
-        let text = reader.given("REDIS_URL")?;
-        let address = match RedisAddress::parse(text) {
-            Ok(address) => address,
-            Err(problem) => {
-                reader.complain("REDIS_URL", problem);
-                return None;
-            }
-        };
-        warn_of_what_is_not_used(reader, &address);
-        Some(Self {
-            url: SecretText::new(text),
-            sentinel_password,
-            ca_file,
-            client,
-            min_replicas_ack: acks.unwrap_or_else(|| address.usual_acks()),
-            prefix,
-            allow_volatile,
-        })
+/// What a variable came to, as it would be written.
+pub(super) fn effective(options: &RedisOptions, name: &str) -> Option<String> {
+    match name {
+        "REDIS_URL" => hidden(true),
+        "REDIS_CA_FILE" => options.tls.ca_file.as_deref().map(path),
+        "REDIS_CERT_FILE" => options.tls.client.as_ref().map(|(certificate, _)| path(certificate)),
+        "REDIS_KEY_FILE" => options.tls.client.as_ref().map(|(_, key)| path(key)),
+        "REDIS_SENTINEL_PASSWORD" => hidden(options.sentinel_password.is_some()),
+        "REDIS_MIN_REPLICAS_ACK" => options.min_replicas_ack.map(|acks| acks.to_string()),
+        "REDIS_PREFIX" => Some(options.prefix.clone()),
+        "ALLOW_VOLATILE_STORE" => Some(options.allow_volatile.to_string()),
+        _ => None,
     }
 }
 
@@ -96,6 +91,7 @@ fn warn_of_what_is_not_used(reader: &mut Reader<'_>, address: &RedisAddress) {
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
+    use crate::infra::store::StoreSettings;
 
     fn read(rows: &[(&str, &str)]) -> Config {
         let map = rows.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -104,7 +100,10 @@ mod tests {
 
     #[test]
     fn a_write_waits_for_a_replica_where_sentinel_says_there_is_one_unless_told_otherwise() {
-        let acks = |rows: &[(&str, &str)]| read(rows).redis.map(|redis| redis.min_replicas_ack);
+        let acks = |rows: &[(&str, &str)]| match read(rows).store {
+            StoreSettings::Redis(options) => options.min_replicas_ack,
+            StoreSettings::Memory | StoreSettings::File(_) => None,
+        };
         let sentinel = ("REDIS_URL", "redis-sentinel://a,b,c/main");
         assert_eq!(acks(&[("REDIS_URL", "redis://a")]), Some(0));
         assert_eq!(acks(&[("REDIS_URL", "redis-cluster://a,b")]), Some(0));
