@@ -38,15 +38,10 @@ pub fn success(to: &Destination, fields: Vec<(String, String)>, sender: &Sender<
     send(to, fields, sender)
 }
 
-/// Sends an error to the client ([RFC 6749 §4.1.2.1]).
+/// Sends an error to the client ([RFC 6749 §4.1.2.1]); `more` is a parameter beside those of the error.
 ///
 /// [RFC 6749 §4.1.2.1]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
-pub fn failure(to: &Destination, error: &OAuthError, sender: &Sender<'_>) -> Response {
-    failure_with(to, error, None, sender)
-}
-
-/// The same with a field more.
-pub fn failure_with(
+pub fn failure(
     to: &Destination,
     error: &OAuthError,
     more: Option<(String, String)>,

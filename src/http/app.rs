@@ -202,9 +202,10 @@ impl App {
     /// The logo that pages load for this client. One that registered itself may show a picture of somebody
     /// else's, and count visits, so it takes the operator's word, and only the host that is told of the
     /// visit in any case: the one that the answer goes to.
-    pub fn logo_uri<'a>(&self, client: &'a Client, redirect_uri: &str) -> Option<&'a str> {
+    pub fn logo_uri<'a>(&self, client: &'a Client, redirect_uri: Option<&str>) -> Option<&'a str> {
         let logo = client.metadata.logo_uri.as_deref();
-        let at_home = |logo: &&str| web_origin(logo) == web_origin(redirect_uri);
+        let origin = redirect_uri.map(web_origin);
+        let at_home = |logo: &&str| origin.as_ref().is_some_and(|it| *it == web_origin(logo));
         match client.source {
             Source::Operator => logo,
             Source::Registered => logo.filter(|_| self.config.registration_logos).filter(at_home),

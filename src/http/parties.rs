@@ -3,6 +3,7 @@
 
 use url::Url;
 
+use crate::domain::authorization_request::Reply;
 use crate::domain::clients::{Client, Source};
 use crate::domain::users::User;
 use crate::http::app::App;
@@ -36,11 +37,11 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Of a client whose answer goes to that redirect URI. At our own address nobody can take a place: that
-    /// is the demo.
-    fn of(app: &App, client: &Client, to: &str) -> Self {
-        let ours = redirect_uri::web_origin(to).is_some_and(|it| it == app.config.issuer.origin());
-        match (client.source, client.metadata.is_impersonable_at(to) && !ours) {
+    /// Of a client that is answered so. At our own address nobody can take a place: that is the demo.
+    fn of(app: &App, client: &Client, reply: &Reply) -> Self {
+        let origin = reply.redirect_uri().and_then(redirect_uri::web_origin);
+        let ours = origin.is_some_and(|it| it == app.config.issuer.origin());
+        match (client.source, reply.is_impersonable(client) && !ours) {
             (Source::Operator, false) => Self::Declared,
             (Source::Operator, true) => Self::OnDevice,
             (Source::Registered, false) => Self::SelfRegistered,
@@ -77,13 +78,15 @@ impl Standing {
 const NOT_VOUCHED: &str = "Nobody here has vouched for this app.";
 
 impl<'a> ClientCard<'a> {
-    /// Of a client whose answer goes to that redirect URI.
-    pub fn of(app: &App, client: &'a Client, to: &str) -> Self {
+    /// Of a client that is answered so.
+    pub fn of(app: &App, client: &'a Client, reply: &Reply) -> Self {
         Self {
             name: client.display_name(),
-            logo: app.logo_uri(client, to),
-            returns_to: returns_to(to),
-            standing: Standing::of(app, client, to),
+            logo: app.logo_uri(client, reply.redirect_uri()),
+            returns_to: match reply {
+                Reply::Redirect(to) => returns_to(to.redirect_uri()),
+            },
+            standing: Standing::of(app, client, reply),
         }
     }
 }

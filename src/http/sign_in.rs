@@ -29,7 +29,7 @@ pub fn show(
     let template = LoginPage {
         interaction: &interaction,
         csrf: &csrf,
-        client: ClientCard::of(app, &visit.client, request.destination.redirect_uri()),
+        client: ClientCard::of(app, &visit.client, &request.reply),
         policy_uri: metadata.policy_uri.as_deref(),
         tos_uri: metadata.tos_uri.as_deref(),
         username: typed.or(known).or(request.login_hint.as_deref()).unwrap_or_default(),

@@ -88,6 +88,6 @@ fn entrance(app: &App, visit: &Visit) -> WayOn {
 }
 
 fn home(visit: &Visit) -> WayOn {
-    let origin = redirect_uri::web_origin(visit.interaction.request.destination.redirect_uri());
+    let origin = visit.interaction.request.reply.redirect_uri().and_then(redirect_uri::web_origin);
     origin.map(|origin| (origin, format!("Back to {}", visit.client.display_name())))
 }

@@ -80,9 +80,7 @@ impl Visit {
         let mut interaction = found.ok_or_else(unknown)?;
         let client = clients::find(&*app.store, &interaction.request.client).await;
         let client = client.map_err(broken)?.filter(|client| client.enabled);
-        // A redirect URI that the client gave up since may be somebody else's by now.
-        let to = interaction.request.destination.redirect_uri();
-        let client = client.filter(|client| client.metadata.allows_redirect_to(to));
+        let client = client.filter(|client| interaction.request.reply.is_allowed_for(client));
         let client = client.ok_or_else(unknown)?;
         // Nor is anybody asked for what the client may not have any more.
         let scope = interaction.request.scope.shared_with(&app.scope_ceiling(&client));
@@ -204,8 +202,7 @@ impl Visit {
     /// What the pages of this visit may do beyond the default: lead on to the client, and from there
     /// wherever it sends people, after a form; and show its logo.
     pub fn policy(&self, app: &App) -> PagePolicy {
-        let to = self.interaction.request.destination.redirect_uri();
-        let logo = app.logo_uri(&self.client, to);
+        let logo = app.logo_uri(&self.client, self.interaction.request.reply.redirect_uri());
         PagePolicy {
             form_targets: FormTargets::Anywhere,
             images: logo.and_then(super::page::source_of).into_iter().collect(),

@@ -11,6 +11,7 @@ mod destination;
 mod kept;
 pub mod object;
 mod parameters;
+mod reply;
 mod validate;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use self::destination::{Destination, Unredirectable, is_long_in_an_address};
 pub use self::kept::{KeptRequest, keep, kept};
 pub use self::parameters::{MAX_QUERY, is_known, to_query};
+pub use self::reply::Reply;
 pub use self::validate::{Hinted, RequestPolicy, validate};
 use crate::domain::clients::{Client, ClientId};
 use crate::protocol::claims::ClaimsRequest;
@@ -28,8 +30,9 @@ use crate::protocol::{Challenge, Prompt, ResponseType, Scope, Subject};
 pub struct AuthorizationRequest {
     /// Who asks.
     pub client: ClientId,
-    /// Where the answer goes.
-    pub destination: Destination,
+    /// How the client gets the answer.
+    #[serde(rename = "destination")]
+    pub reply: Reply,
     /// What the answer is to carry.
     pub response_type: ResponseType,
     /// What it wants, cut down to what this client may have.

@@ -1,4 +1,4 @@
-use super::{AuthorizationRequest, Destination, to_query};
+use super::{AuthorizationRequest, Reply, to_query};
 use crate::domain::clients::{Client, Source};
 use crate::domain::resources::ResourceCatalogue;
 use crate::domain::token_claims;
@@ -37,7 +37,7 @@ pub struct RequestPolicy<'a> {
     pub require_pkce: RequirePkce,
 }
 
-/// Checks an authorization request whose destination is settled. Every refusal travels there.
+/// Checks an authorization request of which it is known how to answer it. Every refusal travels so.
 ///
 /// The order: what kind of request it is, what is not supported, what is malformed, what this client
 /// may not do, and only then what it wants to know about the person. So the error names the first
@@ -45,7 +45,7 @@ pub struct RequestPolicy<'a> {
 pub fn validate(
     params: &Params,
     client: &Client,
-    destination: Destination,
+    reply: Reply,
     policy: RequestPolicy<'_>,
     hinted: Hinted,
 ) -> Result<AuthorizationRequest, OAuthError> {
@@ -71,7 +71,7 @@ pub fn validate(
     let wants_acr = wants_acr(params, client, &claims)?;
     Ok(AuthorizationRequest {
         client: client.id.clone(),
-        destination,
+        reply,
         response_type,
         nonce: params.get("nonce").map(str::to_owned),
         challenge,

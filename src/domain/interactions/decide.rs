@@ -184,7 +184,7 @@ fn needs_consent(known: Known<'_>, _: UnixTime) -> bool {
     if known.client.settings.first_party {
         return false;
     }
-    let impersonable = known.client.metadata.is_impersonable_at(request.destination.redirect_uri());
+    let impersonable = request.reply.is_impersonable(known.client);
     let remembered = known.consent.is_some_and(|it| it.covers(request, known.client));
     impersonable || !remembered
 }

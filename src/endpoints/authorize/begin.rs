@@ -5,13 +5,14 @@ use axum::response::{IntoResponse, Response};
 
 use super::hub;
 use super::object::{self, Unopened};
+use super::reply::{self, Answer, ReplyOptions};
 use crate::domain::authorization_request::{
-    self, AuthorizationRequest, Destination, Hinted, RequestPolicy, Unredirectable,
+    self, AuthorizationRequest, Destination, Hinted, Reply, RequestPolicy, Unredirectable,
 };
 use crate::domain::clients::{self, Client, ClientId};
 use crate::domain::events::{AuthorizationOutcome, Event};
 use crate::domain::token_claims;
-use crate::http::answer::{self, Sender};
+use crate::http::answer;
 use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::cookies::Cookies;
@@ -153,6 +154,7 @@ async fn begin(
         app.tell(caller.address, &refused(&client));
         unanswerable(caller, came, "invalid_request", why).back_to(&client)
     })?;
+    let reply = Reply::Redirect(destination);
     // Begun again, it is the request that came, not what was read out of it.
     let query = authorization_request::to_query(&came.params);
     let checked = opened.map_err(|unopened| unopened.error).and_then(|counted| {
@@ -166,25 +168,18 @@ async fn begin(
             require_pkce: app.config.require_pkce,
         };
         let hinted = read_hint(app, &counted);
-        let request = authorization_request::validate(
-            &counted,
-            &client,
-            destination.clone(),
-            policy,
-            hinted,
-        )?;
+        let request =
+            authorization_request::validate(&counted, &client, reply.clone(), policy, hinted)?;
         Ok(AuthorizationRequest { query, ..request })
     });
     match checked {
         Ok(request) => hub::enter(app, caller, cookies, client, request).await,
         Err(error) => {
             app.tell(caller.address, &refused(&client));
-            let sender = Sender {
-                issuer: app.issuer(),
-                client_name: client.display_name(),
-                after_gesture: false,
-            };
-            Ok(answer::failure(&destination, &error, &sender))
+            let (session_state, after_gesture) = (false, false);
+            let options =
+                ReplyOptions { client: &client, reply: &reply, session_state, after_gesture };
+            Ok(reply::send(app, caller, options, Answer::Refused(error)))
         }
     }
 }

@@ -2,7 +2,8 @@ use axum::http::header;
 use axum::response::Response;
 
 use super::issue::{self, Issuance, Unprepared};
-use crate::domain::authorization_request::{AuthorizationRequest, Destination};
+use super::reply::{self, ReplyOptions};
+use crate::domain::authorization_request::{AuthorizationRequest, Reply};
 use crate::domain::clients::{Client, ClientId};
 use crate::domain::events::{AuthorizationOutcome, Event};
 use crate::domain::grants::Attempt;
@@ -11,11 +12,10 @@ use crate::domain::interactions::{
 };
 use crate::domain::rate_limit::{self, TooMany};
 use crate::domain::sessions::Session;
-use crate::http::answer::{self, Sender, see_other};
+use crate::http::answer::see_other;
 use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::cookies::{self, Cookies};
-use crate::http::session_state;
 use crate::http::stopped;
 use crate::http::token_issuer::NotMade;
 use crate::http::trouble::Trouble;
@@ -55,12 +55,10 @@ pub async fn enter(
         own: false,
     };
     match (decide(known, app.now()), here) {
-        (Next::Refuse(code), _) => {
-            Ok(refuse(app, caller, &client, &request.destination, code, false))
-        }
+        (Next::Refuse(code), _) => Ok(refuse(app, caller, &client, &request.reply, code, false)),
         (Next::Issue, Some((session, user))) => {
             if take_silent_turn(app, session).await.is_err() {
-                return Ok(refuse(app, caller, &client, &request.destination, TOO_OFTEN, false));
+                return Ok(refuse(app, caller, &client, &request.reply, TOO_OFTEN, false));
             }
             let issuance = Issuance {
                 client: &client,
@@ -87,7 +85,7 @@ async fn answer_at_once(
     let fields = match issue::prepare(app, it, None).await {
         Ok(fields) => fields,
         Err(Unprepared::Unmade(NotMade::Recipient)) => {
-            let to = &it.request.destination;
+            let to = &it.request.reply;
             return Ok(refuse(app, caller, it.client, to, NO_KEY, after_gesture));
         }
         Err(why) => return Err(why.explained(caller)),
@@ -178,7 +176,7 @@ async fn issue_for(
 ) -> Result<Option<Response>, Trouble> {
     let again = visit.interaction.finished;
     if again && take_silent_turn(app, it.session).await.is_err() {
-        let to = &it.request.destination;
+        let to = &it.request.reply;
         return Ok(Some(refuse(app, caller, it.client, to, TOO_OFTEN, true)));
     }
     // The answer first: a store that fails in between must not end a visit without one.
@@ -234,23 +232,23 @@ async fn finish_with(
     if !again && !finish(app, caller, visit, Some(Refused::of(code))).await? {
         return Ok(None);
     }
-    let destination = &visit.interaction.request.destination;
+    let reply = &visit.interaction.request.reply;
     if !again {
         tell_refusal(app, caller, &visit.client, code);
     }
-    Ok(Some(send_refusal(app, caller, &visit.client, destination, code, true)))
+    Ok(Some(send_refusal(app, caller, &visit.client, reply, code, true)))
 }
 
 fn refuse(
     app: &App,
     caller: &Caller,
     client: &Client,
-    to: &Destination,
+    reply: &Reply,
     code: ErrorCode,
     after_gesture: bool,
 ) -> Response {
     tell_refusal(app, caller, client, code);
-    send_refusal(app, caller, client, to, code, after_gesture)
+    send_refusal(app, caller, client, reply, code, after_gesture)
 }
 
 fn tell_refusal(app: &App, caller: &Caller, client: &Client, code: ErrorCode) {
@@ -275,24 +273,21 @@ fn send_refusal(
     app: &App,
     caller: &Caller,
     client: &Client,
-    to: &Destination,
+    reply: &Reply,
     code: ErrorCode,
     after_gesture: bool,
 ) -> Response {
     let text = match code {
         ErrorCode::LoginRequired => "nobody is signed in, or not the person that was asked for",
-        ErrorCode::ConsentRequired if client.metadata.is_impersonable_at(to.redirect_uri()) => {
-            ASKED_EACH_TIME
-        }
+        ErrorCode::ConsentRequired if reply.is_impersonable(client) => ASKED_EACH_TIME,
         ErrorCode::ConsentRequired => "the person has not agreed to this yet",
         ErrorCode::AccessDenied => "the person said no",
         TOO_OFTEN => "very many authorizations in this session; try again in a minute",
         NO_KEY => "there is no key of the client for the encryption it registered",
         _ => "a page would have to be shown",
     };
-    let sender = Sender { issuer: app.issuer(), client_name: client.display_name(), after_gesture };
     // A silent look is how an application finds out what it was told of as "changed".
-    let silent = code != ErrorCode::AccessDenied;
-    let state = silent.then(|| session_state::field(app, caller, &client.id, to)).flatten();
-    answer::failure_with(to, &OAuthError::new(code, text), state, &sender)
+    let session_state = code != ErrorCode::AccessDenied;
+    let options = ReplyOptions { client, reply, session_state, after_gesture };
+    reply::send(app, caller, options, reply::Answer::Refused(OAuthError::new(code, text)))
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::reply::{self, Answer, ReplyOptions};
 use crate::domain::authorization_request::AuthorizationRequest;
 use crate::domain::clients::{self, Client};
 use crate::domain::epoch::{self, Epoch, Owner};
@@ -14,10 +15,8 @@ use crate::domain::logout_notifications;
 use crate::domain::sessions::Session;
 use crate::domain::token_claims::{Behind, Beside, Wanted};
 use crate::domain::users::User;
-use crate::http::answer::{self, Sender};
 use crate::http::app::App;
 use crate::http::caller::Caller;
-use crate::http::session_state;
 use crate::http::token_issuer::{self, NotMade};
 use crate::http::token_response::TokenResponse;
 use crate::http::trouble::Trouble;
@@ -131,7 +130,7 @@ pub async fn prepare(
         let beside = Beside {
             access_token: tokens.access_token.as_ref().map(|issued| &*issued.token),
             code: code.as_deref(),
-            state: it.request.destination.state(),
+            state: it.request.reply.state(),
             alone: code.is_none() && !has_token,
         };
         tokens.id_token = token_issuer::id_token(app, (it.client, it.user), &grant, beside).await?;
@@ -176,24 +175,18 @@ pub fn tell(app: &App, caller: &Caller, it: Issuance<'_>) {
     }
 }
 
-/// Sends the answer to the client ([RFC 6749 §4.1.2], [OpenID Connect Core §3.2.2.5, §3.3.2.5]).
-///
-/// [RFC 6749 §4.1.2]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2
-/// [OpenID Connect Core §3.2.2.5, §3.3.2.5]: https://openid.net/specs/openid-connect-core-1_0.html#ImplicitAuthResponse
+/// Sends what was prepared.
 pub fn send(
     app: &App,
     caller: &Caller,
     it: Issuance<'_>,
-    mut fields: Fields,
+    fields: Fields,
     after_gesture: bool,
 ) -> Response {
-    let sender =
-        Sender { issuer: app.issuer(), client_name: it.client.display_name(), after_gesture };
-    if it.request.scope.contains("openid") {
-        let to = &it.request.destination;
-        fields.extend(session_state::field(app, caller, &it.client.id, to));
-    }
-    answer::success(&it.request.destination, fields, &sender)
+    let session_state = it.request.scope.contains("openid");
+    let options =
+        ReplyOptions { client: it.client, reply: &it.request.reply, session_state, after_gesture };
+    reply::send(app, caller, options, Answer::Granted(fields))
 }
 
 /// What the person let the client do. It lives as long as what the answer itself carries, and longer
@@ -227,7 +220,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) ->
         code: response.has_code().then(|| Code::Issued {
             secret: code.secret.digest(),
             credential: Credential::AuthorizationCode,
-            redirect_uri: Some(request.destination.redirect_uri().to_owned()),
+            redirect_uri: request.reply.redirect_uri().map(str::to_owned),
             challenge: request.challenge.clone(),
             expires_at,
             failures: 0,

@@ -13,6 +13,7 @@ pub mod begin;
 mod hub;
 mod issue;
 mod object;
+mod reply;
 
 use crate::config::Config;
 use crate::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};

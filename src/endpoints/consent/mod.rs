@@ -50,7 +50,6 @@ pub async fn show(
 fn ask(app: &App, visit: &Visit, person: &User) -> Response {
     let request = &visit.interaction.request;
     let metadata = &visit.client.metadata;
-    let to = request.destination.redirect_uri();
     let interaction = visit.id.reveal();
     let other = visit.path_to_other_account();
     let csrf = format!("{}.{}", visit.csrf(app, "consent"), visit.csrf(app, &asked_of(person)));
@@ -59,7 +58,7 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
     let template = ConsentPage {
         interaction: &interaction,
         csrf: &csrf,
-        client: ClientCard::of(app, &visit.client, to),
+        client: ClientCard::of(app, &visit.client, &request.reply),
         policy_uri: metadata.policy_uri.as_deref(),
         tos_uri: metadata.tos_uri.as_deref(),
         person: person.into(),
@@ -72,7 +71,7 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
         claims: claim_lines(&request.claims, &request.scope),
         resources: apis(app, request.apis(&visit.client)),
         lasts: lasts(app, &visit.client, &request.scope),
-        asked_again: visit.client.metadata.is_impersonable_at(to),
+        asked_again: request.reply.is_impersonable(&visit.client),
     };
     render(&template, StatusCode::OK, &visit.policy(app))
 }

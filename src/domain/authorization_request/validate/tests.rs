@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
+use crate::domain::authorization_request::Destination;
 use crate::domain::clients::{ClientId, Settings, Source};
 use crate::infra::clock::UnixTime;
 use crate::protocol::ClientMetadata;
@@ -45,7 +46,7 @@ fn asked_of(
         .extend_pairs(usual.iter().chain(more))
         .finish();
     let params = Params::parse(text.as_bytes()).unwrap();
-    let to = Destination::settle(&params, &client.metadata).unwrap();
+    let reply = Reply::Redirect(Destination::settle(&params, &client.metadata).unwrap());
     let policy = RequestPolicy {
         issuer: "https://id.example",
         resources: &ResourceCatalogue::default(),
@@ -53,7 +54,7 @@ fn asked_of(
         response_types: &[ResponseType::Code],
         require_pkce,
     };
-    validate(&params, client, to, policy, Hinted::Nobody)
+    validate(&params, client, reply, policy, Hinted::Nobody)
 }
 
 #[test]

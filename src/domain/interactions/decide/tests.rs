@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::authorization_request::{Destination, Hinted, RequestPolicy, validate};
+use crate::domain::authorization_request::{Destination, Hinted, Reply, RequestPolicy, validate};
 use crate::domain::clients::{ClientId, Settings, Source};
 use crate::domain::consent;
 use crate::domain::epoch::Epoch;
@@ -45,7 +45,7 @@ fn request(client: &Client, more: &str) -> AuthorizationRequest {
     let text =
         format!("response_type=code&scope=openid+email&redirect_uri={uri}&{challenge}&{more}");
     let params = Params::parse(text.as_bytes()).unwrap();
-    let to = Destination::settle(&params, &client.metadata).unwrap();
+    let reply = Reply::Redirect(Destination::settle(&params, &client.metadata).unwrap());
     let policy = RequestPolicy {
         issuer: "https://id.example",
         resources: &ResourceCatalogue::default(),
@@ -53,7 +53,7 @@ fn request(client: &Client, more: &str) -> AuthorizationRequest {
         response_types: &[ResponseType::Code],
         require_pkce: RequirePkce::All,
     };
-    validate(&params, client, to, policy, Hinted::Nobody).unwrap()
+    validate(&params, client, reply, policy, Hinted::Nobody).unwrap()
 }
 
 fn session(age: u64) -> Session {
@@ -183,7 +183,7 @@ fn an_application_nobody_can_tie_to_a_place_is_always_asked_about() {
         let mut request = request(&client, "");
         let asked = format!("redirect_uri={uri}");
         let asked = Params::parse(asked.as_bytes()).unwrap();
-        request.destination = Destination::settle(&asked, &client.metadata).unwrap();
+        request.reply = Reply::Redirect(Destination::settle(&asked, &client.metadata).unwrap());
         let full = consent(&client, "openid email");
         let known = Known {
             request: &request,
