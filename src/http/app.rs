@@ -12,7 +12,7 @@ use crate::domain::clients::key_cache::KeyCache;
 use crate::domain::clients::unasked::Unasked;
 use crate::domain::clients::vault::Vault;
 use crate::domain::clients::{Client, Source};
-use crate::domain::events::{Event, Events, LogoutDeliveryOutcome};
+use crate::domain::events::{Actor, Event, Events, LogoutDeliveryOutcome};
 use crate::domain::keys::KeyRing;
 use crate::domain::logout_notifications::Told;
 use crate::domain::pairwise::PairwiseKey;
@@ -27,6 +27,7 @@ use crate::infra::password::Passwords;
 use crate::infra::secret::base64url;
 use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
 use crate::infra::store::{Cached, Store, Watched};
+use crate::operations::Context;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::redirect_uri::web_origin;
 use crate::protocol::{Metadata, Scope, Subject};
@@ -151,6 +152,20 @@ impl App {
             clock,
             keys,
         }))
+    }
+
+    /// What an [operation](crate::operations) works with in this process.
+    pub fn operation_context(&self, by: Actor) -> Context<'_> {
+        Context {
+            issuer: self.issuer(),
+            store: &*self.store,
+            now: self.now(),
+            passwords: &self.passwords,
+            events: &self.events,
+            keys: Some(&self.keys),
+            declared: &self.declared,
+            by,
+        }
     }
 
     /// The scopes there are.

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use super::rotation;
 use crate::http::app::App;
-use crate::operations::{Actor, Context, OperationError, Unknown, dispatch};
+use crate::operations::{Actor, OperationError, Unknown, dispatch};
 
 /// A socket that is there until this value ends.
 pub struct ControlSocket {
@@ -159,17 +159,7 @@ async fn operate(
 }
 
 async fn run(app: App, name: String, input: Value) -> Response {
-    let context = Context {
-        issuer: app.issuer(),
-        store: &*app.store,
-        now: app.now(),
-        passwords: &app.passwords,
-        events: &app.events,
-        keys: Some(&app.keys),
-        declared: &app.declared,
-        by: Actor::CommandLine,
-    };
-    match dispatch(&name, input, &context).await {
+    match dispatch(&name, input, &app.operation_context(Actor::CommandLine)).await {
         Ok(Ok(output)) => json(StatusCode::OK, &output),
         Ok(Err(why)) => refused(&why),
         Err(Unknown) => StatusCode::NOT_FOUND.into_response(),

@@ -19,8 +19,6 @@ use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 
 /// How long events can be looked up.
 pub const EVENT_RETENTION: Duration = Duration::from_secs(7 * 86_400);
-/// Values of `by` that only an operator can cause.
-const OPERATORS: [&str; 2] = [Actor::CommandLine.as_str(), Actor::BootstrapFile.as_str()];
 /// The words of the events that can be looked up.
 pub const KEPT_KINDS: &[&str] = &[
     "signed_in",
@@ -84,7 +82,8 @@ impl KeptEvent {
                 | "resource_changed"
                 | "key_changed"
         );
-        let by_operator = self.fields.get("by").is_some_and(|by| OPERATORS.contains(&&**by));
+        let by = self.fields.get("by").and_then(|word| Actor::parse(word));
+        let by_operator = by.is_some_and(Actor::is_operator);
         !is_own && !by_operator
     }
 }

@@ -16,6 +16,16 @@ wire_words! {
     }
 }
 
+impl Actor {
+    /// Whether it acts for the operator, so that nobody else can cause as many events as they like.
+    pub const fn is_operator(self) -> bool {
+        match self {
+            Self::CommandLine | Self::BootstrapFile => true,
+            Self::Client | Self::SignIn => false,
+        }
+    }
+}
+
 wire_words! {
     /// Why a sign-in failed.
     SignInFailure {

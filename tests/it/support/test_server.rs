@@ -17,7 +17,7 @@ use latchkey::infra::password::{Password, Passwords};
 use latchkey::infra::secret_key::SecretKey;
 use latchkey::infra::store::Store;
 use latchkey::infra::store::schema::{self, RELEASE};
-use latchkey::operations::{Actor, Context, Operation, OperationError};
+use latchkey::operations::{Actor, Operation, OperationError};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
 use latchkey::server::serve::{Limits, serve};
@@ -276,18 +276,7 @@ impl House {
 
     /// The same where it may not work.
     pub async fn tries<O: Operation>(&self, operation: O) -> Result<O::Output, OperationError> {
-        let app = &self.app;
-        let context = Context {
-            issuer: app.issuer(),
-            store: &*app.store,
-            now: app.now(),
-            passwords: &app.passwords,
-            events: &app.events,
-            keys: Some(&app.keys),
-            declared: &app.declared,
-            by: Actor::CommandLine,
-        };
-        operation.run(&context).await
+        operation.run(&self.app.operation_context(Actor::CommandLine)).await
     }
 
     pub async fn userinfo(&self, token: &str) -> Answer {
