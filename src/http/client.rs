@@ -15,9 +15,8 @@ use crate::domain::events::{ClientAuthFailure, Event};
 use crate::domain::rate_limit::{self, Schedule, TooMany};
 use crate::http::app::App;
 use crate::infra::client_ip::bucket;
-use crate::infra::store::StoreError;
 use crate::protocol::client_auth::Unreadable;
-use crate::protocol::{Credentials, ErrorCode, OAuthError, Params};
+use crate::protocol::{Confirmation, Credentials, ErrorCode, OAuthError, Params};
 
 /// A client that has proven to be who it says, and what it sent. There is no other way to get one.
 pub struct Authenticated {
@@ -29,6 +28,9 @@ pub struct Authenticated {
     pub caller: Caller,
     /// The request's headers.
     pub headers: HeaderMap,
+    /// The key that the request proves to hold, which the tokens are to be bound to. There is no such proof yet
+    /// that a token request may carry.
+    pub proven_key: Option<Confirmation>,
 }
 
 impl FromRequest<App> for Authenticated {
@@ -41,10 +43,8 @@ impl FromRequest<App> for Authenticated {
         let request = Request::from_parts(parts, body);
         let Form(params, headers) = Form::read(request, |name| PARAMETERS.contains(&name)).await?;
         let client = authenticated(app, &headers, &params, &caller).await?;
-        if let Some(asker) = asker {
-            asker.is(&client);
-        }
-        Ok(Self { client, params, caller, headers })
+        asker.is(&client);
+        Ok(Self { client, params, caller, headers, proven_key: None })
     }
 }
 
@@ -85,10 +85,11 @@ async fn authenticate(
     params: &Params,
     caller: &Caller,
 ) -> Result<Client, ApiError> {
-    let failed = match prove(app, headers, params).await? {
+    let failed = match prove(app, headers, params).await {
         Ok(client) => return Ok(client),
         // Nothing was found out about it.
         Err(Failed::Proof(_, NotAuthenticated::Busy)) => return Err(ApiError::unavailable()),
+        Err(Failed::Proof(_, NotAuthenticated::Store(cause))) => return Err(cause.into()),
         Err(failed) => failed,
     };
     let client = claimed(headers, params);
@@ -116,15 +117,8 @@ async fn authenticate(
     Err(if tried { answer.with_challenge(BASIC) } else { answer })
 }
 
-async fn prove(
-    app: &App,
-    headers: &HeaderMap,
-    params: &Params,
-) -> Result<Result<Client, Failed>, StoreError> {
-    let credentials = match read(headers, params) {
-        Ok(credentials) => credentials,
-        Err(failed) => return Ok(Err(failed)),
-    };
+async fn prove(app: &App, headers: &HeaderMap, params: &Params) -> Result<Client, Failed> {
+    let credentials = read(headers, params)?;
     let issuer = &app.config.issuer;
     let token_endpoint = issuer.url("/token");
     let desk = Desk {
@@ -135,7 +129,7 @@ async fn prove(
         now: app.now(),
     };
     let used = credentials.used();
-    Ok(desk.authenticate(&credentials).await?.map_err(|why| Failed::Proof(used, why)))
+    desk.authenticate(&credentials).await.map_err(|why| Failed::Proof(used, why))
 }
 
 /// A secret with `+` is read as another one, and one with `%` perhaps not at all.

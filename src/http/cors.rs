@@ -17,10 +17,12 @@
 //! [Fetch §3.2]: https://fetch.spec.whatwg.org/#http-cors-protocol
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -74,10 +76,18 @@ pub async fn own_origins(State(app): State<App>, mut request: Request, next: Nex
 #[derive(Clone, Debug, Default)]
 pub struct Asker(Arc<OnceLock<BTreeSet<String>>>);
 
+impl<S: Sync> FromRequestParts<S> for Asker {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.extensions))
+    }
+}
+
 impl Asker {
-    /// The one of this request.
-    pub fn of(extensions: &Extensions) -> Option<Self> {
-        extensions.get::<Self>().cloned()
+    /// The one of this request; of one that carries none, one that nothing looks at.
+    pub fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
     /// From now on the origin is held against this client.

@@ -8,6 +8,8 @@
 //! [RFC 6749 §2.3]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3
 //! [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
 
+use thiserror::Error;
+
 use super::assertion::{self, Broken};
 use super::key_cache::{Holding, KeyCache, NotItsOwn};
 use super::vault::Vault;
@@ -20,27 +22,39 @@ use crate::protocol::client_auth::{read_basic, read_unencoded_basic};
 use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::{AuthMethod, Credentials, Params};
 
-/// Which check failed.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Why a client is not authenticated.
+#[derive(Debug, Error)]
 pub enum NotAuthenticated {
     /// No client of that id.
+    #[error("there is no such client")]
     Unknown,
-    /// It is disabled.
+    /// An operator disabled it.
+    #[error("the client is disabled")]
     Disabled,
-    /// It registered others.
+    /// It registered other methods.
+    #[error("the client is registered for another method")]
     Method(WrongMethod),
     /// Not one of its live secrets.
+    #[error("the secret is wrong")]
     Secret,
-    /// Its keys could not be had.
+    /// Its keys could not be fetched.
+    #[error("the client's keys could not be fetched")]
     Keys,
-    /// We are fetching too much already to look at its keys: nothing is known about it.
+    /// Too many keys are being fetched already: nothing is known about the client.
+    #[error("too many keys are being fetched")]
     Busy,
     /// The assertion's signature or form.
+    #[error("the assertion could not be verified: {0:?}")]
     Signature(NotVerified),
     /// The assertion's claims.
+    #[error("the assertion breaks a rule: {0:?}")]
     Assertion(Broken),
     /// The assertion was used before.
+    #[error("the assertion was used before")]
     Replayed,
+    /// The store did not answer: nothing is known about the client.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A method that is none of the client's: the commonest mistake of libraries, which have one of their own.
@@ -82,41 +96,44 @@ impl Desk<'_> {
     pub async fn authenticate(
         &self,
         credentials: &Credentials,
-    ) -> Result<Result<Client, NotAuthenticated>, StoreError> {
+    ) -> Result<Client, NotAuthenticated> {
         let id = claimed_id(credentials).as_deref().and_then(ClientId::parse);
-        let Some(id) = id else { return Ok(Err(NotAuthenticated::Unknown)) };
+        let id = id.ok_or(NotAuthenticated::Unknown)?;
         let (lately, why) = match super::find_as_of(self.store, &id, AsOf::Lately).await? {
             None => (None, NotAuthenticated::Unknown),
-            Some(client) => match self.prove(&client, credentials).await? {
-                Ok(()) => return Ok(Ok(client)),
+            Some(client) => match self.prove(&client, credentials).await {
+                Ok(()) => return Ok(client),
+                Err(NotAuthenticated::Store(cause)) => return Err(cause.into()),
                 Err(why) => (Some(client), why),
             },
         };
-        Ok(match super::find(self.store, &id).await? {
+        match super::find(self.store, &id).await? {
             None => Err(NotAuthenticated::Unknown),
             now if now == lately => Err(why),
-            Some(now) => self.prove(&now, credentials).await?.map(|()| now),
-        })
+            Some(now) => self.prove(&now, credentials).await.map(|()| now),
+        }
     }
 
     async fn prove(
         &self,
         client: &Client,
         credentials: &Credentials,
-    ) -> Result<Result<(), NotAuthenticated>, StoreError> {
+    ) -> Result<(), NotAuthenticated> {
         if !client.metadata.auth_methods().iter().any(|method| credentials.are_of(*method)) {
-            return Ok(Err(NotAuthenticated::Method(self.wrong_method(client, credentials))));
+            return Err(NotAuthenticated::Method(self.wrong_method(client, credentials)));
         }
-        let proven = match credentials {
-            Credentials::Public { .. } => Ok(()),
+        match credentials {
+            Credentials::Public { .. } => {}
             Credentials::Basic { secret, .. } | Credentials::Post { secret, .. } => {
-                client.opens_with(secret, self.now).then_some(()).ok_or(NotAuthenticated::Secret)
+                if !client.opens_with(secret, self.now) {
+                    return Err(NotAuthenticated::Secret);
+                }
             }
-            // Of a disabled client none is used up.
-            Credentials::Assertion { .. } if !client.enabled => Ok(()),
+            // An assertion of a disabled client is not used up.
+            Credentials::Assertion { .. } if !client.enabled => {}
             Credentials::Assertion { jwt, .. } => self.check_assertion(client, jwt).await?,
-        };
-        Ok(proven.and(client.enabled.then_some(()).ok_or(NotAuthenticated::Disabled)))
+        }
+        if client.enabled { Ok(()) } else { Err(NotAuthenticated::Disabled) }
     }
 
     fn wrong_method(&self, client: &Client, credentials: &Credentials) -> WrongMethod {
@@ -129,24 +146,14 @@ impl Desk<'_> {
         WrongMethod { registered: client.metadata.auth_methods().to_vec(), knows_secret }
     }
 
-    async fn check_assertion(
-        &self,
-        client: &Client,
-        jwt: &str,
-    ) -> Result<Result<(), NotAuthenticated>, StoreError> {
-        let verified = match self.verify(client, jwt).await {
-            Ok(verified) => verified,
-            Err(why) => return Ok(Err(why)),
-        };
-        let judged = assertion::judge(&verified.claims, &client.id, self.audiences, self.now);
-        let used = match judged {
-            Ok(used) => used,
-            Err(broken) => return Ok(Err(NotAuthenticated::Assertion(broken))),
-        };
-        Ok(match self.store.create(&used).await? {
+    async fn check_assertion(&self, client: &Client, jwt: &str) -> Result<(), NotAuthenticated> {
+        let verified = self.verify(client, jwt).await?;
+        let used = assertion::judge(&verified.claims, &client.id, self.audiences, self.now);
+        let used = used.map_err(NotAuthenticated::Assertion)?;
+        match self.store.create(&used).await? {
             Created::New => Ok(()),
             Created::Taken => Err(NotAuthenticated::Replayed),
-        })
+        }
     }
 
     /// By the one kind of key that goes with the registered method.
@@ -214,7 +221,8 @@ impl NotAuthenticated {
             Self::Method(_) => ClientAuthFailure::WrongMethod,
             Self::Secret => ClientAuthFailure::WrongSecret,
             Self::Keys => ClientAuthFailure::NoKeys,
-            Self::Busy => ClientAuthFailure::Busy,
+            // Neither is reported: the client is told to come back.
+            Self::Busy | Self::Store(_) => ClientAuthFailure::Busy,
             Self::Signature(_) => ClientAuthFailure::BadSignature,
             Self::Assertion(_) => ClientAuthFailure::BadAssertion,
             Self::Replayed => ClientAuthFailure::Replayed,

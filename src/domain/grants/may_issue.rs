@@ -1,3 +1,4 @@
+use thiserror::Error;
 use tokio::join;
 
 use super::{Grant, Person};
@@ -8,7 +9,7 @@ use crate::domain::sessions::{self, Session};
 use crate::domain::users::{self, User};
 use crate::infra::clock::UnixTime;
 use crate::infra::store::{AsOf, Store, StoreError};
-use crate::protocol::Subject;
+use crate::protocol::{Confirmation, Subject};
 
 /// Everyone a grant needs alive, looked up now.
 pub struct Holder {
@@ -35,8 +36,25 @@ pub enum Denied {
     ConsentWithdrawn,
     /// The session it is bound to has ended.
     SessionEnded,
-    /// It is bound to a key, and this release takes no proof of one.
+    /// It is bound to a key, and the request does not prove to hold that one.
     Unproven,
+}
+
+/// Why nothing may come of a grant, or why that is not known.
+#[derive(Debug, Error)]
+pub enum ActiveCheckError {
+    /// It is not active.
+    #[error("the grant is not active: {0:?}")]
+    Inactive(Denied),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Denied> for ActiveCheckError {
+    fn from(why: Denied) -> Self {
+        Self::Inactive(why)
+    }
 }
 
 /// The one gate everything that is issued, described or served passes: code, refresh, introspection
@@ -46,14 +64,17 @@ pub enum Denied {
 ///
 /// A yes may be as old as [`Cached`](crate::infra::store::Cached) allows. A no is never: before it is said,
 /// everyone is looked up again.
+///
+/// `proven_key` is the key that the request proves to hold. A grant that is bound to one needs that very key.
 pub async fn may_issue(
     store: &dyn Store,
     grant: &Grant,
+    proven_key: Option<&Confirmation>,
     now: UnixTime,
-) -> Result<Result<Holder, Denied>, StoreError> {
-    match judge(store, grant, now, AsOf::Lately).await? {
-        Ok(holder) => Ok(Ok(holder)),
-        Err(_) => judge(store, grant, now, AsOf::Now).await,
+) -> Result<Holder, ActiveCheckError> {
+    match judge(store, grant, proven_key, now, AsOf::Lately).await {
+        Err(ActiveCheckError::Inactive(_)) => judge(store, grant, proven_key, now, AsOf::Now).await,
+        known => known,
     }
 }
 
@@ -64,19 +85,26 @@ pub async fn may_begin(
     grant: &Grant,
     session: &Session,
     now: UnixTime,
-) -> Result<Result<(), Denied>, StoreError> {
+) -> Result<(), ActiveCheckError> {
+    let bound_to = grant.cnf.as_ref();
     let (holder, is_current) =
-        join!(judge(store, grant, now, AsOf::Now), sessions::is_current(store, session));
-    let (holder, is_current) = (holder?, is_current?);
-    Ok(holder.and(if is_current { Ok(()) } else { Err(Denied::SessionEnded) }))
+        join!(judge(store, grant, bound_to, now, AsOf::Now), sessions::is_current(store, session));
+    // A store that does not answer is no answer, whatever the other look-up found.
+    let is_current = match holder {
+        Err(ActiveCheckError::Store(cause)) => return Err(cause.into()),
+        Err(ActiveCheckError::Inactive(_)) | Ok(_) => is_current?,
+    };
+    holder?;
+    if is_current { Ok(()) } else { Err(Denied::SessionEnded.into()) }
 }
 
 async fn judge(
     store: &dyn Store,
     grant: &Grant,
+    proven_key: Option<&Confirmation>,
     now: UnixTime,
     as_of: AsOf,
-) -> Result<Result<Holder, Denied>, StoreError> {
+) -> Result<Holder, ActiveCheckError> {
     let person = grant.person.as_ref();
     let bound = person.filter(|person| person.bound_to_session);
     let user = async {
@@ -110,18 +138,20 @@ async fn judge(
     let (client_epoch, user_epoch) = (client_epoch?, user_epoch?);
     let same = |client: &Client| grant.client_since.is_none_or(|since| since == client.created_at);
     let cut_off = |person: &Person| !user_epoch.admits(person.epoch, person.authenticated_at);
-    Ok(match client.filter(same) {
-        None => Err(Denied::ClientGone),
-        Some(_) if grant.cnf.is_some() => Err(Denied::Unproven),
+    let is_unproven = grant.cnf.as_ref().is_some_and(|bound_to| proven_key != Some(bound_to));
+    let denied = match client.filter(same) {
+        None => Denied::ClientGone,
+        Some(_) if is_unproven => Denied::Unproven,
         Some(_) if !client_epoch.admits(grant.client_epoch, grant.began_by()) => {
-            Err(Denied::ClientCutOff)
+            Denied::ClientCutOff
         }
-        Some(_) if person.is_some() && user.is_none() => Err(Denied::UserGone),
-        Some(_) if person.is_some_and(cut_off) => Err(Denied::UserCutOff),
-        Some(_) if !consented => Err(Denied::ConsentWithdrawn),
-        Some(_) if bound.is_some() && session.is_none() => Err(Denied::SessionEnded),
-        Some(client) => Ok(Holder { client, user, session }),
-    })
+        Some(_) if person.is_some() && user.is_none() => Denied::UserGone,
+        Some(_) if person.is_some_and(cut_off) => Denied::UserCutOff,
+        Some(_) if !consented => Denied::ConsentWithdrawn,
+        Some(_) if bound.is_some() && session.is_none() => Denied::SessionEnded,
+        Some(client) => return Ok(Holder { client, user, session }),
+    };
+    Err(denied.into())
 }
 
 /// Whether the person has not taken back since what they agreed to with the client. Where no consent was
@@ -153,10 +183,10 @@ pub async fn may_act_alone(
     store: &dyn Store,
     id: &ClientId,
     epoch: Epoch,
-) -> Result<Result<Holder, Denied>, StoreError> {
-    match judge_alone(store, id, epoch, AsOf::Lately).await? {
-        Ok(holder) => Ok(Ok(holder)),
-        Err(_) => judge_alone(store, id, epoch, AsOf::Now).await,
+) -> Result<Holder, ActiveCheckError> {
+    match judge_alone(store, id, epoch, AsOf::Lately).await {
+        Err(ActiveCheckError::Inactive(_)) => judge_alone(store, id, epoch, AsOf::Now).await,
+        known => known,
     }
 }
 
@@ -165,16 +195,16 @@ async fn judge_alone(
     id: &ClientId,
     epoch: Epoch,
     as_of: AsOf,
-) -> Result<Result<Holder, Denied>, StoreError> {
+) -> Result<Holder, ActiveCheckError> {
     let owner = Owner::Client(id.clone());
     let (client, current) =
         join!(enabled_client(store, id, as_of), epoch::current(store, &owner, as_of));
     let (client, current) = (client?, current?);
-    Ok(match client {
-        None => Err(Denied::ClientGone),
-        Some(_) if epoch < current => Err(Denied::ClientCutOff),
+    match client {
+        None => Err(Denied::ClientGone.into()),
+        Some(_) if epoch < current => Err(Denied::ClientCutOff.into()),
         Some(client) => Ok(Holder { client, user: None, session: None }),
-    })
+    }
 }
 
 /// The client, if it may do anything at all.

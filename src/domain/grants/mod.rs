@@ -22,7 +22,9 @@ use uuid::Uuid;
 pub use self::access::{AccessId, MAX_OPAQUE, Opaque};
 pub use self::answer::{Filed, file_answer};
 pub use self::handle::{Handle, RefreshToken, Use};
-pub use self::may_issue::{Denied, Holder, has_consent, may_act_alone, may_begin, may_issue};
+pub use self::may_issue::{
+    ActiveCheckError, Denied, Holder, has_consent, may_act_alone, may_begin, may_issue,
+};
 pub use self::person::{CutOff, cut_off, end_given_to, listed};
 pub use self::redeem::{Redeemed, Redemption, Refusal};
 pub use self::rotate::{Rotated, Rotation};

@@ -1,18 +1,19 @@
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use thiserror::Error;
 
 use super::id_token::tells_auth_time;
 use super::typ;
 use crate::domain::clients::{Client, ClientId};
 use crate::domain::epoch::Epoch;
-use crate::domain::grants::{self, AccessId, Grant, Handle, Holder, Use};
+use crate::domain::grants::{self, AccessId, ActiveCheckError, Grant, Handle, Holder, Use};
 use crate::domain::keys::KeyRing;
 use crate::domain::resources::Target;
 use crate::infra::clock::UnixTime;
 use crate::infra::jose::read;
 use crate::infra::store::{Key, Partition, Record, Store, StoreError};
-use crate::protocol::{Scope, Subject};
+use crate::protocol::{Confirmation, Scope, Subject};
 
 /// The longest that is made, and so the longest that is looked at: with whatever stands beside it, it fits into
 /// the headers of a request.
@@ -85,6 +86,10 @@ pub fn access_claims(
         claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
     }
     typ::mark(&mut claims, typ::access_typ(client, target));
+    if let Some(cnf) = behind.grant().and_then(|grant| grant.cnf.as_ref()) {
+        // RFC 9449 §6.1, RFC 8705 §3.1.
+        claims.insert("cnf".into(), json!(cnf));
+    }
     if let Behind::Client(epoch) = behind
         && epoch != Epoch::default()
     {
@@ -132,19 +137,37 @@ pub struct Access {
     pub holder: Holder,
 }
 
-/// Why an access token is worth nothing; for the log.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Inactive {
+/// Why an access token is not accepted, or why that is not known; for the log.
+#[derive(Debug, Error)]
+pub enum AccessTokenError {
     /// Not an access token of ours, or not any more.
+    #[error("it is unknown")]
     Unknown,
     /// Its time is over.
+    #[error("it has expired")]
     Expired,
-    /// It is from the future: made by a server whose clock is wrong, and good for longer than it should.
+    /// Its `iat` is in the future: a server whose clock is wrong made it, and it would be valid for longer than
+    /// it should be.
+    #[error("it was issued in the future")]
     Early,
     /// It, or its grant, was revoked.
+    #[error("it was revoked")]
     Revoked,
-    /// The client, the person or the session behind it is gone.
+    /// The client, the user or the session of its grant is not active.
+    #[error("its grant is not active: {0:?}")]
     Denied(grants::Denied),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ActiveCheckError> for AccessTokenError {
+    fn from(error: ActiveCheckError) -> Self {
+        match error {
+            ActiveCheckError::Inactive(why) => Self::Denied(why),
+            ActiveCheckError::Store(cause) => Self::Store(cause),
+        }
+    }
 }
 
 /// A JWT access token without a grant that was revoked, remembered until it would have expired.
@@ -173,42 +196,45 @@ fn revoked_key(token: uuid::Uuid) -> Key<RevokedToken> {
 }
 
 /// Judges an access token, JWT or opaque: ours, in time, not revoked, and everyone behind it allowed.
+/// `proven_key` is the key that whoever presents it proves to hold.
 pub async fn judge_access(
     store: &dyn Store,
-    keys: &KeyRing,
-    issuer: &str,
+    (keys, issuer): (&KeyRing, &str),
     token: &str,
+    proven_key: Option<&Confirmation>,
     now: UnixTime,
-) -> Result<Result<Access, Inactive>, StoreError> {
+) -> Result<Access, AccessTokenError> {
     if let Some(handle) = Handle::parse(Use::Access, token) {
-        return judge_opaque(store, &handle, now).await;
+        return judge_opaque(store, &handle, proven_key, now).await;
     }
-    let Some(claims) = read_jwt(keys, issuer, token) else { return Ok(Err(Inactive::Unknown)) };
+    let claims = read_jwt(keys, issuer, token).ok_or(AccessTokenError::Unknown)?;
     if claims.expires_at <= now {
-        return Ok(Err(Inactive::Expired));
+        return Err(AccessTokenError::Expired);
     }
     if claims.issued_at > now.plus(FUTURE) {
-        return Ok(Err(Inactive::Early));
+        return Err(AccessTokenError::Early);
     }
     let grant = match claims.id.grant {
         None => {
             if store.load(&revoked_key(claims.id.token)).await?.is_some() {
-                return Ok(Err(Inactive::Revoked));
+                return Err(AccessTokenError::Revoked);
             }
             None
         }
         Some(id) => match grants::find(store, id).await? {
-            Some(grant) if grant.client != claims.client => return Ok(Err(Inactive::Unknown)),
-            Some(grant) if grant.has_revoked(claims.id.token) => return Ok(Err(Inactive::Revoked)),
+            Some(grant) if grant.client != claims.client => return Err(AccessTokenError::Unknown),
+            Some(grant) if grant.has_revoked(claims.id.token) => {
+                return Err(AccessTokenError::Revoked);
+            }
             Some(grant) => Some(grant),
-            None => return Ok(Err(Inactive::Unknown)),
+            None => return Err(AccessTokenError::Unknown),
         },
     };
     let holder = match &grant {
-        Some(grant) => grants::may_issue(store, grant, now).await?,
+        Some(grant) => grants::may_issue(store, grant, proven_key, now).await?,
         None => grants::may_act_alone(store, &claims.client, claims.epoch).await?,
     };
-    Ok(holder.map_err(Inactive::Denied).map(|holder| Access {
+    Ok(Access {
         client: claims.client,
         scope: claims.scope,
         audience: claims.audience,
@@ -217,28 +243,26 @@ pub async fn judge_access(
         id: Some(claims.id),
         grant,
         holder,
-    }))
+    })
 }
 
 async fn judge_opaque(
     store: &dyn Store,
     handle: &Handle,
+    proven_key: Option<&Confirmation>,
     now: UnixTime,
-) -> Result<Result<Access, Inactive>, StoreError> {
-    let Some(grant) = grants::find(store, handle.grant).await? else {
-        return Ok(Err(Inactive::Unknown));
-    };
+) -> Result<Access, AccessTokenError> {
+    let grant = grants::find(store, handle.grant).await?.ok_or(AccessTokenError::Unknown)?;
     if grant.standing != grants::Standing::Good {
-        return Ok(Err(Inactive::Revoked));
+        return Err(AccessTokenError::Revoked);
     }
-    let Some(token) = grant.opaque(&handle.secret.digest(), now).cloned() else {
-        return Ok(Err(Inactive::Unknown));
-    };
+    let token = grant.opaque(&handle.secret.digest(), now).cloned();
+    let token = token.ok_or(AccessTokenError::Unknown)?;
     if token.issued_at > now.plus(FUTURE) {
-        return Ok(Err(Inactive::Early));
+        return Err(AccessTokenError::Early);
     }
-    let holder = grants::may_issue(store, &grant, now).await?;
-    Ok(holder.map_err(Inactive::Denied).map(|holder| Access {
+    let holder = grants::may_issue(store, &grant, proven_key, now).await?;
+    Ok(Access {
         client: grant.client.clone(),
         scope: token.scope,
         audience: token.audience,
@@ -247,7 +271,7 @@ async fn judge_opaque(
         id: None,
         grant: Some(grant),
         holder,
-    }))
+    })
 }
 
 /// So much may the clock of the server that made a token be ahead of this one's ([RFC 7519 §4.1.5] speaks

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 pub use self::access_token::{
-    Access, Behind, Inactive, LONGEST_ACCESS_TOKEN, RevokedToken, Wanted, access_claims, audience,
-    judge_access,
+    Access, AccessTokenError, Behind, LONGEST_ACCESS_TOKEN, RevokedToken, Wanted, access_claims,
+    audience, judge_access,
 };
 pub use self::id_token::{Beside, ID_TYP, IdSubject, id_claims};
 pub use self::typ::{access_typ, verify_access_token, verify_id_token};

@@ -9,7 +9,8 @@ use crate::domain::clients::{self, Client};
 use crate::domain::epoch::{self, Epoch, Owner};
 use crate::domain::events::{AuthorizationOutcome, Event};
 use crate::domain::grants::{
-    self, Code, Credential, Denied, Filed, Grant, GrantId, Handle, Person, Standing, Use,
+    self, ActiveCheckError, Code, Credential, Denied, Filed, Grant, GrantId, Handle, Person,
+    Standing, Use,
 };
 use crate::domain::logout_notifications;
 use crate::domain::sessions::Session;
@@ -88,6 +89,15 @@ impl From<StoreError> for Unprepared {
     }
 }
 
+impl From<ActiveCheckError> for Unprepared {
+    fn from(error: ActiveCheckError) -> Self {
+        match error {
+            ActiveCheckError::Inactive(why) => Self::Denied(why),
+            ActiveCheckError::Store(cause) => Self::Store(cause),
+        }
+    }
+}
+
 impl From<NotMade> for Unprepared {
     fn from(why: NotMade) -> Self {
         Self::Unmade(why)
@@ -142,9 +152,7 @@ pub async fn prepare(
             .await?;
     }
     // After the client was noted: from here on, whoever ends the session tells it.
-    grants::may_begin(&*app.store, &grant, it.session, app.now())
-        .await?
-        .map_err(Unprepared::Denied)?;
+    grants::may_begin(&*app.store, &grant, it.session, app.now()).await?;
     if (code.is_some() || has_token) && file(app, it, &grant).await? == Filed::Spent {
         return Err(Unprepared::Spent);
     }

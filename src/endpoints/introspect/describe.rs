@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::clients::Client;
-use crate::domain::grants::{self, Family, Holder, RefreshToken, Rotated, Standing};
+use crate::domain::grants::{
+    self, ActiveCheckError, Family, Holder, RefreshToken, Rotated, Standing,
+};
 use crate::domain::token_claims::Access;
 use crate::http::app::App;
 use crate::infra::clock::UnixTime;
@@ -99,7 +101,11 @@ pub(super) async fn refresh_token(
     if grant.standing != Standing::Good || grant.client != caller.id {
         return Ok(None);
     }
-    let Ok(holder) = grants::may_issue(&*app.store, &grant, now).await? else { return Ok(None) };
+    let holder = match grants::may_issue(&*app.store, &grant, None, now).await {
+        Ok(holder) => holder,
+        Err(ActiveCheckError::Inactive(_)) => return Ok(None),
+        Err(ActiveCheckError::Store(cause)) => return Err(cause),
+    };
     let person = Person::of(app, &holder, &grant.scope);
     let mut answer = json!({
         "active": true,

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::domain::clients::Client;
-use crate::domain::token_claims::{self, LONGEST_ACCESS_TOKEN};
+use crate::domain::token_claims::{self, AccessTokenError, LONGEST_ACCESS_TOKEN};
 use crate::http::app::App;
 use crate::http::client::Authenticated;
 use crate::http::error::{ApiError, no_store};
@@ -64,8 +64,8 @@ async fn about(
     if let Some(described) = describe::refresh_token(app, caller, token).await? {
         return Ok(Some(described));
     }
-    let judged = token_claims::judge_access(&*app.store, &app.keys, app.issuer(), token, app.now());
-    match judged.await? {
+    let issuer = (&app.keys, app.issuer());
+    match token_claims::judge_access(&*app.store, issuer, token, None, app.now()).await {
         Ok(access) if describe::concerns(caller, &access) => {
             Ok(Some(describe::access_token(app, caller, &access)))
         }
@@ -73,6 +73,7 @@ async fn about(
             tracing::info!(client = caller.id.as_str(), "asked about somebody else's token");
             Ok(None)
         }
+        Err(AccessTokenError::Store(cause)) => Err(cause),
         Err(why) => {
             tracing::debug!(?why, "asked about a token that is not active");
             Ok(None)

@@ -8,9 +8,9 @@ use crate::config::{Registration, SecretText};
 use crate::domain::clients::{self, Client};
 use crate::domain::rate_limit::{self, Schedule};
 use crate::http::app::App;
-use crate::http::bearer;
 use crate::http::caller::Caller;
 use crate::http::error::ApiError;
+use crate::http::presented_token::{self, PresentedToken};
 use crate::infra::client_ip::bucket;
 use crate::infra::secret::Digest;
 use crate::infra::store::StoreError;
@@ -21,8 +21,9 @@ pub(super) fn admit(registration: &Registration, headers: &HeaderMap) -> Result<
     match registration {
         Registration::Open => Ok(()),
         Registration::Token(tokens) => {
-            let shown = bearer::from_header(headers)?.ok_or_else(bearer::missing)?;
-            if is_one_of(tokens, shown) { Ok(()) } else { Err(bearer::invalid()) }
+            let shown =
+                PresentedToken::from_header(headers)?.ok_or_else(presented_token::missing)?;
+            if is_one_of(tokens, &shown.token) { Ok(()) } else { Err(presented_token::invalid()) }
         }
         Registration::Off => {
             let error = OAuthError::new(ErrorCode::AccessDenied, "clients are registered by hand");

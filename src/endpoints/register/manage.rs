@@ -7,7 +7,7 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::answer::{self, Fresh};
@@ -16,9 +16,9 @@ use crate::domain::clients::vault::Vault;
 use crate::domain::clients::{self, Client, ClientId, ClientSecret};
 use crate::domain::events::{Actor, ClientChange, Event};
 use crate::http::app::App;
-use crate::http::bearer;
 use crate::http::caller::Caller;
 use crate::http::error::{ApiError, no_store};
+use crate::http::presented_token::{self, PresentedToken};
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::{Digest, Secret};
 use crate::protocol::{AuthMethod, ClientMetadata, ErrorCode, OAuthError};
@@ -30,9 +30,9 @@ type Named = Result<Path<String>, PathRejection>;
 pub async fn read(
     State(app): State<App>,
     named: Named,
-    headers: HeaderMap,
+    PresentedToken { token, .. }: PresentedToken,
 ) -> Result<Response, ApiError> {
-    let (client, token) = owned(&app, named, &headers).await?;
+    let client = owned(&app, named, &token).await?;
     answer::information(&app, &client, &Fresh { token, secret: None }, StatusCode::OK)
 }
 
@@ -41,11 +41,12 @@ pub async fn read(
 pub async fn replace(
     State(app): State<App>,
     named: Named,
+    PresentedToken { token, .. }: PresentedToken,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, content) = request.into_parts();
-    let (client, token) = owned(&app, named, &parts.headers).await?;
+    let client = owned(&app, named, &token).await?;
     let members = body::read(&parts.headers, content).await?;
     body::check_update(&members, &client, app.now())?;
     statement::check_kept(&members, &client)?;
@@ -68,7 +69,7 @@ pub async fn replace(
     let step = |held: &mut Client| change.apply(held, now).map(|made| (held.clone(), made));
     // Whoever was faster has the new token now; the one that came with this request is worth nothing.
     let replaced = clients::update_metadata(&*app.store, &client.id, &metadata, step).await?;
-    let (client, made) = replaced.flatten().ok_or_else(bearer::invalid)?;
+    let (client, made) = replaced.flatten().ok_or_else(presented_token::invalid)?;
     let told = Event::ClientChanged {
         client: client.id.as_str(),
         change: ClientChange::Updated,
@@ -83,15 +84,15 @@ pub async fn replace(
 pub async fn remove(
     State(app): State<App>,
     named: Named,
+    PresentedToken { token, .. }: PresentedToken,
     caller: Caller,
-    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (client, token) = owned(&app, named, &headers).await?;
+    let client = owned(&app, named, &token).await?;
     let shown = Digest::of(token.as_bytes());
     // Of an update and a removal with the same token, one wins: the other finds another token, or nobody.
     let fits = |held: &Client| is_held_by(held, shown);
     if !clients::remove_if(&*app.store, &client, fits).await? {
-        return Err(bearer::invalid());
+        return Err(presented_token::invalid());
     }
     let told = Event::ClientChanged {
         client: client.id.as_str(),
@@ -102,19 +103,21 @@ pub async fn remove(
     Ok(no_store(StatusCode::NO_CONTENT))
 }
 
-/// The client whose registration access token came with the request, and that token.
-async fn owned(app: &App, named: Named, headers: &HeaderMap) -> Result<(Client, String), ApiError> {
-    let token = bearer::from_header(headers)?.ok_or_else(bearer::missing)?;
-    let id = named.ok().and_then(|Path(id)| ClientId::parse(&id)).ok_or_else(bearer::invalid)?;
+/// The client of this registration access token, if it is the one that the path names.
+async fn owned(app: &App, named: Named, token: &str) -> Result<Client, ApiError> {
+    let id = named
+        .ok()
+        .and_then(|Path(id)| ClientId::parse(&id))
+        .ok_or_else(presented_token::invalid)?;
     let client = clients::find(&*app.store, &id).await?;
     let shown = Digest::of(token.as_bytes());
     let client = client.filter(|client| client.registration_token == Some(shown));
-    let client = client.ok_or_else(bearer::invalid)?;
+    let client = client.ok_or_else(presented_token::invalid)?;
     if !client.enabled {
         let error = OAuthError::new(ErrorCode::AccessDenied, "the client is disabled");
         return Err(ApiError::new(error).with_status(StatusCode::FORBIDDEN));
     }
-    Ok((client, token.to_owned()))
+    Ok(client)
 }
 
 /// Whether the token opens this client now.

@@ -42,7 +42,7 @@ pub(super) async fn redeem(app: &App, who: &Authenticated) -> Result<Answer, Fai
     };
     let loaded = grants::load(&*app.store, code.grant).await?.ok_or(Refusal::Unknown)?;
     let held = loaded.grant().clone();
-    let holder = grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
+    let holder = grants::may_issue(&*app.store, &held, who.proven_key.as_ref(), now).await?;
     // Tokens are made for a code that will do. What refuses another is noted in the step.
     let made = match held.clone().redeem(&shown, now) {
         Ok(Redeemed) => {

@@ -3,7 +3,7 @@ use super::{Failure, target};
 use crate::config::Registration;
 use crate::domain::clients::{self, Source};
 use crate::domain::epoch::{self, Epoch, Owner};
-use crate::domain::grants::{self, Grant, GrantId, Refusal, Standing};
+use crate::domain::grants::{self, Grant, GrantId, Standing};
 use crate::domain::token_claims::Behind;
 use crate::http::app::App;
 use crate::http::client::Authenticated;
@@ -49,8 +49,7 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     // between is in another epoch by then.
     let owner = Owner::Client(client.id.clone());
     let epoch = epoch::current(&*app.store, &owner, AsOf::Lately).await?;
-    let may = grants::may_act_alone(&*app.store, &client.id, epoch).await?;
-    may.map_err(Refusal::Denied)?;
+    grants::may_act_alone(&*app.store, &client.id, epoch).await?;
     let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope, epoch));
     let behind = grant.as_ref().map_or(Behind::Client(epoch), Behind::Grant);
     let issued = token_issuer::access_token(app, client, behind, &target).await?;

@@ -19,7 +19,7 @@ use axum::response::Response;
 use self::issue::Answer;
 use crate::config::Config;
 use crate::domain::events::Event;
-use crate::domain::grants::Refusal;
+use crate::domain::grants::{ActiveCheckError, Refusal};
 use crate::http::app::App;
 use crate::http::client::Authenticated;
 use crate::http::error::{ApiError, no_store};
@@ -95,6 +95,15 @@ impl From<NotMade> for Failure {
 impl From<StoreError> for Failure {
     fn from(cause: StoreError) -> Self {
         Self::Store(cause)
+    }
+}
+
+impl From<ActiveCheckError> for Failure {
+    fn from(error: ActiveCheckError) -> Self {
+        match error {
+            ActiveCheckError::Inactive(why) => Self::Refused(Refusal::Denied(why)),
+            ActiveCheckError::Store(cause) => Self::Store(cause),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn refresh(app: &App, who: &Authenticated) -> Result<Answer, Fa
     let allowed = Grant { nonce: None, ..still_allowed(app, &held, client)? };
     let scope = narrowed(who.params.get("scope"), &allowed.scope)?;
     let target = target::of_grant(app, client, &who.params, (&allowed, &scope))?;
-    let holder = grants::may_issue(&*app.store, &held, now).await?.map_err(Refusal::Denied)?;
+    let holder = grants::may_issue(&*app.store, &held, who.proven_key.as_ref(), now).await?;
     let rotation = Rotation {
         client: &client.id,
         presented: token.generation,
