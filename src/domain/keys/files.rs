@@ -2,12 +2,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::{fmt, process};
+use std::process;
 
 use zeroize::Zeroizing;
 
-use super::Purpose;
 use super::private_file::read_private;
+use super::{KeyComplaint, Purpose};
 use crate::infra::jose::{self, Algorithm, PrivateKey, SigningKey};
 use crate::infra::random;
 use crate::infra::secret;
@@ -22,28 +22,6 @@ pub struct KeySource {
     /// Where a key is looked for, and made, when no path was given.
     pub keys_dir: PathBuf,
 }
-
-/// Why a key or secret file cannot be used, as a sentence that names it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct KeyComplaint(String);
-
-impl KeyComplaint {
-    pub(super) fn new(what: &str) -> Self {
-        Self(what.to_owned())
-    }
-
-    pub(super) fn about(path: &Path, what: impl fmt::Display) -> Self {
-        Self(format!("{} {what}", path.display()))
-    }
-}
-
-impl fmt::Display for KeyComplaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for KeyComplaint {}
 
 /// Keys from files, and what the operator should know about them.
 #[derive(Debug, Default)]
@@ -77,7 +55,7 @@ pub fn load_files(
     match (1..kids.len()).find(|at| kids[..*at].contains(&kids[*at])) {
         Some(at) => {
             let alg = found.keys[at].alg().as_str();
-            Err(KeyComplaint(format!(
+            Err(KeyComplaint::new(format!(
                 "the {alg} key is another algorithm's too; each needs its own"
             )))
         }
@@ -90,7 +68,7 @@ fn given(source: &KeySource, path: &Path) -> Result<SigningKey, KeyComplaint> {
     if let Some(public) = &source.public_key_path {
         let pem = fs::read_to_string(public)
             .map_err(|error| KeyComplaint::about(public, format!("cannot be read: {error}")))?;
-        if !jose::is_public_half(&pem, &key) {
+        if !jose::is_public_half(&pem, key.jwk()) {
             let what = format!("is not the public half of {}", path.display());
             return Err(KeyComplaint::about(public, what));
         }

@@ -10,27 +10,27 @@
 //! is never made in its place. Signing with RSA runs in a small pool, not on the reactor: under full load
 //! a signature every 0.3 ms would hold up everything else.
 
+mod error;
 mod files;
 mod material;
 mod phase;
 mod private_file;
 mod record;
 mod ring;
+mod ring_store;
 mod seal;
 mod settings;
 mod stored;
 mod upkeep;
 
-pub use self::files::{
-    FileKeys, KeyComplaint, KeySource, load_files, load_or_make_secret, secret_path,
-};
+pub use self::error::{KeyComplaint, RingError};
+pub use self::files::{FileKeys, KeySource, load_files, load_or_make_secret, secret_path};
 pub use self::material::Purpose;
 pub use self::phase::{Phase, Policy};
 pub use self::record::{Begin, RingRecord, ring_key};
 pub use self::ring::{KeyInfo, KeyRing};
 pub use self::seal::Sealer;
 pub use self::settings::{load_root, purposes};
-pub use self::upkeep::RingError;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::material::Material;
 use super::record::{KeyRecord, RingRecord};
-use super::upkeep::Home;
+use super::ring_store::Home;
 use super::{Phase, Policy, Purpose};
 use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::jose::{

@@ -2,47 +2,16 @@
 //! asked, taking in keys from files. Each is one swap in the store; nothing is told to other servers, who
 //! look for themselves.
 
-use std::fmt;
 use std::sync::Arc;
-
-use tokio::sync::Mutex;
 
 use super::material::Material;
 use super::record::{Begin, NewKey, RingRecord, ring_key};
 use super::ring::{KeyRing, Snapshot};
-use super::{Phase, Policy, Purpose, Sealer};
+use super::ring_store::Home;
+use super::{Phase, Policy, Purpose, RingError, Sealer};
 use crate::infra::clock::Clock;
-use crate::infra::jose::{BadKey, SigningKey};
-use crate::infra::store::{Created, Store, StoreError};
-
-/// Where a ring is kept, and how its keys are encrypted there.
-pub(super) struct Home {
-    store: Arc<dyn Store>,
-    sealer: Sealer,
-    /// One at a time: an older ring must not take the place of a newer one.
-    turn: Mutex<()>,
-}
-
-/// Why the ring could not be read or changed.
-#[derive(Debug)]
-pub enum RingError {
-    /// The store did not answer.
-    Store(StoreError),
-    /// A key was encrypted with another `SECRET_KEY`.
-    Sealed(String),
-    /// The record is there, but it cannot be read.
-    Unreadable,
-    /// A key could not be made, or does not parse.
-    Key(BadKey),
-    /// There are too many keys already.
-    Crowded,
-    /// The key is the one that signs.
-    Signs,
-    /// There is no key of that name.
-    Unknown,
-    /// This ring never changes.
-    Fixed,
-}
+use crate::infra::jose::SigningKey;
+use crate::infra::store::Store;
 
 impl KeyRing {
     /// The ring in the store; begun, or completed, with the keys from files and with new ones. The first
@@ -54,7 +23,7 @@ impl KeyRing {
         policy: Policy,
         files: Vec<SigningKey>,
     ) -> Result<Self, RingError> {
-        let home = Home { store, sealer, turn: Mutex::default() };
+        let home = Home::new(store, sealer);
         let before = home.read().await?;
         let ring = Self::with(Snapshot::default(), purposes, policy, clock, Some(home));
         ring.take_in(files).await?;
@@ -118,7 +87,7 @@ impl KeyRing {
         } else {
             // The store has lost it: it gets back what is known here, unless another was faster.
             let record = self.0.current.load().record.clone();
-            let _ = home.store.create(&record).await.map_err(RingError::Store)?;
+            let _ = home.store.create(&record).await?;
         }
         let record = self.0.current.load().record.clone();
         let mut made = Made::default();
@@ -193,7 +162,7 @@ impl KeyRing {
             step(ring);
             ring.clone()
         });
-        let record = changed.await.map_err(RingError::Store)?.ok_or(RingError::Unreadable)?;
+        let record = changed.await?.ok_or(RingError::Unreadable)?;
         self.adopt(home, record, &made.material).map(drop)
     }
 
@@ -252,52 +221,3 @@ impl Made {
         Ok(())
     }
 }
-
-impl Home {
-    /// An empty ring, unless another server is about to fill one.
-    async fn begin(&self) -> Result<RingRecord, RingError> {
-        let record = RingRecord::default();
-        match self.store.create(&record).await.map_err(RingError::Store)? {
-            Created::New => Ok(record),
-            Created::Taken => self.read().await?.ok_or(RingError::Unreadable),
-        }
-    }
-
-    async fn read(&self) -> Result<Option<RingRecord>, RingError> {
-        let loaded = self.store.load(&ring_key()).await.map_err(RingError::Store)?;
-        Ok(loaded.map(|loaded| loaded.record))
-    }
-
-    fn sealed(&self, key: &Material) -> Result<NewKey, RingError> {
-        let purpose = key.purpose();
-        let der = key.to_pkcs8().map_err(RingError::Key)?;
-        let sealed = self.sealer.seal(key.kid(), purpose, &der);
-        let sealed = sealed.ok_or(RingError::Key(BadKey::Garbage))?;
-        Ok(NewKey { kid: key.kid().to_owned(), purpose, sealed })
-    }
-}
-
-impl fmt::Display for RingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Sealed(kid) => write!(
-                f,
-                "SECRET_KEY does not open the signing key {kid} in the store: it must be the one that \
-                 the key was stored with, on every server"
-            ),
-            Self::Unreadable => {
-                f.write_str("the record of the signing keys in the store is damaged")
-            }
-            Self::Key(why) => write!(f, "a signing key {why}"),
-            Self::Crowded => {
-                f.write_str("there are too many keys; wait until the oldest have gone")
-            }
-            Self::Signs => f.write_str("the key that signs cannot be removed; rotate --now first"),
-            Self::Unknown => f.write_str("there is no key of that name"),
-            Self::Fixed => f.write_str("the keys of this ring are fixed"),
-        }
-    }
-}
-
-impl std::error::Error for RingError {}

@@ -5,7 +5,7 @@ use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
-use super::{Algorithm, BadKey, Numbers, SigningKey};
+use super::{Algorithm, BadKey, Numbers, PublicJwk};
 use crate::infra::secret::base64url;
 
 /// A private key in PKCS#8 (RFC 5208), not looked into yet beyond what kind it is.
@@ -88,13 +88,13 @@ pub(super) fn to_pem(der: &[u8]) -> Result<Zeroizing<String>, BadKey> {
 }
 
 /// Whether the PEM text is the public half of the RSA key: `PUBLIC KEY` or `RSA PUBLIC KEY`.
-pub(crate) fn is_public_half(pem: &str, key: &SigningKey) -> bool {
+pub(crate) fn is_public_half(pem: &str, key: &PublicJwk) -> bool {
     use rsa::pkcs1::DecodeRsaPublicKey;
     use rsa::pkcs8::DecodePublicKey;
     let public = RsaPublicKey::from_public_key_pem(pem).or_else(|_| {
         RsaPublicKey::from_pkcs1_pem(pem).map_err(|_| rsa::pkcs8::spki::Error::KeyMalformed)
     });
-    match (public, &key.jwk().numbers) {
+    match (public, &key.numbers) {
         (Ok(public), Numbers::Rsa { n, .. }) => base64url(&public.n().to_bytes_be()) == *n,
         (Err(_), Numbers::Rsa { .. }) | (_, Numbers::Ec { .. } | Numbers::Okp { .. }) => false,
     }
