@@ -1,6 +1,4 @@
 use std::borrow::Cow;
-use std::fmt;
-
 /// Error codes as they appear on the wire; each variant names the document that defines it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ErrorCode {
@@ -96,7 +94,8 @@ impl ErrorCode {
 }
 
 /// What a client is told. Why it happened belongs in the log, not here.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}: {description}", .code.as_str())]
 pub struct OAuthError {
     /// The machine-readable half.
     pub code: ErrorCode,
@@ -121,14 +120,6 @@ impl OAuthError {
         Self { code, description: Cow::Owned(clean) }
     }
 }
-
-impl fmt::Display for OAuthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code.as_str(), self.description)
-    }
-}
-
-impl std::error::Error for OAuthError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
 /// The most parameters one request may carry; more is refused before they are looked at.
 const MOST: usize = 100;
 
@@ -9,13 +7,16 @@ const MOST: usize = 100;
 pub struct Params(BTreeMap<String, Vec<String>>);
 
 /// Why a query or a form could not be read.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Malformed {
     /// A percent sign without two hex digits, or bytes that are not UTF-8.
+    #[error("a parameter is not valid percent-encoded UTF-8")]
     Encoding,
     /// The same name twice, where it may stand there once.
+    #[error("{} is repeated", printable(.0))]
     Repeated(String),
     /// More than 100 parameters.
+    #[error("there are more than 100 parameters")]
     TooMany,
 }
 
@@ -214,20 +215,11 @@ pub fn decode(text: &[u8]) -> Result<String, Malformed> {
     String::from_utf8(decoded).map_err(|_| Malformed::Encoding)
 }
 
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Encoding => f.write_str("a parameter is not valid percent-encoded UTF-8"),
-            Self::Repeated(name) if name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_') => {
-                write!(f, "{name} is repeated")
-            }
-            Self::Repeated(_) => f.write_str("a parameter is repeated"),
-            Self::TooMany => f.write_str("there are more than 100 parameters"),
-        }
-    }
+/// A name that may be one of ours; any other is not repeated to whoever sent it.
+fn printable(name: &str) -> &str {
+    let is_word = name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
+    if is_word { name } else { "a parameter" }
 }
-
-impl std::error::Error for Malformed {}
 
 #[cfg(test)]
 mod tests {

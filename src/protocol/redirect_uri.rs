@@ -1,31 +1,44 @@
 //! Which redirect URIs may be registered, and which requested one equals a registered one.
 
-use std::fmt;
-
 use url::{Host, Url};
 
 /// Why a redirect URI cannot be registered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unregistrable {
     /// `http:` anywhere but on the loopback interface, or for the operator on a private network.
+    #[error(
+        "must be https, or http on a loopback host (where the operator declares it, also on a private network)"
+    )]
     CleartextHost,
     /// A host that browsers make of something else: `https:///host`, `127.1`, `%61.example`.
+    #[error("must name its host as browsers will read it")]
     Host,
     /// A fragment, even an empty one ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)).
+    #[error("must not have a fragment")]
     Fragment,
     /// White space, a control character, a backslash, or anything outside ASCII.
+    #[error("must be printable ASCII without spaces and backslashes")]
     Illegal,
     /// More than 2048 bytes.
+    #[error("must be at most 2048 bytes")]
     TooLong,
     /// Relative, or not a URI at all.
+    #[error("must be an absolute URI with a host")]
     NotAbsolute,
     /// `javascript:`, `data:` and their like, or a private-use scheme without a dot.
+    #[error(
+        "must be https, loopback http, or a private-use scheme with a dot in it (where the operator declares it, \
+         also without one)"
+    )]
     Scheme,
     /// `.` or `..` as a path segment, spelled out or percent-encoded.
+    #[error("must not contain . or .. as a path segment")]
     DotSegment,
     /// A user name or password before the host.
+    #[error("must not contain a user name or password")]
     UserInfo,
     /// A `*` in the host.
+    #[error("must not contain a wildcard")]
     Wildcard,
 }
 
@@ -279,31 +292,6 @@ fn has_dot_segment(uri: &str) -> bool {
         || path.contains("%2f..")
         || path.contains("..%2f")
 }
-
-impl fmt::Display for Unregistrable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::CleartextHost => {
-                "must be https, or http on a loopback host (where the operator declares it, also on a \
-                 private network)"
-            }
-            Self::DotSegment => "must not contain . or .. as a path segment",
-            Self::Fragment => "must not have a fragment",
-            Self::Host => "must name its host as browsers will read it",
-            Self::Illegal => "must be printable ASCII without spaces and backslashes",
-            Self::NotAbsolute => "must be an absolute URI with a host",
-            Self::Scheme => {
-                "must be https, loopback http, or a private-use scheme with a dot in it (where the \
-                 operator declares it, also without one)"
-            }
-            Self::TooLong => "must be at most 2048 bytes",
-            Self::UserInfo => "must not contain a user name or password",
-            Self::Wildcard => "must not contain a wildcard",
-        })
-    }
-}
-
-impl std::error::Error for Unregistrable {}
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,10 @@ pub struct Scope(BTreeSet<String>);
 
 /// The text is not a scope: a character outside NQCHAR, or more than 1024 of them or 50 tokens where somebody asks
 /// for it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "a scope is at most 50 words of printable ASCII without quotes and backslashes, 1024 characters in all"
+)]
 pub struct UnwordableScope;
 
 impl Scope {
@@ -126,16 +129,6 @@ impl fmt::Display for Scope {
         f.write_str(&tokens.join(" "))
     }
 }
-
-impl fmt::Display for UnwordableScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "a scope is at most 50 words of printable ASCII without quotes and backslashes, 1024 characters in all",
-        )
-    }
-}
-
-impl std::error::Error for UnwordableScope {}
 
 #[cfg(test)]
 mod tests {

@@ -37,7 +37,8 @@ enum Private {
 }
 
 /// It could not be read. One error for every cause: which one it was is what an attacker would ask.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("it could not be decrypted")]
 pub struct NotDecrypted;
 
 impl DecryptionKey {
@@ -202,14 +203,6 @@ impl fmt::Debug for DecryptionKey {
         write!(f, "DecryptionKey({} {})", self.jwk.alg, self.jwk.kid)
     }
 }
-
-impl fmt::Display for NotDecrypted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it could not be decrypted")
-    }
-}
-
-impl std::error::Error for NotDecrypted {}
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,8 @@ enum Public {
 }
 
 /// Nothing could be encrypted for this key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("nothing could be encrypted for this key")]
 pub struct EncryptionError;
 
 impl RecipientKey {
@@ -140,11 +141,3 @@ impl fmt::Debug for RecipientKey {
         write!(f, "RecipientKey({:?})", self.kid)
     }
 }
-
-impl fmt::Display for EncryptionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing could be encrypted for this key")
-    }
-}
-
-impl std::error::Error for EncryptionError {}

@@ -1,5 +1,3 @@
-use std::fmt;
-
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -25,17 +23,22 @@ pub(super) enum Pair {
 }
 
 /// Why a key cannot be used, as a sentence about it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadKey {
     /// It has a pass phrase.
+    #[error("is encrypted; decrypt it first: there is nobody to type a pass phrase")]
     Encrypted,
     /// It has no private half.
+    #[error("has no private half")]
     PublicOnly,
     /// It is a key of another kind than the one wanted.
+    #[error("{}", kind_wanted(*.0))]
     NotFor(Algorithm),
     /// Fewer than 2048 bits.
+    #[error("has fewer than 2048 bits")]
     TooShort,
     /// It does not parse, or its numbers do not belong together.
+    #[error("is not a readable PEM private key")]
     Garbage,
 }
 
@@ -155,20 +158,10 @@ pub(super) fn check_rsa(der: &[u8]) -> Result<(), BadKey> {
     key.validate().map_err(|_| BadKey::Garbage)
 }
 
-impl fmt::Display for BadKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Encrypted => {
-                "is encrypted; decrypt it first: there is nobody to type a pass phrase"
-            }
-            Self::PublicOnly => "has no private half",
-            Self::NotFor(Algorithm::Rs256 | Algorithm::Ps256) => "is not an RSA private key",
-            Self::NotFor(Algorithm::Es256) => "is not a private key on the curve P-256",
-            Self::NotFor(Algorithm::EdDsa) => "is not an Ed25519 private key",
-            Self::TooShort => "has fewer than 2048 bits",
-            Self::Garbage => "is not a readable PEM private key",
-        })
+const fn kind_wanted(alg: Algorithm) -> &'static str {
+    match alg {
+        Algorithm::Rs256 | Algorithm::Ps256 => "is not an RSA private key",
+        Algorithm::Es256 => "is not a private key on the curve P-256",
+        Algorithm::EdDsa => "is not an Ed25519 private key",
     }
 }
-
-impl std::error::Error for BadKey {}

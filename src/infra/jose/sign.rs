@@ -16,7 +16,8 @@ pub struct SigningKey {
 }
 
 /// The signature could not be made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the signature could not be made")]
 pub struct SigningError;
 
 impl SigningKey {
@@ -98,11 +99,3 @@ impl fmt::Debug for SigningKey {
         write!(f, "SigningKey({} {})", self.jwk.alg, self.jwk.kid)
     }
 }
-
-impl fmt::Display for SigningError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the signature could not be made")
-    }
-}
-
-impl std::error::Error for SigningError {}
