@@ -57,7 +57,7 @@ fn every_bad_value_is_named_and_all_of_them_at_once() {
         ("TRUSTED_PROXIES", "proxy"), ("TLS_CERT_PATH", "cert.pem"), ("METRICS_LISTEN", "99999"),
         ("OUTGOING_ALLOW_PRIVATE", "10.0.0.0/33"), ("EXTRA_HOSTS", "a b"), ("DRAIN_DELAY", "61"),
         ("CODE_LIFETIME", "11m"), ("ACCESS_TOKEN_LIFETIME", "1"), ("ID_TOKEN_LIFETIME", "+60"),
-        ("REFRESH_TOKEN_IDLE_LIFETIME", "-7d"), ("REFRESH_TOKEN_LIFETIME", "1y"),
+        ("REFRESH_TOKEN_IDLE_LIFETIME", "-7d"), ("REFRESH_TOKEN_LIFETIME", "2y"),
         ("REFRESH_TOKEN_GRACE", "121s"), ("SESSION_IDLE_LIFETIME", "m"), ("SESSION_LIFETIME", "0"),
         ("INTERACTION_LIFETIME", "99999999999999999999d"), ("MAX_CONNECTIONS", "0"),
         ("MAX_CONNECTIONS_PER_ADDRESS", "many"), ("HASH_THREADS", "1.5"), ("HASH_QUEUE", "0"),
