@@ -159,7 +159,7 @@ pub fn verify_hs256(secret: &[u8], token: &str) -> Result<Verified, NotVerified>
     if secret.len() < 32 {
         return Err(NotVerified::UnknownKey);
     }
-    let key = DecodingKey::from_secret(secret);
+    let key = DecodingKey::from_secret(secret).map_err(|_| NotVerified::UnknownKey)?;
     if !pieces.signed_by(&key, jsonwebtoken::Algorithm::HS256) {
         return Err(NotVerified::Signature);
     }

@@ -163,7 +163,7 @@ fn a_shared_secret_verifies_hs256_only_and_only_if_it_is_long_enough() {
     let secret = [7; 32];
     let made = |alg, secret: &[u8]| {
         let header = jsonwebtoken::Header::new(alg);
-        let key = jsonwebtoken::EncodingKey::from_secret(secret);
+        let key = jsonwebtoken::EncodingKey::from_secret(secret).unwrap();
         jsonwebtoken::encode(&header, &json!({"sub": "shop"}), &key).unwrap()
     };
     let good = made(jsonwebtoken::Algorithm::HS256, &secret);
