@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey::config::Config;
+use latchkey::domain::authenticators::Authentication;
 use latchkey::domain::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
 use latchkey::domain::epoch::Epoch;
 use latchkey::domain::grants::{self, Family, Grant, GrantId, Person, RefreshToken, Standing};
@@ -228,8 +229,10 @@ async fn granted(app: &App) -> GrantId {
         declared: None,
     };
     let _added = users::add(store, &user).await.expect("adds");
-    let (session, _) =
-        Session::begin(sub.clone(), Epoch::default(), &["pwd"], app.session_limits(), now);
+    let (session, _) = Session::begin(
+        Authentication::by_password(sub.clone(), Epoch::default(), now),
+        app.session_limits(),
+    );
     sessions::begin(store, &session, None).await.expect("begins");
     let hour = Duration::from_secs(3600);
     let grant = Grant {
@@ -239,6 +242,7 @@ async fn granted(app: &App) -> GrantId {
             sub,
             authenticated_at: now,
             amr: session.amr.clone(),
+            acr: session.acr,
             sid: session.sid,
             bound_to_session: true,
             wants_acr: false,

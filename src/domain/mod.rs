@@ -1,6 +1,7 @@
 //! The records of an identity provider. Each module has the record, its transitions as methods that may
 //! refuse, and the few store calls that read and write it; none knows of HTTP.
 
+pub mod authenticators;
 pub mod authorization_request;
 pub mod clients;
 pub mod consent;

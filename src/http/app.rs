@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::domain::authenticators::GuessLimits;
 use crate::domain::clients::key_cache::KeyCache;
 use crate::domain::clients::unasked::Unasked;
 use crate::domain::clients::vault::Vault;
@@ -18,7 +19,7 @@ use crate::domain::logout_notifications::Told;
 use crate::domain::pairwise::PairwiseKey;
 use crate::domain::resources::{Declared, ResourceCatalogue};
 use crate::domain::sessions;
-use crate::domain::users::{self, GuessLimits};
+use crate::domain::users;
 use crate::http::cacheable::Document;
 use crate::infra::client_ip::Unbelieved;
 use crate::infra::clock::{Clock, UnixTime};

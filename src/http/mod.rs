@@ -11,7 +11,6 @@ pub mod cookies;
 pub mod cors;
 pub mod error;
 pub mod form;
-pub mod login_page;
 pub mod page;
 pub mod parties;
 pub mod presented_token;

@@ -1,56 +1,114 @@
-//! The sign-in form of a visit: shown by `GET /login`, and shown again by `POST /login` after a wrong password.
+//! From an [`Authentication`] to a session: the same for every authenticator.
 
-use axum::http::StatusCode;
+use axum::http::header;
 use axum::response::Response;
 
-use super::login_page::{Alert, LoginPage};
-use super::page::page;
-use super::parties::{ClientCard, PersonName};
+use super::answer::see_other;
+use super::caller::Caller;
+use super::cookies::{self, Cookies};
 use super::visit::Visit;
-use crate::domain::interactions::{Next, Step};
-use crate::domain::users::{User, canonical};
+use crate::domain::authenticators::{Authentication, SignInPolicy};
+use crate::domain::epoch::{self, Owner};
+use crate::domain::events::{Event, SignOutCause};
+use crate::domain::interactions;
+use crate::domain::logout_notifications;
+use crate::domain::sessions::{self, Session};
+use crate::domain::users;
 use crate::http::app::App;
+use crate::infra::store::{AsOf, StoreError};
 
-/// The page. `typed` is the user name of a failed try.
-pub fn show(
-    app: &App,
-    visit: &Visit,
-    typed: Option<&str>,
-    alert: Option<Alert>,
-    status: StatusCode,
-) -> Response {
-    let request = &visit.interaction.request;
-    let metadata = &visit.client.metadata;
-    let person = visit.presence.session.as_ref().map(|(_, user)| user);
-    let again = person.filter(|user| must_prove_it_again(app, visit, user));
-    let interaction = visit.id.reveal();
-    let csrf = visit.csrf(app, "login");
-    let known = again.map(|user| user.username.as_str());
-    let template = LoginPage {
-        interaction: &interaction,
-        csrf: &csrf,
-        client: ClientCard::of(app, &visit.client, &request.reply),
-        policy_uri: metadata.policy_uri.as_deref(),
-        tos_uri: metadata.tos_uri.as_deref(),
-        username: typed.or(known).or(request.login_hint.as_deref()).unwrap_or_default(),
-        alert,
-        current: person.filter(|_| visit.next(app) != Next::Ask(Step::Login)).map(PersonName::from),
-        again: again.map(PersonName::from),
-        cancel: true,
-    };
-    page(&template, status, &visit.policy(app))
+/// What became of an authentication.
+pub enum SignIn {
+    /// It counts: the way back to `/authorize`, with the cookies of the session if it has begun.
+    Accepted(Response),
+    /// What it rests on was changed while it was checked: the password, or whether the account is enabled.
+    Outdated,
 }
 
-/// Whether it is this person, signed in here, who has to show the password again (`prompt=login`,
-/// `max_age`), rather than somebody else whom the application asks for by a hint.
-fn must_prove_it_again(app: &App, visit: &Visit, user: &User) -> bool {
-    let request = &visit.interaction.request;
-    let seen_as = app.seen_by(&visit.client, &user.sub);
-    let is_named = |hint: &str| {
-        let email = user.claims.get("email").and_then(|email| email.as_str());
-        canonical(hint) == canonical(&user.username) || email == Some(hint)
+/// Begins the session if the policy is met, and else keeps in the interaction what was proven so far, so that
+/// `/authorize` asks for the rest.
+///
+/// The epoch of the authentication is from before the check. A change of the evidence begins another epoch, and
+/// so does disabling the account: such an authentication is [`SignIn::Outdated`], and a session that begins at
+/// the same moment is of the epoch before and opens nothing.
+pub async fn complete(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    visit: &Visit,
+    authentication: Authentication,
+) -> Result<SignIn, StoreError> {
+    let owner = Owner::User(authentication.sub.clone());
+    let current = epoch::current(&*app.store, &owner, AsOf::Now).await?;
+    let user = users::find(&*app.store, &authentication.sub).await?.filter(|user| user.enabled);
+    let Some(user) = user.filter(|_| current == authentication.epoch) else {
+        return Ok(SignIn::Outdated);
     };
-    visit.next(app) == Next::Ask(Step::Login)
-        && request.hinted.as_ref().is_none_or(|wanted| *wanted == seen_as)
-        && request.login_hint.as_deref().is_none_or(is_named)
+    let authentication = match &visit.interaction.authentication {
+        Some(earlier) => authentication.after(earlier),
+        None => authentication,
+    };
+    let mut response = see_other(&visit.hub());
+    if !SignInPolicy::default().is_met_by(&authentication) {
+        let keep = |it: &mut interactions::Interaction| {
+            it.authentication = Some(authentication.clone());
+        };
+        interactions::note(&*app.store, &visit.id, keep).await?;
+        return Ok(SignIn::Accepted(response));
+    }
+    let session_cookie =
+        begin_session(app, caller, cookies, visit, &user.username, authentication.clone()).await?;
+    let headers = response.headers_mut();
+    headers.append(header::SET_COOKIE, session_cookie);
+    let mut device = cookies.device.clone().unwrap_or_default();
+    device.note(&authentication.sub, authentication.epoch, app.now());
+    if let Some(known) = cookies::set_device(app, &device) {
+        headers.append(header::SET_COOKIE, known);
+    }
+    // For the same user nothing changes that an application would have to look at.
+    let same = previous_session(visit, &authentication).is_some();
+    if app.config.session_management && (!same || caller.browser_state.is_empty()) {
+        headers.append(header::SET_COOKIE, cookies::set_state(app));
+    }
+    Ok(SignIn::Accepted(response))
+}
+
+/// Begins a session under a new id, and ends the one that this browser had, of whichever user ([OWASP ASVS
+/// 7.2.4]). Returns the `Set-Cookie` line of the new one.
+///
+/// [OWASP ASVS 7.2.4]: https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md
+async fn begin_session(
+    app: &App,
+    caller: &Caller,
+    cookies: &Cookies,
+    visit: &Visit,
+    username: &str,
+    authentication: Authentication,
+) -> Result<axum::http::HeaderValue, StoreError> {
+    // The same user again: applications keep the session's name, so that a later sign-out reaches all of
+    // them. A form that was sent twice makes two sessions of one name, whichever of them the browser keeps.
+    let sid = previous_session(visit, &authentication)
+        .map_or_else(|| visit.session_name(app, &authentication.sub), |previous| previous.sid);
+    let (mut session, cookie) = Session::begin(authentication, app.session_limits());
+    session.sid = sid;
+    // The old session ends last: a store that fails in between signs nobody out.
+    let session = sessions::begin(&*app.store, &session, None).await?;
+    let (sub, client) = (session.sub.as_str(), visit.client.id.as_str());
+    app.tell(caller.address, &Event::SignedIn { sub, username, client });
+    interactions::note(&*app.store, &visit.id, |it| it.note_sign_in(&session)).await?;
+    if let Some(old) = cookies.session()
+        && let Some((ended, told)) =
+            logout_notifications::replace(&*app.store, old, session.sid, app.now()).await?
+    {
+        let (sub, how) = (ended.sub.as_str(), SignOutCause::Replaced);
+        app.tell(caller.address, &Event::SignedOut { sub, how });
+        app.was_told(&told);
+    }
+    Ok(cookies::set_session(app, &cookie))
+}
+
+/// The session that this browser has, if it is the same user's.
+fn previous_session<'a>(visit: &'a Visit, authentication: &Authentication) -> Option<&'a Session> {
+    let session = visit.presence.session.as_ref().map(|(session, _)| session);
+    session.filter(|session| session.sub == authentication.sub)
 }

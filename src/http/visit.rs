@@ -20,6 +20,7 @@ use crate::domain::users::{self, User};
 use crate::http::app::App;
 use crate::infra::secret::Secret;
 use crate::infra::store::{AsOf, StoreError};
+use crate::protocol::Subject;
 
 /// Who is signed in with this browser, and what they agreed to with this client.
 pub struct Presence {
@@ -183,9 +184,9 @@ impl Visit {
         self.cookie.as_ref().is_some_and(fits)
     }
 
-    /// The name of the session in which this person signs in here.
-    pub fn session_name(&self, app: &App, user: &User) -> Uuid {
-        interactions::session_name(&app.interaction_key, &self.id, &user.sub)
+    /// The name (`sid`) of the session in which this user signs in here.
+    pub fn session_name(&self, app: &App, sub: &Subject) -> Uuid {
+        interactions::session_name(&app.interaction_key, &self.id, sub)
     }
 
     /// The code that answers it in this session.

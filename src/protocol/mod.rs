@@ -3,6 +3,7 @@
 //! Nothing here can look anything up: no store, no HTTP, no clock. Time and records come as arguments.
 
 pub mod algorithms;
+mod authentication;
 pub mod claims;
 pub mod client_auth;
 pub mod client_metadata;
@@ -23,6 +24,7 @@ mod subject;
 mod token_type;
 mod wire;
 
+pub use self::authentication::{Acr, AuthenticationMethod};
 pub use self::client_auth::{AuthMethod, Credentials};
 pub use self::client_metadata::ClientMetadata;
 pub use self::confirmation::Confirmation;

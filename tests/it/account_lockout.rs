@@ -4,11 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use latchkey::config::SecretText;
-use latchkey::domain::epoch::Epoch;
-use latchkey::domain::users::{
-    self, Added, Credentials, Device, Failed, GuessLimits, NotSignedIn, SignIn, SignedIn, Typed,
-    User,
+use latchkey::domain::authenticators::{
+    self, Credentials, GuessLimits, LoginError, LoginFailure, LoginOutcome, PasswordAuthenticator,
+    QueuedPassword,
 };
+use latchkey::domain::epoch::Epoch;
+use latchkey::domain::users::{self, Added, Device, User};
 use latchkey::infra::clock::{Clock, UnixTime};
 use latchkey::infra::password::{Password, Passwords};
 use latchkey::infra::store::{MemoryStore, Store};
@@ -35,12 +36,12 @@ impl Door<'_> {
         (username, password): (&str, &str),
         address: IpAddr,
         device: Option<&Device>,
-    ) -> Result<SignedIn, Failed> {
+    ) -> Result<LoginOutcome, LoginFailure> {
         let (store, clock, passwords) = (self.store, self.clock, self.passwords);
         let limits = GuessLimits { per_address: Some(300), everybody: Some(6_000) };
-        let typed = Typed::in_turn(passwords, password).await?;
-        let desk = SignIn { store, clock, limits };
-        desk.check(&Credentials { username, address, device }, typed).await
+        let typed = QueuedPassword::acquire(passwords, password).await?;
+        let desk = PasswordAuthenticator { store, clock, limits };
+        desk.authenticate(&Credentials { username, address, device }, typed).await
     }
 }
 
@@ -76,12 +77,14 @@ impl Crowd {
     async fn guesses(&mut self, door: &Door<'_>, size: u32) {
         for number in 0..size {
             match door.tries(("Ada", "a wrong guess"), address(number), None).await {
-                Err(Failed { why: NotSignedIn::WrongPassword, locks, sub }) => {
+                Err(LoginFailure { why: LoginError::WrongPassword, locks, sub }) => {
                     assert_eq!(sub.as_ref().map(Subject::as_str), Some("sub-of-ada"));
                     self.answered += 1;
                     self.locks += u32::from(locks);
                 }
-                Err(Failed { why: NotSignedIn::Locked(_) | NotSignedIn::Throttled(_), .. }) => {}
+                Err(LoginFailure {
+                    why: LoginError::Locked(_) | LoginError::Throttled(_), ..
+                }) => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -113,7 +116,7 @@ async fn ten_thousand_addresses_guess_for_a_day_and_the_right_person_signs_in() 
             // From somewhere else, with a browser that is new: the account is locked, whatever she types.
             away += 1;
             let failed = door.tries(("ada", PASSWORD), address(away), None).await;
-            assert!(matches!(failed, Err(Failed { why: NotSignedIn::Locked(_), .. })));
+            assert!(matches!(failed, Err(LoginFailure { why: LoginError::Locked(_), .. })));
         }
         if hour % 6 == 4 {
             // With her own she signs in at the first try, which unlocks it; then the new one may, too.
@@ -129,11 +132,11 @@ async fn ten_thousand_addresses_guess_for_a_day_and_the_right_person_signs_in() 
     assert!(crowd.locks >= 1, "it was locked: {}", crowd.locks);
 
     // Without a browser that is known the operator helps. Those who guessed have nothing left for today.
-    users::unlock(&*store, &first.user.sub).await.expect("a store");
+    authenticators::unlock(&*store, &first.user.sub).await.expect("a store");
     crowd.guesses(&door, CROWD).await;
     away += 1;
     door.tries(("ada", PASSWORD), address(away), None).await.expect("a fresh browser");
-    let locked = users::locked_since(&*store, &first.user.sub).await.expect("a store");
+    let locked = authenticators::locked_since(&*store, &first.user.sub).await.expect("a store");
     assert_eq!(locked, None);
 }
 
@@ -152,8 +155,8 @@ async fn one_address_never_locks_an_account_for_others_however_long_it_guesses()
         for _ in 0..3 {
             let failed = door.tries(("ada", "a wrong guess"), address(1), None).await;
             let why = failed.expect_err("a wrong guess").why;
-            answered += u32::from(matches!(why, NotSignedIn::WrongPassword));
-            assert!(!matches!(why, NotSignedIn::Locked(_)));
+            answered += u32::from(matches!(why, LoginError::WrongPassword));
+            assert!(!matches!(why, LoginError::Locked(_)));
         }
         clock.advance(Duration::from_secs(300));
     }
@@ -171,7 +174,7 @@ async fn guesses(house: &House, from: u32, count: u32) {
     let door = Door { store: house.store(), clock: &app.clock, passwords: &app.passwords };
     for number in from..from + count {
         let failed = door.tries(("ada", "a wrong guess"), address(number), None).await;
-        assert!(matches!(failed.expect_err("wrong").why, NotSignedIn::WrongPassword));
+        assert!(matches!(failed.expect_err("wrong").why, LoginError::WrongPassword));
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use latchkey::domain::authenticators::Authentication;
 use latchkey::domain::clients::Settings;
 use latchkey::domain::grants;
 use latchkey::domain::sessions::{self, Session};
@@ -130,7 +131,7 @@ async fn a_sign_out_ends_every_session_of_that_name_and_what_hangs_on_it(house: 
     let first = sessions::find(store, listed[0], now).await.expect("a store").expect("a session");
     let limits = house.app().session_limits();
     let epoch = first.epoch.expect("an epoch");
-    let (second, _) = Session::begin(sub, epoch, &["pwd"], limits, now);
+    let (second, _) = Session::begin(Authentication::by_password(sub, epoch, now), limits);
     let second = Session { sid: first.sid, ..second };
     sessions::begin(store, &second, None).await.expect("a store");
     assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200);

@@ -24,7 +24,7 @@ use latchkey::infra::secret_key::SecretKey;
 use latchkey::infra::store::MemoryStore;
 use latchkey::protocol::claims::ScopeCatalogue;
 use latchkey::protocol::client_metadata::Offer;
-use latchkey::protocol::{ClientMetadata, Scope, Subject};
+use latchkey::protocol::{Acr, ClientMetadata, Scope, Subject};
 use latchkey::server::routes;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
@@ -179,6 +179,7 @@ pub fn session() -> Session {
         sub: subject(),
         authenticated_at: NOW,
         amr: vec!["pwd".into()],
+        acr: Acr::Password,
         idle_end: UnixTime::from_secs(1_700_003_600),
         absolute_end: UnixTime::from_secs(1_700_036_000),
         epoch: None,

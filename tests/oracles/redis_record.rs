@@ -131,6 +131,7 @@ pub fn grant() -> Grant {
             sub: session.sub,
             authenticated_at: NOW,
             amr: session.amr,
+            acr: session.acr,
             sid: session.sid,
             bound_to_session: true,
             wants_acr: true,

@@ -1,10 +1,9 @@
 use super::{AuthorizationRequest, Reply, to_query};
 use crate::domain::clients::{Client, Source};
 use crate::domain::resources::ResourceCatalogue;
-use crate::domain::token_claims;
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use crate::protocol::{
-    Challenge, ErrorCode, GrantType, OAuthError, Params, Prompt, RequirePkce, ResponseMode,
+    Acr, Challenge, ErrorCode, GrantType, OAuthError, Params, Prompt, RequirePkce, ResponseMode,
     ResponseType, Scope, Subject, resource,
 };
 
@@ -319,7 +318,7 @@ fn wants_acr(params: &Params, client: &Client, claims: &ClaimsRequest) -> Result
         let asked = params.get("acr_values").is_some();
         return Ok(asked || !client.metadata.default_acr_values.is_empty());
     };
-    let reached = wish.accepts(&token_claims::ACR.into());
+    let reached = Acr::ALL.iter().any(|acr| wish.accepts(&acr.as_str().into()));
     if wish.essential && !reached {
         return Err(OAuthError::new(
             ErrorCode::UnmetAuthenticationRequirements,

@@ -35,7 +35,7 @@ use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
 use crate::infra::store::{Store, StoreError};
 use crate::protocol::claims::ClaimsRequest;
-use crate::protocol::{Challenge, Confirmation, Scope, Subject};
+use crate::protocol::{Acr, Challenge, Confirmation, Scope, Subject};
 
 /// A grant's name, at the head of each of its credentials.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -97,6 +97,9 @@ pub struct Person {
     pub authenticated_at: UnixTime,
     /// How.
     pub amr: Vec<String>,
+    /// The authentication context class.
+    #[serde(default, skip_serializing_if = "Acr::is_default")]
+    pub acr: Acr,
     /// The session's name, also in ID tokens.
     pub sid: Uuid,
     /// Whether the grant ends with the session (no `offline_access`).

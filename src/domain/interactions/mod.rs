@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 pub use self::decide::{Known, Next, Step, Stop, decide};
 pub use self::derived::{code_handle, csrf, csrf_fits, session_name};
+use crate::domain::authenticators::Authentication;
 use crate::domain::authorization_request::AuthorizationRequest;
 use crate::domain::clients::Client;
 use crate::domain::epoch::Epoch;
@@ -50,6 +51,9 @@ pub struct Interaction {
     /// one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_in_as: Option<Uuid>,
+    /// What was proven in a sign-in that takes more than one method, until the session begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
     /// The session the person chose to go on with (`prompt=select_account`).
     pub chosen: Option<SessionId>,
     /// What they agreed to, here, and who.
@@ -172,6 +176,7 @@ impl Interaction {
             expires_at: now.plus(lifetime),
             signed_in: None,
             signed_in_as: None,
+            authentication: None,
             chosen: None,
             agreed: None,
             declined: false,
@@ -211,6 +216,7 @@ impl Interaction {
     pub fn note_sign_in(&mut self, session: &Session) {
         self.signed_in = Some(session.id);
         self.signed_in_as = Some(session.sid);
+        self.authentication = None;
     }
 
     /// Whether this try is the one that ended it.

@@ -18,6 +18,7 @@ use tokio::join;
 use uuid::Uuid;
 
 pub use self::person::{end_all, listed};
+use crate::domain::authenticators::Authentication;
 use crate::domain::epoch::{self, Epoch, Owner};
 use crate::infra::clock::UnixTime;
 use crate::infra::random;
@@ -25,7 +26,7 @@ use crate::infra::secret::{Digest, Secret};
 use crate::infra::store::{
     AsOf, Change, Key, Loaded, Partition, RawKey, Record, Store, StoreError,
 };
-use crate::protocol::Subject;
+use crate::protocol::{Acr, Subject};
 
 /// What the store knows a session by: the digest of the cookie.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -57,6 +58,9 @@ pub struct Session {
     pub authenticated_at: UnixTime,
     /// How ([RFC 8176](https://www.rfc-editor.org/rfc/rfc8176)).
     pub amr: Vec<String>,
+    /// The authentication context class.
+    #[serde(default, skip_serializing_if = "Acr::is_default")]
+    pub acr: Acr,
     /// Ends then without use.
     pub idle_end: UnixTime,
     /// Ends then in any case.
@@ -76,24 +80,19 @@ pub struct Limits {
 }
 
 impl Session {
-    /// A new session for a new sign-in, and the cookie that opens it. The epoch is the person's from before
-    /// it was looked whether they may sign in.
-    pub fn begin(
-        sub: Subject,
-        epoch: Epoch,
-        amr: &[&str],
-        limits: Limits,
-        now: UnixTime,
-    ) -> (Self, Secret) {
+    /// A new session, which begins with the authentication, and the cookie that opens it.
+    pub fn begin(authentication: Authentication, limits: Limits) -> (Self, Secret) {
+        let Authentication { sub, epoch, at, methods, acr } = authentication;
         let cookie = Secret::random();
-        let absolute_end = now.plus(limits.absolute);
+        let absolute_end = at.plus(limits.absolute);
         let session = Self {
             id: SessionId::of(&cookie),
             sid: random::uuid(),
             sub,
-            authenticated_at: now,
-            amr: amr.iter().map(|method| (*method).to_owned()).collect(),
-            idle_end: now.plus(limits.idle).min(absolute_end),
+            authenticated_at: at,
+            amr: methods.iter().map(|method| method.as_str().to_owned()).collect(),
+            acr,
+            idle_end: at.plus(limits.idle).min(absolute_end),
             absolute_end,
             epoch: Some(epoch),
         };

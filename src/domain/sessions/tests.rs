@@ -10,7 +10,8 @@ async fn a_session_ends_idle_and_at_last_absolutely() {
     let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
     let ada = Subject::parse("ada").unwrap();
-    let (session, cookie) = Session::begin(ada, Epoch::default(), &["pwd"], LIMITS, clock.now());
+    let (session, cookie) =
+        Session::begin(Authentication::by_password(ada, Epoch::default(), clock.now()), LIMITS);
     begin(&*store, &session, None).await.unwrap();
     let live = async || find(&*store, SessionId::of(&cookie), clock.now()).await.unwrap();
     let mut hours = 0;
@@ -29,8 +30,10 @@ async fn a_name_ends_with_its_session_unless_another_goes_by_it() {
     let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
     let ada = || Subject::parse("ada").unwrap();
-    let (first, _) = Session::begin(ada(), Epoch::default(), &["pwd"], LIMITS, clock.now());
-    let (mut second, _) = Session::begin(ada(), Epoch::default(), &["pwd"], LIMITS, clock.now());
+    let (first, _) =
+        Session::begin(Authentication::by_password(ada(), Epoch::default(), clock.now()), LIMITS);
+    let (mut second, _) =
+        Session::begin(Authentication::by_password(ada(), Epoch::default(), clock.now()), LIMITS);
     second.sid = first.sid;
     begin(&*store, &first, None).await.unwrap();
     begin(&*store, &second, Some(first.id)).await.unwrap();
@@ -45,7 +48,13 @@ async fn of_two_sign_ins_at_one_moment_the_name_goes_with_the_one_that_the_brows
     let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
     let ada = Subject::parse("ada").unwrap();
-    let new = || Session::begin(ada.clone(), Epoch::default(), &["pwd"], LIMITS, clock.now()).0;
+    let new = || {
+        Session::begin(
+            Authentication::by_password(ada.clone(), Epoch::default(), clock.now()),
+            LIMITS,
+        )
+        .0
+    };
     let kept = new();
     let lost = Session { sid: kept.sid, ..new() };
     begin(&*store, &kept, None).await.unwrap();
@@ -65,7 +74,13 @@ async fn whatever_goes_by_a_name_ends_with_it_and_nothing_goes_by_it_again() {
     let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
     let ada = Subject::parse("ada").unwrap();
-    let new = || Session::begin(ada.clone(), Epoch::default(), &["pwd"], LIMITS, clock.now()).0;
+    let new = || {
+        Session::begin(
+            Authentication::by_password(ada.clone(), Epoch::default(), clock.now()),
+            LIMITS,
+        )
+        .0
+    };
     let first = new();
     // Two sign-ins of one browser at once, and a third that is still under way at the end.
     let [second, third, late] = [(); 3].map(|()| Session { sid: first.sid, ..new() });
@@ -97,7 +112,8 @@ async fn a_session_from_before_a_cut_off_opens_nothing_whenever_it_is_filed() {
     let before = read().await;
     epoch::raise(&*store, &owner, clock.now()).await.unwrap();
     let is_live = async |epoch| {
-        let (session, _) = Session::begin(ada.clone(), epoch, &["pwd"], LIMITS, clock.now());
+        let (session, _) =
+            Session::begin(Authentication::by_password(ada.clone(), epoch, clock.now()), LIMITS);
         begin(&*store, &session, None).await.unwrap();
         find(&*store, session.id, clock.now()).await.unwrap().is_some()
     };
@@ -110,9 +126,11 @@ async fn a_new_sign_in_makes_the_old_cookie_worthless() {
     let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
     let ada = || Subject::parse("ada").unwrap();
-    let (first, old) = Session::begin(ada(), Epoch::default(), &["pwd"], LIMITS, clock.now());
+    let (first, old) =
+        Session::begin(Authentication::by_password(ada(), Epoch::default(), clock.now()), LIMITS);
     begin(&*store, &first, None).await.unwrap();
-    let (second, new) = Session::begin(ada(), Epoch::default(), &["pwd"], LIMITS, clock.now());
+    let (second, new) =
+        Session::begin(Authentication::by_password(ada(), Epoch::default(), clock.now()), LIMITS);
     begin(&*store, &second, Some(first.id)).await.unwrap();
     let found = async |cookie| find(&*store, SessionId::of(cookie), clock.now()).await.unwrap();
     assert_eq!(found(&old).await, None);
@@ -124,7 +142,8 @@ async fn a_persons_sessions_end_together_and_nobody_elses() {
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
     let opened = async |name| {
         let sub = Subject::parse(name).unwrap();
-        let (session, _) = Session::begin(sub, Epoch::default(), &["pwd"], LIMITS, clock.now());
+        let (session, _) =
+            Session::begin(Authentication::by_password(sub, Epoch::default(), clock.now()), LIMITS);
         begin(&*store, &session, None).await.unwrap();
         session
     };
@@ -144,8 +163,10 @@ async fn a_persons_list_forgets_what_is_long_over() {
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
     let ada = Subject::parse("ada").unwrap();
     for _ in 0..9 {
-        let (session, _) =
-            Session::begin(ada.clone(), Epoch::default(), &["pwd"], LIMITS, clock.now());
+        let (session, _) = Session::begin(
+            Authentication::by_password(ada.clone(), Epoch::default(), clock.now()),
+            LIMITS,
+        );
         begin(&*store, &session, None).await.unwrap();
         clock.advance(LIMITS.absolute / 3);
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::{ACR, add_claims};
+use super::add_claims;
 use crate::domain::clients::Client;
 use crate::domain::grants::{Grant, Person};
 use crate::domain::users::User;
@@ -92,7 +92,7 @@ pub fn id_claims(
         }
     }
     if person.wants_acr {
-        claims.insert("acr".into(), ACR.into());
+        claims.insert("acr".into(), person.acr.as_str().into());
     }
     if let Some(nonce) = &grant.nonce {
         claims.insert("nonce".into(), nonce.as_str().into());

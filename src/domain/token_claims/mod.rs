@@ -23,9 +23,6 @@ pub use self::userinfo::userinfo_claims;
 use crate::domain::users::User;
 use crate::protocol::claims::{self, ClaimRequest};
 
-/// The authentication context class of a password sign-in: the one level there is.
-pub const ACR: &str = "1";
-
 /// Adds the claims a scope exposes and those asked for one by one that are among `allowed`: what the
 /// client may have may be less than when it was granted. A claim the person does not have, or whose value
 /// is not one that was asked for, is left out (OpenID Connect Core §5.5.1).

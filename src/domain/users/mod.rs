@@ -5,7 +5,6 @@
 
 mod device;
 mod restore;
-mod sign_in;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,9 +12,6 @@ use unicode_normalization::UnicodeNormalization;
 
 pub use self::device::{DEVICE_LIFETIME, Device};
 pub use self::restore::{listed, name_holder, restore};
-pub use self::sign_in::{
-    Credentials, Failed, GuessLimits, NotSignedIn, SignIn, SignedIn, Typed, locked_since, unlock,
-};
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
 use crate::infra::store::{AsOf, Created, Key, Partition, RawKey, Record, Store, StoreError};
@@ -169,20 +165,23 @@ pub async fn find_as_of(
 /// store tells nobody apart by time.
 pub async fn find_by_username(store: &dyn Store, name: &str) -> Result<Option<User>, StoreError> {
     let canonical = canonical(name);
-    let holder = holder(store, &canonical).await?;
+    let holder = username_subject(store, &canonical).await?;
     let user = find(store, &holder.clone().unwrap_or_else(nobody)).await?;
     let user = user.filter(|user| self::canonical(&user.username) == canonical);
     Ok(user.filter(|_| holder.is_some()))
 }
 
 /// Whom the name points to: perhaps a user who was removed, or was never fully added.
-async fn holder(store: &dyn Store, canonical: &str) -> Result<Option<Subject>, StoreError> {
+pub(super) async fn username_subject(
+    store: &dyn Store,
+    canonical: &str,
+) -> Result<Option<Subject>, StoreError> {
     let named = store.load(&username_key(canonical)).await?;
     Ok(named.map(|loaded| loaded.record.sub))
 }
 
 /// Stands in for who is not there.
-fn nobody() -> Subject {
+pub(super) fn nobody() -> Subject {
     Subject::parse("nobody").unwrap_or_else(|| unreachable!())
 }
 

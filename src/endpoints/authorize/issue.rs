@@ -216,6 +216,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) ->
             sub: session.sub.clone(),
             authenticated_at: session.authenticated_at,
             amr: session.amr.clone(),
+            acr: session.acr,
             sid: session.sid,
             bound_to_session: !request.scope.contains("offline_access"),
             wants_acr: request.wants_acr,

@@ -17,7 +17,7 @@ mod reply;
 
 use crate::config::Config;
 use crate::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};
-use crate::protocol::{Metadata, ResponseMode};
+use crate::protocol::{Acr, Metadata, ResponseMode};
 
 /// The room's lines in the metadata.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
@@ -40,7 +40,7 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.prompt_values_supported = vec!["none", "login", "consent", "select_account"];
     metadata.display_values_supported = vec!["page", "popup"];
     metadata.ui_locales_supported = vec!["en"];
-    metadata.acr_values_supported = vec![crate::domain::token_claims::ACR];
+    metadata.acr_values_supported = Acr::ALL.iter().map(|it| it.as_str()).collect();
     metadata.claims_parameter_supported = true;
     metadata.authorization_response_iss_parameter_supported = true;
 }

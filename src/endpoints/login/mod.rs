@@ -3,6 +3,8 @@
 //!
 //! Writes sessions, the interaction's proof, and through `users` the counters of failed sign-ins.
 
+pub mod page;
+mod render;
 pub mod submit;
 
 use axum::extract::{RawQuery, State};
@@ -13,7 +15,6 @@ use crate::domain::interactions::{Next, Step};
 use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::cookies::Cookies;
-use crate::http::sign_in;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::protocol::Came;
@@ -32,11 +33,11 @@ pub async fn show(
     let visit = Visit::load(&app, &caller, &cookies, id).await?;
     match visit.next(&app) {
         Next::Ask(Step::Login | Step::Account) => {
-            Ok(sign_in::show(&app, &visit, None, None, StatusCode::OK))
+            Ok(render::show(&app, &visit, None, None, StatusCode::OK))
         }
         // "Not you?", on the consent page.
         Next::Ask(Step::Consent) if params.get("other").is_some() => {
-            Ok(sign_in::show(&app, &visit, None, None, StatusCode::OK))
+            Ok(render::show(&app, &visit, None, None, StatusCode::OK))
         }
         next @ (Next::Ask(Step::Consent) | Next::Issue | Next::Refuse(_) | Next::Stop(_)) => {
             visit.leave_page(&caller, &app, next)

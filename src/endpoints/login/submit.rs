@@ -3,22 +3,24 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use tracing::Instrument as _;
 
-use crate::domain::epoch::{self, Epoch, Owner};
-use crate::domain::events::{Actor, Event, SignInFailure, SignOutCause};
+use super::page::Alert;
+use super::render;
+use crate::domain::authenticators::{
+    Credentials, LoginError, LoginFailure, LoginOutcome, PasswordAuthenticator, QueuedPassword,
+};
+use crate::domain::events::{Actor, Event, SignInFailure};
 use crate::domain::interactions;
-use crate::domain::logout_notifications;
-use crate::domain::sessions::{self, Session};
-use crate::domain::users::{self, Credentials, Failed, NotSignedIn, SignIn, SignedIn, Typed, User};
+use crate::domain::users;
 use crate::http::answer::see_other;
 use crate::http::app::App;
 use crate::http::caller::Caller;
-use crate::http::cookies::{self, Cookies};
+use crate::http::cookies::Cookies;
 use crate::http::error::ApiError;
 use crate::http::form::Form;
-use crate::http::login_page::Alert;
+use crate::http::sign_in::{self, SignIn};
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
-use crate::infra::store::{AsOf, StoreError};
+use crate::infra::store::StoreError;
 use crate::protocol::{Params, Subject};
 
 /// The login form: a user name and a password, or "go on as who is signed in", or "cancel". Whatever it
@@ -57,14 +59,14 @@ pub async fn check(
         return Ok(see_other(&visit.hub()));
     }
     let (desk, shown) = desk(&app, &caller, &cookies, &params);
-    match desk.may_wait(&shown).await {
+    match desk.check_address_limit(&shown).await {
         Ok(()) => {}
-        Err(Failed { why: NotSignedIn::Store(cause), .. }) => return Err(broken(cause)),
+        Err(LoginFailure { why: LoginError::Store(cause), .. }) => return Err(broken(cause)),
         Err(failed) => return Ok(show_again(&app, &caller, &visit, &params, &failed)),
     }
     // Whoever hangs up while they wait has not signed in, and is in nobody's way.
     let password = params.get("password").unwrap_or_default();
-    let typed = match Typed::in_turn(&app.passwords, password).await {
+    let typed = match QueuedPassword::acquire(&app.passwords, password).await {
         Ok(typed) => typed,
         Err(failed) => return Ok(show_again(&app, &caller, &visit, &params, &failed)),
     };
@@ -81,27 +83,29 @@ async fn judge(
     caller: &Caller,
     cookies: &Cookies,
     visit: &Visit,
-    (params, typed): (&Params, Typed),
+    (params, typed): (&Params, QueuedPassword),
 ) -> Result<Response, Trouble> {
     let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
     let (desk, shown) = desk(app, caller, cookies, params);
-    match desk.check(&shown, typed).await {
-        Ok(SignedIn { user, epoch, unlocked }) => {
+    match desk.authenticate(&shown, typed).await {
+        Ok(LoginOutcome { authentication, user, unlocked }) => {
             if unlocked {
                 let (sub, by) = (user.sub.as_str(), Actor::SignIn);
                 let event = Event::AccountUnlocked { sub, by };
                 app.tell(caller.address, &event);
             }
             let sub = Some(user.sub.clone());
-            let begun = begin_session(app, caller, cookies, visit, (user, epoch)).await;
-            let begun = begun.map_err(broken)?;
-            let outdated = || {
-                let why = NotSignedIn::WrongPassword;
-                show_again(app, caller, visit, params, &Failed { why, sub, locks: false })
-            };
-            Ok(begun.unwrap_or_else(outdated))
+            let signed_in = sign_in::complete(app, caller, cookies, visit, authentication).await;
+            match signed_in.map_err(broken)? {
+                SignIn::Accepted(response) => Ok(response),
+                SignIn::Outdated => {
+                    let why = LoginError::WrongPassword;
+                    let failure = LoginFailure { why, sub, locks: false };
+                    Ok(show_again(app, caller, visit, params, &failure))
+                }
+            }
         }
-        Err(Failed { why: NotSignedIn::Store(cause), .. }) => Err(broken(cause)),
+        Err(LoginFailure { why: LoginError::Store(cause), .. }) => Err(broken(cause)),
         Err(failed) => Ok(show_again(app, caller, visit, params, &failed)),
     }
 }
@@ -119,8 +123,9 @@ fn desk<'a>(
     caller: &Caller,
     cookies: &'a Cookies,
     params: &'a Params,
-) -> (SignIn<'a>, Credentials<'a>) {
-    let desk = SignIn { store: &*app.store, clock: &app.clock, limits: app.guess_limits() };
+) -> (PasswordAuthenticator<'a>, Credentials<'a>) {
+    let desk =
+        PasswordAuthenticator { store: &*app.store, clock: &app.clock, limits: app.guess_limits() };
     let shown = Credentials {
         username: typed(params).unwrap_or_default(),
         address: caller.address,
@@ -133,59 +138,6 @@ fn typed(params: &Params) -> Option<&str> {
     params.get("username").filter(|name| name.len() <= users::MAX_TYPED_BYTES)
 }
 
-/// A new session under a new id; the one before it, whoever's, is over ([OWASP ASVS 7.2.4]). None where
-/// the password was changed, or the account disabled, while it was being checked: that begins another epoch.
-/// A session that begins at the same moment is of the epoch before, and opens nothing.
-///
-/// [OWASP ASVS 7.2.4]: https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md
-async fn begin_session(
-    app: &App,
-    caller: &Caller,
-    cookies: &Cookies,
-    visit: &Visit,
-    (user, epoch): (User, Epoch),
-) -> Result<Option<Response>, StoreError> {
-    let client = visit.client.id.as_str();
-    let before = visit.presence.session.as_ref().filter(|(session, _)| session.sub == user.sub);
-    // For the same person nothing changes that an application would have to look at.
-    let changes = before.is_none() || caller.browser_state.is_empty();
-    let owner = Owner::User(user.sub.clone());
-    let is_cut_off = epoch::current(&*app.store, &owner, AsOf::Now).await? != epoch;
-    let held = users::find(&*app.store, &user.sub).await?;
-    if is_cut_off || held.is_none_or(|held| !held.enabled) {
-        return Ok(None);
-    }
-    let (mut session, cookie) =
-        Session::begin(user.sub.clone(), epoch, &["pwd"], app.session_limits(), app.now());
-    // The same person again: applications keep the session's name, so that a later sign-out reaches all of
-    // them. A form that was sent twice makes two sessions of one name, whichever of them the browser keeps.
-    session.sid = before.map_or_else(|| visit.session_name(app, &user), |(before, _)| before.sid);
-    // The old session ends last: a store that fails in between signs nobody out.
-    let session = sessions::begin(&*app.store, &session, None).await?;
-    let (sub, username) = (user.sub.as_str(), &*user.username);
-    app.tell(caller.address, &Event::SignedIn { sub, username, client });
-    interactions::note(&*app.store, &visit.id, |it| it.note_sign_in(&session)).await?;
-    if let Some(old) = cookies.session()
-        && let Some((ended, told)) =
-            logout_notifications::replace(&*app.store, old, session.sid, app.now()).await?
-    {
-        let (sub, how) = (ended.sub.as_str(), SignOutCause::Replaced);
-        app.tell(caller.address, &Event::SignedOut { sub, how });
-        app.was_told(&told);
-    }
-    let mut answer = see_other(&visit.hub());
-    answer.headers_mut().append(header::SET_COOKIE, cookies::set_session(app, &cookie));
-    let mut device = cookies.device.clone().unwrap_or_default();
-    device.note(&session.sub, epoch, app.now());
-    if let Some(known) = cookies::set_device(app, &device) {
-        answer.headers_mut().append(header::SET_COOKIE, known);
-    }
-    if changes && app.config.session_management {
-        answer.headers_mut().append(header::SET_COOKIE, cookies::set_state(app));
-    }
-    Ok(Some(answer))
-}
-
 /// The form again, with an alert. What is said is the same for an unknown user, a wrong password and a
 /// disabled account; the log knows which.
 fn show_again(
@@ -193,18 +145,18 @@ fn show_again(
     caller: &Caller,
     visit: &Visit,
     params: &Params,
-    failed: &Failed,
+    failed: &LoginFailure,
 ) -> Response {
     let why = &failed.why;
     let (reason, status, alert) = match why {
-        NotSignedIn::UnknownUser => (SignInFailure::UnknownUser, StatusCode::OK, WRONG),
-        NotSignedIn::WrongPassword => (SignInFailure::WrongPassword, StatusCode::OK, WRONG),
-        NotSignedIn::Disabled => (SignInFailure::Disabled, StatusCode::OK, WRONG),
-        NotSignedIn::Throttled(_) => {
+        LoginError::UnknownUser => (SignInFailure::UnknownUser, StatusCode::OK, WRONG),
+        LoginError::WrongPassword => (SignInFailure::WrongPassword, StatusCode::OK, WRONG),
+        LoginError::Disabled => (SignInFailure::Disabled, StatusCode::OK, WRONG),
+        LoginError::Throttled(_) => {
             (SignInFailure::Throttled, StatusCode::TOO_MANY_REQUESTS, TOO_MANY)
         }
-        NotSignedIn::Locked(_) => (SignInFailure::Locked, StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
-        NotSignedIn::Busy | NotSignedIn::Store(_) => {
+        LoginError::Locked(_) => (SignInFailure::Locked, StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
+        LoginError::Busy | LoginError::Store(_) => {
             (SignInFailure::Busy, StatusCode::SERVICE_UNAVAILABLE, BUSY)
         }
     };
@@ -216,16 +168,16 @@ fn show_again(
     if let Some(sub) = sub.filter(|_| failed.locks) {
         app.tell(caller.address, &Event::AccountLocked { sub });
     }
-    let mut answer = crate::http::sign_in::show(app, visit, typed(params), Some(alert), status);
+    let mut answer = render::show(app, visit, typed(params), Some(alert), status);
     let wait = match why {
-        NotSignedIn::Throttled(wait) | NotSignedIn::Locked(wait) => {
+        LoginError::Throttled(wait) | LoginError::Locked(wait) => {
             Some(wait.retry_after.as_secs().max(1))
         }
-        NotSignedIn::Busy => Some(3),
-        NotSignedIn::UnknownUser
-        | NotSignedIn::WrongPassword
-        | NotSignedIn::Disabled
-        | NotSignedIn::Store(_) => None,
+        LoginError::Busy => Some(3),
+        LoginError::UnknownUser
+        | LoginError::WrongPassword
+        | LoginError::Disabled
+        | LoginError::Store(_) => None,
     };
     if let Some(seconds) = wait {
         answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());

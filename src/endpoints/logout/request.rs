@@ -179,6 +179,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::domain::authenticators::Authentication;
     use crate::domain::epoch::Epoch;
     use crate::domain::sessions::Limits;
     use crate::infra::clock::UnixTime;
@@ -188,8 +189,13 @@ mod tests {
     fn only_an_id_token_of_this_very_session_and_a_registered_address_spare_the_question() {
         let limits = Limits { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) };
         let ada = || Subject::parse("ada").unwrap();
-        let begin =
-            || Session::begin(ada(), Epoch::default(), &["pwd"], limits, UnixTime::from_secs(1)).0;
+        let begin = || {
+            Session::begin(
+                Authentication::by_password(ada(), Epoch::default(), UnixTime::from_secs(1)),
+                limits,
+            )
+            .0
+        };
         let (this, other) = (begin(), begin());
         let client = ClientId::parse("shop").unwrap();
         let of = |session: &Session| Hint::Of { client: client.clone(), sid: session.sid };

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::sealed::Writer;
 use super::*;
+use crate::domain::authenticators::Authentication;
 use crate::domain::clients::{self, Client, ClientId, Settings, Source};
 use crate::domain::consent::{self, Consent};
 use crate::domain::epoch::Epoch;
@@ -97,7 +98,8 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
     let at = (Arc::clone(&store), clock.clone());
     KeyRing::open(at, Sealer::new(&root(text)), purposes, policy, Vec::new()).await.unwrap();
     let limits = Limits { idle: HOUR, absolute: 2 * HOUR };
-    let (session, _) = Session::begin(subject("a"), Epoch::default(), &["pwd"], limits, NOW);
+    let (session, _) =
+        Session::begin(Authentication::by_password(subject("a"), Epoch::default(), NOW), limits);
     sessions::begin(&*store, &session, None).await.unwrap();
     let grant = Grant {
         id: GrantId(random::uuid()),
@@ -108,6 +110,7 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
             sub: subject("a"),
             authenticated_at: NOW,
             amr: Vec::new(),
+            acr: session.acr,
             sid: session.sid,
             bound_to_session: true,
             wants_acr: false,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 pub use self::set::Set;
 use super::{Context, Operation, OperationError, UserView};
 use crate::config::SecretText;
+use crate::domain::authenticators;
 use crate::domain::consent;
 use crate::domain::events::{Event, UserChange};
 use crate::domain::grants::{self, CutOff};
@@ -231,7 +232,7 @@ impl Operation for Remove {
         // First what hangs on the person: after a fault they are still there to be removed again.
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
         consent::forget_all(context.store, &user.sub).await?;
-        users::unlock(context.store, &user.sub).await?;
+        authenticators::unlock(context.store, &user.sub).await?;
         users::remove(context.store, &user).await?;
         context.user_changed(user.sub.as_str(), UserChange::Removed);
         // And what began meanwhile.
@@ -283,7 +284,7 @@ impl Operation for Unlock {
 }
 
 async fn unlock(context: &Context<'_>, user: &User) -> Result<Option<UnixTime>, OperationError> {
-    let since = users::unlock(context.store, &user.sub).await?;
+    let since = authenticators::unlock(context.store, &user.sub).await?;
     if since.is_some() {
         let (sub, by) = (user.sub.as_str(), context.by);
         context.events.tell(None, &Event::AccountUnlocked { sub, by });
@@ -292,7 +293,7 @@ async fn unlock(context: &Context<'_>, user: &User) -> Result<Option<UnixTime>, 
 }
 
 async fn view(store: &dyn Store, user: User) -> Result<UserView, OperationError> {
-    let locked_since = users::locked_since(store, &user.sub).await?;
+    let locked_since = authenticators::locked_since(store, &user.sub).await?;
     Ok(UserView::of(user, locked_since))
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey::domain::authenticators::Authentication;
 use latchkey::domain::clients::{self, Client, ClientId};
 use latchkey::domain::epoch::Epoch;
 use latchkey::domain::sessions::{self, Limits, Session};
@@ -65,7 +66,8 @@ async fn a_swap_against_what_is_not_so_any_more_looks_again_and_settles() {
     let now = Clock::System.now();
     let limits = Limits { idle: Duration::from_secs(600), absolute: Duration::from_secs(6000) };
     let ada = Subject::parse("ada").expect("a subject");
-    let (session, _) = Session::begin(ada, Epoch::default(), &["pwd"], limits, now);
+    let (session, _) =
+        Session::begin(Authentication::by_password(ada, Epoch::default(), now), limits);
     sessions::begin(&*here.store, &session, None).await.expect("redis");
     // Each of them believes that the session is as it was at the beginning.
     for (server, later) in [(&there, 100), (&here, 300), (&there, 200)] {

@@ -5,6 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::authenticators::Authentication;
 use crate::domain::authorization_request::{Destination, Hinted, Reply, RequestPolicy, validate};
 use crate::domain::clients::{ClientId, Settings, Source};
 use crate::domain::consent;
@@ -59,7 +60,11 @@ fn request(client: &Client, more: &str) -> AuthorizationRequest {
 fn session(age: u64) -> Session {
     let limits = Limits { idle: Duration::from_secs(3600), absolute: Duration::from_secs(7200) };
     let then = NOW.minus(Duration::from_secs(age));
-    Session::begin(Subject::parse("ada").unwrap(), Epoch::default(), &["pwd"], limits, then).0
+    Session::begin(
+        Authentication::by_password(Subject::parse("ada").unwrap(), Epoch::default(), then),
+        limits,
+    )
+    .0
 }
 
 fn consent(client: &Client, scope: &str) -> Consent {

@@ -10,7 +10,7 @@
 //! | the account | guesses from everywhere: a hundred without a right one between them, then it is locked |
 //! | everybody | failures in a minute: many addresses that try one password at many names |
 //!
-//! A browser that has signed in as this person before ([`Device`]) is counted by itself and by nothing else.
+//! A browser that has signed in as this person before ([`Device`](crate::domain::users::Device)) is counted by itself and by nothing else.
 //! So one address never locks an account for others, and whoever locks it from many leaves its owner's own
 //! browser alone; signing in there unlocks it, and so does the operator. Tries at a locked account are still
 //! counted for their address: when it is unlocked, those who guessed have nothing left.
@@ -22,19 +22,19 @@ use std::net::IpAddr;
 
 use tokio::join;
 
-use super::device::Device;
-use super::{User, canonical, find, holder};
+use super::Authentication;
 use crate::config::RateLimit;
 use crate::domain::epoch::{self, Epoch, Owner};
 use crate::domain::rate_limit::{self, MAX_ACCOUNT_FAILURES, Schedule, TooMany};
+use crate::domain::users::{self, Device, User, canonical};
 use crate::infra::client_ip::bucket;
 use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::password::{Busy, Password, Passwords, Turn, Verdict};
 use crate::infra::store::{AsOf, Store, StoreError};
 use crate::protocol::Subject;
 
-/// Everything signing in with a password needs.
-pub struct SignIn<'a> {
+/// Checks user names and passwords.
+pub struct PasswordAuthenticator<'a> {
     /// Where users and attempts are.
     pub store: &'a dyn Store,
     /// What time it is.
@@ -71,47 +71,44 @@ pub struct Credentials<'a> {
     pub device: Option<&'a Device>,
 }
 
-/// A password as it was typed, and its turn to be hashed.
-pub struct Typed {
+/// A password as it was typed, with the permit to hash it.
+pub struct QueuedPassword {
     password: Password,
     turn: Turn,
 }
 
-impl Typed {
-    /// Waits for the turn. Whoever stops waiting has left the queue, and nothing has happened yet.
-    pub async fn in_turn(passwords: &Passwords, text: &str) -> Result<Self, Failed> {
-        let nobody = |why| Failed { why, sub: None, locks: false };
-        let password = Password::parse(text).ok_or_else(|| nobody(NotSignedIn::WrongPassword))?;
+impl QueuedPassword {
+    /// Waits for the permit. A caller that is dropped while it waits leaves the queue, and nothing has happened.
+    pub async fn acquire(passwords: &Passwords, text: &str) -> Result<Self, LoginFailure> {
+        let nobody = |why| LoginFailure { why, sub: None, locks: false };
+        let password = Password::parse(text).ok_or_else(|| nobody(LoginError::WrongPassword))?;
         let turn = passwords.turn().await.map_err(|busy| nobody(busy.into()))?;
         Ok(Self { password, turn })
     }
 }
 
-/// Who signed in.
+/// What came of the right password.
 #[derive(Debug)]
-pub struct SignedIn {
-    /// Who.
+pub struct LoginOutcome {
+    pub authentication: Authentication,
     pub user: User,
-    /// The epoch in which the password was the right one.
-    pub epoch: Epoch,
-    /// Whether the account was locked for everybody else until now.
+    /// The account was locked until now, for every browser that does not know the user.
     pub unlocked: bool,
 }
 
-/// Nobody was signed in.
+/// What came of any other password.
 #[derive(Debug)]
-pub struct Failed {
-    /// Why.
-    pub why: NotSignedIn,
-    /// Whose user name it was.
+pub struct LoginFailure {
+    pub why: LoginError,
+    /// The user of that name; absent where there is none, or where it was not looked up.
     pub sub: Option<Subject>,
-    /// Whether the account is locked because of this try.
+    /// This attempt was the one that locked the account.
     pub locks: bool,
 }
 
 /// Why nobody was signed in. What the person reads is the same for the first three.
 #[derive(Debug)]
-pub enum NotSignedIn {
+pub enum LoginError {
     /// No user of that name.
     UnknownUser,
     /// Not their password.
@@ -129,13 +126,13 @@ pub enum NotSignedIn {
     Store(StoreError),
 }
 
-impl From<StoreError> for NotSignedIn {
+impl From<StoreError> for LoginError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<Busy> for NotSignedIn {
+impl From<Busy> for LoginError {
     fn from(_: Busy) -> Self {
         Self::Busy
     }
@@ -151,11 +148,11 @@ enum Counted {
     Address { pair: String, last: bool },
 }
 
-impl SignIn<'_> {
+impl PasswordAuthenticator<'_> {
     /// Whether it is worth waiting for a turn: an address that has had its tries is refused before. A browser
     /// that has signed somebody in may be one that is counted by itself, which is known later.
-    pub async fn may_wait(&self, shown: &Credentials<'_>) -> Result<(), Failed> {
-        let nobody = |why| Failed { why, sub: None, locks: false };
+    pub async fn check_address_limit(&self, shown: &Credentials<'_>) -> Result<(), LoginFailure> {
+        let nobody = |why| LoginFailure { why, sub: None, locks: false };
         let Some(per_minute) = self.limits.per_address.filter(|_| shown.device.is_none()) else {
             return Ok(());
         };
@@ -163,7 +160,7 @@ impl SignIn<'_> {
         let looked = rate_limit::peek(self.store, &name, schedule, self.clock.now()).await;
         looked
             .map_err(|cause| nobody(cause.into()))?
-            .map_err(|wait| nobody(NotSignedIn::Throttled(wait)))
+            .map_err(|wait| nobody(LoginError::Throttled(wait)))
     }
 
     /// Checks a user name and a password.
@@ -173,45 +170,52 @@ impl SignIn<'_> {
     ///
     /// The epoch is the one in which the password was the right one: whoever changes it begins another.
     /// The hash says nothing about that, for it is made anew where the parameters were raised.
-    pub async fn check(&self, shown: &Credentials<'_>, typed: Typed) -> Result<SignedIn, Failed> {
-        let nobody = |why| Failed { why, sub: None, locks: false };
+    pub async fn authenticate(
+        &self,
+        shown: &Credentials<'_>,
+        typed: QueuedPassword,
+    ) -> Result<LoginOutcome, LoginFailure> {
+        let nobody = |why| LoginFailure { why, sub: None, locks: false };
         let found = self.find(shown.username).await;
         let (epoch, user) = found.map_err(|cause| nobody(cause.into()))?;
         let sub = user.as_ref().map(|user| user.sub.clone());
         let account = account_name(sub.as_ref(), shown.username);
-        let failed = |why| Failed { why, sub: sub.clone(), locks: false };
+        let failed = |why| LoginFailure { why, sub: sub.clone(), locks: false };
 
         let counted = self.count(&account, (sub.as_ref(), epoch), shown).await.map_err(failed)?;
         match self.verify(typed, user).await {
             Ok(user) => {
                 let unlocked = self.forgive(&account, &counted, shown.address).await;
-                Ok(SignedIn { user, epoch, unlocked: unlocked.map_err(failed)? })
+                let unlocked = unlocked.map_err(failed)?;
+                let now = self.clock.now();
+                let authentication = Authentication::by_password(user.sub.clone(), epoch, now);
+                Ok(LoginOutcome { authentication, user, unlocked })
             }
             Err(why) => {
                 let last = matches!(counted, Counted::Address { last: true, .. });
-                let is_wrong = matches!(why, NotSignedIn::WrongPassword | NotSignedIn::Disabled);
+                let is_wrong = matches!(why, LoginError::WrongPassword | LoginError::Disabled);
                 if let Counted::Address { .. } = counted {
                     self.note_failure().await.map_err(failed)?;
                 }
-                Err(Failed { locks: last && is_wrong, ..failed(why) })
+                Err(LoginFailure { locks: last && is_wrong, ..failed(why) })
             }
         }
     }
 
     async fn verify(
         &self,
-        Typed { password, turn }: Typed,
+        QueuedPassword { password, turn }: QueuedPassword,
         user: Option<User>,
-    ) -> Result<User, NotSignedIn> {
+    ) -> Result<User, LoginError> {
         let stored = user.as_ref().and_then(|user| user.password.as_deref());
         let (verdict, turn) = turn.verify(password.clone(), stored).await?;
         match (user, verdict) {
-            (None, _) => Err(NotSignedIn::UnknownUser),
-            (Some(_), Verdict::Wrong) => Err(NotSignedIn::WrongPassword),
-            (Some(user), Verdict::Right { .. }) if !user.enabled => Err(NotSignedIn::Disabled),
+            (None, _) => Err(LoginError::UnknownUser),
+            (Some(_), Verdict::Wrong) => Err(LoginError::WrongPassword),
+            (Some(user), Verdict::Right { .. }) if !user.enabled => Err(LoginError::Disabled),
             (Some(mut user), Verdict::Right { outdated }) => {
                 if outdated {
-                    self.rehash(&mut user, Typed { password, turn }).await;
+                    self.rehash(&mut user, QueuedPassword { password, turn }).await;
                 }
                 Ok(user)
             }
@@ -222,11 +226,11 @@ impl SignIn<'_> {
     /// costs as much as somebody.
     async fn find(&self, username: &str) -> Result<(Epoch, Option<User>), StoreError> {
         let canonical = canonical(username);
-        let holder = holder(self.store, &canonical).await?;
-        let sub = holder.clone().unwrap_or_else(super::nobody);
+        let holder = users::username_subject(self.store, &canonical).await?;
+        let sub = holder.clone().unwrap_or_else(users::nobody);
         let epoch = epoch::current(self.store, &Owner::User(sub.clone()), AsOf::Now).await?;
-        let user = find(self.store, &sub).await?;
-        let user = user.filter(|user| self::canonical(&user.username) == canonical);
+        let user = users::find(self.store, &sub).await?;
+        let user = user.filter(|user| users::canonical(&user.username) == canonical);
         Ok((epoch, user.filter(|_| holder.is_some())))
     }
 
@@ -235,32 +239,32 @@ impl SignIn<'_> {
         account: &str,
         (sub, epoch): (Option<&Subject>, Epoch),
         shown: &Credentials<'_>,
-    ) -> Result<Counted, NotSignedIn> {
+    ) -> Result<Counted, LoginError> {
         let (store, now) = (self.store, self.clock.now());
         let known = sub.zip(shown.device).and_then(|(sub, device)| device.knows(sub, epoch, now));
         if let Some(name) = known.filter(|_| self.limits.everybody.is_some()) {
             let taken = rate_limit::take(store, &name, Schedule::Guess, now).await?;
-            taken.map_err(NotSignedIn::Throttled)?;
+            taken.map_err(LoginError::Throttled)?;
             return Ok(Counted::Device { name });
         }
         if let Some(most) = self.limits.everybody {
             let spent = rate_limit::look(store, FAILURES, most, now).await?;
-            spent.map_err(NotSignedIn::Throttled)?;
+            spent.map_err(LoginError::Throttled)?;
         }
         if let Some(per_minute) = self.limits.per_address {
             let schedule = Schedule::Address { per_minute };
             let taken =
                 rate_limit::take(store, &address_name(shown.address), schedule, now).await?;
-            taken.map_err(NotSignedIn::Throttled)?;
+            taken.map_err(LoginError::Throttled)?;
         }
         if self.limits.everybody.is_none() {
             return Ok(Counted::Not);
         }
         let pair = pair_name(account, epoch, shown.address);
         let taken = rate_limit::take(store, &pair, Schedule::Guess, now).await?;
-        taken.map_err(NotSignedIn::Throttled)?;
+        taken.map_err(LoginError::Throttled)?;
         let taken = rate_limit::take(store, account, Schedule::Account, now).await?;
-        let failures = taken.map_err(NotSignedIn::Locked)?;
+        let failures = taken.map_err(LoginError::Locked)?;
         Ok(Counted::Address { pair, last: failures >= MAX_ACCOUNT_FAILURES })
     }
 
@@ -270,7 +274,7 @@ impl SignIn<'_> {
         account: &str,
         counted: &Counted,
         address: IpAddr,
-    ) -> Result<bool, NotSignedIn> {
+    ) -> Result<bool, LoginError> {
         let (store, now) = (self.store, self.clock.now());
         let freed = rate_limit::forgive(store, account, Schedule::Account, now);
         match counted {
@@ -293,7 +297,7 @@ impl SignIn<'_> {
                 pair?;
                 own?;
                 // The hundredth try, which is the right one, has locked nothing.
-                freed.map(|_| false).map_err(NotSignedIn::Store)
+                freed.map(|_| false).map_err(LoginError::Store)
             }
         }
     }
@@ -304,16 +308,16 @@ impl SignIn<'_> {
         rate_limit::forgive(self.store, &name, schedule, self.clock.now()).await.map(drop)
     }
 
-    async fn note_failure(&self) -> Result<(), NotSignedIn> {
+    async fn note_failure(&self) -> Result<(), LoginError> {
         rate_limit::note(self.store, FAILURES, self.clock.now()).await?;
         Ok(())
     }
 
     /// Brings an old hash up to today's parameters. Failing to is no reason to keep somebody out.
-    async fn rehash(&self, user: &mut User, Typed { password, turn }: Typed) {
+    async fn rehash(&self, user: &mut User, QueuedPassword { password, turn }: QueuedPassword) {
         let Ok(hash) = turn.hash(password).await else { return };
         let mut renewed = false;
-        let written = super::update(self.store, &user.sub, |held| {
+        let written = users::update(self.store, &user.sub, |held| {
             // Unless it was changed in the meantime.
             renewed = held.password == user.password;
             if renewed {

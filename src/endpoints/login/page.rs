@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::parties::{ClientCard, PersonName};
+use crate::http::parties::{ClientCard, PersonName};
 
 /// Asks for a name and a password, and offers the account already signed in.
 #[derive(Clone, Debug, Default, Template)]

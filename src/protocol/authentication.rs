@@ -1,0 +1,37 @@
+//! The words for how an end-user was authenticated: `acr` ([OpenID Connect Core §2]) and `amr` ([RFC 8176 §2]).
+//!
+//! [OpenID Connect Core §2]: https://openid.net/specs/openid-connect-core-1_0.html#IDToken
+//! [RFC 8176 §2]: https://www.rfc-editor.org/rfc/rfc8176#section-2
+
+use super::wire::wire_words;
+
+wire_words! {
+    /// An authentication context class, the weakest first.
+    Acr {
+        /// A password.
+        Password = "1",
+    }
+}
+
+impl Default for Acr {
+    /// The class of sessions and grants that say none: they are of a time when there was no other.
+    fn default() -> Self {
+        Self::Password
+    }
+}
+
+impl Acr {
+    /// For serde: whether it is the class of what says none.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+wire_words! {
+    /// An authentication method.
+    AuthenticationMethod {
+        /// A password.
+        Password = "pwd",
+    }
+}
