@@ -23,7 +23,8 @@ use latchkey::infra::outbound::{FetchSettings, Fetcher};
 use latchkey::infra::secret::Digest;
 use latchkey::infra::secret_key::SecretKey;
 use latchkey::infra::store::{
-    Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, RedisOptions, RedisStore, Store,
+    ChangeListener, CommitOutcome, PingInfo, RawKey, RedisOptions, RedisStore, Store, StoreFuture,
+    Subscription, Transaction,
 };
 use latchkey::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use latchkey::protocol::{ClientMetadata, Subject};
@@ -99,7 +100,7 @@ struct Away(RedisStore, Duration);
 impl Away {
     async fn after<T>(
         &self,
-        command: Pending<'_, T>,
+        command: StoreFuture<'_, T>,
     ) -> Result<T, latchkey::infra::store::StoreError> {
         if !self.1.is_zero() {
             sleep(self.1).await;
@@ -109,32 +110,37 @@ impl Away {
 }
 
 impl Store for Away {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(self.after(self.0.get(key)))
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
-        Box::pin(self.after(self.0.take(key)))
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
+        Box::pin(self.after(self.0.get_and_remove(key)))
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(self.after(self.0.commit(change)))
     }
 
-    fn names<'a>(&'a self, at: &'a RawKey, after: &'a str, n: usize) -> Pending<'a, Vec<String>> {
-        Box::pin(self.after(self.0.names(at, after, n)))
+    fn scan_index<'a>(
+        &'a self,
+        at: &'a RawKey,
+        after: &'a str,
+        n: usize,
+    ) -> StoreFuture<'a, Vec<String>> {
+        Box::pin(self.after(self.0.scan_index(at, after, n)))
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
-        Box::pin(self.after(self.0.tally(counter, window)))
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
+        Box::pin(self.after(self.0.increment(counter, window)))
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         self.0.ping()
     }
 
-    fn listen(&self, listener: &Arc<dyn Listener>) -> Option<Listening> {
-        self.0.listen(listener)
+    fn subscribe(&self, listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {
+        self.0.subscribe(listener)
     }
 }
 

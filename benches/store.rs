@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use latchkey::infra::clock::Clock;
 use latchkey::infra::store::{
-    Change, Expect, FileStore, MemoryStore, Outcome, Partition, RawKey, Store,
+    CommitOutcome, FileStore, MemoryStore, Partition, Precondition, RawKey, Store, Transaction,
 };
 
 const SPAN: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ fn main() {
 
         let begun = Instant::now();
         let file = FileStore::open(folder.path(), Clock::System).await.expect("the same disk");
-        let (records, _) = file.census().await.expect("readable");
+        let (records, _) = file.count_entries().await.expect("readable");
         println!("opened again with {records} records in {:?}", begun.elapsed());
     });
 }
@@ -86,21 +86,21 @@ fn index() -> RawKey {
     RawKey::new(Partition::new("users"), "index.v1", None)
 }
 
-fn put(change: Change, key: RawKey, n: u64) -> Change {
+fn put(change: Transaction, key: RawKey, n: u64) -> Transaction {
     let until = Clock::System.now().plus(LIFETIME);
     change.put(key, n.to_be_bytes().repeat(60), Some(until))
 }
 
 /// Fifty records and fifty names.
 async fn fill(store: &dyn Store, from: u64) {
-    let mut names = Change::within(index().partition().clone());
+    let mut names = Transaction::within(index().partition().clone());
     for n in from..from + 50 {
-        names = names.link(index(), format!("{:08x}", n * 7919));
+        names = names.index_add(index(), format!("{:08x}", n * 7919));
     }
     let _ = store.commit(names).await.expect("a store");
     for n in from..from + 50 {
         let key = key(n);
-        let change = put(Change::within(key.partition().clone()), key, n);
+        let change = put(Transaction::within(key.partition().clone()), key, n);
         let _ = store.commit(change).await.expect("a store");
     }
 }
@@ -108,22 +108,22 @@ async fn fill(store: &dyn Store, from: u64) {
 async fn update(store: Arc<dyn Store>, n: u64) {
     let key = key(n);
     let held = store.get(&key).await.expect("a store");
-    let expect = held.map_or(Expect::Absent, Expect::Unchanged);
-    let change = Change::within(key.partition().clone()).expect(key.clone(), expect);
-    let _: Outcome = store.commit(put(change, key, n + 1)).await.expect("a store");
+    let expect = held.map_or(Precondition::Absent, Precondition::Unchanged);
+    let change = Transaction::within(key.partition().clone()).require(key.clone(), expect);
+    let _: CommitOutcome = store.commit(put(change, key, n + 1)).await.expect("a store");
 }
 
 async fn take(store: Arc<dyn Store>, n: u64) {
     let key = key(n);
-    if store.take(&key).await.expect("a store").is_none() {
-        let change = Change::within(key.partition().clone());
-        let _: Outcome = store.commit(put(change, key, n)).await.expect("a store");
+    if store.get_and_remove(&key).await.expect("a store").is_none() {
+        let change = Transaction::within(key.partition().clone());
+        let _: CommitOutcome = store.commit(put(change, key, n)).await.expect("a store");
     }
 }
 
 async fn tally(store: Arc<dyn Store>, n: u64) {
     let counter = RawKey::new(Partition::new(format!("attempts:{}", n % 64)), "attempts.v1", None);
-    store.tally(&counter, LIFETIME).await.expect("a store");
+    store.increment(&counter, LIFETIME).await.expect("a store");
 }
 
 async fn get(store: Arc<dyn Store>, n: u64) {
@@ -131,5 +131,5 @@ async fn get(store: Arc<dyn Store>, n: u64) {
 }
 
 async fn names(store: Arc<dyn Store>, n: u64) {
-    store.names(&index(), &format!("{:08x}", n * 7919), 100).await.expect("a store");
+    store.scan_index(&index(), &format!("{:08x}", n * 7919), 100).await.expect("a store");
 }

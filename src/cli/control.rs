@@ -11,7 +11,9 @@ use tokio::time::timeout;
 
 use super::failure::Failure;
 use crate::infra::secret::from_base64url;
-use crate::infra::store::{Change, Outcome, Pending, Pulse, RawKey, Store, StoreError};
+use crate::infra::store::{
+    CommitOutcome, PingInfo, RawKey, Store, StoreError, StoreFuture, Transaction,
+};
 use crate::operations::{Operation, OperationError, records};
 
 /// The control socket of a running server.
@@ -146,34 +148,34 @@ fn read_only<T>() -> Result<T, StoreError> {
 }
 
 impl Store for ControlStore {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         let read = records::Read { key: key.to_string() };
         Box::pin(async move { Ok(self.run(read).await?.and_then(|found| from_base64url(&found))) })
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
+    ) -> StoreFuture<'a, Vec<String>> {
         let names = records::Names { index: index.to_string(), after: after.to_owned(), limit };
         Box::pin(self.run(names))
     }
 
-    fn take<'a>(&'a self, _key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get_and_remove<'a>(&'a self, _key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async { read_only() })
     }
 
-    fn commit(&self, _change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, _change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async { read_only() })
     }
 
-    fn tally<'a>(&'a self, _counter: &'a RawKey, _window: Duration) -> Pending<'a, u64> {
+    fn increment<'a>(&'a self, _counter: &'a RawKey, _window: Duration) -> StoreFuture<'a, u64> {
         Box::pin(async { read_only() })
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         Box::pin(async { read_only() })
     }
 }

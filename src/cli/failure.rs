@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::config::Complaints;
-use crate::infra::store::{StartError, StoreError};
+use crate::infra::store::{OpenError, StoreError};
 use crate::operations::OperationError;
 
 /// Why a tool could not do what was asked, as sentences for the operator.
@@ -77,18 +77,18 @@ impl From<OperationError> for Failure {
     }
 }
 
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
         match error {
-            StartError::Held { .. } => Self::Unavailable(format!("{error}; {STOP_FIRST}")),
-            StartError::Options(_)
-            | StartError::Unreachable(_)
-            | StartError::Unfit(_)
-            | StartError::Volatile(_)
-            | StartError::Folder { .. }
-            | StartError::Newer { .. }
-            | StartError::Older { .. }
-            | StartError::Silent(_) => Self::Unavailable(error.to_string()),
+            OpenError::InUse { .. } => Self::Unavailable(format!("{error}; {STOP_FIRST}")),
+            OpenError::InvalidOptions(_)
+            | OpenError::Unreachable(_)
+            | OpenError::Unsuitable(_)
+            | OpenError::NotDurable(_)
+            | OpenError::DataDir { .. }
+            | OpenError::Newer { .. }
+            | OpenError::Older { .. }
+            | OpenError::SchemaUnreadable(_) => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -54,7 +54,7 @@ fn index() -> RawKey {
 
 /// Notes that development made this person; before the record is marked, so that none is missed.
 pub async fn note(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
-    store.link(&index(), sub.as_str()).await
+    store.index_add(&index(), sub.as_str()).await
 }
 
 /// Switches off whoever development made, and ends for good what they were given; answers everybody it made
@@ -76,7 +76,7 @@ pub async fn switch_off(store: &dyn Store, now: UnixTime) -> Result<Off, StoreEr
 async fn switch_off_users(store: &dyn Store, now: UnixTime) -> Result<Vec<String>, StoreError> {
     let (mut off, mut after) = (Vec::new(), String::new());
     loop {
-        let page = store.names(&index(), &after, 200).await?;
+        let page = store.scan_index(&index(), &after, 200).await?;
         for name in &page {
             let found = match Subject::parse(name) {
                 Some(sub) => users::find(store, &sub).await?,
@@ -92,7 +92,7 @@ async fn switch_off_users(store: &dyn Store, now: UnixTime) -> Result<Vec<String
                     off.push(user.username);
                 }
                 // The index may list too much: the reader prunes.
-                None => store.unlink(&index(), name).await?,
+                None => store.index_remove(&index(), name).await?,
             }
         }
         let Some(last) = page.last().cloned() else { return Ok(off) };

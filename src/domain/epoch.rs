@@ -16,7 +16,7 @@
 //!
 //! **A record of its own**, in the partition of its user or client: a member of those records would be lost
 //! when a release that does not know it writes them ([`schema`](crate::infra::store::schema)). Most never have one;
-//! that there is none is kept by [`Cached`](crate::infra::store::Cached) like a record. An epoch is the millisecond
+//! that there is none is kept by [`CachedStore`](crate::infra::store::Cached) like a record. An epoch is the millisecond
 //! it was raised in, or one more than the one before: so it grows even after the record was forgotten, and
 //! sessions and grants of a release that did not copy it yet can still be judged by when they began.
 
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::clients::ClientId;
 use crate::domain::users;
 use crate::infra::clock::UnixTime;
-use crate::infra::store::{AsOf, Created, Key, Record, Store, StoreError};
+use crate::infra::store::{Consistency, CreateOutcome, Key, Record, Store, StoreError};
 use crate::protocol::Subject;
 
 /// How often somebody's everything was ended; zero if never.
@@ -81,8 +81,8 @@ pub enum Owner {
 impl Owner {
     fn key(&self) -> Key<EpochRecord> {
         match self {
-            Self::User(sub) => Key::sole(users::partition(sub)),
-            Self::Client(id) => Key::sole(id.key().raw().partition().clone()),
+            Self::User(sub) => Key::single(users::partition(sub)),
+            Self::Client(id) => Key::single(id.key().raw().partition().clone()),
             Self::Consent { sub, client } => Key::named(users::partition(sub), client.as_str()),
         }
     }
@@ -103,7 +103,7 @@ impl Record for EpochRecord {
     }
 
     /// When everything from before it is over by itself.
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(UnixTime::from_millis(self.epoch.0).plus(RETENTION))
     }
 }
@@ -112,8 +112,12 @@ impl Record for EpochRecord {
 const RETENTION: Duration = Duration::from_secs(420 * 86_400);
 
 /// The epoch of that user or client.
-pub async fn current(store: &dyn Store, owner: &Owner, as_of: AsOf) -> Result<Epoch, StoreError> {
-    Ok(store.look(&owner.key(), as_of).await?.map_or_else(Epoch::default, |held| held.epoch))
+pub async fn current(
+    store: &dyn Store,
+    owner: &Owner,
+    as_of: Consistency,
+) -> Result<Epoch, StoreError> {
+    Ok(store.read(&owner.key(), as_of).await?.map_or_else(Epoch::default, |held| held.epoch))
 }
 
 /// Ends everything that carries the epoch there is, by beginning another. Raised twice is as good as once.
@@ -144,7 +148,7 @@ async fn change(
             return Ok(epoch);
         }
         let first = EpochRecord { owner: owner.clone(), epoch: next(Epoch::default()) };
-        if store.create(&first).await? == Created::New {
+        if store.create(&first).await? == CreateOutcome::Created {
             return Ok(first.epoch);
         }
         // Raised by somebody else in between, or unreadable, which no second look would change.
@@ -194,7 +198,7 @@ mod tests {
         let clock = Clock::manual(NOW);
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
         let ada = Owner::User(Subject::parse("ada").unwrap());
-        let read = async || current(&*store, &ada, AsOf::Now).await.unwrap();
+        let read = async || current(&*store, &ada, Consistency::Strong).await.unwrap();
         assert_eq!(read().await, Epoch::default());
         let first = raise(&*store, &ada, clock.now()).await.unwrap();
         let behind = raise(&*store, &ada, clock.now().minus(Duration::from_mins(1))).await.unwrap();

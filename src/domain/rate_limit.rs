@@ -133,14 +133,14 @@ impl Record for Attempts {
         key(&self.name)
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(self.forget_at)
     }
 }
 
 /// Names are hashed: they hold what people typed, and addresses.
 fn key(name: &str) -> Key<Attempts> {
-    Key::sole(Partition::new(format!("attempts:{}", Digest::of(name.as_bytes()).to_hex())))
+    Key::single(Partition::new(format!("attempts:{}", Digest::of(name.as_bytes()).to_hex())))
 }
 
 /// Counts an attempt under `name`, or refuses to.
@@ -204,7 +204,7 @@ pub async fn look(
 
 /// Notes one under `name` in this minute, for [`look`].
 pub async fn note(store: &dyn Store, name: &str, now: UnixTime) -> Result<(), StoreError> {
-    store.tally(&turns_key(name, now), MINUTE * 2).await.map(drop)
+    store.increment(&turns_key(name, now), MINUTE * 2).await.map(drop)
 }
 
 /// The counter's window is the store's clock's business; the minute is in its name.
@@ -226,7 +226,7 @@ pub async fn spend(
 ) -> Result<Result<(), TooMany>, StoreError> {
     let second = now.as_secs() % 60;
     for _ in 0..turns.max(1) {
-        if store.tally(&turns_key(name, now), MINUTE * 2).await? > u64::from(most) {
+        if store.increment(&turns_key(name, now), MINUTE * 2).await? > u64::from(most) {
             return Ok(Err(TooMany { retry_after: Duration::from_secs(60 - second) }));
         }
     }

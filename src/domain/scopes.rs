@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
-use crate::infra::store::{Created, Key, Partition, RawKey, Record, Store, StoreError};
+use crate::infra::store::{CreateOutcome, Key, Partition, RawKey, Record, Store, StoreError};
 use crate::protocol::Scope;
 use crate::protocol::claims::{ScopeCatalogue, ScopeEntry};
 
@@ -26,14 +26,14 @@ impl Record for StoredScope {
     }
 
     /// Scopes stay.
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         None
     }
 }
 
 /// A scope may hold characters that a partition must not.
 fn key(scope: &str) -> Key<StoredScope> {
-    Key::sole(Partition::new(format!("scope:{}", Digest::of(scope.as_bytes()).to_hex())))
+    Key::single(Partition::new(format!("scope:{}", Digest::of(scope.as_bytes()).to_hex())))
 }
 
 fn index() -> RawKey {
@@ -59,8 +59,8 @@ pub async fn find(store: &dyn Store, scope: &str) -> Result<Option<StoredScope>,
 
 /// Adds a scope, or adds to one that was added before; answers whether anything is different now.
 pub async fn add(store: &dyn Store, new: &StoredScope) -> Result<bool, StoreError> {
-    store.link(&index(), &new.scope).await?;
-    if store.create(new).await? == Created::New {
+    store.index_add(&index(), &new.scope).await?;
+    if store.create(new).await? == CreateOutcome::Created {
         return Ok(true);
     }
     let step = |held: &mut StoredScope| {
@@ -82,7 +82,7 @@ pub async fn add(store: &dyn Store, new: &StoredScope) -> Result<bool, StoreErro
 
 /// Makes the store hold this very scope.
 pub async fn restore(store: &dyn Store, scope: &StoredScope) -> Result<(), StoreError> {
-    store.link(&index(), &scope.scope).await?;
+    store.index_add(&index(), &scope.scope).await?;
     store.put(scope).await
 }
 
@@ -90,7 +90,7 @@ pub async fn restore(store: &dyn Store, scope: &StoredScope) -> Result<(), Store
 pub async fn list(store: &dyn Store) -> Result<Vec<StoredScope>, StoreError> {
     let (mut scopes, mut after) = (Vec::new(), String::new());
     loop {
-        let names = store.names(&index(), &after, 200).await?;
+        let names = store.scan_index(&index(), &after, 200).await?;
         let Some(last) = names.last().cloned() else { return Ok(scopes) };
         for name in &names {
             scopes.extend(store.load(&key(name)).await?.map(|loaded| loaded.record));

@@ -27,7 +27,7 @@ use crate::infra::outbound::Fetcher;
 use crate::infra::password::Passwords;
 use crate::infra::secret::base64url;
 use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
-use crate::infra::store::{Cached, Store, Watched};
+use crate::infra::store::{CachedStore, InstrumentedStore, Store};
 use crate::operations::Context;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::redirect_uri::web_origin;
@@ -122,9 +122,9 @@ impl App {
         let declared = declared.into();
         let events = Events::new(clock.clone());
         let counted = events.counters.store.clone();
-        let store = Arc::new(Watched::new(store, move |ran| counted.ran(ran)));
+        let store = Arc::new(InstrumentedStore::new(store, move |ran| counted.ran(ran)));
         let counted = events.counters.cache.clone();
-        let store = Cached::around(store, config.cache_life, move |noted| counted.noted(noted));
+        let store = CachedStore::wrap(store, config.cache_life, move |noted| counted.noted(noted));
         Self(Arc::new(Parts {
             metadata_json: ArcSwap::from_pointee(document(metadata)),
             catalogue: ArcSwap::from_pointee(declared.scopes.clone()),

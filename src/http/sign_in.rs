@@ -15,7 +15,7 @@ use crate::domain::logout_notifications;
 use crate::domain::sessions::{self, Session};
 use crate::domain::users;
 use crate::http::app::App;
-use crate::infra::store::{AsOf, StoreError};
+use crate::infra::store::{Consistency, StoreError};
 
 /// What became of an authentication.
 pub enum SignIn {
@@ -39,7 +39,7 @@ pub async fn complete(
     authentication: Authentication,
 ) -> Result<SignIn, StoreError> {
     let owner = Owner::User(authentication.sub.clone());
-    let current = epoch::current(&*app.store, &owner, AsOf::Now).await?;
+    let current = epoch::current(&*app.store, &owner, Consistency::Strong).await?;
     let user = users::find(&*app.store, &authentication.sub).await?.filter(|user| user.enabled);
     let Some(user) = user.filter(|_| current == authentication.epoch) else {
         return Ok(SignIn::Outdated);

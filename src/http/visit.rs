@@ -19,7 +19,7 @@ use crate::domain::sessions::{self, Session};
 use crate::domain::users::{self, User};
 use crate::http::app::App;
 use crate::infra::secret::Secret;
-use crate::infra::store::{AsOf, StoreError};
+use crate::infra::store::{Consistency, StoreError};
 use crate::protocol::Subject;
 
 /// Who is signed in with this browser, and what they agreed to with this client.
@@ -45,7 +45,7 @@ impl Presence {
         let Some(user) = user else { return Ok(nobody) };
         sessions::touch(&*app.store, &session, app.session_limits().idle, app.now()).await?;
         let owner = Owner::Consent { sub: session.sub.clone(), client: client.id.clone() };
-        let consent_epoch = epoch::current(&*app.store, &owner, AsOf::Now).await?;
+        let consent_epoch = epoch::current(&*app.store, &owner, Consistency::Strong).await?;
         let consent = consent::find(&*app.store, &session.sub, &client.id).await?;
         Ok(Self { session: Some((session, user)), consent, consent_epoch })
     }

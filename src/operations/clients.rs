@@ -14,7 +14,7 @@ use crate::domain::events::ClientChange;
 use crate::infra::clock::UnixTime;
 use crate::infra::random;
 use crate::infra::secret::{Digest, Secret};
-use crate::infra::store::{Created, Store};
+use crate::infra::store::{CreateOutcome, Store};
 use crate::operations::bootstrap::{check_declared, check_settings};
 use crate::protocol::client_metadata::{MEMBERS, Offer};
 use crate::protocol::{AuthMethod, ClientMetadata};
@@ -126,7 +126,7 @@ impl Operation for Add {
             client.secrets.push(made);
         }
         match clients::add(context.store, &client).await? {
-            Created::New => {
+            CreateOutcome::Created => {
                 context.client_changed(&client.id, ClientChange::Added);
                 Ok(Made {
                     sector_identifier_uri: sector(&client.metadata),
@@ -135,7 +135,7 @@ impl Operation for Add {
                     secret: secret.map(SecretText::new),
                 })
             }
-            Created::Taken => {
+            CreateOutcome::Exists => {
                 let id = client.id.as_str();
                 Err(OperationError::Refused(format!("there is a client {id} already")))
             }

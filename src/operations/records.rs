@@ -48,7 +48,7 @@ impl Operation for Names {
 
     async fn run(self, context: &Context<'_>) -> Result<Vec<String>, OperationError> {
         let index = parsed(&self.index)?;
-        Ok(context.store.names(&index, &self.after, self.limit.min(1000)).await?)
+        Ok(context.store.scan_index(&index, &self.after, self.limit.min(1000)).await?)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::infra::clock::UnixTime;
 use crate::infra::password::{Password, Passwords};
 use crate::infra::random;
 use crate::infra::secret::{Digest, Secret, base64url};
-use crate::infra::store::{Created, Store, StoreError};
+use crate::infra::store::{CreateOutcome, Store, StoreError};
 use crate::protocol::{ClientMetadata, Subject};
 
 /// What a person needs to try it.
@@ -144,7 +144,7 @@ async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Resul
         development: true,
         declared: Some(DeclaredClient::default()),
     };
-    if clients::add(store, &client).await? == Created::Taken {
+    if clients::add(store, &client).await? == CreateOutcome::Exists {
         // Back from a public issuer, where it was off, or of a release with other redirect URIs. One of the
         // operator's own stays as it is.
         let on = |held: &mut Client| {

@@ -66,7 +66,7 @@ async fn keep_off(app: &App) {
 pub async fn look(app: &App, declared: Option<&Bootstrap>) -> Result<bool, String> {
     let kept = app.keys.is_kept().await.map_err(|why| why.to_string())?;
     if !kept {
-        let settled = schema::settle(&*app.store, schema::RELEASE).await;
+        let settled = schema::ensure_schema(&*app.store, schema::CURRENT_SCHEMA).await;
         settled.map_err(|why| why.to_string())?;
     }
     if !kept && let Some(declared) = declared {

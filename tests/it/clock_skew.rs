@@ -6,7 +6,9 @@ use std::time::Duration;
 use latchkey::domain::token_claims::{AccessTokenError, judge_access};
 use latchkey::infra::clock::{Clock, UnixTime};
 use latchkey::infra::jose::peek;
-use latchkey::infra::store::{Change, Outcome, Partition, RawKey, RedisOptions, RedisStore, Store};
+use latchkey::infra::store::{
+    CommitOutcome, Partition, RawKey, RedisOptions, RedisStore, Store, Transaction,
+};
 use serde_json::Value;
 
 use crate::support::http;
@@ -29,9 +31,12 @@ async fn a_record_lives_as_long_as_it_should_whatever_the_clock_of_its_writer_sa
         let store = seen_at(&server, Clock::manual(its_now)).await;
         let key = RawKey::new(Partition::new(name), "k.v1", None);
         let until = its_now.plus(Duration::from_secs(60));
-        let change =
-            Change::within(key.partition().clone()).put(key.clone(), b"here".to_vec(), Some(until));
-        assert_eq!(store.commit(change).await.unwrap(), Outcome::Committed);
+        let change = Transaction::within(key.partition().clone()).put(
+            key.clone(),
+            b"here".to_vec(),
+            Some(until),
+        );
+        assert_eq!(store.commit(change).await.unwrap(), CommitOutcome::Committed);
         assert_eq!(store.get(&key).await.unwrap().as_deref(), Some(&b"here"[..]), "{name}");
         let left = server.says(&[b"PTTL", key.as_str().as_bytes()]);
         let left: i64 = left.trim_start_matches(':').trim().parse().expect("milliseconds");

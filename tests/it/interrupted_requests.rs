@@ -9,7 +9,7 @@ use latchkey::config::SecretText;
 use latchkey::domain::consent;
 use latchkey::domain::epoch::{self, Owner};
 use latchkey::infra::client_ip;
-use latchkey::infra::store::AsOf;
+use latchkey::infra::store::Consistency;
 use latchkey::operations::users::{Remove, SetPassword, Show};
 use latchkey::server::control::ControlSocket;
 use latchkey::server::routes;
@@ -100,11 +100,11 @@ async fn an_operation_goes_on_when_the_command_is_interrupted() {
     let is_over = async { tokio::join!(serving, asks) };
     let sub = house.user("ada").await.sub;
     let (owner, store) = (Owner::User(sub), house.store());
-    let before = epoch::current(store, &owner, AsOf::Now).await.expect("a store");
+    let before = epoch::current(store, &owner, Consistency::Strong).await.expect("a store");
     goes_on(&house, "user.v1", "epoch.v1", is_over).await;
     drop(stop);
     assert!(!house.user("ada").await.enabled);
-    assert!(epoch::current(store, &owner, AsOf::Now).await.expect("a store") >= before);
+    assert!(epoch::current(store, &owner, Consistency::Strong).await.expect("a store") >= before);
 }
 
 async fn a_removal_that_fails_half_way_can_be_done_again_and_leaves_nothing(house: House) {

@@ -79,8 +79,8 @@ async fn a_token_that_is_filed_behind_a_cut_off_is_worth_nothing(house: House) {
     // Not found by the sweep: its listing is lost.
     let sub = house.user("ada").await.sub;
     let index = RawKey::new(users::partition(&sub), "grants.v1", None);
-    for name in house.store().names(&index, "", 99).await.expect("a store") {
-        house.store().unlink(&index, &name).await.expect("a store");
+    for name in house.store().scan_index(&index, "", 99).await.expect("a store") {
+        house.store().index_remove(&index, &name).await.expect("a store");
     }
     cuts_off(&house, "ada").await;
     assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
@@ -260,7 +260,7 @@ async fn what_is_listed_of_a_person_who_never_comes_back_is_forgotten_with_the_l
             let mut lengths = Vec::new();
             for kind in ["grants.v1", "sessions.v1", "consents.v1"] {
                 let index = RawKey::new(users::partition(&sub), kind, None);
-                lengths.push(house.store().names(&index, "", 9).await.expect("a store").len());
+                lengths.push(house.store().scan_index(&index, "", 9).await.expect("a store").len());
             }
             lengths
         };

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use latchkey::infra::store::{
-    Cached, Change, Noted, Outcome, Partition, RawKey, RedisOptions, RedisStore, Store,
+    CacheEvent, CachedStore, CommitOutcome, Partition, RawKey, RedisOptions, RedisStore, Store,
+    Transaction,
 };
 
 /// One server's store, with the memory around it.
@@ -37,11 +38,11 @@ impl Server {
         let noted = Arc::new(Ledger::default());
         let (store, ledger) = (RedisStore::connect(&options).await.expect("redis"), noted.clone());
         let store =
-            Cached::around(Arc::new(store), Duration::from_mins(10), move |noted| match noted {
-                Noted::Hit => drop(ledger.hits.fetch_add(1, Ordering::SeqCst)),
-                Noted::Invalidated => drop(ledger.invalidated.fetch_add(1, Ordering::SeqCst)),
-                Noted::Live(live) => ledger.live.lock().expect("a ledger").push(live),
-                Noted::Miss | Noted::Off => {}
+            CachedStore::wrap(Arc::new(store), Duration::from_mins(10), move |noted| match noted {
+                CacheEvent::Hit => drop(ledger.hits.fetch_add(1, Ordering::SeqCst)),
+                CacheEvent::Invalidated => drop(ledger.invalidated.fetch_add(1, Ordering::SeqCst)),
+                CacheEvent::Live(live) => ledger.live.lock().expect("a ledger").push(live),
+                CacheEvent::Miss | CacheEvent::Off => {}
             });
         Self { store, noted }
     }
@@ -77,13 +78,13 @@ impl Server {
     }
 
     async fn files(&self, key: &RawKey, bytes: &str) {
-        let change = Change::within(key.partition().clone());
+        let change = Transaction::within(key.partition().clone());
         let change = change.put(key.clone(), bytes.as_bytes().to_vec(), None);
-        assert_eq!(self.store.commit(change).await.expect("redis"), Outcome::Committed);
+        assert_eq!(self.store.commit(change).await.expect("redis"), CommitOutcome::Committed);
     }
 
     async fn lately(&self, key: &RawKey) -> String {
-        let found = self.store.get_lately(key).await.expect("redis").unwrap_or_default();
+        let found = self.store.get_cached(key).await.expect("redis").unwrap_or_default();
         String::from_utf8(found).expect("text")
     }
 

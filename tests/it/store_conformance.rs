@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use latchkey::infra::clock::{Clock, UnixTime};
 use latchkey::infra::store::{
-    Change, Created, Expect, FileStore, Key, MemoryStore, Outcome, Partition, RawKey, Record,
-    RedisOptions, RedisStore, Store,
+    CommitOutcome, CreateOutcome, FileStore, Key, MemoryStore, Partition, Precondition, RawKey,
+    Record, RedisOptions, RedisStore, Store, Transaction,
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,10 +45,10 @@ impl Record for Grant {
     const KIND: &'static str = "grant.v1";
 
     fn key(&self) -> Key<Self> {
-        Key::sole(Partition::new(format!("grant:{}", self.id)))
+        Key::single(Partition::new(format!("grant:{}", self.id)))
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(self.forget_at)
     }
 }
@@ -149,7 +149,8 @@ async fn create_is_exclusive(on: &Backend) {
         async move { (who, store.create(&grant).await.unwrap()) }
     });
     let created = created.await;
-    let winners: Vec<_> = created.iter().filter(|(_, made)| *made == Created::New).collect();
+    let winners: Vec<_> =
+        created.iter().filter(|(_, made)| *made == CreateOutcome::Created).collect();
     let &[&(winner, _)] = winners.as_slice() else { panic!("{} winners", winners.len()) };
     let filed = on.store.load(&grant.key()).await.unwrap().unwrap().record;
     assert_eq!(filed, Grant { redeemed_by: Some(winner), ..grant });
@@ -157,7 +158,7 @@ async fn create_is_exclusive(on: &Backend) {
 
 async fn consume_yields_once(on: &Backend) {
     let grant = issued();
-    assert_eq!(on.store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(on.store.create(&grant).await.unwrap(), CreateOutcome::Created);
     let got = on.hands(|_, store| {
         let key = grant.key();
         async move { store.consume(&key).await.unwrap() }
@@ -167,7 +168,7 @@ async fn consume_yields_once(on: &Backend) {
 
 async fn a_code_is_redeemed_by_exactly_one_of_many(on: &Backend) {
     let grant = issued();
-    assert_eq!(on.store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(on.store.create(&grant).await.unwrap(), CreateOutcome::Created);
     let redeemed = on.hands(|who, store| {
         let key = grant.key();
         let redeem = move |grant: &mut Grant| match grant.code {
@@ -189,7 +190,7 @@ async fn a_code_is_redeemed_by_exactly_one_of_many(on: &Backend) {
 
 async fn no_update_is_lost(on: &Backend) {
     let grant = issued();
-    assert_eq!(on.store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(on.store.create(&grant).await.unwrap(), CreateOutcome::Created);
     let counted = on.hands(|_, store| {
         let key = grant.key();
         async move { store.update(&key, |grant: &mut Grant| grant.generation += 1).await.is_ok() }
@@ -213,41 +214,42 @@ async fn a_change_is_all_or_nothing(on: &Backend) {
     let partition = a.partition().clone();
     let b = RawKey::new(partition.clone(), "b", Some("x"));
     let index = RawKey::new(partition.clone(), "index", None);
-    let write = |expect: Expect| {
-        Change::within(partition.clone())
-            .expect(a.clone(), expect)
+    let write = |expect: Precondition| {
+        Transaction::within(partition.clone())
+            .require(a.clone(), expect)
             .put(a.clone(), b"1".to_vec(), None)
             .put(b.clone(), b"2".to_vec(), None)
-            .link(index.clone(), "b")
+            .index_add(index.clone(), "b")
     };
-    let stale = write(Expect::Unchanged(b"0".to_vec()));
-    assert_eq!(store.commit(stale).await.unwrap(), Outcome::Conflict);
+    let stale = write(Precondition::Unchanged(b"0".to_vec()));
+    assert_eq!(store.commit(stale).await.unwrap(), CommitOutcome::Conflict);
     assert_eq!(store.get(&b).await.unwrap(), None);
-    assert!(store.names(&index, "", 10).await.unwrap().is_empty());
+    assert!(store.scan_index(&index, "", 10).await.unwrap().is_empty());
 
-    assert_eq!(store.commit(write(Expect::Absent)).await.unwrap(), Outcome::Committed);
+    assert_eq!(store.commit(write(Precondition::Absent)).await.unwrap(), CommitOutcome::Committed);
     assert_eq!(store.get(&b).await.unwrap(), Some(b"2".to_vec()));
-    assert_eq!(store.names(&index, "", 10).await.unwrap(), ["b"]);
-    assert_eq!(store.commit(write(Expect::Absent)).await.unwrap(), Outcome::Conflict);
+    assert_eq!(store.scan_index(&index, "", 10).await.unwrap(), ["b"]);
+    assert_eq!(store.commit(write(Precondition::Absent)).await.unwrap(), CommitOutcome::Conflict);
 
-    let undo = Change::within(partition).delete(a.clone()).delete(b).unlink(index.clone(), "b");
-    assert_eq!(store.commit(undo).await.unwrap(), Outcome::Committed);
+    let undo =
+        Transaction::within(partition).delete(a.clone()).delete(b).index_remove(index.clone(), "b");
+    assert_eq!(store.commit(undo).await.unwrap(), CommitOutcome::Committed);
     assert_eq!(store.get(&a).await.unwrap(), None);
-    assert!(store.names(&index, "", 10).await.unwrap().is_empty());
+    assert!(store.scan_index(&index, "", 10).await.unwrap().is_empty());
 }
 
 async fn an_index_pages_in_name_order_without_repeats(on: &Backend) {
     let (store, index) = (&on.store, raw("index"));
     for name in ["c", "a", "b", "a", "é"] {
-        store.link(&index, name).await.unwrap();
+        store.index_add(&index, name).await.unwrap();
     }
-    assert_eq!(store.names(&index, "", 2).await.unwrap(), ["a", "b"]);
-    assert_eq!(store.names(&index, "b", 2).await.unwrap(), ["c", "é"]);
-    assert!(store.names(&index, "é", 2).await.unwrap().is_empty());
-    assert!(store.names(&index, "", 0).await.unwrap().is_empty());
-    store.unlink(&index, "b").await.unwrap();
-    store.unlink(&index, "never there").await.unwrap();
-    assert_eq!(store.names(&index, "", 9).await.unwrap(), ["a", "c", "é"]);
+    assert_eq!(store.scan_index(&index, "", 2).await.unwrap(), ["a", "b"]);
+    assert_eq!(store.scan_index(&index, "b", 2).await.unwrap(), ["c", "é"]);
+    assert!(store.scan_index(&index, "é", 2).await.unwrap().is_empty());
+    assert!(store.scan_index(&index, "", 0).await.unwrap().is_empty());
+    store.index_remove(&index, "b").await.unwrap();
+    store.index_remove(&index, "never there").await.unwrap();
+    assert_eq!(store.scan_index(&index, "", 9).await.unwrap(), ["a", "c", "é"]);
 }
 
 async fn put_replaces_and_remove_removes(on: &Backend) {
@@ -265,15 +267,15 @@ async fn bytes_that_are_no_record_count_as_absent(on: &Backend) {
     for bytes in [&b"\xff\xfe{"[..], b"", b"{}", b"null"] {
         let grant = issued();
         let key = grant.key();
-        let garbage = Change::within(key.raw().partition().clone()).put(
+        let garbage = Transaction::within(key.raw().partition().clone()).put(
             key.raw().clone(),
             bytes.to_vec(),
             Some(grant.forget_at),
         );
-        assert_eq!(on.store.commit(garbage).await.unwrap(), Outcome::Committed);
+        assert_eq!(on.store.commit(garbage).await.unwrap(), CommitOutcome::Committed);
         assert!(on.store.load(&key).await.unwrap().is_none());
         assert_eq!(on.store.update(&key, |_| ()).await.unwrap(), None);
-        assert_eq!(on.store.create(&grant).await.unwrap(), Created::Taken);
+        assert_eq!(on.store.create(&grant).await.unwrap(), CreateOutcome::Exists);
         assert_eq!(on.store.get(key.raw()).await.unwrap().as_deref(), Some(bytes));
         assert_eq!(on.store.consume(&key).await.unwrap(), None);
     }
@@ -281,7 +283,7 @@ async fn bytes_that_are_no_record_count_as_absent(on: &Backend) {
 
 async fn records_are_forgotten_at_their_time(on: &Backend) {
     let mut grant = issued();
-    assert_eq!(on.store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(on.store.create(&grant).await.unwrap(), CreateOutcome::Created);
     let later = |grant: &mut Grant| grant.forget_at = grant.forget_at.plus(LIFETIME);
     on.store.update(&grant.key(), later).await.unwrap();
     assert!(on.store.load(&grant.key()).await.unwrap().is_some());
@@ -290,11 +292,11 @@ async fn records_are_forgotten_at_their_time(on: &Backend) {
 
     for past in [UnixTime::from_millis(0), UnixTime::from_secs(1)] {
         grant.forget_at = past;
-        assert_eq!(on.store.create(&grant).await.unwrap(), Created::New);
+        assert_eq!(on.store.create(&grant).await.unwrap(), CreateOutcome::Created);
         assert!(on.store.load(&grant.key()).await.unwrap().is_none());
     }
     grant.forget_at = UnixTime::from_millis(u64::MAX);
-    assert_eq!(on.store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(on.store.create(&grant).await.unwrap(), CreateOutcome::Created);
     assert!(on.store.load(&grant.key()).await.unwrap().is_some());
 }
 
@@ -302,14 +304,14 @@ async fn a_tally_counts_within_its_window(on: &Backend) {
     let counter = raw("tally");
     let counts = on.hands(|_, store| {
         let counter = counter.clone();
-        async move { store.tally(&counter, LIFETIME).await.unwrap() }
+        async move { store.increment(&counter, LIFETIME).await.unwrap() }
     });
     let mut counts = counts.await;
     counts.sort_unstable();
     assert_eq!(counts, (1..=64).collect::<Vec<u64>>());
     on.passes(LIFETIME, &counter);
-    assert_eq!(on.store.tally(&counter, LIFETIME).await.unwrap(), 1);
-    assert_eq!(on.store.tally(&raw("tally"), Duration::MAX).await.unwrap(), 1);
+    assert_eq!(on.store.increment(&counter, LIFETIME).await.unwrap(), 1);
+    assert_eq!(on.store.increment(&raw("tally"), Duration::MAX).await.unwrap(), 1);
 }
 
 async fn conforms(on: &Backend) {
@@ -360,5 +362,5 @@ async fn redis_conforms_and_leaves_nothing_without_a_deadline() {
 #[should_panic(expected = "outside partition")]
 fn a_change_across_partitions_is_refused_everywhere() {
     let elsewhere = RawKey::new(Partition::new("b"), "x", None);
-    let _ = Change::within(Partition::new("a")).delete(elsewhere);
+    let _ = Transaction::within(Partition::new("a")).delete(elsewhere);
 }

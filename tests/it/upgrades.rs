@@ -7,8 +7,10 @@ use std::process::Output;
 use std::sync::Arc;
 
 use latchkey::infra::clock::Clock;
-use latchkey::infra::store::schema::{RELEASE, Release, Schema, check, settle};
-use latchkey::infra::store::{Change, FileStore, Outcome, StartError, Store};
+use latchkey::infra::store::schema::{
+    CURRENT_SCHEMA, SchemaRecord, SchemaVersion, check_schema, ensure_schema,
+};
+use latchkey::infra::store::{CommitOutcome, FileStore, OpenError, Store, Transaction};
 
 use crate::cli::{Program, command, free_port};
 use crate::support::test_server::{Backing, House, on_every_store};
@@ -21,19 +23,19 @@ on_every_store![
 ];
 
 /// Releases to come: each understood by the one before it, and reading what that one left.
-const fn release(schema: u32) -> Release {
-    Release { schema, readable_by: schema - 1, reads_from: schema - 1 }
+const fn release(schema: u32) -> SchemaVersion {
+    SchemaVersion { schema, readable_by: schema - 1, reads_from: schema - 1 }
 }
 
-const FIRST: Release = Release { schema: 1, readable_by: 1, reads_from: 1 };
+const FIRST: SchemaVersion = SchemaVersion { schema: 1, readable_by: 1, reads_from: 1 };
 
 async fn said(store: &dyn Store) -> Option<(u32, u32)> {
-    let found = store.load(&Schema::place()).await.expect("a store");
+    let found = store.load(&SchemaRecord::store_key()).await.expect("a store");
     found.map(|it| (it.record.written, it.record.readable_by))
 }
 
 async fn a_server_says_which_schema_it_writes(house: House) {
-    let expected = Some((RELEASE.schema, RELEASE.readable_by));
+    let expected = Some((CURRENT_SCHEMA.schema, CURRENT_SCHEMA.readable_by));
     assert_eq!(said(house.store()).await, expected);
     house.beside(&[]).await;
     assert_eq!(said(house.store()).await, expected, "and once is enough");
@@ -43,26 +45,26 @@ async fn a_release_and_the_next_run_side_by_side_and_the_one_after_leaves_the_fi
     house: House,
 ) {
     let store = house.store();
-    store.remove(&Schema::place()).await.expect("a store");
-    check(store, FIRST).await.expect("nothing is there to misread");
+    store.remove(&SchemaRecord::store_key()).await.expect("a store");
+    check_schema(store, FIRST).await.expect("nothing is there to misread");
     assert_eq!(said(store).await, None, "looking writes nothing");
-    let far = settle(store, release(3)).await;
+    let far = ensure_schema(store, release(3)).await;
     assert!(far.is_ok(), "on nothing any release may begin: {far:?}");
 
-    store.put(&Schema { written: 1, readable_by: 1 }).await.expect("a store");
-    let refused = settle(store, release(3)).await;
-    assert!(matches!(refused, Err(StartError::Older { data: 1, reads: 2 })), "{refused:?}");
+    store.put(&SchemaRecord { written: 1, readable_by: 1 }).await.expect("a store");
+    let refused = ensure_schema(store, release(3)).await;
+    assert!(matches!(refused, Err(OpenError::Older { data: 1, reads: 2 })), "{refused:?}");
     assert_eq!(said(store).await, Some((1, 1)), "who is refused changes nothing");
     for (release, both) in [(FIRST, (1, 1)), (release(2), (2, 1)), (FIRST, (2, 1))] {
-        settle(store, release).await.expect("side by side");
+        ensure_schema(store, release).await.expect("side by side");
         assert_eq!(said(store).await, Some(both), "{release:?}");
     }
     for (release, both) in [(release(3), (3, 2)), (release(2), (3, 2)), (release(3), (3, 2))] {
-        settle(store, release).await.expect("side by side");
+        ensure_schema(store, release).await.expect("side by side");
         assert_eq!(said(store).await, Some(both), "{release:?}");
     }
-    for refused in [settle(store, FIRST).await, check(store, FIRST).await] {
-        let Err(why @ StartError::Newer { data: 2, reads: 1 }) = refused else {
+    for refused in [ensure_schema(store, FIRST).await, check_schema(store, FIRST).await] {
+        let Err(why @ OpenError::Newer { data: 2, reads: 1 }) = refused else {
             panic!("{refused:?}")
         };
         let line = why.to_string();
@@ -72,12 +74,12 @@ async fn a_release_and_the_next_run_side_by_side_and_the_one_after_leaves_the_fi
 }
 
 async fn of_servers_that_start_at_once_on_nothing_all_start(house: House) {
-    house.store().remove(&Schema::place()).await.expect("a store");
+    house.store().remove(&SchemaRecord::store_key()).await.expect("a store");
     let starting: Vec<_> = (0..16)
         .map(|number| {
             let store = Arc::clone(&house.app().store);
             let release = if number % 2 == 0 { FIRST } else { release(2) };
-            tokio::spawn(async move { settle(&*store, release).await })
+            tokio::spawn(async move { ensure_schema(&*store, release).await })
         })
         .collect();
     for server in starting {
@@ -87,18 +89,21 @@ async fn of_servers_that_start_at_once_on_nothing_all_start(house: House) {
 }
 
 async fn what_cannot_be_read_is_not_taken_for_nothing(house: House) {
-    let place = Schema::place();
-    let broken = Change::within(place.raw().partition().clone());
+    let place = SchemaRecord::store_key();
+    let broken = Transaction::within(place.raw().partition().clone());
     let broken = broken.put(place.raw().clone(), b"{\"written\":1}".to_vec(), None);
-    assert_eq!(house.store().commit(broken).await.expect("a store"), Outcome::Committed);
-    for refused in [settle(house.store(), RELEASE).await, check(house.store(), RELEASE).await] {
-        assert!(matches!(refused, Err(StartError::Silent(_))), "{refused:?}");
+    assert_eq!(house.store().commit(broken).await.expect("a store"), CommitOutcome::Committed);
+    for refused in [
+        ensure_schema(house.store(), CURRENT_SCHEMA).await,
+        check_schema(house.store(), CURRENT_SCHEMA).await,
+    ] {
+        assert!(matches!(refused, Err(OpenError::SchemaUnreadable(_))), "{refused:?}");
     }
 }
 
 /// Data of a release that nobody has yet; it still says nothing to this one if `readable_by` is 2.
 async fn left_by_a_newer_one(store: &dyn Store, readable_by: u32) {
-    store.put(&Schema { written: 9, readable_by }).await.expect("a store");
+    store.put(&SchemaRecord { written: 9, readable_by }).await.expect("a store");
 }
 
 fn refuses(output: &Output) {
@@ -133,7 +138,7 @@ async fn the_program_and_its_tools_refuse_newer_data_in_a_file() {
     for words in WHOEVER {
         refuses(&command(folder.path(), &file).args(words).output().expect("an end"));
     }
-    leave(RELEASE.schema).await;
+    leave(CURRENT_SCHEMA.schema).await;
     let demo = [file[0], ("DEV_USER", "ada")];
     let program = Program::start_in(folder.path(), free_port(), &demo).await;
     program.signal(rustix::process::Signal::TERM);
@@ -164,5 +169,8 @@ async fn a_backup_leaves_no_trace_in_the_store_and_other_tools_say_who_was_there
     };
     assert_eq!(said(&open().await).await, None);
     assert_eq!(run(&["user", "list"]).expect("an end").status.code(), Some(0));
-    assert_eq!(said(&open().await).await, Some((RELEASE.schema, RELEASE.readable_by)));
+    assert_eq!(
+        said(&open().await).await,
+        Some((CURRENT_SCHEMA.schema, CURRENT_SCHEMA.readable_by))
+    );
 }

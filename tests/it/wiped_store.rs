@@ -1,8 +1,8 @@
 //! A store that was emptied while servers run.
 
 use latchkey::domain::clients::{self, ClientId};
-use latchkey::infra::store::schema::Schema;
-use latchkey::infra::store::{Change, Outcome, Partition, RawKey};
+use latchkey::infra::store::schema::SchemaRecord;
+use latchkey::infra::store::{CommitOutcome, Partition, RawKey, Transaction};
 use latchkey::operations::bootstrap::Bootstrap;
 use latchkey::server::rotation;
 
@@ -24,8 +24,8 @@ async fn readiness(house: &House) -> Answer {
 async fn loses_its_keys(house: &House) {
     let key = RawKey::new(Partition::new("keyring"), "keyring.v1", None);
     assert!(house.store().get(&key).await.expect("a store").is_some());
-    let change = Change::within(key.partition().clone()).delete(key.clone());
-    assert_eq!(house.store().commit(change).await.expect("a store"), Outcome::Committed);
+    let change = Transaction::within(key.partition().clone()).delete(key.clone());
+    assert_eq!(house.store().commit(change).await.expect("a store"), CommitOutcome::Committed);
 }
 
 async fn a_server_is_not_ready_while_its_keys_are_gone_from_the_store(house: House) {
@@ -48,7 +48,7 @@ async fn an_emptied_store_gets_back_whom_the_operator_declared(house: House) {
     loses_its_keys(&house).await;
     assert_eq!(rotation::look(house.app(), Some(&declared)).await, Ok(false));
     assert!(there().await);
-    let schema = house.store().load(&Schema::place()).await.expect("a store");
+    let schema = house.store().load(&SchemaRecord::store_key()).await.expect("a store");
     assert!(schema.is_some(), "an older release has to find it again");
     assert_eq!(rotation::look(house.app(), Some(&declared)).await, Ok(true));
 }

@@ -10,7 +10,7 @@ use latchkey::domain::logout_notifications::{Delivery, Participants};
 use latchkey::domain::rate_limit::Attempts;
 use latchkey::domain::token_claims::RevokedToken;
 use latchkey::infra::secret::{Digest, Secret, base64url};
-use latchkey::infra::store::{Change, RawKey, Record};
+use latchkey::infra::store::{RawKey, Record, Transaction};
 use latchkey::protocol::claims::ClaimsRequest;
 use serde_json::json;
 use uuid::Uuid;
@@ -71,7 +71,7 @@ fn planted<R: Record>(valid: &R, bytes: impl Fn(Vec<u8>) -> Vec<u8>) {
 }
 
 fn put(house: &House, key: &RawKey, bytes: Vec<u8>) {
-    let change = Change::within(key.partition().clone()).put(key.clone(), bytes, None);
+    let change = Transaction::within(key.partition().clone()).put(key.clone(), bytes, None);
     let _ = house.waits(house.app().store.commit(change)).expect("a store");
 }
 

@@ -1,4 +1,4 @@
-use latchkey::infra::store::RedisAddress;
+use latchkey::infra::store::RedisUrl;
 
 use super::text;
 
@@ -6,7 +6,7 @@ use super::text;
 /// one is refused without a word of it, for it may hold a password.
 pub fn redis_url(data: &[u8]) {
     let url = text(data);
-    match RedisAddress::parse(&url) {
+    match RedisUrl::parse(&url) {
         Ok(read) => understood(&url, (read.is_tls(), read.is_sentinel(), read.usual_acks())),
         Err(why) => refused(&url, why),
     }

@@ -17,7 +17,7 @@ use crate::domain::keys::{load_root, secret_path};
 use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::secret_key::SecretKey;
 use crate::infra::store::Store;
-use crate::infra::store::schema::{RELEASE, Schema};
+use crate::infra::store::schema::{CURRENT_SCHEMA, SchemaRecord};
 use crate::operations::backup::{
     About, Backup, Failed, Report, Saved, Unreadable, is_in_use, save,
 };
@@ -60,7 +60,7 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
         return Err(refused(NOTHING.to_owned()));
     }
     let root = load_root(config)?;
-    let schema = store.load(&Schema::place()).await?;
+    let schema = store.load(&SchemaRecord::store_key()).await?;
     let written_for = schema.map_or(0, |held| held.record.readable_by);
     let about = About {
         latchkey: env!("CARGO_PKG_VERSION").to_owned(),
@@ -68,7 +68,7 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
         created_at: Clock::System.now(),
         with_sessions: args.with_sessions,
         // A newer release that was taken back may have left records that an older one does not know.
-        readable_by: written_for.max(RELEASE.readable_by),
+        readable_by: written_for.max(CURRENT_SCHEMA.readable_by),
     };
     if is_stream(&args.out) {
         return to_standard_output(&*store, &root, &about, config).await;

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::super::describe::{hidden, path};
 use super::super::reader::Reader;
-use crate::infra::store::{RedisAddress, RedisOptions, RedisTls};
+use crate::infra::store::{RedisOptions, RedisTls, RedisUrl};
 
 /// `None` if `REDIS_URL` is not set, or wrong.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<RedisOptions> {
@@ -17,7 +17,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<RedisOptions> {
     let ca_file = reader.given("REDIS_CA_FILE").map(PathBuf::from);
     let acks = reader.number("REDIS_MIN_REPLICAS_ACK", 0..=16);
     let text = reader.given("REDIS_URL")?;
-    let address = match RedisAddress::parse(text) {
+    let address = match RedisUrl::parse(text) {
         Ok(address) => address,
         Err(problem) => {
             reader.complain("REDIS_URL", problem);
@@ -76,7 +76,7 @@ fn client(reader: &mut Reader<'_>) -> Option<(PathBuf, PathBuf)> {
 }
 
 /// A certificate that is not used may mean a connection that is not encrypted.
-fn warn_of_what_is_not_used(reader: &mut Reader<'_>, address: &RedisAddress) {
+fn warn_of_what_is_not_used(reader: &mut Reader<'_>, address: &RedisUrl) {
     let given = |name: &&str| reader.given(name).is_some();
     let tls = ["REDIS_CA_FILE", "REDIS_CERT_FILE"].into_iter().find(given);
     let password = ["REDIS_SENTINEL_PASSWORD"].into_iter().find(given);

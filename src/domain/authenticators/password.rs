@@ -30,7 +30,7 @@ use crate::domain::users::{self, Device, User, canonical};
 use crate::infra::client_ip::bucket;
 use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::password::{Busy, Password, Passwords, Turn, Verdict};
-use crate::infra::store::{AsOf, Store, StoreError};
+use crate::infra::store::{Consistency, Store, StoreError};
 use crate::protocol::Subject;
 
 /// Checks user names and passwords.
@@ -228,7 +228,8 @@ impl PasswordAuthenticator<'_> {
         let canonical = canonical(username);
         let holder = users::username_subject(self.store, &canonical).await?;
         let sub = holder.clone().unwrap_or_else(users::nobody);
-        let epoch = epoch::current(self.store, &Owner::User(sub.clone()), AsOf::Now).await?;
+        let epoch =
+            epoch::current(self.store, &Owner::User(sub.clone()), Consistency::Strong).await?;
         let user = users::find(self.store, &sub).await?;
         let user = user.filter(|user| users::canonical(&user.username) == canonical);
         Ok((epoch, user.filter(|_| holder.is_some())))

@@ -25,13 +25,13 @@ impl Record for KeptRequest {
         key(&self.id)
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(self.until)
     }
 }
 
 fn key(id: &Digest) -> Key<KeptRequest> {
-    Key::sole(Partition::new(format!("kept-request:{}", id.to_hex())))
+    Key::single(Partition::new(format!("kept-request:{}", id.to_hex())))
 }
 
 /// Keeps it, and answers the id it is found by.

@@ -49,10 +49,10 @@ impl Record for UsedAssertion {
     const KIND: &'static str = "assertion.v1";
 
     fn key(&self) -> Key<Self> {
-        Key::sole(Partition::new(format!("assertion:{}", self.id.to_hex())))
+        Key::single(Partition::new(format!("assertion:{}", self.id.to_hex())))
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(self.until)
     }
 }

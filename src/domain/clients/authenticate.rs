@@ -17,7 +17,7 @@ use super::{Client, ClientId};
 use crate::domain::events::ClientAuthFailure;
 use crate::infra::clock::UnixTime;
 use crate::infra::jose::{self, NotVerified, Verified};
-use crate::infra::store::{AsOf, Created, Store, StoreError};
+use crate::infra::store::{Consistency, CreateOutcome, Store, StoreError};
 use crate::protocol::client_auth::{read_basic, read_unencoded_basic};
 use crate::protocol::client_metadata::ClientAlg;
 use crate::protocol::{AuthMethod, Credentials, Params};
@@ -99,7 +99,7 @@ impl Desk<'_> {
     ) -> Result<Client, NotAuthenticated> {
         let id = claimed_id(credentials).as_deref().and_then(ClientId::parse);
         let id = id.ok_or(NotAuthenticated::Unknown)?;
-        let (lately, why) = match super::find_as_of(self.store, &id, AsOf::Lately).await? {
+        let (lately, why) = match super::find_as_of(self.store, &id, Consistency::Cached).await? {
             None => (None, NotAuthenticated::Unknown),
             Some(client) => match self.prove(&client, credentials).await {
                 Ok(()) => return Ok(client),
@@ -151,8 +151,8 @@ impl Desk<'_> {
         let used = assertion::judge(&verified.claims, &client.id, self.audiences, self.now);
         let used = used.map_err(NotAuthenticated::Assertion)?;
         match self.store.create(&used).await? {
-            Created::New => Ok(()),
-            Created::Taken => Err(NotAuthenticated::Replayed),
+            CreateOutcome::Created => Ok(()),
+            CreateOutcome::Exists => Err(NotAuthenticated::Replayed),
         }
     }
 
@@ -185,7 +185,7 @@ impl Desk<'_> {
 pub async fn is_right_but_unencoded(store: &dyn Store, authorization: &str, now: UnixTime) -> bool {
     let Some((id, secret)) = read_unencoded_basic(authorization) else { return false };
     let Some(id) = ClientId::parse(&id) else { return false };
-    let client = super::find_as_of(store, &id, AsOf::Lately).await;
+    let client = super::find_as_of(store, &id, Consistency::Cached).await;
     client.is_ok_and(|client| client.is_some_and(|client| client.opens_with(&secret, now)))
 }
 

@@ -20,7 +20,9 @@ pub use self::settings::Settings;
 use crate::domain::epoch::{self, Owner};
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
-use crate::infra::store::{AsOf, Created, Key, Partition, RawKey, Record, Store, StoreError};
+use crate::infra::store::{
+    Consistency, CreateOutcome, Key, Partition, RawKey, Record, Store, StoreError,
+};
 use crate::protocol::{ClientMetadata, Scope};
 
 /// A client's name in the protocol ([RFC 6749 §2.2](https://www.rfc-editor.org/rfc/rfc6749#section-2.2)).
@@ -43,7 +45,7 @@ impl ClientId {
 
     /// Where the client's record is.
     pub fn key(&self) -> Key<Client> {
-        Key::sole(Partition::new(format!("client:{}", self.0)))
+        Key::single(Partition::new(format!("client:{}", self.0)))
     }
 }
 
@@ -185,7 +187,7 @@ impl Record for Client {
         self.id.key()
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         self.unused_until
     }
 }
@@ -196,21 +198,21 @@ fn index() -> RawKey {
 
 /// The client of that id.
 pub async fn find(store: &dyn Store, id: &ClientId) -> Result<Option<Client>, StoreError> {
-    find_as_of(store, id, AsOf::Now).await
+    find_as_of(store, id, Consistency::Strong).await
 }
 
 /// The client of that id, for a reader who may be content with what it was a moment ago.
 pub async fn find_as_of(
     store: &dyn Store,
     id: &ClientId,
-    as_of: AsOf,
+    as_of: Consistency,
 ) -> Result<Option<Client>, StoreError> {
-    store.look(&id.key(), as_of).await
+    store.read(&id.key(), as_of).await
 }
 
 /// Adds a client; `Taken` if the id is in use.
-pub async fn add(store: &dyn Store, client: &Client) -> Result<Created, StoreError> {
-    store.link(&index(), client.id.as_str()).await?;
+pub async fn add(store: &dyn Store, client: &Client) -> Result<CreateOutcome, StoreError> {
+    store.index_add(&index(), client.id.as_str()).await?;
     let origins = origins::of(&client.metadata);
     origins::link(store, &client.id, &origins).await?;
     let created = store.create(client).await?;
@@ -276,7 +278,7 @@ pub async fn update_metadata<T: Send>(
 pub async fn remove(store: &dyn Store, id: &ClientId) -> Result<(), StoreError> {
     let client = find(store, id).await?;
     store.remove(&id.key()).await?;
-    store.unlink(&index(), id.as_str()).await?;
+    store.index_remove(&index(), id.as_str()).await?;
     if let Some(client) = client {
         origins::settle(store, id, &origins::of(&client.metadata)).await;
     }
@@ -291,7 +293,7 @@ pub async fn remove_if(
 ) -> Result<bool, StoreError> {
     let removed = store.remove_if(&client.id.key(), fits).await?;
     if removed {
-        if let Err(cause) = store.unlink(&index(), client.id.as_str()).await {
+        if let Err(cause) = store.index_remove(&index(), client.id.as_str()).await {
             // It is gone all the same, and whoever reads the index prunes it.
             tracing::warn!(%cause, "a removed client is still in the index");
         }
@@ -306,7 +308,7 @@ pub async fn listed(
     after: Option<&ClientId>,
 ) -> Result<Vec<ClientId>, StoreError> {
     let after = after.map(ClientId::as_str).unwrap_or_default();
-    let names = store.names(&index(), after, 200).await?;
+    let names = store.scan_index(&index(), after, 200).await?;
     Ok(names.iter().filter_map(|name| ClientId::parse(name)).collect())
 }
 
@@ -319,7 +321,7 @@ pub async fn list(store: &dyn Store) -> Result<Vec<Client>, StoreError> {
             match find(store, id).await? {
                 Some(client) => clients.push(client),
                 // The index may list too much: the reader prunes.
-                None => store.unlink(&index(), id.as_str()).await?,
+                None => store.index_remove(&index(), id.as_str()).await?,
             }
         }
         let Some(last) = page.last().cloned() else { return Ok(clients) };
@@ -329,7 +331,7 @@ pub async fn list(store: &dyn Store) -> Result<Vec<Client>, StoreError> {
 
 /// Makes the store hold this very record and its listings, whatever it held under this id.
 pub async fn restore(store: &dyn Store, client: &Client) -> Result<(), StoreError> {
-    store.link(&index(), client.id.as_str()).await?;
+    store.index_add(&index(), client.id.as_str()).await?;
     let held = find(store, &client.id).await?;
     let mut origins = origins::of(&client.metadata);
     origins::link(store, &client.id, &origins).await?;
@@ -341,5 +343,5 @@ pub async fn restore(store: &dyn Store, client: &Client) -> Result<(), StoreErro
 
 /// How many clients there are, counted no further than `most`.
 pub async fn count(store: &dyn Store, most: usize) -> Result<usize, StoreError> {
-    Ok(store.names(&index(), "", most).await?.len())
+    Ok(store.scan_index(&index(), "", most).await?.len())
 }

@@ -23,7 +23,7 @@ pub fn of(metadata: &ClientMetadata) -> BTreeSet<String> {
 /// Whether some client has a redirect URI of this origin.
 pub async fn is_known_origin(store: &dyn Store, origin: &str) -> Result<bool, StoreError> {
     let prefix = pair(origin, "");
-    for name in store.names(&index(), &prefix, READ_AT_ONCE).await? {
+    for name in store.scan_index(&index(), &prefix, READ_AT_ONCE).await? {
         let Some(id) = name.strip_prefix(&prefix).and_then(ClientId::parse) else { break };
         if has(store, &id, origin).await? {
             return Ok(true);
@@ -40,7 +40,7 @@ pub(super) async fn link(
     origins: &BTreeSet<String>,
 ) -> Result<(), StoreError> {
     for origin in origins {
-        store.link(&index(), &pair(origin, id.as_str())).await?;
+        store.index_add(&index(), &pair(origin, id.as_str())).await?;
     }
     Ok(())
 }
@@ -59,13 +59,13 @@ pub(super) async fn settle(store: &dyn Store, id: &ClientId, origins: &BTreeSet<
 async fn settle_one(store: &dyn Store, id: &ClientId, origin: &str) -> Result<(), StoreError> {
     let name = pair(origin, id.as_str());
     if !has(store, id, origin).await? {
-        store.unlink(&index(), &name).await?;
+        store.index_remove(&index(), &name).await?;
         // Somebody may have written the record in between, and their link is gone now.
         if !has(store, id, origin).await? {
             return Ok(());
         }
     }
-    store.link(&index(), &name).await
+    store.index_add(&index(), &name).await
 }
 
 async fn has(store: &dyn Store, id: &ClientId, origin: &str) -> Result<bool, StoreError> {
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::domain::clients::{self, Client, Settings, Source};
     use crate::infra::clock::{Clock, UnixTime};
-    use crate::infra::store::{Created, MemoryStore};
+    use crate::infra::store::{CreateOutcome, MemoryStore};
 
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
     const SHOP: &str = "https://shop.example";
@@ -129,14 +129,14 @@ mod tests {
     }
 
     async fn pairs(store: &MemoryStore) -> Vec<String> {
-        store.names(&index(), "", 100).await.unwrap()
+        store.scan_index(&index(), "", 100).await.unwrap()
     }
 
     #[tokio::test]
     async fn an_origin_is_known_whole_or_not_at_all() {
         let store = store();
         let shop = client("shop", &["https://shop.example/cb", "https://shop.example/b?x=1"]);
-        assert_eq!(clients::add(&store, &shop).await.unwrap(), Created::New);
+        assert_eq!(clients::add(&store, &shop).await.unwrap(), CreateOutcome::Created);
         assert!(known(&store, SHOP).await);
         #[rustfmt::skip]
         let strangers = [
@@ -155,7 +155,7 @@ mod tests {
         let (one, other) = (client("one", &["https://shop.example/1"]), "https://shop.example/2");
         let other = client("other", &[other, "https://moved.example:8443/"]);
         for client in [&one, &other] {
-            assert_eq!(clients::add(&store, client).await.unwrap(), Created::New);
+            assert_eq!(clients::add(&store, client).await.unwrap(), CreateOutcome::Created);
         }
         clients::remove(&store, &one.id).await.unwrap();
         assert!(known(&store, SHOP).await && known(&store, MOVED).await);
@@ -168,7 +168,7 @@ mod tests {
     async fn new_redirect_uris_take_the_place_of_the_old_ones() {
         let store = store();
         let shop = client("shop", &["https://shop.example/cb"]);
-        assert_eq!(clients::add(&store, &shop).await.unwrap(), Created::New);
+        assert_eq!(clients::add(&store, &shop).await.unwrap(), CreateOutcome::Created);
         let next = metadata(&["https://moved.example:8443/cb"]);
         let change = |client: &mut Client| client.metadata = next.clone();
         clients::update_metadata(&store, &shop.id, &next, change).await.unwrap().unwrap();
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(pairs(&store).await, [pair(MOVED, "shop")], "the change was not made");
 
         let namesake = client("shop", &["https://evil.example/cb"]);
-        assert_eq!(clients::add(&store, &namesake).await.unwrap(), Created::Taken);
+        assert_eq!(clients::add(&store, &namesake).await.unwrap(), CreateOutcome::Exists);
         assert_eq!(pairs(&store).await, [pair(MOVED, "shop")], "the name was taken");
     }
 
@@ -192,7 +192,7 @@ mod tests {
             link(&store, &id, &gone).await.unwrap();
         }
         let stays = client("stays", &["https://shop.example/cb"]);
-        assert_eq!(clients::add(&store, &stays).await.unwrap(), Created::New);
+        assert_eq!(clients::add(&store, &stays).await.unwrap(), CreateOutcome::Created);
         known(&store, SHOP).await;
         assert!(known(&store, SHOP).await);
         assert_eq!(pairs(&store).await, [pair(SHOP, "stays")]);

@@ -95,7 +95,7 @@ impl Record for Consent {
         key(&self.sub, &self.client)
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(self.given_at.plus(REMEMBERED))
     }
 }
@@ -128,7 +128,7 @@ pub async fn find(
 pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<BTreeSet<ClientId>, StoreError> {
     let (mut clients, mut after) = (BTreeSet::new(), String::new());
     loop {
-        let names = store.names(&index(sub), &after, 200).await?;
+        let names = store.scan_index(&index(sub), &after, 200).await?;
         let Some(last) = names.last().cloned() else { return Ok(clients) };
         let named = names.iter().filter_map(|name| ClientId::parse(name.split_once('.')?.1));
         clients.extend(named);
@@ -150,7 +150,7 @@ pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreErr
     let (before, stays) = listed.await?;
     for stale in [before, listing(given)] {
         if stale != stays {
-            store.unlink(&index(&given.sub), &stale).await?;
+            store.index_remove(&index(&given.sub), &stale).await?;
         }
     }
     Ok(())
@@ -181,7 +181,7 @@ pub async fn withdraw(
     let owner = Owner::Consent { sub: sub.clone(), client: client.clone() };
     epoch::raise(store, &owner, now).await?;
     if let Some(held) = &held {
-        store.unlink(&index(sub), &listing(held)).await?;
+        store.index_remove(&index(sub), &listing(held)).await?;
     }
     let grants = grants::end_given_to(store, sub, client, now).await?;
     Ok(Withdrawn { agreed: held.is_some(), grants })
@@ -191,7 +191,7 @@ pub async fn withdraw(
 pub async fn forget_all(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
     let index = index(sub);
     loop {
-        let names = store.names(&index, "", 200).await?;
+        let names = store.scan_index(&index, "", 200).await?;
         if names.is_empty() {
             return Ok(());
         }
@@ -199,7 +199,7 @@ pub async fn forget_all(store: &dyn Store, sub: &Subject) -> Result<(), StoreErr
             if let Some(client) = name.split_once('.').and_then(|(_, id)| ClientId::parse(id)) {
                 store.remove(&key(sub, &client)).await?;
             }
-            store.unlink(&index, &name).await?;
+            store.index_remove(&index, &name).await?;
         }
     }
 }
@@ -214,11 +214,11 @@ pub async fn restore(store: &dyn Store, given: &Consent) -> Result<(), StoreErro
 /// long as what the person agreed to within a year.
 async fn list(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
     let index = index(&given.sub);
-    store.link_until(&index, &listing(given), given.given_at.plus(REMEMBERED)).await?;
+    store.index_add_until(&index, &listing(given), given.given_at.plus(REMEMBERED)).await?;
     let present = format!("{:016x}", given.given_at.as_millis());
-    for over in store.names(&index, "", 4).await? {
+    for over in store.scan_index(&index, "", 4).await? {
         if *over < *present {
-            store.unlink(&index, &over).await?;
+            store.index_remove(&index, &over).await?;
         }
     }
     Ok(())
@@ -246,7 +246,7 @@ mod tests {
 
     async fn names(store: &dyn Store) -> usize {
         let ada = Subject::parse("ada").unwrap();
-        store.names(&index(&ada), "", 99).await.unwrap().len()
+        store.scan_index(&index(&ada), "", 99).await.unwrap().len()
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-use crate::infra::store::Noted;
+use crate::infra::store::CacheEvent;
 
 /// What is counted of what is kept of the store's answers. A copy counts into the same registry.
 #[derive(Clone)]
@@ -32,14 +32,14 @@ impl CacheCounters {
     }
 
     /// Notes what happened.
-    pub fn noted(&self, noted: Noted) {
+    pub fn noted(&self, noted: CacheEvent) {
         let lookup = |outcome| self.lookups.with_label_values(&[outcome]).inc();
         match noted {
-            Noted::Hit => lookup("hit"),
-            Noted::Miss => lookup("miss"),
-            Noted::Off => lookup("off"),
-            Noted::Invalidated => self.invalidations.inc(),
-            Noted::Live(live) => self.live.set(i64::from(live)),
+            CacheEvent::Hit => lookup("hit"),
+            CacheEvent::Miss => lookup("miss"),
+            CacheEvent::Off => lookup("off"),
+            CacheEvent::Invalidated => self.invalidations.inc(),
+            CacheEvent::Live(live) => self.live.set(i64::from(live)),
         }
     }
 }

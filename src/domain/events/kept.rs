@@ -194,13 +194,13 @@ impl Record for EventPage {
         page_key(self.span)
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(UnixTime::from_millis((self.span + 1) * SPAN).plus(EVENT_RETENTION))
     }
 }
 
 fn page_key(span: u64) -> Key<EventPage> {
-    Key::sole(Partition::new(format!("events:{span}")))
+    Key::single(Partition::new(format!("events:{span}")))
 }
 
 impl EventPage {

@@ -1,6 +1,6 @@
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-use crate::infra::store::{Ran, VERBS};
+use crate::infra::store::{CommandMetrics, OPERATIONS};
 
 /// What is counted of the store's commands. A copy counts into the same registry.
 #[derive(Clone)]
@@ -25,7 +25,7 @@ impl StoreCounters {
             &["verb"],
         )?;
         registry.register(Box::new(seconds.clone()))?;
-        for verb in VERBS {
+        for verb in OPERATIONS {
             for outcome in ["ok", "unavailable"] {
                 commands.with_label_values(&[verb, outcome]).reset();
             }
@@ -34,8 +34,8 @@ impl StoreCounters {
     }
 
     /// Notes a command.
-    pub fn ran(&self, ran: &Ran) {
-        self.commands.with_label_values(&[ran.verb, ran.outcome]).inc();
-        self.seconds.with_label_values(&[ran.verb]).observe(ran.took.as_secs_f64());
+    pub fn ran(&self, ran: &CommandMetrics) {
+        self.commands.with_label_values(&[ran.operation, ran.outcome]).inc();
+        self.seconds.with_label_values(&[ran.operation]).observe(ran.duration.as_secs_f64());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Code, Grant, Standing, person, stored};
 use crate::infra::clock::UnixTime;
-use crate::infra::store::{Created, Store, StoreError};
+use crate::infra::store::{CreateOutcome, Store, StoreError};
 
 /// What became of a grant that was to be filed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,7 +26,7 @@ pub async fn file_answer(
     if let Some(person) = &grant.person {
         person::list(store, (&person.sub, grant), until, now).await?;
     }
-    if stored::create(store, grant).await? == Created::New {
+    if stored::create(store, grant).await? == CreateOutcome::Created {
         return Ok(Filed::Good);
     }
     let step = |held: &mut Grant| held.take_in(grant, now);

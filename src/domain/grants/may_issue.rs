@@ -8,7 +8,7 @@ use crate::domain::epoch::{self, Epoch, Owner};
 use crate::domain::sessions::{self, Session};
 use crate::domain::users::{self, User};
 use crate::infra::clock::UnixTime;
-use crate::infra::store::{AsOf, Store, StoreError};
+use crate::infra::store::{Consistency, Store, StoreError};
 use crate::protocol::{Confirmation, Subject};
 
 /// Everyone a grant needs alive, looked up now.
@@ -62,7 +62,7 @@ impl From<Denied> for ActiveCheckError {
 /// and the consent of the one to the other, are in the [epoch](crate::domain::epoch) that the grant is of. They are looked up side by side: none of them needs
 /// the others.
 ///
-/// A yes may be as old as [`Cached`](crate::infra::store::Cached) allows. A no is never: before it is said,
+/// A yes may be as old as [`CachedStore`](crate::infra::store::Cached) allows. A no is never: before it is said,
 /// everyone is looked up again.
 ///
 /// `proven_key` is the key that the request proves to hold. A grant that is bound to one needs that very key.
@@ -72,8 +72,10 @@ pub async fn may_issue(
     proven_key: Option<&Confirmation>,
     now: UnixTime,
 ) -> Result<Holder, ActiveCheckError> {
-    match judge(store, grant, proven_key, now, AsOf::Lately).await {
-        Err(ActiveCheckError::Inactive(_)) => judge(store, grant, proven_key, now, AsOf::Now).await,
+    match judge(store, grant, proven_key, now, Consistency::Cached).await {
+        Err(ActiveCheckError::Inactive(_)) => {
+            judge(store, grant, proven_key, now, Consistency::Strong).await
+        }
         known => known,
     }
 }
@@ -87,8 +89,10 @@ pub async fn may_begin(
     now: UnixTime,
 ) -> Result<(), ActiveCheckError> {
     let bound_to = grant.cnf.as_ref();
-    let (holder, is_current) =
-        join!(judge(store, grant, bound_to, now, AsOf::Now), sessions::is_current(store, session));
+    let (holder, is_current) = join!(
+        judge(store, grant, bound_to, now, Consistency::Strong),
+        sessions::is_current(store, session)
+    );
     // A store that does not answer is no answer, whatever the other look-up found.
     let is_current = match holder {
         Err(ActiveCheckError::Store(cause)) => return Err(cause.into()),
@@ -103,7 +107,7 @@ async fn judge(
     grant: &Grant,
     proven_key: Option<&Confirmation>,
     now: UnixTime,
-    as_of: AsOf,
+    as_of: Consistency,
 ) -> Result<Holder, ActiveCheckError> {
     let person = grant.person.as_ref();
     let bound = person.filter(|person| person.bound_to_session);
@@ -159,7 +163,7 @@ async fn judge(
 pub async fn has_consent(
     store: &dyn Store,
     grant: &Grant,
-    as_of: AsOf,
+    as_of: Consistency,
 ) -> Result<bool, StoreError> {
     let Some(person) = &grant.person else { return Ok(true) };
     let owner = Owner::Consent { sub: person.sub.clone(), client: grant.client.clone() };
@@ -184,8 +188,10 @@ pub async fn may_act_alone(
     id: &ClientId,
     epoch: Epoch,
 ) -> Result<Holder, ActiveCheckError> {
-    match judge_alone(store, id, epoch, AsOf::Lately).await {
-        Err(ActiveCheckError::Inactive(_)) => judge_alone(store, id, epoch, AsOf::Now).await,
+    match judge_alone(store, id, epoch, Consistency::Cached).await {
+        Err(ActiveCheckError::Inactive(_)) => {
+            judge_alone(store, id, epoch, Consistency::Strong).await
+        }
         known => known,
     }
 }
@@ -194,7 +200,7 @@ async fn judge_alone(
     store: &dyn Store,
     id: &ClientId,
     epoch: Epoch,
-    as_of: AsOf,
+    as_of: Consistency,
 ) -> Result<Holder, ActiveCheckError> {
     let owner = Owner::Client(id.clone());
     let (client, current) =
@@ -211,7 +217,7 @@ async fn judge_alone(
 async fn enabled_client(
     store: &dyn Store,
     id: &ClientId,
-    as_of: AsOf,
+    as_of: Consistency,
 ) -> Result<Option<Client>, StoreError> {
     Ok(clients::find_as_of(store, id, as_of).await?.filter(|client| client.enabled))
 }
@@ -219,7 +225,7 @@ async fn enabled_client(
 async fn enabled_user(
     store: &dyn Store,
     sub: &Subject,
-    as_of: AsOf,
+    as_of: Consistency,
 ) -> Result<Option<User>, StoreError> {
     Ok(users::find_as_of(store, sub, as_of).await?.filter(|user| user.enabled))
 }

@@ -8,7 +8,7 @@ use crate::domain::logout_notifications;
 use crate::domain::sessions;
 use crate::domain::users;
 use crate::infra::clock::UnixTime;
-use crate::infra::store::{Change, RawKey, Store, StoreError};
+use crate::infra::store::{RawKey, Store, StoreError, Transaction};
 use crate::protocol::Subject;
 
 /// A person's grants, by the moment at which each may be forgotten if nothing more comes of it.
@@ -27,7 +27,7 @@ pub(super) async fn list(
     let index = index(sub);
     let end = grant.forgotten_at();
     let of_index = until.plus(Grant::AFTERLIFE).max(end);
-    store.link_until(&index, &listing(grant.id, end), of_index).await?;
+    store.index_add_until(&index, &listing(grant.id, end), of_index).await?;
     prune(store, &index, now).await
 }
 
@@ -36,15 +36,16 @@ pub(super) async fn list(
 /// long as the grants that live, however many codes nobody came for.
 async fn prune(store: &dyn Store, index: &RawKey, now: UnixTime) -> Result<(), StoreError> {
     let due = format!("{:016x}", now.as_millis());
-    for name in store.names(index, "", 4).await?.into_iter().take_while(|name| **name < *due) {
+    for name in store.scan_index(index, "", 4).await?.into_iter().take_while(|name| **name < *due) {
         let grant = match named(&name) {
             Some(id) => super::find(store, id).await?,
             None => None,
         };
-        let mut change = Change::within(index.partition().clone()).unlink(index.clone(), name);
+        let mut change =
+            Transaction::within(index.partition().clone()).index_remove(index.clone(), name);
         if let Some(grant) = grant.filter(|grant| now < grant.forgotten_at()) {
             let end = grant.forgotten_at();
-            change = change.link_until(index.clone(), listing(grant.id, end), end);
+            change = change.index_add_until(index.clone(), listing(grant.id, end), end);
         }
         // Nothing is expected of what is there, so there is nothing to conflict with.
         let _committed = store.commit(change).await?;
@@ -127,7 +128,7 @@ async fn revoke_all(store: &dyn Store, sub: &Subject, now: UnixTime) -> Result<u
     let index = index(sub);
     let mut grants = 0;
     loop {
-        let listings = store.names(&index, "", 200).await?;
+        let listings = store.scan_index(&index, "", 200).await?;
         if listings.is_empty() {
             return Ok(grants);
         }
@@ -136,7 +137,7 @@ async fn revoke_all(store: &dyn Store, sub: &Subject, now: UnixTime) -> Result<u
                 let step = |grant: &mut Grant| cut(grant, now);
                 grants += usize::from(super::update(store, id, step).await?.unwrap_or(false));
             }
-            store.unlink(&index, &listing).await?;
+            store.index_remove(&index, &listing).await?;
         }
     }
 }
@@ -148,7 +149,7 @@ pub async fn listed(
 ) -> Result<Vec<(GrantId, UnixTime)>, StoreError> {
     let (mut grants, mut after) = (Vec::new(), String::new());
     loop {
-        let listings = store.names(&index(sub), &after, 200).await?;
+        let listings = store.scan_index(&index(sub), &after, 200).await?;
         let Some(last) = listings.last().cloned() else { return Ok(grants) };
         grants.extend(listings.iter().filter_map(|listing| {
             let until = u64::from_str_radix(listing.split_once('.')?.0, 16).ok()?;

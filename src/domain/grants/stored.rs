@@ -12,17 +12,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{Code, Credential, Grant, GrantId};
 use crate::infra::clock::UnixTime;
-use crate::infra::store::{Created, Key, Loaded, Partition, Record, Store, StoreError};
+use crate::infra::store::{CreateOutcome, Key, Partition, Record, Store, StoreError, Versioned};
 
 impl GrantId {
     /// Where the grant is, as every release knows it.
     pub fn key(self) -> Key<Grant> {
-        Key::sole(self.partition())
+        Key::single(self.partition())
     }
 
     /// Where it is if it is more than that.
     pub fn key_v2(self) -> Key<GrantV2> {
-        Key::sole(self.partition())
+        Key::single(self.partition())
     }
 
     fn partition(self) -> Partition {
@@ -37,7 +37,7 @@ impl Record for Grant {
         self.id.key()
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(self.forgotten_at())
     }
 }
@@ -54,8 +54,8 @@ impl Record for GrantV2 {
         self.0.id.key_v2()
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
-        self.0.forget_at()
+    fn delete_after(&self) -> Option<UnixTime> {
+        self.0.delete_after()
     }
 }
 
@@ -76,9 +76,9 @@ impl Grant {
 #[derive(Debug)]
 pub enum LoadedGrant {
     /// From the first place.
-    V1(Loaded<Grant>),
+    V1(Versioned<Grant>),
     /// From the second.
-    V2(Loaded<GrantV2>),
+    V2(Versioned<GrantV2>),
 }
 
 impl LoadedGrant {
@@ -127,10 +127,10 @@ pub async fn update_anew<T: Send>(
     mut step: impl FnMut(&mut Grant) -> T + Send,
     those: impl Fn(&T) -> bool + Send + Sync,
 ) -> Result<Option<T>, StoreError> {
-    if let Some(answer) = store.update_anew(&id.key(), &mut step, &those).await? {
+    if let Some(answer) = store.update_acknowledged(&id.key(), &mut step, &those).await? {
         return Ok(Some(answer));
     }
-    store.update_anew(&id.key_v2(), |held: &mut GrantV2| step(&mut held.0), &those).await
+    store.update_acknowledged(&id.key_v2(), |held: &mut GrantV2| step(&mut held.0), &those).await
 }
 
 /// [`update`] of a grant that was just read.
@@ -163,7 +163,7 @@ pub(super) async fn put(store: &dyn Store, grant: &Grant) -> Result<(), StoreErr
 }
 
 /// Stores a grant whose id must be free.
-pub(super) async fn create(store: &dyn Store, grant: &Grant) -> Result<Created, StoreError> {
+pub(super) async fn create(store: &dyn Store, grant: &Grant) -> Result<CreateOutcome, StoreError> {
     if grant.needs_v2() {
         return store.create(&GrantV2(grant.clone())).await;
     }

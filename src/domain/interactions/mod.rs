@@ -239,14 +239,14 @@ impl Record for Interaction {
 
     /// Anybody may begin one, so one that was not finished is kept no longer than it lived: for who
     /// comes back late and is offered to start again.
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         let lived = self.expires_at.since(self.begun_at);
         Some(self.expires_at.plus(if self.finished { AFTERLIFE } else { lived }))
     }
 }
 
 fn key(id: &Digest) -> Key<Interaction> {
-    Key::sole(Partition::new(format!("interaction:{}", id.to_hex())))
+    Key::single(Partition::new(format!("interaction:{}", id.to_hex())))
 }
 
 /// The interaction of that id, whoever asks.
@@ -288,7 +288,9 @@ pub async fn finish(
     let key = key(&id.digest());
     let step = |it: &mut Interaction| it.finish(attempt, answer);
     let finished = match store.update(&key, step).await {
-        Err(StoreError::Unavailable(_)) => store.update_anew(&key, step, |own| *own).await?,
+        Err(StoreError::Unavailable(_)) => {
+            store.update_acknowledged(&key, step, |own| *own).await?
+        }
         other => other?,
     };
     Ok(finished.unwrap_or(false))

@@ -36,14 +36,14 @@ impl Record for RingRecord {
         ring_key()
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         None
     }
 }
 
 /// Where it is.
 pub fn ring_key() -> Key<RingRecord> {
-    Key::sole(Partition::new("keyring"))
+    Key::single(Partition::new("keyring"))
 }
 
 /// When a new key begins to sign.

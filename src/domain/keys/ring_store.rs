@@ -6,7 +6,7 @@ use super::material::Material;
 use super::record::{NewKey, RingRecord, ring_key};
 use super::{RingError, Sealer};
 use crate::infra::jose::BadKey;
-use crate::infra::store::{Created, Store};
+use crate::infra::store::{CreateOutcome, Store};
 
 /// Where the ring is stored, and how its private keys are encrypted there.
 pub(super) struct Home {
@@ -25,8 +25,8 @@ impl Home {
     pub async fn begin(&self) -> Result<RingRecord, RingError> {
         let record = RingRecord::default();
         match self.store.create(&record).await? {
-            Created::New => Ok(record),
-            Created::Taken => self.read().await?.ok_or(RingError::Unreadable),
+            CreateOutcome::Created => Ok(record),
+            CreateOutcome::Exists => self.read().await?.ok_or(RingError::Unreadable),
         }
     }
 

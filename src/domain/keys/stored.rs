@@ -1,7 +1,7 @@
 use super::record::{KeyRecord, NewKey, RingRecord, ring_key};
 use super::{RingError, Sealer};
 use crate::infra::jose::BadKey;
-use crate::infra::store::{Created, Record, Store, StoreError};
+use crate::infra::store::{CreateOutcome, Record, Store, StoreError};
 
 impl RingRecord {
     /// How many keys there are.
@@ -58,7 +58,7 @@ impl RingRecord {
         for _ in 0..2 {
             let join = |held: &mut Self| *held = self.clone().joined_with(held);
             if store.update(&ring_key(), join).await?.is_some()
-                || store.create(self).await? == Created::New
+                || store.create(self).await? == CreateOutcome::Created
             {
                 return Ok(());
             }

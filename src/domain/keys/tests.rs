@@ -10,7 +10,7 @@ use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::jose::{Algorithm, RecipientKey, SigningKey, encrypt};
 use crate::infra::secret_key::SecretKey;
 use crate::infra::store::{
-    Change, MemoryStore, Outcome, Pending, Pulse, RawKey, Store, StoreError,
+    CommitOutcome, MemoryStore, PingInfo, RawKey, Store, StoreError, StoreFuture, Transaction,
 };
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 
@@ -192,9 +192,9 @@ async fn the_store_alone_signs_nothing_and_another_secret_is_a_clear_error() {
     assert!(matches!(&error, RingError::Sealed(kid) if *kid == signer(&ring)), "{error}");
     assert!(error.to_string().starts_with("SECRET_KEY does not open"));
 
-    let damaged = Change::within(ring_key().raw().partition().clone());
+    let damaged = Transaction::within(ring_key().raw().partition().clone());
     let damaged = damaged.put(ring_key().raw().clone(), b"{".to_vec(), None);
-    assert_eq!(world.store.commit(damaged).await.unwrap(), Outcome::Committed);
+    assert_eq!(world.store.commit(damaged).await.unwrap(), CommitOutcome::Committed);
     let damaged = KeyRing::open(world.at(), sealer("s"), vec![ES256], POLICY, vec![]).await;
     assert!(matches!(damaged.err().unwrap(), RingError::Unreadable));
 }
@@ -291,41 +291,41 @@ async fn whoever_rotates_in_a_loop_is_stopped() {
 struct CutOff(MemoryStore, AtomicBool);
 
 impl CutOff {
-    fn away<T: Send + 'static>(&self) -> Option<Pending<'_, T>> {
+    fn away<T: Send + 'static>(&self) -> Option<StoreFuture<'_, T>> {
         let away = || StoreError::Unavailable("cut off".into());
         self.1
             .load(Ordering::SeqCst)
-            .then(|| -> Pending<'_, T> { Box::pin(async move { Err(away()) }) })
+            .then(|| -> StoreFuture<'_, T> { Box::pin(async move { Err(away()) }) })
     }
 }
 
 impl Store for CutOff {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         self.away().unwrap_or_else(|| self.0.get(key))
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
-        self.away().unwrap_or_else(|| self.0.take(key))
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
+        self.away().unwrap_or_else(|| self.0.get_and_remove(key))
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         self.away().unwrap_or_else(|| self.0.commit(change))
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
-        self.away().unwrap_or_else(|| self.0.names(index, after, limit))
+    ) -> StoreFuture<'a, Vec<String>> {
+        self.away().unwrap_or_else(|| self.0.scan_index(index, after, limit))
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
-        self.away().unwrap_or_else(|| self.0.tally(counter, window))
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
+        self.away().unwrap_or_else(|| self.0.increment(counter, window))
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         self.away().unwrap_or_else(|| self.0.ping())
     }
 }
@@ -346,7 +346,7 @@ async fn a_store_that_is_away_stops_nothing_and_one_that_forgot_gets_the_ring_ba
     assert!(ring.verify(&token(&ring).await, "JWT").is_ok());
 
     store.1.store(false, Ordering::SeqCst);
-    assert!(store.take(ring_key().raw()).await.unwrap().is_some());
+    assert!(store.get_and_remove(ring_key().raw()).await.unwrap().is_some());
     ring.refresh().await.unwrap();
     let stored: Arc<dyn Store> = store;
     let stored = stored.load(&ring_key()).await.unwrap().unwrap().record;

@@ -121,7 +121,7 @@ impl Record for Delivery {
         key(self.id)
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(match self.state {
             State::Waiting { .. } | State::Sending { .. } => self.queued_at.plus(KEPT),
             State::Failed { at, .. } => at.plus(KEPT),
@@ -130,7 +130,7 @@ impl Record for Delivery {
 }
 
 pub(super) fn key(id: Uuid) -> Key<Delivery> {
-    Key::sole(Partition::new(format!("logout-delivery:{}", id.simple())))
+    Key::single(Partition::new(format!("logout-delivery:{}", id.simple())))
 }
 
 const TRIES: u8 = 3;

@@ -27,14 +27,14 @@ impl Record for Participants {
         key(self.sid)
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(self.until)
     }
 }
 
 /// Where they are noted.
 pub fn key(sid: Uuid) -> Key<Participants> {
-    Key::sole(Partition::new(format!("logout-participants:{}", sid.simple())))
+    Key::single(Partition::new(format!("logout-participants:{}", sid.simple())))
 }
 
 /// Notes that the client gets tokens in this session, where it wants to hear of the end. `sub` is what

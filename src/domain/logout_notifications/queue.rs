@@ -68,7 +68,7 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) async fn look(store: &dyn Store) -> Result<Self, StoreError> {
-        Ok(Self { waiting: store.names(&pending(), "", MOST).await? })
+        Ok(Self { waiting: store.scan_index(&pending(), "", MOST).await? })
     }
 
     /// Adds a delivery; `false` if there is no room for it.
@@ -83,7 +83,7 @@ impl Room {
             return Ok(false);
         }
         let name = listing(delivery.queued_at, delivery.id, &tag);
-        store.link(&pending(), &name).await?;
+        store.index_add(&pending(), &name).await?;
         store.put(&delivery).await?;
         self.waiting.push(name);
         Ok(true)
@@ -92,7 +92,7 @@ impl Room {
 
 /// How many wait, or are on their way.
 pub async fn count_pending(store: &dyn Store) -> Result<usize, StoreError> {
-    Ok(store.names(&pending(), "", MOST).await?.len())
+    Ok(store.scan_index(&pending(), "", MOST).await?.len())
 }
 
 /// Takes the next delivery that is due and whose client is not `busy`: one that answers slowly holds up
@@ -106,7 +106,7 @@ pub async fn claim_next(
     let later = format!("{:016x}", now.as_millis().saturating_add(1));
     let mut after = String::new();
     loop {
-        let names = store.names(&pending(), &after, PAGE).await?;
+        let names = store.scan_index(&pending(), &after, PAGE).await?;
         for name in names.iter().take_while(|name| **name < later) {
             match read_listing(name) {
                 Some((_, tag)) if busy.contains(tag) => {}
@@ -115,7 +115,7 @@ pub async fn claim_next(
                         return Ok(Some(claim));
                     }
                 }
-                None => store.unlink(&pending(), name).await?,
+                None => store.index_remove(&pending(), name).await?,
             }
         }
         match names.last() {
@@ -133,11 +133,11 @@ async fn claim(
     now: UnixTime,
 ) -> Result<Option<Claim>, StoreError> {
     let leased = listing(now.plus(LEASE), id, tag);
-    store.link(&pending(), &leased).await?;
+    store.index_add(&pending(), &leased).await?;
     let step = |held: &mut Delivery| (held.claim(now), held.clone());
     let stands = match store.update(&key(id), step).await? {
         Some((true, delivery)) => {
-            store.unlink(&pending(), name).await?;
+            store.index_remove(&pending(), name).await?;
             return Ok(Some(Claim { delivery, tag: tag.to_owned(), listing: leased }));
         }
         Some((false, delivery)) => {
@@ -151,7 +151,7 @@ async fn claim(
     };
     for stale in [name, &leased] {
         if stands.as_deref() != Some(stale) {
-            store.unlink(&pending(), stale).await?;
+            store.index_remove(&pending(), stale).await?;
         }
     }
     Ok(None)
@@ -168,7 +168,7 @@ pub async fn settle(
     let refused = match outcome {
         Outcome::Told => {
             store.remove(&key(id)).await?;
-            store.unlink(&pending(), &claim.listing).await?;
+            store.index_remove(&pending(), &claim.listing).await?;
             return Ok(Settled::Done);
         }
         Outcome::Refused => true,
@@ -179,7 +179,7 @@ pub async fn settle(
     next.put_off(refused, now);
     match next.state {
         State::Waiting { at } | State::Sending { until: at } => {
-            store.link(&pending(), &listing(at, id, &claim.tag)).await?;
+            store.index_add(&pending(), &listing(at, id, &claim.tag)).await?;
         }
         State::Failed { at, .. } => file_failed(store, at, id, &claim.tag, now).await?,
     }
@@ -191,7 +191,7 @@ pub async fn settle(
         }
     };
     store.update(&key(id), step).await?;
-    store.unlink(&pending(), &claim.listing).await?;
+    store.index_remove(&pending(), &claim.listing).await?;
     Ok(if next.due_at().is_some() { Settled::Again } else { Settled::GivenUp })
 }
 
@@ -203,11 +203,11 @@ async fn file_failed(
     tag: &str,
     now: UnixTime,
 ) -> Result<(), StoreError> {
-    store.link(&failed(), &listing(at, id, tag)).await?;
+    store.index_add(&failed(), &listing(at, id, tag)).await?;
     let forgotten = format!("{:016x}", now.minus(KEPT).as_millis());
-    for name in store.names(&failed(), "", 4).await? {
+    for name in store.scan_index(&failed(), "", 4).await? {
         if *name < *forgotten {
-            store.unlink(&failed(), &name).await?;
+            store.index_remove(&failed(), &name).await?;
         }
     }
     Ok(())
@@ -217,12 +217,12 @@ async fn file_failed(
 pub async fn list(store: &dyn Store) -> Result<Vec<Delivery>, StoreError> {
     let mut found: Vec<Delivery> = Vec::new();
     for index in [failed(), pending()] {
-        for name in store.names(&index, "", MOST).await? {
+        for name in store.scan_index(&index, "", MOST).await? {
             let Some((id, _)) = read_listing(&name) else { continue };
             match store.load(&key(id)).await? {
                 Some(held) if found.iter().all(|it| it.id != id) => found.push(held.record),
                 Some(_) => {}
-                None => store.unlink(&index, &name).await?,
+                None => store.index_remove(&index, &name).await?,
             }
         }
     }

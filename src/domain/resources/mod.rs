@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use self::catalogue::{ResourceCatalogue, ResourceEntry, Target};
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
-use crate::infra::store::{Created, Key, Partition, RawKey, Record, Store, StoreError};
+use crate::infra::store::{CreateOutcome, Key, Partition, RawKey, Record, Store, StoreError};
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::resource;
 
@@ -76,14 +76,14 @@ impl Record for Resource {
     }
 
     /// Until it is removed.
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         None
     }
 }
 
 /// Where it is kept. A URI may hold characters that a partition must not.
 pub fn key(resource: &str) -> Key<Resource> {
-    Key::sole(Partition::new(format!("resource:{}", Digest::of(resource.as_bytes()).to_hex())))
+    Key::single(Partition::new(format!("resource:{}", Digest::of(resource.as_bytes()).to_hex())))
 }
 
 fn index() -> RawKey {
@@ -104,8 +104,8 @@ pub enum Became {
 
 /// Declares it, in place of what was declared under the same identifier.
 pub async fn declare(store: &dyn Store, new: &Resource) -> Result<Became, StoreError> {
-    store.link(&index(), &new.resource).await?;
-    if store.create(new).await? == Created::New {
+    store.index_add(&index(), &new.resource).await?;
+    if store.create(new).await? == CreateOutcome::Created {
         return Ok(Became::Added);
     }
     let step = |held: &mut Resource| {
@@ -127,13 +127,13 @@ pub async fn declare(store: &dyn Store, new: &Resource) -> Result<Became, StoreE
 /// Removes it; answers whether it was there.
 pub async fn remove(store: &dyn Store, resource: &str) -> Result<bool, StoreError> {
     let held = store.consume(&key(resource)).await?;
-    store.unlink(&index(), resource).await?;
+    store.index_remove(&index(), resource).await?;
     Ok(held.is_some())
 }
 
 /// Makes the store hold this very record.
 pub async fn restore(store: &dyn Store, resource: &Resource) -> Result<(), StoreError> {
-    store.link(&index(), &resource.resource).await?;
+    store.index_add(&index(), &resource.resource).await?;
     store.put(resource).await
 }
 
@@ -150,7 +150,7 @@ pub async fn list(store: &dyn Store) -> Result<Vec<Resource>, StoreError> {
 pub async fn names(store: &dyn Store) -> Result<Vec<String>, StoreError> {
     let (mut all, mut after) = (Vec::new(), String::new());
     loop {
-        let names = store.names(&index(), &after, 200).await?;
+        let names = store.scan_index(&index(), &after, 200).await?;
         let Some(last) = names.last().cloned() else { return Ok(all) };
         all.extend(names);
         after = last;

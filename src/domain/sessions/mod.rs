@@ -24,7 +24,7 @@ use crate::infra::clock::UnixTime;
 use crate::infra::random;
 use crate::infra::secret::{Digest, Secret};
 use crate::infra::store::{
-    AsOf, Change, Key, Loaded, Partition, RawKey, Record, Store, StoreError,
+    Consistency, Key, Partition, RawKey, Record, Store, StoreError, Transaction, Versioned,
 };
 use crate::protocol::{Acr, Subject};
 
@@ -41,7 +41,7 @@ impl SessionId {
 
     /// Where the session's record is.
     pub fn key(self) -> Key<Session> {
-        Key::sole(Partition::new(format!("session:{}", self.0.to_hex())))
+        Key::single(Partition::new(format!("session:{}", self.0.to_hex())))
     }
 }
 
@@ -116,7 +116,7 @@ impl Record for Session {
         self.id.key()
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(self.absolute_end)
     }
 }
@@ -135,7 +135,7 @@ pub async fn find(
     id: SessionId,
     now: UnixTime,
 ) -> Result<Option<Session>, StoreError> {
-    let session = store.look(&id.key(), AsOf::Now).await?;
+    let session = store.read(&id.key(), Consistency::Strong).await?;
     let Some(session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
     let (holder, admitted) = standing(store, &session).await?;
     let Some(holder) = holder.filter(|_| admitted) else { return Ok(None) };
@@ -156,8 +156,8 @@ async fn standing(
 ) -> Result<(Option<SessionId>, bool), StoreError> {
     let owner = Owner::User(session.sub.clone());
     let (holder, epoch) = join!(
-        name::holder(store, session.sid, AsOf::Now),
-        epoch::current(store, &owner, AsOf::Now)
+        name::holder(store, session.sid, Consistency::Strong),
+        epoch::current(store, &owner, Consistency::Strong)
     );
     Ok((holder?, epoch?.admits(session.epoch, session.authenticated_at)))
 }
@@ -168,7 +168,7 @@ pub async fn find_named(
     sid: Uuid,
     now: UnixTime,
 ) -> Result<Option<Session>, StoreError> {
-    find_named_as_of(store, sid, now, AsOf::Now).await
+    find_named_as_of(store, sid, now, Consistency::Strong).await
 }
 
 /// The live session that goes by this name, for a reader who may be content with what was so a moment ago.
@@ -177,10 +177,10 @@ pub async fn find_named_as_of(
     store: &dyn Store,
     sid: Uuid,
     now: UnixTime,
-    as_of: AsOf,
+    as_of: Consistency,
 ) -> Result<Option<Session>, StoreError> {
     let Some(id) = name::holder(store, sid, as_of).await? else { return Ok(None) };
-    let session = store.look(&id.key(), as_of).await?;
+    let session = store.read(&id.key(), as_of).await?;
     Ok(session.filter(|session| session.is_live(now)))
 }
 
@@ -193,7 +193,7 @@ pub async fn begin(
 ) -> Result<Session, StoreError> {
     let mut session = session.clone();
     person::list(store, &session).await?;
-    store.link(&index(), &session.listing()).await?;
+    store.index_add(&index(), &session.listing()).await?;
     // Each new session clears up to four that ended, so the index is as long as the sessions that live.
     prune(store, 4, session.authenticated_at).await?;
     // Before it gets its name: what is bound to the name never finds it without a session.
@@ -211,7 +211,7 @@ pub async fn begin(
 /// Makes the store hold this very record, its name and its listings.
 pub async fn restore(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
     person::list(store, session).await?;
-    store.link(&index(), &session.listing()).await?;
+    store.index_add(&index(), &session.listing()).await?;
     store.put(session).await?;
     name::restore(store, session).await
 }
@@ -219,7 +219,7 @@ pub async fn restore(store: &dyn Store, session: &Session) -> Result<(), StoreEr
 /// Ends a session and its name, for good: whatever goes by that name is over, another session of the same
 /// browser included. Of several who try, one is told which it was.
 pub async fn end(store: &dyn Store, id: SessionId) -> Result<Option<Session>, StoreError> {
-    let Some(session) = store.look(&id.key(), AsOf::Now).await? else { return Ok(None) };
+    let Some(session) = store.read(&id.key(), Consistency::Strong).await? else { return Ok(None) };
     // The name first: a store that fails in between leaves records that open nothing.
     let other = name::end(store, &session).await?;
     if let Some(other) = other.filter(|other| *other != id) {
@@ -235,7 +235,7 @@ pub async fn retire(
     id: SessionId,
     sid: Uuid,
 ) -> Result<Option<Session>, StoreError> {
-    match store.look(&id.key(), AsOf::Now).await? {
+    match store.read(&id.key(), Consistency::Strong).await? {
         Some(session) if session.sid == sid => remove(store, id).await,
         Some(_) => end(store, id).await,
         None => Ok(None),
@@ -245,7 +245,7 @@ pub async fn retire(
 /// Removes a session's record and listings, and leaves its name alone.
 async fn remove(store: &dyn Store, id: SessionId) -> Result<Option<Session>, StoreError> {
     let Some(session) = store.consume(&id.key()).await? else { return Ok(None) };
-    store.unlink(&index(), &session.listing()).await?;
+    store.index_remove(&index(), &session.listing()).await?;
     person::unlist(store, &session).await?;
     Ok(Some(session))
 }
@@ -267,14 +267,15 @@ pub async fn touch(
     }
     let (before, after) =
         (session.listing(), Session { idle_end: next_end, ..session.clone() }.listing());
-    let moved = store.update_from(Loaded::presumed(session.clone()), |held: &mut Session| {
-        let before = held.listing();
-        // Somebody else may have moved it just now, as far as this one would but for a moment.
-        if next_end.since(held.idle_end) >= idle / 10 {
-            held.idle_end = next_end;
-        }
-        (before, held.listing())
-    });
+    let moved =
+        store.update_from(Versioned::assume_current(session.clone()), |held: &mut Session| {
+            let before = held.listing();
+            // Somebody else may have moved it just now, as far as this one would but for a moment.
+            if next_end.since(held.idle_end) >= idle / 10 {
+                held.idle_end = next_end;
+            }
+            (before, held.listing())
+        });
     let listed = [before.as_str()];
     let (moved, listed) = join!(moved, relist(store, &listed, Some(&after)));
     let moved = moved?;
@@ -289,12 +290,12 @@ pub async fn touch(
 
 /// Changes what is listed of a session, all at once.
 async fn relist(store: &dyn Store, out: &[&str], into: Option<&str>) -> Result<(), StoreError> {
-    let mut change = Change::within(index().partition().clone());
+    let mut change = Transaction::within(index().partition().clone());
     for name in out {
-        change = change.unlink(index(), *name);
+        change = change.index_remove(index(), *name);
     }
     if let Some(name) = into {
-        change = change.link(index(), name);
+        change = change.index_add(index(), name);
     }
     store.commit(change).await.map(|_outcome| ())
 }
@@ -305,7 +306,7 @@ pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, Store
     prune(store, PAGE, now).await?;
     let (mut count, mut after) = (0, just_ended(now));
     for _ in 0..100 {
-        let names = store.names(&index(), &after, PAGE).await?;
+        let names = store.scan_index(&index(), &after, PAGE).await?;
         count += names.len();
         match names.last() {
             Some(last) if names.len() == PAGE => after.clone_from(last),
@@ -318,9 +319,9 @@ pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, Store
 /// Takes up to `most` sessions that ended out of the index.
 async fn prune(store: &dyn Store, most: usize, now: UnixTime) -> Result<(), StoreError> {
     let ended = just_ended(now);
-    let names = store.names(&index(), "", most).await?;
+    let names = store.scan_index(&index(), "", most).await?;
     for name in names.iter().take_while(|name| ***name < *ended) {
-        store.unlink(&index(), name).await?;
+        store.index_remove(&index(), name).await?;
     }
     Ok(())
 }

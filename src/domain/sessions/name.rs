@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{Session, SessionId};
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
-use crate::infra::store::{AsOf, Created, Key, Partition, Record, Store, StoreError};
+use crate::infra::store::{Consistency, CreateOutcome, Key, Partition, Record, Store, StoreError};
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Named {
@@ -41,22 +41,22 @@ impl Record for Named {
         key(self.sid)
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(self.until)
     }
 }
 
 fn key(sid: Uuid) -> Key<Named> {
-    Key::sole(Partition::new(format!("sid:{}", sid.simple())))
+    Key::single(Partition::new(format!("sid:{}", sid.simple())))
 }
 
 /// The session that goes by the name.
 pub(super) async fn holder(
     store: &dyn Store,
     sid: Uuid,
-    as_of: AsOf,
+    as_of: Consistency,
 ) -> Result<Option<SessionId>, StoreError> {
-    let named = store.look(&key(sid), as_of).await?;
+    let named = store.read(&key(sid), as_of).await?;
     Ok(named.filter(|named| !named.has_ended()).map(|named| named.session))
 }
 
@@ -75,7 +75,7 @@ pub(super) async fn give(store: &dyn Store, session: &Session) -> Result<bool, S
         if let Some(given) = store.update(&named.key(), step).await? {
             return Ok(given);
         }
-        if store.create(&named).await? == Created::New {
+        if store.create(&named).await? == CreateOutcome::Created {
             return Ok(true);
         }
         if store.load(&named.key()).await?.is_none() {
@@ -107,7 +107,7 @@ pub(super) async fn end(
         if let Some(before) = store.update(&over.key(), step).await? {
             return Ok(before);
         }
-        if store.create(&over).await? == Created::New {
+        if store.create(&over).await? == CreateOutcome::Created {
             return Ok(None);
         }
         if store.load(&over.key()).await?.is_none() {

@@ -22,18 +22,18 @@ fn named(listing: &str) -> Option<SessionId> {
 /// index is as long as the sessions that live.
 pub(super) async fn list(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
     let index = index(&session.sub);
-    store.link_until(&index, &listing(session), session.absolute_end).await?;
+    store.index_add_until(&index, &listing(session), session.absolute_end).await?;
     let present = format!("{:016x}", session.authenticated_at.as_millis());
-    for over in store.names(&index, "", 4).await? {
+    for over in store.scan_index(&index, "", 4).await? {
         if *over < *present {
-            store.unlink(&index, &over).await?;
+            store.index_remove(&index, &over).await?;
         }
     }
     Ok(())
 }
 
 pub(super) async fn unlist(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
-    store.unlink(&index(&session.sub), &listing(session)).await
+    store.index_remove(&index(&session.sub), &listing(session)).await
 }
 
 /// Ends every session of a person, and says which there were.
@@ -41,7 +41,7 @@ pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<Vec<Session>, S
     let index = index(sub);
     let mut ended = Vec::new();
     loop {
-        let listings = store.names(&index, "", 200).await?;
+        let listings = store.scan_index(&index, "", 200).await?;
         if listings.is_empty() {
             return Ok(ended);
         }
@@ -49,7 +49,7 @@ pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<Vec<Session>, S
             if let Some(id) = named(&listing) {
                 ended.extend(super::end(store, id).await?);
             }
-            store.unlink(&index, &listing).await?;
+            store.index_remove(&index, &listing).await?;
         }
     }
 }
@@ -58,7 +58,7 @@ pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<Vec<Session>, S
 pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<Vec<SessionId>, StoreError> {
     let (mut sessions, mut after) = (Vec::new(), String::new());
     loop {
-        let listings = store.names(&index(sub), &after, 200).await?;
+        let listings = store.scan_index(&index(sub), &after, 200).await?;
         let Some(last) = listings.last().cloned() else { return Ok(sessions) };
         sessions.extend(listings.iter().filter_map(|listing| named(listing)));
         after = last;

@@ -108,7 +108,7 @@ async fn a_session_from_before_a_cut_off_opens_nothing_whenever_it_is_filed() {
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
     let ada = Subject::parse("ada").unwrap();
     let owner = Owner::User(ada.clone());
-    let read = async || epoch::current(&*store, &owner, AsOf::Now).await.unwrap();
+    let read = async || epoch::current(&*store, &owner, Consistency::Strong).await.unwrap();
     let before = read().await;
     epoch::raise(&*store, &owner, clock.now()).await.unwrap();
     let is_live = async |epoch| {
@@ -171,5 +171,5 @@ async fn a_persons_list_forgets_what_is_long_over() {
         clock.advance(LIMITS.absolute / 3);
     }
     let index = RawKey::new(crate::domain::users::partition(&ada), "sessions.v1", None);
-    assert_eq!(store.names(&index, "", 99).await.unwrap().len(), 4);
+    assert_eq!(store.scan_index(&index, "", 99).await.unwrap().len(), 4);
 }

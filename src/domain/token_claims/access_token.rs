@@ -186,13 +186,13 @@ impl Record for RevokedToken {
         revoked_key(self.token)
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         Some(self.until)
     }
 }
 
 fn revoked_key(token: uuid::Uuid) -> Key<RevokedToken> {
-    Key::sole(Partition::new(format!("token:{}", token.simple())))
+    Key::single(Partition::new(format!("token:{}", token.simple())))
 }
 
 /// Judges an access token, JWT or opaque: ours, in time, not revoked, and everyone behind it allowed.

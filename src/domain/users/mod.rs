@@ -14,7 +14,9 @@ pub use self::device::{DEVICE_LIFETIME, Device};
 pub use self::restore::{listed, name_holder, restore};
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
-use crate::infra::store::{AsOf, Created, Key, Partition, RawKey, Record, Store, StoreError};
+use crate::infra::store::{
+    Consistency, CreateOutcome, Key, Partition, RawKey, Record, Store, StoreError,
+};
 use crate::protocol::Subject;
 
 /// One person.
@@ -83,7 +85,7 @@ impl Record for User {
     }
 
     /// Users stay until they are removed.
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         None
     }
 }
@@ -102,7 +104,7 @@ impl Record for Username {
         username_key(&self.canonical)
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         None
     }
 }
@@ -123,12 +125,12 @@ pub fn partition(sub: &Subject) -> Partition {
 
 /// Where a user's record is.
 pub fn user_key(sub: &Subject) -> Key<User> {
-    Key::sole(partition(sub))
+    Key::single(partition(sub))
 }
 
 fn username_key(canonical: &str) -> Key<Username> {
     let digest = Digest::of(canonical.as_bytes()).to_hex();
-    Key::sole(Partition::new(format!("username:{digest}")))
+    Key::single(Partition::new(format!("username:{digest}")))
 }
 
 fn index() -> RawKey {
@@ -149,16 +151,16 @@ pub enum Added {
 
 /// The user with this subject.
 pub async fn find(store: &dyn Store, sub: &Subject) -> Result<Option<User>, StoreError> {
-    find_as_of(store, sub, AsOf::Now).await
+    find_as_of(store, sub, Consistency::Strong).await
 }
 
 /// The user with this subject, for a reader who may be content with what they were a moment ago.
 pub async fn find_as_of(
     store: &dyn Store,
     sub: &Subject,
-    as_of: AsOf,
+    as_of: Consistency,
 ) -> Result<Option<User>, StoreError> {
-    store.look(&user_key(sub), as_of).await
+    store.read(&user_key(sub), as_of).await
 }
 
 /// The user who signs in with this name. Costs two look-ups whether there is one or not, so that the
@@ -196,7 +198,7 @@ pub async fn claim(
     made: Subject,
 ) -> Result<Subject, StoreError> {
     let name = Username { canonical: canonical(username), sub: made };
-    if store.create(&name).await? == Created::New {
+    if store.create(&name).await? == CreateOutcome::Created {
         return Ok(name.sub);
     }
     let holder = async || {
@@ -217,7 +219,7 @@ pub async fn claim(
 pub async fn add(store: &dyn Store, user: &User) -> Result<Added, StoreError> {
     let canonical = canonical(&user.username);
     let name = Username { canonical: canonical.clone(), sub: user.sub.clone() };
-    if store.create(&name).await? == Created::Taken {
+    if store.create(&name).await? == CreateOutcome::Exists {
         match store.load(&name.key()).await?.map(|held| held.record.sub) {
             Some(holder) if holder == user.sub => {}
             Some(_) => return Ok(Added::UsernameTaken),
@@ -225,8 +227,8 @@ pub async fn add(store: &dyn Store, user: &User) -> Result<Added, StoreError> {
             None => store.put(&name).await?,
         }
     }
-    store.link(&index(), user.sub.as_str()).await?;
-    if store.create(user).await? == Created::New {
+    store.index_add(&index(), user.sub.as_str()).await?;
+    if store.create(user).await? == CreateOutcome::Created {
         return Ok(Added::New);
     }
     let held = find(store, &user.sub).await?;
@@ -259,7 +261,7 @@ pub async fn remove(store: &dyn Store, user: &User) -> Result<(), StoreError> {
     update(store, &user.sub, |user| user.enabled = false).await?;
     store.remove(&username_key(&canonical(&user.username))).await?;
     store.remove(&user.key()).await?;
-    store.unlink(&index(), user.sub.as_str()).await
+    store.index_remove(&index(), user.sub.as_str()).await
 }
 
 /// Every user, a page at a time inside; for the command line, not for requests.

@@ -9,7 +9,7 @@ pub async fn listed(
 ) -> Result<Vec<Subject>, StoreError> {
     let mut after = after.map(|sub| sub.as_str().to_owned()).unwrap_or_default();
     loop {
-        let names = store.names(&index(), &after, 200).await?;
+        let names = store.scan_index(&index(), &after, 200).await?;
         let Some(last) = names.last().cloned() else { return Ok(Vec::new()) };
         let subs: Vec<_> = names.iter().filter_map(|name| Subject::parse(name)).collect();
         if !subs.is_empty() {
@@ -30,7 +30,7 @@ pub async fn restore(store: &dyn Store, user: &User) -> Result<(), StoreError> {
     let name = Username { canonical: canonical(&user.username), sub: user.sub.clone() };
     let held = find(store, &user.sub).await?.map(|held| canonical(&held.username));
     store.put(&name).await?;
-    store.link(&index(), user.sub.as_str()).await?;
+    store.index_add(&index(), user.sub.as_str()).await?;
     store.put(user).await?;
     if let Some(before) = held.filter(|before| *before != name.canonical) {
         // The name it had here, unless that has become somebody else's.

@@ -23,7 +23,7 @@ use crate::http::token_response::TokenResponse;
 use crate::http::trouble::Trouble;
 use crate::infra::random;
 use crate::infra::secret::Secret;
-use crate::infra::store::{AsOf, StoreError};
+use crate::infra::store::{Consistency, StoreError};
 use crate::protocol::{GrantType, ResponseType};
 
 /// Everything an authorization answer is made of: a client, what it asked, and who agreed.
@@ -119,7 +119,7 @@ pub async fn prepare(
     let handle = code.filter(|_| asked.has_code()).unwrap_or_else(new);
     // Before the last look at the client: one that is disabled in between is in another epoch by then.
     let owner = Owner::Client(it.client.id.clone());
-    let epoch = epoch::current(&*app.store, &owner, AsOf::Now).await?;
+    let epoch = epoch::current(&*app.store, &owner, Consistency::Strong).await?;
     let mut grant = new_grant(app, it, &handle, epoch);
     let mut fields = Fields::new();
     let code = asked.has_code().then(|| handle.render(Use::Code));

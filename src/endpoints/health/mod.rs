@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::http::app::App;
-use crate::infra::store::Pulse;
+use crate::infra::store::PingInfo;
 
 /// The store has this long to take a write.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ async fn keys_are_kept(app: &App) -> bool {
 }
 
 /// Nothing unless the store takes a write.
-async fn take_pulse(app: &App) -> Option<Pulse> {
+async fn take_pulse(app: &App) -> Option<PingInfo> {
     match tokio::time::timeout(PATIENCE, app.store.ping()).await {
         Ok(Ok(pulse)) => Some(pulse),
         Ok(Err(cause)) => {
@@ -80,7 +80,7 @@ async fn take_pulse(app: &App) -> Option<Pulse> {
 }
 
 /// A clock that is wrong turns no traffic away: it may be the store's, and then every server would.
-fn clock(app: &App, pulse: Option<Pulse>) -> &'static str {
+fn clock(app: &App, pulse: Option<PingInfo>) -> &'static str {
     let told = pulse.and_then(|pulse| pulse.ahead_millis);
     let Some(ahead_millis) = told else { return "unknown" };
     app.events.counters.clock_ahead.set(ahead_millis);

@@ -41,7 +41,7 @@ use crate::http::error::ApiError;
 use crate::infra::clock::UnixTime;
 use crate::infra::random;
 use crate::infra::secret::Secret;
-use crate::infra::store::Created;
+use crate::infra::store::CreateOutcome;
 use crate::protocol::{ClientMetadata, Metadata};
 
 const PATH: &str = "/register";
@@ -71,9 +71,9 @@ pub async fn register(
     sector::check(&app, &metadata).await?;
     let (client, fresh) = made(metadata, &app.vault, app.now())?;
     match clients::add(&*app.store, &client).await? {
-        Created::New => {}
+        CreateOutcome::Created => {}
         // Nobody else can have rolled this id.
-        Created::Taken => return Err(ApiError::internal()),
+        CreateOutcome::Exists => return Err(ApiError::internal()),
     }
     let change = Event::ClientChanged {
         client: client.id.as_str(),

@@ -10,7 +10,7 @@ use crate::http::client::Authenticated;
 use crate::http::token_issuer;
 use crate::http::token_response::TokenResponse;
 use crate::infra::random;
-use crate::infra::store::AsOf;
+use crate::infra::store::Consistency;
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{ErrorCode, OAuthError, Scope};
 
@@ -48,7 +48,7 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     // The epoch first, and then once more whether the client may do anything: one that was disabled in
     // between is in another epoch by then.
     let owner = Owner::Client(client.id.clone());
-    let epoch = epoch::current(&*app.store, &owner, AsOf::Lately).await?;
+    let epoch = epoch::current(&*app.store, &owner, Consistency::Cached).await?;
     grants::may_act_alone(&*app.store, &client.id, epoch).await?;
     let grant = client.settings.opaque_access_tokens.then(|| alone(app, who, &scope, epoch));
     let behind = grant.as_ref().map_or(Behind::Client(epoch), Behind::Grant);

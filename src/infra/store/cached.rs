@@ -3,7 +3,7 @@
 //! **What for.** A token request needs four records that hardly ever change (the client, the person, the
 //! session and its name) and one that changes each time (the grant). The four cost as many round trips to
 //! a store that is far away as the rest of the request together. So a reader who is content with
-//! [`AsOf::Lately`](super::AsOf) is given what was so a moment ago.
+//! [`Consistency::Lately`](super::AsOf) is given what was so a moment ago.
 //!
 //! **Who may.** Readers say so one by one; everybody else reads what is filed now, through this store like
 //! through any other. Content are client authentication and the gate that everything issued passes
@@ -15,7 +15,7 @@
 //! that has just come, or come back, is never missed. But of an [epoch](crate::domain::epoch) it is kept that there is
 //! none, which is so of most people and clients: there the absence is the yes, and as old as any other yes.
 //!
-//! **How it is known that something changed.** The backend tells ([`Listener`]), whoever made the change:
+//! **How it is known that something changed.** The backend tells ([`ChangeListener`]), whoever made the change:
 //! another server, the command line, a restore, expiry, somebody with `redis-cli`. Redis does so by
 //! `CLIENT TRACKING … BCAST`, on one connection to each primary. Changes that we published ourselves would
 //! leave out all that others make, and those whose publisher died between the two. One made through this
@@ -43,33 +43,34 @@
 //! **Why a read cannot file what is out of date.** Whoever misses here takes a lease on the key and asks
 //! the backend. A change of the key ends the lease, and without it the answer is not kept: it was read
 //! before the change. The other order, changed and then read, files the new one. The backend tells of changes
-//! since before it answered, or the lease would have ended with [`Listener::lost`].
+//! since before it answered, or the lease would have ended with [`ChangeListener::lost`].
 //!
 //! Memory is bounded in number and bytes. All that is kept is kept for the same short time, so the oldest is
 //! always the next to expire: making room is taking from one end of a queue, and needs no library.
 
-mod shelf;
+mod entries;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::shelf::{Looked, Shelf};
+use self::entries::{CacheEntries, Lookup};
 use super::{
-    Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, Store, StoreError, Write,
+    ChangeListener, CommitOutcome, PingInfo, RawKey, Store, StoreError, StoreFuture, Subscription,
+    Transaction, Write,
 };
 
-/// A store that remembers for a moment what it was asked [`AsOf::Lately`](super::AsOf).
-pub struct Cached {
+/// A store that remembers for a moment what it was asked [`Consistency::Lately`](super::AsOf).
+pub struct CachedStore {
     inner: Arc<dyn Store>,
-    shelf: Arc<Shelf>,
-    _listening: Listening,
+    shelf: Arc<CacheEntries>,
+    _listening: Subscription,
 }
 
 /// What happens in here, for whoever counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Noted {
+pub enum CacheEvent {
     /// Answered from here.
     Hit,
     /// Asked, and if there was something, it is kept.
@@ -82,23 +83,23 @@ pub enum Noted {
     Live(bool),
 }
 
-type Tell = Box<dyn Fn(Noted) + Send + Sync>;
+type Tell = Box<dyn Fn(CacheEvent) + Send + Sync>;
 
-impl Cached {
+impl CachedStore {
     /// Around a store that is far away and tells of changes, keeping things for so long; around any
     /// other, and for no time at all, there is nothing to gain, and the store comes back as it is. `tell`
     /// must not block.
-    pub fn around(
+    pub fn wrap(
         inner: Arc<dyn Store>,
         life: Duration,
-        tell: impl Fn(Noted) + Send + Sync + 'static,
+        tell: impl Fn(CacheEvent) + Send + Sync + 'static,
     ) -> Arc<dyn Store> {
         if life.is_zero() {
             return inner;
         }
-        let shelf = Arc::new(Shelf::new(life, Box::new(tell)));
-        let listener: Arc<dyn Listener> = Arc::clone(&shelf) as _;
-        match inner.listen(&listener) {
+        let shelf = Arc::new(CacheEntries::new(life, Box::new(tell)));
+        let listener: Arc<dyn ChangeListener> = Arc::clone(&shelf) as _;
+        match inner.subscribe(&listener) {
             Some(listening) => Arc::new(Self { inner, shelf, _listening: listening }),
             None => inner,
         }
@@ -106,8 +107,8 @@ impl Cached {
 
     async fn looked_up(&self, key: &RawKey) -> Result<Option<Vec<u8>>, StoreError> {
         let lease = match self.shelf.look(key.as_str()) {
-            Looked::Kept(bytes) => return Ok(bytes.map(|bytes| bytes.to_vec())),
-            Looked::Missing(lease) => lease,
+            Lookup::Kept(bytes) => return Ok(bytes.map(|bytes| bytes.to_vec())),
+            Lookup::Missing(lease) => lease,
         };
         let answer = self.inner.get(key).await?;
         if let Some(lease) = lease
@@ -123,31 +124,31 @@ impl Cached {
         let answer = self.inner.get(key).await;
         if is_kept(key) {
             let seen = answer.as_ref().ok().and_then(Option::as_deref);
-            self.shelf.drop_unless(key.as_str(), seen);
+            self.shelf.invalidate_if_stale(key.as_str(), seen);
         }
         answer
     }
 }
 
-impl Store for Cached {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+impl Store for CachedStore {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(self.asked(key))
     }
 
-    fn get_lately<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get_cached<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         if is_kept(key) { Box::pin(self.looked_up(key)) } else { self.get(key) }
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         let changing = Changing::of(&self.shelf, vec![key.clone()]);
-        let command = self.inner.take(key);
+        let command = self.inner.get_and_remove(key);
         Box::pin(async move {
             let _changing = changing;
             command.await
         })
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         let keys = change.writes.iter().filter_map(|write| match write {
             Write::Put { key, .. } | Write::Delete { key } => Some(key.clone()),
             Write::Link { .. } | Write::Unlink { .. } => None,
@@ -160,20 +161,20 @@ impl Store for Cached {
         })
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
-        self.inner.names(index, after, limit)
+    ) -> StoreFuture<'a, Vec<String>> {
+        self.inner.scan_index(index, after, limit)
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
-        self.inner.tally(counter, window)
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
+        self.inner.increment(counter, window)
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         self.inner.ping()
     }
 }
@@ -181,12 +182,12 @@ impl Store for Cached {
 /// What is kept of these keys goes before they are changed, and again after, however that ends: in
 /// between somebody may have read what was there before.
 struct Changing<'a> {
-    shelf: &'a Shelf,
+    shelf: &'a CacheEntries,
     keys: Vec<RawKey>,
 }
 
 impl<'a> Changing<'a> {
-    fn of(shelf: &'a Shelf, mut keys: Vec<RawKey>) -> Self {
+    fn of(shelf: &'a CacheEntries, mut keys: Vec<RawKey>) -> Self {
         keys.retain(is_kept);
         let changing = Self { shelf, keys };
         changing.drop_all();
@@ -195,7 +196,7 @@ impl<'a> Changing<'a> {
 
     fn drop_all(&self) {
         for key in &self.keys {
-            self.shelf.invalidate(key.as_str());
+            self.shelf.remove(key.as_str());
         }
     }
 }

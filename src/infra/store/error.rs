@@ -38,43 +38,45 @@ impl std::error::Error for StoreError {}
 /// Why the store cannot be used at all: a sentence for the operator, before a port is bound. It never
 /// repeats the URL, not even the host, for a password with an unescaped `/` or `#` parses as one.
 #[derive(Debug)]
-pub enum StartError {
+pub enum OpenError {
     /// The options make no sense.
-    Options(&'static str),
+    InvalidOptions(&'static str),
     /// Nobody answered, or the answer was a refusal.
     Unreachable(String),
     /// It answers, but must not be trusted with grants and sessions.
-    Unfit(Vec<String>),
+    Unsuitable(Vec<String>),
     /// It would work, and forget: bearable only if the operator says so.
-    Volatile(Vec<String>),
+    NotDurable(Vec<String>),
     /// The folder of a file store, or what is in it, cannot be used.
-    Folder { folder: PathBuf, why: String },
+    DataDir { folder: PathBuf, why: String },
     /// Another process uses the folder of a file store.
-    Held { folder: PathBuf, by: Option<u32> },
+    InUse { folder: PathBuf, by: Option<u32> },
     /// What is stored takes a release that reads the schema `data`; this one reads no further than `reads`.
     Newer { data: u32, reads: u32 },
     /// What is stored ends at the schema `data`; this release reads none before `reads`.
     Older { data: u32, reads: u32 },
     /// It was reached, and did not tell which schema its data has.
-    Silent(StoreError),
+    SchemaUnreadable(StoreError),
 }
 
-impl fmt::Display for StartError {
+impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Options(why) => write!(f, "the redis store is misconfigured: {why}"),
+            Self::InvalidOptions(why) => write!(f, "the redis store is misconfigured: {why}"),
             Self::Unreachable(why) => write!(f, "the redis store cannot be reached: {why}"),
-            Self::Unfit(why) => write!(f, "the redis store cannot be used: {}", why.join("; ")),
-            Self::Volatile(why) => write!(
+            Self::Unsuitable(why) => {
+                write!(f, "the redis store cannot be used: {}", why.join("; "))
+            }
+            Self::NotDurable(why) => write!(
                 f,
                 "the redis store would lose what it has acknowledged: {}; \
                  ALLOW_VOLATILE_STORE=true starts anyway",
                 why.join("; ")
             ),
-            Self::Folder { folder, why } => {
+            Self::DataDir { folder, why } => {
                 write!(f, "the store in {} cannot be used: {why}", folder.display())
             }
-            Self::Held { folder, by } => {
+            Self::InUse { folder, by } => {
                 let by = by.map_or("another process".to_owned(), |pid| format!("process {pid}"));
                 let folder = folder.display();
                 write!(
@@ -93,11 +95,11 @@ impl fmt::Display for StartError {
                  one reads none before {reads}; start the releases between them first, one after the \
                  other; nothing was changed"
             ),
-            Self::Silent(error) => {
+            Self::SchemaUnreadable(error) => {
                 write!(f, "the store does not tell which schema its data has: {error}")
             }
         }
     }
 }
 
-impl std::error::Error for StartError {}
+impl std::error::Error for OpenError {}

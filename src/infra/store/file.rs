@@ -49,7 +49,9 @@ use std::time::Duration;
 
 use self::database::Database;
 use self::writer::Writer;
-use super::{Change, Outcome, Pending, Pulse, RawKey, StartError, Store, StoreError};
+use super::{
+    CommitOutcome, OpenError, PingInfo, RawKey, Store, StoreError, StoreFuture, Transaction,
+};
 use crate::infra::clock::Clock;
 
 /// A folder that this process holds until the store is dropped.
@@ -61,22 +63,22 @@ pub struct FileStore {
 
 impl FileStore {
     /// Opens the store in the folder, and makes both if need be. Every page is looked at once.
-    pub async fn open(folder: &Path, clock: Clock) -> Result<Self, StartError> {
+    pub async fn open(folder: &Path, clock: Clock) -> Result<Self, OpenError> {
         let (folder, time) = (folder.to_owned(), clock.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let lock = folder::hold(&folder)?;
             let database = Arc::new(Database::open(&folder)?);
             let writer = Writer::spawn(Arc::clone(&database), time, lock);
             let writer = writer.map_err(|why| folder::unusable(&folder, why))?;
-            Ok::<_, StartError>((database, writer))
+            Ok::<_, OpenError>((database, writer))
         });
-        let ended = |_| StartError::Unreachable("this process is ending".to_owned());
+        let ended = |_| OpenError::Unreachable("this process is ending".to_owned());
         let (database, writer) = opened.await.map_err(ended)??;
         Ok(Self { database, clock, writer })
     }
 
     /// How many records and deadlines are filed, those included that count as forgotten.
-    pub async fn census(&self) -> Result<(u64, u64), StoreError> {
+    pub async fn count_entries(&self) -> Result<(u64, u64), StoreError> {
         self.reads(tables::census).await
     }
 
@@ -95,45 +97,45 @@ impl FileStore {
 }
 
 impl Store for FileStore {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let (key, now) = (key.to_string(), self.clock.now());
             self.reads(move |from| tables::get(from, &key, now)).await
         })
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         let key = key.to_string();
         Box::pin(self.writer.asks(0, move |tables| tables.take(&key)))
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         let weight = tables::weight(&change);
         Box::pin(self.writer.asks(weight, move |tables| tables.commit(&change)))
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
+    ) -> StoreFuture<'a, Vec<String>> {
         Box::pin(async move {
             let (index, after) = (index.to_string(), after.to_owned());
             self.reads(move |from| tables::names(from, &index, &after, limit)).await
         })
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
         let counter = counter.to_string();
         Box::pin(self.writer.asks(0, move |tables| tables.tally(&counter, window)))
     }
 
     /// A write with its fsync, for a disk that is full or read-only can be read all the same.
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         Box::pin(async {
             self.writer.asks(0, tables::touch).await?;
-            Ok(Pulse { ahead_millis: Some(0) })
+            Ok(PingInfo { ahead_millis: Some(0) })
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a redis may be trusted with grants and sessions, judged from what `INFO` says. What it does not
 //! say is no fault that it has, and is not called one: a service may hide it.
 
-use super::StartError;
+use super::OpenError;
 
 /// `GETDEL` and `SET … PXAT` both came with 6.2.
 const OLDEST: (u32, u32) = (6, 2);
@@ -11,10 +11,10 @@ pub(super) fn judge(
     info: &str,
     as_cluster: bool,
     allow_volatile: bool,
-) -> Result<Vec<String>, StartError> {
+) -> Result<Vec<String>, OpenError> {
     let told = |name: &str| told(info, name);
     if told("loading") == Some("1") {
-        return Err(StartError::Unreachable("redis is still loading its data".to_owned()));
+        return Err(OpenError::Unreachable("redis is still loading its data".to_owned()));
     }
 
     let mut unfit = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn judge(
         None => unfit.push("it does not tell whether it is a primary".to_owned()),
     }
     if !unfit.is_empty() {
-        return Err(StartError::Unfit(unfit));
+        return Err(OpenError::Unsuitable(unfit));
     }
 
     let mut volatile = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn judge(
     if volatile.is_empty() || allow_volatile {
         Ok(volatile)
     } else {
-        Err(StartError::Volatile(volatile))
+        Err(OpenError::NotDurable(volatile))
     }
 }
 
@@ -100,11 +100,11 @@ mod tests {
         for (version, role) in [("6.0.16", "master"), ("7.0.15", "slave"), ("what", "master")] {
             let info = info(version, role, "1", "noeviction");
             assert!(
-                matches!(judge(&info, false, true), Err(StartError::Unfit(_))),
+                matches!(judge(&info, false, true), Err(OpenError::Unsuitable(_))),
                 "{version} {role}"
             );
         }
-        assert!(matches!(judge("", false, true), Err(StartError::Unfit(_))));
+        assert!(matches!(judge("", false, true), Err(OpenError::Unsuitable(_))));
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_redis_that_is_still_loading_is_not_reachable_yet() {
-        assert!(matches!(judge("loading:1\r\n", false, true), Err(StartError::Unreachable(_))));
+        assert!(matches!(judge("loading:1\r\n", false, true), Err(OpenError::Unreachable(_))));
     }
 
     #[test]

@@ -3,7 +3,9 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Change, Expect, Outcome, Pending, Pulse, RawKey, Store, Write};
+use super::{
+    CommitOutcome, PingInfo, Precondition, RawKey, Store, StoreFuture, Transaction, Write,
+};
 use crate::infra::clock::{Clock, UnixTime};
 
 /// A store for one process, gone with it: for development and for tests.
@@ -81,11 +83,11 @@ impl State {
         }
     }
 
-    fn holds(&self, key: &RawKey, expect: &Expect) -> bool {
+    fn holds(&self, key: &RawKey, expect: &Precondition) -> bool {
         match (self.entries.get(key), expect) {
-            (None, Expect::Absent) => true,
-            (Some(entry), Expect::Unchanged(bytes)) => entry.bytes == *bytes,
-            (None, Expect::Unchanged(_)) | (Some(_), Expect::Absent) => false,
+            (None, Precondition::Absent) => true,
+            (Some(entry), Precondition::Unchanged(bytes)) => entry.bytes == *bytes,
+            (None, Precondition::Unchanged(_)) | (Some(_), Precondition::Absent) => false,
         }
     }
 
@@ -119,33 +121,33 @@ impl State {
 }
 
 impl Store for MemoryStore {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move { Ok(self.locked().entries.get(key).map(|entry| entry.bytes.clone())) })
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move { Ok(self.locked().remove(key)) })
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
             let mut state = self.locked();
             if !change.expected.iter().all(|(key, expect)| state.holds(key, expect)) {
-                return Ok(Outcome::Conflict);
+                return Ok(CommitOutcome::Conflict);
             }
             for write in change.writes {
                 state.write(write);
             }
-            Ok(Outcome::Committed)
+            Ok(CommitOutcome::Committed)
         })
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
+    ) -> StoreFuture<'a, Vec<String>> {
         Box::pin(async move {
             let state = self.locked();
             let Some(held) = state.indexes.get(index) else { return Ok(Vec::new()) };
@@ -154,7 +156,7 @@ impl Store for MemoryStore {
         })
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
         Box::pin(async move {
             let mut state = self.locked();
             let (count, until) = match state.entries.get(counter) {
@@ -166,8 +168,8 @@ impl Store for MemoryStore {
         })
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
-        Box::pin(async { Ok(Pulse { ahead_millis: Some(0) }) })
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
+        Box::pin(async { Ok(PingInfo { ahead_millis: Some(0) }) })
     }
 }
 

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::schema::{RELEASE, check, settle};
-use super::{FileStore, MemoryStore, RedisOptions, RedisStore, StartError, Store};
+use super::schema::{CURRENT_SCHEMA, check_schema, ensure_schema};
+use super::{FileStore, MemoryStore, OpenError, RedisOptions, RedisStore, Store};
 use crate::infra::clock::Clock;
 
 /// The backend, with what it needs to be opened.
@@ -40,9 +40,9 @@ impl StoreSettings {
 
 /// Opens the store, and raises its schema to the one of this release. Fails if this release would misread
 /// what is in it ([`schema`](super::schema)).
-pub async fn open(settings: &StoreSettings, clock: Clock) -> Result<Arc<dyn Store>, StartError> {
+pub async fn open(settings: &StoreSettings, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
     let store = connect(settings, clock).await?;
-    settle(&*store, RELEASE).await?;
+    ensure_schema(&*store, CURRENT_SCHEMA).await?;
     Ok(store)
 }
 
@@ -50,13 +50,13 @@ pub async fn open(settings: &StoreSettings, clock: Clock) -> Result<Arc<dyn Stor
 pub async fn open_to_read(
     settings: &StoreSettings,
     clock: Clock,
-) -> Result<Arc<dyn Store>, StartError> {
+) -> Result<Arc<dyn Store>, OpenError> {
     let store = connect(settings, clock).await?;
-    check(&*store, RELEASE).await?;
+    check_schema(&*store, CURRENT_SCHEMA).await?;
     Ok(store)
 }
 
-async fn connect(settings: &StoreSettings, clock: Clock) -> Result<Arc<dyn Store>, StartError> {
+async fn connect(settings: &StoreSettings, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
     Ok(match settings {
         StoreSettings::Memory => Arc::new(MemoryStore::new(clock)),
         StoreSettings::File(folder) => Arc::new(FileStore::open(folder, clock).await?),

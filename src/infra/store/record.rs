@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::contention::Contention;
-use super::{Change, Expect, Outcome, Partition, RawKey, Store, StoreError};
+use super::{CommitOutcome, Partition, Precondition, RawKey, Store, StoreError, Transaction};
 use crate::infra::clock::UnixTime;
 
 /// Something the store keeps under a key of its own type.
@@ -20,7 +20,7 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync {
         Self: Sized;
 
     /// When the store may forget it: at or after the moment the record stops being honoured.
-    fn forget_at(&self) -> Option<UnixTime>;
+    fn delete_after(&self) -> Option<UnixTime>;
 }
 
 /// A key that only ever yields one kind of record.
@@ -31,7 +31,7 @@ pub struct Key<R> {
 
 impl<R: Record> Key<R> {
     /// The only record of its kind in the partition.
-    pub fn sole(partition: Partition) -> Self {
+    pub fn single(partition: Partition) -> Self {
         Self { raw: RawKey::new(partition, R::KIND, None), kind: PhantomData }
     }
 
@@ -60,95 +60,97 @@ impl<R> fmt::Debug for Key<R> {
 
 /// A record together with the bytes it was read from, which is what a later change is held against.
 #[derive(Debug)]
-pub struct Loaded<R> {
+pub struct Versioned<R> {
     pub record: R,
     seen: Vec<u8>,
 }
 
-impl<R: Record> Loaded<R> {
+impl<R: Record> Versioned<R> {
     /// A record that was read before, as if it had just been read. Whoever is wrong about that loses a
     /// round trip in `update_from`, and nothing else.
-    pub fn presumed(record: R) -> Self {
+    pub fn assume_current(record: R) -> Self {
         Self { seen: render(&record), record }
     }
 
     /// "…provided nobody has touched it since."
-    pub fn unchanged(&self) -> Expect {
-        Expect::Unchanged(self.seen.clone())
+    pub fn unchanged(&self) -> Precondition {
+        Precondition::Unchanged(self.seen.clone())
     }
 }
 
 /// How sure a reader has to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum AsOf {
+pub enum Consistency {
     /// What is filed now.
-    Now,
-    /// What was filed a moment ago will do ([`Cached`](super::Cached) says how long a moment is).
-    Lately,
+    Strong,
+    /// What was filed a moment ago will do ([`CachedStore`](super::Cached) says how long a moment is).
+    Cached,
 }
 
 /// Whether a key was free.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
-pub enum Created {
+pub enum CreateOutcome {
     /// It was, and the record is filed.
-    New,
+    Created,
     /// It was not, and nothing changed.
-    Taken,
+    Exists,
 }
 
 impl dyn Store {
     /// What is filed under the key, with the bytes a later change is held against.
-    pub async fn load<R: Record>(&self, key: &Key<R>) -> Result<Option<Loaded<R>>, StoreError> {
+    pub async fn load<R: Record>(&self, key: &Key<R>) -> Result<Option<Versioned<R>>, StoreError> {
         let Some(seen) = readable::<R>(self.get(key.raw()).await)? else { return Ok(None) };
-        Ok(parse(&seen).map(|record| Loaded { record, seen }))
+        Ok(parse(&seen).map(|record| Versioned { record, seen }))
     }
 
     /// What is filed under the key, or was a moment ago. Nothing to hold a change against.
-    pub async fn look<R: Record>(
+    pub async fn read<R: Record>(
         &self,
         key: &Key<R>,
-        as_of: AsOf,
+        as_of: Consistency,
     ) -> Result<Option<R>, StoreError> {
         let answer = match as_of {
-            AsOf::Now => self.get(key.raw()),
-            AsOf::Lately => self.get_lately(key.raw()),
+            Consistency::Strong => self.get(key.raw()),
+            Consistency::Cached => self.get_cached(key.raw()),
         };
         Ok(readable::<R>(answer.await)?.and_then(|bytes| parse(&bytes)))
     }
 
     /// Reads a single-use record and removes it in the same breath.
     pub async fn consume<R: Record>(&self, key: &Key<R>) -> Result<Option<R>, StoreError> {
-        let Some(bytes) = readable::<R>(self.take(key.raw()).await)? else { return Ok(None) };
+        let Some(bytes) = readable::<R>(self.get_and_remove(key.raw()).await)? else {
+            return Ok(None);
+        };
         Ok(parse(&bytes))
     }
 
     /// Files a record whose key must be free: new ids, unique names, seen-before checks.
-    pub async fn create<R: Record>(&self, record: &R) -> Result<Created, StoreError> {
+    pub async fn create<R: Record>(&self, record: &R) -> Result<CreateOutcome, StoreError> {
         let key = record.key();
-        let change = Change::within(key.raw().partition().clone())
-            .expect(key.raw().clone(), Expect::Absent)
-            .put(key.raw().clone(), render(record), record.forget_at());
+        let change = Transaction::within(key.raw().partition().clone())
+            .require(key.raw().clone(), Precondition::Absent)
+            .put(key.raw().clone(), render(record), record.delete_after());
         Ok(match self.commit(change).await? {
-            Outcome::Committed => Created::New,
-            Outcome::Conflict => Created::Taken,
+            CommitOutcome::Committed => CreateOutcome::Created,
+            CommitOutcome::Conflict => CreateOutcome::Exists,
         })
     }
 
     /// Files a record, whatever its key held: for what is replaced whole, never for a transition.
     pub async fn put<R: Record>(&self, record: &R) -> Result<(), StoreError> {
         let key = record.key();
-        let change = Change::within(key.raw().partition().clone()).put(
+        let change = Transaction::within(key.raw().partition().clone()).put(
             key.raw().clone(),
             render(record),
-            record.forget_at(),
+            record.delete_after(),
         );
         self.apply(key.raw(), change).await
     }
 
     /// Removes a record, if it is there.
     pub async fn remove<R: Record>(&self, key: &Key<R>) -> Result<(), StoreError> {
-        let change = Change::within(key.raw().partition().clone()).delete(key.raw().clone());
+        let change = Transaction::within(key.raw().partition().clone()).delete(key.raw().clone());
         self.apply(key.raw(), change).await
     }
 
@@ -160,48 +162,49 @@ impl dyn Store {
     ) -> Result<bool, StoreError> {
         let mut contention = Contention::begin();
         loop {
-            let Some(Loaded { record, seen }) = self.load(key).await? else { return Ok(false) };
+            let Some(Versioned { record, seen }) = self.load(key).await? else { return Ok(false) };
             if !fits(&record) {
                 return Ok(false);
             }
-            let change = Change::within(key.raw().partition().clone())
-                .expect(key.raw().clone(), Expect::Unchanged(seen))
+            let change = Transaction::within(key.raw().partition().clone())
+                .require(key.raw().clone(), Precondition::Unchanged(seen))
                 .delete(key.raw().clone());
             match self.commit(change).await? {
-                Outcome::Committed => return Ok(true),
-                Outcome::Conflict => contention.wait(key.raw()).await?,
+                CommitOutcome::Committed => return Ok(true),
+                CommitOutcome::Conflict => contention.wait(key.raw()).await?,
             }
         }
     }
 
     /// Lists a name in an index, before what it names is created.
-    pub async fn link(&self, index: &RawKey, name: &str) -> Result<(), StoreError> {
-        let change = Change::within(index.partition().clone()).link(index.clone(), name);
+    pub async fn index_add(&self, index: &RawKey, name: &str) -> Result<(), StoreError> {
+        let change = Transaction::within(index.partition().clone()).index_add(index.clone(), name);
         self.apply(index, change).await
     }
 
     /// [`link`](Self::link) in an index that may be forgotten once the time of all its names is over.
-    pub async fn link_until(
+    pub async fn index_add_until(
         &self,
         index: &RawKey,
         name: &str,
         until: UnixTime,
     ) -> Result<(), StoreError> {
-        let change = Change::within(index.partition().clone());
-        self.apply(index, change.link_until(index.clone(), name, until)).await
+        let change = Transaction::within(index.partition().clone());
+        self.apply(index, change.index_add_until(index.clone(), name, until)).await
     }
 
     /// Takes a name off an index, after what it named is gone.
-    pub async fn unlink(&self, index: &RawKey, name: &str) -> Result<(), StoreError> {
-        let change = Change::within(index.partition().clone()).unlink(index.clone(), name);
+    pub async fn index_remove(&self, index: &RawKey, name: &str) -> Result<(), StoreError> {
+        let change =
+            Transaction::within(index.partition().clone()).index_remove(index.clone(), name);
         self.apply(index, change).await
     }
 
     /// A change that expects nothing, and so cannot conflict.
-    async fn apply(&self, key: &RawKey, change: Change) -> Result<(), StoreError> {
+    async fn apply(&self, key: &RawKey, change: Transaction) -> Result<(), StoreError> {
         match self.commit(change).await? {
-            Outcome::Committed => Ok(()),
-            Outcome::Conflict => Err(StoreError::Contended { key: key.to_string() }),
+            CommitOutcome::Committed => Ok(()),
+            CommitOutcome::Conflict => Err(StoreError::Contended { key: key.to_string() }),
         }
     }
 
@@ -226,7 +229,7 @@ impl dyn Store {
     /// [`update`](Self::update) that writes a record also where the step leaves it as it was, if its answer is
     /// one of those: for a step that may have been written before and was not acknowledged, by the replicas,
     /// say. What is answered now was acknowledged now.
-    pub async fn update_anew<R: Record, T: Send>(
+    pub async fn update_acknowledged<R: Record, T: Send>(
         &self,
         key: &Key<R>,
         step: impl FnMut(&mut R) -> T + Send,
@@ -240,7 +243,7 @@ impl dyn Store {
     /// faster.
     pub async fn update_from<R: Record, T: Send>(
         &self,
-        loaded: Loaded<R>,
+        loaded: Versioned<R>,
         step: impl FnMut(&mut R) -> T + Send,
     ) -> Result<Option<T>, StoreError> {
         self.settle(loaded, step, |_| false).await
@@ -248,7 +251,7 @@ impl dyn Store {
 
     async fn settle<R: Record, T: Send>(
         &self,
-        loaded: Loaded<R>,
+        loaded: Versioned<R>,
         mut step: impl FnMut(&mut R) -> T + Send,
         anew: impl Fn(&T) -> bool + Send,
     ) -> Result<Option<T>, StoreError> {
@@ -256,15 +259,16 @@ impl dyn Store {
         let mut contention = Contention::begin();
         let mut held = loaded;
         loop {
-            let Loaded { mut record, seen } = held;
+            let Versioned { mut record, seen } = held;
             let answer = step(&mut record);
             let next = render(&record);
             if next == seen && !anew(&answer) {
                 return Ok(Some(answer));
             }
-            match self.swap(key, Expect::Unchanged(seen), next, record.forget_at()).await? {
-                Outcome::Committed => return Ok(Some(answer)),
-                Outcome::Conflict => contention.wait(key.raw()).await?,
+            match self.swap(key, Precondition::Unchanged(seen), next, record.delete_after()).await?
+            {
+                CommitOutcome::Committed => return Ok(Some(answer)),
+                CommitOutcome::Conflict => contention.wait(key.raw()).await?,
             }
             let Some(again) = self.load(key).await? else { return Ok(None) };
             held = again;
@@ -297,10 +301,10 @@ impl dyn Store {
             if seen.as_ref() == Some(&next) {
                 return Ok(answer);
             }
-            let expect = seen.map_or(Expect::Absent, Expect::Unchanged);
-            match self.swap(key, expect, next, record.forget_at()).await? {
-                Outcome::Committed => return Ok(answer),
-                Outcome::Conflict => contention.wait(key.raw()).await?,
+            let expect = seen.map_or(Precondition::Absent, Precondition::Unchanged);
+            match self.swap(key, expect, next, record.delete_after()).await? {
+                CommitOutcome::Committed => return Ok(answer),
+                CommitOutcome::Conflict => contention.wait(key.raw()).await?,
             }
         }
     }
@@ -308,12 +312,12 @@ impl dyn Store {
     async fn swap<R: Record>(
         &self,
         key: &Key<R>,
-        expect: Expect,
+        expect: Precondition,
         next: Vec<u8>,
         forget_at: Option<UnixTime>,
-    ) -> Result<Outcome, StoreError> {
-        let change = Change::within(key.raw().partition().clone())
-            .expect(key.raw().clone(), expect)
+    ) -> Result<CommitOutcome, StoreError> {
+        let change = Transaction::within(key.raw().partition().clone())
+            .require(key.raw().clone(), expect)
             .put(key.raw().clone(), next, forget_at);
         self.commit(change).await
     }

@@ -32,21 +32,21 @@ use std::time::Duration;
 use redis::{FromRedisValue, ToRedisArgs, Value, cmd};
 use zeroize::Zeroizing;
 
-pub use self::address::RedisAddress;
+pub use self::address::RedisUrl;
 pub use self::door::RedisTls;
 use self::failure::Failure;
 use self::order::{Lua, Order};
 use self::servers::Servers;
 use super::{
-    Change, Expect, Listener, Listening, Outcome, Partition, Pending, Pulse, RawKey, StartError,
-    Store, StoreError, Write, fitness,
+    ChangeListener, CommitOutcome, OpenError, Partition, PingInfo, Precondition, RawKey, Store,
+    StoreError, StoreFuture, Subscription, Transaction, Write, fitness,
 };
 use crate::infra::clock::{Clock, UnixTime};
 
 /// Where redis is and how far it is trusted.
 #[derive(Clone)]
 pub struct RedisOptions {
-    /// What [`RedisAddress::parse`] takes.
+    /// What [`RedisUrl::parse`] takes.
     pub url: Zeroizing<String>,
     /// Whom to trust where the URL says TLS.
     pub tls: RedisTls,
@@ -107,9 +107,9 @@ pub struct RedisStore {
 
 impl RedisStore {
     /// Connects, and refuses a redis that could not keep what it acknowledges.
-    pub async fn connect(options: &RedisOptions) -> Result<Self, StartError> {
+    pub async fn connect(options: &RedisOptions) -> Result<Self, OpenError> {
         if options.prefix.contains(['{', '}']) {
-            return Err(StartError::Options("the key prefix must not contain { or }"));
+            return Err(OpenError::InvalidOptions("the key prefix must not contain { or }"));
         }
         let mut store = Self {
             servers: Servers::connect(options).await?,
@@ -132,12 +132,12 @@ impl RedisStore {
                 }
             }
         }
-        store.ping().await.map_err(|error| StartError::Unreachable(error.to_string()))?;
+        store.ping().await.map_err(|error| OpenError::Unreachable(error.to_string()))?;
         Ok(store)
     }
 
     /// [`connect`](Self::connect) that logs the [`warnings`](Self::warnings).
-    pub(super) async fn open(options: &RedisOptions) -> Result<Self, StartError> {
+    pub(super) async fn open(options: &RedisOptions) -> Result<Self, OpenError> {
         let store = Self::connect(options).await?;
         for warning in store.warnings() {
             tracing::warn!(%warning, "ALLOW_VOLATILE_STORE: this redis may lose what it has acknowledged");
@@ -174,7 +174,7 @@ impl RedisStore {
         read(self.servers.call(partition, &order).await?)
     }
 
-    fn written(&self, change: &Change) -> Order {
+    fn written(&self, change: &Transaction) -> Order {
         let mut keys = Keys::default();
         let mut args = Args::default();
         let now = self.clock.now();
@@ -182,8 +182,8 @@ impl RedisStore {
         for (key, expect) in &change.expected {
             args.push(keys.number(key));
             match expect {
-                Expect::Absent => args.push("absent").push(""),
-                Expect::Unchanged(bytes) => args.push("same").push(bytes.as_slice()),
+                Precondition::Absent => args.push("absent").push(""),
+                Precondition::Unchanged(bytes) => args.push("same").push(bytes.as_slice()),
             };
         }
         for write in &change.writes {
@@ -221,37 +221,37 @@ impl RedisStore {
 }
 
 impl Store for RedisStore {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let order = Order::plain(cmd("GET").arg(self.name(key)).to_owned());
             self.ask(key.partition(), order).await.map_err(|failure| failed(key, failure))
         })
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let order = Order::plain(cmd("GETDEL").arg(self.name(key)).to_owned()).critical();
             self.ask(key.partition(), order).await.map_err(|failure| failed(key, failure))
         })
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
             match self.ask::<i64>(&change.partition, self.written(&change)).await? {
-                0 => return Ok(Outcome::Conflict),
+                0 => return Ok(CommitOutcome::Conflict),
                 1 => {}
                 _ => tracing::error!("something that was no index lay in the way of one"),
             }
-            Ok(Outcome::Committed)
+            Ok(CommitOutcome::Committed)
         })
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
+    ) -> StoreFuture<'a, Vec<String>> {
         Box::pin(async move {
             let from = if after.is_empty() { "-".to_owned() } else { format!("({after}") };
             let mut range = cmd("ZRANGE");
@@ -267,7 +267,7 @@ impl Store for RedisStore {
         })
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
         Box::pin(async move {
             let window = u64::try_from(window.as_millis()).map_or(FAR, |millis| millis.min(FAR));
             let mut order = self.tally.on(&[self.name(counter)]);
@@ -282,7 +282,7 @@ impl Store for RedisStore {
 
     /// A write, for a redis that is full, read-only or cannot reach its disk answers PING all the same.
     /// On every primary, and with as many replicas as any other change.
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         Box::pin(async move {
             let write = |tag: &str| {
                 let mut write = cmd("SET");
@@ -290,11 +290,11 @@ impl Store for RedisStore {
                 Order::plain(write).critical()
             };
             self.servers.call_each(write).await?;
-            Ok(Pulse { ahead_millis: self.ahead().await })
+            Ok(PingInfo { ahead_millis: self.ahead().await })
         })
     }
 
-    fn listen(&self, listener: &Arc<dyn Listener>) -> Option<Listening> {
+    fn subscribe(&self, listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {
         Some(tracking::listen(self.servers.posts(), &self.prefix, listener))
     }
 }
@@ -364,7 +364,7 @@ mod tests {
             options.sentinel_password = Some(Zeroizing::new("hunter2".to_owned()));
             assert!(!format!("{options:?}").contains("hunter2"));
             let refusal = RedisStore::connect(&options).await.err().unwrap();
-            assert!(matches!(refusal, StartError::Options(_)));
+            assert!(matches!(refusal, OpenError::InvalidOptions(_)));
             assert!(!format!("{refusal} {refusal:?}").contains("hunter2"));
         }
     }
@@ -373,7 +373,7 @@ mod tests {
     async fn a_prefix_cannot_begin_a_hash_tag_of_its_own() {
         let options = RedisOptions { prefix: "a{b".to_owned(), ..RedisOptions::new("redis://h") };
         let refusal = RedisStore::connect(&options).await.err();
-        assert!(matches!(refusal, Some(StartError::Options(_))));
+        assert!(matches!(refusal, Some(OpenError::InvalidOptions(_))));
     }
 
     #[test]

@@ -34,12 +34,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Created, Key, Partition, Record, StartError, Store, StoreError};
+use super::{CreateOutcome, Key, OpenError, Partition, Record, Store, StoreError};
 use crate::infra::clock::UnixTime;
 
 /// What one release of Latchkey writes and understands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Release {
+pub struct SchemaVersion {
     /// The schema it writes.
     pub schema: u32,
     /// The oldest schema whose releases understand what it writes.
@@ -49,37 +49,38 @@ pub struct Release {
 }
 
 /// This one.
-pub const RELEASE: Release = Release { schema: 2, readable_by: 1, reads_from: 1 };
+pub const CURRENT_SCHEMA: SchemaVersion =
+    SchemaVersion { schema: 2, readable_by: 1, reads_from: 1 };
 
 /// What the store says of its data.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Schema {
+pub struct SchemaRecord {
     /// The newest schema written there.
     pub written: u32,
     /// The oldest one that understands all of it.
     pub readable_by: u32,
 }
 
-impl Schema {
+impl SchemaRecord {
     /// Of data from before anything was said of it.
     const FIRST: Self = Self { written: 1, readable_by: 1 };
 
     /// Where it is.
-    pub fn place() -> Key<Self> {
-        Key::sole(Partition::new("schema"))
+    pub fn store_key() -> Key<Self> {
+        Key::single(Partition::new("schema"))
     }
 
-    fn accepts(self, release: Release) -> Result<(), StartError> {
+    fn accepts(self, release: SchemaVersion) -> Result<(), OpenError> {
         if release.schema < self.readable_by {
-            return Err(StartError::Newer { data: self.readable_by, reads: release.schema });
+            return Err(OpenError::Newer { data: self.readable_by, reads: release.schema });
         }
         if self.written < release.reads_from {
-            return Err(StartError::Older { data: self.written, reads: release.reads_from });
+            return Err(OpenError::Older { data: self.written, reads: release.reads_from });
         }
         Ok(())
     }
 
-    fn with(self, release: Release) -> Self {
+    fn with(self, release: SchemaVersion) -> Self {
         Self {
             written: self.written.max(release.schema),
             readable_by: self.readable_by.max(release.readable_by),
@@ -87,20 +88,20 @@ impl Schema {
     }
 }
 
-impl Record for Schema {
+impl Record for SchemaRecord {
     const KIND: &'static str = "schema.v1";
 
     fn key(&self) -> Key<Self> {
-        Self::place()
+        Self::store_key()
     }
 
-    fn forget_at(&self) -> Option<UnixTime> {
+    fn delete_after(&self) -> Option<UnixTime> {
         None
     }
 }
 
 /// Whether the release understands the data; writes nothing.
-pub async fn check(store: &dyn Store, release: Release) -> Result<(), StartError> {
+pub async fn check_schema(store: &dyn Store, release: SchemaVersion) -> Result<(), OpenError> {
     match found(store).await? {
         Some(schema) => schema.accepts(release),
         None => Ok(()),
@@ -108,36 +109,39 @@ pub async fn check(store: &dyn Store, release: Release) -> Result<(), StartError
 }
 
 /// Whether the release understands the data; if so, the store says from now on that it is there.
-pub async fn settle(store: &dyn Store, release: Release) -> Result<(), StartError> {
+pub async fn ensure_schema(store: &dyn Store, release: SchemaVersion) -> Result<(), OpenError> {
     if found(store).await?.is_none() {
         // Of several that find nothing one is first, and the others read what it said.
-        let first = Schema::FIRST.with(release);
-        match store.create(&first).await.map_err(StartError::Silent)? {
-            Created::New | Created::Taken => {}
+        let first = SchemaRecord::FIRST.with(release);
+        match store.create(&first).await.map_err(OpenError::SchemaUnreadable)? {
+            CreateOutcome::Created | CreateOutcome::Exists => {}
         }
     }
-    let step = |schema: &mut Schema| {
+    let step = |schema: &mut SchemaRecord| {
         schema.accepts(release)?;
         *schema = schema.with(release);
         Ok(())
     };
-    let settled = store.update(&Schema::place(), step).await.map_err(StartError::Silent)?;
-    settled.unwrap_or_else(|| Err(StartError::Silent(illegible())))
+    let settled = store
+        .update(&SchemaRecord::store_key(), step)
+        .await
+        .map_err(OpenError::SchemaUnreadable)?;
+    settled.unwrap_or_else(|| Err(OpenError::SchemaUnreadable(illegible())))
 }
 
 /// An illegible one is no reason to believe that there is none. Whether there is one is asked first: it may
 /// come in between, and never goes.
-async fn found(store: &dyn Store) -> Result<Option<Schema>, StartError> {
-    let place = Schema::place();
-    if store.get(place.raw()).await.map_err(StartError::Silent)?.is_none() {
+async fn found(store: &dyn Store) -> Result<Option<SchemaRecord>, OpenError> {
+    let place = SchemaRecord::store_key();
+    if store.get(place.raw()).await.map_err(OpenError::SchemaUnreadable)?.is_none() {
         return Ok(None);
     }
-    let loaded = store.load(&place).await.map_err(StartError::Silent)?;
-    let loaded = loaded.ok_or_else(|| StartError::Silent(illegible()))?;
+    let loaded = store.load(&place).await.map_err(OpenError::SchemaUnreadable)?;
+    let loaded = loaded.ok_or_else(|| OpenError::SchemaUnreadable(illegible()))?;
     Ok(Some(loaded.record))
 }
 
 fn illegible() -> StoreError {
     let reason = "it does not say which schema the data has".to_owned();
-    StoreError::Corrupt { key: Schema::place().raw().to_string(), reason }
+    StoreError::Corrupt { key: SchemaRecord::store_key().raw().to_string(), reason }
 }

@@ -139,7 +139,7 @@ impl Item {
 }
 
 async fn fate<R: Record>(store: &dyn Store, record: &R, now: UnixTime) -> Result<Fate, StoreError> {
-    if record.forget_at().is_some_and(|at| at <= now) {
+    if record.delete_after().is_some_and(|at| at <= now) {
         return Ok(Fate::Over);
     }
     let Some(held) = store.load(&record.key()).await? else { return Ok(Fate::New) };

@@ -11,7 +11,7 @@ use crate::domain::keys::{Sealer, ring_key};
 use crate::domain::users;
 use crate::infra::clock::UnixTime;
 use crate::infra::secret_key::{Purpose, SecretKey};
-use crate::infra::store::schema::RELEASE;
+use crate::infra::store::schema::CURRENT_SCHEMA;
 use crate::infra::store::{Store, StoreError};
 
 /// A backup that was read to its end and found whole; nothing else can be restored.
@@ -155,8 +155,8 @@ impl<'a, F: Read + Seek> Lines<'a, F> {
         let (reader, first) = Reader::open(std::io::BufReader::new(file), &key)?;
         let sealer = Sealer::new(root);
         let about: About = parsed(&first)?;
-        if about.readable_by > RELEASE.schema {
-            let (takes, reads) = (about.readable_by, RELEASE.schema);
+        if about.readable_by > CURRENT_SCHEMA.schema {
+            let (takes, reads) = (about.readable_by, CURRENT_SCHEMA.schema);
             return Err(Failed::Content(format!(
                 "a newer Latchkey made it: its records take one that reads schema {takes}, and this \
                  one reads no further than {reads}"

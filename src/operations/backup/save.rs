@@ -15,8 +15,8 @@ use crate::domain::scopes;
 use crate::domain::sessions;
 use crate::domain::users;
 use crate::infra::secret_key::{Purpose, SecretKey};
-use crate::infra::store::schema::RELEASE;
-use crate::infra::store::{AsOf, Key, Record, Store, StoreError};
+use crate::infra::store::schema::CURRENT_SCHEMA;
+use crate::infra::store::{Consistency, Key, Record, Store, StoreError};
 use crate::protocol::Subject;
 
 /// What a backup came to.
@@ -42,7 +42,7 @@ pub async fn save<W: Write>(
     let mut file = Writer::begin(out, &root.derive(Purpose::Backup))?;
     let resources = resources::names(store).await?;
     // Whoever is older than this schema is told so; the release before has it too, and stops at the line of an API.
-    let readable_by = if resources.is_empty() { 0 } else { RELEASE.schema };
+    let readable_by = if resources.is_empty() { 0 } else { CURRENT_SCHEMA.schema };
     let about = &About { readable_by: about.readable_by.max(readable_by), ..about.clone() };
     file.frame(&line(about)?)?;
     let (batch, saved) = (Vec::new(), Saved::default());
@@ -86,7 +86,7 @@ impl<W: Write> Saving<'_, W> {
             for id in &page {
                 if let Some(client) = self.read(&id.key()).await? {
                     let owner = Owner::Client(id.clone());
-                    let epoch = epoch::current(self.store, &owner, AsOf::Now).await?;
+                    let epoch = epoch::current(self.store, &owner, Consistency::Strong).await?;
                     self.add(&Item::Client(Box::new(WithEpoch { record: client, epoch })))?;
                 }
             }
@@ -102,7 +102,7 @@ impl<W: Write> Saving<'_, W> {
             for sub in &page {
                 let Some(user) = self.read(&users::user_key(sub)).await? else { continue };
                 let owner = Owner::User(sub.clone());
-                let epoch = epoch::current(self.store, &owner, AsOf::Now).await?;
+                let epoch = epoch::current(self.store, &owner, Consistency::Strong).await?;
                 self.add(&Item::User(Box::new(WithEpoch { record: user, epoch })))?;
                 for client in consent::listed(self.store, sub).await? {
                     if let Some(consent) = self.read(&consent::key(sub, &client)).await? {
@@ -130,12 +130,12 @@ impl<W: Write> Saving<'_, W> {
         for (id, until) in grants::listed(self.store, sub).await? {
             // The epoch of a consent is no part of a backup, so neither is what it has ended.
             if let Some(grant) = self.read(&id.key()).await? {
-                if grants::has_consent(self.store, &grant, AsOf::Now).await? {
+                if grants::has_consent(self.store, &grant, Consistency::Strong).await? {
                     let until = until.max(grant.ends_at);
                     self.add(&Item::Grant(Box::new(Granted { until, grant })))?;
                 }
             } else if let Some(GrantV2(grant)) = self.read(&id.key_v2()).await?
-                && grants::has_consent(self.store, &grant, AsOf::Now).await?
+                && grants::has_consent(self.store, &grant, Consistency::Strong).await?
             {
                 let until = until.max(grant.ends_at);
                 self.add(&Item::GrantV2(Box::new(Granted { until, grant })))?;

@@ -18,8 +18,8 @@ use crate::infra::clock::Clock;
 use crate::infra::jose::Algorithm;
 use crate::infra::random;
 use crate::infra::secret_key::{Purpose, SecretKey};
-use crate::infra::store::schema::RELEASE;
-use crate::infra::store::{Created, MemoryStore, Store};
+use crate::infra::store::schema::CURRENT_SCHEMA;
+use crate::infra::store::{CreateOutcome, MemoryStore, Store};
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{ClientMetadata, Subject};
 
@@ -90,7 +90,7 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
         assert_eq!(users::add(&*store, &user(name, sub)).await.unwrap(), Added::New);
     }
     for it in [client("shop", None), client("passing", Some(NOW.plus(HOUR)))] {
-        assert_eq!(clients::add(&*store, &it).await.unwrap(), Created::New);
+        assert_eq!(clients::add(&*store, &it).await.unwrap(), CreateOutcome::Created);
     }
     consent::remember(&*store, &consent("a", "shop")).await.unwrap();
     let policy = Policy { interval: None, lead: HOUR, keep: HOUR, settle: HOUR };
@@ -320,10 +320,12 @@ fn a_backup_whose_records_only_a_newer_release_understands_is_refused_before_the
         head["anything"] = json!(["new"]);
         made(&[&head.to_string(), "{}"])
     };
-    let Err(Failed::Content(why)) = opened(&head(RELEASE.schema + 1), &root("k")) else { panic!() };
+    let Err(Failed::Content(why)) = opened(&head(CURRENT_SCHEMA.schema + 1), &root("k")) else {
+        panic!()
+    };
     assert!(why.contains("newer Latchkey") && !why.contains('\n'), "{why}");
-    let newest = About { readable_by: RELEASE.schema, ..about(false) };
-    assert_eq!(opened(&head(RELEASE.schema), &root("k")).unwrap().about(), &newest);
+    let newest = About { readable_by: CURRENT_SCHEMA.schema, ..about(false) };
+    assert_eq!(opened(&head(CURRENT_SCHEMA.schema), &root("k")).unwrap().about(), &newest);
     let older = r#"{"latchkey":"0","issuer":"i","created_at":1,"with_sessions":false}"#;
     assert!(
         opened(&made(&[older, "{}"]), &root("k")).is_ok(),
@@ -335,12 +337,12 @@ fn a_backup_whose_records_only_a_newer_release_understands_is_refused_before_the
 async fn a_record_that_cannot_be_read_is_told_and_not_passed_over() {
     let (old, ..) = lived_in("k").await;
     let key = users::user_key(&subject("b"));
-    let change = crate::infra::store::Change::within(key.raw().partition().clone()).put(
+    let change = crate::infra::store::Transaction::within(key.raw().partition().clone()).put(
         key.raw().clone(),
         b"{".to_vec(),
         None,
     );
-    assert_eq!(old.commit(change).await.unwrap(), crate::infra::store::Outcome::Committed);
+    assert_eq!(old.commit(change).await.unwrap(), crate::infra::store::CommitOutcome::Committed);
     let (_, saved) = saved(&*old, "k", false).await;
     assert_eq!((saved.counts["users"], saved.unreadable), (1, 1));
 }

@@ -7,7 +7,7 @@ use crate::domain::clients::{self, Client, ClientId, ClientSecret, DeclaredClien
 use crate::domain::events::ClientChange;
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
-use crate::infra::store::Created;
+use crate::infra::store::CreateOutcome;
 
 impl ClientEntry {
     pub(super) async fn apply(&self, desk: &Desk<'_>) -> Result<Became, ApplyError> {
@@ -27,12 +27,12 @@ impl ClientEntry {
                 declared: Some(self.declared()),
             };
             match clients::add(store, &client).await? {
-                Created::New => {
+                CreateOutcome::Created => {
                     desk.client_changed(&self.id, &[ClientChange::Added]);
                     return Ok(Became::Created);
                 }
                 // Another server starts beside us and applies the same file.
-                Created::Taken => {}
+                CreateOutcome::Exists => {}
             }
         }
 

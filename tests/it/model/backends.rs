@@ -9,8 +9,8 @@ use std::time::Duration;
 use latchkey::infra::clock::{Clock, UnixTime};
 use latchkey::infra::secret::Secret;
 use latchkey::infra::store::{
-    Change, FileStore, MemoryStore, Outcome, Partition, Pending, Pulse, RawKey, RedisOptions,
-    RedisStore, Store,
+    CommitOutcome, FileStore, MemoryStore, Partition, PingInfo, RawKey, RedisOptions, RedisStore,
+    Store, StoreFuture, Transaction,
 };
 use tempfile::TempDir;
 use tokio::sync::Mutex;
@@ -153,7 +153,7 @@ struct Past {
 
 #[derive(Clone)]
 enum Done {
-    Commit(Change),
+    Commit(Transaction),
     Take(RawKey),
     Tally(RawKey, Duration),
 }
@@ -191,8 +191,8 @@ impl Rewind {
             let store = past.follow(*at);
             match done.clone() {
                 Done::Commit(change) => drop(store.commit(change).await),
-                Done::Take(key) => drop(store.take(&key).await),
-                Done::Tally(key, window) => drop(store.tally(&key, window).await),
+                Done::Take(key) => drop(store.get_and_remove(&key).await),
+                Done::Tally(key, window) => drop(store.increment(&key, window).await),
             }
         }
         past.journal = kept;
@@ -220,19 +220,19 @@ impl Rewind {
 }
 
 impl Store for Rewind {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move { self.past.lock().await.follow(self.clock.now()).get(key).await })
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let (mut past, now) = (self.past.lock().await, self.clock.now());
             past.note(now, Done::Take(key.clone()));
-            past.follow(now).take(key).await
+            past.follow(now).get_and_remove(key).await
         })
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
             let (mut past, now) = (self.past.lock().await, self.clock.now());
             past.note(now, Done::Commit(change.clone()));
@@ -240,27 +240,27 @@ impl Store for Rewind {
         })
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
+    ) -> StoreFuture<'a, Vec<String>> {
         Box::pin(async move {
-            self.past.lock().await.follow(self.clock.now()).names(index, after, limit).await
+            self.past.lock().await.follow(self.clock.now()).scan_index(index, after, limit).await
         })
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
         Box::pin(async move {
             let (mut past, now) = (self.past.lock().await, self.clock.now());
             past.note(now, Done::Tally(counter.clone(), window));
-            past.follow(now).tally(counter, window).await
+            past.follow(now).increment(counter, window).await
         })
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
-        Box::pin(async { Ok(Pulse { ahead_millis: Some(0) }) })
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
+        Box::pin(async { Ok(PingInfo { ahead_millis: Some(0) }) })
     }
 }
 
@@ -298,7 +298,7 @@ impl Tap {
 }
 
 impl Store for Tap {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         self.one_more();
         Box::pin(async move {
             let held = self.inner.get(key).await?;
@@ -307,39 +307,39 @@ impl Store for Tap {
         })
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         self.one_more();
         Box::pin(async move {
-            let held = self.inner.take(key).await?;
+            let held = self.inner.get_and_remove(key).await?;
             self.copy(key, held.as_ref());
             Ok(held)
         })
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         self.one_more();
         self.inner.commit(change)
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
+    ) -> StoreFuture<'a, Vec<String>> {
         // The couriers look there at times of their own.
         if !index.to_string().contains("logout-deliveries") {
             self.one_more();
         }
-        self.inner.names(index, after, limit)
+        self.inner.scan_index(index, after, limit)
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
         self.one_more();
-        self.inner.tally(counter, window)
+        self.inner.increment(counter, window)
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         self.inner.ping()
     }
 }

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::infra::store::{Change, Outcome, Partition, Pending, Pulse, RawKey, Store};
+use latchkey::infra::store::{
+    CommitOutcome, Partition, PingInfo, RawKey, Store, StoreFuture, Transaction,
+};
 
 use super::actions::{Again, Change as Does, How, Move, Proof, What, Wish};
 use super::backends::Kind;
@@ -43,36 +45,36 @@ async fn servers_that_are_two_minutes_apart_break_14() {
 struct Forgetful(Arc<dyn Store>);
 
 impl Store for Forgetful {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         self.0.get(key)
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
-        self.0.take(key)
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
+        self.0.get_and_remove(key)
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         let text = format!("{change:?}");
         if text.contains("}grant.v1") && text.contains("Unchanged(") {
-            return Box::pin(async { Ok(Outcome::Committed) });
+            return Box::pin(async { Ok(CommitOutcome::Committed) });
         }
         self.0.commit(change)
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
-        self.0.names(index, after, limit)
+    ) -> StoreFuture<'a, Vec<String>> {
+        self.0.scan_index(index, after, limit)
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
-        self.0.tally(counter, window)
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
+        self.0.increment(counter, window)
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         self.0.ping()
     }
 }
@@ -94,35 +96,35 @@ async fn a_house_whose_store_forgets_is_found_out_by_the_reference_and_by_the_in
 struct WithoutEpochs(Arc<dyn Store>);
 
 impl Store for WithoutEpochs {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         self.0.get(key)
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
-        self.0.take(key)
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
+        self.0.get_and_remove(key)
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         if format!("{change:?}").contains("}epoch.v1") {
-            return Box::pin(async { Ok(Outcome::Committed) });
+            return Box::pin(async { Ok(CommitOutcome::Committed) });
         }
         self.0.commit(change)
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
-        self.0.names(index, after, limit)
+    ) -> StoreFuture<'a, Vec<String>> {
+        self.0.scan_index(index, after, limit)
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
-        self.0.tally(counter, window)
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
+        self.0.increment(counter, window)
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         self.0.ping()
     }
 }
@@ -196,7 +198,7 @@ async fn a_key_that_stays_breaks_11_in_memory_and_in_redis() {
     for kind in [Kind::Memory, Kind::Redis] {
         let player = Player::start(kind).await;
         let key = RawKey::new(Partition::new("odd:1"), "leftover.v1", None);
-        let change = Change::within(key.partition().clone()).put(key, b"{}".to_vec(), None);
+        let change = Transaction::within(key.partition().clone()).put(key, b"{}".to_vec(), None);
         let _ = player.rig.houses[0].store().commit(change).await.expect("a store");
         let why = retention::only_the_list_remains(&player).await.expect_err("it stays");
         assert!(why.contains("leftover.v1"), "{kind:?}: {why}");

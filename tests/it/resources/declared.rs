@@ -3,8 +3,8 @@
 use latchkey::domain::clients::{ClientId, Settings};
 use latchkey::domain::resources::Resource;
 use latchkey::infra::secret_key::SecretKey;
-use latchkey::infra::store::schema::RELEASE;
-use latchkey::infra::store::{Change, Outcome};
+use latchkey::infra::store::schema::CURRENT_SCHEMA;
+use latchkey::infra::store::{CommitOutcome, Transaction};
 use latchkey::operations::OperationError;
 use latchkey::operations::backup::{About, Backup, save};
 use latchkey::operations::resources::{self, Add, Remove};
@@ -81,16 +81,20 @@ async fn what_was_declared_survives_a_backup_and_the_file_says_who_reads_it(hous
     let held = latchkey::domain::resources::key(FILES);
     let bytes = house.store().get(held.raw()).await.expect("a store").expect("an API");
     let put = async |bytes: &[u8]| {
-        let change = Change::within(held.raw().partition().clone());
+        let change = Transaction::within(held.raw().partition().clone());
         let change = change.put(held.raw().clone(), bytes.to_vec(), None);
-        assert_eq!(house.store().commit(change).await.expect("a store"), Outcome::Committed);
+        assert_eq!(house.store().commit(change).await.expect("a store"), CommitOutcome::Committed);
     };
     put(b"{}").await;
     let (_, partly) = save(house.store(), &root, &about(), Vec::new()).await.expect("a backup");
     assert_eq!((partly.counts["APIs"], partly.unreadable), (1, 1), "it is missed");
     put(&bytes).await;
     let mut backup = read(file);
-    assert_eq!(backup.about().readable_by, RELEASE.schema, "an older release would not read it");
+    assert_eq!(
+        backup.about().readable_by,
+        CURRENT_SCHEMA.schema,
+        "an older release would not read it"
+    );
     let other = House::start(Backing::Memory).await;
     let report = backup.restore(other.store(), &root, house.app().now()).await.expect("a store");
     assert_eq!(report.kinds["APIs"].new, 2);

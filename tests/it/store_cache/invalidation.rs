@@ -9,7 +9,7 @@ use latchkey::domain::epoch::Epoch;
 use latchkey::domain::sessions::{self, Limits, Session};
 use latchkey::infra::clock::Clock;
 use latchkey::infra::secret::Digest;
-use latchkey::infra::store::{Cached, MemoryStore, Store};
+use latchkey::infra::store::{CachedStore, MemoryStore, Store};
 use latchkey::protocol::Subject;
 
 use super::{Server, key};
@@ -147,11 +147,11 @@ async fn house(redis: &RedisServer) -> House {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_near_is_left_as_it_is() {
     let near: Arc<dyn Store> = Arc::new(MemoryStore::new(Clock::System));
-    let around = Cached::around(Arc::clone(&near), Duration::from_secs(5), |_| ());
+    let around = CachedStore::wrap(Arc::clone(&near), Duration::from_secs(5), |_| ());
     assert!(Arc::ptr_eq(&near, &around));
     let redis = RedisServer::start();
     let far = connected(&redis).await;
-    assert!(Arc::ptr_eq(&far, &Cached::around(Arc::clone(&far), Duration::ZERO, |_| ())));
+    assert!(Arc::ptr_eq(&far, &CachedStore::wrap(Arc::clone(&far), Duration::ZERO, |_| ())));
 
     let house = House::start(Backing::Memory).await;
     let shop = house.relying_party("shop").await;

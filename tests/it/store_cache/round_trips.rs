@@ -7,8 +7,8 @@ use std::time::Duration;
 use latchkey::domain::clients::Settings;
 use latchkey::infra::clock::Clock;
 use latchkey::infra::store::{
-    Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, RedisOptions, RedisStore, Store,
-    StoreError,
+    ChangeListener, CommitOutcome, PingInfo, RawKey, RedisOptions, RedisStore, Store, StoreError,
+    StoreFuture, Subscription, Transaction,
 };
 use serde_json::json;
 
@@ -25,7 +25,7 @@ struct Rounds {
 }
 
 impl Rounds {
-    async fn run<T>(&self, command: Pending<'_, T>) -> Result<T, StoreError> {
+    async fn run<T>(&self, command: StoreFuture<'_, T>) -> Result<T, StoreError> {
         let begun = self.clock.fetch_add(1, Ordering::SeqCst);
         let answer = command.await;
         let answered = self.clock.fetch_add(1, Ordering::SeqCst);
@@ -50,41 +50,41 @@ impl Rounds {
 }
 
 impl Store for Rounds {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(self.run(self.inner.get(key)))
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
-        Box::pin(self.run(self.inner.take(key)))
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
+        Box::pin(self.run(self.inner.get_and_remove(key)))
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(self.run(self.inner.commit(change)))
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
+    ) -> StoreFuture<'a, Vec<String>> {
         // The couriers look there at times of their own.
         if index.as_str().contains("logout-deliveries") {
-            return self.inner.names(index, after, limit);
+            return self.inner.scan_index(index, after, limit);
         }
-        Box::pin(self.run(self.inner.names(index, after, limit)))
+        Box::pin(self.run(self.inner.scan_index(index, after, limit)))
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
-        Box::pin(self.run(self.inner.tally(counter, window)))
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
+        Box::pin(self.run(self.inner.increment(counter, window)))
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         Box::pin(self.run(self.inner.ping()))
     }
 
-    fn listen(&self, listener: &Arc<dyn Listener>) -> Option<Listening> {
-        self.inner.listen(listener)
+    fn subscribe(&self, listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {
+        self.inner.subscribe(listener)
     }
 }
 

@@ -59,7 +59,7 @@ async fn a_node_of_a_cluster_that_takes_over_tells_from_then_on() {
     }));
     here.hears(begun + 1).await;
     until("it is seen", async || {
-        let found = here.store.get_lately(&key).await;
+        let found = here.store.get_cached(&key).await;
         found.is_ok_and(|found| found.as_deref() == Some(b"new"))
     })
     .await;

@@ -47,7 +47,7 @@ async fn a_redis_that_stands_still_is_not_spoken_for_and_goes_on_where_it_was() 
     let begun = here.begun();
     redis.signal(Blow::Stop);
     let since = Instant::now();
-    while here.store.get_lately(&key("a")).await.is_ok() {
+    while here.store.get_cached(&key("a")).await.is_ok() {
         // A second and a half without proof, and a second until the read itself gives up.
         assert!(since.elapsed() < Duration::from_secs(5), "still answers");
         tokio::task::yield_now().await;
@@ -70,7 +70,7 @@ async fn a_redis_that_was_restarted_with_something_else_is_believed() {
     assert!(redis.says(&[b"SET", key("a").as_str().as_bytes(), b"2"]).starts_with("+OK"));
     here.hears(begun + 1).await;
     // The connection that reads may only now find out that it is gone, too.
-    let read = async || here.store.get_lately(&key("a")).await;
+    let read = async || here.store.get_cached(&key("a")).await;
     until("it is back", async || read().await.is_ok()).await;
     assert_eq!(read().await.expect("redis").as_deref(), Some(&b"2"[..]));
     here.keeps(&key("a"), "2").await;

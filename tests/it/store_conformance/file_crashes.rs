@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use latchkey::infra::clock::Clock;
-use latchkey::infra::store::{Change, Expect, FileStore, Outcome, Partition, RawKey, Store};
+use latchkey::infra::store::{
+    CommitOutcome, FileStore, Partition, Precondition, RawKey, Store, Transaction,
+};
 
 const FOLDER: &str = "LATCHKEY_TEST_FOLDER";
 const LIFE: &str = "LATCHKEY_TEST_LIFE";
@@ -34,16 +36,16 @@ impl Pair {
         }
     }
 
-    async fn commit(&self, store: &dyn Store) -> Outcome {
-        let change = Change::within(self.a.partition().clone())
-            .expect(self.a.clone(), Expect::Absent)
+    async fn commit(&self, store: &dyn Store) -> CommitOutcome {
+        let change = Transaction::within(self.a.partition().clone())
+            .require(self.a.clone(), Precondition::Absent)
             .put(self.a.clone(), self.bytes.clone(), None)
             .put(
                 self.b.clone(),
                 self.bytes.clone(),
                 Some(Clock::System.now().plus(super::LIFETIME)),
             )
-            .link(self.index.clone(), "name");
+            .index_add(self.index.clone(), "name");
         store.commit(change).await.expect("a disk with room")
     }
 
@@ -51,7 +53,7 @@ impl Pair {
     async fn is_there(&self, store: &dyn Store) -> bool {
         let [a, b] = [&self.a, &self.b].map(|key| store.get(key));
         let (a, b) = (a.await.expect("readable"), b.await.expect("readable"));
-        let named = !store.names(&self.index, "", 9).await.expect("readable").is_empty();
+        let named = !store.scan_index(&self.index, "", 9).await.expect("readable").is_empty();
         let there = a.is_some();
         assert!(a == b && there == named, "torn: {}", self.a);
         assert!(a.is_none_or(|bytes| bytes == self.bytes), "changed: {}", self.a);
@@ -76,7 +78,7 @@ async fn a_hand_commits_pairs_and_says_so() {
         tokio::spawn(async move {
             for number in 0..most {
                 let pair = Pair::new(&life, hand, number);
-                assert_eq!(pair.commit(&*store).await, Outcome::Committed);
+                assert_eq!(pair.commit(&*store).await, CommitOutcome::Committed);
                 if killed {
                     let mut out = std::io::stdout().lock();
                     let said = writeln!(out, "\ncommitted {hand} {number}");
@@ -146,7 +148,7 @@ async fn after_a_kill_everything_acknowledged_is_there_and_nothing_is_torn() {
             unsaid += usize::from(Pair::new(&life, hand, number).is_there(&store).await);
             assert!(!Pair::new(&life, hand, number + 1).is_there(&store).await);
         }
-        assert_eq!(Pair::new(&life, HANDS, 0).commit(&store).await, Outcome::Committed);
+        assert_eq!(Pair::new(&life, HANDS, 0).commit(&store).await, CommitOutcome::Committed);
     }
     assert!(acknowledged >= 50 && unsaid <= LIVES * HANDS, "{acknowledged} {unsaid}");
 }

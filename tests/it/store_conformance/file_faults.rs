@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use latchkey::infra::clock::{Clock, UnixTime};
 use latchkey::infra::store::{
-    Change, FileStore, Outcome, Partition, RawKey, StartError, Store, StoreError,
+    CommitOutcome, FileStore, OpenError, Partition, RawKey, Store, StoreError, Transaction,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -41,8 +41,8 @@ async fn files(
     until: Option<UnixTime>,
 ) -> Result<(), StoreError> {
     let key = numbered(number);
-    let change = Change::within(key.partition().clone()).put(key, content(number), until);
-    store.commit(change).await.map(|outcome| assert_eq!(outcome, Outcome::Committed))
+    let change = Transaction::within(key.partition().clone()).put(key, content(number), until);
+    store.commit(change).await.map(|outcome| assert_eq!(outcome, CommitOutcome::Committed))
 }
 
 /// Files one after the other until one is refused; how many were not.
@@ -88,7 +88,7 @@ async fn only_the_owner_may_look_and_only_one_process_at_a_time() {
     }
 
     let Err(error) = FileStore::open(&folder, Clock::System).await else { panic!("it opens") };
-    assert!(matches!(&error, StartError::Held { .. }), "{error}");
+    assert!(matches!(&error, OpenError::InUse { .. }), "{error}");
     let said = error.to_string();
     assert!(said.contains(&*folder.to_string_lossy()), "{said}");
     assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
@@ -106,19 +106,19 @@ async fn what_is_due_goes_with_other_changes_a_few_at_a_time_and_by_itself_when_
         files(&store, number, Some(until)).await.unwrap();
     }
     files(&store, 40, None).await.unwrap();
-    assert_eq!(store.census().await.unwrap(), (41, 40));
+    assert_eq!(store.count_entries().await.unwrap(), (41, 40));
     clock.advance(LIFETIME);
     assert_eq!(store.get(&numbered(7)).await.unwrap(), None, "it is over for readers at once");
     for _ in 0..5 {
         store.ping().await.unwrap();
     }
-    assert_eq!(store.census().await.unwrap(), (1, 0));
+    assert_eq!(store.count_entries().await.unwrap(), (1, 0));
 
     let until = clock.now().plus(LIFETIME);
     files(&store, 41, Some(until)).await.unwrap();
     clock.advance(LIFETIME);
     let since = Instant::now();
-    while store.census().await.unwrap() != (1, 0) {
+    while store.count_entries().await.unwrap() != (1, 0) {
         assert!(since.elapsed() < Duration::from_secs(10), "nobody looks");
         tokio::task::yield_now().await;
     }
@@ -236,7 +236,7 @@ async fn a_hand_fills_its_disk() {
     for number in full..full + 20 {
         files(&store, number, None).await.unwrap();
     }
-    assert_eq!(store.tally(&raw("tally"), LIFETIME).await.unwrap(), 1);
+    assert_eq!(store.increment(&raw("tally"), LIFETIME).await.unwrap(), 1);
     drop(store);
     all_there(&opened(&data).await, 0..full + 20).await;
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey::infra::clock::Clock;
-use latchkey::infra::store::{Created, Key, Record, RedisOptions, RedisStore, Store};
+use latchkey::infra::store::{CreateOutcome, Key, Record, RedisOptions, RedisStore, Store};
 
 use super::{Backend, Grant, conforms, issued};
 use crate::support::redis::{Blow, RedisServer, eventually};
@@ -70,7 +70,7 @@ async fn files(store: Arc<dyn Store>, enough: Arc<AtomicBool>) -> (Vec<Key<Grant
         let asked = Instant::now();
         match store.create(&grant).await {
             Ok(created) => {
-                assert_eq!(created, Created::New);
+                assert_eq!(created, CreateOutcome::Created);
                 filed.push(grant.key());
                 gap = gap.max(last.elapsed());
                 last = Instant::now();
@@ -147,7 +147,7 @@ async fn a_write_that_waits_for_its_replica_holds_up_nobody_else() {
     let options = RedisOptions { timeout, ..RedisOptions::new(redis.url()) };
     let store: Box<dyn Store> = Box::new(RedisStore::connect(&options).await.expect("fit"));
     let grant = issued();
-    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
     redis.replicas()[0].signal(Blow::Stop);
 
     let read = async {
@@ -160,11 +160,11 @@ async fn a_write_that_waits_for_its_replica_holds_up_nobody_else() {
     let (lonely, stale) = (issued(), store.create(&grant));
     let (written, stale, read) = tokio::join!(store.create(&lonely), stale, read);
     assert_eq!(written.unwrap_err().kind(), "unavailable");
-    assert_eq!(stale.unwrap(), Created::Taken, "what changes nothing waits in vain");
+    assert_eq!(stale.unwrap(), CreateOutcome::Exists, "what changes nothing waits in vain");
     assert!(read < timeout / 2, "{read:?}");
     redis.replicas()[0].signal(Blow::Continue);
     // It had happened all the same, which is why the caller must know its own work again.
-    assert_eq!(store.create(&lonely).await.unwrap(), Created::Taken);
+    assert_eq!(store.create(&lonely).await.unwrap(), CreateOutcome::Exists);
 }
 
 /// The hash slot, as redis itself counts it.
@@ -192,9 +192,9 @@ async fn a_slot_that_moves_to_another_node_is_followed_before_during_and_after()
     set(from, "MIGRATING", &to_id);
 
     // Not there, so it is asked for at the other node, and made there.
-    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
     assert!(from.says(&[b"GET", key.as_bytes()]).starts_with("-ASK"));
-    assert_eq!(store.create(&grant).await.unwrap(), Created::Taken);
+    assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Exists);
     let port = to.port().to_string();
     loop {
         let left = from.says(&[b"CLUSTER", b"GETKEYSINSLOT", slot.as_bytes(), b"1"]);
@@ -219,7 +219,7 @@ async fn a_node_of_a_cluster_that_dies_is_followed_by_its_replica_and_stops_nobo
     let (mut theirs, mut others) = (Vec::new(), Vec::new());
     for _ in 0..100 {
         let grant = issued();
-        assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+        assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
         let key = grant.key();
         let here = redis.nodes()[0].says(&[b"GET", key.raw().as_str().as_bytes()]);
         if here.starts_with("-MOVED") { others.push(key) } else { theirs.push(key) }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey::infra::store::{
-    Created, RawKey, Record, RedisOptions, RedisStore, Store, StoreError,
+    CreateOutcome, RawKey, Record, RedisOptions, RedisStore, Store, StoreError,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,21 +45,21 @@ async fn something_of_another_type_counts_as_absent_and_is_not_created_over() {
     assert!(store.load(&key).await.unwrap().is_none());
     assert_eq!(store.update(&key, |_| ()).await.unwrap(), None);
     assert_eq!(store.consume(&key).await.unwrap(), None);
-    assert_eq!(store.create(&grant).await.unwrap(), Created::Taken);
+    assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Exists);
     assert_eq!(store.get(key.raw()).await.unwrap_err().kind(), "corrupt");
     store.put(&grant).await.unwrap();
     assert_eq!(store.load(&key).await.unwrap().unwrap().record, grant);
 
     let index = raw("index");
     wrong_type(&server, &index);
-    assert!(store.names(&index, "", 9).await.unwrap().is_empty());
-    store.link(&index, "a").await.unwrap();
-    assert_eq!(store.names(&index, "", 9).await.unwrap(), ["a"]);
+    assert!(store.scan_index(&index, "", 9).await.unwrap().is_empty());
+    store.index_add(&index, "a").await.unwrap();
+    assert_eq!(store.scan_index(&index, "", 9).await.unwrap(), ["a"]);
 
     let counter = raw("tally");
     wrong_type(&server, &counter);
-    assert_eq!(store.tally(&counter, LIFETIME).await.unwrap(), 1);
-    assert_eq!(store.tally(&counter, LIFETIME).await.unwrap(), 2);
+    assert_eq!(store.increment(&counter, LIFETIME).await.unwrap(), 1);
+    assert_eq!(store.increment(&counter, LIFETIME).await.unwrap(), 2);
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_redis_that_stands_still_fails_fast_and_serves_again_when_it_goes_on()
     let server = RedisServer::start();
     let store = connected(&server).await;
     let grant = issued();
-    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
 
     server.signal(Blow::Stop);
     // Twice: once on the connection there was, once while there is none.
@@ -240,7 +240,7 @@ async fn what_was_acknowledged_survives_a_restart_of_redis() {
     let server = RedisServer::start_strict();
     let store = connected(&server).await;
     let grant = issued();
-    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
     let before = server.pid();
     server.signal(Blow::Kill);
     let error = store.load(&grant.key()).await.unwrap_err();
@@ -267,7 +267,7 @@ async fn a_primary_that_is_demoted_is_unavailable_until_there_is_one_again() {
     server.says(&[b"REPLICAOF", b"NO", b"ONE"]);
     let took = recovery(&*store).await;
     assert!(took < Duration::from_secs(2), "{took:?}");
-    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
 }
 
 #[tokio::test]
@@ -275,7 +275,7 @@ async fn a_full_redis_takes_nothing_new_but_what_is_there_can_still_change() {
     let server = RedisServer::start();
     let store = connected(&server).await;
     let grant = issued();
-    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
     server.says(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
 
     assert_eq!(store.create(&issued()).await.unwrap_err().kind(), "unavailable");
@@ -289,5 +289,5 @@ async fn a_full_redis_takes_nothing_new_but_what_is_there_can_still_change() {
     store.remove(&grant.key()).await.unwrap();
 
     server.says(&[b"CONFIG", b"SET", b"maxmemory", b"0"]);
-    assert_eq!(store.create(&grant).await.unwrap(), Created::New);
+    assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use latchkey::infra::clock::Clock;
 use latchkey::infra::secret::Secret;
-use latchkey::infra::store::{FileStore, MemoryStore, RedisOptions, RedisStore, StartError, Store};
+use latchkey::infra::store::{FileStore, MemoryStore, OpenError, RedisOptions, RedisStore, Store};
 use tempfile::TempDir;
 
 use super::topologies::shared_url;
@@ -104,7 +104,7 @@ async fn free(folder: &TempDir, clock: &Clock) -> FileStore {
     loop {
         match FileStore::open(folder.path(), clock.clone()).await {
             Ok(store) => return store,
-            Err(StartError::Held { .. }) if since.elapsed() < Duration::from_secs(10) => {
+            Err(OpenError::InUse { .. }) if since.elapsed() < Duration::from_secs(10) => {
                 tokio::task::yield_now().await;
             }
             Err(error) => panic!("{error}"),

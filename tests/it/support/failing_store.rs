@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use latchkey::infra::store::{
-    Change, Listener, Listening, Outcome, Pending, Pulse, RawKey, Store, StoreError,
+    ChangeListener, CommitOutcome, PingInfo, RawKey, Store, StoreError, StoreFuture, Subscription,
+    Transaction,
 };
 use tokio::sync::Notify;
 
@@ -74,7 +75,7 @@ impl Faults {
         self.held.lock().expect("a plan").take().is_some()
     }
 
-    fn takes_hold(&self, change: &Change) -> Option<Held> {
+    fn takes_hold(&self, change: &Transaction) -> Option<Held> {
         let mut held = self.held.lock().expect("a plan");
         let changes = |(kind, _): &mut (&str, Held)| format!("{change:?}").contains(*kind);
         held.take_if(changes).map(|(_, held)| held)
@@ -128,7 +129,7 @@ impl Faults {
         }
     }
 
-    async fn run<T>(&self, verb: &str, command: Pending<'_, T>) -> Result<T, StoreError> {
+    async fn run<T>(&self, verb: &str, command: StoreFuture<'_, T>) -> Result<T, StoreError> {
         let gone = || StoreError::Unavailable("as planned".to_owned());
         match self.next(verb) {
             None => command.await,
@@ -139,15 +140,15 @@ impl Faults {
 }
 
 impl Store for Faults {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(self.run("get", self.inner.get(key)))
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
-        Box::pin(self.run("take", self.inner.take(key)))
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
+        Box::pin(self.run("take", self.inner.get_and_remove(key)))
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
             if let Some(held) = self.takes_hold(&change) {
                 held.arrived.notify_one();
@@ -157,28 +158,28 @@ impl Store for Faults {
         })
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
+    ) -> StoreFuture<'a, Vec<String>> {
         // The couriers of the house look there at times of their own, and are not what is tried.
         if index.to_string().contains("logout-deliveries") {
-            return self.inner.names(index, after, limit);
+            return self.inner.scan_index(index, after, limit);
         }
-        Box::pin(self.run("names", self.inner.names(index, after, limit)))
+        Box::pin(self.run("names", self.inner.scan_index(index, after, limit)))
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
-        Box::pin(self.run("tally", self.inner.tally(counter, window)))
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
+        Box::pin(self.run("tally", self.inner.increment(counter, window)))
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         Box::pin(self.run("ping", self.inner.ping()))
     }
 
-    fn listen(&self, listener: &Arc<dyn Listener>) -> Option<Listening> {
-        self.inner.listen(listener)
+    fn subscribe(&self, listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {
+        self.inner.subscribe(listener)
     }
 }

@@ -4,7 +4,7 @@ use latchkey::domain::clients::{
     self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source,
 };
 use latchkey::infra::secret::{Digest, Secret};
-use latchkey::infra::store::Created;
+use latchkey::infra::store::CreateOutcome;
 use latchkey::protocol::ClientMetadata;
 use latchkey::protocol::client_metadata::Offer;
 use reqwest::{Client as Http, RequestBuilder};
@@ -68,7 +68,10 @@ impl House {
             development: false,
             declared: Some(DeclaredClient::default()),
         };
-        assert_eq!(clients::add(self.store(), &client).await.expect("a store"), Created::New);
+        assert_eq!(
+            clients::add(self.store(), &client).await.expect("a store"),
+            CreateOutcome::Created
+        );
         RelyingParty {
             id: name.to_owned(),
             secret,

@@ -16,7 +16,7 @@ use latchkey::infra::outbound::{FetchSettings, Fetcher};
 use latchkey::infra::password::{Password, Passwords};
 use latchkey::infra::secret_key::SecretKey;
 use latchkey::infra::store::Store;
-use latchkey::infra::store::schema::{self, RELEASE};
+use latchkey::infra::store::schema::{self, CURRENT_SCHEMA};
 use latchkey::operations::{Actor, Operation, OperationError};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
@@ -168,7 +168,7 @@ impl House {
         };
         let fetcher = Fetcher::new(outgoing).expect("a fetcher");
         let store: Arc<dyn Store> = Arc::new(faults.clone());
-        schema::settle(&*store, RELEASE).await.expect("data of this release");
+        schema::ensure_schema(&*store, CURRENT_SCHEMA).await.expect("data of this release");
         let ring = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
         let app = App::new(
             config,

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use latchkey::domain::clients::{self, ClientId, Settings};
 use latchkey::domain::grants::MAX_OPAQUE;
-use latchkey::infra::store::Created;
+use latchkey::infra::store::CreateOutcome;
 use latchkey::protocol::GrantType;
 use serde_json::{Value, json};
 
@@ -190,7 +190,7 @@ async fn what_a_removed_client_was_given_does_not_come_back_with_another_of_its_
     clients::remove(house.store(), &id).await.unwrap();
     house.later(Duration::from_secs(1));
     client.created_at = house.app().now();
-    assert_eq!(clients::add(house.store(), &client).await.unwrap(), Created::New);
+    assert_eq!(clients::add(house.store(), &client).await.unwrap(), CreateOutcome::Created);
     assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
     assert_eq!(shop.introspects(tokens.access()).await, serde_json::json!({"active": false}));
     assert_eq!(house.userinfo(tokens.access()).await.status, 401);

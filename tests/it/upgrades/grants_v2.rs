@@ -1,7 +1,7 @@
 //! Grants of the second kind, as the next release leaves them.
 
 use latchkey::domain::grants::{self, Code, Credential, Grant, GrantId, GrantV2, Refusal};
-use latchkey::infra::store::{Change, Outcome, Record};
+use latchkey::infra::store::{CommitOutcome, Record, Transaction};
 use latchkey::protocol::Confirmation;
 use serde_json::json;
 use uuid::Uuid;
@@ -29,11 +29,11 @@ async fn moves(house: &House, id: GrantId, step: impl FnOnce(&mut Grant)) {
     let mut next = GrantV2(held.record);
     step(&mut next.0);
     let bytes = serde_json::to_vec(&next).expect("JSON");
-    let change = Change::within(id.key().raw().partition().clone())
-        .expect(id.key().raw().clone(), unchanged)
+    let change = Transaction::within(id.key().raw().partition().clone())
+        .require(id.key().raw().clone(), unchanged)
         .delete(id.key().raw().clone())
-        .put(id.key_v2().raw().clone(), bytes, next.forget_at());
-    assert_eq!(house.store().commit(change).await.expect("a store"), Outcome::Committed);
+        .put(id.key_v2().raw().clone(), bytes, next.delete_after());
+    assert_eq!(house.store().commit(change).await.expect("a store"), CommitOutcome::Committed);
 }
 
 async fn places(house: &House, id: GrantId) -> (bool, bool) {

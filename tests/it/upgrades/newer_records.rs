@@ -8,7 +8,8 @@ use latchkey::domain::clients::Settings;
 use latchkey::domain::grants;
 use latchkey::infra::clock::Clock;
 use latchkey::infra::store::{
-    Change, Expect, MemoryStore, Outcome, Pending, Pulse, RawKey, Store, StoreError,
+    CommitOutcome, MemoryStore, PingInfo, Precondition, RawKey, Store, StoreError, StoreFuture,
+    Transaction,
 };
 use serde_json::{Value, json};
 
@@ -39,12 +40,12 @@ impl Tomorrow {
                 break;
             }
             add_to(&mut record, "");
-            let change = Change::within(key.partition().clone())
-                .expect(key.clone(), Expect::Unchanged(bytes))
+            let change = Transaction::within(key.partition().clone())
+                .require(key.clone(), Precondition::Unchanged(bytes))
                 .put(key.clone(), record.to_string().into_bytes(), None);
             match self.inner.commit(change).await? {
-                Outcome::Committed => break,
-                Outcome::Conflict => {}
+                CommitOutcome::Committed => break,
+                CommitOutcome::Conflict => {}
             }
         }
         Ok(())
@@ -71,38 +72,38 @@ fn add_to(value: &mut Value, name: &str) {
 }
 
 impl Store for Tomorrow {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             self.comes_for(key).await?;
             self.inner.get(key).await
         })
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             self.comes_for(key).await?;
-            self.inner.take(key).await
+            self.inner.get_and_remove(key).await
         })
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         self.inner.commit(change)
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
-        self.inner.names(index, after, limit)
+    ) -> StoreFuture<'a, Vec<String>> {
+        self.inner.scan_index(index, after, limit)
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
-        self.inner.tally(counter, window)
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
+        self.inner.increment(counter, window)
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         self.inner.ping()
     }
 }

@@ -3,10 +3,10 @@ use std::sync::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, advance};
 
-use super::shelf::{LARGEST, MOST_BYTES, MOST_KEPT};
+use super::entries::{MAX_BYTES, MAX_ENTRIES, MAX_ENTRY_BYTES};
 use super::*;
 use crate::infra::clock::Clock;
-use crate::infra::store::{Expect, MemoryStore, Partition};
+use crate::infra::store::{MemoryStore, Partition, Precondition};
 
 /// A store that is far away: it counts who comes, can keep its answers back, and tells of changes when the
 /// test says so.
@@ -14,7 +14,7 @@ struct Far {
     filed: MemoryStore,
     asked: Mutex<usize>,
     answers: Semaphore,
-    listener: Mutex<Option<Arc<dyn Listener>>>,
+    listener: Mutex<Option<Arc<dyn ChangeListener>>>,
 }
 
 impl Far {
@@ -31,23 +31,23 @@ impl Far {
         *self.asked.lock().unwrap()
     }
 
-    fn listener(&self) -> Arc<dyn Listener> {
+    fn listener(&self) -> Arc<dyn ChangeListener> {
         self.listener.lock().unwrap().clone().expect("somebody who listens")
     }
 
     fn is_heard_for(&self, millis: u64) {
-        self.listener().heard_until(Instant::now() + Duration::from_millis(millis));
+        self.listener().valid_until(Instant::now() + Duration::from_millis(millis));
     }
 
     /// Somebody else files it, and it is not told of yet.
     async fn files(&self, key: &RawKey, bytes: &[u8]) {
-        let change = Change::within(key.partition().clone());
+        let change = Transaction::within(key.partition().clone());
         let _ = self.filed.commit(change.put(key.clone(), bytes.to_vec(), None)).await.unwrap();
     }
 }
 
 impl Store for Far {
-    fn get<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         *self.asked.lock().unwrap() += 1;
         Box::pin(async move {
             let found = self.filed.get(key).await;
@@ -56,11 +56,11 @@ impl Store for Far {
         })
     }
 
-    fn take<'a>(&'a self, key: &'a RawKey) -> Pending<'a, Option<Vec<u8>>> {
-        self.filed.take(key)
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
+        self.filed.get_and_remove(key)
     }
 
-    fn commit(&self, change: Change) -> Pending<'_, Outcome> {
+    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
             let outcome = self.filed.commit(change).await;
             self.answers.acquire().await.expect("an answer").forget();
@@ -68,26 +68,26 @@ impl Store for Far {
         })
     }
 
-    fn names<'a>(
+    fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
         after: &'a str,
         limit: usize,
-    ) -> Pending<'a, Vec<String>> {
-        self.filed.names(index, after, limit)
+    ) -> StoreFuture<'a, Vec<String>> {
+        self.filed.scan_index(index, after, limit)
     }
 
-    fn tally<'a>(&'a self, counter: &'a RawKey, window: Duration) -> Pending<'a, u64> {
-        self.filed.tally(counter, window)
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
+        self.filed.increment(counter, window)
     }
 
-    fn ping(&self) -> Pending<'_, Pulse> {
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
         self.filed.ping()
     }
 
-    fn listen(&self, listener: &Arc<dyn Listener>) -> Option<Listening> {
+    fn subscribe(&self, listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {
         *self.listener.lock().unwrap() = Some(Arc::clone(listener));
-        Some(Listening::by(tokio::spawn(std::future::pending())))
+        Some(Subscription::by(tokio::spawn(std::future::pending())))
     }
 }
 
@@ -98,11 +98,11 @@ fn key(name: &str) -> RawKey {
 }
 
 fn around(far: &Arc<Far>) -> Arc<dyn Store> {
-    Cached::around(Arc::clone(far) as _, LIFE, |_| ())
+    CachedStore::wrap(Arc::clone(far) as _, LIFE, |_| ())
 }
 
 async fn lately(store: &Arc<dyn Store>, key: &RawKey) -> Option<Vec<u8>> {
-    store.get_lately(key).await.unwrap()
+    store.get_cached(key).await.unwrap()
 }
 
 type Reading = std::pin::Pin<Box<dyn Future<Output = Option<Vec<u8>>>>>;
@@ -157,7 +157,7 @@ async fn nothing_is_kept_unless_changes_are_told_and_what_nobody_tells_of_never(
     far.is_heard_for(1500);
     lately(&store, &key("a")).await;
     assert_eq!(far.asked(), 8, "told late is told");
-    far.listener().lost();
+    far.listener().invalidate_all();
     far.is_heard_for(1500);
     lately(&store, &key("a")).await;
     assert_eq!(far.asked(), 9, "what was kept before is gone");
@@ -178,21 +178,24 @@ async fn that_there_is_no_epoch_is_kept_until_there_is_one() {
     assert_eq!(far.asked(), 2, "it was still so");
     // Somebody else's, told; then one of our own.
     far.files(&epoch, b"1").await;
-    far.listener().changed(epoch.as_str());
+    far.listener().invalidate(epoch.as_str());
     assert_eq!(lately(&store, &epoch).await.as_deref(), Some(&b"1"[..]));
-    assert!(store.take(&epoch).await.unwrap().is_some());
+    assert!(store.get_and_remove(&epoch).await.unwrap().is_some());
     assert_eq!(lately(&store, &epoch).await, None);
-    let change = Change::within(epoch.partition().clone()).put(epoch.clone(), b"2".to_vec(), None);
-    assert_eq!(store.commit(change).await.unwrap(), Outcome::Committed);
+    let change =
+        Transaction::within(epoch.partition().clone()).put(epoch.clone(), b"2".to_vec(), None);
+    assert_eq!(store.commit(change).await.unwrap(), CommitOutcome::Committed);
     assert_eq!(lately(&store, &epoch).await.as_deref(), Some(&b"2"[..]));
 }
 
 #[tokio::test]
 async fn a_read_that_was_under_way_when_the_change_came_is_not_kept() {
-    for told in [(|far: &Far| far.listener().changed("{client:a}client.v1")) as fn(&Far), |far| {
-        far.listener().lost();
-        far.is_heard_for(60_000);
-    }] {
+    for told in
+        [(|far: &Far| far.listener().invalidate("{client:a}client.v1")) as fn(&Far), |far| {
+            far.listener().invalidate_all();
+            far.is_heard_for(60_000);
+        }]
+    {
         let far = Far::new();
         let store = around(&far);
         far.files(&key("a"), b"old").await;
@@ -217,17 +220,17 @@ async fn a_change_of_ones_own_is_seen_by_whoever_comes_after_it_and_not_hidden_b
     far.is_heard_for(60_000);
     lately(&store, &key("a")).await;
     far.answers.forget_permits(1_000_000);
-    let change = Change::within(key("a").partition().clone());
+    let change = Transaction::within(key("a").partition().clone());
     let change = change.put(key("a"), b"new".to_vec(), None);
-    let change = store.commit(change.expect(key("a"), Expect::Unchanged(b"old".to_vec())));
+    let change = store.commit(change.require(key("a"), Precondition::Unchanged(b"old".to_vec())));
     // Dropped before it is sent: this one reads before the change, and gets the answer after it.
     let read = begins(&store, &key("a")).await;
     far.answers.add_permits(1);
     assert_eq!(read.await.as_deref(), Some(&b"old"[..]));
     far.answers.add_permits(1_000);
-    assert_eq!(change.await.unwrap(), Outcome::Committed);
+    assert_eq!(change.await.unwrap(), CommitOutcome::Committed);
     assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"new"[..]));
-    assert_eq!(store.take(&key("a")).await.unwrap().as_deref(), Some(&b"new"[..]));
+    assert_eq!(store.get_and_remove(&key("a")).await.unwrap().as_deref(), Some(&b"new"[..]));
     assert_eq!(lately(&store, &key("a")).await, None);
 }
 
@@ -263,24 +266,25 @@ async fn of_many_who_miss_the_same_the_first_files_it_and_one_who_goes_away_stop
 
 #[test]
 fn what_is_kept_is_bounded_in_number_and_in_bytes() {
-    for (count, size) in [(3 * MOST_KEPT, 10), (200, LARGEST), (10, LARGEST + 1)] {
-        let shelf = Shelf::new(LIFE, Box::new(|_| ()));
-        shelf.heard_until(Instant::now() + LIFE);
+    for (count, size) in [(3 * MAX_ENTRIES, 10), (200, MAX_ENTRY_BYTES), (10, MAX_ENTRY_BYTES + 1)]
+    {
+        let shelf = CacheEntries::new(LIFE, Box::new(|_| ()));
+        shelf.valid_until(Instant::now() + LIFE);
         let bytes = vec![0; size];
         let keys: Vec<String> = (0..count).map(|number| format!("{{client:{number}}}")).collect();
         for key in &keys {
             match shelf.look(key) {
-                Looked::Missing(Some(lease)) => lease.file(Some(&bytes)),
-                Looked::Missing(None) | Looked::Kept(_) => panic!("{key} is new"),
+                Lookup::Missing(Some(lease)) => lease.file(Some(&bytes)),
+                Lookup::Missing(None) | Lookup::Kept(_) => panic!("{key} is new"),
             }
         }
         let (kept, listed, held) = shelf.size();
-        assert!(kept <= listed && listed <= MOST_KEPT && held <= MOST_BYTES, "{kept} {held}");
+        assert!(kept <= listed && listed <= MAX_ENTRIES && held <= MAX_BYTES, "{kept} {held}");
         let last = shelf.look(&keys[count - 1]);
-        assert_eq!(matches!(last, Looked::Kept(_)), size <= LARGEST, "the newest stays");
-        assert!(size > LARGEST || kept >= 50, "{kept}");
+        assert_eq!(matches!(last, Lookup::Kept(_)), size <= MAX_ENTRY_BYTES, "the newest stays");
+        assert!(size > MAX_ENTRY_BYTES || kept >= 50, "{kept}");
         for key in &keys {
-            shelf.changed(key);
+            shelf.invalidate(key);
         }
         assert_eq!((shelf.size().0, shelf.size().2), (0, 0), "everything was counted");
     }
@@ -288,12 +292,12 @@ fn what_is_kept_is_bounded_in_number_and_in_bytes() {
 
 #[test]
 fn what_changes_all_the_time_takes_no_room_for_ever() {
-    let shelf = Shelf::new(LIFE, Box::new(|_| ()));
-    shelf.heard_until(Instant::now() + LIFE);
-    for _ in 0..3 * MOST_KEPT {
-        let Looked::Missing(Some(lease)) = shelf.look("{client:a}") else { panic!("it changed") };
+    let shelf = CacheEntries::new(LIFE, Box::new(|_| ()));
+    shelf.valid_until(Instant::now() + LIFE);
+    for _ in 0..3 * MAX_ENTRIES {
+        let Lookup::Missing(Some(lease)) = shelf.look("{client:a}") else { panic!("it changed") };
         lease.file(Some(b"1"));
-        shelf.changed("{client:a}");
+        shelf.invalidate("{client:a}");
     }
     assert!(shelf.size().1 <= 2, "{:?}", shelf.size());
 }

@@ -9,7 +9,7 @@ use redb::backends::FileBackend;
 use redb::{ReadTransaction, ReadableDatabase, WriteTransaction};
 use rustix::fs::StatVfs;
 
-use super::super::StartError;
+use super::super::OpenError;
 use super::{folder, tables};
 
 /// Enough for the inner pages of a million records and the leaves that are in use; the rest is left to
@@ -30,7 +30,7 @@ pub(super) struct Database {
 
 impl Database {
     /// Opens or makes it, and refuses one that is damaged or of a later schema.
-    pub fn open(folder: &Path) -> Result<Self, StartError> {
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let open = open(folder).map_err(|why| folder::unusable(folder, why))?;
         Ok(Self { folder: folder.to_owned(), open: RwLock::new(Some(open)) })
     }

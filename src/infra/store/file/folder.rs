@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::super::StartError;
+use super::super::OpenError;
 
 /// What the database is called in its folder.
 const DATABASE: &str = "latchkey.redb";
@@ -19,7 +19,7 @@ pub(super) fn database(folder: &Path) -> PathBuf {
 
 /// Makes the folder if need be, and keeps every other process out until the file is dropped. The
 /// kernel drops it when the process ends, in whatever way.
-pub(super) fn hold(folder: &Path) -> Result<File, StartError> {
+pub(super) fn hold(folder: &Path) -> Result<File, OpenError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|why| barred(folder, &why))?;
     let lock = folder.join(LOCK);
@@ -34,7 +34,7 @@ pub(super) fn hold(folder: &Path) -> Result<File, StartError> {
         Err(TryLockError::WouldBlock) => {
             let mut by = String::new();
             let _told = file.read_to_string(&mut by);
-            Err(StartError::Held { folder: folder.to_owned(), by: by.trim().parse().ok() })
+            Err(OpenError::InUse { folder: folder.to_owned(), by: by.trim().parse().ok() })
         }
         Err(TryLockError::Error(why)) => Err(unusable(folder, why)),
     }
@@ -61,7 +61,7 @@ fn options() -> OpenOptions {
 }
 
 /// The same, with what there is to do where this user may not.
-fn barred(folder: &Path, why: &io::Error) -> StartError {
+fn barred(folder: &Path, why: &io::Error) -> OpenError {
     let uid = rustix::process::geteuid().as_raw();
     match why.kind() {
         io::ErrorKind::PermissionDenied => unusable(
@@ -77,6 +77,6 @@ fn barred(folder: &Path, why: &io::Error) -> StartError {
     }
 }
 
-pub(super) fn unusable(folder: &Path, why: impl Display) -> StartError {
-    StartError::Folder { folder: folder.to_owned(), why: why.to_string() }
+pub(super) fn unusable(folder: &Path, why: impl Display) -> OpenError {
+    OpenError::DataDir { folder: folder.to_owned(), why: why.to_string() }
 }

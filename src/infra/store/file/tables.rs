@@ -8,7 +8,7 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 
-use super::super::{Change, Expect, Outcome, Write};
+use super::super::{CommitOutcome, Precondition, Transaction, Write};
 use crate::infra::clock::UnixTime;
 
 /// Grows when an older binary must not touch the file any more.
@@ -87,7 +87,7 @@ pub(super) fn anything_due(from: &ReadTransaction, now: UnixTime) -> Result<bool
 }
 
 /// How many bytes a change brings.
-pub(super) fn weight(change: &Change) -> u64 {
+pub(super) fn weight(change: &Transaction) -> u64 {
     let sizes = change.writes.iter().map(|write| match write {
         Write::Put { bytes, .. } => bytes.len(),
         Write::Link { name, .. } => name.len(),
@@ -136,16 +136,16 @@ impl<'t> Tables<'t> {
         Ok(held)
     }
 
-    pub fn commit(&mut self, change: &Change) -> Result<Outcome, Error> {
+    pub fn commit(&mut self, change: &Transaction) -> Result<CommitOutcome, Error> {
         for (key, expect) in &change.expected {
             if !self.holds(key.as_str(), expect)? {
-                return Ok(Outcome::Conflict);
+                return Ok(CommitOutcome::Conflict);
             }
         }
         for write in &change.writes {
             self.write(write)?;
         }
-        Ok(Outcome::Committed)
+        Ok(CommitOutcome::Committed)
     }
 
     pub fn tally(&mut self, counter: &str, window: Duration) -> Result<u64, Error> {
@@ -183,11 +183,11 @@ impl<'t> Tables<'t> {
         Ok(entry.and_then(|entry| living(entry.value(), self.now).map(<[u8]>::to_vec)))
     }
 
-    fn holds(&self, key: &str, expect: &Expect) -> Result<bool, Error> {
+    fn holds(&self, key: &str, expect: &Precondition) -> Result<bool, Error> {
         Ok(match (self.get(key)?, expect) {
-            (None, Expect::Absent) => true,
-            (Some(held), Expect::Unchanged(bytes)) => held == *bytes,
-            (None, Expect::Unchanged(_)) | (Some(_), Expect::Absent) => false,
+            (None, Precondition::Absent) => true,
+            (Some(held), Precondition::Unchanged(bytes)) => held == *bytes,
+            (None, Precondition::Unchanged(_)) | (Some(_), Precondition::Absent) => false,
         })
     }
 

@@ -6,7 +6,7 @@ use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
 use url::Url;
 
 /// A URL that has been read. It holds a password, so it has no `Debug`.
-pub struct RedisAddress {
+pub struct RedisUrl {
     pub(super) place: Place,
     /// Whether every connection, to sentinels too, is TLS.
     pub(super) tls: bool,
@@ -32,7 +32,7 @@ pub(super) enum Endpoint {
     Unix(PathBuf),
 }
 
-impl RedisAddress {
+impl RedisUrl {
     /// The answer to a bad one is what must be so; it repeats nothing of it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text.starts_with("redis+unix://") {
@@ -105,14 +105,14 @@ impl Endpoint {
     }
 }
 
-fn unix(text: &str) -> Result<RedisAddress, &'static str> {
+fn unix(text: &str) -> Result<RedisUrl, &'static str> {
     let info = text.into_connection_info().map_err(|_| FORM)?;
     let ConnectionAddr::Unix(path) = info.addr() else { return Err(FORM) };
     if path.as_os_str().len() < 2 {
         return Err(FORM);
     }
     let place = Place::One(Endpoint::Unix(path.clone()));
-    Ok(RedisAddress { place, tls: false, login: info.redis_settings().clone() })
+    Ok(RedisUrl { place, tls: false, login: info.redis_settings().clone() })
 }
 
 fn sentinel<'a>(hosts: &str, path: &'a str) -> Result<(Place, &'a str), &'static str> {
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     fn place(text: &str) -> Place {
-        RedisAddress::parse(text).unwrap_or_else(|why| panic!("{text} {why}")).place
+        RedisUrl::parse(text).unwrap_or_else(|why| panic!("{text} {why}")).place
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
             "redis-sentinel://ada:p%40ss@a,b/main/3",
             "redis+unix:///run/r.sock?db=3&user=ada&pass=p%40ss",
         ] {
-            let address = RedisAddress::parse(text).unwrap_or_else(|why| panic!("{text} {why}"));
+            let address = RedisUrl::parse(text).unwrap_or_else(|why| panic!("{text} {why}"));
             let login = &address.login;
             assert_eq!((login.username(), login.password()), (Some("ada"), Some("p@ss")), "{text}");
             assert_eq!(login.db(), 3, "{text}");
@@ -206,7 +206,7 @@ mod tests {
             "redis-cluster://a/1",
             "redis-hunter2://a",
         ] {
-            let why = RedisAddress::parse(text).err().unwrap_or_else(|| panic!("{text} is taken"));
+            let why = RedisUrl::parse(text).err().unwrap_or_else(|| panic!("{text} is taken"));
             assert!(!why.contains("hunter2"), "{why}");
         }
     }

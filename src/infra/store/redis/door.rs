@@ -23,7 +23,7 @@ use super::address::Endpoint;
 use super::failure::{Failure, told};
 use super::link::MOST_IN_FLIGHT;
 use crate::infra::outbound::trusting;
-use crate::infra::store::StartError;
+use crate::infra::store::OpenError;
 
 /// Whom to trust by TLS, and as whom to appear.
 #[derive(Clone, Debug, Default)]
@@ -85,7 +85,7 @@ impl Drop for Driver {
 
 impl Door {
     /// Reads the certificates, if there is TLS.
-    pub(super) fn new(tls: Option<&RedisTls>, patience: Duration) -> Result<Self, StartError> {
+    pub(super) fn new(tls: Option<&RedisTls>, patience: Duration) -> Result<Self, OpenError> {
         let tls = tls.map(connector).transpose()?;
         Ok(Self { tls, patience })
     }
@@ -179,11 +179,12 @@ fn refused_by_tls(error: std::io::Error) -> Failure {
     }
 }
 
-fn connector(files: &RedisTls) -> Result<TlsConnector, StartError> {
-    let mut config = trusting(files.ca_file.as_deref())
-        .map_err(|_| StartError::Options("REDIS_CA_FILE holds no PEM certificates to trust"))?;
+fn connector(files: &RedisTls) -> Result<TlsConnector, OpenError> {
+    let mut config = trusting(files.ca_file.as_deref()).map_err(|_| {
+        OpenError::InvalidOptions("REDIS_CA_FILE holds no PEM certificates to trust")
+    })?;
     if let Some((certificate, key)) = &files.client {
-        let shown = client_certificate(certificate, key).ok_or(StartError::Options(
+        let shown = client_certificate(certificate, key).ok_or(OpenError::InvalidOptions(
             "REDIS_CERT_FILE and REDIS_KEY_FILE are not a PEM certificate and its key",
         ))?;
         config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(shown));

@@ -2,7 +2,7 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-use super::super::{StartError, StoreError};
+use super::super::{OpenError, StoreError};
 
 /// Why a command has no answer, told without anything the command or the URL held.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl From<Failure> for StoreError {
     }
 }
 
-impl From<Failure> for StartError {
+impl From<Failure> for OpenError {
     fn from(failure: Failure) -> Self {
         Self::Unreachable(failure.described())
     }

@@ -7,7 +7,7 @@ use redis::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::address::{Endpoint, Place, RedisAddress};
+use super::address::{Endpoint, Place, RedisUrl};
 use super::cluster::{Cluster, Reach};
 use super::door::Door;
 use super::failure::{Detour, Failure};
@@ -17,7 +17,7 @@ use super::order::{Acks, Manner, Order};
 use super::sentinel::Sentinels;
 use super::slots::slot_of;
 use super::tracking::Posts;
-use super::{RedisOptions, StartError};
+use super::{OpenError, RedisOptions};
 use crate::infra::store::Partition;
 
 /// Every server there is, and how long a command may take in all.
@@ -33,9 +33,9 @@ enum Shape {
 
 impl Servers {
     /// Connects to all of them.
-    pub(super) async fn connect(options: &RedisOptions) -> Result<Self, StartError> {
-        let RedisAddress { place, tls, login } =
-            RedisAddress::parse(&options.url).map_err(StartError::Options)?;
+    pub(super) async fn connect(options: &RedisOptions) -> Result<Self, OpenError> {
+        let RedisUrl { place, tls, login } =
+            RedisUrl::parse(&options.url).map_err(OpenError::InvalidOptions)?;
         let RedisOptions { timeout: patience, allow_volatile, .. } = *options;
         let door = Door::new(tls.then_some(&options.tls), patience)?;
         let acks = options.acks();
@@ -179,7 +179,7 @@ const A_MOMENT: Duration = Duration::from_millis(20);
 impl RedisOptions {
     /// What a critical write waits for: half the time there is, so that its answer comes in time.
     fn acks(&self) -> Option<Acks> {
-        let usual = || RedisAddress::parse(&self.url).map_or(0, |address| address.usual_acks());
+        let usual = || RedisUrl::parse(&self.url).map_or(0, |address| address.usual_acks());
         let replicas = self.min_replicas_ack.unwrap_or_else(usual);
         let millis = u64::try_from(self.timeout.as_millis() / 2).unwrap_or(u64::MAX).max(1);
         (replicas > 0).then_some(Acks { replicas, millis })

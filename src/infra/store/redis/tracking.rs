@@ -28,7 +28,7 @@ use super::failure::{Failure, told};
 use super::keeper::pause;
 use super::link::{Slot, hang_up};
 use super::sentinel::plays_primary;
-use crate::infra::store::{Listener, Listening};
+use crate::infra::store::{ChangeListener, Subscription};
 
 /// Everybody who may answer.
 pub(super) type Posts = Vec<Post>;
@@ -47,11 +47,11 @@ pub(super) struct Post {
 pub(super) fn listen(
     mut posts: watch::Receiver<Posts>,
     prefix: &str,
-    listener: &Arc<dyn Listener>,
-) -> Listening {
+    listener: &Arc<dyn ChangeListener>,
+) -> Subscription {
     let (prefix, listener) = (prefix.to_owned(), Arc::clone(listener));
     let complained = Arc::new(AtomicBool::new(false));
-    Listening::by(tokio::spawn(async move {
+    Subscription::by(tokio::spawn(async move {
         loop {
             let manned = posts.borrow_and_update().clone();
             let desk = Arc::new(Desk {
@@ -77,7 +77,7 @@ pub(super) fn listen(
 /// Where what is heard comes together.
 struct Desk {
     prefix: String,
-    listener: Arc<dyn Listener>,
+    listener: Arc<dyn ChangeListener>,
     /// Whether the log knows that nothing can be heard.
     complained: Arc<AtomicBool>,
     /// Until when each connection has told everything, if it is there; nothing once it is closed.
@@ -92,13 +92,13 @@ impl Desk {
     /// Nothing that was begun here counts any more.
     fn close(&self) {
         *self.heard() = None;
-        self.listener.lost();
+        self.listener.invalidate_all();
     }
 
     fn lost(&self, number: usize) {
         if let Some(heard) = &mut *self.heard() {
             heard[number] = None;
-            self.listener.lost();
+            self.listener.invalidate_all();
         }
     }
 
@@ -109,7 +109,7 @@ impl Desk {
         heard[number] = Some(until);
         let all: Option<Vec<Instant>> = heard.iter().copied().collect();
         if let Some(until) = all.and_then(|all| all.into_iter().min()) {
-            self.listener.heard_until(until);
+            self.listener.valid_until(until);
         }
     }
 
@@ -119,7 +119,7 @@ impl Desk {
             PushKind::Invalidate => match info.data.first() {
                 Some(Value::Array(keys)) => keys.iter().for_each(|key| self.changed(key)),
                 // All of them, at once: the database was emptied.
-                Some(_) | None => self.listener.lost(),
+                Some(_) | None => self.listener.invalidate_all(),
             },
             PushKind::Disconnection => {
                 over.store(true, Ordering::SeqCst);
@@ -133,7 +133,7 @@ impl Desk {
         let Value::BulkString(key) = key else { return };
         let key = str::from_utf8(key).ok().and_then(|key| key.strip_prefix(&self.prefix));
         if let Some(key) = key {
-            self.listener.changed(key);
+            self.listener.invalidate(key);
         }
     }
 
@@ -221,7 +221,7 @@ async fn begin(
     let wire = post.door.open_hearing(&at, &post.login, ear).await?;
     let mut track = cmd("CLIENT");
     track.arg("TRACKING").arg("ON").arg("BCAST");
-    for beginning in desk.listener.beginnings() {
+    for beginning in desk.listener.key_prefixes() {
         track.arg("PREFIX").arg(format!("{}{beginning}", desk.prefix));
     }
     let mut connection = wire.connection.clone();

@@ -128,10 +128,10 @@ fn a_record_that_is_not_read_as_it_was_written() {
         const KIND: &'static str = "older.v0";
 
         fn key(&self) -> Key<Self> {
-            Key::sole(Partition::new("older"))
+            Key::single(Partition::new("older"))
         }
 
-        fn forget_at(&self) -> Option<UnixTime> {
+        fn delete_after(&self) -> Option<UnixTime> {
             None
         }
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{BEGINNINGS, Listener, Noted, Tell};
+use super::{BEGINNINGS, CacheEvent, ChangeListener, Tell};
 
 /// What is kept, and who is about to bring something. One lock for all of it, never held for longer than
 /// a look into a table takes.
-pub(super) struct Shelf {
+pub(super) struct CacheEntries {
     life: Duration,
     state: Mutex<State>,
     tell: Tell,
@@ -36,7 +36,7 @@ struct Kept {
 }
 
 /// What came of a look.
-pub(super) enum Looked<'a> {
+pub(super) enum Lookup<'a> {
     /// It is here, or it is known here that there is none.
     Kept(Option<Arc<[u8]>>),
     /// It has to be asked for, and may be filed by whoever has the lease.
@@ -45,17 +45,17 @@ pub(super) enum Looked<'a> {
 
 /// The right to file what is about to be read, as long as nobody changes it. It ends with this value.
 pub(super) struct Lease<'a> {
-    shelf: &'a Shelf,
+    shelf: &'a CacheEntries,
     key: &'a str,
     number: u64,
 }
 
-impl Shelf {
+impl CacheEntries {
     pub(super) fn new(life: Duration, tell: Tell) -> Self {
         Self { life, state: Mutex::default(), tell }
     }
 
-    pub(super) fn look<'a>(&'a self, key: &'a str) -> Looked<'a> {
+    pub(super) fn look<'a>(&'a self, key: &'a str) -> Lookup<'a> {
         let now = Instant::now();
         let (looked, noted) = self.locked().look(self, key, now);
         (self.tell)(noted);
@@ -63,7 +63,7 @@ impl Shelf {
     }
 
     /// Drops what is kept of the key unless it is this, and whatever is being brought.
-    pub(super) fn drop_unless(&self, key: &str, seen: Option<&[u8]>) {
+    pub(super) fn invalidate_if_stale(&self, key: &str, seen: Option<&[u8]>) {
         let mut state = self.locked();
         state.leases.remove(key);
         if state.kept.get(key).is_some_and(|kept| kept.bytes.as_deref() != seen) {
@@ -72,7 +72,7 @@ impl Shelf {
     }
 
     /// Drops whatever is kept of the key, and whatever is being brought.
-    pub(super) fn invalidate(&self, key: &str) {
+    pub(super) fn remove(&self, key: &str) {
         let mut state = self.locked();
         state.leases.remove(key);
         state.remove(key);
@@ -93,7 +93,7 @@ impl Lease<'_> {
     /// Files what was read, if nobody has changed it since the lease was taken.
     pub(super) fn file(self, bytes: Option<&[u8]>) {
         let mut state = self.shelf.locked();
-        let fits = bytes.is_none_or(|bytes| bytes.len() <= LARGEST);
+        let fits = bytes.is_none_or(|bytes| bytes.len() <= MAX_ENTRY_BYTES);
         if state.leases.get(self.key) == Some(&self.number) && fits {
             let now = Instant::now();
             state.make_room(now);
@@ -112,24 +112,29 @@ impl Drop for Lease<'_> {
 }
 
 impl State {
-    fn look<'a>(&mut self, shelf: &'a Shelf, key: &'a str, now: Instant) -> (Looked<'a>, Noted) {
+    fn look<'a>(
+        &mut self,
+        shelf: &'a CacheEntries,
+        key: &'a str,
+        now: Instant,
+    ) -> (Lookup<'a>, CacheEvent) {
         if self.heard_until.is_none_or(|until| until <= now) {
-            return (Looked::Missing(None), Noted::Off);
+            return (Lookup::Missing(None), CacheEvent::Off);
         }
         match self.kept.get(key) {
             Some(kept) if now < kept.until => {
-                return (Looked::Kept(kept.bytes.clone()), Noted::Hit);
+                return (Lookup::Kept(kept.bytes.clone()), CacheEvent::Hit);
             }
             Some(_) => self.remove(key),
             None => {}
         }
         if self.leases.contains_key(key) {
-            return (Looked::Missing(None), Noted::Miss);
+            return (Lookup::Missing(None), CacheEvent::Miss);
         }
         self.numbers += 1;
         self.leases.insert(key.to_owned(), self.numbers);
         let lease = Lease { shelf, key, number: self.numbers };
-        (Looked::Missing(Some(lease)), Noted::Miss)
+        (Lookup::Missing(Some(lease)), CacheEvent::Miss)
     }
 
     fn keep(&mut self, key: &str, number: u64, bytes: Option<&[u8]>, until: Instant) {
@@ -145,7 +150,7 @@ impl State {
         while let Some((oldest, number)) = self.order.front() {
             let kept = self.kept.get(oldest).filter(|kept| kept.number == *number);
             let lives = kept.is_some_and(|kept| now < kept.until);
-            let fits = self.order.len() < MOST_KEPT && self.bytes + LARGEST <= MOST_BYTES;
+            let fits = self.order.len() < MAX_ENTRIES && self.bytes + MAX_ENTRY_BYTES <= MAX_BYTES;
             if lives && fits {
                 return;
             }
@@ -172,33 +177,33 @@ impl State {
     }
 }
 
-impl Listener for Shelf {
-    fn beginnings(&self) -> &'static [&'static str] {
+impl ChangeListener for CacheEntries {
+    fn key_prefixes(&self) -> &'static [&'static str] {
         BEGINNINGS
     }
 
-    fn changed(&self, key: &str) {
+    fn invalidate(&self, key: &str) {
         let mut state = self.locked();
         state.leases.remove(key);
         if state.kept.contains_key(key) {
             state.remove(key);
             drop(state);
-            (self.tell)(Noted::Invalidated);
+            (self.tell)(CacheEvent::Invalidated);
         }
     }
 
-    fn heard_until(&self, then: Instant) {
+    fn valid_until(&self, then: Instant) {
         if self.locked().heard_until.replace(then).is_none() {
-            (self.tell)(Noted::Live(true));
+            (self.tell)(CacheEvent::Live(true));
         }
     }
 
-    fn lost(&self) {
+    fn invalidate_all(&self) {
         let mut state = self.locked();
         state.clear();
         if state.heard_until.take().is_some() {
             drop(state);
-            (self.tell)(Noted::Live(false));
+            (self.tell)(CacheEvent::Live(false));
         }
     }
 }
@@ -209,10 +214,10 @@ fn weight(key: &str, bytes: Option<&[u8]>) -> usize {
 }
 
 /// How many answers are kept.
-pub(super) const MOST_KEPT: usize = 10_000;
+pub(super) const MAX_ENTRIES: usize = 10_000;
 
 /// How many bytes they may be together.
-pub(super) const MOST_BYTES: usize = 16 << 20;
+pub(super) const MAX_BYTES: usize = 16 << 20;
 
 /// Larger ones are not kept: a few of them would leave no room for anything else.
-pub(super) const LARGEST: usize = 256 << 10;
+pub(super) const MAX_ENTRY_BYTES: usize = 256 << 10;
