@@ -139,7 +139,7 @@ async fn house(pem: &str, port: u16) -> App {
         declared: None,
     };
     let _added = clients::add(&*store, &client).await.expect("adds");
-    let keys = KeyRing::of(vec![SigningKey::from_pem(pem).expect("a key")]);
+    let keys = KeyRing::fixed(vec![SigningKey::from_pem(pem).expect("a key")]);
     let root = SecretKey::from_text(&"k".repeat(43)).expect("long enough");
     let catalogue = ScopeCatalogue::default();
     let metadata = routes::advertise(&config, &catalogue);

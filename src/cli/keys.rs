@@ -9,8 +9,8 @@ use super::operator::{self, Operator};
 use super::{shown, store};
 use crate::config::{Complaints, Config};
 use crate::domain::keys::{
-    KeyComplaint, KeyRing, KeySource, Phase, Policy, RingError, Sealer, load_files, load_root,
-    purposes,
+    KeyEncryptor, KeyFileError, KeyRing, KeySource, Phase, RingError, RotationPolicy, load_files,
+    load_secret_key, purposes,
 };
 use crate::infra::clock::Clock;
 use crate::infra::store::MemoryStore;
@@ -97,12 +97,12 @@ async fn operator(config: &Config) -> Result<Operator, Failure> {
     let files = load_files(&KeySource::of(config), &purposes, !config.store.is_durable())?;
     if !config.store.is_durable() {
         let store = Arc::new(MemoryStore::new(Clock::System));
-        return Ok(Operator::with_keys(store, Clock::System.now(), KeyRing::of(files.keys)));
+        return Ok(Operator::with_keys(store, Clock::System.now(), KeyRing::fixed(files.keys)));
     }
-    let sealer = Sealer::new(&load_root(config)?);
+    let sealer = KeyEncryptor::new(&load_secret_key(config)?);
     let store = store::lasting(config).await?;
     let at = (Arc::clone(&store), Clock::System);
-    let ring = KeyRing::open(at, sealer, purposes, Policy::of(config), files.keys).await?;
+    let ring = KeyRing::open(at, sealer, purposes, RotationPolicy::of(config), files.keys).await?;
     Ok(Operator::with_keys(store, Clock::System.now(), ring))
 }
 
@@ -136,8 +136,8 @@ const BESIDE_A_STORE: &str = "\nthe keys are kept in the store: a server takes t
 const INSTEAD: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so the keys are in the \
     memory of the running server, which this command cannot reach. Send the server SIGUSR1 to give every algorithm a new key that signs in 45 seconds.";
 
-impl From<KeyComplaint> for Failure {
-    fn from(complaint: KeyComplaint) -> Self {
+impl From<KeyFileError> for Failure {
+    fn from(complaint: KeyFileError) -> Self {
         Self::Config(Complaints(vec![complaint.to_string()]))
     }
 }
@@ -146,13 +146,13 @@ impl From<RingError> for Failure {
     fn from(error: RingError) -> Self {
         match error {
             RingError::Store(error) => error.into(),
-            RingError::Sealed(_) => Self::Config(Complaints(vec![error.to_string()])),
+            RingError::WrongSecretKey(_) => Self::Config(Complaints(vec![error.to_string()])),
             RingError::Unreadable
             | RingError::Key(_)
-            | RingError::Crowded
-            | RingError::Signs
-            | RingError::Unknown
-            | RingError::Fixed => Self::Refused(error.to_string()),
+            | RingError::TooManyKeys
+            | RingError::KeyInUse
+            | RingError::UnknownKey
+            | RingError::ReadOnly => Self::Refused(error.to_string()),
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
 use crate::domain::events::Event;
-use crate::domain::keys::{Begin, KeyInfo, KeyRing, Phase, RingError};
+use crate::domain::keys::{Activation, KeyInfo, KeyRing, Phase, RingError};
 use crate::infra::clock::UnixTime;
 
 /// Lists every key with what it is doing.
@@ -78,7 +78,7 @@ impl Operation for Rotate {
     async fn run(self, context: &Context<'_>) -> Result<Vec<KeyView>, OperationError> {
         let ring = ring(context)?;
         let before = ring.keys();
-        ring.rotate(if self.now { Begin::Now } else { Begin::Announced }).await?;
+        ring.rotate(if self.now { Activation::Now } else { Activation::Announced }).await?;
         tell_changes(context, &before, ring);
         Ok(views(ring))
     }
@@ -121,20 +121,20 @@ fn tell_changes(context: &Context<'_>, before: &[KeyInfo], ring: &KeyRing) {
         tell(gone, Phase::Gone);
     }
     // What has been told is not told again by whoever looks after the ring.
-    let _told = ring.changes();
+    let _told = ring.take_phase_changes();
 }
 
 impl From<RingError> for OperationError {
     fn from(error: RingError) -> Self {
         match error {
             RingError::Store(error) => error.into(),
-            RingError::Sealed(_)
+            RingError::WrongSecretKey(_)
             | RingError::Unreadable
             | RingError::Key(_)
-            | RingError::Crowded
-            | RingError::Signs
-            | RingError::Unknown
-            | RingError::Fixed => Self::Refused(error.to_string()),
+            | RingError::TooManyKeys
+            | RingError::KeyInUse
+            | RingError::UnknownKey
+            | RingError::ReadOnly => Self::Refused(error.to_string()),
         }
     }
 }

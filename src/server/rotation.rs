@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::routes;
 use crate::domain::development;
 use crate::domain::events::Event;
-use crate::domain::keys::{Begin, KeyInfo, KeySource, load_files, purposes};
+use crate::domain::keys::{Activation, KeyInfo, KeySource, load_files, purposes};
 use crate::domain::resources;
 use crate::domain::scopes;
 use crate::http::app::App;
@@ -64,7 +64,7 @@ async fn keep_off(app: &App) {
 /// which schema it has, then whom the file declares, and last the keys, without which `/ready` says no.
 /// Answers whether it had them.
 pub async fn look(app: &App, declared: Option<&Bootstrap>) -> Result<bool, String> {
-    let kept = app.keys.is_kept().await.map_err(|why| why.to_string())?;
+    let kept = app.keys.is_stored().await.map_err(|why| why.to_string())?;
     if !kept {
         let settled = schema::ensure_schema(&*app.store, schema::CURRENT_SCHEMA).await;
         settled.map_err(|why| why.to_string())?;
@@ -111,20 +111,20 @@ async fn read_files(app: &App) -> Result<(), String> {
     let (source, needed) = (KeySource::of(&app.config), purposes(&app.config));
     let read = tokio::task::spawn_blocking(move || load_files(&source, &needed, false)).await;
     let files = read.map_err(|why| why.to_string())?.map_err(|why| why.to_string())?;
-    app.keys.take_in(files.keys).await.map_err(|why| why.to_string())?;
+    app.keys.import_files(files.keys).await.map_err(|why| why.to_string())?;
     tracing::info!("the key files were read again");
     Ok(())
 }
 
 async fn rotate(app: &App) -> Result<(), String> {
-    app.keys.rotate(Begin::Now).await.map_err(|why| why.to_string())?;
+    app.keys.rotate(Activation::Now).await.map_err(|why| why.to_string())?;
     tracing::info!("every algorithm has a new key, which signs in 45 seconds");
     Ok(())
 }
 
 /// A line of the audit log for each key that entered another phase.
 fn tell_changes(app: &App) {
-    for key in app.keys.changes() {
+    for key in app.keys.take_phase_changes() {
         let KeyInfo { ref kid, purpose, phase, .. } = key;
         app.events.tell(None, &Event::KeyChanged { kid, purpose, phase });
     }

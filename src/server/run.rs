@@ -23,7 +23,8 @@ use crate::domain::clients::software_statement;
 use crate::domain::development;
 use crate::domain::events::Events;
 use crate::domain::keys::{
-    FileKeys, KeyRing, KeySource, Policy, RingError, Sealer, load_files, load_root, purposes,
+    FileKeys, KeyEncryptor, KeyRing, KeySource, RingError, RotationPolicy, load_files,
+    load_secret_key, purposes,
 };
 use crate::http::app::App;
 use crate::infra::clock::{Clock, OLDEST};
@@ -198,7 +199,7 @@ fn load_keys(config: &Config) -> Result<(FileKeys, SecretKey), Refused> {
     for notice in &files.notices {
         tracing::info!("{notice}");
     }
-    Ok((files, load_root(config).map_err(wrong)?))
+    Ok((files, load_secret_key(config).map_err(wrong)?))
 }
 
 async fn open_ring(
@@ -208,27 +209,28 @@ async fn open_ring(
     files: FileKeys,
 ) -> Result<KeyRing, Refused> {
     let at = (Arc::clone(store), Clock::System);
-    let policy = Policy::of(config);
+    let policy = RotationPolicy::of(config);
     let from_files: Vec<_> = files.keys.iter().map(|key| key.kid().to_owned()).collect();
-    let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, files.keys).await;
+    let ring =
+        KeyRing::open(at, KeyEncryptor::new(root), purposes(config), policy, files.keys).await;
     if let Ok(ring) = ring.as_ref()
         && !config.store.is_durable()
     {
         // The store remembers no start before this one; the files do.
-        ring.stood_before(|kid| {
+        ring.mark_reported(|kid| {
             let names = |list: &[String]| list.iter().any(|it| it == kid);
-            names(&from_files) && !names(&files.made)
+            names(&from_files) && !names(&files.created_kids)
         });
     }
     ring.map_err(|error| match error {
         RingError::Store(error) => unavailable(error),
-        RingError::Sealed(_)
+        RingError::WrongSecretKey(_)
         | RingError::Unreadable
         | RingError::Key(_)
-        | RingError::Crowded
-        | RingError::Signs
-        | RingError::Unknown
-        | RingError::Fixed => wrong(error),
+        | RingError::TooManyKeys
+        | RingError::KeyInUse
+        | RingError::UnknownKey
+        | RingError::ReadOnly => wrong(error),
     })
 }
 

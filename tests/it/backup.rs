@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use latchkey::domain::keys::Begin;
+use latchkey::domain::keys::Activation;
 use latchkey::infra::secret::Secret;
 use tempfile::TempDir;
 
@@ -76,7 +76,7 @@ async fn after_a_restore_people_sign_in_applications_authenticate_and_old_tokens
     let old = House::start(Backing::Redis).await;
     let shop = old.relying_party("shop").await;
     let before = shop.signs_in(&old.browser("ada"), "openid email").await;
-    old.app().keys.rotate(Begin::Now).await.expect("a rotation");
+    old.app().keys.rotate(Activation::Now).await.expect("a rotation");
     let keys = http::send(old.http().get(old.url("/jwks.json"))).await.json();
 
     let mut desk = Desk::of(&old);

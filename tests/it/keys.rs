@@ -6,7 +6,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use latchkey::domain::keys::{Begin, KeyRing, Policy, Purpose, RingError, Sealer};
+use latchkey::domain::keys::{
+    Activation, KeyEncryptor, KeyRing, KeyUse, RingError, RotationPolicy,
+};
 use latchkey::infra::clock::Clock;
 use latchkey::infra::jose::{Algorithm, peek};
 use latchkey::infra::secret::Secret;
@@ -61,7 +63,7 @@ async fn a_rotation_disturbs_nobody_who_is_signed_in(house: House) {
     let (old, tag) = (key_set(&house).await, key_set(&house).await);
     assert_eq!(old.header("etag"), tag.header("etag"));
 
-    house.app().keys.rotate(Begin::Now).await.expect("a rotation");
+    house.app().keys.rotate(Activation::Now).await.expect("a rotation");
     let new = key_set(&house).await;
     assert_ne!(old.header("etag"), new.header("etag"));
     let (old, new) = (by_name(&old), by_name(&new));
@@ -109,7 +111,7 @@ async fn a_key_rotates_by_itself_after_its_time(house: House) {
 
 async fn a_changed_secret_key_keeps_the_signing_keys(house: House) {
     const NEW: &str = "newer-for-tests-newer-for-tests-newer-for-te";
-    house.app().keys.rotate(Begin::Announced).await.expect("a rotation");
+    house.app().keys.rotate(Activation::Announced).await.expect("a rotation");
     let before = by_name(&key_set(&house).await);
     assert_eq!(before.len(), 2);
     // The first server with both encrypts the ring anew, so that the next needs the new one only.
@@ -164,14 +166,14 @@ async fn ring_on(prefix: &str, secret: &str) -> Result<KeyRing, RingError> {
     };
     let store: Arc<dyn Store> = Arc::new(RedisStore::connect(&options).await.expect("redis"));
     let root = SecretKey::from_text(&secret.repeat(32)).expect("long enough");
-    let purposes = vec![Purpose::Signs(Algorithm::Es256), Purpose::Signs(Algorithm::EdDsa)];
-    let policy = Policy {
+    let purposes = vec![KeyUse::Signing(Algorithm::Es256), KeyUse::Signing(Algorithm::EdDsa)];
+    let policy = RotationPolicy {
         interval: None,
-        lead: Duration::from_secs(3600),
-        keep: Duration::from_secs(3600),
-        settle: Duration::ZERO,
+        publication_lead: Duration::from_secs(3600),
+        retention: Duration::from_secs(3600),
+        activation_delay: Duration::ZERO,
     };
-    KeyRing::open((store, Clock::System), Sealer::new(&root), purposes, policy, vec![]).await
+    KeyRing::open((store, Clock::System), KeyEncryptor::new(&root), purposes, policy, vec![]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -188,7 +190,7 @@ async fn servers_have_one_ring_in_redis_however_they_begin() {
         servers.push(server.await.expect("a server"));
     }
     assert_eq!(servers[0].keys().len(), 2, "one for each algorithm");
-    servers[3].rotate(Begin::Now).await.expect("a rotation");
+    servers[3].rotate(Activation::Now).await.expect("a rotation");
     for server in &servers {
         server.refresh().await.expect("redis");
         assert_eq!(server.jwks(), servers[3].jwks());
@@ -197,7 +199,7 @@ async fn servers_have_one_ring_in_redis_however_they_begin() {
     let signed = servers[3].sign_with(Algorithm::EdDsa, "JWT", serde_json::json!({})).await;
     assert!(servers[0].verify(&signed.expect("a token"), "JWT").is_ok());
     let stranger = ring_on(&prefix, "t").await;
-    assert!(matches!(stranger.err(), Some(RingError::Sealed(_))));
+    assert!(matches!(stranger.err(), Some(RingError::WrongSecretKey(_))));
 }
 
 /// The real program, in a folder of its own.

@@ -131,7 +131,7 @@ fn app() -> App {
     let catalogue = ScopeCatalogue::default();
     let metadata = routes::advertise(&config, &catalogue);
     let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
-    let ring = KeyRing::of(vec![SigningKey::from_pem(pem).expect("the same key")]);
+    let ring = KeyRing::fixed(vec![SigningKey::from_pem(pem).expect("the same key")]);
     let fetcher = Arc::new(Fetcher::new(FetchSettings::default()).expect("a fetcher"));
     let root = root.expect("a long key");
     App::new(config, (store, clock), (ring, &root), fetcher, catalogue, &metadata, None)

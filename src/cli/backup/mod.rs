@@ -13,7 +13,7 @@ use self::file::NewFile;
 use super::failure::Failure;
 use super::{operator, shown, store};
 use crate::config::Config;
-use crate::domain::keys::{load_root, secret_path};
+use crate::domain::keys::{load_secret_key, secret_path};
 use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::secret_key::SecretKey;
 use crate::infra::store::Store;
@@ -59,7 +59,7 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
     if !is_in_use(&*store).await? {
         return Err(refused(NOTHING.to_owned()));
     }
-    let root = load_root(config)?;
+    let root = load_secret_key(config)?;
     let schema = store.load(&SchemaRecord::store_key()).await?;
     let written_for = schema.map_or(0, |held| held.record.readable_by);
     let about = About {
@@ -145,7 +145,7 @@ pub(super) async fn restore(
     now: UnixTime,
 ) -> Result<String, Failure> {
     let file = open(&args.input).map_err(Failed::Io);
-    let root = load_root(config)?;
+    let root = load_secret_key(config)?;
     let named = |error: Failed| match error {
         Failed::Store(error) => error.into(),
         Failed::Unreadable(Unreadable::WrongKey) if config.secret_key.is_none() => {

@@ -2,7 +2,7 @@ use super::words::{
     Actor, AuthorizationOutcome, ClientAuthFailure, ClientChange, LogoutDeliveryOutcome,
     ResourceChange, RevokedKind, ScopeChange, SignInFailure, SignOutCause, UserChange,
 };
-use crate::domain::keys::{Phase, Purpose};
+use crate::domain::keys::{KeyUse, Phase};
 use crate::protocol::GrantType;
 
 /// Something that happened, to be logged, counted and in most cases kept ([`super::Events::tell`]).
@@ -108,7 +108,7 @@ pub enum Event<'a> {
     /// A key entered another phase; `Phase::Gone` is logged as `removed`.
     KeyChanged {
         kid: &'a str,
-        purpose: Purpose,
+        purpose: KeyUse,
         phase: Phase,
     },
 }

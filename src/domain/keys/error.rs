@@ -14,33 +14,33 @@ pub enum RingError {
         "SECRET_KEY does not open the signing key {0} in the store: it must be the one that the key was stored \
          with, on every server"
     )]
-    Sealed(String),
+    WrongSecretKey(String),
     /// The record is in the store, but it cannot be read.
     #[error("the record of the signing keys in the store is damaged")]
     Unreadable,
     /// A key could not be made, or does not parse.
     #[error("a signing key {0}")]
     Key(#[source] BadKey),
-    /// There are `MOST_KEYS` for one algorithm already.
+    /// There are `MAX_KEYS_PER_USE` for one algorithm already.
     #[error("there are too many keys; wait until the oldest have gone")]
-    Crowded,
+    TooManyKeys,
     /// The key to be removed is the one that signs.
     #[error("the key that signs cannot be removed; rotate --now first")]
-    Signs,
+    KeyInUse,
     /// There is no key of that name.
     #[error("there is no key of that name")]
-    Unknown,
+    UnknownKey,
     /// The ring has no store, so it never changes.
     #[error("the keys of this ring are fixed")]
-    Fixed,
+    ReadOnly,
 }
 
 /// Why a key or secret file cannot be used, as a sentence that names it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
-pub struct KeyComplaint(String);
+pub struct KeyFileError(String);
 
-impl KeyComplaint {
+impl KeyFileError {
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }

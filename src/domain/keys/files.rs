@@ -7,7 +7,7 @@ use std::process;
 use zeroize::Zeroizing;
 
 use super::private_file::read_private;
-use super::{KeyComplaint, Purpose};
+use super::{KeyFileError, KeyUse};
 use crate::infra::jose::{self, Algorithm, PrivateKey, SigningKey};
 use crate::infra::random;
 use crate::infra::secret;
@@ -31,22 +31,24 @@ pub struct FileKeys {
     /// Which were made just now, in words.
     pub notices: Vec<String>,
     /// The names of those.
-    pub made: Vec<String>,
+    pub created_kids: Vec<String>,
 }
 
 /// Loads the key that was given, and those in the folder. With `make`, a missing one is made there: where
 /// the store forgets, the files are what lasts.
 pub fn load_files(
     source: &KeySource,
-    purposes: &[Purpose],
+    purposes: &[KeyUse],
     make: bool,
-) -> Result<FileKeys, KeyComplaint> {
+) -> Result<FileKeys, KeyFileError> {
     let mut found = FileKeys::default();
     for purpose in purposes {
         match (purpose, &source.private_key_path) {
-            (Purpose::Decrypts(_), _) => {}
-            (Purpose::Signs(Algorithm::Rs256), Some(path)) => found.keys.push(given(source, path)?),
-            (Purpose::Signs(alg), _) => in_folder(source, *alg, make, &mut found)?,
+            (KeyUse::Decryption(_), _) => {}
+            (KeyUse::Signing(Algorithm::Rs256), Some(path)) => {
+                found.keys.push(load_given(source, path)?)
+            }
+            (KeyUse::Signing(alg), _) => load_from_dir(source, *alg, make, &mut found)?,
         }
     }
     // A key has one name and is used with one algorithm (RFC 8725 §3.1): the same RSA key for two would
@@ -55,7 +57,7 @@ pub fn load_files(
     match (1..kids.len()).find(|at| kids[..*at].contains(&kids[*at])) {
         Some(at) => {
             let alg = found.keys[at].alg().as_str();
-            Err(KeyComplaint::new(format!(
+            Err(KeyFileError::new(format!(
                 "the {alg} key is another algorithm's too; each needs its own"
             )))
         }
@@ -63,25 +65,25 @@ pub fn load_files(
     }
 }
 
-fn given(source: &KeySource, path: &Path) -> Result<SigningKey, KeyComplaint> {
+fn load_given(source: &KeySource, path: &Path) -> Result<SigningKey, KeyFileError> {
     let key = parse(path, Algorithm::Rs256, &read_private(path)?)?;
     if let Some(public) = &source.public_key_path {
         let pem = fs::read_to_string(public)
-            .map_err(|error| KeyComplaint::about(public, format!("cannot be read: {error}")))?;
+            .map_err(|error| KeyFileError::about(public, format!("cannot be read: {error}")))?;
         if !jose::is_public_half(&pem, key.jwk()) {
             let what = format!("is not the public half of {}", path.display());
-            return Err(KeyComplaint::about(public, what));
+            return Err(KeyFileError::about(public, what));
         }
     }
     Ok(key)
 }
 
-fn in_folder(
+fn load_from_dir(
     source: &KeySource,
     alg: Algorithm,
     make: bool,
     found: &mut FileKeys,
-) -> Result<(), KeyComplaint> {
+) -> Result<(), KeyFileError> {
     let path = source.keys_dir.join(match alg {
         Algorithm::Rs256 => "signing.pem",
         Algorithm::Ps256 => "signing-ps256.pem",
@@ -93,11 +95,11 @@ fn in_folder(
             return Ok(());
         }
         let key = SigningKey::generate_for(alg).and_then(|key| Ok((key.to_pem()?, key)));
-        let (pem, key) = key.map_err(|why| KeyComplaint::about(&path, why))?;
-        if write_new(&path, &pem)? {
+        let (pem, key) = key.map_err(|why| KeyFileError::about(&path, why))?;
+        if create_file(&path, &pem)? {
             let (alg, path) = (alg.as_str(), path.display());
             found.notices.push(format!("made a new {alg} signing key in {path}"));
-            found.made.push(key.kid().to_owned());
+            found.created_kids.push(key.kid().to_owned());
         }
     }
     // Whoever was first made the key: all read what stands there now.
@@ -111,26 +113,26 @@ pub fn secret_path(keys_dir: &Path) -> PathBuf {
 }
 
 /// The installation's root secret, kept beside the signing key; made once. 43 characters.
-pub fn load_or_make_secret(keys_dir: &Path) -> Result<Zeroizing<String>, KeyComplaint> {
+pub fn load_or_create_secret(keys_dir: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let path = secret_path(keys_dir);
     if !path.exists() {
         let text = Zeroizing::new(secret::base64url(&random::bytes::<32>()) + "\n");
-        write_new(&path, &text)?;
+        create_file(&path, &text)?;
     }
     let text = read_private(&path)?;
     Ok(Zeroizing::new(text.trim_end().to_owned()))
 }
 
-fn parse(path: &Path, alg: Algorithm, pem: &str) -> Result<SigningKey, KeyComplaint> {
+fn parse(path: &Path, alg: Algorithm, pem: &str) -> Result<SigningKey, KeyFileError> {
     PrivateKey::from_pem(pem)
         .and_then(|key| SigningKey::from_private(&key, alg))
-        .map_err(|why| KeyComplaint::about(path, why))
+        .map_err(|why| KeyFileError::about(path, why))
 }
 
 /// Writes a file of mode 0600 whole or not at all; `false` if it was there already.
-fn write_new(path: &Path, text: &str) -> Result<bool, KeyComplaint> {
+fn create_file(path: &Path, text: &str) -> Result<bool, KeyFileError> {
     let unwritable =
-        |error: io::Error| KeyComplaint::about(path, format!("cannot be written: {error}"));
+        |error: io::Error| KeyFileError::about(path, format!("cannot be written: {error}"));
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unwritable)?;
     let unique = uuid::Uuid::from_bytes(random::bytes()).simple();
@@ -164,7 +166,7 @@ mod tests {
         KeySource { private_key_path: path, public_key_path: None, keys_dir: dir.join("keys") }
     }
 
-    const RS256: &[Purpose] = &[Purpose::Signs(Algorithm::Rs256)];
+    const RS256: &[KeyUse] = &[KeyUse::Signing(Algorithm::Rs256)];
 
     #[test]
     fn a_key_is_made_once_and_found_again() {
@@ -179,16 +181,16 @@ mod tests {
         assert_eq!(second.notices, Vec::<String>::new());
         let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777;
         assert_eq!((mode("keys"), mode("keys/signing.pem")), (0o700, 0o600));
-        let secret = load_or_make_secret(&dir.path().join("keys")).unwrap();
+        let secret = load_or_create_secret(&dir.path().join("keys")).unwrap();
         assert_eq!(secret.len(), 43);
-        assert_eq!(secret, load_or_make_secret(&dir.path().join("keys")).unwrap());
+        assert_eq!(secret, load_or_create_secret(&dir.path().join("keys")).unwrap());
     }
 
     #[test]
     fn each_algorithm_has_a_file_of_its_own_and_a_file_of_another_kind_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let source = source(dir.path(), None);
-        let all: Vec<_> = Algorithm::ALL.iter().map(|alg| Purpose::Signs(*alg)).collect();
+        let all: Vec<_> = Algorithm::ALL.iter().map(|alg| KeyUse::Signing(*alg)).collect();
         let made = load_files(&source, &all, true).unwrap();
         assert_eq!(made.notices.len(), 4);
         let algs: Vec<_> = made.keys.iter().map(SigningKey::alg).collect();

@@ -10,27 +10,27 @@
 //! is never made in its place. Signing with RSA runs in a small pool, not on the reactor: under full load
 //! a signature every 0.3 ms would hold up everything else.
 
+mod encryption;
 mod error;
 mod files;
-mod material;
+mod key_material;
+mod merge;
 mod phase;
 mod private_file;
 mod record;
 mod ring;
 mod ring_store;
-mod seal;
+mod rotation;
 mod settings;
-mod stored;
-mod upkeep;
 
-pub use self::error::{KeyComplaint, RingError};
-pub use self::files::{FileKeys, KeySource, load_files, load_or_make_secret, secret_path};
-pub use self::material::Purpose;
-pub use self::phase::{Phase, Policy};
-pub use self::record::{Begin, RingRecord, ring_key};
+pub use self::encryption::KeyEncryptor;
+pub use self::error::{KeyFileError, RingError};
+pub use self::files::{FileKeys, KeySource, load_files, load_or_create_secret, secret_path};
+pub use self::key_material::KeyUse;
+pub use self::phase::{Phase, RotationPolicy};
+pub use self::record::{Activation, RingRecord, ring_key};
 pub use self::ring::{KeyInfo, KeyRing};
-pub use self::seal::Sealer;
-pub use self::settings::{load_root, purposes};
+pub use self::settings::{load_secret_key, purposes};
 
 #[cfg(test)]
 mod tests;

@@ -32,15 +32,15 @@ impl Phase {
 
 /// How keys follow each other.
 #[derive(Clone, Copy, Debug)]
-pub struct Policy {
+pub struct RotationPolicy {
     /// How long a key signs; for ever if `None`.
     pub interval: Option<Duration>,
     /// How long a key is published before it signs: longer than anybody keeps the JWK Set.
-    pub lead: Duration,
+    pub publication_lead: Duration,
     /// How long a key stays after it has signed: longer than anything it signed is of use.
-    pub keep: Duration,
+    pub retention: Duration,
     /// How long an urgent key waits until every server has read of it, and clients would look for it.
-    pub settle: Duration,
+    pub activation_delay: Duration,
 }
 
 /// The phases of the keys of one algorithm, given when each begins to sign, earliest first.
@@ -58,12 +58,12 @@ pub fn phases(starts: &[UnixTime], keep: Duration, now: UnixTime) -> Vec<Phase> 
 }
 
 /// When the next key has to begin to sign, if now is the time to publish it.
-pub fn due(starts: &[UnixTime], policy: &Policy, now: UnixTime) -> Option<UnixTime> {
+pub fn due(starts: &[UnixTime], policy: &RotationPolicy, now: UnixTime) -> Option<UnixTime> {
     let (interval, last) = (policy.interval?, *starts.last()?);
     let next = last.plus(interval);
-    let is_time = last <= now && next <= now.plus(policy.lead);
+    let is_time = last <= now && next <= now.plus(policy.publication_lead);
     // A server that was away when it was time still publishes before anything is signed.
-    is_time.then(|| next.max(now.plus(policy.lead)))
+    is_time.then(|| next.max(now.plus(policy.publication_lead)))
 }
 
 #[cfg(test)]
@@ -73,11 +73,11 @@ mod tests {
     use super::Phase::{Gone, Published, Retired, Signing};
     use super::*;
 
-    const POLICY: Policy = Policy {
+    const POLICY: RotationPolicy = RotationPolicy {
         interval: Some(Duration::from_secs(10_000)),
-        lead: Duration::from_secs(100),
-        keep: Duration::from_secs(500),
-        settle: Duration::ZERO,
+        publication_lead: Duration::from_secs(100),
+        retention: Duration::from_secs(500),
+        activation_delay: Duration::ZERO,
     };
 
     fn at(seconds: u64) -> UnixTime {
@@ -102,7 +102,7 @@ mod tests {
             (99999, [Gone,    Gone,      Signing]),
         ];
         for (now, expected) in table {
-            assert_eq!(phases(&starts, POLICY.keep, at(now)), expected, "at {now}");
+            assert_eq!(phases(&starts, POLICY.retention, at(now)), expected, "at {now}");
         }
     }
 
@@ -123,7 +123,7 @@ mod tests {
         for (starts, now, expected) in table {
             let starts: Vec<_> = starts.into_iter().map(at).collect();
             assert_eq!(due(&starts, &POLICY, at(now)), expected.map(at), "{starts:?} at {now}");
-            let never = Policy { interval: None, ..POLICY };
+            let never = RotationPolicy { interval: None, ..POLICY };
             assert_eq!(due(&starts, &never, at(now)), None);
         }
     }
@@ -159,7 +159,7 @@ mod tests {
             for (by, what) in steps {
                 now = now.plus(Duration::from_secs(by));
                 let starts = |keys: &[Key]| keys.iter().map(|key| key.begins).collect::<Vec<_>>();
-                let standing = phases(&starts(&keys), POLICY.keep, now);
+                let standing = phases(&starts(&keys), POLICY.retention, now);
                 // Looked after most of the time; otherwise everybody is asleep.
                 if what > 2 {
                     let mut phase = standing.iter();
@@ -172,7 +172,7 @@ mod tests {
                         keys.sort_by_key(|key| key.begins);
                     }
                 }
-                let standing = phases(&starts(&keys), POLICY.keep, now);
+                let standing = phases(&starts(&keys), POLICY.retention, now);
                 prop_assert_eq!(standing.iter().filter(|phase| **phase == Signing).count(), 1);
                 let signing = standing.iter().position(|phase| *phase == Signing).unwrap();
                 signed.push((now, keys[signing]));

@@ -8,23 +8,23 @@ use std::path::Path;
 use rustix::process::{Gid, getegid, geteuid, getgroups};
 use zeroize::Zeroizing;
 
-use super::KeyComplaint;
+use super::KeyFileError;
 
 /// Whose process this is.
-struct Reader {
+struct ProcessIdentity {
     uid: u32,
     gids: Vec<u32>,
 }
 
 /// What a file says about who can read it.
 #[derive(Clone, Copy)]
-struct Access {
+struct FileAccess {
     uid: u32,
     gid: u32,
     mode: u32,
 }
 
-impl Reader {
+impl ProcessIdentity {
     fn of_this_process() -> Self {
         let others = getgroups().unwrap_or_default();
         let gids = others.into_iter().chain([getegid()]).map(Gid::as_raw).collect();
@@ -34,7 +34,7 @@ impl Reader {
     /// What is wrong with such a file, for the operator. That a group we are in can read it is how an
     /// orchestrator hands a secret to a process that is not root: `fsGroup` makes it root's, with mode 0440. Of
     /// files of ours in a volume it makes 0660; anywhere else a group that writes could put a key of its own.
-    fn objection(&self, file: Access) -> Option<&'static str> {
+    fn reject_reason(&self, file: FileAccess) -> Option<&'static str> {
         let by_group = file.mode & 0o070 != 0;
         let is_our_group = self.gids.contains(&file.gid);
         if file.mode & 0o007 != 0 {
@@ -57,23 +57,23 @@ impl Reader {
 
 /// Reads a file that nobody reads but its owner and a group of ours. Anything looser is refused, not warned
 /// about.
-pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyComplaint> {
+pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let unreadable =
-        |error: io::Error| KeyComplaint::about(path, format!("cannot be read: {error}"));
+        |error: io::Error| KeyFileError::about(path, format!("cannot be read: {error}"));
     let real = fs::canonicalize(path).map_err(unreadable)?;
     let about = fs::metadata(&real).map_err(unreadable)?;
     if !about.is_file() {
-        return Err(KeyComplaint::about(path, "is not a file"));
+        return Err(KeyFileError::about(path, "is not a file"));
     }
-    let access = Access { uid: about.uid(), gid: about.gid(), mode: about.mode() };
-    if let Some(objection) = Reader::of_this_process().objection(access) {
-        return Err(KeyComplaint::about(path, objection));
+    let access = FileAccess { uid: about.uid(), gid: about.gid(), mode: about.mode() };
+    if let Some(objection) = ProcessIdentity::of_this_process().reject_reason(access) {
+        return Err(KeyFileError::about(path, objection));
     }
     let is_link = fs::symlink_metadata(path).map_err(unreadable)?.is_symlink();
     let folder_mode = real.parent().and_then(|it| fs::metadata(it).ok()).map_or(0, |it| it.mode());
     // A sticky world-writable folder such as /tmp lets nobody replace another's file.
     if is_link && folder_mode & 0o002 != 0 && folder_mode & 0o1000 == 0 {
-        return Err(KeyComplaint::about(path, "is a link into a folder that anybody can write to"));
+        return Err(KeyFileError::about(path, "is a link into a folder that anybody can write to"));
     }
     fs::read_to_string(&real).map(Zeroizing::new).map_err(unreadable)
 }
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_group_of_ours_may_read_a_private_file_and_nobody_else() {
-        let latchkey = Reader { uid: 65532, gids: vec![65532, 2000] };
+        let latchkey = ProcessIdentity { uid: 65532, gids: vec![65532, 2000] };
         let (root, ours, stranger) = (0, 65532, 1000);
         #[rustfmt::skip]
         let table = [
@@ -110,7 +110,7 @@ mod tests {
             (stranger, 100,   0o600,  Some("another user")),
         ];
         for (uid, gid, mode, said) in table {
-            let objection = latchkey.objection(Access { uid, gid, mode });
+            let objection = latchkey.reject_reason(FileAccess { uid, gid, mode });
             let fits = match (objection, said) {
                 (None, None) => true,
                 (Some(objection), Some(said)) => objection.contains(said),

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::material::Purpose;
-use super::phase::{self, Phase, Policy};
+use super::key_material::KeyUse;
+use super::phase::{self, Phase, RotationPolicy};
 use crate::infra::clock::UnixTime;
 use crate::infra::store::{Key, Partition, Record};
 
@@ -22,7 +22,7 @@ pub struct RingRecord {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct KeyRecord {
     pub kid: String,
-    pub purpose: Purpose,
+    pub purpose: KeyUse,
     pub published_at: UnixTime,
     pub begins_at: UnixTime,
     /// The private key, encrypted.
@@ -48,7 +48,7 @@ pub fn ring_key() -> Key<RingRecord> {
 
 /// When a new key begins to sign.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Begin {
+pub enum Activation {
     /// After everybody had time to learn of it.
     Announced,
     /// As soon as every server has it.
@@ -59,20 +59,20 @@ pub enum Begin {
 #[derive(Clone, Debug)]
 pub(super) struct NewKey {
     pub kid: String,
-    pub purpose: Purpose,
+    pub purpose: KeyUse,
     pub sealed: String,
 }
 
 /// Files remembered at most; the oldest is forgotten first.
-const MOST_FILES: usize = 64;
+const MAX_REMEMBERED_FILES: usize = 64;
 /// Keys of one purpose at most: whoever rotates in a loop does not fill the JWK Set.
-const MOST_KEYS: usize = 12;
+const MAX_KEYS_PER_USE: usize = 12;
 
 impl RingRecord {
     /// The keys of one purpose, in the order in which they begin to sign, each with its phase.
-    pub(super) fn of(
+    pub(super) fn keys_for(
         &self,
-        purpose: Purpose,
+        purpose: KeyUse,
         keep: Duration,
         now: UnixTime,
     ) -> Vec<(&KeyRecord, Phase)> {
@@ -83,46 +83,56 @@ impl RingRecord {
         keys.into_iter().zip(phase::phases(&starts, keep, now)).collect()
     }
 
-    fn starts(&self, purpose: Purpose, policy: &Policy, now: UnixTime) -> Vec<UnixTime> {
-        self.of(purpose, policy.keep, now).iter().map(|(key, _)| key.begins_at).collect()
+    fn start_times(
+        &self,
+        purpose: KeyUse,
+        policy: &RotationPolicy,
+        now: UnixTime,
+    ) -> Vec<UnixTime> {
+        self.keys_for(purpose, policy.retention, now).iter().map(|(key, _)| key.begins_at).collect()
     }
 
     /// Whether there is no key for this purpose.
-    pub(super) fn lacks(&self, purpose: Purpose) -> bool {
+    pub(super) fn lacks(&self, purpose: KeyUse) -> bool {
         self.keys.iter().all(|key| key.purpose != purpose)
     }
 
     /// Whether this key came, or comes, from a file that was not seen before.
-    pub(super) fn has_not_seen(&self, kid: &str) -> bool {
+    pub(super) fn is_new_file(&self, kid: &str) -> bool {
         !self.from_files.iter().any(|seen| seen == kid) && self.keys.iter().all(|it| it.kid != kid)
     }
 
     /// When the next key has to begin, if it is time to publish it.
-    pub(super) fn due(&self, purpose: Purpose, policy: &Policy, now: UnixTime) -> Option<UnixTime> {
-        phase::due(&self.starts(purpose, policy, now), policy, now)
+    pub(super) fn due(
+        &self,
+        purpose: KeyUse,
+        policy: &RotationPolicy,
+        now: UnixTime,
+    ) -> Option<UnixTime> {
+        phase::due(&self.start_times(purpose, policy, now), policy, now)
     }
 
     /// Adds the first key of its purpose, which signs at once; nothing if there is one.
-    pub(super) fn begin(&mut self, key: &NewKey, now: UnixTime) {
+    pub(super) fn add_first(&mut self, key: &NewKey, now: UnixTime) {
         if self.lacks(key.purpose) {
             self.insert(key, now, now);
         }
     }
 
     /// Takes in a key from a file, once.
-    pub(super) fn take_in(&mut self, key: &NewKey, policy: &Policy, now: UnixTime) {
-        if !self.has_not_seen(&key.kid) {
+    pub(super) fn import_file(&mut self, key: &NewKey, policy: &RotationPolicy, now: UnixTime) {
+        if !self.is_new_file(&key.kid) {
             return;
         }
         self.from_files.push(key.kid.clone());
-        let excess = self.from_files.len().saturating_sub(MOST_FILES);
+        let excess = self.from_files.len().saturating_sub(MAX_REMEMBERED_FILES);
         self.from_files.drain(..excess);
-        let begins = if self.lacks(key.purpose) { now } else { now.plus(policy.lead) };
+        let begins = if self.lacks(key.purpose) { now } else { now.plus(policy.publication_lead) };
         self.insert(key, now, begins);
     }
 
     /// Adds the successor that is due; nothing if another server has done so.
-    pub(super) fn succeed(&mut self, key: &NewKey, policy: &Policy, now: UnixTime) {
+    pub(super) fn add_successor(&mut self, key: &NewKey, policy: &RotationPolicy, now: UnixTime) {
         if let Some(begins) = self.due(key.purpose, policy, now) {
             self.insert(key, now, begins);
         }
@@ -132,29 +142,34 @@ impl RingRecord {
     pub(super) fn rotate(
         &mut self,
         key: &NewKey,
-        begin: Begin,
-        policy: &Policy,
+        begin: Activation,
+        policy: &RotationPolicy,
         now: UnixTime,
     ) -> bool {
         if self.keys.iter().any(|it| it.kid == key.kid) {
             // An earlier try of this very change that was thought lost.
             return true;
         }
-        if self.of(key.purpose, policy.keep, now).len() >= MOST_KEYS {
+        if self.keys_for(key.purpose, policy.retention, now).len() >= MAX_KEYS_PER_USE {
             return false;
         }
         let wait = match begin {
-            Begin::Announced => policy.lead,
-            Begin::Now => policy.settle,
+            Activation::Announced => policy.publication_lead,
+            Activation::Now => policy.activation_delay,
         };
         self.insert(key, now, now.plus(wait));
         true
     }
 
     /// Removes a key before its time, unless it is the one that signs; answers what it was doing.
-    pub(super) fn remove(&mut self, kid: &str, policy: &Policy, now: UnixTime) -> Option<Phase> {
+    pub(super) fn remove(
+        &mut self,
+        kid: &str,
+        policy: &RotationPolicy,
+        now: UnixTime,
+    ) -> Option<Phase> {
         let purpose = self.keys.iter().find(|key| key.kid == kid)?.purpose;
-        let keys = self.of(purpose, policy.keep, now);
+        let keys = self.keys_for(purpose, policy.retention, now);
         let phase = keys.into_iter().find_map(|(key, phase)| (key.kid == kid).then_some(phase))?;
         if phase != Phase::Signing {
             self.keys.retain(|key| key.kid != kid);
@@ -163,24 +178,24 @@ impl RingRecord {
     }
 
     /// Whether the time of some key is over.
-    pub(super) fn has_gone(&self, policy: &Policy, now: UnixTime) -> bool {
-        !self.gone(policy, now).is_empty()
+    pub(super) fn has_expired_keys(&self, policy: &RotationPolicy, now: UnixTime) -> bool {
+        !self.expired_kids(policy, now).is_empty()
     }
 
     /// Removes the keys whose time is over.
-    pub(super) fn prune(&mut self, policy: &Policy, now: UnixTime) {
-        let gone = self.gone(policy, now);
+    pub(super) fn remove_expired(&mut self, policy: &RotationPolicy, now: UnixTime) {
+        let gone = self.expired_kids(policy, now);
         self.keys.retain(|key| !gone.contains(&key.kid));
     }
 
-    fn gone(&self, policy: &Policy, now: UnixTime) -> Vec<String> {
+    fn expired_kids(&self, policy: &RotationPolicy, now: UnixTime) -> Vec<String> {
         let purposes: BTreeSet<_> = self.keys.iter().map(|key| key.purpose).collect();
-        let keys = purposes.into_iter().flat_map(|it| self.of(it, policy.keep, now));
+        let keys = purposes.into_iter().flat_map(|it| self.keys_for(it, policy.retention, now));
         keys.filter(|(_, phase)| *phase == Phase::Gone).map(|(key, _)| key.kid.clone()).collect()
     }
 
     /// Replaces what is stored of a key by the same key under the present secret.
-    pub(super) fn seal_anew(&mut self, anew: &NewKey) {
+    pub(super) fn reencrypt(&mut self, anew: &NewKey) {
         for key in self.keys.iter_mut().filter(|key| key.kid == anew.kid) {
             key.sealed.clone_from(&anew.sealed);
         }

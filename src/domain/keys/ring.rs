@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
-use super::material::Material;
+use super::key_material::KeyMaterial;
 use super::record::{KeyRecord, RingRecord};
-use super::ring_store::Home;
-use super::{Phase, Policy, Purpose};
+use super::ring_store::RingStore;
+use super::{KeyUse, Phase, RotationPolicy};
 use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::jose::{
     self, Algorithm, NotDecrypted, NotVerified, SigningError, SigningKey, Verified,
@@ -18,28 +18,28 @@ use crate::infra::jose::{
 
 /// The keys of this installation.
 #[derive(Clone)]
-pub struct KeyRing(pub(super) Arc<Parts>);
+pub struct KeyRing(pub(super) Arc<KeyRingInner>);
 
-pub(super) struct Parts {
+pub(super) struct KeyRingInner {
     pub current: ArcSwap<Snapshot>,
     /// What there are keys for, as configured. Others in the store are left alone.
-    pub purposes: Vec<Purpose>,
-    pub policy: Policy,
+    pub purposes: Vec<KeyUse>,
+    pub policy: RotationPolicy,
     pub clock: Clock,
     /// Where the ring is kept, unless it never changes.
-    pub home: Option<Home>,
+    pub ring_store: Option<RingStore>,
     /// The phases that were told last.
-    told: RwLock<BTreeMap<String, KeyInfo>>,
-    pool: Arc<Semaphore>,
+    reported: RwLock<BTreeMap<String, KeyInfo>>,
+    signing_permits: Arc<Semaphore>,
     /// What anybody can ask for has one turn of its own, and no signature stands behind it.
-    decryption: Arc<Semaphore>,
+    decryption_permits: Arc<Semaphore>,
 }
 
 /// The ring as last read, its keys parsed.
 #[derive(Default)]
 pub(super) struct Snapshot {
     pub record: RingRecord,
-    pub material: BTreeMap<String, Material>,
+    pub material: BTreeMap<String, KeyMaterial>,
 }
 
 /// A key, for people and metrics.
@@ -48,7 +48,7 @@ pub struct KeyInfo {
     /// Its name.
     pub kid: String,
     /// What it is for.
-    pub purpose: Purpose,
+    pub purpose: KeyUse,
     /// What it is doing.
     pub phase: Phase,
     /// Since when it is in the JWK Set.
@@ -62,44 +62,53 @@ impl KeyRing {
     ///
     /// # Panics
     /// If there is none.
-    pub fn of(keys: Vec<SigningKey>) -> Self {
+    pub fn fixed(keys: Vec<SigningKey>) -> Self {
         assert!(!keys.is_empty(), "a ring has at least one key");
-        let mut purposes: Vec<_> = keys.iter().map(|key| Purpose::Signs(key.alg())).collect();
+        let mut purposes: Vec<_> = keys.iter().map(|key| KeyUse::Signing(key.alg())).collect();
         purposes.dedup();
         let mut snapshot = Snapshot::default();
         // Whoever begins last is the one that signs.
         for (begins, key) in (0..).zip(keys.into_iter().rev()) {
             snapshot.record.keys.push(KeyRecord {
                 kid: key.kid().to_owned(),
-                purpose: Purpose::Signs(key.alg()),
+                purpose: KeyUse::Signing(key.alg()),
                 published_at: UnixTime::from_millis(begins),
                 begins_at: UnixTime::from_millis(begins),
                 sealed: String::new(),
             });
-            snapshot.material.insert(key.kid().to_owned(), Material::Signing(Arc::new(key)));
+            snapshot.material.insert(key.kid().to_owned(), KeyMaterial::Signing(Arc::new(key)));
         }
-        let policy = Policy {
+        let policy = RotationPolicy {
             interval: None,
-            lead: Duration::ZERO,
-            keep: Duration::MAX,
-            settle: Duration::ZERO,
+            publication_lead: Duration::ZERO,
+            retention: Duration::MAX,
+            activation_delay: Duration::ZERO,
         };
-        Self::with(snapshot, purposes, policy, Clock::System, None)
+        Self::new(snapshot, purposes, policy, Clock::System, None)
     }
 
-    pub(super) fn with(
+    pub(super) fn new(
         snapshot: Snapshot,
-        purposes: Vec<Purpose>,
-        policy: Policy,
+        purposes: Vec<KeyUse>,
+        policy: RotationPolicy,
         clock: Clock,
-        home: Option<Home>,
+        home: Option<RingStore>,
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = Arc::new(Semaphore::new(cores));
         let decryption = Arc::new(Semaphore::new(1));
         let current = ArcSwap::from_pointee(snapshot);
         let told = RwLock::default();
-        Self(Arc::new(Parts { current, purposes, policy, clock, home, told, pool, decryption }))
+        Self(Arc::new(KeyRingInner {
+            current,
+            purposes,
+            policy,
+            clock,
+            ring_store: home,
+            reported: told,
+            signing_permits: pool,
+            decryption_permits: decryption,
+        }))
     }
 
     /// The JWK Set ([RFC 7517 §5]): every key that has not gone, RSA first and of a kind the one that signs.
@@ -108,8 +117,8 @@ impl KeyRing {
     pub fn jwks(&self) -> String {
         let now = self.0.clock.now();
         let snapshot = self.0.current.load();
-        let mut keys = self.standing(&snapshot, now);
-        keys.sort_by_key(|(_, phase, material)| place(material.jwk().kty, *phase));
+        let mut keys = self.live_keys(&snapshot, now);
+        keys.sort_by_key(|(_, phase, material)| jwks_order(material.jwk().kty, *phase));
         let public: Vec<_> = keys.iter().map(|(_, _, material)| material.jwk()).collect();
         json!({ "keys": public }).to_string()
     }
@@ -117,11 +126,11 @@ impl KeyRing {
     /// The key that signs with this algorithm, if the ring has one.
     pub fn signing(&self, alg: Algorithm) -> Option<Arc<SigningKey>> {
         let snapshot = self.0.current.load();
-        let keys = self.standing(&snapshot, self.0.clock.now());
+        let keys = self.live_keys(&snapshot, self.0.clock.now());
         let signs = |phase, key: &SigningKey| phase == Phase::Signing && key.alg() == alg;
         keys.into_iter().find_map(|(_, phase, material)| match material {
-            Material::Signing(key) if signs(phase, key) => Some(Arc::clone(key)),
-            Material::Signing(_) | Material::Decryption(_) => None,
+            KeyMaterial::Signing(key) if signs(phase, key) => Some(Arc::clone(key)),
+            KeyMaterial::Signing(_) | KeyMaterial::Decryption(_) => None,
         })
     }
 
@@ -149,7 +158,9 @@ impl KeyRing {
             Algorithm::Es256 | Algorithm::EdDsa => return key.sign(typ, &claims),
             Algorithm::Rs256 | Algorithm::Ps256 => {}
         }
-        in_pool(&self.0.pool, move || key.sign(typ, &claims)).await.unwrap_or(Err(SigningError))
+        run_blocking(&self.0.signing_permits, move || key.sign(typ, &claims))
+            .await
+            .unwrap_or(Err(SigningError))
     }
 
     /// The claims of a token of ours of that type. Time, issuer and audience are the caller's to judge.
@@ -164,10 +175,10 @@ impl KeyRing {
 
     fn with_verifying<T>(&self, verify: impl FnOnce(Vec<&SigningKey>) -> T) -> T {
         let snapshot = self.0.current.load();
-        let keys = self.standing(&snapshot, self.0.clock.now());
+        let keys = self.live_keys(&snapshot, self.0.clock.now());
         let signing = keys.into_iter().filter_map(|(_, _, material)| match material {
-            Material::Signing(key) => Some(&**key),
-            Material::Decryption(_) => None,
+            KeyMaterial::Signing(key) => Some(&**key),
+            KeyMaterial::Decryption(_) => None,
         });
         verify(signing.collect())
     }
@@ -176,14 +187,14 @@ impl KeyRing {
     /// pool: whoever sends one makes us do an RSA operation before we know who it is.
     pub async fn decrypt(&self, token: String) -> Result<Vec<u8>, NotDecrypted> {
         let snapshot = self.0.current.load();
-        let keys = self.standing(&snapshot, self.0.clock.now());
+        let keys = self.live_keys(&snapshot, self.0.clock.now());
         let ours = keys.into_iter().rev().filter_map(|(_, _, material)| match material {
-            Material::Decryption(key) => Some(Arc::clone(key)),
-            Material::Signing(_) => None,
+            KeyMaterial::Decryption(key) => Some(Arc::clone(key)),
+            KeyMaterial::Signing(_) => None,
         });
         let ours: Vec<_> = ours.collect();
         let open = move || ours.iter().find_map(|key| jose::decrypt(&token, key).ok());
-        in_pool(&self.0.decryption, open).await.flatten().ok_or(NotDecrypted)
+        run_blocking(&self.0.decryption_permits, open).await.flatten().ok_or(NotDecrypted)
     }
 
     /// Whether there is nothing to sign with.
@@ -194,7 +205,7 @@ impl KeyRing {
     /// Every key that has not gone.
     pub fn keys(&self) -> Vec<KeyInfo> {
         let snapshot = self.0.current.load();
-        let keys = self.standing(&snapshot, self.0.clock.now());
+        let keys = self.live_keys(&snapshot, self.0.clock.now());
         let info = keys.into_iter().map(|(key, phase, _)| KeyInfo {
             kid: key.kid.clone(),
             purpose: key.purpose,
@@ -206,9 +217,9 @@ impl KeyRing {
     }
 
     /// The keys whose phase is another than when this was last asked, those that went among them.
-    pub fn changes(&self) -> Vec<KeyInfo> {
+    pub fn take_phase_changes(&self) -> Vec<KeyInfo> {
         let now: BTreeMap<_, _> = self.keys().into_iter().map(|it| (it.kid.clone(), it)).collect();
-        let mut told = self.0.told.write().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.reported.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *told, now.clone());
         let gone = before.values().filter(|key| !now.contains_key(&key.kid));
         let gone = gone.map(|key| KeyInfo { phase: Phase::Gone, ..key.clone() });
@@ -218,19 +229,20 @@ impl KeyRing {
 
     /// Takes these keys, as they are now, for told: they were here before this process was, and being read
     /// again is no change.
-    pub fn stood_before(&self, kid: impl Fn(&str) -> bool) {
+    pub fn mark_reported(&self, kid: impl Fn(&str) -> bool) {
         let standing = self.keys().into_iter().filter(|key| kid(&key.kid));
-        let mut told = self.0.told.write().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.reported.write().unwrap_or_else(PoisonError::into_inner);
         told.extend(standing.map(|key| (key.kid.clone(), key)));
     }
 
     /// Every key that has not gone, by purpose, earliest first.
-    fn standing<'a>(
+    fn live_keys<'a>(
         &self,
         snapshot: &'a Snapshot,
         now: UnixTime,
-    ) -> Vec<(&'a KeyRecord, Phase, &'a Material)> {
-        let of = |purpose: &Purpose| snapshot.record.of(*purpose, self.0.policy.keep, now);
+    ) -> Vec<(&'a KeyRecord, Phase, &'a KeyMaterial)> {
+        let of =
+            |purpose: &KeyUse| snapshot.record.keys_for(*purpose, self.0.policy.retention, now);
         let keys = self.0.purposes.iter().flat_map(of).filter(|(_, phase)| *phase != Phase::Gone);
         keys.filter_map(|(key, phase)| Some((key, phase, snapshot.material.get(&key.kid)?)))
             .collect()
@@ -240,7 +252,7 @@ impl KeyRing {
 /// Where a key stands in the JWK Set. RSA comes first, for there are clients that walk the set and fail at
 /// the first key of another kind, and RS256 is what every client knows; of a kind the one that signs, for
 /// others take the first that fits.
-fn place(kty: &str, phase: Phase) -> (bool, u8) {
+fn jwks_order(kty: &str, phase: Phase) -> (bool, u8) {
     let order = match phase {
         Phase::Signing => 0,
         Phase::Published => 1,
@@ -251,7 +263,7 @@ fn place(kty: &str, phase: Phase) -> (bool, u8) {
 }
 
 /// Away from the reactor, and no more at once than there are turns; nothing if the process ends.
-async fn in_pool<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {

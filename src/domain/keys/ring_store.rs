@@ -2,27 +2,27 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::material::Material;
+use super::key_material::KeyMaterial;
 use super::record::{NewKey, RingRecord, ring_key};
-use super::{RingError, Sealer};
+use super::{KeyEncryptor, RingError};
 use crate::infra::jose::BadKey;
 use crate::infra::store::{CreateOutcome, Store};
 
 /// Where the ring is stored, and how its private keys are encrypted there.
-pub(super) struct Home {
+pub(super) struct RingStore {
     pub store: Arc<dyn Store>,
-    pub sealer: Sealer,
+    pub sealer: KeyEncryptor,
     /// Held while the ring is read and applied, so that an older one never replaces a newer one.
-    pub turn: Mutex<()>,
+    pub refresh_lock: Mutex<()>,
 }
 
-impl Home {
-    pub fn new(store: Arc<dyn Store>, sealer: Sealer) -> Self {
-        Self { store, sealer, turn: Mutex::default() }
+impl RingStore {
+    pub fn new(store: Arc<dyn Store>, sealer: KeyEncryptor) -> Self {
+        Self { store, sealer, refresh_lock: Mutex::default() }
     }
 
     /// An empty ring, unless another server is about to fill one.
-    pub async fn begin(&self) -> Result<RingRecord, RingError> {
+    pub async fn create_or_read(&self) -> Result<RingRecord, RingError> {
         let record = RingRecord::default();
         match self.store.create(&record).await? {
             CreateOutcome::Created => Ok(record),
@@ -35,10 +35,10 @@ impl Home {
         Ok(loaded.map(|loaded| loaded.record))
     }
 
-    pub fn sealed(&self, key: &Material) -> Result<NewKey, RingError> {
+    pub fn encrypted(&self, key: &KeyMaterial) -> Result<NewKey, RingError> {
         let purpose = key.purpose();
         let der = key.to_pkcs8().map_err(RingError::Key)?;
-        let sealed = self.sealer.seal(key.kid(), purpose, &der);
+        let sealed = self.sealer.encrypt(key.kid(), purpose, &der);
         let sealed = sealed.ok_or(RingError::Key(BadKey::Garbage))?;
         Ok(NewKey { kid: key.kid().to_owned(), purpose, sealed })
     }

@@ -2,33 +2,33 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{KeyComplaint, KeySource, Policy, Purpose, load_or_make_secret};
+use super::{KeyFileError, KeySource, KeyUse, RotationPolicy, load_or_create_secret};
 use crate::config::Config;
 use crate::infra::secret_key::SecretKey;
 use crate::protocol::algorithms::KeyManagement;
 
 /// A key is published for an hour before it signs, and for as long as servers may take to notice: longer
 /// than our own `max-age`, for there are clients that keep the set as long as they like.
-const LEAD: Duration = Duration::from_secs(3600 + 60);
+const PUBLICATION_LEAD: Duration = Duration::from_secs(3600 + 60);
 /// The longest lifetime that can be configured for an access or ID token. Not the one that is: a token of
 /// yesterday was issued under yesterday's configuration.
-const LONGEST_TOKEN: Duration = Duration::from_secs(86_400);
+const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
 /// How far the clocks of those who verify may be behind.
-const SKEW: Duration = Duration::from_secs(300);
+const MAX_CLOCK_LAG: Duration = Duration::from_secs(300);
 /// How long an urgent key waits: three looks at the store, until every server publishes it, and thirty
 /// seconds more, for there are clients that do not read the set again sooner, whatever key they meet.
-const SETTLE: Duration = Duration::from_secs(15 + 30);
+const ACTIVATION_DELAY: Duration = Duration::from_secs(15 + 30);
 
-impl Policy {
+impl RotationPolicy {
     /// As configured.
     pub fn of(config: &Config) -> Self {
         // An ID token comes back as a hint for as long as its session may last.
-        let used = config.lifetimes.session_absolute.max(LONGEST_TOKEN);
+        let used = config.lifetimes.session_absolute.max(MAX_TOKEN_LIFETIME);
         Self {
             interval: config.key_ring.rotation_interval,
-            lead: LEAD,
-            keep: used + SKEW,
-            settle: SETTLE,
+            publication_lead: PUBLICATION_LEAD,
+            retention: used + MAX_CLOCK_LAG,
+            activation_delay: ACTIVATION_DELAY,
         }
     }
 }
@@ -45,28 +45,28 @@ impl KeySource {
 }
 
 /// What the installation needs keys for. Nobody encrypts for us unless that was asked for.
-pub fn purposes(config: &Config) -> Vec<Purpose> {
-    let signs = config.key_ring.signing_algs.iter().map(|alg| Purpose::Signs(*alg));
+pub fn purposes(config: &Config) -> Vec<KeyUse> {
+    let signs = config.key_ring.signing_algs.iter().map(|alg| KeyUse::Signing(*alg));
     let decrypts: &[_] = if config.key_ring.request_object_encryption {
         &[KeyManagement::RsaOaep256, KeyManagement::EcdhEs]
     } else {
         &[]
     };
-    signs.chain(decrypts.iter().map(|alg| Purpose::Decrypts(*alg))).collect()
+    signs.chain(decrypts.iter().map(|alg| KeyUse::Decryption(*alg))).collect()
 }
 
 /// The root of all secrets: `SECRET_KEY`, or the one that is kept beside the signing key.
-pub fn load_root(config: &Config) -> Result<SecretKey, KeyComplaint> {
+pub fn load_secret_key(config: &Config) -> Result<SecretKey, KeyFileError> {
     let text = match &config.secret_key {
         Some(given) => Zeroizing::new(given.reveal().to_owned()),
-        None => load_or_make_secret(&config.keys_dir)?,
+        None => load_or_create_secret(&config.keys_dir)?,
     };
     let root = SecretKey::from_text(&text)
-        .map_err(|_| KeyComplaint::new("SECRET_KEY has fewer than 32 characters"))?;
+        .map_err(|_| KeyFileError::new("SECRET_KEY has fewer than 32 characters"))?;
     match &config.secret_key_previous {
         Some(previous) => root
             .also_accepting(previous.reveal())
-            .map_err(|_| KeyComplaint::new("SECRET_KEY_PREVIOUS has fewer than 32 characters")),
+            .map_err(|_| KeyFileError::new("SECRET_KEY_PREVIOUS has fewer than 32 characters")),
         None => Ok(root),
     }
 }

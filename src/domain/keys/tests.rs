@@ -18,16 +18,16 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// A term of ninety days but for the hour of announcement.
 const UNTIL_DUE: Duration = Duration::from_secs(90 * 86_400 - 3600);
-const ES256: Purpose = Purpose::Signs(Algorithm::Es256);
-const POLICY: Policy = Policy {
+const ES256: KeyUse = KeyUse::Signing(Algorithm::Es256);
+const POLICY: RotationPolicy = RotationPolicy {
     interval: Some(Duration::from_secs(90 * 86_400)),
-    lead: Duration::from_secs(3600),
-    keep: Duration::from_secs(86_400),
-    settle: Duration::ZERO,
+    publication_lead: Duration::from_secs(3600),
+    retention: Duration::from_secs(86_400),
+    activation_delay: Duration::ZERO,
 };
 
-fn sealer(secret: &str) -> Sealer {
-    Sealer::new(&SecretKey::from_text(&secret.repeat(32)).unwrap())
+fn sealer(secret: &str) -> KeyEncryptor {
+    KeyEncryptor::new(&SecretKey::from_text(&secret.repeat(32)).unwrap())
 }
 
 /// A store of its own, and a clock that stands still.
@@ -106,10 +106,11 @@ async fn each_change_of_phase_is_told_once() {
     let world = World::new();
     let ring = world.server(vec![]).await;
     let first = signer(&ring);
-    let told = || ring.changes().into_iter().map(|it| (it.kid, it.phase)).collect::<Vec<_>>();
+    let told =
+        || ring.take_phase_changes().into_iter().map(|it| (it.kid, it.phase)).collect::<Vec<_>>();
     assert_eq!(told(), [(first.clone(), Phase::Signing)]);
     assert_eq!(told(), []);
-    ring.rotate(Begin::Announced).await.unwrap();
+    ring.rotate(Activation::Announced).await.unwrap();
     let next = told();
     assert_eq!((next.len(), next[0].1), (1, Phase::Published));
     world.clock.advance(HOUR);
@@ -122,11 +123,11 @@ async fn each_change_of_phase_is_told_once() {
 async fn a_key_that_stood_in_the_store_has_not_changed_because_a_server_starts() {
     let world = World::new();
     let first = world.server(vec![]).await;
-    assert_eq!(first.changes().len(), 1);
+    assert_eq!(first.take_phase_changes().len(), 1);
     let again = world.server(vec![]).await;
-    assert_eq!(again.changes(), []);
-    again.rotate(Begin::Now).await.unwrap();
-    assert_eq!(again.changes().len(), 2, "what changes afterwards is told");
+    assert_eq!(again.take_phase_changes(), []);
+    again.rotate(Activation::Now).await.unwrap();
+    assert_eq!(again.take_phase_changes().len(), 2, "what changes afterwards is told");
 }
 
 #[tokio::test]
@@ -135,7 +136,7 @@ async fn an_urgent_key_signs_at_once_and_others_soon_read_of_it() {
     let (here, there) = (world.server(vec![]).await, world.server(vec![]).await);
     let first = signer(&here);
     assert_eq!(signer(&there), first);
-    here.rotate(Begin::Now).await.unwrap();
+    here.rotate(Activation::Now).await.unwrap();
     assert_ne!(signer(&here), first);
     assert_eq!(published(&here).len(), 2);
     there.refresh().await.unwrap();
@@ -164,9 +165,9 @@ async fn a_file_begins_the_ring_a_new_file_is_the_next_key_and_an_old_one_does_n
     let ring = world.server(vec![same(&old)]).await;
     assert_eq!(signer(&ring), old.kid());
 
-    ring.take_in(vec![same(&old)]).await.unwrap();
+    ring.import_files(vec![same(&old)]).await.unwrap();
     assert_eq!(published(&ring), [old.kid()], "it was there already");
-    ring.take_in(vec![same(&new)]).await.unwrap();
+    ring.import_files(vec![same(&new)]).await.unwrap();
     assert_eq!((published(&ring).len(), &*signer(&ring)), (2, old.kid()));
     world.clock.advance(HOUR);
     assert_eq!(signer(&ring), new.kid());
@@ -189,7 +190,7 @@ async fn the_store_alone_signs_nothing_and_another_secret_is_a_clear_error() {
 
     let other = KeyRing::open(world.at(), sealer("t"), vec![ES256], POLICY, vec![]).await;
     let error = other.err().unwrap();
-    assert!(matches!(&error, RingError::Sealed(kid) if *kid == signer(&ring)), "{error}");
+    assert!(matches!(&error, RingError::WrongSecretKey(kid) if *kid == signer(&ring)), "{error}");
     assert!(error.to_string().starts_with("SECRET_KEY does not open"));
 
     let damaged = Transaction::within(ring_key().raw().partition().clone());
@@ -205,14 +206,14 @@ async fn a_changed_secret_takes_the_ring_along_while_the_one_before_is_known() {
     let open = |sealer| KeyRing::open(world.at(), sealer, vec![ES256], POLICY, vec![]);
     let before = open(sealer("s")).await.unwrap();
     let mut both = sealer("t");
-    both.roots.extend(sealer("s").roots);
+    both.derived_keys.extend(sealer("s").derived_keys);
     let between = open(both).await.unwrap();
-    before.rotate(Begin::Announced).await.unwrap();
+    before.rotate(Activation::Announced).await.unwrap();
     between.refresh().await.unwrap();
 
     let after = open(sealer("t")).await.unwrap();
     assert_eq!((after.jwks(), published(&after).len()), (before.jwks(), 2));
-    assert!(matches!(open(sealer("s")).await.err().unwrap(), RingError::Sealed(_)));
+    assert!(matches!(open(sealer("s")).await.err().unwrap(), RingError::WrongSecretKey(_)));
     before.refresh().await.unwrap();
     assert_eq!(signer(&before), signer(&after), "who has it parsed needs no secret");
 }
@@ -220,7 +221,7 @@ async fn a_changed_secret_takes_the_ring_along_while_the_one_before_is_known() {
 #[tokio::test]
 async fn an_algorithm_that_is_not_configured_is_not_in_the_set() {
     let world = World::new();
-    let purposes = vec![ES256, Purpose::Signs(Algorithm::EdDsa)];
+    let purposes = vec![ES256, KeyUse::Signing(Algorithm::EdDsa)];
     let both = KeyRing::open(world.at(), sealer("s"), purposes, POLICY, vec![]).await.unwrap();
     assert_eq!(published(&both).len(), 2);
     let signed = both.sign_with(Algorithm::EdDsa, "JWT", json!({})).await.unwrap();
@@ -235,7 +236,7 @@ async fn an_algorithm_that_is_not_configured_is_not_in_the_set() {
 #[tokio::test]
 async fn what_is_encrypted_for_a_published_key_opens_before_and_after_a_rotation() {
     let world = World::new();
-    let purposes = vec![ES256, Purpose::Decrypts(KeyManagement::EcdhEs)];
+    let purposes = vec![ES256, KeyUse::Decryption(KeyManagement::EcdhEs)];
     let ring = KeyRing::open(world.at(), sealer("s"), purposes, POLICY, vec![]).await.unwrap();
     let sent = || {
         let set: Value = serde_json::from_str(&ring.jwks()).unwrap();
@@ -244,7 +245,7 @@ async fn what_is_encrypted_for_a_published_key_opens_before_and_after_a_rotation
         encrypt(b"request", alg, ContentEncryption::A256Gcm, &recipient, None).unwrap()
     };
     let before = sent();
-    ring.rotate(Begin::Now).await.unwrap();
+    ring.rotate(Activation::Now).await.unwrap();
     let after = sent();
     assert_ne!(before.split('.').next(), after.split('.').next());
     for token in [&before, &after] {
@@ -259,15 +260,15 @@ async fn a_key_that_fell_into_other_hands_is_removed_once_it_does_not_sign() {
     let key = file();
     let ring = world.server(vec![same(&key)]).await;
     let signed = token(&ring).await;
-    assert!(matches!(ring.remove(key.kid()).await, Err(RingError::Signs)));
-    assert!(matches!(ring.remove("nobody").await, Err(RingError::Unknown)));
+    assert!(matches!(ring.remove(key.kid()).await, Err(RingError::KeyInUse)));
+    assert!(matches!(ring.remove("nobody").await, Err(RingError::UnknownKey)));
 
-    ring.rotate(Begin::Now).await.unwrap();
+    ring.rotate(Activation::Now).await.unwrap();
     assert!(ring.verify(&signed, "JWT").is_ok());
     ring.remove(key.kid()).await.unwrap();
     assert!(ring.verify(&signed, "JWT").is_err());
     assert_eq!(published(&ring), [signer(&ring)]);
-    ring.take_in(vec![same(&key)]).await.unwrap();
+    ring.import_files(vec![same(&key)]).await.unwrap();
     assert_eq!(published(&ring).len(), 1, "its file does not bring it back");
 }
 
@@ -276,14 +277,14 @@ async fn whoever_rotates_in_a_loop_is_stopped() {
     let world = World::new();
     let ring = world.server(vec![]).await;
     for _ in 0..11 {
-        ring.rotate(Begin::Now).await.unwrap();
+        ring.rotate(Activation::Now).await.unwrap();
         world.clock.advance(Duration::from_secs(1));
     }
     let before = published(&ring);
-    assert!(matches!(ring.rotate(Begin::Now).await, Err(RingError::Crowded)));
+    assert!(matches!(ring.rotate(Activation::Now).await, Err(RingError::TooManyKeys)));
     assert_eq!(published(&ring), before);
     world.clock.advance(DAY);
-    ring.rotate(Begin::Now).await.unwrap();
+    ring.rotate(Activation::Now).await.unwrap();
     assert_eq!(published(&ring).len(), 2);
 }
 
@@ -341,7 +342,7 @@ async fn a_store_that_is_away_stops_nothing_and_one_that_forgot_gets_the_ring_ba
     store.1.store(true, Ordering::SeqCst);
     clock.advance(90 * DAY);
     assert!(matches!(ring.refresh().await, Err(RingError::Store(_))));
-    assert!(matches!(ring.rotate(Begin::Now).await, Err(RingError::Store(_))));
+    assert!(matches!(ring.rotate(Activation::Now).await, Err(RingError::Store(_))));
     assert_eq!((signer(&ring), ring.jwks()), (first.clone(), set));
     assert!(ring.verify(&token(&ring).await, "JWT").is_ok());
 
@@ -358,11 +359,11 @@ async fn a_store_that_is_away_stops_nothing_and_one_that_forgot_gets_the_ring_ba
 #[tokio::test]
 async fn rsa_keys_come_first_in_the_set_and_of_a_kind_the_one_that_signs() {
     let world = World::new();
-    let purposes = vec![ES256, Purpose::Signs(Algorithm::Rs256)];
+    let purposes = vec![ES256, KeyUse::Signing(Algorithm::Rs256)];
     let ring = KeyRing::open(world.at(), sealer("s"), purposes, POLICY, vec![]).await.unwrap();
     world.clock.advance(HOUR);
-    ring.rotate(Begin::Now).await.unwrap();
-    ring.rotate(Begin::Announced).await.unwrap();
+    ring.rotate(Activation::Now).await.unwrap();
+    ring.rotate(Activation::Announced).await.unwrap();
     let keys = ring.keys();
     let of = |kid: &String| keys.iter().find(|key| key.kid == *kid).unwrap();
     let shown: Vec<_> = published(&ring)
@@ -380,7 +381,7 @@ async fn rsa_keys_come_first_in_the_set_and_of_a_kind_the_one_that_signs() {
 fn of_several_fixed_keys_the_first_signs() {
     let keys: Vec<_> = (0..3).map(|_| file()).collect();
     let mut names: Vec<_> = keys.iter().map(|key| key.kid().to_owned()).collect();
-    let ring = KeyRing::of(keys);
+    let ring = KeyRing::fixed(keys);
     assert_eq!(signer(&ring), names[0]);
     let mut shown = published(&ring);
     assert_eq!(shown[0], names[0]);

@@ -61,7 +61,7 @@ async fn report(app: &App, for_traffic: bool) -> Response {
 
 /// A store that was emptied answers well, and knows nobody.
 async fn keys_are_kept(app: &App) -> bool {
-    !matches!(tokio::time::timeout(PATIENCE, app.keys.is_kept()).await, Ok(Ok(false)))
+    !matches!(tokio::time::timeout(PATIENCE, app.keys.is_stored()).await, Ok(Ok(false)))
 }
 
 /// Nothing unless the store takes a write.

@@ -94,7 +94,9 @@ impl Item {
         match self {
             Self::KeyRing(ring) => match store.load(&ring.key()).await? {
                 None => Ok(Fate::New),
-                Some(held) if ring.clone().joined_with(&held.record).is_as(&held.record) => {
+                Some(held)
+                    if ring.clone().merged_with(&held.record).has_same_keys(&held.record) =>
+                {
                     Ok(Fate::Unchanged)
                 }
                 Some(_) => Ok(Fate::Replaced),

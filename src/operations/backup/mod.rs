@@ -76,7 +76,7 @@ impl fmt::Display for Failed {
             Self::Io(error) => error.fmt(f),
             Self::Unreadable(error) => error.fmt(f),
             Self::Content(why) => f.write_str(why),
-            Self::Ring(RingError::Sealed(kid)) => write!(
+            Self::Ring(RingError::WrongSecretKey(kid)) => write!(
                 f,
                 "SECRET_KEY does not open the signing key {kid}: it was stored under another one. Give \
                  that as SECRET_KEY_PREVIOUS, beside the present SECRET_KEY"

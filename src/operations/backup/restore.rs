@@ -7,7 +7,7 @@ use super::item::{Fate, Item};
 use super::sealed::Reader;
 use super::{About, Counts, Failed};
 use crate::domain::clients;
-use crate::domain::keys::{Sealer, ring_key};
+use crate::domain::keys::{KeyEncryptor, ring_key};
 use crate::domain::users;
 use crate::infra::clock::UnixTime;
 use crate::infra::secret_key::{Purpose, SecretKey};
@@ -142,7 +142,7 @@ const MOST_CONFLICTS: usize = 5;
 /// The records of a file, a frame's at a time.
 struct Lines<'a, F> {
     reader: Reader<std::io::BufReader<&'a mut F>>,
-    sealer: Sealer,
+    sealer: KeyEncryptor,
     over: bool,
     /// What the file says of its number of records, once it has been read to its end.
     counted: Counts,
@@ -153,7 +153,7 @@ impl<'a, F: Read + Seek> Lines<'a, F> {
         file.rewind()?;
         let key = root.derive(Purpose::Backup);
         let (reader, first) = Reader::open(std::io::BufReader::new(file), &key)?;
-        let sealer = Sealer::new(root);
+        let sealer = KeyEncryptor::new(root);
         let about: About = parsed(&first)?;
         if about.readable_by > CURRENT_SCHEMA.schema {
             let (takes, reads) = (about.readable_by, CURRENT_SCHEMA.schema);
@@ -178,7 +178,7 @@ impl<'a, F: Read + Seek> Lines<'a, F> {
         }
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let items = lines.map(|line| match parsed(line)? {
-            Item::KeyRing(ring) => Ok(Item::KeyRing(ring.under(&self.sealer)?)),
+            Item::KeyRing(ring) => Ok(Item::KeyRing(ring.encrypted_under(&self.sealer)?)),
             item => Ok(item),
         });
         items.collect::<Result<Vec<_>, Failed>>().map(Some)

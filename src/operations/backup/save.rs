@@ -8,7 +8,7 @@ use crate::domain::consent;
 use crate::domain::epoch::{self, Owner};
 use crate::domain::grants;
 use crate::domain::grants::GrantV2;
-use crate::domain::keys::{Sealer, ring_key};
+use crate::domain::keys::{KeyEncryptor, ring_key};
 use crate::domain::logout_notifications;
 use crate::domain::resources;
 use crate::domain::scopes;
@@ -48,7 +48,7 @@ pub async fn save<W: Write>(
     let (batch, saved) = (Vec::new(), Saved::default());
     let mut saving = Saving { store, file, batch, saved };
     if let Some(ring) = saving.read(&ring_key()).await? {
-        saving.add(&Item::KeyRing(ring.under(&Sealer::new(root))?))?;
+        saving.add(&Item::KeyRing(ring.encrypted_under(&KeyEncryptor::new(root))?))?;
     }
     saving.scopes().await?;
     for resource in resources {

@@ -11,7 +11,7 @@ use crate::domain::clients::{self, Client, ClientId, Settings, Source};
 use crate::domain::consent::{self, Consent};
 use crate::domain::epoch::Epoch;
 use crate::domain::grants::{self, Grant, GrantId, Standing};
-use crate::domain::keys::{KeyRing, Policy, Purpose as KeyPurpose, Sealer};
+use crate::domain::keys::{KeyEncryptor, KeyRing, KeyUse as KeyPurpose, RotationPolicy};
 use crate::domain::sessions::{self, Limits, Session};
 use crate::domain::users::{self, Added, User};
 use crate::infra::clock::Clock;
@@ -93,10 +93,15 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
         assert_eq!(clients::add(&*store, &it).await.unwrap(), CreateOutcome::Created);
     }
     consent::remember(&*store, &consent("a", "shop")).await.unwrap();
-    let policy = Policy { interval: None, lead: HOUR, keep: HOUR, settle: HOUR };
-    let purposes = vec![KeyPurpose::Signs(Algorithm::EdDsa)];
+    let policy = RotationPolicy {
+        interval: None,
+        publication_lead: HOUR,
+        retention: HOUR,
+        activation_delay: HOUR,
+    };
+    let purposes = vec![KeyPurpose::Signing(Algorithm::EdDsa)];
     let at = (Arc::clone(&store), clock.clone());
-    KeyRing::open(at, Sealer::new(&root(text)), purposes, policy, Vec::new()).await.unwrap();
+    KeyRing::open(at, KeyEncryptor::new(&root(text)), purposes, policy, Vec::new()).await.unwrap();
     let limits = Limits { idle: HOUR, absolute: 2 * HOUR };
     let (session, _) =
         Session::begin(Authentication::by_password(subject("a"), Epoch::default(), NOW), limits);
@@ -265,7 +270,10 @@ async fn a_changed_secret_key_opens_it_beside_the_one_before_and_seals_the_keys_
     let (store, _) = empty();
     opened(&file, &both).unwrap().restore(&*store, &both, NOW).await.unwrap();
     let ring = store.load(&crate::domain::keys::ring_key()).await.unwrap().unwrap().record;
-    assert!(ring.under(&Sealer::new(&root("n"))).is_ok(), "the new one alone is enough");
+    assert!(
+        ring.encrypted_under(&KeyEncryptor::new(&root("n"))).is_ok(),
+        "the new one alone is enough"
+    );
 }
 
 #[tokio::test]

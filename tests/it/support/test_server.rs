@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use latchkey::config::{Config, Http2};
-use latchkey::domain::keys::{KeyRing, Policy, Sealer, purposes};
+use latchkey::domain::keys::{KeyEncryptor, KeyRing, RotationPolicy, purposes};
 use latchkey::domain::users::{self, Added, DeclaredUser, User};
 use latchkey::http::app::App;
 use latchkey::infra::clock::Clock;
@@ -312,8 +312,9 @@ async fn key_ring(at: (Arc<dyn Store>, Clock), config: &Config, root: &SecretKey
     static PEM: OnceLock<String> = OnceLock::new();
     let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
     let file = SigningKey::from_pem(pem).expect("the same key");
-    let policy = Policy::of(config);
-    let ring = KeyRing::open(at, Sealer::new(root), purposes(config), policy, vec![file]).await;
+    let policy = RotationPolicy::of(config);
+    let ring =
+        KeyRing::open(at, KeyEncryptor::new(root), purposes(config), policy, vec![file]).await;
     ring.expect("a ring")
 }
 

@@ -1,6 +1,6 @@
 //! The whole flow, in every way that must not matter.
 
-use latchkey::domain::keys::Begin;
+use latchkey::domain::keys::Activation;
 use latchkey::infra::secret::{Digest, Secret};
 
 use serde_json::Value;
@@ -39,7 +39,7 @@ pub async fn oidcc_discovery_endpoint_verification(suite: &Suite) {
 pub async fn oidcc_server_rotate_keys(suite: &Suite) {
     let held = |jwks: &Value| jwks["keys"].as_array().expect("keys").clone();
     let before = held(&suite.jwks);
-    suite.house.app().keys.rotate(Begin::Now).await.expect("a rotation");
+    suite.house.app().keys.rotate(Activation::Now).await.expect("a rotation");
     let jwks = http::send(suite.house.http().get(suite.endpoint("jwks_uri"))).await;
     let after = held(&checks::metadata::jwks(&jwks));
     let is_new = |key: &&Value| {

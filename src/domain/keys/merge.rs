@@ -1,5 +1,5 @@
 use super::record::{KeyRecord, NewKey, RingRecord, ring_key};
-use super::{RingError, Sealer};
+use super::{KeyEncryptor, RingError};
 use crate::infra::jose::BadKey;
 use crate::infra::store::{CreateOutcome, Record, Store, StoreError};
 
@@ -11,26 +11,26 @@ impl RingRecord {
 
     /// The same ring with every key encrypted under the present secret; an error names the first key that
     /// no secret at hand opens. What is under the present one already stays, byte for byte.
-    pub fn under(mut self, sealer: &Sealer) -> Result<Self, RingError> {
+    pub fn encrypted_under(mut self, sealer: &KeyEncryptor) -> Result<Self, RingError> {
         let mut stale = Vec::new();
         for KeyRecord { kid, purpose, sealed, .. } in &self.keys {
-            let opened = sealer.open(kid, *purpose, sealed);
-            let (der, current) = opened.ok_or_else(|| RingError::Sealed(kid.clone()))?;
+            let opened = sealer.decrypt(kid, *purpose, sealed);
+            let (der, current) = opened.ok_or_else(|| RingError::WrongSecretKey(kid.clone()))?;
             if !current {
-                let sealed = sealer.seal(kid, *purpose, &der);
+                let sealed = sealer.encrypt(kid, *purpose, &der);
                 let sealed = sealed.ok_or(RingError::Key(BadKey::Garbage))?;
                 stale.push(NewKey { kid: kid.clone(), purpose: *purpose, sealed });
             }
         }
         for anew in &stale {
-            self.seal_anew(anew);
+            self.reencrypt(anew);
         }
         Ok(self)
     }
 
     /// With the keys of `held` that are not in it. What they signed is still of use, so none is dropped.
     #[must_use]
-    pub fn joined_with(mut self, held: &Self) -> Self {
+    pub fn merged_with(mut self, held: &Self) -> Self {
         for key in &held.keys {
             if self.keys.iter().all(|it| it.kid != key.kid) {
                 self.keys.push(key.clone());
@@ -45,7 +45,7 @@ impl RingRecord {
     }
 
     /// Whether both hold the same, in whatever order.
-    pub fn is_as(&self, other: &Self) -> bool {
+    pub fn has_same_keys(&self, other: &Self) -> bool {
         let same_keys = self.keys.iter().all(|key| other.keys.contains(key));
         same_keys
             && self.keys.len() == other.keys.len()
@@ -56,7 +56,7 @@ impl RingRecord {
     /// seconds.
     pub async fn restore(&self, store: &dyn Store) -> Result<(), StoreError> {
         for _ in 0..2 {
-            let join = |held: &mut Self| *held = self.clone().joined_with(held);
+            let join = |held: &mut Self| *held = self.clone().merged_with(held);
             if store.update(&ring_key(), join).await?.is_some()
                 || store.create(self).await? == CreateOutcome::Created
             {
@@ -70,22 +70,22 @@ impl RingRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::keys::Purpose;
+    use crate::domain::keys::KeyUse;
     use crate::infra::clock::UnixTime;
     use crate::infra::jose::Algorithm;
     use crate::infra::secret_key::SecretKey;
 
-    fn sealer(current: &str, previous: Option<&str>) -> Sealer {
+    fn sealer(current: &str, previous: Option<&str>) -> KeyEncryptor {
         let root = SecretKey::from_text(&current.repeat(32)).unwrap();
-        Sealer::new(&match previous {
+        KeyEncryptor::new(&match previous {
             Some(previous) => root.also_accepting(&previous.repeat(32)).unwrap(),
             None => root,
         })
     }
 
-    fn ring(kid: &str, sealer: &Sealer) -> RingRecord {
-        let purpose = Purpose::Signs(Algorithm::Rs256);
-        let sealed = sealer.seal(kid, purpose, b"private").unwrap();
+    fn ring(kid: &str, sealer: &KeyEncryptor) -> RingRecord {
+        let purpose = KeyUse::Signing(Algorithm::Rs256);
+        let sealed = sealer.encrypt(kid, purpose, b"private").unwrap();
         let at = UnixTime::from_secs(1);
         let key =
             KeyRecord { kid: kid.to_owned(), purpose, published_at: at, begins_at: at, sealed };
@@ -95,17 +95,20 @@ mod tests {
     #[test]
     fn a_ring_comes_under_the_present_secret_if_the_one_before_is_at_hand() {
         let old = ring("k", &sealer("a", None));
-        assert!(matches!(old.clone().under(&sealer("b", None)), Err(RingError::Sealed(_))));
-        assert_eq!(old.clone().under(&sealer("a", None)).unwrap(), old);
-        let new = old.under(&sealer("b", Some("a"))).unwrap();
-        assert_eq!(new.clone().under(&sealer("b", None)).unwrap(), new);
+        assert!(matches!(
+            old.clone().encrypted_under(&sealer("b", None)),
+            Err(RingError::WrongSecretKey(_))
+        ));
+        assert_eq!(old.clone().encrypted_under(&sealer("a", None)).unwrap(), old);
+        let new = old.encrypted_under(&sealer("b", Some("a"))).unwrap();
+        assert_eq!(new.clone().encrypted_under(&sealer("b", None)).unwrap(), new);
     }
 
     #[test]
     fn joining_rings_drops_no_key_and_doubles_none() {
         let (one, two) = (ring("1", &sealer("a", None)), ring("2", &sealer("a", None)));
-        let both = one.clone().joined_with(&two);
+        let both = one.clone().merged_with(&two);
         assert_eq!(both.count(), 2);
-        assert_eq!(both.clone().joined_with(&one), both);
+        assert_eq!(both.clone().merged_with(&one), both);
     }
 }

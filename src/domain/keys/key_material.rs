@@ -9,59 +9,64 @@ use crate::protocol::algorithms::KeyManagement;
 /// What a key is for: each has a ring of its own.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Purpose {
+pub enum KeyUse {
     /// It signs.
-    Signs(Algorithm),
+    #[serde(rename = "Signs")]
+    Signing(Algorithm),
     /// Others encrypt for it.
-    Decrypts(KeyManagement),
+    #[serde(rename = "Decrypts")]
+    Decryption(KeyManagement),
 }
 
-impl Purpose {
+impl KeyUse {
     /// The algorithm's word; no word means both.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Signs(alg) => alg.as_str(),
-            Self::Decrypts(alg) => alg.as_str(),
+            Self::Signing(alg) => alg.as_str(),
+            Self::Decryption(alg) => alg.as_str(),
         }
     }
 }
 
-impl TryFrom<String> for Purpose {
+impl TryFrom<String> for KeyUse {
     type Error = &'static str;
 
     fn try_from(word: String) -> Result<Self, Self::Error> {
-        let decrypts = || KeyManagement::parse(&word).map(Self::Decrypts);
-        Algorithm::parse(&word).map(Self::Signs).or_else(decrypts).ok_or("not an algorithm of ours")
+        let decrypts = || KeyManagement::parse(&word).map(Self::Decryption);
+        Algorithm::parse(&word)
+            .map(Self::Signing)
+            .or_else(decrypts)
+            .ok_or("not an algorithm of ours")
     }
 }
 
-impl From<Purpose> for String {
-    fn from(purpose: Purpose) -> Self {
+impl From<KeyUse> for String {
+    fn from(purpose: KeyUse) -> Self {
         purpose.as_str().to_owned()
     }
 }
 
 /// A private key, parsed.
 #[derive(Clone, Debug)]
-pub(super) enum Material {
+pub(super) enum KeyMaterial {
     Signing(Arc<SigningKey>),
     Decryption(Arc<DecryptionKey>),
 }
 
-impl Material {
+impl KeyMaterial {
     /// Makes a new one, away from the reactor: RSA takes its time.
-    pub async fn generate(purpose: Purpose) -> Result<Self, BadKey> {
+    pub async fn generate(purpose: KeyUse) -> Result<Self, BadKey> {
         let make = move || match purpose {
-            Purpose::Signs(alg) => SigningKey::generate_for(alg).map(Self::signing),
-            Purpose::Decrypts(alg) => DecryptionKey::generate_for(alg).map(Self::decryption),
+            KeyUse::Signing(alg) => SigningKey::generate_for(alg).map(Self::signing),
+            KeyUse::Decryption(alg) => DecryptionKey::generate_for(alg).map(Self::decryption),
         };
         tokio::task::spawn_blocking(make).await.map_err(|_| BadKey::Garbage)?
     }
 
-    pub fn from_pkcs8(purpose: Purpose, der: &[u8]) -> Result<Self, BadKey> {
+    pub fn from_pkcs8(purpose: KeyUse, der: &[u8]) -> Result<Self, BadKey> {
         match purpose {
-            Purpose::Signs(alg) => SigningKey::from_pkcs8(alg, der).map(Self::signing),
-            Purpose::Decrypts(alg) => DecryptionKey::from_pkcs8(alg, der).map(Self::decryption),
+            KeyUse::Signing(alg) => SigningKey::from_pkcs8(alg, der).map(Self::signing),
+            KeyUse::Decryption(alg) => DecryptionKey::from_pkcs8(alg, der).map(Self::decryption),
         }
     }
 
@@ -80,10 +85,10 @@ impl Material {
         }
     }
 
-    pub fn purpose(&self) -> Purpose {
+    pub fn purpose(&self) -> KeyUse {
         match self {
-            Self::Signing(key) => Purpose::Signs(key.alg()),
-            Self::Decryption(key) => Purpose::Decrypts(key.alg()),
+            Self::Signing(key) => KeyUse::Signing(key.alg()),
+            Self::Decryption(key) => KeyUse::Decryption(key.alg()),
         }
     }
 

@@ -3,28 +3,28 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
-use super::material::Purpose;
+use super::key_material::KeyUse;
 use crate::infra::random;
 use crate::infra::secret::{base64url, from_base64url};
 use crate::infra::secret_key::{self, MacKey, SecretKey};
 
 /// Encrypts private keys for the store: whoever reads the store alone cannot sign.
-pub struct Sealer {
+pub struct KeyEncryptor {
     /// The first seals; each opens.
-    pub(super) roots: Vec<MacKey>,
+    pub(super) derived_keys: Vec<MacKey>,
 }
 
-impl Sealer {
+impl KeyEncryptor {
     /// From `SECRET_KEY`.
     pub fn new(root: &SecretKey) -> Self {
-        Self { roots: root.derive(secret_key::Purpose::KeyRing).generations() }
+        Self { derived_keys: root.derive(secret_key::Purpose::KeyRing).generations() }
     }
 
     /// The sealed text of a private key. It opens under this name and for this purpose only.
-    pub(super) fn seal(&self, name: &str, purpose: Purpose, der: &[u8]) -> Option<String> {
+    pub(super) fn encrypt(&self, name: &str, purpose: KeyUse, der: &[u8]) -> Option<String> {
         let nonce = random::bytes::<NONCE_LEN>();
         let mut sealed = der.to_vec();
-        cipher(&self.roots[0], name)?
+        cipher(&self.derived_keys[0], name)?
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(label(name, purpose)),
@@ -35,15 +35,15 @@ impl Sealer {
     }
 
     /// The private key, and whether it was sealed with the root that seals now.
-    pub(super) fn open(
+    pub(super) fn decrypt(
         &self,
         name: &str,
-        purpose: Purpose,
+        purpose: KeyUse,
         sealed: &str,
     ) -> Option<(Zeroizing<Vec<u8>>, bool)> {
         let sealed = from_base64url(sealed)?;
         let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN)?;
-        self.roots.iter().enumerate().find_map(|(at, root)| {
+        self.derived_keys.iter().enumerate().find_map(|(at, root)| {
             let mut der = Zeroizing::new(sealed.to_vec());
             let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
             let aad = Aad::from(label(name, purpose));
@@ -60,11 +60,11 @@ fn cipher(root: &MacKey, name: &str) -> Option<LessSafeKey> {
     UnboundKey::new(&AES_256_GCM, &*key).ok().map(LessSafeKey::new)
 }
 
-fn label(name: &str, purpose: Purpose) -> String {
+fn label(name: &str, purpose: KeyUse) -> String {
     format!("keyring.v1 {name} {}", purpose.as_str())
 }
 
-impl fmt::Debug for Sealer {
+impl fmt::Debug for KeyEncryptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sealer(…)")
     }
@@ -77,19 +77,19 @@ mod tests {
 
     #[test]
     fn a_sealed_key_opens_under_its_own_name_purpose_and_root_only() {
-        let sealer = |c: &str| Sealer::new(&SecretKey::from_text(&c.repeat(32)).unwrap());
-        let (ours, rs256) = (sealer("a"), Purpose::Signs(Algorithm::Rs256));
-        let sealed = ours.seal("kid", rs256, b"private").unwrap();
-        let (der, current) = ours.open("kid", rs256, &sealed).unwrap();
+        let sealer = |c: &str| KeyEncryptor::new(&SecretKey::from_text(&c.repeat(32)).unwrap());
+        let (ours, rs256) = (sealer("a"), KeyUse::Signing(Algorithm::Rs256));
+        let sealed = ours.encrypt("kid", rs256, b"private").unwrap();
+        let (der, current) = ours.decrypt("kid", rs256, &sealed).unwrap();
         assert_eq!((&der[..], current), (&b"private"[..], true));
         assert!(!sealed.contains(&base64url(b"private")));
-        assert!(ours.open("other", rs256, &sealed).is_none());
-        assert!(ours.open("kid", Purpose::Signs(Algorithm::Ps256), &sealed).is_none());
-        assert!(sealer("b").open("kid", rs256, &sealed).is_none());
-        assert!(ours.open("kid", rs256, &sealed[..10]).is_none());
+        assert!(ours.decrypt("other", rs256, &sealed).is_none());
+        assert!(ours.decrypt("kid", KeyUse::Signing(Algorithm::Ps256), &sealed).is_none());
+        assert!(sealer("b").decrypt("kid", rs256, &sealed).is_none());
+        assert!(ours.decrypt("kid", rs256, &sealed[..10]).is_none());
 
         let mut newer = sealer("b");
-        newer.roots.extend(ours.roots);
-        assert!(!newer.open("kid", rs256, &sealed).unwrap().1, "to be sealed anew");
+        newer.derived_keys.extend(ours.derived_keys);
+        assert!(!newer.decrypt("kid", rs256, &sealed).unwrap().1, "to be sealed anew");
     }
 }
