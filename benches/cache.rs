@@ -29,7 +29,7 @@ use latchkey::infra::store::{
 use latchkey::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use latchkey::protocol::{ClientMetadata, Subject};
 use latchkey::server::routes;
-use latchkey::server::serve::{Limits, serve};
+use latchkey::server::serve::{ConnectionLimits, serve};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -160,7 +160,14 @@ async fn rate(
     let port = listener.local_addr().expect("an address").port();
     let app = house(pem, port, Arc::new(Away(store, away)), ttl).await;
     let (_tell, stop) = tokio::sync::watch::channel(false);
-    tokio::spawn(serve(vec![listener], None, routes::router(&app), Limits::default(), stop, SPAN));
+    tokio::spawn(serve(
+        vec![listener],
+        None,
+        routes::router(&app),
+        ConnectionLimits::default(),
+        stop,
+        SPAN,
+    ));
     let mut grants = Vec::new();
     for _ in 0..hands {
         grants.push(granted(&app).await);
@@ -303,7 +310,7 @@ async fn house(pem: &str, port: u16, store: Arc<dyn Store>, ttl: &str) -> App {
     let keys = KeyRing::fixed(vec![SigningKey::from_pem(pem).expect("a key")]);
     let root = SecretKey::from_text(&"k".repeat(43)).expect("long enough");
     let catalogue = ScopeCatalogue::default();
-    let metadata = routes::advertise(&config, &catalogue);
+    let metadata = routes::metadata(&config, &catalogue);
     let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
     App::new(config, (store, clock), (keys, &root), Arc::new(fetcher), catalogue, &metadata, None)
 }

@@ -20,7 +20,7 @@ use latchkey::infra::store::{MemoryStore, Store};
 use latchkey::protocol::ClientMetadata;
 use latchkey::protocol::claims::ScopeCatalogue;
 use latchkey::server::routes;
-use latchkey::server::serve::{Limits, serve};
+use latchkey::server::serve::{ConnectionLimits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -69,7 +69,7 @@ async fn tokens(pem: &str) -> u64 {
     let app = house(pem, port).await;
     let (_tell, stop) = tokio::sync::watch::channel(false);
     let router = routes::router(&app);
-    tokio::spawn(serve(vec![listener], None, router, Limits::default(), stop, SPAN));
+    tokio::spawn(serve(vec![listener], None, router, ConnectionLimits::default(), stop, SPAN));
     let count = Arc::new(AtomicU64::new(0));
     let end = Instant::now() + SPAN;
     let hands: Vec<_> =
@@ -142,7 +142,7 @@ async fn house(pem: &str, port: u16) -> App {
     let keys = KeyRing::fixed(vec![SigningKey::from_pem(pem).expect("a key")]);
     let root = SecretKey::from_text(&"k".repeat(43)).expect("long enough");
     let catalogue = ScopeCatalogue::default();
-    let metadata = routes::advertise(&config, &catalogue);
+    let metadata = routes::metadata(&config, &catalogue);
     let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
     App::new(config, (store, clock), (keys, &root), Arc::new(fetcher), catalogue, &metadata, None)
 }

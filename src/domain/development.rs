@@ -16,7 +16,7 @@ use crate::infra::store::{Partition, RawKey, Store, StoreError};
 use crate::protocol::Subject;
 
 /// The demo client's id.
-pub const CLIENT: &str = "demo";
+pub const DEMO_CLIENT_ID: &str = "demo";
 
 /// What is off because development made it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -61,14 +61,14 @@ pub async fn note(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
 /// who is still there.
 pub async fn switch_off(store: &dyn Store, now: UnixTime) -> Result<Off, StoreError> {
     let mut off = Off { users: switch_off_users(store, now).await?, clients: Vec::new() };
-    let Some(id) = ClientId::parse(CLIENT) else { return Ok(off) };
+    let Some(id) = ClientId::parse(DEMO_CLIENT_ID) else { return Ok(off) };
     let found = clients::find(store, &id).await?.filter(|client| client.development);
     if let Some(client) = found {
         if client.enabled {
             clients::update(store, &id, |client| client.enabled &= !client.development).await?;
             epoch::raise(store, &Owner::Client(id), now).await?;
         }
-        off.clients.push(CLIENT.to_owned());
+        off.clients.push(DEMO_CLIENT_ID.to_owned());
     }
     Ok(off)
 }

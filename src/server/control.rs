@@ -23,7 +23,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::rotation;
+use super::maintenance;
 use crate::http::app::App;
 use crate::operations::{Actor, OperationError, Unknown, dispatch};
 
@@ -49,15 +49,15 @@ impl ControlSocket {
         }
         // Under a passing name, so that it is nobody else's before anybody can find it, and takes the place
         // of an old one in one step.
-        let mut passing = path.as_os_str().to_owned();
-        passing.push(format!(".{}", std::process::id()));
-        let passing = PathBuf::from(passing);
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".{}", std::process::id()));
+        let passing = PathBuf::from(temporary);
         let _gone = std::fs::remove_file(&passing);
         let listener = UnixListener::bind(&passing)?;
-        let placed = std::fs::set_permissions(&passing, std::fs::Permissions::from_mode(0o600))
+        let renamed = std::fs::set_permissions(&passing, std::fs::Permissions::from_mode(0o600))
             .and_then(|()| std::fs::rename(&passing, path))
             .and_then(|()| std::fs::symlink_metadata(path));
-        match placed {
+        match renamed {
             Ok(made) => Ok(Self { listener, path: path.to_owned(), inode: made.ino() }),
             Err(error) => {
                 let _gone = std::fs::remove_file(&passing);
@@ -79,7 +79,7 @@ impl ControlSocket {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    open.spawn(answer(stream, router.clone()));
+                    open.spawn(handle_connection(stream, router.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the control socket could not be accepted");
@@ -109,12 +109,12 @@ const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
 fn routes(app: App) -> Router {
     Router::new()
-        .route("/v1/{operation}", post(operate))
+        .route("/v1/{operation}", post(handle_operation))
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
         .with_state(app)
 }
 
-async fn answer(stream: UnixStream, router: Router) {
+async fn handle_connection(stream: UnixStream, router: Router) {
     let own = rustix::process::geteuid().as_raw();
     match stream.peer_cred() {
         Ok(peer) if peer.uid() == own || peer.uid() == 0 => {}
@@ -135,7 +135,7 @@ async fn answer(stream: UnixStream, router: Router) {
     }
 }
 
-async fn operate(
+async fn handle_operation(
     State(app): State<App>,
     axum::extract::Path(name): axum::extract::Path<String>,
     body: Bytes,
@@ -143,30 +143,35 @@ async fn operate(
     let input: Value = match serde_json::from_slice(&body) {
         Ok(input) => input,
         Err(error) => {
-            return refused(&OperationError::Invalid(format!("the input must be JSON: {error}")));
+            return error_response(&OperationError::Invalid(format!(
+                "the input must be JSON: {error}"
+            )));
         }
     };
     // What was begun is done whole, also where whoever asked does not wait for it.
-    let done = tokio::spawn(run(app.clone(), name, input)).await.unwrap_or_else(|_panicked| {
-        refused(&OperationError::Unavailable("the operation failed; the log says why".to_owned()))
-    });
+    let done =
+        tokio::spawn(run_operation(app.clone(), name, input)).await.unwrap_or_else(|_panicked| {
+            error_response(&OperationError::Unavailable(
+                "the operation failed; the log says why".to_owned(),
+            ))
+        });
     // What a changed client, an ended session or a new scope means for this server.
     app.logout_queued.notify_one();
-    if let Err(why) = rotation::take_in_added(&app).await {
+    if let Err(why) = maintenance::refresh_catalogues(&app).await {
         tracing::warn!(%why, "added scopes and APIs could not be read");
     }
     done
 }
 
-async fn run(app: App, name: String, input: Value) -> Response {
+async fn run_operation(app: App, name: String, input: Value) -> Response {
     match dispatch(&name, input, &app.operation_context(Actor::CommandLine)).await {
         Ok(Ok(output)) => json(StatusCode::OK, &output),
-        Ok(Err(why)) => refused(&why),
+        Ok(Err(why)) => error_response(&why),
         Err(Unknown) => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-fn refused(why: &OperationError) -> Response {
+fn error_response(why: &OperationError) -> Response {
     json(StatusCode::UNPROCESSABLE_ENTITY, &serde_json::to_value(why).unwrap_or_default())
 }
 

@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::demo_app::CALLBACK;
+use super::demo_app::CALLBACK_PATH;
 use crate::config::{Config, DevAccount};
 use crate::domain::clients::{self, Client, ClientId, DeclaredClient, Settings, Source};
-use crate::domain::development::{self, CLIENT};
+use crate::domain::development::{self, DEMO_CLIENT_ID};
 use crate::domain::users::{self, DeclaredUser, User};
 use crate::http::app::Trial;
 use crate::infra::clock::UnixTime;
@@ -51,7 +51,7 @@ pub async fn seed(
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs([
         ("response_type", "code"),
-        ("client_id", CLIENT),
+        ("client_id", DEMO_CLIENT_ID),
         ("redirect_uri", &config.issuer.url("/")),
         ("scope", "openid profile email"),
         ("state", "demo"),
@@ -123,11 +123,12 @@ async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Resul
         "client_name": "Demo application", "application_type": "native",
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
-        "redirect_uris": [config.issuer.url(CALLBACK), config.issuer.url("/"), "http://localhost/", "http://localhost/callback",
+        "redirect_uris": [config.issuer.url(CALLBACK_PATH), config.issuer.url("/"), "http://localhost/", "http://localhost/callback",
             "http://127.0.0.1/", "http://127.0.0.1/callback", "http://[::1]/callback"],
     });
     let members = members.as_object().cloned().unwrap_or_default();
-    let (Ok(metadata), Some(id)) = (ClientMetadata::parse(&members), ClientId::parse(CLIENT))
+    let (Ok(metadata), Some(id)) =
+        (ClientMetadata::parse(&members), ClientId::parse(DEMO_CLIENT_ID))
     else {
         unreachable!("the demo client is well-formed");
     };

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use tower::ServiceExt;
 
 use self::page::DemoPage;
-use crate::domain::development::CLIENT;
+use crate::domain::development::DEMO_CLIENT_ID;
 use crate::domain::token_claims::ID_TYP;
 use crate::http::answer::{see_other, with_query};
 use crate::http::app::App;
@@ -29,23 +29,23 @@ use crate::infra::secret::{Digest, Secret, from_base64url};
 use crate::protocol::{ErrorCode, Params};
 
 /// Where a sign-in with the demo application begins.
-pub const START: &str = "/demo";
+pub const START_PATH: &str = "/demo";
 /// Where its answer goes.
-pub const CALLBACK: &str = "/demo/callback";
+pub const CALLBACK_PATH: &str = "/demo/callback";
 
 /// `/token` and `/userinfo` of this process, which the handlers call.
 #[derive(Clone)]
-pub(super) struct Endpoints(pub Router);
+pub(super) struct LocalEndpoints(pub Router);
 
 /// What is remembered from the request until its answer.
-struct Begun {
+struct PendingSignIn {
     state: String,
     nonce: String,
     verifier: String,
 }
 
-impl Begun {
-    fn now() -> Self {
+impl PendingSignIn {
+    fn new() -> Self {
         let [state, nonce, verifier] = std::array::from_fn(|_| Secret::random().reveal());
         Self { state, nonce, verifier }
     }
@@ -63,11 +63,11 @@ impl Begun {
 
 /// `GET /demo`.
 pub(super) async fn start(State(app): State<App>) -> Response {
-    let begun = Begun::now();
+    let begun = PendingSignIn::new();
     let fields = [
         ("response_type", "code"),
-        ("client_id", CLIENT),
-        ("redirect_uri", &*app.config.issuer.url(CALLBACK)),
+        ("client_id", DEMO_CLIENT_ID),
+        ("redirect_uri", &*app.config.issuer.url(CALLBACK_PATH)),
         ("scope", "openid profile email"),
         ("state", &*begun.state),
         ("nonce", &*begun.nonce),
@@ -80,13 +80,13 @@ pub(super) async fn start(State(app): State<App>) -> Response {
 }
 
 /// Why there is nothing to show.
-enum Failed {
+enum DemoError {
     /// It was not begun in this browser, or its answer was shown already.
-    NotBegun,
+    NoPendingSignIn,
     /// The authorization answer is not for this request, or not ours.
-    Foreign,
+    InvalidResponse,
     /// The provider said no: its error code, and why.
-    Refused(&'static str, String),
+    Denied(&'static str, String),
     /// An endpoint did not answer as it should.
     Endpoint(&'static str),
 }
@@ -94,18 +94,18 @@ enum Failed {
 /// `GET /demo/callback`.
 pub(super) async fn callback(
     State(app): State<App>,
-    Extension(endpoints): Extension<Endpoints>,
+    Extension(endpoints): Extension<LocalEndpoints>,
     caller: Caller,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
     let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
-    let begun = Begun::from_cookie(&app, &headers).ok_or(Failed::NotBegun);
+    let begun = PendingSignIn::from_cookie(&app, &headers).ok_or(DemoError::NoPendingSignIn);
     let told = match begun {
-        Ok(begun) => redeem(&app, &endpoints, &params, &begun).await,
+        Ok(begun) => complete_sign_in(&app, &endpoints, &params, &begun).await,
         Err(why) => Err(why),
     };
-    let told = told.map_err(|why| explain(&caller, why))?;
+    let told = told.map_err(|why| error_page(&caller, why))?;
     // The code is spent: a page that is loaded again says so, and redeems nothing twice.
     let answer = render(&told, StatusCode::OK, &PagePolicy::default());
     Ok(with_cookie(&app, answer, ""))
@@ -113,30 +113,30 @@ pub(super) async fn callback(
 
 /// What every client does with an authorization answer: `state` and `iss` first (RFC 9207 §2.4), then the
 /// code, then the ID token (OpenID Connect Core §3.1.3.7), then userinfo.
-async fn redeem(
+async fn complete_sign_in(
     app: &App,
-    endpoints: &Endpoints,
+    endpoints: &LocalEndpoints,
     params: &Params,
-    begun: &Begun,
-) -> Result<DemoPage, Failed> {
+    begun: &PendingSignIn,
+) -> Result<DemoPage, DemoError> {
     if params.get("state") != Some(&*begun.state) || params.get("iss") != Some(app.issuer()) {
-        return Err(Failed::Foreign);
+        return Err(DemoError::InvalidResponse);
     }
     if let Some(error) = params.get("error") {
         let why = params.get("error_description").unwrap_or_default();
-        return Err(refused(error, why));
+        return Err(authorization_error(error, why));
     }
     let form = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("grant_type", "authorization_code")
-        .append_pair("client_id", CLIENT)
+        .append_pair("client_id", DEMO_CLIENT_ID)
         .append_pair("code", params.get("code").unwrap_or_default())
-        .append_pair("redirect_uri", &app.config.issuer.url(CALLBACK))
+        .append_pair("redirect_uri", &app.config.issuer.url(CALLBACK_PATH))
         .append_pair("code_verifier", &begun.verifier)
         .finish();
     let tokens = Request::post("/token")
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Body::from(form));
-    let tokens = endpoints.ask(tokens).await.ok_or(Failed::Endpoint("/token"))?;
+    let tokens = endpoints.send(tokens).await.ok_or(DemoError::Endpoint("/token"))?;
     let text = |name: &str| tokens.get(name).and_then(Value::as_str).unwrap_or_default();
     let id_token = text("id_token");
     let claims = app.keys.verify(id_token, ID_TYP).ok();
@@ -144,19 +144,19 @@ async fn redeem(
         let said = |name| read::text(it, name).ok().flatten();
         said("iss") == Some(app.issuer())
             && said("nonce") == Some(&*begun.nonce)
-            && read::audience(it).is_ok_and(|audience| audience.contains(&CLIENT))
+            && read::audience(it).is_ok_and(|audience| audience.contains(&DEMO_CLIENT_ID))
     });
-    let claims = claims.ok_or(Failed::Foreign)?;
+    let claims = claims.ok_or(DemoError::InvalidResponse)?;
     let bearer = format!("Bearer {}", text("access_token"));
     let userinfo =
         Request::get("/userinfo").header(header::AUTHORIZATION, bearer).body(Body::empty());
-    let userinfo = endpoints.ask(userinfo).await.ok_or(Failed::Endpoint("/userinfo"))?;
+    let userinfo = endpoints.send(userinfo).await.ok_or(DemoError::Endpoint("/userinfo"))?;
     Ok(DemoPage::of(app.issuer(), &tokens, (&header_of(id_token), &claims), &userinfo))
 }
 
-impl Endpoints {
+impl LocalEndpoints {
     /// The JSON of a good answer.
-    async fn ask(
+    async fn send(
         &self,
         request: Result<Request<Body>, axum::http::Error>,
     ) -> Option<Map<String, Value>> {
@@ -173,7 +173,7 @@ fn header_of(token: &str) -> Map<String, Value> {
 }
 
 /// As the answer has it; a code that is none of these is told beside the reason.
-fn refused(error: &str, why: &str) -> Failed {
+fn authorization_error(error: &str, why: &str) -> DemoError {
     use ErrorCode as Code;
     let known = [
         Code::AccessDenied,
@@ -190,29 +190,29 @@ fn refused(error: &str, why: &str) -> Failed {
         Code::InvalidTarget,
     ];
     match known.into_iter().map(Code::as_str).find(|code| *code == error) {
-        Some(code) => Failed::Refused(code, why.to_owned()),
-        None => Failed::Refused("refused", format!("{error}: {why}")),
+        Some(code) => DemoError::Denied(code, why.to_owned()),
+        None => DemoError::Denied("refused", format!("{error}: {why}")),
     }
 }
 
-fn explain(caller: &Caller, why: Failed) -> Trouble {
+fn error_page(caller: &Caller, why: DemoError) -> Trouble {
     let (title, message, detail) = match why {
-        Failed::NotBegun => (
+        DemoError::NoPendingSignIn => (
             "Please start again",
             "This sign-in was shown already, or it was begun in another browser.",
             None,
         ),
-        Failed::Foreign => (
+        DemoError::InvalidResponse => (
             "Please start again",
             "This answer is not the one that the demo application is waiting for.",
             Some(("invalid_request", "state, iss or nonce is not that of the request".to_owned())),
         ),
-        Failed::Refused(code, why) => (
+        DemoError::Denied(code, why) => (
             "Not signed in",
             "The demo application was told that there will be no sign-in. An app would offer to try again.",
             Some((code, why)),
         ),
-        Failed::Endpoint(which) => (
+        DemoError::Endpoint(which) => (
             "Something went wrong",
             "The demo application did not get what it asked for. The log says why.",
             Some(("server_error", format!("{which} did not answer with what was asked for"))),
@@ -222,7 +222,7 @@ fn explain(caller: &Caller, why: Failed) -> Trouble {
         title,
         message: message.to_owned(),
         detail,
-        way_on: Some((START.to_owned(), "Try a sign-in".to_owned())),
+        way_on: Some((START_PATH.to_owned(), "Try a sign-in".to_owned())),
         ..Trouble::request_error(&caller.request_id, "invalid_request", "")
     }
 }
@@ -246,8 +246,8 @@ mod tests {
             ("login_required", "login_required", "no"),
             ("of_tomorrow", "refused", "of_tomorrow: no"),
         ] {
-            let told = refused(error, "no");
-            assert!(matches!(told, Failed::Refused(c, w) if c == code && w == why), "{error}");
+            let told = authorization_error(error, "no");
+            assert!(matches!(told, DemoError::Denied(c, w) if c == code && w == why), "{error}");
         }
     }
 }

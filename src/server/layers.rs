@@ -1,14 +1,14 @@
 //! What every answer has in common, from the outside in.
 //!
 //! ```text
-//! identify   request id, span, security headers, access log, metrics
-//!   explain    an answer without words gets some: 404, 405, a panic, a timeout; a page for people,
+//! request_context   request id, span, security headers, access log, metrics
+//!   error_body    an answer without words gets some: 404, 405, a panic, a timeout; a page for people,
 //!              and other origins may read it where they may read the room's own answers
-//!     screen     what no handler should have to look at: strange hosts, oversized requests
-//!       hurry      the time a handler has
-//!         rescue     a panic ends the request, not the connection
-//!           read_first   before pages only: the body is there before a place is taken (`bodies.rs`)
-//!             take_turn    before pages only: so many at a time (`queue.rs`)
+//!     validate_request     what no handler should have to look at: strange hosts, oversized requests
+//!       timeout_handler      the time a handler has
+//!         catch_panic     a panic ends the request, not the connection
+//!           buffer_body   before pages only: the body is there before a place is taken (`body_buffering.rs`)
+//!             acquire_permit    before pages only: so many at a time (`concurrency_limit.rs`)
 //! ```
 
 use std::any::Any;
@@ -27,12 +27,12 @@ use tower::ServiceExt;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-use super::connection::{MAX_URI, NoPlace};
-use super::homeward::Homeward;
-use super::hosts::Hosts;
-use super::reader::Reader;
-use super::refusal::{Refusal, StrangeHost};
-use super::response_headers::{X_REQUEST_ID, secure};
+use super::allowed_hosts::AllowedHosts;
+use super::connection::{MAX_URI_LEN, OverRequestLimit};
+use super::error_response::{ErrorResponse, RejectedHost};
+use super::issuer_redirect::IssuerRedirect;
+use super::response_format::ResponseFormat;
+use super::response_headers::{X_REQUEST_ID, set_security_headers};
 use crate::http::caller::RequestId;
 use crate::http::cors;
 use crate::http::told::Told;
@@ -44,29 +44,29 @@ use crate::infra::random;
 #[derive(Clone)]
 pub struct LayerSettings {
     /// The names we answer to.
-    pub hosts: Hosts,
+    pub hosts: AllowedHosts,
     /// Where pages are, whatever name they are asked for under.
-    pub homeward: Arc<Homeward>,
+    pub issuer_redirect: Arc<IssuerRedirect>,
     /// Whether the issuer is `https`, so that browsers may be told to insist on it.
     pub https: bool,
     /// How long a handler may take.
     pub handler_timeout: Duration,
     /// Hears of each answer.
-    pub observe: Observe,
+    pub observer: ResponseObserver,
 }
 
 /// Called with the route (`unmatched` if there is none), the method, the status and how long it took.
-pub type Observe = Arc<dyn Fn(&str, &Method, StatusCode, Duration) + Send + Sync>;
+pub type ResponseObserver = Arc<dyn Fn(&str, &Method, StatusCode, Duration) + Send + Sync>;
 
 impl LayerSettings {
     /// For these values of `Host` (none means any), with nobody listening.
     pub fn new(hosts: &[String], https: bool) -> Self {
         Self {
-            hosts: Hosts::new(hosts, https),
-            homeward: Arc::default(),
+            hosts: AllowedHosts::new(hosts, https),
+            issuer_redirect: Arc::default(),
             https,
             handler_timeout: Duration::from_secs(15),
-            observe: Arc::new(|_, _, _, _| {}),
+            observer: Arc::new(|_, _, _, _| {}),
         }
     }
 }
@@ -80,16 +80,16 @@ impl fmt::Debug for LayerSettings {
 /// The router with everything around it. Call it last: what is added afterwards is not wrapped.
 pub fn wrap(router: Router, settings: LayerSettings) -> Router {
     let settings = Arc::new(settings);
-    let rooms = router.clone();
+    let routes = router.clone();
     router
-        .layer(CatchPanicLayer::custom(rescue))
-        .layer(from_fn_with_state(Arc::clone(&settings), hurry))
-        .layer(from_fn_with_state(Arc::clone(&settings), screen))
-        .layer(from_fn_with_state(rooms, explain))
-        .layer(from_fn_with_state(settings, identify))
+        .layer(CatchPanicLayer::custom(catch_panic))
+        .layer(from_fn_with_state(Arc::clone(&settings), timeout_handler))
+        .layer(from_fn_with_state(Arc::clone(&settings), validate_request))
+        .layer(from_fn_with_state(routes, error_body))
+        .layer(from_fn_with_state(settings, request_context))
 }
 
-async fn identify(
+async fn request_context(
     State(settings): State<Arc<LayerSettings>>,
     mut request: Request,
     next: Next,
@@ -103,7 +103,7 @@ async fn identify(
     let span = tracing::info_span!("request", %id, %method, path = request.uri().path());
 
     let mut response = next.run(request).instrument(span.clone()).await;
-    secure(response.headers_mut(), settings.https);
+    set_security_headers(response.headers_mut(), settings.https);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
@@ -116,13 +116,13 @@ async fn identify(
         let told = response.extensions().get::<Told>();
         let (error, why) = (told.map(|it| it.error), told.and_then(|it| it.why.as_deref()));
         // Asked every few seconds for ever, or with each page, and of interest only when the answer is no.
-        if status < 400 && (BY_PROGRAMS.contains(&route) || is_asset(route)) {
+        if status < 400 && (MONITORING_PATHS.contains(&route) || is_asset(route)) {
             tracing::debug!(status, ms, "answered");
         } else {
             tracing::info!(status, ms, error, why, "answered");
         }
     });
-    (settings.observe)(route, &method, status, took);
+    (settings.observer)(route, &method, status, took);
     response
 }
 
@@ -133,37 +133,37 @@ fn request_id(headers: &HeaderMap) -> String {
         (1..=64).contains(&id.len()) && id.bytes().all(safe)
     };
     let theirs = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
-    theirs.map_or_else(reference, str::to_owned)
+    theirs.map_or_else(new_request_id, str::to_owned)
 }
 
 /// 80 bits in the letters and digits that people do not take for one another: a name that fits on one line
 /// of a phone and can be read out.
-fn reference() -> String {
+fn new_request_id() -> String {
     const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     random::bytes::<16>().iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
 }
 
 /// Gives words to the answers that axum and the layers below leave empty.
-async fn explain(State(rooms): State<Router>, request: Request, next: Next) -> Response {
+async fn error_body(State(rooms): State<Router>, request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let reader = Reader::of(request.uri(), request.headers());
+    let reader = ResponseFormat::negotiate(request.uri(), request.headers());
     // Where there is no place for a request, there is none for asking the store whose origin it is from.
-    let crowded = request.extensions().get::<NoPlace>().is_some();
+    let crowded = request.extensions().get::<OverRequestLimit>().is_some();
     let question = if crowded { None } else { cors::question(request.uri(), request.headers()) };
     let one_at_a_time = request.version() < Version::HTTP_2;
     let mut response = next.run(request).await;
     if response.body().size_hint().exact() != Some(0) {
         return response;
     }
-    let told = response.extensions_mut().remove::<Refusal>();
-    let Some(refusal) = told.or_else(|| Refusal::behind(response.status())) else {
+    let told = response.extensions_mut().remove::<ErrorResponse>();
+    let Some(refusal) = told.or_else(|| ErrorResponse::from_status(response.status())) else {
         return response;
     };
 
-    let reader = response.extensions_mut().remove::<Reader>().unwrap_or(reader);
-    let strange = response.extensions_mut().remove::<StrangeHost>();
-    let worded = refusal.worded(reader, &id, strange.as_ref());
-    response.extensions_mut().insert(refusal.told(strange));
+    let reader = response.extensions_mut().remove::<ResponseFormat>().unwrap_or(reader);
+    let strange = response.extensions_mut().remove::<RejectedHost>();
+    let worded = refusal.to_response(reader, &id, strange.as_ref());
+    response.extensions_mut().insert(refusal.to_log(strange));
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     for (name, value) in worded.headers() {
@@ -173,11 +173,11 @@ async fn explain(State(rooms): State<Router>, request: Request, next: Next) -> R
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     // In HTTP/2 the stream ends, and `Connection` means nothing (RFC 9113 §8.2.2).
-    if refusal.hangs_up() && one_at_a_time {
+    if refusal.closes_connection() && one_at_a_time {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(question) = question {
-        lend(rooms, question, headers).await;
+        copy_cors_headers(rooms, question, headers).await;
     }
     *response.body_mut() = worded.into_body();
     response
@@ -186,75 +186,80 @@ async fn explain(State(rooms): State<Router>, request: Request, next: Next) -> R
 /// An application in a browser sees a refusal only if its origin may read it, and who may is for the
 /// room to say that was not reached, or did not come to an end. It is asked without the layers above,
 /// for a preflight does nothing but answer.
-async fn lend(rooms: Router, question: Request, headers: &mut HeaderMap) {
+async fn copy_cors_headers(rooms: Router, question: Request, headers: &mut HeaderMap) {
     let Ok(Ok(answer)) = timeout(Duration::from_secs(2), rooms.oneshot(question)).await else {
         return;
     };
     cors::lend(answer.headers(), headers);
 }
 
-async fn screen(
+async fn validate_request(
     State(settings): State<Arc<LayerSettings>>,
     request: Request,
     next: Next,
 ) -> Response {
     let (uri, headers) = (request.uri(), request.headers());
-    let crowded = request.extensions().get::<NoPlace>().map(|_| Refusal::Crowded);
-    if let Some(refusal) = crowded.or_else(|| objection(&settings.hosts, uri, headers)) {
+    let crowded = request.extensions().get::<OverRequestLimit>().map(|_| ErrorResponse::Overloaded);
+    if let Some(refusal) = crowded.or_else(|| reject_reason(&settings.hosts, uri, headers)) {
         let mut answer = refusal.into_response();
-        if refusal == Refusal::HostUnknown {
-            let came = uri.authority().map_or_else(|| written(headers), |it| shown(it.as_str()));
-            let issuer = settings.homeward.issuer().unwrap_or_default().to_owned();
-            let strange = StrangeHost { came, issuer, ours: settings.hosts.names() };
+        if refusal == ErrorResponse::HostNotAllowed {
+            let came =
+                uri.authority().map_or_else(|| host_header(headers), |it| escape_host(it.as_str()));
+            let issuer = settings.issuer_redirect.issuer().unwrap_or_default().to_owned();
+            let strange = RejectedHost { presented: came, issuer, allowed: settings.hosts.names() };
             answer.extensions_mut().insert(strange);
         }
         return answer;
     }
-    match settings.homeward.redirect(&settings.hosts, &request) {
+    match settings.issuer_redirect.redirect(&settings.hosts, &request) {
         Some(answer) => answer,
         None => next.run(request).await,
     }
 }
 
-fn objection(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> Option<Refusal> {
-    if is_framed_strangely(headers) {
-        return Some(Refusal::CodingUnknown);
+fn reject_reason(hosts: &AllowedHosts, uri: &Uri, headers: &HeaderMap) -> Option<ErrorResponse> {
+    if has_unsupported_transfer_coding(headers) {
+        return Some(ErrorResponse::UnsupportedTransferCoding);
     }
-    if length(uri) > longest(uri.path()) {
-        return Some(Refusal::UriTooLong);
+    if uri_len(uri) > max_uri_len(uri.path()) {
+        return Some(ErrorResponse::UriTooLong);
     }
     let head: usize =
         headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if head > MAX_HEADERS {
-        return Some(Refusal::HeadersTooLarge);
+    if head > MAX_HEADER_BYTES {
+        return Some(ErrorResponse::HeadersTooLarge);
     }
-    if !is_for_any_name(uri.path())
-        && let Err(status) = hosts.admit(uri, headers)
+    if !accepts_any_host(uri.path())
+        && let Err(status) = hosts.check(uri, headers)
     {
         let is_missing = status == StatusCode::BAD_REQUEST;
-        return Some(if is_missing { Refusal::HostMissing } else { Refusal::HostUnknown });
+        return Some(if is_missing {
+            ErrorResponse::HostMissing
+        } else {
+            ErrorResponse::HostNotAllowed
+        });
     }
     // A body that does not tell its length is cut by whoever reads it.
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let declared = declared.and_then(|length| length.parse::<u64>().ok());
-    declared.is_some_and(|length| length > MAX_BODY).then_some(Refusal::BodyTooLarge)
+    declared.is_some_and(|length| length > MAX_BODY_BYTES).then_some(ErrorResponse::BodyTooLarge)
 }
 
 /// Whoever checks our health asks by address, the front of a domain passes WebFinger on under its own name, and
 /// the page that says that a name is wrong has to look like the others: nobody learns anything that a name
 /// would protect.
-fn is_for_any_name(path: &str) -> bool {
-    BY_PROGRAMS.contains(&path) || path == "/.well-known/webfinger" || is_asset(path)
+fn accepts_any_host(path: &str) -> bool {
+    MONITORING_PATHS.contains(&path) || path == "/.well-known/webfinger" || is_asset(path)
 }
 
 /// The header's host, fit for a log line.
-fn written(headers: &HeaderMap) -> String {
+fn host_header(headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    shown(host.unwrap_or_default())
+    escape_host(host.unwrap_or_default())
 }
 
 /// Escaped, and cut: a name has at most 255 characters, and a stranger wrote it.
-fn shown(host: &str) -> String {
+fn escape_host(host: &str) -> String {
     host.chars().flat_map(char::escape_default).take(260).collect()
 }
 
@@ -262,17 +267,17 @@ fn shown(host: &str) -> String {
 /// `chunked`, or its length is told.
 ///
 /// [RFC 9112 §6.1]: https://www.rfc-editor.org/rfc/rfc9112#section-6.1
-fn is_framed_strangely(headers: &HeaderMap) -> bool {
+fn has_unsupported_transfer_coding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let Some(first) = codings.next() else { return false };
     codings.next().is_some() || !first.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
-fn length(uri: &Uri) -> usize {
+fn uri_len(uri: &Uri) -> usize {
     uri.path_and_query().map_or(0, |path| path.as_str().len())
 }
 
-async fn hurry(
+async fn timeout_handler(
     State(settings): State<Arc<LayerSettings>>,
     request: Request,
     next: Next,
@@ -282,28 +287,28 @@ async fn hurry(
     let limit = settings.handler_timeout + waits;
     let Ok(response) = timeout(limit, next.run(request)).await else {
         tracing::error!("a handler took too long");
-        return Refusal::TooSlow.into_response();
+        return ErrorResponse::HandlerTimeout.into_response();
     };
     response
 }
 
 /// What was panicked with is not for the answer: it may quote what the handler was holding.
-fn rescue(_panic: Box<dyn Any + Send>) -> Response {
+fn catch_panic(_panic: Box<dyn Any + Send>) -> Response {
     tracing::error!("a handler panicked");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
 /// How long the address may be. A hint is an ID token of ours, and as long as those are.
-fn longest(path: &str) -> usize {
+fn max_uri_len(path: &str) -> usize {
     let takes_hints = ["/authorize", "/logout"].contains(&path);
-    if takes_hints { MAX_URI + LONGEST_OURS } else { MAX_URI }
+    if takes_hints { MAX_URI_LEN + LONGEST_OURS } else { MAX_URI_LEN }
 }
 
 /// All header lines of a request.
-const MAX_HEADERS: usize = 16 * 1024;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// The largest body that any endpoint reads.
-const MAX_BODY: u64 = 64 * 1024;
+const MAX_BODY_BYTES: u64 = 64 * 1024;
 
 /// What pages look like.
 fn is_asset(route: &str) -> bool {
@@ -311,7 +316,7 @@ fn is_asset(route: &str) -> bool {
 }
 
 /// What load balancers, health checks and Prometheus ask for, by whatever name they have for us.
-const BY_PROGRAMS: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
+const MONITORING_PATHS: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
 
 #[cfg(test)]
 mod tests {
@@ -332,7 +337,7 @@ mod tests {
         let app = wrap(Router::new().fallback(room), LayerSettings::new(&[], false));
         let request = || Request::post("/token").header(header::ORIGIN, "https://shop.example");
         let mut crowded = request().body(Body::empty()).unwrap();
-        crowded.extensions_mut().insert(NoPlace);
+        crowded.extensions_mut().insert(OverRequestLimit);
         let refused = app.clone().oneshot(crowded).await.unwrap();
         assert_eq!((refused.status().as_u16(), asked.load(Ordering::Relaxed)), (503, 0));
 

@@ -37,7 +37,7 @@ pub fn is_json(settings: &LogSettings) -> bool {
 
 /// Modules that lay at the top of the crate until release 0.1, and where they are now: a `LOG_LEVEL` written
 /// for an earlier release means the same today.
-const MOVED: [(&str, &str); 27] = [
+const MOVED_MODULES: [(&str, &str); 27] = [
     ("app", "http::app"),
     ("authorize", "endpoints::authorize"),
     ("backup", "operations::backup"),
@@ -73,7 +73,7 @@ fn with_moved_modules(level: &str) -> String {
         let path = directive.strip_prefix("latchkey::")?;
         let end = path.find([':', '=']).unwrap_or(path.len());
         let (first, rest) = path.split_at(end);
-        let (_, now) = MOVED.iter().find(|(earlier, _)| *earlier == first)?;
+        let (_, now) = MOVED_MODULES.iter().find(|(earlier, _)| *earlier == first)?;
         Some(format!("latchkey::{now}{rest}"))
     });
     let as_given = level.split(',').zip(directives);

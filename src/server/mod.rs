@@ -1,25 +1,25 @@
 //! The house's front: sockets, TLS and what every answer has in common; and the putting together.
 
-mod bodies;
-pub mod census;
+pub mod allowed_hosts;
+mod body_buffering;
+mod concurrency_limit;
 mod connection;
+mod connection_limit;
 pub mod control;
-pub mod couriers;
-mod crowd;
 pub mod demo;
 mod demo_app;
-pub mod events;
-pub mod homeward;
-pub mod hosts;
+mod error_response;
+pub mod event_writer;
+pub mod issuer_redirect;
 pub mod layers;
 pub mod logging;
+pub mod logout_worker;
+pub mod maintenance;
 pub mod process;
-mod queue;
-mod reader;
-mod refusal;
+mod response_format;
 mod response_headers;
-pub mod rotation;
 pub mod routes;
 pub mod run;
 pub mod serve;
+pub mod store_metrics;
 pub mod tls;

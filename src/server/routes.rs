@@ -10,13 +10,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 
-use super::bodies::Bodies;
+use super::body_buffering::SlowBodyLimit;
+use super::concurrency_limit;
 use super::demo_app;
-use super::homeward::Homeward;
+use super::error_response::ErrorResponse;
+use super::issuer_redirect::IssuerRedirect;
 use super::layers::{LayerSettings, wrap};
-use super::queue;
-use super::reader::Reader;
-use super::refusal::Refusal;
+use super::response_format::ResponseFormat;
 use crate::config::{Config, MetricsListen};
 use crate::endpoints::authorize;
 use crate::endpoints::consent;
@@ -42,21 +42,22 @@ use crate::protocol::client_metadata::SubjectType;
 
 /// The whole service.
 pub fn router(app: &App) -> Router {
-    let bodies = Bodies::new(&app.config.trusted_proxies);
-    let mut routes = queue::before(pages(app), app.config.limits.hash_queue, bodies)
-        .merge(for_every_origin(app))
-        .merge(for_own_origins(app))
-        .merge(without_cors());
+    let bodies = SlowBodyLimit::new(&app.config.trusted_proxies);
+    let mut routes =
+        concurrency_limit::limit_concurrency(pages(app), app.config.limits.hash_queue, bodies)
+            .merge(for_every_origin(app))
+            .merge(for_own_origins(app))
+            .merge(without_cors());
     if app.trial.is_some() {
         routes = routes.merge(demo(app));
     }
     if app.config.metrics_listen == MetricsListen::WithTheRest {
         routes = routes.merge(metrics());
     }
-    wrap(routes.fallback(not_found).with_state(app.clone()), layers(app))
+    wrap(routes.fallback(not_found).with_state(app.clone()), layer_settings(app))
 }
 
-/// What people see. So many of these requests are looked at together (`queue.rs`).
+/// What people see. So many of these requests are looked at together (`concurrency_limit.rs`).
 fn pages(app: &App) -> Router<App> {
     let mut routes = Router::new()
         .route(
@@ -117,10 +118,10 @@ fn without_cors() -> Router<App> {
 
 /// The demo application, a client that calls the endpoints of this process.
 fn demo(app: &App) -> Router<App> {
-    let endpoints = demo_app::Endpoints(for_own_origins(app).with_state(app.clone()));
+    let endpoints = demo_app::LocalEndpoints(for_own_origins(app).with_state(app.clone()));
     Router::new()
-        .route(demo_app::START, get(demo_app::start))
-        .route(demo_app::CALLBACK, get(demo_app::callback))
+        .route(demo_app::START_PATH, get(demo_app::start))
+        .route(demo_app::CALLBACK_PATH, get(demo_app::callback))
         .layer(Extension(endpoints))
 }
 
@@ -148,14 +149,14 @@ async fn no_content() -> StatusCode {
 
 /// Every other path: a page where a page is preferred, whatever the path, and JSON otherwise.
 async fn not_found(headers: HeaderMap) -> Response {
-    let reader = if prefers_html(&headers) { Reader::Person } else { Reader::Program };
-    let mut response = Refusal::NotFound.into_response();
+    let reader = if prefers_html(&headers) { ResponseFormat::Html } else { ResponseFormat::Json };
+    let mut response = ErrorResponse::NotFound.into_response();
     response.extensions_mut().insert(reader);
     response
 }
 
 /// The metadata of discovery: what each endpoint says about itself.
-pub fn advertise(config: &Config, catalogue: &ScopeCatalogue) -> Metadata {
+pub fn metadata(config: &Config, catalogue: &ScopeCatalogue) -> Metadata {
     let scopes = catalogue.advertised();
     let mut claims: Vec<String> =
         catalogue.exposed_by(&scopes).into_iter().map(str::to_owned).collect();
@@ -179,7 +180,7 @@ pub fn advertise(config: &Config, catalogue: &ScopeCatalogue) -> Metadata {
     metadata
 }
 
-fn layers(app: &App) -> LayerSettings {
+fn layer_settings(app: &App) -> LayerSettings {
     let config = &app.config;
     let mut hosts = vec![config.issuer.host()];
     hosts.extend(config.extra_hosts.iter().cloned());
@@ -189,8 +190,8 @@ fn layers(app: &App) -> LayerSettings {
     }
     let counting = app.clone();
     let mut settings = LayerSettings::new(&hosts, config.issuer.is_https());
-    settings.homeward = Arc::new(Homeward::to(config.issuer.as_str()));
-    settings.observe = Arc::new(move |endpoint, _, status, took| {
+    settings.issuer_redirect = Arc::new(IssuerRedirect::new(config.issuer.as_str()));
+    settings.observer = Arc::new(move |endpoint, _, status, took| {
         counting.events.counters.answered(endpoint, status.as_u16(), took);
     });
     settings

@@ -14,10 +14,10 @@ use tokio::sync::watch;
 
 use super::control::ControlSocket;
 use super::demo::{self, Demo};
-use super::demo_app::START;
-use super::serve::{Limits, listen, serve};
-use super::tls::TlsKeeper;
-use super::{census, couriers, events, logging, process, rotation, routes};
+use super::demo_app::START_PATH;
+use super::serve::{ConnectionLimits, listen, serve};
+use super::tls::CertReloader;
+use super::{event_writer, logging, logout_worker, maintenance, process, routes, store_metrics};
 use crate::config::{Config, Http2, MetricsListen, OutgoingSettings, StatementKeys};
 use crate::domain::clients::software_statement;
 use crate::domain::development;
@@ -39,24 +39,24 @@ const EX_CONFIG: u8 = 78;
 const EX_UNAVAILABLE: u8 = 69;
 
 /// Requests under way have this long to finish after the signal.
-const FINISH: Duration = Duration::from_secs(20);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// So long after the signal there are turns to hash a password. Whoever still waits then is shown the form
 /// again while there is time for that.
-const LAST_TURN: Duration = Duration::from_secs(15);
-const _: () = assert!(LAST_TURN.as_secs() < FINISH.as_secs());
+const HASHING_CUTOFF: Duration = Duration::from_secs(15);
+const _: () = assert!(HASHING_CUTOFF.as_secs() < DRAIN_TIMEOUT.as_secs());
 
 /// Why there is no server, for the operator.
-struct Refused {
+struct StartupError {
     code: u8,
-    why: String,
+    message: String,
 }
 
-fn wrong(why: impl ToString) -> Refused {
-    Refused { code: EX_CONFIG, why: why.to_string() }
+fn config_error(why: impl ToString) -> StartupError {
+    StartupError { code: EX_CONFIG, message: why.to_string() }
 }
 
-fn unavailable(why: impl ToString) -> Refused {
-    Refused { code: EX_UNAVAILABLE, why: why.to_string() }
+fn store_unavailable(why: impl ToString) -> StartupError {
+    StartupError { code: EX_UNAVAILABLE, message: why.to_string() }
 }
 
 /// Serves until told to stop.
@@ -64,43 +64,45 @@ pub async fn run(config: Config) -> ExitCode {
     logging::install(&config.log);
     match prepare_and_serve(config).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Refused { code, why }) => {
+        Err(StartupError { code, message: why }) => {
             eprintln!("latchkey: {why}");
             ExitCode::from(code)
         }
     }
 }
 
-async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
+async fn prepare_and_serve(config: Config) -> Result<(), StartupError> {
     process::harden_process();
     let files = process::raise_fd_limit();
     if Clock::System.now() < OLDEST {
-        return Err(wrong("the clock of this machine is wrong: it is older than this program"));
+        return Err(config_error(
+            "the clock of this machine is wrong: it is older than this program",
+        ));
     }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let (files_of_keys, root) = load_keys(&config)?;
+    let (files_of_keys, root) = load_key_files(&config)?;
     let bootstrap = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose();
-    let bootstrap = bootstrap.map_err(wrong)?;
+    let bootstrap = bootstrap.map_err(config_error)?;
     for warning in bootstrap.iter().flat_map(Bootstrap::warnings) {
         tracing::warn!("{warning}");
     }
     let load = match config.http2 {
-        Http2::Tls | Http2::PriorKnowledge => TlsKeeper::load,
-        Http2::Off => TlsKeeper::load_for_http1,
+        Http2::Tls | Http2::PriorKnowledge => CertReloader::load,
+        Http2::Off => CertReloader::load_for_http1,
     };
     let tls = config.tls.as_ref().map(|tls| load(&tls.cert_path, &tls.key_path));
-    let tls = tls.transpose().map_err(wrong)?;
-    let fetcher = Fetcher::new(fetch_settings(&config.outgoing)?).map_err(wrong)?;
+    let tls = tls.transpose().map_err(config_error)?;
+    let fetcher = Fetcher::new(outbound_options(&config.outgoing)?).map_err(config_error)?;
     check_statement_keys(&config).await?;
-    let store = store::open(&config.store, Clock::System).await.map_err(unavailable)?;
-    let keys = open_ring(&config, &store, &root, files_of_keys).await?;
+    let store = store::open(&config.store, Clock::System).await.map_err(store_unavailable)?;
+    let keys = open_key_ring(&config, &store, &root, files_of_keys).await?;
 
     let declared = bootstrap.as_ref().map(Bootstrap::catalogues).unwrap_or_default();
-    declared.resources.check_at(config.issuer.as_str()).map_err(wrong)?;
-    let demo = fill(&config, bootstrap.as_ref(), &store).await?;
-    let metadata = routes::advertise(&config, &declared.scopes);
+    declared.resources.check_at(config.issuer.as_str()).map_err(config_error)?;
+    let demo = seed_store(&config, bootstrap.as_ref(), &store).await?;
+    let metadata = routes::metadata(&config, &declared.scopes);
     let trial = demo.as_ref().map(|demo| demo.trial.clone());
     let app = App::new(
         config,
@@ -112,46 +114,53 @@ async fn prepare_and_serve(config: Config) -> Result<(), Refused> {
         trial,
     );
 
-    rotation::take_in_added(&app).await.map_err(unavailable)?;
+    maintenance::refresh_catalogues(&app).await.map_err(store_unavailable)?;
     let control = bind_control(&app.config).await?;
-    let listeners = bind(&app.config).await?;
-    announce(&app, demo.as_ref());
+    let listeners = bind_listeners(&app.config).await?;
+    print_banner(&app, demo.as_ref());
     if let Some(tls) = &tls {
         tls.spawn_reload(Duration::from_secs(10));
     }
-    let limits = limits(&app).within_files(files);
-    rotation::spawn(app.clone(), bootstrap);
+    let limits = connection_limits(&app).with_file_limit(files);
+    maintenance::spawn(app.clone(), bootstrap);
     let stop = spawn_shutdown(app.clone());
     if let Some(bound) = bind_metrics(&app.config.metrics_listen).await? {
         let router = routes::metrics_router(&app);
-        tokio::spawn(serve(bound, None, router, Limits::default(), stop.clone(), FINISH));
+        tokio::spawn(serve(
+            bound,
+            None,
+            router,
+            ConnectionLimits::default(),
+            stop.clone(),
+            DRAIN_TIMEOUT,
+        ));
     }
     if app.config.metrics_listen != MetricsListen::Off {
-        census::spawn(app.clone());
+        store_metrics::spawn(app.clone());
     }
-    let couriers = couriers::spawn(app.clone(), stop.clone());
-    let events = events::spawn(app.clone(), stop.clone());
+    let logout_workers = logout_worker::spawn(app.clone(), stop.clone());
+    let event_writing = event_writer::spawn(app.clone(), stop.clone());
     let control = control.map(|control| tokio::spawn(control.serve(app.clone(), stop.clone())));
-    serve(listeners, tls, routes::router(&app), limits, stop, FINISH).await;
+    serve(listeners, tls, routes::router(&app), limits, stop, DRAIN_TIMEOUT).await;
     // They are on their way back: each request has three seconds at most.
-    let _ended = tokio::time::timeout(Duration::from_secs(5), couriers).await;
+    let _ended = tokio::time::timeout(Duration::from_secs(5), logout_workers).await;
     if let Some(control) = control {
         let _ended = control.await;
     }
-    let _written = tokio::time::timeout(Duration::from_secs(5), events).await;
+    let _written = tokio::time::timeout(Duration::from_secs(5), event_writing).await;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// Every address of `LISTEN`.
-async fn bind(config: &Config) -> Result<Vec<TcpListener>, Refused> {
+async fn bind_listeners(config: &Config) -> Result<Vec<TcpListener>, StartupError> {
     let mut listeners = Vec::new();
     for address in &config.listen {
         match listen(address).await {
             Ok(bound) => listeners.extend(bound),
             // Not every machine has IPv6; the default asks for both.
             Err(_) if address.starts_with("[::1]") && !listeners.is_empty() => {}
-            Err(why) => return Err(wrong(format!("LISTEN: {address}: {why}"))),
+            Err(why) => return Err(config_error(format!("LISTEN: {address}: {why}"))),
         }
     }
     Ok(listeners)
@@ -159,11 +168,11 @@ async fn bind(config: &Config) -> Result<Vec<TcpListener>, Refused> {
 
 /// The listener of the metrics, if they have one. Of several servers on one machine the first has the
 /// address that nobody chose.
-async fn bind_metrics(metrics: &MetricsListen) -> Result<Option<Vec<TcpListener>>, Refused> {
+async fn bind_metrics(metrics: &MetricsListen) -> Result<Option<Vec<TcpListener>>, StartupError> {
     let MetricsListen::Own { address, asked } = metrics else { return Ok(None) };
     match listen(address).await {
         Ok(bound) => Ok(Some(bound)),
-        Err(why) if *asked => Err(wrong(format!("METRICS_LISTEN: {address}: {why}"))),
+        Err(why) if *asked => Err(config_error(format!("METRICS_LISTEN: {address}: {why}"))),
         Err(why) => {
             tracing::warn!(
                 %address, %why,
@@ -176,12 +185,12 @@ async fn bind_metrics(metrics: &MetricsListen) -> Result<Option<Vec<TcpListener>
 
 /// The socket for operators' commands. One that was asked for has to be there; without the other a command
 /// needs the server stopped, and that is no reason not to serve.
-async fn bind_control(config: &Config) -> Result<Option<ControlSocket>, Refused> {
+async fn bind_control(config: &Config) -> Result<Option<ControlSocket>, StartupError> {
     let Some(path) = config.control_socket() else { return Ok(None) };
     match ControlSocket::bind(&path).await {
         Ok(socket) => Ok(Some(socket)),
         Err(why) if config.control_socket.is_some() => {
-            Err(wrong(format!("CONTROL_SOCKET: {}: {why}", path.display())))
+            Err(config_error(format!("CONTROL_SOCKET: {}: {why}", path.display())))
         }
         Err(why) => {
             let path = path.display();
@@ -192,22 +201,23 @@ async fn bind_control(config: &Config) -> Result<Option<ControlSocket>, Refused>
 }
 
 /// The files are read before anything is opened: a bad one is told at once.
-fn load_keys(config: &Config) -> Result<(FileKeys, SecretKey), Refused> {
+fn load_key_files(config: &Config) -> Result<(FileKeys, SecretKey), StartupError> {
     // A store that lasts keeps the keys it is given; without one, the files are what lasts.
     let make = !config.store.is_durable();
-    let files = load_files(&KeySource::of(config), &purposes(config), make).map_err(wrong)?;
+    let files =
+        load_files(&KeySource::of(config), &purposes(config), make).map_err(config_error)?;
     for notice in &files.notices {
         tracing::info!("{notice}");
     }
-    Ok((files, load_secret_key(config).map_err(wrong)?))
+    Ok((files, load_secret_key(config).map_err(config_error)?))
 }
 
-async fn open_ring(
+async fn open_key_ring(
     config: &Config,
     store: &Arc<dyn Store>,
     root: &SecretKey,
     files: FileKeys,
-) -> Result<KeyRing, Refused> {
+) -> Result<KeyRing, StartupError> {
     let at = (Arc::clone(store), Clock::System);
     let policy = RotationPolicy::of(config);
     let from_files: Vec<_> = files.keys.iter().map(|key| key.kid().to_owned()).collect();
@@ -223,33 +233,33 @@ async fn open_ring(
         });
     }
     ring.map_err(|error| match error {
-        RingError::Store(error) => unavailable(error),
+        RingError::Store(error) => store_unavailable(error),
         RingError::WrongSecretKey(_)
         | RingError::Unreadable
         | RingError::Key(_)
         | RingError::TooManyKeys
         | RingError::KeyInUse
         | RingError::UnknownKey
-        | RingError::ReadOnly => wrong(error),
+        | RingError::ReadOnly => config_error(error),
     })
 }
 
 /// A file that does not load is said before a port is bound.
-async fn check_statement_keys(config: &Config) -> Result<(), Refused> {
+async fn check_statement_keys(config: &Config) -> Result<(), StartupError> {
     for issuer in &config.statement_issuers {
         if let StatementKeys::File(path) = &issuer.keys {
             let loaded = software_statement::load_keys(path).await;
-            loaded.map_err(|why| wrong(format!("SOFTWARE_STATEMENT_ISSUERS: {why}")))?;
+            loaded.map_err(|why| config_error(format!("SOFTWARE_STATEMENT_ISSUERS: {why}")))?;
         }
     }
     Ok(())
 }
 
-fn fetch_settings(outgoing: &OutgoingSettings) -> Result<FetchSettings, Refused> {
+fn outbound_options(outgoing: &OutgoingSettings) -> Result<FetchSettings, StartupError> {
     let allowed = outgoing.allow_private.iter().map(|entry| {
-        entry
-            .parse()
-            .map_err(|_| wrong(format!("OUTGOING_ALLOW_PRIVATE: {entry} is no host or network")))
+        entry.parse().map_err(|_| {
+            config_error(format!("OUTGOING_ALLOW_PRIVATE: {entry} is no host or network"))
+        })
     });
     Ok(FetchSettings {
         extra_ca: outgoing.ca_file.clone(),
@@ -259,11 +269,11 @@ fn fetch_settings(outgoing: &OutgoingSettings) -> Result<FetchSettings, Refused>
 }
 
 /// Declared users and clients, and the demo ones, go into the store before the first request.
-async fn fill(
+async fn seed_store(
     config: &Config,
     bootstrap: Option<&Bootstrap>,
     store: &Arc<dyn Store>,
-) -> Result<Option<Demo>, Refused> {
+) -> Result<Option<Demo>, StartupError> {
     let passwords = crate::infra::password::Passwords::new(config.limits.hash_threads, 64);
     let now = Clock::System.now();
     if let Some(bootstrap) = bootstrap {
@@ -271,35 +281,35 @@ async fn fill(
         let events = Events::new(Clock::System);
         let applied = bootstrap.apply(&**store, &passwords, &events, now).await;
         let kept = events.keep_waiting(&**store).await;
-        let applied = applied.map_err(unavailable)?;
-        kept.map_err(unavailable)?;
+        let applied = applied.map_err(store_unavailable)?;
+        kept.map_err(store_unavailable)?;
         tracing::info!(users = %applied.users, clients = %applied.clients, "bootstrap file applied");
     }
     if !config.issuer.is_loopback() {
-        let off = development::switch_off(&**store, now).await.map_err(unavailable)?;
+        let off = development::switch_off(&**store, now).await.map_err(store_unavailable)?;
         if !off.is_empty() {
             tracing::warn!("{}", off.told());
         }
     }
     let Some(account) = &config.dev else { return Ok(None) };
     let demo = demo::seed(config, account, &**store, &passwords, now).await;
-    demo.map(Some).map_err(unavailable)
+    demo.map(Some).map_err(store_unavailable)
 }
 
-fn limits(app: &App) -> Limits {
-    Limits {
+fn connection_limits(app: &App) -> ConnectionLimits {
+    ConnectionLimits {
         max_connections: app.config.limits.max_connections,
         max_connections_per_address: app.config.limits.max_connections_per_address,
         keep_alive: app.config.limits.keep_alive,
         prior_knowledge: app.config.http2 == Http2::PriorKnowledge,
         https: app.config.issuer.is_https(),
         trusted: app.config.trusted_proxies.clone(),
-        ..Limits::default()
+        ..ConnectionLimits::default()
     }
 }
 
 /// Says on standard output what a person needs to begin. Where nobody can hear it, it is served all the same.
-fn announce(app: &App, demo: Option<&Demo>) {
+fn print_banner(app: &App, demo: Option<&Demo>) {
     let discovery = app.config.issuer.url("/.well-known/openid-configuration");
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(issuer = app.issuer(), version, discovery, "serving");
@@ -338,8 +348,11 @@ fn demo_facts(app: &App, demo: &Demo) -> Vec<(&'static str, String)> {
     vec![
         ("demo user", demo.trial.user.clone()),
         ("demo password", password.to_owned()),
-        ("demo client", format!("{} (public, PKCE; any port of localhost)", development::CLIENT)),
-        ("demo page", app.config.issuer.url(START)),
+        (
+            "demo client",
+            format!("{} (public, PKCE; any port of localhost)", development::DEMO_CLIENT_ID),
+        ),
+        ("demo page", app.config.issuer.url(START_PATH)),
         ("demo request", demo.authorize_url.clone()),
         ("code_verifier", demo.verifier.clone()),
     ]
@@ -359,7 +372,7 @@ fn spawn_shutdown(app: App) -> watch::Receiver<bool> {
         }
         told.send_replace(true);
         tokio::select! {
-            () = tokio::time::sleep(LAST_TURN) => app.passwords.close(),
+            () = tokio::time::sleep(HASHING_CUTOFF) => app.passwords.close(),
             () = wait_for_signal() => std::process::exit(1),
         }
         wait_for_signal().await;

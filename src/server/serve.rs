@@ -18,12 +18,14 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-pub use super::connection::Limits;
-use super::connection::{Protocol, Requests, Service, last_answer, serve_connection};
-use super::crowd::{Crowd, Seat};
-use super::reader::Reader;
-use super::refusal::Refusal;
-use super::tls::{ALPN_HTTP2, TlsKeeper};
+pub use super::connection::ConnectionLimits;
+use super::connection::{
+    ConnectionContext, Protocol, RequestLimiter, encode_error, serve_connection,
+};
+use super::connection_limit::{ConnectionLimiter, ConnectionPermit};
+use super::error_response::ErrorResponse;
+use super::response_format::ResponseFormat;
+use super::tls::{ALPN_HTTP2, CertReloader};
 
 /// A listener for each address the name stands for: `localhost` is both `127.0.0.1` and `[::1]`.
 ///
@@ -61,28 +63,31 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// `drain` to be answered. What is still there afterwards is cut.
 pub async fn serve(
     listeners: Vec<TcpListener>,
-    tls: Option<TlsKeeper>,
+    tls: Option<CertReloader>,
     app: Router,
-    limits: Limits,
+    limits: ConnectionLimits,
     shutdown: watch::Receiver<bool>,
     drain: Duration,
 ) {
-    let front = Front {
-        room: Arc::new(Semaphore::new(limits.max_connections)),
-        crowd: Crowd::new(limits.max_connections_per_address, limits.trusted.clone()),
+    let acceptor = Acceptor {
+        permits: Arc::new(Semaphore::new(limits.max_connections)),
+        per_address: ConnectionLimiter::new(
+            limits.max_connections_per_address,
+            limits.trusted.clone(),
+        ),
         tls,
-        service: Service {
+        context: ConnectionContext {
             app,
-            requests: Requests::new(&limits),
+            requests: RequestLimiter::new(&limits),
             limits: Arc::new(limits),
             shutdown,
         },
     };
-    let mut doors = JoinSet::new();
+    let mut accept_loops = JoinSet::new();
     for listener in listeners {
-        doors.spawn(front.clone().keep_door(listener, drain));
+        accept_loops.spawn(acceptor.clone().accept_loop(listener, drain));
     }
-    while let Some(closed) = doors.join_next().await {
+    while let Some(closed) = accept_loops.join_next().await {
         if let Err(error) = closed {
             tracing::error!(%error, "a listener ended by itself");
         }
@@ -91,49 +96,49 @@ pub async fn serve(
 
 /// What every connection needs.
 #[derive(Clone)]
-struct Front {
-    room: Arc<Semaphore>,
-    crowd: Arc<Crowd>,
-    tls: Option<TlsKeeper>,
-    service: Service,
+struct Acceptor {
+    permits: Arc<Semaphore>,
+    per_address: Arc<ConnectionLimiter>,
+    tls: Option<CertReloader>,
+    context: ConnectionContext,
 }
 
-impl Front {
-    async fn keep_door(mut self, listener: TcpListener, drain: Duration) {
-        let mut guests = JoinSet::new();
-        let mut shutdown = self.service.shutdown.clone();
-        let mut told = std::pin::pin!(shutdown.wait_for(|told| *told));
+impl Acceptor {
+    async fn accept_loop(mut self, listener: TcpListener, drain: Duration) {
+        let mut connections = JoinSet::new();
+        let mut shutdown = self.context.shutdown.clone();
+        let mut stop = std::pin::pin!(shutdown.wait_for(|told| *told));
         loop {
             let (permit, stream, peer) = tokio::select! {
                 biased;
-                _ = &mut told => break,
-                next = self.next(&listener) => next,
+                _ = &mut stop => break,
+                next = self.accept(&listener) => next,
             };
-            guests.spawn(self.clone().receive(permit, stream, peer));
-            while guests.try_join_next().is_some() {}
+            connections.spawn(self.clone().handle_connection(permit, stream, peer));
+            while connections.try_join_next().is_some() {}
         }
 
         // Whoever the kernel has let in already is owed an answer.
-        while let Some((permit, stream, peer)) = self.next_at_once(&listener).await {
-            guests.spawn(self.clone().receive(permit, stream, peer));
+        while let Some((permit, stream, peer)) = self.try_accept(&listener).await {
+            connections.spawn(self.clone().handle_connection(permit, stream, peer));
         }
         drop(listener);
-        let gone = timeout(drain, async { while guests.join_next().await.is_some() {} }).await;
+        let gone = timeout(drain, async { while connections.join_next().await.is_some() {} }).await;
         if gone.is_err() {
             tracing::warn!(
-                connections = guests.len(),
+                connections = connections.len(),
                 "the time to finish is over; cutting the rest"
             );
         }
     }
 
     /// The next connection, once there is room for it.
-    async fn next(
+    async fn accept(
         &mut self,
         listener: &TcpListener,
     ) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
         loop {
-            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
+            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
                 std::future::pending().await
             };
             match listener.accept().await {
@@ -151,11 +156,11 @@ impl Front {
     }
 
     /// A connection that is waiting to be accepted right now.
-    async fn next_at_once(
+    async fn try_accept(
         &mut self,
         listener: &TcpListener,
     ) -> Option<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
-        let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         let waiting = poll_fn(|cx| match listener.poll_accept(cx) {
             Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
             Poll::Pending => Poll::Ready(None),
@@ -163,17 +168,22 @@ impl Front {
         waiting.await.map(|(stream, peer)| (permit, stream, peer))
     }
 
-    async fn receive(self, _permit: OwnedSemaphorePermit, stream: TcpStream, peer: SocketAddr) {
-        let Some(seat) = self.crowd.enter(peer.ip()) else {
-            return self.turn_away(stream).await;
+    async fn handle_connection(
+        self,
+        _permit: OwnedSemaphorePermit,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) {
+        let Some(seat) = self.per_address.try_acquire(peer.ip()) else {
+            return self.reject(stream).await;
         };
         // A lost option costs latency, not correctness.
         let _ = stream.set_nodelay(true);
-        self.attend(seat, stream, peer).await;
+        self.serve_tls(seat, stream, peer).await;
     }
 
-    async fn attend(self, _seat: Seat, stream: TcpStream, peer: SocketAddr) {
-        let Self { tls, service, .. } = self;
+    async fn serve_tls(self, _seat: ConnectionPermit, stream: TcpStream, peer: SocketAddr) {
+        let Self { tls, context: service, .. } = self;
         let Some(tls) = tls else {
             let either = service.limits.prior_knowledge;
             let protocol = if either { Protocol::Either } else { Protocol::Http1 };
@@ -192,12 +202,15 @@ impl Front {
     }
 
     /// One address holds too many connections. Over TLS it is not worth a handshake to say so.
-    async fn turn_away(&self, mut stream: TcpStream) {
+    async fn reject(&self, mut stream: TcpStream) {
         if self.tls.is_some() {
             return;
         }
-        let https = self.service.limits.https;
-        let Some(answer) = last_answer(Refusal::Crowded, Reader::Program, https) else { return };
+        let https = self.context.limits.https;
+        let Some(answer) = encode_error(ErrorResponse::Overloaded, ResponseFormat::Json, https)
+        else {
+            return;
+        };
         let _ = timeout(Duration::from_secs(1), async {
             stream.write_all(&answer).await?;
             stream.shutdown().await?;

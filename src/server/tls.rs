@@ -18,15 +18,15 @@ use crate::infra::secret::Digest;
 
 /// Holds the certificate in use. Clones share it.
 #[derive(Clone)]
-pub struct TlsKeeper(Arc<Kept>);
+pub struct CertReloader(Arc<ReloaderState>);
 
-struct Kept {
-    files: Files,
+struct ReloaderState {
+    paths: CertPaths,
     current: ArcSwap<ServerConfig>,
-    seen: ArcSwap<Fingerprint>,
+    fingerprint: ArcSwap<Fingerprint>,
 }
 
-struct Files {
+struct CertPaths {
     certificate: PathBuf,
     key: PathBuf,
     http2: bool,
@@ -41,29 +41,29 @@ const ALPN_HTTP1: &[u8] = b"http/1.1";
 /// What the two files held. Contents, not times: a replaced link or a restored backup has an old time.
 type Fingerprint = (Digest, Digest);
 
-impl TlsKeeper {
+impl CertReloader {
     /// Reads the certificate chain and its key, both PEM, and checks that they belong together. HTTP/2 is
     /// offered besides HTTP/1.1.
     pub fn load(
         certificate: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
-    ) -> Result<Self, TlsComplaint> {
-        Self::read(Files { certificate: certificate.into(), key: key.into(), http2: true })
+    ) -> Result<Self, TlsConfigError> {
+        Self::read(CertPaths { certificate: certificate.into(), key: key.into(), http2: true })
     }
 
     /// The same, and HTTP/2 is not offered.
     pub fn load_for_http1(
         certificate: impl Into<PathBuf>,
         key: impl Into<PathBuf>,
-    ) -> Result<Self, TlsComplaint> {
-        Self::read(Files { certificate: certificate.into(), key: key.into(), http2: false })
+    ) -> Result<Self, TlsConfigError> {
+        Self::read(CertPaths { certificate: certificate.into(), key: key.into(), http2: false })
     }
 
-    fn read(files: Files) -> Result<Self, TlsComplaint> {
+    fn read(files: CertPaths) -> Result<Self, TlsConfigError> {
         let (seen, config) =
             files.read().and_then(|held| Ok((held.fingerprint(), held.parse(&files)?)))?;
         let (current, seen) = (ArcSwap::new(config), ArcSwap::from_pointee(seen));
-        Ok(Self(Arc::new(Kept { files, current, seen })))
+        Ok(Self(Arc::new(ReloaderState { paths: files, current, fingerprint: seen })))
     }
 
     /// What the next connection is greeted with.
@@ -80,7 +80,7 @@ impl TlsKeeper {
             loop {
                 ticks.tick().await;
                 let keeper = keeper.clone();
-                let looked = tokio::task::spawn_blocking(move || keeper.look_again()).await;
+                let looked = tokio::task::spawn_blocking(move || keeper.reload_if_changed()).await;
                 match looked {
                     Ok(Ok(true)) => tracing::info!("a new TLS certificate is in use"),
                     Ok(Ok(false)) => {}
@@ -95,52 +95,55 @@ impl TlsKeeper {
 
     /// Whether there was something new. What could not be used is complained about once, not each time:
     /// the certificate is often replaced a moment before its key.
-    fn look_again(&self) -> Result<bool, TlsComplaint> {
-        let held = self.0.files.read()?;
+    fn reload_if_changed(&self) -> Result<bool, TlsConfigError> {
+        let held = self.0.paths.read()?;
         let fingerprint = held.fingerprint();
-        if **self.0.seen.load() == fingerprint {
+        if **self.0.fingerprint.load() == fingerprint {
             return Ok(false);
         }
-        self.0.seen.store(Arc::new(fingerprint));
-        self.0.current.store(held.parse(&self.0.files)?);
+        self.0.fingerprint.store(Arc::new(fingerprint));
+        self.0.current.store(held.parse(&self.0.paths)?);
         Ok(true)
     }
 }
 
-impl Files {
-    fn read(&self) -> Result<Held, TlsComplaint> {
+impl CertPaths {
+    fn read(&self) -> Result<PemContents, TlsConfigError> {
         let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| TlsComplaint::Unreadable(path.into(), error))
+            std::fs::read(path).map_err(|error| TlsConfigError::Unreadable(path.into(), error))
         };
-        Ok(Held { certificate: read(&self.certificate)?, key: Zeroizing::new(read(&self.key)?) })
+        Ok(PemContents {
+            certificate: read(&self.certificate)?,
+            key: Zeroizing::new(read(&self.key)?),
+        })
     }
 }
 
 /// The bytes of the two files at one moment.
-struct Held {
+struct PemContents {
     certificate: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
 }
 
-impl Held {
+impl PemContents {
     fn fingerprint(&self) -> Fingerprint {
         (Digest::of(&self.certificate), Digest::of(&self.key))
     }
 
-    fn parse(&self, files: &Files) -> Result<Arc<ServerConfig>, TlsComplaint> {
+    fn parse(&self, files: &CertPaths) -> Result<Arc<ServerConfig>, TlsConfigError> {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&self.certificate)
             .collect::<Result<_, _>>()
-            .map_err(|error| TlsComplaint::NotPem(files.certificate.clone(), error))?;
+            .map_err(|error| TlsConfigError::InvalidPem(files.certificate.clone(), error))?;
         if chain.is_empty() {
-            return Err(TlsComplaint::NoCertificate(files.certificate.clone()));
+            return Err(TlsConfigError::NoCertificate(files.certificate.clone()));
         }
         let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|error| TlsComplaint::NotPem(files.key.clone(), error))?;
+            .map_err(|error| TlsConfigError::InvalidPem(files.key.clone(), error))?;
 
         let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|error| TlsComplaint::Unusable(files.certificate.clone(), error))?;
+            .map_err(|error| TlsConfigError::Unusable(files.certificate.clone(), error))?;
         let offered = if files.http2 { &[ALPN_HTTP2, ALPN_HTTP1][..] } else { &[ALPN_HTTP1] };
         config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))
@@ -149,24 +152,26 @@ impl Held {
 
 /// Why the certificate cannot be served; each sentence names the file.
 #[derive(Debug)]
-pub enum TlsComplaint {
+pub enum TlsConfigError {
     /// The file cannot be read.
     Unreadable(PathBuf, std::io::Error),
     /// The file holds no PEM of the expected kind.
-    NotPem(PathBuf, PemError),
+    InvalidPem(PathBuf, PemError),
     /// The certificate file is PEM, but holds no certificate.
     NoCertificate(PathBuf),
     /// The certificate and the key do not belong together, or are of a kind that cannot be served.
     Unusable(PathBuf, rustls::Error),
 }
 
-impl fmt::Display for TlsComplaint {
+impl fmt::Display for TlsConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, error) => {
                 write!(f, "{} cannot be read: {error}", path.display())
             }
-            Self::NotPem(path, error) => write!(f, "{} is not usable PEM: {error}", path.display()),
+            Self::InvalidPem(path, error) => {
+                write!(f, "{} is not usable PEM: {error}", path.display())
+            }
             Self::NoCertificate(path) => write!(f, "{} holds no certificate", path.display()),
             Self::Unusable(path, error) => {
                 write!(f, "{} cannot be served with its key: {error}", path.display())
@@ -175,7 +180,7 @@ impl fmt::Display for TlsComplaint {
     }
 }
 
-impl std::error::Error for TlsComplaint {}
+impl std::error::Error for TlsConfigError {}
 
 #[cfg(test)]
 mod tests {
@@ -201,7 +206,7 @@ mod tests {
         let empty = written(folder.path(), "empty.pem", "");
 
         let complaint = |certificate: &Path, key: &Path| {
-            TlsKeeper::load(certificate, key).err().map(|complaint| complaint.to_string())
+            CertReloader::load(certificate, key).err().map(|complaint| complaint.to_string())
         };
         assert_eq!(complaint(&certificate, &key), None);
         assert!(
@@ -219,7 +224,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let certificate = written(folder.path(), "cert.pem", &pair().0);
         let key = written(folder.path(), "key.pem", &pair().1);
-        assert!(matches!(TlsKeeper::load(certificate, key), Err(TlsComplaint::Unusable(..))));
+        assert!(matches!(CertReloader::load(certificate, key), Err(TlsConfigError::Unusable(..))));
     }
 
     #[test]
@@ -228,17 +233,17 @@ mod tests {
         let (old, new) = (pair(), pair());
         let certificate = written(folder.path(), "cert.pem", &old.0);
         let key = written(folder.path(), "key.pem", &old.1);
-        let keeper = TlsKeeper::load(certificate, key).expect("a good pair");
+        let keeper = CertReloader::load(certificate, key).expect("a good pair");
         let served = keeper.current();
-        assert!(matches!(keeper.look_again(), Ok(false)), "nothing has changed");
+        assert!(matches!(keeper.reload_if_changed(), Ok(false)), "nothing has changed");
 
         written(folder.path(), "cert.pem", &new.0);
-        assert!(keeper.look_again().is_err());
-        assert!(matches!(keeper.look_again(), Ok(false)), "one complaint is enough");
+        assert!(keeper.reload_if_changed().is_err());
+        assert!(matches!(keeper.reload_if_changed(), Ok(false)), "one complaint is enough");
         assert!(Arc::ptr_eq(&served, &keeper.current()));
 
         written(folder.path(), "key.pem", &new.1);
-        assert!(matches!(keeper.look_again(), Ok(true)));
+        assert!(matches!(keeper.reload_if_changed(), Ok(true)));
         assert!(!Arc::ptr_eq(&served, &keeper.current()));
     }
 }

@@ -78,7 +78,7 @@ async fn neither_an_id_token_nor_an_access_token_passes_for_the_other(house: Hou
     let claims: Vec<String> = forged.iter().map(|it| (*it).to_owned()).collect();
     let scope = "badge".to_owned();
     house.operates(scopes::Add { scope, description: None, claims, advertised: None }).await;
-    latchkey::server::rotation::take_in_added(house.app()).await.expect("a store");
+    latchkey::server::maintenance::refresh_catalogues(house.app()).await.expect("a store");
     let shop = api(&house, "shop", Some(AccessTokenTyp::Jwt)).await;
     let ada = house.browser("ada");
     let real = shop.signs_in(&ada, "openid email offline_access").await;

@@ -347,6 +347,6 @@ async fn a_scope_that_was_added_in_redis_is_there_on_every_server() {
         "added badge"
     );
     assert!(house.app().catalogue().get("badge").is_none());
-    latchkey::server::rotation::look(house.app(), None).await.expect("a look");
+    latchkey::server::maintenance::run_once(house.app(), None).await.expect("a look");
     assert!(house.app().catalogue().get("badge").expect("it is there").claims.contains("badge"));
 }

@@ -10,7 +10,7 @@ use latchkey::domain::resources::{Resource, ResourceEntry};
 use latchkey::operations::resources::Add;
 use latchkey::operations::scopes;
 use latchkey::protocol::AccessTokenTyp;
-use latchkey::server::rotation;
+use latchkey::server::maintenance;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn api(scopes: &str) -> ResourceEntry {
 
 async fn declares(house: &House, resource: &str, entry: ResourceEntry) {
     house.operates(Add(Resource { resource: resource.to_owned(), entry })).await;
-    rotation::take_in_added(house.app()).await.expect("a store");
+    maintenance::refresh_catalogues(house.app()).await.expect("a store");
 }
 
 /// A house with two APIs.

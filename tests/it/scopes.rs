@@ -2,7 +2,7 @@
 
 use latchkey::domain::clients::Settings;
 use latchkey::operations::scopes;
-use latchkey::server::rotation;
+use latchkey::server::maintenance;
 use serde_json::json;
 
 use crate::logs::logged;
@@ -152,7 +152,7 @@ async fn a_scope_of_the_operators_own_is_in_discovery_only_where_that_is_wanted(
         let add = scopes::Add { scope, description: None, claims, advertised };
         assert!(house.operates(add).await);
     }
-    rotation::take_in_added(house.app()).await.expect("a store");
+    maintenance::refresh_catalogues(house.app()).await.expect("a store");
     let url = house.url("/.well-known/openid-configuration");
     let metadata = http::send(house.http().get(url)).await.good();
     let scopes = ["address", "desk", "email", "offline_access", "openid", "phone", "profile"];

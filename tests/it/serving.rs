@@ -15,8 +15,8 @@ use axum::routing::{get, post};
 use latchkey::http::caller::RequestId;
 use latchkey::infra::client_ip::PeerAddr;
 use latchkey::server::layers::{LayerSettings, wrap};
-use latchkey::server::serve::{Limits, listen, serve};
-use latchkey::server::tls::TlsKeeper;
+use latchkey::server::serve::{ConnectionLimits, listen, serve};
+use latchkey::server::tls::CertReloader;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
@@ -36,18 +36,18 @@ struct Served {
 }
 
 impl Served {
-    async fn with(limits: Limits, tls: Option<TlsKeeper>, hosts: &[&str]) -> Self {
+    async fn with(limits: ConnectionLimits, tls: Option<CertReloader>, hosts: &[&str]) -> Self {
         let (release, holding) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let observed = Arc::new(Mutex::new(Vec::new()));
         let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
         let mut settings = LayerSettings::new(&hosts, true);
         settings.handler_timeout = Duration::from_secs(2);
         let seen = Arc::clone(&observed);
-        settings.observe = Arc::new(move |route, method, status, _| {
+        settings.observer = Arc::new(move |route, method, status, _| {
             seen.lock().unwrap().push(format!("{method} {route} {}", status.as_u16()));
         });
         let app = wrap(routes(Arc::clone(&release), Arc::clone(&holding)), settings);
-        let limits = Limits { https: true, ..limits };
+        let limits = ConnectionLimits { https: true, ..limits };
 
         let listeners = listen("127.0.0.1:0").await.unwrap();
         let at = listeners[0].local_addr().unwrap();
@@ -58,7 +58,7 @@ impl Served {
     }
 
     async fn plain() -> Self {
-        Self::with(Limits::default(), None, &[]).await
+        Self::with(ConnectionLimits::default(), None, &[]).await
     }
 
     async fn connect(&self) -> TcpStream {
@@ -158,7 +158,10 @@ async fn a_body_whose_end_two_servers_could_see_in_two_places_is_the_last_thing_
 
 #[tokio::test]
 async fn a_header_that_does_not_come_to_an_end_is_cut() {
-    let limits = Limits { header_timeout: Duration::from_millis(200), ..Limits::default() };
+    let limits = ConnectionLimits {
+        header_timeout: Duration::from_millis(200),
+        ..ConnectionLimits::default()
+    };
     let served = Served::with(limits, None, &[]).await;
     assert_eq!(served.told("").await, "", "silent from the start");
     assert_eq!(served.told("GET / HTTP/1.1\r\nHost:").await, "", "begun and not ended");
@@ -172,10 +175,10 @@ async fn a_header_that_does_not_come_to_an_end_is_cut() {
 
 #[tokio::test]
 async fn a_resting_connection_may_rest_longer_than_a_header_may_take_but_not_for_ever() {
-    let limits = Limits {
+    let limits = ConnectionLimits {
         header_timeout: Duration::from_millis(100),
         keep_alive: Duration::from_millis(600),
-        ..Limits::default()
+        ..ConnectionLimits::default()
     };
     let served = Served::with(limits, None, &[]).await;
     let mut stream = served.connect().await;
@@ -189,7 +192,10 @@ async fn a_resting_connection_may_rest_longer_than_a_header_may_take_but_not_for
 
 #[tokio::test]
 async fn a_request_that_takes_for_ever_is_cut() {
-    let limits = Limits { request_timeout: Duration::from_millis(200), ..Limits::default() };
+    let limits = ConnectionLimits {
+        request_timeout: Duration::from_millis(200),
+        ..ConnectionLimits::default()
+    };
     let served = Served::with(limits, None, &[]).await;
     assert_eq!(served.get("/held", "").await, "");
 }
@@ -239,7 +245,7 @@ async fn a_request_on_its_way_in_when_the_server_stops_is_still_answered() {
 
 #[tokio::test]
 async fn every_answer_carries_the_security_headers() {
-    let served = Served::with(Limits::default(), None, &["x"]).await;
+    let served = Served::with(ConnectionLimits::default(), None, &["x"]).await;
     let large = "POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n";
     let lost = "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
     let long = format!("/{}", "x".repeat(9000));
@@ -290,7 +296,7 @@ async fn an_answer_without_words_is_given_some() {
 
 #[tokio::test]
 async fn a_strange_host_is_refused_except_where_health_is_asked_for() {
-    let served = Served::with(Limits::default(), None, &["id.example"]).await;
+    let served = Served::with(ConnectionLimits::default(), None, &["id.example"]).await;
     let asked = async |path: &str, host: &str| {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         status(&served.told(&request).await).to_owned()
@@ -332,7 +338,12 @@ async fn handlers_know_the_peer_and_metrics_the_route() {
 
 #[tokio::test]
 async fn beyond_the_limit_connections_wait_and_are_not_refused() {
-    let served = Served::with(Limits { max_connections: 1, ..Limits::default() }, None, &[]).await;
+    let served = Served::with(
+        ConnectionLimits { max_connections: 1, ..ConnectionLimits::default() },
+        None,
+        &[],
+    )
+    .await;
     let mut first = served.connect().await;
     first.write_all(b"GET /held HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     served.holding.notified().await;

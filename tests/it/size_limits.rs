@@ -28,7 +28,7 @@ async fn crowded(house: &House, groups: usize) -> (RelyingParty, Browser, Tokens
     let mut catalogue = (*app.catalogue()).clone();
     let claims = ["groups".to_owned()].into();
     catalogue.add("groups", ScopeEntry { claims, ..ScopeEntry::default() });
-    let metadata = routes::advertise(&app.config, &catalogue);
+    let metadata = routes::metadata(&app.config, &catalogue);
     app.take_in_scopes(catalogue, &metadata);
     let sub = house.user("ada").await.sub;
     let named = |number| format!("cn=team-{number:04},ou=groups,dc=ada,dc=example");

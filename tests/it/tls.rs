@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use latchkey::infra::clock::Clock;
 use latchkey::infra::store::MemoryStore;
-use latchkey::server::tls::TlsKeeper;
+use latchkey::server::tls::CertReloader;
 use tokio::time::timeout;
 
 use crate::support::browser::Landing;
@@ -21,9 +21,9 @@ fn renewed(folder: &Path) -> String {
     made.cert.pem()
 }
 
-async fn start(folder: &Path) -> (House, TlsKeeper) {
+async fn start(folder: &Path) -> (House, CertReloader) {
     let pem = renewed(folder);
-    let keeper = TlsKeeper::load(folder.join("cert.pem"), folder.join("key.pem"));
+    let keeper = CertReloader::load(folder.join("cert.pem"), folder.join("key.pem"));
     let keeper = keeper.expect("a good pair");
     let clock = Clock::manual(Clock::System.now());
     let store = Arc::new(MemoryStore::new(clock.clone()));

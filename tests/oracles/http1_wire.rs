@@ -3,7 +3,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use latchkey::server::serve::{Limits, serve};
+use latchkey::server::serve::{ConnectionLimits, serve};
 use tokio::sync::watch;
 
 use super::in_process_server::House;
@@ -197,10 +197,10 @@ fn server() -> SocketAddr {
                 let listener =
                     tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
                 tell.send(listener.local_addr().expect("its address")).expect("who asked");
-                let limits = Limits {
+                let limits = ConnectionLimits {
                     header_timeout: Duration::from_secs(2),
                     max_connections_per_address: 4096,
-                    ..Limits::default()
+                    ..ConnectionLimits::default()
                 };
                 let (_stop, stopped) = watch::channel(false);
                 serve(vec![listener], None, house.router(), limits, stopped, Duration::ZERO).await;

@@ -129,7 +129,7 @@ fn app() -> App {
     let clock = Clock::manual(NOW);
     let store = Arc::new(MemoryStore::new(clock.clone()));
     let catalogue = ScopeCatalogue::default();
-    let metadata = routes::advertise(&config, &catalogue);
+    let metadata = routes::metadata(&config, &catalogue);
     let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
     let ring = KeyRing::fixed(vec![SigningKey::from_pem(pem).expect("the same key")]);
     let fetcher = Arc::new(Fetcher::new(FetchSettings::default()).expect("a fetcher"));

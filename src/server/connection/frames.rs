@@ -12,7 +12,7 @@ const END_HEADERS: u8 = 4;
 
 /// Where in the stream of frames the last byte was.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(super) struct FrameTracker {
     /// What is still to come of the preface.
     preface: usize,
     /// Of the nine bytes before a frame's payload, what has come.
@@ -21,25 +21,34 @@ pub(super) struct Frames {
     /// What is still to come of the payload.
     payload: usize,
     /// Whether a frame of the peer's settings, or any other, was whole.
-    greeted: bool,
+    settings_received: bool,
     /// Whether a header block has begun whose last frame has not.
-    block: bool,
+    in_header_block: bool,
 }
 
-impl Frames {
+impl FrameTracker {
     pub(super) fn new() -> Self {
         let preface = PREFACE.len();
-        Self { preface, head: [0; 9], head_len: 0, payload: 0, greeted: false, block: false }
+        Self {
+            preface,
+            head: [0; 9],
+            head_len: 0,
+            payload: 0,
+            settings_received: false,
+            in_header_block: false,
+        }
     }
 
     /// Whether the preface, a header block or the beginning of a frame is still to be completed.
     pub(super) fn is_unfinished(&self) -> bool {
         let inside = self.head_len == self.head.len();
-        !self.greeted || self.block || (0 < self.head_len && !(inside && self.kind() == DATA))
+        !self.settings_received
+            || self.in_header_block
+            || (0 < self.head_len && !(inside && self.frame_type() == DATA))
     }
 
     /// Takes note of what has come; whether a header block, or a frame outside of one, came to its end.
-    pub(super) fn arrived(&mut self, mut bytes: &[u8]) -> bool {
+    pub(super) fn record(&mut self, mut bytes: &[u8]) -> bool {
         let mut ended = false;
         skip(&mut bytes, &mut self.preface);
         while !bytes.is_empty() {
@@ -56,21 +65,21 @@ impl Frames {
             skip(&mut bytes, &mut self.payload);
             if self.payload == 0 {
                 self.end_frame();
-                ended |= !self.block;
+                ended |= !self.in_header_block;
             }
         }
         ended
     }
 
-    fn kind(&self) -> u8 {
+    fn frame_type(&self) -> u8 {
         self.head[3]
     }
 
     fn end_frame(&mut self) {
-        if matches!(self.kind(), HEADERS | CONTINUATION) {
-            self.block = self.head[4] & END_HEADERS == 0;
+        if matches!(self.frame_type(), HEADERS | CONTINUATION) {
+            self.in_header_block = self.head[4] & END_HEADERS == 0;
         }
-        (self.greeted, self.head_len) = (true, 0);
+        (self.settings_received, self.head_len) = (true, 0);
     }
 }
 
@@ -92,12 +101,12 @@ mod tests {
         frame
     }
 
-    fn greeted() -> Frames {
-        let mut frames = Frames::new();
+    fn greeted() -> FrameTracker {
+        let mut frames = FrameTracker::new();
         assert!(frames.is_unfinished());
-        frames.arrived(PREFACE);
+        frames.record(PREFACE);
         assert!(frames.is_unfinished(), "the settings are still to come");
-        assert!(frames.arrived(&frame(4, 0, 12)));
+        assert!(frames.record(&frame(4, 0, 12)));
         frames
     }
 
@@ -119,7 +128,7 @@ mod tests {
         ];
         for (sent, unfinished) in table {
             let mut frames = greeted();
-            frames.arrived(&sent.concat());
+            frames.record(&sent.concat());
             assert_eq!(frames.is_unfinished(), unfinished, "{sent:?}");
         }
     }
@@ -134,11 +143,11 @@ mod tests {
             let mut bytes = sent.iter().flat_map(|it| frame(it.0, it.1, it.2)).collect::<Vec<_>>();
             bytes.truncate(bytes.len().saturating_sub(rest));
             let (mut whole, mut pieces, mut left) = (greeted(), greeted(), &*bytes);
-            whole.arrived(&bytes);
+            whole.record(&bytes);
             for cut in cuts.iter().cycle() {
                 if left.is_empty() { break }
                 let (piece, more) = left.split_at(left.len().min(*cut));
-                pieces.arrived(piece);
+                pieces.record(piece);
                 left = more;
             }
             prop_assert_eq!(format!("{whole:?}"), format!("{pieces:?}"));

@@ -9,7 +9,7 @@
 //! dribbles a header from one that rests between two requests. It is off, and the phases are told here.
 //!
 //! What is no HTTP at all, and a head larger than the buffer, never become a request: hyper answers them
-//! itself and closes. These answers are given words on their way out (`bare`).
+//! itself and closes. These answers are given words on their way out (`parser_errors`).
 
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -28,21 +28,24 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::ServiceExt;
 
-use super::bare::{self, Start};
-use super::socket::{Tap, Tapped};
-use super::{Limits, SHUTDOWN_TIMEOUT, Service, Verdict};
+use super::parser_errors::{self, RequestStart};
+use super::socket::{StreamTap, TappedStream};
+use super::{ConnectionContext, ConnectionLimits, SHUTDOWN_TIMEOUT, TimeoutAction};
 use crate::infra::client_ip::PeerAddr;
 
 /// Speaks HTTP/1.1 over the stream until either side has had enough.
-pub(super) async fn serve<S>(stream: S, peer: SocketAddr, service: Service)
+pub(super) async fn serve<S>(stream: S, peer: SocketAddr, service: ConnectionContext)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Service { app, limits, mut shutdown, .. } = service;
-    let pulse = Arc::new(Pulse::new());
-    let tap =
-        RequestTap { pulse: Arc::clone(&pulse), start: Start::default(), https: limits.https };
-    let answering = Arc::clone(&pulse);
+    let ConnectionContext { app, limits, mut shutdown, .. } = service;
+    let phases = Arc::new(PhaseTracker::new());
+    let tap = RequestTap {
+        phases: Arc::clone(&phases),
+        start: RequestStart::default(),
+        https: limits.https,
+    };
+    let answering = Arc::clone(&phases);
     let leaving = shutdown.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         answering.set_phase(Phase::Busy);
@@ -64,12 +67,12 @@ where
             .timer(TokioTimer::new())
             .header_read_timeout(None)
             .max_header_size(limits.max_header_bytes)
-            .max_buf_size(limits.max_header_bytes.max(SMALLEST_BUFFER))
-            .serve_connection(TokioIo::new(Tapped::new(stream, tap)), answer)
+            .max_buf_size(limits.max_header_bytes.max(MIN_BUFFER_BYTES))
+            .serve_connection(TokioIo::new(TappedStream::new(stream, tap)), answer)
     );
     let mut leave = pin!(shutdown.wait_for(|told| *told));
-    let mut deadline = pin!(Deadline::new(pulse.due(&limits)));
-    let mut told_to_leave = false;
+    let mut deadline = pin!(Deadline::new(phases.due(&limits)));
+    let mut shutting_down = false;
 
     std::future::poll_fn(|cx| {
         loop {
@@ -77,12 +80,12 @@ where
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            told_to_leave = told_to_leave || leave.as_mut().poll(cx).is_ready();
+            shutting_down = shutting_down || leave.as_mut().poll(cx).is_ready();
             // A request on its way in is waited for, so that it is answered and not cut off.
-            let may_close = told_to_leave && !matches!(pulse.phase(), Phase::Fresh | Phase::Head);
-            match ready!(deadline.as_mut().poll(cx, &pulse, &limits, may_close)) {
-                Verdict::GracefulShutdown => connection.as_mut().graceful_shutdown(),
-                Verdict::Abort => return Poll::Ready(()),
+            let may_close = shutting_down && !matches!(phases.phase(), Phase::Fresh | Phase::Head);
+            match ready!(deadline.as_mut().poll(cx, &phases, &limits, may_close)) {
+                TimeoutAction::GracefulShutdown => connection.as_mut().graceful_shutdown(),
+                TimeoutAction::Abort => return Poll::Ready(()),
             }
         }
     })
@@ -90,7 +93,7 @@ where
 }
 
 /// The smallest buffer hyper works with.
-const SMALLEST_BUFFER: usize = 8192;
+const MIN_BUFFER_BYTES: usize = 8192;
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -106,9 +109,9 @@ enum Phase {
 }
 
 /// The phase, and since when. Shared by the socket, the service and the body of one connection.
-struct Pulse(Mutex<(Phase, Instant)>);
+struct PhaseTracker(Mutex<(Phase, Instant)>);
 
-impl Pulse {
+impl PhaseTracker {
     fn new() -> Self {
         Self(Mutex::new((Phase::Fresh, Instant::now())))
     }
@@ -125,7 +128,7 @@ impl Pulse {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (phase, Instant::now());
     }
 
-    fn due(&self, limits: &Limits) -> Instant {
+    fn due(&self, limits: &ConnectionLimits) -> Instant {
         let (phase, since) = self.state();
         since
             + match phase {
@@ -138,25 +141,25 @@ impl Pulse {
 
 /// Tells the phase from what arrives, and knows how the request began.
 struct RequestTap {
-    pulse: Arc<Pulse>,
-    start: Start,
+    phases: Arc<PhaseTracker>,
+    start: RequestStart,
     https: bool,
 }
 
-impl Tap for RequestTap {
-    fn arrived(&mut self, bytes: &[u8]) {
-        match self.pulse.phase() {
+impl StreamTap for RequestTap {
+    fn on_read(&mut self, bytes: &[u8]) {
+        match self.phases.phase() {
             Phase::Fresh | Phase::Idle => {
-                self.pulse.set_phase(Phase::Head);
-                self.start = Start::default();
+                self.phases.set_phase(Phase::Head);
+                self.start = RequestStart::default();
             }
             Phase::Head | Phase::Busy => {}
         }
-        self.start.arrived(bytes);
+        self.start.record(bytes);
     }
 
-    fn reworded(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
-        bare::reworded(bytes, &self.start, self.https)
+    fn on_write(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        parser_errors::replacement_for(bytes, &self.start, self.https)
     }
 }
 
@@ -164,24 +167,24 @@ impl Tap for RequestTap {
 struct Deadline {
     alarm: Pin<Box<Sleep>>,
     abort_at: Option<Instant>,
-    told: bool,
+    closing: bool,
 }
 
 impl Deadline {
     fn new(due: Instant) -> Self {
-        Self { alarm: Box::pin(sleep_until(due)), abort_at: None, told: false }
+        Self { alarm: Box::pin(sleep_until(due)), abort_at: None, closing: false }
     }
 
     fn poll(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        pulse: &Pulse,
-        limits: &Limits,
+        pulse: &PhaseTracker,
+        limits: &ConnectionLimits,
         may_close: bool,
-    ) -> Poll<Verdict> {
-        if may_close && !self.told {
-            self.told = true;
-            return Poll::Ready(Verdict::GracefulShutdown);
+    ) -> Poll<TimeoutAction> {
+        if may_close && !self.closing {
+            self.closing = true;
+            return Poll::Ready(TimeoutAction::GracefulShutdown);
         }
         loop {
             let due = self.abort_at.unwrap_or_else(|| pulse.due(limits));
@@ -194,17 +197,17 @@ impl Deadline {
                 continue;
             }
             if pulse.phase() != Phase::Idle || self.abort_at.is_some() {
-                return Poll::Ready(Verdict::Abort);
+                return Poll::Ready(TimeoutAction::Abort);
             }
             self.abort_at = Some(Instant::now() + SHUTDOWN_TIMEOUT);
-            self.told = true;
-            return Poll::Ready(Verdict::GracefulShutdown);
+            self.closing = true;
+            return Poll::Ready(TimeoutAction::GracefulShutdown);
         }
     }
 }
 
 /// Tells that the answer is made, however it ended.
-struct IdleOnDrop(Arc<Pulse>);
+struct IdleOnDrop(Arc<PhaseTracker>);
 
 impl Drop for IdleOnDrop {
     fn drop(&mut self) {

@@ -36,12 +36,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tower::ServiceExt;
 
-use super::frames::Frames;
+use super::drain_on_drop::DrainOnDrop;
+use super::frames::FrameTracker;
 use super::http1::tracked;
-use super::last_byte::LastByte;
-use super::socket::{Tap, Tapped};
-use super::unread::Unread;
-use super::{Limits, NoPlace, Place, SHUTDOWN_TIMEOUT, Service, Verdict};
+use super::last_byte::SplitLastByte;
+use super::socket::{StreamTap, TappedStream};
+use super::{
+    ConnectionContext, ConnectionLimits, OverRequestLimit, RequestPermit, SHUTDOWN_TIMEOUT,
+    TimeoutAction,
+};
 use crate::infra::client_ip::PeerAddr;
 
 /// Requests of one connection under way.
@@ -62,37 +65,37 @@ const MAX_LOCAL_ERROR_RESETS: usize = 128;
 /// How many requests may be taken back, beyond one for every ten that are answered: a browser that is closed in
 /// the middle of a page takes back a few.
 const MAX_ABANDONED: u32 = 100;
-const ANSWERS_FOR_ONE: u32 = 10;
+const RESPONSES_PER_ABANDONED: u32 = 10;
 
 /// Speaks HTTP/2 over the stream until either side has had enough.
-pub(super) async fn serve<S>(stream: S, peer: SocketAddr, service: Service)
+pub(super) async fn serve<S>(stream: S, peer: SocketAddr, service: ConnectionContext)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Service { app, limits, requests, mut shutdown } = service;
-    let pulse = Arc::new(Pulse::new());
-    let tap = FrameTap { pulse: Arc::clone(&pulse), frames: Frames::new() };
-    let answering = Arc::clone(&pulse);
+    let ConnectionContext { app, limits, requests, mut shutdown } = service;
+    let shared = Arc::new(SharedHttp2State::new());
+    let tap = FrameTap { shared: Arc::clone(&shared), frames: FrameTracker::new() };
+    let answering = Arc::clone(&shared);
     let answer = service_fn(move |request: Request<Incoming>| {
-        let mut request = as_of_http1(request.map(|body| Body::new(Unread::new(body))));
+        let mut request = as_http1_request(request.map(|body| Body::new(DrainOnDrop::new(body))));
         request.extensions_mut().insert(PeerAddr(peer));
-        let place = requests.enter(peer);
-        if place.is_none() {
-            request.extensions_mut().insert(NoPlace);
+        let permit = requests.try_acquire(peer);
+        if permit.is_none() {
+            request.extensions_mut().insert(OverRequestLimit);
         }
-        let mut open = Open::new(Arc::clone(&answering), place);
+        let mut open = OpenRequest::new(Arc::clone(&answering), permit);
         let app = app.clone();
         async move {
             let answer = app.oneshot(request).await;
             open.answered = true;
-            Ok::<_, hyper::Error>(tracked(answer, open).map(LastByte::new))
+            Ok::<_, hyper::Error>(tracked(answer, open).map(SplitLastByte::new))
         }
     });
-    let stream = TokioIo::new(Tapped::new(stream, tap));
+    let stream = TokioIo::new(TappedStream::new(stream, tap));
     let mut connection = pin!(builder(&limits).serve_connection(stream, answer));
     let mut leave = pin!(shutdown.wait_for(|told| *told));
-    let mut deadline = Deadline::new(&pulse, &limits);
-    let mut told_to_leave = false;
+    let mut deadline = Deadline::new(&shared, &limits);
+    let mut shutting_down = false;
 
     poll_fn(|cx| {
         loop {
@@ -100,10 +103,10 @@ where
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            told_to_leave = told_to_leave || leave.as_mut().poll(cx).is_ready();
-            match ready!(deadline.poll(cx, &pulse, &limits, told_to_leave)) {
-                Verdict::GracefulShutdown => connection.as_mut().graceful_shutdown(),
-                Verdict::Abort => return Poll::Ready(()),
+            shutting_down = shutting_down || leave.as_mut().poll(cx).is_ready();
+            match ready!(deadline.poll(cx, &shared, &limits, shutting_down)) {
+                TimeoutAction::GracefulShutdown => connection.as_mut().graceful_shutdown(),
+                TimeoutAction::Abort => return Poll::Ready(()),
             }
         }
     })
@@ -114,31 +117,31 @@ where
 struct Deadline(Pin<Box<Sleep>>);
 
 impl Deadline {
-    fn new(pulse: &Pulse, limits: &Limits) -> Self {
+    fn new(pulse: &SharedHttp2State, limits: &ConnectionLimits) -> Self {
         Self(Box::pin(sleep_until(pulse.state().due(limits))))
     }
 
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        pulse: &Pulse,
-        limits: &Limits,
+        pulse: &SharedHttp2State,
+        limits: &ConnectionLimits,
         leaving: bool,
-    ) -> Poll<Verdict> {
+    ) -> Poll<TimeoutAction> {
         loop {
             let mut state = pulse.state();
-            if state.abandoned > MAX_ABANDONED * ANSWERS_FOR_ONE {
+            if state.abandoned > MAX_ABANDONED * RESPONSES_PER_ABANDONED {
                 tracing::info!("a connection that took back too many requests was cut off");
-                return Poll::Ready(Verdict::Abort);
+                return Poll::Ready(TimeoutAction::Abort);
             }
             let due = state.due(limits);
             let expired = due <= Instant::now();
-            if expired && (state.told_at.is_some() || !state.is_idle()) {
-                return Poll::Ready(Verdict::Abort);
+            if expired && (state.goaway_at.is_some() || !state.is_idle()) {
+                return Poll::Ready(TimeoutAction::Abort);
             }
-            if state.told_at.is_none() && (leaving || expired) {
-                state.told_at = Some(Instant::now());
-                return Poll::Ready(Verdict::GracefulShutdown);
+            if state.goaway_at.is_none() && (leaving || expired) {
+                state.goaway_at = Some(Instant::now());
+                return Poll::Ready(TimeoutAction::GracefulShutdown);
             }
             drop(state);
             if due < self.0.deadline() {
@@ -151,8 +154,8 @@ impl Deadline {
     }
 }
 
-fn builder(limits: &Limits) -> http2::Builder<Streams> {
-    let mut builder = http2::Builder::new(Streams { limit: limits.request_timeout });
+fn builder(limits: &ConnectionLimits) -> http2::Builder<StreamExecutor> {
+    let mut builder = http2::Builder::new(StreamExecutor { limit: limits.request_timeout });
     // Twice what the parser of HTTP/1.1 holds, so that `layers` can say what was too much: beyond this `h2`
     // answers 431 without a word.
     let headers = u32::try_from(limits.max_header_bytes * 2).unwrap_or(u32::MAX);
@@ -172,11 +175,11 @@ fn builder(limits: &Limits) -> http2::Builder<Streams> {
 
 /// Runs each request of a connection, for as long as it may take: one that is dropped is reset.
 #[derive(Clone)]
-struct Streams {
+struct StreamExecutor {
     limit: Duration,
 }
 
-impl<F> Executor<F> for Streams
+impl<F> Executor<F> for StreamExecutor
 where
     F: Future + Send + 'static,
     F::Output: Send,
@@ -187,9 +190,9 @@ where
 }
 
 /// What a connection is doing. Shared by the socket, the service and the bodies of one connection.
-struct Pulse(Mutex<State>);
+struct SharedHttp2State(Mutex<Http2State>);
 
-struct State {
+struct Http2State {
     /// Requests under way.
     open: usize,
     /// When the last of them ended, or the connection began.
@@ -197,32 +200,38 @@ struct State {
     /// When the header began that has not come to its end.
     header_since: Option<Instant>,
     /// When the peer was told to go.
-    told_at: Option<Instant>,
+    goaway_at: Option<Instant>,
     /// Requests taken back, each as many as the answers that make up for one, less those answers.
     abandoned: u32,
 }
 
-impl Pulse {
+impl SharedHttp2State {
     fn new() -> Self {
         let now = Instant::now();
         let (header_since, told_at) = (Some(now), None);
-        Self(Mutex::new(State { open: 0, since: now, header_since, told_at, abandoned: 0 }))
+        Self(Mutex::new(Http2State {
+            open: 0,
+            since: now,
+            header_since,
+            goaway_at: told_at,
+            abandoned: 0,
+        }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Http2State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Http2State {
     fn is_idle(&self) -> bool {
         self.open == 0 && self.header_since.is_none()
     }
 
     /// When the connection is to be looked at again: never later than its time is up.
-    fn due(&self, limits: &Limits) -> Instant {
+    fn due(&self, limits: &ConnectionLimits) -> Instant {
         let header = self.header_since.map(|since| since + limits.header_timeout);
-        let rest = match self.told_at {
+        let rest = match self.goaway_at {
             // Each request has a limit of its own.
             _ if self.open > 0 => Instant::now() + limits.keep_alive.min(SHUTDOWN_TIMEOUT),
             Some(told_at) => self.since.max(told_at) + SHUTDOWN_TIMEOUT,
@@ -234,46 +243,46 @@ impl State {
 
 /// Tells from the frames that arrive when a header begins and ends.
 struct FrameTap {
-    pulse: Arc<Pulse>,
-    frames: Frames,
+    shared: Arc<SharedHttp2State>,
+    frames: FrameTracker,
 }
 
-impl Tap for FrameTap {
-    fn arrived(&mut self, bytes: &[u8]) {
-        let ended = self.frames.arrived(bytes);
-        let mut state = self.pulse.state();
+impl StreamTap for FrameTap {
+    fn on_read(&mut self, bytes: &[u8]) {
+        let ended = self.frames.record(bytes);
+        let mut state = self.shared.state();
         let begun = state.header_since.filter(|_| !ended);
         let unfinished = self.frames.is_unfinished();
         state.header_since = unfinished.then(|| begun.unwrap_or_else(Instant::now));
     }
 
-    fn reworded(&mut self, _: &[u8]) -> Option<Vec<u8>> {
+    fn on_write(&mut self, _: &[u8]) -> Option<Vec<u8>> {
         None
     }
 }
 
 /// One request under way, from its header to the end of its answer.
-struct Open {
-    pulse: Arc<Pulse>,
+struct OpenRequest {
+    shared: Arc<SharedHttp2State>,
     answered: bool,
-    _place: Option<Place>,
+    _permit: Option<RequestPermit>,
 }
 
-impl Open {
-    fn new(pulse: Arc<Pulse>, place: Option<Place>) -> Self {
+impl OpenRequest {
+    fn new(pulse: Arc<SharedHttp2State>, place: Option<RequestPermit>) -> Self {
         pulse.state().open += 1;
-        Self { pulse, answered: false, _place: place }
+        Self { shared: pulse, answered: false, _permit: place }
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
-        let mut state = self.pulse.state();
+        let mut state = self.shared.state();
         (state.open, state.since) = (state.open - 1, Instant::now());
         state.abandoned = if self.answered {
             state.abandoned.saturating_sub(1)
         } else {
-            state.abandoned + ANSWERS_FOR_ONE
+            state.abandoned + RESPONSES_PER_ABANDONED
         };
     }
 }
@@ -282,14 +291,14 @@ impl Drop for Open {
 /// ([RFC 9113 §8.3.1, §8.2.3]).
 ///
 /// [RFC 9113 §8.3.1, §8.2.3]: https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1
-fn as_of_http1(mut request: Request<Body>) -> Request<Body> {
+fn as_http1_request(mut request: Request<Body>) -> Request<Body> {
     join_cookies(request.headers_mut());
     if *request.method() == Method::CONNECT {
         return request;
     }
     let uri = std::mem::take(request.uri_mut()).into_parts();
     if let Some(authority) = &uri.authority {
-        name_host(request.headers_mut(), authority.as_str());
+        set_host_header(request.headers_mut(), authority.as_str());
     }
     let mut own = Parts::default();
     own.path_and_query = uri.path_and_query;
@@ -299,7 +308,7 @@ fn as_of_http1(mut request: Request<Body>) -> Request<Body> {
 
 /// The authority is the host, and a `Host` beside it must say the same: of a request with two names none is
 /// believed, and then it has none.
-fn name_host(headers: &mut HeaderMap, authority: &str) {
+fn set_host_header(headers: &mut HeaderMap, authority: &str) {
     let same = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes());
     let agreed = headers.get_all(header::HOST).iter().all(same);
     headers.remove(header::HOST);

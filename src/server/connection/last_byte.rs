@@ -13,18 +13,18 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 /// Gives out each piece of a body in two: all but its last byte, and that.
-pub(super) struct LastByte<B> {
+pub(super) struct SplitLastByte<B> {
     body: B,
-    held: Option<Bytes>,
+    last_byte: Option<Bytes>,
 }
 
-impl<B> LastByte<B> {
+impl<B> SplitLastByte<B> {
     pub(super) fn new(body: B) -> Self {
-        Self { body, held: None }
+        Self { body, last_byte: None }
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for LastByte<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for SplitLastByte<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -32,25 +32,25 @@ impl<B: Body<Data = Bytes> + Unpin> Body for LastByte<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        if let Some(last) = self.held.take() {
+        if let Some(last) = self.last_byte.take() {
             return Poll::Ready(Some(Ok(Frame::data(last))));
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
         Poll::Ready(Some(Ok(frame.map_data(|mut data| {
             if data.len() > 1 {
-                self.held = Some(data.split_off(data.len() - 1));
+                self.last_byte = Some(data.split_off(data.len() - 1));
             }
             data
         }))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_none() && self.body.is_end_stream()
+        self.last_byte.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let held = self.held.as_ref().map_or(0, |_| 1);
+        let held = self.last_byte.as_ref().map_or(0, |_| 1);
         let rest = self.body.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower() + held);

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 /// What a connection may take.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// From the first byte of a request's header to the last; also the TLS handshake.
     pub header_timeout: Duration,
     /// How long a connection may rest between two requests.
@@ -31,7 +31,7 @@ pub struct Limits {
     pub ping_timeout: Duration,
 }
 
-impl Default for Limits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(5),
@@ -49,21 +49,21 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl ConnectionLimits {
     /// No more connections than there may be open files, less those the rest of the process needs.
     #[must_use]
-    pub fn within_files(mut self, allowed: u64) -> Self {
-        let spare = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(FILES_OF_OUR_OWN);
+    pub fn with_file_limit(mut self, allowed: u64) -> Self {
+        let spare = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(RESERVED_FILES);
         self.max_connections = self.max_connections.min(spare.max(1));
         self
     }
 }
 
 /// The store, the log, the key files, a few outgoing connections.
-const FILES_OF_OUR_OWN: usize = 64;
+const RESERVED_FILES: usize = 64;
 
 /// One path and its query, without a hint.
-pub(in crate::server) const MAX_URI: usize = 8 * 1024;
+pub(in crate::server) const MAX_URI_LEN: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -71,8 +71,8 @@ mod tests {
 
     #[test]
     fn few_files_mean_few_connections_but_never_none() {
-        assert_eq!(Limits::default().within_files(200).max_connections, 136);
-        assert_eq!(Limits::default().within_files(10).max_connections, 1);
-        assert_eq!(Limits::default().within_files(u64::MAX).max_connections, 4096);
+        assert_eq!(ConnectionLimits::default().with_file_limit(200).max_connections, 136);
+        assert_eq!(ConnectionLimits::default().with_file_limit(10).max_connections, 1);
+        assert_eq!(ConnectionLimits::default().with_file_limit(u64::MAX).max_connections, 4096);
     }
 }

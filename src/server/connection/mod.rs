@@ -3,15 +3,15 @@
 //! HTTP/1.1 is in `http1`, HTTP/2 in `http2`; `socket` and `preface` are the streams they read from. Which
 //! of the two it is, TLS has agreed on (ALPN), or the first bytes say where `HTTP2=prior-knowledge`.
 
-mod bare;
+mod drain_on_drop;
 mod frames;
 mod http1;
 mod http2;
 mod last_byte;
 mod limits;
+mod parser_errors;
 mod preface;
 mod socket;
-mod unread;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,17 +22,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
-pub(super) use self::bare::last_answer;
-pub use self::limits::Limits;
-pub(super) use self::limits::MAX_URI;
-use super::crowd::{Crowd, Seat};
+pub use self::limits::ConnectionLimits;
+pub(super) use self::limits::MAX_URI_LEN;
+pub(super) use self::parser_errors::encode_error;
+use super::connection_limit::{ConnectionLimiter, ConnectionPermit};
 
 /// What every connection is served with.
 #[derive(Clone)]
-pub(super) struct Service {
+pub(super) struct ConnectionContext {
     pub app: Router,
-    pub limits: Arc<Limits>,
-    pub requests: Requests,
+    pub limits: Arc<ConnectionLimits>,
+    pub requests: RequestLimiter,
     pub shutdown: watch::Receiver<bool>,
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn serve_connection<S>(
     stream: S,
     peer: SocketAddr,
     protocol: Protocol,
-    service: Service,
+    service: ConnectionContext,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -58,7 +58,7 @@ pub(super) async fn serve_connection<S>(
         Protocol::Http1 => http1::serve(stream, peer, service).await,
         Protocol::Http2 => http2::serve(stream, peer, service).await,
         Protocol::Either => {
-            let read = preface::read(stream);
+            let read = preface::detect(stream);
             // Who sends nothing in this time sends no header either.
             match timeout(service.limits.header_timeout, read).await {
                 Ok(Ok((true, stream))) => http2::serve(stream, peer, service).await,
@@ -72,40 +72,43 @@ pub(super) async fn serve_connection<S>(
 /// The requests that HTTP/2 connections have under way. A connection of HTTP/1.1 has one at a time, so that
 /// the bounds on connections hold for requests, too. One of HTTP/2 has a hundred, and these count as many.
 #[derive(Clone)]
-pub(super) struct Requests {
-    room: Arc<Semaphore>,
-    crowd: Arc<Crowd>,
+pub(super) struct RequestLimiter {
+    permits: Arc<Semaphore>,
+    per_address: Arc<ConnectionLimiter>,
 }
 
-impl Requests {
+impl RequestLimiter {
     /// None yet. The bounds are those on connections.
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &ConnectionLimits) -> Self {
         Self {
-            room: Arc::new(Semaphore::new(limits.max_connections)),
-            crowd: Crowd::new(limits.max_connections_per_address, limits.trusted.clone()),
+            permits: Arc::new(Semaphore::new(limits.max_connections)),
+            per_address: ConnectionLimiter::new(
+                limits.max_connections_per_address,
+                limits.trusted.clone(),
+            ),
         }
     }
 
     /// A place for one more, unless there are enough.
-    fn enter(&self, peer: SocketAddr) -> Option<Place> {
-        let seat = self.crowd.enter(peer.ip())?;
-        let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
-        Some(Place { _seat: seat, _permit: permit })
+    fn try_acquire(&self, peer: SocketAddr) -> Option<RequestPermit> {
+        let seat = self.per_address.try_acquire(peer.ip())?;
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        Some(RequestPermit { _seat: seat, _permit: permit })
     }
 }
 
 /// Given back when dropped.
-struct Place {
-    _seat: Seat,
+struct RequestPermit {
+    _seat: ConnectionPermit,
     _permit: OwnedSemaphorePermit,
 }
 
 /// On a request that found no place: `layers` refuses it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NoPlace;
+pub(super) struct OverRequestLimit;
 
 /// What is to be done about a connection whose time is up.
-enum Verdict {
+enum TimeoutAction {
     GracefulShutdown,
     Abort,
 }

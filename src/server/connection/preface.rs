@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Chain, ReadBuf};
 pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Reads until it is clear whether this is HTTP/2. What was read is read again.
-pub(super) async fn read<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(bool, Rewound<S>)> {
+pub(super) async fn detect<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(bool, Rewind<S>)> {
     let (mut first, mut len) = ([0; PREFACE.len()], 0);
     while len < first.len() && PREFACE.starts_with(&first[..len]) {
         match stream.read(&mut first[len..]).await? {
@@ -20,19 +20,19 @@ pub(super) async fn read<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(boo
         }
     }
     let again = Cursor::new(first[..len].to_vec());
-    Ok((first == *PREFACE, Rewound(AsyncReadExt::chain(again, stream))))
+    Ok((first == *PREFACE, Rewind(AsyncReadExt::chain(again, stream))))
 }
 
 /// A stream whose first bytes come once more.
-pub(super) struct Rewound<S>(Chain<Cursor<Vec<u8>>, S>);
+pub(super) struct Rewind<S>(Chain<Cursor<Vec<u8>>, S>);
 
-impl<S: AsyncRead + Unpin> Rewound<S> {
+impl<S: AsyncRead + Unpin> Rewind<S> {
     fn stream(self: Pin<&mut Self>) -> Pin<&mut S> {
         Pin::new(self.get_mut().0.get_mut().1)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -42,7 +42,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Rewind<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -93,7 +93,7 @@ mod tests {
             tokio::spawn(async move {
                 let _gone = tokio::io::AsyncWriteExt::write_all(&mut near, &sent).await;
             });
-            let (found, mut stream) = read(far).await.unwrap();
+            let (found, mut stream) = detect(far).await.unwrap();
             let mut again = Vec::new();
             stream.read_to_end(&mut again).await.unwrap();
             assert_eq!((found, &*again), (is_http2, first));

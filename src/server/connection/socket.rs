@@ -10,65 +10,65 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// What sits between a socket and the HTTP implementation.
-pub(super) trait Tap: Unpin {
+pub(super) trait StreamTap: Unpin {
     /// These bytes were read.
-    fn arrived(&mut self, bytes: &[u8]);
+    fn on_read(&mut self, bytes: &[u8]);
 
     /// What to write instead of these bytes, if not themselves.
-    fn reworded(&mut self, bytes: &[u8]) -> Option<Vec<u8>>;
+    fn on_write(&mut self, bytes: &[u8]) -> Option<Vec<u8>>;
 }
 
 /// A socket with a tap on it.
-pub(super) struct Tapped<S, T> {
+pub(super) struct TappedStream<S, T> {
     stream: S,
     tap: T,
     /// What is still to be written instead of what was handed over.
-    instead: Vec<u8>,
-    lingering: Option<Lingering>,
+    pending: Vec<u8>,
+    linger: Option<Linger>,
 }
 
 /// A socket closed with bytes unread is reset, and the reset may overtake the answer that says why
 /// ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)). So what still comes is read and
 /// thrown away, for a moment and up to a limit.
-struct Lingering {
-    until: Pin<Box<Sleep>>,
-    patience: usize,
+struct Linger {
+    timeout: Pin<Box<Sleep>>,
+    remaining_bytes: usize,
 }
 
-impl Lingering {
-    fn begin() -> Self {
-        Self { until: Box::pin(sleep(Duration::from_secs(1))), patience: 1024 * 1024 }
+impl Linger {
+    fn new() -> Self {
+        Self { timeout: Box::pin(sleep(Duration::from_secs(1))), remaining_bytes: 1024 * 1024 }
     }
 }
 
-impl<S, T: Tap> Tapped<S, T> {
+impl<S, T: StreamTap> TappedStream<S, T> {
     pub(super) fn new(stream: S, tap: T) -> Self {
-        Self { stream, tap, instead: Vec::new(), lingering: None }
+        Self { stream, tap, pending: Vec::new(), linger: None }
     }
 }
 
-impl<S: AsyncWrite + Unpin, T: Tap> Tapped<S, T> {
-    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.instead.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.instead))?;
+impl<S: AsyncWrite + Unpin, T: StreamTap> TappedStream<S, T> {
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.pending.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.pending))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.instead.drain(..written);
+            self.pending.drain(..written);
         }
         Poll::Ready(Ok(()))
     }
 
     /// Whether other bytes take the place of these.
-    fn rewords(&mut self, bytes: &[u8]) -> bool {
-        let instead = self.tap.reworded(bytes);
+    fn replace(&mut self, bytes: &[u8]) -> bool {
+        let instead = self.tap.on_write(bytes);
         let found = instead.is_some();
-        self.instead.extend(instead.unwrap_or_default());
+        self.pending.extend(instead.unwrap_or_default());
         found
     }
 }
 
-impl<S: AsyncRead + Unpin, T: Tap> AsyncRead for Tapped<S, T> {
+impl<S: AsyncRead + Unpin, T: StreamTap> AsyncRead for TappedStream<S, T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -79,20 +79,20 @@ impl<S: AsyncRead + Unpin, T: Tap> AsyncRead for Tapped<S, T> {
         if let Some(bytes) = buf.filled().get(before..)
             && !bytes.is_empty()
         {
-            self.tap.arrived(bytes);
+            self.tap.on_read(bytes);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, T: Tap> AsyncWrite for Tapped<S, T> {
+impl<S: AsyncRead + AsyncWrite + Unpin, T: StreamTap> AsyncWrite for TappedStream<S, T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_instead(cx))?;
-        if self.rewords(buf) {
+        ready!(self.poll_pending(cx))?;
+        if self.replace(buf) {
             return Poll::Ready(Ok(buf.len()));
         }
         Pin::new(&mut self.stream).poll_write(cx, buf)
@@ -103,9 +103,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: Tap> AsyncWrite for Tapped<S, T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_instead(cx))?;
+        ready!(self.poll_pending(cx))?;
         if let [only] = bufs
-            && self.rewords(only)
+            && self.replace(only)
         {
             return Poll::Ready(Ok(only.len()));
         }
@@ -117,29 +117,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin, T: Tap> AsyncWrite for Tapped<S, T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_instead(cx))?;
+        ready!(self.poll_pending(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_instead(cx))?;
-        let Self { stream, lingering, .. } = self.get_mut();
+        ready!(self.poll_pending(cx))?;
+        let Self { stream, linger: lingering, .. } = self.get_mut();
         if lingering.is_none() {
             ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
         }
-        let lingering = lingering.get_or_insert_with(Lingering::begin);
+        let lingering = lingering.get_or_insert_with(Linger::new);
         let mut scrap = [0; 4096];
         loop {
-            if lingering.until.as_mut().poll(cx).is_ready() {
+            if lingering.timeout.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
             let mut scrap = ReadBuf::new(&mut scrap);
             let read = ready!(Pin::new(&mut *stream).poll_read(cx, &mut scrap));
             let came = scrap.filled().len();
-            if read.is_err() || came == 0 || came > lingering.patience {
+            if read.is_err() || came == 0 || came > lingering.remaining_bytes {
                 return Poll::Ready(Ok(()));
             }
-            lingering.patience -= came;
+            lingering.remaining_bytes -= came;
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use latchkey::infra::clock::Clock;
 use latchkey::infra::store::MemoryStore;
 use latchkey::operations::bootstrap::Bootstrap;
-use latchkey::server::tls::TlsKeeper;
+use latchkey::server::tls::CertReloader;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -81,7 +81,7 @@ impl Suite {
         let made = rcgen::generate_simple_self_signed(["localhost".into()]).expect("a certificate");
         std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
         std::fs::write(&cert, made.cert.pem()).expect("written");
-        let keeper = TlsKeeper::load(cert, key).expect("a good pair");
+        let keeper = CertReloader::load(cert, key).expect("a good pair");
         let host = Elsewhere::start_as_its_own_authority().await;
         let clock = Clock::manual(Clock::System.now());
         let store = Arc::new(MemoryStore::new(clock.clone()));

@@ -8,7 +8,7 @@ use latchkey::infra::store::{CommitOutcome, Transaction};
 use latchkey::operations::OperationError;
 use latchkey::operations::backup::{About, Backup, save};
 use latchkey::operations::resources::{self, Add, Remove};
-use latchkey::server::rotation;
+use latchkey::server::maintenance;
 use serde_json::json;
 
 use super::{FILES, MAIL, access, api, claims, naming, refreshes, signs_in, with_apis};
@@ -48,14 +48,14 @@ async fn of_an_api_that_is_removed_nothing_comes_any_more(house: House) {
     let request = naming(shop.asks("openid mail.read"), &[MAIL]).with("prompt", "consent");
     let login = ada.opens(&request.url()).await;
     house.operates(Remove { resource: MAIL.to_owned() }).await;
-    rotation::take_in_added(house.app()).await.expect("a store");
+    maintenance::refresh_catalogues(house.app()).await.expect("a store");
     assert_eq!(ada.signs_in(&login).await.status, 400, "nobody is asked about it");
     let refused = refreshes(&shop, tokens.refresh(), &[MAIL]).await.error();
     assert_eq!(refused, (400, "invalid_target".to_owned()));
     let rest = refreshes(&shop, tokens.refresh(), &[]).await.good();
     assert_eq!(claims(access(&rest))["aud"], json!([house.issuer(), FILES]));
     house.operates(Remove { resource: FILES.to_owned() }).await;
-    rotation::take_in_added(house.app()).await.expect("a store");
+    maintenance::refresh_catalogues(house.app()).await.expect("a store");
     let refresh = rest["refresh_token"].as_str().expect("a refresh token");
     let refused = refreshes(&shop, refresh, &[]).await.error();
     assert_eq!(refused, (400, "invalid_target".to_owned()), "it does not become a token for us");

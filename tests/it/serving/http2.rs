@@ -16,8 +16,8 @@ use super::*;
 
 type Answer = Response<RecvStream>;
 
-fn limits() -> Limits {
-    Limits { prior_knowledge: true, ..Limits::default() }
+fn limits() -> ConnectionLimits {
+    ConnectionLimits { prior_knowledge: true, ..ConnectionLimits::default() }
 }
 
 /// A connection of a client that knows the protocol; it ends with this value.
@@ -85,9 +85,9 @@ async fn over_tls_the_client_chooses_unless_it_is_switched_off() {
     let trusted = renewed(folder.path());
     let files = [folder.path().join("cert.pem"), folder.path().join("key.pem")];
     let [certificate, key] = files.clone();
-    let both = TlsKeeper::load(certificate, key).unwrap();
+    let both = CertReloader::load(certificate, key).unwrap();
     let [certificate, key] = files;
-    let one = TlsKeeper::load_for_http1(certificate, key).unwrap();
+    let one = CertReloader::load_for_http1(certificate, key).unwrap();
     let (h2, http1) = (&b"h2"[..], &b"http/1.1"[..]);
     for (keeper, offered, agreed) in [
         (&both, &[h2, http1][..], Some(h2)),
@@ -97,7 +97,7 @@ async fn over_tls_the_client_chooses_unless_it_is_switched_off() {
         (&one, &[h2, http1], Some(http1)),
         (&one, &[], None),
     ] {
-        let served = Served::with(Limits::default(), Some(keeper.clone()), &[]).await;
+        let served = Served::with(ConnectionLimits::default(), Some(keeper.clone()), &[]).await;
         let mut stream = tls_stream(served.at, &trusted, offered).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), agreed, "{offered:?}");
         if agreed == Some(h2) {
@@ -117,8 +117,8 @@ async fn curl_speaks_it_by_alpn_and_by_prior_knowledge() {
     renewed(folder.path());
     let files = [folder.path().join("cert.pem"), folder.path().join("key.pem")];
     let [certificate, key] = files.clone();
-    let keeper = TlsKeeper::load(certificate, key).unwrap();
-    let secure = Served::with(Limits::default(), Some(keeper), &[]).await;
+    let keeper = CertReloader::load(certificate, key).unwrap();
+    let secure = Served::with(ConnectionLimits::default(), Some(keeper), &[]).await;
     let plain = Served::with(limits(), None, &[]).await;
     let (large, long) = ("x".repeat(100_000), "x".repeat(20_000));
     let cookie = format!("Cookie: a={long}");
@@ -223,7 +223,7 @@ async fn what_is_too_large_is_refused_by_the_part_and_the_connection_goes_on() {
 
 #[tokio::test]
 async fn a_resting_connection_may_rest_longer_than_a_header_may_take_but_not_for_ever() {
-    let limits = Limits {
+    let limits = ConnectionLimits {
         header_timeout: Duration::from_millis(100),
         keep_alive: Duration::from_millis(600),
         ping_interval: Duration::from_millis(50),
@@ -239,7 +239,7 @@ async fn a_resting_connection_may_rest_longer_than_a_header_may_take_but_not_for
 
 #[tokio::test]
 async fn a_request_that_takes_for_ever_is_reset_and_the_others_go_on() {
-    let limits = Limits { request_timeout: Duration::from_millis(200), ..limits() };
+    let limits = ConnectionLimits { request_timeout: Duration::from_millis(200), ..limits() };
     let served = Served::with(limits, None, &[]).await;
     let client = Client::connect(&served).await;
     let refused = client.get("/held").await.unwrap_err();
@@ -249,7 +249,7 @@ async fn a_request_that_takes_for_ever_is_reset_and_the_others_go_on() {
 
 #[tokio::test]
 async fn as_many_requests_are_under_way_as_there_may_be_connections() {
-    let limits = Limits { max_connections: 1, ..limits() };
+    let limits = ConnectionLimits { max_connections: 1, ..limits() };
     let served = Served::with(limits, None, &[]).await;
     let client = Client::connect(&served).await;
     let mut send = client.send.clone().ready().await.unwrap();
@@ -272,7 +272,8 @@ async fn as_many_requests_are_under_way_as_there_may_be_connections() {
 async fn an_answer_that_is_not_read_to_its_end_is_under_way_until_its_time_is_up() {
     let (max_connections, request_timeout) = (1, Duration::from_secs(2));
     let served =
-        Served::with(Limits { max_connections, request_timeout, ..limits() }, None, &[]).await;
+        Served::with(ConnectionLimits { max_connections, request_timeout, ..limits() }, None, &[])
+            .await;
     let stream = served.connect().await;
     let mut narrow = h2::client::Builder::new();
     let (send, connection) =

@@ -53,9 +53,9 @@ async fn a_renewed_certificate_is_served_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     let old = renewed(folder.path());
-    let keeper = TlsKeeper::load(certificate, key).unwrap();
+    let keeper = CertReloader::load(certificate, key).unwrap();
     let reloading = keeper.spawn_reload(Duration::from_millis(20));
-    let served = Served::with(Limits::default(), Some(keeper), &[]).await;
+    let served = Served::with(ConnectionLimits::default(), Some(keeper), &[]).await;
     assert_eq!(status(&asked_over_tls(served.at, &old).await.unwrap()), "200");
 
     let new = renewed(folder.path());
@@ -73,8 +73,11 @@ async fn a_renewed_certificate_is_served_without_a_restart() {
 async fn a_handshake_that_does_not_happen_is_cut() {
     let folder = tempfile::tempdir().unwrap();
     renewed(folder.path());
-    let keeper = TlsKeeper::load(folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    let limits = Limits { header_timeout: Duration::from_millis(200), ..Limits::default() };
+    let keeper = CertReloader::load(folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let limits = ConnectionLimits {
+        header_timeout: Duration::from_millis(200),
+        ..ConnectionLimits::default()
+    };
     let served = Served::with(limits, Some(keeper.unwrap()), &[]).await;
     assert_eq!(served.told("").await, "");
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use latchkey::server::serve::{Limits, listen, serve};
-use latchkey::server::tls::TlsKeeper;
+use latchkey::server::serve::{ConnectionLimits, listen, serve};
+use latchkey::server::tls::CertReloader;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -47,7 +47,7 @@ impl Elsewhere {
         let made = asked.self_signed(&pair).expect("a certificate");
         std::fs::write(&cert, made.pem()).expect("written");
         std::fs::write(&key, pair.serialize_pem()).expect("written");
-        let tls = TlsKeeper::load(&cert, &key).expect("a good pair");
+        let tls = CertReloader::load(&cert, &key).expect("a good pair");
         let said = Arc::new(Mutex::new(Said::None));
         let visits = Arc::new(AtomicUsize::new(0));
         let (told, counted) = (Arc::clone(&said), Arc::clone(&visits));
@@ -67,7 +67,14 @@ impl Elsewhere {
         let port = listeners[0].local_addr().expect("its address").port();
         let (stop, stopped) = watch::channel(false);
         let drain = Duration::from_secs(1);
-        tokio::spawn(serve(listeners, Some(tls), router, Limits::default(), stopped, drain));
+        tokio::spawn(serve(
+            listeners,
+            Some(tls),
+            router,
+            ConnectionLimits::default(),
+            stopped,
+            drain,
+        ));
         let uri = format!("https://localhost:{port}/document");
         let ca = cert.to_str().expect("a readable path").to_owned();
         Self { uri, ca, said, visits, held, _stop: stop, _folder: folder }

@@ -20,9 +20,9 @@ use latchkey::infra::store::schema::{self, CURRENT_SCHEMA};
 use latchkey::operations::{Actor, Operation, OperationError};
 use latchkey::protocol::Subject;
 use latchkey::protocol::claims::ScopeCatalogue;
-use latchkey::server::serve::{Limits, serve};
-use latchkey::server::tls::TlsKeeper;
-use latchkey::server::{couriers, routes};
+use latchkey::server::serve::{ConnectionLimits, serve};
+use latchkey::server::tls::CertReloader;
+use latchkey::server::{logout_worker, routes};
 use reqwest::Client as Http;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -43,7 +43,7 @@ pub const PASSWORD: &str = "correct horse battery";
 
 /// A certificate for `localhost`, and the folder in which it can be replaced.
 pub struct Tls {
-    pub keeper: TlsKeeper,
+    pub keeper: CertReloader,
     pub pem: String,
 }
 
@@ -56,7 +56,7 @@ pub struct House {
     place: Place,
     pem: Option<String>,
     stop: watch::Sender<bool>,
-    couriers: JoinHandle<()>,
+    logout_workers: JoinHandle<()>,
     _keys: TempDir,
 }
 
@@ -94,9 +94,9 @@ impl House {
 
     /// Ends this house, and starts another one where it remembered things.
     pub async fn restarts(self, variables: Fields<'_>) -> Self {
-        let Self { app, http, faults, place, stop, couriers, .. } = self;
+        let Self { app, http, faults, place, stop, logout_workers, .. } = self;
         stop.send_replace(true);
-        couriers.await.expect("couriers that come home");
+        logout_workers.await.expect("logout workers that end");
         let clock = app.clock.clone();
         drop((app, http));
         let faults = match place {
@@ -153,7 +153,7 @@ impl House {
         let issuer = format!("{scheme}://localhost:{}", at.port());
         let config = configured(&issuer, folder, variables);
         let catalogue = ScopeCatalogue::default();
-        let metadata = routes::advertise(&config, &catalogue);
+        let metadata = routes::metadata(&config, &catalogue);
         let given = config.secret_key.as_ref().expect("a key").reveal();
         let mut root = SecretKey::from_text(given).expect("a long key");
         if let Some(previous) = &config.secret_key_previous {
@@ -180,13 +180,13 @@ impl House {
             None,
         );
         let (stop, stopped) = watch::channel(false);
-        let limits = Limits {
+        let limits = ConnectionLimits {
             max_connections_per_address: 1024,
             prior_knowledge: app.config.http2 == Http2::PriorKnowledge,
-            ..Limits::default()
+            ..ConnectionLimits::default()
         };
         let drain = Duration::from_secs(1);
-        let couriers = couriers::spawn(app.clone(), stopped.clone());
+        let logout_workers = logout_worker::spawn(app.clone(), stopped.clone());
         let (pem, keeper) = tls.map(|tls| (tls.pem, tls.keeper)).unzip();
         tokio::spawn(serve(
             vec![listener],
@@ -197,7 +197,7 @@ impl House {
             drain,
         ));
         let http = client(at, pem.as_deref());
-        Self { app, at, http, faults, place, pem, stop, couriers, _keys: keys }
+        Self { app, at, http, faults, place, pem, stop, logout_workers, _keys: keys }
     }
 
     pub fn at(&self) -> SocketAddr {

@@ -85,7 +85,7 @@ async fn a_request_without_an_authority_is_named_by_its_host() {
 
 #[tokio::test]
 async fn a_header_or_a_preface_that_does_not_come_to_an_end_is_cut() {
-    let limits = Limits { header_timeout: Duration::from_millis(200), ..limits() };
+    let limits = ConnectionLimits { header_timeout: Duration::from_millis(200), ..limits() };
     let served = Served::with(limits, None, &[]).await;
     assert_eq!(served.told("").await, "", "silent from the start");
     assert_eq!(served.told("PRI * HTTP/2.0\r\n").await, "", "begun and not ended");
@@ -103,7 +103,7 @@ async fn a_header_or_a_preface_that_does_not_come_to_an_end_is_cut() {
 
 #[tokio::test]
 async fn who_does_not_read_an_answer_loses_it() {
-    let limits = Limits { request_timeout: Duration::from_millis(200), ..limits() };
+    let limits = ConnectionLimits { request_timeout: Duration::from_millis(200), ..limits() };
     let served = Served::with(limits, None, &[]).await;
     // SETTINGS_INITIAL_WINDOW_SIZE: there is never room for a whole body, if for any of it.
     for window in [0, 1, 4] {
@@ -212,7 +212,7 @@ async fn a_header_of_endless_pieces_and_endless_small_bodies_are_cut_off() {
 
 #[tokio::test]
 async fn a_peer_that_is_no_longer_there_is_not_waited_for() {
-    let limits = Limits {
+    let limits = ConnectionLimits {
         ping_interval: Duration::from_millis(100),
         ping_timeout: Duration::from_millis(100),
         ..limits()
@@ -226,7 +226,7 @@ async fn a_peer_that_is_no_longer_there_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_peer_that_is_told_to_go_and_does_not_is_left() {
-    let limits = Limits { keep_alive: Duration::from_millis(200), ..limits() };
+    let limits = ConnectionLimits { keep_alive: Duration::from_millis(200), ..limits() };
     let served = Served::with(limits, None, &[]).await;
     let said = told(&served, b"").await;
     assert_eq!(farewell(&said), Some(Reason::NO_ERROR), "{said:?}");

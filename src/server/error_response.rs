@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::reader::Reader;
+use super::response_format::ResponseFormat;
 use crate::http::page::{PagePolicy, page};
 use crate::http::shared_pages::{ErrorPage, WayOn};
 use crate::http::told::Told;
@@ -14,42 +14,42 @@ use crate::protocol::ErrorCode;
 
 /// Why there is no other answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Refusal {
-    BodyBrokeOff,
+pub(super) enum ErrorResponse {
+    BodyIncomplete,
     BodyTooLarge,
-    BodyTooSlow,
-    Broken,
-    CodingUnknown,
-    Crowded,
+    BodyTimeout,
+    InternalError,
+    UnsupportedTransferCoding,
+    Overloaded,
     HeadersTooLarge,
     HostMissing,
-    HostUnknown,
+    HostNotAllowed,
     MethodNotAllowed,
     NotFound,
-    TooSlow,
-    Unreadable,
+    HandlerTimeout,
+    MalformedRequest,
     UriTooLong,
 }
 
 /// A host that is none of ours, and those that are.
 #[derive(Clone, Debug)]
-pub(super) struct StrangeHost {
+pub(super) struct RejectedHost {
     /// Escaped, for a stranger wrote it.
-    pub came: String,
+    pub presented: String,
     /// Where people are to go.
     pub issuer: String,
     /// Every name that is answered to: for the log, since some are of use inside only.
-    pub ours: String,
+    pub allowed: String,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// What an answer with this status and no body is about, if it is not of a room's making.
-    pub(super) fn behind(status: StatusCode) -> Option<Self> {
+    pub(super) fn from_status(status: StatusCode) -> Option<Self> {
         match status {
             StatusCode::NOT_FOUND => Some(Self::NotFound),
             StatusCode::METHOD_NOT_ALLOWED => Some(Self::MethodNotAllowed),
-            StatusCode::INTERNAL_SERVER_ERROR => Some(Self::Broken),
-            StatusCode::SERVICE_UNAVAILABLE => Some(Self::TooSlow),
+            StatusCode::INTERNAL_SERVER_ERROR => Some(Self::InternalError),
+            StatusCode::SERVICE_UNAVAILABLE => Some(Self::HandlerTimeout),
             _ => None,
         }
     }
@@ -60,39 +60,39 @@ impl Refusal {
     }
 
     /// Whether more of the same is not worth waiting for.
-    pub(super) fn hangs_up(self) -> bool {
+    pub(super) fn closes_connection(self) -> bool {
         matches!(
             self,
-            Self::BodyBrokeOff
+            Self::BodyIncomplete
                 | Self::BodyTooLarge
-                | Self::BodyTooSlow
-                | Self::CodingUnknown
+                | Self::BodyTimeout
+                | Self::UnsupportedTransferCoding
                 | Self::HeadersTooLarge
-                | Self::Unreadable
+                | Self::MalformedRequest
                 | Self::UriTooLong
         )
     }
 
     /// The whole answer, in the form its reader understands.
-    pub(super) fn worded(
+    pub(super) fn to_response(
         self,
-        reader: Reader,
+        reader: ResponseFormat,
         request_id: &str,
-        strange: Option<&StrangeHost>,
+        strange: Option<&RejectedHost>,
     ) -> Response {
         match reader {
-            Reader::Person => self.page(request_id, strange),
-            Reader::Program => {
+            ResponseFormat::Html => self.html_page(request_id, strange),
+            ResponseFormat::Json => {
                 let kind = [(header::CONTENT_TYPE, "application/json")];
-                (self.status(), kind, self.json(request_id, strange)).into_response()
+                (self.status(), kind, self.json_body(request_id, strange)).into_response()
             }
         }
     }
 
     /// For the log.
-    pub(super) fn told(self, strange: Option<StrangeHost>) -> Told {
+    pub(super) fn to_log(self, strange: Option<RejectedHost>) -> Told {
         let why = match strange {
-            Some(StrangeHost { came, ours, .. }) => {
+            Some(RejectedHost { presented: came, allowed: ours, .. }) => {
                 format!("{came} is not a name of ours ({ours}); EXTRA_HOSTS lists further ones")
                     .into()
             }
@@ -102,9 +102,9 @@ impl Refusal {
     }
 
     /// What is said of it; `named` is how the host is spoken of, if it is about one.
-    fn detail(self, strange: Option<&StrangeHost>, named: &str) -> Cow<'static, str> {
+    fn detail(self, strange: Option<&RejectedHost>, named: &str) -> Cow<'static, str> {
         match strange {
-            Some(StrangeHost { issuer, .. }) => format!(
+            Some(RejectedHost { issuer, .. }) => format!(
                 "this server does not answer to {named}: it is {issuer} (its operator: ISSUER_URL; \
                  EXTRA_HOSTS lists further names)"
             )
@@ -117,7 +117,7 @@ impl Refusal {
     /// knows it: a description has no characters of a stranger's choosing ([RFC 6749 §5.2]).
     ///
     /// [RFC 6749 §5.2]: https://www.rfc-editor.org/rfc/rfc6749#section-5.2
-    fn json(self, request_id: &str, strange: Option<&StrangeHost>) -> String {
+    fn json_body(self, request_id: &str, strange: Option<&RejectedHost>) -> String {
         let mut said = serde_json::json!({
             "error": self.code(),
             "error_description": self.detail(strange, "that host name"),
@@ -129,9 +129,10 @@ impl Refusal {
     }
 
     /// The page every refused authorization gets, with the words for this.
-    fn page(self, request_id: &str, strange: Option<&StrangeHost>) -> Response {
-        let (title, message) = self.for_people();
-        let named = strange.map_or_else(String::new, |it| format!("the host name {}", it.came));
+    fn html_page(self, request_id: &str, strange: Option<&RejectedHost>) -> Response {
+        let (title, message) = self.page_text();
+        let named =
+            strange.map_or_else(String::new, |it| format!("the host name {}", it.presented));
         let detail = self.detail(strange, &named);
         let start = WayOn { href: "/", label: "To the start" };
         let home = strange.map(|it| WayOn { href: &it.issuer, label: "To the right address" });
@@ -149,77 +150,81 @@ impl Refusal {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::CodingUnknown => StatusCode::NOT_IMPLEMENTED,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::UnsupportedTransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::BodyBrokeOff | Self::HostMissing | Self::Unreadable => StatusCode::BAD_REQUEST,
-            Self::HostUnknown => StatusCode::MISDIRECTED_REQUEST,
+            Self::BodyIncomplete | Self::HostMissing | Self::MalformedRequest => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::HostNotAllowed => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Crowded | Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::HandlerTimeout => StatusCode::SERVICE_UNAVAILABLE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
         }
     }
 
     fn code(self) -> &'static str {
         match self {
-            Self::Broken => ErrorCode::ServerError.as_str(),
-            Self::Crowded | Self::TooSlow => ErrorCode::TemporarilyUnavailable.as_str(),
+            Self::InternalError => ErrorCode::ServerError.as_str(),
+            Self::Overloaded | Self::HandlerTimeout => ErrorCode::TemporarilyUnavailable.as_str(),
             // Not an OAuth error: the request did not reach an endpoint of ours.
             Self::NotFound => "not_found",
-            Self::BodyBrokeOff
+            Self::BodyIncomplete
             | Self::BodyTooLarge
-            | Self::BodyTooSlow
-            | Self::CodingUnknown
+            | Self::BodyTimeout
+            | Self::UnsupportedTransferCoding
             | Self::HeadersTooLarge
             | Self::HostMissing
-            | Self::HostUnknown
+            | Self::HostNotAllowed
             | Self::MethodNotAllowed
-            | Self::Unreadable
+            | Self::MalformedRequest
             | Self::UriTooLong => ErrorCode::InvalidRequest.as_str(),
         }
     }
 
     fn description(self) -> &'static str {
         match self {
-            Self::BodyBrokeOff => "the body broke off",
+            Self::BodyIncomplete => "the body broke off",
             Self::BodyTooLarge => "the body is too large",
-            Self::BodyTooSlow => "the body took longer than ten seconds",
-            Self::Broken => "something went wrong here",
-            Self::CodingUnknown => "chunked is the only transfer coding that is understood",
-            Self::Crowded => "too many are waiting, try again later",
+            Self::BodyTimeout => "the body took longer than ten seconds",
+            Self::InternalError => "something went wrong here",
+            Self::UnsupportedTransferCoding => {
+                "chunked is the only transfer coding that is understood"
+            }
+            Self::Overloaded => "too many are waiting, try again later",
             Self::HeadersTooLarge => "the headers are too large",
             Self::HostMissing => "the request must name exactly one host",
-            Self::HostUnknown => "this server does not answer to that host name",
+            Self::HostNotAllowed => "this server does not answer to that host name",
             Self::MethodNotAllowed => "method not allowed",
             Self::NotFound => "there is nothing at this address",
-            Self::TooSlow => "the answer took too long, try again later",
-            Self::Unreadable => "what was sent is no HTTP that can be read",
+            Self::HandlerTimeout => "the answer took too long, try again later",
+            Self::MalformedRequest => "what was sent is no HTTP that can be read",
             Self::UriTooLong => "the address is too long",
         }
     }
 
     /// The heading, and what there is to do.
-    fn for_people(self) -> (&'static str, &'static str) {
+    fn page_text(self) -> (&'static str, &'static str) {
         match self {
-            Self::BodyBrokeOff | Self::BodyTooSlow => (
+            Self::BodyIncomplete | Self::BodyTimeout => (
                 "That did not arrive",
                 "What was sent came too slowly, or only in part. Please try again.",
             ),
             Self::BodyTooLarge => {
                 ("That was too much", "The form that was sent is larger than any of ours can be.")
             }
-            Self::Broken => (
+            Self::InternalError => (
                 "Something went wrong",
                 "The fault is ours, not yours. Please try again. If it happens again, ask for help \
                  and name the reference below.",
             ),
-            Self::CodingUnknown => (
+            Self::UnsupportedTransferCoding => (
                 "Request error",
                 "What was sent is packed in a way that cannot be read here. Nothing was shared.",
             ),
-            Self::Crowded => (
+            Self::Overloaded => (
                 "One moment",
                 "Very many people are signing in just now. Please try again in a few seconds.",
             ),
@@ -228,7 +233,7 @@ impl Refusal {
                 "Your browser sent more than can be read. Delete its cookies for this address and \
                  try again.",
             ),
-            Self::HostMissing | Self::HostUnknown => (
+            Self::HostMissing | Self::HostNotAllowed => (
                 "Wrong address",
                 "There is no sign-in under this name. Go back to the application and start again.",
             ),
@@ -238,10 +243,10 @@ impl Refusal {
                  there.",
             ),
             Self::NotFound => ("Nothing here", "There is no page at this address."),
-            Self::TooSlow => {
+            Self::HandlerTimeout => {
                 ("One moment", "That took too long. Please try again in a few seconds.")
             }
-            Self::Unreadable => (
+            Self::MalformedRequest => (
                 "Request error",
                 "What was sent cannot be read. Nothing was shared. Go back to the application and start again.",
             ),
@@ -254,8 +259,8 @@ impl Refusal {
     }
 }
 
-/// The status alone; `layers::explain` finds the refusal in the extensions and writes the body.
-impl IntoResponse for Refusal {
+/// The status alone; `layers::error_body` finds the refusal in the extensions and writes the body.
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
@@ -270,22 +275,22 @@ mod tests {
     #[test]
     fn every_refusal_has_a_page_with_its_status_and_no_request_in_it() {
         for refusal in [
-            Refusal::BodyBrokeOff,
-            Refusal::BodyTooLarge,
-            Refusal::BodyTooSlow,
-            Refusal::Broken,
-            Refusal::CodingUnknown,
-            Refusal::Crowded,
-            Refusal::HeadersTooLarge,
-            Refusal::HostMissing,
-            Refusal::HostUnknown,
-            Refusal::MethodNotAllowed,
-            Refusal::NotFound,
-            Refusal::TooSlow,
-            Refusal::Unreadable,
-            Refusal::UriTooLong,
+            ErrorResponse::BodyIncomplete,
+            ErrorResponse::BodyTooLarge,
+            ErrorResponse::BodyTimeout,
+            ErrorResponse::InternalError,
+            ErrorResponse::UnsupportedTransferCoding,
+            ErrorResponse::Overloaded,
+            ErrorResponse::HeadersTooLarge,
+            ErrorResponse::HostMissing,
+            ErrorResponse::HostNotAllowed,
+            ErrorResponse::MethodNotAllowed,
+            ErrorResponse::NotFound,
+            ErrorResponse::HandlerTimeout,
+            ErrorResponse::MalformedRequest,
+            ErrorResponse::UriTooLong,
         ] {
-            let page = refusal.worded(Reader::Person, "r1", None);
+            let page = refusal.to_response(ResponseFormat::Html, "r1", None);
             assert_eq!(page.status(), refusal.status(), "{refusal:?}");
             assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
             assert!(page.headers().contains_key("content-security-policy"), "{refusal:?}");

@@ -5,7 +5,7 @@
 //! many requests for pages are looked at together. The others wait their turn, and are told to come back if
 //! it does not come soon. What applications ask for themselves is never in line here.
 //!
-//! Nobody has a place who has not said everything yet: a body is read before (`bodies.rs`).
+//! Nobody has a place who has not said everything yet: a body is read before (`body_buffering.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,33 +17,38 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::bodies::{self, Bodies};
-use super::refusal::Refusal;
+use super::body_buffering::{self, SlowBodyLimit};
+use super::error_response::ErrorResponse;
 
 /// Requests that are looked at together when as many as may (`HASH_QUEUE`) wait for a password to be hashed,
 /// which asks nothing of the store. When none waits, they may be as many more.
-const PLACES: usize = 128;
+const MAX_CONCURRENT_REQUESTS: usize = 128;
 
 /// From coming to having one's turn.
-const PATIENCE: Duration = Duration::from_secs(3);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The rooms with a queue before them, of which so many may be waiting for something inside.
-pub(super) fn before<S: Clone + Send + Sync + 'static>(
+pub(super) fn limit_concurrency<S: Clone + Send + Sync + 'static>(
     rooms: Router<S>,
     waiting: usize,
-    bodies: Bodies,
+    bodies: SlowBodyLimit,
 ) -> Router<S> {
-    within(rooms, waiting + PLACES).layer(from_fn_with_state(bodies, bodies::read_first))
+    with_permits(rooms, waiting + MAX_CONCURRENT_REQUESTS)
+        .layer(from_fn_with_state(bodies, body_buffering::buffer_body))
 }
 
-fn within<S: Clone + Send + Sync + 'static>(rooms: Router<S>, places: usize) -> Router<S> {
-    rooms.layer(from_fn_with_state(Arc::new(Semaphore::new(places)), take_turn))
+fn with_permits<S: Clone + Send + Sync + 'static>(rooms: Router<S>, places: usize) -> Router<S> {
+    rooms.layer(from_fn_with_state(Arc::new(Semaphore::new(places)), acquire_permit))
 }
 
-async fn take_turn(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    match timeout(PATIENCE, places.acquire()).await {
+async fn acquire_permit(
+    State(places): State<Arc<Semaphore>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match timeout(QUEUE_TIMEOUT, places.acquire()).await {
         Ok(Ok(_place)) => next.run(request).await,
-        Ok(Err(_)) | Err(_) => Refusal::Crowded.into_response(),
+        Ok(Err(_)) | Err(_) => ErrorResponse::Overloaded.into_response(),
     }
 }
 
@@ -71,13 +76,13 @@ mod tests {
                 leave.notified().await;
             }
         };
-        let rooms: Router = within(Router::new().route("/", get(handler)), 1);
+        let rooms: Router = with_permits(Router::new().route("/", get(handler)), 1);
         let first = tokio::spawn(rooms.clone().oneshot(request()));
         inside.notified().await;
 
         let second = rooms.clone().oneshot(request()).await.unwrap();
         assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(second.extensions().get(), Some(&Refusal::Crowded));
+        assert_eq!(second.extensions().get(), Some(&ErrorResponse::Overloaded));
 
         let third = tokio::spawn(rooms.oneshot(request()));
         leave.notify_one();

@@ -10,22 +10,22 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 
 /// The allowed values of `Host`.
 #[derive(Clone, Debug, Default)]
-pub struct Hosts {
+pub struct AllowedHosts {
     allowed: Vec<String>,
     default_port: &'static str,
 }
 
-impl Hosts {
+impl AllowedHosts {
     /// These names, each `host` or `host:port`; none at all means any. The port that `https` or `http` has
     /// anyway may be there or not, on either side.
     pub fn new(names: &[String], https: bool) -> Self {
         let default_port = if https { ":443" } else { ":80" };
-        let allowed = names.iter().map(|name| plain(name, default_port)).collect();
+        let allowed = names.iter().map(|name| normalize(name, default_port)).collect();
         Self { allowed, default_port }
     }
 
     /// Whether the request is meant for us; if not, the status that says so.
-    pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), StatusCode> {
+    pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), StatusCode> {
         if self.allowed.is_empty() {
             return Ok(());
         }
@@ -37,15 +37,15 @@ impl Hosts {
         };
         let Ok(host) = host.to_str() else { return Err(StatusCode::BAD_REQUEST) };
         // The absolute form wins over the header; here both have to be ours.
-        let written = uri.authority().is_none_or(|authority| self.knows(authority.as_str()));
-        if written && self.knows(host) { Ok(()) } else { Err(StatusCode::MISDIRECTED_REQUEST) }
+        let written = uri.authority().is_none_or(|authority| self.contains(authority.as_str()));
+        if written && self.contains(host) { Ok(()) } else { Err(StatusCode::MISDIRECTED_REQUEST) }
     }
 
     /// Whether the request is for the first of them, the issuer's own.
-    pub fn is_first(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+    pub fn is_issuer(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let written = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let host = uri.authority().map(Authority::as_str).or(written);
-        let host = host.map(|host| plain(host, self.default_port));
+        let host = host.map(|host| normalize(host, self.default_port));
         host.as_ref() == self.allowed.first()
     }
 
@@ -54,24 +54,24 @@ impl Hosts {
         self.allowed.join(", ")
     }
 
-    fn knows(&self, host: &str) -> bool {
-        let host = plain(host, self.default_port);
+    fn contains(&self, host: &str) -> bool {
+        let host = normalize(host, self.default_port);
         self.allowed.iter().any(|allowed| *allowed == host || same_loopback(allowed, &host))
     }
 }
 
-fn plain(host: &str, default_port: &str) -> String {
+fn normalize(host: &str, default_port: &str) -> String {
     let host = host.trim().to_ascii_lowercase();
     host.strip_suffix(default_port).map(str::to_owned).unwrap_or(host)
 }
 
 /// `localhost:5000`, `127.0.0.1:5000` and `[::1]:5000` are one place under three names.
 fn same_loopback(allowed: &str, host: &str) -> bool {
-    let ((allowed_name, allowed_port), (name, port)) = (split(allowed), split(host));
+    let ((allowed_name, allowed_port), (name, port)) = (split_port(allowed), split_port(host));
     allowed_port == port && is_loopback(allowed_name) && is_loopback(name)
 }
 
-fn split(host: &str) -> (&str, &str) {
+fn split_port(host: &str) -> (&str, &str) {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, port),
         Some(_) | None => (host, ""),
@@ -89,14 +89,14 @@ mod tests {
 
     use super::*;
 
-    fn asked(hosts: &Hosts, host: &str) -> bool {
+    fn asked(hosts: &AllowedHosts, host: &str) -> bool {
         let headers = [(header::HOST, HeaderValue::from_str(host).expect("a header"))];
-        hosts.admit(&Uri::from_static("/"), &headers.into_iter().collect()).is_ok()
+        hosts.check(&Uri::from_static("/"), &headers.into_iter().collect()).is_ok()
     }
 
     #[test]
     fn only_the_names_of_the_issuer_are_ours() {
-        let hosts = Hosts::new(&["id.example".into()], true);
+        let hosts = AllowedHosts::new(&["id.example".into()], true);
         #[rustfmt::skip]
         let table = [
             ("id.example",          true),
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_loopback_issuer_answers_to_every_loopback_name_with_its_port() {
-        let hosts = Hosts::new(&["localhost:5000".into()], false);
+        let hosts = AllowedHosts::new(&["localhost:5000".into()], false);
         for ours in ["localhost:5000", "127.0.0.1:5000", "[::1]:5000", "127.8.8.8:5000"] {
             assert!(asked(&hosts, ours), "{ours}");
         }
@@ -129,21 +129,21 @@ mod tests {
 
     #[test]
     fn two_hosts_or_none_are_a_bad_request() {
-        let hosts = Hosts::new(&["id.example".into()], true);
+        let hosts = AllowedHosts::new(&["id.example".into()], true);
         let ours = || HeaderValue::from_static("id.example");
         let twice: HeaderMap =
             [(header::HOST, ours()), (header::HOST, ours())].into_iter().collect();
         let uri = Uri::from_static("/");
-        assert_eq!(hosts.admit(&uri, &twice), Err(StatusCode::BAD_REQUEST));
-        assert_eq!(hosts.admit(&uri, &HeaderMap::new()), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(hosts.check(&uri, &twice), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(hosts.check(&uri, &HeaderMap::new()), Err(StatusCode::BAD_REQUEST));
     }
 
     #[test]
     fn an_absolute_request_target_must_be_ours_too() {
-        let hosts = Hosts::new(&["id.example".into()], true);
+        let hosts = AllowedHosts::new(&["id.example".into()], true);
         let headers: HeaderMap =
             [(header::HOST, HeaderValue::from_static("id.example"))].into_iter().collect();
-        let admitted = |uri| hosts.admit(&Uri::from_static(uri), &headers);
+        let admitted = |uri| hosts.check(&Uri::from_static(uri), &headers);
         assert_eq!(admitted("http://id.example/"), Ok(()));
         assert_eq!(admitted("http://evil.example/"), Err(StatusCode::MISDIRECTED_REQUEST));
     }

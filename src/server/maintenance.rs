@@ -17,28 +17,28 @@ use crate::infra::store::{StoreError, schema};
 use crate::operations::bootstrap::{Applied, Bootstrap};
 
 /// How often the ring in the store is looked at.
-const EVERY: Duration = Duration::from_secs(5);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Looks after the ring until the process ends, and after what the operator declared in a file.
 pub fn spawn(app: App, declared: Option<Bootstrap>) {
     let (hangup, now) = (signal(SignalKind::hangup()), signal(SignalKind::user_defined1()));
     let (Ok(hangup), Ok(now)) = (hangup, now) else {
         tracing::error!("signals cannot be heard: keys rotate on schedule only");
-        tokio::spawn(look_after(app, declared));
+        tokio::spawn(run_loop(app, declared));
         return;
     };
-    tokio::spawn(listen(app.clone(), hangup, now));
-    tokio::spawn(look_after(app, declared));
+    tokio::spawn(handle_signals(app.clone(), hangup, now));
+    tokio::spawn(run_loop(app, declared));
 }
 
-async fn look_after(app: App, declared: Option<Bootstrap>) {
-    let mut ticks = interval(EVERY);
+async fn run_loop(app: App, declared: Option<Bootstrap>) {
+    let mut ticks = interval(MAINTENANCE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut kept, mut failing) = (true, false);
     loop {
         ticks.tick().await;
         // A ring that cannot be read is not put back, and the file is not applied for it again and again.
-        match look(&app, declared.as_ref().filter(|_| kept)).await {
+        match run_once(&app, declared.as_ref().filter(|_| kept)).await {
             Ok(found) => (kept, failing) = (found, false),
             // Once, not every few seconds: the log of an outage is long enough.
             Err(error) if !failing => {
@@ -47,14 +47,14 @@ async fn look_after(app: App, declared: Option<Bootstrap>) {
             }
             Err(_) => {}
         }
-        tell_changes(&app);
-        keep_off(&app).await;
+        record_key_changes(&app);
+        disable_development(&app).await;
     }
 }
 
 /// Whatever the command line, a restore or another server did meanwhile, what development made stays off on a
 /// public issuer. It was told of at the start; a store that does not answer is told of elsewhere.
-async fn keep_off(app: &App) {
+async fn disable_development(app: &App) {
     if !app.config.issuer.is_loopback() {
         let _off = development::switch_off(&*app.store, app.now()).await;
     }
@@ -63,7 +63,7 @@ async fn keep_off(app: &App) {
 /// One look. A store that was emptied (`FLUSHALL`, a Redis that keeps nothing) gets back what is known here:
 /// which schema it has, then whom the file declares, and last the keys, without which `/ready` says no.
 /// Answers whether it had them.
-pub async fn look(app: &App, declared: Option<&Bootstrap>) -> Result<bool, String> {
+pub async fn run_once(app: &App, declared: Option<&Bootstrap>) -> Result<bool, String> {
     let kept = app.keys.is_stored().await.map_err(|why| why.to_string())?;
     if !kept {
         let settled = schema::ensure_schema(&*app.store, schema::CURRENT_SCHEMA).await;
@@ -75,39 +75,39 @@ pub async fn look(app: &App, declared: Option<&Bootstrap>) -> Result<bool, Strin
         tracing::error!(%users, %clients, "the store was emptied; the bootstrap file is applied again");
     }
     app.keys.refresh().await.map_err(|why| why.to_string())?;
-    take_in_added(app).await.map_err(|why| why.to_string())?;
+    refresh_catalogues(app).await.map_err(|why| why.to_string())?;
     Ok(kept)
 }
 
 /// Scopes and APIs that were added to the store, by whichever server or tool, are there from now on; and those
 /// that were removed are not.
-pub async fn take_in_added(app: &App) -> Result<(), StoreError> {
+pub async fn refresh_catalogues(app: &App) -> Result<(), StoreError> {
     let resources = resources::with_added(&*app.store, &app.declared.resources).await?;
     if resources != *app.resources() {
         app.take_in_resources(resources);
     }
     let catalogue = scopes::with_added(&*app.store, &app.declared.scopes).await?;
     if catalogue != *app.catalogue() {
-        let metadata = routes::advertise(&app.config, &catalogue);
+        let metadata = routes::metadata(&app.config, &catalogue);
         app.take_in_scopes(catalogue, &metadata);
     }
     Ok(())
 }
 
-async fn listen(app: App, mut hangup: Signal, mut now: Signal) {
+async fn handle_signals(app: App, mut hangup: Signal, mut now: Signal) {
     loop {
         let done = tokio::select! {
-            heard = hangup.recv() => if heard.is_some() { read_files(&app).await } else { return },
-            heard = now.recv() => if heard.is_some() { rotate(&app).await } else { return },
+            heard = hangup.recv() => if heard.is_some() { reload_key_files(&app).await } else { return },
+            heard = now.recv() => if heard.is_some() { rotate_keys(&app).await } else { return },
         };
         if let Err(why) = done {
             tracing::error!(%why, "the signing keys stay as they are");
         }
-        tell_changes(&app);
+        record_key_changes(&app);
     }
 }
 
-async fn read_files(app: &App) -> Result<(), String> {
+async fn reload_key_files(app: &App) -> Result<(), String> {
     let (source, needed) = (KeySource::of(&app.config), purposes(&app.config));
     let read = tokio::task::spawn_blocking(move || load_files(&source, &needed, false)).await;
     let files = read.map_err(|why| why.to_string())?.map_err(|why| why.to_string())?;
@@ -116,14 +116,14 @@ async fn read_files(app: &App) -> Result<(), String> {
     Ok(())
 }
 
-async fn rotate(app: &App) -> Result<(), String> {
+async fn rotate_keys(app: &App) -> Result<(), String> {
     app.keys.rotate(Activation::Now).await.map_err(|why| why.to_string())?;
     tracing::info!("every algorithm has a new key, which signs in 45 seconds");
     Ok(())
 }
 
 /// A line of the audit log for each key that entered another phase.
-fn tell_changes(app: &App) {
+fn record_key_changes(app: &App) {
     for key in app.keys.take_phase_changes() {
         let KeyInfo { ref kid, purpose, phase, .. } = key;
         app.events.tell(None, &Event::KeyChanged { kid, purpose, phase });

@@ -9,12 +9,12 @@ use crate::endpoints::metrics;
 use crate::http::app::App;
 
 /// How old the counts may be.
-const EVERY: Duration = Duration::from_secs(60);
+const COUNT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Counts until the process ends.
 pub fn spawn(app: App) {
     tokio::spawn(async move {
-        let mut ticks = interval(EVERY);
+        let mut ticks = interval(COUNT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;

@@ -1,5 +1,5 @@
 //! The answers that hyper makes by itself, to what never became a request: a status, no words. They get the
-//! words of [`Refusal`] here, as page or as JSON, on their way to the socket.
+//! words of [`ErrorResponse`] here, as page or as JSON, on their way to the socket.
 
 use std::io::Write as _;
 use std::task::{Context, Poll, Waker};
@@ -9,76 +9,81 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tower::BoxError;
 
-use super::MAX_URI;
+use super::MAX_URI_LEN;
 use crate::infra::random;
-use crate::server::reader::Reader;
-use crate::server::refusal::Refusal;
-use crate::server::response_headers::{X_REQUEST_ID, secure};
+use crate::server::error_response::ErrorResponse;
+use crate::server::response_format::ResponseFormat;
+use crate::server::response_headers::{X_REQUEST_ID, set_security_headers};
 
 /// What is remembered of how a request began.
 #[derive(Debug, Default)]
-pub(super) struct Start {
-    first: Vec<u8>,
+pub(super) struct RequestStart {
+    prefix: Vec<u8>,
     /// Bytes of the first line so far, and whether it has come to its end.
     line: usize,
     line_ended: bool,
 }
 
 /// Enough for a method and the path of a page.
-const FIRST: usize = 32;
+const MAX_PREFIX: usize = 32;
 
-impl Start {
-    pub(super) fn arrived(&mut self, bytes: &[u8]) {
+impl RequestStart {
+    pub(super) fn record(&mut self, bytes: &[u8]) {
         if self.line_ended {
             return;
         }
         let end = bytes.iter().position(|byte| *byte == b'\n');
-        self.first.extend(bytes.iter().take(FIRST - self.first.len()));
+        self.prefix.extend(bytes.iter().take(MAX_PREFIX - self.prefix.len()));
         self.line += end.unwrap_or(bytes.len());
         self.line_ended = end.is_some();
     }
 
-    fn reader(&self) -> Reader {
-        let text = str::from_utf8(&self.first).unwrap_or_default();
+    fn format(&self) -> ResponseFormat {
+        let text = str::from_utf8(&self.prefix).unwrap_or_default();
         let (method, target) = text.split_once(' ').unwrap_or_default();
-        Reader::of_start(method, target.split([' ', '?']).next().unwrap_or_default())
+        ResponseFormat::from_request_line(
+            method,
+            target.split([' ', '?']).next().unwrap_or_default(),
+        )
     }
 }
 
 /// The whole answer to be written instead of these bytes, if they are one of hyper's own.
-pub(super) fn reworded(bytes: &[u8], start: &Start, https: bool) -> Option<Vec<u8>> {
-    let refusal = match status_of_bare(bytes)? {
-        StatusCode::BAD_REQUEST => Refusal::Unreadable,
-        StatusCode::URI_TOO_LONG => Refusal::UriTooLong,
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE if start.line > MAX_URI => Refusal::UriTooLong,
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Refusal::HeadersTooLarge,
+pub(super) fn replacement_for(bytes: &[u8], start: &RequestStart, https: bool) -> Option<Vec<u8>> {
+    let refusal = match bare_status(bytes)? {
+        StatusCode::BAD_REQUEST => ErrorResponse::MalformedRequest,
+        StatusCode::URI_TOO_LONG => ErrorResponse::UriTooLong,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE if start.line > MAX_URI_LEN => {
+            ErrorResponse::UriTooLong
+        }
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => ErrorResponse::HeadersTooLarge,
         _ => return None,
     };
-    last_answer(refusal, start.reader(), https)
+    encode_error(refusal, start.format(), https)
 }
 
 /// The last that is said on a connection, without a request that was read.
-pub(in crate::server) fn last_answer(
-    refusal: Refusal,
-    reader: Reader,
+pub(in crate::server) fn encode_error(
+    refusal: ErrorResponse,
+    reader: ResponseFormat,
     https: bool,
 ) -> Option<Vec<u8>> {
     let id = random::uuid().to_string();
     tracing::info!(%id, status = refusal.status().as_u16(), "answered what was no whole request");
-    let mut answer = refusal.worded(reader, &id, None);
+    let mut answer = refusal.to_response(reader, &id, None);
     let headers = answer.headers_mut();
-    secure(headers, https);
+    set_security_headers(headers, https);
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if let Some(seconds) = refusal.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     headers.insert(X_REQUEST_ID, HeaderValue::from_str(&id).ok()?);
-    written(answer).ok()
+    encode(answer).ok()
 }
 
 /// The status of an answer that says nothing else: hyper's own have no header but these, and every one of
 /// ours has more.
-fn status_of_bare(bytes: &[u8]) -> Option<StatusCode> {
+fn bare_status(bytes: &[u8]) -> Option<StatusCode> {
     let text = str::from_utf8(bytes).ok()?.strip_suffix("\r\n\r\n")?;
     let (line, headers) = text.strip_prefix("HTTP/1.1 ")?.split_once("\r\n")?;
     let known = ["connection: close", "content-length: 0"];
@@ -89,7 +94,7 @@ fn status_of_bare(bytes: &[u8]) -> Option<StatusCode> {
 /// The answer as it stands on the wire ([RFC 9112 §2.1]).
 ///
 /// [RFC 9112 §2.1]: https://www.rfc-editor.org/rfc/rfc9112#section-2.1
-fn written(answer: Response) -> Result<Vec<u8>, BoxError> {
+fn encode(answer: Response) -> Result<Vec<u8>, BoxError> {
     let (parts, mut body) = answer.into_parts();
     let mut text = Vec::new();
     // A body of ours is there at once.
@@ -119,7 +124,8 @@ mod tests {
     #[test]
     fn who_has_too_many_connections_is_told_so_with_the_headers_of_every_answer() {
         for https in [true, false] {
-            let answer = last_answer(Refusal::Crowded, Reader::Program, https).unwrap();
+            let answer =
+                encode_error(ErrorResponse::Overloaded, ResponseFormat::Json, https).unwrap();
             let answer = String::from_utf8(answer).unwrap();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{head}");

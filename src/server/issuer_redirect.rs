@@ -15,21 +15,21 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::hosts::Hosts;
+use super::allowed_hosts::AllowedHosts;
 use crate::http::accept::names_html;
 
 /// Sends pages to the issuer's own address.
 #[derive(Debug, Default)]
-pub struct Homeward {
+pub struct IssuerRedirect {
     /// The issuer; nothing if nobody is to be sent anywhere.
     issuer: Option<String>,
     /// Whether the log says that something between browsers and us seems to change `Host`.
-    was_told: AtomicBool,
+    warned: AtomicBool,
 }
 
-impl Homeward {
+impl IssuerRedirect {
     /// To this issuer.
-    pub fn to(issuer: &str) -> Self {
+    pub fn new(issuer: &str) -> Self {
         Self { issuer: Some(issuer.to_owned()), ..Self::default() }
     }
 
@@ -41,18 +41,18 @@ impl Homeward {
     /// Where this request is to go instead, method and body with it ([RFC 9110 §15.4.8]).
     ///
     /// [RFC 9110 §15.4.8]: https://www.rfc-editor.org/rfc/rfc9110#section-15.4.8
-    pub fn redirect(&self, hosts: &Hosts, request: &Request) -> Option<Response> {
+    pub fn redirect(&self, hosts: &AllowedHosts, request: &Request) -> Option<Response> {
         let issuer = self.issuer.as_deref()?;
         let (uri, headers) = (request.uri(), request.headers());
-        let is_sent = is_entrance(request.method(), uri.path())
+        let is_sent = is_entry_point(request.method(), uri.path())
             && names_html(headers)
             && !headers.contains_key(header::AUTHORIZATION)
-            && !hosts.is_first(uri, headers);
+            && !hosts.is_issuer(uri, headers);
         if !is_sent {
             return None;
         }
-        if uri.query().is_some_and(|query| query.split('&').any(|pair| pair == MARK)) {
-            if !self.was_told.swap(true, Ordering::Relaxed) {
+        if uri.query().is_some_and(|query| query.split('&').any(|pair| pair == REDIRECTED_PARAM)) {
+            if !self.warned.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
                     issuer,
                     "a page came under another name than the issuer's, also when asked for at its address: \
@@ -63,14 +63,15 @@ impl Homeward {
         }
         let separator = if uri.query().is_some() { '&' } else { '?' };
         let place = uri.path_and_query().map_or("/", |it| it.as_str());
-        let to = HeaderValue::try_from(format!("{issuer}{place}{separator}{MARK}")).ok()?;
+        let to =
+            HeaderValue::try_from(format!("{issuer}{place}{separator}{REDIRECTED_PARAM}")).ok()?;
         Some((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response())
     }
 }
 
 /// Where people come in from elsewhere. A form of ours that was filled in under another name finds none of
 /// its cookies at the issuer's address, so it stays where it is.
-fn is_entrance(method: &Method, path: &str) -> bool {
+fn is_entry_point(method: &Method, path: &str) -> bool {
     match *method {
         Method::GET | Method::HEAD => {
             matches!(path, "/authorize" | "/login" | "/consent" | "/logout")
@@ -81,4 +82,4 @@ fn is_entrance(method: &Method, path: &str) -> bool {
 }
 
 /// Unknown parameters mean nothing to our pages.
-const MARK: &str = "other_host=1";
+const REDIRECTED_PARAM: &str = "other_host=1";

@@ -16,29 +16,29 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 
 /// For so long, and no more than so much.
-const PATIENCE: Duration = Duration::from_secs(1);
-const MOST: usize = 1024 * 1024;
+const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_UNREAD_BODY: usize = 1024 * 1024;
 
 /// A body whose rest is read when it is dropped.
-pub(super) struct Unread(Option<Incoming>);
+pub(super) struct DrainOnDrop(Option<Incoming>);
 
-impl Unread {
+impl DrainOnDrop {
     pub(super) fn new(body: Incoming) -> Self {
         Self(Some(body))
     }
 }
 
-impl Drop for Unread {
+impl Drop for DrainOnDrop {
     fn drop(&mut self) {
         let Some(body) = self.0.take().filter(|body| !body.is_end_stream()) else { return };
-        tokio::spawn(timeout(PATIENCE, async {
-            let mut rest = Limited::new(body, MOST);
+        tokio::spawn(timeout(UNREAD_BODY_TIMEOUT, async {
+            let mut rest = Limited::new(body, MAX_UNREAD_BODY);
             while let Some(Ok(_)) = rest.frame().await {}
         }));
     }
 }
 
-impl Body for Unread {
+impl Body for DrainOnDrop {
     type Data = Bytes;
     type Error = hyper::Error;
 

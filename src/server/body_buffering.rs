@@ -1,7 +1,7 @@
 //! Bodies that come slowly, before there is a place for their requests.
 //!
 //! A form mostly comes with its head. One that does not costs us nothing but the connection it has and the
-//! bytes that are there, and so it waits for itself, in front of the queue and not in it (`queue.rs`): so
+//! bytes that are there, and so it waits for itself, in front of the queue and not in it (`concurrency_limit.rs`): so
 //! many at a time, so many for each address, and none for longer than a body may take.
 
 use std::pin::pin;
@@ -16,8 +16,8 @@ use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::crowd::Crowd;
-use super::refusal::Refusal;
+use super::connection_limit::ConnectionLimiter;
+use super::error_response::ErrorResponse;
 use crate::http::caller;
 use crate::http::form::{BodyError, read_body};
 
@@ -25,34 +25,35 @@ use crate::http::form::{BodyError, read_body};
 const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// Slow bodies in all: 64 MiB, if each is as large as it may be.
-const MAX_SLOW: usize = 1024;
+const MAX_SLOW_BODIES: usize = 1024;
 
 /// Slow bodies from one address. A whole office may be behind it, on a bad day for its network.
-const MAX_SLOW_PER_ADDRESS: usize = 64;
+const MAX_SLOW_BODIES_PER_ADDRESS: usize = 64;
 
 /// The slow bodies there are.
 #[derive(Clone)]
-pub(super) struct Bodies {
-    places: Arc<Semaphore>,
-    crowd: Arc<Crowd>,
-    proxies: Arc<[IpNet]>,
+pub(super) struct SlowBodyLimit {
+    permits: Arc<Semaphore>,
+    per_address: Arc<ConnectionLimiter>,
+    trusted_proxies: Arc<[IpNet]>,
 }
 
-impl Bodies {
+impl SlowBodyLimit {
     /// None yet. `proxies` tell for whom they speak.
     pub(super) fn new(proxies: &[IpNet]) -> Self {
-        Self::within(MAX_SLOW, MAX_SLOW_PER_ADDRESS, proxies)
+        Self::with_limits(MAX_SLOW_BODIES, MAX_SLOW_BODIES_PER_ADDRESS, proxies)
     }
 
-    fn within(most: usize, each: usize, proxies: &[IpNet]) -> Self {
-        let (places, crowd) = (Arc::new(Semaphore::new(most)), Crowd::new(each, proxies.to_vec()));
-        Self { places, crowd, proxies: proxies.into() }
+    fn with_limits(most: usize, each: usize, proxies: &[IpNet]) -> Self {
+        let (places, crowd) =
+            (Arc::new(Semaphore::new(most)), ConnectionLimiter::new(each, proxies.to_vec()));
+        Self { permits: places, per_address: crowd, trusted_proxies: proxies.into() }
     }
 }
 
 /// Goes on with a request once it is whole.
-pub(super) async fn read_first(
-    State(bodies): State<Bodies>,
+pub(super) async fn buffer_body(
+    State(bodies): State<SlowBodyLimit>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -60,22 +61,22 @@ pub(super) async fn read_first(
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let address = caller::address(&parts, &bodies.proxies);
+    let address = caller::address(&parts, &bodies.trusted_proxies);
     let mut reading = pin!(read_body(body));
     let read = if let Ok(read) = timeout(SLOW_AFTER, &mut reading).await {
         read
     } else {
-        let (place, seat) = (bodies.places.try_acquire(), bodies.crowd.enter(address));
+        let (place, seat) = (bodies.permits.try_acquire(), bodies.per_address.try_acquire(address));
         let (Ok(_place), Some(_seat)) = (place, seat) else {
-            return Refusal::Crowded.into_response();
+            return ErrorResponse::Overloaded.into_response();
         };
         reading.await
     };
     match read {
         Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
-        Err(BodyError::BrokeOff) => Refusal::BodyBrokeOff.into_response(),
-        Err(BodyError::TooLarge) => Refusal::BodyTooLarge.into_response(),
-        Err(BodyError::TooSlow) => Refusal::BodyTooSlow.into_response(),
+        Err(BodyError::BrokeOff) => ErrorResponse::BodyIncomplete.into_response(),
+        Err(BodyError::TooLarge) => ErrorResponse::BodyTooLarge.into_response(),
+        Err(BodyError::TooSlow) => ErrorResponse::BodyTimeout.into_response(),
     }
 }
 
@@ -100,7 +101,7 @@ mod tests {
 
     fn rooms(most: usize, each: usize) -> Router {
         let rooms = Router::new().route("/", post(async |body: String| body));
-        rooms.layer(from_fn_with_state(Bodies::within(most, each, &[]), read_first))
+        rooms.layer(from_fn_with_state(SlowBodyLimit::with_limits(most, each, &[]), buffer_body))
     }
 
     fn from(address: &str, body: Body) -> Request {
@@ -141,8 +142,8 @@ mod tests {
 
         let both = [first.await.unwrap().unwrap(), second.await.unwrap().unwrap()];
         let both = both.map(|answer| answer.extensions().get().copied());
-        assert!(both.contains(&Some(Refusal::BodyTooSlow)), "{both:?}");
-        assert!(both.contains(&Some(Refusal::Crowded)), "{both:?}");
+        assert!(both.contains(&Some(ErrorResponse::BodyTimeout)), "{both:?}");
+        assert!(both.contains(&Some(ErrorResponse::Overloaded)), "{both:?}");
         assert_eq!(begun.elapsed(), Duration::from_secs(10));
     }
 
@@ -152,16 +153,20 @@ mod tests {
         let first = tokio::spawn(rooms.clone().oneshot(from("203.0.114.9", slow())));
         tokio::time::sleep(SLOW_AFTER * 2).await;
         let other = rooms.clone().oneshot(from("203.0.115.9", slow())).await.unwrap();
-        assert_eq!(other.extensions().get(), Some(&Refusal::Crowded));
+        assert_eq!(other.extensions().get(), Some(&ErrorResponse::Overloaded));
         assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::REQUEST_TIMEOUT);
         let after = rooms.oneshot(from("203.0.115.9", slow())).await.unwrap();
-        assert_eq!(after.extensions().get(), Some(&Refusal::BodyTooSlow), "there is room again");
+        assert_eq!(
+            after.extensions().get(),
+            Some(&ErrorResponse::BodyTimeout),
+            "there is room again"
+        );
     }
 
     #[tokio::test]
     async fn more_than_a_body_may_be_is_not_read() {
         let large = Body::from(vec![b'x'; 64 * 1024 + 1]);
         let answer = rooms(1, 1).oneshot(from("203.0.114.9", large)).await.unwrap();
-        assert_eq!(answer.extensions().get(), Some(&Refusal::BodyTooLarge));
+        assert_eq!(answer.extensions().get(), Some(&ErrorResponse::BodyTooLarge));
     }
 }

@@ -20,21 +20,22 @@ use crate::infra::store::StoreError;
 
 /// Starts the couriers. Once told to stop they begin nothing new, and end when the last is back.
 pub fn spawn(app: App, stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(work(app, stop))
+    tokio::spawn(run_worker(app, stop))
 }
 
-async fn work(app: App, mut stop: watch::Receiver<bool>) {
-    let busy = Busy::default();
-    let mut under_way = JoinSet::new();
+async fn run_worker(app: App, mut stop: watch::Receiver<bool>) {
+    let in_flight = InFlight::default();
+    let mut deliveries = JoinSet::new();
     while !*stop.borrow() {
-        while under_way.len() < AT_ONCE {
-            match logout_notifications::claim_next(&*app.store, &busy.tags(), app.now()).await {
+        while deliveries.len() < MAX_CONCURRENT_DELIVERIES {
+            match logout_notifications::claim_next(&*app.store, &in_flight.tags(), app.now()).await
+            {
                 Ok(Some(claim)) => {
-                    let guard = busy.enter(&claim.tag);
+                    let guard = in_flight.insert(&claim.tag);
                     let app = app.clone();
-                    under_way.spawn(async move {
+                    deliveries.spawn(async move {
                         let _guard = guard;
-                        carry(&app, &claim).await;
+                        deliver(&app, &claim).await;
                     });
                 }
                 Ok(None) => break,
@@ -45,18 +46,18 @@ async fn work(app: App, mut stop: watch::Receiver<bool>) {
             }
         }
         tokio::select! {
-            Some(_) = under_way.join_next() => {}
+            Some(_) = deliveries.join_next() => {}
             () = app.logout_queued.notified() => {}
             // For what falls due again, and for what other servers have queued.
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
             changed = stop.changed() => if changed.is_err() { break },
         }
     }
-    while under_way.join_next().await.is_some() {}
+    while deliveries.join_next().await.is_some() {}
 }
 
 /// One try, and how it went.
-async fn carry(app: &App, claim: &Claim) {
+async fn deliver(app: &App, claim: &Claim) {
     let client = claim.delivery.client.as_str();
     let settled = match send(app, claim).await {
         Ok(outcome) => {
@@ -117,32 +118,32 @@ async fn send(app: &App, claim: &Claim) -> Result<Outcome, StoreError> {
 /// The clients that are being told, one word at a time each: a dead one costs one courier, for as long
 /// as a request may take.
 #[derive(Clone, Default)]
-struct Busy(Arc<Mutex<BTreeSet<String>>>);
+struct InFlight(Arc<Mutex<BTreeSet<String>>>);
 
 /// One of them, until this is dropped.
-struct Entered {
-    busy: Busy,
+struct InFlightGuard {
+    in_flight: InFlight,
     tag: String,
 }
 
-impl Busy {
+impl InFlight {
     fn tags(&self) -> BTreeSet<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn enter(&self, tag: &str) -> Entered {
+    fn insert(&self, tag: &str) -> InFlightGuard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tag.to_owned());
-        Entered { busy: self.clone(), tag: tag.to_owned() }
+        InFlightGuard { in_flight: self.clone(), tag: tag.to_owned() }
     }
 }
 
-impl Drop for Entered {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.busy.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.tag);
+        self.in_flight.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.tag);
     }
 }
 
 /// Requests under way in all.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT_DELIVERIES: usize = 8;
 
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
