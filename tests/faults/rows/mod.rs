@@ -52,8 +52,8 @@ type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
 
 /// One fault.
 pub struct Row {
-    id: &'static str,
-    name: &'static str,
+    /// `f07_redis_crash`: its id in docs/faults.md, and its name.
+    module: &'static str,
     /// Whether the quick set has it.
     quick: bool,
     /// How many runs the long set makes of it, each with a seed of its own.
@@ -64,10 +64,10 @@ pub struct Row {
 }
 
 macro_rules! rows {
-    ($($id:literal $name:literal $quick:literal $runs:literal $bounds:literal $run:path;)+) => {
+    ($($module:ident $quick:literal $runs:literal $bounds:literal;)+) => {
         &[$(Row {
-            id: $id, name: $name, quick: $quick, runs: $runs, bounds: $bounds,
-            run: |bench| Box::pin($run(bench)),
+            module: stringify!($module), quick: $quick, runs: $runs, bounds: $bounds,
+            run: |context| Box::pin($module::run(context)),
         }),+]
     };
 }
@@ -75,56 +75,66 @@ macro_rules! rows {
 /// `lost` and the like are 0 wherever there is a storm: see `Aftermath::tells`.
 #[rustfmt::skip]
 const TABLE: &[Row] = rows![
-    // id   name                 quick runs  bounds
-    "F00" "bench-itself"         true  1 "every weather of the proxy is what it says" f00_fault_bench::run;
-    "F01" "code-race"            true  5 "winners=all double_code=0 5xx=0" f01_code_race::run;
-    "F02" "refresh-race"         true  5 "forks=0 distinct_successors_max=1 lost=0 refused=0 5xx=0" f02_refresh_race::run;
-    "F03" "refresh-against-end"  true  5 "zombie=0 by revoke, logout, disable" f03_refresh_during_revocation::run;
-    "F04" "one-time-things"      true  5 "double_*=0 for login, consent, code, jti" f04_single_use::run;
-    "F05" "guessing"             true  5 "checked<=5 right_won_early=0 locked_out=0" f05_password_guessing::run;
-    "F06" "server-kill9"         true  1 "storm; restart_to_ready_s<=1 (ci 5)" f06_server_crash::run;
-    "F07" "redis-kill9"          true  1 "storm; gap_s<=restart+1 (ci +3)" f07_redis_crash::run;
-    "F08" "redis-power-loss"     true  1 "lost_rotated=0 forks=0 double_code=0; prints lost_new, zombie, revived" f08_redis_power_loss::run;
-    "F09" "redis-default-config" true  1 "refused=yes 5xx_after=0 all_sign_in=yes" f09_redis_default_config::run;
-    "F10" "redis-stands-still"   true  1 "storm; p99_during_s<=1.5 (ci 4) recover_s<=1 (ci 5) ready_red_s<=2 (ci 4) rss_growth_mb<=50" f10_redis_paused::run;
-    "F11" "redis-slow"           true  1 "storm; in_flight_max<=cap (ci rate*calls*1s), the rest is printed" f11_redis_slow::run;
-    "F12" "redis-cut-off"        true  1 "storm; recover_s<=2 (ci 3) for each kind of cut" f12_redis_disconnect::run;
-    "F13" "redis-loading"        true  1 "storm; invalid_grant_during_loading=0 loading_s>=0.5 recover_s<=2 (ci 2.8)" f13_redis_loading::run;
-    "F14" "redis-full"           true  1 "storm; burnt=0 revoke_ok=all logout_ok=all recover_s<=2 (ci 2.8)" f14_redis_out_of_memory::run;
-    "F15" "eviction-policy"      true  1 "refused=all, allowed and changed ones are loud" f15_redis_eviction_policy::run;
-    "F16" "disk-full"            true  1 "storm; 500=0 recover_s<=2 (ci 3) lost_by_kill<=1" f16_disk_full::run;
-    "F17" "redis-demoted"        true  1 "storm; recover_s<=2 (ci 3), a replica is refused; sentinels told to fail over: lost is printed, or 0 with care" f17_redis_demoted::run;
-    "F18" "sentinel-failover"    true  3 "storm; gap_s<=down_after+3 (ci +7)" f18_sentinel_failover::run;
-    "F19" "lagging-failover"     true  3 "off: lost_rotated=0 forks=0; on: lost=0 double_code=0 zombie=0" f19_lagging_failover::run;
-    "F20" "split-brain"          true  3 "storm; zombie=0 forks=0" f20_split_brain::run;
-    "F21" "cluster"              true  3 "storm; crossslot=0 lost=0" f21_cluster_resharding::run;
-    "F22" "clock-jump"           true  1 "immortal=0 accepted_future_>60s=0 logged_out=0 lost=0" f22_clock_jump::run;
-    "F23" "rolling-restart"      true  1 "resets=0 5xx=0 drain_s<=20 lost=0" f23_rolling_restart::run;
-    "F24" "term-slow-clients"    true  1 "exit_s<=25 code=0" f24_shutdown_with_slow_clients::run;
-    "F25" "next-version-records" true  1 "storm; unreadable=0" f25_newer_records::run;
-    "F26" "crowd-of-logins"      true  1 "ok+503=all errors_other=0 mix=0 token_p99_s<=0.2 (ci 4) rss_max_mb<=600" f26_login_burst::run;
-    "F28" "slowloris"            true  1 "normal_p99_s<=1 (ci 4) cut_s<=timeout+1 (ci +2.5) fds_leaked=0" f28_slowloris::run;
-    "F29" "huge-input"           true  1 "500=0 rss_growth_mb<=20 cpu_per_req_ms<=5 (ci 40)" f29_huge_input::run;
-    "F30" "fd-exhaustion"        true  1 "cpu<=50% recover=yes fd_leak=0" f30_fd_exhaustion::run;
-    "F31" "memory-of-a-crowd"    true  1 "alive=yes mix=0 rss_max_mb<=300" f31_memory_limit::run;
-    "F32" "key-files"            true  1 "refused=all; replaced while running: the old one stays" f32_key_files::run;
-    "F33" "environment"          true  1 "rows_ok=all: exit 78, one line, nothing bound" f33_environment::run;
-    "F34" "key-rotation"         true  1 "verify_fail=0" f34_key_rotation::run;
-    "F35" "hostile-hosts"        true  1 "canary_hits=0 logout_p99_s<=1 (ci 3) connections_max<=12" f35_hostile_client_hosts::run;
-    "F36" "flushall"             true  1 "ready_red=yes 500=0 all_sign_in=yes healed_s<=6 (ci 15)" f36_redis_flushall::run;
-    "F37" "poisoned-records"     true  1 "panics=0 500=0 alerts=yes" f37_corrupt_records::run;
-    "F38" "client-aborts"        true  1 "mix=0 fd_leak=0 lost=0" f38_client_aborts::run;
-    "F39" "file-store"           true  1 "storm; torn=0 lost=0 500=0" f39_file_store::run;
-    "F40" "soak"                 false 1 "storm; rss_slope~0 keys_slope~0 fd_slope=0 keys_without_ttl=0; --soak" f40_soak::run;
+    // module                      quick runs  bounds
+    f00_fault_bench                true   1  "every weather of the proxy is what it says";
+    f01_code_race                  true   5  "winners=all double_code=0 5xx=0";
+    f02_refresh_race               true   5  "forks=0 distinct_successors_max=1 lost=0 refused=0 5xx=0";
+    f03_refresh_during_revocation  true   5  "zombie=0 by revoke, logout, disable";
+    f04_single_use                 true   5  "double_*=0 for login, consent, code, jti";
+    f05_password_guessing          true   5  "checked<=5 right_won_early=0 locked_out=0";
+    f06_server_crash               true   1  "storm; restart_to_ready_s<=1 (ci 5)";
+    f07_redis_crash                true   1  "storm; gap_s<=restart+1 (ci +3)";
+    f08_redis_power_loss           true   1  "lost_rotated=0 forks=0 double_code=0; prints lost_new, zombie, revived";
+    f09_redis_default_config       true   1  "refused=yes 5xx_after=0 all_sign_in=yes";
+    f10_redis_paused               true   1  "storm; p99_during_s<=1.5 (ci 4) recover_s<=1 (ci 5) ready_red_s<=2 (ci 4) rss_growth_mb<=50";
+    f11_redis_slow                 true   1  "storm; in_flight_max<=cap (ci rate*calls*1s), the rest is printed";
+    f12_redis_disconnect           true   1  "storm; recover_s<=2 (ci 3) for each kind of cut";
+    f13_redis_loading              true   1  "storm; invalid_grant_during_loading=0 loading_s>=0.5 recover_s<=2 (ci 2.8)";
+    f14_redis_out_of_memory        true   1  "storm; burnt=0 revoke_ok=all logout_ok=all recover_s<=2 (ci 2.8)";
+    f15_redis_eviction_policy      true   1  "refused=all, allowed and changed ones are loud";
+    f16_disk_full                  true   1  "storm; 500=0 recover_s<=2 (ci 3) lost_by_kill<=1";
+    f17_redis_demoted              true   1  "storm; recover_s<=2 (ci 3), a replica is refused; sentinels told to fail over: lost is printed, or 0 with care";
+    f18_sentinel_failover          true   3  "storm; gap_s<=down_after+3 (ci +7)";
+    f19_lagging_failover           true   3  "off: lost_rotated=0 forks=0; on: lost=0 double_code=0 zombie=0";
+    f20_split_brain                true   3  "storm; zombie=0 forks=0";
+    f21_cluster_resharding         true   3  "storm; crossslot=0 lost=0";
+    f22_clock_jump                 true   1  "immortal=0 accepted_future_>60s=0 logged_out=0 lost=0";
+    f23_rolling_restart            true   1  "resets=0 5xx=0 drain_s<=20 lost=0";
+    f24_shutdown_with_slow_clients true   1  "exit_s<=25 code=0";
+    f25_newer_records              true   1  "storm; unreadable=0";
+    f26_login_burst                true   1  "ok+503=all errors_other=0 mix=0 token_p99_s<=0.2 (ci 4) rss_max_mb<=600";
+    f28_slowloris                  true   1  "normal_p99_s<=1 (ci 4) cut_s<=timeout+1 (ci +2.5) fds_leaked=0";
+    f29_huge_input                 true   1  "500=0 rss_growth_mb<=20 cpu_per_req_ms<=5 (ci 40)";
+    f30_fd_exhaustion              true   1  "cpu<=50% recover=yes fd_leak=0";
+    f31_memory_limit               true   1  "alive=yes mix=0 rss_max_mb<=300";
+    f32_key_files                  true   1  "refused=all; replaced while running: the old one stays";
+    f33_environment                true   1  "rows_ok=all: exit 78, one line, nothing bound";
+    f34_key_rotation               true   1  "verify_fail=0";
+    f35_hostile_client_hosts       true   1  "canary_hits=0 logout_p99_s<=1 (ci 3) connections_max<=12";
+    f36_redis_flushall             true   1  "ready_red=yes 500=0 all_sign_in=yes healed_s<=6 (ci 15)";
+    f37_corrupt_records            true   1  "panics=0 500=0 alerts=yes";
+    f38_client_aborts              true   1  "mix=0 fd_leak=0 lost=0";
+    f39_file_store                 true   1  "storm; torn=0 lost=0 500=0";
+    f40_soak                       false  1  "storm; rss_slope~0 keys_slope~0 fd_slope=0 keys_without_ttl=0; --soak";
 ];
 
 /// The longest that one run may take before it is given up.
 const LONGEST: Duration = Duration::from_mins(40);
 
 impl Row {
+    /// `F07`.
+    fn id(&self) -> String {
+        self.module[..3].to_uppercase()
+    }
+
+    /// `redis-crash`.
+    fn name(&self) -> String {
+        self.module[4..].replace('_', "-")
+    }
+
     /// Runs it and prints its lines; answers whether all is well.
     pub async fn run(&self, bench: Bench) -> bool {
-        let words = format!("{} {} seed={}", self.id, self.name, bench.seed);
+        let words = format!("{} {} seed={}", self.id(), self.name(), bench.seed);
         let (since, longest) = (Instant::now(), LONGEST + bench.soak);
         // A task of its own, so that a panic ends only this row; and ended with this future.
         let mut task = Task(tokio::spawn((self.run)(bench)));
@@ -161,7 +171,7 @@ pub fn chosen(names: &[String], quick: bool) -> Result<Vec<&'static Row>, String
         return Ok(TABLE.iter().filter(|row| row.quick || !quick).collect());
     }
     let find = |name: &String| {
-        let found = TABLE.iter().find(|row| row.id.eq_ignore_ascii_case(name));
+        let found = TABLE.iter().find(|row| row.id().eq_ignore_ascii_case(name));
         found.ok_or_else(|| name.clone())
     };
     names.iter().map(find).collect()
@@ -169,8 +179,9 @@ pub fn chosen(names: &[String], quick: bool) -> Result<Vec<&'static Row>, String
 
 /// Prints the table.
 pub fn print() {
-    for Row { id, name, quick, runs, bounds, .. } in TABLE {
-        let sets = if *quick { "quick,long" } else { "long" };
-        println!("{id} {name:<22} {sets:<10} runs={runs} {bounds}");
+    for row in TABLE {
+        let sets = if row.quick { "quick,long" } else { "long" };
+        let (id, name, runs) = (row.id(), row.name(), row.runs);
+        println!("{id} {name:<27} {sets:<10} runs={runs} {}", row.bounds);
     }
 }
