@@ -1,6 +1,8 @@
 //! How many `client_credentials` tokens a second, beside bare RS256 signatures in the same run: what is
 //! between the two is everything but the signature. `cargo bench --bench tokens`.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark signs by itself")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

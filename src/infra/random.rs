@@ -4,6 +4,7 @@
 //! from the same source; nothing in Latchkey depends on a particular draw.
 
 use rand::RngCore;
+#[expect(clippy::disallowed_types, reason = "the one place that asks")]
 use rand::rngs::OsRng;
 use uuid::Uuid;
 

@@ -1,5 +1,7 @@
 //! The one integration test binary: everything is tested from outside, against real sockets.
 
+#![allow(clippy::disallowed_methods, reason = "tests make keys and signatures of their own")]
+
 mod access_token_typ;
 mod account_lockout;
 mod architecture;

@@ -126,12 +126,16 @@ impl Pair {
         match self {
             Self::Rs256(pair) => rsa_signature(pair, &RSA_PKCS1_SHA256, message),
             Self::Ps256(pair) => rsa_signature(pair, &RSA_PSS_SHA256, message),
-            Self::Es256(pair) => {
-                Some(pair.sign(&SystemRandom::new(), message).ok()?.as_ref().to_vec())
-            }
+            Self::Es256(pair) => Some(pair.sign(&generator(), message).ok()?.as_ref().to_vec()),
             Self::EdDsa(pair) => Some(pair.try_sign(message).ok()?.as_ref().to_vec()),
         }
     }
+}
+
+/// What the library draws ECDSA nonces and PSS salts from.
+#[expect(clippy::disallowed_methods, reason = "it draws by itself and takes no bytes")]
+fn generator() -> SystemRandom {
+    SystemRandom::new()
 }
 
 fn rsa_signature(
@@ -140,7 +144,7 @@ fn rsa_signature(
     message: &[u8],
 ) -> Option<Vec<u8>> {
     let mut signature = vec![0; pair.public_modulus_len()];
-    pair.sign(encoding, &SystemRandom::new(), message, &mut signature).ok()?;
+    pair.sign(encoding, &generator(), message, &mut signature).ok()?;
     Some(signature)
 }
 
