@@ -15,7 +15,7 @@ use latchkey::domain::keys::KeyRing;
 use latchkey::http::app::App;
 use latchkey::infra::clock::Clock;
 use latchkey::infra::jose::SigningKey;
-use latchkey::infra::outbound::{FetchSettings, Fetcher};
+use latchkey::infra::outbound::{OutboundClient, OutboundOptions};
 use latchkey::infra::secret::Digest;
 use latchkey::infra::secret_key::SecretKey;
 use latchkey::infra::store::{MemoryStore, Store};
@@ -145,6 +145,6 @@ async fn house(pem: &str, port: u16) -> App {
     let root = SecretKey::from_text(&"k".repeat(43)).expect("long enough");
     let catalogue = ScopeCatalogue::default();
     let metadata = routes::metadata(&config, &catalogue);
-    let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
+    let fetcher = OutboundClient::new(OutboundOptions::default()).expect("a fetcher");
     App::new(config, (store, clock), (keys, &root), Arc::new(fetcher), catalogue, &metadata, None)
 }

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use super::failure::Failure;
-use crate::config::{self, Complaints, Config};
+use crate::config::{self, Config, ConfigErrors};
 use crate::operations::bootstrap::Bootstrap;
 
 /// Every setting, after the declared users and clients were read as well.
@@ -10,7 +10,7 @@ pub(super) fn print(config: &Config) -> Result<String, Failure> {
     if let Some(path) = &config.bootstrap_file {
         let declared = Bootstrap::load(path)?;
         let resources = declared.catalogues().resources;
-        resources.check_at(config.issuer.as_str()).map_err(|why| Complaints(vec![why]))?;
+        resources.check_at(config.issuer.as_str()).map_err(|why| ConfigErrors(vec![why]))?;
         let (users, clients) = (declared.users(), declared.clients());
         for warning in declared.warnings() {
             // Writing to a string cannot fail.

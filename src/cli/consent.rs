@@ -77,7 +77,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::config::SecretText;
+    use crate::config::SecretString;
     use crate::domain::clients::ClientId;
     use crate::domain::consent::{self, Consent};
     use crate::infra::clock::{Clock, UnixTime};
@@ -97,7 +97,7 @@ mod tests {
             sub: Some("a".to_owned()),
             claims: serde_json::Map::new(),
             groups: Vec::new(),
-            password: SecretText::new("tea with seven otters"),
+            password: SecretString::new("tea with seven otters"),
         };
         operator.run(ada).await.unwrap();
         let list = async |user: &str, json| {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::config::Complaints;
+use crate::config::ConfigErrors;
 use crate::infra::store::{OpenError, StoreError};
 use crate::operations::OperationError;
 
@@ -16,7 +16,7 @@ pub(super) enum Failure {
     /// The store cannot be used now.
     Unavailable(String),
     /// The configuration is wrong.
-    Config(Complaints),
+    Config(ConfigErrors),
 }
 
 /// A test run that was not one.
@@ -55,8 +55,8 @@ impl fmt::Display for Failure {
     }
 }
 
-impl From<Complaints> for Failure {
-    fn from(complaints: Complaints) -> Self {
+impl From<ConfigErrors> for Failure {
+    fn from(complaints: ConfigErrors) -> Self {
         Self::Config(complaints)
     }
 }

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::failure::Failure;
 use super::operator::{self, Operator};
 use super::{shown, store};
-use crate::config::{Complaints, Config};
+use crate::config::{Config, ConfigErrors};
 use crate::domain::keys::{
     KeyEncryptor, KeyFileError, KeyRing, KeySource, Phase, RingError, RotationPolicy, load_files,
     load_secret_key, purposes,
@@ -138,7 +138,7 @@ const INSTEAD: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so the
 
 impl From<KeyFileError> for Failure {
     fn from(complaint: KeyFileError) -> Self {
-        Self::Config(Complaints(vec![complaint.to_string()]))
+        Self::Config(ConfigErrors(vec![complaint.to_string()]))
     }
 }
 
@@ -146,7 +146,7 @@ impl From<RingError> for Failure {
     fn from(error: RingError) -> Self {
         match error {
             RingError::Store(error) => error.into(),
-            RingError::WrongSecretKey(_) => Self::Config(Complaints(vec![error.to_string()])),
+            RingError::WrongSecretKey(_) => Self::Config(ConfigErrors(vec![error.to_string()])),
             RingError::Unreadable
             | RingError::Key(_)
             | RingError::TooManyKeys

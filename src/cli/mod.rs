@@ -47,7 +47,7 @@ use self::resource::ResourceCommand;
 use self::scope::ScopeCommand;
 use self::selftest::SelfTest;
 use self::user::UserCommand;
-use crate::config::{Complaints, Config};
+use crate::config::{Config, ConfigErrors};
 use crate::infra::clock::{Clock, UnixTime};
 use crate::operations::development::SwitchOff;
 
@@ -129,7 +129,7 @@ pub fn parse() -> Result<Command, ExitCode> {
 }
 
 /// Runs a tool. The configuration comes as it was read, for some tools do without.
-pub async fn run(tool: Tool, config: Result<Config, Complaints>) -> ExitCode {
+pub async fn run(tool: Tool, config: Result<Config, ConfigErrors>) -> ExitCode {
     match answer(tool, config).await {
         Ok(text) => {
             // A reader that has gone (`latchkey user list | head`) is no failure.
@@ -149,12 +149,12 @@ pub async fn run(tool: Tool, config: Result<Config, Complaints>) -> ExitCode {
 /// In a box, for it is as large as the largest tool.
 fn answer(
     tool: Tool,
-    config: Result<Config, Complaints>,
+    config: Result<Config, ConfigErrors>,
 ) -> Pin<Box<dyn Future<Output = Result<String, Failure>>>> {
     Box::pin(do_it(tool, config))
 }
 
-async fn do_it(tool: Tool, config: Result<Config, Complaints>) -> Result<String, Failure> {
+async fn do_it(tool: Tool, config: Result<Config, ConfigErrors>) -> Result<String, Failure> {
     let now = Clock::System.now();
     match tool {
         Tool::Pkce => Ok(pkce::print()),

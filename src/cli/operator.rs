@@ -12,7 +12,7 @@ use crate::domain::events::Events;
 use crate::domain::keys::KeyRing;
 use crate::domain::resources::Declared;
 use crate::infra::clock::{Clock, UnixTime};
-use crate::infra::password::Passwords;
+use crate::infra::password::PasswordHasher;
 use crate::infra::store::Store;
 use crate::operations::bootstrap::Bootstrap;
 use crate::operations::{Actor, Context, Operation};
@@ -31,7 +31,7 @@ pub(super) struct Here {
     issuer: String,
     store: Arc<dyn Store>,
     now: UnixTime,
-    passwords: Passwords,
+    passwords: PasswordHasher,
     events: Events,
     declared: Declared,
     keys: Option<KeyRing>,
@@ -95,7 +95,7 @@ impl Here {
             issuer: String::new(),
             store,
             now,
-            passwords: Passwords::new(1, 1),
+            passwords: PasswordHasher::new(1, 1),
             events: Events::new(Clock::System),
             declared: Declared::default(),
             keys: None,

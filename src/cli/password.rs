@@ -5,11 +5,11 @@ use std::io::{BufRead, IsTerminal};
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
-use crate::config::SecretText;
-use crate::infra::password::{LONGEST, LONGEST_TYPED, Password};
+use crate::config::SecretString;
+use crate::infra::password::{MAX_PASSWORD_LEN, MAX_TYPED_LEN, Password};
 
 /// Asks for it. Never an argument: those show in process lists and shell histories.
-pub(super) fn ask() -> Result<SecretText, Failure> {
+pub(super) fn ask() -> Result<SecretString, Failure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         return judged(&read_line(stdin.lock())?);
@@ -29,11 +29,11 @@ pub(super) fn ask() -> Result<SecretText, Failure> {
 pub(super) fn read_line(input: impl BufRead) -> Result<Zeroizing<String>, Failure> {
     let mut line = Zeroizing::new(Vec::new());
     // One byte too many is enough to know that it is too long, and may be the first of a letter.
-    let most = u64::try_from(LONGEST_TYPED + 2).unwrap_or(u64::MAX);
+    let most = u64::try_from(MAX_TYPED_LEN + 2).unwrap_or(u64::MAX);
     input.take(most).read_until(b'\n', &mut line).map_err(|error| unreadable(&error))?;
     let text = line.strip_suffix(b"\n").unwrap_or(&line);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    if text.len() > LONGEST_TYPED {
+    if text.len() > MAX_TYPED_LEN {
         return Err(too_long());
     }
     let text = str::from_utf8(text);
@@ -41,8 +41,8 @@ pub(super) fn read_line(input: impl BufRead) -> Result<Zeroizing<String>, Failur
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-fn judged(text: &str) -> Result<SecretText, Failure> {
-    judge(text).map(|_good| SecretText::new(text))
+fn judged(text: &str) -> Result<SecretString, Failure> {
+    judge(text).map(|_good| SecretString::new(text))
 }
 
 pub(super) fn judge(text: &str) -> Result<Password, Failure> {
@@ -52,7 +52,7 @@ pub(super) fn judge(text: &str) -> Result<Password, Failure> {
 }
 
 fn too_long() -> Failure {
-    Failure::Refused(format!("a password has 1 to {LONGEST} bytes"))
+    Failure::Refused(format!("a password has 1 to {MAX_PASSWORD_LEN} bytes"))
 }
 
 fn unreadable(error: &std::io::Error) -> Failure {

@@ -8,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::config::SecretText;
+use crate::config::SecretString;
 use crate::domain::clients::{self, ClientId};
 use crate::domain::users;
 use crate::infra::clock::UnixTime;
-use crate::infra::password::Passwords;
+use crate::infra::password::PasswordHasher;
 use crate::infra::store::{MemoryStore, Store};
 use crate::protocol::AuthMethod;
 use crate::protocol::pkce::Challenge;
@@ -44,7 +44,7 @@ const TYPED: &str = "tea with seven otters";
 pub(super) async fn run(line: &str, store: &Arc<dyn Store>) -> Result<String, Failure> {
     match parsed(line) {
         Command::Tool(Tool::User(command)) => {
-            let ask = || Ok(SecretText::new(TYPED));
+            let ask = || Ok(SecretString::new(TYPED));
             user::run(command, &operator(store), ask).await
         }
         Command::Tool(Tool::Client(command)) => client::run(command, &operator(store)).await,
@@ -219,11 +219,11 @@ async fn a_disabled_user_stays_in_reach_of_the_command_line() {
     let stored = users::find(&*store, &ada.sub).await.unwrap().unwrap();
     assert_ne!(stored.password, ada.password);
     assert!(!stored.enabled, "a new password does not let anybody back in");
-    let pool = Passwords::new(1, 1);
-    let turn = pool.turn().await.unwrap();
+    let pool = PasswordHasher::new(1, 1);
+    let turn = pool.acquire().await.unwrap();
     let typed = password::judge(TYPED).unwrap();
     let (verdict, _) = turn.verify(typed, stored.password.as_deref()).await.unwrap();
-    assert_eq!(verdict, crate::infra::password::Verdict::Right { outdated: false });
+    assert_eq!(verdict, crate::infra::password::PasswordCheck::Correct { outdated: false });
     run("latchkey user enable ada", &store).await.unwrap();
     assert_eq!(run("latchkey user list", &store).await.unwrap(), "a1  Ada  enabled");
     let text = run("latchkey user show ada", &store).await.unwrap();

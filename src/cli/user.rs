@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::operator::Operator;
 use super::scope::note_unseen;
 use super::shown;
-use crate::config::SecretText;
+use crate::config::SecretString;
 use crate::operations::users::{
     Add, Disable, Enable, Ended, List, Remove, Set, SetPassword, Show, SignOut, Unlock, Unlocked,
 };
@@ -138,7 +138,7 @@ impl UserCommand {
 pub(super) async fn run(
     command: UserCommand,
     operator: &Operator,
-    ask: impl Fn() -> Result<SecretText, Failure>,
+    ask: impl Fn() -> Result<SecretString, Failure>,
 ) -> Result<String, Failure> {
     match command {
         UserCommand::Add(args) => {
@@ -199,7 +199,7 @@ impl AddUser {
     /// What is asked for, without the password yet.
     fn operation(self) -> Result<Add, Failure> {
         let claims = given_claims(self.name, self.email, &self.claims)?;
-        let password = SecretText::new("");
+        let password = SecretString::new("");
         let (username, sub, groups) = (self.username, self.sub, self.groups);
         Ok(Add { username, sub, claims, groups, password })
     }

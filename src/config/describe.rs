@@ -4,15 +4,15 @@ use std::fmt::{Display, Write as _};
 use std::path::Path;
 
 use super::duration;
+use super::env_vars::ENV_VARS;
 use super::store;
-use super::vars::VARS;
-use super::{Config, LogFormat, MetricsListen, Registration};
+use super::{Config, LogFormat, MetricsListen, RegistrationPolicy};
 
 /// One `NAME=value` line for each variable, in the order of the table; a secret is only said to be
 /// set. The warnings follow.
 pub fn describe(config: &Config) -> String {
     let mut text = String::new();
-    for var in VARS {
+    for var in ENV_VARS {
         let value = config.effective(var.name).unwrap_or_else(|| "(not set)".to_owned());
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}={value}", var.name);
@@ -26,11 +26,11 @@ pub fn describe(config: &Config) -> String {
 impl Config {
     /// What a variable came to, as it would be written; `None` if nothing is in force.
     pub(super) fn effective(&self, name: &str) -> Option<String> {
-        let place = self.place(name).or_else(|| store::effective(&self.store, name));
-        place.or_else(|| self.policy(name)).or_else(|| self.measure(name))
+        let place = self.location_value(name).or_else(|| store::effective(&self.store, name));
+        place.or_else(|| self.policy_value(name)).or_else(|| self.limit_value(name))
     }
 
-    fn place(&self, name: &str) -> Option<String> {
+    fn location_value(&self, name: &str) -> Option<String> {
         match name {
             "ISSUER_URL" => Some(self.issuer.as_str().to_owned()),
             "LISTEN" => list(&self.listen),
@@ -41,16 +41,16 @@ impl Config {
             "TLS_CERT_PATH" => self.tls.as_ref().map(|tls| path(&tls.cert_path)),
             "TLS_KEY_PATH" => self.tls.as_ref().map(|tls| path(&tls.key_path)),
             "METRICS_LISTEN" => match &self.metrics_listen {
-                MetricsListen::WithTheRest => None,
-                MetricsListen::Own { address, .. } => Some(address.clone()),
+                MetricsListen::MainListener => None,
+                MetricsListen::Separate { address, .. } => Some(address.clone()),
                 MetricsListen::Off => Some("off".to_owned()),
             },
             "KEYS_DIR" => Some(path(&self.keys_dir)),
             "PRIVATE_KEY_PATH" => self.private_key_path.as_deref().map(path),
             "PUBLIC_KEY_PATH" => self.public_key_path.as_deref().map(path),
             "BOOTSTRAP_FILE" => self.bootstrap_file.as_deref().map(path),
-            "OUTGOING_CA_FILE" => self.outgoing.ca_file.as_deref().map(path),
-            "OUTGOING_ALLOW_PRIVATE" => list(&self.outgoing.allow_private),
+            "OUTGOING_CA_FILE" => self.outbound.ca_file.as_deref().map(path),
+            "OUTGOING_ALLOW_PRIVATE" => list(&self.outbound.allow_private),
             "SIGNING_ALGS" => {
                 let words: Vec<_> =
                     self.key_ring.signing_algs.iter().map(|alg| alg.as_str()).collect();
@@ -64,22 +64,24 @@ impl Config {
         }
     }
 
-    fn policy(&self, name: &str) -> Option<String> {
+    fn policy_value(&self, name: &str) -> Option<String> {
         match name {
             "SECRET_KEY" if self.secret_key.is_none() => Some("(made and kept)".to_owned()),
             "SECRET_KEY" => hidden(true),
             "SECRET_KEY_PREVIOUS" => hidden(self.secret_key_previous.is_some()),
             "PAIRWISE_SALT" => hidden(self.pairwise_salt.is_some()),
-            "DEV_USER" => self.dev.as_ref().map(|dev| dev.user.clone()),
-            "DEV_PASSWORD" => hidden(self.dev.as_ref().is_some_and(|dev| dev.password.is_some())),
+            "DEV_USER" => self.dev_account.as_ref().map(|dev| dev.user.clone()),
+            "DEV_PASSWORD" => {
+                hidden(self.dev_account.as_ref().is_some_and(|dev| dev.password.is_some()))
+            }
             "DEV_GUESS_LIMITS_ENABLED" => Some(self.rate_limit.guesses.to_string()),
             "REGISTRATION" => Some(self.registration.as_str().to_owned()),
             "REGISTRATION_TOKEN" => match &self.registration {
-                Registration::Token(tokens) => hidden(!tokens.is_empty()),
-                Registration::Open | Registration::Off => None,
+                RegistrationPolicy::Token(tokens) => hidden(!tokens.is_empty()),
+                RegistrationPolicy::Open | RegistrationPolicy::Off => None,
             },
             "REGISTRATION_MAX_CLIENTS" => Some(self.registration_limit.to_string()),
-            "SOFTWARE_STATEMENT_ISSUERS" => list(&self.statement_issuers),
+            "SOFTWARE_STATEMENT_ISSUERS" => list(&self.software_statement_issuers),
             "RESPONSE_TYPES" => {
                 let words: Vec<_> =
                     self.offer.response_types.iter().map(|it| it.as_str()).collect();
@@ -101,7 +103,7 @@ impl Config {
         }
     }
 
-    fn measure(&self, name: &str) -> Option<String> {
+    fn limit_value(&self, name: &str) -> Option<String> {
         let (lifetimes, limits) = (&self.lifetimes, &self.limits);
         let count = match name {
             "MAX_CONNECTIONS" => limits.max_connections,
@@ -120,7 +122,7 @@ impl Config {
                     "SESSION_LIFETIME" => lifetimes.session_absolute,
                     "INTERACTION_LIFETIME" => lifetimes.interaction,
                     "KEY_ROTATION_INTERVAL" => self.key_ring.rotation_interval.unwrap_or_default(),
-                    "REDIS_CACHE_TTL" => self.cache_life,
+                    "REDIS_CACHE_TTL" => self.cache_ttl,
                     "KEEP_ALIVE" => limits.keep_alive,
                     "DRAIN_DELAY" => limits.drain,
                     _ => return None,
@@ -132,7 +134,7 @@ impl Config {
     }
 }
 
-impl Registration {
+impl RegistrationPolicy {
     /// As it is written.
     pub fn as_str(&self) -> &'static str {
         match self {

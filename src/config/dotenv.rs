@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::vars;
+use super::env_vars;
 
 /// Reads the text of a `.env` file. Unlike the environment it is ours alone, so a name in it that is
 /// not ours is a mistake, as are a repeated name and a line that says nothing.
@@ -45,8 +45,8 @@ fn insert(
     value: String,
     number: usize,
 ) -> Option<String> {
-    if !vars::is_known(name) {
-        let meant = vars::meant_by(name).map(|meant| format!("; did you mean {meant}?"));
+    if !env_vars::is_known(name) {
+        let meant = env_vars::suggestion_for(name).map(|meant| format!("; did you mean {meant}?"));
         let meant = meant.unwrap_or_default();
         return Some(format!("{name} in .env line {number} is an unknown key{meant}"));
     }

@@ -5,48 +5,48 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use super::vars::{self, VARS};
-use super::{Complaints, Config, dotenv};
+use super::env_vars::{self, ENV_VARS};
+use super::{Config, ConfigErrors, dotenv};
 
 /// The process environment over `.env` in the working directory, with `NAME_FILE` resolved for
 /// secrets: `SECRET_KEY_FILE=/run/secrets/key` sets `SECRET_KEY` to what that file holds.
-pub fn environment() -> Result<BTreeMap<String, String>, Complaints> {
-    let (map, complaints) = gather();
-    if complaints.is_empty() { Ok(map) } else { Err(Complaints(complaints)) }
+pub fn environment() -> Result<BTreeMap<String, String>, ConfigErrors> {
+    let (map, complaints) = collect();
+    if complaints.is_empty() { Ok(map) } else { Err(ConfigErrors(complaints)) }
 }
 
 impl Config {
     /// Reads the environment and judges it: what is wrong with the files and what is wrong with the
     /// values is said in one go.
-    pub fn load() -> Result<Self, Complaints> {
-        let (map, mut complaints) = gather();
+    pub fn load() -> Result<Self, ConfigErrors> {
+        let (map, mut complaints) = collect();
         match Self::from_map(&map) {
             Ok(config) if complaints.is_empty() => Ok(config),
-            Ok(_) => Err(Complaints(complaints)),
-            Err(Complaints(more)) => {
+            Ok(_) => Err(ConfigErrors(complaints)),
+            Err(ConfigErrors(more)) => {
                 complaints.extend(more);
-                Err(Complaints(complaints))
+                Err(ConfigErrors(complaints))
             }
         }
     }
 }
 
-fn gather() -> (BTreeMap<String, String>, Vec<String>) {
-    let (process, mut complaints) = process();
-    let (map, more) = merge(process, read(Path::new(".env")));
+fn collect() -> (BTreeMap<String, String>, Vec<String>) {
+    let (process, mut complaints) = process_variables();
+    let (map, more) = overlay(process, read(Path::new(".env")));
     complaints.extend(more);
     (map, complaints)
 }
 
 /// Names and values that are not UTF-8 are none of ours, unless the name is.
-fn process() -> (BTreeMap<String, String>, Vec<String>) {
+fn process_variables() -> (BTreeMap<String, String>, Vec<String>) {
     let mut map = BTreeMap::new();
     let mut complaints = Vec::new();
     for (name, value) in std::env::vars_os() {
         let Ok(name) = name.into_string() else { continue };
         match value.into_string() {
             Ok(value) => drop(map.insert(name, value)),
-            Err(_) if vars::is_known(&name) => complaints.push(format!("{name} must be UTF-8")),
+            Err(_) if env_vars::is_known(&name) => complaints.push(format!("{name} must be UTF-8")),
             Err(_) => {}
         }
     }
@@ -54,7 +54,7 @@ fn process() -> (BTreeMap<String, String>, Vec<String>) {
 }
 
 /// Lays the process environment over the file, then reads the files that secrets are kept in.
-pub(super) fn merge(
+pub(super) fn overlay(
     process: BTreeMap<String, String>,
     file: io::Result<String>,
 ) -> (BTreeMap<String, String>, Vec<String>) {
@@ -63,7 +63,7 @@ pub(super) fn merge(
         Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
         Err(error) => (BTreeMap::new(), vec![format!(".env must be readable: {error}")]),
     };
-    for var in VARS.iter().filter(|var| var.secret) {
+    for var in ENV_VARS.iter().filter(|var| var.secret) {
         // Setting one form in the process overrides either form in the file.
         let forms = [var.name.to_owned(), format!("{}_FILE", var.name)];
         if forms.iter().any(|form| process.contains_key(form)) {
@@ -71,13 +71,13 @@ pub(super) fn merge(
         }
     }
     map.extend(process);
-    for var in VARS.iter().filter(|var| var.secret) {
-        complaints.extend(resolve(&mut map, var.name));
+    for var in ENV_VARS.iter().filter(|var| var.secret) {
+        complaints.extend(read_secret_file(&mut map, var.name));
     }
     (map, complaints)
 }
 
-fn resolve(map: &mut BTreeMap<String, String>, name: &str) -> Option<String> {
+fn read_secret_file(map: &mut BTreeMap<String, String>, name: &str) -> Option<String> {
     let form = format!("{name}_FILE");
     let path = map.remove(&form).filter(|path| !path.trim().is_empty())?;
     if map.get(name).is_some_and(|value| !value.trim().is_empty()) {

@@ -19,12 +19,13 @@ pub struct Issuer {
 impl Issuer {
     /// Reads an issuer, or says what is wrong with it in words that follow "`ISSUER_URL`".
     pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|_| format!("must be a URL, for example {EXAMPLE}"))?;
+        let url =
+            Url::parse(text).map_err(|_| format!("must be a URL, for example {EXAMPLE_ISSUER}"))?;
         check_parts(text, &url)?;
         let loopback = redirect_uri::is_loopback(&url);
         if url.scheme() != "https" && !loopback {
             return Err(format!(
-                "must be https, for example {EXAMPLE} (http only on localhost, 127.0.0.1 or [::1])"
+                "must be https, for example {EXAMPLE_ISSUER} (http only on localhost, 127.0.0.1 or [::1])"
             ));
         }
         let origin = url.origin().ascii_serialization();
@@ -38,7 +39,7 @@ impl Issuer {
     }
 
     /// Somewhere to go on from after a complaint; never part of a configuration.
-    pub(super) fn stand_in() -> Self {
+    pub(super) fn placeholder() -> Self {
         let text = "http://localhost";
         Self { text: text.to_owned(), origin: text.len(), port: None, loopback: true }
     }
@@ -86,7 +87,7 @@ impl Issuer {
 
 fn check_parts(text: &str, url: &Url) -> Result<(), String> {
     if !url.has_host() || !matches!(url.scheme(), "https" | "http") {
-        return Err(format!("must be an https URL with a host, for example {EXAMPLE}"));
+        return Err(format!("must be an https URL with a host, for example {EXAMPLE_ISSUER}"));
     }
     if text.contains(['?', '#']) {
         return Err("must have no query and no fragment".to_owned());
@@ -111,4 +112,4 @@ fn check_parts(text: &str, url: &Url) -> Result<(), String> {
     Ok(())
 }
 
-const EXAMPLE: &str = "https://id.example";
+const EXAMPLE_ISSUER: &str = "https://id.example";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::reader::Reader;
+use super::parser::ConfigParser;
 use crate::protocol::client_metadata::ClientAlg;
 
 /// Which keys there are, and how long each signs.
@@ -17,8 +17,8 @@ pub struct KeyRingSettings {
 }
 
 impl KeyRingSettings {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let mut signing_algs = reader.list(
+    pub(super) fn read(parser: &mut ConfigParser<'_>) -> Self {
+        let mut signing_algs = parser.list(
             "SIGNING_ALGS",
             "RS256, PS256, ES256 (in capitals), EdDSA",
             ClientAlg::parse,
@@ -33,16 +33,16 @@ impl KeyRingSettings {
         // Clients may count on it (OpenID Connect Discovery §3, `id_token_signing_alg_values_supported`:
         // "RS256 MUST be included").
         if !signing_algs.is_empty() && !signing_algs.contains(&ClientAlg::Rs256) {
-            reader.complain("SIGNING_ALGS", "must have RS256 in it");
+            parser.add_error("SIGNING_ALGS", "must have RS256 in it");
         }
-        let interval = reader.duration("KEY_ROTATION_INTERVAL", 0..=400 * DAY);
+        let interval = parser.duration("KEY_ROTATION_INTERVAL", 0..=400 * DAY);
         if !interval.is_zero() && interval.as_secs() < DAY {
-            reader.complain("KEY_ROTATION_INTERVAL", "must be 0 or at least a day");
+            parser.add_error("KEY_ROTATION_INTERVAL", "must be 0 or at least a day");
         }
         Self {
             signing_algs,
             rotation_interval: Some(interval).filter(|interval| !interval.is_zero()),
-            request_object_encryption: reader.flag("REQUEST_OBJECT_ENCRYPTION"),
+            request_object_encryption: parser.flag("REQUEST_OBJECT_ENCRYPTION"),
         }
     }
 }
@@ -57,9 +57,9 @@ mod tests {
     fn algorithms_are_a_list_with_rs256_and_an_interval_is_no_moment() {
         let read = |pairs: &[(&str, &str)]| {
             let map = pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect();
-            let mut reader = Reader::new(&map);
-            let settings = KeyRingSettings::read(&mut reader);
-            if reader.complaints.is_empty() { Ok(settings) } else { Err(reader.complaints) }
+            let mut parser = ConfigParser::new(&map);
+            let settings = KeyRingSettings::read(&mut parser);
+            if parser.errors.is_empty() { Ok(settings) } else { Err(parser.errors) }
         };
         let plain = read(&[]).unwrap();
         assert_eq!(plain.signing_algs, [ClientAlg::Rs256]);

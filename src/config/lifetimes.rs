@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::time::Duration;
 
-use super::reader::Reader;
+use super::parser::ConfigParser;
 
 /// How long things live.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Lifetimes {
 
 /// How much may happen at once.
 #[derive(Clone, Debug)]
-pub struct ServeLimits {
+pub struct ServerLimits {
     /// Open connections.
     pub max_connections: usize,
     /// Open connections from one address.
@@ -46,53 +46,53 @@ pub struct ServeLimits {
 }
 
 impl Lifetimes {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+    pub(super) fn read(parser: &mut ConfigParser<'_>) -> Self {
         let lifetimes = Self {
             // At most ten minutes (RFC 6749 §4.1.2, https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2).
-            code: reader.duration("CODE_LIFETIME", 1..=10 * MINUTE),
-            access_token: reader.duration("ACCESS_TOKEN_LIFETIME", MINUTE..=DAY),
-            id_token: reader.duration("ID_TOKEN_LIFETIME", MINUTE..=DAY),
-            refresh_idle: reader.duration("REFRESH_TOKEN_IDLE_LIFETIME", MINUTE..=400 * DAY),
-            refresh_absolute: reader.duration("REFRESH_TOKEN_LIFETIME", MINUTE..=400 * DAY),
-            session_idle: reader.duration("SESSION_IDLE_LIFETIME", MINUTE..=90 * DAY),
-            session_absolute: reader.duration("SESSION_LIFETIME", MINUTE..=90 * DAY),
-            interaction: reader.duration("INTERACTION_LIFETIME", MINUTE..=HOUR),
-            refresh_grace: reader.duration("REFRESH_TOKEN_GRACE", 0..=2 * MINUTE),
+            code: parser.duration("CODE_LIFETIME", 1..=10 * MINUTE),
+            access_token: parser.duration("ACCESS_TOKEN_LIFETIME", MINUTE..=DAY),
+            id_token: parser.duration("ID_TOKEN_LIFETIME", MINUTE..=DAY),
+            refresh_idle: parser.duration("REFRESH_TOKEN_IDLE_LIFETIME", MINUTE..=400 * DAY),
+            refresh_absolute: parser.duration("REFRESH_TOKEN_LIFETIME", MINUTE..=400 * DAY),
+            session_idle: parser.duration("SESSION_IDLE_LIFETIME", MINUTE..=90 * DAY),
+            session_absolute: parser.duration("SESSION_LIFETIME", MINUTE..=90 * DAY),
+            interaction: parser.duration("INTERACTION_LIFETIME", MINUTE..=HOUR),
+            refresh_grace: parser.duration("REFRESH_TOKEN_GRACE", 0..=2 * MINUTE),
         };
-        if reader.complaints.is_empty() {
-            lifetimes.check_order(reader);
+        if parser.errors.is_empty() {
+            lifetimes.check_order(parser);
         }
         lifetimes
     }
 
-    fn check_order(&self, reader: &mut Reader<'_>) {
+    fn check_order(&self, parser: &mut ConfigParser<'_>) {
         if self.refresh_idle > self.refresh_absolute {
-            reader.complain(
+            parser.add_error(
                 "REFRESH_TOKEN_IDLE_LIFETIME",
                 "must not be longer than REFRESH_TOKEN_LIFETIME",
             );
         }
         if self.session_idle > self.session_absolute {
-            reader.complain("SESSION_IDLE_LIFETIME", "must not be longer than SESSION_LIFETIME");
+            parser.add_error("SESSION_IDLE_LIFETIME", "must not be longer than SESSION_LIFETIME");
         }
     }
 }
 
-impl ServeLimits {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+impl ServerLimits {
+    pub(super) fn read(parser: &mut ConfigParser<'_>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            max_connections: reader.number("MAX_CONNECTIONS", 1..=1_000_000).unwrap_or(1),
-            max_connections_per_address: reader
+            max_connections: parser.number("MAX_CONNECTIONS", 1..=1_000_000).unwrap_or(1),
+            max_connections_per_address: parser
                 .number("MAX_CONNECTIONS_PER_ADDRESS", 1..=1_000_000)
                 .unwrap_or(1),
-            keep_alive: reader.duration("KEEP_ALIVE", 1..=HOUR),
+            keep_alive: parser.duration("KEEP_ALIVE", 1..=HOUR),
             // One core is left for everything that is not a password.
-            hash_threads: reader
+            hash_threads: parser
                 .number("HASH_THREADS", 1..=1024)
                 .unwrap_or(cores.saturating_sub(1).max(1)),
-            hash_queue: reader.number("HASH_QUEUE", 1..=100_000).unwrap_or(1),
-            drain: reader.duration("DRAIN_DELAY", 0..=MINUTE),
+            hash_queue: parser.number("HASH_QUEUE", 1..=100_000).unwrap_or(1),
+            drain: parser.duration("DRAIN_DELAY", 0..=MINUTE),
         }
     }
 }

@@ -6,19 +6,19 @@
 mod describe;
 pub mod dotenv;
 mod duration;
+pub mod env_vars;
 mod environment;
 mod issuer;
 mod key_ring;
 mod lifetimes;
 mod network;
+mod parser;
 mod policy;
-mod reader;
-mod secret_text;
-mod statements;
+mod secret_string;
+mod software_statements;
 mod store;
 #[cfg(test)]
 mod tests;
-pub mod vars;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,16 +31,16 @@ pub use describe::describe;
 pub use environment::environment;
 pub use issuer::Issuer;
 pub use key_ring::KeyRingSettings;
-pub use lifetimes::{Lifetimes, ServeLimits};
-pub use network::{CorsSettings, Http2, MetricsListen, OutgoingSettings, TlsSettings};
-pub use policy::{DevAccount, LogFormat, LogSettings, RateLimit, Registration};
-pub use secret_text::SecretText;
-pub use statements::{StatementIssuer, StatementKeys};
+pub use lifetimes::{Lifetimes, ServerLimits};
+pub use network::{CorsSettings, Http2, MetricsListen, OutboundSettings, TlsSettings};
+pub use policy::{DevAccount, LogFormat, LogSettings, RateLimitSettings, RegistrationPolicy};
+pub use secret_string::SecretString;
+pub use software_statements::{SoftwareStatementIssuer, SoftwareStatementKeys};
 
 use crate::infra::store::StoreSettings;
 use crate::protocol::RequirePkce;
 use crate::protocol::client_metadata::Offer;
-use reader::Reader;
+use parser::ConfigParser;
 
 /// Everything that can be set, checked.
 #[derive(Clone, Debug)]
@@ -50,11 +50,11 @@ pub struct Config {
     /// `host:port` of every listener.
     pub listen: Vec<String>,
     /// `None` only on a loopback issuer: then one is made and kept beside the signing key.
-    pub secret_key: Option<SecretText>,
+    pub secret_key: Option<SecretString>,
     /// The secret key before it, still accepted while it is being changed.
-    pub secret_key_previous: Option<SecretText>,
+    pub secret_key_previous: Option<SecretString>,
     /// What pairwise subjects are made with, if not the secret key.
-    pub pairwise_salt: Option<SecretText>,
+    pub pairwise_salt: Option<SecretString>,
     /// Where generated keys are kept.
     pub keys_dir: PathBuf,
     /// The signing key, if it is given rather than made.
@@ -66,7 +66,7 @@ pub struct Config {
     /// Where state is kept.
     pub store: StoreSettings,
     /// How long what was read from a shared store is kept in memory, if changes are told; zero for not at all.
-    pub cache_life: Duration,
+    pub cache_ttl: Duration,
     /// Where operators' commands reach this server, if not in the folder of its store.
     pub control_socket: Option<PathBuf>,
     /// Clients and users to create at start.
@@ -78,11 +78,11 @@ pub struct Config {
     /// Which origins a browser may call from.
     pub cors: CorsSettings,
     /// How often one address may fail.
-    pub rate_limit: RateLimit,
+    pub rate_limit: RateLimitSettings,
     /// Who may register clients.
-    pub registration: Registration,
+    pub registration: RegistrationPolicy,
     /// Whose software statements are believed.
-    pub statement_issuers: Vec<StatementIssuer>,
+    pub software_statement_issuers: Vec<SoftwareStatementIssuer>,
     /// What clients may register for.
     pub offer: Offer,
     /// Of which clients PKCE is required.
@@ -104,13 +104,13 @@ pub struct Config {
     /// Where `/metrics` is served.
     pub metrics_listen: MetricsListen,
     /// What the outgoing client may do beyond the rule.
-    pub outgoing: OutgoingSettings,
+    pub outbound: OutboundSettings,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// How much may happen at once.
-    pub limits: ServeLimits,
+    pub limits: ServerLimits,
     /// The development account.
-    pub dev: Option<DevAccount>,
+    pub dev_account: Option<DevAccount>,
     /// Further `Host` values to answer to.
     pub extra_hosts: Vec<String>,
     /// What the operator should know, though it stops nothing.
@@ -119,64 +119,64 @@ pub struct Config {
 
 impl Config {
     /// Reads the variables, or says everything that is wrong with them.
-    pub fn from_map(map: &BTreeMap<String, String>) -> Result<Self, Complaints> {
-        let reader = &mut Reader::new(map);
-        let issuer = read_issuer(reader);
-        let key_ring = KeyRingSettings::read(reader);
-        let listen = network::listen(reader, &issuer);
-        let secret_key = policy::secret_key(reader, &issuer);
-        let secret_key_previous = policy::secret_key_previous(reader);
-        let pairwise_salt = policy::pairwise_salt(reader);
-        let store = store::read(reader, &issuer);
+    pub fn from_map(map: &BTreeMap<String, String>) -> Result<Self, ConfigErrors> {
+        let parser = &mut ConfigParser::new(map);
+        let issuer = read_issuer(parser);
+        let key_ring = KeyRingSettings::read(parser);
+        let listen = network::listen(parser, &issuer);
+        let secret_key = policy::secret_key(parser, &issuer);
+        let secret_key_previous = policy::secret_key_previous(parser);
+        let pairwise_salt = policy::pairwise_salt(parser);
+        let store = store::read(parser, &issuer);
         let mut config = Self {
             listen,
             secret_key,
             secret_key_previous,
             pairwise_salt,
-            keys_dir: reader.text("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
-            private_key_path: reader.given("PRIVATE_KEY_PATH").map(PathBuf::from),
-            public_key_path: reader.given("PUBLIC_KEY_PATH").map(PathBuf::from),
-            control_socket: reader.given("CONTROL_SOCKET").map(PathBuf::from),
-            cache_life: reader.duration("REDIS_CACHE_TTL", 0..=3600),
-            bootstrap_file: reader.given("BOOTSTRAP_FILE").map(PathBuf::from),
-            log: policy::log(reader),
-            cors: network::cors(reader),
-            rate_limit: policy::rate_limit(reader, &issuer),
-            registration: policy::registration(reader, &issuer),
-            statement_issuers: statements::issuers(reader),
-            offer: policy::offer(reader, &key_ring),
+            keys_dir: parser.get_or_default("KEYS_DIR").map(PathBuf::from).unwrap_or_default(),
+            private_key_path: parser.get("PRIVATE_KEY_PATH").map(PathBuf::from),
+            public_key_path: parser.get("PUBLIC_KEY_PATH").map(PathBuf::from),
+            control_socket: parser.get("CONTROL_SOCKET").map(PathBuf::from),
+            cache_ttl: parser.duration("REDIS_CACHE_TTL", 0..=3600),
+            bootstrap_file: parser.get("BOOTSTRAP_FILE").map(PathBuf::from),
+            log: policy::log(parser),
+            cors: network::cors(parser),
+            rate_limit: policy::rate_limit(parser, &issuer),
+            registration: policy::registration(parser, &issuer),
+            software_statement_issuers: software_statements::issuers(parser),
+            offer: policy::offer(parser, &key_ring),
             key_ring,
-            require_pkce: policy::require_pkce(reader),
-            registration_logos: reader.flag("REGISTRATION_LOGOS"),
-            request_uri: reader.flag("REQUEST_URI"),
-            session_management: reader.flag("SESSION_MANAGEMENT"),
-            registration_limit: reader
+            require_pkce: policy::require_pkce(parser),
+            registration_logos: parser.flag("REGISTRATION_LOGOS"),
+            request_uri: parser.flag("REQUEST_URI"),
+            session_management: parser.flag("SESSION_MANAGEMENT"),
+            registration_limit: parser
                 .number("REGISTRATION_MAX_CLIENTS", 0..=10_000_000)
                 .unwrap_or_default(),
-            trusted_proxies: network::trusted_proxies(reader),
-            tls: network::tls(reader, &issuer),
-            http2: network::http2(reader),
-            metrics_listen: network::metrics_listen(reader, &issuer),
-            outgoing: network::outgoing(reader),
-            lifetimes: Lifetimes::read(reader),
-            limits: ServeLimits::read(reader),
-            dev: policy::dev(reader, &issuer, &store),
-            extra_hosts: network::extra_hosts(reader),
-            webfinger_domains: network::webfinger_domains(reader),
+            trusted_proxies: network::trusted_proxies(parser),
+            tls: network::tls(parser, &issuer),
+            http2: network::http2(parser),
+            metrics_listen: network::metrics_listen(parser, &issuer),
+            outbound: network::outgoing(parser),
+            lifetimes: Lifetimes::read(parser),
+            limits: ServerLimits::read(parser),
+            dev_account: policy::dev(parser, &issuer, &store),
+            extra_hosts: network::extra_hosts(parser),
+            webfinger_domains: network::webfinger_domains(parser),
             warnings: Vec::new(),
             store,
             issuer,
         };
-        network::warn_of_plain_http(reader, &config);
+        network::warn_of_plain_http(parser, &config);
         if config.public_key_path.is_some() && config.private_key_path.is_none() {
-            reader.complain("PUBLIC_KEY_PATH", "must come with PRIVATE_KEY_PATH");
+            parser.add_error("PUBLIC_KEY_PATH", "must come with PRIVATE_KEY_PATH");
         }
-        warn_of_misspellings(reader, map);
-        config.warnings = std::mem::take(&mut reader.warnings);
-        if reader.complaints.is_empty() {
+        warn_of_misspellings(parser, map);
+        config.warnings = std::mem::take(&mut parser.warnings);
+        if parser.errors.is_empty() {
             Ok(config)
         } else {
-            Err(Complaints(std::mem::take(&mut reader.complaints)))
+            Err(ConfigErrors(std::mem::take(&mut parser.errors)))
         }
     }
 
@@ -190,42 +190,42 @@ impl Config {
 
 /// The issuer, or a stand-in on which nothing further is required, so that a bad `ISSUER_URL` is one
 /// complaint and not several.
-fn read_issuer(reader: &mut Reader<'_>) -> Issuer {
-    let text = reader.text("ISSUER_URL").unwrap_or_default();
+fn read_issuer(parser: &mut ConfigParser<'_>) -> Issuer {
+    let text = parser.get_or_default("ISSUER_URL").unwrap_or_default();
     match Issuer::parse(text) {
         Ok(issuer) => {
             // Pages, cookies and forms are addressed from the root of a host.
             if !issuer.path().is_empty() {
                 let problem = "must not have a path: give Latchkey a host of its own";
-                reader.complain("ISSUER_URL", problem);
+                parser.add_error("ISSUER_URL", problem);
             }
             issuer
         }
         Err(problem) => {
-            reader.complain("ISSUER_URL", &problem);
-            Issuer::stand_in()
+            parser.add_error("ISSUER_URL", &problem);
+            Issuer::placeholder()
         }
     }
 }
 
 /// The environment at large is full of names that are not ours, so one that only looks like ours
 /// stops nothing.
-fn warn_of_misspellings(reader: &mut Reader<'_>, map: &BTreeMap<String, String>) {
+fn warn_of_misspellings(parser: &mut ConfigParser<'_>, map: &BTreeMap<String, String>) {
     for name in map.keys() {
-        if let Some(meant) = vars::meant_by(name) {
-            reader.warn(format!("{name} is not a variable of ours; did you mean {meant}?"));
+        if let Some(meant) = env_vars::suggestion_for(name) {
+            parser.warn(format!("{name} is not a variable of ours; did you mean {meant}?"));
         }
     }
 }
 
 /// Everything that is wrong, one sentence each, each starting with the name of its variable.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Complaints(pub Vec<String>);
+pub struct ConfigErrors(pub Vec<String>);
 
-impl fmt::Display for Complaints {
+impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("\n"))
     }
 }
 
-impl std::error::Error for Complaints {}
+impl std::error::Error for ConfigErrors {}

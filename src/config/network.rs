@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use super::Config;
 use super::issuer::Issuer;
-use super::reader::Reader;
+use super::parser::ConfigParser;
 
 /// Certificate and key for speaking TLS ourselves.
 #[derive(Clone, Debug)]
@@ -57,9 +57,9 @@ impl Http2 {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum MetricsListen {
     /// Where everything else is.
-    WithTheRest,
+    MainListener,
     /// On a listener of its own.
-    Own {
+    Separate {
         /// `host:port`.
         address: String,
         /// Whether the operator named it. Otherwise a port that is taken is no reason not to serve.
@@ -71,18 +71,18 @@ pub enum MetricsListen {
 
 /// Where metrics are on a public issuer, unless somebody says otherwise: the port that Prometheus knows for
 /// exporters of this kind, and not its own.
-const OWN_METRICS: &str = "127.0.0.1:9464";
+const DEFAULT_METRICS_ADDRESS: &str = "127.0.0.1:9464";
 
 /// What the outgoing client may do beyond the rule.
 #[derive(Clone, Debug)]
-pub struct OutgoingSettings {
+pub struct OutboundSettings {
     /// Further certificate authorities.
     pub ca_file: Option<PathBuf>,
     /// Host names, addresses and networks that may be reached although private.
     pub allow_private: Vec<String>,
 }
 
-pub(super) fn listen(reader: &mut Reader<'_>, issuer: &Issuer) -> Vec<String> {
+pub(super) fn listen(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> Vec<String> {
     let on = |port: u16| {
         if issuer.is_loopback() {
             vec![format!("127.0.0.1:{port}"), format!("[::1]:{port}")]
@@ -90,18 +90,18 @@ pub(super) fn listen(reader: &mut Reader<'_>, issuer: &Issuer) -> Vec<String> {
             vec![format!("0.0.0.0:{port}")]
         }
     };
-    if reader.given("LISTEN").is_none() {
+    if parser.get("LISTEN").is_none() {
         let own = issuer.port().filter(|_| issuer.is_loopback());
         return on(own.unwrap_or(5000));
     }
     let expected = "host:port or a port, for example 0.0.0.0:5000";
-    let addresses = reader.list("LISTEN", expected, |text| match port(text) {
+    let addresses = parser.list("LISTEN", expected, |text| match port(text) {
         Some(port) => Some(on(port)),
         None => host_and_port(text).then(|| vec![text.to_owned()]),
     });
     let addresses: Vec<String> = addresses.into_iter().flatten().collect();
     if issuer.is_loopback() && !addresses.iter().all(|address| names_loopback(address)) {
-        reader.warn(
+        parser.warn(
             "LISTEN reaches beyond this machine, but ISSUER_URL is a loopback one: the defaults are those of development",
         );
     }
@@ -110,58 +110,58 @@ pub(super) fn listen(reader: &mut Reader<'_>, issuer: &Issuer) -> Vec<String> {
 
 /// Beside the pages only in development: what is counted is nobody else's business, and a scrape is work
 /// that strangers must not be able to ask for.
-pub(super) fn metrics_listen(reader: &mut Reader<'_>, issuer: &Issuer) -> MetricsListen {
-    if reader.given("METRICS_LISTEN").is_none() {
+pub(super) fn metrics_listen(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> MetricsListen {
+    if parser.get("METRICS_LISTEN").is_none() {
         return if issuer.is_loopback() {
-            MetricsListen::WithTheRest
+            MetricsListen::MainListener
         } else {
-            MetricsListen::Own { address: OWN_METRICS.to_owned(), asked: false }
+            MetricsListen::Separate { address: DEFAULT_METRICS_ADDRESS.to_owned(), asked: false }
         };
     }
     let expected = "host:port or a port, for example 127.0.0.1:9090, or off";
-    let read = reader.parse("METRICS_LISTEN", expected, |text| {
+    let read = parser.parse("METRICS_LISTEN", expected, |text| {
         let address = match port(text) {
             _ if text.eq_ignore_ascii_case("off") => return Some(MetricsListen::Off),
             Some(port) => format!("127.0.0.1:{port}"),
             None => host_and_port(text).then(|| text.to_owned())?,
         };
-        Some(MetricsListen::Own { address, asked: true })
+        Some(MetricsListen::Separate { address, asked: true })
     });
     read.unwrap_or(MetricsListen::Off)
 }
 
-pub(super) fn trusted_proxies(reader: &mut Reader<'_>) -> Vec<IpNet> {
+pub(super) fn trusted_proxies(parser: &mut ConfigParser<'_>) -> Vec<IpNet> {
     let expected = "addresses or networks, for example 10.0.0.0/8";
-    let proxies = reader.list("TRUSTED_PROXIES", expected, network);
+    let proxies = parser.list("TRUSTED_PROXIES", expected, network);
     if proxies.iter().any(|network| network.prefix_len() == 0) {
-        reader.warn("TRUSTED_PROXIES trusts everybody: any visitor can claim any address");
+        parser.warn("TRUSTED_PROXIES trusts everybody: any visitor can claim any address");
     }
     proxies
 }
 
-pub(super) fn tls(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<TlsSettings> {
-    let (cert, key) = (reader.given("TLS_CERT_PATH"), reader.given("TLS_KEY_PATH"));
+pub(super) fn tls(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> Option<TlsSettings> {
+    let (cert, key) = (parser.get("TLS_CERT_PATH"), parser.get("TLS_KEY_PATH"));
     match (cert, key) {
         (Some(cert), Some(key)) => {
             if !issuer.is_https() {
-                reader.warn("TLS_CERT_PATH is set, but ISSUER_URL says http");
+                parser.warn("TLS_CERT_PATH is set, but ISSUER_URL says http");
             }
             Some(TlsSettings { cert_path: cert.into(), key_path: key.into() })
         }
         (Some(_), None) => {
-            reader.complain("TLS_KEY_PATH", "must be set, because TLS_CERT_PATH is");
+            parser.add_error("TLS_KEY_PATH", "must be set, because TLS_CERT_PATH is");
             None
         }
         (None, Some(_)) => {
-            reader.complain("TLS_CERT_PATH", "must be set, because TLS_KEY_PATH is");
+            parser.add_error("TLS_CERT_PATH", "must be set, because TLS_KEY_PATH is");
             None
         }
         (None, None) => None,
     }
 }
 
-pub(super) fn http2(reader: &mut Reader<'_>) -> Http2 {
-    let read = reader.parse("HTTP2", "tls, prior-knowledge or off", |text| match text {
+pub(super) fn http2(parser: &mut ConfigParser<'_>) -> Http2 {
+    let read = parser.parse("HTTP2", "tls, prior-knowledge or off", |text| match text {
         "tls" => Some(Http2::Tls),
         "prior-knowledge" => Some(Http2::PriorKnowledge),
         "off" => Some(Http2::Off),
@@ -170,46 +170,46 @@ pub(super) fn http2(reader: &mut Reader<'_>) -> Http2 {
     read.unwrap_or(Http2::Off)
 }
 
-pub(super) fn webfinger_domains(reader: &mut Reader<'_>) -> Vec<String> {
-    reader.list("WEBFINGER_DOMAINS", "hosts, for example example.com", |text| {
+pub(super) fn webfinger_domains(parser: &mut ConfigParser<'_>) -> Vec<String> {
+    parser.list("WEBFINGER_DOMAINS", "hosts, for example example.com", |text| {
         (is_host(text) || host_and_port(text)).then(|| text.to_ascii_lowercase())
     })
 }
 
 /// Somebody has to speak TLS, and whoever it is hides where people come from.
-pub(super) fn warn_of_plain_http(reader: &mut Reader<'_>, config: &Config) {
+pub(super) fn warn_of_plain_http(parser: &mut ConfigParser<'_>, config: &Config) {
     if config.issuer.is_https() && config.tls.is_none() && config.trusted_proxies.is_empty() {
-        reader.warn(
+        parser.warn(
             "ISSUER_URL is https, but there is neither TLS_CERT_PATH nor TRUSTED_PROXIES: if a proxy speaks \
              TLS, name its address in TRUSTED_PROXIES, or everybody behind it counts as one address",
         );
     }
 }
 
-pub(super) fn cors(reader: &mut Reader<'_>) -> CorsSettings {
+pub(super) fn cors(parser: &mut ConfigParser<'_>) -> CorsSettings {
     // A token (RFC 9110 §5.6.2).
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let header =
         |text: &str| (!text.is_empty() && text.bytes().all(token)).then(|| text.to_owned());
     let expected = "names of headers, for example X-Trace-Id, or *";
     CorsSettings {
-        enabled: reader.flag("CORS_ENABLED"),
-        origins: origins(reader),
-        allowed_headers: reader.list("CORS_ALLOWED_HEADERS", expected, header),
+        enabled: parser.flag("CORS_ENABLED"),
+        origins: origins(parser),
+        allowed_headers: parser.list("CORS_ALLOWED_HEADERS", expected, header),
     }
 }
 
-fn origins(reader: &mut Reader<'_>) -> Vec<String> {
+fn origins(parser: &mut ConfigParser<'_>) -> Vec<String> {
     let name = "CORS_ORIGINS";
-    if reader.given(name).is_some_and(|text| text.contains('*')) {
-        reader.complain(
+    if parser.get(name).is_some_and(|text| text.contains('*')) {
+        parser.add_error(
             name,
             "must name every origin in full: there is no pattern, and a * would match nothing",
         );
         return Vec::new();
     }
     let expected = "exact origins, for example https://app.example or capacitor://localhost";
-    reader.list(name, expected, |text| is_origin(text).then(|| text.to_owned()))
+    parser.list(name, expected, |text| is_origin(text).then(|| text.to_owned()))
 }
 
 /// Whether a browser would send this text as `Origin`: in lower case, without a path, and without the port
@@ -225,22 +225,22 @@ fn is_origin(text: &str) -> bool {
     rest.is_some_and(|rest| lower(rest) && (is_host(rest) || host_and_port(rest)))
 }
 
-pub(super) fn outgoing(reader: &mut Reader<'_>) -> OutgoingSettings {
+pub(super) fn outgoing(parser: &mut ConfigParser<'_>) -> OutboundSettings {
     let target =
         |text: &str| (network(text).is_some() || is_host(text)).then(|| text.to_ascii_lowercase());
     let expected = "hosts, addresses or networks, for example hooks.internal or 10.1.0.0/16";
-    let allow_private = reader.list("OUTGOING_ALLOW_PRIVATE", expected, target);
+    let allow_private = parser.list("OUTGOING_ALLOW_PRIVATE", expected, target);
     if !allow_private.is_empty() {
-        reader.warn(format!(
+        parser.warn(format!(
             "OUTGOING_ALLOW_PRIVATE lets requests made for clients reach {}",
             allow_private.join(", ")
         ));
     }
-    OutgoingSettings { ca_file: reader.given("OUTGOING_CA_FILE").map(PathBuf::from), allow_private }
+    OutboundSettings { ca_file: parser.get("OUTGOING_CA_FILE").map(PathBuf::from), allow_private }
 }
 
-pub(super) fn extra_hosts(reader: &mut Reader<'_>) -> Vec<String> {
-    reader.list("EXTRA_HOSTS", "host or host:port, for example latchkey:5000", |text| {
+pub(super) fn extra_hosts(parser: &mut ConfigParser<'_>) -> Vec<String> {
+    parser.list("EXTRA_HOSTS", "host or host:port, for example latchkey:5000", |text| {
         (is_host(text) || host_and_port(text)).then(|| text.to_ascii_lowercase())
     })
 }

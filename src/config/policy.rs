@@ -2,8 +2,8 @@
 
 use super::issuer::Issuer;
 use super::key_ring::KeyRingSettings;
-use super::reader::Reader;
-use super::secret_text::SecretText;
+use super::parser::ConfigParser;
+use super::secret_string::SecretString;
 use crate::infra::secret::is_guessable;
 use crate::infra::store::StoreSettings;
 use crate::protocol::client_metadata::Offer;
@@ -32,7 +32,7 @@ pub enum LogFormat {
 /// Failed or unauthenticated attempts one address may make a minute: sign-in failures, failed client
 /// authentications, registrations.
 #[derive(Clone, Copy, Debug)]
-pub struct RateLimit {
+pub struct RateLimitSettings {
     /// Whether attempts are counted by address.
     pub enabled: bool,
     /// How many.
@@ -43,11 +43,11 @@ pub struct RateLimit {
 
 /// Who may register clients ([RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591#section-3)).
 #[derive(Clone, Debug)]
-pub enum Registration {
+pub enum RegistrationPolicy {
     /// Anybody.
     Open,
     /// Whoever holds one of these initial access tokens.
-    Token(Vec<SecretText>),
+    Token(Vec<SecretString>),
     /// Nobody.
     Off,
 }
@@ -58,20 +58,20 @@ pub struct DevAccount {
     /// The user name.
     pub user: String,
     /// The password; one is made and shown if there is none.
-    pub password: Option<SecretText>,
+    pub password: Option<SecretString>,
 }
 
 /// The key everything else is derived from. Only a loopback issuer may do without: there one is made.
-pub(super) fn secret_key(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<SecretText> {
-    if reader.given("SECRET_KEY").is_none() && !issuer.is_loopback() {
-        reader.complain(
+pub(super) fn secret_key(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> Option<SecretString> {
+    if parser.get("SECRET_KEY").is_none() && !issuer.is_loopback() {
+        parser.add_error(
             "SECRET_KEY",
             "must be set to at least 32 random characters, here or in the file that SECRET_KEY_FILE names",
         );
     }
-    let key = reader.secret("SECRET_KEY", 32);
+    let key = parser.secret("SECRET_KEY", 32);
     if key.as_ref().is_some_and(|key| is_guessable(key.reveal())) {
-        reader.complain(
+        parser.add_error(
             "SECRET_KEY",
             "must be random, and this one repeats itself: whoever guesses it can make tokens. Make one with \
              `openssl rand -base64 48`; where this one is in use, it becomes SECRET_KEY_PREVIOUS",
@@ -81,42 +81,42 @@ pub(super) fn secret_key(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<Sec
 }
 
 /// What cannot be refused, because something made with it has to go on: said all the same.
-fn warn_if_guessable(reader: &mut Reader<'_>, name: &str, secret: Option<&SecretText>) {
+fn warn_if_guessable(parser: &mut ConfigParser<'_>, name: &str, secret: Option<&SecretString>) {
     if secret.is_some_and(|secret| is_guessable(secret.reveal())) {
-        reader.warn(format!("{name} repeats itself: whoever guesses it can do what it is for"));
+        parser.warn(format!("{name} repeats itself: whoever guesses it can do what it is for"));
     }
 }
 
 /// The key before, accepted beside the current one so that changing it signs nobody out.
-pub(super) fn secret_key_previous(reader: &mut Reader<'_>) -> Option<SecretText> {
+pub(super) fn secret_key_previous(parser: &mut ConfigParser<'_>) -> Option<SecretString> {
     let name = "SECRET_KEY_PREVIOUS";
-    if reader.given(name).is_some() && reader.given(name) == reader.given("SECRET_KEY") {
-        reader.complain(name, "must be another key than SECRET_KEY");
+    if parser.get(name).is_some() && parser.get(name) == parser.get("SECRET_KEY") {
+        parser.add_error(name, "must be another key than SECRET_KEY");
     }
-    let key = reader.secret(name, 32);
-    warn_if_guessable(reader, name, key.as_ref());
+    let key = parser.secret(name, 32);
+    warn_if_guessable(parser, name, key.as_ref());
     key
 }
 
 /// What pairwise subjects are made with. They must never change, so they must not hang on a key that does.
-pub(super) fn pairwise_salt(reader: &mut Reader<'_>) -> Option<SecretText> {
-    if reader.given("PAIRWISE_SALT").is_none() && reader.given("SECRET_KEY_PREVIOUS").is_some() {
-        reader.warn(
+pub(super) fn pairwise_salt(parser: &mut ConfigParser<'_>) -> Option<SecretString> {
+    if parser.get("PAIRWISE_SALT").is_none() && parser.get("SECRET_KEY_PREVIOUS").is_some() {
+        parser.warn(
             "PAIRWISE_SALT is not set while SECRET_KEY is being changed: clients with pairwise subjects \
              meet everybody as a stranger; set it to the SECRET_KEY they were made with",
         );
     }
-    let salt = reader.secret("PAIRWISE_SALT", 32);
-    warn_if_guessable(reader, "PAIRWISE_SALT", salt.as_ref());
+    let salt = parser.secret("PAIRWISE_SALT", 32);
+    warn_if_guessable(parser, "PAIRWISE_SALT", salt.as_ref());
     salt
 }
 
-pub(super) fn log(reader: &mut Reader<'_>) -> LogSettings {
+pub(super) fn log(parser: &mut ConfigParser<'_>) -> LogSettings {
     let expected =
         "error, warn, info, debug or trace, or a list such as info,latchkey::infra::store=debug";
     let filter = |text: &str| text.split(',').all(is_directive).then(|| text.to_ascii_lowercase());
-    let level = reader.parse("LOG_LEVEL", expected, filter).unwrap_or_default();
-    let format = reader.parse("LOG_FORMAT", "auto, pretty or json", |text| match text {
+    let level = parser.parse("LOG_LEVEL", expected, filter).unwrap_or_default();
+    let format = parser.parse("LOG_FORMAT", "auto, pretty or json", |text| match text {
         "auto" => Some(LogFormat::Auto),
         "pretty" => Some(LogFormat::Pretty),
         "json" => Some(LogFormat::Json),
@@ -134,98 +134,98 @@ fn is_directive(text: &str) -> bool {
         && levels.contains(&level.to_ascii_lowercase().as_str())
 }
 
-pub(super) fn rate_limit(reader: &mut Reader<'_>, issuer: &Issuer) -> RateLimit {
+pub(super) fn rate_limit(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> RateLimitSettings {
     let name = "DEV_GUESS_LIMITS_ENABLED";
-    let guesses = reader.flag(name);
+    let guesses = parser.flag(name);
     if !guesses && !issuer.is_loopback() {
-        reader.complain(name, "must not be false, because ISSUER_URL is not a loopback one");
+        parser.add_error(name, "must not be false, because ISSUER_URL is not a loopback one");
     }
-    RateLimit {
-        enabled: reader.flag("RATE_LIMITING_ENABLED"),
-        per_minute: reader.number("RATE_LIMIT_PER_MINUTE", 1..=1_000_000).unwrap_or(1),
+    RateLimitSettings {
+        enabled: parser.flag("RATE_LIMITING_ENABLED"),
+        per_minute: parser.number("RATE_LIMIT_PER_MINUTE", 1..=1_000_000).unwrap_or(1),
         guesses,
     }
 }
 
 /// What authorization answers may carry: the code flow always, the rest only where it was asked for
 /// ([RFC 9700 §2.1.2](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.2)).
-pub(super) fn offer(reader: &mut Reader<'_>, key_ring: &KeyRingSettings) -> Offer {
+pub(super) fn offer(parser: &mut ConfigParser<'_>, key_ring: &KeyRingSettings) -> Offer {
     let expected = "response types such as code, id_token, code id_token, separated by commas";
-    let mut asked = reader.list("RESPONSE_TYPES", expected, ResponseType::read);
+    let mut asked = parser.list("RESPONSE_TYPES", expected, ResponseType::read);
     if !asked.contains(&ResponseType::Code) {
-        reader.complain("RESPONSE_TYPES", "must have code among them");
+        parser.add_error("RESPONSE_TYPES", "must have code among them");
     }
     asked.sort_unstable();
     asked.dedup();
     Offer {
         response_types: asked,
         signing_algs: key_ring.signing_algs.clone(),
-        client_secret_jwt: reader.flag("CLIENT_SECRET_JWT"),
+        client_secret_jwt: parser.flag("CLIENT_SECRET_JWT"),
         by_operator: false,
     }
 }
 
-pub(super) fn require_pkce(reader: &mut Reader<'_>) -> RequirePkce {
-    let read = reader.parse("REQUIRE_PKCE", "or-nonce, all or public", RequirePkce::parse);
+pub(super) fn require_pkce(parser: &mut ConfigParser<'_>) -> RequirePkce {
+    let read = parser.parse("REQUIRE_PKCE", "or-nonce, all or public", RequirePkce::parse);
     read.unwrap_or(RequirePkce::All)
 }
 
-pub(super) fn registration(reader: &mut Reader<'_>, issuer: &Issuer) -> Registration {
+pub(super) fn registration(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> RegistrationPolicy {
     let long =
-        |token: &str| (token.len() >= 32 && !is_guessable(token)).then(|| SecretText::new(token));
+        |token: &str| (token.len() >= 32 && !is_guessable(token)).then(|| SecretString::new(token));
     let expected = "tokens of at least 32 characters each, made at random";
-    let tokens = reader.list("REGISTRATION_TOKEN", expected, long);
+    let tokens = parser.list("REGISTRATION_TOKEN", expected, long);
     // Whoever hands out tokens does not mean "open", so a token alone turns the gate on.
-    let gated = !issuer.is_loopback() || reader.given("REGISTRATION_TOKEN").is_some();
+    let gated = !issuer.is_loopback() || parser.get("REGISTRATION_TOKEN").is_some();
     let default = if gated { "token" } else { "open" };
-    let asked = match reader.given("REGISTRATION").unwrap_or(default) {
-        "open" => Registration::Open,
-        "token" => return gate(reader, tokens),
-        "off" => Registration::Off,
+    let asked = match parser.get("REGISTRATION").unwrap_or(default) {
+        "open" => RegistrationPolicy::Open,
+        "token" => return token_policy(parser, tokens),
+        "off" => RegistrationPolicy::Off,
         _ => {
-            reader.complain("REGISTRATION", "must be open, token or off");
-            return Registration::Off;
+            parser.add_error("REGISTRATION", "must be open, token or off");
+            return RegistrationPolicy::Off;
         }
     };
     if !tokens.is_empty() {
-        reader.warn("REGISTRATION_TOKEN is not used, because REGISTRATION is not token");
+        parser.warn("REGISTRATION_TOKEN is not used, because REGISTRATION is not token");
     }
-    if matches!(asked, Registration::Open) && !issuer.is_loopback() {
-        reader.warn("REGISTRATION is open: anybody can register a client");
+    if matches!(asked, RegistrationPolicy::Open) && !issuer.is_loopback() {
+        parser.warn("REGISTRATION is open: anybody can register a client");
     }
     asked
 }
 
-fn gate(reader: &mut Reader<'_>, tokens: Vec<SecretText>) -> Registration {
+fn token_policy(parser: &mut ConfigParser<'_>, tokens: Vec<SecretString>) -> RegistrationPolicy {
     if tokens.is_empty() {
-        reader.warn(
+        parser.warn(
             "REGISTRATION is token, but there is no REGISTRATION_TOKEN: every registration is refused",
         );
     }
-    Registration::Token(tokens)
+    RegistrationPolicy::Token(tokens)
 }
 
 /// The development account: asked for, or because there would be nobody to sign in as.
 pub(super) fn dev(
-    reader: &mut Reader<'_>,
+    parser: &mut ConfigParser<'_>,
     issuer: &Issuer,
     store: &StoreSettings,
 ) -> Option<DevAccount> {
-    let asked = ["DEV_USER", "DEV_PASSWORD"].map(|name| (name, reader.given(name).is_some()));
+    let asked = ["DEV_USER", "DEV_PASSWORD"].map(|name| (name, parser.get(name).is_some()));
     if !issuer.is_loopback() {
         // A name is what a Compose file brings along. A password was somebody's wish, and would do nothing.
-        if reader.given("DEV_PASSWORD").is_some() {
+        if parser.get("DEV_PASSWORD").is_some() {
             let problem = "must not be set, because ISSUER_URL is not a loopback one";
-            reader.complain("DEV_PASSWORD", problem);
-        } else if reader.given("DEV_USER").is_some() {
-            reader.warn(
+            parser.add_error("DEV_PASSWORD", problem);
+        } else if parser.get("DEV_USER").is_some() {
+            parser.warn(
                 "DEV_USER is not used, because ISSUER_URL is not a loopback one: there is no \
                  development account",
             );
         }
         return None;
     }
-    let empty = !store.is_durable() && reader.given("BOOTSTRAP_FILE").is_none();
+    let empty = !store.is_durable() && parser.get("BOOTSTRAP_FILE").is_none();
     if !empty && !asked.iter().any(|(_, given)| *given) {
         return None;
     }
@@ -233,7 +233,7 @@ pub(super) fn dev(
         let plain = text.chars().count() <= 64 && !text.chars().any(char::is_control);
         plain.then(|| text.to_owned())
     };
-    let user = reader.parse("DEV_USER", "at most 64 characters", name);
-    let password = reader.password("DEV_PASSWORD");
+    let user = parser.parse("DEV_USER", "at most 64 characters", name);
+    let password = parser.password("DEV_PASSWORD");
     Some(DevAccount { user: user.unwrap_or_else(|| "demo".to_owned()), password })
 }

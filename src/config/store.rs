@@ -8,16 +8,16 @@ mod redis;
 use std::path::PathBuf;
 
 use super::issuer::Issuer;
-use super::reader::Reader;
+use super::parser::ConfigParser;
 use crate::infra::store::StoreSettings;
 
 /// Nowhere: what is stored is gone with the process.
-const MEMORY: &str = "memory:";
+const MEMORY_URL: &str = "memory:";
 
 /// The backend that the variables name.
-pub(super) fn read(reader: &mut Reader<'_>, issuer: &Issuer) -> StoreSettings {
-    let folder = folder(reader, issuer);
-    let redis = self::redis::read(reader);
+pub(super) fn read(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> StoreSettings {
+    let folder = folder(parser, issuer);
+    let redis = self::redis::read(parser);
     match (folder, redis) {
         (Some(folder), _) => StoreSettings::File(folder),
         (None, Some(options)) => StoreSettings::Redis(options),
@@ -28,7 +28,7 @@ pub(super) fn read(reader: &mut Reader<'_>, issuer: &Issuer) -> StoreSettings {
 /// What a variable of the store came to, as it would be written.
 pub(super) fn effective(settings: &StoreSettings, name: &str) -> Option<String> {
     match (settings, name) {
-        (StoreSettings::Memory, "STORE_URL") => Some(MEMORY.to_owned()),
+        (StoreSettings::Memory, "STORE_URL") => Some(MEMORY_URL.to_owned()),
         (StoreSettings::File(folder), "STORE_URL") => Some(format!("file:{}", folder.display())),
         (StoreSettings::Redis(options), name) => self::redis::effective(options, name),
         (StoreSettings::Memory | StoreSettings::File(_), _) => None,
@@ -36,40 +36,40 @@ pub(super) fn effective(settings: &StoreSettings, name: &str) -> Option<String> 
 }
 
 /// The folder, if `STORE_URL` names one.
-fn folder(reader: &mut Reader<'_>, issuer: &Issuer) -> Option<PathBuf> {
-    let Some(text) = reader.given("STORE_URL") else {
-        if reader.given("REDIS_URL").is_none() && !issuer.is_loopback() {
-            complain(reader, UNSAID);
+fn folder(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> Option<PathBuf> {
+    let Some(text) = parser.get("STORE_URL") else {
+        if parser.get("REDIS_URL").is_none() && !issuer.is_loopback() {
+            add_error(parser, STORE_URL_REQUIRED);
         }
         return None;
     };
-    if reader.given("REDIS_URL").is_some() {
-        complain(reader, "must not be set beside REDIS_URL: state is in the one or in the other");
+    if parser.get("REDIS_URL").is_some() {
+        add_error(parser, "must not be set beside REDIS_URL: state is in the one or in the other");
         return None;
     }
-    if text == MEMORY {
+    if text == MEMORY_URL {
         return None;
     }
     match text.strip_prefix("file:").map(path) {
         Some(Some(path)) => return Some(path),
         None if text.starts_with("redis") => {
-            complain(reader, "must not be a Redis: that goes into REDIS_URL");
+            add_error(parser, "must not be a Redis: that goes into REDIS_URL");
         }
-        Some(None) | None => complain(reader, FORM),
+        Some(None) | None => add_error(parser, STORE_URL_FORMAT),
     }
     None
 }
 
 /// Without what was found: it may be the URL of something else, with a password in it.
-fn complain(reader: &mut Reader<'_>, problem: &str) {
-    reader.complaints.push(format!("STORE_URL {problem}"));
+fn add_error(parser: &mut ConfigParser<'_>, problem: &str) {
+    parser.errors.push(format!("STORE_URL {problem}"));
 }
 
 /// That nothing is kept is for development, or somebody's wish.
-const UNSAID: &str = "must be set, or REDIS_URL, because ISSUER_URL is not a loopback one: file: and a folder \
+const STORE_URL_REQUIRED: &str = "must be set, or REDIS_URL, because ISSUER_URL is not a loopback one: file: and a folder \
      for a server that is alone, or memory: for one that may forget everybody whenever it ends";
 
-const FORM: &str =
+const STORE_URL_FORMAT: &str =
     "must be file: and a folder, for example file:./data or file:///var/lib/latchkey, or memory:";
 
 /// `./data`, `/var/lib/latchkey`, or the latter behind `//` and no host (RFC 8089 §2).
@@ -85,9 +85,9 @@ fn path(text: &str) -> Option<PathBuf> {
 mod tests {
     use std::path::Path;
 
-    use super::super::{Complaints, Config};
+    use super::super::{Config, ConfigErrors};
 
-    fn read(pairs: &[(&str, &str)]) -> Result<Config, Complaints> {
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
         Config::from_map(&pairs.iter().map(own).collect())
     }
@@ -102,12 +102,12 @@ mod tests {
         ] {
             let config = read(&[("STORE_URL", url)]).unwrap();
             assert_eq!(config.store.data_dir(), Some(Path::new(folder)));
-            assert!(config.store.is_durable() && config.dev.is_none(), "{url}");
+            assert!(config.store.is_durable() && config.dev_account.is_none(), "{url}");
             let shown = super::super::describe(&config);
             assert!(shown.contains(&format!("STORE_URL=file:{folder}\n")), "{shown}");
         }
         let config = read(&[("STORE_URL", "memory:")]).unwrap();
-        assert!(!config.store.is_durable() && config.dev.is_some());
+        assert!(!config.store.is_durable() && config.dev_account.is_some());
         assert!(read(&[("REDIS_URL", "redis://cache")]).unwrap().store.is_durable());
     }
 
@@ -122,7 +122,7 @@ mod tests {
             "redis://:hunter2@cache",
             "sqlite:a.db",
         ] {
-            let Complaints(found) = read(&[("STORE_URL", url)]).unwrap_err();
+            let ConfigErrors(found) = read(&[("STORE_URL", url)]).unwrap_err();
             assert!(found.len() == 1 && found[0].starts_with("STORE_URL must"), "{found:?}");
             assert!(!found[0].contains("hunter2"), "{found:?}");
         }
@@ -132,7 +132,7 @@ mod tests {
     fn a_public_issuer_forgets_only_where_that_was_said() {
         let public = [("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY)];
         let with = |more: &[(&'static str, &'static str)]| read(&[&public[..], more].concat());
-        let Complaints(found) = with(&[]).unwrap_err();
+        let ConfigErrors(found) = with(&[]).unwrap_err();
         assert!(found.len() == 1 && found[0].starts_with("STORE_URL must be set"), "{found:?}");
         for told in
             [("STORE_URL", "memory:"), ("STORE_URL", "file:data"), ("REDIS_URL", "redis://r")]
@@ -148,7 +148,7 @@ mod tests {
     fn a_store_is_named_once() {
         for url in ["file:data", "memory:"] {
             let both = [("STORE_URL", url), ("REDIS_URL", "redis://cache")];
-            let Complaints(found) = read(&both).unwrap_err();
+            let ConfigErrors(found) = read(&both).unwrap_err();
             assert!(found.len() == 1 && found[0].contains("REDIS_URL"), "{found:?}");
         }
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use super::vars::{self, Fallback, VARS};
+use super::env_vars::{self, DefaultValue, ENV_VARS};
 use super::*;
 
 mod network;
@@ -21,7 +21,7 @@ fn read(pairs: &[(&str, &str)]) -> Config {
 fn complaints(pairs: &[(&str, &str)]) -> Vec<String> {
     match Config::from_map(&map(pairs)) {
         Ok(config) => panic!("accepted {pairs:?} as {config:?}"),
-        Err(Complaints(complaints)) => complaints,
+        Err(ConfigErrors(complaints)) => complaints,
     }
 }
 
@@ -31,8 +31,8 @@ fn with_nothing_set_a_developer_gets_a_working_house() {
     assert_eq!(config.issuer.as_str(), "http://localhost:5000");
     assert_eq!(config.listen, ["127.0.0.1:5000", "[::1]:5000"]);
     assert!(config.secret_key.is_none() && !config.store.is_durable() && config.tls.is_none());
-    assert!(matches!(config.registration, Registration::Open));
-    assert_eq!(config.dev.map(|dev| dev.user).as_deref(), Some("demo"));
+    assert!(matches!(config.registration, RegistrationPolicy::Open));
+    assert_eq!(config.dev_account.map(|dev| dev.user).as_deref(), Some("demo"));
     assert_eq!(config.lifetimes.code, Duration::from_mins(1));
     assert_eq!(config.lifetimes.refresh_absolute, Duration::from_hours(720));
     assert_eq!(config.registration_limit, 10_000);
@@ -77,7 +77,7 @@ fn every_bad_value_is_named_and_all_of_them_at_once() {
         );
     }
     assert_eq!(found.len(), bad.len(), "{found:#?}");
-    assert_eq!(Complaints(found).to_string().lines().count(), bad.len());
+    assert_eq!(ConfigErrors(found).to_string().lines().count(), bad.len());
 }
 
 #[test]
@@ -169,18 +169,18 @@ fn registration_is_gated_as_soon_as_there_is_a_token() {
     let tokens = format!("{KEY}, {KEY}2");
     let token = ("REGISTRATION_TOKEN", tokens.as_str());
     assert!(
-        matches!(read(&[token]).registration, Registration::Token(tokens) if tokens.len() == 2)
+        matches!(read(&[token]).registration, RegistrationPolicy::Token(tokens) if tokens.len() == 2)
     );
     let open = read(&[token, ("REGISTRATION", "open")]);
-    assert!(matches!(open.registration, Registration::Open));
+    assert!(matches!(open.registration, RegistrationPolicy::Open));
     assert!(open.warnings[0].contains("not used"));
-    assert!(matches!(read(&[("REGISTRATION", "off")]).registration, Registration::Off));
+    assert!(matches!(read(&[("REGISTRATION", "off")]).registration, RegistrationPolicy::Off));
 }
 
 #[test]
 fn what_loosens_the_house_is_said_aloud() {
     let config = read(&[("OUTGOING_ALLOW_PRIVATE", "Hooks.internal,10.1.0.0/16,::1")]);
-    assert_eq!(config.outgoing.allow_private, ["hooks.internal", "10.1.0.0/16", "::1"]);
+    assert_eq!(config.outbound.allow_private, ["hooks.internal", "10.1.0.0/16", "::1"]);
     assert!(config.warnings[0].contains("hooks.internal, 10.1.0.0/16"), "{:?}", config.warnings);
     let config = read(&[("TRUSTED_PROXIES", "::/0,10.1.2.3")]);
     assert!(config.warnings[0].contains("trusts everybody"));
@@ -213,7 +213,7 @@ fn a_misspelling_is_refused_in_our_file_and_only_mentioned_in_the_environment() 
     ] {
         let warnings = read(&[(name, "x")]).warnings;
         assert!(warnings.len() == 1 && warnings[0].contains(meant), "{warnings:?}");
-        let (_, found) = environment::merge(BTreeMap::new(), Ok(format!("{name}=x")));
+        let (_, found) = environment::overlay(BTreeMap::new(), Ok(format!("{name}=x")));
         assert!(
             found.len() == 1 && found[0].starts_with(name) && found[0].contains(meant),
             "{found:?}"
@@ -232,7 +232,7 @@ fn a_misspelling_is_refused_in_our_file_and_only_mentioned_in_the_environment() 
         ("LATCHKEY_SELFTEST_PASSWORD", "x"),
     ];
     assert!(read(&ordinary).warnings.is_empty());
-    let (_, found) = environment::merge(BTreeMap::new(), Ok("PATH=x".to_owned()));
+    let (_, found) = environment::overlay(BTreeMap::new(), Ok("PATH=x".to_owned()));
     assert!(found[0].contains("unknown key"));
 }
 
@@ -240,7 +240,7 @@ fn a_misspelling_is_refused_in_our_file_and_only_mentioned_in_the_environment() 
 fn a_dotenv_file_is_read_the_way_shells_write_it() {
     let text = "\u{feff}# a comment\r\nexport KEYS_DIR = 'a # b'\r\nLOG_FORMAT=json # why\n\n\
                 REDIS_PREFIX=\"a\\\"b\\\\\" # c\nLISTEN=80#1\nSECRET_KEY=a=b\nDEV_USER=\n";
-    let (map, found) = environment::merge(BTreeMap::new(), Ok(text.to_owned()));
+    let (map, found) = environment::overlay(BTreeMap::new(), Ok(text.to_owned()));
     assert!(found.is_empty(), "{found:?}");
     let expected = [
         ("DEV_USER", ""),
@@ -252,7 +252,7 @@ fn a_dotenv_file_is_read_the_way_shells_write_it() {
     ];
     assert_eq!(map.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(), expected);
     let text = "hunter2\nKEYS_DIR='x\nLISTEN=1\nLISTEN=2\nLOG_LEVEL=\"a\"b\n";
-    let (_, found) = environment::merge(BTreeMap::new(), Ok(text.to_owned()));
+    let (_, found) = environment::overlay(BTreeMap::new(), Ok(text.to_owned()));
     assert!(found.len() == 4 && !found.concat().contains("hunter2"), "{found:?}");
 }
 
@@ -260,7 +260,7 @@ fn a_dotenv_file_is_read_the_way_shells_write_it() {
 fn the_process_wins_over_the_file_in_either_form() {
     let process = map(&[("LISTEN", "1"), ("SECRET_KEY", KEY)]);
     let text = "LISTEN=2\nKEYS_DIR=k\nSECRET_KEY_FILE=/nowhere/at/all\n".to_owned();
-    let (map, found) = environment::merge(process, Ok(text));
+    let (map, found) = environment::overlay(process, Ok(text));
     assert!(found.is_empty(), "{found:?}");
     assert_eq!((map["LISTEN"].as_str(), map["KEYS_DIR"].as_str()), ("1", "k"));
     assert_eq!(map["SECRET_KEY"], KEY);
@@ -275,7 +275,7 @@ fn a_secret_may_live_in_a_file() {
         path.display().to_string()
     };
     let merge = |pairs: &[(&str, &str)]| {
-        environment::merge(map(pairs), Err(io::Error::from(io::ErrorKind::NotFound)))
+        environment::overlay(map(pairs), Err(io::Error::from(io::ErrorKind::NotFound)))
     };
     let (good, empty) = (file("good", &format!("{KEY}\n")), file("empty", "\n"));
     let (read, found) = merge(&[("SECRET_KEY_FILE", &good)]);
@@ -294,7 +294,7 @@ fn a_secret_may_live_in_a_file() {
 #[test]
 fn an_unreadable_dotenv_file_is_a_complaint() {
     let error = io::Error::from(io::ErrorKind::PermissionDenied);
-    let (_, found) = environment::merge(BTreeMap::new(), Err(error));
+    let (_, found) = environment::overlay(BTreeMap::new(), Err(error));
     assert!(found[0].starts_with(".env must be readable"));
 }
 
@@ -303,12 +303,12 @@ fn the_example_file_is_accepted_as_it_is_and_with_everything_switched_on() {
     let example = include_str!("../../.env.example");
     let assignment = |line: &str| {
         let name = line.strip_prefix("# ").and_then(|rest| rest.split_once('='));
-        name.is_some_and(|(name, _)| vars::find(name).is_some())
+        name.is_some_and(|(name, _)| env_vars::find(name).is_some())
     };
     let switched_on: Vec<&str> =
         example.lines().map(|line| if assignment(line) { &line[2..] } else { line }).collect();
     for text in [example.to_owned(), switched_on.join("\n")] {
-        let (map, found) = environment::merge(BTreeMap::new(), Ok(text));
+        let (map, found) = environment::overlay(BTreeMap::new(), Ok(text));
         assert!(found.is_empty(), "{found:?}");
         // There is one store, so one of the two is left out.
         for other in ["STORE_URL", "REDIS_URL"] {
@@ -317,10 +317,10 @@ fn the_example_file_is_accepted_as_it_is_and_with_everything_switched_on() {
             Config::from_map(&map).unwrap_or_else(|complaints| panic!("{complaints}"));
         }
     }
-    let (map, _) = environment::merge(BTreeMap::new(), Ok(switched_on.join("\n")));
-    for var in VARS {
+    let (map, _) = environment::overlay(BTreeMap::new(), Ok(switched_on.join("\n")));
+    for var in ENV_VARS {
         let shown = map.get(var.name).unwrap_or_else(|| panic!("{} is not in it", var.name));
-        if let Fallback::Value(default) = var.fallback {
+        if let DefaultValue::Value(default) = var.default {
             assert_eq!(shown, default, "{}", var.name);
         }
     }
@@ -347,9 +347,9 @@ fn what_check_config_prints_covers_every_variable_and_no_secret() {
     pairs.push(("REDIS_URL", &url));
     let config = read(&pairs);
     let text = describe(&config);
-    for (var, line) in VARS.iter().zip(text.lines()) {
+    for (var, line) in ENV_VARS.iter().zip(text.lines()) {
         assert!(line.starts_with(&format!("{}=", var.name)), "{line}");
-        if let Fallback::Value(default) = var.fallback {
+        if let DefaultValue::Value(default) = var.default {
             assert_eq!(line.split_once('=').map(|(_, value)| value), Some(default), "{line}");
         }
         assert_eq!(line.ends_with("(set, not shown)"), var.secret, "{line}");
@@ -394,7 +394,7 @@ fn what_is_set_is_what_check_config_prints() {
 
 #[test]
 fn the_readme_table_has_a_row_for_every_variable() {
-    let table = vars::markdown_table();
-    assert_eq!(table.lines().count(), VARS.len() + 2);
+    let table = env_vars::markdown_table();
+    assert_eq!(table.lines().count(), ENV_VARS.len() + 2);
     assert!(table.lines().all(|line| line.matches(" | ").count() == 2), "{table}");
 }

@@ -17,7 +17,7 @@
 
 use uuid::Uuid;
 
-use crate::config::SecretText;
+use crate::config::SecretString;
 use crate::infra::secret::{base64url, from_base64url};
 use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
 use crate::protocol::client_metadata::SubjectType;
@@ -29,7 +29,7 @@ pub struct PairwiseKey(MacKey);
 
 impl PairwiseKey {
     /// Of the salt, or of the root where there is none.
-    pub fn new(salt: Option<&SecretText>, root: &SecretKey) -> Self {
+    pub fn new(salt: Option<&SecretString>, root: &SecretKey) -> Self {
         let own = salt.and_then(|salt| SecretKey::from_text(salt.reveal()).ok());
         Self(own.as_ref().unwrap_or(root).derive(Purpose::PairwiseSubject))
     }
@@ -146,7 +146,7 @@ mod tests {
             let other = String::from_utf8(other).unwrap();
             assert_eq!(key.session_named(&shop, &other), None, "{other}");
         }
-        let both = PairwiseKey::new(None, &root("b").also_accepting(&"a".repeat(32)).unwrap());
+        let both = PairwiseKey::new(None, &root("b").with_previous(&"a".repeat(32)).unwrap());
         assert_eq!(both.session_named(&shop, &seen), Some(one), "under the key before");
     }
 
@@ -155,12 +155,12 @@ mod tests {
         let (client, ada) =
             (client("pairwise", "https://a.example"), Subject::parse("ada").unwrap());
         let seen = |salt: Option<&str>, root: &SecretKey| {
-            PairwiseKey::new(salt.map(SecretText::new).as_ref(), root).seen_by(&client, &ada)
+            PairwiseKey::new(salt.map(SecretString::new).as_ref(), root).seen_by(&client, &ada)
         };
         let salt = "s".repeat(32);
         assert_eq!(seen(Some(&salt), &root("a")), seen(Some(&salt), &root("b")));
         assert_ne!(seen(None, &root("a")), seen(None, &root("b")));
-        let both = root("b").also_accepting(&"a".repeat(32)).unwrap();
+        let both = root("b").with_previous(&"a".repeat(32)).unwrap();
         assert_eq!(seen(None, &both), seen(None, &root("b")), "one subject at a time");
         // The way to keep the subjects that came of a SECRET_KEY: it becomes the salt.
         assert_eq!(seen(None, &root("a")), seen(Some(&"a".repeat(32)), &root("b")));

@@ -21,10 +21,10 @@ use crate::domain::resources::{Declared, ResourceCatalogue};
 use crate::domain::sessions;
 use crate::domain::users;
 use crate::http::cacheable::Document;
-use crate::infra::client_ip::Unbelieved;
+use crate::infra::client_ip::UntrustedForwarders;
 use crate::infra::clock::{Clock, UnixTime};
-use crate::infra::outbound::Fetcher;
-use crate::infra::password::Passwords;
+use crate::infra::outbound::OutboundClient;
+use crate::infra::password::PasswordHasher;
 use crate::infra::secret::base64url;
 use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
 use crate::infra::store::{CachedStore, InstrumentedStore, Store};
@@ -62,15 +62,15 @@ pub struct Parts {
     /// What pairwise subjects are made with.
     pub pairwise_key: PairwiseKey,
     /// Who may hash.
-    pub passwords: Passwords,
+    pub passwords: PasswordHasher,
     /// Fetches what clients keep elsewhere.
-    pub fetcher: Arc<Fetcher>,
+    pub fetcher: Arc<OutboundClient>,
     /// The public keys of clients.
     pub client_keys: KeyCache,
     /// Fetches request objects, which anybody can ask for.
-    pub request_objects: Fetcher,
+    pub request_objects: OutboundClient,
     /// Tells clients what they asked to be told.
-    pub outgoing: Fetcher,
+    pub outgoing: OutboundClient,
     /// Rung when a logout was queued for them.
     pub logout_queued: tokio::sync::Notify,
     /// Who is told what happens.
@@ -86,7 +86,7 @@ pub struct Parts {
     /// How to try this installation, where it is one for trying.
     pub trial: Option<Trial>,
     /// Who was told in the log for speaking for others.
-    pub unbelieved: Unbelieved,
+    pub unbelieved: UntrustedForwarders,
     /// Which clients never ask for what they were granted.
     pub unasked: Unasked,
     /// Whether it is time to go: `/ready` says no from then on.
@@ -114,7 +114,7 @@ impl App {
         config: Config,
         (store, clock): (Arc<dyn Store>, Clock),
         (keys, root): (KeyRing, &SecretKey),
-        fetcher: Arc<Fetcher>,
+        fetcher: Arc<OutboundClient>,
         declared: impl Into<Declared>,
         metadata: &Metadata,
         trial: Option<Trial>,
@@ -124,7 +124,7 @@ impl App {
         let counted = events.counters.store.clone();
         let store = Arc::new(InstrumentedStore::new(store, move |ran| counted.ran(ran)));
         let counted = events.counters.cache.clone();
-        let store = CachedStore::wrap(store, config.cache_life, move |noted| counted.noted(noted));
+        let store = CachedStore::wrap(store, config.cache_ttl, move |noted| counted.noted(noted));
         Self(Arc::new(Parts {
             metadata_json: ArcSwap::from_pointee(document(metadata)),
             catalogue: ArcSwap::from_pointee(declared.scopes.clone()),
@@ -133,9 +133,9 @@ impl App {
             device_key: root.derive(Purpose::Device),
             audit_name_key: root.derive(Purpose::AuditName),
             trial,
-            passwords: Passwords::new(config.limits.hash_threads, config.limits.hash_queue),
-            outgoing: fetcher.another(OUTGOING, OUTGOING),
-            request_objects: fetcher.another(REQUEST_OBJECTS, REQUEST_OBJECTS_PER_HOST),
+            passwords: PasswordHasher::new(config.limits.hash_threads, config.limits.hash_queue),
+            outgoing: fetcher.with_limits(OUTGOING, OUTGOING),
+            request_objects: fetcher.with_limits(REQUEST_OBJECTS, REQUEST_OBJECTS_PER_HOST),
             logout_queued: tokio::sync::Notify::new(),
             client_keys: KeyCache::new(Arc::clone(&fetcher)),
             fetcher,
@@ -145,7 +145,7 @@ impl App {
             vault: Vault::new(root),
             pairwise_key: PairwiseKey::new(config.pairwise_salt.as_ref(), root),
             events,
-            unbelieved: Unbelieved::default(),
+            unbelieved: UntrustedForwarders::default(),
             unasked: Unasked::default(),
             draining: false.into(),
             config,

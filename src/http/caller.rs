@@ -34,7 +34,7 @@ impl FromRequestParts<App> for Caller {
         let proxies = &app.config.trusted_proxies;
         let from = peer(parts);
         let speaks_for_others = parts.headers.contains_key(X_FORWARDED_FOR);
-        if speaks_for_others && !is_trusted(from, proxies) && app.unbelieved.is_news(from) {
+        if speaks_for_others && !is_trusted(from, proxies) && app.unbelieved.is_first(from) {
             tracing::warn!(
                 %from,
                 "X-Forwarded-For came from an address that TRUSTED_PROXIES does not name; it is not \

@@ -14,7 +14,7 @@ use crate::domain::clients::{self, Client};
 use crate::domain::events::{ClientAuthFailure, Event};
 use crate::domain::rate_limit::{self, Schedule, TooMany};
 use crate::http::app::App;
-use crate::infra::client_ip::bucket;
+use crate::infra::client_ip::rate_limit_key;
 use crate::protocol::client_auth::Unreadable;
 use crate::protocol::{Confirmation, Credentials, ErrorCode, OAuthError, Params};
 
@@ -174,7 +174,7 @@ fn claimed(headers: &HeaderMap, params: &Params) -> String {
 /// against guessing 256 bits, so without a store it is open.
 async fn throttled(app: &App, caller: &Caller, client: &str) -> Option<TooMany> {
     let per_minute = app.per_minute()?;
-    let from = bucket(caller.address);
+    let from = rate_limit_key(caller.address);
     let one = (per_minute / 10).max(5).min(per_minute);
     let names = [format!("client-auth {from}"), format!("client-auth {from} {client}")];
     for (name, per_minute) in names.iter().zip([per_minute, one]) {

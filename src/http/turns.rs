@@ -7,7 +7,7 @@ use super::caller::Caller;
 use super::trouble::Trouble;
 use crate::domain::rate_limit::{self, TooMany};
 use crate::http::app::App;
-use crate::infra::client_ip::bucket;
+use crate::infra::client_ip::rate_limit_key;
 
 /// How many turns it takes to keep so much: so it is bytes that an address has so many of in a minute. A usual
 /// request is less than one.
@@ -22,7 +22,7 @@ pub fn turns_for(bytes: usize) -> u32 {
 pub async fn take_turns(app: &App, caller: &Caller, turns: u32) -> Result<(), TooMany> {
     const STARTS_PER_FAILURE: u32 = 10;
     let Some(per_minute) = app.per_minute() else { return Ok(()) };
-    let name = format!("authorize {}", bucket(caller.address));
+    let name = format!("authorize {}", rate_limit_key(caller.address));
     let most = per_minute.saturating_mul(STARTS_PER_FAILURE);
     rate_limit::spend(&*app.store, &name, turns, most, app.now()).await.unwrap_or(Ok(()))
 }

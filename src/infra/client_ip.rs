@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ipnet::IpNet;
 
-use crate::infra::outbound::address::is_public;
+use crate::infra::outbound::public_ip::is_public;
 
 /// The other end of the socket, as `server/` puts it into each request's extensions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +22,7 @@ pub fn client_ip<'a>(
     forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>,
     trusted: &[IpNet],
 ) -> IpAddr {
-    let mut hop = plain(peer);
+    let mut hop = canonical(peer);
     for entry in forwarded_for.rev().flat_map(|value| value.rsplit(|byte| *byte == b',')) {
         if !is_trusted(hop, trusted) {
             break;
@@ -35,29 +35,29 @@ pub fn client_ip<'a>(
 
 /// Whether this peer is one whose word about others counts.
 pub fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
-    let peer = plain(peer);
+    let peer = canonical(peer);
     trusted.iter().any(|net| net.contains(&peer))
 }
 
 /// Who said to speak for others without being trusted to: most often a proxy that the settings forget, and
 /// then everybody behind it counts as one.
 #[derive(Debug, Default)]
-pub struct Unbelieved {
-    near: AtomicBool,
-    far: AtomicBool,
+pub struct UntrustedForwarders {
+    private_seen: AtomicBool,
+    public_seen: AtomicBool,
 }
 
-impl Unbelieved {
+impl UntrustedForwarders {
     /// Whether that is news: the first time, and once more for a peer of our own network, for anybody out
     /// there may send such a header.
-    pub fn is_news(&self, peer: IpAddr) -> bool {
-        let known = if is_public(plain(peer)) { &self.far } else { &self.near };
+    pub fn is_first(&self, peer: IpAddr) -> bool {
+        let known = if is_public(canonical(peer)) { &self.public_seen } else { &self.private_seen };
         !known.swap(true, Ordering::Relaxed)
     }
 }
 
 /// An IPv4 address that came in through an IPv6 socket, as the IPv4 address it is.
-pub fn plain(address: IpAddr) -> IpAddr {
+pub fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
@@ -66,11 +66,11 @@ fn parse(entry: &[u8]) -> Option<IpAddr> {
     let entry = str::from_utf8(entry).ok()?.trim();
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let address = bare.unwrap_or(entry).parse().ok();
-    address.or_else(|| entry.parse().ok().map(|socket: SocketAddr| socket.ip())).map(plain)
+    address.or_else(|| entry.parse().ok().map(|socket: SocketAddr| socket.ip())).map(canonical)
 }
 
 /// What limits count an address as: itself, or of IPv6 its /64, for a subscriber can use every address of one.
-pub fn bucket(address: IpAddr) -> IpAddr {
+pub fn rate_limit_key(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_stranger_who_speaks_for_others_is_news_once_and_a_neighbour_once_more() {
-        let unbelieved = Unbelieved::default();
+        let unbelieved = UntrustedForwarders::default();
         let table = [
             ("203.0.114.9", true),
             ("203.0.114.10", false),
@@ -143,7 +143,7 @@ mod tests {
             ("2a00::1", false),
         ];
         for (peer, is_news) in table {
-            assert_eq!(unbelieved.is_news(ip(peer)), is_news, "{peer}");
+            assert_eq!(unbelieved.is_first(ip(peer)), is_news, "{peer}");
         }
     }
 

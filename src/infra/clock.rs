@@ -62,7 +62,7 @@ impl UnixTime {
 
 /// This version was not there before 1 November 2026: a clock that says so is wrong, and everything it
 /// dates would be.
-pub const OLDEST: UnixTime = UnixTime::from_secs(1_793_491_200);
+pub const EARLIEST_PLAUSIBLE: UnixTime = UnixTime::from_secs(1_793_491_200);
 
 /// Where `now` comes from.
 #[derive(Clone, Debug)]

@@ -5,13 +5,13 @@
 //! that means something else a moment later (DNS rebinding) gains nothing. There are no redirects, since
 //! each would be another such URL, and every size and time has a bound.
 
-pub(crate) mod address;
-mod allowed;
+mod allowlist;
 mod error;
+mod limiter;
+pub(crate) mod public_ip;
 #[cfg(test)]
 mod tests;
-mod trust;
-mod turns;
+mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -25,60 +25,60 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use self::turns::Turn;
+use self::limiter::FetchPermit;
 use crate::protocol::redirect_uri;
 
-pub use allowed::AllowedPrivate;
-pub use error::{FetchComplaint, FetchError};
-pub(crate) use trust::trusting;
-pub use turns::Turns;
+pub use allowlist::AllowlistEntry;
+pub use error::{CaFileError, FetchError};
+pub use limiter::FetchLimiter;
+pub(crate) use tls::client_config;
 
 /// What may be fetched, and how long it may take.
 #[derive(Clone, Debug)]
-pub struct FetchSettings {
+pub struct OutboundOptions {
     /// Certificate authorities to trust besides the public ones, PEM.
-    pub extra_ca: Option<PathBuf>,
+    pub ca_file: Option<PathBuf>,
     /// Places that may be private, and have any port.
-    pub allow_private: Vec<AllowedPrivate>,
+    pub allow_private: Vec<AllowlistEntry>,
     /// The time for name, connection and TLS.
-    pub connect: Duration,
+    pub connect_timeout: Duration,
     /// The time for everything, once it has its turn; and the longest that it waits for that.
-    pub total: Duration,
+    pub total_timeout: Duration,
     /// The largest answer that is read.
     pub max_bytes: usize,
 }
 
-impl Default for FetchSettings {
+impl Default for OutboundOptions {
     fn default() -> Self {
         Self {
-            extra_ca: None,
+            ca_file: None,
             allow_private: Vec::new(),
-            connect: Duration::from_secs(2),
-            total: Duration::from_secs(3),
+            connect_timeout: Duration::from_secs(2),
+            total_timeout: Duration::from_secs(3),
             max_bytes: 64 * 1024,
         }
     }
 }
 
 /// Fetches documents from addresses we did not choose.
-pub struct Fetcher {
-    settings: FetchSettings,
+pub struct OutboundClient {
+    settings: OutboundOptions,
     tls: ClientConfig,
-    turns: Turns,
+    limiter: FetchLimiter,
 }
 
-impl Fetcher {
+impl OutboundClient {
     /// Reads the extra certificate authorities, if there are any.
-    pub fn new(settings: FetchSettings) -> Result<Self, FetchComplaint> {
-        let tls = trusting(settings.extra_ca.as_deref())?;
-        Ok(Self { settings, tls, turns: Turns::new(AT_ONCE, 1) })
+    pub fn new(settings: OutboundOptions) -> Result<Self, CaFileError> {
+        let tls = client_config(settings.ca_file.as_deref())?;
+        Ok(Self { settings, tls, limiter: FetchLimiter::new(MAX_CONCURRENT_FETCHES, 1) })
     }
 
     /// Another one with the same settings and turns of its own: so many in all, so many from each host.
     #[must_use]
-    pub fn another(&self, in_all: usize, per_host: usize) -> Self {
+    pub fn with_limits(&self, in_all: usize, per_host: usize) -> Self {
         let (settings, tls) = (self.settings.clone(), self.tls.clone());
-        Self { settings, tls, turns: Turns::new(in_all, per_host) }
+        Self { settings, tls, limiter: FetchLimiter::new(in_all, per_host) }
     }
 
     /// Sends a form, and answers the status; nothing else of the answer is read. How many at once is the
@@ -86,14 +86,14 @@ impl Fetcher {
     ///
     /// Plain http may be spoken to a program on this machine, where the operator vouched for it.
     pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, FetchError> {
-        timeout(self.settings.total, self.post(url, fields))
+        timeout(self.settings.total_timeout, self.post(url, fields))
             .await
             .map_err(|_| FetchError::TooSlow)?
     }
 
     async fn post(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, FetchError> {
         let target = Target::parse(url, true)?;
-        let addresses = self.settle(&target).await?;
+        let addresses = self.resolve(&target).await?;
         if target.is_plain() && !addresses.iter().all(|at| at.ip().is_loopback()) {
             return Err(FetchError::BadUrl);
         }
@@ -115,7 +115,7 @@ impl Fetcher {
     /// proves itself, such as a signed request object.
     pub async fn try_get_text(&self, url: &str) -> Result<String, FetchError> {
         let target = Target::parse(url, false)?;
-        let turn = self.turns.take(&target.name).ok_or(FetchError::Busy)?;
+        let turn = self.limiter.try_acquire(&target.name).ok_or(FetchError::Busy)?;
         let body = self.fetch(turn, target, |_| Ok(())).await?;
         String::from_utf8(body).map_err(|_| FetchError::NotText)
     }
@@ -127,19 +127,19 @@ impl Fetcher {
         check: impl Fn(&HeaderMap) -> Result<(), FetchError>,
     ) -> Result<Vec<u8>, FetchError> {
         let target = Target::parse(url, false)?;
-        let turn = timeout(self.settings.total, self.turns.wait(&target.name)).await;
+        let turn = timeout(self.settings.total_timeout, self.limiter.acquire(&target.name)).await;
         let turn = turn.ok().flatten().ok_or(FetchError::Busy)?;
         self.fetch(turn, target, check).await
     }
 
     async fn fetch(
         &self,
-        _turn: Turn,
+        _turn: FetchPermit,
         target: Target,
         check: impl Fn(&HeaderMap) -> Result<(), FetchError>,
     ) -> Result<Vec<u8>, FetchError> {
-        let fetched = timeout(self.settings.total, async {
-            let addresses = self.settle(&target).await?;
+        let fetched = timeout(self.settings.total_timeout, async {
+            let addresses = self.resolve(&target).await?;
             let response = self.client(&target, &addresses)?.get(target.url).send().await?;
             if response.status() != StatusCode::OK {
                 return Err(FetchError::Status(response.status().as_u16()));
@@ -151,18 +151,21 @@ impl Fetcher {
     }
 
     /// The addresses to connect to, all of them checked.
-    async fn settle(&self, target: &Target) -> Result<Vec<SocketAddr>, FetchError> {
+    async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, FetchError> {
         let addresses: Vec<SocketAddr> = match target.literal {
             Some(address) => vec![SocketAddr::new(address, target.port)],
-            None => match timeout(self.settings.connect, lookup_host((&*target.name, target.port)))
-                .await
+            None => match timeout(
+                self.settings.connect_timeout,
+                lookup_host((&*target.name, target.port)),
+            )
+            .await
             {
                 Ok(Ok(found)) => found.collect(),
                 Ok(Err(error)) => return Err(FetchError::NoAddress(error.to_string())),
                 Err(_) => return Err(FetchError::TooSlow),
             },
         };
-        self.admit(target, addresses)
+        self.check_addresses(target, addresses)
     }
 
     /// Where a request to this URL goes if the resolver answers these addresses for its name; they count for
@@ -178,11 +181,11 @@ impl Fetcher {
             Some(address) => vec![at(address)],
             None => resolved.iter().copied().map(at).collect(),
         };
-        self.admit(&target, addresses)
+        self.check_addresses(&target, addresses)
     }
 
     /// All of these addresses, or none of them.
-    fn admit(
+    fn check_addresses(
         &self,
         target: &Target,
         addresses: Vec<SocketAddr>,
@@ -190,11 +193,12 @@ impl Fetcher {
         if addresses.is_empty() {
             return Err(FetchError::NoAddress("the name has no address".into()));
         }
-        let allowed = &self.settings.allow_private;
-        let named = allowed.iter().any(|place| place.is_host(&target.name));
-        let listed = |at: &SocketAddr| named || allowed.iter().any(|place| place.holds(at.ip()));
+        let allowlist = &self.settings.allow_private;
+        let named = allowlist.iter().any(|place| place.matches_name(&target.name));
+        let listed =
+            |at: &SocketAddr| named || allowlist.iter().any(|place| place.contains(at.ip()));
         if let Some(private) =
-            addresses.iter().find(|at| !listed(at) && !address::is_public(at.ip()))
+            addresses.iter().find(|at| !listed(at) && !public_ip::is_public(at.ip()))
         {
             return Err(FetchError::PrivateAddress(private.ip()));
         }
@@ -217,7 +221,7 @@ impl Fetcher {
             .retry(retry::never())
             .referer(false)
             .pool_max_idle_per_host(0)
-            .connect_timeout(self.settings.connect)
+            .connect_timeout(self.settings.connect_timeout)
             .user_agent(concat!("Latchkey/", env!("CARGO_PKG_VERSION")))
             .default_headers(accept.into_iter().collect())
             .build()?;
@@ -237,7 +241,7 @@ impl Fetcher {
 }
 
 /// Requests under way in all.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT_FETCHES: usize = 16;
 
 /// A URL that may be fetched as far as its text can tell.
 struct Target {

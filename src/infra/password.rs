@@ -11,7 +11,7 @@
 //!
 //! [RFC 9700 §4.12]: https://www.rfc-editor.org/rfc/rfc9700#section-4.12
 
-mod memory;
+mod block_pool;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,18 +24,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-use self::memory::Memory;
+use self::block_pool::BlockPool;
 use crate::infra::random;
 
 /// How long a sign-in may wait for its turn: with everything around it less than the thirty seconds after which
 /// the first proxies give up.
-pub const PATIENCE: Duration = Duration::from_secs(25);
+pub const HASH_WAIT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The longest password, in bytes of Unicode NFC.
-pub const LONGEST: usize = 512;
+pub const MAX_PASSWORD_LEN: usize = 512;
 /// The longest text that is looked at as a password, in bytes: a keyboard may compose letters or not, and a
 /// letter in pieces is up to four times as long.
-pub const LONGEST_TYPED: usize = 4 * LONGEST;
+pub const MAX_TYPED_LEN: usize = 4 * MAX_PASSWORD_LEN;
 
 /// A password as it was typed, in Unicode NFC, wiped when dropped.
 #[derive(Clone)]
@@ -45,11 +45,11 @@ impl Password {
     /// `None` if it is empty or longer than 512 bytes: refused whole, never cut. What counts is what is
     /// hashed, so that a password which could be set can be typed on every keyboard.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() > LONGEST_TYPED {
+        if text.len() > MAX_TYPED_LEN {
             return None;
         }
         let composed: Zeroizing<String> = Zeroizing::new(text.nfc().collect());
-        (1..=LONGEST).contains(&composed.len()).then_some(Self(composed))
+        (1..=MAX_PASSWORD_LEN).contains(&composed.len()).then_some(Self(composed))
     }
 
     /// Whether it is good enough to be set as a new one: at least 8 characters and not among the
@@ -59,13 +59,13 @@ impl Password {
             return Err("a password has at least 8 characters");
         }
         let lower = self.0.to_lowercase();
-        let guessed = COMMON.lines().any(|common| common == lower);
+        let guessed = COMMON_PASSWORDS.lines().any(|common| common == lower);
         if guessed { Err("this password is among the most guessed ones") } else { Ok(()) }
     }
 }
 
 /// Passwords that guessers try first, one a line.
-const COMMON: &str = include_str!("password/common.txt");
+const COMMON_PASSWORDS: &str = include_str!("password/common.txt");
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,25 +74,25 @@ impl fmt::Debug for Password {
 }
 
 /// The pool.
-pub struct Passwords {
-    turns: Arc<Semaphore>,
+pub struct PasswordHasher {
+    permits: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
-    queue: usize,
+    max_waiting: usize,
     params: Params,
-    memory: Arc<Memory>,
+    blocks: Arc<BlockPool>,
     /// Stands in for the hash of a user who does not exist; nobody knows a password for it.
     dummy: Arc<str>,
 }
 
 /// The queue is full, or the wait was too long. Come back in a few seconds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Busy;
+pub struct HasherBusy;
 
 /// What a comparison found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum PasswordCheck {
     /// It is the password. `outdated`: hashed with other parameters than today's.
-    Right {
+    Correct {
         /// Hash it again and store that.
         outdated: bool,
     },
@@ -101,14 +101,14 @@ pub enum Verdict {
 }
 
 /// A place at the front of the queue: the next hash is ours, and the one after it if we want it.
-pub struct Turn {
+pub struct HashPermit {
     permit: OwnedSemaphorePermit,
     params: Params,
-    memory: Arc<Memory>,
+    blocks: Arc<BlockPool>,
     dummy: Arc<str>,
 }
 
-impl Passwords {
+impl PasswordHasher {
     /// `threads` hashes at a time, `queue` callers waiting.
     ///
     /// # Panics
@@ -118,36 +118,36 @@ impl Passwords {
         let params = Params::new(19_456, 2, 1, Some(32)).expect("constants in range");
         let dummy = dummy(&params);
         Self {
-            turns: Arc::new(Semaphore::new(threads.max(1))),
+            permits: Arc::new(Semaphore::new(threads.max(1))),
             waiting: Arc::default(),
-            queue,
-            memory: Memory::new(params.block_count()),
+            max_waiting: queue,
+            blocks: BlockPool::new(params.block_count()),
             dummy: dummy.into(),
             params,
         }
     }
 
     /// Waits for a turn: not for ever, and only if the queue has room.
-    pub async fn turn(&self) -> Result<Turn, Busy> {
-        let _place = Place::take(&self.waiting, self.queue)?;
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        let permit = tokio::time::timeout(PATIENCE, turn).await.map_err(|_| Busy)?;
-        Ok(Turn {
-            permit: permit.map_err(|_| Busy)?,
+    pub async fn acquire(&self) -> Result<HashPermit, HasherBusy> {
+        let _place = WaitingGuard::enter(&self.waiting, self.max_waiting)?;
+        let turn = Arc::clone(&self.permits).acquire_owned();
+        let permit = tokio::time::timeout(HASH_WAIT_TIMEOUT, turn).await.map_err(|_| HasherBusy)?;
+        Ok(HashPermit {
+            permit: permit.map_err(|_| HasherBusy)?,
             params: self.params.clone(),
-            memory: Arc::clone(&self.memory),
+            blocks: Arc::clone(&self.blocks),
             dummy: Arc::clone(&self.dummy),
         })
     }
 
     /// Hashes a new password into a PHC string.
-    pub async fn hash(&self, password: Password) -> Result<String, Busy> {
-        self.turn().await?.hash(password).await
+    pub async fn hash(&self, password: Password) -> Result<String, HasherBusy> {
+        self.acquire().await?.hash(password).await
     }
 
     /// Nobody gets a turn any more, who waits for one is told at once, and who has one keeps it.
     pub fn close(&self) {
-        self.turns.close();
+        self.permits.close();
     }
 
     /// How many callers wait for a turn.
@@ -156,33 +156,33 @@ impl Passwords {
     }
 }
 
-impl Turn {
+impl HashPermit {
     /// Compares with a stored hash; with `None`, does the same work and finds it wrong. The turn is given back,
     /// for who has to hash the password anew.
     pub async fn verify(
         self,
         password: Password,
         stored: Option<&str>,
-    ) -> Result<(Verdict, Self), Busy> {
+    ) -> Result<(PasswordCheck, Self), HasherBusy> {
         let stored: Arc<str> = stored.map_or_else(|| Arc::clone(&self.dummy), Into::into);
         let work = move || {
-            let Ok(hash) = PasswordHash::new(&stored) else { return (Verdict::Wrong, self) };
-            let computed = compute_as(&hash, &password, &self.memory);
+            let Ok(hash) = PasswordHash::new(&stored) else { return (PasswordCheck::Wrong, self) };
+            let computed = compute_as(&hash, &password, &self.blocks);
             // Outputs are compared in constant time.
             let verdict = if computed.is_some() && computed == hash.hash {
-                Verdict::Right { outdated: is_outdated(&self.params, &hash) }
+                PasswordCheck::Correct { outdated: is_outdated(&self.params, &hash) }
             } else {
-                Verdict::Wrong
+                PasswordCheck::Wrong
             };
             (verdict, self)
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| Busy)
+        tokio::task::spawn_blocking(work).await.map_err(|_| HasherBusy)
     }
 
     /// Hashes a new password into a PHC string.
-    pub async fn hash(self, password: Password) -> Result<String, Busy> {
+    pub async fn hash(self, password: Password) -> Result<String, HasherBusy> {
         let work = move || {
-            let Self { permit: _held, params, memory, .. } = self;
+            let Self { permit: _held, params, blocks: memory, .. } = self;
             let salt = SaltString::encode_b64(&random::bytes::<16>()).ok()?;
             let mut hash = PasswordHash {
                 algorithm: ARGON2ID_IDENT,
@@ -194,21 +194,21 @@ impl Turn {
             hash.hash = Some(compute_as(&hash, &password, &memory)?);
             Some(hash.to_string())
         };
-        tokio::task::spawn_blocking(work).await.ok().flatten().ok_or(Busy)
+        tokio::task::spawn_blocking(work).await.ok().flatten().ok_or(HasherBusy)
     }
 }
 
 /// A place in the queue, given back however the wait ends.
-struct Place(Arc<AtomicUsize>);
+struct WaitingGuard(Arc<AtomicUsize>);
 
-impl Place {
-    fn take(waiting: &Arc<AtomicUsize>, most: usize) -> Result<Self, Busy> {
+impl WaitingGuard {
+    fn enter(waiting: &Arc<AtomicUsize>, most: usize) -> Result<Self, HasherBusy> {
         let place = Self(Arc::clone(waiting));
-        if waiting.fetch_add(1, Ordering::SeqCst) >= most { Err(Busy) } else { Ok(place) }
+        if waiting.fetch_add(1, Ordering::SeqCst) >= most { Err(HasherBusy) } else { Ok(place) }
     }
 }
 
-impl Drop for Place {
+impl Drop for WaitingGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -218,7 +218,7 @@ impl Drop for Place {
 fn compute_as(
     hash: &PasswordHash<'_>,
     password: &Password,
-    memory: &Arc<Memory>,
+    memory: &Arc<BlockPool>,
 ) -> Option<Output> {
     let mut room = [0; Salt::MAX_LENGTH];
     let salt = hash.salt?.decode_b64(&mut room).ok()?;
@@ -263,65 +263,65 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_matches_its_hash_and_nothing_matches_the_dummy() {
-        let pool = Passwords::new(1, 4);
+        let pool = PasswordHasher::new(1, 4);
         let password = |text| Password::parse(text).unwrap();
         let hash = pool.hash(password("correct horse e\u{301}")).await.unwrap();
         assert!(is_phc(&hash));
         let verify = async |text, stored| {
-            pool.turn().await.unwrap().verify(password(text), stored).await.unwrap().0
+            pool.acquire().await.unwrap().verify(password(text), stored).await.unwrap().0
         };
         let composed = verify("correct horse \u{e9}", Some(&*hash)).await;
-        assert_eq!(composed, Verdict::Right { outdated: false });
-        assert_eq!(verify("wrong", Some(&*hash)).await, Verdict::Wrong);
-        assert_eq!(verify("anything", None).await, Verdict::Wrong);
+        assert_eq!(composed, PasswordCheck::Correct { outdated: false });
+        assert_eq!(verify("wrong", Some(&*hash)).await, PasswordCheck::Wrong);
+        assert_eq!(verify("anything", None).await, PasswordCheck::Wrong);
         assert!(PasswordHash::new(&pool.dummy).is_ok(), "the dummy costs as much as a real one");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_refuses_and_a_long_wait_gives_up() {
-        let pool = Passwords::new(1, 1);
-        let held = pool.turn().await.unwrap();
-        let (first, second) = tokio::join!(pool.turn(), pool.turn());
-        assert_eq!(first.err(), Some(Busy), "waited for as long as one waits");
-        assert_eq!(second.err(), Some(Busy), "found the queue full");
+        let pool = PasswordHasher::new(1, 1);
+        let held = pool.acquire().await.unwrap();
+        let (first, second) = tokio::join!(pool.acquire(), pool.acquire());
+        assert_eq!(first.err(), Some(HasherBusy), "waited for as long as one waits");
+        assert_eq!(second.err(), Some(HasherBusy), "found the queue full");
         drop(held);
-        assert!(pool.turn().await.is_ok());
+        assert!(pool.acquire().await.is_ok());
         assert_eq!(pool.waiting(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_when_it_closes_is_told_at_once_and_who_has_a_turn_keeps_it() {
-        let pool = Passwords::new(1, 1);
-        let held = pool.turn().await.unwrap();
+        let pool = PasswordHasher::new(1, 1);
+        let held = pool.acquire().await.unwrap();
         let began = tokio::time::Instant::now();
-        let (waited, ()) = tokio::join!(pool.turn(), async { pool.close() });
-        assert_eq!(waited.err(), Some(Busy));
+        let (waited, ()) = tokio::join!(pool.acquire(), async { pool.close() });
+        assert_eq!(waited.err(), Some(HasherBusy));
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert!(held.hash(Password::parse("correct horse").unwrap()).await.is_ok());
-        assert_eq!(pool.turn().await.err(), Some(Busy));
+        assert_eq!(pool.acquire().await.err(), Some(HasherBusy));
     }
 
     #[tokio::test(start_paused = true)]
     async fn two_hundred_who_come_at_once_all_get_their_turn_and_whoever_hangs_up_leaves_the_queue()
     {
-        let pool = Arc::new(Passwords::new(1, 256));
+        let pool = Arc::new(PasswordHasher::new(1, 256));
         let mut crowd = tokio::task::JoinSet::new();
         for _ in 0..200 {
             let pool = Arc::clone(&pool);
             crowd.spawn(async move {
-                let turn = pool.turn().await?;
+                let turn = pool.acquire().await?;
                 tokio::time::sleep(Duration::from_millis(120)).await;
                 drop(turn);
-                Ok::<_, Busy>(())
+                Ok::<_, HasherBusy>(())
             });
         }
         let came = crowd.join_all().await;
         assert_eq!(came.iter().filter(|came| came.is_ok()).count(), 200);
 
-        let held = pool.turn().await.unwrap();
+        let held = pool.acquire().await.unwrap();
         let waiting = {
             let pool = Arc::clone(&pool);
-            tokio::spawn(async move { pool.turn().await.map(drop) })
+            tokio::spawn(async move { pool.acquire().await.map(drop) })
         };
         tokio::task::yield_now().await;
         assert_eq!(pool.waiting(), 1);

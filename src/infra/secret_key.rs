@@ -6,7 +6,7 @@
 //!
 //! [RFC 5869 §3.2]: https://www.rfc-editor.org/rfc/rfc5869#section-3.2
 
-mod sealed;
+mod encryption;
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-pub use self::sealed::Opened;
+pub use self::encryption::Decrypted;
 
 /// The root secret of this installation, and the one before it while that is still accepted.
 pub struct SecretKey {
@@ -50,16 +50,16 @@ pub enum Purpose {
 
 /// The secret has fewer than 32 characters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TooShort;
+pub struct SecretTooShort;
 
 impl SecretKey {
     /// At least 32 characters.
-    pub fn from_text(text: &str) -> Result<Self, TooShort> {
+    pub fn from_text(text: &str) -> Result<Self, SecretTooShort> {
         Ok(Self { current: root(text)?, previous: None })
     }
 
     /// Accepts what was made under the secret before, too.
-    pub fn also_accepting(self, previous: &str) -> Result<Self, TooShort> {
+    pub fn with_previous(self, previous: &str) -> Result<Self, SecretTooShort> {
         Ok(Self { previous: Some(root(previous)?), ..self })
     }
 
@@ -83,8 +83,8 @@ impl SecretKey {
     }
 }
 
-fn root(text: &str) -> Result<Root, TooShort> {
-    if text.len() < 32 { Err(TooShort) } else { Ok(Zeroizing::new(text.as_bytes().to_vec())) }
+fn root(text: &str) -> Result<Root, SecretTooShort> {
+    if text.len() < 32 { Err(SecretTooShort) } else { Ok(Zeroizing::new(text.as_bytes().to_vec())) }
 }
 
 fn expand(root: &Root, label: &[u8]) -> Key {
@@ -119,19 +119,19 @@ impl MacKey {
     /// The MAC over the parts, each under its length, so that no two lists of parts read the same.
     /// Always under the current key.
     pub fn mac(&self, parts: &[impl AsRef<[u8]>]) -> [u8; 32] {
-        over(&self.current, parts).finalize().into_bytes().into()
+        hmac_of(&self.current, parts).finalize().into_bytes().into()
     }
 
     /// Whether `shown` is the MAC over the parts under either key; in constant time, and it takes the
     /// same time whichever key it is.
     pub fn verifies(&self, parts: &[impl AsRef<[u8]>], shown: &[u8]) -> bool {
-        let is_under = |key: &Key| over(key, parts).verify_slice(shown).is_ok();
+        let is_under = |key: &Key| hmac_of(key, parts).verify_slice(shown).is_ok();
         let previous = self.previous.as_ref().is_some_and(is_under);
         is_under(&self.current) | previous
     }
 }
 
-fn over(key: &Key, parts: &[impl AsRef<[u8]>]) -> Hmac<Sha256> {
+fn hmac_of(key: &Key, parts: &[impl AsRef<[u8]>]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&**key).expect("HMAC takes any key length");
     for part in parts {
         let part = part.as_ref();
@@ -161,7 +161,7 @@ mod tests {
         assert!(!key.verifies(&["ab", "c"], &mac[..31]));
         assert!(!root("a").derive(Purpose::Csrf).verifies(&["ab", "c"], &mac));
         assert!(!root("b").derive(Purpose::RefreshToken).verifies(&["ab", "c"], &mac));
-        assert_eq!(SecretKey::from_text("short").unwrap_err(), TooShort);
+        assert_eq!(SecretKey::from_text("short").unwrap_err(), SecretTooShort);
     }
     #[test]
     fn what_was_made_under_the_secret_before_is_accepted_and_never_made_again() {
@@ -169,7 +169,7 @@ mod tests {
         let old = SecretKey::from_text(&text("a")).unwrap().derive(Purpose::Csrf);
         let new = SecretKey::from_text(&text("b")).unwrap();
         let only_new = new.derive(Purpose::Csrf);
-        let new = SecretKey::from_text(&text("b")).unwrap().also_accepting(&text("a")).unwrap();
+        let new = SecretKey::from_text(&text("b")).unwrap().with_previous(&text("a")).unwrap();
         let both = new.derive(Purpose::Csrf);
 
         assert!(both.verifies(&["x"], &old.mac(&["x"])));
@@ -180,6 +180,6 @@ mod tests {
             "over once the old one is taken away"
         );
         assert!(!new.derive(Purpose::RefreshToken).verifies(&["x"], &old.mac(&["x"])));
-        assert!(new.also_accepting("short").is_err());
+        assert!(new.with_previous("short").is_err());
     }
 }

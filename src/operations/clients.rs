@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{ClientView, Context, Operation, OperationError};
-use crate::config::SecretText;
+use crate::config::SecretString;
 use crate::domain::clients::{
     self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source, recipient,
 };
@@ -88,7 +88,7 @@ pub struct Made {
     /// Its `client_id`.
     pub id: ClientId,
     /// Its new secret, where it has one; told here and never again.
-    pub secret: Option<SecretText>,
+    pub secret: Option<SecretString>,
     /// The address whose list of redirect URIs nobody has looked at: what the operator writes down is the
     /// operator's word.
     pub sector_identifier_uri: Option<String>,
@@ -132,7 +132,7 @@ impl Operation for Add {
                     sector_identifier_uri: sector(&client.metadata),
                     cautions: client.metadata.cautions(),
                     id: client.id,
-                    secret: secret.map(SecretText::new),
+                    secret: secret.map(SecretString::new),
                 })
             }
             CreateOutcome::Exists => {
@@ -309,7 +309,7 @@ impl Operation for RotateSecret {
         let rotated = clients::update(context.store, &client.id, step).await?;
         rotated.ok_or_else(|| unknown(&self.id))?;
         context.client_changed(&client.id, ClientChange::SecretRotated);
-        let secret = Some(SecretText::new(secret));
+        let secret = Some(SecretString::new(secret));
         Ok(Made { id: client.id, secret, sector_identifier_uri: None, cautions: Vec::new() })
     }
 }

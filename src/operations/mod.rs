@@ -35,7 +35,7 @@ use crate::domain::events::{ClientChange, Event, Events, UserChange};
 use crate::domain::keys::KeyRing;
 use crate::domain::resources::Declared;
 use crate::infra::clock::UnixTime;
-use crate::infra::password::Passwords;
+use crate::infra::password::PasswordHasher;
 use crate::infra::store::{Store, StoreError};
 
 /// Something an operator can ask for.
@@ -61,7 +61,7 @@ pub struct Context<'a> {
     /// The present.
     pub now: UnixTime,
     /// Who hashes new passwords.
-    pub passwords: &'a Passwords,
+    pub passwords: &'a PasswordHasher,
     /// Who is told what was done.
     pub events: &'a Events,
     /// The signing keys, where they are open.

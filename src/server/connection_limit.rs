@@ -25,12 +25,12 @@ impl ConnectionLimiter {
     ///
     /// Loopback and trusted proxies speak for many people and are not counted.
     pub(super) fn try_acquire(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPermit> {
-        let peer = client_ip::plain(peer);
+        let peer = client_ip::canonical(peer);
         if peer.is_loopback() || self.trusted.iter().any(|net| net.contains(&peer)) {
             return Some(ConnectionPermit(None));
         }
 
-        let key = client_ip::bucket(peer);
+        let key = client_ip::rate_limit_key(peer);
         let mut seats = self.lock_counts();
         let taken = seats.entry(key).or_default();
         if *taken >= self.max_per_address {

@@ -10,7 +10,7 @@ use crate::domain::development::{self, DEMO_CLIENT_ID};
 use crate::domain::users::{self, DeclaredUser, User};
 use crate::http::app::Trial;
 use crate::infra::clock::UnixTime;
-use crate::infra::password::{Password, Passwords};
+use crate::infra::password::{Password, PasswordHasher};
 use crate::infra::random;
 use crate::infra::secret::{Digest, Secret, base64url};
 use crate::infra::store::{CreateOutcome, Store, StoreError};
@@ -33,7 +33,7 @@ pub async fn seed(
     config: &Config,
     account: &DevAccount,
     store: &dyn Store,
-    passwords: &Passwords,
+    passwords: &PasswordHasher,
     now: UnixTime,
 ) -> Result<Demo, StoreError> {
     let password = account

@@ -37,7 +37,7 @@ use crate::http::caller::RequestId;
 use crate::http::cors;
 use crate::http::told::Told;
 use crate::infra::jose::LONGEST_OURS;
-use crate::infra::password::PATIENCE;
+use crate::infra::password::HASH_WAIT_TIMEOUT;
 use crate::infra::random;
 
 /// What the layers need to know.
@@ -283,7 +283,7 @@ async fn timeout_handler(
     next: Next,
 ) -> Response {
     // Waiting for the turn to be hashed is none of the handler's time.
-    let waits = if request.uri().path() == "/login" { PATIENCE } else { Duration::ZERO };
+    let waits = if request.uri().path() == "/login" { HASH_WAIT_TIMEOUT } else { Duration::ZERO };
     let limit = settings.handler_timeout + waits;
     let Ok(response) = timeout(limit, next.run(request)).await else {
         tracing::error!("a handler took too long");

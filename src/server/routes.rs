@@ -51,7 +51,7 @@ pub fn router(app: &App) -> Router {
     if app.trial.is_some() {
         routes = routes.merge(demo(app));
     }
-    if app.config.metrics_listen == MetricsListen::WithTheRest {
+    if app.config.metrics_listen == MetricsListen::MainListener {
         routes = routes.merge(metrics());
     }
     wrap(routes.fallback(not_found).with_state(app.clone()), layer_settings(app))

@@ -18,7 +18,7 @@ use super::demo_app::START_PATH;
 use super::serve::{ConnectionLimits, listen, serve};
 use super::tls::CertReloader;
 use super::{event_writer, logging, logout_worker, maintenance, process, routes, store_metrics};
-use crate::config::{Config, Http2, MetricsListen, OutgoingSettings, StatementKeys};
+use crate::config::{Config, Http2, MetricsListen, OutboundSettings, SoftwareStatementKeys};
 use crate::domain::clients::software_statement;
 use crate::domain::development;
 use crate::domain::events::Events;
@@ -27,8 +27,8 @@ use crate::domain::keys::{
     load_secret_key, purposes,
 };
 use crate::http::app::App;
-use crate::infra::clock::{Clock, OLDEST};
-use crate::infra::outbound::{FetchSettings, Fetcher};
+use crate::infra::clock::{Clock, EARLIEST_PLAUSIBLE};
+use crate::infra::outbound::{OutboundClient, OutboundOptions};
 use crate::infra::secret_key::SecretKey;
 use crate::infra::store::{self, Store};
 use crate::operations::bootstrap::Bootstrap;
@@ -74,7 +74,7 @@ pub async fn run(config: Config) -> ExitCode {
 async fn prepare_and_serve(config: Config) -> Result<(), StartupError> {
     process::harden_process();
     let files = process::raise_fd_limit();
-    if Clock::System.now() < OLDEST {
+    if Clock::System.now() < EARLIEST_PLAUSIBLE {
         return Err(config_error(
             "the clock of this machine is wrong: it is older than this program",
         ));
@@ -94,7 +94,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), StartupError> {
     };
     let tls = config.tls.as_ref().map(|tls| load(&tls.cert_path, &tls.key_path));
     let tls = tls.transpose().map_err(config_error)?;
-    let fetcher = Fetcher::new(outbound_options(&config.outgoing)?).map_err(config_error)?;
+    let fetcher = OutboundClient::new(outbound_options(&config.outbound)?).map_err(config_error)?;
     check_statement_keys(&config).await?;
     let store = store::open(&config.store, Clock::System).await.map_err(store_unavailable)?;
     let keys = open_key_ring(&config, &store, &root, files_of_keys).await?;
@@ -169,7 +169,7 @@ async fn bind_listeners(config: &Config) -> Result<Vec<TcpListener>, StartupErro
 /// The listener of the metrics, if they have one. Of several servers on one machine the first has the
 /// address that nobody chose.
 async fn bind_metrics(metrics: &MetricsListen) -> Result<Option<Vec<TcpListener>>, StartupError> {
-    let MetricsListen::Own { address, asked } = metrics else { return Ok(None) };
+    let MetricsListen::Separate { address, asked } = metrics else { return Ok(None) };
     match listen(address).await {
         Ok(bound) => Ok(Some(bound)),
         Err(why) if *asked => Err(config_error(format!("METRICS_LISTEN: {address}: {why}"))),
@@ -246,8 +246,8 @@ async fn open_key_ring(
 
 /// A file that does not load is said before a port is bound.
 async fn check_statement_keys(config: &Config) -> Result<(), StartupError> {
-    for issuer in &config.statement_issuers {
-        if let StatementKeys::File(path) = &issuer.keys {
+    for issuer in &config.software_statement_issuers {
+        if let SoftwareStatementKeys::File(path) = &issuer.keys {
             let loaded = software_statement::load_keys(path).await;
             loaded.map_err(|why| config_error(format!("SOFTWARE_STATEMENT_ISSUERS: {why}")))?;
         }
@@ -255,16 +255,16 @@ async fn check_statement_keys(config: &Config) -> Result<(), StartupError> {
     Ok(())
 }
 
-fn outbound_options(outgoing: &OutgoingSettings) -> Result<FetchSettings, StartupError> {
+fn outbound_options(outgoing: &OutboundSettings) -> Result<OutboundOptions, StartupError> {
     let allowed = outgoing.allow_private.iter().map(|entry| {
         entry.parse().map_err(|_| {
             config_error(format!("OUTGOING_ALLOW_PRIVATE: {entry} is no host or network"))
         })
     });
-    Ok(FetchSettings {
-        extra_ca: outgoing.ca_file.clone(),
+    Ok(OutboundOptions {
+        ca_file: outgoing.ca_file.clone(),
         allow_private: allowed.collect::<Result<_, _>>()?,
-        ..FetchSettings::default()
+        ..OutboundOptions::default()
     })
 }
 
@@ -274,7 +274,7 @@ async fn seed_store(
     bootstrap: Option<&Bootstrap>,
     store: &Arc<dyn Store>,
 ) -> Result<Option<Demo>, StartupError> {
-    let passwords = crate::infra::password::Passwords::new(config.limits.hash_threads, 64);
+    let passwords = crate::infra::password::PasswordHasher::new(config.limits.hash_threads, 64);
     let now = Clock::System.now();
     if let Some(bootstrap) = bootstrap {
         // What it has changed is told, also if it does not get to its end.
@@ -291,7 +291,7 @@ async fn seed_store(
             tracing::warn!("{}", off.told());
         }
     }
-    let Some(account) = &config.dev else { return Ok(None) };
+    let Some(account) = &config.dev_account else { return Ok(None) };
     let demo = demo::seed(config, account, &**store, &passwords, now).await;
     demo.map(Some).map_err(store_unavailable)
 }
@@ -343,7 +343,7 @@ fn print_banner(app: &App, demo: Option<&Demo>) {
 }
 
 fn demo_facts(app: &App, demo: &Demo) -> Vec<(&'static str, String)> {
-    let given = app.config.dev.as_ref().is_some_and(|account| account.password.is_some());
+    let given = app.config.dev_account.as_ref().is_some_and(|account| account.password.is_some());
     let password = if given { "as given in DEV_PASSWORD" } else { &*demo.password };
     vec![
         ("demo user", demo.trial.user.clone()),

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use latchkey::config::SecretText;
+use latchkey::config::SecretString;
 use latchkey::domain::authenticators::{
     self, Credentials, GuessLimits, LoginError, LoginFailure, LoginOutcome, PasswordAuthenticator,
     QueuedPassword,
@@ -11,7 +11,7 @@ use latchkey::domain::authenticators::{
 use latchkey::domain::epoch::Epoch;
 use latchkey::domain::users::{self, Added, Device, User};
 use latchkey::infra::clock::{Clock, UnixTime};
-use latchkey::infra::password::{Password, Passwords};
+use latchkey::infra::password::{Password, PasswordHasher};
 use latchkey::infra::store::{MemoryStore, Store};
 use latchkey::operations::events::List;
 use latchkey::operations::users::{SetPassword, Show, Unlock};
@@ -27,7 +27,7 @@ on_every_backing![a_locked_account_is_found_and_freed_and_its_owner_goes_on_mean
 struct Door<'a> {
     store: &'a dyn Store,
     clock: &'a Clock,
-    passwords: &'a Passwords,
+    passwords: &'a PasswordHasher,
 }
 
 impl Door<'_> {
@@ -99,7 +99,7 @@ async fn ten_thousand_addresses_guess_for_a_day_and_the_right_person_signs_in() 
     let start = UnixTime::from_secs(1_800_000_000);
     let clock = Clock::manual(start);
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
-    let passwords = Passwords::new(2, 64);
+    let passwords = PasswordHasher::new(2, 64);
     let right = Password::parse(PASSWORD).expect("a password");
     let hash = passwords.hash(right).await.expect("a hash");
     assert_eq!(users::add(&*store, &ada(start, hash)).await.expect("a store"), Added::New);
@@ -145,7 +145,7 @@ async fn ten_thousand_addresses_guess_for_a_day_and_the_right_person_signs_in() 
 async fn one_address_never_locks_an_account_for_others_however_long_it_guesses() {
     let clock = Clock::manual(UnixTime::from_secs(1_800_000_000));
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
-    let passwords = Passwords::new(2, 64);
+    let passwords = PasswordHasher::new(2, 64);
     let hash = passwords.hash(Password::parse(PASSWORD).expect("one")).await.expect("a hash");
     let user = ada(clock.now(), hash);
     assert_eq!(users::add(&*store, &user).await.expect("a store"), Added::New);
@@ -225,7 +225,7 @@ async fn a_locked_account_is_found_and_freed_and_its_owner_goes_on_meanwhile(bac
     assert!(!Landing::of(&third.signs_in(&login).await).code().is_empty());
 
     guesses(&house, 2000, 100).await;
-    let password = SecretText::new("coffee with nine otters");
+    let password = SecretString::new("coffee with nine otters");
     house.operates(SetPassword { user: "ada".to_owned(), password }).await;
     assert_eq!(shown().await, None);
     let by = ["command_line", "sub-of-ada"].map(str::to_owned).to_vec();

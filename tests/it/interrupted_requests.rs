@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, header};
-use latchkey::config::SecretText;
+use latchkey::config::SecretString;
 use latchkey::domain::consent;
 use latchkey::domain::epoch::{self, Owner};
 use latchkey::infra::client_ip;
@@ -141,7 +141,7 @@ async fn a_new_password_that_fails_half_way_leaves_no_way_in_with_the_old_one_on
     let mut failed = 0;
     for spared in 0.. {
         house.faults().plan_away(spared);
-        let password = SecretText::new("another long password of hers");
+        let password = SecretString::new("another long password of hers");
         let done = house.tries(SetPassword { user: "ada".to_owned(), password }).await;
         house.faults().heal();
         if done.is_ok() {

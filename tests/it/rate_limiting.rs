@@ -71,7 +71,7 @@ async fn an_address_that_guesses_is_shut_out_of_the_login_form_whatever_name_it_
     // Nobody waits in line to be told that: here no turn would come.
     let (passwords, mut held) = (&house.app().passwords, Vec::new());
     for _ in 0..house.app().config.limits.hash_threads {
-        held.push(passwords.turn().await.expect("a turn"));
+        held.push(passwords.acquire().await.expect("a turn"));
     }
     assert_eq!(wait(&ada.signs_in(&login).await), 60);
     drop(held);

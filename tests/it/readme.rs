@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use latchkey::config::vars;
+use latchkey::config::env_vars;
 
 const README: &str = include_str!("../../README.md");
 
@@ -113,7 +113,7 @@ fn takes_the_tour(server: &Server) {
 fn the_configuration_table_is_the_parsers_own() {
     let table = README.split("<!-- config -->").nth(1).unwrap();
     let table = table.split("<!-- /config -->").next().unwrap().trim();
-    assert_eq!(table, vars::markdown_table().trim());
+    assert_eq!(table, env_vars::markdown_table().trim());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use latchkey::domain::events::Events;
 use latchkey::domain::users;
 use latchkey::infra::clock::Clock;
-use latchkey::infra::password::Passwords;
+use latchkey::infra::password::PasswordHasher;
 use latchkey::operations::bootstrap::Bootstrap;
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ async fn sixteen_servers_that_apply_the_same_file_add_each_person_once(house: Ho
             let now = house.app().now();
             tokio::spawn(async move {
                 let events = Events::new(Clock::System);
-                file.apply(&*store, &Passwords::new(1, 1), &events, now).await
+                file.apply(&*store, &PasswordHasher::new(1, 1), &events, now).await
             })
         })
         .collect();

@@ -1,4 +1,4 @@
-use latchkey::config::Complaints;
+use latchkey::config::ConfigErrors;
 use latchkey::operations::bootstrap::Bootstrap;
 use latchkey::protocol::claims::ScopeCatalogue;
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub fn bootstrap_toml(data: &[u8]) {
     holds(data, Bootstrap::parse);
 }
 
-pub fn holds(data: &[u8], parse: impl Fn(&str) -> Result<Bootstrap, Complaints>) {
+pub fn holds(data: &[u8], parse: impl Fn(&str) -> Result<Bootstrap, ConfigErrors>) {
     // Every complaint counts the lines before it: the file is the operator's own, and small.
     let file = text(&data[..data.len().min(4096)]);
     let plain = file.parse::<toml::Table>();
@@ -28,7 +28,7 @@ pub fn holds(data: &[u8], parse: impl Fn(&str) -> Result<Bootstrap, Complaints>)
                 assert!(catalogue.get(name).is_some(), "{name}");
             }
         }
-        Err(Complaints(all)) => {
+        Err(ConfigErrors(all)) => {
             assert!(!all.is_empty());
             let lines = file.bytes().filter(|byte| *byte == b'\n').count() + 1;
             let secrets = plain.map(|plain| secrets(&plain)).unwrap_or_default();

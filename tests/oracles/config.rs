@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use latchkey::config::{Complaints, Config, MetricsListen, Registration, describe, dotenv, vars};
+use latchkey::config::{
+    Config, ConfigErrors, MetricsListen, RegistrationPolicy, describe, dotenv, env_vars,
+};
 use latchkey::protocol::algorithms::ClientAlg;
 use url::Url;
 
@@ -18,21 +20,24 @@ pub fn config(data: &[u8]) {
     holds(data, Config::from_map);
 }
 
-pub fn holds(data: &[u8], read: impl Fn(&BTreeMap<String, String>) -> Result<Config, Complaints>) {
+pub fn holds(
+    data: &[u8],
+    read: impl Fn(&BTreeMap<String, String>) -> Result<Config, ConfigErrors>,
+) {
     let file = text(data);
     let (map, complaints) = dotenv::parse(&file);
     for complaint in &complaints {
         assert!(complaint.contains(".env"), "{complaint}");
     }
     for (name, value) in &map {
-        assert!(vars::is_known(name), "{name}");
+        assert!(env_vars::is_known(name), "{name}");
         assert!(
             file.contains(&**name) && (value.contains(['\n', '\r', '\t']) || stands(value, &file))
         );
     }
     let secrets: Vec<&str> = map
         .iter()
-        .filter(|(name, _)| vars::find(name).is_some_and(|var| var.secret))
+        .filter(|(name, _)| env_vars::find(name).is_some_and(|var| var.secret))
         .map(|(_, value)| value.trim())
         .collect();
     let tell = |said: &str| {
@@ -51,11 +56,11 @@ pub fn holds(data: &[u8], read: impl Fn(&BTreeMap<String, String>) -> Result<Con
             tell(&describe(&config));
             tell(&format!("{config:?}"));
         }
-        Err(Complaints(lines)) => {
+        Err(ConfigErrors(lines)) => {
             assert!(!lines.is_empty());
             for line in &lines {
                 let name = line.split(' ').next().unwrap_or_default();
-                assert!(vars::is_known(name), "{line}");
+                assert!(env_vars::is_known(name), "{line}");
                 tell(line);
             }
         }
@@ -84,15 +89,15 @@ fn good(config: &Config) {
         assert!(secret.as_ref().is_none_or(|it| it.reveal().chars().count() >= 32));
     }
     match &config.registration {
-        Registration::Open | Registration::Off => {}
-        Registration::Token(tokens) => {
+        RegistrationPolicy::Open | RegistrationPolicy::Off => {}
+        RegistrationPolicy::Token(tokens) => {
             assert!(tokens.iter().all(|it| it.reveal().chars().count() >= 32));
         }
     }
     assert!(!config.listen.is_empty());
     let metrics = match &config.metrics_listen {
-        MetricsListen::Own { address, .. } => Some(address),
-        MetricsListen::WithTheRest | MetricsListen::Off => None,
+        MetricsListen::Separate { address, .. } => Some(address),
+        MetricsListen::MainListener | MetricsListen::Off => None,
     };
     for address in config.listen.iter().chain(metrics) {
         let port = address.rsplit(':').next().unwrap_or_default();
@@ -105,7 +110,10 @@ fn good(config: &Config) {
     assert!(lifetimes.refresh_grace.as_secs() <= 120, "{lifetimes:?}");
     assert!(config.key_ring.signing_algs.contains(&ClientAlg::Rs256));
     assert!(config.public_key_path.is_none() || config.private_key_path.is_some());
-    assert!(config.dev.is_none() || is_loopback, "an account for development, and not at home");
+    assert!(
+        config.dev_account.is_none() || is_loopback,
+        "an account for development, and not at home"
+    );
     for origin in &config.cors.origins {
         let (url, read) =
             (Url::parse(origin).expect("a URL"), reference_parsers::Uri::split(origin));

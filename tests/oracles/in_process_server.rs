@@ -18,7 +18,7 @@ use latchkey::domain::users::{self, User};
 use latchkey::http::app::App;
 use latchkey::infra::clock::{Clock, UnixTime};
 use latchkey::infra::jose::SigningKey;
-use latchkey::infra::outbound::{FetchSettings, Fetcher};
+use latchkey::infra::outbound::{OutboundClient, OutboundOptions};
 use latchkey::infra::secret::{Digest, Secret, base64url};
 use latchkey::infra::secret_key::SecretKey;
 use latchkey::infra::store::MemoryStore;
@@ -132,7 +132,7 @@ fn app() -> App {
     let metadata = routes::metadata(&config, &catalogue);
     let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
     let ring = KeyRing::fixed(vec![SigningKey::from_pem(pem).expect("the same key")]);
-    let fetcher = Arc::new(Fetcher::new(FetchSettings::default()).expect("a fetcher"));
+    let fetcher = Arc::new(OutboundClient::new(OutboundOptions::default()).expect("a fetcher"));
     let root = root.expect("a long key");
     App::new(config, (store, clock), (ring, &root), fetcher, catalogue, &metadata, None)
 }

@@ -1,6 +1,6 @@
 use std::sync::OnceLock;
 
-use latchkey::config::{StatementIssuer, StatementKeys};
+use latchkey::config::{SoftwareStatementIssuer, SoftwareStatementKeys};
 use latchkey::domain::clients::software_statement::Desk;
 use latchkey::protocol::client_metadata::MEMBERS;
 use serde_json::{Map, Value, json};
@@ -24,7 +24,7 @@ pub fn software_statement(data: &[u8]) {
     let hand = if hand == b"s" { Hand::Stranger } else { Hand::Client };
     let token = hand.signs(header, payload);
     let token = text(&edited(token.as_bytes(), how));
-    let issuers: Vec<StatementIssuer> = ISSUERS.map(approved).into();
+    let issuers: Vec<SoftwareStatementIssuer> = ISSUERS.map(approved).into();
     let read = House::with(|house| {
         let keys = &house.app().client_keys;
         let desk = Desk { issuers: &issuers, keys, us: ISSUER, now: NOW };
@@ -39,13 +39,16 @@ pub fn judged(read: Option<Map<String, Value>>, token: &str) {
     assert_eq!(read, expected, "{token}");
 }
 
-fn approved(issuer: &str) -> StatementIssuer {
+fn approved(issuer: &str) -> SoftwareStatementIssuer {
     static FILES: OnceLock<[NamedTempFile; 2]> = OnceLock::new();
     // The second issuer has keys of its own.
     let hand = if issuer == ISSUERS[0] { Hand::Client } else { Hand::Ours };
     let files = FILES.get_or_init(|| [Hand::Client, Hand::Ours].map(written));
     let file = &files[usize::from(hand == Hand::Ours)];
-    StatementIssuer { issuer: issuer.to_owned(), keys: StatementKeys::File(file.path().to_owned()) }
+    SoftwareStatementIssuer {
+        issuer: issuer.to_owned(),
+        keys: SoftwareStatementKeys::File(file.path().to_owned()),
+    }
 }
 
 fn written(hand: Hand) -> NamedTempFile {

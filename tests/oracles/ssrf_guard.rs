@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::OnceLock;
 
 use ipnet::IpNet;
-use latchkey::infra::outbound::{FetchError, FetchSettings, Fetcher};
+use latchkey::infra::outbound::{FetchError, OutboundClient, OutboundOptions};
 use url::{Host, Url};
 
 use super::{lines, text};
@@ -17,9 +17,9 @@ use super::{lines, text};
 /// [IPv4]: https://www.iana.org/assignments/iana-ipv4-special-registry
 /// [IPv6]: https://www.iana.org/assignments/iana-ipv6-special-registry
 pub fn ssrf_guard(data: &[u8]) {
-    static FETCHER: OnceLock<Fetcher> = OnceLock::new();
+    static FETCHER: OnceLock<OutboundClient> = OnceLock::new();
     let fetcher =
-        FETCHER.get_or_init(|| Fetcher::new(FetchSettings::default()).expect("a fetcher"));
+        FETCHER.get_or_init(|| OutboundClient::new(OutboundOptions::default()).expect("a fetcher"));
     holds(data, |url, resolved| fetcher.destinations(url, resolved));
 }
 

@@ -15,8 +15,8 @@ use url::{Host, Url};
 
 use super::reply::Reply;
 use super::report::{Not, fail, skip};
-use crate::infra::outbound::address::is_public;
-use crate::infra::outbound::trusting;
+use crate::infra::outbound::client_config;
+use crate::infra::outbound::public_ip::is_public;
 use crate::protocol::redirect_uri::is_loopback;
 
 /// The longest answer that is read.
@@ -96,7 +96,7 @@ impl Http {
     pub fn new(issuer: &Url, extra_ca: Option<&Path>, private: bool) -> Result<Self, String> {
         let home = issuer.host_str().unwrap_or_default().to_owned();
         let bounds = Bounds { home, private };
-        let tls = trusting(extra_ca).map_err(|complaint| complaint.to_string())?;
+        let tls = client_config(extra_ca).map_err(|complaint| complaint.to_string())?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(bounds.clone()))

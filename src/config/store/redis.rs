@@ -5,26 +5,26 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use super::super::describe::{hidden, path};
-use super::super::reader::Reader;
+use super::super::parser::ConfigParser;
 use crate::infra::store::{RedisOptions, RedisTls, RedisUrl};
 
 /// `None` if `REDIS_URL` is not set, or wrong.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<RedisOptions> {
-    let allow_volatile = reader.flag("ALLOW_VOLATILE_STORE");
-    let prefix = prefix(reader);
-    let sentinel_password = reader.password("REDIS_SENTINEL_PASSWORD");
-    let client = client(reader);
-    let ca_file = reader.given("REDIS_CA_FILE").map(PathBuf::from);
-    let acks = reader.number("REDIS_MIN_REPLICAS_ACK", 0..=16);
-    let text = reader.given("REDIS_URL")?;
+pub(super) fn read(parser: &mut ConfigParser<'_>) -> Option<RedisOptions> {
+    let allow_volatile = parser.flag("ALLOW_VOLATILE_STORE");
+    let prefix = prefix(parser);
+    let sentinel_password = parser.password("REDIS_SENTINEL_PASSWORD");
+    let client = client(parser);
+    let ca_file = parser.get("REDIS_CA_FILE").map(PathBuf::from);
+    let acks = parser.number("REDIS_MIN_REPLICAS_ACK", 0..=16);
+    let text = parser.get("REDIS_URL")?;
     let address = match RedisUrl::parse(text) {
         Ok(address) => address,
         Err(problem) => {
-            reader.complain("REDIS_URL", problem);
+            parser.add_error("REDIS_URL", problem);
             return None;
         }
     };
-    warn_of_what_is_not_used(reader, &address);
+    warn_of_what_is_not_used(parser, &address);
     Some(RedisOptions {
         tls: RedisTls { ca_file, client },
         sentinel_password: sentinel_password.map(|it| Zeroizing::new(it.reveal().to_owned())),
@@ -50,25 +50,25 @@ pub(super) fn effective(options: &RedisOptions, name: &str) -> Option<String> {
     }
 }
 
-fn prefix(reader: &mut Reader<'_>) -> String {
+fn prefix(parser: &mut ConfigParser<'_>) -> String {
     let key_start = |text: &str| {
         // A brace would be a hash tag, and decide on which node of a cluster a key lives.
         let plain = |byte: u8| byte.is_ascii_graphic() && !b"{}*?[]\\".contains(&byte);
         (text.len() <= 64 && text.bytes().all(plain)).then(|| text.to_owned())
     };
     let expected = "at most 64 printable ASCII characters without spaces and {}*?[]\\";
-    reader.parse("REDIS_PREFIX", expected, key_start).unwrap_or_default()
+    parser.parse("REDIS_PREFIX", expected, key_start).unwrap_or_default()
 }
 
-fn client(reader: &mut Reader<'_>) -> Option<(PathBuf, PathBuf)> {
-    match (reader.given("REDIS_CERT_FILE"), reader.given("REDIS_KEY_FILE")) {
+fn client(parser: &mut ConfigParser<'_>) -> Option<(PathBuf, PathBuf)> {
+    match (parser.get("REDIS_CERT_FILE"), parser.get("REDIS_KEY_FILE")) {
         (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
         (Some(_), None) => {
-            reader.complain("REDIS_KEY_FILE", "must be set, because REDIS_CERT_FILE is");
+            parser.add_error("REDIS_KEY_FILE", "must be set, because REDIS_CERT_FILE is");
             None
         }
         (None, Some(_)) => {
-            reader.complain("REDIS_CERT_FILE", "must be set, because REDIS_KEY_FILE is");
+            parser.add_error("REDIS_CERT_FILE", "must be set, because REDIS_KEY_FILE is");
             None
         }
         (None, None) => None,
@@ -76,15 +76,15 @@ fn client(reader: &mut Reader<'_>) -> Option<(PathBuf, PathBuf)> {
 }
 
 /// A certificate that is not used may mean a connection that is not encrypted.
-fn warn_of_what_is_not_used(reader: &mut Reader<'_>, address: &RedisUrl) {
-    let given = |name: &&str| reader.given(name).is_some();
+fn warn_of_what_is_not_used(parser: &mut ConfigParser<'_>, address: &RedisUrl) {
+    let given = |name: &&str| parser.get(name).is_some();
     let tls = ["REDIS_CA_FILE", "REDIS_CERT_FILE"].into_iter().find(given);
     let password = ["REDIS_SENTINEL_PASSWORD"].into_iter().find(given);
     if let Some(name) = tls.filter(|_| !address.is_tls()) {
-        reader.warn(format!("{name} is not used, because REDIS_URL does not begin with rediss"));
+        parser.warn(format!("{name} is not used, because REDIS_URL does not begin with rediss"));
     }
     if let Some(name) = password.filter(|_| !address.is_sentinel()) {
-        reader.warn(format!("{name} is not used, because REDIS_URL names no sentinels"));
+        parser.warn(format!("{name} is not used, because REDIS_URL names no sentinels"));
     }
 }
 

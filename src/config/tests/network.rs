@@ -47,7 +47,7 @@ fn an_origin_is_what_browsers_send_and_nothing_that_could_never_match() {
 
 #[test]
 fn a_password_keeps_its_spaces_and_a_key_does_not_have_any() {
-    let dev = |value| read(&[("DEV_PASSWORD", value)]).dev.and_then(|it| it.password);
+    let dev = |value| read(&[("DEV_PASSWORD", value)]).dev_account.and_then(|it| it.password);
     assert_eq!(dev("  two words ").unwrap().reveal(), "  two words ");
     assert!(dev("  ").is_none(), "nothing but spaces is how a Compose file says nothing");
     let key = format!(" {KEY}\n");

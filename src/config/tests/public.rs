@@ -7,8 +7,8 @@ fn metrics_are_beside_the_pages_only_in_development() {
     let public =
         [("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY), ("STORE_URL", "memory:")];
     let metrics = |pairs: &[&[(&str, &str)]]| read(&pairs.concat()).metrics_listen;
-    let own = |address: &str, asked| MetricsListen::Own { address: address.to_owned(), asked };
-    assert_eq!(metrics(&[]), MetricsListen::WithTheRest);
+    let own = |address: &str, asked| MetricsListen::Separate { address: address.to_owned(), asked };
+    assert_eq!(metrics(&[]), MetricsListen::MainListener);
     assert_eq!(metrics(&[&public]), own("127.0.0.1:9464", false));
     for issuer in [&[][..], &public] {
         assert_eq!(metrics(&[issuer, &[("METRICS_LISTEN", "9090")]]), own("127.0.0.1:9090", true));
@@ -39,12 +39,15 @@ fn a_development_account_exists_only_where_only_developers_are() {
     assert!(found.len() == 1 && found[0].starts_with("DEV_PASSWORD"), "{found:?}");
     // The Compose file brings it along: no account, and no server that ends again and again.
     let named = read(&[&public[..], &[("DEV_USER", "demo")]].concat());
-    assert!(named.dev.is_none());
+    assert!(named.dev_account.is_none());
     assert!(named.warnings.iter().any(|it| it.starts_with("DEV_USER is not used")));
     let redis = ("REDIS_URL", "redis://localhost");
-    assert!(read(&[redis]).dev.is_none());
-    assert!(read(&[("BOOTSTRAP_FILE", "b.toml")]).dev.is_none());
-    assert_eq!(read(&[redis, ("DEV_USER", "ada")]).dev.map(|dev| dev.user).as_deref(), Some("ada"));
+    assert!(read(&[redis]).dev_account.is_none());
+    assert!(read(&[("BOOTSTRAP_FILE", "b.toml")]).dev_account.is_none());
+    assert_eq!(
+        read(&[redis, ("DEV_USER", "ada")]).dev_account.map(|dev| dev.user).as_deref(),
+        Some("ada")
+    );
 }
 
 #[test]
@@ -54,8 +57,8 @@ fn a_public_issuer_needs_a_secret_key_and_gets_careful_defaults() {
         [("ISSUER_URL", "https://id.example"), ("SECRET_KEY", KEY), ("STORE_URL", "memory:")];
     let config = read(&public);
     assert_eq!(config.listen, ["0.0.0.0:5000"]);
-    assert!(matches!(config.registration, Registration::Token(tokens) if tokens.is_empty()));
-    assert!(config.dev.is_none());
+    assert!(matches!(config.registration, RegistrationPolicy::Token(tokens) if tokens.is_empty()));
+    assert!(config.dev_account.is_none());
     assert!(config.warnings.iter().any(|warning| warning.contains("REGISTRATION_TOKEN")));
     let of_tls = |more: &[(&'static str, &'static str)]| {
         let config = read(&[&public[..], more].concat());

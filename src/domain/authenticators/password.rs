@@ -23,13 +23,13 @@ use std::net::IpAddr;
 use tokio::join;
 
 use super::Authentication;
-use crate::config::RateLimit;
+use crate::config::RateLimitSettings;
 use crate::domain::epoch::{self, Epoch, Owner};
 use crate::domain::rate_limit::{self, MAX_ACCOUNT_FAILURES, Schedule, TooMany};
 use crate::domain::users::{self, Device, User, canonical};
-use crate::infra::client_ip::bucket;
+use crate::infra::client_ip::rate_limit_key;
 use crate::infra::clock::{Clock, UnixTime};
-use crate::infra::password::{Busy, Password, Passwords, Turn, Verdict};
+use crate::infra::password::{HashPermit, HasherBusy, Password, PasswordCheck, PasswordHasher};
 use crate::infra::store::{Consistency, Store, StoreError};
 use crate::protocol::Subject;
 
@@ -52,8 +52,8 @@ pub struct GuessLimits {
     pub everybody: Option<u32>,
 }
 
-impl From<RateLimit> for GuessLimits {
-    fn from(limit: RateLimit) -> Self {
+impl From<RateLimitSettings> for GuessLimits {
+    fn from(limit: RateLimitSettings) -> Self {
         Self {
             per_address: limit.enabled.then_some(limit.per_minute),
             everybody: limit.guesses.then_some(limit.per_minute.saturating_mul(EVERYBODY)),
@@ -74,15 +74,15 @@ pub struct Credentials<'a> {
 /// A password as it was typed, with the permit to hash it.
 pub struct QueuedPassword {
     password: Password,
-    turn: Turn,
+    turn: HashPermit,
 }
 
 impl QueuedPassword {
     /// Waits for the permit. A caller that is dropped while it waits leaves the queue, and nothing has happened.
-    pub async fn acquire(passwords: &Passwords, text: &str) -> Result<Self, LoginFailure> {
+    pub async fn acquire(passwords: &PasswordHasher, text: &str) -> Result<Self, LoginFailure> {
         let nobody = |why| LoginFailure { why, sub: None, locks: false };
         let password = Password::parse(text).ok_or_else(|| nobody(LoginError::WrongPassword))?;
-        let turn = passwords.turn().await.map_err(|busy| nobody(busy.into()))?;
+        let turn = passwords.acquire().await.map_err(|busy| nobody(busy.into()))?;
         Ok(Self { password, turn })
     }
 }
@@ -132,8 +132,8 @@ impl From<StoreError> for LoginError {
     }
 }
 
-impl From<Busy> for LoginError {
-    fn from(_: Busy) -> Self {
+impl From<HasherBusy> for LoginError {
+    fn from(_: HasherBusy) -> Self {
         Self::Busy
     }
 }
@@ -211,9 +211,11 @@ impl PasswordAuthenticator<'_> {
         let (verdict, turn) = turn.verify(password.clone(), stored).await?;
         match (user, verdict) {
             (None, _) => Err(LoginError::UnknownUser),
-            (Some(_), Verdict::Wrong) => Err(LoginError::WrongPassword),
-            (Some(user), Verdict::Right { .. }) if !user.enabled => Err(LoginError::Disabled),
-            (Some(mut user), Verdict::Right { outdated }) => {
+            (Some(_), PasswordCheck::Wrong) => Err(LoginError::WrongPassword),
+            (Some(user), PasswordCheck::Correct { .. }) if !user.enabled => {
+                Err(LoginError::Disabled)
+            }
+            (Some(mut user), PasswordCheck::Correct { outdated }) => {
                 if outdated {
                     self.rehash(&mut user, QueuedPassword { password, turn }).await;
                 }
@@ -360,9 +362,9 @@ fn account_name(sub: Option<&Subject>, username: &str) -> String {
 
 /// After a new password whoever mistyped the old one has all tries again.
 fn pair_name(account: &str, epoch: Epoch, address: IpAddr) -> String {
-    format!("{account} in {} from {}", epoch.number(), bucket(address))
+    format!("{account} in {} from {}", epoch.number(), rate_limit_key(address))
 }
 
 fn address_name(address: IpAddr) -> String {
-    format!("address {}", bucket(address))
+    format!("address {}", rate_limit_key(address))
 }

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::infra::clock::UnixTime;
 use crate::infra::jose::{self, ClientKey, NotVerified, Verified};
-use crate::infra::outbound::{FetchError, Fetcher, Turns};
+use crate::infra::outbound::{FetchError, FetchLimiter, OutboundClient};
 use crate::protocol::ClientMetadata;
 use crate::protocol::algorithms::ClientAlg;
 
@@ -34,9 +34,9 @@ const MAX_AT_PAGES_PER_HOST: usize = 8;
 
 /// The cache.
 pub struct KeyCache {
-    fetcher: Arc<Fetcher>,
+    fetcher: Arc<OutboundClient>,
     sets: Cache<String, Entry>,
-    at_pages: Turns,
+    at_pages: FetchLimiter,
 }
 
 #[derive(Clone)]
@@ -73,18 +73,18 @@ pub enum NotItsOwn {
 
 impl KeyCache {
     /// An empty one.
-    pub fn new(fetcher: Arc<Fetcher>) -> Self {
+    pub fn new(fetcher: Arc<OutboundClient>) -> Self {
         Self::within(fetcher, MAX_BYTES)
     }
 
-    fn within(fetcher: Arc<Fetcher>, bytes: u64) -> Self {
+    fn within(fetcher: Arc<OutboundClient>, bytes: u64) -> Self {
         let sets = Cache::builder()
             .max_capacity(bytes)
             .weigher(|_, entry: &Entry| entry.size)
             // By then it is worth nothing any more, and goes by the machine's own clock.
             .time_to_live(LONGEST)
             .build();
-        Self { fetcher, sets, at_pages: Turns::new(MAX_AT_PAGES, MAX_AT_PAGES_PER_HOST) }
+        Self { fetcher, sets, at_pages: FetchLimiter::new(MAX_AT_PAGES, MAX_AT_PAGES_PER_HOST) }
     }
 
     /// Verifies a JWT with the client's own keys, by one of the `allowed` algorithms.
@@ -149,7 +149,7 @@ impl KeyCache {
         }
         let _place = match holding {
             Holding::Nothing => None,
-            Holding::Place => Some(self.at_pages.take(&host(uri)).ok_or(NotItsOwn::Busy)?),
+            Holding::Place => Some(self.at_pages.try_acquire(&host(uri)).ok_or(NotItsOwn::Busy)?),
         };
         // One fetch at a time for each set: who waited for it looks again.
         let mut busy = false;
@@ -235,7 +235,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::infra::outbound::FetchSettings;
+    use crate::infra::outbound::OutboundOptions;
 
     #[test]
     fn a_set_is_fetched_again_when_it_does_not_do_but_not_twice_a_minute() {
@@ -261,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_brings_thousands_of_sets_takes_nobodys_keys_away() {
-        let fetcher = Arc::new(Fetcher::new(FetchSettings::default()).unwrap());
+        let fetcher = Arc::new(OutboundClient::new(OutboundOptions::default()).unwrap());
         let cache = KeyCache::within(fetcher, 64 * 1024);
         let at = UnixTime::from_secs;
         let keys = || Entry::after(None, Some(Arc::new(json!({"keys": []}))), false, at(0));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::key_cache::{Holding, KeyCache, NotItsOwn};
-use crate::config::{StatementIssuer, StatementKeys};
+use crate::config::{SoftwareStatementIssuer, SoftwareStatementKeys};
 use crate::infra::clock::UnixTime;
 use crate::infra::jose::{self, ClientKey, Verified, read};
 use crate::protocol::algorithms::ClientAlg;
@@ -21,7 +21,7 @@ const SKEW: Duration = Duration::from_secs(10);
 /// What judging a statement needs.
 pub struct Desk<'a> {
     /// Whose word is taken.
-    pub issuers: &'a [StatementIssuer],
+    pub issuers: &'a [SoftwareStatementIssuer],
     /// Fetches and remembers keys.
     pub keys: &'a KeyCache,
     /// Our own issuer.
@@ -56,12 +56,12 @@ impl Desk<'_> {
         Ok(verified.claims.into_iter().filter(|(name, _)| counts(name)).collect())
     }
 
-    async fn verify(&self, by: &StatementIssuer, jwt: &str) -> Result<Verified, NotItsOwn> {
+    async fn verify(&self, by: &SoftwareStatementIssuer, jwt: &str) -> Result<Verified, NotItsOwn> {
         match &by.keys {
-            StatementKeys::Url(url) => {
+            SoftwareStatementKeys::Url(url) => {
                 self.keys.verify_behind(url, jwt, ClientAlg::ALL, Holding::Nothing, self.now).await
             }
-            StatementKeys::File(path) => {
+            SoftwareStatementKeys::File(path) => {
                 let set = load_keys(path).await.map_err(|why| {
                     tracing::error!("SOFTWARE_STATEMENT_ISSUERS: {why}");
                     NotItsOwn::Keys

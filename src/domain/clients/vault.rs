@@ -38,14 +38,14 @@ impl Vault {
         now: UnixTime,
     ) -> ClientSecret {
         let readable = method == AuthMethod::ClientSecretJwt;
-        let sealed = readable.then(|| self.0.seal(id.as_str(), secret.as_bytes())).flatten();
+        let sealed = readable.then(|| self.0.encrypt(id.as_str(), secret.as_bytes())).flatten();
         let digest = Digest::of(secret.as_bytes());
         ClientSecret { digest, sealed, created_at: now, expires_at: None }
     }
 
     /// Whether the secret can be read.
     pub fn opens(&self, id: &ClientId, secret: &ClientSecret) -> bool {
-        secret.sealed.as_ref().is_some_and(|sealed| self.0.open(id.as_str(), sealed).is_some())
+        secret.sealed.as_ref().is_some_and(|sealed| self.0.decrypt(id.as_str(), sealed).is_some())
     }
 
     /// Verifies an assertion with the client's live secrets.
@@ -58,12 +58,13 @@ impl Vault {
         let mut why = NotVerified::UnknownKey;
         for secret in client.secrets.iter().filter(|it| it.is_live(now)) {
             let id = client.id.as_str();
-            let opened = secret.sealed.as_ref().and_then(|sealed| self.0.open(id, sealed));
+            let opened = secret.sealed.as_ref().and_then(|sealed| self.0.decrypt(id, sealed));
             let Some(opened) = opened else { continue };
-            match jose::verify_hs256(&opened.plain, jwt) {
+            match jose::verify_hs256(&opened.plaintext, jwt) {
                 Ok(verified) => {
-                    let anew = || self.0.seal(id, &opened.plain).map(|it| (secret.digest, it));
-                    let renewed = if opened.current { None } else { anew() };
+                    let anew =
+                        || self.0.encrypt(id, &opened.plaintext).map(|it| (secret.digest, it));
+                    let renewed = if opened.under_current_key { None } else { anew() };
                     return Ok(Believed { verified, renewed });
                 }
                 Err(not) => why = not,

@@ -78,7 +78,7 @@ mod tests {
     fn sealer(current: &str, previous: Option<&str>) -> KeyEncryptor {
         let root = SecretKey::from_text(&current.repeat(32)).unwrap();
         KeyEncryptor::new(&match previous {
-            Some(previous) => root.also_accepting(&previous.repeat(32)).unwrap(),
+            Some(previous) => root.with_previous(&previous.repeat(32)).unwrap(),
             None => root,
         })
     }

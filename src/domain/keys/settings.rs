@@ -65,7 +65,7 @@ pub fn load_secret_key(config: &Config) -> Result<SecretKey, KeyFileError> {
         .map_err(|_| KeyFileError::new("SECRET_KEY has fewer than 32 characters"))?;
     match &config.secret_key_previous {
         Some(previous) => root
-            .also_accepting(previous.reveal())
+            .with_previous(previous.reveal())
             .map_err(|_| KeyFileError::new("SECRET_KEY_PREVIOUS has fewer than 32 characters")),
         None => Ok(root),
     }

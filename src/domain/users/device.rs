@@ -48,13 +48,13 @@ impl Device {
 
     /// Reads a cookie; `None` if it is none of ours.
     pub fn open(key: &MacKey, cookie: &str) -> Option<Self> {
-        let opened = key.open(NAME, cookie)?;
-        serde_json::from_slice(&opened.plain).ok()
+        let opened = key.decrypt(NAME, cookie)?;
+        serde_json::from_slice(&opened.plaintext).ok()
     }
 
     /// The cookie.
     pub fn seal(&self, key: &MacKey) -> Option<String> {
-        key.seal(NAME, &serde_json::to_vec(self).ok()?)
+        key.encrypt(NAME, &serde_json::to_vec(self).ok()?)
     }
 
     /// Notes that this person signed in. Of more people than fit, those are forgotten who did so longest ago.

@@ -4,28 +4,31 @@
 
 use axum::http::{HeaderMap, StatusCode};
 
-use crate::config::{Registration, SecretText};
+use crate::config::{RegistrationPolicy, SecretString};
 use crate::domain::clients::{self, Client};
 use crate::domain::rate_limit::{self, Schedule};
 use crate::http::app::App;
 use crate::http::caller::Caller;
 use crate::http::error::ApiError;
 use crate::http::presented_token::{self, PresentedToken};
-use crate::infra::client_ip::bucket;
+use crate::infra::client_ip::rate_limit_key;
 use crate::infra::secret::Digest;
 use crate::infra::store::StoreError;
 use crate::protocol::{ClientMetadata, ErrorCode, GrantType, OAuthError, Scope};
 
 /// Whether the operator lets this caller register.
-pub(super) fn admit(registration: &Registration, headers: &HeaderMap) -> Result<(), ApiError> {
+pub(super) fn admit(
+    registration: &RegistrationPolicy,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
     match registration {
-        Registration::Open => Ok(()),
-        Registration::Token(tokens) => {
+        RegistrationPolicy::Open => Ok(()),
+        RegistrationPolicy::Token(tokens) => {
             let shown =
                 PresentedToken::from_header(headers)?.ok_or_else(presented_token::missing)?;
             if is_one_of(tokens, &shown.token) { Ok(()) } else { Err(presented_token::invalid()) }
         }
-        Registration::Off => {
+        RegistrationPolicy::Off => {
             let error = OAuthError::new(ErrorCode::AccessDenied, "clients are registered by hand");
             Err(ApiError::new(error).with_status(StatusCode::FORBIDDEN))
         }
@@ -33,7 +36,7 @@ pub(super) fn admit(registration: &Registration, headers: &HeaderMap) -> Result<
 }
 
 /// Every token is compared, whichever matches.
-fn is_one_of(tokens: &[SecretText], shown: &str) -> bool {
+fn is_one_of(tokens: &[SecretString], shown: &str) -> bool {
     let shown = Digest::of(shown.as_bytes());
     let each = tokens.iter().map(|token| Digest::of(token.reveal().as_bytes()) == shown);
     each.fold(false, |found, it| found | it)
@@ -42,7 +45,7 @@ fn is_one_of(tokens: &[SecretText], shown: &str) -> bool {
 /// Counts the caller's registrations. Without a store it is open: nothing can be registered then.
 pub(super) async fn take_turn(app: &App, caller: &Caller) -> Result<(), ApiError> {
     let Some(per_minute) = app.per_minute() else { return Ok(()) };
-    let name = format!("register {}", bucket(caller.address));
+    let name = format!("register {}", rate_limit_key(caller.address));
     let schedule = Schedule::Address { per_minute };
     match rate_limit::take(&*app.store, &name, schedule, app.now()).await {
         Ok(Err(wait)) => Err(ApiError::too_many(wait.retry_after.as_secs())),
@@ -54,8 +57,8 @@ pub(super) async fn take_turn(app: &App, caller: &Caller) -> Result<(), ApiError
 /// not an absent scope, which would mean the standard ones.
 pub(super) fn limited(app: &App, mut metadata: ClientMetadata) -> Result<ClientMetadata, ApiError> {
     match app.config.registration {
-        Registration::Token(_) => return Ok(metadata),
-        Registration::Open | Registration::Off => {}
+        RegistrationPolicy::Token(_) => return Ok(metadata),
+        RegistrationPolicy::Open | RegistrationPolicy::Off => {}
     }
     if let Some(asked) = metadata.scope.take() {
         let known = only(&asked, |token| {
@@ -144,7 +147,7 @@ mod tests {
 
     const TOKEN: &str = "an-initial-access-token-of-40-characters";
 
-    fn answered(registration: &Registration, value: Option<&'static str>) -> u16 {
+    fn answered(registration: &RegistrationPolicy, value: Option<&'static str>) -> u16 {
         let headers = value.map(|value| (AUTHORIZATION, HeaderValue::from_static(value)));
         match admit(registration, &headers.into_iter().collect()) {
             Ok(()) => 200,
@@ -154,17 +157,19 @@ mod tests {
 
     #[test]
     fn the_gate_opens_to_whom_the_operator_said() {
-        let tokens =
-            Registration::Token(vec![SecretText::new("x".repeat(32)), SecretText::new(TOKEN)]);
+        let tokens = RegistrationPolicy::Token(vec![
+            SecretString::new("x".repeat(32)),
+            SecretString::new(TOKEN),
+        ]);
         let good = Some("Bearer an-initial-access-token-of-40-characters");
         for (registration, shown, status) in [
-            (&Registration::Open, None, 200),
-            (&Registration::Open, Some("Basic eDp5"), 200),
-            (&Registration::Off, good, 403),
+            (&RegistrationPolicy::Open, None, 200),
+            (&RegistrationPolicy::Open, Some("Basic eDp5"), 200),
+            (&RegistrationPolicy::Off, good, 403),
             (&tokens, good, 200),
             (&tokens, Some("Bearer an-initial-access-token-of-40-character"), 401),
             (&tokens, None, 401),
-            (&Registration::Token(Vec::new()), good, 401),
+            (&RegistrationPolicy::Token(Vec::new()), good, 401),
         ] {
             assert_eq!(answered(registration, shown), status, "{registration:?} {shown:?}");
         }

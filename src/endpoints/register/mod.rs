@@ -29,7 +29,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use self::answer::Fresh;
-use crate::config::{Config, Registration};
+use crate::config::{Config, RegistrationPolicy};
 use crate::domain::clients::vault::Vault;
 use crate::domain::clients::{
     self, Client, ClientId, DeclaredClient, Settings, Source, UNUSED_RETENTION,
@@ -49,8 +49,8 @@ const PATH: &str = "/register";
 /// What discovery says about it, unless nobody may register.
 pub fn advertise(metadata: &mut Metadata, config: &Config) {
     metadata.registration_endpoint = match config.registration {
-        Registration::Open | Registration::Token(_) => Some(config.issuer.url(PATH)),
-        Registration::Off => None,
+        RegistrationPolicy::Open | RegistrationPolicy::Token(_) => Some(config.issuer.url(PATH)),
+        RegistrationPolicy::Off => None,
     };
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn applied(
         }
     };
     let desk = Desk {
-        issuers: &app.config.statement_issuers,
+        issuers: &app.config.software_statement_issuers,
         keys: &app.client_keys,
         us: app.issuer(),
         now: app.now(),

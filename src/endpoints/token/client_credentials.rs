@@ -1,6 +1,6 @@
 use super::issue::Answer;
 use super::{Failure, target};
-use crate::config::Registration;
+use crate::config::RegistrationPolicy;
 use crate::domain::clients::{self, Source};
 use crate::domain::epoch::{self, Epoch, Owner};
 use crate::domain::grants::{self, Grant, GrantId, Standing};
@@ -25,7 +25,7 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     let client = &who.client;
     // Where anybody may register, nobody has looked at what a client gave itself.
     let unvetted = client.source == Source::Registered
-        && matches!(app.config.registration, Registration::Open);
+        && matches!(app.config.registration, RegistrationPolicy::Open);
     let ceiling = if unvetted { Scope::default() } else { client.scope_ceiling() };
     let ceiling = PERSONAL.iter().fold(ceiling, |left, it| left.without(it));
     let scope = match who.params.get("scope") {

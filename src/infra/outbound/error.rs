@@ -77,22 +77,22 @@ impl From<reqwest::Error> for FetchError {
 
 /// The file with extra certificate authorities is not usable.
 #[derive(Debug)]
-pub struct FetchComplaint {
+pub struct CaFileError {
     /// Which file.
     pub path: PathBuf,
     /// What is wrong with it.
-    pub why: String,
+    pub reason: String,
 }
 
-impl fmt::Display for FetchComplaint {
+impl fmt::Display for CaFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "the certificate authorities in {} are not usable: {}",
             self.path.display(),
-            self.why
+            self.reason
         )
     }
 }
 
-impl Error for FetchComplaint {}
+impl Error for CaFileError {}

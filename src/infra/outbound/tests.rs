@@ -70,16 +70,16 @@ impl Elsewhere {
         format!("https://localhost:{}/jwks.json", self.port)
     }
 
-    fn settings(&self, allowed: &[&str]) -> FetchSettings {
-        FetchSettings {
-            extra_ca: Some(self.ca.path().into()),
+    fn settings(&self, allowed: &[&str]) -> OutboundOptions {
+        OutboundOptions {
+            ca_file: Some(self.ca.path().into()),
             allow_private: allowed.iter().map(|place| place.parse().unwrap()).collect(),
-            ..FetchSettings::default()
+            ..OutboundOptions::default()
         }
     }
 
     async fn fetched(&self, allowed: &[&str]) -> Result<Value, FetchError> {
-        Fetcher::new(self.settings(allowed)).unwrap().get_json(&self.url()).await
+        OutboundClient::new(self.settings(allowed)).unwrap().get_json(&self.url()).await
     }
 
     fn visits(&self) -> usize {
@@ -128,7 +128,7 @@ async fn a_private_host_nobody_vouched_for_is_not_even_connected_to() {
         let refused = there.fetched(allowed).await;
         assert!(matches!(refused, Err(FetchError::PrivateAddress(_))), "{refused:?}");
     }
-    let nowhere = Fetcher::new(there.settings(&[])).unwrap();
+    let nowhere = OutboundClient::new(there.settings(&[])).unwrap();
     for host in ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "[::1]", "[::ffff:127.0.0.1]"] {
         let refused = nowhere.get_json(&format!("https://{host}:{}/", there.port)).await;
         assert!(matches!(refused, Err(FetchError::PrivateAddress(_))), "{host} {refused:?}");
@@ -139,7 +139,7 @@ async fn a_private_host_nobody_vouched_for_is_not_even_connected_to() {
 #[tokio::test]
 async fn a_literal_address_is_fetched_from_when_its_network_is_vouched_for() {
     let there = Elsewhere::saying(ok("application/json", "{}")).await;
-    let fetcher = Fetcher::new(there.settings(&["127.0.0.1"])).unwrap();
+    let fetcher = OutboundClient::new(there.settings(&["127.0.0.1"])).unwrap();
     let document = fetcher.get_json(&format!("https://127.0.0.1:{}/", there.port)).await;
     assert!(document.is_ok(), "{document:?}");
 }
@@ -147,8 +147,8 @@ async fn a_literal_address_is_fetched_from_when_its_network_is_vouched_for() {
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_is_refused() {
     let there = Elsewhere::saying(ok("application/json", "{}")).await;
-    let settings = FetchSettings { extra_ca: None, ..there.settings(&["localhost"]) };
-    let refused = Fetcher::new(settings).unwrap().get_json(&there.url()).await;
+    let settings = OutboundOptions { ca_file: None, ..there.settings(&["localhost"]) };
+    let refused = OutboundClient::new(settings).unwrap().get_json(&there.url()).await;
     assert!(matches!(refused, Err(FetchError::Transport(_))), "{refused:?}");
 }
 
@@ -184,9 +184,11 @@ async fn only_json_that_is_called_json_is_read() {
 #[tokio::test]
 async fn a_host_that_hangs_is_given_up() {
     let hangs = Elsewhere::saying("").await;
-    let settings =
-        FetchSettings { total: Duration::from_millis(300), ..hangs.settings(&["localhost"]) };
-    let given_up = Fetcher::new(settings).unwrap().get_json(&hangs.url()).await;
+    let settings = OutboundOptions {
+        total_timeout: Duration::from_millis(300),
+        ..hangs.settings(&["localhost"])
+    };
+    let given_up = OutboundClient::new(settings).unwrap().get_json(&hangs.url()).await;
     assert!(matches!(given_up, Err(FetchError::TooSlow)), "{given_up:?}");
 }
 
@@ -194,14 +196,14 @@ async fn a_host_that_hangs_is_given_up() {
 async fn a_host_that_is_busy_is_waited_for_and_delays_no_other_host() {
     let (busy, answers) =
         (Elsewhere::saying("").await, Elsewhere::saying(ok("application/json", "{}")).await);
-    let settings = FetchSettings {
-        connect: Duration::from_mins(1),
-        total: Duration::from_mins(1),
+    let settings = OutboundOptions {
+        connect_timeout: Duration::from_mins(1),
+        total_timeout: Duration::from_mins(1),
         ..busy.settings(&["localhost", "127.0.0.1"])
     };
-    let fetcher = Fetcher::new(settings).unwrap();
+    let fetcher = OutboundClient::new(settings).unwrap();
     // Somebody else's request to that host, for as long as the test lasts.
-    let _turn = fetcher.turns.wait("127.0.0.1").await.unwrap();
+    let _turn = fetcher.limiter.acquire("127.0.0.1").await.unwrap();
     let (url, elsewhere) = (format!("https://127.0.0.1:{}/", busy.port), answers.url());
     let mut queued = pin!(fetcher.get_json(&url));
     // Several times, so that one that did not wait for its turn would have got through meanwhile.
@@ -223,7 +225,11 @@ async fn a_form_is_posted_where_documents_may_be_fetched_and_only_its_status_is_
     let gone = "HTTP/1.1 204 No Content\r\n\r\n";
     let there = Elsewhere::saying(gone).await;
     let posted = async |allowed: &[&str], url: &str| {
-        Fetcher::new(there.settings(allowed)).unwrap().another(1, 1).post_form(url, &fields).await
+        OutboundClient::new(there.settings(allowed))
+            .unwrap()
+            .with_limits(1, 1)
+            .post_form(url, &fields)
+            .await
     };
     assert!(matches!(posted(&["localhost"], &there.url()).await, Ok(204)));
     let refused = posted(&[], &there.url()).await;
@@ -231,7 +237,7 @@ async fn a_form_is_posted_where_documents_may_be_fetched_and_only_its_status_is_
     assert_eq!(there.visits(), 1);
     let away = format!("HTTP/1.1 307 So\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", there.url());
     let sends_on = Elsewhere::saying(away).await;
-    let fetcher = Fetcher::new(sends_on.settings(&["localhost"])).unwrap();
+    let fetcher = OutboundClient::new(sends_on.settings(&["localhost"])).unwrap();
     assert!(matches!(fetcher.post_form(&sends_on.url(), &fields).await, Ok(307)));
     assert_eq!(there.visits(), 1, "a redirect is not followed");
 }
@@ -249,7 +255,8 @@ async fn plain_http_is_posted_to_this_machine_only_and_only_where_it_is_vouched_
     });
     let fetcher = |allowed: &[&str]| {
         let allow_private = allowed.iter().map(|place| place.parse().unwrap()).collect();
-        Fetcher::new(FetchSettings { allow_private, ..FetchSettings::default() }).unwrap()
+        OutboundClient::new(OutboundOptions { allow_private, ..OutboundOptions::default() })
+            .unwrap()
     };
     let fields = [("logout_token", "t")];
     let refused = fetcher(&[]).post_form(&url, &fields).await;
@@ -268,7 +275,7 @@ async fn plain_http_is_posted_to_this_machine_only_and_only_where_it_is_vouched_
 
 #[tokio::test]
 async fn only_https_urls_without_credentials_on_the_standard_port_are_tried() {
-    let fetcher = Fetcher::new(FetchSettings::default()).unwrap();
+    let fetcher = OutboundClient::new(OutboundOptions::default()).unwrap();
     for url in ["http://1.1.1.1/", "file:///etc/passwd", "https://ada@1.1.1.1/", "//1.1.1.1", ""] {
         let refused = fetcher.get_json(url).await;
         assert!(matches!(refused, Err(FetchError::BadUrl)), "{url} {refused:?}");
@@ -279,7 +286,7 @@ async fn only_https_urls_without_credentials_on_the_standard_port_are_tried() {
 
 #[tokio::test]
 async fn what_is_shown_of_a_failure_does_not_say_why() {
-    let fetcher = Fetcher::new(FetchSettings::default()).unwrap();
+    let fetcher = OutboundClient::new(OutboundOptions::default()).unwrap();
     let private = fetcher.get_json("https://10.0.0.1/").await.unwrap_err();
     let bad = fetcher.get_json("http://10.0.0.1/").await.unwrap_err();
     assert_eq!(private.to_string(), bad.to_string());
@@ -290,8 +297,8 @@ async fn what_is_shown_of_a_failure_does_not_say_why() {
 fn an_unusable_file_of_authorities_is_named() {
     let empty = NamedTempFile::new().unwrap();
     for path in [empty.path(), Path::new("gone.pem")] {
-        let settings = FetchSettings { extra_ca: Some(path.into()), ..FetchSettings::default() };
-        let complaint = Fetcher::new(settings).err().map(|complaint| complaint.to_string());
+        let settings = OutboundOptions { ca_file: Some(path.into()), ..OutboundOptions::default() };
+        let complaint = OutboundClient::new(settings).err().map(|complaint| complaint.to_string());
         let name = path.to_string_lossy();
         assert!(complaint.is_some_and(|complaint| complaint.contains(&*name)), "{name}");
     }
@@ -303,10 +310,10 @@ async fn a_certificate_that_was_given_stands_for_itself_and_for_no_other() {
     let elsewhere = Elsewhere::self_signed(answer()).await;
     assert_eq!(elsewhere.fetched(&["localhost"]).await.unwrap(), serde_json::json!({}));
     let impostor = Elsewhere::self_signed(answer()).await;
-    let settings = FetchSettings {
-        extra_ca: Some(elsewhere.ca.path().into()),
+    let settings = OutboundOptions {
+        ca_file: Some(elsewhere.ca.path().into()),
         ..impostor.settings(&["localhost"])
     };
-    let refused = Fetcher::new(settings).unwrap().get_json(&impostor.url()).await;
+    let refused = OutboundClient::new(settings).unwrap().get_json(&impostor.url()).await;
     assert!(matches!(refused, Err(FetchError::Transport(_))), "{refused:?}");
 }

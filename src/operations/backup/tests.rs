@@ -266,7 +266,7 @@ async fn a_changed_secret_key_opens_it_beside_the_one_before_and_seals_the_keys_
     let (old, ..) = lived_in("k").await;
     let (file, _) = saved(&*old, "k", false).await;
     assert!(matches!(opened(&file, &root("n")), Err(Failed::Unreadable(Unreadable::WrongKey))));
-    let both = root("n").also_accepting(&"k".repeat(32)).unwrap();
+    let both = root("n").with_previous(&"k".repeat(32)).unwrap();
     let (store, _) = empty();
     opened(&file, &both).unwrap().restore(&*store, &both, NOW).await.unwrap();
     let ring = store.load(&crate::domain::keys::ring_key()).await.unwrap().unwrap().record;

@@ -6,7 +6,7 @@ use super::Bootstrap;
 use crate::domain::clients::ClientId;
 use crate::domain::events::{Actor, ClientChange, Event, Events, UserChange};
 use crate::infra::clock::UnixTime;
-use crate::infra::password::Passwords;
+use crate::infra::password::PasswordHasher;
 use crate::infra::store::{Store, StoreError};
 use crate::protocol::Subject;
 
@@ -71,7 +71,7 @@ impl Bootstrap {
     pub async fn apply(
         &self,
         store: &dyn Store,
-        passwords: &Passwords,
+        passwords: &PasswordHasher,
         events: &Events,
         now: UnixTime,
     ) -> Result<Applied, ApplyError> {
@@ -90,7 +90,7 @@ impl Bootstrap {
 /// What an entry is applied with.
 pub(super) struct Desk<'a> {
     pub store: &'a dyn Store,
-    pub passwords: &'a Passwords,
+    pub passwords: &'a PasswordHasher,
     pub now: UnixTime,
     events: &'a Events,
 }

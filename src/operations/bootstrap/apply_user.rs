@@ -6,7 +6,7 @@ use super::user::{DeclaredPassword, UserEntry};
 use crate::domain::events::UserChange;
 use crate::domain::grants;
 use crate::domain::users::{self, Added, DeclaredUser, User};
-use crate::infra::password::{Passwords, Verdict};
+use crate::infra::password::{PasswordCheck, PasswordHasher};
 use crate::infra::random;
 use crate::infra::store::Store;
 use crate::protocol::Subject;
@@ -85,7 +85,7 @@ impl UserEntry {
     async fn next_password(
         &self,
         held: &User,
-        passwords: &Passwords,
+        passwords: &PasswordHasher,
     ) -> Result<NextPassword, ApplyError> {
         let Some(declared) = &self.password else { return Ok(NextPassword::AsStored) };
         let username = &*self.username;
@@ -187,7 +187,7 @@ fn changes(before: &User, after: &User) -> Vec<UserChange> {
 
 impl DeclaredPassword {
     /// The hash to be stored.
-    async fn hash(&self, passwords: &Passwords) -> Result<String, ApplyError> {
+    async fn hash(&self, passwords: &PasswordHasher) -> Result<String, ApplyError> {
         match self {
             Self::Hash(hash) => Ok(hash.clone()),
             Self::Plain(plain) => passwords.hash(plain.clone()).await.map_err(|_| ApplyError::Busy),
@@ -195,16 +195,16 @@ impl DeclaredPassword {
     }
 
     /// Whether the hash is of this password, or this very hash.
-    async fn is(&self, hash: &str, passwords: &Passwords) -> Result<bool, ApplyError> {
+    async fn is(&self, hash: &str, passwords: &PasswordHasher) -> Result<bool, ApplyError> {
         let plain = match self {
             Self::Hash(own) => return Ok(own == hash),
             Self::Plain(plain) => plain.clone(),
         };
-        let turn = passwords.turn().await.map_err(|_| ApplyError::Busy)?;
+        let turn = passwords.acquire().await.map_err(|_| ApplyError::Busy)?;
         let verdict = turn.verify(plain, Some(hash)).await.map_err(|_| ApplyError::Busy)?.0;
         Ok(match verdict {
-            Verdict::Right { outdated: _ } => true,
-            Verdict::Wrong => false,
+            PasswordCheck::Correct { outdated: _ } => true,
+            PasswordCheck::Wrong => false,
         })
     }
 }

@@ -30,7 +30,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use self::table::{Source, Table};
-use crate::config::Complaints;
+use crate::config::ConfigErrors;
 use crate::domain::resources::{Declared, Resource};
 use crate::domain::users;
 use crate::protocol::Scope;
@@ -51,27 +51,27 @@ pub struct Bootstrap {
 
 impl Bootstrap {
     /// Reads a file; each complaint begins with its path.
-    pub fn load(path: &Path) -> Result<Self, Complaints> {
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Complaints(vec![format!(
+            ConfigErrors(vec![format!(
                 "BOOTSTRAP_FILE must name a readable file, but {shown}: {error}"
             )])
         })?;
-        Self::parse(&text).map_err(|Complaints(lines)| {
-            Complaints(lines.into_iter().map(|line| format!("{shown} {line}")).collect())
+        Self::parse(&text).map_err(|ConfigErrors(lines)| {
+            ConfigErrors(lines.into_iter().map(|line| format!("{shown} {line}")).collect())
         })
     }
 
     /// Reads the text of a file; each complaint begins with its line.
-    pub fn parse(text: &str) -> Result<Self, Complaints> {
+    pub fn parse(text: &str) -> Result<Self, ConfigErrors> {
         let mut source = Source::new(text);
         let root = match DeTable::parse(text) {
             Ok(root) => root,
             Err(error) => {
                 // The message alone: the whole error quotes the line, which may hold a secret.
                 source.complain(error.span().map_or(0, |span| span.start), error.message());
-                return Err(Complaints(source.into_complaints()));
+                return Err(ConfigErrors(source.into_complaints()));
             }
         };
         let root = Table::new(0, root.get_ref());
@@ -84,7 +84,7 @@ impl Bootstrap {
         };
         refuse_repetitions(root, &mut source);
         let complaints = source.into_complaints();
-        if complaints.is_empty() { Ok(read) } else { Err(Complaints(complaints)) }
+        if complaints.is_empty() { Ok(read) } else { Err(ConfigErrors(complaints)) }
     }
 
     /// Adds the declared scopes to those there are.

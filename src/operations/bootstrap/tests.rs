@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::clients::{self, ClientId};
 use crate::domain::events::Events;
 use crate::infra::clock::{Clock, UnixTime};
-use crate::infra::password::Passwords;
+use crate::infra::password::PasswordHasher;
 use crate::infra::secret::Digest;
 use crate::infra::store::{MemoryStore, Store};
 
@@ -48,8 +48,10 @@ fn store() -> Arc<dyn Store> {
 
 async fn apply(file: &str, store: &dyn Store) -> Result<Applied, ApplyError> {
     let events = Events::new(Clock::manual(NOW));
-    let applied =
-        Bootstrap::parse(file).unwrap().apply(store, &Passwords::new(1, 4), &events, NOW).await;
+    let applied = Bootstrap::parse(file)
+        .unwrap()
+        .apply(store, &PasswordHasher::new(1, 4), &events, NOW)
+        .await;
     events.keep_waiting(store).await.unwrap();
     applied
 }
@@ -126,7 +128,7 @@ async fn a_password_in_the_file_counts_when_it_is_new_there_and_undoes_no_reset(
     apply(FILE, &*store).await.unwrap();
     let ada = async || users::find_by_username(&*store, "ada").await.unwrap().unwrap();
     let reset = async |password: &str| {
-        let hashed = Passwords::new(1, 1)
+        let hashed = PasswordHasher::new(1, 1)
             .hash(crate::infra::password::Password::parse(password).unwrap())
             .await
             .unwrap();
@@ -216,7 +218,7 @@ async fn a_name_and_a_subject_that_belong_to_others_are_a_conflict_with_its_line
 #[tokio::test]
 async fn a_secret_may_be_given_as_its_hash_in_two_spellings_and_a_password_too() {
     let digest = Digest::of(SECRET.as_bytes());
-    let hash = Passwords::new(1, 1)
+    let hash = PasswordHasher::new(1, 1)
         .hash(crate::infra::password::Password::parse("tea").unwrap())
         .await
         .unwrap();
@@ -335,7 +337,7 @@ fn a_declared_client_may_have_several_ways_to_authenticate_and_has_two_if_none_i
             "[[clients]]\nclient_id = \"shop\"\nclient_secret = \"{SECRET}\"\n\
              redirect_uris = [\"https://shop.example/cb\"]\n{lines}"
         );
-        let read = Bootstrap::parse(&file).map_err(|Complaints(lines)| lines)?;
+        let read = Bootstrap::parse(&file).map_err(|ConfigErrors(lines)| lines)?;
         let methods = read.clients[0].metadata.auth_methods().iter();
         Ok(methods.map(|method| method.as_str()).collect::<Vec<_>>())
     };

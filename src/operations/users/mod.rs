@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 
 pub use self::set::Set;
 use super::{Context, Operation, OperationError, UserView};
-use crate::config::SecretText;
+use crate::config::SecretString;
 use crate::domain::authenticators;
 use crate::domain::consent;
 use crate::domain::events::{Event, UserChange};
 use crate::domain::grants::{self, CutOff};
 use crate::domain::users::{self, Added, DeclaredUser, User};
 use crate::infra::clock::UnixTime;
-use crate::infra::password::{LONGEST, Password};
+use crate::infra::password::{MAX_PASSWORD_LEN, Password};
 use crate::infra::random;
 use crate::infra::store::Store;
 use crate::operations::bootstrap::check_username;
@@ -32,7 +32,7 @@ pub struct Add {
     /// Their groups.
     pub groups: Vec<String>,
     /// What they sign in with, too.
-    pub password: SecretText,
+    pub password: SecretString,
 }
 
 /// Lists everybody, by user name.
@@ -96,7 +96,7 @@ pub struct SetPassword {
     /// User name or subject.
     pub user: String,
     /// The new one.
-    pub password: SecretText,
+    pub password: SecretString,
 }
 
 /// Whose sessions and tokens were ended, and how many.
@@ -333,9 +333,10 @@ fn check_claims<'a>(
 }
 
 /// A password that may be set as a new one.
-fn new_password(text: &SecretText) -> Result<Password, OperationError> {
-    let password = Password::parse(text.reveal())
-        .ok_or_else(|| OperationError::Refused(format!("a password has 1 to {LONGEST} bytes")))?;
+fn new_password(text: &SecretString) -> Result<Password, OperationError> {
+    let password = Password::parse(text.reveal()).ok_or_else(|| {
+        OperationError::Refused(format!("a password has 1 to {MAX_PASSWORD_LEN} bytes"))
+    })?;
     password.is_acceptable().map_err(|why| OperationError::Refused(why.to_owned()))?;
     Ok(password)
 }

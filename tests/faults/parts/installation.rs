@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use latchkey::infra::password::{Password, Passwords};
+use latchkey::infra::password::{Password, PasswordHasher};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -104,7 +104,7 @@ async fn bootstrap(shops: &[Arc<Shop>]) -> String {
     static HASH: OnceCell<String> = OnceCell::const_new();
     let make = async || {
         let password = Password::parse(PASSWORD).expect("a password");
-        Passwords::new(1, 8).hash(password).await.expect("a hash")
+        PasswordHasher::new(1, 8).hash(password).await.expect("a hash")
     };
     let hash = HASH.get_or_init(make).await;
     let mut text = String::new();

@@ -12,7 +12,7 @@ use latchkey::domain::clients::assertion::judge;
 use latchkey::domain::grants::{Handle, RefreshToken};
 use latchkey::http::cookies::Cookies;
 use latchkey::infra::jose::{self, SigningKey};
-use latchkey::infra::outbound::{FetchSettings, Fetcher};
+use latchkey::infra::outbound::{OutboundClient, OutboundOptions};
 use latchkey::protocol::claims::ClaimsRequest;
 use latchkey::protocol::client_auth::read_basic;
 use latchkey::protocol::redirect_uri::matches;
@@ -265,7 +265,7 @@ fn an_address_in_the_clear_that_is_taken_for_tls() {
 
 #[test]
 fn a_fetch_that_looks_at_one_address_and_connects_to_all() {
-    let fetcher = Fetcher::new(FetchSettings::default()).expect("a fetcher");
+    let fetcher = OutboundClient::new(OutboundOptions::default()).expect("a fetcher");
     let first = |url: &str, resolved: &[std::net::IpAddr]| {
         fetcher.destinations(url, &resolved[..1])?;
         Ok(resolved.iter().map(|it| (*it, 443).into()).collect())

@@ -12,8 +12,8 @@ use latchkey::domain::users::{self, Added, DeclaredUser, User};
 use latchkey::http::app::App;
 use latchkey::infra::clock::Clock;
 use latchkey::infra::jose::SigningKey;
-use latchkey::infra::outbound::{FetchSettings, Fetcher};
-use latchkey::infra::password::{Password, Passwords};
+use latchkey::infra::outbound::{OutboundClient, OutboundOptions};
+use latchkey::infra::password::{Password, PasswordHasher};
 use latchkey::infra::secret_key::SecretKey;
 use latchkey::infra::store::Store;
 use latchkey::infra::store::schema::{self, CURRENT_SCHEMA};
@@ -157,16 +157,16 @@ impl House {
         let given = config.secret_key.as_ref().expect("a key").reveal();
         let mut root = SecretKey::from_text(given).expect("a long key");
         if let Some(previous) = &config.secret_key_previous {
-            root = root.also_accepting(previous.reveal()).expect("a long key");
+            root = root.with_previous(previous.reveal()).expect("a long key");
         }
-        let outgoing = FetchSettings {
-            extra_ca: config.outgoing.ca_file.clone(),
-            allow_private: (config.outgoing.allow_private.iter())
+        let outgoing = OutboundOptions {
+            ca_file: config.outbound.ca_file.clone(),
+            allow_private: (config.outbound.allow_private.iter())
                 .map(|place| place.parse().expect("a host or a network"))
                 .collect(),
-            ..FetchSettings::default()
+            ..OutboundOptions::default()
         };
-        let fetcher = Fetcher::new(outgoing).expect("a fetcher");
+        let fetcher = OutboundClient::new(outgoing).expect("a fetcher");
         let store: Arc<dyn Store> = Arc::new(faults.clone());
         schema::ensure_schema(&*store, CURRENT_SCHEMA).await.expect("data of this release");
         let ring = key_ring((Arc::clone(&store), clock.clone()), &config, &root).await;
@@ -322,7 +322,7 @@ async fn fill(store: &dyn Store, clock: &Clock) {
     static HASH: OnceCell<String> = OnceCell::const_new();
     let make = async || {
         let password = Password::parse(PASSWORD).expect("a password");
-        Passwords::new(1, 8).hash(password).await.expect("a hash")
+        PasswordHasher::new(1, 8).hash(password).await.expect("a hash")
     };
     let hash = HASH.get_or_init(make).await;
     for (name, claims) in [("ada", every_claim()), ("bob", json!({"name": "Bob"}))] {

@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 use super::address::Endpoint;
 use super::failure::{Failure, told};
 use super::link::MOST_IN_FLIGHT;
-use crate::infra::outbound::trusting;
+use crate::infra::outbound::client_config;
 use crate::infra::store::OpenError;
 
 /// Whom to trust by TLS, and as whom to appear.
@@ -180,7 +180,7 @@ fn refused_by_tls(error: std::io::Error) -> Failure {
 }
 
 fn connector(files: &RedisTls) -> Result<TlsConnector, OpenError> {
-    let mut config = trusting(files.ca_file.as_deref()).map_err(|_| {
+    let mut config = client_config(files.ca_file.as_deref()).map_err(|_| {
         OpenError::InvalidOptions("REDIS_CA_FILE holds no PEM certificates to trust")
     })?;
     if let Some((certificate, key)) = &files.client {

@@ -32,7 +32,7 @@ fn what_was_written_is_read_under_the_same_secret_also_when_it_has_become_the_on
     let made = file(&key("a"), &["head", "", "body", "end"]);
     assert_eq!(read(&made, &key("a")).unwrap(), ["head", "", "body", "end"]);
     let changed = SecretKey::from_text(&"b".repeat(32)).unwrap();
-    let changed = changed.also_accepting(&"a".repeat(32)).unwrap().derive(Purpose::Backup);
+    let changed = changed.with_previous(&"a".repeat(32)).unwrap().derive(Purpose::Backup);
     assert_eq!(read(&made, &changed).unwrap().len(), 4);
     let refused = read(&made, &key("b")).unwrap_err();
     assert!(matches!(refused, Unreadable::WrongKey));

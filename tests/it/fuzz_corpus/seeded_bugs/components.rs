@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use latchkey::config::{Complaints, Config};
+use latchkey::config::{Config, ConfigErrors};
 use latchkey::operations::backup::About;
 use serde_json::{Map, Value};
 
@@ -33,7 +33,7 @@ fn a_page_in_which_text_is_markup() {
 fn a_configuration_that_is_accepted_or_refused_too_loudly() {
     let loud = |map: &BTreeMap<String, String>| match Config::from_map(map) {
         Ok(config) => Ok(config),
-        Err(_) => Err(Complaints(vec![format!("SECRET_KEY is {}", map["SECRET_KEY"])])),
+        Err(_) => Err(ConfigErrors(vec![format!("SECRET_KEY is {}", map["SECRET_KEY"])])),
     };
     let input = b"ISSUER_URL=https://id.example/x\nSECRET_KEY=a-secret-with-digits-12345\n";
     oracles::config::holds(input, Config::from_map);
@@ -49,7 +49,7 @@ fn a_configuration_that_is_accepted_or_refused_too_loudly() {
 
 #[test]
 fn a_bootstrap_file_that_is_quoted() {
-    let quoting = |text: &str| Err(Complaints(vec![format!("line 1: {text}")]));
+    let quoting = |text: &str| Err(ConfigErrors(vec![format!("line 1: {text}")]));
     fails(|| {
         let input = b"[[users]]\nusername = \"ada\"\npassword = \"correct horse battery\"\n";
         oracles::bootstrap_toml::holds(input, quoting);

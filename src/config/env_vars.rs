@@ -3,15 +3,15 @@
 
 use std::fmt::Write as _;
 
-use Fallback::{Rule, Unset, Value};
+use DefaultValue::{Rule, Unset, Value};
 
 /// One variable.
 #[derive(Debug)]
-pub struct Var {
+pub struct EnvVar {
     /// Its name in the environment.
     pub name: &'static str,
     /// What holds when it is not set.
-    pub fallback: Fallback,
+    pub default: DefaultValue,
     /// One sentence for the operator.
     pub help: &'static str,
     /// Whether its value must not be shown; such a variable may also be given as `NAME_FILE`.
@@ -20,7 +20,7 @@ pub struct Var {
 
 /// What holds when a variable is not set.
 #[derive(Debug)]
-pub enum Fallback {
+pub enum DefaultValue {
     /// The same as if this text had been written; the parser reads it from here.
     Value(&'static str),
     /// Depends on other settings; this says how.
@@ -29,7 +29,7 @@ pub enum Fallback {
     Unset,
 }
 
-impl Fallback {
+impl DefaultValue {
     /// As it stands in a table.
     pub fn text(&self) -> &'static str {
         match self {
@@ -40,39 +40,39 @@ impl Fallback {
 }
 
 /// The variable of that name.
-pub fn find(name: &str) -> Option<&'static Var> {
-    VARS.iter().find(|var| var.name == name)
+pub fn find(name: &str) -> Option<&'static EnvVar> {
+    ENV_VARS.iter().find(|var| var.name == name)
 }
 
 /// Whether the name is a variable, or the `NAME_FILE` form of a secret one.
 pub fn is_known(name: &str) -> bool {
-    let is_secret = |name| find(name).is_some_and(|var: &Var| var.secret);
+    let is_secret = |name| find(name).is_some_and(|var: &EnvVar| var.secret);
     find(name).is_some() || name.strip_suffix("_FILE").is_some_and(is_secret)
 }
 
 /// The variable that was probably meant by a name that is none: one that goes on where the name
 /// stops (`ISSUER`), or at most two letters away (`REDIS_URI`), or with our own name before it, as others
 /// have it (`LATCHKEY_ISSUER_URL`).
-pub fn meant_by(name: &str) -> Option<&str> {
+pub fn suggestion_for(name: &str) -> Option<&str> {
     if let Some(rest) = name.strip_prefix("LATCHKEY_") {
-        return if is_known(rest) { Some(rest) } else { meant_by(rest) };
+        return if is_known(rest) { Some(rest) } else { suggestion_for(rest) };
     }
     // Shorter words (LOG, TLS, DEV, HOSTS) belong to others as often as to us.
     if name.len() < 6 || is_known(name) {
         return None;
     }
     let goes_on = |var: &str| var.strip_prefix(name).is_some_and(|rest| rest.starts_with('_'));
-    let close = VARS.iter().find(|var| edit_distance(name, var.name) <= 2);
-    close.or_else(|| VARS.iter().find(|var| goes_on(var.name))).map(|var| var.name)
+    let close = ENV_VARS.iter().find(|var| edit_distance(name, var.name) <= 2);
+    close.or_else(|| ENV_VARS.iter().find(|var| goes_on(var.name))).map(|var| var.name)
 }
 
 /// The README's table.
 pub fn markdown_table() -> String {
     let mut table = String::from("| Variable | Default | Meaning |\n| --- | --- | --- |\n");
-    for var in VARS {
-        let default = match var.fallback {
-            Fallback::Value(value) => format!("`{value}`"),
-            Fallback::Rule(_) | Fallback::Unset => var.fallback.text().to_owned(),
+    for var in ENV_VARS {
+        let default = match var.default {
+            DefaultValue::Value(value) => format!("`{value}`"),
+            DefaultValue::Rule(_) | DefaultValue::Unset => var.default.text().to_owned(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(table, "| `{}` | {default} | {} |", var.name, var.help);
@@ -96,17 +96,17 @@ fn edit_distance(left: &str, right: &str) -> usize {
     row[right.len()]
 }
 
-const fn var(name: &'static str, fallback: Fallback, help: &'static str) -> Var {
-    Var { name, fallback, help, secret: false }
+const fn var(name: &'static str, fallback: DefaultValue, help: &'static str) -> EnvVar {
+    EnvVar { name, default: fallback, help, secret: false }
 }
 
-const fn secret(name: &'static str, fallback: Fallback, help: &'static str) -> Var {
-    Var { name, fallback, help, secret: true }
+const fn secret(name: &'static str, fallback: DefaultValue, help: &'static str) -> EnvVar {
+    EnvVar { name, default: fallback, help, secret: true }
 }
 
 /// The table, in the order in which an operator would think of them.
 #[rustfmt::skip]
-pub const VARS: &[Var] = &[
+pub const ENV_VARS: &[EnvVar] = &[
     var("ISSUER_URL", Value("http://localhost:5000"), "The URL clients know this server by: https except on a loopback host, no path, no trailing slash."),
     var("LISTEN", Rule("the issuer's port on `127.0.0.1` and `[::1]` if the issuer is loopback, otherwise `0.0.0.0:5000`"), "Where to accept connections: `host:port` or a bare port, several separated by commas."),
     var("EXTRA_HOSTS", Unset, "Further `Host` header values to answer to besides the issuer's, separated by commas."),

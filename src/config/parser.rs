@@ -6,48 +6,48 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::duration;
-use super::secret_text::SecretText;
-use super::vars::{self, Fallback};
+use super::env_vars::{self, DefaultValue};
+use super::secret_string::SecretString;
 
 /// The map being read, and what was found wrong with it so far.
 ///
 /// A method that has complained returns some value of its type, so that reading can go on; it is
-/// never used, because a reader with complaints yields no configuration.
-pub(super) struct Reader<'a> {
+/// never used, because a parser with complaints yields no configuration.
+pub(super) struct ConfigParser<'a> {
     map: &'a BTreeMap<String, String>,
-    pub complaints: Vec<String>,
+    pub errors: Vec<String>,
     pub warnings: Vec<String>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ConfigParser<'a> {
     pub fn new(map: &'a BTreeMap<String, String>) -> Self {
-        Self { map, complaints: Vec::new(), warnings: Vec::new() }
+        Self { map, errors: Vec::new(), warnings: Vec::new() }
     }
 
     /// What was set. Empty counts as absent: that is how compose files and shells say "not set".
-    pub fn given(&self, name: &str) -> Option<&'a str> {
-        debug_assert!(vars::find(name).is_some(), "{name} is missing from the table");
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        debug_assert!(env_vars::find(name).is_some(), "{name} is missing from the table");
         self.map.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     /// What was set, or the default of the table.
-    pub fn text(&self, name: &str) -> Option<&'a str> {
-        let default = || match vars::find(name)?.fallback {
-            Fallback::Value(value) => Some(value),
-            Fallback::Rule(_) | Fallback::Unset => None,
+    pub fn get_or_default(&self, name: &str) -> Option<&'a str> {
+        let default = || match env_vars::find(name)?.default {
+            DefaultValue::Value(value) => Some(value),
+            DefaultValue::Rule(_) | DefaultValue::Unset => None,
         };
-        self.given(name).or_else(default)
+        self.get(name).or_else(default)
     }
 
     /// "NAME must be …", with what was found instead unless that is a secret.
-    pub fn complain(&mut self, name: &str, problem: &str) {
-        let found = match self.given(name) {
-            Some(value) if vars::find(name).is_some_and(|var| !var.secret) => {
+    pub fn add_error(&mut self, name: &str, problem: &str) {
+        let found = match self.get(name) {
+            Some(value) if env_vars::find(name).is_some_and(|var| !var.secret) => {
                 format!(" (found {:?})", value.chars().take(80).collect::<String>())
             }
             Some(_) | None => String::new(),
         };
-        self.complaints.push(format!("{name} {problem}{found}"));
+        self.errors.push(format!("{name} {problem}{found}"));
     }
 
     /// Something the operator should know, though it stops nothing.
@@ -62,9 +62,9 @@ impl<'a> Reader<'a> {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let parsed = parse(self.text(name)?);
+        let parsed = parse(self.get_or_default(name)?);
         if parsed.is_none() {
-            self.complain(name, &format!("must be {expected}"));
+            self.add_error(name, &format!("must be {expected}"));
         }
         parsed
     }
@@ -112,14 +112,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A password as it was set: spaces around it are part of it, since they are where it is typed.
-    pub fn password(&mut self, name: &str) -> Option<SecretText> {
-        self.given(name).and_then(|_| self.map.get(name)).map(SecretText::new)
+    pub fn password(&mut self, name: &str) -> Option<SecretString> {
+        self.get(name).and_then(|_| self.map.get(name)).map(SecretString::new)
     }
 
     /// A secret of at least `least` characters.
-    pub fn secret(&mut self, name: &str, least: usize) -> Option<SecretText> {
+    pub fn secret(&mut self, name: &str, least: usize) -> Option<SecretString> {
         self.parse(name, &format!("at least {least} characters"), |text| {
-            (text.chars().count() >= least).then(|| SecretText::new(text))
+            (text.chars().count() >= least).then(|| SecretString::new(text))
         })
     }
 }

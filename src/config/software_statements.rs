@@ -3,50 +3,50 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::reader::Reader;
+use super::parser::ConfigParser;
 
 /// Somebody who vouches for software ([RFC 7591 §2.3](https://www.rfc-editor.org/rfc/rfc7591#section-2.3)).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct StatementIssuer {
+pub struct SoftwareStatementIssuer {
     /// `iss` of the statements.
     pub issuer: String,
     /// Where its public keys are.
-    pub keys: StatementKeys,
+    pub keys: SoftwareStatementKeys,
 }
 
 /// A JWK Set.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum StatementKeys {
+pub enum SoftwareStatementKeys {
     /// To be fetched.
     Url(String),
     /// On this machine.
     File(PathBuf),
 }
 
-impl fmt::Display for StatementIssuer {
+impl fmt::Display for SoftwareStatementIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.keys {
-            StatementKeys::Url(url) => write!(f, "{}={url}", self.issuer),
-            StatementKeys::File(path) => write!(f, "{}={}", self.issuer, path.display()),
+            SoftwareStatementKeys::Url(url) => write!(f, "{}={url}", self.issuer),
+            SoftwareStatementKeys::File(path) => write!(f, "{}={}", self.issuer, path.display()),
         }
     }
 }
 
-pub(super) fn issuers(reader: &mut Reader<'_>) -> Vec<StatementIssuer> {
+pub(super) fn issuers(parser: &mut ConfigParser<'_>) -> Vec<SoftwareStatementIssuer> {
     let expected = "issuer=keys, where keys is the https URL or the path of a JWK Set";
-    reader.list("SOFTWARE_STATEMENT_ISSUERS", expected, read)
+    parser.list("SOFTWARE_STATEMENT_ISSUERS", expected, read)
 }
 
-fn read(text: &str) -> Option<StatementIssuer> {
+fn read(text: &str) -> Option<SoftwareStatementIssuer> {
     let (issuer, keys) = text.split_once('=')?;
     let (issuer, keys) = (issuer.trim(), keys.trim());
     let whole = !issuer.is_empty() && !keys.is_empty();
     let keys = match keys.split_once("://") {
-        Some(("https", _)) => StatementKeys::Url(keys.to_owned()),
+        Some(("https", _)) => SoftwareStatementKeys::Url(keys.to_owned()),
         Some(_) => return None,
-        None => StatementKeys::File(keys.into()),
+        None => SoftwareStatementKeys::File(keys.into()),
     };
-    whole.then(|| StatementIssuer { issuer: issuer.to_owned(), keys })
+    whole.then(|| SoftwareStatementIssuer { issuer: issuer.to_owned(), keys })
 }
 
 #[cfg(test)]

@@ -13,12 +13,12 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-use super::FetchComplaint;
+use super::CaFileError;
 
 /// The public authorities, and those of the operator's own house.
-pub(crate) fn trusting(extra: Option<&Path>) -> Result<ClientConfig, FetchComplaint> {
+pub(crate) fn client_config(extra: Option<&Path>) -> Result<ClientConfig, CaFileError> {
     let path = extra.unwrap_or(Path::new(""));
-    let unusable = |why: &dyn ToString| FetchComplaint { path: path.into(), why: why.to_string() };
+    let unusable = |why: &dyn ToString| CaFileError { path: path.into(), reason: why.to_string() };
     let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     let mut named = Vec::new();
     if let Some(path) = extra {
@@ -38,7 +38,7 @@ pub(crate) fn trusting(extra: Option<&Path>) -> Result<ClientConfig, FetchCompla
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|error| unusable(&error))?;
-    let trust = Arc::new(Trust { chain, named });
+    let trust = Arc::new(ServerVerifier { chain, pinned: named });
     Ok(config.dangerous().with_custom_certificate_verifier(trust).with_no_client_auth())
 }
 
@@ -48,12 +48,12 @@ pub(crate) fn trusting(extra: Option<&Path>) -> Result<ClientConfig, FetchCompla
 /// and none that does may stand for a server. Where a server shows the very one that the operator named,
 /// there is nobody left to be deceived by that: it is good for the names it has, and as long as it says.
 #[derive(Debug)]
-struct Trust {
+struct ServerVerifier {
     chain: Arc<WebPkiServerVerifier>,
-    named: Vec<CertificateDer<'static>>,
+    pinned: Vec<CertificateDer<'static>>,
 }
 
-impl ServerCertVerifier for Trust {
+impl ServerCertVerifier for ServerVerifier {
     fn verify_server_cert(
         &self,
         shown: &CertificateDer<'_>,
@@ -65,7 +65,7 @@ impl ServerCertVerifier for Trust {
         match self.chain.verify_server_cert(shown, intermediates, name, ocsp, now) {
             // What is said of its form. Its time is looked at before, and has an error of its own.
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
-                if self.named.iter().any(|named| named == shown) =>
+                if self.pinned.iter().any(|named| named == shown) =>
             {
                 verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
                 Ok(ServerCertVerified::assertion())
@@ -122,7 +122,7 @@ mod tests {
         roots.add(named.clone()).unwrap();
         let provider = aws_lc_rs::default_provider();
         let chain = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.into());
-        let trust = Trust { chain: chain.build().unwrap(), named: vec![named.clone()] };
+        let trust = ServerVerifier { chain: chain.build().unwrap(), pinned: vec![named.clone()] };
         let name = ServerName::try_from(host.to_owned()).unwrap();
         let in_2020 = UnixTime::since_unix_epoch(Duration::from_secs(1_577_836_800));
         trust.verify_server_cert(shown, &[], &name, &[], in_2020).is_ok()

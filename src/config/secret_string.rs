@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 /// A secret as the operator wrote it: not printed, not compared, wiped when dropped. It is written out for
 /// the control socket, and nowhere else.
 #[derive(Clone)]
-pub struct SecretText(Zeroizing<String>);
+pub struct SecretString(Zeroizing<String>);
 
-impl SecretText {
+impl SecretString {
     /// Takes the text over.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
@@ -20,19 +20,19 @@ impl SecretText {
     }
 }
 
-impl Serialize for SecretText {
+impl Serialize for SecretString {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for SecretText {
+impl<'de> Deserialize<'de> for SecretString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self::new)
     }
 }
 
-impl fmt::Debug for SecretText {
+impl fmt::Debug for SecretString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretText(…)")
     }

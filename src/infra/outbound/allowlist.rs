@@ -5,22 +5,22 @@ use ipnet::IpNet;
 
 /// A place the operator vouches for although it is not on the public internet.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum AllowedPrivate {
+pub enum AllowlistEntry {
     /// A host name, whatever its addresses.
     Host(String),
     /// A network.
     Net(IpNet),
 }
 
-impl AllowedPrivate {
-    pub(super) fn is_host(&self, name: &str) -> bool {
+impl AllowlistEntry {
+    pub(super) fn matches_name(&self, name: &str) -> bool {
         match self {
             Self::Host(host) => host.eq_ignore_ascii_case(name),
             Self::Net(_) => false,
         }
     }
 
-    pub(super) fn holds(&self, address: IpAddr) -> bool {
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
         match self {
             Self::Host(_) => false,
             Self::Net(net) => net.contains(&address.to_canonical()),
@@ -29,7 +29,7 @@ impl AllowedPrivate {
 }
 
 /// `10.0.0.0/8` and `10.0.0.1` are networks, everything else is a host name.
-impl FromStr for AllowedPrivate {
+impl FromStr for AllowlistEntry {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -53,10 +53,10 @@ mod tests {
 
     #[test]
     fn a_network_an_address_and_a_name_are_told_apart() {
-        let parsed = |text: &str| text.parse::<AllowedPrivate>();
-        assert!(matches!(parsed("10.0.0.0/8"), Ok(AllowedPrivate::Net(_))));
-        assert!(matches!(parsed("::1"), Ok(AllowedPrivate::Net(_))));
-        assert_eq!(parsed("RP.internal"), Ok(AllowedPrivate::Host("rp.internal".into())));
+        let parsed = |text: &str| text.parse::<AllowlistEntry>();
+        assert!(matches!(parsed("10.0.0.0/8"), Ok(AllowlistEntry::Net(_))));
+        assert!(matches!(parsed("::1"), Ok(AllowlistEntry::Net(_))));
+        assert_eq!(parsed("RP.internal"), Ok(AllowlistEntry::Host("rp.internal".into())));
         assert!(parsed("https://rp.internal").is_err());
         assert!(parsed("").is_err());
     }
