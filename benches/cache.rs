@@ -158,7 +158,7 @@ async fn rate(
     let store = RedisStore::connect(&options).await.expect("redis");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let app = house(pem, port, Arc::new(Away(store, away)), ttl).await;
+    let app = server(pem, port, Arc::new(Away(store, away)), ttl).await;
     let (_tell, stop) = tokio::sync::watch::channel(false);
     tokio::spawn(serve(
         vec![listener],
@@ -280,7 +280,7 @@ async fn granted(app: &App) -> GrantId {
     grant.id
 }
 
-async fn house(pem: &str, port: u16, store: Arc<dyn Store>, ttl: &str) -> App {
+async fn server(pem: &str, port: u16, store: Arc<dyn Store>, ttl: &str) -> App {
     let issuer = format!("http://localhost:{port}");
     let set = [("ISSUER_URL", &*issuer), ("REDIS_CACHE_TTL", ttl)];
     let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));

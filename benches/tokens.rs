@@ -68,7 +68,7 @@ fn bare_signatures(pem: &str) -> u64 {
 async fn tokens(pem: &str) -> u64 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let app = house(pem, port).await;
+    let app = server(pem, port).await;
     let (_tell, stop) = tokio::sync::watch::channel(false);
     let router = routes::router(&app);
     tokio::spawn(serve(vec![listener], None, router, ConnectionLimits::default(), stop, SPAN));
@@ -112,7 +112,7 @@ async fn ask(port: u16, end: Instant, count: Arc<AtomicU64>) {
     }
 }
 
-async fn house(pem: &str, port: u16) -> App {
+async fn server(pem: &str, port: u16) -> App {
     let issuer = format!("http://localhost:{port}");
     let config = Config::from_map(&[("ISSUER_URL".to_owned(), issuer)].into()).expect("a config");
     let clock = Clock::System;

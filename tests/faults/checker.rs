@@ -10,18 +10,18 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::client::{Tokens, userinfo};
-use crate::history::Ledger;
-use crate::parts::http::{Reply, Wire, send};
+use crate::history::History;
+use crate::parts::http::{HttpClient, HttpOutcome, send};
 use crate::parts::server::Server;
 use crate::report::Report;
-use crate::workload::{Family, State};
+use crate::workload::{Family, FamilyState};
 
 /// How long everything may take to be well again before it is said not to be.
-const PATIENCE: Duration = Duration::from_secs(15);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What a storm leaves behind.
-pub struct Aftermath {
-    pub ledger: Arc<Ledger>,
+/// What a workload leaves behind.
+pub struct WorkloadResult {
+    pub history: Arc<History>,
     /// Those that were there at the beginning, and those that came of codes.
     pub families: Vec<Family>,
     pub servers: Vec<Arc<Server>>,
@@ -31,7 +31,7 @@ pub struct Aftermath {
 
 /// What the server says of what clients hold.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Settled {
+pub struct CheckCounts {
     /// Families that no token their client holds refreshes any more, or whose fresh token is worth nothing.
     pub lost: usize,
     /// Families of which something still works although their end was acknowledged.
@@ -40,63 +40,63 @@ pub struct Settled {
     pub mixed: usize,
 }
 
-impl Aftermath {
+impl WorkloadResult {
     /// Settles every family with the servers.
-    pub async fn settle(&self) -> Settled {
-        settle(&self.families, &self.servers).await
+    pub async fn check(&self) -> CheckCounts {
+        check_families(&self.families, &self.servers).await
     }
 
-    /// Settles, and puts the figures of SECURITY's ledger into the report, with the bounds that hold
+    /// Settles, and puts the figures of the history into the report, with the bounds that hold
     /// whatever happens: nothing doubled, forked, lost, undead, mixed up; no 500.
-    pub async fn tells(&self, report: &mut Report) {
-        let settled = self.settle().await;
-        self.tells_of(settled, report);
+    pub async fn report(&self, report: &mut Report) {
+        let settled = self.check().await;
+        self.report_counts(settled, report);
     }
 
     /// The same, when it is settled already.
-    pub fn tells_of(&self, settled: Settled, report: &mut Report) {
-        let ledger = &self.ledger;
+    pub fn report_counts(&self, settled: CheckCounts, report: &mut Report) {
+        let history = &self.history;
         report
-            .says("codes", ledger.codes())
-            .never("double_code", ledger.double_codes())
-            .says("families", self.families.len())
-            .never("forks", ledger.forks())
+            .figure("codes", history.codes())
+            .never("double_code", history.double_codes())
+            .figure("families", self.families.len())
+            .never("forks", history.forks())
             .never("lost", settled.lost)
             .never("zombie", settled.zombie)
-            .never("mix", settled.mixed + ledger.mixed.load(Ordering::Relaxed));
-        self.tells_of_times(report);
+            .never("mix", settled.mixed + history.mixed.load(Ordering::Relaxed));
+        self.report_measurements(report);
     }
 
     /// The figures that have no bound by themselves.
-    pub fn tells_of_times(&self, report: &mut Report) {
-        let ledger = &self.ledger;
+    pub fn report_measurements(&self, report: &mut Report) {
+        let history = &self.history;
         let panics: usize = self.servers.iter().map(|server| server.panics()).sum();
         report
-            .says("attempts", ledger.count(|_| true))
-            .says("ambiguous", ledger.ambiguous())
-            .says("burnt", ledger.burnt.load(Ordering::Relaxed))
-            .says("relogins", ledger.relogins.load(Ordering::Relaxed))
-            .never("500", ledger.answers(500))
+            .figure("attempts", history.count(|_| true))
+            .figure("ambiguous", history.ambiguous())
+            .figure("burnt", history.burnt.load(Ordering::Relaxed))
+            .figure("relogins", history.relogins.load(Ordering::Relaxed))
+            .never("500", history.answers(500))
             .never("panics", panics)
-            .says("503", ledger.answers(503))
-            .measures("5xx_s", ledger.trouble().as_secs_f64())
-            .says("rss_max_mb", format!("{:.0}", self.rss_max_mb));
+            .figure("503", history.answers(503))
+            .measurement("5xx_s", history.error_period().as_secs_f64())
+            .figure("rss_max_mb", format!("{:.0}", self.rss_max_mb));
     }
 }
 
 /// Settles these families: sixteen at a time.
-pub async fn settle(families: &[Family], servers: &[Arc<Server>]) -> Settled {
+pub async fn check_families(families: &[Family], servers: &[Arc<Server>]) -> CheckCounts {
     let turns = Arc::new(Semaphore::new(16));
-    let wires: Arc<[Wire]> = servers.iter().map(|server| server.wire().clone()).collect();
+    let wires: Arc<[HttpClient]> = servers.iter().map(|server| server.client().clone()).collect();
     let mut looks = JoinSet::new();
     for family in families {
         let (family, turns, wires) = (family.clone(), Arc::clone(&turns), Arc::clone(&wires));
         looks.spawn(async move {
             let _turn = turns.acquire().await.expect("a semaphore that stays open");
-            look(&family, &wires).await
+            check_family(&family, &wires).await
         });
     }
-    let mut sum = Settled::default();
+    let mut sum = CheckCounts::default();
     while let Some(one) = looks.join_next().await {
         let one = one.expect("a look that does not panic");
         sum.lost += one.lost;
@@ -106,48 +106,54 @@ pub async fn settle(families: &[Family], servers: &[Arc<Server>]) -> Settled {
     sum
 }
 
-async fn look(family: &Family, wires: &[Wire]) -> Settled {
+async fn check_family(family: &Family, wires: &[HttpClient]) -> CheckCounts {
     match family.state {
-        State::Alive => look_at_living(family, wires).await,
-        State::Refused => Settled { lost: 1, ..Settled::default() },
-        State::Revoked => {
-            let zombie = usize::from(is_undead(family, wires).await);
-            Settled { zombie, ..Settled::default() }
+        FamilyState::Active => check_active(family, wires).await,
+        FamilyState::Refused => CheckCounts { lost: 1, ..CheckCounts::default() },
+        FamilyState::Revoked => {
+            let zombie = usize::from(still_works(family, wires).await);
+            CheckCounts { zombie, ..CheckCounts::default() }
         }
-        State::PerhapsRevoked => Settled::default(),
+        FamilyState::MaybeRevoked => CheckCounts::default(),
     }
 }
 
 /// With the newest token, else with the one before.
-async fn look_at_living(family: &Family, wires: &[Wire]) -> Settled {
-    let shop = &family.shop;
-    let lost = Settled { lost: 1, ..Settled::default() };
+async fn check_active(family: &Family, wires: &[HttpClient]) -> CheckCounts {
+    let shop = &family.client;
+    let lost = CheckCounts { lost: 1, ..CheckCounts::default() };
     let mut fresh = None;
-    for held in [Some(&family.held), family.before.as_ref()].into_iter().flatten() {
-        let reply = asks(wires, |wire| shop.refreshing(wire, &held.refresh)).await;
+    for held in [Some(&family.newest), family.previous.as_ref()].into_iter().flatten() {
+        let reply =
+            request_until_conclusive(wires, |http| shop.refresh_request(http, &held.refresh)).await;
         fresh = Tokens::of(&reply);
         if fresh.is_some() {
             break;
         }
     }
     let Some(fresh) = fresh else { return lost };
-    let told = asks(wires, |wire| shop.introspecting(wire, &fresh.access)).await;
+    let told =
+        request_until_conclusive(wires, |http| shop.introspect_request(http, &fresh.access)).await;
     if told.json()["active"] != true {
         return lost;
     }
     let mixed = usize::from(!fresh.belong_to(&family.person, shop));
-    Settled { mixed, ..Settled::default() }
+    CheckCounts { mixed, ..CheckCounts::default() }
 }
 
 /// Whether anything of it still works. No answer is not a proof of death.
-pub async fn is_undead(family: &Family, wires: &[Wire]) -> bool {
-    let shop = &family.shop;
-    for held in [Some(&family.held), family.before.as_ref()].into_iter().flatten() {
-        let reply = asks(wires, |wire| shop.refreshing(wire, &held.refresh)).await;
-        let told = asks(wires, |wire| shop.introspecting(wire, &held.access)).await;
-        let opened = asks(wires, |wire| userinfo(wire, &held.access)).await;
-        let dead =
-            reply.is_error("invalid_grant") && told.json()["active"] == false && opened.is(401);
+pub async fn still_works(family: &Family, wires: &[HttpClient]) -> bool {
+    let shop = &family.client;
+    for held in [Some(&family.newest), family.previous.as_ref()].into_iter().flatten() {
+        let reply =
+            request_until_conclusive(wires, |http| shop.refresh_request(http, &held.refresh)).await;
+        let told =
+            request_until_conclusive(wires, |http| shop.introspect_request(http, &held.access))
+                .await;
+        let opened = request_until_conclusive(wires, |http| userinfo(http, &held.access)).await;
+        let dead = reply.is_error("invalid_grant")
+            && told.json()["active"] == false
+            && opened.has_status(401);
         if !dead {
             return true;
         }
@@ -156,12 +162,15 @@ pub async fn is_undead(family: &Family, wires: &[Wire]) -> bool {
 }
 
 /// Asks one after the other until there is something to conclude from.
-pub async fn asks(wires: &[Wire], ask: impl Fn(&Wire) -> RequestBuilder) -> Reply {
+pub async fn request_until_conclusive(
+    wires: &[HttpClient],
+    ask: impl Fn(&HttpClient) -> RequestBuilder,
+) -> HttpOutcome {
     let since = Instant::now();
     let mut turn = 0;
     loop {
         let reply = send(ask(&wires[turn % wires.len()])).await;
-        if !reply.is_inconclusive() || since.elapsed() > PATIENCE {
+        if !reply.is_inconclusive() || since.elapsed() > RECOVERY_TIMEOUT {
             return reply;
         }
         turn += 1;

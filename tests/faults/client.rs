@@ -8,7 +8,7 @@ use reqwest::RequestBuilder;
 use reqwest::header::{ACCEPT, COOKIE};
 use serde_json::Value;
 
-use crate::parts::http::{Fields, Reply, Wire, encode, send};
+use crate::parts::http::{FormFields, HttpClient, HttpOutcome, encode, send};
 use crate::parts::installation::PASSWORD;
 
 /// What is asked for where nothing else is said.
@@ -16,7 +16,7 @@ pub const SCOPE: &str = "openid offline_access";
 
 /// A confidential application with a secret in the header.
 #[derive(Debug)]
-pub struct Shop {
+pub struct ConfidentialClient {
     pub id: String,
     pub secret: String,
     pub redirect_uri: String,
@@ -27,7 +27,7 @@ pub struct Shop {
 pub struct Code {
     pub text: String,
     pub verifier: String,
-    pub shop: Arc<Shop>,
+    pub client: Arc<ConfidentialClient>,
     pub person: String,
 }
 
@@ -42,8 +42,8 @@ pub struct Tokens {
 
 impl Tokens {
     /// None if the answer is not a good one.
-    pub fn of(reply: &Reply) -> Option<Self> {
-        let body = reply.is(200).then(|| reply.json())?;
+    pub fn of(reply: &HttpOutcome) -> Option<Self> {
+        let body = reply.has_status(200).then(|| reply.json())?;
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         Some(Self {
             access: text("access_token")?,
@@ -53,7 +53,7 @@ impl Tokens {
     }
 
     /// Whether they are for this person and this application.
-    pub fn belong_to(&self, person: &str, shop: &Shop) -> bool {
+    pub fn belong_to(&self, person: &str, shop: &ConfidentialClient) -> bool {
         let access = claims(&self.access);
         let good = |id: &Value| id["sub"] == person && id["aud"] == *shop.id;
         access["sub"] == person
@@ -78,8 +78,8 @@ pub fn claims(jwt: &str) -> Value {
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-impl Shop {
-    pub fn numbered(number: usize) -> Self {
+impl ConfidentialClient {
+    pub fn new(number: usize) -> Self {
         Self {
             id: format!("shop-{number}"),
             secret: format!("only-for-tests-only-for-tests-{number:04}"),
@@ -88,46 +88,51 @@ impl Shop {
     }
 
     /// The request that turns the code into tokens.
-    pub fn redeeming(&self, wire: &Wire, code: &Code) -> RequestBuilder {
+    pub fn redeem_request(&self, http: &HttpClient, code: &Code) -> RequestBuilder {
         let fields = [
             ("grant_type", "authorization_code"),
             ("code", &*code.text),
             ("redirect_uri", &self.redirect_uri),
             ("code_verifier", &code.verifier),
         ];
-        self.posting(wire, "/token", &fields)
+        self.form_request(http, "/token", &fields)
     }
 
-    pub fn refreshing(&self, wire: &Wire, token: &str) -> RequestBuilder {
+    pub fn refresh_request(&self, http: &HttpClient, token: &str) -> RequestBuilder {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
-        self.posting(wire, "/token", &fields)
+        self.form_request(http, "/token", &fields)
     }
 
-    pub fn revoking(&self, wire: &Wire, token: &str) -> RequestBuilder {
-        self.posting(wire, "/revoke", &[("token", token)])
+    pub fn revoke_request(&self, http: &HttpClient, token: &str) -> RequestBuilder {
+        self.form_request(http, "/revoke", &[("token", token)])
     }
 
-    pub fn introspecting(&self, wire: &Wire, token: &str) -> RequestBuilder {
-        self.posting(wire, "/introspect", &[("token", token)])
+    pub fn introspect_request(&self, http: &HttpClient, token: &str) -> RequestBuilder {
+        self.form_request(http, "/introspect", &[("token", token)])
     }
 
     /// For a token of its own.
-    pub fn acting_alone(&self, wire: &Wire) -> RequestBuilder {
-        self.posting(wire, "/token", &[("grant_type", "client_credentials")])
+    pub fn client_credentials_request(&self, http: &HttpClient) -> RequestBuilder {
+        self.form_request(http, "/token", &[("grant_type", "client_credentials")])
     }
 
     /// A form as itself.
-    pub fn posting(&self, wire: &Wire, path: &str, fields: Fields<'_>) -> RequestBuilder {
-        self.signed(wire.form(path, fields))
+    pub fn form_request(
+        &self,
+        http: &HttpClient,
+        path: &str,
+        fields: FormFields<'_>,
+    ) -> RequestBuilder {
+        self.with_basic_auth(http.form(path, fields))
     }
 
     /// With id and secret in the header.
-    pub fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+    pub fn with_basic_auth(&self, request: RequestBuilder) -> RequestBuilder {
         request.basic_auth(&self.id, Some(&self.secret))
     }
 
     /// An authorization request, and the verifier that goes with its challenge.
-    pub fn asks(&self, scope: &str, more: Fields<'_>) -> (String, String) {
+    pub fn authorization_url(&self, scope: &str, more: FormFields<'_>) -> (String, String) {
         let verifier = Secret::random().reveal();
         let challenge = Digest::of(verifier.as_bytes()).to_base64url();
         let mut fields = vec![
@@ -144,8 +149,8 @@ impl Shop {
 }
 
 /// The request for what the access token opens.
-pub fn userinfo(wire: &Wire, access: &str) -> RequestBuilder {
-    wire.get("/userinfo").bearer_auth(access)
+pub fn userinfo(http: &HttpClient, access: &str) -> RequestBuilder {
+    http.get("/userinfo").bearer_auth(access)
 }
 
 /// A browser with its cookies, in front of which one person sits. It can go to any server.
@@ -156,102 +161,125 @@ pub struct Browser {
 }
 
 impl Browser {
-    pub fn of(person: &str) -> Self {
+    pub fn new(person: &str) -> Self {
         Self { person: person.to_owned(), cookies: Mutex::default() }
     }
 
     /// Another window: the same cookies, which from here on change by themselves.
-    pub fn like(&self) -> Self {
+    pub fn new_window(&self) -> Self {
         Self { person: self.person.clone(), cookies: Mutex::new(self.cookies().clone()) }
     }
 
     /// Signed in, through the real pages. The reply is the one that was not as it should be.
-    pub async fn signed_in(wire: &Wire, shop: &Shop, person: &str) -> Result<Self, Reply> {
-        let browser = Self::of(person);
-        let (url, _) = shop.asks("openid", &[]);
-        let page = browser.opens(wire, &url).await;
-        let landed = browser.types_in(wire, &page, PASSWORD).await;
-        if landed.landed_with("code").is_some() { Ok(browser) } else { Err(landed) }
+    pub async fn sign_in(
+        http: &HttpClient,
+        shop: &ConfidentialClient,
+        person: &str,
+    ) -> Result<Self, HttpOutcome> {
+        let browser = Self::new(person);
+        let (url, _) = shop.authorization_url("openid", &[]);
+        let page = browser.open(http, &url).await;
+        let landed = browser.submit_login(http, &page, PASSWORD).await;
+        if landed.redirect_param("code").is_some() { Ok(browser) } else { Err(landed) }
     }
 
     /// A code without any page, in the session there is; the scope is `openid offline_access`, so
     /// that what comes of it outlives the session.
-    pub async fn code(&self, wire: &Wire, shop: &Arc<Shop>) -> Result<Code, Reply> {
-        self.code_for(wire, shop, SCOPE).await
+    pub async fn code(
+        &self,
+        http: &HttpClient,
+        shop: &Arc<ConfidentialClient>,
+    ) -> Result<Code, HttpOutcome> {
+        self.code_for(http, shop, SCOPE).await
     }
 
     /// The same for another scope.
     pub async fn code_for(
         &self,
-        wire: &Wire,
-        shop: &Arc<Shop>,
+        http: &HttpClient,
+        shop: &Arc<ConfidentialClient>,
         scope: &str,
-    ) -> Result<Code, Reply> {
-        let (code, reply) = self.tries_for_code(wire, shop, scope).await;
+    ) -> Result<Code, HttpOutcome> {
+        let (code, reply) = self.try_code(http, shop, scope).await;
         code.ok_or(reply)
     }
 
     /// The same, with the answer in any case.
-    pub async fn tries_for_code(
+    pub async fn try_code(
         &self,
-        wire: &Wire,
-        shop: &Arc<Shop>,
+        http: &HttpClient,
+        shop: &Arc<ConfidentialClient>,
         scope: &str,
-    ) -> (Option<Code>, Reply) {
-        let (url, verifier) = shop.asks(scope, &[("prompt", "none")]);
-        let reply = self.sends(wire.get(&url)).await;
+    ) -> (Option<Code>, HttpOutcome) {
+        let (url, verifier) = shop.authorization_url(scope, &[("prompt", "none")]);
+        let reply = self.send(http.get(&url)).await;
         let (shop, person) = (Arc::clone(shop), self.person.clone());
-        let code = reply.landed_with("code").map(|text| Code { text, verifier, shop, person });
+        let code =
+            reply.redirect_param("code").map(|text| Code { text, verifier, client: shop, person });
         (code, reply)
     }
 
     /// The login form on this page, filled in and sent; then on to where it leads.
-    pub async fn types_in(&self, wire: &Wire, page: &Reply, password: &str) -> Reply {
-        let answer = self.presses_login(wire, page, password).await;
-        self.follows(wire, answer).await
+    pub async fn submit_login(
+        &self,
+        http: &HttpClient,
+        page: &HttpOutcome,
+        password: &str,
+    ) -> HttpOutcome {
+        let answer = self.post_login(http, page, password).await;
+        self.follow_redirects(http, answer).await
     }
 
     /// The same, and what was answered first.
-    pub async fn presses_login(&self, wire: &Wire, page: &Reply, password: &str) -> Reply {
+    pub async fn post_login(
+        &self,
+        http: &HttpClient,
+        page: &HttpOutcome,
+        password: &str,
+    ) -> HttpOutcome {
         let typed = [("username", &*self.person), ("password", password)];
-        self.presses(wire, page, "#login-submit", "/login", &typed).await
+        self.post_form(http, page, "#login-submit", "/login", &typed).await
     }
 
     /// Sends the form around this element with what was typed, and looks at what is answered first.
-    pub async fn presses(
+    pub async fn post_form(
         &self,
-        wire: &Wire,
-        page: &Reply,
+        http: &HttpClient,
+        page: &HttpOutcome,
         at: &str,
         path: &str,
-        typed: Fields<'_>,
-    ) -> Reply {
+        typed: FormFields<'_>,
+    ) -> HttpOutcome {
         let hidden = page.hidden_fields_beside(at);
         let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));
         let fields: Vec<_> = hidden.chain(typed.iter().copied()).collect();
-        self.sends(wire.form(path, &fields)).await
+        self.send(http.form(path, &fields)).await
     }
 
     /// Goes there, and on to where it is sent, but not out of the issuer.
-    pub async fn opens(&self, wire: &Wire, url: &str) -> Reply {
-        let answer = self.sends(wire.get(url)).await;
-        self.follows(wire, answer).await
+    pub async fn open(&self, http: &HttpClient, url: &str) -> HttpOutcome {
+        let answer = self.send(http.get(url)).await;
+        self.follow_redirects(http, answer).await
     }
 
     /// Goes on to where this answer sends it.
-    pub async fn follows(&self, wire: &Wire, mut answer: Reply) -> Reply {
+    pub async fn follow_redirects(
+        &self,
+        http: &HttpClient,
+        mut answer: HttpOutcome,
+    ) -> HttpOutcome {
         for _ in 0..10 {
             let Some(to) = answer.location() else { break };
             if to.starts_with("https://") {
                 break;
             }
-            answer = self.sends(wire.get(to)).await;
+            answer = self.send(http.get(to)).await;
         }
         answer
     }
 
     /// One request with the cookies there are; those that are set with the answer are kept.
-    pub async fn sends(&self, request: RequestBuilder) -> Reply {
+    pub async fn send(&self, request: RequestBuilder) -> HttpOutcome {
         let line: Vec<String> =
             self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request =

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// One run of one row.
-pub struct Bench {
+pub struct RunContext {
     pub long: bool,
     pub seed: u64,
     /// How long a soak is.
@@ -17,7 +17,7 @@ pub struct Bench {
     rng: Mutex<StdRng>,
 }
 
-impl Bench {
+impl RunContext {
     pub fn new(long: bool, seed: u64) -> Self {
         Self {
             long,
@@ -38,13 +38,13 @@ impl Bench {
     }
 
     /// Waits some milliseconds, how many the seed says.
-    pub async fn somewhen(&self, milliseconds: Range<u64>) {
+    pub async fn random_delay(&self, milliseconds: Range<u64>) {
         tokio::time::sleep(Duration::from_millis(self.random(milliseconds))).await;
     }
 }
 
-/// Returns when the bench is told to stop.
-pub async fn told_to_stop() {
+/// Returns when the test is told to stop.
+pub async fn shutdown_signal() {
     let (Ok(mut term), Ok(mut int)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 
 use crate::client::Tokens;
-use crate::parts::http::Reply;
+use crate::parts::http::HttpOutcome;
 
 /// What was attempted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,12 +34,12 @@ pub struct Attempt {
     pub generation: u64,
     pub sent: Instant,
     /// What came of it, and when. None while it is under way.
-    pub end: Option<End>,
+    pub end: Option<AttemptOutcome>,
 }
 
 /// What came of an attempt.
 #[derive(Clone, Debug)]
-pub struct End {
+pub struct AttemptOutcome {
     pub at: Instant,
     pub status: Option<u16>,
     /// No answer, although it was sent: it may have happened.
@@ -65,8 +65,8 @@ impl Attempt {
 
 /// The book. Shared by everybody who attempts something.
 #[derive(Debug, Default)]
-pub struct Ledger {
-    book: Mutex<Book>,
+pub struct History {
+    book: Mutex<Records>,
     /// Answers that were about somebody else.
     pub mixed: AtomicUsize,
     /// Codes that were refused although every attempt before was answered "not now".
@@ -76,7 +76,7 @@ pub struct Ledger {
 }
 
 #[derive(Debug, Default)]
-struct Book {
+struct Records {
     attempts: Vec<Attempt>,
     /// How often each code was redeemed.
     redeemed: HashMap<usize, usize>,
@@ -84,14 +84,14 @@ struct Book {
     successors: HashMap<(usize, u64), HashSet<[u8; 32]>>,
 }
 
-impl Ledger {
+impl History {
     /// Writes the attempt down, makes it, and writes down what came of it.
-    pub async fn records(
+    pub async fn record(
         &self,
         (server, kind): (usize, Kind),
         (subject, generation): (usize, u64),
-        attempt: impl Future<Output = Reply>,
-    ) -> Reply {
+        attempt: impl Future<Output = HttpOutcome>,
+    ) -> HttpOutcome {
         let number = {
             let mut book = self.book();
             let sent = Instant::now();
@@ -99,10 +99,10 @@ impl Ledger {
             book.attempts.len() - 1
         };
         let reply = attempt.await;
-        let end = End {
+        let end = AttemptOutcome {
             at: Instant::now(),
             status: reply.status(),
-            silent: reply.is_silence(),
+            silent: reply.is_ambiguous(),
             body: digest(reply.body()),
         };
         let tokens = Tokens::of(&reply);
@@ -172,7 +172,7 @@ impl Ledger {
 
     /// From the first answer of 500 and above to the last; the longest, where a second without any lies in
     /// between.
-    pub fn trouble(&self) -> Duration {
+    pub fn error_period(&self) -> Duration {
         let book = self.book();
         let ends = book.attempts.iter().filter_map(|attempt| attempt.end.as_ref());
         let bad = ends.filter(|end| end.status.is_some_and(|status| status >= 500));
@@ -184,7 +184,7 @@ impl Ledger {
     }
 
     /// How long after `from` there still was an answer of 500 or above, or none; not later than `to`.
-    pub fn trouble_after(&self, from: Instant, to: Instant) -> Duration {
+    pub fn errors_after(&self, from: Instant, to: Instant) -> Duration {
         let book = self.book();
         let ends = book.attempts.iter().filter_map(|attempt| attempt.end.as_ref());
         let bad = ends.filter(|end| end.status.is_none_or(|status| status >= 500));
@@ -204,7 +204,7 @@ impl Ledger {
     }
 
     /// The most attempts that were under way at one moment.
-    pub fn most_at_once(&self) -> usize {
+    pub fn max_in_flight(&self) -> usize {
         let book = self.book();
         let mut steps: Vec<(Instant, bool)> = Vec::new();
         for attempt in &book.attempts {
@@ -233,7 +233,7 @@ impl Ledger {
         quantile(within.filter_map(Attempt::took).collect(), share)
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn book(&self) -> MutexGuard<'_, Records> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -248,7 +248,7 @@ pub fn quantile(mut took: Vec<Duration>, share: f64) -> Duration {
 }
 
 /// Adds one.
-pub fn note(counter: &AtomicUsize) {
+pub fn increment(counter: &AtomicUsize) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 

@@ -17,37 +17,37 @@
 //!
 //! # How to write a row
 //!
-//! A row is one file in `rows/` and one line in the table in `rows/mod.rs`. Its function gets a [`Bench`]
+//! A row is one file in `rows/` and one line in the table in `rows/mod.rs`. Its function gets a [`RunContext`]
 //! and answers one [`Report`](report::Report), or several for several cases:
 //!
 //! ```text
 //! pub async fn run(bench: Bench) -> Vec<Report> {
 //!     let redis = RedisServer::start();                          // parts::redis, as Latchkey wants it
-//!     let house = House::new().await;                            // issuer, people, applications
-//!     let servers = house.start_many(2, &redis.url()).await;     // two processes, ready
+//!     let installation = Installation::new().await;                            // issuer, people, applications
+//!     let servers = installation.start_many(2, &redis.url()).await;     // two processes, ready
 //!     let load = Load { families: bench.pick(50, 500), ..Load::default() };
-//!     let storm = Storm::begins(&house, &servers, load, bench.seed).await;
+//!     let workload = Storm::begins(&installation, &servers, load, bench.seed).await;
 //!     for _ in 0..bench.pick(3, 20) {
 //!         bench.somewhen(500..1500).await;                       // seeded
 //!         redis.signal(Blow::Kill);
 //!         redis.restart();
 //!     }
-//!     let after = storm.ends().await;                            // the ledger, and what clients hold
+//!     let after = workload.ends().await;                            // the history, and what clients hold
 //!     let mut report = Report::new();
 //!     after.tells(&mut report).await;                            // settles: the figures and bounds of all
-//!     report.promises("gap_s", after.ledger.gap().as_secs_f64(), 1.0, 3.0);
+//!     report.promises("gap_s", after.history.gap().as_secs_f64(), 1.0, 3.0);
 //!     vec![report]
 //! }
 //! ```
 //!
-//! - `parts/` is what can be hurt. [`parts::installation::House`] is what servers of one issuer share;
+//! - `parts/` is what can be hurt. [`parts::installation::Installation`] is what servers of one issuer share;
 //!   [`parts::server::Server`] is one process (`kill`, `signal`, `starts_again`, `rss_mb`, `fds`, `log`);
-//!   `house.plan(url).set(NAME, value).under(&["prlimit", …])` is one that is not started yet, and
+//!   `installation.plan(url).set(NAME, value).under(&["prlimit", …])` is one that is not started yet, and
 //!   `.refuses()` one that should not start. [`parts::redis::RedisServer`] and [`parts::topologies`] are
-//!   those of `tests/it`; [`parts::lagging_replicas::Lagging`] is sentinels over replicas that are behind, and
+//!   those of `tests/it`; [`parts::lagging_replicas::LaggingReplicas`] is sentinels over replicas that are behind, and
 //!   [`parts::small_disk::SmallDisk`] a redis that can fill its disk. [`parts::proxy::Proxy`] stands in between and turns the
-//!   [`Weather`](parts::proxy::Weather).
-//! - [`client`] is the OAuth client; every request comes back as a [`Reply`](parts::http::Reply), also when
+//!   [`NetworkFault`](parts::proxy::NetworkFault).
+//! - [`client`] is the OAuth client; every request comes back as a [`HttpOutcome`](parts::http::HttpOutcome), also when
 //!   there was no answer.
 //! - [`history`] has every attempt of a [`workload`]; [`checker`] asks afterwards what has become of everything.
 //! - [`burst`] is many hands at one moment.
@@ -75,7 +75,7 @@ mod report;
 mod rows;
 mod workload;
 
-use context::Bench;
+use context::RunContext;
 
 /// What is asked for on the command line.
 #[derive(Parser)]
@@ -117,13 +117,13 @@ fn main() -> ExitCode {
         tokio::select! {
             code = run(&args) => code,
             // What was started ends with the values that hold it.
-            () = context::told_to_stop() => ExitCode::from(130),
+            () = context::shutdown_signal() => ExitCode::from(130),
         }
     })
 }
 
 async fn run(args: &Args) -> ExitCode {
-    let chosen = match rows::chosen(&args.rows, args.set == Set::Quick) {
+    let chosen = match rows::select(&args.rows, args.set == Set::Quick) {
         Ok(chosen) => chosen,
         Err(unknown) => {
             eprintln!("there is no row {unknown}; --list says which there are");
@@ -134,9 +134,9 @@ async fn run(args: &Args) -> ExitCode {
     for row in chosen {
         let runs = args.runs.unwrap_or(if args.set == Set::Long { row.runs } else { 1 });
         for seed in args.seed..args.seed + runs {
-            let mut bench = Bench::new(args.set == Set::Long, seed);
-            bench.soak = Duration::from_secs(args.soak);
-            broken += usize::from(!row.run(bench).await);
+            let mut context = RunContext::new(args.set == Set::Long, seed);
+            context.soak = Duration::from_secs(args.soak);
+            broken += usize::from(!row.run(context).await);
         }
     }
     if broken > 0 {

@@ -21,19 +21,19 @@ impl Report {
     }
 
     /// A figure without a bound.
-    pub fn says(&mut self, name: &str, figure: impl fmt::Display) -> &mut Self {
+    pub fn figure(&mut self, name: &str, figure: impl fmt::Display) -> &mut Self {
         self.figures.push((name.to_owned(), figure.to_string()));
         self
     }
 
     /// Seconds, or anything else with a fraction, without a bound.
-    pub fn measures(&mut self, name: &str, figure: f64) -> &mut Self {
-        self.says(name, rounded(figure))
+    pub fn measurement(&mut self, name: &str, figure: f64) -> &mut Self {
+        self.figure(name, rounded(figure))
     }
 
     /// Must not be more than this.
     pub fn at_most<T: PartialOrd + Into<f64>>(&mut self, name: &str, is: T, most: T) -> &mut Self {
-        self.judged(name, is.into(), most.into(), '>', |is, most| is <= most)
+        self.compare(name, is.into(), most.into(), '>', |is, most| is <= most)
     }
 
     /// Must not be less than this.
@@ -43,31 +43,31 @@ impl Report {
         is: T,
         least: T,
     ) -> &mut Self {
-        self.judged(name, is.into(), least.into(), '<', |is, least| is >= least)
+        self.compare(name, is.into(), least.into(), '<', |is, least| is >= least)
     }
 
     /// Must not happen: a count that is 0.
     pub fn never(&mut self, name: &str, count: usize) -> &mut Self {
-        self.counts(name, count, 0)
+        self.equals(name, count, 0)
     }
 
     /// Must be exactly this.
-    pub fn counts(&mut self, name: &str, is: usize, must: usize) -> &mut Self {
+    pub fn equals(&mut self, name: &str, is: usize, must: usize) -> &mut Self {
         if is != must {
             self.broken.push(format!("{name}={is}!={must}"));
         }
-        self.says(name, is)
+        self.figure(name, is)
     }
 
     /// A timing, which depends on the machine: what is promised is printed where it is not kept, and the
     /// run fails at `ci`, which allows for a debug build on two cores that others use, too.
-    pub fn promises(&mut self, name: &str, is: f64, promise: f64, ci: f64) -> &mut Self {
+    pub fn within(&mut self, name: &str, is: f64, promise: f64, ci: f64) -> &mut Self {
         if is > ci {
             self.broken.push(format!("{name}={}>{}", rounded(is), rounded(ci)));
         }
         let over =
             if is > promise { format!("(promised {})", rounded(promise)) } else { String::new() };
-        self.says(name, format!("{}{over}", rounded(is)))
+        self.figure(name, format!("{}{over}", rounded(is)))
     }
 
     /// Must be so.
@@ -75,7 +75,7 @@ impl Report {
         if !so {
             self.broken.push(format!("{name}=no"));
         }
-        self.says(name, if so { "yes" } else { "no" })
+        self.figure(name, if so { "yes" } else { "no" })
     }
 
     pub fn is_broken(&self) -> bool {
@@ -95,7 +95,7 @@ impl Report {
         words.join(" ")
     }
 
-    fn judged(
+    fn compare(
         &mut self,
         name: &str,
         is: f64,
@@ -106,7 +106,7 @@ impl Report {
         if !holds(is, bound) {
             self.broken.push(format!("{name}={}{sign}{}", rounded(is), rounded(bound)));
         }
-        self.says(name, rounded(is))
+        self.figure(name, rounded(is))
     }
 }
 

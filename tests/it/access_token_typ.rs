@@ -10,9 +10,9 @@ use latchkey::operations::scopes;
 use latchkey::protocol::AccessTokenTyp;
 use serde_json::{Value, json};
 
-use crate::support::browser::Landing;
+use crate::support::browser::AuthorizationResponse;
 use crate::support::relying_party::RelyingParty;
-use crate::support::test_server::{House, on_every_store};
+use crate::support::test_server::{TestServer, on_every_store};
 
 on_every_store![
     a_token_that_says_jwt_is_served_as_any_other,
@@ -21,7 +21,7 @@ on_every_store![
 
 const ITSELF: (&str, &str) = ("grant_type", "client_credentials");
 
-async fn api(house: &House, name: &str, typ: Option<AccessTokenTyp>) -> RelyingParty {
+async fn api(server: &TestServer, name: &str, typ: Option<AccessTokenTyp>) -> RelyingParty {
     let settings = Settings {
         access_token_typ: typ,
         audience: vec!["https://api.example".to_owned()],
@@ -30,7 +30,7 @@ async fn api(house: &House, name: &str, typ: Option<AccessTokenTyp>) -> RelyingP
     };
     let metadata = json!({"scope": "openid email offline_access badge reports",
         "userinfo_signed_response_alg": "RS256"});
-    house.relying_party_with(name, &metadata, settings).await
+    server.relying_party_with(name, &metadata, settings).await
 }
 
 /// Header and claims.
@@ -44,55 +44,55 @@ fn access(body: &Value) -> &str {
     body["access_token"].as_str().expect("an access token")
 }
 
-async fn a_token_that_says_jwt_is_served_as_any_other(house: House) {
+async fn a_token_that_says_jwt_is_served_as_any_other(server: TestServer) {
     use AccessTokenTyp::{AtJwt, Jwt};
     for (name, typ, says) in
         [("old", None, "at+jwt"), ("new", Some(AtJwt), "at+jwt"), ("spring", Some(Jwt), "JWT")]
     {
-        let client = api(&house, name, typ).await;
-        let tokens = client.signs_in(&house.browser("ada"), "openid email offline_access").await;
-        let next = client.refreshes(tokens.refresh()).await.good();
-        let itself = client.posts("/token", &[ITSELF, ("scope", "reports")]).await.good();
+        let client = api(&server, name, typ).await;
+        let tokens = client.sign_in(&server.browser("ada"), "openid email offline_access").await;
+        let next = client.refresh(tokens.refresh()).await.success_json();
+        let itself = client.post("/token", &[ITSELF, ("scope", "reports")]).await.success_json();
         for token in [tokens.access(), access(&next), access(&itself)] {
             let [header, claims] = read(token);
             assert_eq!(header["typ"], says, "{name}");
             let marked = (says == "JWT").then(|| json!("access"));
             assert_eq!(claims.get("token_use"), marked.as_ref(), "{name}");
-            assert_eq!(client.introspects(token).await["active"], true, "{name}");
+            assert_eq!(client.introspect(token).await["active"], true, "{name}");
         }
         for token in [tokens.access(), access(&next)] {
-            assert_eq!(house.userinfo(token).await.status, 200, "{name}");
+            assert_eq!(server.userinfo(token).await.status, 200, "{name}");
         }
         for token in [tokens.access(), access(&itself)] {
-            client.revokes(token).await;
-            assert_eq!(client.introspects(token).await, json!({"active": false}), "{name}");
+            client.revoke(token).await;
+            assert_eq!(client.introspect(token).await, json!({"active": false}), "{name}");
         }
-        assert_eq!(house.userinfo(tokens.access()).await.status, 401, "{name}");
-        assert_eq!(house.userinfo(access(&next)).await.status, 200, "{name}: one of them");
+        assert_eq!(server.userinfo(tokens.access()).await.status, 401, "{name}");
+        assert_eq!(server.userinfo(access(&next)).await.status, 200, "{name}: one of them");
     }
 }
 
-async fn neither_an_id_token_nor_an_access_token_passes_for_the_other(house: House) {
+async fn neither_an_id_token_nor_an_access_token_passes_for_the_other(server: TestServer) {
     // A record that no release writes, with everything in it that an access token is known by.
     let forged = ["token_use", "client_id", "jti", "scope", "exp"];
     let claims: Vec<String> = forged.iter().map(|it| (*it).to_owned()).collect();
     let scope = "badge".to_owned();
-    house.operates(scopes::Add { scope, description: None, claims, advertised: None }).await;
-    latchkey::server::maintenance::refresh_catalogues(house.app()).await.expect("a store");
-    let shop = api(&house, "shop", Some(AccessTokenTyp::Jwt)).await;
-    let ada = house.browser("ada");
-    let real = shop.signs_in(&ada, "openid email offline_access").await;
+    server.run_operation(scopes::Add { scope, description: None, claims, advertised: None }).await;
+    latchkey::server::maintenance::refresh_catalogues(server.app()).await.expect("a store");
+    let shop = api(&server, "shop", Some(AccessTokenTyp::Jwt)).await;
+    let ada = server.browser("ada");
+    let real = shop.sign_in(&ada, "openid email offline_access").await;
     let [_, of_access] = read(real.access());
-    let sub = house.user("ada").await.sub;
+    let sub = server.user("ada").await.sub;
     let step = |user: &mut users::User| {
         for name in forged {
             user.claims.insert(name.to_owned(), of_access[name].clone());
         }
     };
-    users::update(house.store(), &sub, step).await.expect("a store").expect("ada");
+    users::update(server.store(), &sub, step).await.expect("a store").expect("ada");
 
-    let tokens = shop.signs_in(&ada, "openid email badge offline_access").await;
-    let userinfo = house.userinfo(tokens.access()).await;
+    let tokens = shop.sign_in(&ada, "openid email badge offline_access").await;
+    let userinfo = server.userinfo(tokens.access()).await;
     assert_eq!(userinfo.status, 200);
     let signed = userinfo.body;
     for token in [tokens.id(), &signed] {
@@ -102,24 +102,27 @@ async fn neither_an_id_token_nor_an_access_token_passes_for_the_other(house: Hou
         for name in ["token_use", "client_id", "jti", "scope"] {
             assert!(!held.contains(&name.to_owned()), "{name} in {claims}");
         }
-        assert_eq!(house.userinfo(token).await.status, 401);
-        assert_eq!(shop.introspects(token).await, json!({"active": false}));
-        shop.revokes(token).await;
+        assert_eq!(server.userinfo(token).await.status, 401);
+        assert_eq!(shop.introspect(token).await, json!({"active": false}));
+        shop.revoke(token).await;
     }
-    assert_eq!(shop.introspects(real.access()).await["active"], true, "nothing was revoked");
+    assert_eq!(shop.introspect(real.access()).await["active"], true, "nothing was revoked");
 
     // As a hint, it is not known whose it is.
-    let silent =
-        |hint: &str| shop.asks("openid email").with("prompt", "none").with("id_token_hint", hint);
-    let landed = Landing::of(&ada.asks(&silent(tokens.id()).url()).await);
+    let silent = |hint: &str| {
+        shop.authorization_request("openid email")
+            .with("prompt", "none")
+            .with("id_token_hint", hint)
+    };
+    let landed = AuthorizationResponse::from_redirect(&ada.get(&silent(tokens.id()).url()).await);
     assert!(!landed.code().is_empty(), "an ID token is a hint");
     for hint in [tokens.access(), &signed] {
-        let landed = Landing::of(&ada.asks(&silent(hint).url()).await);
+        let landed = AuthorizationResponse::from_redirect(&ada.get(&silent(hint).url()).await);
         assert_eq!(landed.error(), "invalid_request");
     }
-    let logout = |hint: &str| house.url(&format!("/logout?id_token_hint={hint}"));
+    let logout = |hint: &str| server.url(&format!("/logout?id_token_hint={hint}"));
     for hint in [tokens.access(), &signed] {
-        let page = ada.opens(&logout(hint)).await;
-        assert!(page.shows("#logout-confirm"), "whose sign-out it is has to be asked");
+        let page = ada.open(&logout(hint)).await;
+        assert!(page.has_element("#logout-confirm"), "whose sign-out it is has to be asked");
     }
 }

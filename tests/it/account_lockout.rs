@@ -18,12 +18,12 @@ use latchkey::operations::users::{SetPassword, Show, Unlock};
 use latchkey::protocol::Subject;
 use serde_json::Map;
 
-use crate::support::browser::Landing;
-use crate::support::test_server::{Backing, House, PASSWORD, on_every_backing};
+use crate::support::browser::AuthorizationResponse;
+use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_backing};
 
 on_every_backing![a_locked_account_is_found_and_freed_and_its_owner_goes_on_meanwhile];
 
-/// A house with a user name field that many type into.
+/// A server with a user name field that many type into.
 struct Door<'a> {
     store: &'a dyn Store,
     clock: &'a Clock,
@@ -164,73 +164,80 @@ async fn one_address_never_locks_an_account_for_others_however_long_it_guesses()
     door.tries(("ada", PASSWORD), address(2), None).await.expect("somebody else's address");
 }
 
-async fn limited(backing: Backing) -> House {
+async fn limited(backing: Backend) -> TestServer {
     let on = [("RATE_LIMITING_ENABLED", "true"), ("RATE_LIMIT_PER_MINUTE", "100000")];
-    House::start_with(backing, &on).await
+    TestServer::start_with(backing, &on).await
 }
 
-async fn guesses(house: &House, from: u32, count: u32) {
-    let app = house.app();
-    let door = Door { store: house.store(), clock: &app.clock, passwords: &app.passwords };
+async fn guesses(server: &TestServer, from: u32, count: u32) {
+    let app = server.app();
+    let door = Door { store: server.store(), clock: &app.clock, passwords: &app.passwords };
     for number in from..from + count {
         let failed = door.tries(("ada", "a wrong guess"), address(number), None).await;
         assert!(matches!(failed.expect_err("wrong").why, LoginError::WrongPassword));
     }
 }
 
-async fn events(house: &House, since: UnixTime, kind: &str) -> Vec<Vec<String>> {
+async fn events(server: &TestServer, since: UnixTime, kind: &str) -> Vec<Vec<String>> {
     let (user, event) = (Some("ada".to_owned()), Some(kind.to_owned()));
-    let found = house.operates(List { since, user, client: None, event }).await;
+    let found = server.run_operation(List { since, user, client: None, event }).await;
     assert_eq!(found.left_out, 0);
     found.events.into_iter().map(|event| event.fields.into_values().collect()).collect()
 }
 
-async fn a_locked_account_is_found_and_freed_and_its_owner_goes_on_meanwhile(backing: Backing) {
-    let house = limited(backing).await;
-    let since = house.app().now();
-    let shop = house.relying_party("shop").await;
-    let (own, fresh) = (house.browser("ada"), house.browser("ada"));
-    shop.signs_in(&own, "openid").await;
-    let shown = async || house.operates(Show { user: "ada".to_owned() }).await.locked_since;
+async fn a_locked_account_is_found_and_freed_and_its_owner_goes_on_meanwhile(backing: Backend) {
+    let server = limited(backing).await;
+    let since = server.app().now();
+    let shop = server.relying_party("shop").await;
+    let (own, fresh) = (server.browser("ada"), server.browser("ada"));
+    shop.sign_in(&own, "openid").await;
+    let shown = async || server.run_operation(Show { user: "ada".to_owned() }).await.locked_since;
     assert_eq!(shown().await, None);
 
-    guesses(&house, 0, 99).await;
-    let login = fresh.opens(&shop.asks("openid").url()).await;
-    assert_eq!(fresh.tries(&login, "ada", "the hundredth").await.status, 200);
-    let shut = fresh.signs_in(&login).await;
+    guesses(&server, 0, 99).await;
+    let login = fresh.open(&shop.authorization_request("openid").url()).await;
+    assert_eq!(fresh.sign_in_as(&login, "ada", "the hundredth").await.status, 200);
+    let shut = fresh.sign_in(&login).await;
     assert_eq!((shut.status, shut.header("retry-after")), (429, Some("3600")));
-    assert_eq!(shown().await, Some(house.app().now()));
-    assert_eq!(events(&house, since, "account_locked").await, [["127.0.0.1", "sub-of-ada"]]);
-    let failed = events(&house, since, "sign_in_failed").await;
+    assert_eq!(shown().await, Some(server.app().now()));
+    assert_eq!(events(&server, since, "account_locked").await, [["127.0.0.1", "sub-of-ada"]]);
+    let failed = events(&server, since, "sign_in_failed").await;
     let told = |reason| ["shop", "127.0.0.1", reason, "sub-of-ada"].map(str::to_owned).to_vec();
     assert_eq!(failed, [told("wrong_password"), told("locked")]);
 
     // Her own browser has a counter of its own, and being right there ends it.
-    let again = own.opens(&shop.asks("openid").with("prompt", "login").url()).await;
-    assert!(!Landing::of(&own.signs_in(&again).await).code().is_empty());
+    let again = own.open(&shop.authorization_request("openid").with("prompt", "login").url()).await;
+    assert!(!AuthorizationResponse::from_redirect(&own.sign_in(&again).await).code().is_empty());
     assert_eq!(shown().await, None);
     assert_eq!(
-        events(&house, since, "account_unlocked").await,
+        events(&server, since, "account_unlocked").await,
         [["sign_in", "127.0.0.1", "sub-of-ada"]]
     );
-    assert!(!Landing::of(&fresh.signs_in(&login).await).code().is_empty(), "and everywhere");
+    assert!(
+        !AuthorizationResponse::from_redirect(&fresh.sign_in(&login).await).code().is_empty(),
+        "and everywhere"
+    );
 
     // So does the operator, and so does a new password.
-    guesses(&house, 1000, 100).await;
-    let unlocked = house.operates(Unlock { user: "ada".to_owned() }).await;
-    assert_eq!(unlocked.since, Some(house.app().now()));
-    assert_eq!(house.operates(Unlock { user: "ada".to_owned() }).await.since, None, "no more");
-    let third = house.browser("ada");
-    let login = third.opens(&shop.asks("openid").url()).await;
-    assert!(!Landing::of(&third.signs_in(&login).await).code().is_empty());
+    guesses(&server, 1000, 100).await;
+    let unlocked = server.run_operation(Unlock { user: "ada".to_owned() }).await;
+    assert_eq!(unlocked.since, Some(server.app().now()));
+    assert_eq!(
+        server.run_operation(Unlock { user: "ada".to_owned() }).await.since,
+        None,
+        "no more"
+    );
+    let third = server.browser("ada");
+    let login = third.open(&shop.authorization_request("openid").url()).await;
+    assert!(!AuthorizationResponse::from_redirect(&third.sign_in(&login).await).code().is_empty());
 
-    guesses(&house, 2000, 100).await;
+    guesses(&server, 2000, 100).await;
     let password = SecretString::new("coffee with nine otters");
-    house.operates(SetPassword { user: "ada".to_owned(), password }).await;
+    server.run_operation(SetPassword { user: "ada".to_owned(), password }).await;
     assert_eq!(shown().await, None);
     let by = ["command_line", "sub-of-ada"].map(str::to_owned).to_vec();
-    let freed = events(&house, since, "account_unlocked").await;
+    let freed = events(&server, since, "account_unlocked").await;
     assert_eq!(freed[1..], [by.clone(), by]);
-    let changed = events(&house, since, "user_changed").await;
+    let changed = events(&server, since, "user_changed").await;
     assert_eq!(changed, [["command_line", "password_set", "sub-of-ada"]]);
 }

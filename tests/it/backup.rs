@@ -8,7 +8,7 @@ use latchkey::infra::secret::Secret;
 use tempfile::TempDir;
 
 use crate::support::http;
-use crate::support::test_server::{Backing, House, PASSWORD, SECRET_KEY};
+use crate::support::test_server::{Backend, PASSWORD, SECRET_KEY, TestServer};
 
 /// Where backups are made, and how the program is called.
 struct Desk {
@@ -17,10 +17,10 @@ struct Desk {
 }
 
 impl Desk {
-    fn of(house: &House) -> Self {
-        let mut settings = house.redis_settings().to_vec();
+    fn of(server: &TestServer) -> Self {
+        let mut settings = server.redis_settings().to_vec();
         settings.push(("SECRET_KEY", SECRET_KEY.to_owned()));
-        settings.push(("ISSUER_URL", house.issuer().to_owned()));
+        settings.push(("ISSUER_URL", server.issuer().to_owned()));
         Self { folder: tempfile::tempdir().expect("a folder"), settings }
     }
 
@@ -73,9 +73,9 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_restore_people_sign_in_applications_authenticate_and_old_tokens_verify() {
-    let old = House::start(Backing::Redis).await;
+    let old = TestServer::start(Backend::Redis).await;
     let shop = old.relying_party("shop").await;
-    let before = shop.signs_in(&old.browser("ada"), "openid email").await;
+    let before = shop.sign_in(&old.browser("ada"), "openid email").await;
     old.app().keys.rotate(Activation::Now).await.expect("a rotation");
     let keys = http::send(old.http().get(old.url("/jwks.json"))).await.json();
 
@@ -97,27 +97,27 @@ async fn after_a_restore_people_sign_in_applications_authenticate_and_old_tokens
     let did = desk.runs(&["restore", "--in", "b"]);
     assert!(did.contains("restored") && did.contains("users: 2 new"), "{did}");
 
-    let new = House::finds(&prefix, old.app().clock.clone()).await;
+    let new = TestServer::start_on_redis(&prefix, old.app().clock.clone()).await;
     assert_eq!(http::send(new.http().get(new.url("/jwks.json"))).await.json(), keys);
-    let there = new.claims_to_be("shop", &shop.secret);
+    let there = new.client_with_secret("shop", &shop.secret);
     let ada = new.browser("ada");
-    let login = ada.opens(&there.asks("openid email").url()).await;
-    let hub = ada.signs_in(&login).await;
-    assert!(!hub.shows("#consent-accept"), "she agreed before");
-    let tokens = there.signs_in(&new.browser("ada"), "openid email").await;
+    let login = ada.open(&there.authorization_request("openid email").url()).await;
+    let hub = ada.sign_in(&login).await;
+    assert!(!hub.has_element("#consent-accept"), "she agreed before");
+    let tokens = there.sign_in(&new.browser("ada"), "openid email").await;
     assert_eq!(new.userinfo(tokens.access()).await.status, 200);
-    let robot = there.posts("/token", &[("grant_type", "client_credentials")]).await;
+    let robot = there.post("/token", &[("grant_type", "client_credentials")]).await;
     assert_eq!(robot.status, 200);
-    let stranger = new.claims_to_be("shop", "wrong");
-    let refused = stranger.posts("/token", &[("grant_type", "client_credentials")]).await;
+    let stranger = new.client_with_secret("shop", "wrong");
+    let refused = stranger.post("/token", &[("grant_type", "client_credentials")]).await;
     assert_eq!(refused.status, 401);
-    let refresh = there.refreshes(before.refresh()).await;
+    let refresh = there.refresh(before.refresh()).await;
     assert_eq!(refresh.error(), (400, "invalid_grant".to_owned()), "grants stayed behind");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_goes_through_a_pipe_where_no_file_can_be_made() {
-    let old = House::start(Backing::Redis).await;
+    let old = TestServer::start(Backend::Redis).await;
     let mut desk = Desk::of(&old);
     let made = desk.command(&["backup", "--out", "-"]).output().expect("an end");
     assert!(made.status.success(), "{}", said(&made));
@@ -147,28 +147,28 @@ async fn a_backup_goes_through_a_pipe_where_no_file_can_be_made() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_sessions_nobody_notices_the_move() {
-    let old = House::start(Backing::Redis).await;
+    let old = TestServer::start(Backend::Redis).await;
     let shop = old.relying_party("shop").await;
     let ada = old.browser("ada");
-    let before = shop.signs_in(&ada, "openid").await;
+    let before = shop.sign_in(&ada, "openid").await;
     let mut desk = Desk::of(&old);
     let told = desk.runs(&["backup", "--out", "b", "--with-sessions"]);
     assert!(told.contains("sessions: 1\n") && told.contains("grants: 1\n"), "{told}");
     let prefix = fresh_prefix();
     desk.moved_to(&prefix);
     desk.runs(&["restore", "--in", "b"]);
-    let new = House::finds(&prefix, old.app().clock.clone()).await;
-    let there = new.claims_to_be("shop", &shop.secret);
-    let next = there.refreshes(before.refresh()).await.good();
+    let new = TestServer::start_on_redis(&prefix, old.app().clock.clone()).await;
+    let there = new.client_with_secret("shop", &shop.secret);
+    let next = there.refresh(before.refresh()).await.success_json();
     assert!(next["refresh_token"].is_string(), "{next}");
-    assert_eq!(there.exchanges(&before.code, &before.request).await.status, 400, "still spent");
+    assert_eq!(there.redeem(&before.code, &before.request).await.status, 400, "still spent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_in_use_is_left_alone_unless_overwriting_is_asked_for() {
-    let house = House::start(Backing::Redis).await;
-    house.relying_party("shop").await;
-    let mut desk = Desk::of(&house);
+    let server = TestServer::start(Backend::Redis).await;
+    server.relying_party("shop").await;
+    let mut desk = Desk::of(&server);
     desk.runs(&["backup", "--out", "b"]);
     desk.runs(&["user", "remove", "bob"]);
     desk.runs(&["client", "disable", "shop"]);
@@ -200,8 +200,8 @@ async fn a_store_in_use_is_left_alone_unless_overwriting_is_asked_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_secret_key_is_told_and_one_beside_the_old_seals_the_keys_anew() {
     const NEW: &str = "newer-for-tests-newer-for-tests-newer-for-te";
-    let house = House::start(Backing::Redis).await;
-    let mut desk = Desk::of(&house);
+    let server = TestServer::start(Backend::Redis).await;
+    let mut desk = Desk::of(&server);
     desk.runs(&["backup", "--out", "b"]);
     desk.with("SECRET_KEY", NEW);
     assert!(desk.refuses(&["backup", "--out", "c"]).contains("does not open the signing key"));
@@ -219,8 +219,8 @@ async fn another_secret_key_is_told_and_one_beside_the_old_seals_the_keys_anew()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_backup_restores_nothing_at_all() {
-    let house = House::start(Backing::Redis).await;
-    let mut desk = Desk::of(&house);
+    let server = TestServer::start(Backend::Redis).await;
+    let mut desk = Desk::of(&server);
     desk.runs(&["backup", "--out", "b"]);
     desk.moved_to(&fresh_prefix());
     let whole = std::fs::read(desk.path("b")).expect("a backup");

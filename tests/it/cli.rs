@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::browser::{Browser, Landing};
-use crate::support::http::{self, Fields};
+use crate::support::browser::{AuthorizationResponse, Browser};
+use crate::support::http::{self, FormFields};
 use crate::support::redis::RedisServer;
 
 /// Started in a folder of its own. It ends with this value.
@@ -25,7 +25,7 @@ pub struct Program {
     folder: Option<TempDir>,
 }
 
-pub fn command(folder: &Path, variables: Fields<'_>) -> Command {
+pub fn command(folder: &Path, variables: FormFields<'_>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey"));
     command.current_dir(folder).envs(variables.iter().copied()).stdin(Stdio::null());
     command
@@ -37,7 +37,7 @@ pub fn free_port() -> u16 {
 }
 
 impl Program {
-    async fn start(variables: Fields<'_>) -> Self {
+    async fn start(variables: FormFields<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut program = Self::start_in(folder.path(), free_port(), variables).await;
         program.folder = Some(folder);
@@ -45,12 +45,12 @@ impl Program {
     }
 
     /// In a folder that is there when it has ended.
-    pub async fn start_in(folder: &Path, port: u16, variables: Fields<'_>) -> Self {
+    pub async fn start_in(folder: &Path, port: u16, variables: FormFields<'_>) -> Self {
         Self::start_saying(folder, port, variables, Stdio::null()).await
     }
 
     /// With its log going there.
-    async fn start_saying(folder: &Path, port: u16, variables: Fields<'_>, log: Stdio) -> Self {
+    async fn start_saying(folder: &Path, port: u16, variables: FormFields<'_>, log: Stdio) -> Self {
         let issuer = format!("http://localhost:{port}");
         let mut command = command(folder, variables);
         command.env("ISSUER_URL", &issuer).stdout(Stdio::piped()).stderr(log);
@@ -112,7 +112,7 @@ impl Drop for Program {
 }
 
 /// The exit code, and what was complained about.
-fn refused(variables: Fields<'_>) -> (Option<i32>, String) {
+fn refused(variables: FormFields<'_>) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let output = command(folder.path(), variables).output().expect("an end");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -123,14 +123,14 @@ async fn what_is_printed_is_enough_to_get_tokens_and_a_signal_ends_it_well() {
     let program = Program::start(&[]).await;
     let said = |name: &str| &*program.said[name];
     let person = Browser::new(http::client(program.at), &program.issuer, said("demo user"));
-    let login = person.opens(said("demo request")).await;
-    let consent = person.tries(&login, said("demo user"), said("demo password")).await;
+    let login = person.open(said("demo request")).await;
+    let consent = person.sign_in_as(&login, said("demo user"), said("demo password")).await;
     let hidden = consent.hidden_fields_beside("#consent-accept");
     let mut agreed: Vec<(&str, &str)> = hidden.iter().map(|(n, v)| (&**n, &**v)).collect();
     agreed.push(("decision", "accept"));
-    let hub = person.presses("/consent", &agreed).await;
+    let hub = person.post("/consent", &agreed).await;
     let on = format!("{}{}", program.issuer, hub.location().expect("the hub"));
-    let landing = Landing::of(&person.asks(&on).await);
+    let landing = AuthorizationResponse::from_redirect(&person.get(&on).await);
     let home = format!("{}/", program.issuer);
     let fields = [
         ("grant_type", "authorization_code"),
@@ -140,7 +140,8 @@ async fn what_is_printed_is_enough_to_get_tokens_and_a_signal_ends_it_well() {
         ("code_verifier", said("code_verifier")),
     ];
     let url = format!("{}/token", program.issuer);
-    let body = http::send(http::form(&http::client(program.at), &url, &fields)).await.good();
+    let body =
+        http::send(http::form(&http::client(program.at), &url, &fields)).await.success_json();
     assert!(body["id_token"].is_string(), "{body}");
     program.signal(Signal::TERM);
     assert_eq!(program.exit_code(), Some(0));
@@ -281,24 +282,27 @@ async fn the_demo_shows_who_signed_in_and_what_it_was_told_once() {
     let program = Program::start(&[]).await;
     let said = |name: &str| &*program.said[name];
     let person = Browser::new(http::client(program.at), &program.issuer, said("demo user"));
-    let login = person.opens(said("demo page")).await;
-    let consent = person.tries(&login, said("demo user"), said("demo password")).await;
-    assert!(consent.shows("#consent-accept") && !consent.shows(".caution"), "it is our own");
-    let told = person.decides(&consent, "accept").await;
-    assert_eq!(told.words("h1").as_deref(), Some("Signed in as Demo User"), "{told:?}");
+    let login = person.open(said("demo page")).await;
+    let consent = person.sign_in_as(&login, said("demo user"), said("demo password")).await;
+    assert!(
+        consent.has_element("#consent-accept") && !consent.has_element(".caution"),
+        "it is our own"
+    );
+    let told = person.decide_consent(&consent, "accept").await;
+    assert_eq!(told.text_of("h1").as_deref(), Some("Signed in as Demo User"), "{told:?}");
     for (at, what) in [
         ("#claims", "demo@demo.example"),
         ("#id-token", "\"aud\": \"demo\""),
         ("#access-token", "a JWT that an API can check by itself"),
     ] {
-        assert!(told.words(at).expect("words").contains(what), "{what} in {told:?}");
+        assert!(told.text_of(at).expect("words").contains(what), "{what} in {told:?}");
     }
     // Somebody else's answer is not taken, nor is one that was not asked for.
     for path in ["/demo/callback?code=x&state=y", "/demo/callback"] {
-        let refused = person.asks(&format!("{}{path}", program.issuer)).await;
+        let refused = person.get(&format!("{}{path}", program.issuer)).await;
         assert_eq!(refused.status, 400);
         assert_eq!(refused.attribute("a.button", "href").as_deref(), Some("/demo"));
     }
-    let denied = person.decides(&person.opens(said("demo page")).await, "deny").await;
-    assert_eq!(denied.words("h1").as_deref(), Some("Not signed in"));
+    let denied = person.decide_consent(&person.open(said("demo page")).await, "deny").await;
+    assert_eq!(denied.text_of("h1").as_deref(), Some("Not signed in"));
 }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::operations::{does, says};
-use crate::support::http::Fields;
+use crate::support::http::FormFields;
 
-const FILE: Fields<'_> = &[("STORE_URL", "file:./data")];
+const FILE: FormFields<'_> = &[("STORE_URL", "file:./data")];
 
 /// What it said beside its answer, having done what was asked.
 fn notes(folder: &Path, line: &str) -> String {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::topologies::{output, shared_url};
+use crate::support::topologies::{child_output, shared_url};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 const USER: &str = "ada";
@@ -46,8 +46,8 @@ impl Program {
             .env("REGISTRATION_LOGOS", "true")
             .current_dir(folder.path())
             .stdin(Stdio::null())
-            .stdout(output())
-            .stderr(output());
+            .stdout(child_output())
+            .stderr(child_output());
         if let Some(prefix) = prefix {
             command.env("REDIS_URL", shared_url()).env("REDIS_PREFIX", prefix);
         }

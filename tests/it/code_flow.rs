@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::support::browser::Browser;
 use crate::support::http;
-use crate::support::test_server::{House, on_every_store};
+use crate::support::test_server::{TestServer, on_every_store};
 
 on_every_store![
     a_library_discovers_signs_in_verifies_refreshes_and_a_revoked_token_is_over,
@@ -27,7 +27,7 @@ on_every_store![
 
 type Answering = Pin<Box<dyn Future<Output = Result<HttpResponse, reqwest::Error>> + Send>>;
 
-/// The house's http client, as the library wants to call it.
+/// The server's http client, as the library wants to call it.
 fn calls(http: &reqwest::Client) -> impl Fn(HttpRequest) -> Answering + use<> {
     let http = http.clone();
     move |request| {
@@ -46,22 +46,22 @@ fn calls(http: &reqwest::Client) -> impl Fn(HttpRequest) -> Answering + use<> {
     }
 }
 
-async fn discovered(house: &House) -> CoreProviderMetadata {
-    let issuer = IssuerUrl::new(house.issuer().to_owned()).unwrap();
-    let http = calls(house.http());
+async fn discovered(server: &TestServer) -> CoreProviderMetadata {
+    let issuer = IssuerUrl::new(server.issuer().to_owned()).unwrap();
+    let http = calls(server.http());
     CoreProviderMetadata::discover_async(issuer, &http).await.expect("good metadata")
 }
 
 /// From the authorization request to verified claims and a second access token.
 async fn walks(
-    house: &House,
+    server: &TestServer,
     browser: &Browser,
     (id, secret): (ClientId, ClientSecret),
     redirect_uri: &str,
 ) -> (String, String) {
-    let http = calls(house.http());
+    let http = calls(server.http());
     let redirect_uri = RedirectUrl::new(redirect_uri.to_owned()).unwrap();
-    let client = CoreClient::from_provider_metadata(discovered(house).await, id, Some(secret))
+    let client = CoreClient::from_provider_metadata(discovered(server).await, id, Some(secret))
         .set_redirect_uri(redirect_uri);
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let flow = CoreAuthenticationFlow::AuthorizationCode;
@@ -70,9 +70,9 @@ async fn walks(
         .add_scope(Scope::new("email".to_owned()))
         .set_pkce_challenge(challenge)
         .url();
-    let landing = browser.authorizes(url.as_str()).await;
+    let landing = browser.authorize(url.as_str()).await;
     assert_eq!(landing.param("state").as_ref(), Some(state.secret()));
-    assert_eq!(landing.param("iss").as_deref(), Some(house.issuer()));
+    assert_eq!(landing.param("iss").as_deref(), Some(server.issuer()));
 
     let code = AuthorizationCode::new(landing.code());
     let exchange = client.exchange_code(code).unwrap().set_pkce_verifier(verifier);
@@ -100,48 +100,50 @@ async fn walks(
     (again.access_token().secret().clone(), next.secret().clone())
 }
 
-async fn a_library_discovers_signs_in_verifies_refreshes_and_a_revoked_token_is_over(house: House) {
-    let shop = house.relying_party("shop").await;
+async fn a_library_discovers_signs_in_verifies_refreshes_and_a_revoked_token_is_over(
+    server: TestServer,
+) {
+    let shop = server.relying_party("shop").await;
     let who = (ClientId::new("shop".to_owned()), ClientSecret::new(shop.secret.clone()));
-    let ada = house.browser("ada");
-    let (access, refresh) = walks(&house, &ada, who, &shop.redirect_uri).await;
-    assert_eq!(shop.introspects(&access).await["active"], true);
-    shop.revokes(&refresh).await;
-    assert_eq!(shop.introspects(&access).await, json!({"active": false}));
-    assert_eq!(house.userinfo(&access).await.status, 401);
+    let ada = server.browser("ada");
+    let (access, refresh) = walks(&server, &ada, who, &shop.redirect_uri).await;
+    assert_eq!(shop.introspect(&access).await["active"], true);
+    shop.revoke(&refresh).await;
+    assert_eq!(shop.introspect(&access).await, json!({"active": false}));
+    assert_eq!(server.userinfo(&access).await.status, 401);
 }
 
-async fn a_library_registers_itself_and_signs_in(house: House) {
+async fn a_library_registers_itself_and_signs_in(server: TestServer) {
     let redirect_uri = "https://library.example/cb";
     let uris = vec![RedirectUrl::new(redirect_uri.to_owned()).unwrap()];
     let nothing = EmptyAdditionalClientMetadata {};
     let grants = vec![CoreGrantType::AuthorizationCode, CoreGrantType::RefreshToken];
     let request = CoreClientRegistrationRequest::new(uris, nothing).set_grant_types(Some(grants));
-    let metadata = discovered(&house).await;
+    let metadata = discovered(&server).await;
     let there = metadata.registration_endpoint().expect("an endpoint");
-    let registered = request.register_async(there, &calls(house.http())).await.expect("a client");
+    let registered = request.register_async(there, &calls(server.http())).await.expect("a client");
     let secret = registered.client_secret().expect("a secret").clone();
     let who = (registered.client_id().clone(), secret);
-    walks(&house, &house.browser("ada"), who, redirect_uri).await;
+    walks(&server, &server.browser("ada"), who, redirect_uri).await;
 }
 
-async fn discovery_says_what_there_is(house: House) {
-    let place = house.url("/.well-known/openid-configuration");
-    let said = http::send(house.http().get(place)).await.good();
-    assert_eq!(said["issuer"], house.issuer());
+async fn discovery_says_what_there_is(server: TestServer) {
+    let place = server.url("/.well-known/openid-configuration");
+    let said = http::send(server.http().get(place)).await.success_json();
+    assert_eq!(said["issuer"], server.issuer());
     assert_eq!(said["response_types_supported"], json!(["code", "none"]));
     assert_eq!(said["code_challenge_methods_supported"], json!(["S256"]));
     assert_eq!(said["authorization_response_iss_parameter_supported"], true);
     for endpoint in ["jwks_uri", "userinfo_endpoint", "token_endpoint", "authorization_endpoint"] {
         let url = said[endpoint].as_str().unwrap_or_else(|| panic!("no {endpoint}"));
-        let answer = http::send(house.http().get(url)).await;
+        let answer = http::send(server.http().get(url)).await;
         assert_ne!(answer.status, 404, "{endpoint}");
     }
 }
 
-async fn every_scope_brings_its_claims(house: House) {
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
+async fn every_scope_brings_its_claims(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
     for (scope, has, has_not) in [
         ("openid", &[][..], &["name", "email", "address", "phone_number"][..]),
         ("openid profile", &["name", "birthdate", "updated_at", "picture"], &["email"]),
@@ -149,12 +151,13 @@ async fn every_scope_brings_its_claims(house: House) {
         ("openid address", &["address"], &["email", "name"]),
         ("openid phone", &["phone_number", "phone_number_verified"], &["email"]),
     ] {
-        let tokens = shop.signs_in(&ada, scope).await;
-        let person = house.userinfo(tokens.access()).await.good();
+        let tokens = shop.sign_in(&ada, scope).await;
+        let person = server.userinfo(tokens.access()).await.success_json();
         assert_eq!(person["sub"], tokens.id_claims()["sub"], "{scope}");
         assert!(has.iter().all(|claim| person.get(claim).is_some()), "{scope}: {person}");
         assert!(has_not.iter().all(|claim| person.get(claim).is_none()), "{scope}: {person}");
     }
-    let email = house.userinfo(shop.signs_in(&ada, "openid email").await.access()).await.good();
+    let email =
+        server.userinfo(shop.sign_in(&ada, "openid email").await.access()).await.success_json();
     assert_eq!(email["email_verified"], true, "a boolean, not a text");
 }

@@ -8,13 +8,13 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::cli::{Program, command, free_port};
-use crate::support::browser::{Browser, Landing};
-use crate::support::http::{self, Fields};
+use crate::support::browser::{AuthorizationResponse, Browser};
+use crate::support::http::{self, FormFields};
 use crate::support::test_server::PASSWORD;
 
 /// One of the demo client's.
 const REDIRECT_URI: &str = "http://127.0.0.1/callback";
-const VARIABLES: Fields<'_> =
+const VARIABLES: FormFields<'_> =
     &[("STORE_URL", "file:./data"), ("DEV_USER", "ada"), ("DEV_PASSWORD", PASSWORD)];
 
 /// An authorization request of the demo client, and the verifier that goes with it.
@@ -33,13 +33,13 @@ fn request(program: &Program) -> (String, String) {
     (format!("{}/authorize?{query}", program.issuer), verifier)
 }
 
-async fn token(program: &Program, fields: Fields<'_>) -> http::Answer {
+async fn token(program: &Program, fields: FormFields<'_>) -> http::HttpResponse {
     let fields = [&[("client_id", "demo")], fields].concat();
     let url = format!("{}/token", program.issuer);
     http::send(http::form(&http::client(program.at), &url, &fields)).await
 }
 
-async fn redeems(program: &Program, code: &str, verifier: &str) -> http::Answer {
+async fn redeems(program: &Program, code: &str, verifier: &str) -> http::HttpResponse {
     let fields = [
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -49,7 +49,7 @@ async fn redeems(program: &Program, code: &str, verifier: &str) -> http::Answer 
     token(program, &fields).await
 }
 
-async fn refreshes(program: &Program, refresh_token: &str) -> http::Answer {
+async fn refreshes(program: &Program, refresh_token: &str) -> http::HttpResponse {
     token(program, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
 }
 
@@ -59,7 +59,7 @@ fn refresh_token(body: &Value) -> String {
 
 async fn keys(program: &Program) -> Value {
     let url = format!("{}/.well-known/jwks.json", program.issuer);
-    http::send(http::client(program.at).get(url)).await.good()
+    http::send(http::client(program.at).get(url)).await.success_json()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,24 +69,25 @@ async fn sessions_codes_and_refresh_tokens_survive_a_kill() {
     let program = Program::start_in(folder.path(), port, VARIABLES).await;
     let ada = Browser::new(http::client(program.at), &program.issuer, "ada");
     let (url, verifier) = request(&program);
-    let code = ada.authorizes(&url).await.code();
-    let first = redeems(&program, &code, &verifier).await.good();
-    let second = refreshes(&program, &refresh_token(&first)).await.good();
+    let code = ada.authorize(&url).await.code();
+    let first = redeems(&program, &code, &verifier).await.success_json();
+    let second = refreshes(&program, &refresh_token(&first)).await.success_json();
     let (url, kept_verifier) = request(&program);
-    let kept = ada.authorizes(&url).await.code();
+    let kept = ada.authorize(&url).await.code();
     let published = keys(&program).await;
     program.signal(Signal::KILL);
     assert_eq!(program.exit_code(), None);
 
     let program = Program::start_in(folder.path(), port, VARIABLES).await;
     assert_eq!(keys(&program).await, published);
-    assert!(redeems(&program, &kept, &kept_verifier).await.good()["id_token"].is_string());
+    assert!(redeems(&program, &kept, &kept_verifier).await.success_json()["id_token"].is_string());
     let (url, verifier) = request(&program);
-    let page = ada.opens(&url).await;
-    assert!(page.shows("#consent-accept"), "signed in still: {page:?}");
-    let silent = Landing::of(&ada.decides(&page, "accept").await).code();
-    assert!(redeems(&program, &silent, &verifier).await.good()["id_token"].is_string());
-    let third = refreshes(&program, &refresh_token(&second)).await.good();
+    let page = ada.open(&url).await;
+    assert!(page.has_element("#consent-accept"), "signed in still: {page:?}");
+    let silent =
+        AuthorizationResponse::from_redirect(&ada.decide_consent(&page, "accept").await).code();
+    assert!(redeems(&program, &silent, &verifier).await.success_json()["id_token"].is_string());
+    let third = refreshes(&program, &refresh_token(&second)).await.success_json();
     // What was spent before the kill is spent after it, and its replay ends what came of it.
     assert_eq!(redeems(&program, &code, &verifier).await.error().1, "invalid_grant");
     assert_eq!(refreshes(&program, &refresh_token(&first)).await.error().1, "invalid_grant");

@@ -1,4 +1,4 @@
-//! HTTP/2 before the real rooms: what one request may take, each of a connection's may.
+//! HTTP/2 before the real endpoints: what one request may take, each of a connection's may.
 
 use axum::http::{Request, StatusCode};
 use bytes::Bytes;
@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use crate::support::test_server::{Backing, House};
+use crate::support::test_server::{Backend, TestServer};
 
-/// One connection to a house.
+/// One connection to a server.
 struct Client {
     send: SendRequest<Bytes>,
     issuer: String,
@@ -18,11 +18,11 @@ struct Client {
 }
 
 impl Client {
-    async fn connect(house: &House) -> Self {
-        let stream = TcpStream::connect(house.at()).await.expect("a connection");
+    async fn connect(server: &TestServer) -> Self {
+        let stream = TcpStream::connect(server.at()).await.expect("a connection");
         let (send, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
         let connection = tokio::spawn(connection);
-        Self { send, issuer: house.issuer().to_owned(), connection }
+        Self { send, issuer: server.issuer().to_owned(), connection }
     }
 
     /// Begins a form; its body is still to come.
@@ -42,14 +42,14 @@ impl Client {
     }
 }
 
-async fn house() -> House {
-    House::start_with(Backing::Memory, &[("HTTP2", "prior-knowledge")]).await
+async fn server() -> TestServer {
+    TestServer::start_with(Backend::Memory, &[("HTTP2", "prior-knowledge")]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_tells_no_length_is_cut_where_every_body_is_and_the_others_go_on() {
-    let house = house().await;
-    let client = Client::connect(&house).await;
+    let server = server().await;
+    let client = Client::connect(&server).await;
     for (path, size, expected) in
         [("/token", 64 * 1024, 401), ("/token", 64 * 1024 + 1, 413), ("/login", 64 * 1024 + 1, 413)]
     {
@@ -71,11 +71,11 @@ async fn a_body_that_tells_no_length_is_cut_where_every_body_is_and_the_others_g
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forms_that_do_not_come_take_no_place_from_those_that_do() {
-    let house = house().await;
-    house.relying_party("shop").await;
-    let clients = [Client::connect(&house).await, Client::connect(&house).await];
+    let server = server().await;
+    server.relying_party("shop").await;
+    let clients = [Client::connect(&server).await, Client::connect(&server).await];
     let mut slow = Vec::new();
-    // More than there are places before the pages of this house.
+    // More than there are places before the pages of this server.
     for client in clients.iter().cycle().take(190) {
         slow.push(client.begins("/authorize").await);
     }

@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use crate::support::browser::Browser;
-use crate::support::http::{self, Answer};
-use crate::support::test_server::{Backing, House, PASSWORD, on_every_store};
+use crate::support::http::{self, HttpResponse};
+use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_store};
 
 on_every_store![
     a_removal_that_fails_half_way_can_be_done_again_and_leaves_nothing,
@@ -28,22 +28,22 @@ on_every_store![
 ];
 
 /// The login form on this page as a request, filled in by that person.
-fn login(house: &House, browser: &Browser, page: &Answer, name: &str) -> Request<Body> {
+fn login(server: &TestServer, browser: &Browser, page: &HttpResponse, name: &str) -> Request<Body> {
     let hidden = page.hidden_fields_beside("#login-submit");
     let mut fields: Vec<_> = hidden.iter().map(|(name, value)| (&**name, &**value)).collect();
     fields.extend([("username", name), ("password", PASSWORD)]);
     let mut cookies = Vec::new();
-    for name in browser.cookies() {
+    for name in browser.cookie_names() {
         cookies.push(format!("{name}={}", browser.cookie(&name).expect("its own")));
     }
-    let authority = house.issuer().split_once("://").expect("an origin").1;
+    let authority = server.issuer().split_once("://").expect("an origin").1;
     let mut request = Request::post("/login")
         .header(header::HOST, authority)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(header::COOKIE, cookies.join("; "))
         .body(Body::from(http::encode(&fields)))
         .expect("a request");
-    request.extensions_mut().insert(client_ip::PeerAddr(house.at()));
+    request.extensions_mut().insert(client_ip::PeerAddr(server.at()));
     request
 }
 
@@ -52,42 +52,42 @@ const A_LONG_TIME: Duration = Duration::from_secs(30);
 
 /// Somebody hangs up while a change of `first` is on its way; what changes `then` is on its way all the same.
 async fn goes_on<T>(
-    house: &House,
+    server: &TestServer,
     first: &'static str,
     then: &'static str,
     asks: impl Future<Output = T>,
 ) {
-    let kept_back = house.faults().hold(first);
+    let kept_back = server.failing_store().pause_next_commit(first);
     tokio::select! {
         _ = asks => panic!("answered before anything was changed"),
-        () = kept_back.arrives() => {}
+        () = kept_back.wait_until_reached() => {}
     }
-    let next = house.faults().hold(then);
-    kept_back.goes_on();
-    let arrived = tokio::time::timeout(A_LONG_TIME, next.arrives()).await;
+    let next = server.failing_store().pause_next_commit(then);
+    kept_back.resume();
+    let arrived = tokio::time::timeout(A_LONG_TIME, next.wait_until_reached()).await;
     arrived.expect("what was begun is done, though nobody waits for it");
-    next.goes_on();
+    next.resume();
 }
 
 #[tokio::test]
 async fn a_sign_in_goes_on_when_the_browser_hangs_up() {
-    let house = House::start(Backing::Memory).await;
-    let (shop, browser) = (house.relying_party("shop").await, house.browser("ada"));
-    let page = browser.opens(&shop.asks("openid").url()).await;
-    let request = login(&house, &browser, &page, "ada");
+    let server = TestServer::start(Backend::Memory).await;
+    let (shop, browser) = (server.relying_party("shop").await, server.browser("ada"));
+    let page = browser.open(&shop.authorization_request("openid").url()).await;
+    let request = login(&server, &browser, &page, "ada");
     // Its session is filed, and then it is noted in the interaction.
-    goes_on(&house, "session.v1", "interaction.v1", routes::router(house.app()).oneshot(request))
+    goes_on(&server, "session.v1", "interaction.v1", routes::router(server.app()).oneshot(request))
         .await;
 }
 
 #[tokio::test]
 async fn an_operation_goes_on_when_the_command_is_interrupted() {
-    let house = House::start(Backing::Memory).await;
+    let server = TestServer::start(Backend::Memory).await;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("control.sock");
     let socket = ControlSocket::bind(&path).await.expect("a socket");
     let (stop, stopped) = watch::channel(false);
-    let serving = socket.serve(house.app().clone(), stopped);
+    let serving = socket.serve(server.app().clone(), stopped);
     let asks = async {
         let mut command = UnixStream::connect(&path).await.expect("a connection");
         let body = r#"{"user":"ada"}"#;
@@ -98,60 +98,60 @@ async fn an_operation_goes_on_when_the_command_is_interrupted() {
     };
     // The server ends before the change goes on, and so has seen that nobody waits.
     let is_over = async { tokio::join!(serving, asks) };
-    let sub = house.user("ada").await.sub;
-    let (owner, store) = (Owner::User(sub), house.store());
+    let sub = server.user("ada").await.sub;
+    let (owner, store) = (Owner::User(sub), server.store());
     let before = epoch::current(store, &owner, Consistency::Strong).await.expect("a store");
-    goes_on(&house, "user.v1", "epoch.v1", is_over).await;
+    goes_on(&server, "user.v1", "epoch.v1", is_over).await;
     drop(stop);
-    assert!(!house.user("ada").await.enabled);
+    assert!(!server.user("ada").await.enabled);
     assert!(epoch::current(store, &owner, Consistency::Strong).await.expect("a store") >= before);
 }
 
-async fn a_removal_that_fails_half_way_can_be_done_again_and_leaves_nothing(house: House) {
-    let (shop, browser) = (house.relying_party("shop").await, house.browser("ada"));
-    let tokens = shop.signs_in(&browser, "openid offline_access").await;
-    let sub = house.user("ada").await.sub;
+async fn a_removal_that_fails_half_way_can_be_done_again_and_leaves_nothing(server: TestServer) {
+    let (shop, browser) = (server.relying_party("shop").await, server.browser("ada"));
+    let tokens = shop.sign_in(&browser, "openid offline_access").await;
+    let sub = server.user("ada").await.sub;
     let mut failed = 0;
     for spared in 0.. {
-        house.faults().plan_away(spared);
-        let done = house.tries(Remove { user: "ada".to_owned() }).await;
-        house.faults().heal();
+        server.failing_store().fail_from(spared);
+        let done = server.try_operation(Remove { user: "ada".to_owned() }).await;
+        server.failing_store().heal();
         if done.is_ok() {
             break;
         }
         failed += 1;
-        let is_there = house.tries(Show { user: "ada".to_owned() }).await.is_ok();
-        let nothing_left = consent::listed(house.store(), &sub).await.expect("a store").is_empty();
+        let is_there = server.try_operation(Show { user: "ada".to_owned() }).await.is_ok();
+        let nothing_left = consent::listed(server.store(), &sub).await.expect("a store").is_empty();
         assert!(is_there || nothing_left, "step {spared} left what nobody can remove any more");
         if !is_there {
             break;
         }
     }
     assert!(failed > 5, "only {failed} steps");
-    assert_eq!(consent::listed(house.store(), &sub).await.expect("a store").len(), 0);
-    assert_eq!(shop.refreshes(tokens.refresh()).await.error(), (400, "invalid_grant".to_owned()));
-    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
+    assert_eq!(consent::listed(server.store(), &sub).await.expect("a store").len(), 0);
+    assert_eq!(shop.refresh(tokens.refresh()).await.error(), (400, "invalid_grant".to_owned()));
+    assert_eq!(server.userinfo(tokens.access()).await.status, 401);
 }
 
 async fn a_new_password_that_fails_half_way_leaves_no_way_in_with_the_old_one_once_it_is_set(
-    house: House,
+    server: TestServer,
 ) {
-    let (shop, browser) = (house.relying_party("shop").await, house.browser("ada"));
-    let tokens = shop.signs_in(&browser, "openid offline_access").await;
+    let (shop, browser) = (server.relying_party("shop").await, server.browser("ada"));
+    let tokens = shop.sign_in(&browser, "openid offline_access").await;
     let mut failed = 0;
     for spared in 0.. {
-        house.faults().plan_away(spared);
+        server.failing_store().fail_from(spared);
         let password = SecretString::new("another long password of hers");
-        let done = house.tries(SetPassword { user: "ada".to_owned(), password }).await;
-        house.faults().heal();
+        let done = server.try_operation(SetPassword { user: "ada".to_owned(), password }).await;
+        server.failing_store().heal();
         if done.is_ok() {
             break;
         }
         failed += 1;
     }
     assert!(failed > 5, "only {failed} steps");
-    let visitor = house.browser("ada");
-    let page = visitor.opens(&shop.asks("openid").url()).await;
-    assert!(visitor.tries(&page, "ada", PASSWORD).await.shows("#login-submit"));
-    assert_eq!(shop.refreshes(tokens.refresh()).await.error(), (400, "invalid_grant".to_owned()));
+    let visitor = server.browser("ada");
+    let page = visitor.open(&shop.authorization_request("openid").url()).await;
+    assert!(visitor.sign_in_as(&page, "ada", PASSWORD).await.has_element("#login-submit"));
+    assert_eq!(shop.refresh(tokens.refresh()).await.error(), (400, "invalid_grant".to_owned()));
 }

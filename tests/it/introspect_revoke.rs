@@ -6,7 +6,7 @@ use latchkey::domain::clients::Settings;
 use serde_json::json;
 
 use crate::support::http;
-use crate::support::test_server::{House, on_every_store};
+use crate::support::test_server::{TestServer, on_every_store};
 
 on_every_store![
     a_live_token_is_described_to_its_client,
@@ -21,116 +21,116 @@ on_every_store![
     both_endpoints_want_a_client_and_introspection_one_with_a_secret,
 ];
 
-async fn a_live_token_is_described_to_its_client(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid email").await;
-    let access = shop.introspects(tokens.access()).await;
+async fn a_live_token_is_described_to_its_client(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid email").await;
+    let access = shop.introspect(tokens.access()).await;
     assert_eq!((&access["active"], &access["sub"]), (&json!(true), &json!("sub-of-ada")));
-    assert_eq!((&access["client_id"], &access["iss"]), (&json!("shop"), &json!(house.issuer())));
+    assert_eq!((&access["client_id"], &access["iss"]), (&json!("shop"), &json!(server.issuer())));
     let mut scope: Vec<&str> = access["scope"].as_str().unwrap().split(' ').collect();
     scope.sort_unstable();
     assert_eq!(scope, ["email", "openid"]);
     assert!(access["exp"].as_u64() > access["iat"].as_u64());
-    assert_eq!(shop.introspects(tokens.refresh()).await["active"], true);
+    assert_eq!(shop.introspect(tokens.refresh()).await["active"], true);
 }
 
-async fn somebody_elses_token_is_inactive(house: House) {
-    let (shop, other) = (house.relying_party("shop").await, house.relying_party("other").await);
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+async fn somebody_elses_token_is_inactive(server: TestServer) {
+    let (shop, other) = (server.relying_party("shop").await, server.relying_party("other").await);
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
     for token in [tokens.access(), tokens.refresh(), tokens.id()] {
-        assert_eq!(other.introspects(token).await, json!({"active": false}));
+        assert_eq!(other.introspect(token).await, json!({"active": false}));
     }
 }
 
-async fn a_resource_server_sees_the_tokens_meant_for_it(house: House) {
+async fn a_resource_server_sees_the_tokens_meant_for_it(server: TestServer) {
     let resource = "https://api.example".to_owned();
     let for_api = Settings { audience: vec![resource.clone()], ..Settings::default() };
-    let shop = house.relying_party_with("shop", &json!({}), for_api).await;
+    let shop = server.relying_party_with("shop", &json!({}), for_api).await;
     let serves = Settings { resource_server_for: vec![resource.clone()], ..Settings::default() };
-    let api = house.relying_party_with("api", &json!({}), serves).await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
-    let seen = api.introspects(tokens.access()).await;
+    let api = server.relying_party_with("api", &json!({}), serves).await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
+    let seen = api.introspect(tokens.access()).await;
     assert_eq!(seen["active"], true);
     assert!(seen["aud"].to_string().contains(&resource), "{seen}");
-    assert_eq!(api.introspects(tokens.refresh()).await, json!({"active": false}));
+    assert_eq!(api.introspect(tokens.refresh()).await, json!({"active": false}));
 }
 
-async fn a_revoked_access_token_is_over_and_the_refresh_token_lives(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
-    shop.revokes(tokens.access()).await;
-    assert_eq!(shop.introspects(tokens.access()).await, json!({"active": false}));
-    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
-    assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200);
+async fn a_revoked_access_token_is_over_and_the_refresh_token_lives(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
+    shop.revoke(tokens.access()).await;
+    assert_eq!(shop.introspect(tokens.access()).await, json!({"active": false}));
+    assert_eq!(server.userinfo(tokens.access()).await.status, 401);
+    assert_eq!(shop.refresh(tokens.refresh()).await.status, 200);
 }
 
-async fn a_revoked_refresh_token_takes_everything_along(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
-    shop.revokes(tokens.refresh()).await;
-    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
+async fn a_revoked_refresh_token_takes_everything_along(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
+    shop.revoke(tokens.refresh()).await;
+    assert_eq!(server.userinfo(tokens.access()).await.status, 401);
     for token in [tokens.access(), tokens.refresh()] {
-        assert_eq!(shop.introspects(token).await, json!({"active": false}));
+        assert_eq!(shop.introspect(token).await, json!({"active": false}));
     }
-    let refused = shop.refreshes(tokens.refresh()).await;
+    let refused = shop.refresh(tokens.refresh()).await;
     assert_eq!(refused.error(), (400, "invalid_grant".to_owned()));
 }
 
-async fn another_client_can_revoke_nothing_and_learns_nothing(house: House) {
-    let (shop, thief) = (house.relying_party("shop").await, house.relying_party("thief").await);
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+async fn another_client_can_revoke_nothing_and_learns_nothing(server: TestServer) {
+    let (shop, thief) = (server.relying_party("shop").await, server.relying_party("thief").await);
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
     for token in [tokens.access(), tokens.refresh()] {
-        thief.revokes(token).await;
-        assert_eq!(shop.introspects(token).await["active"], true);
+        thief.revoke(token).await;
+        assert_eq!(shop.introspect(token).await["active"], true);
     }
-    assert_eq!(house.userinfo(tokens.access()).await.status, 200);
+    assert_eq!(server.userinfo(tokens.access()).await.status, 200);
 }
 
-async fn whatever_is_no_token_is_inactive_and_revoked_without_complaint(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+async fn whatever_is_no_token_is_inactive_and_revoked_without_complaint(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
     let long = "x".repeat(20_000);
     for text in ["x", "a.b.c", tokens.id(), &tokens.code, &long] {
-        assert_eq!(shop.introspects(text).await, json!({"active": false}));
-        shop.revokes(text).await;
+        assert_eq!(shop.introspect(text).await, json!({"active": false}));
+        shop.revoke(text).await;
     }
-    assert_eq!(house.userinfo(tokens.access()).await.status, 200);
+    assert_eq!(server.userinfo(tokens.access()).await.status, 200);
     for path in ["/introspect", "/revoke"] {
-        let refused = shop.posts(path, &[]).await;
+        let refused = shop.post(path, &[]).await;
         assert_eq!(refused.error(), (400, "invalid_request".to_owned()), "{path}");
     }
 }
 
-async fn an_expired_token_is_inactive(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+async fn an_expired_token_is_inactive(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
     let lifetime = tokens.body["expires_in"].as_u64().unwrap();
-    house.later(Duration::from_secs(lifetime - 1));
-    assert_eq!(house.userinfo(tokens.access()).await.status, 200);
-    house.later(Duration::from_secs(1));
-    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
-    assert_eq!(shop.introspects(tokens.access()).await, json!({"active": false}));
+    server.advance_time(Duration::from_secs(lifetime - 1));
+    assert_eq!(server.userinfo(tokens.access()).await.status, 200);
+    server.advance_time(Duration::from_secs(1));
+    assert_eq!(server.userinfo(tokens.access()).await.status, 401);
+    assert_eq!(shop.introspect(tokens.access()).await, json!({"active": false}));
 }
 
-async fn an_opaque_token_is_worth_as_much_as_a_signed_one(house: House) {
+async fn an_opaque_token_is_worth_as_much_as_a_signed_one(server: TestServer) {
     let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
-    let shop = house.relying_party_with("shop", &json!({}), opaque).await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+    let shop = server.relying_party_with("shop", &json!({}), opaque).await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
     assert!(!tokens.access().starts_with("ey"), "no JSON inside");
-    assert_eq!(house.userinfo(tokens.access()).await.good()["sub"], "sub-of-ada");
-    assert_eq!(shop.introspects(tokens.access()).await["active"], true);
-    shop.revokes(tokens.access()).await;
-    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
-    assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200);
+    assert_eq!(server.userinfo(tokens.access()).await.success_json()["sub"], "sub-of-ada");
+    assert_eq!(shop.introspect(tokens.access()).await["active"], true);
+    shop.revoke(tokens.access()).await;
+    assert_eq!(server.userinfo(tokens.access()).await.status, 401);
+    assert_eq!(shop.refresh(tokens.refresh()).await.status, 200);
 }
 
-async fn both_endpoints_want_a_client_and_introspection_one_with_a_secret(house: House) {
-    let shop = house.relying_party("shop").await;
+async fn both_endpoints_want_a_client_and_introspection_one_with_a_secret(server: TestServer) {
+    let shop = server.relying_party("shop").await;
     let public = json!({
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
     });
-    house.relying_party_with("phone", &public, Settings::default()).await;
+    server.relying_party_with("phone", &public, Settings::default()).await;
     let refused = (401, "invalid_client".to_owned());
     for path in ["/introspect", "/revoke"] {
         let nobody = http::send(shop.form(path, &[("token", "x")])).await;

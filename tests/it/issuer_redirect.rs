@@ -3,22 +3,22 @@
 use latchkey::http::assets::stylesheet_path;
 use reqwest::Method;
 
-use crate::support::http::{self, Answer};
-use crate::support::test_server::{Backing, House};
+use crate::support::http::{self, HttpResponse};
+use crate::support::test_server::{Backend, TestServer};
 
 const EXTRA: &[(&str, &str)] = &[("EXTRA_HOSTS", "latchkey:5000")];
 
-async fn asks(house: &House, method: Method, path: &str, host: &str) -> Answer {
-    let request = house.http().request(method, house.url(path)).header("host", host);
+async fn asks(server: &TestServer, method: Method, path: &str, host: &str) -> HttpResponse {
+    let request = server.http().request(method, server.url(path)).header("host", host);
     http::send(request.header("accept", "text/html")).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_under_another_name_is_asked_for_again_at_the_issuers_address() {
-    let house = House::start_with(Backing::Memory, EXTRA).await;
-    let other = format!("127.0.0.1:{}", house.at().port());
-    let url = house.relying_party("shop").await.asks("openid").url();
-    let authorize = url.strip_prefix(house.issuer()).expect("ours");
+    let server = TestServer::start_with(Backend::Memory, EXTRA).await;
+    let other = format!("127.0.0.1:{}", server.at().port());
+    let url = server.relying_party("shop").await.authorization_request("openid").url();
+    let authorize = url.strip_prefix(server.issuer()).expect("ours");
     for host in [&*other, "latchkey:5000"] {
         for (method, path) in [
             (Method::GET, authorize),
@@ -30,23 +30,23 @@ async fn a_page_under_another_name_is_asked_for_again_at_the_issuers_address() {
             (Method::POST, "/authorize"),
             (Method::POST, "/logout"),
         ] {
-            let answer = asks(&house, method.clone(), path, host).await;
+            let answer = asks(&server, method.clone(), path, host).await;
             assert_eq!(answer.status, 307, "{method} {path} {host}");
             let separator = if path.contains('?') { '&' } else { '?' };
-            let there = format!("{}{path}{separator}other_host=1", house.issuer());
+            let there = format!("{}{path}{separator}other_host=1", server.issuer());
             assert_eq!(answer.location(), Some(&*there));
         }
     }
     // Once there, it is as if nothing had been: the mark means nothing to anybody.
-    let ada = house.browser("ada");
-    let login = ada.opens(&format!("{url}&other_host=1")).await;
-    assert!(login.shows("#login-submit"));
-    assert!(ada.signs_in(&login).await.shows("#consent-accept"));
+    let ada = server.browser("ada");
+    let login = ada.open(&format!("{url}&other_host=1")).await;
+    assert!(login.has_element("#login-submit"));
+    assert!(ada.sign_in(&login).await.has_element("#consent-accept"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_for_programs_answer_under_every_name() {
-    let house = House::start_with(Backing::Memory, EXTRA).await;
+    let server = TestServer::start_with(Backend::Memory, EXTRA).await;
     for (method, path, status) in [
         (Method::GET, "/.well-known/openid-configuration", 200),
         (Method::GET, "/jwks.json", 200),
@@ -58,32 +58,32 @@ async fn endpoints_for_programs_answer_under_every_name() {
         // A form of ours has no cookies anywhere else.
         (Method::POST, "/login", 403),
     ] {
-        let answer = asks(&house, method.clone(), path, "latchkey:5000").await;
+        let answer = asks(&server, method.clone(), path, "latchkey:5000").await;
         assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_a_proxy_that_changes_host_nobody_is_sent_in_a_circle() {
-    let house = House::start_with(Backing::Memory, EXTRA).await;
-    let sent = asks(&house, Method::GET, "/logout", "latchkey:5000").await;
+    let server = TestServer::start_with(Backend::Memory, EXTRA).await;
+    let sent = asks(&server, Method::GET, "/logout", "latchkey:5000").await;
     assert_eq!(sent.status, 307);
     // The browser follows, and what arrives has the changed name again.
-    let to = sent.location().and_then(|it| it.strip_prefix(house.issuer())).expect("ours");
-    assert_eq!(asks(&house, Method::GET, to, "latchkey:5000").await.status, 200);
+    let to = sent.location().and_then(|it| it.strip_prefix(server.issuer())).expect("ours");
+    assert_eq!(asks(&server, Method::GET, to, "latchkey:5000").await.status, 200);
     // Anybody can write the mark: it is about the request that carries it.
-    assert_eq!(asks(&house, Method::GET, "/logout", "latchkey:5000").await.status, 307);
+    assert_eq!(asks(&server, Method::GET, "/logout", "latchkey:5000").await.status, 307);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_asks_under_another_name_is_served_there() {
-    let house = House::start_with(Backing::Memory, EXTRA).await;
+    let server = TestServer::start_with(Backend::Memory, EXTRA).await;
     for (name, value) in [("accept", "*/*"), ("accept", "application/json")] {
-        let request = house.http().post(house.url("/logout")).header("host", "latchkey:5000");
+        let request = server.http().post(server.url("/logout")).header("host", "latchkey:5000");
         let answer = http::send(request.header(name, value)).await;
         assert_ne!(answer.status, 307, "{name}: {value}: {answer:?}");
     }
-    let request = house.http().post(house.url("/logout")).header("host", "latchkey:5000");
+    let request = server.http().post(server.url("/logout")).header("host", "latchkey:5000");
     let proven = request.header("accept", "text/html").basic_auth("shop", Some("secret"));
     let answer = http::send(proven).await;
     assert_ne!(answer.status, 307, "{answer:?}");
@@ -91,23 +91,23 @@ async fn a_program_that_asks_under_another_name_is_served_there() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strange_name_is_answered_with_the_right_address_and_the_setting() {
-    let house = House::start_with(Backing::Memory, EXTRA).await;
-    let page = asks(&house, Method::GET, "/authorize", "old.example:<b>").await;
-    assert_eq!((page.status, page.words("h1").as_deref()), (421, Some("Wrong address")));
-    assert_eq!(page.attribute("a.button", "href").as_deref(), Some(house.issuer()));
-    let said = page.words(".developer").expect("a section");
-    for word in ["old.example:<b>", house.issuer(), "ISSUER_URL", "EXTRA_HOSTS"] {
+    let server = TestServer::start_with(Backend::Memory, EXTRA).await;
+    let page = asks(&server, Method::GET, "/authorize", "old.example:<b>").await;
+    assert_eq!((page.status, page.text_of("h1").as_deref()), (421, Some("Wrong address")));
+    assert_eq!(page.attribute("a.button", "href").as_deref(), Some(server.issuer()));
+    let said = page.text_of(".developer").expect("a section");
+    for word in ["old.example:<b>", server.issuer(), "ISSUER_URL", "EXTRA_HOSTS"] {
         assert!(said.contains(word), "{word}: {said}");
     }
-    let style = asks(&house, Method::GET, stylesheet_path(), "old.example").await;
+    let style = asks(&server, Method::GET, stylesheet_path(), "old.example").await;
     assert_eq!(style.status, 200, "the page looks like one of ours");
     // What is of use inside only stays inside.
     assert!(!page.body.contains("latchkey:5000"));
     // RFC 6749 §5.2 has no quotation mark in a description, and nobody writes theirs into it.
-    let told = asks(&house, Method::POST, "/token", "a\"b<c").await;
+    let told = asks(&server, Method::POST, "/token", "a\"b<c").await;
     assert_eq!(told.error().0, 421);
     let json = told.json();
     let description = json["error_description"].as_str().expect("a text");
-    assert!(description.contains(house.issuer()) && description.contains("EXTRA_HOSTS"), "{json}");
+    assert!(description.contains(server.issuer()) && description.contains("EXTRA_HOSTS"), "{json}");
     assert!(!description.contains(['"', '\\', '<']), "{json}");
 }

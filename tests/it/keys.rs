@@ -17,8 +17,8 @@ use latchkey::infra::store::{RedisOptions, RedisStore, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::http::{self, Answer};
-use crate::support::test_server::{Backing, House, SECRET_KEY, on_every_store};
+use crate::support::http::{self, HttpResponse};
+use crate::support::test_server::{Backend, SECRET_KEY, TestServer, on_every_store};
 use crate::support::topologies::shared_url;
 
 on_every_store![
@@ -28,14 +28,14 @@ on_every_store![
     a_changed_secret_key_keeps_the_signing_keys,
 ];
 
-async fn key_set(house: &House) -> Answer {
-    let answer = http::send(house.http().get(house.url("/jwks.json"))).await;
+async fn key_set(provider: &TestServer) -> HttpResponse {
+    let answer = http::send(provider.http().get(provider.url("/jwks.json"))).await;
     assert_eq!(answer.status, 200);
     answer
 }
 
 /// Each key by its name.
-fn by_name(answer: &Answer) -> BTreeMap<String, Value> {
+fn by_name(answer: &HttpResponse) -> BTreeMap<String, Value> {
     let set = answer.json();
     let keys = set["keys"].as_array().expect("keys").iter();
     keys.map(|key| (key["kid"].as_str().expect("a kid").to_owned(), key.clone())).collect()
@@ -45,26 +45,26 @@ fn signed_by(token: &str) -> String {
     peek(token).expect("a token").header["kid"].as_str().expect("a kid").to_owned()
 }
 
-async fn a_plain_house_publishes_one_rsa_key(house: House) {
-    let keys = by_name(&key_set(&house).await);
+async fn a_plain_house_publishes_one_rsa_key(provider: TestServer) {
+    let keys = by_name(&key_set(&provider).await);
     let [key] = &keys.into_values().collect::<Vec<_>>()[..] else { panic!("one key") };
     assert_eq!(
         (&key["kty"], &key["use"], &key["alg"]),
         (&"RSA".into(), &"sig".into(), &"RS256".into())
     );
-    let metadata = house.url("/.well-known/openid-configuration");
-    let metadata = http::send(house.http().get(metadata)).await.json();
+    let metadata = provider.url("/.well-known/openid-configuration");
+    let metadata = http::send(provider.http().get(metadata)).await.json();
     assert_eq!(metadata["id_token_signing_alg_values_supported"], serde_json::json!(["RS256"]));
 }
 
-async fn a_rotation_disturbs_nobody_who_is_signed_in(house: House) {
-    let shop = house.relying_party("shop").await;
-    let before = shop.signs_in(&house.browser("ada"), "openid").await;
-    let (old, tag) = (key_set(&house).await, key_set(&house).await);
+async fn a_rotation_disturbs_nobody_who_is_signed_in(provider: TestServer) {
+    let shop = provider.relying_party("shop").await;
+    let before = shop.sign_in(&provider.browser("ada"), "openid").await;
+    let (old, tag) = (key_set(&provider).await, key_set(&provider).await);
     assert_eq!(old.header("etag"), tag.header("etag"));
 
-    house.app().keys.rotate(Activation::Now).await.expect("a rotation");
-    let new = key_set(&house).await;
+    provider.app().keys.rotate(Activation::Now).await.expect("a rotation");
+    let new = key_set(&provider).await;
     assert_ne!(old.header("etag"), new.header("etag"));
     let (old, new) = (by_name(&old), by_name(&new));
     assert_eq!((old.len(), new.len()), (1, 2));
@@ -72,60 +72,63 @@ async fn a_rotation_disturbs_nobody_who_is_signed_in(house: House) {
 
     // The new one waits until every server has read of it, and until clients that have just read the set
     // ask for it again: those are the ones that would refuse what it signs.
-    house.later(Duration::from_secs(44));
-    let robot = shop.posts("/token", &[("grant_type", "client_credentials")]).await.good();
+    provider.advance_time(Duration::from_secs(44));
+    let robot = shop.post("/token", &[("grant_type", "client_credentials")]).await.success_json();
     assert!(old.contains_key(&signed_by(robot["access_token"].as_str().expect("a token"))));
-    house.later(Duration::from_secs(1));
-    let after = shop.signs_in(&house.browser("bob"), "openid").await;
+    provider.advance_time(Duration::from_secs(1));
+    let after = shop.sign_in(&provider.browser("bob"), "openid").await;
     let signer = signed_by(after.id());
     assert!(!old.contains_key(&signer) && new.contains_key(&signer));
     for tokens in [&before, &after] {
-        assert_eq!(house.userinfo(tokens.access()).await.status, 200);
-        assert_eq!(shop.introspects(tokens.access()).await["active"], true);
+        assert_eq!(provider.userinfo(tokens.access()).await.status, 200);
+        assert_eq!(shop.introspect(tokens.access()).await["active"], true);
     }
 }
 
-async fn a_key_rotates_by_itself_after_its_time(house: House) {
-    let first = by_name(&key_set(&house).await);
-    let keys = &house.app().keys;
+async fn a_key_rotates_by_itself_after_its_time(provider: TestServer) {
+    let first = by_name(&key_set(&provider).await);
+    let keys = &provider.app().keys;
     let day = Duration::from_secs(86_400);
-    house.later(89 * day);
+    provider.advance_time(89 * day);
     keys.refresh().await.expect("a store");
-    assert_eq!(by_name(&key_set(&house).await), first, "a day too early");
+    assert_eq!(by_name(&key_set(&provider).await), first, "a day too early");
 
-    house.later(Duration::from_secs(23 * 3600));
+    provider.advance_time(Duration::from_secs(23 * 3600));
     keys.refresh().await.expect("a store");
-    let both = by_name(&key_set(&house).await);
+    let both = by_name(&key_set(&provider).await);
     assert_eq!(both.len(), 2, "published an hour before");
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+    let shop = provider.relying_party("shop").await;
+    let tokens = shop.sign_in(&provider.browser("ada"), "openid").await;
     assert!(first.contains_key(&signed_by(tokens.id())), "but not used yet");
 
-    house.later(Duration::from_secs(2 * 3600));
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+    provider.advance_time(Duration::from_secs(2 * 3600));
+    let tokens = shop.sign_in(&provider.browser("ada"), "openid").await;
     assert!(!first.contains_key(&signed_by(tokens.id())));
-    house.later(2 * day);
-    let last = by_name(&key_set(&house).await);
+    provider.advance_time(2 * day);
+    let last = by_name(&key_set(&provider).await);
     assert_eq!(last.into_keys().collect::<Vec<_>>(), [signed_by(tokens.id())]);
 }
 
-async fn a_changed_secret_key_keeps_the_signing_keys(house: House) {
+async fn a_changed_secret_key_keeps_the_signing_keys(provider: TestServer) {
     const NEW: &str = "newer-for-tests-newer-for-tests-newer-for-te";
-    house.app().keys.rotate(Activation::Announced).await.expect("a rotation");
-    let before = by_name(&key_set(&house).await);
+    provider.app().keys.rotate(Activation::Announced).await.expect("a rotation");
+    let before = by_name(&key_set(&provider).await);
     assert_eq!(before.len(), 2);
     // The first server with both encrypts the ring anew, so that the next needs the new one only.
     let both = [("SECRET_KEY", NEW), ("SECRET_KEY_PREVIOUS", SECRET_KEY)];
-    assert_eq!(by_name(&key_set(&house.beside(&both).await).await), before);
-    assert_eq!(by_name(&key_set(&house.beside(&[("SECRET_KEY", NEW)]).await).await), before);
+    assert_eq!(by_name(&key_set(&provider.start_another(&both).await).await), before);
+    assert_eq!(
+        by_name(&key_set(&provider.start_another(&[("SECRET_KEY", NEW)]).await).await),
+        before
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_configured_algorithm_has_a_key_and_metrics_say_how_old_it_is() {
     let variables =
         [("SIGNING_ALGS", "RS256,ES256,PS256,EdDSA"), ("REQUEST_OBJECT_ENCRYPTION", "true")];
-    let house = House::start_with(Backing::Memory, &variables).await;
-    let keys = by_name(&key_set(&house).await);
+    let provider = TestServer::start_with(Backend::Memory, &variables).await;
+    let keys = by_name(&key_set(&provider).await);
     let words: Vec<_> = keys
         .values()
         .map(|key| {
@@ -145,10 +148,10 @@ async fn every_configured_algorithm_has_a_key_and_metrics_say_how_old_it_is() {
     for key in keys.values() {
         assert!(["d", "p", "q", "dp", "dq", "qi"].iter().all(|part| key.get(part).is_none()));
     }
-    house.later(Duration::from_secs(60));
-    let metrics = http::send(house.http().get(house.url("/metrics"))).await.body;
+    provider.advance_time(Duration::from_secs(60));
+    let metrics = http::send(provider.http().get(provider.url("/metrics"))).await.body;
     for &alg in Algorithm::ALL {
-        let kid = house.app().keys.signing(alg).expect("a key").kid().to_owned();
+        let kid = provider.app().keys.signing(alg).expect("a key").kid().to_owned();
         let alg = alg.as_str();
         let line = format!(
             r#"oidc_signing_key_age_seconds{{alg="{alg}",kid="{kid}",phase="signing"}} 60"#

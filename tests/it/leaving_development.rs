@@ -14,47 +14,49 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cli::{Program, command, free_port};
 use crate::support::browser::Browser;
-use crate::support::http::{self, Fields};
-use crate::support::test_server::{House, PASSWORD, on_every_store};
+use crate::support::http::{self, FormFields};
+use crate::support::test_server::{PASSWORD, TestServer, on_every_store};
 
 on_every_store![what_development_made_is_off_with_all_it_was_given];
 
-async fn what_development_made_is_off_with_all_it_was_given(house: House) {
-    let (demo, shop) = (house.relying_party("demo").await, house.relying_party("shop").await);
+async fn what_development_made_is_off_with_all_it_was_given(provider: TestServer) {
+    let (demo, shop) = (provider.relying_party("demo").await, provider.relying_party("shop").await);
     let id = ClientId::parse("demo").expect("an id");
-    let marked = clients::update(house.store(), &id, |client| client.development = true).await;
+    let marked = clients::update(provider.store(), &id, |client| client.development = true).await;
     assert_eq!(marked.expect("a store"), Some(()));
-    let ada = house.user("ada").await.sub;
-    development::note(house.store(), &ada).await.expect("a store");
-    let marked = users::update(house.store(), &ada, |user| user.development = true).await;
+    let ada = provider.user("ada").await.sub;
+    development::note(provider.store(), &ada).await.expect("a store");
+    let marked = users::update(provider.store(), &ada, |user| user.development = true).await;
     assert_eq!(marked.expect("a store"), Some(()));
 
-    let browser = house.browser("ada");
-    let hers = shop.signs_in(&browser, "openid offline_access").await;
-    let his = demo.signs_in(&house.browser("bob"), "openid").await;
-    let other = shop.signs_in(&house.browser("bob"), "openid").await;
+    let browser = provider.browser("ada");
+    let hers = shop.sign_in(&browser, "openid offline_access").await;
+    let his = demo.sign_in(&provider.browser("bob"), "openid").await;
+    let other = shop.sign_in(&provider.browser("bob"), "openid").await;
 
-    let off =
-        async || development::switch_off(house.store(), house.app().now()).await.expect("a store");
+    let off = async || {
+        development::switch_off(provider.store(), provider.app().now()).await.expect("a store")
+    };
     let made = Off { users: vec!["ada".into()], clients: vec!["demo".into()] };
     assert_eq!(off().await, made);
-    assert_eq!(shop.refreshes(hers.refresh()).await.error().1, "invalid_grant");
-    assert_eq!(house.userinfo(hers.access()).await.status, 401);
-    assert_eq!(shop.introspects(hers.access()).await["active"], false);
-    let page = browser.opens(&shop.asks("openid").with("prompt", "login").url()).await;
-    let page = browser.signs_in(&page).await;
-    assert!(page.shows("#login-submit"), "her password is right and opens nothing: {page:?}");
-    assert_eq!(demo.refreshes(his.refresh()).await.error().1, "invalid_client");
-    assert_eq!(house.userinfo(his.access()).await.status, 401);
-    assert_eq!(house.userinfo(other.access()).await.status, 200, "nobody else is affected");
+    assert_eq!(shop.refresh(hers.refresh()).await.error().1, "invalid_grant");
+    assert_eq!(provider.userinfo(hers.access()).await.status, 401);
+    assert_eq!(shop.introspect(hers.access()).await["active"], false);
+    let page =
+        browser.open(&shop.authorization_request("openid").with("prompt", "login").url()).await;
+    let page = browser.sign_in(&page).await;
+    assert!(page.has_element("#login-submit"), "her password is right and opens nothing: {page:?}");
+    assert_eq!(demo.refresh(his.refresh()).await.error().1, "invalid_client");
+    assert_eq!(provider.userinfo(his.access()).await.status, 401);
+    assert_eq!(provider.userinfo(other.access()).await.status, 200, "nobody else is affected");
 
     let on = |user: &mut users::User| user.enabled = true;
-    users::update(house.store(), &ada, on).await.expect("a store").expect("a user");
+    users::update(provider.store(), &ada, on).await.expect("a store").expect("a user");
     assert_eq!(off().await, made);
-    assert!(!house.user("ada").await.enabled, "whatever was done to it meanwhile");
+    assert!(!provider.user("ada").await.enabled, "whatever was done to it meanwhile");
 
-    users::update(house.store(), &ada, on).await.expect("a store").expect("a user");
-    let again = shop.refreshes(hers.refresh()).await;
+    users::update(provider.store(), &ada, on).await.expect("a store").expect("a user");
+    let again = shop.refresh(hers.refresh()).await;
     assert_eq!(again.error().1, "invalid_grant", "what she was given does not come back");
 }
 
@@ -64,7 +66,7 @@ struct Public {
     at: SocketAddr,
 }
 
-const LOOPBACK: Fields<'_> =
+const LOOPBACK: FormFields<'_> =
     &[("STORE_URL", "file:./data"), ("DEV_USER", "ada"), ("DEV_PASSWORD", PASSWORD)];
 
 /// The same, with nothing changed but the issuer and what that asks for.
@@ -96,7 +98,7 @@ impl Public {
         answer.ok().map(|answer| answer.status().as_u16())
     }
 
-    async fn refreshes(&self, token: &str) -> http::Answer {
+    async fn refreshes(&self, token: &str) -> http::HttpResponse {
         let fields =
             [("client_id", "demo"), ("grant_type", "refresh_token"), ("refresh_token", token)];
         let url = format!("http://{}/token", self.at);
@@ -133,7 +135,7 @@ async fn refresh_token(program: &Program) -> String {
         ("code_challenge_method", "S256"),
     ]);
     let ada = Browser::new(http::client(program.at), &program.issuer, "ada");
-    let code = ada.authorizes(&format!("{}/authorize?{query}", program.issuer)).await.code();
+    let code = ada.authorize(&format!("{}/authorize?{query}", program.issuer)).await.code();
     let fields = [
         ("client_id", "demo"),
         ("grant_type", "authorization_code"),
@@ -142,7 +144,8 @@ async fn refresh_token(program: &Program) -> String {
         ("code_verifier", &verifier),
     ];
     let url = format!("{}/token", program.issuer);
-    let tokens = http::send(http::form(&http::client(program.at), &url, &fields)).await.good();
+    let tokens =
+        http::send(http::form(&http::client(program.at), &url, &fields)).await.success_json();
     tokens["refresh_token"].as_str().expect("a refresh token").to_owned()
 }
 

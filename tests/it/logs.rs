@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use latchkey::http::assets::stylesheet_path;
 
 use crate::support::http;
-use crate::support::test_server::{Backing, House, PASSWORD};
+use crate::support::test_server::{Backend, PASSWORD, TestServer};
 
 /// Everything that was logged.
 #[derive(Clone, Default)]
@@ -55,36 +55,37 @@ pub fn logged<T>(scenario: impl Future<Output = T>) -> (T, String) {
 }
 
 /// Everything a whole life hands out or is shown, with a name for each.
-async fn secrets_of_a_life(backing: Backing) -> Vec<(&'static str, String)> {
+async fn secrets_of_a_life(backing: Backend) -> Vec<(&'static str, String)> {
     const WRONG: &str = "not the password at all";
-    let house = House::start(backing).await;
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let request = shop.asks("openid email offline_access");
-    let login = ada.opens(&request.url()).await;
-    let login = ada.tries(&login, "ada", WRONG).await;
+    let server = TestServer::start(backing).await;
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    let request = shop.authorization_request("openid email offline_access");
+    let login = ada.open(&request.url()).await;
+    let login = ada.sign_in_as(&login, "ada", WRONG).await;
     let hidden = login.hidden_fields_beside("#login-submit");
-    ada.signs_in(&login).await;
-    let tokens = shop.signs_in(&ada, "openid email offline_access").await;
-    house.userinfo(tokens.access()).await.good();
-    shop.introspects(tokens.access()).await;
-    let next = shop.refreshes(tokens.refresh()).await.good();
+    ada.sign_in(&login).await;
+    let tokens = shop.sign_in(&ada, "openid email offline_access").await;
+    server.userinfo(tokens.access()).await.success_json();
+    shop.introspect(tokens.access()).await;
+    let next = shop.refresh(tokens.refresh()).await.success_json();
     let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
-    shop.exchanges(&tokens.code, &tokens.request).await;
-    shop.revokes(tokens.refresh()).await;
-    shop.refreshes(tokens.refresh()).await;
-    house.userinfo(tokens.access()).await;
-    let confirm = ada.opens(&house.url("/logout")).await;
+    shop.redeem(&tokens.code, &tokens.request).await;
+    shop.revoke(tokens.refresh()).await;
+    shop.refresh(tokens.refresh()).await;
+    server.userinfo(tokens.access()).await;
+    let confirm = ada.open(&server.url("/logout")).await;
     let farewell = confirm.hidden_fields_beside("#logout-confirm");
-    let cookies = ada.secrets();
+    let cookies = ada.cookie_values();
     // In a POST without cookies, in the address it becomes, and as the reason that the session ends.
     let hint =
         [("id_token_hint", tokens.id()), ("state", "the-state-of-a-logout-and-of-nothing-else")];
-    let sent = house.browser("ada").presses("/logout", &hint).await;
-    ada.opens(sent.location().expect("a way on")).await;
-    let url = house.url("/register");
+    let sent = server.browser("ada").post("/logout", &hint).await;
+    ada.open(sent.location().expect("a way on")).await;
+    let url = server.url("/register");
     let metadata = json!({"redirect_uris": ["https://new.example/cb"]});
-    let new = http::send(http::json(house.http(), Method::POST, &url, &metadata)).await.good();
+    let new =
+        http::send(http::json(server.http(), Method::POST, &url, &metadata)).await.success_json();
     let body_of_jwt = |token: &str| token.rsplit_once('.').expect("a JWT").1.to_owned();
     let mut secrets = vec![
         ("password", PASSWORD.to_owned()),
@@ -107,7 +108,7 @@ async fn secrets_of_a_life(backing: Backing) -> Vec<(&'static str, String)> {
     secrets
 }
 
-fn tells_nothing(backing: Backing) {
+fn tells_nothing(backing: Backend) {
     let (secrets, log) = logged(secrets_of_a_life(backing));
     assert!(secrets.len() >= 16, "hidden fields and cookies are among them");
     assert!(log.contains("shop") && log.contains("TRACE"), "the log is listened to");
@@ -124,8 +125,8 @@ fn at_least_info(line: &str) -> bool {
 
 /// Clients that fail in every way there is to say who one is.
 async fn strangers() {
-    let house = House::start(Backing::Memory).await;
-    let shop = house.relying_party("shop").await;
+    let server = TestServer::start(Backend::Memory).await;
+    let shop = server.relying_party("shop").await;
     let part = |text: &str| latchkey::infra::secret::base64url(text.as_bytes());
     let jwt =
         format!("{}.{}.{}", part(r#"{"alg":"ES256"}"#), part(r#"{"sub":"by-jwt"}"#), part("x"));
@@ -166,14 +167,14 @@ fn a_client_that_fails_is_told_by_the_name_it_claims_escaped_and_cut() {
 
 /// What programs ask every few seconds, and somebody who knows us by another name.
 async fn asked_by_programs() {
-    let house = House::start(Backing::Memory).await;
+    let server = TestServer::start(Backend::Memory).await;
     for path in ["/live", "/ready", "/health", "/metrics", stylesheet_path(), "/favicon.ico"] {
-        assert_eq!(http::send(house.http().get(house.url(path))).await.status, 200);
+        assert_eq!(http::send(server.http().get(server.url(path))).await.status, 200);
     }
-    house.faults().plan_verb("ping");
-    assert_eq!(http::send(house.http().get(house.url("/ready"))).await.status, 503);
-    house.faults().heal();
-    let strange = house.http().get(house.url("/authorize")).header("host", "latchkey:5000");
+    server.failing_store().fail_operation("ping");
+    assert_eq!(http::send(server.http().get(server.url("/ready"))).await.status, 503);
+    server.failing_store().heal();
+    let strange = server.http().get(server.url("/authorize")).header("host", "latchkey:5000");
     let refused = http::send(strange).await;
     assert_eq!(refused.status, 421);
     assert!(refused.body.contains("EXTRA_HOSTS"), "{}", refused.body);
@@ -192,16 +193,16 @@ fn what_is_asked_all_the_time_fills_no_log_and_a_strange_name_is_told_with_the_s
 
 /// Somebody who signs in, after a wrong password and under names that nobody has.
 async fn sign_ins() {
-    let house = House::start(Backing::Memory).await;
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let mut page = ada.opens(&shop.asks("openid").url()).await;
+    let server = TestServer::start(Backend::Memory).await;
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    let mut page = ada.open(&shop.authorization_request("openid").url()).await;
     for (name, password) in
         [("nobody-here", "x"), ("Nobody-Here ", "x"), ("another-one", "x"), ("ada", "wrong")]
     {
-        page = ada.tries(&page, name, password).await;
+        page = ada.sign_in_as(&page, name, password).await;
     }
-    ada.signs_in(&page).await;
+    ada.sign_in(&page).await;
 }
 
 #[test]
@@ -231,25 +232,25 @@ fn who_signed_in_has_a_name_and_a_name_that_nobody_has_is_told_by_a_digest() {
 
 #[test]
 fn nothing_that_opens_anything_is_logged_in_memory() {
-    tells_nothing(Backing::Memory);
+    tells_nothing(Backend::Memory);
 }
 
 #[test]
 fn nothing_that_opens_anything_is_logged_in_a_file() {
-    tells_nothing(Backing::File);
+    tells_nothing(Backend::File);
 }
 
 #[test]
 fn nothing_that_opens_anything_is_logged_in_redis() {
-    tells_nothing(Backing::Redis);
+    tells_nothing(Backend::Redis);
 }
 
 #[test]
 fn who_speaks_for_others_without_being_trusted_to_is_told_of_once() {
     let asks = async |variables| {
-        let house = House::start_with(Backing::Memory, variables).await;
+        let server = TestServer::start_with(Backend::Memory, variables).await;
         for _ in 0..3 {
-            let request = house.http().get(house.url("/nothing"));
+            let request = server.http().get(server.url("/nothing"));
             http::send(request.header("x-forwarded-for", "198.51.100.7")).await;
         }
     };

@@ -12,14 +12,14 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::cli::{Program, command, free_port};
-use crate::support::http::{self, Fields};
-use crate::support::test_server::{Backing, House, PASSWORD};
+use crate::support::http::{self, FormFields};
+use crate::support::test_server::{Backend, PASSWORD, TestServer};
 use crate::support::topologies::shared_url;
 
-const FILE: Fields<'_> = &[("STORE_URL", "file:./data"), ("DEV_USER", "eve")];
+const FILE: FormFields<'_> = &[("STORE_URL", "file:./data"), ("DEV_USER", "eve")];
 
 /// What a command ends with, prints, and complains of; asked for a password, it reads one.
-pub fn says(folder: &Path, variables: Fields<'_>, line: &str) -> (Option<i32>, String, String) {
+pub fn says(folder: &Path, variables: FormFields<'_>, line: &str) -> (Option<i32>, String, String) {
     let words = line.split(' ').filter(|word| !word.is_empty()).map(|word| word.replace('+', " "));
     let mut child = command(folder, variables)
         .args(words)
@@ -35,7 +35,7 @@ pub fn says(folder: &Path, variables: Fields<'_>, line: &str) -> (Option<i32>, S
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-pub fn does(folder: &Path, variables: Fields<'_>, line: &str) -> String {
+pub fn does(folder: &Path, variables: FormFields<'_>, line: &str) -> String {
     let (code, printed, complaint) = says(folder, variables, line);
     assert_eq!(code, Some(0), "{line}: {complaint}");
     printed
@@ -160,7 +160,7 @@ fn without_moments(word: &str) -> String {
     text
 }
 
-fn runs(folder: &Path, variables: Fields<'_>) -> Vec<String> {
+fn runs(folder: &Path, variables: FormFields<'_>) -> Vec<String> {
     let run = |(line, code): &(&str, i32)| {
         let (ended, printed, complaint) = says(folder, variables, line);
         assert_eq!(ended, Some(*code), "{line}: {printed}{complaint}");
@@ -256,7 +256,7 @@ async fn beside_a_running_server_a_change_holds_at_once_and_a_backup_can_be_made
 
     does(folder.path(), FILE, "scope add badge --claim badge --advertised true");
     let url = format!("{}/.well-known/openid-configuration", program.issuer);
-    let metadata = http::send(http::client(program.at).get(url)).await.good();
+    let metadata = http::send(http::client(program.at).get(url)).await.success_json();
     let is_there = |list: &str, name: &str| {
         metadata[list].as_array().expect("a list").contains(&Value::from(name))
     };
@@ -338,15 +338,15 @@ async fn a_server_of_another_release_or_one_that_hangs_up_is_told_apart() {
 /// Servers on Redis learn of what a tool wrote there, within seconds and without being asked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scope_that_was_added_in_redis_is_there_on_every_server() {
-    let house = House::start(Backing::Redis).await;
-    let [url, prefix] = house.redis_settings();
+    let provider = TestServer::start(Backend::Redis).await;
+    let [url, prefix] = provider.redis_settings();
     let redis = [(url.0, &*url.1), (prefix.0, &*prefix.1), ("ALLOW_VOLATILE_STORE", "true")];
     let folder = tempfile::tempdir().expect("a folder");
     assert_eq!(
         does(folder.path(), &redis, "scope add badge --claim badge --advertised true"),
         "added badge"
     );
-    assert!(house.app().catalogue().get("badge").is_none());
-    latchkey::server::maintenance::run_once(house.app(), None).await.expect("a look");
-    assert!(house.app().catalogue().get("badge").expect("it is there").claims.contains("badge"));
+    assert!(provider.app().catalogue().get("badge").is_none());
+    latchkey::server::maintenance::run_once(provider.app(), None).await.expect("a look");
+    assert!(provider.app().catalogue().get("badge").expect("it is there").claims.contains("badge"));
 }

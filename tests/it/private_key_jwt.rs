@@ -15,9 +15,9 @@ use latchkey::infra::secret::{Secret, base64url};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::http::{self, Answer};
+use crate::support::http::{self, HttpResponse};
 use crate::support::relying_party::RelyingParty;
-use crate::support::test_server::{House, on_every_store};
+use crate::support::test_server::{TestServer, on_every_store};
 
 on_every_store![
     an_assertion_by_either_kind_of_key_is_good_once,
@@ -73,30 +73,35 @@ fn joined(header: &Value, claims: &Value, sign: impl FnOnce(&str) -> Vec<u8>) ->
     format!("{text}.{signature}")
 }
 
-async fn robot(house: &House) -> RelyingParty {
+async fn robot(server: &TestServer) -> RelyingParty {
     let keyed = json!({
         "token_endpoint_auth_method": "private_key_jwt", "jwks": keys().jwks(),
         "scope": "openid reports",
     });
-    house.relying_party_with("robot", &keyed, Settings::default()).await
+    server.relying_party_with("robot", &keyed, Settings::default()).await
 }
 
 /// Claims of an assertion that is as it should be, each time with another `jti`.
-fn claims(house: &House) -> Value {
-    let now = house.app().now().as_secs();
+fn claims(server: &TestServer) -> Value {
+    let now = server.app().now().as_secs();
     json!({
-        "iss": "robot", "sub": "robot", "aud": house.url("/token"),
+        "iss": "robot", "sub": "robot", "aud": server.url("/token"),
         "jti": Secret::random().reveal(), "iat": now, "exp": now + 60,
     })
 }
 
-async fn shows(robot: &RelyingParty, path: &str, assertion: &str, more: &[(&str, &str)]) -> Answer {
+async fn shows(
+    robot: &RelyingParty,
+    path: &str,
+    assertion: &str,
+    more: &[(&str, &str)],
+) -> HttpResponse {
     let mut fields = vec![("client_assertion_type", TYPE), ("client_assertion", assertion)];
     fields.extend(more);
     http::send(robot.form(path, &fields)).await
 }
 
-async fn asks(robot: &RelyingParty, assertion: &str) -> Answer {
+async fn asks(robot: &RelyingParty, assertion: &str) -> HttpResponse {
     shows(robot, "/token", assertion, &[("grant_type", "client_credentials")]).await
 }
 
@@ -104,14 +109,14 @@ fn invalid_client() -> (u16, String) {
     (401, "invalid_client".to_owned())
 }
 
-async fn an_assertion_by_either_kind_of_key_is_good_once(house: House) {
-    let robot = robot(&house).await;
+async fn an_assertion_by_either_kind_of_key_is_good_once(server: TestServer) {
+    let robot = robot(&server).await;
     for sign in [Keys::rs256, Keys::es256] {
-        for audience in [house.url("/token"), house.issuer().to_owned()] {
-            let mut claims = claims(&house);
+        for audience in [server.url("/token"), server.issuer().to_owned()] {
+            let mut claims = claims(&server);
             claims["aud"] = audience.into();
             let assertion = sign(keys(), &claims);
-            assert_eq!(asks(&robot, &assertion).await.good()["token_type"], "Bearer");
+            assert_eq!(asks(&robot, &assertion).await.success_json()["token_type"], "Bearer");
             assert_eq!(asks(&robot, &assertion).await.error(), invalid_client(), "again");
             // Signed anew, it is still the same assertion.
             claims["exp"] = (claims["exp"].as_u64().expect("a time") + 1).into();
@@ -121,52 +126,52 @@ async fn an_assertion_by_either_kind_of_key_is_good_once(house: House) {
 }
 
 /// Authlib writes an hour, others a second or two beyond five minutes.
-async fn an_assertion_that_says_to_live_longer_is_good_for_five_minutes(house: House) {
-    let robot = robot(&house).await;
+async fn an_assertion_that_says_to_live_longer_is_good_for_five_minutes(server: TestServer) {
+    let robot = robot(&server).await;
     for life in [301, 3_600, 86_400] {
         let signed = || {
-            let mut claims = claims(&house);
-            claims["exp"] = (house.app().now().as_secs() + life).into();
+            let mut claims = claims(&server);
+            claims["exp"] = (server.app().now().as_secs() + life).into();
             keys().es256(&claims)
         };
         let (used, late, too_late) = (signed(), signed(), signed());
         assert_eq!(asks(&robot, &used).await.status, 200, "{life}");
-        house.later(Duration::from_secs(309));
+        server.advance_time(Duration::from_secs(309));
         assert_eq!(asks(&robot, &used).await.error(), invalid_client(), "a replay, {life}");
         assert_eq!(asks(&robot, &late).await.status, 200, "{life}");
-        house.later(Duration::from_secs(2));
+        server.advance_time(Duration::from_secs(2));
         assert_eq!(asks(&robot, &too_late).await.error(), invalid_client(), "{life}");
     }
 }
 
-async fn an_assertion_opens_introspection_and_revocation_too(house: House) {
-    let robot = robot(&house).await;
-    let body = asks(&robot, &keys().es256(&claims(&house))).await.good();
+async fn an_assertion_opens_introspection_and_revocation_too(server: TestServer) {
+    let robot = robot(&server).await;
+    let body = asks(&robot, &keys().es256(&claims(&server))).await.success_json();
     let token = body["access_token"].as_str().expect("a token");
     let about =
         async |assertion: &str| shows(&robot, "/introspect", assertion, &[("token", token)]).await;
-    let assertion = keys().rs256(&claims(&house));
-    assert_eq!(about(&assertion).await.good()["active"], true);
+    let assertion = keys().rs256(&claims(&server));
+    assert_eq!(about(&assertion).await.success_json()["active"], true);
     assert_eq!(about(&assertion).await.error(), invalid_client(), "once, wherever it is");
     let revoked = async |assertion: &str| {
         shows(&robot, "/revoke", assertion, &[("token", token)]).await.status
     };
     assert_eq!(revoked(&assertion).await, 401);
-    assert_eq!(about(&keys().es256(&claims(&house))).await.good()["active"], true);
-    assert_eq!(revoked(&keys().es256(&claims(&house))).await, 200);
-    let after = about(&keys().es256(&claims(&house))).await;
-    assert_eq!(after.good(), json!({"active": false}));
+    assert_eq!(about(&keys().es256(&claims(&server))).await.success_json()["active"], true);
+    assert_eq!(revoked(&keys().es256(&claims(&server))).await, 200);
+    let after = about(&keys().es256(&claims(&server))).await;
+    assert_eq!(after.success_json(), json!({"active": false}));
 }
 
-async fn whatever_is_wrong_with_an_assertion_the_client_is_not_believed(house: House) {
-    let robot = robot(&house).await;
-    house.relying_party("other").await;
-    let now = house.app().now().as_secs();
-    let far = house.url("/userinfo");
+async fn whatever_is_wrong_with_an_assertion_the_client_is_not_believed(server: TestServer) {
+    let robot = robot(&server).await;
+    server.relying_party("other").await;
+    let now = server.app().now().as_secs();
+    let far = server.url("/userinfo");
     for (member, value) in [
         ("aud", json!("https://elsewhere.example")),
         ("aud", json!(far)),
-        ("aud", json!([house.issuer(), "https://elsewhere.example"])),
+        ("aud", json!([server.issuer(), "https://elsewhere.example"])),
         ("aud", Value::Null),
         ("iat", json!(now - 400)),
         ("exp", json!(now - 60)),
@@ -180,7 +185,7 @@ async fn whatever_is_wrong_with_an_assertion_the_client_is_not_believed(house: H
         ("iss", Value::Null),
         ("sub", Value::Null),
     ] {
-        let mut claims = claims(&house);
+        let mut claims = claims(&server);
         let members = claims.as_object_mut().expect("an object");
         members.remove(member);
         if !value.is_null() {
@@ -193,10 +198,10 @@ async fn whatever_is_wrong_with_an_assertion_the_client_is_not_believed(house: H
     }
     let untyped = [
         ("grant_type", "client_credentials"),
-        ("client_assertion", &keys().rs256(&claims(&house))),
+        ("client_assertion", &keys().rs256(&claims(&server))),
     ];
     assert_eq!(http::send(robot.form("/token", &untyped)).await.error(), invalid_client());
-    let good = keys().rs256(&claims(&house));
+    let good = keys().rs256(&claims(&server));
     let grant = ("grant_type", "client_credentials");
     let other = shows(&robot, "/token", &good, &[grant, ("client_id", "other")]).await;
     assert_eq!(other.error(), invalid_client(), "for another client");
@@ -204,9 +209,9 @@ async fn whatever_is_wrong_with_an_assertion_the_client_is_not_believed(house: H
     assert_eq!(named.status, 200, "no failure has used it up");
 }
 
-async fn a_signature_by_another_key_or_another_algorithm_is_not_believed(house: House) {
-    let robot = robot(&house).await;
-    let (rsa, claims) = (&keys().rsa, claims(&house));
+async fn a_signature_by_another_key_or_another_algorithm_is_not_believed(server: TestServer) {
+    let robot = robot(&server).await;
+    let (rsa, claims) = (&keys().rsa, claims(&server));
     let kid = rsa.kid();
     let keyed_with = |secret: &[u8], text: &str| {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("any length");
@@ -247,15 +252,15 @@ async fn a_signature_by_another_key_or_another_algorithm_is_not_believed(house: 
     assert_eq!(asks(&robot, &keys().es256(&claims)).await.status, 200);
 }
 
-async fn a_client_with_a_key_cannot_fall_back_on_anything_weaker(house: House) {
-    let robot = robot(&house).await;
+async fn a_client_with_a_key_cannot_fall_back_on_anything_weaker(server: TestServer) {
+    let robot = robot(&server).await;
     let grant = ("grant_type", "client_credentials");
-    let by_secret = house.claims_to_be("robot", &"x".repeat(43));
-    assert_eq!(by_secret.posts("/token", &[grant]).await.error(), invalid_client());
+    let by_secret = server.client_with_secret("robot", &"x".repeat(43));
+    assert_eq!(by_secret.post("/token", &[grant]).await.error(), invalid_client());
     let bare = http::send(robot.form("/token", &[grant, ("client_id", "robot")])).await;
     assert_eq!(bare.error(), invalid_client());
     // Nor use two ways at once.
-    let assertion = keys().rs256(&claims(&house));
+    let assertion = keys().rs256(&claims(&server));
     let both = shows(&robot, "/token", &assertion, &[grant, ("client_secret", "x")]).await;
     assert_eq!(both.error(), invalid_client());
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::browser::Landing;
-use crate::support::http::{self, Answer};
-use crate::support::test_server::{Backing, House, PASSWORD, on_every_backing};
+use crate::support::browser::AuthorizationResponse;
+use crate::support::http::{self, HttpResponse};
+use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_backing};
 
 on_every_backing![
     guesses_at_one_account_are_slowed_down_and_nothing_it_holds_is_lost,
@@ -17,155 +17,162 @@ on_every_backing![
     in_development_guesses_can_be_free,
 ];
 
-async fn limited(backing: Backing, per_minute: &str) -> House {
+async fn limited(backing: Backend, per_minute: &str) -> TestServer {
     let on = [("RATE_LIMITING_ENABLED", "true"), ("RATE_LIMIT_PER_MINUTE", per_minute)];
-    House::start_with(backing, &on).await
+    TestServer::start_with(backing, &on).await
 }
 
 /// 429, and the seconds after which to try again.
-fn wait(answer: &Answer) -> u64 {
+fn wait(answer: &HttpResponse) -> u64 {
     assert_eq!(answer.status, 429, "{answer:?}");
     let seconds = answer.header("retry-after").expect("when to come back");
     seconds.parse().expect("whole seconds")
 }
 
-async fn guesses_at_one_account_are_slowed_down_and_nothing_it_holds_is_lost(backing: Backing) {
-    let house = limited(backing, "1000").await;
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let tokens = shop.signs_in(&ada, "openid").await;
+async fn guesses_at_one_account_are_slowed_down_and_nothing_it_holds_is_lost(backing: Backend) {
+    let server = limited(backing, "1000").await;
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    let tokens = shop.sign_in(&ada, "openid").await;
 
-    let thief = house.browser("ada");
-    let login = thief.opens(&shop.asks("openid").url()).await;
+    let thief = server.browser("ada");
+    let login = thief.open(&shop.authorization_request("openid").url()).await;
     // However the name is written, it is one account.
     for name in ["ada", "ADA", " ada ", "\u{ff41}da", "Ada"] {
-        assert_eq!(thief.tries(&login, name, "wrong password").await.status, 200, "{name}");
+        assert_eq!(thief.sign_in_as(&login, name, "wrong password").await.status, 200, "{name}");
     }
-    let shut = thief.tries(&login, "ada", PASSWORD).await;
+    let shut = thief.sign_in_as(&login, "ada", PASSWORD).await;
     assert_eq!(wait(&shut), 3, "the right password is not told apart");
-    assert!(shut.shows("#login-submit") && shut.shows("[role=alert]"));
-    assert_eq!(thief.tries(&login, "bob", "wrong password").await.status, 200, "somebody else");
+    assert!(shut.has_element("#login-submit") && shut.has_element("[role=alert]"));
+    assert_eq!(
+        thief.sign_in_as(&login, "bob", "wrong password").await.status,
+        200,
+        "somebody else"
+    );
 
-    let silent = shop.asks("openid").with("prompt", "none");
-    assert!(!Landing::of(&ada.asks(&silent.url()).await).code().is_empty(), "the session");
-    assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200, "the refresh token");
-    assert_eq!(house.userinfo(tokens.access()).await.status, 200, "the access token");
+    let silent = shop.authorization_request("openid").with("prompt", "none");
+    assert!(
+        !AuthorizationResponse::from_redirect(&ada.get(&silent.url()).await).code().is_empty(),
+        "the session"
+    );
+    assert_eq!(shop.refresh(tokens.refresh()).await.status, 200, "the refresh token");
+    assert_eq!(server.userinfo(tokens.access()).await.status, 200, "the access token");
 
-    house.later(Duration::from_secs(3));
-    assert_eq!(thief.tries(&login, "ada", "wrong password").await.status, 200);
-    assert_eq!(wait(&thief.tries(&login, "ada", "wrong password").await), 3);
-    house.later(Duration::from_secs(3));
-    assert!(!Landing::of(&thief.signs_in(&login).await).code().is_empty());
+    server.advance_time(Duration::from_secs(3));
+    assert_eq!(thief.sign_in_as(&login, "ada", "wrong password").await.status, 200);
+    assert_eq!(wait(&thief.sign_in_as(&login, "ada", "wrong password").await), 3);
+    server.advance_time(Duration::from_secs(3));
+    assert!(!AuthorizationResponse::from_redirect(&thief.sign_in(&login).await).code().is_empty());
 }
 
 async fn an_address_that_guesses_is_shut_out_of_the_login_form_whatever_name_it_types(
-    backing: Backing,
+    backing: Backend,
 ) {
-    let house = limited(backing, "3").await;
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let login = ada.opens(&shop.asks("openid").url()).await;
+    let server = limited(backing, "3").await;
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    let login = ada.open(&shop.authorization_request("openid").url()).await;
     for name in ["eve", "mallory", "trudy"] {
-        assert_eq!(ada.tries(&login, name, PASSWORD).await.status, 200);
+        assert_eq!(ada.sign_in_as(&login, name, PASSWORD).await.status, 200);
     }
     // Nobody waits in line to be told that: here no turn would come.
-    let (passwords, mut held) = (&house.app().passwords, Vec::new());
-    for _ in 0..house.app().config.limits.hash_threads {
+    let (passwords, mut held) = (&server.app().passwords, Vec::new());
+    for _ in 0..server.app().config.limits.hash_threads {
         held.push(passwords.acquire().await.expect("a turn"));
     }
-    assert_eq!(wait(&ada.signs_in(&login).await), 60);
+    assert_eq!(wait(&ada.sign_in(&login).await), 60);
     drop(held);
-    house.later(Duration::from_secs(60));
-    assert!(ada.signs_in(&login).await.shows("#consent-accept"));
+    server.advance_time(Duration::from_secs(60));
+    assert!(ada.sign_in(&login).await.has_element("#consent-accept"));
 }
 
 async fn an_address_that_fails_as_a_client_is_told_to_wait_and_real_clients_are_not(
-    backing: Backing,
+    backing: Backend,
 ) {
-    let house = limited(backing, "3").await;
-    let robot = house.relying_party("robot").await;
+    let server = limited(backing, "3").await;
+    let robot = server.relying_party("robot").await;
     let itself = [("grant_type", "client_credentials")];
-    let wrong = house.claims_to_be("robot", &"wrong".repeat(10));
+    let wrong = server.client_with_secret("robot", &"wrong".repeat(10));
     for _ in 0..3 {
-        assert_eq!(wrong.posts("/token", &itself).await.error(), (401, "invalid_client".into()));
+        assert_eq!(wrong.post("/token", &itself).await.error(), (401, "invalid_client".into()));
     }
     for path in ["/token", "/introspect", "/revoke"] {
-        let shut = wrong.posts(path, &itself).await;
+        let shut = wrong.post(path, &itself).await;
         assert!((1..=60).contains(&wait(&shut)), "{path}");
         assert_eq!(shut.json()["error"], "temporarily_unavailable");
     }
-    assert_eq!(robot.posts("/token", &itself).await.status, 200, "whoever proves itself");
-    house.later(Duration::from_secs(60));
-    assert_eq!(wrong.posts("/token", &itself).await.status, 401);
+    assert_eq!(robot.post("/token", &itself).await.status, 200, "whoever proves itself");
+    server.advance_time(Duration::from_secs(60));
+    assert_eq!(wrong.post("/token", &itself).await.status, 401);
 }
 
-async fn registers(house: &House) -> Answer {
+async fn registers(server: &TestServer) -> HttpResponse {
     let body = json!({"redirect_uris": ["https://new.example/cb"]});
-    let url = house.url("/register");
-    http::send(http::json(house.http(), reqwest::Method::POST, &url, &body)).await
+    let url = server.url("/register");
+    http::send(http::json(server.http(), reqwest::Method::POST, &url, &body)).await
 }
 
-async fn registrations_are_counted_by_address(backing: Backing) {
-    let house = limited(backing, "3").await;
+async fn registrations_are_counted_by_address(backing: Backend) {
+    let server = limited(backing, "3").await;
     for _ in 0..3 {
-        assert_eq!(registers(&house).await.status, 201);
+        assert_eq!(registers(&server).await.status, 201);
     }
-    let shut = registers(&house).await;
+    let shut = registers(&server).await;
     assert_eq!(wait(&shut), 60);
     assert_eq!(shut.json()["error"], "temporarily_unavailable");
-    house.later(Duration::from_secs(60));
-    assert_eq!(registers(&house).await.status, 201);
+    server.advance_time(Duration::from_secs(60));
+    assert_eq!(registers(&server).await.status, 201);
 }
 
 /// Guessing stays limited whatever is switched off: for one account, and in all.
 async fn what_is_counted_by_address_can_be_switched_off_and_guesses_at_an_account_cannot(
-    backing: Backing,
+    backing: Backend,
 ) {
     let off = [("RATE_LIMITING_ENABLED", "false"), ("RATE_LIMIT_PER_MINUTE", "1")];
-    let house = House::start_with(backing, &off).await;
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let login = ada.opens(&shop.asks("openid").url()).await;
-    let wrong = house.claims_to_be("shop", &"wrong".repeat(10));
+    let server = TestServer::start_with(backing, &off).await;
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    let login = ada.open(&shop.authorization_request("openid").url()).await;
+    let wrong = server.client_with_secret("shop", &"wrong".repeat(10));
     for name in ["eve", "mallory", "trudy", "walter", "craig", "judy", "peggy"] {
-        assert_eq!(ada.tries(&login, name, "wrong password").await.status, 200);
-        assert_eq!(wrong.posts("/token", &[]).await.status, 401);
-        assert_eq!(registers(&house).await.status, 201);
+        assert_eq!(ada.sign_in_as(&login, name, "wrong password").await.status, 200);
+        assert_eq!(wrong.post("/token", &[]).await.status, 401);
+        assert_eq!(registers(&server).await.status, 201);
     }
     for _ in 0..5 {
-        assert_eq!(ada.tries(&login, "ada", "wrong password").await.status, 200);
+        assert_eq!(ada.sign_in_as(&login, "ada", "wrong password").await.status, 200);
     }
-    assert_eq!(wait(&ada.signs_in(&login).await), 3, "the right password is not told apart");
-    house.later(Duration::from_secs(3));
-    assert!(ada.signs_in(&login).await.shows("#consent-accept"));
+    assert_eq!(wait(&ada.sign_in(&login).await), 3, "the right password is not told apart");
+    server.advance_time(Duration::from_secs(3));
+    assert!(ada.sign_in(&login).await.has_element("#consent-accept"));
     // Everybody together has as many failures as twenty addresses.
-    house.later(Duration::from_secs(60));
-    let login = ada.opens(&shop.asks("openid").with("prompt", "login").url()).await;
+    server.advance_time(Duration::from_secs(60));
+    let login = ada.open(&shop.authorization_request("openid").with("prompt", "login").url()).await;
     for number in 0..20 {
         let name = format!("name-{number}");
-        assert_eq!(ada.tries(&login, &name, "wrong password").await.status, 200, "{name}");
+        assert_eq!(ada.sign_in_as(&login, &name, "wrong password").await.status, 200, "{name}");
     }
-    assert!(wait(&ada.tries(&login, "one-more", "wrong password").await) <= 60);
+    assert!(wait(&ada.sign_in_as(&login, "one-more", "wrong password").await) <= 60);
 }
 
-async fn in_development_guesses_can_be_free(backing: Backing) {
+async fn in_development_guesses_can_be_free(backing: Backend) {
     let off = [("DEV_GUESS_LIMITS_ENABLED", "false"), ("RATE_LIMIT_PER_MINUTE", "25")];
-    let house = House::start_with(backing, &off).await;
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let login = ada.opens(&shop.asks("openid").url()).await;
+    let server = TestServer::start_with(backing, &off).await;
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    let login = ada.open(&shop.authorization_request("openid").url()).await;
     for _ in 0..24 {
-        assert_eq!(ada.tries(&login, "ada", "wrong password").await.status, 200);
+        assert_eq!(ada.sign_in_as(&login, "ada", "wrong password").await.status, 200);
     }
-    assert!(ada.signs_in(&login).await.shows("#consent-accept"));
+    assert!(ada.sign_in(&login).await.has_element("#consent-accept"));
     // The address has its limit, which is a switch of its own.
     let on = [off[0], off[1], ("RATE_LIMITING_ENABLED", "true")];
-    let house = House::start_with(backing, &on).await;
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let login = ada.opens(&shop.asks("openid").url()).await;
+    let server = TestServer::start_with(backing, &on).await;
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    let login = ada.open(&shop.authorization_request("openid").url()).await;
     for _ in 0..25 {
-        assert_eq!(ada.tries(&login, "ada", "wrong password").await.status, 200);
+        assert_eq!(ada.sign_in_as(&login, "ada", "wrong password").await.status, 200);
     }
-    assert_eq!(wait(&ada.signs_in(&login).await), 60);
+    assert_eq!(wait(&ada.sign_in(&login).await), 60);
 }

@@ -1,10 +1,10 @@
-//! A model of the refresh token table, played against the running house on every store: the same moves,
+//! A model of the refresh token table, played against the running server on every store: the same moves,
 //! and after each the same verdict, the same generation, the same bytes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::test_server::{House, on_every_store};
+use crate::support::test_server::{TestServer, on_every_store};
 
 on_every_store![the_house_and_the_model_agree_move_by_move];
 
@@ -56,11 +56,11 @@ fn generation(token: &str) -> u64 {
     token.split('.').nth(2).and_then(|number| number.parse().ok()).expect("rt1.grant.number.mac")
 }
 
-async fn the_house_and_the_model_agree_move_by_move(house: House) {
-    let (shop, thief) = (house.relying_party("shop").await, house.relying_party("thief").await);
+async fn the_house_and_the_model_agree_move_by_move(server: TestServer) {
+    let (shop, thief) = (server.relying_party("shop").await, server.relying_party("thief").await);
     let mut endings = 0;
     for seed in 1..=8 {
-        let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+        let tokens = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
         let mut held = BTreeMap::from([(0, tokens.refresh().to_owned())]);
         let (replaced, tolerated) = (BTreeMap::new(), None);
         let mut model = Model { newest: 0, tolerated, replaced, now: 0, over: false };
@@ -68,7 +68,7 @@ async fn the_house_and_the_model_agree_move_by_move(house: House) {
         for step in 0..MOVES {
             // Every third is in a hurry.
             let wait = dice.below(if seed % 3 == 0 { 6 } else { 45 });
-            house.later(Duration::from_secs(wait));
+            server.advance_time(Duration::from_secs(wait));
             model.now += wait;
             // Every other client is honest: the newest, or the one it may have missed the answer to.
             // The others sometimes show anything they were ever given.
@@ -82,16 +82,17 @@ async fn the_house_and_the_model_agree_move_by_move(house: House) {
             };
             let Some(token) = held.get(&wanted).cloned() else { continue };
             if dice.below(6) == 0 {
-                assert_eq!(thief.refreshes(&token).await.status, 400, "seed {seed} step {step}");
+                assert_eq!(thief.refresh(&token).await.status, 400, "seed {seed} step {step}");
             }
-            let answer = shop.refreshes(&token).await;
+            let answer = shop.refresh(&token).await;
             match model.present(wanted) {
                 None => {
                     let refused = (400, "invalid_grant".to_owned());
                     assert_eq!(answer.error(), refused, "seed {seed} step {step}");
                 }
                 Some(expected) => {
-                    let next = answer.good()["refresh_token"].as_str().expect("one").to_owned();
+                    let next =
+                        answer.success_json()["refresh_token"].as_str().expect("one").to_owned();
                     assert_eq!(generation(&next), expected, "seed {seed} step {step}");
                     let before = held.insert(expected, next.clone());
                     assert!(before.is_none_or(|it| it == next), "two successors: seed {seed}");

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::http::{self, Answer};
-use crate::support::test_server::{Backing, House, on_every_store};
+use crate::support::http::{self, HttpResponse};
+use crate::support::test_server::{Backend, TestServer, on_every_store};
 
 on_every_store![
     a_registration_answers_with_everything_a_client_needs,
@@ -19,9 +19,9 @@ on_every_store![
     an_update_cannot_leave_a_client_no_scope_at_all,
 ];
 
-async fn registers(house: &House, metadata: &Value) -> Answer {
-    let url = house.url("/register");
-    http::send(http::json(house.http(), Method::POST, &url, metadata)).await
+async fn registers(server: &TestServer, metadata: &Value) -> HttpResponse {
+    let url = server.url("/register");
+    http::send(http::json(server.http(), Method::POST, &url, metadata)).await
 }
 
 fn text<'a>(body: &'a Value, name: &str) -> &'a str {
@@ -29,26 +29,31 @@ fn text<'a>(body: &'a Value, name: &str) -> &'a str {
 }
 
 /// The client does it to itself, with the token and the address it was given.
-async fn manages(house: &House, method: Method, client: &Value, body: Option<&Value>) -> Answer {
+async fn manages(
+    server: &TestServer,
+    method: Method,
+    client: &Value,
+    body: Option<&Value>,
+) -> HttpResponse {
     let url = text(client, "registration_client_uri");
     let request = match body {
-        Some(body) => http::json(house.http(), method, url, body),
-        None => house.http().request(method, url),
+        Some(body) => http::json(server.http(), method, url, body),
+        None => server.http().request(method, url),
     };
     http::send(request.bearer_auth(text(client, "registration_access_token"))).await
 }
 
-async fn a_registration_answers_with_everything_a_client_needs(house: House) {
-    let answer = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+async fn a_registration_answers_with_everything_a_client_needs(server: TestServer) {
+    let answer = registers(&server, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
     assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")));
     let client = answer.json();
     assert_eq!(client["client_secret_expires_at"], 0);
     assert!(text(&client, "client_secret").len() >= 32);
-    assert_eq!(client["client_id_issued_at"], house.app().now().as_secs());
+    assert_eq!(client["client_id_issued_at"], server.app().now().as_secs());
     assert_eq!(client["redirect_uris"], json!(["https://new.example/cb"]));
     assert_eq!(client["token_endpoint_auth_method"], "client_secret_basic");
     assert_eq!(client["response_types"], json!(["code"]));
-    let here = house.url(&format!("/register/{}", text(&client, "client_id")));
+    let here = server.url(&format!("/register/{}", text(&client, "client_id")));
     assert_eq!(client["registration_client_uri"], here);
     // No scope asked for means the standard ones: each of them gets a person's consent page.
     let all = http::encode(&[
@@ -59,15 +64,15 @@ async fn a_registration_answers_with_everything_a_client_needs(house: House) {
         ("code_challenge", &"A".repeat(43)),
         ("code_challenge_method", "S256"),
     ]);
-    let ada = house.browser("ada");
-    let login = ada.opens(&house.url(&format!("/authorize?{all}"))).await;
-    let consent = ada.signs_in(&login).await;
-    assert!(consent.shows("ul.scopes li:nth-child(5)") && consent.shows(".caution"));
+    let ada = server.browser("ada");
+    let login = ada.open(&server.url(&format!("/authorize?{all}"))).await;
+    let consent = ada.sign_in(&login).await;
+    assert!(consent.has_element("ul.scopes li:nth-child(5)") && consent.has_element(".caution"));
 }
 
 /// RFC 7591 §3.2.1: the answer has "all registered metadata about this client", whatever was asked for.
 async fn what_cannot_be_read_is_dropped_alone_and_the_answer_shows_what_is_registered(
-    house: House,
+    server: TestServer,
 ) {
     let uri = |number: usize| format!("https://new.example/cb/{number}");
     let uris: Vec<String> = (0..25).map(uri).chain(["javascript:alert(1)".to_owned()]).collect();
@@ -76,7 +81,7 @@ async fn what_cannot_be_read_is_dropped_alone_and_the_answer_shows_what_is_regis
         "logo_uri": 7, "contacts": "ada@new.example", "application_type": "desktop",
         "id_token_signed_response_alg": "HS256", "scope": "openid unheard-of \u{e9}",
     });
-    let client = registers(&house, &asked).await;
+    let client = registers(&server, &asked).await;
     assert_eq!(client.status, 201, "{client:?}");
     let client = client.json();
     let registered = json!({
@@ -88,52 +93,52 @@ async fn what_cannot_be_read_is_dropped_alone_and_the_answer_shows_what_is_regis
         assert_eq!(client.get(name).unwrap_or(&Value::Null), value, "{name}");
     }
     // What the answer shows is taken as it is, and with it an update that cannot be read.
-    let mut change = manages(&house, Method::GET, &client, None).await.good();
+    let mut change = manages(&server, Method::GET, &client, None).await.success_json();
     for ours in ["registration_access_token", "registration_client_uri", "client_id_issued_at"] {
         change.as_object_mut().expect("members").remove(ours);
     }
     change["tos_uri"] = json!(["x"]);
-    let updated = manages(&house, Method::PUT, &client, Some(&change)).await.good();
+    let updated = manages(&server, Method::PUT, &client, Some(&change)).await.success_json();
     assert_eq!(updated["redirect_uris"], json!(uris[..20]));
     assert_eq!(updated.get("tos_uri"), None);
 }
 
-async fn a_client_reads_replaces_and_removes_itself(house: House) {
-    let first = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
-    let first = first.good();
-    let read = manages(&house, Method::GET, &first, None).await.good();
+async fn a_client_reads_replaces_and_removes_itself(server: TestServer) {
+    let first = registers(&server, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+    let first = first.success_json();
+    let read = manages(&server, Method::GET, &first, None).await.success_json();
     assert_eq!((&read["client_id"], read.get("client_secret")), (&first["client_id"], None));
     let change = json!({
         "client_id": first["client_id"], "client_name": "New",
         "redirect_uris": ["https://new.example/other"],
     });
-    let second = manages(&house, Method::PUT, &first, Some(&change)).await.good();
+    let second = manages(&server, Method::PUT, &first, Some(&change)).await.success_json();
     assert_eq!(second["redirect_uris"], change["redirect_uris"]);
     assert_eq!(second["client_name"], "New");
-    let old = manages(&house, Method::GET, &first, None).await;
+    let old = manages(&server, Method::GET, &first, None).await;
     assert_eq!(old.status, 401, "the token was changed");
-    assert_eq!(manages(&house, Method::DELETE, &second, None).await.status, 204);
-    assert_eq!(manages(&house, Method::GET, &second, None).await.status, 401);
+    assert_eq!(manages(&server, Method::DELETE, &second, None).await.status, 204);
+    assert_eq!(manages(&server, Method::GET, &second, None).await.status, 401);
 }
 
-async fn a_wrong_token_and_an_unknown_client_answer_the_same(house: House) {
-    let client = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
-    let client = client.good();
+async fn a_wrong_token_and_an_unknown_client_answer_the_same(server: TestServer) {
+    let client = registers(&server, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+    let client = client.success_json();
     for method in [Method::GET, Method::PUT, Method::DELETE] {
         let asks = async |url: &str| {
-            let request = http::json(house.http(), method.clone(), url, &json!({}));
+            let request = http::json(server.http(), method.clone(), url, &json!({}));
             let answer = http::send(request.bearer_auth("wrong")).await;
             let challenge = answer.header("www-authenticate").map(str::to_owned);
             (answer.status, challenge, answer.body)
         };
         let known = asks(text(&client, "registration_client_uri")).await;
-        assert_eq!(known, asks(&house.url("/register/nobody")).await, "{method}");
+        assert_eq!(known, asks(&server.url("/register/nobody")).await, "{method}");
         assert_eq!(known.0, 401);
     }
-    assert_eq!(manages(&house, Method::GET, &client, None).await.status, 200);
+    assert_eq!(manages(&server, Method::GET, &client, None).await.status, 200);
 }
 
-async fn metadata_that_cannot_be_is_refused_by_name(house: House) {
+async fn metadata_that_cannot_be_is_refused_by_name(server: TestServer) {
     let good = ["https://new.example/cb"];
     for (error, metadata) in [
         ("invalid_redirect_uri", json!({"redirect_uris": ["https://new.example/#f"]})),
@@ -153,22 +158,23 @@ async fn metadata_that_cannot_be_is_refused_by_name(house: House) {
         ("invalid_client_metadata", json!({"redirect_uris": good, "scope": "unheard-of"})),
         ("invalid_client_metadata", json!([])),
     ] {
-        let answer = registers(&house, &metadata).await;
+        let answer = registers(&server, &metadata).await;
         assert_eq!(answer.error(), (400, error.to_owned()), "{metadata}");
     }
 }
 
-async fn a_public_client_is_given_no_secret(house: House) {
+async fn a_public_client_is_given_no_secret(server: TestServer) {
     let metadata =
         json!({"redirect_uris": ["https://new.example/cb"], "token_endpoint_auth_method": "none"});
-    let client = registers(&house, &metadata).await.good();
+    let client = registers(&server, &metadata).await.success_json();
     assert_eq!((client.get("client_secret"), client.get("client_secret_expires_at")), (None, None));
 }
 
-async fn of_updates_and_removals_with_one_token_one_wins(house: House) {
+async fn of_updates_and_removals_with_one_token_one_wins(server: TestServer) {
     for _ in 0..4 {
-        let client = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
-        let client = client.good();
+        let client =
+            registers(&server, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+        let client = client.success_json();
         let (url, token) =
             (text(&client, "registration_client_uri"), text(&client, "registration_access_token"));
         let change = json!({
@@ -176,8 +182,8 @@ async fn of_updates_and_removals_with_one_token_one_wins(house: House) {
         });
         let begun: Vec<_> = (0..16)
             .map(|hand| match hand % 2 {
-                0 => house.http().delete(url),
-                _ => http::json(house.http(), Method::PUT, url, &change),
+                0 => server.http().delete(url),
+                _ => http::json(server.http(), Method::PUT, url, &change),
             })
             .map(|request| tokio::spawn(http::send(request.bearer_auth(token))))
             .collect();
@@ -192,40 +198,44 @@ async fn of_updates_and_removals_with_one_token_one_wins(house: House) {
         }
         assert_eq!(won.len(), 1, "{won:?}");
         // Whoever won: what the others held is worth nothing, and what the winner holds is worth it.
-        assert_eq!(manages(&house, Method::DELETE, &client, None).await.status, 401);
+        assert_eq!(manages(&server, Method::DELETE, &client, None).await.status, 401);
         if won[0].status == 200 {
-            let removed = manages(&house, Method::DELETE, &won[0].json(), None).await;
+            let removed = manages(&server, Method::DELETE, &won[0].json(), None).await;
             assert_eq!(removed.status, 204);
         }
     }
 }
 
-async fn a_client_that_proves_itself_cannot_become_public(house: House) {
-    let client = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
-    let client = client.good();
+async fn a_client_that_proves_itself_cannot_become_public(server: TestServer) {
+    let client = registers(&server, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+    let client = client.success_json();
     let change = json!({
         "client_id": client["client_id"], "redirect_uris": ["https://new.example/cb"],
         "token_endpoint_auth_method": "none",
     });
-    let refused = manages(&house, Method::PUT, &client, Some(&change)).await;
+    let refused = manages(&server, Method::PUT, &client, Some(&change)).await;
     assert_eq!(refused.error(), (400, "invalid_client_metadata".to_owned()));
-    let read = manages(&house, Method::GET, &client, None).await.good();
+    let read = manages(&server, Method::GET, &client, None).await.success_json();
     assert_eq!(read["token_endpoint_auth_method"], "client_secret_basic", "and nothing changed");
 }
 
-async fn an_update_cannot_leave_a_client_no_scope_at_all(house: House) {
+async fn an_update_cannot_leave_a_client_no_scope_at_all(server: TestServer) {
     let uris = json!(["https://new.example/cb"]);
-    let client = registers(&house, &json!({"redirect_uris": uris, "scope": "openid"})).await.good();
+    let client =
+        registers(&server, &json!({"redirect_uris": uris, "scope": "openid"})).await.success_json();
     let id = &client["client_id"];
     let change = json!({"client_id": id, "redirect_uris": uris, "scope": "email"});
-    let refused = manages(&house, Method::PUT, &client, Some(&change)).await;
+    let refused = manages(&server, Method::PUT, &client, Some(&change)).await;
     assert_eq!(refused.error(), (400, "invalid_client_metadata".to_owned()));
-    assert_eq!(manages(&house, Method::GET, &client, None).await.good()["scope"], "openid");
+    assert_eq!(
+        manages(&server, Method::GET, &client, None).await.success_json()["scope"],
+        "openid"
+    );
 }
 
-async fn an_update_must_not_say_what_only_the_server_says(house: House) {
-    let client = registers(&house, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
-    let client = client.good();
+async fn an_update_must_not_say_what_only_the_server_says(server: TestServer) {
+    let client = registers(&server, &json!({"redirect_uris": ["https://new.example/cb"]})).await;
+    let client = client.success_json();
     for (member, value) in [
         ("client_id", json!("another")),
         ("client_secret", json!("another")),
@@ -234,15 +244,15 @@ async fn an_update_must_not_say_what_only_the_server_says(house: House) {
     ] {
         let mut change = json!({"redirect_uris": ["https://new.example/cb"]});
         change[member] = value;
-        let refused = manages(&house, Method::PUT, &client, Some(&change)).await;
+        let refused = manages(&server, Method::PUT, &client, Some(&change)).await;
         assert_eq!(refused.error(), (400, "invalid_request".to_owned()), "{member}");
     }
-    assert_eq!(manages(&house, Method::GET, &client, None).await.status, 200);
+    assert_eq!(manages(&server, Method::GET, &client, None).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_door_stays_closed() {
-    let house = House::start_with(Backing::Memory, &[("REGISTRATION", "off")]).await;
+    let server = TestServer::start_with(Backend::Memory, &[("REGISTRATION", "off")]).await;
     let metadata = json!({"redirect_uris": ["https://new.example/cb"]});
-    assert_eq!(registers(&house, &metadata).await.error(), (403, "access_denied".to_owned()));
+    assert_eq!(registers(&server, &metadata).await.error(), (403, "access_denied".to_owned()));
 }

@@ -8,11 +8,11 @@ use latchkey::infra::secret::base64url;
 use latchkey::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};
 use serde_json::{Value, json};
 
-use crate::support::browser::Landing;
-use crate::support::http::{self, Answer};
-use crate::support::mock_client_host::Elsewhere;
-use crate::support::relying_party::{RelyingParty, Request};
-use crate::support::test_server::{Backing, House, on_every_store};
+use crate::support::browser::AuthorizationResponse;
+use crate::support::http::{self, HttpResponse};
+use crate::support::mock_client_host::MockHost;
+use crate::support::relying_party::{AuthorizationRequest, RelyingParty};
+use crate::support::test_server::{Backend, TestServer, on_every_store};
 
 on_every_store![
     what_is_signed_counts_before_what_stands_beside_it,
@@ -27,17 +27,17 @@ fn key() -> &'static SigningKey {
     KEY.get_or_init(|| SigningKey::generate_for(ClientAlg::Rs256).expect("a key"))
 }
 
-async fn shop(house: &House, more: &Value) -> RelyingParty {
+async fn shop(server: &TestServer, more: &Value) -> RelyingParty {
     let mut metadata = json!({"jwks": {"keys": [key().jwk()]}});
     for (member, value) in more.as_object().expect("an object") {
         metadata[member] = value.clone();
     }
-    house.relying_party_with("shop", &metadata, Settings::default()).await
+    server.relying_party_with("shop", &metadata, Settings::default()).await
 }
 
 /// A request with everything in the object, and beside it only what OAuth asks for.
-fn signed(shop: &RelyingParty, by: &SigningKey, more: &Value) -> (Request, String) {
-    let request = shop.asks("openid");
+fn signed(shop: &RelyingParty, by: &SigningKey, more: &Value) -> (AuthorizationRequest, String) {
+    let request = shop.authorization_request("openid");
     let mut claims = json!({"iss": shop.id, "aud": shop.issuer()});
     for (name, value) in request.fields() {
         claims[name] = value.into();
@@ -55,26 +55,26 @@ fn signed(shop: &RelyingParty, by: &SigningKey, more: &Value) -> (Request, Strin
     (bare, object)
 }
 
-async fn what_is_signed_counts_before_what_stands_beside_it(house: House) {
-    let shop = shop(&house, &json!({})).await;
+async fn what_is_signed_counts_before_what_stands_beside_it(server: TestServer) {
+    let shop = shop(&server, &json!({})).await;
     let (request, object) = signed(&shop, key(), &json!({"nonce": "inner", "state": "inner"}));
     let request = request.with("request", &object);
-    let browser = house.browser("ada");
-    let landing = browser.authorizes(&request.url()).await;
+    let browser = server.browser("ada");
+    let landing = browser.authorize(&request.url()).await;
     assert_eq!(landing.param("state").as_deref(), Some("inner"));
-    let body = shop.exchanges(&landing.code(), &request).await.good();
+    let body = shop.redeem(&landing.code(), &request).await.success_json();
     let claims = body["id_token"].as_str().and_then(|it| it.split('.').nth(1)).expect("claims");
     let claims = latchkey::infra::secret::from_base64url(claims).expect("base64url");
     let claims: Value = serde_json::from_slice(&claims).expect("JSON");
     assert_eq!(claims["nonce"], "inner");
     // What is said beside it and not inside completes it; what is said twice is taken from inside.
     let beside = request.with("state", "outer").with("login_hint", "ada");
-    let landing = browser.authorizes(&beside.url()).await;
+    let landing = browser.authorize(&beside.url()).await;
     assert_eq!(landing.param("state").as_deref(), Some("inner"));
 }
 
-async fn an_object_that_is_not_the_clients_own_is_refused_where_the_query_says(house: House) {
-    let shop = shop(&house, &json!({})).await;
+async fn an_object_that_is_not_the_clients_own_is_refused_where_the_query_says(server: TestServer) {
+    let shop = shop(&server, &json!({})).await;
     let other = SigningKey::generate_for(ClientAlg::Es256).expect("a key");
     let good = signed(&shop, key(), &json!({})).1;
     let (head, rest) = good.split_once('.').expect("a JWS");
@@ -93,64 +93,72 @@ async fn an_object_that_is_not_the_clients_own_is_refused_where_the_query_says(h
         ("an assertion", signed(&shop, key(), &json!({"sub": "shop"})).1),
         ("no JWT", "x".to_owned()),
     ] {
-        let request = shop.asks("openid").with("request", &object);
-        let landing = Landing::of(&house.browser("ada").asks(&request.url()).await);
+        let request = shop.authorization_request("openid").with("request", &object);
+        let landing =
+            AuthorizationResponse::from_redirect(&server.browser("ada").get(&request.url()).await);
         assert_eq!(landing.error(), "invalid_request_object", "{what}");
         assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"), "{what}");
     }
-    let both = shop.asks("openid").with("request", &good).with("request_uri", "https://a.example");
-    let landing = Landing::of(&house.browser("ada").asks(&both.url()).await);
+    let both = shop
+        .authorization_request("openid")
+        .with("request", &good)
+        .with("request_uri", "https://a.example");
+    let landing =
+        AuthorizationResponse::from_redirect(&server.browser("ada").get(&both.url()).await);
     assert_eq!(landing.error(), "invalid_request");
 }
 
-async fn a_client_that_chose_an_algorithm_is_held_to_it(house: House) {
-    let shop = shop(&house, &json!({"request_object_signing_alg": "ES256"})).await;
+async fn a_client_that_chose_an_algorithm_is_held_to_it(server: TestServer) {
+    let shop = shop(&server, &json!({"request_object_signing_alg": "ES256"})).await;
     let object = signed(&shop, key(), &json!({})).1;
-    let request = shop.asks("openid").with("request", &object);
-    let landing = Landing::of(&house.browser("ada").asks(&request.url()).await);
+    let request = shop.authorization_request("openid").with("request", &object);
+    let landing =
+        AuthorizationResponse::from_redirect(&server.browser("ada").get(&request.url()).await);
     assert_eq!(landing.error(), "invalid_request_object");
 }
 
 /// `oidcc-ensure-request-object-with-redirect-uri`
-async fn a_redirect_uri_in_the_object_is_checked_like_any_other(house: House) {
-    let shop = shop(&house, &json!({})).await;
+async fn a_redirect_uri_in_the_object_is_checked_like_any_other(server: TestServer) {
+    let shop = shop(&server, &json!({})).await;
     let (request, object) = signed(&shop, key(), &json!({}));
     let request = request.with("redirect_uri", "https://evil.example/").with("request", &object);
-    let landing = house.browser("ada").authorizes(&request.url()).await;
+    let landing = server.browser("ada").authorize(&request.url()).await;
     assert!(landing.0.as_str().starts_with("https://shop.example/cb?code="), "{}", landing.0);
     let (request, object) = signed(&shop, key(), &json!({"redirect_uri": "https://evil.example/"}));
     let request = request.with("redirect_uri", &shop.redirect_uri).with("request", &object);
-    let answer = house.browser("ada").asks(&request.url()).await;
+    let answer = server.browser("ada").get(&request.url()).await;
     assert_eq!((answer.status, answer.location()), (400, None));
 }
 
-async fn a_request_uri_that_nobody_registered_is_not_fetched(house: House) {
-    let shop = shop(&house, &json!({})).await;
-    let request = shop.asks("openid").with("request_uri", "https://localhost:1/request.jwt");
-    let landing = Landing::of(&house.browser("ada").asks(&request.url()).await);
+async fn a_request_uri_that_nobody_registered_is_not_fetched(server: TestServer) {
+    let shop = shop(&server, &json!({})).await;
+    let request =
+        shop.authorization_request("openid").with("request_uri", "https://localhost:1/request.jwt");
+    let landing =
+        AuthorizationResponse::from_redirect(&server.browser("ada").get(&request.url()).await);
     assert_eq!(landing.error(), "invalid_request_uri");
 }
 
 /// `oidcc-request-uri-signed-rs256`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registered_request_uri_is_fetched_and_honoured() {
-    let elsewhere = Elsewhere::start().await;
+    let elsewhere = MockHost::start().await;
     let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
     for (variables, honoured) in [(&outgoing[..], true), (&[("REQUEST_URI", "false")][..], false)] {
-        let house = House::start_with(Backing::Memory, variables).await;
+        let server = TestServer::start_with(Backend::Memory, variables).await;
         let place = format!("{}#a-digest", elsewhere.uri);
-        let shop = shop(&house, &json!({"request_uris": [place]})).await;
+        let shop = shop(&server, &json!({"request_uris": [place]})).await;
         let (request, object) = signed(&shop, key(), &json!({"nonce": "inner"}));
-        elsewhere.says_text(&object);
+        elsewhere.serve_jwt(&object);
         let request =
             request.with("request_uri", &place).with("redirect_uri", "https://shop.example/cb");
-        let browser = house.browser("ada");
+        let browser = server.browser("ada");
         if honoured {
-            let landing = browser.authorizes(&request.url()).await;
+            let landing = browser.authorize(&request.url()).await;
             assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"));
-            shop.exchanges(&landing.code(), &request).await.good();
+            shop.redeem(&landing.code(), &request).await.success_json();
         } else {
-            let landing = Landing::of(&browser.asks(&request.url()).await);
+            let landing = AuthorizationResponse::from_redirect(&browser.get(&request.url()).await);
             assert_eq!(landing.error(), "request_uri_not_supported");
         }
     }
@@ -160,67 +168,67 @@ async fn a_registered_request_uri_is_fetched_and_honoured() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_that_is_encrypted_for_us_is_opened() {
     let offered = [("REQUEST_OBJECT_ENCRYPTION", "true")];
-    let house = House::start_with(Backing::Memory, &offered).await;
-    let set = http::send(house.http().get(house.url("/jwks.json"))).await.good();
-    let shop = shop(&house, &json!({})).await;
-    let browser = house.browser("ada");
+    let server = TestServer::start_with(Backend::Memory, &offered).await;
+    let set = http::send(server.http().get(server.url("/jwks.json"))).await.success_json();
+    let shop = shop(&server, &json!({})).await;
+    let browser = server.browser("ada");
     for alg in [KeyManagement::RsaOaep256, KeyManagement::EcdhEs] {
         let ours = RecipientKey::choose(&set, alg).expect("a key to encrypt for");
         for enc in ContentEncryption::ALL {
             let (request, object) = signed(&shop, key(), &json!({"state": "inner"}));
             let sealed = jose::encrypt(object.as_bytes(), alg, *enc, &ours, Some("JWT"));
             let sealed = sealed.expect("a JWE");
-            let landing = browser.authorizes(&request.with("request", &sealed).url()).await;
+            let landing = browser.authorize(&request.with("request", &sealed).url()).await;
             assert_eq!(landing.param("state").as_deref(), Some("inner"), "{alg:?} {enc:?}");
 
             let middle = sealed.len() / 2;
             let other = if sealed.as_bytes()[middle] == b'A' { "B" } else { "A" };
             let damaged = format!("{}{other}{}", &sealed[..middle], &sealed[middle + 1..]);
-            let request = shop.asks("openid").with("request", &damaged);
-            let landing = Landing::of(&browser.asks(&request.url()).await);
+            let request = shop.authorization_request("openid").with("request", &damaged);
+            let landing = AuthorizationResponse::from_redirect(&browser.get(&request.url()).await);
             assert_eq!(landing.error(), "invalid_request_object", "{alg:?} {enc:?}");
         }
     }
     // Nothing is opened for a client that could not have signed what is inside.
-    let bare = house.relying_party("bare").await;
-    let request = bare.asks("openid").with("request", "a.b.c.d.e");
-    let landing = Landing::of(&browser.asks(&request.url()).await);
+    let bare = server.relying_party("bare").await;
+    let request = bare.authorization_request("openid").with("request", "a.b.c.d.e");
+    let landing = AuthorizationResponse::from_redirect(&browser.get(&request.url()).await);
     assert_eq!(landing.error(), "invalid_request_object");
 }
 
 /// Nine people of one client whose server is slow, and what became of the first who was answered and of the
 /// rest, once that server went on.
 async fn nine_at_a_slow_host(
-    house: &House,
-    elsewhere: &Elsewhere,
-    request: &Request,
-) -> (Landing, Vec<Answer>) {
-    elsewhere.holds(true);
+    server: &TestServer,
+    elsewhere: &MockHost,
+    request: &AuthorizationRequest,
+) -> (AuthorizationResponse, Vec<HttpResponse>) {
+    elsewhere.hold_responses(true);
     let mut under_way = tokio::task::JoinSet::new();
     for _ in 0..9 {
-        under_way.spawn(http::send(house.http().get(request.url())));
+        under_way.spawn(http::send(server.http().get(request.url())));
     }
     let first = under_way.join_next().await.expect("somebody").expect("an answer");
-    elsewhere.holds(false);
-    (Landing::of(&first), under_way.join_all().await)
+    elsewhere.hold_responses(false);
+    (AuthorizationResponse::from_redirect(&first), under_way.join_all().await)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_host_takes_eight_places_and_nobody_waits_for_somebody_elses_object() {
-    let elsewhere = Elsewhere::start().await;
+    let elsewhere = MockHost::start().await;
     let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
-    let house = House::start_with(Backing::Memory, &outgoing).await;
-    let shop = shop(&house, &json!({"request_uris": [elsewhere.uri]})).await;
+    let server = TestServer::start_with(Backend::Memory, &outgoing).await;
+    let shop = shop(&server, &json!({"request_uris": [elsewhere.uri]})).await;
     let (request, object) = signed(&shop, key(), &json!({}));
-    elsewhere.says_text(&object);
+    elsewhere.serve_jwt(&object);
     let request = request
         .with("request_uri", &elsewhere.uri)
         .with("redirect_uri", &shop.redirect_uri)
         .with("state", "beside");
-    let (refused, answered) = nine_at_a_slow_host(&house, &elsewhere, &request).await;
+    let (refused, answered) = nine_at_a_slow_host(&server, &elsewhere, &request).await;
     assert_eq!(refused.error(), "temporarily_unavailable");
     assert_eq!(refused.param("state").as_deref(), Some("beside"));
-    assert_eq!(elsewhere.visits(), 8);
+    assert_eq!(elsewhere.request_count(), 8);
     assert_eq!(answered.len(), 8);
     for answer in answered {
         assert!(answer.location().is_some_and(|to| to.contains("/login?")), "{answer:?}");
@@ -229,17 +237,17 @@ async fn a_slow_host_takes_eight_places_and_nobody_waits_for_somebody_elses_obje
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_behind_a_slow_host_are_waited_for_by_eight_before_the_pages() {
-    let elsewhere = Elsewhere::start().await;
+    let elsewhere = MockHost::start().await;
     let outgoing = [("OUTGOING_CA_FILE", &*elsewhere.ca), ("OUTGOING_ALLOW_PRIVATE", "localhost")];
-    let house = House::start_with(Backing::Memory, &outgoing).await;
+    let server = TestServer::start_with(Backend::Memory, &outgoing).await;
     let remote = json!({"jwks": null, "jwks_uri": elsewhere.uri});
-    let shop = shop(&house, &remote).await;
-    elsewhere.says(Some(json!({"keys": [key().jwk()]})));
+    let shop = shop(&server, &remote).await;
+    elsewhere.serve_json(Some(json!({"keys": [key().jwk()]})));
     let (request, object) = signed(&shop, key(), &json!({}));
     let request = request.with("request", &object).with("redirect_uri", &shop.redirect_uri);
-    let (refused, answered) = nine_at_a_slow_host(&house, &elsewhere, &request).await;
+    let (refused, answered) = nine_at_a_slow_host(&server, &elsewhere, &request).await;
     assert_eq!(refused.error(), "temporarily_unavailable");
-    assert_eq!(elsewhere.visits(), 1, "one fetch for all");
+    assert_eq!(elsewhere.request_count(), 1, "one fetch for all");
     for answer in answered {
         assert!(answer.location().is_some_and(|to| to.contains("/login?")), "{answer:?}");
     }

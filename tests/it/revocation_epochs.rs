@@ -13,9 +13,9 @@ use latchkey::operations::bootstrap::Bootstrap;
 use serde_json::json;
 
 use crate::logout::rp_initiated::logout;
-use crate::support::browser::{Browser, Landing};
+use crate::support::browser::{AuthorizationResponse, Browser};
 use crate::support::relying_party::RelyingParty;
-use crate::support::test_server::{Backing, House, on_every_store};
+use crate::support::test_server::{Backend, TestServer, on_every_store};
 
 on_every_store![
     a_code_that_is_filed_behind_a_cut_off_brings_nothing,
@@ -33,142 +33,144 @@ fn invalid_grant() -> (u16, String) {
     (400, "invalid_grant".to_owned())
 }
 
-async fn cuts_off(house: &House, name: &str) {
-    let sub = house.user(name).await.sub;
-    grants::cut_off(house.store(), &sub, house.app().now()).await.expect("a store");
+async fn cuts_off(server: &TestServer, name: &str) {
+    let sub = server.user(name).await.sub;
+    grants::cut_off(server.store(), &sub, server.app().now()).await.expect("a store");
 }
 
 /// What a request without any page comes back with.
-async fn silently(shop: &RelyingParty, browser: &Browser) -> Landing {
-    Landing::of(&browser.asks(&shop.asks("openid").with("prompt", "none").url()).await)
+async fn silently(shop: &RelyingParty, browser: &Browser) -> AuthorizationResponse {
+    AuthorizationResponse::from_redirect(
+        &browser.get(&shop.authorization_request("openid").with("prompt", "none").url()).await,
+    )
 }
 
-async fn a_code_that_is_filed_behind_a_cut_off_brings_nothing(house: House) {
-    let shop = house.relying_party("shop").await;
+async fn a_code_that_is_filed_behind_a_cut_off_brings_nothing(server: TestServer) {
+    let shop = server.relying_party("shop").await;
     for scope in ["openid", "openid offline_access"] {
-        let ada = house.browser("ada");
-        shop.signs_in(&ada, scope).await;
-        let request = shop.asks(scope);
-        let held = house.faults().hold("grant.v1");
-        let (answer, ()) = tokio::join!(ada.authorizes_silently(&request), async {
-            held.arrives().await;
-            cuts_off(&house, "ada").await;
-            held.goes_on();
+        let ada = server.browser("ada");
+        shop.sign_in(&ada, scope).await;
+        let request = shop.authorization_request(scope);
+        let held = server.failing_store().pause_next_commit("grant.v1");
+        let (answer, ()) = tokio::join!(ada.authorize_silently(&request), async {
+            held.wait_until_reached().await;
+            cuts_off(&server, "ada").await;
+            held.resume();
         });
-        let code = Landing::of(&answer).code();
-        let exchanged = shop.exchanges(&code, &request).await;
+        let code = AuthorizationResponse::from_redirect(&answer).code();
+        let exchanged = shop.redeem(&code, &request).await;
         assert_eq!(exchanged.error(), invalid_grant(), "{scope}");
     }
 }
 
-async fn a_token_that_is_filed_behind_a_cut_off_is_worth_nothing(house: House) {
+async fn a_token_that_is_filed_behind_a_cut_off_is_worth_nothing(server: TestServer) {
     let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
-    let shop = house.relying_party_with("shop", &json!({}), opaque).await;
-    let ada = house.browser("ada");
-    let request = shop.asks("openid offline_access");
-    let code = ada.authorizes(&request.url()).await.code();
+    let shop = server.relying_party_with("shop", &json!({}), opaque).await;
+    let ada = server.browser("ada");
+    let request = shop.authorization_request("openid offline_access");
+    let code = ada.authorize(&request.url()).await.code();
     // Found by the sweep before it is redeemed, and redeemed all the same: the swap sees to that already.
-    let held = house.faults().hold("grant.v1");
-    let (exchanged, ()) = tokio::join!(shop.exchanges(&code, &request), async {
-        held.arrives().await;
-        cuts_off(&house, "ada").await;
-        held.goes_on();
+    let held = server.failing_store().pause_next_commit("grant.v1");
+    let (exchanged, ()) = tokio::join!(shop.redeem(&code, &request), async {
+        held.wait_until_reached().await;
+        cuts_off(&server, "ada").await;
+        held.resume();
     });
     assert_eq!(exchanged.error(), invalid_grant());
-    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
     // Not found by the sweep: its listing is lost.
-    let sub = house.user("ada").await.sub;
+    let sub = server.user("ada").await.sub;
     let index = RawKey::new(users::partition(&sub), "grants.v1", None);
-    for name in house.store().scan_index(&index, "", 99).await.expect("a store") {
-        house.store().index_remove(&index, &name).await.expect("a store");
+    for name in server.store().scan_index(&index, "", 99).await.expect("a store") {
+        server.store().index_remove(&index, &name).await.expect("a store");
     }
-    cuts_off(&house, "ada").await;
-    assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
+    cuts_off(&server, "ada").await;
+    assert_eq!(shop.refresh(tokens.refresh()).await.error(), invalid_grant());
     for token in [tokens.access(), tokens.refresh()] {
-        assert_eq!(shop.introspects(token).await, json!({"active": false}));
+        assert_eq!(shop.introspect(token).await, json!({"active": false}));
     }
-    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
+    assert_eq!(server.userinfo(tokens.access()).await.status, 401);
 }
 
-async fn a_session_that_begins_behind_a_cut_off_opens_nothing(house: House) {
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let page = ada.opens(&shop.asks("openid").url()).await;
-    let held = house.faults().hold("session.v1");
-    let (_, ()) = tokio::join!(ada.signs_in(&page), async {
-        held.arrives().await;
-        cuts_off(&house, "ada").await;
-        held.goes_on();
+async fn a_session_that_begins_behind_a_cut_off_opens_nothing(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    let page = ada.open(&shop.authorization_request("openid").url()).await;
+    let held = server.failing_store().pause_next_commit("session.v1");
+    let (_, ()) = tokio::join!(ada.sign_in(&page), async {
+        held.wait_until_reached().await;
+        cuts_off(&server, "ada").await;
+        held.resume();
     });
     assert_eq!(silently(&shop, &ada).await.error(), "login_required");
-    let page = ada.opens(&shop.asks("openid").url()).await;
-    assert!(page.shows("#login-submit"), "{page:?}");
+    let page = ada.open(&shop.authorization_request("openid").url()).await;
+    assert!(page.has_element("#login-submit"), "{page:?}");
 }
 
-async fn a_person_signs_in_again_at_once_even_where_the_clock_is_behind(house: House) {
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    shop.signs_in(&ada, "openid offline_access").await;
+async fn a_person_signs_in_again_at_once_even_where_the_clock_is_behind(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    shop.sign_in(&ada, "openid offline_access").await;
     // The one who cuts off has a clock that is ten seconds ahead.
-    let sub = house.user("ada").await.sub;
-    let ahead = house.app().now().plus(Duration::from_secs(10));
-    grants::cut_off(house.store(), &sub, ahead).await.expect("a store");
+    let sub = server.user("ada").await.sub;
+    let ahead = server.app().now().plus(Duration::from_secs(10));
+    grants::cut_off(server.store(), &sub, ahead).await.expect("a store");
     assert_eq!(silently(&shop, &ada).await.error(), "login_required");
-    let tokens = shop.signs_in(&ada, "openid offline_access").await;
-    assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200);
+    let tokens = shop.sign_in(&ada, "openid offline_access").await;
+    assert_eq!(shop.refresh(tokens.refresh()).await.status, 200);
     assert!(!silently(&shop, &ada).await.code().is_empty());
 }
 
-async fn a_sign_out_ends_every_session_of_that_name_and_what_hangs_on_it(house: House) {
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let tokens = shop.signs_in(&ada, "openid").await;
-    let offline = shop.signs_in(&ada, "openid offline_access").await;
+async fn a_sign_out_ends_every_session_of_that_name_and_what_hangs_on_it(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    let tokens = shop.sign_in(&ada, "openid").await;
+    let offline = shop.sign_in(&ada, "openid offline_access").await;
     // Two tabs signed in at once, and one of the cookies was the later one.
-    let (store, now) = (house.store(), house.app().now());
-    let sub = house.user("ada").await.sub;
+    let (store, now) = (server.store(), server.app().now());
+    let sub = server.user("ada").await.sub;
     let listed = sessions::listed(store, &sub).await.expect("a store");
     let first = sessions::find(store, listed[0], now).await.expect("a store").expect("a session");
-    let limits = house.app().session_limits();
+    let limits = server.app().session_limits();
     let epoch = first.epoch.expect("an epoch");
     let (second, _) = Session::begin(Authentication::by_password(sub, epoch, now), limits);
     let second = Session { sid: first.sid, ..second };
     sessions::begin(store, &second, None).await.expect("a store");
-    assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200);
+    assert_eq!(shop.refresh(tokens.refresh()).await.status, 200);
 
-    let answer = ada.asks(&logout(&house, &[("id_token_hint", tokens.id())])).await;
-    assert_eq!(answer.words("h1").as_deref(), Some("Signed out"));
-    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
-    assert_eq!(shop.introspects(tokens.access()).await, json!({"active": false}));
-    assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
+    let answer = ada.get(&logout(&server, &[("id_token_hint", tokens.id())])).await;
+    assert_eq!(answer.text_of("h1").as_deref(), Some("Signed out"));
+    assert_eq!(server.userinfo(tokens.access()).await.status, 401);
+    assert_eq!(shop.introspect(tokens.access()).await, json!({"active": false}));
+    assert_eq!(shop.refresh(tokens.refresh()).await.error(), invalid_grant());
     for id in [first.id, second.id] {
         assert_eq!(sessions::find(store, id, now).await.expect("a store"), None);
     }
-    assert_eq!(shop.refreshes(offline.refresh()).await.status, 200, "offline_access");
+    assert_eq!(shop.refresh(offline.refresh()).await.status, 200, "offline_access");
 }
 
-async fn nothing_is_granted_in_a_session_that_ends_at_the_same_moment(house: House) {
+async fn nothing_is_granted_in_a_session_that_ends_at_the_same_moment(server: TestServer) {
     let hears = json!({"backchannel_logout_uri": "https://shop.example/out"});
     let own = Settings { first_party: true, ..Settings::default() };
-    let shop = house.relying_party_with("shop", &hears, own).await;
-    let ada = house.browser("ada");
-    let tokens = house.relying_party("other").await.signs_in(&ada, "openid").await;
+    let shop = server.relying_party_with("shop", &hears, own).await;
+    let ada = server.browser("ada");
+    let tokens = server.relying_party("other").await.sign_in(&ada, "openid").await;
     let sid = tokens.id_claims()["sid"].as_str().expect("a sid").parse().expect("a UUID");
-    let request = shop.asks("openid");
-    let held = house.faults().hold("logout-participants.v1");
-    let (answer, ()) = tokio::join!(ada.authorizes_silently(&request), async {
-        held.arrives().await;
-        let (store, now) = (house.store(), house.app().now());
+    let request = shop.authorization_request("openid");
+    let held = server.failing_store().pause_next_commit("logout-participants.v1");
+    let (answer, ()) = tokio::join!(ada.authorize_silently(&request), async {
+        held.wait_until_reached().await;
+        let (store, now) = (server.store(), server.app().now());
         let session = sessions::find_named(store, sid, now).await.expect("a store");
         sessions::end(store, session.expect("a session").id).await.expect("a store");
-        held.goes_on();
+        held.resume();
     });
     assert_eq!(answer.status, 400, "{answer:?}");
-    assert_eq!(answer.words("h1").as_deref(), Some("Please start again"));
+    assert_eq!(answer.text_of("h1").as_deref(), Some("Please start again"));
 }
 
 /// Whether the client may do anything, as the operator writes it down.
-async fn declares(house: &House, shop: &RelyingParty, enabled: bool) {
+async fn declares(server: &TestServer, shop: &RelyingParty, enabled: bool) {
     let (id, uri, secret) = (&shop.id, &shop.redirect_uri, &shop.secret);
     let file = format!(
         "[[clients]]\nclient_id = \"{id}\"\nclient_secret = '{secret}'\nenabled = {enabled}\n\
@@ -178,99 +180,102 @@ async fn declares(house: &House, shop: &RelyingParty, enabled: bool) {
         id == "opaque"
     );
     let file = Bootstrap::parse(&file).expect("a good file");
-    let now = house.app().now();
-    file.apply(house.store(), &house.app().passwords, &house.app().events, now)
+    let now = server.app().now();
+    file.apply(server.store(), &server.app().passwords, &server.app().events, now)
         .await
         .expect("applied");
 }
 
 async fn what_a_client_had_before_it_was_disabled_does_not_come_back_when_it_is_enabled(
-    house: House,
+    server: TestServer,
 ) {
     for id in ["shop", "opaque"] {
-        let shop = house.relying_party(id).await;
-        declares(&house, &shop, true).await;
-        let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+        let shop = server.relying_party(id).await;
+        declares(&server, &shop, true).await;
+        let tokens = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
         let alone = [("grant_type", "client_credentials")];
         let token = async || {
-            let answer = shop.posts("/token", &alone).await.good();
+            let answer = shop.post("/token", &alone).await.success_json();
             answer["access_token"].as_str().expect("a token").to_owned()
         };
         let before = token().await;
-        let request = shop.asks("openid");
-        let code = house.browser("ada").authorizes(&request.url()).await.code();
-        declares(&house, &shop, false).await;
-        declares(&house, &shop, true).await;
+        let request = shop.authorization_request("openid");
+        let code = server.browser("ada").authorize(&request.url()).await.code();
+        declares(&server, &shop, false).await;
+        declares(&server, &shop, true).await;
         for token in [tokens.access(), tokens.refresh(), &before] {
-            assert_eq!(shop.introspects(token).await, json!({"active": false}), "{id}");
+            assert_eq!(shop.introspect(token).await, json!({"active": false}), "{id}");
         }
-        assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
-        assert_eq!(shop.exchanges(&code, &request).await.error(), invalid_grant());
-        assert_eq!(house.userinfo(tokens.access()).await.status, 401);
+        assert_eq!(shop.refresh(tokens.refresh()).await.error(), invalid_grant());
+        assert_eq!(shop.redeem(&code, &request).await.error(), invalid_grant());
+        assert_eq!(server.userinfo(tokens.access()).await.status, 401);
         // What it is given from now on is as good as ever, and a change that disables nothing ends nothing.
         let after = token().await;
-        let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
-        declares(&house, &shop, true).await;
+        let tokens = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
+        declares(&server, &shop, true).await;
         for token in [tokens.access(), &after] {
-            assert_eq!(shop.introspects(token).await["active"], true, "{id}");
+            assert_eq!(shop.introspect(token).await["active"], true, "{id}");
         }
-        assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200);
+        assert_eq!(shop.refresh(tokens.refresh()).await.status, 200);
     }
 }
 
-async fn a_client_that_is_disabled_while_a_person_agrees_gets_nothing_later_either(house: House) {
-    let shop = house.relying_party("shop").await;
-    declares(&house, &shop, true).await;
-    let ada = house.browser("ada");
-    shop.signs_in(&ada, "openid").await;
-    let request = shop.asks("openid");
-    let held = house.faults().hold("grant.v1");
-    let (answer, ()) = tokio::join!(ada.authorizes_silently(&request), async {
-        held.arrives().await;
-        declares(&house, &shop, false).await;
-        held.goes_on();
+async fn a_client_that_is_disabled_while_a_person_agrees_gets_nothing_later_either(
+    server: TestServer,
+) {
+    let shop = server.relying_party("shop").await;
+    declares(&server, &shop, true).await;
+    let ada = server.browser("ada");
+    shop.sign_in(&ada, "openid").await;
+    let request = shop.authorization_request("openid");
+    let held = server.failing_store().pause_next_commit("grant.v1");
+    let (answer, ()) = tokio::join!(ada.authorize_silently(&request), async {
+        held.wait_until_reached().await;
+        declares(&server, &shop, false).await;
+        held.resume();
     });
-    declares(&house, &shop, true).await;
-    let code = Landing::of(&answer).code();
-    assert_eq!(shop.exchanges(&code, &request).await.error(), invalid_grant());
+    declares(&server, &shop, true).await;
+    let code = AuthorizationResponse::from_redirect(&answer).code();
+    assert_eq!(shop.redeem(&code, &request).await.error(), invalid_grant());
 }
 
-async fn what_was_listed_of_a_person_is_off_the_list_once_it_is_ended(house: House) {
-    let shop = house.relying_party("shop").await;
+async fn what_was_listed_of_a_person_is_off_the_list_once_it_is_ended(server: TestServer) {
+    let shop = server.relying_party("shop").await;
     for scope in ["openid", "openid offline_access"] {
-        shop.signs_in(&house.browser("ada"), scope).await;
+        shop.sign_in(&server.browser("ada"), scope).await;
     }
-    let sub = house.user("ada").await.sub;
-    assert_eq!(grants::listed(house.store(), &sub).await.expect("a store").len(), 2);
-    cuts_off(&house, "ada").await;
-    assert_eq!(grants::listed(house.store(), &sub).await.expect("a store"), []);
-    assert_eq!(sessions::listed(house.store(), &sub).await.expect("a store"), []);
+    let sub = server.user("ada").await.sub;
+    assert_eq!(grants::listed(server.store(), &sub).await.expect("a store").len(), 2);
+    cuts_off(&server, "ada").await;
+    assert_eq!(grants::listed(server.store(), &sub).await.expect("a store"), []);
+    assert_eq!(sessions::listed(server.store(), &sub).await.expect("a store"), []);
 }
 
 /// A list has an end of its own, where nobody comes by to take names off it. Redis goes by its own clock: there
 /// `stored` looks at the deadlines.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_listed_of_a_person_who_never_comes_back_is_forgotten_with_the_last_of_it() {
-    for backing in [Backing::Memory, Backing::File] {
-        let house = House::start(backing).await;
-        let shop = house.relying_party("shop").await;
-        shop.signs_in(&house.browser("ada"), "openid offline_access").await;
-        let sub = house.user("ada").await.sub;
+    for backing in [Backend::Memory, Backend::File] {
+        let server = TestServer::start(backing).await;
+        let shop = server.relying_party("shop").await;
+        shop.sign_in(&server.browser("ada"), "openid offline_access").await;
+        let sub = server.user("ada").await.sub;
         let lists = async || {
             let mut lengths = Vec::new();
             for kind in ["grants.v1", "sessions.v1", "consents.v1"] {
                 let index = RawKey::new(users::partition(&sub), kind, None);
-                lengths.push(house.store().scan_index(&index, "", 9).await.expect("a store").len());
+                lengths
+                    .push(server.store().scan_index(&index, "", 9).await.expect("a store").len());
             }
             lengths
         };
         assert_eq!(lists().await, [1, 1, 1], "{backing:?}");
-        house.later(house.app().config.lifetimes.refresh_absolute);
+        server.advance_time(server.app().config.lifetimes.refresh_absolute);
         // Somebody else comes by: what is due goes with any change.
-        shop.signs_in(&house.browser("bob"), "openid").await;
+        shop.sign_in(&server.browser("bob"), "openid").await;
         assert_eq!(lists().await[0], 1, "{backing:?}: replays of it are still told apart");
-        house.later(Duration::from_hours(400 * 24));
-        shop.signs_in(&house.browser("bob"), "openid").await;
+        server.advance_time(Duration::from_hours(400 * 24));
+        shop.sign_in(&server.browser("bob"), "openid").await;
         assert_eq!(lists().await, [0, 0, 0], "{backing:?}");
     }
 }

@@ -1,7 +1,7 @@
-//! `latchkey selftest`, played against a house that keeps the rules and against ones that break them.
+//! `latchkey selftest`, played against a server that keeps the rules and against ones that break them.
 //!
 //! A check that cannot fail is worth nothing: every check of the table is seen to be caught by a fault
-//! made for it (`faults.rs`), which something in front of the house puts into its answers.
+//! made for it (`faults.rs`), which something in front of the server puts into its answers.
 
 mod intercepting_proxy;
 mod over_tls;
@@ -21,7 +21,7 @@ use tokio::process::Command;
 
 use self::intercepting_proxy::Fault;
 use self::provider_faults::FAULTS;
-use crate::support::test_server::{Backing, House, PASSWORD, on_every_store};
+use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_store};
 
 on_every_store![a_house_passes_without_a_warning, nothing_is_left_behind];
 
@@ -69,8 +69,8 @@ async fn run_with_ada(issuer: &str) -> Ran {
     run(&["--issuer", issuer, "--user", "ada", "--json"]).await
 }
 
-async fn a_house_passes_without_a_warning(house: House) {
-    let ran = run_with_ada(house.issuer()).await;
+async fn a_house_passes_without_a_warning(server: TestServer) {
+    let ran = run_with_ada(server.issuer()).await;
     let nothing = BTreeSet::new();
     assert_eq!((ran.named("fail"), ran.named("warn")), (nothing.clone(), nothing), "{}", ran.said);
     assert_eq!(ran.code, Some(0));
@@ -78,20 +78,20 @@ async fn a_house_passes_without_a_warning(house: House) {
 }
 
 /// Without anybody who signs in, and as lines.
-async fn nothing_is_left_behind(house: House) {
-    let ran = run(&["--issuer", house.issuer()]).await;
+async fn nothing_is_left_behind(server: TestServer) {
+    let ran = run(&["--issuer", server.issuer()]).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.said, ran.complained);
     assert!(ran.said.contains("\nskip  sign-in.code: needs --user\n"), "{}", ran.said);
     assert!(ran.said.ends_with(" skip\n") && ran.said.contains("ok, 0 warn, 0 fail,"));
-    let left = latchkey::domain::clients::list(house.store()).await.expect("a store");
+    let left = latchkey::domain::clients::list(server.store()).await.expect("a store");
     assert_eq!(left.len(), 0, "{left:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_check_catches_the_fault_it_is_for() {
     let mut never_caught: BTreeSet<String> = {
-        let house = House::start(Backing::Memory).await;
-        run_with_ada(house.issuer()).await.outcomes().into_keys().collect()
+        let server = TestServer::start(Backend::Memory).await;
+        run_with_ada(server.issuer()).await.outcomes().into_keys().collect()
     };
     let mut complaints = Vec::new();
     for fault in FAULTS {
@@ -115,11 +115,11 @@ async fn every_check_catches_the_fault_it_is_for() {
 
 async fn against(fault: &'static Fault) -> Ran {
     let front = |app: &_, router| intercepting_proxy::before(app, router, fault);
-    let house = House::start_behind(Backing::Memory, &[], front).await;
+    let server = TestServer::start_with_middleware(Backend::Memory, &[], front).await;
     if fault.person {
-        run_with_ada(house.issuer()).await
+        run_with_ada(server.issuer()).await
     } else {
-        run(&["--issuer", house.issuer(), "--json"]).await
+        run(&["--issuer", server.issuer(), "--json"]).await
     }
 }
 
@@ -135,13 +135,13 @@ async fn a_logout_that_works_is_seen_to_work() {
 async fn private_addresses_of_other_hosts_are_asked_only_if_that_is_allowed() {
     let front =
         |app: &_, router| intercepting_proxy::before(app, router, &provider_faults::ELSEWHERE);
-    let house = House::start_behind(Backing::Memory, &[], front).await;
-    let kept = run(&["--issuer", house.issuer()]).await;
+    let server = TestServer::start_with_middleware(Backend::Memory, &[], front).await;
+    let kept = run(&["--issuer", server.issuer()]).await;
     let refused = "fail  userinfo.no-token: GET https://127.0.0.1:1/userinfo: not asked";
     assert!(kept.said.contains(refused), "{}", kept.said);
     let plain = "fail  introspection.no-client: POST http://id.example/introspect: not asked";
     assert!(kept.said.contains(plain), "{}", kept.said);
-    let allowed = run(&["--issuer", house.issuer(), "--allow-private"]).await;
+    let allowed = run(&["--issuer", server.issuer(), "--allow-private"]).await;
     assert!(!allowed.said.contains(refused), "{}", allowed.said);
     assert!(allowed.said.contains("fail  userinfo.no-token: "), "{}", allowed.said);
     assert!(allowed.said.contains(plain), "{}", allowed.said);
@@ -149,12 +149,12 @@ async fn private_addresses_of_other_hosts_are_asked_only_if_that_is_allowed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_fails_and_the_rest_is_skipped() {
-    let house = House::start(Backing::Memory).await;
+    let server = TestServer::start(Backend::Memory).await;
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("password");
     std::fs::write(&file, "something else\n").expect("a file");
     let file = file.to_str().expect("a path");
-    let args = ["--issuer", house.issuer(), "--user", "ada", "--password-file", file, "--json"];
+    let args = ["--issuer", server.issuer(), "--user", "ada", "--password-file", file, "--json"];
     let ran = run(&args).await;
     assert_eq!(ran.named("fail"), BTreeSet::from(["sign-in.code".to_owned()]));
     assert!(ran.named("skip").contains("refresh.works"));
@@ -165,8 +165,8 @@ async fn a_wrong_password_fails_and_the_rest_is_skipped() {
 async fn registration_with_a_token_is_skipped_without_it_and_done_with_it() {
     let token = "for-the-self-test-for-the-self-test";
     let variables = [("REGISTRATION", "token"), ("REGISTRATION_TOKEN", token)];
-    let house = House::start_with(Backing::Memory, &variables).await;
-    let without = run(&["--issuer", house.issuer(), "--json"]).await;
+    let server = TestServer::start_with(Backend::Memory, &variables).await;
+    let without = run(&["--issuer", server.issuer(), "--json"]).await;
     assert_eq!(without.code, Some(0), "{}", without.said);
     assert!(without.named("skip").contains("registration.create"));
 
@@ -174,7 +174,7 @@ async fn registration_with_a_token_is_skipped_without_it_and_done_with_it() {
     let file = folder.path().join("token");
     std::fs::write(&file, format!("{token}\n")).expect("a file");
     let file = file.to_str().expect("a path");
-    let args = ["--issuer", house.issuer(), "--initial-access-token-file", file, "--json"];
+    let args = ["--issuer", server.issuer(), "--initial-access-token-file", file, "--json"];
     let with = run(&args).await;
     assert_eq!((with.code, with.named("fail").len()), (Some(0), 0), "{}", with.said);
     assert!(with.named("ok").contains("registration.delete"));

@@ -98,7 +98,7 @@ impl Backend {
 
     async fn redis() -> Self {
         let server = RedisServer::shared();
-        Self::on(RedisOptions::new(server.url()), |words| server.says(words)).await
+        Self::on(RedisOptions::new(server.url()), |words| server.command(words)).await
     }
 
     async fn on(
@@ -348,12 +348,12 @@ async fn redis_conforms_and_leaves_nothing_without_a_deadline() {
     conforms(&on).await;
 
     let server = RedisServer::shared();
-    let keys = server.says(&[b"KEYS", b"*"]);
+    let keys = server.command(&[b"KEYS", b"*"]);
     let keys: Vec<_> = keys.lines().filter(|line| line.starts_with("test:{")).collect();
     assert!(keys.len() > 5, "{keys:?}");
     for key in keys {
         let permanent = PERMANENT.iter().any(|kind| key.ends_with(&format!("}}{kind}")));
-        let forever = server.says(&[b"PTTL", key.as_bytes()]).starts_with(":-1");
+        let forever = server.command(&[b"PTTL", key.as_bytes()]).starts_with(":-1");
         assert_eq!(forever, permanent, "{key}");
     }
 }

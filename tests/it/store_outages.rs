@@ -8,11 +8,11 @@ use latchkey::infra::clock::Clock;
 use latchkey::infra::store::{RedisOptions, RedisStore};
 use serde_json::json;
 
-use crate::support::browser::Landing;
+use crate::support::browser::AuthorizationResponse;
 use crate::support::failing_store::Fault;
-use crate::support::http::{self, Answer};
-use crate::support::redis::{Blow, RedisServer};
-use crate::support::test_server::{Backing, House, PASSWORD, on_every_store};
+use crate::support::http::{self, HttpResponse};
+use crate::support::redis::{RedisServer, ServerSignal};
+use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_store};
 
 on_every_store![what_no_replica_has_is_never_said_to_be_done];
 
@@ -25,7 +25,7 @@ enum Trouble {
     AnswerLost,
 }
 
-/// What the store has to go through, and the house with it.
+/// What the store has to go through, and the server with it.
 enum Weather {
     /// The store fails at the first call of a request, then at the second, and so on.
     Faults(Trouble),
@@ -36,17 +36,24 @@ enum Weather {
 impl Weather {
     /// Sends the very same request until it is through. Whatever was half done before, the answer at
     /// last is a good one.
-    async fn passes(&self, house: &House, what: &str, request: impl AsyncFn() -> Answer) -> Answer {
+    async fn passes(
+        &self,
+        provider: &TestServer,
+        what: &str,
+        request: impl AsyncFn() -> HttpResponse,
+    ) -> HttpResponse {
         let answer = match self {
             Self::Faults(trouble) => {
                 let mut answer = None;
                 for calls in 0..100 {
                     match trouble {
-                        Trouble::Away => house.faults().plan_away(calls),
-                        Trouble::AnswerLost => house.faults().plan_one(calls, Fault::AnswerLost),
+                        Trouble::Away => provider.failing_store().fail_from(calls),
+                        Trouble::AnswerLost => {
+                            provider.failing_store().fail_once(calls, Fault::ReplyLost)
+                        }
                     }
                     let tried = request().await;
-                    house.faults().heal();
+                    provider.failing_store().heal();
                     if !is_outage(&tried) {
                         assert!(calls > 0, "{what} does not ask the store");
                         answer = Some(tried);
@@ -56,12 +63,15 @@ impl Weather {
                 answer.unwrap_or_else(|| panic!("{what} never gets through"))
             }
             Self::Kills(server) => {
-                server.signal(Blow::Kill);
+                server.signal(ServerSignal::Kill);
                 let tried = request().await;
                 assert!(is_outage(&tried), "{what}: {tried:?}");
-                assert_eq!(http::send(house.http().get(house.url("/ready"))).await.status, 503);
+                assert_eq!(
+                    http::send(provider.http().get(provider.url("/ready"))).await.status,
+                    503
+                );
                 server.restart();
-                comes_back(house).await;
+                comes_back(provider).await;
                 request().await
             }
         };
@@ -70,16 +80,16 @@ impl Weather {
     }
 }
 
-async fn comes_back(house: &House) {
+async fn comes_back(provider: &TestServer) {
     let since = Instant::now();
-    while let Err(error) = house.store().ping().await {
+    while let Err(error) = provider.store().ping().await {
         assert!(since.elapsed() < Duration::from_secs(10), "does not recover: {error}");
         tokio::task::yield_now().await;
     }
 }
 
 /// "Not now", and nothing that would make anybody throw anything away.
-fn is_outage(answer: &Answer) -> bool {
+fn is_outage(answer: &HttpResponse) -> bool {
     if answer.status != 503 {
         return false;
     }
@@ -90,7 +100,7 @@ fn is_outage(answer: &Answer) -> bool {
     if kind.starts_with("application/json") {
         assert_eq!(answer.json()["error"], "temporarily_unavailable", "{answer:?}");
     } else {
-        assert!(answer.shows("h1"), "{answer:?}");
+        assert!(answer.has_element("h1"), "{answer:?}");
     }
     true
 }
@@ -105,68 +115,68 @@ fn filled<'a>(
 }
 
 /// From the authorization request to the code.
-async fn signs_in(house: &House, weather: &Weather, url: &str) -> String {
-    let ada = house.browser("ada");
-    let on = |answer: &Answer| house.url(answer.location().expect("the way on"));
-    let begun = weather.passes(house, "authorize", || ada.asks(url)).await;
+async fn signs_in(provider: &TestServer, weather: &Weather, url: &str) -> String {
+    let ada = provider.browser("ada");
+    let on = |answer: &HttpResponse| provider.url(answer.location().expect("the way on"));
+    let begun = weather.passes(provider, "authorize", || ada.get(url)).await;
     let to = on(&begun);
-    let login = weather.passes(house, "the login page", || ada.asks(&to)).await;
+    let login = weather.passes(provider, "the login page", || ada.get(&to)).await;
     let hidden = login.hidden_fields_beside("#login-submit");
     let typed = filled(&hidden, &[("username", "ada"), ("password", PASSWORD)]);
-    let hub = weather.passes(house, "login", || ada.presses("/login", &typed)).await;
+    let hub = weather.passes(provider, "login", || ada.post("/login", &typed)).await;
     let to = on(&hub);
-    let sent_on = weather.passes(house, "the hub", || ada.asks(&to)).await;
+    let sent_on = weather.passes(provider, "the hub", || ada.get(&to)).await;
     let to = on(&sent_on);
-    let consent = weather.passes(house, "the consent page", || ada.asks(&to)).await;
+    let consent = weather.passes(provider, "the consent page", || ada.get(&to)).await;
     let hidden = consent.hidden_fields_beside("#consent-accept");
     let agreed = filled(&hidden, &[("decision", "accept")]);
-    let hub = weather.passes(house, "consent", || ada.presses("/consent", &agreed)).await;
+    let hub = weather.passes(provider, "consent", || ada.post("/consent", &agreed)).await;
     let to = on(&hub);
-    let landed = weather.passes(house, "the way back", || ada.asks(&to)).await;
-    let code = Landing::of(&landed).code();
+    let landed = weather.passes(provider, "the way back", || ada.get(&to)).await;
+    let code = AuthorizationResponse::from_redirect(&landed).code();
     // Signed in and agreed: the short way.
-    let again = weather.passes(house, "single sign-on", || ada.asks(url)).await;
-    assert!(!Landing::of(&again).code().is_empty());
+    let again = weather.passes(provider, "single sign-on", || ada.get(url)).await;
+    assert!(!AuthorizationResponse::from_redirect(&again).code().is_empty());
     code
 }
 
 /// A whole life of a sign-in, each step of it in this weather.
-async fn lives_through(house: &House, weather: &Weather, settings: Settings) {
-    let shop = house.relying_party_with("shop", &json!({}), settings).await;
-    let request = shop.asks("openid offline_access");
-    let code = signs_in(house, weather, &request.url()).await;
+async fn lives_through(provider: &TestServer, weather: &Weather, settings: Settings) {
+    let shop = provider.relying_party_with("shop", &json!({}), settings).await;
+    let request = shop.authorization_request("openid offline_access");
+    let code = signs_in(provider, weather, &request.url()).await;
 
-    let tokens = weather.passes(house, "the code", || shop.exchanges(&code, &request)).await;
+    let tokens = weather.passes(provider, "the code", || shop.redeem(&code, &request)).await;
     let body = tokens.json();
     let text = |name: &str| body[name].as_str().expect("a token").to_owned();
     let (access, refresh) = (text("access_token"), text("refresh_token"));
-    let claims = weather.passes(house, "userinfo", || house.userinfo(&access)).await;
+    let claims = weather.passes(provider, "userinfo", || provider.userinfo(&access)).await;
     assert_eq!(claims.json()["sub"], "sub-of-ada");
     let about = [("token", &*access)];
-    let seen = weather.passes(house, "introspection", || shop.posts("/introspect", &about)).await;
+    let seen = weather.passes(provider, "introspection", || shop.post("/introspect", &about)).await;
     assert_eq!(seen.json()["active"], true);
-    let body = weather.passes(house, "refresh", || shop.refreshes(&refresh)).await.json();
+    let body = weather.passes(provider, "refresh", || shop.refresh(&refresh)).await.json();
     let next = body["refresh_token"].as_str().expect("the next one");
-    assert_eq!(shop.introspects(next).await["active"], true);
+    assert_eq!(shop.introspect(next).await["active"], true);
     let back = [("token", next)];
-    weather.passes(house, "revocation", || shop.posts("/revoke", &back)).await;
-    assert_eq!(shop.introspects(next).await, json!({"active": false}));
-    assert_eq!(house.userinfo(&access).await.status, 401);
+    weather.passes(provider, "revocation", || shop.post("/revoke", &back)).await;
+    assert_eq!(shop.introspect(next).await, json!({"active": false}));
+    assert_eq!(provider.userinfo(&access).await.status, 401);
 
     let itself = [("grant_type", "client_credentials")];
-    let alone = weather.passes(house, "a client alone", || shop.posts("/token", &itself)).await;
+    let alone = weather.passes(provider, "a client alone", || shop.post("/token", &itself)).await;
     let body = alone.json();
     let token = body["access_token"].as_str().expect("a token");
-    assert_eq!(shop.introspects(token).await["active"], true);
+    assert_eq!(shop.introspect(token).await["active"], true);
 }
 
 /// Who tries again until the store is there would be slowed down as somebody who guesses.
 const UNLIMITED: (&str, &str) = ("DEV_GUESS_LIMITS_ENABLED", "false");
 
 async fn in_faults(trouble: Trouble, opaque: bool) {
-    let house = House::start_with(Backing::Memory, &[UNLIMITED]).await;
+    let provider = TestServer::start_with(Backend::Memory, &[UNLIMITED]).await;
     let settings = Settings { opaque_access_tokens: opaque, ..Settings::default() };
-    lives_through(&house, &Weather::Faults(trouble), settings).await;
+    lives_through(&provider, &Weather::Faults(trouble), settings).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -194,25 +204,25 @@ async fn a_redis_that_is_killed_before_every_step_costs_a_moment() {
     let server = RedisServer::start_strict();
     let store = RedisStore::connect(&RedisOptions::new(server.url())).await.expect("redis");
     let clock = Clock::manual(Clock::System.now());
-    let house = House::start_on((Arc::new(store), clock), None, &[UNLIMITED]).await;
-    lives_through(&house, &Weather::Kills(server), Settings::default()).await;
+    let provider = TestServer::start_on((Arc::new(store), clock), None, &[UNLIMITED]).await;
+    lives_through(&provider, &Weather::Kills(server), Settings::default()).await;
 }
 
-async fn what_no_replica_has_is_never_said_to_be_done(house: House) {
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let tokens = shop.signs_in(&ada, "openid").await;
-    let request = shop.asks("openid");
-    let code = ada.authorizes(&request.url()).await.code();
-    house.faults().plan_unacknowledged();
+async fn what_no_replica_has_is_never_said_to_be_done(provider: TestServer) {
+    let shop = provider.relying_party("shop").await;
+    let ada = provider.browser("ada");
+    let tokens = shop.sign_in(&ada, "openid").await;
+    let request = shop.authorization_request("openid");
+    let code = ada.authorize(&request.url()).await.code();
+    provider.failing_store().lose_commit_replies();
     // A try finds what the one before it has changed, and that is no better known to be safe.
-    let answer = shop.exchanges(&code, &request).await;
+    let answer = shop.redeem(&code, &request).await;
     assert!(is_outage(&answer), "{answer:?}");
     for _ in 0..2 {
         let fields = [("token", tokens.refresh())];
-        assert!(is_outage(&shop.posts("/revoke", &fields).await));
+        assert!(is_outage(&shop.post("/revoke", &fields).await));
     }
-    house.faults().heal();
-    shop.revokes(tokens.refresh()).await;
-    assert_eq!(shop.introspects(tokens.access()).await["active"], false);
+    provider.failing_store().heal();
+    shop.revoke(tokens.refresh()).await;
+    assert_eq!(shop.introspect(tokens.access()).await["active"], false);
 }

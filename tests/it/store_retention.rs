@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::support::http;
 use crate::support::redis::RedisServer;
 use crate::support::relying_party::RelyingParty;
-use crate::support::test_server::{House, PASSWORD};
+use crate::support::test_server::{PASSWORD, TestServer};
 
 /// What may stay, and why.
 const PERMANENT: [&str; 12] = [
@@ -58,63 +58,70 @@ fn kinds(server: &RedisServer, lasting: bool) -> BTreeSet<String> {
         for kind in pairs(kinds) do list[#list + 1] = kind end \
         return table.concat(list, ' ')";
     let which: &[u8] = if lasting { b"lasting" } else { b"all" };
-    let reply = server.says(&[b"EVAL", script.as_bytes(), b"0", which]);
+    let reply = server.command(&[b"EVAL", script.as_bytes(), b"0", which]);
     let (_, list) = reply.split_once("\r\n").expect("a text");
     list.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Everything a house can be asked to do.
-pub async fn everything(house: &House) {
-    let (shop, robot) = (house.relying_party("shop").await, house.relying_party("robot").await);
+/// Everything a server can be asked to do.
+pub async fn everything(provider: &TestServer) {
+    let (shop, robot) =
+        (provider.relying_party("shop").await, provider.relying_party("robot").await);
     let settings = Settings { opaque_access_tokens: true, ..Settings::default() };
-    let opaque = house.relying_party_with("opaque", &json!({}), settings).await;
-    let ada = house.browser("ada");
+    let opaque = provider.relying_party_with("opaque", &json!({}), settings).await;
+    let ada = provider.browser("ada");
     for client in [&shop, &opaque] {
-        lives(house, client).await;
+        lives(provider, client).await;
     }
-    let login = ada.opens(&shop.asks("openid").with("prompt", "login").url()).await;
-    ada.tries(&login, "ada", "wrong password").await;
-    ada.tries(&login, "nobody", PASSWORD).await;
-    ada.opens(&shop.asks("openid phone").url()).await;
-    for browser in [&ada, &house.browser("bob")] {
-        let page = browser.opens(&shop.asks("openid phone").with("prompt", "login").url()).await;
-        let consent = browser.signs_in(&page).await;
-        browser.decides(&consent, "deny").await;
+    let login = ada.open(&shop.authorization_request("openid").with("prompt", "login").url()).await;
+    ada.sign_in_as(&login, "ada", "wrong password").await;
+    ada.sign_in_as(&login, "nobody", PASSWORD).await;
+    ada.open(&shop.authorization_request("openid phone").url()).await;
+    for browser in [&ada, &provider.browser("bob")] {
+        let page = browser
+            .open(&shop.authorization_request("openid phone").with("prompt", "login").url())
+            .await;
+        let consent = browser.sign_in(&page).await;
+        browser.decide_consent(&consent, "deny").await;
     }
     for client in [&robot, &opaque] {
-        let body = client.posts("/token", &[("grant_type", "client_credentials")]).await.good();
-        client.revokes(body["access_token"].as_str().expect("a token")).await;
+        let body =
+            client.post("/token", &[("grant_type", "client_credentials")]).await.success_json();
+        client.revoke(body["access_token"].as_str().expect("a token")).await;
     }
-    let stranger = house.claims_to_be("shop", "wrong");
-    assert_eq!(stranger.posts("/token", &[]).await.status, 401);
+    let stranger = provider.client_with_secret("shop", "wrong");
+    assert_eq!(stranger.post("/token", &[]).await.status, 401);
     let registered = json!({"redirect_uris": ["https://new.example/cb"]});
-    let request = http::json(house.http(), Method::POST, &house.url("/register"), &registered);
+    let request =
+        http::json(provider.http(), Method::POST, &provider.url("/register"), &registered);
     assert_eq!(http::send(request).await.status, 201);
     let (scope, claims) = ("badge".to_owned(), vec!["badge".to_owned()]);
-    house.operates(scopes::Add { scope, description: None, claims, advertised: None }).await;
-    house.operates(scopes::List {}).await;
+    provider
+        .run_operation(scopes::Add { scope, description: None, claims, advertised: None })
+        .await;
+    provider.run_operation(scopes::List {}).await;
     let (resource, entry) = ("https://api.example".to_owned(), ResourceEntry::default());
-    house.operates(resources::Add(Resource { resource, entry })).await;
-    let since = house.app().now();
-    house.operates(events::List { since, user: None, client: None, event: None }).await;
-    http::send(house.http().get(house.url("/ready"))).await;
-    http::send(house.http().get(house.url("/metrics"))).await;
+    provider.run_operation(resources::Add(Resource { resource, entry })).await;
+    let since = provider.app().now();
+    provider.run_operation(events::List { since, user: None, client: None, event: None }).await;
+    http::send(provider.http().get(provider.url("/ready"))).await;
+    http::send(provider.http().get(provider.url("/metrics"))).await;
 }
 
 /// A sign-in, and the end of each of its tokens.
-async fn lives(house: &House, client: &RelyingParty) {
-    let ada = house.browser("ada");
+async fn lives(provider: &TestServer, client: &RelyingParty) {
+    let ada = provider.browser("ada");
     for scope in ["openid email", "openid offline_access"] {
-        let tokens = client.signs_in(&ada, scope).await;
-        assert_eq!(house.userinfo(tokens.access()).await.status, 200);
-        let next = client.refreshes(tokens.refresh()).await.good();
-        client.revokes(tokens.access()).await;
-        client.revokes(next["refresh_token"].as_str().expect("the next one")).await;
+        let tokens = client.sign_in(&ada, scope).await;
+        assert_eq!(provider.userinfo(tokens.access()).await.status, 200);
+        let next = client.refresh(tokens.refresh()).await.success_json();
+        client.revoke(tokens.access()).await;
+        client.revoke(next["refresh_token"].as_str().expect("the next one")).await;
     }
-    let request = client.asks("openid");
-    ada.authorizes(&request.url()).await;
-    let tokens = client.signs_in(&ada, "openid").await;
-    assert_eq!(client.exchanges(&tokens.code, &tokens.request).await.status, 400, "a replay");
+    let request = client.authorization_request("openid");
+    ada.authorize(&request.url()).await;
+    let tokens = client.sign_in(&ada, "openid").await;
+    assert_eq!(client.redeem(&tokens.code, &tokens.request).await.status, 400, "a replay");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,8 +130,8 @@ async fn every_key_has_its_deadline_or_a_reason_to_stay() {
     let store = RedisStore::connect(&RedisOptions::new(server.url())).await.expect("redis");
     let clock = Clock::manual(Clock::System.now());
     let limited = [("RATE_LIMITING_ENABLED", "true")];
-    let house = House::start_on((Arc::new(store), clock), None, &limited).await;
-    everything(&house).await;
+    let provider = TestServer::start_on((Arc::new(store), clock), None, &limited).await;
+    everything(&provider).await;
 
     let all = kinds(&server, false);
     for kind in [
@@ -156,16 +163,16 @@ async fn the_lists_of_what_is_over_do_not_grow_with_every_sign_in() {
     let server = RedisServer::start();
     let store = RedisStore::connect(&RedisOptions::new(server.url())).await.expect("redis");
     let clock = Clock::manual(Clock::System.now());
-    let house = House::start_on((Arc::new(store), clock), None, &[]).await;
-    let shop = house.relying_party("shop").await;
+    let provider = TestServer::start_on((Arc::new(store), clock), None, &[]).await;
+    let shop = provider.relying_party("shop").await;
     let longest = |index: &str| -> usize {
-        let reply = server.says(&[b"ZCARD", index.as_bytes()]);
+        let reply = server.command(&[b"ZCARD", index.as_bytes()]);
         reply.trim_start_matches(':').trim().parse().unwrap_or_else(|_| panic!("{reply}"))
     };
     for _ in 0..12 {
-        shop.signs_in(&house.browser("ada"), "openid").await;
+        shop.sign_in(&provider.browser("ada"), "openid").await;
         // Longer than anything of it lives.
-        house.later(house.app().config.lifetimes.refresh_absolute * 2);
+        provider.advance_time(provider.app().config.lifetimes.refresh_absolute * 2);
     }
     for index in
         ["{sessions}index.v1", "{user:sub-of-ada}grants.v1", "{user:sub-of-ada}sessions.v1"]

@@ -13,7 +13,7 @@ use latchkey::infra::store::schema::{
 use latchkey::infra::store::{CommitOutcome, FileStore, OpenError, Store, Transaction};
 
 use crate::cli::{Program, command, free_port};
-use crate::support::test_server::{Backing, House, on_every_store};
+use crate::support::test_server::{Backend, TestServer, on_every_store};
 
 on_every_store![
     a_server_says_which_schema_it_writes,
@@ -34,17 +34,17 @@ async fn said(store: &dyn Store) -> Option<(u32, u32)> {
     found.map(|it| (it.record.written, it.record.readable_by))
 }
 
-async fn a_server_says_which_schema_it_writes(house: House) {
+async fn a_server_says_which_schema_it_writes(provider: TestServer) {
     let expected = Some((CURRENT_SCHEMA.schema, CURRENT_SCHEMA.readable_by));
-    assert_eq!(said(house.store()).await, expected);
-    house.beside(&[]).await;
-    assert_eq!(said(house.store()).await, expected, "and once is enough");
+    assert_eq!(said(provider.store()).await, expected);
+    provider.start_another(&[]).await;
+    assert_eq!(said(provider.store()).await, expected, "and once is enough");
 }
 
 async fn a_release_and_the_next_run_side_by_side_and_the_one_after_leaves_the_first_behind(
-    house: House,
+    provider: TestServer,
 ) {
-    let store = house.store();
+    let store = provider.store();
     store.remove(&SchemaRecord::store_key()).await.expect("a store");
     check_schema(store, FIRST).await.expect("nothing is there to misread");
     assert_eq!(said(store).await, None, "looking writes nothing");
@@ -73,11 +73,11 @@ async fn a_release_and_the_next_run_side_by_side_and_the_one_after_leaves_the_fi
     assert_eq!(said(store).await, Some((3, 2)), "who is refused changes nothing");
 }
 
-async fn of_servers_that_start_at_once_on_nothing_all_start(house: House) {
-    house.store().remove(&SchemaRecord::store_key()).await.expect("a store");
+async fn of_servers_that_start_at_once_on_nothing_all_start(provider: TestServer) {
+    provider.store().remove(&SchemaRecord::store_key()).await.expect("a store");
     let starting: Vec<_> = (0..16)
         .map(|number| {
-            let store = Arc::clone(&house.app().store);
+            let store = Arc::clone(&provider.app().store);
             let release = if number % 2 == 0 { FIRST } else { release(2) };
             tokio::spawn(async move { ensure_schema(&*store, release).await })
         })
@@ -85,17 +85,17 @@ async fn of_servers_that_start_at_once_on_nothing_all_start(house: House) {
     for server in starting {
         server.await.expect("an end").expect("a start");
     }
-    assert_eq!(said(house.store()).await, Some((2, 1)));
+    assert_eq!(said(provider.store()).await, Some((2, 1)));
 }
 
-async fn what_cannot_be_read_is_not_taken_for_nothing(house: House) {
+async fn what_cannot_be_read_is_not_taken_for_nothing(provider: TestServer) {
     let place = SchemaRecord::store_key();
     let broken = Transaction::within(place.raw().partition().clone());
     let broken = broken.put(place.raw().clone(), b"{\"written\":1}".to_vec(), None);
-    assert_eq!(house.store().commit(broken).await.expect("a store"), CommitOutcome::Committed);
+    assert_eq!(provider.store().commit(broken).await.expect("a store"), CommitOutcome::Committed);
     for refused in [
-        ensure_schema(house.store(), CURRENT_SCHEMA).await,
-        check_schema(house.store(), CURRENT_SCHEMA).await,
+        ensure_schema(provider.store(), CURRENT_SCHEMA).await,
+        check_schema(provider.store(), CURRENT_SCHEMA).await,
     ] {
         assert!(matches!(refused, Err(OpenError::SchemaUnreadable(_))), "{refused:?}");
     }
@@ -147,10 +147,10 @@ async fn the_program_and_its_tools_refuse_newer_data_in_a_file() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_and_its_tools_refuse_newer_data_in_redis() {
-    let house = House::start(Backing::Redis).await;
-    left_by_a_newer_one(house.store(), 9).await;
+    let provider = TestServer::start(Backend::Redis).await;
+    left_by_a_newer_one(provider.store(), 9).await;
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = house.redis_settings();
+    let settings = provider.redis_settings();
     let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
     for words in WHOEVER {
         refuses(&command(folder.path(), &settings).args(words).output().expect("an end"));

@@ -1,26 +1,26 @@
 //! WebFinger: from a person's address to the issuer, and nothing about the person.
 
-use crate::support::http::{self, Answer};
-use crate::support::test_server::{Backing, House};
+use crate::support::http::{self, HttpResponse};
+use crate::support::test_server::{Backend, TestServer};
 
 const ISSUER: &str = "http://openid.net/specs/connect/1.0/issuer";
 
-async fn house() -> House {
+async fn server() -> TestServer {
     let domains = [("WEBFINGER_DOMAINS", "Example.com, people.example:8443")];
-    House::start_with(Backing::Memory, &domains).await
+    TestServer::start_with(Backend::Memory, &domains).await
 }
 
-async fn asked(house: &House, pairs: &[(&str, &str)]) -> Answer {
+async fn asked(server: &TestServer, pairs: &[(&str, &str)]) -> HttpResponse {
     let url = format!("/.well-known/webfinger?{}", http::encode(pairs));
-    let answer = http::send(house.http().get(house.url(&url))).await;
+    let answer = http::send(server.http().get(server.url(&url))).await;
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{answer:?}");
     answer
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_of_a_domain_leads_to_the_issuer_whoever_that_is() {
-    let house = house().await;
-    let own = format!("acct:ada@{}", house.issuer().trim_start_matches("http://"));
+    let server = server().await;
+    let own = format!("acct:ada@{}", server.issuer().trim_start_matches("http://"));
     let mut links = Vec::new();
     for resource in [
         "acct:ada@example.com",
@@ -28,14 +28,14 @@ async fn an_address_of_a_domain_leads_to_the_issuer_whoever_that_is() {
         "acct:ada@people.example:8443",
         "https://example.com/ada",
         &own,
-        house.issuer(),
+        server.issuer(),
     ] {
-        let answer = asked(&house, &[("resource", resource)]).await;
+        let answer = asked(&server, &[("resource", resource)]).await;
         assert_eq!(answer.header("content-type"), Some("application/jrd+json"), "{resource}");
-        let told = answer.good();
+        let told = answer.success_json();
         assert_eq!(told["subject"], resource);
         assert_eq!(told["links"][0]["rel"], ISSUER);
-        assert_eq!(told["links"][0]["href"], house.issuer());
+        assert_eq!(told["links"][0]["href"], server.issuer());
         links.push(told["links"].clone());
     }
     assert!(links.iter().all(|it| *it == links[0]), "{links:?}");
@@ -43,7 +43,7 @@ async fn an_address_of_a_domain_leads_to_the_issuer_whoever_that_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relation_that_is_not_ours_gets_no_links_and_ours_among_several_does() {
-    let house = house().await;
+    let server = server().await;
     let resource = ("resource", "acct:ada@example.com");
     let other = ("rel", "http://webfinger.net/rel/avatar");
     for (rels, count) in [
@@ -52,7 +52,7 @@ async fn a_relation_that_is_not_ours_gets_no_links_and_ours_among_several_does()
         (vec![other], 0),
         (vec![other, ("rel", ISSUER)], 1),
     ] {
-        let told = asked(&house, &[&[resource][..], &rels].concat()).await.good();
+        let told = asked(&server, &[&[resource][..], &rels].concat()).await.success_json();
         assert_eq!(told["links"].as_array().map(Vec::len), Some(count), "{rels:?}");
         assert_eq!(told["subject"], resource.1);
     }
@@ -60,7 +60,7 @@ async fn a_relation_that_is_not_ours_gets_no_links_and_ours_among_several_does()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_names_nobody_is_a_bad_request_and_whom_others_keep_is_not_found() {
-    let house = house().await;
+    let server = server().await;
     let (ada, other) = (("resource", "acct:ada@example.com"), ("resource", "acct:bob@example.com"));
     for pairs in [
         &[][..],
@@ -71,7 +71,7 @@ async fn what_names_nobody_is_a_bad_request_and_whom_others_keep_is_not_found() 
         &[ada, other],
     ] {
         assert_eq!(
-            asked(&house, pairs).await.error(),
+            asked(&server, pairs).await.error(),
             (400, "invalid_request".into()),
             "{pairs:?}"
         );
@@ -83,19 +83,19 @@ async fn what_names_nobody_is_a_bad_request_and_whom_others_keep_is_not_found() 
         "acct:ada@people.example",
         "https://other.example/ada",
     ] {
-        let answer = asked(&house, &[("resource", strange)]).await;
+        let answer = asked(&server, &[("resource", strange)]).await;
         assert_eq!(answer.error(), (404, "not_found".into()), "{strange}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plus_is_a_plus_and_what_is_no_text_a_bad_request() {
-    let house = house().await;
+    let server = server().await;
     let asked = async |query: &str| {
-        http::send(house.http().get(house.url(&format!("/.well-known/webfinger?{query}")))).await
+        http::send(server.http().get(server.url(&format!("/.well-known/webfinger?{query}")))).await
     };
     for resource in ["acct:ada+shop@example.com", "acct%3Aada%2Bshop%40example.com"] {
-        let told = asked(&format!("x=%ff&resource={resource}")).await.good();
+        let told = asked(&format!("x=%ff&resource={resource}")).await.success_json();
         assert_eq!(told["subject"], "acct:ada+shop@example.com", "{resource}");
     }
     for query in [
@@ -109,17 +109,17 @@ async fn a_plus_is_a_plus_and_what_is_no_text_a_bad_request() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_front_of_the_domain_may_pass_it_on_under_its_own_name() {
-    let house = house().await;
-    let url = house.url("/.well-known/webfinger?resource=acct:ada@example.com");
-    let answer = http::send(house.http().get(url).header("host", "example.com")).await;
-    assert_eq!(answer.good()["links"][0]["href"], house.issuer());
-    let elsewhere = house.http().get(house.url("/authorize")).header("host", "example.com");
+    let server = server().await;
+    let url = server.url("/.well-known/webfinger?resource=acct:ada@example.com");
+    let answer = http::send(server.http().get(url).header("host", "example.com")).await;
+    assert_eq!(answer.success_json()["links"][0]["href"], server.issuer());
+    let elsewhere = server.http().get(server.url("/authorize")).header("host", "example.com");
     assert_eq!(http::send(elsewhere).await.status, 421);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_led_anywhere_until_a_domain_is_named() {
-    let house = House::start(Backing::Memory).await;
-    let own = format!("acct:ada@{}", house.issuer().trim_start_matches("http://"));
-    assert_eq!(asked(&house, &[("resource", &own)]).await.status, 404);
+    let server = TestServer::start(Backend::Memory).await;
+    let own = format!("acct:ada@{}", server.issuer().trim_start_matches("http://"));
+    assert_eq!(asked(&server, &[("resource", &own)]).await.status, 404);
 }

@@ -24,16 +24,16 @@ pub fn authz_request(data: &[u8]) {
         .filter_map(|(held, cookie)| held.then_some(cookie))
         .collect();
     let cookies = cookies.join("; ");
-    House::with(|house| {
-        let store = &*house.app().store;
-        let count = || house.waits(grants::listed(store, &subject())).expect("a store").len();
+    House::with(|server| {
+        let store = &*server.app().store;
+        let count = || server.waits(grants::listed(store, &subject())).expect("a store").len();
         let before = count();
         let form = ("content-type", "application/x-www-form-urlencoded");
         let answer = if has(b'p') {
-            house.asks("POST", "/authorize", &[("cookie", &cookies), form], query)
+            server.asks("POST", "/authorize", &[("cookie", &cookies), form], query)
         } else {
             let to = format!("/authorize?{}", text(query));
-            house.asks("GET", &to, &[("cookie", &cookies)], b"")
+            server.asks("GET", &to, &[("cookie", &cookies)], b"")
         };
         holds(query, has(b's'), &answer, count() - before);
     });

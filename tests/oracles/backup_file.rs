@@ -18,10 +18,10 @@ pub fn backup_file(data: &[u8]) {
 pub fn holds(data: &[u8], check: impl Fn(Vec<u8>, &SecretKey) -> Result<About, Failed>) {
     static WRITTEN: OnceLock<Vec<u8>> = OnceLock::new();
     let written = WRITTEN.get_or_init(|| {
-        House::with(|house| {
+        House::with(|server| {
             let (key, about) = (root("k"), about());
-            let saved = save(&*house.app().store, &key, &about, Vec::new());
-            house.waits(saved).expect("a backup").0
+            let saved = save(&*server.app().store, &key, &about, Vec::new());
+            server.waits(saved).expect("a backup").0
         })
     });
     let read = check(written.clone(), &root("k")).expect("what was written");

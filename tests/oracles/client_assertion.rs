@@ -25,10 +25,10 @@ pub fn client_assertion(data: &[u8]) {
     let hand = if hand == b"s" { Hand::Stranger } else { Hand::Client };
     let token = hand.signs(header, payload);
     let token = text(&edited(token.as_bytes(), how));
-    House::with(|house| {
+    House::with(|server| {
         let jwt = token.clone();
         let credentials = Credentials::Assertion { client_id: None, jwt };
-        let app = house.app();
+        let app = server.app();
         let desk = Desk {
             store: &*app.store,
             keys: &app.client_keys,
@@ -40,12 +40,12 @@ pub fn client_assertion(data: &[u8]) {
             assert!(!matches!(tried, Err(NotAuthenticated::Store(_))), "a store");
             tried.map(|client| client.id)
         };
-        let first = outcome(house.waits(desk.authenticate(&credentials)));
+        let first = outcome(server.waits(desk.authenticate(&credentials)));
         let was_used = matches!(first, Err(NotAuthenticated::Replayed));
         assert_eq!(first.is_ok() || was_used, is_good(&token), "{token}: {first:?}");
         if let Ok(id) = first {
             assert_eq!(id.as_str(), "signer");
-            let again = outcome(house.waits(desk.authenticate(&credentials)));
+            let again = outcome(server.waits(desk.authenticate(&credentials)));
             assert!(matches!(again, Err(NotAuthenticated::Replayed)), "{again:?}");
         }
     });

@@ -14,8 +14,9 @@ use super::reference_parsers;
 /// [RFC 7591 §2]: https://www.rfc-editor.org/rfc/rfc7591#section-2
 pub fn client_metadata(data: &[u8]) {
     holds(data, |members| ClientMetadata::parse_within(members, &of_strangers()));
-    House::with(|house| {
-        let answer = house.asks("POST", "/register", &[("content-type", "application/json")], data);
+    House::with(|server| {
+        let answer =
+            server.asks("POST", "/register", &[("content-type", "application/json")], data);
         let json: Value = serde_json::from_str(&answer.body).expect("JSON");
         match answer.status {
             201 => {

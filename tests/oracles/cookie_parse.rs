@@ -22,8 +22,8 @@ pub fn cookie_parse(data: &[u8]) {
 
 pub fn holds(data: &[u8], read: impl Fn(&App, &HeaderMap) -> Cookies) {
     let [how, one, other] = lines(data);
-    House::with(|house| {
-        let app = house.app();
+    House::with(|server| {
+        let app = server.app();
         let secret = Secret::parse(&base64url(&[9; 32])).expect("32 bytes");
         let sent = |set: HeaderValue| text(set.as_bytes()).split(';').next().map(str::to_owned);
         let id = Secret::parse(&base64url(&[7; 32])).expect("32 bytes");

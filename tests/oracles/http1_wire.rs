@@ -192,8 +192,8 @@ fn server() -> SocketAddr {
     *AT.get_or_init(|| {
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let house = House::build();
-            house.waits(async {
+            let provider = House::build();
+            provider.waits(async {
                 let listener =
                     tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
                 tell.send(listener.local_addr().expect("its address")).expect("who asked");
@@ -203,7 +203,8 @@ fn server() -> SocketAddr {
                     ..ConnectionLimits::default()
                 };
                 let (_stop, stopped) = watch::channel(false);
-                serve(vec![listener], None, house.router(), limits, stopped, Duration::ZERO).await;
+                serve(vec![listener], None, provider.router(), limits, stopped, Duration::ZERO)
+                    .await;
             });
         });
         told.recv().expect("a server")

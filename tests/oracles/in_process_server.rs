@@ -53,17 +53,17 @@ pub struct Answer {
 }
 
 impl House {
-    /// This thread's house. What is left behind is swept out from time to time.
+    /// This thread's server. What is left behind is swept out from time to time.
     pub fn with<T>(visit: impl FnOnce(&Self) -> T) -> T {
         thread_local!(static HOUSE: RefCell<Option<House>> = const { RefCell::new(None) });
         HOUSE.with(|held| {
             let mut held = held.borrow_mut();
-            let mut house =
-                held.take().filter(|house| house.inputs < 500).unwrap_or_else(Self::build);
-            house.inputs += 1;
+            let mut server =
+                held.take().filter(|server| server.inputs < 500).unwrap_or_else(Self::build);
+            server.inputs += 1;
             // Not put back if the oracle panics: the next one gets a new one.
-            let told = visit(&house);
-            *held = Some(house);
+            let told = visit(&server);
+            *held = Some(server);
             told
         })
     }

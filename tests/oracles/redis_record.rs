@@ -60,22 +60,22 @@ fn planted<R: Record>(valid: &R, bytes: impl Fn(Vec<u8>) -> Vec<u8>) {
     let own = serde_json::to_vec(valid).expect("JSON");
     let bytes = bytes(own.clone());
     stable::<R>(&bytes);
-    House::with(|house| {
+    House::with(|server| {
         for record in [grant_bytes(), interaction_bytes()] {
-            put(house, &record.0, record.1);
+            put(server, &record.0, record.1);
         }
-        put(house, valid.key().raw(), bytes.clone());
-        everybody_asks(house);
-        put(house, valid.key().raw(), own);
+        put(server, valid.key().raw(), bytes.clone());
+        everybody_asks(server);
+        put(server, valid.key().raw(), own);
     });
 }
 
-fn put(house: &House, key: &RawKey, bytes: Vec<u8>) {
+fn put(server: &House, key: &RawKey, bytes: Vec<u8>) {
     let change = Transaction::within(key.partition().clone()).put(key.clone(), bytes, None);
-    let _ = house.waits(house.app().store.commit(change)).expect("a store");
+    let _ = server.waits(server.app().store.commit(change)).expect("a store");
 }
 
-fn everybody_asks(house: &House) {
+fn everybody_asks(server: &House) {
     let cookies = format!(
         "latchkey-dev-5000-session={}; latchkey-dev-5000-browser={}",
         in_process_server::cookie().reveal(),
@@ -92,7 +92,7 @@ fn everybody_asks(house: &House) {
         "/logout".to_owned(),
     ];
     for page in &pages {
-        fine(&house.asks("GET", page, &[cookies], b""), page);
+        fine(&server.asks("GET", page, &[cookies], b""), page);
     }
     let post = format!("client_id=shop&client_secret={CLIENT_SECRET}");
     let code = format!("ac1.{}.{}", Uuid::from_u128(8).simple(), secret(8).reveal());
@@ -108,10 +108,10 @@ fn everybody_asks(house: &House) {
         ("/revoke", format!("token={}", code.replace("ac1", "at1"))),
     ] {
         let basic = format!("{post}&{fields}");
-        fine(&house.asks("POST", path, &[form], basic.as_bytes()), path);
+        fine(&server.asks("POST", path, &[form], basic.as_bytes()), path);
     }
     let bearer = format!("Bearer {}", code.replace("ac1", "at1"));
-    fine(&house.asks("GET", "/userinfo", &[("authorization", &bearer)], b""), "/userinfo");
+    fine(&server.asks("GET", "/userinfo", &[("authorization", &bearer)], b""), "/userinfo");
 }
 
 fn fine(answer: &in_process_server::Answer, what: &str) {

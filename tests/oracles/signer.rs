@@ -35,7 +35,7 @@ impl Hand {
         format!("{signed}.{}", base64url(signature.as_ref()))
     }
 
-    /// Whether this signed it, by another library than the one the house uses for it.
+    /// Whether this signed it, by another library than the one the server uses for it.
     pub fn signed(self, token: &str) -> bool {
         let Some((signed, signature)) = token.rsplit_once('.') else { return false };
         let Some(signature) = reference_parsers::base64url(signature.as_bytes()) else {
@@ -50,7 +50,7 @@ impl Hand {
         json!({"kty": "OKP", "crv": "Ed25519", "x": x, "alg": "EdDSA", "kid": "k1", "use": "sig"})
     }
 
-    /// As the house would hold it.
+    /// As the server would hold it.
     pub fn key(self) -> SigningKey {
         let der = self.pair().to_pkcs8v1().expect("a pair that can be written");
         SigningKey::from_pkcs8(Algorithm::EdDsa, der.as_ref()).expect("a pair that can be read")

@@ -25,10 +25,10 @@ pub fn software_statement(data: &[u8]) {
     let token = hand.signs(header, payload);
     let token = text(&edited(token.as_bytes(), how));
     let issuers: Vec<SoftwareStatementIssuer> = ISSUERS.map(approved).into();
-    let read = House::with(|house| {
-        let keys = &house.app().client_keys;
+    let read = House::with(|server| {
+        let keys = &server.app().client_keys;
         let desk = Desk { issuers: &issuers, keys, us: ISSUER, now: NOW };
-        house.waits(desk.read(&token))
+        server.waits(desk.read(&token))
     });
     judged(read.ok(), &token);
 }

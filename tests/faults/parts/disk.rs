@@ -57,18 +57,18 @@ impl Disk {
     }
 
     /// Not a byte is left.
-    pub fn fills(&self) {
+    pub fn fill(&self) {
         let ballast = std::fs::File::create(self.at.join("ballast"));
         let mut ballast = ballast.expect("room for a name");
         while std::io::Write::write_all(&mut ballast, &[1; 4096]).is_ok() {}
     }
 
-    pub fn has_room(&self) {
+    pub fn free_space(&self) {
         std::fs::remove_file(self.at.join("ballast")).expect("a file to remove");
     }
 
     /// Whether anything may be written.
-    pub fn is_writable(&self, so: bool) {
+    pub fn set_writable(&self, so: bool) {
         assert!(self.remounts(if so { "rw" } else { "ro" }), "the disk cannot be mounted again");
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::server::Plan;
+use super::server::ServerPlan;
 
 /// A clock of its own for every server that is given it. Only the time of day is faked, never the
 /// monotonic clock.
@@ -19,12 +19,12 @@ impl FakeClock {
     pub fn new(folder: &Path, name: &str) -> Self {
         let library = library().expect("libfaketime is installed (apt-get install libfaketime)");
         let clock = Self { file: folder.join(name), library };
-        clock.jumps(0);
+        clock.jump(0);
         clock
     }
 
     /// From now on it is so many seconds off.
-    pub fn jumps(&self, seconds: i64) {
+    pub fn jump(&self, seconds: i64) {
         let sign = if seconds < 0 { '-' } else { '+' };
         let draft = self.file.with_extension("new");
         // Replaced and not rewritten: who reads while it is written sees all of it or nothing of it.
@@ -34,7 +34,7 @@ impl FakeClock {
 
     /// A server that goes by it.
     #[must_use]
-    pub fn worn_by(&self, plan: Plan) -> Plan {
+    pub fn applied_to(&self, plan: ServerPlan) -> ServerPlan {
         let path = |path: &Path| path.to_str().expect("a readable path").to_owned();
         plan.set("LD_PRELOAD", &path(&self.library))
             .set("FAKETIME_TIMESTAMP_FILE", &path(&self.file))

@@ -19,9 +19,9 @@ use tokio_rustls::TlsAcceptor;
 
 /// How a host answers.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Manner {
+pub enum HostBehaviour {
     /// 200, and nothing else.
-    Well,
+    Ok,
     /// Never.
     Hangs,
     /// A byte a second.
@@ -33,16 +33,16 @@ pub enum Manner {
 }
 
 /// The certificate that all of them show.
-pub struct Papers {
+pub struct HostCertificate {
     file: NamedTempFile,
     tls: TlsAcceptor,
     open: Arc<AtomicUsize>,
     open_max: Arc<AtomicUsize>,
 }
 
-impl Papers {
+impl HostCertificate {
     /// For these names and addresses.
-    pub fn naming<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+    pub fn for_names<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let key = KeyPair::generate().expect("a key");
         let names: Vec<_> = names.map(str::to_owned).collect();
         let made = CertificateParams::new(names).expect("names").self_signed(&key);
@@ -71,7 +71,7 @@ impl Papers {
     }
 
     /// A host at this address; port 0 for any.
-    pub async fn host(&self, at: &str, manner: Manner) -> Host {
+    pub async fn host(&self, at: &str, manner: HostBehaviour) -> Host {
         let listener = TcpListener::bind(at).await.expect("an address of this machine");
         let at = listener.local_addr().expect("its address");
         let visits = Arc::<AtomicUsize>::default();
@@ -137,7 +137,7 @@ pub async fn canary(at: &str) -> Host {
 async fn answer(
     stream: TcpStream,
     tls: &TlsAcceptor,
-    manner: &Manner,
+    manner: &HostBehaviour,
     visits: &AtomicUsize,
 ) -> io::Result<()> {
     let mut stream = tls.accept(stream).await?;
@@ -148,20 +148,22 @@ async fn answer(
     visits.fetch_add(1, Ordering::Relaxed);
     let short = "Content-Length: 0\r\nConnection: close\r\n\r\n";
     match manner {
-        Manner::Well => stream.write_all(format!("HTTP/1.1 200 OK\r\n{short}").as_bytes()).await?,
-        Manner::Redirects(to) => {
+        HostBehaviour::Ok => {
+            stream.write_all(format!("HTTP/1.1 200 OK\r\n{short}").as_bytes()).await?
+        }
+        HostBehaviour::Redirects(to) => {
             let said = format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {to}\r\n{short}");
             stream.write_all(said.as_bytes()).await?;
         }
-        Manner::Hangs => while stream.read(&mut piece).await? > 0 {},
-        Manner::Drips => {
+        HostBehaviour::Hangs => while stream.read(&mut piece).await? > 0 {},
+        HostBehaviour::Drips => {
             for byte in b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{}" {
                 stream.write_all(&[*byte]).await?;
                 stream.flush().await?;
                 sleep(Duration::from_secs(1)).await;
             }
         }
-        Manner::Floods => {
+        HostBehaviour::Floods => {
             let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
                         Content-Length: 10737418240\r\n\r\n[";
             stream.write_all(head.as_bytes()).await?;

@@ -9,27 +9,27 @@ use scraper::{Html, Selector};
 use serde_json::Value;
 
 /// Form parameters as they are written down.
-pub type Fields<'a> = &'a [(&'a str, &'a str)];
+pub type FormFields<'a> = &'a [(&'a str, &'a str)];
 
 /// How long a client waits before it gives a request up.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The way to one server, under the issuer's name. Clones share their connections.
 #[derive(Clone)]
-pub struct Wire {
+pub struct HttpClient {
     http: Http,
     at: SocketAddr,
     host: String,
 }
 
-impl Wire {
+impl HttpClient {
     /// `host` is the `Host` header.
-    pub fn to(at: SocketAddr, host: &str) -> Self {
-        Self::patient(at, host, PATIENCE)
+    pub fn new(at: SocketAddr, host: &str) -> Self {
+        Self::with_timeout(at, host, RESPONSE_TIMEOUT)
     }
 
     /// With connections of its own, and another patience.
-    pub fn patient(at: SocketAddr, host: &str, patience: Duration) -> Self {
+    pub fn with_timeout(at: SocketAddr, host: &str, patience: Duration) -> Self {
         // The client is built with TLS and asks for a provider, also where plain http is spoken.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let builder = Http::builder().redirect(redirect::Policy::none()).no_proxy();
@@ -54,7 +54,7 @@ impl Wire {
     }
 
     /// A request whose body is a form.
-    pub fn form(&self, path: &str, fields: Fields<'_>) -> RequestBuilder {
+    pub fn form(&self, path: &str, fields: FormFields<'_>) -> RequestBuilder {
         let body = encode(fields);
         let kind = "application/x-www-form-urlencoded";
         self.request(Method::POST, path).header(CONTENT_TYPE, kind).body(body)
@@ -67,33 +67,33 @@ impl Wire {
 }
 
 /// The fields as `application/x-www-form-urlencoded`.
-pub fn encode(fields: Fields<'_>) -> String {
+pub fn encode(fields: FormFields<'_>) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 /// Sends it. Never fails: no answer is an outcome, too.
-pub async fn send(request: RequestBuilder) -> Reply {
+pub async fn send(request: RequestBuilder) -> HttpOutcome {
     let since = Instant::now();
     let came = exchange(request).await;
-    Reply { came, took: since.elapsed() }
+    HttpOutcome { came, took: since.elapsed() }
 }
 
-async fn exchange(request: RequestBuilder) -> Came {
+async fn exchange(request: RequestBuilder) -> ResponseKind {
     let response = match request.send().await {
         Ok(response) => response,
-        Err(error) if error.is_connect() => return Came::NeverSent,
-        Err(_) => return Came::Silence,
+        Err(error) if error.is_connect() => return ResponseKind::NeverSent,
+        Err(_) => return ResponseKind::Silence,
     };
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     match response.text().await {
-        Ok(body) => Came::Answer { status, headers, body },
-        Err(_) => Came::Silence,
+        Ok(body) => ResponseKind::Answer { status, headers, body },
+        Err(_) => ResponseKind::Silence,
     }
 }
 
 /// What came back.
 #[derive(Clone, Debug)]
-enum Came {
+enum ResponseKind {
     Answer {
         status: u16,
         headers: HeaderMap,
@@ -107,27 +107,27 @@ enum Came {
 
 /// What came of a request.
 #[derive(Clone, Debug)]
-pub struct Reply {
-    came: Came,
+pub struct HttpOutcome {
+    came: ResponseKind,
     pub took: Duration,
 }
 
-impl Reply {
+impl HttpOutcome {
     /// None if there was no whole answer.
     pub fn status(&self) -> Option<u16> {
         match self.came {
-            Came::Answer { status, .. } => Some(status),
-            Came::Silence | Came::NeverSent => None,
+            ResponseKind::Answer { status, .. } => Some(status),
+            ResponseKind::Silence | ResponseKind::NeverSent => None,
         }
     }
 
-    pub fn is(&self, status: u16) -> bool {
+    pub fn has_status(&self, status: u16) -> bool {
         self.status() == Some(status)
     }
 
     /// No answer, and it may have been carried out.
-    pub fn is_silence(&self) -> bool {
-        matches!(self.came, Came::Silence)
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(self.came, ResponseKind::Silence)
     }
 
     /// Nothing to conclude from: an honest client asks again. No answer, or "not now".
@@ -138,18 +138,18 @@ impl Reply {
     /// Empty if there was none.
     pub fn body(&self) -> &str {
         match &self.came {
-            Came::Answer { body, .. } => body,
-            Came::Silence | Came::NeverSent => "",
+            ResponseKind::Answer { body, .. } => body,
+            ResponseKind::Silence | ResponseKind::NeverSent => "",
         }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        let Came::Answer { headers, .. } = &self.came else { return None };
+        let ResponseKind::Answer { headers, .. } = &self.came else { return None };
         headers.get(name)?.to_str().ok()
     }
 
     pub fn headers(&self, name: &str) -> Vec<&str> {
-        let Came::Answer { headers, .. } = &self.came else { return Vec::new() };
+        let ResponseKind::Answer { headers, .. } = &self.came else { return Vec::new() };
         headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect()
     }
 
@@ -158,7 +158,7 @@ impl Reply {
     }
 
     /// A parameter of the query it is redirected to.
-    pub fn landed_with(&self, name: &str) -> Option<String> {
+    pub fn redirect_param(&self, name: &str) -> Option<String> {
         let to: url::Url = self.location()?.parse().ok()?;
         to.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
@@ -179,7 +179,7 @@ impl Reply {
     }
 
     /// Whether the page has this element.
-    pub fn shows(&self, selector: &str) -> bool {
+    pub fn has_element(&self, selector: &str) -> bool {
         let html = Html::parse_document(self.body());
         html.select(&parse(selector)).next().is_some()
     }

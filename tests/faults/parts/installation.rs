@@ -9,41 +9,42 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::redis::free_port;
-use super::server::{Plan, Server};
-use crate::client::Shop;
+use super::server::{Server, ServerPlan};
+use crate::client::ConfidentialClient;
 
 /// What everybody here signs in with.
 pub const PASSWORD: &str = "correct horse battery";
 
 /// How many people and how many applications there are.
-pub const PEOPLE: usize = 8;
-const SHOPS: usize = 2;
+pub const USER_COUNT: usize = 8;
+const CLIENT_COUNT: usize = 2;
 
 const SECRET_KEY: &str = "only-for-tests-only-for-tests-only-for-test";
 
 /// An issuer without a server yet. Nobody listens at the port in its name: clients go to the servers'
 /// own ports and say its name in `Host`.
-pub struct House {
+pub struct Installation {
     issuer: String,
     folder: TempDir,
-    shops: Vec<Arc<Shop>>,
+    clients: Vec<Arc<ConfidentialClient>>,
 }
 
-impl House {
+impl Installation {
     /// Eight people, `p0` to `p7`, and two confidential first-party applications.
     pub async fn new() -> Self {
-        Self::with("").await
+        Self::with_bootstrap("").await
     }
 
     /// With more of a bootstrap file.
-    pub async fn with(more: &str) -> Self {
+    pub async fn with_bootstrap(more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let shops: Vec<_> = (0..SHOPS).map(|number| Arc::new(Shop::numbered(number))).collect();
+        let shops: Vec<_> =
+            (0..CLIENT_COUNT).map(|number| Arc::new(ConfidentialClient::new(number))).collect();
         let text = format!("{}{more}", bootstrap(&shops).await);
         let path = folder.path().join("bootstrap.toml");
         std::fs::write(&path, text).expect("a file in the folder");
         let issuer = format!("http://localhost:{}", free_port());
-        Self { issuer, folder, shops }
+        Self { issuer, folder, clients: shops }
     }
 
     pub fn issuer(&self) -> &str {
@@ -59,17 +60,17 @@ impl House {
         self.folder.path()
     }
 
-    pub fn shop(&self, number: usize) -> &Arc<Shop> {
-        &self.shops[number % self.shops.len()]
+    pub fn client(&self, number: usize) -> &Arc<ConfidentialClient> {
+        &self.clients[number % self.clients.len()]
     }
 
     /// A server on this store (`redis://…`, `file:…`), not started yet.
-    pub fn plan(&self, store: &str) -> Plan {
+    pub fn plan(&self, store: &str) -> ServerPlan {
         let port = free_port();
         let folder = self.folder.path().join(port.to_string());
         std::fs::create_dir_all(&folder).expect("a folder");
         let bootstrap = self.folder.path().join("bootstrap.toml");
-        let plan = Plan::new(port, &folder, self.host())
+        let plan = ServerPlan::new(port, &folder, self.host())
             .set("ISSUER_URL", &self.issuer)
             .set("SECRET_KEY", SECRET_KEY)
             .set("BOOTSTRAP_FILE", bootstrap.to_str().expect("a readable path"))
@@ -81,26 +82,26 @@ impl House {
     }
 
     /// A server on this store, ready.
-    pub async fn starts(&self, store: &str) -> Arc<Server> {
+    pub async fn start_server(&self, store: &str) -> Arc<Server> {
         self.plan(store).start().await
     }
 
     /// So many servers on one store, ready.
-    pub async fn start_many(&self, count: usize, store: &str) -> Vec<Arc<Server>> {
+    pub async fn start_servers(&self, count: usize, store: &str) -> Vec<Arc<Server>> {
         let mut servers = Vec::new();
         for _ in 0..count {
-            servers.push(self.starts(store).await);
+            servers.push(self.start_server(store).await);
         }
         servers
     }
 }
 
 /// Somebody's name, which is their `sub`, too.
-pub fn person(number: usize) -> String {
-    format!("p{}", number % PEOPLE)
+pub fn username(number: usize) -> String {
+    format!("p{}", number % USER_COUNT)
 }
 
-async fn bootstrap(shops: &[Arc<Shop>]) -> String {
+async fn bootstrap(shops: &[Arc<ConfidentialClient>]) -> String {
     static HASH: OnceCell<String> = OnceCell::const_new();
     let make = async || {
         let password = Password::parse(PASSWORD).expect("a password");
@@ -108,8 +109,8 @@ async fn bootstrap(shops: &[Arc<Shop>]) -> String {
     };
     let hash = HASH.get_or_init(make).await;
     let mut text = String::new();
-    for number in 0..PEOPLE {
-        let name = person(number);
+    for number in 0..USER_COUNT {
+        let name = username(number);
         let _ = writeln!(
             text,
             "[[users]]\nusername = \"{name}\"\nsub = \"{name}\"\npassword_hash = \"{hash}\""

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 /// What the line is like.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Weather {
+pub enum NetworkFault {
     /// Everything passes.
     Fair,
     /// Every connection is reset, old or new.
@@ -38,17 +38,17 @@ pub enum Weather {
 /// A running proxy. It ends with this value.
 pub struct Proxy {
     port: u16,
-    weather: watch::Sender<Weather>,
+    fault: watch::Sender<NetworkFault>,
     open: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
 
 impl Proxy {
     /// To this port of this machine.
-    pub async fn to(port: u16) -> Self {
+    pub async fn start(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a loopback port");
         let own = listener.local_addr().expect("its address").port();
-        let (weather, seen) = watch::channel(Weather::Fair);
+        let (fault, seen) = watch::channel(NetworkFault::Fair);
         let open = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&open);
         let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -62,7 +62,7 @@ impl Proxy {
                 });
             }
         });
-        Self { port: own, weather, open, accepting }
+        Self { port: own, fault, open, accepting }
     }
 
     pub fn port(&self) -> u16 {
@@ -75,8 +75,8 @@ impl Proxy {
     }
 
     /// From now on.
-    pub fn turns(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+    pub fn set_fault(&self, fault: NetworkFault) {
+        self.fault.send_replace(fault);
     }
 
     /// How many connections are open through it.
@@ -92,17 +92,18 @@ impl Drop for Proxy {
     }
 }
 
-type Seen = watch::Receiver<Weather>;
+type Seen = watch::Receiver<NetworkFault>;
 
 /// One connection, to its end.
 async fn carry(client: TcpStream, target: SocketAddr, mut seen: Seen) -> io::Result<()> {
     // Whoever comes while nothing passes is left to wait.
-    let stuck = |weather: &Weather| matches!(weather, Weather::BlackHole | Weather::HalfOpen);
-    let Ok(weather) = seen.wait_for(|weather| !stuck(weather)).await.map(|it| *it) else {
+    let stuck =
+        |fault: &NetworkFault| matches!(fault, NetworkFault::BlackHole | NetworkFault::HalfOpen);
+    let Ok(fault) = seen.wait_for(|fault| !stuck(fault)).await.map(|it| *it) else {
         return Ok(());
     };
-    if ends(&weather) {
-        return cut(&client, weather);
+    if ends(&fault) {
+        return cut(&client, fault);
     }
     let upstream = TcpStream::connect(target).await?;
     client.set_nodelay(true)?;
@@ -117,43 +118,43 @@ async fn carry(client: TcpStream, target: SocketAddr, mut seen: Seen) -> io::Res
     let lags = || follows.load(Ordering::Relaxed);
     tokio::select! {
         _ = async { tokio::join!(
-            pump(&client, &upstream, seen.clone(), |weather, said| {
+            pump(&client, &upstream, seen.clone(), |fault, said| {
                 notices(said);
-                if let Weather::Slow(there, _) = weather { there } else { Duration::ZERO }
+                if let NetworkFault::Slow(there, _) = fault { there } else { Duration::ZERO }
             }),
-            pump(&upstream, &client, seen.clone(), |weather, _| match weather {
-                Weather::Slow(_, back) => back,
-                Weather::Lag(behind) if lags() => behind,
+            pump(&upstream, &client, seen.clone(), |fault, _| match fault {
+                NetworkFault::Slow(_, back) => back,
+                NetworkFault::Lag(behind) if lags() => behind,
                 _ => Duration::ZERO,
             }),
         ) } => return Ok(()),
         _ = told.wait_for(ends) => {}
     }
-    let weather = *seen.borrow();
-    cut(&upstream, weather)?;
-    if weather == Weather::HalfOpen {
+    let fault = *seen.borrow();
+    cut(&upstream, fault)?;
+    if fault == NetworkFault::HalfOpen {
         drop(upstream);
         swallow(&client, seen).await?;
-        return cut(&client, Weather::Reset);
+        return cut(&client, NetworkFault::Reset);
     }
-    cut(&client, weather)
+    cut(&client, fault)
 }
 
-fn ends(weather: &Weather) -> bool {
-    matches!(weather, Weather::Reset | Weather::Closed | Weather::HalfOpen)
+fn ends(fault: &NetworkFault) -> bool {
+    matches!(fault, NetworkFault::Reset | NetworkFault::Closed | NetworkFault::HalfOpen)
 }
 
-/// Makes the end of this stream, which is about to be dropped, what the weather says.
-fn cut(stream: &TcpStream, weather: Weather) -> io::Result<()> {
+/// Makes the end of this stream, which is about to be dropped, what the network fault says.
+fn cut(stream: &TcpStream, fault: NetworkFault) -> io::Result<()> {
     let socket = SockRef::from(stream);
-    match weather {
-        Weather::Reset | Weather::HalfOpen => socket.set_linger(Some(Duration::ZERO)),
-        Weather::Closed => socket.shutdown(Shutdown::Write),
-        Weather::Fair
-        | Weather::BlackHole
-        | Weather::Slow(..)
-        | Weather::Drip(_)
-        | Weather::Lag(_) => Ok(()),
+    match fault {
+        NetworkFault::Reset | NetworkFault::HalfOpen => socket.set_linger(Some(Duration::ZERO)),
+        NetworkFault::Closed => socket.shutdown(Shutdown::Write),
+        NetworkFault::Fair
+        | NetworkFault::BlackHole
+        | NetworkFault::Slow(..)
+        | NetworkFault::Drip(_)
+        | NetworkFault::Lag(_) => Ok(()),
     }
 }
 
@@ -164,7 +165,7 @@ async fn swallow(client: &TcpStream, seen: Seen) -> io::Result<()> {
         client.readable().await?;
         match client.try_read(&mut bytes) {
             Ok(0) => return Ok(()),
-            Ok(_) if *seen.borrow() != Weather::HalfOpen => return Ok(()),
+            Ok(_) if *seen.borrow() != NetworkFault::HalfOpen => return Ok(()),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
@@ -177,10 +178,10 @@ async fn pump(
     from: &TcpStream,
     to: &TcpStream,
     seen: Seen,
-    delay: impl Fn(Weather, &[u8]) -> Duration,
+    delay: impl Fn(NetworkFault, &[u8]) -> Duration,
 ) -> io::Result<()> {
     let (push, mut queue) = mpsc::channel::<(Instant, Vec<u8>)>(256);
-    let weather = seen.clone();
+    let fault = seen.clone();
     let reading = async move {
         let mut bytes = vec![0; 16 * 1024];
         loop {
@@ -191,7 +192,7 @@ async fn pump(
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
             };
-            let due = Instant::now() + delay(*weather.borrow(), &bytes[..read]);
+            let due = Instant::now() + delay(*fault.borrow(), &bytes[..read]);
             if push.send((due, bytes[..read].to_vec())).await.is_err() {
                 return Ok(());
             }
@@ -207,20 +208,20 @@ async fn pump(
     tokio::try_join!(reading, writing).map(drop)
 }
 
-/// All of it, as fast as the weather lets it.
+/// All of it, as fast as the network fault lets it.
 async fn write(to: &TcpStream, mut bytes: &[u8], mut seen: Seen) -> io::Result<()> {
     while !bytes.is_empty() {
-        let fair = seen.wait_for(|weather| *weather != Weather::BlackHole).await.map(|it| *it);
-        let weather = fair.unwrap_or(Weather::Fair);
-        let piece = match weather {
-            Weather::Drip(rate) => bytes.len().min((rate as usize / 20).max(1)),
+        let fair = seen.wait_for(|fault| *fault != NetworkFault::BlackHole).await.map(|it| *it);
+        let fault = fair.unwrap_or(NetworkFault::Fair);
+        let piece = match fault {
+            NetworkFault::Drip(rate) => bytes.len().min((rate as usize / 20).max(1)),
             _ => bytes.len(),
         };
         to.writable().await?;
         match to.try_write(&bytes[..piece]) {
             Ok(written) => {
                 bytes = &bytes[written..];
-                if let Weather::Drip(rate) = weather {
+                if let NetworkFault::Drip(rate) = fault {
                     let written = u32::try_from(written).unwrap_or(u32::MAX);
                     sleep(Duration::from_secs(1) * written / rate.max(1)).await;
                 }

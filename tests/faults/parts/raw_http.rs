@@ -20,14 +20,14 @@ pub fn head(method: &str, path: &str, host: &str, more: &[&str]) -> String {
 }
 
 /// One connection.
-pub async fn dial(at: SocketAddr) -> io::Result<TcpStream> {
+pub async fn connect(at: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(at).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
 /// One connection with hardly any room for what it has not read.
-pub async fn dial_narrow(at: SocketAddr) -> io::Result<TcpStream> {
+pub async fn connect_with_small_buffer(at: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(4096)?;
     socket.connect(at).await
@@ -71,7 +71,7 @@ pub async fn is_closed_after(stream: &mut TcpStream, patience: Duration) -> Opti
 
 /// What was answered to something large.
 #[derive(Clone, Copy, Debug)]
-pub struct Swallowed {
+pub struct UploadOutcome {
     /// None if there was no answer.
     pub status: Option<u16>,
     /// How many bytes the server's side took before it said so.
@@ -80,14 +80,14 @@ pub struct Swallowed {
 
 /// Says the head and then `body` again and again, up to `most` bytes, while it listens for an answer;
 /// whoever gets one stops sending.
-pub async fn pours(
+pub async fn upload(
     at: SocketAddr,
     head: &str,
     body: &[u8],
     most: usize,
     patience: Duration,
-) -> Swallowed {
-    let Ok(stream) = dial(at).await else { return Swallowed { status: None, taken: 0 } };
+) -> UploadOutcome {
+    let Ok(stream) = connect(at).await else { return UploadOutcome { status: None, taken: 0 } };
     let (mut reading, mut writing) = stream.into_split();
     let mut taken = 0;
     let talk = async {
@@ -121,5 +121,5 @@ pub async fn pours(
     };
     let answer = timeout(patience, talk).await.unwrap_or_default();
     let status = answer.get(9..12).and_then(|it| std::str::from_utf8(it).ok()?.parse().ok());
-    Swallowed { status, taken }
+    UploadOutcome { status, taken }
 }

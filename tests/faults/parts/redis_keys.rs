@@ -6,7 +6,7 @@ use super::redis::RedisServer;
 
 /// The records of one kind.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Kind {
+pub struct KindCounts {
     pub count: usize,
     pub without_ttl: usize,
     /// The longest that any of them has to live, in milliseconds.
@@ -14,14 +14,14 @@ pub struct Kind {
 }
 
 /// Everything in redis now. The kind is what a key's name says behind its partition.
-pub fn census(redis: &RedisServer) -> BTreeMap<String, Kind> {
-    let reply = redis.says(&[b"EVAL", SCRIPT.as_bytes(), b"0"]);
+pub fn census(redis: &RedisServer) -> BTreeMap<String, KindCounts> {
+    let reply = redis.command(&[b"EVAL", SCRIPT.as_bytes(), b"0"]);
     let mut kinds = BTreeMap::new();
     for line in reply.lines() {
         let words: Vec<&str> = line.split(' ').collect();
         let [name, count, without_ttl, longest_ms] = words[..] else { continue };
         let number = |text: &str| text.parse().unwrap_or_default();
-        let kind = Kind {
+        let kind = KindCounts {
             count: number(count),
             without_ttl: number(without_ttl),
             longest_ms: longest_ms.parse().unwrap_or_default(),

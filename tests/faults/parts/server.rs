@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::http::{Wire, send};
+use super::http::{HttpClient, send};
 
 /// The longest that a start may take, on a machine that is busy with something else.
-const START: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server that can be started.
 #[derive(Clone)]
-pub struct Plan {
+pub struct ServerPlan {
     port: u16,
     folder: PathBuf,
     host: String,
@@ -24,7 +24,7 @@ pub struct Plan {
     under: Vec<String>,
 }
 
-impl Plan {
+impl ServerPlan {
     pub(super) fn new(port: u16, folder: &Path, host: &str) -> Self {
         let plan = Self {
             port,
@@ -78,21 +78,21 @@ impl Plan {
     /// Starts it, and returns when it is ready.
     pub async fn start(self) -> Arc<Server> {
         let server = self.spawn();
-        server.becomes_ready().await;
+        server.wait_until_ready().await;
         server
     }
 
     /// Starts it, and waits for nothing.
     pub fn spawn(self) -> Arc<Server> {
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let wire = Wire::to(at, &self.host);
-        let server = Server { plan: self, wire, at, child: Mutex::new(None) };
+        let http = HttpClient::new(at, &self.host);
+        let server = Server { plan: self, http, at, child: Mutex::new(None) };
         server.spawn();
         Arc::new(server)
     }
 
     /// Starts one that ends by itself: its exit code, and what it said on standard error.
-    pub async fn refuses(self) -> (Option<i32>, String) {
+    pub async fn run_to_exit(self) -> (Option<i32>, String) {
         let mut command = self.command(&["serve"]);
         let ended = tokio::task::spawn_blocking(move || command.output()).await;
         let output = ended.expect("a thread").expect("the program that was just built");
@@ -107,8 +107,8 @@ pub fn binary() -> String {
 
 /// A server process, which may be killed and started again at the same place.
 pub struct Server {
-    plan: Plan,
-    wire: Wire,
+    plan: ServerPlan,
+    http: HttpClient,
     at: SocketAddr,
     child: Mutex<Option<Child>>,
 }
@@ -118,18 +118,18 @@ impl Server {
         self.at
     }
 
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &ServerPlan {
         &self.plan
     }
 
     /// The way to it that everybody shares.
-    pub fn wire(&self) -> &Wire {
-        &self.wire
+    pub fn client(&self) -> &HttpClient {
+        &self.http
     }
 
     /// A way to it with connections of its own.
-    pub fn fresh_wire(&self, patience: Duration) -> Wire {
-        Wire::patient(self.at, &self.plan.host, patience)
+    pub fn new_client(&self, patience: Duration) -> HttpClient {
+        HttpClient::with_timeout(self.at, &self.plan.host, patience)
     }
 
     /// Sends the signal, if it runs. `Signal::STOP`, `Signal::CONT`, `Signal::TERM`.
@@ -148,27 +148,32 @@ impl Server {
     }
 
     /// Starts it again where it was. Ready when this returns; answers how long that took.
-    pub async fn starts_again(&self) -> Duration {
+    pub async fn restart(&self) -> Duration {
         self.kill();
         let since = Instant::now();
         self.spawn();
-        self.becomes_ready().await;
+        self.wait_until_ready().await;
         since.elapsed()
     }
 
     /// Waits until `/ready` says yes.
-    pub async fn becomes_ready(&self) {
-        let said = self.comes_to("/ready", 200, START).await;
+    pub async fn wait_until_ready(&self) {
+        let said = self.wait_for_status("/ready", 200, START_TIMEOUT).await;
         assert!(said.is_some(), "the server does not get ready: {}", self.log());
     }
 
     /// How long it took until the path had this status; none if it took longer than `within`, or if the
     /// process ended.
-    pub async fn comes_to(&self, path: &str, status: u16, within: Duration) -> Option<Duration> {
+    pub async fn wait_for_status(
+        &self,
+        path: &str,
+        status: u16,
+        within: Duration,
+    ) -> Option<Duration> {
         let since = Instant::now();
-        let asks = self.fresh_wire(Duration::from_secs(2));
+        let asks = self.new_client(Duration::from_secs(2));
         while since.elapsed() < within {
-            if send(asks.get(path)).await.is(status) {
+            if send(asks.get(path)).await.has_status(status) {
                 return Some(since.elapsed());
             }
             if self.exit_code().is_some() {
@@ -186,7 +191,7 @@ impl Server {
     }
 
     /// Waits until it has ended by itself: its exit code, and how long that took. None if it has not.
-    pub async fn ends_within(&self, within: Duration) -> Option<(i32, Duration)> {
+    pub async fn wait_for_exit(&self, within: Duration) -> Option<(i32, Duration)> {
         let since = Instant::now();
         while since.elapsed() < within {
             if let Some(code) = self.exit_code() {
@@ -241,7 +246,7 @@ impl Server {
 
     /// Waits until it has no more files open than this; answers how many more there are if that does not
     /// happen soon.
-    pub async fn leaks(&self, files: usize) -> usize {
+    pub async fn leaked_fds(&self, files: usize) -> usize {
         let since = Instant::now();
         loop {
             let more = self.fds().saturating_sub(files);

@@ -11,7 +11,7 @@ use super::raw_http;
 
 /// At what they take their time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Slow {
+pub enum SlowClient {
     /// The head of a request.
     Head,
     /// The body.
@@ -20,12 +20,12 @@ pub enum Slow {
     Reader,
 }
 
-impl Slow {
+impl SlowClient {
     /// Connects and begins.
-    pub async fn begins(self, at: SocketAddr, host: &str) -> std::io::Result<TcpStream> {
+    pub async fn connect(self, at: SocketAddr, host: &str) -> std::io::Result<TcpStream> {
         let mut line = match self {
-            Self::Head | Self::Body => raw_http::dial(at).await?,
-            Self::Reader => raw_http::dial_narrow(at).await?,
+            Self::Head | Self::Body => raw_http::connect(at).await?,
+            Self::Reader => raw_http::connect_with_small_buffer(at).await?,
         };
         let said = match self {
             Self::Head => raw_http::head("GET", "/live", host, &["X-Slow: "]).trim_end().to_owned(),

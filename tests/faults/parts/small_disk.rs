@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 
-use super::redis::{eventually, free_port, say_to};
+use super::redis::{eventually, free_port, send_command};
 
 /// Keeps the disk, which only this shell and its children see, and does what it is told: one word a
 /// line, repeated when it is done. Where nothing can be mounted, a limit for each file stands in.
@@ -67,7 +67,7 @@ impl SmallDisk {
         let hears = BufReader::new(child.stdout.take().expect("a pipe"));
         let keeper = Mutex::new(Keeper { child, tells, hears });
         let disk = Self { port, keeper, mounted, _folder: folder };
-        disk.starts();
+        disk.start_redis();
         disk
     }
 
@@ -86,15 +86,15 @@ impl SmallDisk {
 
     /// Whether redis answers at all.
     pub fn answers(&self) -> bool {
-        say_to(self.port, &[b"PING"]).is_ok_and(|said| !said.is_empty())
+        send_command(self.port, &[b"PING"]).is_ok_and(|said| !said.is_empty())
     }
 
     /// Writes until it is refused; answers with what, which is nothing if redis ended over it.
-    pub fn fills(&self) -> String {
+    pub fn fill(&self) -> String {
         let much = vec![b'x'; 50_000];
         for number in 0..200 {
             let key = format!("filler:{number}");
-            match say_to(self.port, &[b"SET", key.as_bytes(), &much]) {
+            match send_command(self.port, &[b"SET", key.as_bytes(), &much]) {
                 Ok(said) if said.starts_with('+') => {}
                 Ok(said) => return said,
                 Err(_) => return String::new(),
@@ -104,19 +104,19 @@ impl SmallDisk {
     }
 
     /// There is room from now on.
-    pub fn grows(&self) {
+    pub fn grow(&self) {
         self.tells("grows");
     }
 
     /// Ends redis, if it runs, and starts it again.
-    pub fn starts(&self) {
+    pub fn start_redis(&self) {
         self.tells("starts");
-        let up = || say_to(self.port, &[b"PING"]).is_ok_and(|said| said.starts_with('+'));
+        let up = || send_command(self.port, &[b"PING"]).is_ok_and(|said| said.starts_with('+'));
         assert!(eventually(up), "redis does not start on the small disk");
     }
 
     /// `kill -9`.
-    pub fn ends(&self) {
+    pub fn stop_redis(&self) {
         self.tells("ends");
     }
 

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-use super::server::Plan;
+use super::server::ServerPlan;
 
 /// How it went.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct StartupFailure {
     /// None if it was still running after ten seconds.
     pub code: Option<i32>,
     /// What it said that is not a line of its log.
@@ -18,8 +18,8 @@ pub struct Refusal {
     pub bound: bool,
 }
 
-impl Refusal {
-    pub async fn of(plan: Plan) -> Self {
+impl StartupFailure {
+    pub async fn of(plan: ServerPlan) -> Self {
         let server = plan.spawn();
         let (since, mut bound) = (Instant::now(), false);
         let mut code = None;
@@ -35,7 +35,7 @@ impl Refusal {
     }
 
     /// Whether it ended with this code, opened nothing, and said one sentence that names this.
-    pub fn is(&self, code: i32, named: &str) -> bool {
+    pub fn matches(&self, code: i32, named: &str) -> bool {
         let one = self.said.len() == 1 && self.said[0].contains(named);
         self.code == Some(code) && !self.bound && one && !self.said[0].contains("panicked")
     }

@@ -1,4 +1,4 @@
-//! A crowd that signs in all at once, and somebody who just wants a token meanwhile.
+//! A burst of sign-ins that signs in all at once, and somebody who just wants a token meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,17 +9,17 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::client::{Browser, Code, SCOPE, Tokens};
-use crate::history::note;
-use crate::parts::http::{Reply, Wire, send};
-use crate::parts::installation::{House, PASSWORD, person};
+use crate::history::increment;
+use crate::parts::http::{HttpClient, HttpOutcome, send};
+use crate::parts::installation::{Installation, PASSWORD, username};
 use crate::parts::server::Server;
 
 /// How long anybody waits. Somebody in a crowd of ten thousand does.
-const PATIENCE: Duration = Duration::from_secs(300);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What the crowd came to.
 #[derive(Debug, Default)]
-pub struct Crowd {
+pub struct LoginBurst {
     /// Signed in, with tokens.
     pub ok: usize,
     /// Told to come back later, and when.
@@ -51,18 +51,24 @@ enum Came {
 }
 
 /// So many people at once, each with a connection of their own.
-pub async fn comes(house: &Arc<House>, server: &Arc<Server>, count: usize) -> Crowd {
+pub async fn run_burst(
+    installation: &Arc<Installation>,
+    server: &Arc<Server>,
+    count: usize,
+) -> LoginBurst {
     let over = Arc::new(AtomicBool::new(false));
-    let token = apart(tokens(Arc::clone(house), Arc::clone(server), Arc::clone(&over)));
-    let wire = server.fresh_wire(PATIENCE);
+    let token = apart(tokens(Arc::clone(installation), Arc::clone(server), Arc::clone(&over)));
+    let http = server.new_client(LOGIN_TIMEOUT);
     let since = Instant::now();
     let (mut people, redialled) = (JoinSet::new(), Arc::<AtomicUsize>::default());
     for number in 0..count {
-        let (house, wire) = (Arc::clone(house), wire.clone());
+        let (installation, http) = (Arc::clone(installation), http.clone());
         let redialled = Arc::clone(&redialled);
-        people.spawn(async move { (one(&house, &wire, number, &redialled).await, Instant::now()) });
+        people.spawn(async move {
+            (one(&installation, &http, number, &redialled).await, Instant::now())
+        });
     }
-    let mut crowd = Crowd::default();
+    let mut crowd = LoginBurst::default();
     while let Some(came) = people.join_next().await {
         let (came, at) = came.expect("a person that does not panic");
         match came {
@@ -102,47 +108,52 @@ fn apart<T: Send + 'static>(
 }
 
 /// How long one hash takes on this machine now: the quickest of a few sign-ins, with all around it.
-pub async fn sign_in_alone(house: &House, server: &Server) -> Duration {
+pub async fn sign_in_alone(installation: &Installation, server: &Server) -> Duration {
     let mut best = Duration::MAX;
     for number in 0..5 {
-        let (wire, browser) = (server.wire(), Browser::of(&person(number)));
-        let (url, _) = house.shop(0).asks("openid", &[]);
-        let page = browser.opens(wire, &url).await;
+        let (http, browser) = (server.client(), Browser::new(&username(number)));
+        let (url, _) = installation.client(0).authorization_url("openid", &[]);
+        let page = browser.open(http, &url).await;
         let since = Instant::now();
-        browser.presses_login(wire, &page, PASSWORD).await;
+        browser.post_login(http, &page, PASSWORD).await;
         best = best.min(since.elapsed());
     }
     best
 }
 
 /// Somebody who begins anew when there is no answer, a few times.
-async fn one(house: &House, wire: &Wire, number: usize, redialled: &AtomicUsize) -> Came {
+async fn one(
+    installation: &Installation,
+    http: &HttpClient,
+    number: usize,
+    redialled: &AtomicUsize,
+) -> Came {
     for _ in 0..5 {
-        if let Some(came) = tries(house, wire, number).await {
+        if let Some(came) = tries(installation, http, number).await {
             return came;
         }
-        note(redialled);
+        increment(redialled);
     }
     Came::Other("never answered".to_owned())
 }
 
 /// From the first page to the tokens; none if something was not answered at all.
-async fn tries(house: &House, wire: &Wire, number: usize) -> Option<Came> {
-    let (name, shop) = (person(number), house.shop(number / 8));
+async fn tries(installation: &Installation, http: &HttpClient, number: usize) -> Option<Came> {
+    let (name, shop) = (username(number), installation.client(number / 8));
     let state = format!("state-{number}");
-    let browser = Browser::of(&name);
-    let (url, verifier) = shop.asks(SCOPE, &[("state", &state)]);
-    let page = browser.opens(wire, &url).await;
-    if !page.is(200) {
+    let browser = Browser::new(&name);
+    let (url, verifier) = shop.authorization_url(SCOPE, &[("state", &state)]);
+    let page = browser.open(http, &url).await;
+    if !page.has_status(200) {
         return not_let_in("page", &page);
     }
-    let landed = browser.types_in(wire, &page, PASSWORD).await;
-    let Some(text) = landed.landed_with("code") else { return not_let_in("login", &landed) };
-    if landed.landed_with("state").as_ref() != Some(&state) {
+    let landed = browser.submit_login(http, &page, PASSWORD).await;
+    let Some(text) = landed.redirect_param("code") else { return not_let_in("login", &landed) };
+    if landed.redirect_param("state").as_ref() != Some(&state) {
         return Some(Came::Mixed);
     }
-    let code = Code { text, verifier, shop: Arc::clone(shop), person: name.clone() };
-    let reply = send(shop.redeeming(wire, &code)).await;
+    let code = Code { text, verifier, client: Arc::clone(shop), person: name.clone() };
+    let reply = send(shop.redeem_request(http, &code)).await;
     match Tokens::of(&reply) {
         Some(tokens) if tokens.belong_to(&name, shop) => Some(Came::Ok),
         Some(_) => Some(Came::Mixed),
@@ -151,7 +162,7 @@ async fn tries(house: &House, wire: &Wire, number: usize) -> Option<Came> {
 }
 
 /// "Not now" has to say when.
-fn not_let_in(at: &str, reply: &Reply) -> Option<Came> {
+fn not_let_in(at: &str, reply: &HttpOutcome) -> Option<Came> {
     let status = reply.status()?;
     if status == 503 && reply.header("retry-after").is_some() {
         return Some(Came::Busy { page: at == "page" });
@@ -160,17 +171,17 @@ fn not_let_in(at: &str, reply: &Reply) -> Option<Came> {
 }
 
 async fn tokens(
-    house: Arc<House>,
+    installation: Arc<Installation>,
     server: Arc<Server>,
     over: Arc<AtomicBool>,
 ) -> (Vec<Duration>, Vec<u16>) {
-    let wire = server.fresh_wire(Duration::from_secs(20));
+    let http = server.new_client(Duration::from_secs(20));
     let (mut took, mut failed) = (Vec::new(), Vec::new());
     // The connection is there before the crowd is: an application keeps one.
     while !over.load(Ordering::Relaxed) {
-        let reply = send(house.shop(0).acting_alone(&wire)).await;
+        let reply = send(installation.client(0).client_credentials_request(&http)).await;
         took.push(reply.took);
-        if !reply.is(200) {
+        if !reply.has_status(200) {
             failed.push(reply.status().unwrap_or_default());
         }
         sleep(Duration::from_millis(20)).await;

@@ -1,4 +1,4 @@
-//! F00: the bench itself. A proxy that does not do what it says would make other rows pass for nothing.
+//! F00: the test itself. A proxy that does not do what it says would make other rows pass for nothing.
 
 use std::time::{Duration, Instant};
 
@@ -6,56 +6,56 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::context::Bench;
-use crate::parts::proxy::{Proxy, Weather};
+use crate::context::RunContext;
+use crate::parts::proxy::{NetworkFault, Proxy};
 use crate::report::Report;
 
 const SOON: Duration = Duration::from_millis(150);
 const SLOW: Duration = Duration::from_millis(100);
 
-/// Each weather, seen by a client of an echo.
-pub async fn run(_: Bench) -> Vec<Report> {
+/// Each network fault, seen by a client of an echo.
+pub async fn run(_: RunContext) -> Vec<Report> {
     let port = echo().await;
-    let proxy = Proxy::to(port).await;
+    let proxy = Proxy::start(port).await;
     let mut report = Report::new();
 
     let mut line = dial(&proxy).await;
     report.must("fair", says(&mut line).await == "echo");
 
-    proxy.turns(Weather::Slow(SLOW, SLOW));
+    proxy.set_fault(NetworkFault::Slow(SLOW, SLOW));
     let since = Instant::now();
     let late = says_within(&mut line, Duration::from_secs(2)).await == "echo";
     report.must("slow", late && since.elapsed() >= 2 * SLOW);
 
-    proxy.turns(Weather::Drip(20));
+    proxy.set_fault(NetworkFault::Drip(20));
     let since = Instant::now();
     let drips = says_within(&mut line, Duration::from_secs(2)).await == "echo";
     report.must("drip", drips && since.elapsed() >= Duration::from_millis(150));
 
-    proxy.turns(Weather::BlackHole);
+    proxy.set_fault(NetworkFault::BlackHole);
     let held = says(&mut line).await;
     let stranger = says(&mut dial(&proxy).await).await;
-    proxy.turns(Weather::Fair);
+    proxy.set_fault(NetworkFault::Fair);
     let arrives = hears(&mut line, Duration::from_secs(2)).await;
     report.must("black_hole", [&*held, &*stranger, &*arrives] == ["nothing", "nothing", "echo"]);
 
-    proxy.turns(Weather::HalfOpen);
+    proxy.set_fault(NetworkFault::HalfOpen);
     let silent = says(&mut line).await;
-    proxy.turns(Weather::Fair);
+    proxy.set_fault(NetworkFault::Fair);
     let noticed = says(&mut line).await;
     let anew = says(&mut dial(&proxy).await).await;
     report.must("half_open", [&*silent, &*noticed, &*anew] == ["nothing", "reset", "echo"]);
 
-    for (name, weather, sign) in
-        [("reset", Weather::Reset, "reset"), ("closed", Weather::Closed, "end")]
+    for (name, fault, sign) in
+        [("reset", NetworkFault::Reset, "reset"), ("closed", NetworkFault::Closed, "end")]
     {
-        proxy.turns(Weather::Fair);
+        proxy.set_fault(NetworkFault::Fair);
         let mut line = dial(&proxy).await;
         let before = says(&mut line).await;
-        proxy.turns(weather);
+        proxy.set_fault(fault);
         report.must(name, [&*before, &*hears(&mut line, SOON).await] == ["echo", sign]);
     }
-    proxy.turns(Weather::Fair);
+    proxy.set_fault(NetworkFault::Fair);
     report.must("heals", says(&mut dial(&proxy).await).await == "echo");
     vec![report]
 }

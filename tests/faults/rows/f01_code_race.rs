@@ -8,28 +8,28 @@ use std::sync::Arc;
 
 use crate::burst::at_once;
 use crate::client::{Browser, Tokens};
-use crate::context::Bench;
+use crate::context::RunContext;
 use crate::parts::http::send;
-use crate::parts::installation::{House, person};
+use crate::parts::installation::{Installation, username};
 use crate::parts::redis::RedisServer;
 use crate::report::Report;
 
 /// `winners=all double_code=0 5xx=0`, and no grant outlives the race.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let redis = RedisServer::start();
-    let house = House::new().await;
-    let servers = house.start_many(2, &redis.url()).await;
-    let shop = house.shop(0);
-    let wire = servers[0].wire();
-    let browser = Browser::signed_in(wire, shop, &person(0)).await.expect("signed in");
-    let rounds = bench.pick(10, 50);
+    let installation = Installation::new().await;
+    let servers = installation.start_servers(2, &redis.url()).await;
+    let shop = installation.client(0);
+    let http = servers[0].client();
+    let browser = Browser::sign_in(http, shop, &username(0)).await.expect("signed in");
+    let rounds = context.pick(10, 50);
     let (mut winners, mut double, mut refused, mut bad, mut alive) = (0, 0, 0, 0, 0);
     for hands in [2, 8, 32, 128] {
         for _ in 0..rounds {
-            let code = Arc::new(browser.code(wire, shop).await.expect("a code"));
+            let code = Arc::new(browser.code(http, shop).await.expect("a code"));
             let replies = at_once(hands, |hand| {
                 let (code, server) = (Arc::clone(&code), Arc::clone(&servers[hand % 2]));
-                async move { send(code.shop.redeeming(server.wire(), &code)).await }
+                async move { send(code.client.redeem_request(server.client(), &code)).await }
             })
             .await;
             let won: Vec<_> = replies.iter().filter_map(Tokens::of).collect();
@@ -38,7 +38,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
             refused += replies.iter().filter(|it| it.is_error("invalid_grant")).count();
             bad += replies.iter().filter(|it| it.is_inconclusive()).count();
             for tokens in won {
-                let told = send(shop.introspecting(servers[1].wire(), &tokens.access)).await;
+                let told = send(shop.introspect_request(servers[1].client(), &tokens.access)).await;
                 alive += usize::from(told.json()["active"] != false);
             }
         }
@@ -46,10 +46,10 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let hands: usize = [2, 8, 32, 128].iter().map(|hands| hands - 1).sum();
     let mut report = Report::new();
     report
-        .says("codes", 4 * rounds)
-        .counts("winners", winners, 4 * rounds)
+        .figure("codes", 4 * rounds)
+        .equals("winners", winners, 4 * rounds)
         .never("double_code", double)
-        .counts("invalid_grant", refused, hands * rounds)
+        .equals("invalid_grant", refused, hands * rounds)
         .never("5xx", bad)
         .never("outlived_replay", alive);
     vec![report]

@@ -8,22 +8,22 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::burst::at_once;
-use crate::checker::settle;
+use crate::checker::check_families;
 use crate::client::Tokens;
-use crate::context::Bench;
+use crate::context::RunContext;
 use crate::parts::http::send;
-use crate::parts::installation::House;
+use crate::parts::installation::Installation;
 use crate::parts::redis::RedisServer;
 use crate::report::Report;
-use crate::workload::families;
+use crate::workload::new_families;
 
 /// `forks=0 distinct_successors_max=1 lost=0`, and no answer that is not a good one.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let redis = RedisServer::start();
-    let house = House::new().await;
-    let servers = house.start_many(2, &redis.url()).await;
-    let mut all = families(&house, &servers, bench.pick(8, 100)).await;
-    let generations = bench.pick(3, 20);
+    let installation = Installation::new().await;
+    let servers = installation.start_servers(2, &redis.url()).await;
+    let mut all = new_families(&installation, &servers, context.pick(8, 100)).await;
+    let generations = context.pick(3, 20);
     let (mut forks, mut most, mut refused, mut bad) = (0, 0, 0, 0);
     for (number, family) in all.iter_mut().enumerate() {
         let hands = [2, 8, 32, 128][number % 4];
@@ -32,33 +32,33 @@ pub async fn run(bench: Bench) -> Vec<Report> {
             let replies = at_once(hands, |hand| {
                 let server = Arc::clone(&servers[hand % 2]);
                 let older = before.iter().rev().nth((hand / 4) % 2).filter(|_| hand % 4 == 3);
-                let token = older.unwrap_or(&family.held.refresh).clone();
-                let shop = Arc::clone(&family.shop);
-                async move { send(shop.refreshing(server.wire(), &token)).await }
+                let token = older.unwrap_or(&family.newest.refresh).clone();
+                let shop = Arc::clone(&family.client);
+                async move { send(shop.refresh_request(server.client(), &token)).await }
             })
             .await;
             let tokens: Vec<_> = replies.iter().filter_map(Tokens::of).collect();
             let given = tokens.iter().map(|it| it.refresh.clone());
             // Who shows an older one before anybody shows the newest is given that.
-            let next: HashSet<_> = given.filter(|it| *it != family.held.refresh).collect();
+            let next: HashSet<_> = given.filter(|it| *it != family.newest.refresh).collect();
             forks += usize::from(next.len() > 1);
             most = most.max(next.len());
             bad += replies.iter().filter(|reply| reply.is_inconclusive()).count();
             let lost = hands - tokens.len();
             refused += lost;
-            before.push(family.held.refresh.clone());
-            if let Some(held) = tokens.into_iter().find(|it| it.refresh != family.held.refresh) {
-                family.before = Some(std::mem::replace(&mut family.held, held));
+            before.push(family.newest.refresh.clone());
+            if let Some(held) = tokens.into_iter().find(|it| it.refresh != family.newest.refresh) {
+                family.previous = Some(std::mem::replace(&mut family.newest, held));
             }
         }
     }
-    let settled = settle(&all, &servers).await;
+    let settled = check_families(&all, &servers).await;
     let mut report = Report::new();
     report
-        .says("families", all.len())
-        .says("generations", generations)
+        .figure("families", all.len())
+        .figure("generations", generations)
         .never("forks", forks)
-        .counts("distinct_successors_max", most, 1)
+        .equals("distinct_successors_max", most, 1)
         .never("refused", refused)
         .never("lost", settled.lost)
         .never("mix", settled.mixed)

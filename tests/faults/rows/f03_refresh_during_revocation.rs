@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::burst::at_once;
-use crate::checker::is_undead;
-use crate::client::{Browser, Shop, Tokens};
-use crate::context::Bench;
-use crate::parts::http::{Reply, Wire, send};
-use crate::parts::installation::{House, PEOPLE, person};
+use crate::checker::still_works;
+use crate::client::{Browser, ConfidentialClient, Tokens};
+use crate::context::RunContext;
+use crate::parts::http::{HttpClient, HttpOutcome, send};
+use crate::parts::installation::{Installation, USER_COUNT, username};
 use crate::parts::redis::RedisServer;
 use crate::parts::server::Server;
 use crate::report::Report;
-use crate::workload::{Family, State};
+use crate::workload::{Family, FamilyState};
 
 /// What ends families.
 #[derive(Clone, Copy, Debug)]
@@ -40,35 +40,35 @@ impl How {
 }
 
 /// `zombie=0` for each way to end.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let redis = RedisServer::start();
-    let house = House::new().await;
-    let servers = house.start_many(2, &redis.url()).await;
+    let installation = Installation::new().await;
+    let servers = installation.start_servers(2, &redis.url()).await;
     let mut report = Report::new();
     // An end takes one family along, or all that came of a session or of a person.
     for (how, name, rounds, families) in [
-        (How::Revoke, "revoke", bench.pick(30, 80), 1),
-        (How::Logout, "logout", bench.pick(4, 12), 5),
-        (How::Disable, "disable", bench.pick(3, 6), 10),
+        (How::Revoke, "revoke", context.pick(30, 80), 1),
+        (How::Logout, "logout", context.pick(4, 12), 5),
+        (How::Disable, "disable", context.pick(3, 6), 10),
     ] {
         let (mut raced, mut late, mut zombie) = (0, 0, 0);
         for turn in 0..rounds {
-            let one = Round { house: &house, servers: &servers, how, turn, families };
+            let one = Round { installation: &installation, servers: &servers, how, turn, families };
             let (all, won, undead) = one.goes().await;
             raced += all;
             late += won;
             zombie += undead;
         }
         report
-            .says(name, raced)
-            .says(&format!("{name}_won_refreshes"), late)
+            .figure(name, raced)
+            .figure(&format!("{name}_won_refreshes"), late)
             .never(&format!("{name}_zombie"), zombie);
     }
     vec![report]
 }
 
 struct Round<'a> {
-    house: &'a House,
+    installation: &'a Installation,
     servers: &'a [Arc<Server>],
     how: How,
     turn: usize,
@@ -84,10 +84,10 @@ enum Brought {
 impl Round<'_> {
     /// How many families there were, how many refreshes still won, and how many families are undead.
     async fn goes(&self) -> (usize, usize, usize) {
-        let shop = self.house.shop(self.turn);
-        let name = person(self.turn % PEOPLE);
-        let wire = self.servers[0].wire();
-        let browser = Browser::signed_in(wire, shop, &name).await.expect("signed in");
+        let shop = self.installation.client(self.turn);
+        let name = username(self.turn % USER_COUNT);
+        let http = self.servers[0].client();
+        let browser = Browser::sign_in(http, shop, &name).await.expect("signed in");
         let browser = Arc::new(browser);
         let mut families = self.begin(&browser, shop).await;
         let hands = self.how.hands() * families.len() + 1;
@@ -99,11 +99,11 @@ impl Round<'_> {
             let over = Arc::clone(&over);
             async move {
                 if hand + 1 == hands {
-                    let done = ends(how, &server, &shop, &browser, &family.held).await;
+                    let done = ends(how, &server, &shop, &browser, &family.newest).await;
                     over.store(true, Ordering::Relaxed);
                     return Brought::Ended(done);
                 }
-                refreshes(&family, server.wire(), how, &over).await
+                refreshes(&family, server.client(), how, &over).await
             }
         })
         .await;
@@ -116,7 +116,7 @@ impl Round<'_> {
                 Brought::Refreshed(number, Some(tokens)) => {
                     won += 1;
                     let family = &mut families[number];
-                    family.before = Some(std::mem::replace(&mut family.held, tokens));
+                    family.previous = Some(std::mem::replace(&mut family.newest, tokens));
                 }
             }
         }
@@ -128,46 +128,55 @@ impl Round<'_> {
         }
         undead += self.count_undead(&families).await;
         if let How::Logout = self.how {
-            let still = browser.code(self.servers[1].wire(), shop).await;
+            let still = browser.code(self.servers[1].client(), shop).await;
             undead += usize::from(still.is_ok());
         }
         (families.len(), won, undead)
     }
 
-    async fn begin(&self, browser: &Browser, shop: &Arc<Shop>) -> Vec<Family> {
+    async fn begin(&self, browser: &Browser, shop: &Arc<ConfidentialClient>) -> Vec<Family> {
         let scope = match self.how {
             How::Revoke | How::Disable => crate::client::SCOPE,
             How::Logout => "openid",
         };
-        let wire = self.servers[0].wire();
+        let http = self.servers[0].client();
         let mut families = Vec::new();
         for number in 0..self.families {
-            let code = browser.code_for(wire, shop, scope).await.expect("a code");
-            let reply = send(shop.redeeming(wire, &code)).await;
+            let code = browser.code_for(http, shop, scope).await.expect("a code");
+            let reply = send(shop.redeem_request(http, &code)).await;
             let held = Tokens::of(&reply).expect("tokens");
             let (shop, person) = (Arc::clone(shop), code.person);
-            let state = State::Alive;
-            families.push(Family { number, shop, person, held, before: None, state, code: None });
+            let state = FamilyState::Active;
+            families.push(Family {
+                number,
+                client: shop,
+                person,
+                newest: held,
+                previous: None,
+                state,
+                code: None,
+            });
         }
         families
     }
 
     async fn count_undead(&self, families: &[Family]) -> usize {
-        let wires: Vec<Wire> = self.servers.iter().map(|server| server.wire().clone()).collect();
+        let wires: Vec<HttpClient> =
+            self.servers.iter().map(|server| server.client().clone()).collect();
         let mut undead = 0;
         for family in families {
-            undead += usize::from(is_undead(family, &wires).await);
+            undead += usize::from(still_works(family, &wires).await);
         }
         undead
     }
 }
 
 /// Once, or until it is over. Answers the newest that came of it.
-async fn refreshes(family: &Family, wire: &Wire, how: How, over: &AtomicBool) -> Brought {
+async fn refreshes(family: &Family, http: &HttpClient, how: How, over: &AtomicBool) -> Brought {
     let mut newest = None;
     loop {
-        let held = newest.as_ref().unwrap_or(&family.held);
-        let reply = send(family.shop.refreshing(wire, &held.refresh)).await;
+        let held = newest.as_ref().unwrap_or(&family.newest);
+        let reply = send(family.client.refresh_request(http, &held.refresh)).await;
         let Some(tokens) = Tokens::of(&reply) else { break };
         newest = Some(tokens);
         if matches!(how, How::Revoke | How::Logout) || over.load(Ordering::Relaxed) {
@@ -178,17 +187,25 @@ async fn refreshes(family: &Family, wire: &Wire, how: How, over: &AtomicBool) ->
 }
 
 /// Whether the end was acknowledged.
-async fn ends(how: How, server: &Server, shop: &Shop, browser: &Browser, held: &Tokens) -> bool {
+async fn ends(
+    how: How,
+    server: &Server,
+    shop: &ConfidentialClient,
+    browser: &Browser,
+    held: &Tokens,
+) -> bool {
     match how {
-        How::Revoke => send(shop.revoking(server.wire(), &held.refresh)).await.is(200),
-        How::Logout => signs_out(server.wire(), browser, held).await.is(200),
+        How::Revoke => {
+            send(shop.revoke_request(server.client(), &held.refresh)).await.has_status(200)
+        }
+        How::Logout => signs_out(server.client(), browser, held).await.has_status(200),
         How::Disable => operates(server, "disable", &browser.person).await,
     }
 }
 
-async fn signs_out(wire: &Wire, browser: &Browser, held: &Tokens) -> Reply {
+async fn signs_out(http: &HttpClient, browser: &Browser, held: &Tokens) -> HttpOutcome {
     let hint = held.id.as_deref().expect("an ID token");
-    browser.opens(wire, &format!("/logout?id_token_hint={hint}")).await
+    browser.open(http, &format!("/logout?id_token_hint={hint}")).await
 }
 
 async fn operates(server: &Server, what: &str, name: &str) -> bool {

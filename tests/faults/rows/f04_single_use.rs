@@ -16,48 +16,49 @@ use latchkey::infra::secret::{Secret, base64url};
 use serde_json::{Value, json};
 
 use crate::burst::at_once;
-use crate::client::{Browser, SCOPE, Shop, Tokens};
-use crate::context::Bench;
-use crate::parts::http::{Reply, Wire, send};
-use crate::parts::installation::{House, PASSWORD, person};
+use crate::client::{Browser, ConfidentialClient, SCOPE, Tokens};
+use crate::context::RunContext;
+use crate::parts::http::{HttpClient, HttpOutcome, send};
+use crate::parts::installation::{Installation, PASSWORD, username};
 use crate::parts::redis::RedisServer;
 use crate::report::Report;
 
 const HANDS: usize = 64;
 
 /// `double_*=0` and one success each.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let redis = RedisServer::start();
     let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
-    let asker = Arc::new(Shop { id: "asker".to_owned(), ..Shop::numbered(99) });
+    let asker =
+        Arc::new(ConfidentialClient { id: "asker".to_owned(), ..ConfidentialClient::new(99) });
     let more = format!("\n{}{}", asking(&asker), robot(&key));
-    let house = House::with(&more).await;
+    let installation = Installation::with_bootstrap(&more).await;
     let mut servers = Vec::new();
     for _ in 0..2 {
-        servers.push(house.plan(&redis.url()).set("HASH_QUEUE", "256").start().await);
+        servers.push(installation.plan(&redis.url()).set("HASH_QUEUE", "256").start().await);
     }
     // Sixty-four passwords take a while.
-    let wires = [0, 1].map(|it| servers[it].fresh_wire(Duration::from_secs(30)));
-    let round = Round { house: &house, wires, asker, key };
+    let wires = [0, 1].map(|it| servers[it].new_client(Duration::from_secs(30)));
+    let round = Round { installation: &installation, wires, asker, key };
     let mut report = Report::new();
-    let rounds = bench.pick(2, 10);
+    let rounds = context.pick(2, 10);
     let (mut login, mut consent, mut code) = (Sum::default(), Sum::default(), Sum::default());
     let (mut jti, mut logout) = (Sum::default(), Sum::default());
     for number in 0..rounds {
-        login.adds(round.login(&person(number)).await);
-        consent.adds(round.consent(&person(number)).await);
-        code.adds(round.code(&person(number)).await);
+        login.adds(round.login(&username(number)).await);
+        consent.adds(round.consent(&username(number)).await);
+        code.adds(round.code(&username(number)).await);
         jti.adds(round.assertion().await);
-        logout.adds(round.logout(&person(number)).await);
+        logout.adds(round.logout(&username(number)).await);
     }
-    report.says("rounds", rounds).says("copies", HANDS);
+    report.figure("rounds", rounds).figure("copies", HANDS);
     for (name, sum) in [("login", login), ("consent", consent), ("code", code), ("jti", jti)] {
         report
-            .counts(&format!("one_{name}"), sum.single, rounds)
+            .equals(&format!("one_{name}"), sum.single, rounds)
             .never(&format!("double_{name}"), sum.double)
             .never(&format!("{name}_5xx"), sum.bad);
     }
-    report.counts("logout_over", logout.single, rounds).never("logout_5xx", logout.bad);
+    report.equals("logout_over", logout.single, rounds).never("logout_5xx", logout.bad);
     vec![report]
 }
 
@@ -78,9 +79,9 @@ impl Sum {
 }
 
 struct Round<'a> {
-    house: &'a House,
-    wires: [Wire; 2],
-    asker: Arc<Shop>,
+    installation: &'a Installation,
+    wires: [HttpClient; 2],
+    asker: Arc<ConfidentialClient>,
     key: EcdsaKeyPair,
 }
 
@@ -88,48 +89,52 @@ struct Round<'a> {
 type Came = (usize, usize);
 
 impl Round<'_> {
-    fn wire(&self, hand: usize) -> Wire {
+    fn http(&self, hand: usize) -> HttpClient {
         self.wires[hand % 2].clone()
     }
 
     /// The same name and password from so many windows, and on to where that leads.
     async fn login(&self, name: &str) -> Came {
-        let browser = Browser::of(name);
-        let (url, _) = self.house.shop(0).asks("openid", &[]);
-        let page = browser.opens(&self.wire(0), &url).await;
+        let browser = Browser::new(name);
+        let (url, _) = self.installation.client(0).authorization_url("openid", &[]);
+        let page = browser.open(&self.http(0), &url).await;
         let replies = at_once(HANDS, |hand| {
-            let (window, page, wire) = (browser.like(), page.clone(), self.wire(hand));
-            async move { window.types_in(&wire, &page, PASSWORD).await }
+            let (window, page, http) = (browser.new_window(), page.clone(), self.http(hand));
+            async move { window.submit_login(&http, &page, PASSWORD).await }
         })
         .await;
         let (won, bad) = codes(&replies);
         // Who waits for three seconds to have a password hashed is told to come back.
-        let busy = replies.iter().filter(|reply| reply.is(503) && reply.shows("#login-submit"));
+        let busy = replies
+            .iter()
+            .filter(|reply| reply.has_status(503) && reply.has_element("#login-submit"));
         (won, bad - busy.count())
     }
 
     /// The same yes.
     async fn consent(&self, name: &str) -> Came {
-        let browser = Browser::of(name);
-        let (url, _) = self.asker.asks("openid profile", &[("prompt", "consent")]);
-        let login = browser.opens(&self.wire(0), &url).await;
-        let page = browser.types_in(&self.wire(1), &login, PASSWORD).await;
+        let browser = Browser::new(name);
+        let (url, _) = self.asker.authorization_url("openid profile", &[("prompt", "consent")]);
+        let login = browser.open(&self.http(0), &url).await;
+        let page = browser.submit_login(&self.http(1), &login, PASSWORD).await;
         let replies = at_once(HANDS, |hand| {
-            let (window, page, wire) = (browser.like(), page.clone(), self.wire(hand));
+            let (window, page, http) = (browser.new_window(), page.clone(), self.http(hand));
             async move {
                 let yes = [("decision", "accept")];
-                let sent = window.presses(&wire, &page, "#consent-accept", "/consent", &yes).await;
-                window.follows(&wire, sent).await
+                let sent =
+                    window.post_form(&http, &page, "#consent-accept", "/consent", &yes).await;
+                window.follow_redirects(&http, sent).await
             }
         });
         codes(&replies.await)
     }
 
     async fn code(&self, name: &str) -> Came {
-        let shop = self.house.shop(0);
-        let browser = Browser::signed_in(&self.wire(0), shop, name).await.expect("signed in");
-        let code = browser.code_for(&self.wire(0), shop, SCOPE).await.expect("a code");
-        let replies = at_once(HANDS, |hand| send(shop.redeeming(&self.wire(hand), &code))).await;
+        let shop = self.installation.client(0);
+        let browser = Browser::sign_in(&self.http(0), shop, name).await.expect("signed in");
+        let code = browser.code_for(&self.http(0), shop, SCOPE).await.expect("a code");
+        let replies =
+            at_once(HANDS, |hand| send(shop.redeem_request(&self.http(hand), &code))).await;
         let won = replies.iter().filter(|reply| Tokens::of(reply).is_some()).count();
         (won, bad(&replies))
     }
@@ -141,32 +146,31 @@ impl Round<'_> {
             ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
             ("client_assertion", &*assertion),
         ];
-        let replies = at_once(HANDS, |hand| send(self.wire(hand).form("/token", &fields))).await;
-        let won = replies.iter().filter(|reply| reply.is(200)).count();
+        let replies = at_once(HANDS, |hand| send(self.http(hand).form("/token", &fields))).await;
+        let won = replies.iter().filter(|reply| reply.has_status(200)).count();
         (won, bad(&replies))
     }
 
     /// One if the session is over.
     async fn logout(&self, name: &str) -> Came {
-        let shop = self.house.shop(0);
-        let browser = Browser::signed_in(&self.wire(0), shop, name).await.expect("signed in");
-        let page = browser.opens(&self.wire(0), "/logout").await;
-        let replies =
-            at_once(HANDS, |hand| {
-                let (window, page, wire) = (browser.like(), page.clone(), self.wire(hand));
-                async move {
-                    window.presses(&wire, &page, "#logout-confirm", "/logout/confirm", &[]).await
-                }
-            })
-            .await;
-        let over = browser.code(&self.wire(1), shop).await.is_err();
+        let shop = self.installation.client(0);
+        let browser = Browser::sign_in(&self.http(0), shop, name).await.expect("signed in");
+        let page = browser.open(&self.http(0), "/logout").await;
+        let replies = at_once(HANDS, |hand| {
+            let (window, page, http) = (browser.new_window(), page.clone(), self.http(hand));
+            async move {
+                window.post_form(&http, &page, "#logout-confirm", "/logout/confirm", &[]).await
+            }
+        })
+        .await;
+        let over = browser.code(&self.http(1), shop).await.is_err();
         (usize::from(over), bad(&replies))
     }
 
     fn claims(&self) -> Value {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         json!({
-            "iss": "robot", "sub": "robot", "aud": self.house.issuer(),
+            "iss": "robot", "sub": "robot", "aud": self.installation.issuer(),
             "jti": Secret::random().reveal(), "iat": now, "exp": now + 60,
         })
     }
@@ -180,17 +184,18 @@ impl Round<'_> {
 }
 
 /// How many codes there are: who presses twice is told the same once more, which makes no second one.
-fn codes(replies: &[Reply]) -> Came {
-    let told: BTreeSet<_> = replies.iter().filter_map(|reply| reply.landed_with("code")).collect();
+fn codes(replies: &[HttpOutcome]) -> Came {
+    let told: BTreeSet<_> =
+        replies.iter().filter_map(|reply| reply.redirect_param("code")).collect();
     (told.len(), bad(replies))
 }
 
-fn bad(replies: &[Reply]) -> usize {
+fn bad(replies: &[HttpOutcome]) -> usize {
     replies.iter().filter(|reply| reply.is_inconclusive()).count()
 }
 
 /// An application that is not the operator's own, so people are asked.
-fn asking(shop: &Shop) -> String {
+fn asking(shop: &ConfidentialClient) -> String {
     format!(
         "[[clients]]\nclient_id = \"{}\"\nclient_secret = \"{}\"\nredirect_uris = [\"{}\"]\n\
          scope = \"openid profile\"\n",

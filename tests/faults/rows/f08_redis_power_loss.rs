@@ -10,71 +10,72 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::checker::{Aftermath, settle};
+use crate::checker::{WorkloadResult, check_families};
 use crate::client::Tokens;
-use crate::context::Bench;
+use crate::context::RunContext;
 use crate::parts::http::send;
-use crate::parts::installation::House;
-use crate::parts::redis::{Blow, RedisServer};
+use crate::parts::installation::Installation;
+use crate::parts::redis::{RedisServer, ServerSignal};
 use crate::report::Report;
-use crate::workload::{Family, Load, Storm};
+use crate::workload::{Family, Load, Workload};
 
 /// `lost_rotated=0 forks=0 double_code=0`; the rest is printed.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let redis = RedisServer::start();
-    let house = House::new().await;
-    let servers = house.start_many(2, &redis.url()).await;
+    let installation = Installation::new().await;
+    let servers = installation.start_servers(2, &redis.url()).await;
     let load = Load {
-        families: bench.pick(60, 300),
+        families: context.pick(60, 300),
         refreshes_per_s: 200.0,
         codes_per_s: 20.0,
         revoked: 0.005,
     };
-    let storm = Storm::begins(&house, &servers, load, bench.seed).await;
-    let cuts = bench.pick(2, 20);
+    let workload = Workload::start(&installation, &servers, load, context.seed).await;
+    let cuts = context.pick(2, 20);
     let (mut bytes, mut unrepaired) = (0, 0);
     for _ in 0..cuts {
-        bench.somewhen(2000..3000).await;
+        context.random_delay(2000..3000).await;
         let before = size(&redis);
-        bench.somewhen(200..2000).await;
-        redis.signal(Blow::Kill);
-        let cut = before.saturating_sub(bench.random(0..30));
+        context.random_delay(200..2000).await;
+        redis.signal(ServerSignal::Kill);
+        let cut = before.saturating_sub(context.random(0..30));
         bytes += size(&redis) - cut;
         let file = File::options().write(true).open(incremental(&redis)).expect("the file");
         file.set_len(cut).expect("shorter");
         unrepaired += usize::from(!is_repaired(&redis));
         redis.restart();
     }
-    bench.somewhen(1500..2000).await;
-    let after = storm.ends().await;
+    context.random_delay(1500..2000).await;
+    let after = workload.stop_and_collect().await;
 
     let (old, new): (Vec<_>, Vec<_>) =
         after.families.iter().cloned().partition(|family| family.number < load.families);
-    let (rotated, fresh) = (settle(&old, &servers).await, settle(&new, &servers).await);
+    let (rotated, fresh) =
+        (check_families(&old, &servers).await, check_families(&new, &servers).await);
     let mut report = Report::new();
     report
-        .says("cuts", cuts)
-        .says("cut_kb", bytes / 1024)
+        .figure("cuts", cuts)
+        .figure("cut_kb", bytes / 1024)
         .never("unrepaired", unrepaired)
-        .says("families", old.len())
-        .never("forks", after.ledger.forks())
+        .figure("families", old.len())
+        .never("forks", after.history.forks())
         .never("lost_rotated", rotated.lost)
-        .says("codes", after.ledger.codes())
-        .says("lost_new", fresh.lost)
-        .never("double_code", after.ledger.double_codes())
-        .says("zombie", rotated.zombie + fresh.zombie)
-        .says("revived_codes", revived(&new, &after).await)
+        .figure("codes", after.history.codes())
+        .figure("lost_new", fresh.lost)
+        .never("double_code", after.history.double_codes())
+        .figure("zombie", rotated.zombie + fresh.zombie)
+        .figure("revived_codes", revived(&new, &after).await)
         .never("mix", rotated.mixed + fresh.mixed);
-    after.tells_of_times(&mut report);
+    after.report_measurements(&mut report);
     vec![report]
 }
 
 /// How many codes that were used can be used again.
-async fn revived(families: &[Family], after: &Aftermath) -> usize {
+async fn revived(families: &[Family], after: &WorkloadResult) -> usize {
     let mut count = 0;
     for family in families {
         let Some(code) = &family.code else { continue };
-        let reply = send(family.shop.redeeming(after.servers[0].wire(), code)).await;
+        let reply = send(family.client.redeem_request(after.servers[0].client(), code)).await;
         count += usize::from(Tokens::of(&reply).is_some());
     }
     count

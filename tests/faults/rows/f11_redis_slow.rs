@@ -10,81 +10,80 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::context::Bench;
-use crate::history::{Kind, Ledger};
+use crate::context::RunContext;
+use crate::history::{History, Kind};
 use crate::parts::http::send;
-use crate::parts::installation::House;
-use crate::parts::proxy::{Proxy, Weather};
+use crate::parts::installation::Installation;
+use crate::parts::proxy::{NetworkFault, Proxy};
 use crate::parts::redis::RedisServer;
 use crate::parts::server::Server;
 use crate::report::Report;
-use crate::workload::{Family, Load, Storm, families};
+use crate::workload::{Family, Load, Workload, new_families};
 
 /// Introspections a second: each asks the store.
 const RATE: u32 = 80;
 
 /// A line for each pace: `in_flight_max<=cap`, and the quantiles, printed.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let redis = RedisServer::start();
-    let proxy = Proxy::to(redis.port()).await;
-    let house = House::new().await;
-    let servers = house.start_many(2, &proxy.url()).await;
-    let asked = families(&house, &servers, 8).await;
-    let half = |millis| Weather::Slow(Duration::from_millis(millis), Duration::from_millis(millis));
+    let proxy = Proxy::start(redis.port()).await;
+    let installation = Installation::new().await;
+    let servers = installation.start_servers(2, &proxy.url()).await;
+    let asked = new_families(&installation, &servers, 8).await;
+    let half =
+        |millis| NetworkFault::Slow(Duration::from_millis(millis), Duration::from_millis(millis));
     let paces = [
         ("50ms", half(25), 0.05),
         ("200ms", half(100), 0.2),
         ("900ms", half(450), 0.9),
-        ("1B/s", Weather::Drip(1), 0.0),
+        ("1B/s", NetworkFault::Drip(1), 0.0),
     ];
     let load = Load { families: 24, refreshes_per_s: 20.0, codes_per_s: 4.0, revoked: 0.002 };
     let mut reports = Vec::new();
-    for (name, weather, delay) in paces {
-        let storm = Storm::begins(&house, &servers, load, bench.seed).await;
-        let (ledger, connections) = (Arc::new(Ledger::default()), Arc::new(AtomicUsize::new(0)));
+    for (name, fault, delay) in paces {
+        let workload = Workload::start(&installation, &servers, load, context.seed).await;
+        let (history, connections) = (Arc::new(History::default()), Arc::new(AtomicUsize::new(0)));
         let from = Instant::now();
-        proxy.turns(weather);
-        let long = Duration::from_secs(bench.pick(2, 20));
-        arrive(&ledger, &servers, &asked, long, || {
+        proxy.set_fault(fault);
+        let long = Duration::from_secs(context.pick(2, 20));
+        arrive(&history, &servers, &asked, long, || {
             connections.fetch_max(proxy.open(), Ordering::Relaxed);
         })
         .await;
-        proxy.turns(Weather::Fair);
+        proxy.set_fault(NetworkFault::Fair);
         let healed = Instant::now();
         tokio::time::sleep(Duration::from_millis(1200)).await;
-        let after = storm.ends().await;
+        let after = workload.stop_and_collect().await;
 
         let during = (from, healed);
-        let p50 = ledger.quantile(0.5, during, |_| true).as_secs_f64();
-        let p99 = ledger.quantile(0.99, during, |_| true).as_secs_f64();
+        let p50 = history.quantile(0.5, during, |_| true).as_secs_f64();
+        let p99 = history.quantile(0.99, during, |_| true).as_secs_f64();
         // The calls of an introspection come one after the other.
         let longest = if delay > 0.0 { delay * CALLS + 0.5 } else { 1.5 };
-        let (most, cap) = (ledger.most_at_once(), f64::from(RATE) * longest);
+        let (most, cap) = (history.max_in_flight(), f64::from(RATE) * longest);
         // None of them may take longer than a second for each call, whatever the machine does besides.
         let hard = f64::from(RATE) * CALLS;
         let at_once = |it: &crate::history::Attempt| {
             it.has_status(503) && it.took().is_some_and(|took| took < Duration::from_millis(100))
         };
         let mut report = Report::of(format!("pace={name}"));
-        after.tells(&mut report).await;
+        after.report(&mut report).await;
         report
-            .says("asked", ledger.count(|_| true))
-            .says("answered", ledger.answers(200))
-            .says("refused_at_once", ledger.count(at_once))
-            .measures("p50_s", p50)
-            .measures("p99_s", p99)
-            .says("p99/delay", if delay > 0.0 { format!("{:.1}", p99 / delay) } else { "-".into() })
-            .promises(
-                "in_flight_max",
-                f64::from(u32::try_from(most).unwrap_or(u32::MAX)),
-                cap,
-                hard,
+            .figure("asked", history.count(|_| true))
+            .figure("answered", history.answers(200))
+            .figure("refused_at_once", history.count(at_once))
+            .measurement("p50_s", p50)
+            .measurement("p99_s", p99)
+            .figure(
+                "p99/delay",
+                if delay > 0.0 { format!("{:.1}", p99 / delay) } else { "-".into() },
             )
-            .says("cap", format!("{cap:.0}"))
-            .says("connections_max", connections.load(Ordering::Relaxed))
-            .promises(
+            .within("in_flight_max", f64::from(u32::try_from(most).unwrap_or(u32::MAX)), cap, hard)
+            .figure("cap", format!("{cap:.0}"))
+            .figure("connections_max", connections.load(Ordering::Relaxed))
+            .within(
                 "recover_s",
-                after.ledger.trouble_after(healed, Instant::now()).as_secs_f64(),
+                after.history.errors_after(healed, Instant::now()).as_secs_f64(),
                 2.0,
                 4.0,
             );
@@ -98,7 +97,7 @@ const CALLS: f64 = 5.0;
 
 /// Sends introspections at the rate for so long, and waits for their answers.
 async fn arrive(
-    ledger: &Arc<Ledger>,
+    history: &Arc<History>,
     servers: &[Arc<Server>],
     asked: &[Family],
     long: Duration,
@@ -109,12 +108,12 @@ async fn arrive(
     while since.elapsed() < long {
         ticks.tick().await;
         look();
-        let (ledger, family) = (Arc::clone(ledger), asked[turn % asked.len()].clone());
+        let (history, family) = (Arc::clone(history), asked[turn % asked.len()].clone());
         let server = turn % servers.len();
-        let wire = servers[server].wire().clone();
+        let http = servers[server].client().clone();
         under_way.spawn(async move {
-            let ask = send(family.shop.introspecting(&wire, &family.held.access));
-            ledger.records((server, Kind::Other), (family.number, 0), ask).await
+            let ask = send(family.client.introspect_request(&http, &family.newest.access));
+            history.record((server, Kind::Other), (family.number, 0), ask).await
         });
         turn += 1;
     }

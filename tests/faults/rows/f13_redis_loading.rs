@@ -9,61 +9,61 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use crate::context::Bench;
-use crate::parts::installation::House;
-use crate::parts::redis::{Blow, RedisServer, say_to};
+use crate::context::RunContext;
+use crate::parts::installation::Installation;
+use crate::parts::redis::{RedisServer, ServerSignal, send_command};
 use crate::report::Report;
-use crate::workload::{Load, Storm};
+use crate::workload::{Load, Workload};
 
 /// Writes so many keys, in steps that redis does not notice.
 const FILL: &str = "for n = ARGV[1], ARGV[1] + ARGV[2] - 1 do \
                     redis.call('SET', 'filler:' .. n, 'nothing of ours') end return 1";
 
 /// `invalid_grant_during_loading=0`, and it has been seen to load.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     // Loading is stretched where there is little to load.
-    let redis = RedisServer::start_also(&["--key-load-delay", bench.pick("20", "0")]);
-    let (redis, keys) = (Arc::new(redis), bench.pick(40_000, 1_000_000));
+    let redis = RedisServer::start_with_extra(&["--key-load-delay", context.pick("20", "0")]);
+    let (redis, keys) = (Arc::new(redis), context.pick(40_000, 1_000_000));
     for first in (0..keys).step_by(5_000) {
         let (first, count) = (first.to_string(), 5_000_usize.to_string());
-        redis.says(&[b"EVAL", FILL.as_bytes(), b"0", first.as_bytes(), count.as_bytes()]);
+        redis.command(&[b"EVAL", FILL.as_bytes(), b"0", first.as_bytes(), count.as_bytes()]);
     }
-    let house = House::new().await;
-    let servers = house.start_many(2, &redis.url()).await;
+    let installation = Installation::new().await;
+    let servers = installation.start_servers(2, &redis.url()).await;
     let load = Load {
-        families: bench.pick(60, 100),
+        families: context.pick(60, 100),
         refreshes_per_s: 150.0,
         codes_per_s: 20.0,
         revoked: 0.002,
     };
-    let storm = Storm::begins(&house, &servers, load, bench.seed).await;
-    bench.somewhen(800..1500).await;
+    let workload = Workload::start(&installation, &servers, load, context.seed).await;
+    context.random_delay(800..1500).await;
 
     let down = Instant::now();
-    redis.signal(Blow::Kill);
+    redis.signal(ServerSignal::Kill);
     let starting = Arc::clone(&redis);
     let start = tokio::task::spawn_blocking(move || starting.restart());
     let (began, loaded) = loading(redis.port(), &start).await;
     start.await.expect("redis starts again");
     tokio::time::sleep(Duration::from_millis(3000)).await;
 
-    let after = storm.ends().await;
+    let after = workload.stop_and_collect().await;
     let refused = after
-        .ledger
+        .history
         .count(|it| it.has_status(400) && it.end.as_ref().is_some_and(|end| end.at >= down));
     let seen: usize = servers.iter().map(|it| it.log().matches("LOADING").count()).sum();
     let mut report = Report::new();
-    report.says("keys", keys);
-    after.tells(&mut report).await;
+    report.figure("keys", keys);
+    after.report(&mut report).await;
     report
         .never("invalid_grant_during_loading", refused)
-        .never("signed_out", after.ledger.relogins.load(Ordering::Relaxed))
-        .never("burnt_codes", after.ledger.burnt.load(Ordering::Relaxed))
+        .never("signed_out", after.history.relogins.load(Ordering::Relaxed))
+        .never("burnt_codes", after.history.burnt.load(Ordering::Relaxed))
         .at_least("loading_s", (loaded - began).as_secs_f64(), 0.5)
         .at_least("loading_seen", i32::try_from(seen).unwrap_or(i32::MAX), 1)
-        .promises(
+        .within(
             "recover_s",
-            after.ledger.trouble_after(loaded, Instant::now()).as_secs_f64(),
+            after.history.errors_after(loaded, Instant::now()).as_secs_f64(),
             2.0,
             2.8,
         );
@@ -74,7 +74,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
 async fn loading(port: u16, start: &JoinHandle<()>) -> (Instant, Instant) {
     let mut began = None;
     loop {
-        let said = say_to(port, &[b"PING"]).unwrap_or_default();
+        let said = send_command(port, &[b"PING"]).unwrap_or_default();
         if said.starts_with("-LOADING") {
             began.get_or_insert_with(Instant::now);
         } else if said.starts_with('+') || start.is_finished() {

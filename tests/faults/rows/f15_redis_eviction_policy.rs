@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::context::Bench;
-use crate::parts::installation::House;
+use crate::context::RunContext;
+use crate::parts::installation::Installation;
 use crate::parts::redis::RedisServer;
 use crate::report::Report;
 
@@ -21,26 +21,26 @@ const POLICIES: [&str; 7] = [
 ];
 
 /// `refused=yes` for every such policy.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let redis = RedisServer::start();
-    let house = House::new().await;
-    let policies = &POLICIES[..bench.pick(2, POLICIES.len())];
+    let installation = Installation::new().await;
+    let policies = &POLICIES[..context.pick(2, POLICIES.len())];
     let (mut refused, mut named) = (0, 0);
     for policy in policies {
-        redis.says(&[b"CONFIG", b"SET", b"maxmemory-policy", policy.as_bytes()]);
-        let refusal = house.plan(&redis.url()).refuses();
+        redis.command(&[b"CONFIG", b"SET", b"maxmemory-policy", policy.as_bytes()]);
+        let refusal = installation.plan(&redis.url()).run_to_exit();
         let Ok((code, said)) = tokio::time::timeout(LONGEST, refusal).await else { continue };
         refused += usize::from(code.is_some_and(|code| code != 0));
         named += usize::from(said.contains(policy) && said.contains("noeviction"));
     }
-    let allowed = house.plan(&redis.url()).set("ALLOW_VOLATILE_STORE", "true").start().await;
+    let allowed = installation.plan(&redis.url()).set("ALLOW_VOLATILE_STORE", "true").start().await;
     let warned = allowed.log().contains("noeviction");
     allowed.kill();
 
-    redis.says(&[b"CONFIG", b"SET", b"maxmemory-policy", b"noeviction"]);
-    let server = house.starts(&redis.url()).await;
-    redis.says(&[b"CONFIG", b"SET", b"maxmemory-policy", b"allkeys-lru"]);
-    redis.says(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
+    redis.command(&[b"CONFIG", b"SET", b"maxmemory-policy", b"noeviction"]);
+    let server = installation.start_server(&redis.url()).await;
+    redis.command(&[b"CONFIG", b"SET", b"maxmemory-policy", b"allkeys-lru"]);
+    redis.command(&[b"CLIENT", b"KILL", b"TYPE", b"normal"]);
     let mut loud = false;
     for _ in 0..100 {
         loud = server.log().contains("would not have been accepted");
@@ -51,8 +51,8 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     }
     let mut report = Report::new();
     report
-        .counts("refused", refused, policies.len())
-        .counts("policy_named", named, policies.len())
+        .equals("refused", refused, policies.len())
+        .equals("policy_named", named, policies.len())
         .must("allowed_with_warning", warned)
         .must("loud_when_changed", loud);
     vec![report]

@@ -5,52 +5,52 @@
 
 use std::time::{Duration, Instant};
 
-use crate::context::Bench;
-use crate::parts::installation::House;
-use crate::parts::redis::Blow;
-use crate::parts::topologies::Watched;
+use crate::context::RunContext;
+use crate::parts::installation::Installation;
+use crate::parts::redis::ServerSignal;
+use crate::parts::topologies::RedisSentinel;
 use crate::report::Report;
-use crate::workload::{Load, Storm};
+use crate::workload::{Load, Workload};
 
 /// `gap_s<=down_after+3 lost=0 forks=0 double_code=0`.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let mut reports = Vec::new();
-    for (name, blow) in [("kill", Blow::Kill), ("stop", Blow::Stop)] {
-        reports.push(fails_over(&bench, name, blow).await);
+    for (name, blow) in [("kill", ServerSignal::Kill), ("stop", ServerSignal::Stop)] {
+        reports.push(fails_over(&context, name, blow).await);
     }
     reports
 }
 
 const DOWN_AFTER: Duration = Duration::from_secs(1);
 
-async fn fails_over(bench: &Bench, name: &str, blow: Blow) -> Report {
-    let watched = Watched::start(2, DOWN_AFTER);
-    let house = House::new().await;
-    let servers = house.start_many(2, &watched.url()).await;
+async fn fails_over(context: &RunContext, name: &str, blow: ServerSignal) -> Report {
+    let watched = RedisSentinel::start(2, DOWN_AFTER);
+    let installation = Installation::new().await;
+    let servers = installation.start_servers(2, &watched.url()).await;
     let load = Load {
-        families: bench.pick(40, 80),
+        families: context.pick(40, 80),
         refreshes_per_s: 80.0,
         codes_per_s: 15.0,
         revoked: 0.002,
     };
-    let storm = Storm::begins(&house, &servers, load, bench.seed).await;
-    bench.somewhen(800..1500).await;
+    let workload = Workload::start(&installation, &servers, load, context.seed).await;
+    context.random_delay(800..1500).await;
     let gone = Instant::now();
-    watched.first().signal(blow);
+    watched.initial_primary().signal(blow);
     let promoted = promotes(|| watched.has_promoted()).await;
     tokio::time::sleep(Duration::from_millis(2500)).await;
-    if matches!(blow, Blow::Stop) {
-        watched.first().signal(Blow::Continue);
+    if matches!(blow, ServerSignal::Stop) {
+        watched.initial_primary().signal(ServerSignal::Continue);
         // Long enough to be made a replica, in the long set.
-        bench.somewhen(bench.pick(2500..3000, 14_000..15_000)).await;
+        context.random_delay(context.pick(2500..3000, 14_000..15_000)).await;
     }
     let over = Instant::now();
-    let after = storm.ends().await;
+    let after = workload.stop_and_collect().await;
     let mut report = Report::of(name);
-    after.tells(&mut report).await;
-    let gap = after.ledger.gap_within(gone, over).as_secs_f64();
+    after.report(&mut report).await;
+    let gap = after.history.gap_within(gone, over).as_secs_f64();
     let most = DOWN_AFTER.as_secs_f64() + 3.0;
-    report.measures("promoted_s", promoted.as_secs_f64()).promises("gap_s", gap, most, most + 4.0);
+    report.measurement("promoted_s", promoted.as_secs_f64()).within("gap_s", gap, most, most + 4.0);
     report
 }
 

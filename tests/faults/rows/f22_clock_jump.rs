@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::checker::settle;
+use crate::checker::check_families;
 use crate::client::{Browser, Tokens, userinfo};
-use crate::context::Bench;
+use crate::context::RunContext;
 use crate::parts::fake_clock::FakeClock;
 use crate::parts::http::send;
-use crate::parts::installation::{House, person};
+use crate::parts::installation::{Installation, username};
 use crate::parts::redis::RedisServer;
-use crate::parts::redis_keys::{Kind, census};
+use crate::parts::redis_keys::{KindCounts, census};
 use crate::parts::server::Server;
 use crate::report::Report;
 use crate::workload::{self, Family};
@@ -25,7 +25,7 @@ use crate::workload::{self, Family};
 const TOLERATED: i64 = 10;
 
 struct Scene {
-    house: House,
+    installation: Installation,
     redis: RedisServer,
     good: Arc<Server>,
     off: Arc<Server>,
@@ -33,15 +33,15 @@ struct Scene {
 }
 
 /// `immortal=0 accepted_future_>60s=0 logged_out=0 lost=0`, for each jump.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let mut reports = Vec::new();
     for seconds in [5, -5, 90, -90, 3600, -3600] {
-        let (redis, house) = (RedisServer::start(), House::new().await);
-        let clock = FakeClock::new(house.folder(), "clock");
-        let good = house.starts(&redis.url()).await;
-        let off = clock.worn_by(house.plan(&redis.url())).start().await;
-        let scene = Scene { house, redis, good, off, clock };
-        reports.push(scene.jumps(seconds, bench.pick(20, 200)).await);
+        let (redis, installation) = (RedisServer::start(), Installation::new().await);
+        let clock = FakeClock::new(installation.folder(), "clock");
+        let good = installation.start_server(&redis.url()).await;
+        let off = clock.applied_to(installation.plan(&redis.url())).start().await;
+        let scene = Scene { installation, redis, good, off, clock };
+        reports.push(scene.jumps(seconds, context.pick(20, 200)).await);
     }
     reports
 }
@@ -49,43 +49,48 @@ pub async fn run(bench: Bench) -> Vec<Report> {
 impl Scene {
     async fn jumps(&self, seconds: i64, count: usize) -> Report {
         let mut report = Report::of(format!("{seconds:+}s"));
-        let mut families = workload::families(&self.house, &[Arc::clone(&self.good)], count).await;
+        let mut families =
+            workload::new_families(&self.installation, &[Arc::clone(&self.good)], count).await;
         let mut browsers = Vec::new();
         for number in 0..6 {
-            let (name, shop) = (person(number), self.house.shop(number));
-            let signed_in = Browser::signed_in(self.good.wire(), shop, &name);
+            let (name, shop) = (username(number), self.installation.client(number));
+            let signed_in = Browser::sign_in(self.good.client(), shop, &name);
             browsers.push(signed_in.await.expect("signed in"));
         }
         // So that each kind of record there will be is there already.
         self.goes_round(&self.good).await.expect("all is well");
         let before = census(&self.redis);
 
-        self.clock.jumps(seconds);
+        self.clock.jump(seconds);
         let far = seconds.abs() > TOLERATED;
-        let ready = send(self.off.wire().get("/ready")).await;
+        let ready = send(self.off.client().get("/ready")).await;
         let said = ready.json()["checks"]["clock"].clone();
         report.must("jumped", is_off(&ready.json(), seconds));
-        report.must("told", ready.is(200) && said == if far { "off" } else { "ok" });
-        let unmoved = send(self.good.wire().get("/ready")).await;
-        report.must("other_well", unmoved.is(200) && unmoved.json()["checks"]["clock"] == "ok");
+        report.must("told", ready.has_status(200) && said == if far { "off" } else { "ok" });
+        let unmoved = send(self.good.client().get("/ready")).await;
+        report.must(
+            "other_well",
+            unmoved.has_status(200) && unmoved.json()["checks"]["clock"] == "ok",
+        );
 
         let issued = self.goes_round(&self.off).await;
         self.tells_of_the_future(seconds, &families[0], issued.as_ref(), &mut report).await;
         let refused = self.refreshes(&mut families).await;
         let shut_out = self.shows(&browsers, &self.off).await;
         let immortal = immortal(&before, &census(&self.redis), seconds.unsigned_abs());
-        report.says("off_refresh_refused", refused).says("off_session_over", shut_out);
+        report.figure("off_refresh_refused", refused).figure("off_session_over", shut_out);
         report.never("immortal", immortal.len());
         if !immortal.is_empty() {
-            report.says("kinds", immortal.join(","));
+            report.figure("kinds", immortal.join(","));
         }
 
-        self.clock.jumps(0);
+        self.clock.jump(0);
         report.never("logged_out", self.shows(&browsers, &self.good).await);
-        let settled = settle(&families, &[Arc::clone(&self.good), Arc::clone(&self.off)]).await;
+        let settled =
+            check_families(&families, &[Arc::clone(&self.good), Arc::clone(&self.off)]).await;
         let panics = self.good.panics() + self.off.panics();
         report
-            .says("families", families.len())
+            .figure("families", families.len())
             .never("lost", settled.lost)
             .never("mix", settled.mixed)
             .never("panics", panics);
@@ -97,11 +102,11 @@ impl Scene {
 
     /// A sign-in, a code, its redemption and a refresh, all at one server.
     async fn goes_round(&self, server: &Arc<Server>) -> Option<Tokens> {
-        let (wire, shop) = (server.wire(), self.house.shop(0));
-        let browser = Browser::signed_in(wire, shop, &person(7)).await.ok()?;
-        let code = browser.code(wire, shop).await.ok()?;
-        let first = Tokens::of(&send(shop.redeeming(wire, &code)).await)?;
-        Tokens::of(&send(shop.refreshing(wire, &first.refresh)).await)
+        let (http, shop) = (server.client(), self.installation.client(0));
+        let browser = Browser::sign_in(http, shop, &username(7)).await.ok()?;
+        let code = browser.code(http, shop).await.ok()?;
+        let first = Tokens::of(&send(shop.redeem_request(http, &code)).await)?;
+        Tokens::of(&send(shop.refresh_request(http, &first.refresh)).await)
     }
 
     /// Shows the tokens of the server that is ahead to the one that is behind.
@@ -115,18 +120,19 @@ impl Scene {
         report.must("off_serves", of_off.is_some());
         let shown = match of_off {
             Some(tokens) if seconds > 0 => Some((tokens, &self.good)),
-            _ if seconds < 0 => Some((&of_good.held, &self.off)),
+            _ if seconds < 0 => Some((&of_good.newest, &self.off)),
             _ => None,
         };
         let Some((tokens, server)) = shown else { return };
-        let opened = send(userinfo(server.wire(), &tokens.access)).await;
-        let shop = self.house.shop(0);
-        let told = send(shop.introspecting(server.wire(), &tokens.access)).await;
-        let accepted = usize::from(opened.is(200)) + usize::from(told.json()["active"] == true);
+        let opened = send(userinfo(server.client(), &tokens.access)).await;
+        let shop = self.installation.client(0);
+        let told = send(shop.introspect_request(server.client(), &tokens.access)).await;
+        let accepted =
+            usize::from(opened.has_status(200)) + usize::from(told.json()["active"] == true);
         if seconds.abs() > 60 {
             report.never("accepted_future_>60s", accepted);
         } else {
-            report.counts("accepted_future_<=60s", accepted, 2);
+            report.equals("accepted_future_<=60s", accepted, 2);
         }
     }
 
@@ -135,9 +141,10 @@ impl Scene {
         let mut refused = 0;
         for (number, family) in families.iter_mut().enumerate() {
             let server = if number % 2 == 0 { &self.off } else { &self.good };
-            let reply = send(family.shop.refreshing(server.wire(), &family.held.refresh)).await;
+            let reply =
+                send(family.client.refresh_request(server.client(), &family.newest.refresh)).await;
             match Tokens::of(&reply) {
-                Some(next) => family.before = Some(std::mem::replace(&mut family.held, next)),
+                Some(next) => family.previous = Some(std::mem::replace(&mut family.newest, next)),
                 None => refused += 1,
             }
         }
@@ -148,7 +155,9 @@ impl Scene {
     async fn shows(&self, browsers: &[Browser], server: &Arc<Server>) -> usize {
         let mut not = 0;
         for browser in browsers {
-            not += usize::from(browser.code(server.wire(), self.house.shop(0)).await.is_err());
+            not += usize::from(
+                browser.code(server.client(), self.installation.client(0)).await.is_err(),
+            );
         }
         not
     }
@@ -173,12 +182,12 @@ fn is_off(ready: &Value, seconds: i64) -> bool {
 /// When a record is over stands in the record. It is kept until then by the clock of whoever wrote it
 /// last, so one that is behind keeps what others have made for as much longer, and no more.
 fn immortal(
-    before: &BTreeMap<String, Kind>,
-    after: &BTreeMap<String, Kind>,
+    before: &BTreeMap<String, KindCounts>,
+    after: &BTreeMap<String, KindCounts>,
     skew_s: u64,
 ) -> Vec<String> {
     let slack = 1000 * (skew_s + 60);
-    let longer = |(name, kind): (&String, &Kind)| {
+    let longer = |(name, kind): (&String, &KindCounts)| {
         let known = before.get(name).copied().unwrap_or_default();
         let endless = kind.without_ttl > known.without_ttl;
         let long = known.longest_ms > 0 && kind.longest_ms > known.longest_ms + slack;

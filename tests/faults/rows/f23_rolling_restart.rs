@@ -12,50 +12,50 @@ use rustix::process::Signal;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::checker::settle;
+use crate::checker::check_families;
 use crate::client::Tokens;
-use crate::context::Bench;
-use crate::history::note;
-use crate::parts::http::{Reply, send};
-use crate::parts::installation::House;
+use crate::context::RunContext;
+use crate::history::increment;
+use crate::parts::http::{HttpOutcome, send};
+use crate::parts::installation::Installation;
 use crate::parts::redis::RedisServer;
 use crate::parts::server::Server;
 use crate::report::Report;
-use crate::workload::{self, Family, State};
+use crate::workload::{self, Family, FamilyState};
 
 /// How often a load balancer looks, and how long the servers wait for it to see.
 const LOOKS: Duration = Duration::from_millis(250);
 const DRAIN_DELAY: &str = "2s";
 
 /// `resets=0 5xx=0 drain_s<=20 lost=0`.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let redis = RedisServer::start();
-    let house = House::new().await;
+    let installation = Installation::new().await;
     let mut servers = Vec::new();
     for _ in 0..2 {
-        servers.push(house.plan(&redis.url()).set("DRAIN_DELAY", DRAIN_DELAY).start().await);
+        servers.push(installation.plan(&redis.url()).set("DRAIN_DELAY", DRAIN_DELAY).start().await);
     }
-    let families = workload::families(&house, &servers, bench.pick(60, 250)).await;
+    let families = workload::new_families(&installation, &servers, context.pick(60, 250)).await;
     let balancer = Arc::new(Balancer::before(&servers));
-    let rate = bench.pick(100.0, 500.0);
+    let rate = context.pick(100.0, 500.0);
     let pause = Duration::from_secs_f64(number(families.len()) / rate);
     let (watching, begun) = (balancer.watches(), Instant::now());
-    let mut rng = StdRng::seed_from_u64(bench.seed);
+    let mut rng = StdRng::seed_from_u64(context.seed);
     let hands: Vec<_> = families
         .into_iter()
         .map(|family| tokio::spawn(Arc::clone(&balancer).at_work(family, pause, rng.random())))
         .collect();
 
     let (mut drain, mut codes) = (Duration::ZERO, 0);
-    let rounds = bench.pick(1, 5);
+    let rounds = context.pick(1, 5);
     for _ in 0..rounds {
         for server in &servers {
             sleep(Duration::from_secs(1)).await;
             server.signal(Signal::TERM);
-            let ended = server.ends_within(Duration::from_secs(40)).await;
+            let ended = server.wait_for_exit(Duration::from_secs(40)).await;
             codes += usize::from(ended.is_some_and(|(code, _)| code == 0));
             drain = drain.max(ended.map_or(Duration::from_secs(40), |(_, took)| took));
-            server.starts_again().await;
+            server.restart().await;
         }
     }
     sleep(Duration::from_secs(1)).await;
@@ -66,18 +66,18 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     }
     let seconds = begun.elapsed().as_secs_f64();
     watching.iter().for_each(JoinHandle::abort);
-    let settled = settle(&after, &servers).await;
+    let settled = check_families(&after, &servers).await;
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
     let requests = count(&balancer.requests);
     let mut report = Report::new();
     report
-        .says("requests", requests)
-        .measures("rps", number(requests) / seconds)
+        .figure("requests", requests)
+        .measurement("rps", number(requests) / seconds)
         .never("resets", count(&balancer.resets))
         .never("5xx", count(&balancer.bad))
-        .counts("exits_0", codes, 2 * rounds)
+        .equals("exits_0", codes, 2 * rounds)
         .at_most("drain_s", drain.as_secs_f64(), 20.0)
-        .says("families", after.len())
+        .figure("families", after.len())
         .never("lost", settled.lost)
         .never("mix", settled.mixed)
         .never("panics", servers.iter().map(|server| server.panics()).sum());
@@ -115,9 +115,9 @@ impl Balancer {
             let balancer = Arc::clone(self);
             tokio::spawn(async move {
                 let (server, ready) = &balancer.servers[number];
-                let asks = server.fresh_wire(Duration::from_secs(1));
+                let asks = server.new_client(Duration::from_secs(1));
                 loop {
-                    ready.store(send(asks.get("/ready")).await.is(200), Ordering::Relaxed);
+                    ready.store(send(asks.get("/ready")).await.has_status(200), Ordering::Relaxed);
                     sleep(LOOKS).await;
                 }
             })
@@ -132,11 +132,11 @@ impl Balancer {
         Arc::clone(&self.servers[at].0)
     }
 
-    fn counts(&self, reply: &Reply) {
-        note(&self.requests);
+    fn counts(&self, reply: &HttpOutcome) {
+        increment(&self.requests);
         match reply.status() {
-            None => note(&self.resets),
-            Some(status) if status >= 500 => note(&self.bad),
+            None => increment(&self.resets),
+            Some(status) if status >= 500 => increment(&self.bad),
             Some(_) => {}
         }
     }
@@ -144,20 +144,20 @@ impl Balancer {
     /// Refreshes, and asks for a token of the client's own in between.
     async fn at_work(self: Arc<Self>, mut family: Family, pause: Duration, seed: u64) -> Family {
         let mut rng = StdRng::seed_from_u64(seed);
-        while !self.stopped.load(Ordering::Relaxed) && family.state == State::Alive {
+        while !self.stopped.load(Ordering::Relaxed) && family.state == FamilyState::Active {
             sleep(pause.mul_f64(rng.random_range(0.0..2.0))).await;
             let server = self.pick(rng.random_range(0..2));
             if rng.random_bool(0.5) {
-                self.counts(&send(family.shop.acting_alone(server.wire())).await);
+                self.counts(&send(family.client.client_credentials_request(server.client())).await);
                 continue;
             }
-            let request = family.shop.refreshing(server.wire(), &family.held.refresh);
+            let request = family.client.refresh_request(server.client(), &family.newest.refresh);
             let reply = send(request).await;
             self.counts(&reply);
             if let Some(next) = Tokens::of(&reply) {
-                family.before = Some(std::mem::replace(&mut family.held, next));
+                family.previous = Some(std::mem::replace(&mut family.newest, next));
             } else if !reply.is_inconclusive() {
-                family.state = State::Refused;
+                family.state = FamilyState::Refused;
             }
         }
         family

@@ -9,11 +9,11 @@
 
 use std::process::Command;
 
-use crate::context::Bench;
-use crate::parts::installation::House;
+use crate::context::RunContext;
+use crate::parts::installation::Installation;
 use crate::parts::redis::RedisServer;
 use crate::report::Report;
-use crate::workload::{Load, Storm};
+use crate::workload::{Load, Workload};
 
 /// What the next version adds, as text, so that everything else stays as it is byte for byte.
 const NEXT_VERSION: &str = r#"
@@ -36,27 +36,27 @@ return changed
 "#;
 
 /// `lost=0 500=0 unreadable=0`.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let redis = RedisServer::start();
-    let house = House::new().await;
-    let servers = house.start_many(2, &redis.url()).await;
-    let load = Load { families: bench.pick(40, 200), codes_per_s: 20.0, ..Load::default() };
-    let storm = Storm::begins(&house, &servers, load, bench.seed).await;
-    let turns = bench.pick(15, 100);
+    let installation = Installation::new().await;
+    let servers = installation.start_servers(2, &redis.url()).await;
+    let load = Load { families: context.pick(40, 200), codes_per_s: 20.0, ..Load::default() };
+    let workload = Workload::start(&installation, &servers, load, context.seed).await;
+    let turns = context.pick(15, 100);
     let mut changed = 0;
     for _ in 0..turns {
-        bench.somewhen(200..400).await;
+        context.random_delay(200..400).await;
         changed += runs_next_version(&redis);
     }
     // One that starts now reads what it finds, too.
-    let third = house.starts(&redis.url()).await;
-    let after = storm.ends().await;
+    let third = installation.start_server(&redis.url()).await;
+    let after = workload.stop_and_collect().await;
     let mut report = Report::new();
-    report.says("records_of_next", changed);
-    after.tells(&mut report).await;
+    report.figure("records_of_next", changed);
+    after.report(&mut report).await;
     let schema = br#"{"written":99,"readable_by":98}"#;
-    redis.says(&[b"SET", b"latchkey:{schema}schema.v1", schema]);
-    let (code, said) = house.plan(&redis.url()).refuses().await;
+    redis.command(&[b"SET", b"latchkey:{schema}schema.v1", schema]);
+    let (code, said) = installation.plan(&redis.url()).run_to_exit().await;
     report.must("refused_by_newer", code == Some(69) && said.contains("newer Latchkey"));
     let all = servers.iter().chain([&third]);
     let unreadable = all.map(|server| server.log().matches("unreadable").count()).sum();

@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::client::Browser;
-use crate::context::Bench;
+use crate::context::RunContext;
 use crate::parts::http::send;
-use crate::parts::installation::House;
-use crate::parts::raw_http::{self, Swallowed};
+use crate::parts::installation::Installation;
+use crate::parts::raw_http::{self, UploadOutcome};
 use crate::parts::server::Server;
 use crate::report::Report;
 
@@ -64,23 +64,23 @@ const NONSENSE: &[u16] = &[400, 401, 403, 404, 405, 413, 415, 302, 303];
 const UNREAD: &[u16] = &[200, 302, 303, 400, 401, 405, 413];
 
 /// `500=0 rss_growth_mb<=20 cpu_per_req_ms<=5`, and nothing is accepted or left without an answer.
-pub async fn run(bench: Bench) -> Vec<Report> {
-    let house = House::new().await;
-    let server = house.starts("memory:").await;
-    let cases = cases(&house);
+pub async fn run(context: RunContext) -> Vec<Report> {
+    let installation = Installation::new().await;
+    let server = installation.start_server("memory:").await;
+    let cases = cases(&installation);
     // What every server has that has answered anything is not growth.
     for path in GETS {
-        send(server.wire().get(path)).await;
+        send(server.client().get(path)).await;
     }
-    let signed_in = Browser::signed_in(server.wire(), house.shop(0), "p0").await;
+    let signed_in = Browser::sign_in(server.client(), installation.client(0), "p0").await;
     signed_in.expect("signed in");
     let (rss, cpu) = (server.rss_mb(), server.cpu_s());
     let (mut rss_max, mut requests, mut taken_max) = (rss, 0_u32, 0);
     let (mut silent, mut broken, mut strange) = (0, 0, Vec::new());
     let mut by_status: BTreeMap<u16, usize> = BTreeMap::new();
-    for _ in 0..bench.pick(5, 100) {
+    for _ in 0..context.pick(5, 100) {
         for case in &cases {
-            let Swallowed { status, taken } = case.is_sent(&server).await;
+            let UploadOutcome { status, taken } = case.is_sent(&server).await;
             requests += 1;
             taken_max = taken_max.max(taken);
             rss_max = rss_max.max(server.rss_mb());
@@ -99,32 +99,32 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let cpu_ms = 1000.0 * (server.cpu_s() - cpu) / f64::from(requests);
     let statuses: Vec<_> = by_status.iter().map(|(status, n)| format!("{status}x{n}")).collect();
     let mut report = Report::new();
-    report.says("requests", requests).says("statuses", statuses.join(","));
+    report.figure("requests", requests).figure("statuses", statuses.join(","));
     strange.sort_unstable();
     strange.dedup();
     report.never("unexpected", strange.len());
     if !strange.is_empty() {
-        report.says("which", strange.join(","));
+        report.figure("which", strange.join(","));
     }
     #[expect(clippy::cast_precision_loss, reason = "megabytes")]
     report
         .never("unanswered", silent)
         .never("500", broken)
-        .measures("taken_max_mb", taken_max as f64 / MB as f64)
+        .measurement("taken_max_mb", taken_max as f64 / MB as f64)
         .at_most("rss_growth_mb", rss_max - rss, 20.0)
-        .promises("cpu_per_req_ms", cpu_ms, 5.0, 40.0)
+        .within("cpu_per_req_ms", cpu_ms, 5.0, 40.0)
         .never("panics", server.panics());
     vec![report]
 }
 
 impl Case {
-    async fn is_sent(&self, server: &Server) -> Swallowed {
-        raw_http::pours(server.at(), &self.head, &self.body, self.most, PATIENCE).await
+    async fn is_sent(&self, server: &Server) -> UploadOutcome {
+        raw_http::upload(server.at(), &self.head, &self.body, self.most, PATIENCE).await
     }
 }
 
-fn cases(house: &House) -> Vec<Case> {
-    let host = house.host();
+fn cases(installation: &Installation) -> Vec<Case> {
+    let host = installation.host();
     let mut cases = Vec::new();
     let methods =
         POSTS.map(|path| ("POST", path)).into_iter().chain(GETS.map(|path| ("GET", path)));
@@ -151,7 +151,7 @@ fn cases(house: &House) -> Vec<Case> {
             NONSENSE,
         ));
     }
-    documents(house, &mut cases);
+    documents(installation, &mut cases);
     cases
 }
 
@@ -187,8 +187,8 @@ fn large_heads(host: &str, method: &str, path: &str, cases: &mut Vec<Case>) {
 }
 
 /// What is within 64 KiB and read: tokens of dots, and scopes of ten thousand words.
-fn documents(house: &House, cases: &mut Vec<Case>) {
-    let (host, shop) = (house.host(), house.shop(0));
+fn documents(installation: &Installation, cases: &mut Vec<Case>) {
+    let (host, shop) = (installation.host(), installation.client(0));
     let signed = STANDARD.encode(format!("{}:{}", shop.id, shop.secret));
     let signed = format!("Authorization: Basic {signed}");
     let dots = ".".repeat(60_000);

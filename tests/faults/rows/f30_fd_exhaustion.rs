@@ -12,21 +12,21 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::context::Bench;
+use crate::context::RunContext;
 use crate::parts::http::send;
-use crate::parts::installation::House;
+use crate::parts::installation::Installation;
 use crate::parts::raw_http;
 use crate::parts::server::Server;
 use crate::report::Report;
 
 /// `cpu<=50% recover=yes`, with a limit that was there from the start and with one that sank.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let mut reports = Vec::new();
-    let house = House::new().await;
+    let installation = Installation::new().await;
     for (case, under, sinks) in
         [("nofile=200", "--nofile=200", false), ("sinks_to_30", "--nofile=1000", true)]
     {
-        let server = house.plan("memory:").under(&["prlimit", under]).start().await;
+        let server = installation.plan("memory:").under(&["prlimit", under]).start().await;
         let mut report = Report::of(case);
         let files = server.fds();
         if sinks {
@@ -34,17 +34,21 @@ pub async fn run(bench: Bench) -> Vec<Report> {
             let sunk = Command::new("prlimit").args(["--pid", &pid, "--nofile=30:1000"]).status();
             report.must("sunk", sunk.is_ok_and(|it| it.success()));
         }
-        crowd(&server, bench.pick(5, 30), &mut report).await;
+        crowd(&server, context.pick(5, 30), &mut report).await;
         if sinks {
             let pid = server.pid().unwrap_or_default().to_string();
             let _ = Command::new("prlimit").args(["--pid", &pid, "--nofile=1000"]).status();
         }
         let since = Instant::now();
-        let well = send(house.shop(0).acting_alone(&server.fresh_wire(Duration::from_secs(10))));
+        let well = send(
+            installation
+                .client(0)
+                .client_credentials_request(&server.new_client(Duration::from_secs(10))),
+        );
         report
-            .must("recover", well.await.is(200))
-            .promises("recover_s", since.elapsed().as_secs_f64(), 1.0, 5.0)
-            .never("fd_leak", server.leaks(files).await)
+            .must("recover", well.await.has_status(200))
+            .within("recover_s", since.elapsed().as_secs_f64(), 1.0, 5.0)
+            .never("fd_leak", server.leaked_fds(files).await)
             .never("panics", server.panics())
             .must("alive", server.exit_code().is_none());
         reports.push(report);
@@ -88,7 +92,7 @@ async fn crowd(server: &Arc<Server>, seconds: u64, report: &mut Report) {
     }
     #[expect(clippy::cast_precision_loss, reason = "seconds")]
     let share = 100.0 * used / seconds as f64;
-    report.says("dialled", dialled).says("files_max", files_max).at_most(
+    report.figure("dialled", dialled).figure("files_max", files_max).at_most(
         "cpu_percent",
         share,
         50.0,

@@ -7,29 +7,29 @@
 use std::sync::Arc;
 
 use super::concurrent_logins;
-use crate::context::Bench;
+use crate::context::RunContext;
 use crate::parts::fd_limit;
-use crate::parts::installation::House;
+use crate::parts::installation::Installation;
 use crate::report::Report;
 
 /// `alive=yes rss_max_mb<=300`, with everything in the server's own memory and the usual settings.
-pub async fn run(bench: Bench) -> Vec<Report> {
-    fd_limit::as_many_as_allowed();
-    let count = bench.pick(400, 10_000);
-    let house = Arc::new(House::new().await);
-    let server = house.starts("memory:").await;
-    let crowd = concurrent_logins::comes(&house, &server, count).await;
+pub async fn run(context: RunContext) -> Vec<Report> {
+    fd_limit::raise_to_maximum();
+    let count = context.pick(400, 10_000);
+    let installation = Arc::new(Installation::new().await);
+    let server = installation.start_server("memory:").await;
+    let crowd = concurrent_logins::run_burst(&installation, &server, count).await;
     let mut report = Report::new();
     report
-        .says("logins", count)
-        .says("ok", crowd.ok)
-        .says("503", crowd.busy)
-        .says("redialled", crowd.redialled);
+        .figure("logins", count)
+        .figure("ok", crowd.ok)
+        .figure("503", crowd.busy)
+        .figure("redialled", crowd.redialled);
     if !crowd.what.is_empty() {
-        report.says("what", crowd.what.join(","));
+        report.figure("what", crowd.what.join(","));
     }
     report
-        .says("errors_other", crowd.other)
+        .figure("errors_other", crowd.other)
         .never("mix", crowd.mixed)
         .at_most("rss_max_mb", server.rss_peak_mb().round(), 300.0)
         .must("alive", server.exit_code().is_none())

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
-use crate::context::Bench;
+use crate::context::RunContext;
 use crate::parts::http::send;
-use crate::parts::installation::House;
-use crate::parts::startup_failure::Refusal;
+use crate::parts::installation::Installation;
+use crate::parts::startup_failure::StartupFailure;
 use crate::report::Report;
 
 /// How a file is spoilt; what it answers with is the path to name.
@@ -66,40 +66,41 @@ const WAYS: [(&str, Spoil); 10] = [
 ];
 
 /// `refused=all`, and a file replaced by a bad one while it runs changes nothing.
-pub async fn run(_: Bench) -> Vec<Report> {
-    let house = House::new().await;
+pub async fn run(_: RunContext) -> Vec<Report> {
+    let installation = Installation::new().await;
     let mut report = Report::new();
     let (mut refused, mut untried) = (0, 0);
     for (name, spoil) in WAYS {
         let folder = tempfile::tempdir().expect("a folder");
         let Some(path) = spoil(folder.path()) else {
-            report.says(name, "untried");
+            report.figure(name, "untried");
             untried += 1;
             continue;
         };
         let path = path.to_str().expect("a readable path");
-        let refusal = Refusal::of(house.plan("memory:").set("PRIVATE_KEY_PATH", path)).await;
-        if refusal.is(78, path) {
+        let refusal =
+            StartupFailure::of(installation.plan("memory:").set("PRIVATE_KEY_PATH", path)).await;
+        if refusal.matches(78, path) {
             refused += 1;
         } else {
-            report.must(name, false).says("said", format!("{refusal:?}"));
+            report.must(name, false).figure("said", format!("{refusal:?}"));
         }
     }
-    report.counts("refused", refused, WAYS.len() - untried);
-    replaced_while_running(&house, &mut report).await;
+    report.equals("refused", refused, WAYS.len() - untried);
+    replaced_while_running(&installation, &mut report).await;
     vec![report]
 }
 
-async fn replaced_while_running(house: &House, report: &mut Report) {
+async fn replaced_while_running(installation: &Installation, report: &mut Report) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = good(folder.path());
-    let server = house
+    let server = installation
         .plan("memory:")
         .set("PRIVATE_KEY_PATH", path.to_str().expect("a readable path"))
         .start()
         .await;
-    let before = send(server.wire().get("/jwks.json")).await;
-    let shop = house.shop(0);
+    let before = send(server.client().get("/jwks.json")).await;
+    let shop = installation.client(0);
     let whole = fs::read(&path).expect("the key");
     let (mut kept, mut told) = (0, 0);
     for bad in [&whole[..whole.len() / 2], b"", &[0xff; 100]] {
@@ -112,11 +113,11 @@ async fn replaced_while_running(house: &House, report: &mut Report) {
             sleep(Duration::from_millis(5)).await;
         }
         told += usize::from(says() == said_before + 1);
-        let after = send(server.wire().get("/jwks.json")).await;
-        let works = send(shop.acting_alone(server.wire())).await.is(200);
-        kept += usize::from(works && after.is(200) && after.body() == before.body());
+        let after = send(server.client().get("/jwks.json")).await;
+        let works = send(shop.client_credentials_request(server.client())).await.has_status(200);
+        kept += usize::from(works && after.has_status(200) && after.body() == before.body());
     }
-    report.counts("replaced_kept", kept, 3).counts("replaced_told", told, 3);
+    report.equals("replaced_kept", kept, 3).equals("replaced_told", told, 3);
 }
 
 fn written(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {

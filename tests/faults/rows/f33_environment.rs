@@ -6,10 +6,10 @@
 
 use tokio::net::TcpListener;
 
-use crate::context::Bench;
-use crate::parts::installation::House;
+use crate::context::RunContext;
+use crate::parts::installation::Installation;
 use crate::parts::redis::free_port;
-use crate::parts::startup_failure::Refusal;
+use crate::parts::startup_failure::StartupFailure;
 use crate::report::Report;
 
 const CONFIG: i32 = 78;
@@ -20,8 +20,8 @@ const UNAVAILABLE: i32 = 69;
 type Row<'a> = (i32, &'a str, &'a [(&'a str, &'a str)]);
 
 /// `rows_ok=all`.
-pub async fn run(_: Bench) -> Vec<Report> {
-    let house = House::new().await;
+pub async fn run(_: RunContext) -> Vec<Report> {
+    let installation = Installation::new().await;
     let held = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let taken = held.local_addr().expect("its address").to_string();
     let gone = format!("redis://127.0.0.1:{}/", free_port());
@@ -61,35 +61,35 @@ pub async fn run(_: Bench) -> Vec<Report> {
     let mut good = 0;
     for (code, named, variables) in rows {
         // It is for a loopback issuer only, and would be named beside what is.
-        let mut plan = house.plan("memory:").unset("DEV_GUESS_LIMITS_ENABLED");
+        let mut plan = installation.plan("memory:").unset("DEV_GUESS_LIMITS_ENABLED");
         for (name, value) in *variables {
             plan = if value.is_empty() { plan.unset(name) } else { plan.set(name, value) };
         }
-        let refusal = Refusal::of(plan).await;
-        if refusal.is(*code, named) {
+        let refusal = StartupFailure::of(plan).await;
+        if refusal.matches(*code, named) {
             good += 1;
         } else {
-            report.says("row", format!("{variables:?}")).says("came", format!("{refusal:?}"));
+            report.figure("row", format!("{variables:?}")).figure("came", format!("{refusal:?}"));
         }
     }
-    report.counts("rows_ok", good, rows.len());
-    report.must("port_busy", is_told_of(&house, "LISTEN", &taken).await);
-    report.must("metrics_port_busy", is_told_of(&house, "METRICS_LISTEN", &taken).await);
-    report.must("several_at_once", several(&house).await);
-    report.must("misspelt_is_warned_of", misspelt(&house).await);
+    report.equals("rows_ok", good, rows.len());
+    report.must("port_busy", is_told_of(&installation, "LISTEN", &taken).await);
+    report.must("metrics_port_busy", is_told_of(&installation, "METRICS_LISTEN", &taken).await);
+    report.must("several_at_once", several(&installation).await);
+    report.must("misspelt_is_warned_of", misspelt(&installation).await);
     vec![report]
 }
 
 /// Somebody else answers at that port, so only the code and the sentence are looked at.
-async fn is_told_of(house: &House, name: &str, taken: &str) -> bool {
-    let (code, said) = house.plan("memory:").set(name, taken).refuses().await;
+async fn is_told_of(installation: &Installation, name: &str, taken: &str) -> bool {
+    let (code, said) = installation.plan("memory:").set(name, taken).run_to_exit().await;
     code == Some(CONFIG) && said.lines().any(|line| line.contains(name) && line.contains(taken))
 }
 
 /// All that is wrong is said at once, a line each.
-async fn several(house: &House) -> bool {
-    let plan = house.plan("memory:").set("CODE_LIFETIME", "-1").set("HASH_QUEUE", "x");
-    let refusal = Refusal::of(plan).await;
+async fn several(installation: &Installation) -> bool {
+    let plan = installation.plan("memory:").set("CODE_LIFETIME", "-1").set("HASH_QUEUE", "x");
+    let refusal = StartupFailure::of(plan).await;
     let names = |name| refusal.said.iter().filter(|line| line.contains(name)).count() == 1;
     refusal.code == Some(CONFIG)
         && refusal.said.len() == 2
@@ -98,7 +98,7 @@ async fn several(house: &House) -> bool {
         && !refusal.bound
 }
 
-async fn misspelt(house: &House) -> bool {
-    let server = house.plan("memory:").set("REDIS_URI", "redis://127.0.0.1/").start().await;
+async fn misspelt(installation: &Installation) -> bool {
+    let server = installation.plan("memory:").set("REDIS_URI", "redis://127.0.0.1/").start().await;
     server.log().contains("REDIS_URI is not a variable of ours; did you mean REDIS_URL?")
 }

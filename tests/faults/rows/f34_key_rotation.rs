@@ -16,11 +16,11 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::context::Bench;
-use crate::history::note;
+use crate::context::RunContext;
+use crate::history::increment;
 use crate::parts::fake_clock::FakeClock;
 use crate::parts::http::send;
-use crate::parts::installation::House;
+use crate::parts::installation::Installation;
 use crate::parts::redis::RedisServer;
 use crate::parts::server::Server;
 use crate::report::Report;
@@ -30,16 +30,16 @@ const STEP: i64 = 30;
 const LONG_ENOUGH: i64 = 3600 + 1200;
 
 /// `verify_fail=0`, and the new key does sign in the end.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let mut reports = vec![announced().await];
-    if bench.long {
+    if context.long {
         reports.push(urgent().await);
     }
     reports
 }
 
 struct Scene {
-    house: House,
+    installation: Installation,
     servers: Vec<Arc<Server>>,
     /// How far the clock of all of them is ahead, in seconds.
     ahead: AtomicI64,
@@ -53,13 +53,13 @@ struct Scene {
 }
 
 async fn announced() -> Report {
-    let (redis, house) = (RedisServer::start(), House::new().await);
-    let clock = FakeClock::new(house.folder(), "clock");
+    let (redis, installation) = (RedisServer::start(), Installation::new().await);
+    let clock = FakeClock::new(installation.folder(), "clock");
     let mut servers = Vec::new();
     for _ in 0..2 {
-        servers.push(clock.worn_by(house.plan(&redis.url())).start().await);
+        servers.push(clock.applied_to(installation.plan(&redis.url())).start().await);
     }
-    let scene = Arc::new(Scene::of(house, servers, false));
+    let scene = Arc::new(Scene::of(installation, servers, false));
     let before = kids(&scene.servers[0]).await;
     let mut verifiers = scene.verifiers(6);
     sleep(Duration::from_millis(300)).await;
@@ -71,7 +71,7 @@ async fn announced() -> Report {
     // Servers look every five seconds, which is nothing beside an hour.
     report.must("seen_by_all", seen_by_all(&scene.servers, before.len() + 1).await);
     while scene.ahead.load(Ordering::Relaxed) < LONG_ENOUGH {
-        clock.jumps(scene.ahead.fetch_add(STEP, Ordering::Relaxed) + STEP);
+        clock.jump(scene.ahead.fetch_add(STEP, Ordering::Relaxed) + STEP);
         sleep(Duration::from_millis(40)).await;
     }
     scene.ends(&mut verifiers, &before, &mut report).await;
@@ -79,9 +79,9 @@ async fn announced() -> Report {
 }
 
 async fn urgent() -> Report {
-    let (redis, house) = (RedisServer::start(), House::new().await);
-    let servers = house.start_many(2, &redis.url()).await;
-    let scene = Arc::new(Scene::of(house, servers, true));
+    let (redis, installation) = (RedisServer::start(), Installation::new().await);
+    let servers = installation.start_servers(2, &redis.url()).await;
+    let scene = Arc::new(Scene::of(installation, servers, true));
     let before = kids(&scene.servers[0]).await;
     let mut verifiers = scene.verifiers(6);
     sleep(Duration::from_millis(300)).await;
@@ -94,11 +94,21 @@ async fn urgent() -> Report {
 }
 
 impl Scene {
-    fn of(house: House, servers: Vec<Arc<Server>>, asks_again: bool) -> Self {
+    fn of(installation: Installation, servers: Vec<Arc<Server>>, asks_again: bool) -> Self {
         let none = AtomicUsize::default;
         let (verified, failed, fetched, unanswered) = (none(), none(), none(), none());
         let (ahead, over) = (AtomicI64::default(), AtomicBool::default());
-        Self { house, servers, ahead, over, verified, failed, fetched, unanswered, asks_again }
+        Self {
+            installation,
+            servers,
+            ahead,
+            over,
+            verified,
+            failed,
+            fetched,
+            unanswered,
+            asks_again,
+        }
     }
 
     fn now(&self) -> i64 {
@@ -113,16 +123,16 @@ impl Scene {
     /// Gets tokens from one server or the other and verifies them, those of a while ago too. Answers with
     /// the key of the last.
     async fn verifies(self: Arc<Self>, number: usize) -> String {
-        let shop = self.house.shop(number);
+        let shop = self.installation.client(number);
         let (mut set, mut fresh_until) = (None, 0);
         let (mut before, mut last) = (None::<String>, String::new());
         let mut turn = number;
         while !self.over.load(Ordering::Relaxed) {
             turn += 1;
             let server = &self.servers[turn % 2];
-            let reply = send(shop.acting_alone(server.wire())).await;
+            let reply = send(shop.client_credentials_request(server.client())).await;
             let Some(token) = reply.text("access_token") else {
-                note(&self.unanswered);
+                increment(&self.unanswered);
                 continue;
             };
             for token in [Some(&token), before.as_ref()].into_iter().flatten() {
@@ -134,7 +144,7 @@ impl Scene {
                     (set, fresh_until) = self.fetches(turn / 2).await;
                     good = is_good(set.as_ref(), token);
                 }
-                note(if good { &self.verified } else { &self.failed });
+                increment(if good { &self.verified } else { &self.failed });
             }
             last = decode_header(&token).ok().and_then(|it| it.kid).unwrap_or_default();
             if turn.is_multiple_of(8) || before.is_none() {
@@ -147,9 +157,9 @@ impl Scene {
 
     /// The set, and until when it may be kept.
     async fn fetches(&self, turn: usize) -> (Option<JwkSet>, i64) {
-        note(&self.fetched);
+        increment(&self.fetched);
         let asked = self.now();
-        let reply = send(self.servers[turn % 2].wire().get("/jwks.json")).await;
+        let reply = send(self.servers[turn % 2].client().get("/jwks.json")).await;
         let age =
             reply.header("cache-control").and_then(|it| it.split("max-age=").nth(1)?.parse().ok());
         (serde_json::from_str(reply.body()).ok(), asked + age.unwrap_or(0))
@@ -164,11 +174,11 @@ impl Scene {
         }
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         report
-            .says("verified", count(&self.verified))
-            .says("fetched", count(&self.fetched))
+            .figure("verified", count(&self.verified))
+            .figure("fetched", count(&self.fetched))
             .never("verify_fail", count(&self.failed))
             .never("unanswered", count(&self.unanswered))
-            .counts("new_key_signs", by_new, all)
+            .equals("new_key_signs", by_new, all)
             .never("panics", self.servers.iter().map(|server| server.panics()).sum());
     }
 }
@@ -185,7 +195,7 @@ fn is_good(set: Option<&JwkSet>, token: &str) -> bool {
 }
 
 async fn kids(server: &Server) -> Vec<String> {
-    let reply = send(server.wire().get("/jwks.json")).await.json();
+    let reply = send(server.client().get("/jwks.json")).await.json();
     let keys = reply["keys"].as_array().cloned().unwrap_or_default();
     keys.iter().filter_map(|key| Some(key["kid"].as_str()?.to_owned())).collect()
 }

@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::client::{Browser, Shop, Tokens};
-use crate::context::Bench;
+use crate::client::{Browser, ConfidentialClient, Tokens};
+use crate::context::RunContext;
 use crate::history::quantile;
-use crate::parts::hostile_hosts::{Host, Manner, Papers, canary};
+use crate::parts::hostile_hosts::{Host, HostBehaviour, HostCertificate, canary};
 use crate::parts::http::{encode, send};
-use crate::parts::installation::{House, person};
+use crate::parts::installation::{Installation, username};
 use crate::parts::server::Server;
 use crate::report::Report;
 
@@ -34,21 +34,21 @@ const FIRST: usize = 10;
 /// The name that flips.
 const FLIPS: &str = "rp.flip.test";
 
-/// `canary_hits=0 logout_p99<=1s`, and the workers are bounded: eight couriers, four fetches.
-pub async fn run(bench: Bench) -> Vec<Report> {
+/// `canary_hits=0 logout_p99<=1s`, and the workers are bounded: eight logout workers, four fetches.
+pub async fn run(context: RunContext) -> Vec<Report> {
     let own: Vec<String> = (0..6).map(|number| format!("127.0.0.{}", FIRST + number)).collect();
-    let papers = Papers::naming(own.iter().map(String::as_str).chain([FLIPS]));
+    let papers = HostCertificate::for_names(own.iter().map(String::as_str).chain([FLIPS]));
     let vouched = format!("127.0.0.2,{}", own.join(","));
     let canary_at = canary("127.0.0.1:0").await;
     let inside = canary_at.port();
     let mut hosts = Vec::new();
     for manner in [
-        Manner::Well,
-        Manner::Hangs,
-        Manner::Drips,
-        Manner::Floods,
-        Manner::Redirects(format!("https://127.0.0.1:{inside}/")),
-        Manner::Redirects(format!("http://localhost:{inside}/")),
+        HostBehaviour::Ok,
+        HostBehaviour::Hangs,
+        HostBehaviour::Drips,
+        HostBehaviour::Floods,
+        HostBehaviour::Redirects(format!("https://127.0.0.1:{inside}/")),
+        HostBehaviour::Redirects(format!("http://localhost:{inside}/")),
     ] {
         // An address for each: keys are fetched from one host once at a time.
         let at = format!("127.0.0.{}:0", FIRST + hosts.len());
@@ -64,9 +64,9 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     uris.extend(inner.iter().map(|name| format!("https://{name}:{inside}/heard")));
 
     let shops: Vec<_> =
-        (0..uris.len()).map(|number| Arc::new(Shop::numbered(100 + number))).collect();
-    let house = House::with(&applications(&shops, &uris)).await;
-    let mut plan = house
+        (0..uris.len()).map(|number| Arc::new(ConfidentialClient::new(100 + number))).collect();
+    let installation = Installation::with_bootstrap(&applications(&shops, &uris)).await;
+    let mut plan = installation
         .plan("memory:")
         .set("OUTGOING_CA_FILE", papers.path())
         .set("OUTGOING_ALLOW_PRIVATE", &vouched);
@@ -79,13 +79,16 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let turning = flipping.as_ref().map(Flipping::turns);
 
     let over = Arc::new(AtomicBool::new(false));
-    let normal =
-        tokio::spawn(normal(Arc::clone(&server), Arc::clone(house.shop(0)), Arc::clone(&over)));
+    let normal = tokio::spawn(normal(
+        Arc::clone(&server),
+        Arc::clone(installation.client(0)),
+        Arc::clone(&over),
+    ));
     let asking = asks_for_keys(&server, &shops, &uris, &over);
     let leaving = async {
-        let took = sign_outs(&house, &server, &shops, bench.pick(12, 80)).await;
+        let took = sign_outs(&installation, &server, &shops, context.pick(12, 80)).await;
         // What is under way has three seconds; what is tried again waits for ten.
-        sleep(Duration::from_secs(bench.pick(4, 30))).await;
+        sleep(Duration::from_secs(context.pick(4, 30))).await;
         over.store(true, Ordering::Relaxed);
         took
     };
@@ -93,18 +96,18 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let tokens = normal.await.expect("a client that does not panic");
     let mut report = Report::new();
     report
-        .says("logouts", logouts.len())
+        .figure("logouts", logouts.len())
         .never("logouts_failed", failed)
-        .promises("logout_p99_s", quantile(logouts, 0.99).as_secs_f64(), 1.0, 3.0)
+        .within("logout_p99_s", quantile(logouts, 0.99).as_secs_f64(), 1.0, 3.0)
         .at_least("well_told", number(hosts[0].visits()), 1.0)
-        .says("bad_told", hosts[1..].iter().map(Host::visits).sum::<usize>())
+        .figure("bad_told", hosts[1..].iter().map(Host::visits).sum::<usize>())
         .never("canary_hits", canary_at.visits())
         .at_most("connections_max", number(papers.open_max()), 12.0)
-        .says("key_reasons", reasons(&server))
-        .says("key_questions", answers.len())
+        .figure("key_reasons", reasons(&server))
+        .figure("key_questions", answers.len())
         .never("key_let_in", let_in)
-        .promises("key_answer_max_s", quantile(answers, 1.0).as_secs_f64(), 3.5, 8.0)
-        .promises("token_p99_s", quantile(tokens, 0.99).as_secs_f64(), 0.2, 2.0)
+        .within("key_answer_max_s", quantile(answers, 1.0).as_secs_f64(), 3.5, 8.0)
+        .within("token_p99_s", quantile(tokens, 0.99).as_secs_f64(), 0.2, 2.0)
         .at_most("rss_growth_mb", server.rss_peak_mb() - rss, 60.0)
         .never("panics", server.panics());
     match (&flipping, turning) {
@@ -114,7 +117,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
                 .at_least("flip_good", number(flipping.good.visits()), 1.0)
                 .never("flip_canary_hits", flipping.canary.visits());
         }
-        _ => drop(report.says("flip", "untried")),
+        _ => drop(report.figure("flip", "untried")),
     }
     vec![report]
 }
@@ -135,7 +138,7 @@ fn number(count: usize) -> f64 {
 }
 
 /// Each with the same address for logouts, and beside it a robot with the same address for its keys.
-fn applications(shops: &[Arc<Shop>], uris: &[String]) -> String {
+fn applications(shops: &[Arc<ConfidentialClient>], uris: &[String]) -> String {
     let mut text = String::new();
     for (shop, uri) in shops.iter().zip(uris) {
         let _ = writeln!(
@@ -156,29 +159,30 @@ fn applications(shops: &[Arc<Shop>], uris: &[String]) -> String {
 
 /// People who have been everywhere sign out; how long each page took, and how many did not come.
 async fn sign_outs(
-    house: &House,
+    installation: &Installation,
     server: &Arc<Server>,
-    shops: &[Arc<Shop>],
+    shops: &[Arc<ConfidentialClient>],
     count: usize,
 ) -> (Vec<Duration>, usize) {
     let (mut took, mut failed) = (Vec::new(), 0);
-    let wire = server.wire();
+    let http = server.client();
     for number in 0..count {
-        let browser =
-            Browser::signed_in(wire, house.shop(0), &person(number)).await.expect("signed in");
+        let browser = Browser::sign_in(http, installation.client(0), &username(number))
+            .await
+            .expect("signed in");
         let mut hint = None;
         for shop in shops {
-            let code = browser.code_for(wire, shop, "openid").await.expect("a code");
-            let reply = send(shop.redeeming(wire, &code)).await;
+            let code = browser.code_for(http, shop, "openid").await.expect("a code");
+            let reply = send(shop.redeem_request(http, &code)).await;
             hint = reply.text("id_token").or(hint);
         }
         let hint = hint.expect("an ID token");
         let url = format!("/logout?{}", encode(&[("id_token_hint", &hint)]));
         let since = Instant::now();
-        let page = browser.opens(wire, &url).await;
+        let page = browser.open(http, &url).await;
         took.push(since.elapsed());
-        let out = page.is(200) && page.body().contains("Signed out");
-        let gone = browser.code_for(wire, &shops[0], "openid").await.is_err();
+        let out = page.has_status(200) && page.body().contains("Signed out");
+        let gone = browser.code_for(http, &shops[0], "openid").await.is_err();
         failed += usize::from(!(out && gone));
     }
     (took, failed)
@@ -187,28 +191,28 @@ async fn sign_outs(
 /// Robots whose keys have to be fetched from there; how long each answer took, and how many were let in.
 async fn asks_for_keys(
     server: &Arc<Server>,
-    shops: &[Arc<Shop>],
+    shops: &[Arc<ConfidentialClient>],
     uris: &[String],
     over: &Arc<AtomicBool>,
 ) -> (Vec<Duration>, usize) {
     let mut robots = JoinSet::new();
     for (shop, _) in shops.iter().zip(uris) {
-        let (id, wire) = (format!("robot-{}", shop.id), server.fresh_wire(Duration::from_secs(10)));
+        let (id, http) = (format!("robot-{}", shop.id), server.new_client(Duration::from_secs(10)));
         let over = Arc::clone(over);
         robots.spawn(async move {
             let (mut took, mut let_in, mut turn) = (Vec::new(), 0, 0);
             while !over.load(Ordering::Relaxed) {
                 turn += 1;
-                let assertion = assertion(&id, wire.host(), turn);
+                let assertion = assertion(&id, http.host(), turn);
                 let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
                 let fields = [
                     ("grant_type", "client_credentials"),
                     ("client_assertion_type", kind),
                     ("client_assertion", &assertion),
                 ];
-                let reply = send(wire.form("/token", &fields)).await;
+                let reply = send(http.form("/token", &fields)).await;
                 took.push(reply.took);
-                let_in += usize::from(reply.is(200));
+                let_in += usize::from(reply.has_status(200));
                 sleep(Duration::from_millis(200)).await;
             }
             (took, let_in)
@@ -233,11 +237,15 @@ fn assertion(id: &str, host: &str, turn: u32) -> String {
 }
 
 /// Somebody who has nothing to do with any of it.
-async fn normal(server: Arc<Server>, shop: Arc<Shop>, over: Arc<AtomicBool>) -> Vec<Duration> {
-    let (mut took, wire) = (Vec::new(), server.fresh_wire(Duration::from_secs(10)));
+async fn normal(
+    server: Arc<Server>,
+    shop: Arc<ConfidentialClient>,
+    over: Arc<AtomicBool>,
+) -> Vec<Duration> {
+    let (mut took, http) = (Vec::new(), server.new_client(Duration::from_secs(10)));
     while !over.load(Ordering::Relaxed) {
-        let reply = send(shop.acting_alone(&wire)).await;
-        assert!(Tokens::of(&reply).is_some() || reply.is(200), "no token: {reply:?}");
+        let reply = send(shop.client_credentials_request(&http)).await;
+        assert!(Tokens::of(&reply).is_some() || reply.has_status(200), "no token: {reply:?}");
         took.push(reply.took);
         sleep(Duration::from_millis(30)).await;
     }
@@ -254,7 +262,7 @@ struct Flipping {
 
 impl Flipping {
     /// None where nothing may be mounted.
-    async fn prepares(papers: &Papers) -> Option<Self> {
+    async fn prepares(papers: &HostCertificate) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let hosts_file = folder.path().join("hosts");
         write(&hosts_file, "127.0.0.2");
@@ -263,7 +271,7 @@ impl Flipping {
         if !tried.output().is_ok_and(|output| output.status.success()) {
             return None;
         }
-        let good = papers.host("127.0.0.2:0", Manner::Well).await;
+        let good = papers.host("127.0.0.2:0", HostBehaviour::Ok).await;
         let canary = canary(&format!("127.0.0.1:{}", good.port())).await;
         Some(Self { hosts_file, _folder: folder, good, canary })
     }

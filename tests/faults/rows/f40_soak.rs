@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::context::Bench;
-use crate::parts::installation::House;
+use crate::context::RunContext;
+use crate::parts::installation::Installation;
 use crate::parts::redis::RedisServer;
 use crate::parts::redis_keys::census;
 use crate::report::Report;
-use crate::workload::{Load, Storm};
+use crate::workload::{Load, Workload};
 
 /// Clients, people, the keys and the lists of them stay, and so do the lists of what each person has,
 /// which are cleared as they are added to; whatever else does is a leak.
@@ -38,12 +38,12 @@ const LONGEST_S: u64 = 24 * 3600 + 180;
 const STEADY: Duration = Duration::from_mins(10);
 
 /// `rss_slope≈0 keys_slope≈0 fd_slope=0 keys_without_ttl=0`, all of them a minute.
-pub async fn run(bench: Bench) -> Vec<Report> {
+pub async fn run(context: RunContext) -> Vec<Report> {
     let redis = RedisServer::start();
-    let house = House::new().await;
+    let installation = Installation::new().await;
     let mut servers = Vec::new();
     for _ in 0..2 {
-        let mut plan = house.plan(&redis.url());
+        let mut plan = installation.plan(&redis.url());
         for name in [
             "ACCESS_TOKEN_LIFETIME",
             "ID_TOKEN_LIFETIME",
@@ -59,9 +59,9 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     }
     // Families end after a minute; what goes on are codes, sign-ins and what comes of them.
     let load = Load { families: 50, refreshes_per_s: 50.0, codes_per_s: 30.0, revoked: 0.01 };
-    let storm = Storm::begins(&house, &servers, load, bench.seed).await;
+    let workload = Workload::start(&installation, &servers, load, context.seed).await;
     let (begun, mut samples) = (Instant::now(), Vec::new());
-    while begun.elapsed() < bench.soak {
+    while begun.elapsed() < context.soak {
         sleep(Duration::from_secs(1)).await;
         let minutes = begun.elapsed().as_secs_f64() / 60.0;
         let rss: f64 = servers.iter().map(|server| server.rss_mb()).sum();
@@ -72,7 +72,7 @@ pub async fn run(bench: Bench) -> Vec<Report> {
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
         samples.push((minutes, [rss, files as f64, keys as f64]));
     }
-    let after = storm.ends().await;
+    let after = workload.stop_and_collect().await;
     let kinds = census(&redis);
     let endless = kinds
         .iter()
@@ -85,14 +85,14 @@ pub async fn run(bench: Bench) -> Vec<Report> {
     let last = samples.last().map_or([0.0; 3], |(_, values)| *values);
     let mut report = Report::new();
     report
-        .measures("minutes", begun.elapsed().as_secs_f64() / 60.0)
-        .says("codes", after.ledger.codes())
-        .never("double_code", after.ledger.double_codes())
-        .never("forks", after.ledger.forks());
-    after.tells_of_times(&mut report);
-    report.measures("rss_mb", last[0]).measures("fds", last[1]).measures("keys", last[2]);
+        .measurement("minutes", begun.elapsed().as_secs_f64() / 60.0)
+        .figure("codes", after.history.codes())
+        .never("double_code", after.history.double_codes())
+        .never("forks", after.history.forks());
+    after.report_measurements(&mut report);
+    report.measurement("rss_mb", last[0]).measurement("fds", last[1]).measurement("keys", last[2]);
     // In the first minutes every cache and pool still fills.
-    if bench.soak >= STEADY {
+    if context.soak >= STEADY {
         report.at_most("rss_slope_mb", slope(0), 0.5).at_most("fd_slope", slope(1), 0.5).at_most(
             "keys_slope",
             slope(2),
@@ -100,21 +100,21 @@ pub async fn run(bench: Bench) -> Vec<Report> {
         );
     } else {
         report
-            .measures("rss_slope_mb", slope(0))
-            .measures("fd_slope", slope(1))
-            .measures("keys_slope", slope(2));
+            .measurement("rss_slope_mb", slope(0))
+            .measurement("fd_slope", slope(1))
+            .measurement("keys_slope", slope(2));
     }
     let grants = kinds.get("grant.v1").copied().unwrap_or_default();
     let longest = kinds.values().map(|kind| kind.longest_ms / 1000).max().unwrap_or_default();
-    let made = after.ledger.codes() + load.families;
+    let made = after.history.codes() + load.families;
     report
         // One for each code, and for each that was not redeemed.
         .at_most("grants_per_code", ratio(grants.count, made), 1.1)
-        .says("longest_ttl_s", longest)
+        .figure("longest_ttl_s", longest)
         .never("longer_than_a_day", usize::from(longest > LONGEST_S))
         .never("keys_without_ttl", endless.len());
     if !endless.is_empty() {
-        report.says("kinds", endless.join(","));
+        report.figure("kinds", endless.join(","));
     }
     vec![report]
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use crate::context::Bench;
+use crate::context::RunContext;
 use crate::report::Report;
 
 mod concurrent_logins;
@@ -48,7 +48,7 @@ mod f38_client_aborts;
 mod f39_file_store;
 mod f40_soak;
 
-type Run = fn(Bench) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
+type Run = fn(RunContext) -> Pin<Box<dyn Future<Output = Vec<Report>> + Send>>;
 
 /// One fault.
 pub struct Row {
@@ -72,7 +72,7 @@ macro_rules! rows {
     };
 }
 
-/// `lost` and the like are 0 wherever there is a storm: see `Aftermath::tells`.
+/// `lost` and the like are 0 wherever there is a workload: see `Aftermath::tells`.
 #[rustfmt::skip]
 const TABLE: &[Row] = rows![
     // module                      quick runs  bounds
@@ -119,7 +119,7 @@ const TABLE: &[Row] = rows![
 ];
 
 /// The longest that one run may take before it is given up.
-const LONGEST: Duration = Duration::from_mins(40);
+const MAX_RUN_TIME: Duration = Duration::from_mins(40);
 
 impl Row {
     /// `F07`.
@@ -133,11 +133,11 @@ impl Row {
     }
 
     /// Runs it and prints its lines; answers whether all is well.
-    pub async fn run(&self, bench: Bench) -> bool {
-        let words = format!("{} {} seed={}", self.id(), self.name(), bench.seed);
-        let (since, longest) = (Instant::now(), LONGEST + bench.soak);
+    pub async fn run(&self, context: RunContext) -> bool {
+        let words = format!("{} {} seed={}", self.id(), self.name(), context.seed);
+        let (since, longest) = (Instant::now(), MAX_RUN_TIME + context.soak);
         // A task of its own, so that a panic ends only this row; and ended with this future.
-        let mut task = Task(tokio::spawn((self.run)(bench)));
+        let mut task = Task(tokio::spawn((self.run)(context)));
         let reports = match tokio::time::timeout(longest, &mut task.0).await {
             Ok(Ok(reports)) => reports,
             Ok(Err(_)) => {
@@ -166,7 +166,7 @@ impl Drop for Task {
 }
 
 /// The rows of these names, or all of the set; the error is a name that is none.
-pub fn chosen(names: &[String], quick: bool) -> Result<Vec<&'static Row>, String> {
+pub fn select(names: &[String], quick: bool) -> Result<Vec<&'static Row>, String> {
     if names.is_empty() {
         return Ok(TABLE.iter().filter(|row| row.quick || !quick).collect());
     }

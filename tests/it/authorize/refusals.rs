@@ -2,10 +2,10 @@ use latchkey::domain::clients::Settings;
 use latchkey::infra::secret::base64url;
 use serde_json::json;
 
-use crate::support::browser::Landing;
+use crate::support::browser::AuthorizationResponse;
 use crate::support::http;
-use crate::support::relying_party::Request;
-use crate::support::test_server::{House, on_every_store};
+use crate::support::relying_party::AuthorizationRequest;
+use crate::support::test_server::{TestServer, on_every_store};
 
 on_every_store![
     a_stranger_or_a_strange_address_is_told_on_a_page_and_never_redirected,
@@ -16,9 +16,11 @@ on_every_store![
     a_disabled_client_is_a_stranger,
 ];
 
-async fn a_stranger_or_a_strange_address_is_told_on_a_page_and_never_redirected(house: House) {
-    let shop = house.relying_party("shop").await;
-    let good = || shop.asks("openid");
+async fn a_stranger_or_a_strange_address_is_told_on_a_page_and_never_redirected(
+    server: TestServer,
+) {
+    let shop = server.relying_party("shop").await;
+    let good = || shop.authorization_request("openid");
     for (what, request) in [
         ("unknown client", good().with("client_id", "nobody")),
         ("no client", good().without("client_id")),
@@ -29,17 +31,17 @@ async fn a_stranger_or_a_strange_address_is_told_on_a_page_and_never_redirected(
         ("a query added", good().with("redirect_uri", "https://shop.example/cb?x=1")),
         ("markup", good().with("redirect_uri", "javascript:alert(1)")),
     ] {
-        let answer = house.browser("ada").asks(&request.url()).await;
+        let answer = server.browser("ada").get(&request.url()).await;
         assert_eq!((answer.status, answer.location()), (400, None), "{what}");
-        assert!(answer.shows("h1"), "{what}: {answer:?}");
+        assert!(answer.has_element("h1"), "{what}: {answer:?}");
     }
 }
 
-async fn every_other_refusal_travels_to_the_client_with_state_and_issuer(house: House) {
-    let shop = house.relying_party("shop").await;
-    let good = || shop.asks("openid");
+async fn every_other_refusal_travels_to_the_client_with_state_and_issuer(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let good = || shop.authorization_request("openid");
     let long = "s".repeat(2000);
-    let table: [(&str, Request); 17] = [
+    let table: [(&str, AuthorizationRequest); 17] = [
         ("invalid_request", good().without("response_type")),
         ("unsupported_response_type", good().with("response_type", "token")),
         ("invalid_request", good().with("response_mode", "web_message")),
@@ -59,48 +61,53 @@ async fn every_other_refusal_travels_to_the_client_with_state_and_issuer(house: 
         ("registration_not_supported", good().with("registration", "{}")),
     ];
     for (error, request) in table {
-        let answer = house.browser("ada").asks(&request.url()).await;
+        let answer = server.browser("ada").get(&request.url()).await;
         assert_eq!(answer.status, 303, "{request:?}");
-        let landing = Landing::of(&answer);
+        let landing = AuthorizationResponse::from_redirect(&answer);
         assert!(landing.0.as_str().starts_with("https://shop.example/cb?"), "{request:?}");
         assert_eq!(landing.error(), error, "{request:?}");
         assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"), "{request:?}");
-        assert_eq!(landing.param("iss").as_deref(), Some(house.issuer()), "{request:?}");
+        assert_eq!(landing.param("iss").as_deref(), Some(server.issuer()), "{request:?}");
         assert_eq!(landing.param("code"), None);
     }
     let machine = json!({"grant_types": ["client_credentials"], "response_types": []});
-    let robot = house.relying_party_with("robot", &machine, Settings::default()).await;
-    let answer = house.browser("ada").asks(&robot.asks("openid").url()).await;
-    assert_eq!(Landing::of(&answer).error(), "unauthorized_client");
+    let robot = server.relying_party_with("robot", &machine, Settings::default()).await;
+    let answer = server.browser("ada").get(&robot.authorization_request("openid").url()).await;
+    assert_eq!(AuthorizationResponse::from_redirect(&answer).error(), "unauthorized_client");
 }
 
-async fn a_repeated_parameter_is_refused_even_when_empty(house: House) {
-    let shop = house.relying_party("shop").await;
+async fn a_repeated_parameter_is_refused_even_when_empty(server: TestServer) {
+    let shop = server.relying_party("shop").await;
     for (name, value) in [("client_id", ""), ("redirect_uri", ""), ("redirect_uri", "https://a.b/")]
     {
-        let request = shop.asks("openid").twice(name, value);
-        let answer = house.browser("ada").asks(&request.url()).await;
+        let request = shop.authorization_request("openid").with_duplicate(name, value);
+        let answer = server.browser("ada").get(&request.url()).await;
         assert_eq!((answer.status, answer.location()), (400, None), "{name}");
-        let told = answer.words(".developer").unwrap_or_default();
+        let told = answer.text_of(".developer").unwrap_or_default();
         assert!(told.contains(&format!("{name} is repeated")), "{told}");
     }
     for (name, value) in
         [("scope", ""), ("scope", "openid"), ("prompt", "none"), ("client_id", "shop")]
     {
-        let request = shop.asks("openid").with("prompt", "login").twice(name, value);
-        let landing = Landing::of(&house.browser("ada").asks(&request.url()).await);
+        let request = shop
+            .authorization_request("openid")
+            .with("prompt", "login")
+            .with_duplicate(name, value);
+        let landing =
+            AuthorizationResponse::from_redirect(&server.browser("ada").get(&request.url()).await);
         assert_eq!(landing.error(), "invalid_request", "{name}");
         assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"), "{name}");
     }
     // What means nothing here may be there as often as it likes, in whatever bytes.
-    let request = shop.asks("openid").twice("utm", "1").twice("utm", "2");
+    let request =
+        shop.authorization_request("openid").with_duplicate("utm", "1").with_duplicate("utm", "2");
     let url = format!("{}&name=%E9&%FF=1&x=%zz", request.url());
-    assert!(house.browser("ada").opens(&url).await.shows("#login-submit"));
+    assert!(server.browser("ada").open(&url).await.has_element("#login-submit"));
 }
 
 /// However the answer travels, its `state` is the one that came (RFC 6749 §4.1.2.1).
-async fn what_was_sent_comes_back_whatever_else_is_wrong_or_too_long(house: House) {
-    let shop = house.relying_party("shop").await;
+async fn what_was_sent_comes_back_whatever_else_is_wrong_or_too_long(server: TestServer) {
+    let shop = server.relying_party("shop").await;
     let unsigned = |claims: &str| format!("e30.{}.", base64url(claims.as_bytes()));
     let long = |letters: usize| "s".repeat(letters);
     let state = format!("ä &=#+%/{}", long(3_000));
@@ -118,24 +125,26 @@ async fn what_was_sent_comes_back_whatever_else_is_wrong_or_too_long(house: Hous
         ("invalid_request", "id_token_hint", long(40_000)),
     ];
     for mode in ["query", "fragment", "form_post"] {
-        let good = || shop.asks("openid").with("response_mode", mode).with("state", &state);
-        let told = async |request: &Request, more: &str| {
+        let good = || {
+            shop.authorization_request("openid").with("response_mode", mode).with("state", &state)
+        };
+        let told = async |request: &AuthorizationRequest, more: &str| {
             let body = format!("{}{more}", http::encode(&request.fields()));
-            let url = house.url("/authorize");
-            let form = house.http().post(url).body(body);
+            let url = server.url("/authorize");
+            let form = server.http().post(url).body(body);
             let kind = ("content-type", "application/x-www-form-urlencoded");
             let mut answer = http::send(form.header(kind.0, kind.1)).await;
             // Without a cookie it becomes a GET first.
-            let again = answer.location().filter(|to| to.starts_with(house.issuer()));
+            let again = answer.location().filter(|to| to.starts_with(server.issuer()));
             if let Some(again) = again.map(str::to_owned) {
-                answer = house.browser("ada").asks(&again).await;
+                answer = server.browser("ada").get(&again).await;
             }
             if mode == "form_post" {
                 let fields = answer.hidden_fields_beside("input[name=error]");
                 let of = |name: &str| fields.iter().find(|(key, _)| key == name).cloned();
                 return ["error", "state"].map(|name| of(name).map(|(_, value)| value));
             }
-            let landing = Landing::of(&answer);
+            let landing = AuthorizationResponse::from_redirect(&answer);
             assert_eq!(landing.0.fragment().is_some(), mode == "fragment");
             ["error", "state"].map(|name| landing.param(name))
         };
@@ -153,19 +162,21 @@ async fn what_was_sent_comes_back_whatever_else_is_wrong_or_too_long(house: Hous
     }
 }
 
-async fn a_state_that_cannot_come_back_as_it_was_is_told_on_a_page(house: House) {
-    let shop = house.relying_party("shop").await;
-    let ada = house.browser("ada");
-    let good = || shop.asks("openid");
-    let other = good().twice("state", "another");
+async fn a_state_that_cannot_come_back_as_it_was_is_told_on_a_page(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let ada = server.browser("ada");
+    let good = || shop.authorization_request("openid");
+    let other = good().with_duplicate("state", "another");
     let unreadable = format!("{}&state=%ff", good().without("state").url());
     for url in [other.url(), unreadable] {
-        let answer = ada.asks(&url).await;
+        let answer = ada.get(&url).await;
         assert_eq!((answer.status, answer.location()), (400, None), "{url}");
-        assert!(answer.words(".developer").unwrap_or_default().contains("state"), "{url}");
+        assert!(answer.text_of(".developer").unwrap_or_default().contains("state"), "{url}");
     }
     // Twice the same is the same.
-    let landing = Landing::of(&ada.asks(&good().twice("state", "s t&a=te").url()).await);
+    let landing = AuthorizationResponse::from_redirect(
+        &ada.get(&good().with_duplicate("state", "s t&a=te").url()).await,
+    );
     assert_eq!(landing.param("state").as_deref(), Some("s t&a=te"));
     // Longer than an address of ours: by form it comes back, and by no other way.
     for (letters, mode, comes_back) in [
@@ -176,22 +187,22 @@ async fn a_state_that_cannot_come_back_as_it_was_is_told_on_a_page(house: House)
     ] {
         let state = "s".repeat(letters);
         let request = good().with("response_mode", mode).with("state", &state);
-        let answer = ada.presses("/authorize", &request.fields()).await;
+        let answer = ada.post("/authorize", &request.fields()).await;
         let told = answer.location().unwrap_or(&answer.body);
         assert_eq!(told.contains(&state), comes_back, "{letters} {mode}");
         assert_eq!(answer.status == 400, !comes_back, "{letters} {mode}");
     }
 }
 
-async fn a_disabled_client_is_a_stranger(house: House) {
-    let shop = house.relying_party("shop").await;
-    let request = shop.asks("openid");
-    let ada = house.browser("ada");
-    let login = ada.opens(&request.url()).await;
+async fn a_disabled_client_is_a_stranger(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let request = shop.authorization_request("openid");
+    let ada = server.browser("ada");
+    let login = ada.open(&request.url()).await;
     let id = latchkey::domain::clients::ClientId::parse("shop").unwrap();
     let disabled =
-        latchkey::domain::clients::update(house.store(), &id, |it| it.enabled = false).await;
+        latchkey::domain::clients::update(server.store(), &id, |it| it.enabled = false).await;
     assert_eq!(disabled.unwrap(), Some(()));
-    assert_eq!(house.browser("ada").asks(&request.url()).await.status, 400);
-    assert_eq!(ada.signs_in(&login).await.status, 400, "also half-way");
+    assert_eq!(server.browser("ada").get(&request.url()).await.status, 400);
+    assert_eq!(ada.sign_in(&login).await.status, 400, "also half-way");
 }

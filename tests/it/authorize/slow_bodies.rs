@@ -1,20 +1,20 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::test_server::{House, on_every_store};
+use crate::support::test_server::{TestServer, on_every_store};
 
 on_every_store![bodies_that_come_slowly_keep_nobody_from_signing_in];
 
-/// More than there are places before the pages of these houses.
+/// More than there are places before the pages of these servers.
 const SLOW: usize = 200;
 
 /// A form that has been asked for, so that its request is in the server's hands, and does not come.
-async fn begins_a_form(house: &House) -> TcpStream {
-    let mut stream = TcpStream::connect(house.at()).await.expect("a connection");
+async fn begins_a_form(server: &TestServer) -> TcpStream {
+    let mut stream = TcpStream::connect(server.at()).await.expect("a connection");
     let head = format!(
         "POST /authorize HTTP/1.1\r\nHost: localhost:{}\r\nExpect: 100-continue\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 12\r\n\r\n",
-        house.at().port()
+        server.at().port()
     );
     stream.write_all(head.as_bytes()).await.expect("a head that arrives");
     let mut asked = [0; 25];
@@ -23,13 +23,13 @@ async fn begins_a_form(house: &House) -> TcpStream {
     stream
 }
 
-async fn bodies_that_come_slowly_keep_nobody_from_signing_in(house: House) {
-    let shop = house.relying_party("shop").await;
+async fn bodies_that_come_slowly_keep_nobody_from_signing_in(server: TestServer) {
+    let shop = server.relying_party("shop").await;
     let mut slow = Vec::new();
     for _ in 0..SLOW {
-        slow.push(begins_a_form(&house).await);
+        slow.push(begins_a_form(&server).await);
     }
-    shop.signs_in(&house.browser("ada"), "openid").await;
+    shop.sign_in(&server.browser("ada"), "openid").await;
     // Slow is not lost: one that comes to its end is answered like any other.
     let last = slow.last_mut().expect("one of them");
     last.write_all(b"client_id=no").await.expect("the rest");

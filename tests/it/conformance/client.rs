@@ -10,8 +10,8 @@ use super::checks::{self, id_token, tokens};
 use super::key::Key;
 use super::suite::{Suite, declared, person, text};
 use crate::support::browser::Browser;
-use crate::support::http::{self, Answer, Fields};
-use crate::support::relying_party::Request;
+use crate::support::http::{self, FormFields, HttpResponse};
+use crate::support::relying_party::AuthorizationRequest;
 
 /// A client, and what it knows.
 pub struct Client<'s> {
@@ -30,7 +30,7 @@ pub struct Callback {
     pub mode: &'static str,
     pub params: BTreeMap<String, String>,
     /// The pages on the way.
-    pub pages: Vec<Answer>,
+    pub pages: Vec<HttpResponse>,
 }
 
 /// What a sign-in brought.
@@ -76,10 +76,10 @@ impl<'s> Client<'s> {
     }
 
     /// An authorization request as the suite makes it: without PKCE, with a state of 128 characters.
-    pub fn asks(&self) -> Request {
+    pub fn asks(&self) -> AuthorizationRequest {
         let long: String = (0..3).map(|_| Secret::random().reveal()).collect();
         let nonce = Secret::random().reveal();
-        let request = Request::blank(self.suite.house.issuer())
+        let request = AuthorizationRequest::empty(self.suite.provider.issuer())
             .with("client_id", &self.id)
             .with("redirect_uri", &self.redirect_uri)
             .with("scope", "openid")
@@ -94,23 +94,23 @@ impl<'s> Client<'s> {
     }
 
     /// The person does what each page asks for, until there is an answer.
-    pub async fn walks(&self, browser: &Browser, request: &Request) -> Callback {
-        let first = browser.opens(&request.url()).await;
+    pub async fn walks(&self, browser: &Browser, request: &AuthorizationRequest) -> Callback {
+        let first = browser.open(&request.url()).await;
         self.goes_on(browser, first).await
     }
 
-    pub async fn goes_on(&self, browser: &Browser, mut answer: Answer) -> Callback {
+    pub async fn goes_on(&self, browser: &Browser, mut answer: HttpResponse) -> Callback {
         let mut pages = Vec::new();
         for _ in 0..4 {
             if let Some(callback) = self.receives(&answer) {
                 return Callback { pages, ..callback };
             }
-            let next = if answer.shows("#login-submit") {
+            let next = if answer.has_element("#login-submit") {
                 checks::pages::login(&answer);
-                browser.tries(&answer, person().0, person().1).await
+                browser.sign_in_as(&answer, person().0, person().1).await
             } else {
                 checks::pages::consent(&answer);
-                browser.decides(&answer, "accept").await
+                browser.decide_consent(&answer, "accept").await
             };
             pages.push(std::mem::replace(&mut answer, next));
         }
@@ -118,7 +118,7 @@ impl<'s> Client<'s> {
     }
 
     /// Whether this answer goes to the redirect URI, and what it says there.
-    fn receives(&self, answer: &Answer) -> Option<Callback> {
+    fn receives(&self, answer: &HttpResponse) -> Option<Callback> {
         if answer.attribute("form", "action").as_deref() == Some(&*self.redirect_uri) {
             checks::pages::form_post(answer, &self.redirect_uri);
             let fields = answer.hidden_fields_beside("input[type=hidden]");
@@ -143,13 +143,13 @@ impl<'s> Client<'s> {
     }
 
     /// The whole way, and every check on it.
-    pub async fn signs_in(&self, browser: &Browser, request: &Request) -> SignedIn {
+    pub async fn signs_in(&self, browser: &Browser, request: &AuthorizationRequest) -> SignedIn {
         let callback = self.walks(browser, request).await;
         self.completes(request, callback).await
     }
 
     /// From the answer to the claims.
-    pub async fn completes(&self, request: &Request, callback: Callback) -> SignedIn {
+    pub async fn completes(&self, request: &AuthorizationRequest, callback: Callback) -> SignedIn {
         let (suite, variant) = (self.suite, self.suite.variant);
         checks::authorization_response::success(&callback, request, suite);
         let (code, token) = (callback.get("code"), callback.get("access_token"));
@@ -187,23 +187,23 @@ impl<'s> Client<'s> {
     async fn asks_about(
         &self,
         token: &str,
-        request: &Request,
+        request: &AuthorizationRequest,
         claims: &Map<String, Value>,
     ) -> Map<String, Value> {
         let url = self.suite.endpoint("userinfo_endpoint");
-        let answer = http::send(self.suite.house.http().get(url).bearer_auth(token)).await;
+        let answer = http::send(self.suite.provider.http().get(url).bearer_auth(token)).await;
         checks::userinfo::check(&answer, request, claims)
     }
 
     /// The request ends with an error, and nobody was asked anything.
-    pub async fn is_refused(&self, browser: &Browser, request: &Request) -> String {
-        let answer = browser.opens(&request.url()).await;
+    pub async fn is_refused(&self, browser: &Browser, request: &AuthorizationRequest) -> String {
+        let answer = browser.open(&request.url()).await;
         let callback = self.receives(&answer).unwrap_or_else(|| panic!("no answer: {answer:?}"));
         checks::authorization_response::error(&callback, request, self.suite)
     }
 
     /// Turns the code into tokens, with its own way to say who it is.
-    pub async fn exchanges(&self, code: &str, more: Fields<'_>) -> Answer {
+    pub async fn exchanges(&self, code: &str, more: FormFields<'_>) -> HttpResponse {
         let mut fields = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -213,21 +213,21 @@ impl<'s> Client<'s> {
         self.posts(&fields).await
     }
 
-    pub async fn refreshes(&self, token: &str, more: Fields<'_>) -> Answer {
+    pub async fn refreshes(&self, token: &str, more: FormFields<'_>) -> HttpResponse {
         let mut fields = vec![("grant_type", "refresh_token"), ("refresh_token", token)];
         fields.extend(more);
         self.posts(&fields).await
     }
 
-    async fn posts(&self, fields: Fields<'_>) -> Answer {
+    async fn posts(&self, fields: FormFields<'_>) -> HttpResponse {
         self.posts_with(fields, &self.assertion(self.suite.endpoint("token_endpoint"))).await
     }
 
     /// With this assertion, where it says who it is by one.
-    pub async fn posts_with(&self, fields: Fields<'_>, assertion: &str) -> Answer {
+    pub async fn posts_with(&self, fields: FormFields<'_>, assertion: &str) -> HttpResponse {
         let url = self.suite.endpoint("token_endpoint");
         let mut fields = fields.to_vec();
-        let form = |fields: Fields<'_>| http::form(self.suite.house.http(), url, fields);
+        let form = |fields: FormFields<'_>| http::form(self.suite.provider.http(), url, fields);
         let request = match self.suite.variant.auth {
             "client_secret_basic" => {
                 let encoded = |text: &str| {
@@ -249,7 +249,7 @@ impl<'s> Client<'s> {
     }
 
     pub fn assertion(&self, audience: &str) -> String {
-        let now = self.suite.house.app().now().as_secs();
+        let now = self.suite.provider.app().now().as_secs();
         self.key.sign(&json!({
             "iss": self.id, "sub": self.id, "aud": audience, "jti": Secret::random().reveal(),
             "iat": now, "nbf": now, "exp": now + 60,
@@ -273,6 +273,6 @@ impl Callback {
 
     /// Whether the person had to sign in for it.
     pub fn asked_to_sign_in(&self) -> bool {
-        self.pages.iter().any(|page| page.shows("#login-submit"))
+        self.pages.iter().any(|page| page.has_element("#login-submit"))
     }
 }

@@ -12,7 +12,7 @@ use super::suite::{PEOPLE, SETTINGS, Suite, Variant, settings};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn oidcc_discovery_endpoint_verification() {
     let suite = Suite::begin(Variant::of("code").static_client()).await;
-    checks::metadata::verify(&suite.metadata, suite.house.issuer(), false);
+    checks::metadata::verify(&suite.metadata, suite.provider.issuer(), false);
     suite.ends().await;
 }
 

@@ -1,4 +1,4 @@
-//! What the suite brings along: a house as `conformance/` sets it up, a host of its own with its own
+//! What the suite brings along: a server as `conformance/` sets it up, a host of its own with its own
 //! certificate, and the clients it registers.
 
 use std::collections::BTreeMap;
@@ -16,9 +16,9 @@ use super::checks;
 use super::client::Client;
 use super::key::Key;
 use crate::support::browser::Browser;
-use crate::support::http::{self, Answer};
-use crate::support::mock_client_host::Elsewhere;
-use crate::support::test_server::{House, Tls};
+use crate::support::http::{self, HttpResponse};
+use crate::support::mock_client_host::MockHost;
+use crate::support::test_server::{TestServer, Tls};
 
 pub const SETTINGS: &str = include_str!("../../../conformance/settings.sh");
 pub const PEOPLE: &str = include_str!("../../../conformance/bootstrap.toml");
@@ -64,10 +64,10 @@ impl Variant {
 
 /// One module's run: begun clean, and ended with every client removed.
 pub struct Suite {
-    pub house: House,
+    pub provider: TestServer,
     pub variant: Variant,
     /// The suite's own host, where its clients keep documents.
-    pub host: Elsewhere,
+    pub host: MockHost,
     pub metadata: Value,
     pub jwks: Value,
     registered: Mutex<Vec<Value>>,
@@ -82,34 +82,37 @@ impl Suite {
         std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
         std::fs::write(&cert, made.cert.pem()).expect("written");
         let keeper = CertReloader::load(cert, key).expect("a good pair");
-        let host = Elsewhere::start_as_its_own_authority().await;
+        let host = MockHost::start_with_ca_certificate().await;
         let clock = Clock::manual(Clock::System.now());
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let tls = Tls { keeper, pem: made.cert.pem() };
         let mut variables = settings();
         variables.retain(|(name, _)| !OF_THIS_MACHINE.contains(name));
         variables.push(("OUTGOING_CA_FILE", &host.ca));
-        let house = House::start_on((store, clock), Some(tls), &variables).await;
+        let provider = TestServer::start_on((store, clock), Some(tls), &variables).await;
         let people = Bootstrap::parse(PEOPLE).expect("a good file");
-        let app = house.app();
-        people.apply(house.store(), &app.passwords, &app.events, app.now()).await.expect("people");
+        let app = provider.app();
+        people
+            .apply(provider.store(), &app.passwords, &app.events, app.now())
+            .await
+            .expect("people");
 
-        let place = house.url("/.well-known/openid-configuration");
-        let metadata = checks::metadata::read(&http::send(house.http().get(place)).await);
-        let jwks = http::send(house.http().get(text(&metadata, "jwks_uri"))).await;
+        let place = provider.url("/.well-known/openid-configuration");
+        let metadata = checks::metadata::read(&http::send(provider.http().get(place)).await);
+        let jwks = http::send(provider.http().get(text(&metadata, "jwks_uri"))).await;
         let jwks = checks::metadata::jwks(&jwks);
         let registered = Mutex::default();
-        Self { house, variant, host, metadata, jwks, registered, _folder: folder }
+        Self { provider, variant, host, metadata, jwks, registered, _folder: folder }
     }
 
     /// A browser that has never been here.
     pub fn browser(&self) -> Browser {
-        self.house.browser(person().0)
+        self.provider.browser(person().0)
     }
 
     /// Lets seconds pass.
     pub fn waits(&self, seconds: u64) {
-        self.house.later(std::time::Duration::from_secs(seconds));
+        self.provider.advance_time(std::time::Duration::from_secs(seconds));
     }
 
     pub fn endpoint(&self, name: &str) -> &str {
@@ -172,15 +175,15 @@ impl Suite {
         })
     }
 
-    pub async fn registers(&self, members: &Value) -> Answer {
+    pub async fn registers(&self, members: &Value) -> HttpResponse {
         let url = self.endpoint("registration_endpoint");
-        http::send(http::json(self.house.http(), Method::POST, url, members)).await
+        http::send(http::json(self.provider.http(), Method::POST, url, members)).await
     }
 
     /// Removes what was registered.
     pub async fn ends(self) {
         for client in self.registered.into_inner().expect("the clients") {
-            let request = self.house.http().delete(text(&client, "registration_client_uri"));
+            let request = self.provider.http().delete(text(&client, "registration_client_uri"));
             let token = text(&client, "registration_access_token");
             let removed = http::send(request.bearer_auth(token)).await;
             checks::require(

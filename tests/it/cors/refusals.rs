@@ -14,12 +14,12 @@ use super::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn further_headers_and_web_views_are_for_the_operator_to_name() {
     let named = [("CORS_ALLOWED_HEADERS", "X-Shop,b3"), ("CORS_ORIGINS", "capacitor://localhost")];
-    let house = House::start_with(Backing::Memory, &named).await;
-    let shop = house.relying_party("shop").await;
+    let server = TestServer::start_with(Backend::Memory, &named).await;
+    let shop = server.relying_party("shop").await;
     for (path, method) in &OWN {
         for (origin, expected) in [(SHOP, true), ("capacitor://localhost", true), (FOREIGN, false)]
         {
-            let found = headers(&preflight(&house, path, method, origin).await);
+            let found = headers(&preflight(&server, path, method, origin).await);
             for name in ["x-shop", "b3", "traceparent"] {
                 assert_eq!(found.contains(&name.to_owned()), expected, "{path} {origin} {found:?}");
             }
@@ -40,8 +40,8 @@ async fn further_headers_and_web_views_are_for_the_operator_to_name() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_the_status_a_page_may_read_why() {
     let tight = [("RATE_LIMITING_ENABLED", "true"), ("RATE_LIMIT_PER_MINUTE", "1")];
-    let house = House::start_with(Backing::Memory, &tight).await;
-    let shop = house.relying_party("shop").await;
+    let server = TestServer::start_with(Backend::Memory, &tight).await;
+    let shop = server.relying_party("shop").await;
     let wrong =
         [("grant_type", "refresh_token"), ("client_id", &shop.id), ("client_secret", "wrong")];
     let mut last = from(SHOP, shop.form("/token", &wrong)).await;
@@ -52,17 +52,17 @@ async fn whatever_the_status_a_page_may_read_why() {
     assert!(last.header("access-control-expose-headers").unwrap().contains("Retry-After"));
 
     // While the store is away nobody knows whose origin that is, and there is nothing else to read.
-    house.faults().plan_away(0);
+    server.failing_store().fail_from(0);
     for path in ["/token", "/revoke"] {
-        let asked = preflight(&house, path, &Method::POST, SHOP).await;
+        let asked = preflight(&server, path, &Method::POST, SHOP).await;
         assert_eq!((asked.status, allowed(&asked)), (204, Some(SHOP)), "{path}");
         let answer = from(SHOP, posts(&shop, path, &[("token", "x"), wrong[0], wrong[1]])).await;
         assert_eq!((answer.status, allowed(&answer)), (503, Some(SHOP)), "{path} {answer:?}");
-        let refused = from(SHOP, house.http().post(house.url(path)).body("{}")).await;
+        let refused = from(SHOP, server.http().post(server.url(path)).body("{}")).await;
         assert_eq!((refused.status, allowed(&refused)), (400, None), "{path} {refused:?}");
     }
-    house.faults().heal();
-    let answer = from(FOREIGN, house.http().post(house.url("/register/nobody/more"))).await;
+    server.failing_store().heal();
+    let answer = from(FOREIGN, server.http().post(server.url("/register/nobody/more"))).await;
     assert_eq!((answer.status, answer.header(ALLOWED)), (404, None), "no room is there");
 }
 
@@ -83,16 +83,16 @@ impl HttpBody for Slow {
 
 #[tokio::test(start_paused = true)]
 async fn that_a_body_did_not_come_can_be_read_by_whom_the_room_is_open() {
-    let house = House::start(Backing::Memory).await;
-    house.relying_party("shop").await;
-    let rooms = routes::router(house.app());
+    let server = TestServer::start(Backend::Memory).await;
+    server.relying_party("shop").await;
+    let rooms = routes::router(server.app());
     let (form, json) = ("application/x-www-form-urlencoded", "application/json");
     for (path, kind, origin, expected) in [
         ("/token", form, SHOP, Some(SHOP)),
         ("/token", form, FOREIGN, None),
         ("/register", json, FOREIGN, Some("*")),
     ] {
-        let request = Request::post(path).header("origin", origin).header("host", host(&house));
+        let request = Request::post(path).header("origin", origin).header("host", host(&server));
         let request = request.header("content-type", kind);
         let request = request.body(Body::new(Slow)).expect("a request");
         let answer = rooms.clone().oneshot(request).await.expect("an answer");
@@ -101,22 +101,22 @@ async fn that_a_body_did_not_come_can_be_read_by_whom_the_room_is_open() {
     }
 }
 
-fn host(house: &House) -> &str {
-    house.issuer().trim_start_matches("http://")
+fn host(server: &TestServer) -> &str {
+    server.issuer().trim_start_matches("http://")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn that_there_is_no_such_document_can_be_read_by_everybody() {
-    let house = House::start(Backing::Memory).await;
+    let server = TestServer::start(Backend::Memory).await;
     for path in [
         "/.well-known/oauth-authorization-server/mcp",
         "/.well-known/openid-configuration/mcp",
         "/.well-known/oauth-protected-resource",
         "/.well-known/webfinger?resource=acct:ada@localhost",
     ] {
-        let asked = preflight(&house, path, &Method::GET, FOREIGN).await;
+        let asked = preflight(&server, path, &Method::GET, FOREIGN).await;
         assert_eq!((asked.status, asked.header(ALLOWED)), (204, Some("*")), "{path}");
-        let answer = from(FOREIGN, house.http().get(house.url(path))).await;
+        let answer = from(FOREIGN, server.http().get(server.url(path))).await;
         assert_eq!((answer.status, answer.header(ALLOWED)), (404, Some("*")), "{path}");
         assert_eq!(answer.json()["error"], "not_found", "{path}");
     }
@@ -124,8 +124,8 @@ async fn that_there_is_no_such_document_can_be_read_by_everybody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_are_told_in_a_page_what_programs_are_told_in_json() {
-    let house = House::start(Backing::Memory).await;
-    let (url, http) = (|path| house.url(path), house.http());
+    let server = TestServer::start(Backend::Memory).await;
+    let (url, http) = (|path| server.url(path), server.http());
     let browser = "text/html,application/xhtml+xml,*/*;q=0.8";
     let long = format!("/authorize?state={}", "x".repeat(45_000));
     let cookie = "x".repeat(18_000);
@@ -139,8 +139,8 @@ async fn people_are_told_in_a_page_what_programs_are_told_in_json() {
     ];
     for (status, title, ask) in &table {
         let page = http::send(ask().header("accept", browser).header("x-request-id", "r1")).await;
-        assert_eq!((page.status, page.words("h1").as_deref()), (*status, Some(*title)));
-        assert!(page.words(".reference").is_some_and(|it| it.contains("r1")), "{page:?}");
+        assert_eq!((page.status, page.text_of("h1").as_deref()), (*status, Some(*title)));
+        assert!(page.text_of(".reference").is_some_and(|it| it.contains("r1")), "{page:?}");
         assert!(!page.body.contains("xxxx"), "{page:?}");
         // The name that came, as text, is what the operator needs; nothing else of the request is there.
         assert_eq!(page.body.contains("evil.example"), *status == 421, "{page:?}");
@@ -159,7 +159,7 @@ async fn people_are_told_in_a_page_what_programs_are_told_in_json() {
         assert_eq!((program.status, program.json()["error"].is_string()), (*status, true));
         assert_eq!(program.header("allow"), page.header("allow"), "{status}");
     }
-    let broken = asked(&troubled(&house), "/login", "accept", browser).await;
+    let broken = asked(&troubled(&server), "/login", "accept", browser).await;
     assert_eq!(broken.status(), 500);
     assert_eq!(broken.headers()["content-type"], "text/html; charset=utf-8");
     assert_eq!(broken.headers()["x-frame-options"], "DENY");

@@ -5,22 +5,22 @@ use proptest::prelude::*;
 
 /// One thing that happens, by which server, and what goes wrong with it.
 #[derive(Clone, Debug)]
-pub struct Move {
-    pub what: What,
+pub struct Action {
+    pub what: ActionKind,
     pub server: usize,
-    pub how: How,
+    pub how: Disturbance,
 }
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum How {
-    Plainly,
+pub enum Disturbance {
+    None,
     /// It is done, and whoever asked does not see the answer.
-    Unheard,
+    ReplyLost,
     /// It is asked again right afterwards.
     Twice,
     /// Two of the same, one at each server, at the same moment.
-    Together,
+    Concurrent,
     /// One command of the store fails, after so many that do not: it is not run, or its answer is lost.
     Fault {
         spared: usize,
@@ -30,9 +30,9 @@ pub enum How {
 
 /// What happens.
 #[derive(Clone, Debug)]
-pub enum What {
+pub enum ActionKind {
     /// A browser is sent to the authorization endpoint.
-    Authorize(Wish),
+    Authorize(AuthorizationParams),
     /// Somebody fills in the login form of one of the last flows, mostly in its own browser.
     Login {
         flow: usize,
@@ -48,12 +48,12 @@ pub enum What {
     },
     /// The whole way at once: whatever the pages ask for, and the code is redeemed.
     SignIn {
-        wish: Wish,
+        wish: AuthorizationParams,
         person: usize,
     },
     /// The same, and the code is kept.
     Ask {
-        wish: Wish,
+        wish: AuthorizationParams,
         person: usize,
     },
     Redeem {
@@ -69,7 +69,7 @@ pub enum What {
         narrow: bool,
     },
     /// An application at work: it refreshes so often, with a minute in between.
-    Work {
+    RefreshRepeatedly {
         grant: usize,
         times: usize,
     },
@@ -82,12 +82,12 @@ pub enum What {
         stranger: bool,
     },
     /// Introspection, or userinfo.
-    Look {
+    Introspect {
         token: usize,
         stranger: bool,
         userinfo: bool,
     },
-    LookAtRefresh {
+    IntrospectRefresh {
         grant: usize,
         back: usize,
         stranger: bool,
@@ -98,21 +98,21 @@ pub enum What {
     /// A request that needs no page, and an operator cuts its person off between the moment at which their
     /// grants are listed and the one at which this one is stored.
     CutOffBehind {
-        wish: Wish,
+        wish: AuthorizationParams,
     },
     /// Another tab of the browser signed in at the same moment: two sessions go by one name.
     SecondSession {
         browser: usize,
     },
-    Person {
+    SetUserEnabled {
         person: usize,
         enabled: bool,
     },
-    Client {
+    ChangeClient {
         client: usize,
         change: Change,
     },
-    Tick {
+    AdvanceTime {
         seconds: u64,
     },
     Crash,
@@ -124,7 +124,7 @@ pub enum What {
 
 /// An authorization request.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub struct AuthorizationParams {
     pub browser: usize,
     pub client: usize,
     /// Of [`SCOPES`].
@@ -185,61 +185,65 @@ const SHORT: [u64; 10] = [1, 5, 12, 29, 30, 31, 59, 61, 299, 601];
 const LONG: [u64; 4] = [1_800, 3_601, 6 * 86_400, 8 * 86_400];
 
 /// A trace of at most so many moves.
-pub fn traces(most: usize) -> impl Strategy<Value = Vec<Move>> {
-    prop::collection::vec(moves(), 4..most)
+pub fn action_sequences(most: usize) -> impl Strategy<Value = Vec<Action>> {
+    prop::collection::vec(actions(), 4..most)
 }
 
-fn moves() -> impl Strategy<Value = Move> {
-    (whats(), 0..2_usize, hows()).prop_map(|(what, server, how)| Move { what, server, how })
+fn actions() -> impl Strategy<Value = Action> {
+    (action_kinds(), 0..2_usize, disturbances()).prop_map(|(what, server, how)| Action {
+        what,
+        server,
+        how,
+    })
 }
 
-fn hows() -> impl Strategy<Value = How> {
+fn disturbances() -> impl Strategy<Value = Disturbance> {
     prop_oneof![
-        12 => Just(How::Plainly),
-        2 => Just(How::Unheard),
-        1 => Just(How::Twice),
-        1 => Just(How::Together),
-        3 => (0..9_usize, any::<bool>()).prop_map(|(spared, runs)| How::Fault { spared, runs }),
+        12 => Just(Disturbance::None),
+        2 => Just(Disturbance::ReplyLost),
+        1 => Just(Disturbance::Twice),
+        1 => Just(Disturbance::Concurrent),
+        3 => (0..9_usize, any::<bool>()).prop_map(|(spared, runs)| Disturbance::Fault { spared, runs }),
     ]
 }
 
-fn whats() -> impl Strategy<Value = What> {
+fn action_kinds() -> impl Strategy<Value = ActionKind> {
     let n = || 0..64_usize;
     let rarely = || prop::bool::weighted(0.15);
     prop_oneof![
-        3 => wishes().prop_map(What::Authorize),
+        3 => authorization_params().prop_map(ActionKind::Authorize),
         3 => (n(), n(), n(), prop::bool::weighted(0.8)).prop_map(|(flow, browser, person, right)| {
-            What::Login { flow, browser, person, right }
+            ActionKind::Login { flow, browser, person, right }
         }),
         3 => (n(), n(), prop::bool::weighted(0.8))
-            .prop_map(|(flow, browser, yes)| What::Consent { flow, browser, yes }),
-        6 => (wishes(), n()).prop_map(|(wish, person)| What::SignIn { wish, person }),
-        3 => (wishes(), n()).prop_map(|(wish, person)| What::Ask { wish, person }),
-        5 => (n(), 2..5_usize).prop_map(|(grant, times)| What::Work { grant, times }),
+            .prop_map(|(flow, browser, yes)| ActionKind::Consent { flow, browser, yes }),
+        6 => (authorization_params(), n()).prop_map(|(wish, person)| ActionKind::SignIn { wish, person }),
+        3 => (authorization_params(), n()).prop_map(|(wish, person)| ActionKind::Ask { wish, person }),
+        5 => (n(), 2..5_usize).prop_map(|(grant, times)| ActionKind::RefreshRepeatedly { grant, times }),
         6 => (n(), rarely(), proofs())
-            .prop_map(|(code, stranger, proof)| What::Redeem { code, stranger, proof }),
+            .prop_map(|(code, stranger, proof)| ActionKind::Redeem { code, stranger, proof }),
         14 => (n(), prop_oneof![6 => Just(0), 2 => Just(1), 2 => 2..10_usize, 1 => n()], rarely(), rarely()).prop_map(
-            |(grant, back, stranger, narrow)| What::Refresh { grant, back, stranger, narrow }
+            |(grant, back, stranger, narrow)| ActionKind::Refresh { grant, back, stranger, narrow }
         ),
-        2 => (n(), rarely()).prop_map(|(grant, stranger)| What::RevokeRefresh { grant, stranger }),
-        2 => (n(), rarely()).prop_map(|(token, stranger)| What::RevokeAccess { token, stranger }),
+        2 => (n(), rarely()).prop_map(|(grant, stranger)| ActionKind::RevokeRefresh { grant, stranger }),
+        2 => (n(), rarely()).prop_map(|(token, stranger)| ActionKind::RevokeAccess { token, stranger }),
         3 => (n(), rarely(), any::<bool>())
-            .prop_map(|(token, stranger, userinfo)| What::Look { token, stranger, userinfo }),
+            .prop_map(|(token, stranger, userinfo)| ActionKind::Introspect { token, stranger, userinfo }),
         2 => (n(), 0..3_usize, rarely())
-            .prop_map(|(grant, back, stranger)| What::LookAtRefresh { grant, back, stranger }),
-        2 => n().prop_map(|browser| What::Logout { browser }),
-        2 => wishes().prop_map(|wish| What::CutOffBehind { wish }),
-        2 => n().prop_map(|browser| What::SecondSession { browser }),
-        1 => (n(), prop::bool::weighted(0.6)).prop_map(|(person, enabled)| What::Person { person, enabled }),
-        3 => (n(), changes()).prop_map(|(client, change)| What::Client { client, change }),
-        8 => prop::sample::select(SHORT.to_vec()).prop_map(|seconds| What::Tick { seconds }),
-        1 => prop::sample::select(LONG.to_vec()).prop_map(|seconds| What::Tick { seconds }),
-        2 => Just(What::Crash),
-        3 => prop_oneof![3 => 1..4_usize, 1 => 4..10_usize].prop_map(|moves| What::Rollback { moves }),
+            .prop_map(|(grant, back, stranger)| ActionKind::IntrospectRefresh { grant, back, stranger }),
+        2 => n().prop_map(|browser| ActionKind::Logout { browser }),
+        2 => authorization_params().prop_map(|wish| ActionKind::CutOffBehind { wish }),
+        2 => n().prop_map(|browser| ActionKind::SecondSession { browser }),
+        1 => (n(), prop::bool::weighted(0.6)).prop_map(|(person, enabled)| ActionKind::SetUserEnabled { person, enabled }),
+        3 => (n(), changes()).prop_map(|(client, change)| ActionKind::ChangeClient { client, change }),
+        8 => prop::sample::select(SHORT.to_vec()).prop_map(|seconds| ActionKind::AdvanceTime { seconds }),
+        1 => prop::sample::select(LONG.to_vec()).prop_map(|seconds| ActionKind::AdvanceTime { seconds }),
+        2 => Just(ActionKind::Crash),
+        3 => prop_oneof![3 => 1..4_usize, 1 => 4..10_usize].prop_map(|moves| ActionKind::Rollback { moves }),
     ]
 }
 
-fn wishes() -> impl Strategy<Value = Wish> {
+fn authorization_params() -> impl Strategy<Value = AuthorizationParams> {
     let again = prop_oneof![
         8 => Just(Again::Nothing),
         2 => Just(Again::Login),
@@ -248,8 +252,9 @@ fn wishes() -> impl Strategy<Value = Wish> {
         1 => Just(Again::MaxAge(60)),
         1 => Just(Again::Silent),
     ];
-    (0..BROWSERS, 0..CLIENTS, 0..SCOPES.len(), again)
-        .prop_map(|(browser, client, scope, again)| Wish { browser, client, scope, again })
+    (0..BROWSERS, 0..CLIENTS, 0..SCOPES.len(), again).prop_map(|(browser, client, scope, again)| {
+        AuthorizationParams { browser, client, scope, again }
+    })
 }
 
 fn proofs() -> impl Strategy<Value = Proof> {

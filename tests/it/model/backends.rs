@@ -17,9 +17,9 @@ use tokio::sync::Mutex;
 
 use crate::support::redis::RedisServer;
 
-/// Where the houses of a trace remember things.
-pub enum Ground {
-    Memory(Arc<Rewind>),
+/// Where the servers of a trace remember things.
+pub enum ModelBackend {
+    Memory(Arc<RewindableStore>),
     /// Its folder goes with it.
     File {
         _folder: TempDir,
@@ -30,31 +30,31 @@ pub enum Ground {
 
 /// Which.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub enum BackendKind {
     Memory,
     File,
     Redis,
 }
 
 /// A moment to go back to.
-pub enum Mark {
+pub enum Snapshot {
     Journal(usize),
     Key(String),
 }
 
-impl Ground {
-    pub async fn open(kind: Kind, clock: &Clock) -> (Self, Arc<dyn Store>) {
+impl ModelBackend {
+    pub async fn open(kind: BackendKind, clock: &Clock) -> (Self, Arc<dyn Store>) {
         match kind {
-            Kind::Memory => {
-                let store = Arc::new(Rewind::new(clock.clone()));
+            BackendKind::Memory => {
+                let store = Arc::new(RewindableStore::new(clock.clone()));
                 (Self::Memory(store.clone()), store)
             }
-            Kind::File => {
+            BackendKind::File => {
                 let folder = tempfile::tempdir().expect("a folder");
                 let store = FileStore::open(folder.path(), clock.clone()).await.expect("a store");
                 (Self::File { _folder: folder }, Arc::new(store))
             }
-            Kind::Redis => {
+            BackendKind::Redis => {
                 let prefix = format!("{}:", Secret::random().reveal());
                 let options = RedisOptions {
                     prefix: prefix.clone(),
@@ -68,23 +68,23 @@ impl Ground {
     }
 
     /// Remembers this moment; a file cannot be turned back.
-    pub async fn mark(&self) -> Option<Mark> {
+    pub async fn mark(&self) -> Option<Snapshot> {
         match self {
-            Self::Memory(store) => Some(Mark::Journal(store.length().await)),
+            Self::Memory(store) => Some(Snapshot::Journal(store.length().await)),
             Self::File { .. } => None,
             Self::Redis(prefix) => {
                 let key = format!("mark-of-{prefix}{}", Secret::random().reveal());
                 says(KEEP, &[&key, prefix]);
-                Some(Mark::Key(key))
+                Some(Snapshot::Key(key))
             }
         }
     }
 
     /// Makes the store hold what it held then, and nothing else.
-    pub async fn rewind(&self, mark: &Mark) {
+    pub async fn rewind(&self, mark: &Snapshot) {
         match (self, mark) {
-            (Self::Memory(store), Mark::Journal(length)) => store.rewind(*length).await,
-            (Self::Redis(prefix), Mark::Key(key)) => drop(says(PUT_BACK, &[key, prefix])),
+            (Self::Memory(store), Snapshot::Journal(length)) => store.rewind(*length).await,
+            (Self::Redis(prefix), Snapshot::Key(key)) => drop(says(PUT_BACK, &[key, prefix])),
             (Self::Memory(_) | Self::Redis(_) | Self::File { .. }, _) => panic!("another's mark"),
         }
     }
@@ -104,7 +104,7 @@ impl Ground {
     }
 }
 
-impl Drop for Ground {
+impl Drop for ModelBackend {
     fn drop(&mut self) {
         if let Self::Redis(prefix) = self {
             says(CLEAR, &["", prefix]);
@@ -112,12 +112,12 @@ impl Drop for Ground {
     }
 }
 
-/// Keys of our own are only ever touched by scripts that run in the database the houses use.
+/// Keys of our own are only ever touched by scripts that run in the database the servers use.
 fn says(script: &str, args: &[&str]) -> String {
     let script = format!("redis.call('SELECT', 1) {script}");
     let mut words: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), b"0"];
     words.extend(args.iter().map(|arg| arg.as_bytes()));
-    let said = RedisServer::shared().says(&words);
+    let said = RedisServer::shared().command(&words);
     assert!(!said.starts_with('-'), "{said}");
     said
 }
@@ -139,7 +139,7 @@ const CLEAR: &str = "for _, key in ipairs(redis.call('KEYS', '*' .. ARGV[2] .. '
     return 'OK'";
 
 /// A store in memory that can be turned back: it writes down what was done, and does it again.
-pub struct Rewind {
+pub struct RewindableStore {
     clock: Clock,
     past: Mutex<Past>,
 }
@@ -174,7 +174,7 @@ impl Past {
     }
 }
 
-impl Rewind {
+impl RewindableStore {
     fn new(clock: Clock) -> Self {
         Self { clock, past: Mutex::new(Past::begin()) }
     }
@@ -219,7 +219,7 @@ impl Rewind {
     }
 }
 
-impl Store for Rewind {
+impl Store for RewindableStore {
     fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move { self.past.lock().await.follow(self.clock.now()).get(key).await })
     }
@@ -266,14 +266,14 @@ impl Store for Rewind {
 
 /// Around any store: counts what it is asked, and keeps a copy of what it last answered.
 #[derive(Clone)]
-pub struct Tap {
+pub struct RecordingStore {
     inner: Arc<dyn Store>,
     asked: Arc<AtomicUsize>,
     read: Arc<Lock<BTreeMap<String, Vec<u8>>>>,
 }
 
-impl Tap {
-    pub fn on(inner: Arc<dyn Store>) -> Self {
+impl RecordingStore {
+    pub fn wrap(inner: Arc<dyn Store>) -> Self {
         Self { inner, asked: Arc::default(), read: Arc::default() }
     }
 
@@ -297,7 +297,7 @@ impl Tap {
     }
 }
 
-impl Store for Tap {
+impl Store for RecordingStore {
     fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         self.one_more();
         Box::pin(async move {
@@ -327,7 +327,7 @@ impl Store for Tap {
         after: &'a str,
         limit: usize,
     ) -> StoreFuture<'a, Vec<String>> {
-        // The couriers look there at times of their own.
+        // The logout workers look there at times of their own.
         if !index.to_string().contains("logout-deliveries") {
             self.one_more();
         }

@@ -7,49 +7,57 @@ use latchkey::domain::sessions::{self, Session, SessionId};
 use latchkey::infra::secret::Secret;
 use serde_json::Value;
 
-use super::actions::{Again, BROWSERS, PERSONS, SCOPES, Wish};
-use super::harness::{Came, NAMES};
-use super::history::{Gate, Issue, Login, Scopes, Seen};
-use super::reference::{self, Grant, Name, World};
-use super::runner::{Code, Flow, Player, Wrong, scopes};
-use crate::support::browser::Landing;
+use super::actions::{Again, AuthorizationParams, BROWSERS, PERSONS, SCOPES};
+use super::harness::{BrowserResponse, USERNAMES};
+use super::history::{Expected, IssuedCode, Login, Observation, Scopes};
+use super::reference::{self, Grant, PossibleState, SessionName};
+use super::runner::{Code, Flow, Runner, Violation, scopes};
+use crate::support::browser::AuthorizationResponse;
 use crate::support::test_server::PASSWORD;
 
 /// The browser in which a flow began.
 const OWN: usize = 0;
 
-impl Player {
+impl Runner {
     /// A new flow, and its number.
-    pub async fn authorizes(&mut self, server: usize, wish: Wish) -> Result<usize, Wrong> {
+    pub async fn authorizes(
+        &mut self,
+        server: usize,
+        wish: AuthorizationParams,
+    ) -> Result<usize, Violation> {
         let (flow, path) = self.begins(wish);
-        let came = self.rig.opens(server, wish.browser, &path).await;
+        let came = self.harness.open(server, wish.browser, &path).await;
         self.comes(flow, wish.browser, came)?;
         Ok(flow)
     }
 
     /// A request that needs no page is answered while its person is cut off: their grants are listed, then
     /// this one is stored.
-    pub async fn is_cut_off_behind(&mut self, server: usize, wish: Wish) -> Result<(), Wrong> {
+    pub async fn is_cut_off_behind(
+        &mut self,
+        server: usize,
+        wish: AuthorizationParams,
+    ) -> Result<(), Violation> {
         let name = self.signed_in[wish.browser].and_then(|name| self.reference.names.get(&name));
         let Some(person) = name.map(|name| name.person) else { return Ok(()) };
-        let house = &self.rig.houses[0];
-        house.faults().heal();
-        let (store, now) = (Arc::clone(&house.app().store), house.app().now());
-        let sub = house.user(NAMES[person]).await.sub;
-        let faults = house.faults().clone();
-        let held = faults.hold("grant.v1");
+        let provider = &self.harness.servers[0];
+        provider.failing_store().heal();
+        let (store, now) = (Arc::clone(&provider.app().store), provider.app().now());
+        let sub = provider.user(USERNAMES[person]).await.sub;
+        let faults = provider.failing_store().clone();
+        let held = faults.pause_next_commit("grant.v1");
         let (flow, path) = self.begins(wish);
         let cut_off = async {
-            held.arrives().await;
+            held.wait_until_reached().await;
             grants::cut_off(&*store, &sub, now).await.expect("a store");
-            held.goes_on();
+            held.resume();
             std::future::pending::<()>().await;
         };
         let came = tokio::select! {
-            came = self.rig.opens(server, wish.browser, &path) => came,
+            came = self.harness.open(server, wish.browser, &path) => came,
             () = cut_off => unreachable!("it never ends"),
         };
-        let was_cut_off = !faults.holds_no_more();
+        let was_cut_off = !faults.cancel_pause();
         self.comes(flow, wish.browser, came)?;
         if was_cut_off {
             self.was_cut_off(person);
@@ -63,9 +71,9 @@ impl Player {
         let Some(name) = self.signed_in[browser] else { return };
         let cookie = self.session_cookie(browser).and_then(|cookie| Secret::parse(&cookie));
         let Some(cookie) = cookie else { return };
-        let house = &self.rig.houses[0];
-        house.faults().heal();
-        let (store, now) = (house.store(), house.app().now());
+        let provider = &self.harness.servers[0];
+        provider.failing_store().heal();
+        let (store, now) = (provider.store(), provider.app().now());
         let found = sessions::find(store, SessionId::of(&cookie), now).await.expect("a store");
         let Some(first) = found else { return };
         let id = SessionId::of(&Secret::random());
@@ -77,11 +85,13 @@ impl Player {
     }
 
     /// A new flow, its number, and where the browser is sent.
-    fn begins(&mut self, wish: Wish) -> (usize, String) {
-        let Wish { browser, client, scope, again } = wish;
+    fn begins(&mut self, wish: AuthorizationParams) -> (usize, String) {
+        let AuthorizationParams { browser, client, scope, again } = wish;
         let nonce = Secret::random().reveal();
         let wants_acr = scope % 2 == 1;
-        let mut request = self.rig.applications[client].asks(SCOPES[scope]).with("nonce", &nonce);
+        let mut request = self.harness.applications[client]
+            .authorization_request(SCOPES[scope])
+            .with("nonce", &nonce);
         if wants_acr {
             request = request.with("acr_values", "1");
         }
@@ -100,9 +110,9 @@ impl Player {
         self.flows.push(Flow { browser, client, scope, nonce, verifier, wants_acr, page: None });
         let max_age = if let Again::MaxAge(most) = again { Some(most) } else { None };
         let (login_anew, consent_anew) = (again == Again::Login, again == Again::Consent);
-        self.note(Seen::Asked { flow, browser, login_anew, max_age, consent_anew });
+        self.record(Observation::Asked { flow, browser, login_anew, max_age, consent_anew });
         let url = request.url();
-        (flow, url.strip_prefix(self.rig.issuer()).expect("at home").to_owned())
+        (flow, url.strip_prefix(self.harness.issuer()).expect("at home").to_owned())
     }
 
     /// Somebody submits the login form of the flow; in which browser, if there was one.
@@ -113,13 +123,13 @@ impl Player {
         browser: usize,
         person: usize,
         right: bool,
-    ) -> Result<Option<usize>, Wrong> {
+    ) -> Result<Option<usize>, Violation> {
         let Some(flow) = self.pick(flow) else { return Ok(None) };
         let (browser, person) = (self.sits(flow, browser), person % PERSONS);
-        let page = self.flows[flow].page.clone().filter(|page| page.shows("#login-submit"));
+        let page = self.flows[flow].page.clone().filter(|page| page.has_element("#login-submit"));
         let Some(page) = page else { return Ok(None) };
         let mut fields = page.hidden_fields_beside("#login-submit");
-        fields.push(("username".to_owned(), NAMES[person].to_owned()));
+        fields.push(("username".to_owned(), USERNAMES[person].to_owned()));
         let password = if right { PASSWORD } else { "not the password" };
         fields.push(("password".to_owned(), password.to_owned()));
         let before = self.session_cookie(browser);
@@ -127,7 +137,7 @@ impl Player {
         let now = self.now();
         if self.session_cookie(browser) != before {
             if !right || !self.reference.persons[person] {
-                return Err(format!("{} got in with {password:?}", NAMES[person]));
+                return Err(format!("{} got in with {password:?}", USERNAMES[person]));
             }
             self.signed(browser, person, now);
         }
@@ -140,14 +150,14 @@ impl Player {
         let before = self.signed_in[browser].take();
         let same = before.filter(|name| {
             let held = self.reference.names.get(name);
-            held.is_some_and(|held| held.person == person && held.gate(now) == Gate::Open)
+            held.is_some_and(|held| held.person == person && held.gate(now) == Expected::Accepted)
         });
         if let Some(before) = before
             && same.is_none()
             && let Some(held) = self.reference.names.get_mut(&before)
         {
             // If it may have been alive, it may go on under another session.
-            if held.person == person && held.gate(now) == Gate::Unsure {
+            if held.person == person && held.gate(now) == Expected::Either {
                 held.doubt(now);
             } else {
                 held.end();
@@ -161,10 +171,10 @@ impl Player {
             .names
             .entry(name)
             .and_modify(|held| held.again(now))
-            .or_insert_with(|| Name::new(person, now));
+            .or_insert_with(|| SessionName::new(person, now));
         self.signed_in[browser] = Some(name);
         let login = Login { person, name, at: now };
-        self.note(Seen::SignedIn { browser, login });
+        self.record(Observation::SignedIn { browser, login });
     }
 
     pub async fn consents(
@@ -173,10 +183,10 @@ impl Player {
         flow: usize,
         browser: usize,
         yes: bool,
-    ) -> Result<Option<usize>, Wrong> {
+    ) -> Result<Option<usize>, Violation> {
         let Some(flow) = self.pick(flow) else { return Ok(None) };
         let browser = self.sits(flow, browser);
-        let page = self.flows[flow].page.clone().filter(|page| page.shows("#consent-accept"));
+        let page = self.flows[flow].page.clone().filter(|page| page.has_element("#consent-accept"));
         let Some(page) = page else { return Ok(None) };
         let mut fields = page.hidden_fields_beside("#consent-accept");
         fields.push(("decision".to_owned(), if yes { "accept" } else { "deny" }.to_owned()));
@@ -185,7 +195,7 @@ impl Player {
         let client = self.flows[flow].client;
         let scope = self.may_have(flow);
         if yes && self.flows[flow].browser == browser {
-            self.note(Seen::Agreed { flow, person, client, scope });
+            self.record(Observation::Agreed { flow, person, client, scope });
         }
         let came = self.posts_form(server, browser, "/consent", &fields).await;
         self.comes(flow, browser, came)?;
@@ -196,28 +206,28 @@ impl Player {
     pub async fn signs_in(
         &mut self,
         server: usize,
-        wish: Wish,
+        wish: AuthorizationParams,
         person: usize,
-    ) -> Result<Option<usize>, Wrong> {
+    ) -> Result<Option<usize>, Violation> {
         let codes = self.codes.len();
         let flow = self.authorizes(server, wish).await?;
         for _ in 0..3 {
             let Some(page) = &self.flows[flow].page else { break };
-            if page.shows("#login-submit") {
+            if page.has_element("#login-submit") {
                 self.logs_in(server, 0, OWN, person, true).await?;
-            } else if page.shows("#consent-accept") {
+            } else if page.has_element("#consent-accept") {
                 self.consents(server, 0, OWN, true).await?;
             }
         }
         Ok((self.codes.len() > codes).then_some(codes))
     }
 
-    pub async fn logs_out(&mut self, server: usize, browser: usize) -> Result<(), Wrong> {
+    pub async fn logs_out(&mut self, server: usize, browser: usize) -> Result<(), Violation> {
         let browser = browser % BROWSERS;
-        let page = self.rig.opens(server, browser, "/logout").await;
+        let page = self.harness.open(server, browser, "/logout").await;
         self.sent(None, &page.sent);
         let Some(name) = self.signed_in[browser] else { return Ok(()) };
-        if page.answer.shows("#logout-confirm") {
+        if page.answer.has_element("#logout-confirm") {
             let fields = page.answer.hidden_fields_beside("#logout-confirm");
             let came = self.posts_form(server, browser, "/logout/confirm", &fields).await;
             self.sent(None, &came.sent);
@@ -227,7 +237,7 @@ impl Player {
                     held.end();
                 }
                 self.signed_in[browser] = None;
-                self.note(Seen::SignedOut { name });
+                self.record(Observation::SignedOut { name });
                 return Ok(());
             }
         }
@@ -236,7 +246,12 @@ impl Player {
     }
 
     /// What a browser got at the end of its way.
-    fn comes(&mut self, flow: usize, browser: usize, came: Came) -> Result<(), Wrong> {
+    fn comes(
+        &mut self,
+        flow: usize,
+        browser: usize,
+        came: BrowserResponse,
+    ) -> Result<(), Violation> {
         let client = self.flows[flow].client;
         self.sent(Some(client), &came.sent);
         let now = self.now();
@@ -245,13 +260,15 @@ impl Player {
         {
             name.used(now);
         }
-        let Came { answer, .. } = came;
+        let BrowserResponse { answer, .. } = came;
         self.decided(&answer, "page");
         if answer.status >= 500 && !(self.faulty && answer.status == 503) {
             return Err(format!("a browser reads {}: {}", answer.status, answer.body));
         }
         let broken = answer.status >= 500;
-        let code = answer.location().and_then(|_| Landing::of(&answer).param("code"));
+        let code = answer
+            .location()
+            .and_then(|_| AuthorizationResponse::from_redirect(&answer).param("code"));
         match code {
             Some(code) => self.coded(flow, browser, code),
             None => self.flows[flow].page = Some(answer),
@@ -270,7 +287,7 @@ impl Player {
         });
         let scope = self.may_have(flow);
         let bound = !scope.contains("offline_access");
-        let issue = Issue {
+        let issue = IssuedCode {
             flow,
             code,
             browser,
@@ -294,19 +311,19 @@ impl Player {
                 person: login.person,
                 bound_to: bound.then_some(login.name),
                 code_ends: now + reference::CODE,
-                worlds: vec![World::default()],
+                worlds: vec![PossibleState::default()],
             };
             self.reference.grants.insert(code, grant);
         }
         self.secrets.push(text.clone());
         let refresh = std::collections::BTreeMap::new();
         self.codes.push(Code { text, verifier, client, refresh, held: None });
-        self.note(Seen::Coded(issue));
+        self.record(Observation::Coded(issue));
     }
 
     fn sent(&mut self, client: Option<usize>, places: &[String]) {
         for to in places {
-            self.note(Seen::Sent { client, to: to.clone() });
+            self.record(Observation::Sent { client, to: to.clone() });
         }
     }
 
@@ -316,9 +333,9 @@ impl Player {
         browser: usize,
         path: &str,
         fields: &[(String, String)],
-    ) -> Came {
+    ) -> BrowserResponse {
         let fields: Vec<_> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
-        self.rig.submits(server, browser, path, &fields).await
+        self.harness.submit(server, browser, path, &fields).await
     }
 
     /// Of what was asked, as far as the client may have it now.
@@ -339,7 +356,7 @@ impl Player {
     }
 
     fn session_cookie(&self, browser: usize) -> Option<String> {
-        let jar = &self.rig.browsers[browser];
+        let jar = &self.harness.browsers[browser];
         jar.iter().find(|(name, _)| name.ends_with("session")).map(|(_, value)| value.clone())
     }
 }

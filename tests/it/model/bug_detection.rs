@@ -1,4 +1,4 @@
-//! That a house which does wrong is found out: it is given a store that forgets, a key that stays, a clock that
+//! That a server which does wrong is found out: it is given a store that forgets, a key that stays, a clock that
 //! is far ahead, or is changed behind the back of the reference.
 
 use std::sync::Arc;
@@ -8,34 +8,37 @@ use latchkey::infra::store::{
     CommitOutcome, Partition, PingInfo, RawKey, Store, StoreFuture, Transaction,
 };
 
-use super::actions::{Again, Change as Does, How, Move, Proof, What, Wish};
-use super::backends::Kind;
+use super::actions::{
+    Action, ActionKind, Again, AuthorizationParams, Change as Does, Disturbance, Proof,
+};
+use super::backends::BackendKind;
 use super::clock_shift::{decided_alike, decisions};
-use super::harness::Rig;
-use super::history::Gate;
-use super::invariants::{Truth, hold};
+use super::harness::Harness;
+use super::history::Expected;
+use super::invariants::{Truth, check_all};
 use super::retention;
-use super::runner::Player;
+use super::runner::Runner;
 
-const WISH: Wish = Wish { browser: 0, client: 0, scope: 1, again: Again::Nothing };
+const WISH: AuthorizationParams =
+    AuthorizationParams { browser: 0, client: 0, scope: 1, again: Again::Nothing };
 
-fn plainly(what: What, server: usize) -> Move {
-    Move { what, server, how: How::Plainly }
+fn plainly(what: ActionKind, server: usize) -> Action {
+    Action { what, server, how: Disturbance::None }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_are_two_minutes_apart_break_14() {
-    let agree = What::Consent { flow: 0, browser: 0, yes: true };
+    let agree = ActionKind::Consent { flow: 0, browser: 0, yes: true };
     let trace = [
-        plainly(What::Authorize(WISH), 0),
-        plainly(What::Login { flow: 0, browser: 0, person: 0, right: true }, 0),
+        plainly(ActionKind::Authorize(WISH), 0),
+        plainly(ActionKind::Login { flow: 0, browser: 0, person: 0, right: true }, 0),
         plainly(agree, 0),
-        plainly(What::Redeem { code: 0, stranger: false, proof: Proof::Right }, 1),
+        plainly(ActionKind::Redeem { code: 0, stranger: false, proof: Proof::Right }, 1),
     ];
-    let together = decisions(Rig::start(Kind::Memory).await, &trace).await;
+    let together = decisions(Harness::start(BackendKind::Memory).await, &trace).await;
     assert_eq!(together.last().expect("one"), "token 200 ");
     for (apart, alike) in [(10, true), (120, false)] {
-        let rig = Rig::start_skewed(Kind::Memory, Duration::from_secs(apart)).await;
+        let rig = Harness::start_skewed(BackendKind::Memory, Duration::from_secs(apart)).await;
         let decided = decisions(rig, &trace).await;
         assert_eq!(decided_alike(&together, &decided).is_ok(), alike, "{decided:?}");
     }
@@ -81,14 +84,15 @@ impl Store for Forgetful {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_house_whose_store_forgets_is_found_out_by_the_reference_and_by_the_invariants() {
-    let mut player = Player::on(Rig::start_over(Kind::Memory, |it| Arc::new(Forgetful(it))).await);
-    let sign_in = plainly(What::SignIn { wish: WISH, person: 0 }, 0);
-    player.does(&sign_in).await.expect("a code is a code");
-    let again = plainly(What::Redeem { code: 0, stranger: false, proof: Proof::Right }, 1);
-    let why = player.does(&again).await.expect_err("it is redeemed again");
+    let mut player =
+        Runner::on(Harness::start_over(BackendKind::Memory, |it| Arc::new(Forgetful(it))).await);
+    let sign_in = plainly(ActionKind::SignIn { wish: WISH, person: 0 }, 0);
+    player.run_action(&sign_in).await.expect("a code is a code");
+    let again = plainly(ActionKind::Redeem { code: 0, stranger: false, proof: Proof::Right }, 1);
+    let why = player.run_action(&again).await.expect_err("it is redeemed again");
     assert!(why.contains("no state of the grant"), "{why}");
-    let truth = Truth { issuer: player.rig.issuer().to_owned(), began: player.rig.date(0) };
-    let why = hold(&player.history, &truth).expect_err("it was redeemed twice");
+    let truth = Truth { issuer: player.harness.issuer().to_owned(), began: player.harness.date(0) };
+    let why = check_all(&player.history, &truth).expect_err("it was redeemed twice");
     assert!(why.contains("invariant 1 "), "{why}");
 }
 
@@ -131,21 +135,21 @@ impl Store for WithoutEpochs {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_house_that_ends_only_what_is_listed_is_found_out_and_one_that_ends_all_is_not() {
-    let sign_in = || What::SignIn { wish: WISH, person: 0 };
-    let redeem = What::Redeem { code: 1, stranger: false, proof: Proof::Right };
-    let cut_off = vec![sign_in(), What::CutOffBehind { wish: WISH }, redeem];
-    let refresh = What::Refresh { grant: 0, back: 0, stranger: false, narrow: false };
-    let does = |change| What::Client { client: 0, change };
+    let sign_in = || ActionKind::SignIn { wish: WISH, person: 0 };
+    let redeem = ActionKind::Redeem { code: 1, stranger: false, proof: Proof::Right };
+    let cut_off = vec![sign_in(), ActionKind::CutOffBehind { wish: WISH }, redeem];
+    let refresh = ActionKind::Refresh { grant: 0, back: 0, stranger: false, narrow: false };
+    let does = |change| ActionKind::ChangeClient { client: 0, change };
     let disabled = vec![sign_in(), does(Does::Disable), does(Does::Enable), refresh];
     for (number, trace) in [cut_off, disabled].into_iter().enumerate() {
         for lazy in [false, true] {
-            let rig = Rig::start_over(Kind::Memory, |store| {
+            let rig = Harness::start_over(BackendKind::Memory, |store| {
                 if lazy { Arc::new(WithoutEpochs(store)) } else { store }
             });
-            let mut player = Player::on(rig.await);
+            let mut player = Runner::on(rig.await);
             let mut found = Ok(());
             for what in trace.clone() {
-                let done = player.does(&plainly(what, 0)).await;
+                let done = player.run_action(&plainly(what, 0)).await;
                 found = found.and(done);
             }
             assert_eq!(found.is_err(), lazy, "{number}: {found:?}");
@@ -155,36 +159,36 @@ async fn a_house_that_ends_only_what_is_listed_is_found_out_and_one_that_ends_al
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sign_out_that_left_the_other_session_of_its_name_would_be_found_out() {
-    let bound = Wish { scope: 0, ..WISH };
-    let mut player = Player::start(Kind::Memory).await;
+    let bound = AuthorizationParams { scope: 0, ..WISH };
+    let mut player = Runner::start(BackendKind::Memory).await;
     for what in [
-        What::SignIn { wish: bound, person: 0 },
-        What::SecondSession { browser: 0 },
-        What::Refresh { grant: 0, back: 0, stranger: false, narrow: false },
+        ActionKind::SignIn { wish: bound, person: 0 },
+        ActionKind::SecondSession { browser: 0 },
+        ActionKind::Refresh { grant: 0, back: 0, stranger: false, narrow: false },
     ] {
-        player.does(&plainly(what, 0)).await.expect("as ever");
+        player.run_action(&plainly(what, 0)).await.expect("as ever");
     }
     let before = player.reference.clone();
-    player.does(&plainly(What::Logout { browser: 0 }, 0)).await.expect("signed out");
+    player.run_action(&plainly(ActionKind::Logout { browser: 0 }, 0)).await.expect("signed out");
     player.sweeps().await.expect("nothing that hangs on the name goes on");
     // Had anything gone on, the reference would have said so: it is sure of it.
     let now = player.now();
-    assert_eq!(player.reference.gate(0, now), Gate::Shut);
-    assert_eq!(before.gate(0, now), Gate::Unsure, "two sessions, each with its own use");
+    assert_eq!(player.reference.gate(0, now), Expected::Rejected);
+    assert_eq!(before.gate(0, now), Expected::Either, "two sessions, each with its own use");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_done_behind_the_back_of_the_reference_is_found_out() {
-    let mut player = Player::start(Kind::Memory).await;
-    let sign_in = plainly(What::SignIn { wish: WISH, person: 0 }, 0);
-    player.does(&sign_in).await.expect("a sign-in");
+    let mut player = Runner::start(BackendKind::Memory).await;
+    let sign_in = plainly(ActionKind::SignIn { wish: WISH, person: 0 }, 0);
+    player.run_action(&sign_in).await.expect("a sign-in");
     player.sweeps().await.expect("all is as it should be");
     let before = player.reference.clone();
     for change in [
-        What::Client { client: 0, change: Does::Remove },
-        What::Person { person: 0, enabled: false },
+        ActionKind::ChangeClient { client: 0, change: Does::Remove },
+        ActionKind::SetUserEnabled { person: 0, enabled: false },
     ] {
-        player.does(&plainly(change.clone(), 0)).await.expect("done");
+        player.run_action(&plainly(change.clone(), 0)).await.expect("done");
         player.sweeps().await.expect("the reference knows of it");
         let knows = std::mem::replace(&mut player.reference, before.clone());
         let why = player.sweeps().await.expect_err("nobody told the reference");
@@ -195,11 +199,11 @@ async fn what_is_done_behind_the_back_of_the_reference_is_found_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_stays_breaks_11_in_memory_and_in_redis() {
-    for kind in [Kind::Memory, Kind::Redis] {
-        let player = Player::start(kind).await;
+    for kind in [BackendKind::Memory, BackendKind::Redis] {
+        let player = Runner::start(kind).await;
         let key = RawKey::new(Partition::new("odd:1"), "leftover.v1", None);
         let change = Transaction::within(key.partition().clone()).put(key, b"{}".to_vec(), None);
-        let _ = player.rig.houses[0].store().commit(change).await.expect("a store");
+        let _ = player.harness.servers[0].store().commit(change).await.expect("a store");
         let why = retention::only_the_list_remains(&player).await.expect_err("it stays");
         assert!(why.contains("leftover.v1"), "{kind:?}: {why}");
     }

@@ -5,34 +5,34 @@ use serde_json::Value;
 use super::actions::{CLIENTS, Proof};
 use super::browser_actions::claims;
 use super::harness::OPAQUE;
-use super::history::{Gate, Looked, Seen, Tokens, Told};
+use super::history::{Expected, Observation, PresentedToken, TokenReply, Tokens};
 use super::reference::Verdict;
-use super::runner::{Player, Token, Wrong, scopes};
-use crate::support::http::{self, Answer};
+use super::runner::{Runner, Token, Violation, scopes};
+use crate::support::http::{self, HttpResponse};
 
-impl Player {
+impl Runner {
     /// `(code, by a stranger, what is shown)`
     pub async fn redeems(
         &mut self,
         server: usize,
         (code, stranger, proof): (usize, bool, Proof),
         unheard: bool,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), Violation> {
         let Some(code) = self.some_code(code) else { return Ok(()) };
         let by = self.whose(code, stranger);
         let fields = self.redemption(code, by, proof);
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
-        let answer = self.rig.posts(server, by, "/token", &fields).await;
+        let answer = self.harness.post(server, by, "/token", &fields).await;
         self.redeemed((code, by, proof), &answer, unheard)
     }
 
-    pub async fn redeems_together(&mut self, code: usize) -> Result<(), Wrong> {
+    pub async fn redeems_together(&mut self, code: usize) -> Result<(), Violation> {
         let Some(code) = self.some_code(code) else { return Ok(()) };
         let by = self.codes[code].client;
         let fields = self.redemption(code, by, Proof::Right);
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
-        let one = http::send(self.rig.posting(0, by, "/token", &fields));
-        let other = http::send(self.rig.posting(1, by, "/token", &fields));
+        let one = http::send(self.harness.post_request(0, by, "/token", &fields));
+        let other = http::send(self.harness.post_request(1, by, "/token", &fields));
         let (one, other) = tokio::join!(one, other);
         // Whichever got something was first.
         let (first, second) = if other.status == 200 { (other, one) } else { (one, other) };
@@ -44,7 +44,7 @@ impl Player {
         let held = &self.codes[code];
         let wrong = "w".repeat(43);
         let verifier = if proof == Proof::WrongVerifier { wrong } else { held.verifier.clone() };
-        let uri = self.rig.applications[by].redirect_uri.clone();
+        let uri = self.harness.applications[by].redirect_uri.clone();
         let uri = if proof == Proof::WrongRedirectUri { format!("{uri}/other") } else { uri };
         vec![
             ("grant_type", "authorization_code".to_owned()),
@@ -57,9 +57,9 @@ impl Player {
     fn redeemed(
         &mut self,
         (code, by, proof): (usize, usize, Proof),
-        answer: &Answer,
+        answer: &HttpResponse,
         unheard: bool,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), Violation> {
         let (now, in_time) = (self.now(), self.code_in_time(code));
         let gate = self.reference.gate(code, now);
         let (own, token) = (self.is_own(code, by), self.tokens.len());
@@ -75,7 +75,7 @@ impl Player {
                 .collect()
         });
         let shown = format!("code {code} redeemed by {by} with {proof:?}: {answer:?}");
-        self.writes(Seen::Redeemed { code, by, gate, told }, fits, shown)
+        self.writes(Observation::Redeemed { code, by, gate, told }, fits, shown)
     }
 
     /// `(grant, so many generations back, by a stranger, with less scope)`
@@ -84,7 +84,7 @@ impl Player {
         server: usize,
         (grant, back, stranger, narrow): (usize, usize, bool, bool),
         unheard: bool,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), Violation> {
         let Some((code, presented)) = self.some_refresh(grant, back) else { return Ok(()) };
         let by = self.whose(code, stranger);
         let token = self.codes[code].refresh[&presented].clone();
@@ -92,17 +92,17 @@ impl Player {
         if narrow {
             fields.push(("scope", "openid"));
         }
-        let answer = self.rig.posts(server, by, "/token", &fields).await;
+        let answer = self.harness.post(server, by, "/token", &fields).await;
         self.refreshed((code, by, presented), &answer, unheard)
     }
 
-    pub async fn refreshes_together(&mut self, grant: usize, back: usize) -> Result<(), Wrong> {
+    pub async fn refreshes_together(&mut self, grant: usize, back: usize) -> Result<(), Violation> {
         let Some((code, presented)) = self.some_refresh(grant, back) else { return Ok(()) };
         let by = self.codes[code].client;
         let token = self.codes[code].refresh[&presented].clone();
         let fields = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
-        let one = http::send(self.rig.posting(0, by, "/token", &fields));
-        let other = http::send(self.rig.posting(1, by, "/token", &fields));
+        let one = http::send(self.harness.post_request(0, by, "/token", &fields));
+        let other = http::send(self.harness.post_request(1, by, "/token", &fields));
         let (one, other) = tokio::join!(one, other);
         self.refreshed((code, by, presented), &one, false)?;
         // The table answers the same again, but for the first row: then the second was the first.
@@ -112,12 +112,13 @@ impl Player {
     fn refreshed(
         &mut self,
         (code, by, presented): (usize, usize, u64),
-        answer: &Answer,
+        answer: &HttpResponse,
         unheard: bool,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), Violation> {
         let now = self.now();
         let gate = self.reference.gate(code, now);
-        let in_time = self.reference.worth(code, now, |world| world.is_in_time(now)) == Gate::Open;
+        let in_time =
+            self.reference.worth(code, now, |world| world.is_in_time(now)) == Expected::Accepted;
         let newest_held = self.codes[code].held.unwrap_or_default();
         let (own, token) = (self.is_own(code, by), self.tokens.len());
         let told = self.told(code, by, answer, unheard)?;
@@ -135,12 +136,12 @@ impl Player {
             && let Some(name) = self.reference.names.get_mut(&name)
         {
             match told {
-                Told::Tokens(_) => name.proved(now),
-                Told::Refused | Told::Broken => name.perhaps_used(now),
+                TokenReply::Tokens(_) => name.proved(now),
+                TokenReply::Refused | TokenReply::Broken => name.perhaps_used(now),
             }
         }
         let shown = format!("generation {presented} of code {code} by {by}: {answer:?}");
-        let seen = Seen::Refreshed { code, by, presented, newest_held, in_time, gate, told };
+        let seen = Observation::Refreshed { code, by, presented, newest_held, in_time, gate, told };
         self.writes(seen, fits, shown)
     }
 
@@ -149,18 +150,18 @@ impl Player {
         &mut self,
         code: usize,
         by: usize,
-        answer: &Answer,
+        answer: &HttpResponse,
         unheard: bool,
-    ) -> Result<Told, Wrong> {
+    ) -> Result<TokenReply, Violation> {
         self.decided(answer, "token");
         match answer.error() {
             (200, _) => {}
-            (503, _) if self.faulty => return Ok(Told::Broken),
+            (503, _) if self.faulty => return Ok(TokenReply::Broken),
             (400, error) if error == "invalid_grant" || error == "invalid_scope" => {
-                return Ok(Told::Refused);
+                return Ok(TokenReply::Refused);
             }
             (401, error) if error == "invalid_client" && !self.reference.clients[by].enabled => {
-                return Ok(Told::Refused);
+                return Ok(TokenReply::Refused);
             }
             _ => return Err(format!("the token endpoint says {answer:?}")),
         }
@@ -185,11 +186,11 @@ impl Player {
             if body["id_token"].is_string() { claims(&text("id_token")) } else { Value::Null };
         let registered = self.reference.clients[by].ceiling.clone();
         let tokens = Tokens { scope, generation, refresh, claims, registered };
-        Ok(Told::Tokens(tokens))
+        Ok(TokenReply::Tokens(tokens))
     }
 
-    fn writes(&mut self, seen: Seen, fits: bool, shown: String) -> Result<(), Wrong> {
-        self.note(seen);
+    fn writes(&mut self, seen: Observation, fits: bool, shown: String) -> Result<(), Violation> {
+        self.record(seen);
         if fits { Ok(()) } else { Err(format!("no state of the grant explains this: {shown}")) }
     }
 
@@ -198,7 +199,7 @@ impl Player {
         server: usize,
         grant: usize,
         stranger: bool,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), Violation> {
         let Some((code, generation)) = self.some_refresh(grant, 0) else { return Ok(()) };
         let by = self.whose(code, stranger);
         let token = self.codes[code].refresh[&generation].clone();
@@ -210,7 +211,7 @@ impl Player {
         server: usize,
         token: usize,
         stranger: bool,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), Violation> {
         if self.tokens.is_empty() {
             return Ok(());
         }
@@ -227,8 +228,8 @@ impl Player {
         (code, by): (usize, usize),
         text: &str,
         access: Option<usize>,
-    ) -> Result<(), Wrong> {
-        let answer = self.rig.posts(server, by, "/revoke", &[("token", text)]).await;
+    ) -> Result<(), Violation> {
+        let answer = self.harness.post(server, by, "/revoke", &[("token", text)]).await;
         self.decided(&answer, "revoke");
         if !self.reference.clients[by].enabled {
             return Ok(());
@@ -241,11 +242,11 @@ impl Player {
         if !self.is_own(code, by) {
             return Ok(());
         }
-        let ended = |world: &super::reference::World| vec![(None, world.revoked(access))];
+        let ended = |world: &super::reference::PossibleState| vec![(None, world.revoked(access))];
         // Without a 200 it may or may not be.
         self.reference.sees(code, done.then_some(None), ended);
         if done {
-            self.note(Seen::Revoked { code, access });
+            self.record(Observation::Revoked { code, access });
         }
         Ok(())
     }
@@ -256,7 +257,7 @@ impl Player {
         token: usize,
         stranger: bool,
         userinfo: bool,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), Violation> {
         if self.tokens.is_empty() {
             return Ok(());
         }
@@ -265,10 +266,15 @@ impl Player {
         let (text, code) = (text.clone(), *code);
         if !userinfo {
             return self
-                .asks(server, (code, self.whose(code, stranger)), &text, Looked::Access(token))
+                .asks(
+                    server,
+                    (code, self.whose(code, stranger)),
+                    &text,
+                    PresentedToken::Access(token),
+                )
                 .await;
         }
-        let answer = self.rig.userinfo(server, &text).await;
+        let answer = self.harness.userinfo(server, &text).await;
         self.decided(&answer, "userinfo");
         let active = match answer.status {
             200 => true,
@@ -277,8 +283,14 @@ impl Player {
             _ => return Err(format!("userinfo says {answer:?}")),
         };
         let (by, scope) = (self.codes[code].client, self.tokens[token].scope.clone());
-        self.note(Seen::Asks { code, by, token: Looked::Access(token), active, scope });
-        self.judges(code, Looked::Access(token), active)
+        self.record(Observation::Asks {
+            code,
+            by,
+            token: PresentedToken::Access(token),
+            active,
+            scope,
+        });
+        self.check_active(code, PresentedToken::Access(token), active)
     }
 
     pub async fn looks_at_refresh(
@@ -287,11 +299,16 @@ impl Player {
         grant: usize,
         back: usize,
         stranger: bool,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), Violation> {
         let Some((code, generation)) = self.some_refresh(grant, back) else { return Ok(()) };
         let token = self.codes[code].refresh[&generation].clone();
-        self.asks(server, (code, self.whose(code, stranger)), &token, Looked::Refresh(generation))
-            .await
+        self.asks(
+            server,
+            (code, self.whose(code, stranger)),
+            &token,
+            PresentedToken::Refresh(generation),
+        )
+        .await
     }
 
     async fn asks(
@@ -299,9 +316,9 @@ impl Player {
         server: usize,
         (code, by): (usize, usize),
         text: &str,
-        token: Looked,
-    ) -> Result<(), Wrong> {
-        let answer = self.rig.posts(server, by, "/introspect", &[("token", text)]).await;
+        token: PresentedToken,
+    ) -> Result<(), Violation> {
+        let answer = self.harness.post(server, by, "/introspect", &[("token", text)]).await;
         self.decided(&answer, "introspect");
         if !self.reference.clients[by].enabled || (answer.status == 503 && self.faulty) {
             return Ok(());
@@ -312,8 +329,8 @@ impl Player {
         let body = answer.json();
         let active = body["active"] == true;
         let scope = scopes(body["scope"].as_str().unwrap_or_default());
-        self.note(Seen::Asks { code, by, token, active, scope });
-        if by == self.codes[code].client { self.judges(code, token, active) } else { Ok(()) }
+        self.record(Observation::Asks { code, by, token, active, scope });
+        if by == self.codes[code].client { self.check_active(code, token, active) } else { Ok(()) }
     }
 
     fn some_code(&self, code: usize) -> Option<usize> {
@@ -341,10 +358,10 @@ impl Player {
     }
 }
 
-fn verdict(told: &Told) -> Option<Verdict> {
+fn verdict(told: &TokenReply) -> Option<Verdict> {
     match told {
-        Told::Tokens(tokens) => Some(Some(tokens.generation)),
-        Told::Refused => Some(None),
-        Told::Broken => None,
+        TokenReply::Tokens(tokens) => Some(Some(tokens.generation)),
+        TokenReply::Refused => Some(None),
+        TokenReply::Broken => None,
     }
 }

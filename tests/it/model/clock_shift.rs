@@ -5,10 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use super::actions::{How, Move, What, traces};
-use super::backends::Kind;
-use super::harness::Rig;
-use super::runner::Player;
+use super::actions::{Action, ActionKind, Disturbance, action_sequences};
+use super::backends::BackendKind;
+use super::harness::Harness;
+use super::runner::Runner;
 use super::traces::{lines, runner, runtime};
 
 /// **14, time.** Shifting all clocks by the same amount changes no decision; a difference of up to ten seconds
@@ -27,42 +27,45 @@ pub fn decided_alike(one: &[String], other: &[String]) -> Result<(), String> {
 
 #[test]
 fn another_year_changes_no_decision() {
-    compares(10, traces(20), |kind| async move {
+    compares(10, action_sequences(20), |kind| async move {
         let shift = Duration::from_secs(3 * 365 * 86_400 + 12_345);
-        (Rig::start(kind).await, Rig::start_at(kind, shift).await)
+        (Harness::start(kind).await, Harness::start_at(kind, shift).await)
     });
 }
 
 #[test]
 fn ten_seconds_between_two_servers_change_no_decision() {
     compares(14, unhurried(), |kind| async move {
-        (Rig::start(kind).await, Rig::start_skewed(kind, Duration::from_secs(10)).await)
+        (Harness::start(kind).await, Harness::start_skewed(kind, Duration::from_secs(10)).await)
     });
 }
 
 /// Ticks that come no closer than ten seconds to the end of anything, whatever they add up to.
-fn unhurried() -> impl Strategy<Value = Vec<Move>> {
-    traces(14).prop_map(|mut trace| {
+fn unhurried() -> impl Strategy<Value = Vec<Action>> {
+    action_sequences(14).prop_map(|mut trace| {
         for it in &mut trace {
-            if let What::Tick { seconds } = &mut it.what {
+            if let ActionKind::AdvanceTime { seconds } = &mut it.what {
                 *seconds = 77 * [1, 2, 9, 47][usize::try_from(*seconds % 4).expect("small")];
             }
-            if let How::Fault { .. } | How::Together = it.how {
-                it.how = How::Plainly;
+            if let Disturbance::Fault { .. } | Disturbance::Concurrent = it.how {
+                it.how = Disturbance::None;
             }
         }
         trace
     })
 }
 
-fn compares<F>(cases: u32, traces: impl Strategy<Value = Vec<Move>>, rigs: impl Fn(Kind) -> F)
-where
-    F: Future<Output = (Rig, Rig)>,
+fn compares<F>(
+    cases: u32,
+    traces: impl Strategy<Value = Vec<Action>>,
+    rigs: impl Fn(BackendKind) -> F,
+) where
+    F: Future<Output = (Harness, Harness)>,
 {
     let runtime = runtime();
     let played = runner(cases).run(&traces, |trace| {
         let compared = runtime.block_on(async {
-            let (one, other) = rigs(Kind::Memory).await;
+            let (one, other) = rigs(BackendKind::Memory).await;
             decided_alike(&decisions(one, &trace).await, &decisions(other, &trace).await)
         });
         compared.map_err(|why| TestCaseError::fail(format!("{why}\n{}", lines(&trace))))
@@ -71,10 +74,10 @@ where
 }
 
 /// What is decided, move by move. What the reference says of it is not the question here.
-pub async fn decisions(rig: Rig, trace: &[Move]) -> Vec<String> {
-    let mut player = Player::on(rig);
+pub async fn decisions(rig: Harness, trace: &[Action]) -> Vec<String> {
+    let mut player = Runner::on(rig);
     for it in trace {
-        let _ = player.does(it).await;
+        let _ = player.run_action(it).await;
     }
     player.decisions
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::history::{Gate, Login, Seen, Told};
-use super::runner::Player;
+use super::history::{Expected, Login, Observation, TokenReply};
+use super::runner::Runner;
 
 /// How often each thing was seen.
 #[derive(Debug, Default)]
-pub struct Reach(BTreeMap<&'static str, usize>);
+pub struct Coverage(BTreeMap<&'static str, usize>);
 
 /// What every run has to come across.
 const WANTED: [&str; 22] = [
@@ -35,15 +35,15 @@ const WANTED: [&str; 22] = [
     "a rollback",
 ];
 
-impl Reach {
-    pub fn count(&mut self, player: &Player) {
+impl Coverage {
+    pub fn count(&mut self, player: &Runner) {
         // What the store knows of each family: its newest generation, and for which one that was given.
         let mut newest: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
         let mut before = Vec::new();
         for fact in &player.history.0 {
             before.push(newest.clone());
             let what = match &fact.what {
-                Seen::Coded(issue) => {
+                Observation::Coded(issue) => {
                     let old = |login: Login| login.at < fact.at;
                     if issue.login.is_some_and(old) {
                         self.saw("a code after a sign-in of before");
@@ -53,17 +53,31 @@ impl Reach {
                     }
                     "a code"
                 }
-                Seen::Redeemed { told: Told::Broken, .. }
-                | Seen::Refreshed { told: Told::Broken, .. } => "a fault that shows",
-                Seen::Redeemed { code, told: Told::Tokens(_), .. } => {
+                Observation::Redeemed { told: TokenReply::Broken, .. }
+                | Observation::Refreshed { told: TokenReply::Broken, .. } => "a fault that shows",
+                Observation::Redeemed { code, told: TokenReply::Tokens(_), .. } => {
                     newest.insert(*code, (0, 0));
                     "a redemption"
                 }
-                Seen::Redeemed { code, gate: Gate::Open, told: Told::Refused, .. } => {
-                    if newest.contains_key(code) { "a replayed code" } else { "a wrong proof" }
+                Observation::Redeemed {
+                    code,
+                    gate: Expected::Accepted,
+                    told: TokenReply::Refused,
+                    ..
+                } => {
+                    if newest.contains_key(code) {
+                        "a replayed code"
+                    } else {
+                        "a wrong proof"
+                    }
                 }
-                Seen::Redeemed { .. } => "a redemption that is shut out",
-                Seen::Refreshed { code, presented, told: Told::Tokens(tokens), .. } => {
+                Observation::Redeemed { .. } => "a redemption that is shut out",
+                Observation::Refreshed {
+                    code,
+                    presented,
+                    told: TokenReply::Tokens(tokens),
+                    ..
+                } => {
                     let issue = player.history.issue(*code);
                     if issue.is_some_and(|issue| tokens.scope.len() < issue.scope.len()) {
                         self.saw("less scope than was granted");
@@ -71,27 +85,27 @@ impl Reach {
                     let held = newest.insert(*code, (tokens.generation, *presented));
                     row(held.unwrap_or_default(), *presented, tokens.generation)
                 }
-                Seen::Refreshed { code, by, .. } if player.codes[*code].client != *by => {
+                Observation::Refreshed { code, by, .. } if player.codes[*code].client != *by => {
                     "a refresh in another's name"
                 }
-                Seen::Refreshed { gate: Gate::Open, in_time: true, .. } => "reuse",
-                Seen::Refreshed { .. } => "a refresh that is shut out",
-                Seen::Revoked { access: None, .. } => "a grant given back",
-                Seen::Revoked { access: Some(_), .. } => "an access token given back",
-                Seen::SignedOut { .. } => "a logout",
-                Seen::CutOff { .. } => "a person cut off",
-                Seen::ClientRemoved { .. } => "a client removed",
-                Seen::ClientOff { .. } => "a client disabled",
-                Seen::RolledBack { to } => {
+                Observation::Refreshed { gate: Expected::Accepted, in_time: true, .. } => "reuse",
+                Observation::Refreshed { .. } => "a refresh that is shut out",
+                Observation::Revoked { access: None, .. } => "a grant given back",
+                Observation::Revoked { access: Some(_), .. } => "an access token given back",
+                Observation::SignedOut { .. } => "a logout",
+                Observation::CutOff { .. } => "a person cut off",
+                Observation::ClientRemoved { .. } => "a client removed",
+                Observation::ClientOff { .. } => "a client disabled",
+                Observation::RolledBack { to } => {
                     newest.clone_from(&before[*to]);
                     "a rollback"
                 }
-                Seen::Asked { .. }
-                | Seen::SignedIn { .. }
-                | Seen::Agreed { .. }
-                | Seen::Sent { .. }
-                | Seen::ClientOn { .. }
-                | Seen::Asks { .. } => continue,
+                Observation::Asked { .. }
+                | Observation::SignedIn { .. }
+                | Observation::Agreed { .. }
+                | Observation::Sent { .. }
+                | Observation::ClientOn { .. }
+                | Observation::Asks { .. } => continue,
             };
             self.saw(what);
         }

@@ -19,16 +19,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::runner::Player;
+use super::runner::Runner;
 use crate::support::test_server::{PASSWORD, SECRET_KEY};
 
 /// **13, encoding.** `parse∘print = id` for all record types; what is stored never contains a secret, and
 /// neither does what a programmer sees of it.
-pub fn records_read_back(player: &Player) -> Result<(), String> {
+pub fn records_read_back(player: &Runner) -> Result<(), String> {
     let mut secrets: Vec<&str> = player.secrets.iter().map(String::as_str).collect();
     secrets.push(PASSWORD);
-    secrets.extend(player.rig.applications.iter().map(|it| &*it.secret));
-    for (key, bytes) in player.rig.tap.records() {
+    secrets.extend(player.harness.applications.iter().map(|it| &*it.secret));
+    for (key, bytes) in player.harness.recorder.records() {
         judge(&key, &bytes, &secrets)?;
     }
     Ok(())

@@ -10,13 +10,13 @@ pub type Seconds = u64;
 
 /// Everything that happened, in order.
 #[derive(Clone, Debug, Default)]
-pub struct History(pub Vec<Fact>);
+pub struct History(pub Vec<TimedEvent>);
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
-pub struct Fact {
+pub struct TimedEvent {
     pub at: Seconds,
-    pub what: Seen,
+    pub what: Observation,
 }
 
 /// A scope as a set.
@@ -24,7 +24,7 @@ pub type Scopes = BTreeSet<String>;
 
 /// What the token endpoint said.
 #[derive(Clone, Debug)]
-pub enum Told {
+pub enum TokenReply {
     Tokens(Tokens),
     /// 400 or 401.
     Refused,
@@ -47,7 +47,7 @@ pub struct Tokens {
 
 /// What a code stands for: who had signed in, how, and what was asked.
 #[derive(Clone, Debug)]
-pub struct Issue {
+pub struct IssuedCode {
     pub flow: usize,
     pub code: usize,
     pub browser: usize,
@@ -73,22 +73,22 @@ pub struct Login {
 
 /// What the reference says about everyone behind a grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Gate {
-    Open,
-    Shut,
+pub enum Expected {
+    Accepted,
+    Rejected,
     /// A failure left it open whether, or the moment is too close to call.
-    Unsure,
+    Either,
 }
 
 /// What was looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Looked {
+pub enum PresentedToken {
     Access(usize),
     Refresh(u64),
 }
 
 #[derive(Clone, Debug)]
-pub enum Seen {
+pub enum Observation {
     Asked {
         flow: usize,
         browser: usize,
@@ -106,7 +106,7 @@ pub enum Seen {
         client: usize,
         scope: Scopes,
     },
-    Coded(Issue),
+    Coded(IssuedCode),
     /// Any `Location` of any answer, and the client of the request it answers, if there is one.
     Sent {
         client: Option<usize>,
@@ -115,8 +115,8 @@ pub enum Seen {
     Redeemed {
         code: usize,
         by: usize,
-        gate: Gate,
-        told: Told,
+        gate: Expected,
+        told: TokenReply,
     },
     Refreshed {
         code: usize,
@@ -124,8 +124,8 @@ pub enum Seen {
         presented: u64,
         newest_held: u64,
         in_time: bool,
-        gate: Gate,
-        told: Told,
+        gate: Expected,
+        told: TokenReply,
     },
     /// `access`: that token alone.
     Revoked {
@@ -151,7 +151,7 @@ pub enum Seen {
     Asks {
         code: usize,
         by: usize,
-        token: Looked,
+        token: PresentedToken,
         active: bool,
         scope: Scopes,
     },
@@ -162,15 +162,15 @@ pub enum Seen {
 }
 
 impl History {
-    pub fn note(&mut self, at: Seconds, what: Seen) {
-        self.0.push(Fact { at, what });
+    pub fn record(&mut self, at: Seconds, what: Observation) {
+        self.0.push(TimedEvent { at, what });
     }
 
     /// The facts that the store has not forgotten in a rollback, with their place.
-    pub fn standing(&self) -> Vec<(usize, &Fact)> {
-        let mut standing: Vec<(usize, &Fact)> = Vec::new();
+    pub fn standing(&self) -> Vec<(usize, &TimedEvent)> {
+        let mut standing: Vec<(usize, &TimedEvent)> = Vec::new();
         for (place, fact) in self.0.iter().enumerate() {
-            if let Seen::RolledBack { to } = fact.what {
+            if let Observation::RolledBack { to } = fact.what {
                 standing.retain(|(place, _)| *place < to);
             }
             standing.push((place, fact));
@@ -179,9 +179,9 @@ impl History {
     }
 
     /// How a code came to be, whether or not the store still knows.
-    pub fn issue(&self, code: usize) -> Option<&Issue> {
+    pub fn issue(&self, code: usize) -> Option<&IssuedCode> {
         self.0.iter().find_map(|fact| match &fact.what {
-            Seen::Coded(issue) if issue.code == code => Some(issue),
+            Observation::Coded(issue) if issue.code == code => Some(issue),
             _ => None,
         })
     }
@@ -189,8 +189,8 @@ impl History {
     /// Every answer with tokens: its place, code, the client that got it.
     pub fn tokens(&self) -> impl Iterator<Item = (usize, usize, usize, &Tokens)> {
         self.0.iter().enumerate().filter_map(|(place, fact)| match &fact.what {
-            Seen::Redeemed { code, by, told: Told::Tokens(tokens), .. }
-            | Seen::Refreshed { code, by, told: Told::Tokens(tokens), .. } => {
+            Observation::Redeemed { code, by, told: TokenReply::Tokens(tokens), .. }
+            | Observation::Refreshed { code, by, told: TokenReply::Tokens(tokens), .. } => {
                 Some((place, *code, *by, tokens))
             }
             _ => None,

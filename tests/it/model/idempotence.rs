@@ -129,7 +129,7 @@ fn run(step: &Step, grant: &mut Grant, secret: &Secret, now: UnixTime) -> String
     }
 }
 
-/// Whether it is a step that the house itself would run again: a failed redemption counts against the code,
+/// Whether it is a step that the server itself would run again: a failed redemption counts against the code,
 /// a replay's answer changes once the grant is over, and a guessed future generation is never ours to ask for.
 fn is_own_try(step: &Step, grant: &Grant, secret: &Secret, now: UnixTime) -> bool {
     match step {

@@ -6,11 +6,11 @@ use latchkey::domain::users;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use super::backends::Kind;
-use super::harness::{APPLICATIONS, NAMES, Rig};
+use super::backends::BackendKind;
+use super::harness::{APPLICATIONS, Harness, USERNAMES};
 use super::traces::{runner, runtime};
-use crate::support::browser::Landing;
-use crate::support::http::{self, Answer};
+use crate::support::browser::AuthorizationResponse;
+use crate::support::http::{self, HttpResponse};
 use crate::support::test_server::PASSWORD;
 
 /// What can be told from outside, and what an eye on the store's line would see.
@@ -80,9 +80,9 @@ fn asks() -> impl Strategy<Value = Vec<Ask>> {
 /// A guess of the right shape at the credentials of the grant before the last.
 const GUESS: &str = "00000000000040008000000000000000";
 
-impl Rig {
+impl Harness {
     async fn observes(&mut self, ask: Ask) -> Observed {
-        let before = self.tap.count();
+        let before = self.recorder.count();
         let mac = "A".repeat(43);
         let refresh = format!("rt1.{GUESS}.0.{mac}");
         let access = format!("at1.{GUESS}.{mac}");
@@ -91,80 +91,82 @@ impl Rig {
         let uri = self.applications[0].redirect_uri.clone();
         #[rustfmt::skip]
         let (what, answer) = match ask {
-            Ask::LoginAsBob => ("login as bob", self.tries(NAMES[1], "not the password").await),
-            Ask::LoginAsAda => ("login as ada", self.tries(NAMES[0], PASSWORD).await),
+            Ask::LoginAsBob => ("login as bob", self.tries(USERNAMES[1], "not the password").await),
+            Ask::LoginAsAda => ("login as ada", self.tries(USERNAMES[0], PASSWORD).await),
             Ask::HintOfBob => ("hint", {
-                let request = self.applications[0].asks("openid").with("login_hint", NAMES[1]);
+                let request = self.applications[0].authorization_request("openid").with("login_hint", USERNAMES[1]);
                 self.at_home(&request.url()).await
             }),
             Ask::TokenAsForum => ("token", self.impostor("/token", &[("grant_type", "client_credentials")]).await),
             Ask::RevokeAsForum => ("revoke", self.impostor("/revoke", &[("token", &refresh)]).await),
             Ask::IntrospectAsForum => ("introspect", self.impostor("/introspect", &[("token", &refresh)]).await),
-            Ask::LookAtGuess => ("look", self.posts(0, 0, "/introspect", &[("token", &access)]).await),
+            Ask::LookAtGuess => ("look", self.post(0, 0, "/introspect", &[("token", &access)]).await),
             Ask::RefreshGuess => ("refresh", {
                 let fields = [("grant_type", "refresh_token"), ("refresh_token", &*refresh)];
-                self.posts(0, 0, "/token", &fields).await
+                self.post(0, 0, "/token", &fields).await
             }),
-            Ask::RevokeGuess => ("give back", self.posts(0, 0, "/revoke", &[("token", &refresh)]).await),
+            Ask::RevokeGuess => ("give back", self.post(0, 0, "/revoke", &[("token", &refresh)]).await),
             Ask::RedeemGuess => ("redeem", {
                 let fields = [("grant_type", "authorization_code"), ("code", &*code), ("redirect_uri", &*uri), ("code_verifier", &*verifier)];
-                self.posts(0, 0, "/token", &fields).await
+                self.post(0, 0, "/token", &fields).await
             }),
             Ask::UserinfoGuess => ("userinfo", self.userinfo(0, &access).await),
             Ask::AdaGoesOn => ("ada", {
-                let request = self.applications[0].asks("openid").with("prompt", "none");
+                let request = self.applications[0].authorization_request("openid").with("prompt", "none");
                 self.at_home(&request.url()).await
             }),
         };
-        let commands = self.tap.count() - before;
+        let commands = self.recorder.count() - before;
         // Where a browser is sent to has a code or an error in it.
         let length = answer.body.len() + answer.location().map_or(0, str::len);
         Observed { what, status: answer.status, length, commands }
     }
 
-    async fn at_home(&mut self, url: &str) -> Answer {
+    async fn at_home(&mut self, url: &str) -> HttpResponse {
         let path = url.strip_prefix(self.issuer()).expect("at home").to_owned();
-        self.opens(0, 0, &path).await.answer
+        self.open(0, 0, &path).await.answer
     }
 
     /// Fills in a login form.
-    async fn tries(&mut self, name: &str, password: &str) -> Answer {
-        let url = self.applications[0].asks("openid").with("prompt", "login").url();
+    async fn tries(&mut self, name: &str, password: &str) -> HttpResponse {
+        let url =
+            self.applications[0].authorization_request("openid").with("prompt", "login").url();
         let page = self.at_home(&url).await;
         let hidden = page.hidden_fields_beside("#login-submit");
         let hidden = hidden.iter().map(|(name, value)| (&**name, &**value));
         let typed = [("username", name), ("password", password)];
         let fields: Vec<_> = hidden.chain(typed).collect();
-        self.submits(0, 0, "/login", &fields).await.answer
+        self.submit(0, 0, "/login", &fields).await.answer
     }
 
-    async fn impostor(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let forum = self.houses[0].claims_to_be(APPLICATIONS[1], "a secret that nobody has");
+    async fn impostor(&self, path: &str, fields: &[(&str, &str)]) -> HttpResponse {
+        let forum = self.servers[0].client_with_secret(APPLICATIONS[1], "a secret that nobody has");
         let request =
-            http::form(self.houses[0].http(), &format!("{}{path}", self.issuer()), fields);
-        http::send(forum.signed(request)).await
+            http::form(self.servers[0].http(), &format!("{}{path}", self.issuer()), fields);
+        http::send(forum.with_basic_auth(request)).await
     }
 
     /// Bob is signed in, and his application has what he gave it.
     pub async fn has_bob(&mut self) -> [String; 3] {
-        let request = self.applications[1].asks("openid offline_access");
-        let bob = self.houses[0].browser(NAMES[1]);
-        let code = bob.authorizes(&request.url()).await.code();
-        let body = self.applications[1].exchanges(&code, &request).await.good();
-        let pending = self.applications[1].asks("openid");
-        let pending = Landing::of(&bob.opens(&pending.url()).await).param("code");
+        let request = self.applications[1].authorization_request("openid offline_access");
+        let bob = self.servers[0].browser(USERNAMES[1]);
+        let code = bob.authorize(&request.url()).await.code();
+        let body = self.applications[1].redeem(&code, &request).await.success_json();
+        let pending = self.applications[1].authorization_request("openid");
+        let pending =
+            AuthorizationResponse::from_redirect(&bob.open(&pending.url()).await).param("code");
         let text = |name: &str| body[name].as_str().expect("a token").to_owned();
         [text("access_token"), text("refresh_token"), pending.unwrap_or_default()]
     }
 
     /// Neither he nor his application ever was.
     async fn has_no_bob(&self) {
-        let house = &self.houses[0];
-        let bob = house.user(NAMES[1]).await;
-        grants::cut_off(house.store(), &bob.sub, house.app().now()).await.expect("a store");
-        users::remove(house.store(), &bob).await.expect("a store");
+        let server = &self.servers[0];
+        let bob = server.user(USERNAMES[1]).await;
+        grants::cut_off(server.store(), &bob.sub, server.app().now()).await.expect("a store");
+        users::remove(server.store(), &bob).await.expect("a store");
         let forum = ClientId::parse(APPLICATIONS[1]).expect("an id");
-        clients::remove(house.store(), &forum).await.expect("a store");
+        clients::remove(server.store(), &forum).await.expect("a store");
     }
 }
 
@@ -173,8 +175,10 @@ fn nothing_that_ada_or_a_stranger_asks_tells_whether_bob_exists() {
     let runtime = runtime();
     let played = runner(12).run(&asks(), |asks| {
         let compared = runtime.block_on(async {
-            let (mut with, mut without) =
-                (Rig::start(Kind::Memory).await, Rig::start(Kind::Memory).await);
+            let (mut with, mut without) = (
+                Harness::start(BackendKind::Memory).await,
+                Harness::start(BackendKind::Memory).await,
+            );
             with.has_bob().await;
             without.has_no_bob().await;
             let (mut seen, mut seen_without) = (Vec::new(), Vec::new());
@@ -192,7 +196,7 @@ fn nothing_that_ada_or_a_stranger_asks_tells_whether_bob_exists() {
 #[test]
 fn whoever_holds_a_credential_of_bobs_learns_as_much_as_from_a_made_up_one() {
     runtime().block_on(async {
-        let mut rig = Rig::start(Kind::Memory).await;
+        let mut rig = Harness::start(BackendKind::Memory).await;
         let [access, refresh, code] = rig.has_bob().await;
         for real in [&access, &refresh, &code] {
             let (head, tail) = real.split_at(real.len() - 4);
@@ -220,7 +224,7 @@ fn whoever_holds_a_credential_of_bobs_learns_as_much_as_from_a_made_up_one() {
                 for text in [real, &made_up] {
                     let fields = with(text);
                     let fields: Vec<_> = fields.iter().map(|(name, it)| (&**name, &**it)).collect();
-                    let answer = rig.posts(0, 0, path, &fields).await;
+                    let answer = rig.post(0, 0, path, &fields).await;
                     answers.push((answer.status, answer.body));
                 }
                 assert_eq!(answers[0], answers[1], "{path}");
@@ -228,6 +232,6 @@ fn whoever_holds_a_credential_of_bobs_learns_as_much_as_from_a_made_up_one() {
         }
         assert_eq!(rig.userinfo(0, &access).await.status, 200, "and it does no harm");
         let forum = &rig.applications[1];
-        assert_eq!(forum.refreshes(&refresh).await.status, 200);
+        assert_eq!(forum.refresh(&refresh).await.status, 200);
     });
 }

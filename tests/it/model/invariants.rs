@@ -1,10 +1,13 @@
-//! What must be true of every history, one function for each promise. They know nothing of how the house
+//! What must be true of every history, one function for each promise. They know nothing of how the server
 //! works inside, and nothing of the reference but what it says of a gate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::harness::{APPLICATIONS, NAMES};
-use super::history::{Fact, Gate, History, Issue, Looked, Scopes, Seconds, Seen, Told};
+use super::harness::{APPLICATIONS, USERNAMES};
+use super::history::{
+    Expected, History, IssuedCode, Observation, PresentedToken, Scopes, Seconds, TimedEvent,
+    TokenReply,
+};
 use super::reference::{GRACE, REMEMBERED};
 
 /// What a history is held against.
@@ -18,7 +21,7 @@ pub type Verdict = Result<(), String>;
 pub type Law = fn(&History, &Truth) -> Verdict;
 
 /// Those that are about a history, by their number.
-pub const LAWS: [(u8, Law); 9] = [
+pub const INVARIANTS: [(u8, Law); 9] = [
     (1, a_code_is_redeemed_once),
     (2, a_generation_has_one_successor),
     (3, nobody_honest_is_locked_out),
@@ -31,8 +34,8 @@ pub const LAWS: [(u8, Law); 9] = [
 ];
 
 /// All of them.
-pub fn hold(history: &History, truth: &Truth) -> Verdict {
-    for (number, law) in LAWS {
+pub fn check_all(history: &History, truth: &Truth) -> Verdict {
+    for (number, law) in INVARIANTS {
         law(history, truth).map_err(|why| format!("invariant {number} is broken: {why}"))?;
     }
     Ok(())
@@ -48,17 +51,17 @@ pub fn a_code_is_redeemed_once(history: &History, _: &Truth) -> Verdict {
         {
             return Err(format!("code {code} was tried twice, and yet {fact:?}"));
         }
-        let Seen::Redeemed { code, by, gate, told, .. } = &fact.what else { continue };
+        let Observation::Redeemed { code, by, gate, told, .. } = &fact.what else { continue };
         match told {
-            Told::Tokens(_) if !redeemed.insert(*code) => {
+            TokenReply::Tokens(_) if !redeemed.insert(*code) => {
                 return Err(format!("code {code} was redeemed twice"));
             }
-            Told::Refused if redeemed.contains(code) && *gate == Gate::Open => {
+            TokenReply::Refused if redeemed.contains(code) && *gate == Expected::Accepted => {
                 if history.issue(*code).is_some_and(|issue| issue.client == *by) {
                     replayed.insert(*code);
                 }
             }
-            Told::Tokens(_) | Told::Refused | Told::Broken => {}
+            TokenReply::Tokens(_) | TokenReply::Refused | TokenReply::Broken => {}
         }
     }
     Ok(())
@@ -100,15 +103,16 @@ pub fn a_generation_has_one_successor(history: &History, _: &Truth) -> Verdict {
             return Err(format!("generation {} of code {code} has two values", tokens.generation));
         }
     }
-    let rolled_back = history.0.iter().any(|fact| matches!(fact.what, Seen::RolledBack { .. }));
+    let rolled_back =
+        history.0.iter().any(|fact| matches!(fact.what, Observation::RolledBack { .. }));
     let mut families: BTreeMap<usize, Family> = BTreeMap::new();
     for (_, fact) in history.standing() {
         let (code, presented, told) = match &fact.what {
-            Seen::Redeemed { code, told, .. } => (code, None, told),
-            Seen::Refreshed { code, presented, told, .. } => (code, Some(*presented), told),
+            Observation::Redeemed { code, told, .. } => (code, None, told),
+            Observation::Refreshed { code, presented, told, .. } => (code, Some(*presented), told),
             _ => continue,
         };
-        let Told::Tokens(tokens) = told else { continue };
+        let TokenReply::Tokens(tokens) = told else { continue };
         let family = families.entry(*code).or_default();
         let Some(presented) = presented else {
             let (newest, made_at) = (tokens.generation, fact.at);
@@ -136,11 +140,13 @@ pub fn nobody_honest_is_locked_out(history: &History, _: &Truth) -> Verdict {
     for (_, fact) in history.standing() {
         match &fact.what {
             // Whoever tried a code again may have ended what came of it.
-            Seen::Redeemed { code, told: Told::Refused | Told::Broken, .. }
-            | Seen::Revoked { code, .. } => {
+            Observation::Redeemed {
+                code, told: TokenReply::Refused | TokenReply::Broken, ..
+            }
+            | Observation::Revoked { code, .. } => {
                 dishonest.insert(*code);
             }
-            Seen::Refreshed { code, by, presented, newest_held, in_time, gate, told } => {
+            Observation::Refreshed { code, by, presented, newest_held, in_time, gate, told } => {
                 let Some(issue) = history.issue(*code) else { continue };
                 if issue.client != *by {
                     continue;
@@ -148,7 +154,8 @@ pub fn nobody_honest_is_locked_out(history: &History, _: &Truth) -> Verdict {
                 if presented < newest_held {
                     dishonest.insert(*code);
                 }
-                let refused = matches!(told, Told::Refused) && *in_time && *gate == Gate::Open;
+                let refused =
+                    matches!(told, TokenReply::Refused) && *in_time && *gate == Expected::Accepted;
                 if refused && !dishonest.contains(code) {
                     return Err(format!(
                         "code {code}: the newest generation {presented} is refused"
@@ -165,9 +172,9 @@ pub fn nobody_honest_is_locked_out(history: &History, _: &Truth) -> Verdict {
 pub fn tokens_are_bound_to_their_client(history: &History, _: &Truth) -> Verdict {
     for fact in &history.0 {
         let (code, by) = match &fact.what {
-            Seen::Redeemed { code, by, told: Told::Tokens(_), .. }
-            | Seen::Refreshed { code, by, told: Told::Tokens(_), .. }
-            | Seen::Asks { code, by, active: true, .. } => (*code, *by),
+            Observation::Redeemed { code, by, told: TokenReply::Tokens(_), .. }
+            | Observation::Refreshed { code, by, told: TokenReply::Tokens(_), .. }
+            | Observation::Asks { code, by, active: true, .. } => (*code, *by),
             _ => continue,
         };
         if history.issue(code).is_none_or(|issue| issue.client != by) {
@@ -186,12 +193,12 @@ pub fn scopes_only_shrink(history: &History, _: &Truth) -> Verdict {
     let standing = history.standing();
     for (place, fact) in &standing {
         match &fact.what {
-            Seen::Coded(issue) => {
+            Observation::Coded(issue) => {
                 let agreed = agreed(&standing, *place, issue);
                 within(&issue.scope, &agreed, "the grant has more than was agreed to")?;
                 within(&issue.scope, &issue.registered, "the grant has more than was registered")?;
             }
-            Seen::Asks { code, scope, .. } => {
+            Observation::Asks { code, scope, .. } => {
                 if let Some(issue) = history.issue(*code) {
                     within(scope, &issue.scope, "what is described has more than the grant")?;
                 }
@@ -212,7 +219,7 @@ pub fn scopes_only_shrink(history: &History, _: &Truth) -> Verdict {
 /// active again, except where the store itself went back to before it.
 pub fn what_is_ended_stays_ended(history: &History, _: &Truth) -> Verdict {
     let (mut codes, mut access, mut off) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let mut issued: Vec<&Issue> = Vec::new();
+    let mut issued: Vec<&IssuedCode> = Vec::new();
     for (_, fact) in history.standing() {
         if let Some(code) = proves_active(fact) {
             let client = history.issue(code).map(|issue| issue.client);
@@ -220,32 +227,32 @@ pub fn what_is_ended_stays_ended(history: &History, _: &Truth) -> Verdict {
                 return Err(format!("code {code} was ended, and yet {fact:?}"));
             }
         }
-        let mut end = |is_over: &dyn Fn(&Issue) -> bool| {
+        let mut end = |is_over: &dyn Fn(&IssuedCode) -> bool| {
             codes.extend(issued.iter().filter(|issue| is_over(issue)).map(|issue| issue.code));
         };
         match &fact.what {
-            Seen::Coded(issue) => issued.push(issue),
-            Seen::Revoked { code, access: None } => end(&|issue| issue.code == *code),
-            Seen::Revoked { access: Some(token), .. } => {
+            Observation::Coded(issue) => issued.push(issue),
+            Observation::Revoked { code, access: None } => end(&|issue| issue.code == *code),
+            Observation::Revoked { access: Some(token), .. } => {
                 access.insert(*token);
             }
-            Seen::SignedOut { name } => {
+            Observation::SignedOut { name } => {
                 end(&|issue| issue.bound && issue.login.is_some_and(|it| it.name == *name));
             }
-            Seen::CutOff { person } => {
+            Observation::CutOff { person } => {
                 end(&|issue| issue.login.is_some_and(|it| it.person == *person));
             }
-            Seen::ClientRemoved { client } => {
+            Observation::ClientRemoved { client } => {
                 off.remove(client);
                 end(&|issue| issue.client == *client);
             }
-            Seen::ClientOff { client } => {
+            Observation::ClientOff { client } => {
                 off.insert(*client);
             }
-            Seen::ClientOn { client } => {
+            Observation::ClientOn { client } => {
                 off.remove(client);
             }
-            Seen::Asks { token: Looked::Access(token), active: true, .. }
+            Observation::Asks { token: PresentedToken::Access(token), active: true, .. }
                 if access.contains(token) =>
             {
                 return Err(format!("access token {token} was given back, and is active"));
@@ -263,12 +270,12 @@ pub fn claims_tell_the_truth(history: &History, truth: &Truth) -> Verdict {
     for (place, code, by, tokens) in history.tokens() {
         let Some(issue) = history.issue(code) else { continue };
         // A refreshed ID token has none (OpenID Connect Core §12.2).
-        let first = matches!(history.0[place].what, Seen::Redeemed { .. });
+        let first = matches!(history.0[place].what, Observation::Redeemed { .. });
         let nonce = first.then_some(issue.nonce.as_str());
         let Some(login) = issue.login else { continue };
         let claims = &tokens.claims;
         let acr = issue.wants_acr.then_some("1");
-        let right = claims["sub"] == format!("sub-of-{}", NAMES[login.person])
+        let right = claims["sub"] == format!("sub-of-{}", USERNAMES[login.person])
             && claims["auth_time"] == truth.began + login.at
             && claims["amr"] == serde_json::json!(["pwd"])
             && claims["acr"].as_str() == acr
@@ -282,7 +289,7 @@ pub fn claims_tell_the_truth(history: &History, truth: &Truth) -> Verdict {
         }
     }
     for (place, fact) in history.0.iter().enumerate() {
-        let Seen::Coded(issue) = &fact.what else { continue };
+        let Observation::Coded(issue) = &fact.what else { continue };
         let Some((asked, login_anew, max_age)) = asked(history, place, issue) else { continue };
         let Some(login) = issue.login else { continue };
         let age = fact.at.saturating_sub(login.at);
@@ -299,13 +306,15 @@ pub fn claims_tell_the_truth(history: &History, truth: &Truth) -> Verdict {
 pub fn no_step_is_skipped(history: &History, _: &Truth) -> Verdict {
     let standing = history.standing();
     for (place, fact) in &standing {
-        let Seen::Coded(issue) = &fact.what else { continue };
+        let Observation::Coded(issue) = &fact.what else { continue };
         let skipped = |what: &str| Err(format!("{issue:?} {what}"));
         let Some(login) = issue.login else { return skipped("has no login") };
         let before =
             || standing.iter().take_while(|(at, _)| at < place).map(|(at, it)| (*at, &it.what));
         let asked = before().find_map(|(at, it)| match it {
-            Seen::Asked { flow, browser, login_anew, consent_anew, .. } if *flow == issue.flow => {
+            Observation::Asked { flow, browser, login_anew, consent_anew, .. }
+                if *flow == issue.flow =>
+            {
                 Some((at, *browser, *login_anew, *consent_anew))
             }
             _ => None,
@@ -317,17 +326,19 @@ pub fn no_step_is_skipped(history: &History, _: &Truth) -> Verdict {
             return skipped("was asked for in another browser");
         }
         let signed_in = before().any(|(at, it)| {
-            matches!(it, Seen::SignedIn { browser, login: seen } if *browser == issue.browser && *seen == login)
+            matches!(it, Observation::SignedIn { browser, login: seen } if *browser == issue.browser && *seen == login)
                 && (!login_anew || at > asked)
         });
         if !signed_in {
             return skipped("has no login in that browser");
         }
-        if before().any(|(_, it)| matches!(it, Seen::SignedOut { name } if *name == login.name)) {
+        if before()
+            .any(|(_, it)| matches!(it, Observation::SignedOut { name } if *name == login.name))
+        {
             return skipped("came after the logout");
         }
         let agreed = before().any(|(_, it)| match it {
-            Seen::Agreed { flow, person, client, scope } => {
+            Observation::Agreed { flow, person, client, scope } => {
                 *person == Some(login.person)
                     && *client == issue.client
                     && issue.scope.is_subset(scope)
@@ -348,7 +359,7 @@ pub fn no_step_is_skipped(history: &History, _: &Truth) -> Verdict {
 /// **9, redirects.** Every `Location` is our own origin or a registered URI of the client of that interaction.
 pub fn browsers_go_only_where_they_may(history: &History, truth: &Truth) -> Verdict {
     for fact in &history.0 {
-        let Seen::Sent { client, to } = &fact.what else { continue };
+        let Observation::Sent { client, to } = &fact.what else { continue };
         let at_home = (to.starts_with('/') && !to.starts_with("//") && !to.starts_with("/\\"))
             || to.strip_prefix(&truth.issuer).is_some_and(|rest| rest.starts_with('/'));
         let registered = client.is_some_and(|client| {
@@ -363,20 +374,20 @@ pub fn browsers_go_only_where_they_may(history: &History, truth: &Truth) -> Verd
 }
 
 /// Whether the fact shows that something of the code was worth something: which code.
-fn proves_active(fact: &Fact) -> Option<usize> {
+fn proves_active(fact: &TimedEvent) -> Option<usize> {
     match &fact.what {
-        Seen::Redeemed { code, told: Told::Tokens(_), .. }
-        | Seen::Refreshed { code, told: Told::Tokens(_), .. }
-        | Seen::Asks { code, active: true, .. } => Some(*code),
+        Observation::Redeemed { code, told: TokenReply::Tokens(_), .. }
+        | Observation::Refreshed { code, told: TokenReply::Tokens(_), .. }
+        | Observation::Asks { code, active: true, .. } => Some(*code),
         _ => None,
     }
 }
 
 /// Everything that person had agreed to with that client.
-fn agreed(standing: &[(usize, &Fact)], place: usize, issue: &Issue) -> Scopes {
+fn agreed(standing: &[(usize, &TimedEvent)], place: usize, issue: &IssuedCode) -> Scopes {
     let before = standing.iter().take_while(|(at, _)| *at < place);
     let yes = before.filter_map(|(_, fact)| match &fact.what {
-        Seen::Agreed { person, client, scope, .. }
+        Observation::Agreed { person, client, scope, .. }
             if *client == issue.client && *person == issue.login.map(|it| it.person) =>
         {
             Some(scope)
@@ -387,9 +398,13 @@ fn agreed(standing: &[(usize, &Fact)], place: usize, issue: &Issue) -> Scopes {
 }
 
 /// When the code's flow was asked for, and what it asked of the login.
-fn asked(history: &History, place: usize, issue: &Issue) -> Option<(Seconds, bool, Option<u64>)> {
+fn asked(
+    history: &History,
+    place: usize,
+    issue: &IssuedCode,
+) -> Option<(Seconds, bool, Option<u64>)> {
     history.0[..place].iter().find_map(|fact| match fact.what {
-        Seen::Asked { flow, login_anew, max_age, .. } if flow == issue.flow => {
+        Observation::Asked { flow, login_anew, max_age, .. } if flow == issue.flow => {
             Some((fact.at, login_anew, max_age))
         }
         _ => None,

@@ -1,4 +1,4 @@
-//! The house against a model of it: traces of everything that people, applications, operators and bad luck can
+//! The server against a model of it: traces of everything that people, applications, operators and bad luck can
 //! do are played on two servers over one store, and every answer is held against a reference and against
 //! fourteen invariants.
 //!

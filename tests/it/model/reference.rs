@@ -1,11 +1,11 @@
-//! The house as a person would write it down: who is let in, which sessions live, and for each grant every
+//! The server as a person would write it down: who is let in, which sessions live, and for each grant every
 //! state it may be in. What a failure left open stays open until an answer tells, so a grant is a set of
 //! possible worlds; an answer that fits none of them is a mistake.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::actions::Proof;
-use super::history::{Gate, Scopes, Seconds};
+use super::history::{Expected, Scopes, Seconds};
 
 pub const CODE: Seconds = 60;
 pub const ACCESS: Seconds = 600;
@@ -22,7 +22,7 @@ const MOST_FAILURES: u8 = 5;
 pub struct Reference {
     pub persons: Vec<bool>,
     pub clients: Vec<Client>,
-    pub names: BTreeMap<usize, Name>,
+    pub names: BTreeMap<usize, SessionName>,
     pub grants: BTreeMap<usize, Grant>,
 }
 
@@ -36,7 +36,7 @@ pub struct Client {
 
 /// A session, by what it goes by in tokens.
 #[derive(Clone, Debug)]
-pub struct Name {
+pub struct SessionName {
     pub person: usize,
     pub login_at: Seconds,
     absolute_end: Seconds,
@@ -57,12 +57,12 @@ pub struct Grant {
     /// The session it ends with, if it is bound to one.
     pub bound_to: Option<usize>,
     pub code_ends: Seconds,
-    pub worlds: Vec<World>,
+    pub worlds: Vec<PossibleState>,
 }
 
 /// One state a grant may be in.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct World {
+pub struct PossibleState {
     redeemed: bool,
     failures: u8,
     family: Option<Family>,
@@ -87,7 +87,7 @@ struct Family {
 /// What an answer says about a grant: nothing given, or tokens with that generation.
 pub type Verdict = Option<u64>;
 
-impl Name {
+impl SessionName {
     pub fn new(person: usize, now: Seconds) -> Self {
         let absolute_end = now + SESSION_ABSOLUTE;
         let (over, unsure, split) = (false, false, false);
@@ -95,33 +95,33 @@ impl Name {
     }
 
     /// A sitting is noted ten times in an idle span, so the very end of it is open.
-    pub fn gate(&self, now: Seconds) -> Gate {
+    pub fn gate(&self, now: Seconds) -> Expected {
         let (surely, perhaps) = self.used;
         if self.over || now >= self.absolute_end {
-            Gate::Shut
+            Expected::Rejected
         } else if self.split {
-            Gate::Unsure
+            Expected::Either
         } else if now >= perhaps + SESSION_IDLE {
-            Gate::Shut
+            Expected::Rejected
         } else if self.unsure || now >= surely + SESSION_IDLE - SESSION_IDLE / 10 {
-            Gate::Unsure
+            Expected::Either
         } else {
-            Gate::Open
+            Expected::Accepted
         }
     }
 
     /// Somebody used it, if it was there.
     pub fn used(&mut self, now: Seconds) {
         match self.gate(now) {
-            Gate::Open => self.used = (now, now),
-            Gate::Unsure => self.used.1 = now,
-            Gate::Shut => {}
+            Expected::Accepted => self.used = (now, now),
+            Expected::Either => self.used.1 = now,
+            Expected::Rejected => {}
         }
     }
 
     /// Somebody may have used it.
     pub fn perhaps_used(&mut self, now: Seconds) {
-        if self.gate(now) != Gate::Shut {
+        if self.gate(now) != Expected::Rejected {
             self.used.1 = now;
         }
     }
@@ -158,15 +158,15 @@ impl Name {
 
 impl Reference {
     /// Whether everyone behind the grant is let in; nobody is behind one that the store forgot.
-    pub fn gate(&self, code: usize, now: Seconds) -> Gate {
-        let Some(grant) = self.grants.get(&code) else { return Gate::Shut };
+    pub fn gate(&self, code: usize, now: Seconds) -> Expected {
+        let Some(grant) = self.grants.get(&code) else { return Expected::Rejected };
         let client = &self.clients[grant.client];
         if !client.enabled || client.life != grant.life || !self.persons[grant.person] {
-            return Gate::Shut;
+            return Expected::Rejected;
         }
         match grant.bound_to {
-            Some(name) => self.names.get(&name).map_or(Gate::Shut, |name| name.gate(now)),
-            None => Gate::Open,
+            Some(name) => self.names.get(&name).map_or(Expected::Rejected, |name| name.gate(now)),
+            None => Expected::Accepted,
         }
     }
 
@@ -176,11 +176,11 @@ impl Reference {
         &mut self,
         code: usize,
         seen: Option<Verdict>,
-        step: impl Fn(&World) -> Vec<(Verdict, World)>,
+        step: impl Fn(&PossibleState) -> Vec<(Verdict, PossibleState)>,
     ) -> bool {
         // What the store forgot gives nothing.
         let Some(grant) = self.grants.get_mut(&code) else { return !matches!(seen, Some(Some(_))) };
-        let mut next: Vec<World> = Vec::new();
+        let mut next: Vec<PossibleState> = Vec::new();
         if seen.is_none() {
             next.clone_from(&grant.worlds);
         }
@@ -197,14 +197,19 @@ impl Reference {
     }
 
     /// Whether the token is worth something: in all worlds, in none, or it depends.
-    pub fn worth(&self, code: usize, now: Seconds, good: impl Fn(&World) -> bool) -> Gate {
-        let Some(grant) = self.grants.get(&code) else { return Gate::Shut };
+    pub fn worth(
+        &self,
+        code: usize,
+        now: Seconds,
+        good: impl Fn(&PossibleState) -> bool,
+    ) -> Expected {
+        let Some(grant) = self.grants.get(&code) else { return Expected::Rejected };
         let worlds = &grant.worlds;
         match self.gate(code, now) {
-            Gate::Shut => Gate::Shut,
-            _ if !worlds.iter().any(&good) => Gate::Shut,
-            Gate::Open if worlds.iter().all(&good) => Gate::Open,
-            Gate::Open | Gate::Unsure => Gate::Unsure,
+            Expected::Rejected => Expected::Rejected,
+            _ if !worlds.iter().any(&good) => Expected::Rejected,
+            Expected::Accepted if worlds.iter().all(&good) => Expected::Accepted,
+            Expected::Accepted | Expected::Either => Expected::Either,
         }
     }
 }
@@ -229,23 +234,23 @@ impl Family {
 
 /// Where a gate may be open or shut, both are possible.
 fn through(
-    gate: Gate,
-    world: &World,
-    step: impl Fn(&World) -> (Verdict, World),
-) -> Vec<(Verdict, World)> {
+    gate: Expected,
+    world: &PossibleState,
+    step: impl Fn(&PossibleState) -> (Verdict, PossibleState),
+) -> Vec<(Verdict, PossibleState)> {
     let refused = || (None, world.clone());
     match gate {
-        Gate::Open => vec![step(world)],
-        Gate::Shut => vec![refused()],
-        Gate::Unsure => vec![step(world), refused()],
+        Expected::Accepted => vec![step(world)],
+        Expected::Rejected => vec![refused()],
+        Expected::Either => vec![step(world), refused()],
     }
 }
 
-impl World {
+impl PossibleState {
     /// A code is shown by its own client.
     pub fn redeem(
         &self,
-        gate: Gate,
+        gate: Expected,
         proof: Proof,
         in_time: bool,
         now: Seconds,
@@ -281,7 +286,7 @@ impl World {
     }
 
     /// A refresh token is shown by its own client: the table.
-    pub fn refresh(&self, gate: Gate, shown: u64, now: Seconds) -> Vec<(Verdict, Self)> {
+    pub fn refresh(&self, gate: Expected, shown: u64, now: Seconds) -> Vec<(Verdict, Self)> {
         through(gate, self, |world| {
             let mut next = world.clone();
             let Some(held) = world

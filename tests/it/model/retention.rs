@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::runner::Player;
+use super::runner::Runner;
 
 /// What may stay for ever, and why.
 const PERMANENT: [&str; 9] = [
@@ -26,9 +26,9 @@ const PERMANENT: [&str; 9] = [
 const MOST: Duration = Duration::from_secs(500 * 86_400);
 
 /// **11, TTL.** Every key created has a TTL or is on the list; after the longest time only the list remains.
-pub async fn only_the_list_remains(player: &Player) -> Result<(), String> {
-    player.rig.houses[0].later(MOST);
-    judge(&player.rig.ground.lasting().await)
+pub async fn only_the_list_remains(player: &Runner) -> Result<(), String> {
+    player.harness.servers[0].advance_time(MOST);
+    judge(&player.harness.backend.lasting().await)
 }
 
 /// What is not on the list.

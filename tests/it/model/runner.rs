@@ -7,19 +7,19 @@ use latchkey::domain::clients::{self, ClientId};
 use latchkey::domain::grants;
 use latchkey::domain::users;
 
-use super::actions::{CLIENTS, Change, How, Move, PERSONS, What};
-use super::backends::{Kind, Mark};
-use super::harness::{APPLICATIONS, Jar, NAMES, OPAQUE, Rig};
-use super::history::{Gate, History, Looked, Scopes, Seconds, Seen};
+use super::actions::{Action, ActionKind, CLIENTS, Change, Disturbance, PERSONS};
+use super::backends::{BackendKind, Snapshot};
+use super::harness::{APPLICATIONS, CookieJar, Harness, OPAQUE, USERNAMES};
+use super::history::{Expected, History, Observation, PresentedToken, Scopes, Seconds};
 use super::reference::{self, Client, Reference};
 use crate::support::failing_store::Fault;
-use crate::support::http::Answer;
+use crate::support::http::HttpResponse;
 
 /// What went wrong, in words.
-pub type Wrong = String;
+pub type Violation = String;
 
-pub struct Player {
-    pub rig: Rig,
+pub struct Runner {
+    pub harness: Harness,
     pub history: History,
     pub reference: Reference,
     pub flows: Vec<Flow>,
@@ -30,7 +30,7 @@ pub struct Player {
     /// Everything that must never be printed or stored.
     pub secrets: Vec<String>,
     pub names: usize,
-    marks: Vec<(Option<Mark>, Reference, usize)>,
+    marks: Vec<(Option<Snapshot>, Reference, usize)>,
     /// Status and kind of every answer, in order.
     pub decisions: Vec<String>,
     /// Whether how long something is left has to be told.
@@ -45,7 +45,7 @@ pub struct Flow {
     pub nonce: String,
     pub verifier: String,
     pub wants_acr: bool,
-    pub page: Option<Answer>,
+    pub page: Option<HttpResponse>,
 }
 
 /// A code, and the refresh tokens that came of it.
@@ -72,12 +72,12 @@ pub fn scopes(text: &str) -> Scopes {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-impl Player {
-    pub async fn start(kind: Kind) -> Self {
-        Self::on(Rig::start(kind).await)
+impl Runner {
+    pub async fn start(kind: BackendKind) -> Self {
+        Self::on(Harness::start(kind).await)
     }
 
-    pub fn on(rig: Rig) -> Self {
+    pub fn on(rig: Harness) -> Self {
         let ceiling = scopes(super::actions::CEILINGS[0]);
         let client = Client { enabled: true, ceiling, life: 0 };
         let reference = Reference {
@@ -87,7 +87,7 @@ impl Player {
         };
         let signed_in = vec![None; rig.browsers.len()];
         Self {
-            rig,
+            harness: rig,
             reference,
             signed_in,
             history: History::default(),
@@ -103,107 +103,113 @@ impl Player {
     }
 
     pub fn now(&self) -> Seconds {
-        self.rig.now()
+        self.harness.now()
     }
 
-    pub fn note(&mut self, what: Seen) {
+    pub fn record(&mut self, what: Observation) {
         let now = self.now();
-        self.history.note(now, what);
+        self.history.record(now, what);
     }
 
-    pub fn decided(&mut self, answer: &Answer, kind: &str) {
+    pub fn decided(&mut self, answer: &HttpResponse, kind: &str) {
         let (status, error) = answer.error();
         self.decisions.push(format!("{kind} {status} {error}"));
     }
 
     /// Does one move.
-    pub async fn does(&mut self, it: &Move) -> Result<(), Wrong> {
+    pub async fn run_action(&mut self, it: &Action) -> Result<(), Violation> {
         if self.marks.len() < 64 && self.has_rollbacks() {
-            let mark = self.rig.ground.mark().await;
+            let mark = self.harness.backend.mark().await;
             self.marks.push((mark, self.reference.clone(), self.history.0.len()));
         }
         match it.how {
-            How::Plainly | How::Unheard => self.step(it, it.how == How::Unheard).await,
-            How::Twice => {
+            Disturbance::None | Disturbance::ReplyLost => {
+                self.step(it, it.how == Disturbance::ReplyLost).await
+            }
+            Disturbance::Twice => {
                 self.step(it, false).await?;
                 self.step(it, false).await
             }
-            How::Together => self.together(it).await,
-            How::Fault { spared, runs } => {
-                let fault = if runs { Fault::AnswerLost } else { Fault::Refused };
-                self.rig.houses[0].faults().plan_one(spared, fault);
+            Disturbance::Concurrent => self.together(it).await,
+            Disturbance::Fault { spared, runs } => {
+                let fault = if runs { Fault::ReplyLost } else { Fault::NotRun };
+                self.harness.servers[0].failing_store().fail_once(spared, fault);
                 self.faulty = true;
                 let done = Box::pin(self.step(it, false)).await;
                 self.faulty = false;
-                self.rig.houses[0].faults().heal();
+                self.harness.servers[0].failing_store().heal();
                 done
             }
         }
     }
 
     fn has_rollbacks(&self) -> bool {
-        !matches!(self.rig.ground, super::backends::Ground::File { .. })
+        !matches!(self.harness.backend, super::backends::ModelBackend::File { .. })
     }
 
-    async fn step(&mut self, it: &Move, unheard: bool) -> Result<(), Wrong> {
+    async fn step(&mut self, it: &Action, unheard: bool) -> Result<(), Violation> {
         let server = it.server % 2;
         match &it.what {
-            What::Authorize(wish) => {
+            ActionKind::Authorize(wish) => {
                 self.authorizes(server, *wish).await?;
                 self.forgets(unheard, wish.browser);
             }
-            What::Login { flow, browser, person, right } => {
+            ActionKind::Login { flow, browser, person, right } => {
                 let sat = self.logs_in(server, *flow, *browser, *person, *right).await?;
                 self.forgets(unheard && sat.is_some(), sat.unwrap_or_default());
             }
-            What::Consent { flow, browser, yes } => {
+            ActionKind::Consent { flow, browser, yes } => {
                 let sat = self.consents(server, *flow, *browser, *yes).await?;
                 self.forgets(unheard && sat.is_some(), sat.unwrap_or_default());
             }
-            What::SignIn { wish, person } => {
+            ActionKind::SignIn { wish, person } => {
                 if let Some(code) = self.signs_in(server, *wish, *person).await? {
                     let proof = super::actions::Proof::Right;
                     self.redeems(server, (code, false, proof), unheard).await?;
                 }
             }
-            What::Ask { wish, person } => {
+            ActionKind::Ask { wish, person } => {
                 self.signs_in(server, *wish, *person).await?;
             }
-            What::Work { grant, times } => {
+            ActionKind::RefreshRepeatedly { grant, times } => {
                 for _ in 0..*times {
                     self.refreshes(server, (*grant, 0, false, false), unheard).await?;
-                    self.rig.later(61);
+                    self.harness.advance_time(61);
                 }
             }
-            What::Redeem { code, stranger, proof } => {
+            ActionKind::Redeem { code, stranger, proof } => {
                 self.redeems(server, (*code, *stranger, *proof), unheard).await?;
             }
-            What::Refresh { grant, back, stranger, narrow } => {
+            ActionKind::Refresh { grant, back, stranger, narrow } => {
                 self.refreshes(server, (*grant, *back, *stranger, *narrow), unheard).await?;
             }
-            What::RevokeRefresh { grant, stranger } => {
+            ActionKind::RevokeRefresh { grant, stranger } => {
                 self.gives_back_grant(server, *grant, *stranger).await?;
             }
-            What::RevokeAccess { token, stranger } => {
+            ActionKind::RevokeAccess { token, stranger } => {
                 self.gives_back_token(server, *token, *stranger).await?;
             }
-            What::Look { token, stranger, userinfo } => {
+            ActionKind::Introspect { token, stranger, userinfo } => {
                 self.looks(server, *token, *stranger, *userinfo).await?;
             }
-            What::LookAtRefresh { grant, back, stranger } => {
+            ActionKind::IntrospectRefresh { grant, back, stranger } => {
                 self.looks_at_refresh(server, *grant, *back, *stranger).await?;
             }
-            What::Logout { browser } => self.logs_out(server, *browser).await?,
-            What::CutOffBehind { wish } => self.is_cut_off_behind(server, *wish).await?,
-            What::SecondSession { browser } => self.opens_second_session(*browser).await,
-            What::Person { person, enabled } => self.person(person % PERSONS, *enabled).await,
-            What::Client { client, change } => self.client(client % CLIENTS, *change).await,
-            What::Tick { seconds } => self.rig.later(*seconds),
-            What::Crash => {
-                self.rig.houses[0].faults().heal();
-                self.rig.crash(server).await;
+            ActionKind::Logout { browser } => self.logs_out(server, *browser).await?,
+            ActionKind::CutOffBehind { wish } => self.is_cut_off_behind(server, *wish).await?,
+            ActionKind::SecondSession { browser } => self.opens_second_session(*browser).await,
+            ActionKind::SetUserEnabled { person, enabled } => {
+                self.person(person % PERSONS, *enabled).await
             }
-            What::Rollback { moves } => self.rolls_back(*moves).await,
+            ActionKind::ChangeClient { client, change } => {
+                self.client(client % CLIENTS, *change).await
+            }
+            ActionKind::AdvanceTime { seconds } => self.harness.advance_time(*seconds),
+            ActionKind::Crash => {
+                self.harness.servers[0].failing_store().heal();
+                self.harness.crash(server).await;
+            }
+            ActionKind::Rollback { moves } => self.rolls_back(*moves).await,
         }
         Ok(())
     }
@@ -214,8 +220,8 @@ impl Player {
             return;
         }
         let now = self.now();
-        let browser = browser % self.rig.browsers.len();
-        self.rig.browsers[browser] = Jar::new();
+        let browser = browser % self.harness.browsers.len();
+        self.harness.browsers[browser] = CookieJar::new();
         if let Some(name) = self.signed_in[browser].take()
             && let Some(name) = self.reference.names.get_mut(&name)
         {
@@ -225,16 +231,16 @@ impl Player {
 
     /// What an operator does to a person: the same as the command line.
     async fn person(&mut self, person: usize, enabled: bool) {
-        self.rig.houses[0].faults().heal();
-        let house = &self.rig.houses[0];
-        let sub = house.user(NAMES[person]).await.sub;
-        let changed = users::update(house.store(), &sub, |user| user.enabled = enabled).await;
+        self.harness.servers[0].failing_store().heal();
+        let provider = &self.harness.servers[0];
+        let sub = provider.user(USERNAMES[person]).await.sub;
+        let changed = users::update(provider.store(), &sub, |user| user.enabled = enabled).await;
         assert_eq!(changed.expect("a store"), Some(()));
         self.reference.persons[person] = enabled;
         if enabled {
             return;
         }
-        grants::cut_off(house.store(), &sub, house.app().now()).await.expect("a store");
+        grants::cut_off(provider.store(), &sub, provider.app().now()).await.expect("a store");
         self.was_cut_off(person);
     }
 
@@ -248,87 +254,87 @@ impl Player {
                 *world = world.revoked(None);
             }
         }
-        self.note(Seen::CutOff { person });
+        self.record(Observation::CutOff { person });
     }
 
     /// What an operator does to a client.
     async fn client(&mut self, number: usize, change: Change) {
-        self.rig.houses[0].faults().heal();
-        let house = &self.rig.houses[0];
+        self.harness.servers[0].failing_store().heal();
+        let provider = &self.harness.servers[0];
         let id = ClientId::parse(APPLICATIONS[number]).expect("an id");
         let held = &mut self.reference.clients[number];
         let note = match change {
             Change::Enable | Change::Disable => {
                 held.enabled = change == Change::Enable;
                 let step = |client: &mut clients::Client| client.enabled = held.enabled;
-                clients::update(house.store(), &id, step).await.expect("a store");
+                clients::update(provider.store(), &id, step).await.expect("a store");
                 if held.enabled {
-                    Seen::ClientOn { client: number }
+                    Observation::ClientOn { client: number }
                 } else {
-                    let now = house.app().now();
-                    clients::cut_off(house.store(), &id, now).await.expect("a store");
+                    let now = provider.app().now();
+                    clients::cut_off(provider.store(), &id, now).await.expect("a store");
                     held.life += 1;
-                    self.note(Seen::ClientOff { client: number });
+                    self.record(Observation::ClientOff { client: number });
                     // What it had does not come back with it.
-                    Seen::ClientRemoved { client: number }
+                    Observation::ClientRemoved { client: number }
                 }
             }
             Change::Rename => {
                 let name = format!("Number {}", self.history.0.len());
                 let step =
                     |client: &mut clients::Client| client.metadata.client_name = Some(name.clone());
-                clients::update(house.store(), &id, step).await.expect("a store");
+                clients::update(provider.store(), &id, step).await.expect("a store");
                 return;
             }
             Change::Scope(which) => {
                 let text = super::actions::CEILINGS[which % super::actions::CEILINGS.len()];
                 held.ceiling = scopes(text);
                 let step = |client: &mut clients::Client| client.metadata.scope = text.parse().ok();
-                clients::update(house.store(), &id, step).await.expect("a store");
+                clients::update(provider.store(), &id, step).await.expect("a store");
                 return;
             }
             Change::Remove => {
-                let client = clients::find(house.store(), &id).await.expect("a store");
+                let client = clients::find(provider.store(), &id).await.expect("a store");
                 let mut client = client.expect("a client");
-                clients::remove(house.store(), &id).await.expect("a store");
+                clients::remove(provider.store(), &id).await.expect("a store");
                 // At another moment, however close.
                 client.enabled = true;
                 client.created_at = client.created_at.plus(std::time::Duration::from_millis(1));
-                let _ = clients::add(house.store(), &client).await.expect("a store");
+                let _ = clients::add(provider.store(), &client).await.expect("a store");
                 held.enabled = true;
                 held.life += 1;
-                Seen::ClientRemoved { client: number }
+                Observation::ClientRemoved { client: number }
             }
         };
-        self.note(note);
+        self.record(note);
     }
 
     async fn rolls_back(&mut self, moves: usize) {
         if !self.has_rollbacks() {
             return;
         }
-        self.rig.houses[0].faults().heal();
+        self.harness.servers[0].failing_store().heal();
         // The last mark is of this very move.
         let Some(place) = self.marks.len().checked_sub(moves + 1) else { return };
         let (mark, reference, facts) = &self.marks[place];
-        self.rig.ground.rewind(mark.as_ref().expect("a mark")).await;
+        self.harness.backend.rewind(mark.as_ref().expect("a mark")).await;
         self.reference = reference.clone();
         let to = *facts;
         self.marks.truncate(place);
-        self.note(Seen::RolledBack { to });
+        self.record(Observation::RolledBack { to });
     }
 
     /// Two of the same at once, where that can be told apart from one after the other.
-    async fn together(&mut self, it: &Move) -> Result<(), Wrong> {
+    async fn together(&mut self, it: &Action) -> Result<(), Violation> {
         match it.what {
-            What::Refresh { grant, back, .. } => self.refreshes_together(grant, back).await,
-            What::Redeem { code, .. } => self.redeems_together(code).await,
+            ActionKind::Refresh { grant, back, .. } => self.refreshes_together(grant, back).await,
+            ActionKind::Redeem { code, .. } => self.redeems_together(code).await,
             _ => self.step(it, false).await,
         }
     }
 
     /// Looks at everything there is: what the reference is sure of must be so.
-    pub async fn sweeps(&mut self) -> Result<(), Wrong> {
+    pub async fn sweeps(&mut self) -> Result<(), Violation> {
         for token in 0..self.tokens.len() {
             self.looks(token % 2, token, false, false).await?;
         }
@@ -341,22 +347,28 @@ impl Player {
     }
 
     /// Holds what introspection said against the reference.
-    pub fn judges(&self, code: usize, token: Looked, active: bool) -> Result<(), Wrong> {
+    pub fn check_active(
+        &self,
+        code: usize,
+        token: PresentedToken,
+        active: bool,
+    ) -> Result<(), Violation> {
         let now = self.now();
         let worth = match token {
-            Looked::Access(number) => {
+            PresentedToken::Access(number) => {
                 let it = &self.tokens[number];
                 if now >= it.ends {
-                    Gate::Shut
+                    Expected::Rejected
                 } else {
                     self.reference.worth(code, now, |world| world.bears(number, it.opaque))
                 }
             }
-            Looked::Refresh(generation) => {
+            PresentedToken::Refresh(generation) => {
                 self.reference.worth(code, now, |world| world.answers(generation, now))
             }
         };
-        let wrong = (worth == Gate::Open && !active) || (worth == Gate::Shut && active);
+        let wrong =
+            (worth == Expected::Accepted && !active) || (worth == Expected::Rejected && active);
         if wrong {
             return Err(format!(
                 "{token:?} of code {code} is {}active, and should be {worth:?}: {:?} (client of {})",

@@ -3,10 +3,12 @@
 use serde_json::json;
 
 use super::encoding;
-use super::history::{Gate, History, Issue, Login, Looked, Seen, Tokens, Told};
+use super::history::{
+    Expected, History, IssuedCode, Login, Observation, PresentedToken, TokenReply, Tokens,
+};
 use super::idempotence::is_done_once;
 use super::interference::{Observed, nobody_else_shows};
-use super::invariants::{LAWS, Truth, hold};
+use super::invariants::{INVARIANTS, Truth, check_all};
 use super::reference::GRACE;
 use super::runner::scopes;
 
@@ -34,31 +36,31 @@ fn tokens(generation: u64) -> Tokens {
     }
 }
 
-fn redeemed(told: Told) -> Seen {
-    Seen::Redeemed { code: 0, by: 0, gate: Gate::Open, told }
+fn redeemed(told: TokenReply) -> Observation {
+    Observation::Redeemed { code: 0, by: 0, gate: Expected::Accepted, told }
 }
 
-fn refreshed(presented: u64, told: Told) -> Seen {
+fn refreshed(presented: u64, told: TokenReply) -> Observation {
     let newest_held = presented;
-    Seen::Refreshed {
+    Observation::Refreshed {
         code: 0,
         by: 0,
         presented,
         newest_held,
         in_time: true,
-        gate: Gate::Open,
+        gate: Expected::Accepted,
         told,
     }
 }
 
-fn asks(token: Looked) -> Seen {
-    Seen::Asks { code: 0, by: 0, token, active: true, scope: scopes("openid") }
+fn asks(token: PresentedToken) -> Observation {
+    Observation::Asks { code: 0, by: 0, token, active: true, scope: scopes("openid") }
 }
 
 /// Ada signs in, agrees, and her application redeems and refreshes.
-fn good() -> Vec<Seen> {
+fn good() -> Vec<Observation> {
     let login = Login { person: 0, name: 1, at: 10 };
-    let issue = Issue {
+    let issue = IssuedCode {
         flow: 0,
         code: 0,
         browser: 0,
@@ -71,46 +73,52 @@ fn good() -> Vec<Seen> {
         bound: true,
     };
     vec![
-        Seen::Asked { flow: 0, browser: 0, login_anew: true, max_age: None, consent_anew: true },
-        Seen::SignedIn { browser: 0, login },
-        Seen::Agreed { flow: 0, person: Some(0), client: 0, scope: scopes("openid email") },
-        Seen::Coded(issue),
-        Seen::Sent { client: Some(0), to: "https://shop.example/cb?code=x".to_owned() },
-        redeemed(Told::Tokens(tokens(0))),
-        refreshed(0, Told::Tokens(tokens(1))),
-        asks(Looked::Access(1)),
+        Observation::Asked {
+            flow: 0,
+            browser: 0,
+            login_anew: true,
+            max_age: None,
+            consent_anew: true,
+        },
+        Observation::SignedIn { browser: 0, login },
+        Observation::Agreed { flow: 0, person: Some(0), client: 0, scope: scopes("openid email") },
+        Observation::Coded(issue),
+        Observation::Sent { client: Some(0), to: "https://shop.example/cb?code=x".to_owned() },
+        redeemed(TokenReply::Tokens(tokens(0))),
+        refreshed(0, TokenReply::Tokens(tokens(1))),
+        asks(PresentedToken::Access(1)),
     ]
 }
 
-fn told(seen: Vec<Seen>) -> History {
+fn told(seen: Vec<Observation>) -> History {
     let mut history = History::default();
     for what in seen {
-        history.note(10, what);
+        history.record(10, what);
     }
     history
 }
 
 /// The numbers of those that are broken.
 fn broken(history: &History) -> Vec<u8> {
-    let laws = LAWS.iter().filter(|(_, law)| law(history, &truth()).is_err());
+    let laws = INVARIANTS.iter().filter(|(_, law)| law(history, &truth()).is_err());
     laws.map(|(number, _)| *number).collect()
 }
 
 /// The good history with more after it.
-fn and_then(more: Vec<Seen>) -> Vec<u8> {
+fn and_then(more: Vec<Observation>) -> Vec<u8> {
     broken(&told(good().into_iter().chain(more).collect()))
 }
 
 /// The good history with one part of it told otherwise.
-fn otherwise(place: usize, lie: impl FnOnce(&mut Seen)) -> Vec<u8> {
+fn otherwise(place: usize, lie: impl FnOnce(&mut Observation)) -> Vec<u8> {
     let mut seen = good();
     lie(&mut seen[place]);
     broken(&told(seen))
 }
 
-fn with_issue(lie: impl FnOnce(&mut Issue)) -> Vec<u8> {
+fn with_issue(lie: impl FnOnce(&mut IssuedCode)) -> Vec<u8> {
     otherwise(3, |seen| {
-        if let Seen::Coded(issue) = seen {
+        if let Observation::Coded(issue) = seen {
             lie(issue);
         }
     })
@@ -118,7 +126,7 @@ fn with_issue(lie: impl FnOnce(&mut Issue)) -> Vec<u8> {
 
 fn with_tokens(lie: impl FnOnce(&mut Tokens)) -> Vec<u8> {
     otherwise(5, |seen| {
-        if let Seen::Redeemed { told: Told::Tokens(tokens), .. } = seen {
+        if let Observation::Redeemed { told: TokenReply::Tokens(tokens), .. } = seen {
             lie(tokens);
         }
     })
@@ -127,54 +135,67 @@ fn with_tokens(lie: impl FnOnce(&mut Tokens)) -> Vec<u8> {
 #[test]
 fn a_good_history_breaks_nothing() {
     assert_eq!(broken(&told(good())), NONE);
-    hold(&told(good()), &truth()).expect("nothing is broken");
+    check_all(&told(good()), &truth()).expect("nothing is broken");
 }
 
 #[test]
 fn a_code_that_is_redeemed_twice_or_lives_on_after_it_was_tried_twice_breaks_1() {
-    assert_eq!(and_then(vec![redeemed(Told::Tokens(tokens(0)))]), [1]);
-    assert_eq!(and_then(vec![redeemed(Told::Refused), asks(Looked::Access(1))]), [1]);
-    let back = Seen::RolledBack { to: 4 };
-    assert_eq!(and_then(vec![back, redeemed(Told::Tokens(tokens(0)))]), NONE, "the store forgot");
+    assert_eq!(and_then(vec![redeemed(TokenReply::Tokens(tokens(0)))]), [1]);
+    assert_eq!(and_then(vec![redeemed(TokenReply::Refused), asks(PresentedToken::Access(1))]), [1]);
+    let back = Observation::RolledBack { to: 4 };
+    assert_eq!(
+        and_then(vec![back, redeemed(TokenReply::Tokens(tokens(0)))]),
+        NONE,
+        "the store forgot"
+    );
 }
 
 #[test]
 fn two_successors_or_one_that_was_replaced_long_ago_break_2() {
     let other = Tokens { refresh: "rt1.x.1.z".to_owned(), ..tokens(1) };
-    assert_eq!(and_then(vec![refreshed(0, Told::Tokens(other))]), [2]);
-    let next = refreshed(1, Told::Tokens(tokens(2)));
-    let burst = refreshed(0, Told::Tokens(tokens(2)));
+    assert_eq!(and_then(vec![refreshed(0, TokenReply::Tokens(other))]), [2]);
+    let next = refreshed(1, TokenReply::Tokens(tokens(2)));
+    let burst = refreshed(0, TokenReply::Tokens(tokens(2)));
     assert_eq!(and_then(vec![next.clone(), burst.clone()]), NONE, "one burst, all answered alike");
     let mut late = told(good().into_iter().chain([next.clone(), burst]).collect());
     late.0.last_mut().expect("the second").at += GRACE;
     assert_eq!(broken(&late), [2], "that long after it was replaced");
-    let nine: Vec<Seen> = (1..9).map(|n| refreshed(n, Told::Tokens(tokens(n + 1)))).collect();
-    let shows = |n| [nine.clone(), vec![refreshed(n, Told::Tokens(tokens(9)))]].concat();
+    let nine: Vec<Observation> =
+        (1..9).map(|n| refreshed(n, TokenReply::Tokens(tokens(n + 1)))).collect();
+    let shows = |n| [nine.clone(), vec![refreshed(n, TokenReply::Tokens(tokens(9)))]].concat();
     assert_eq!((and_then(shows(1)), and_then(shows(0))), (NONE.to_vec(), vec![2]));
-    assert_eq!(and_then(vec![refreshed(7, Told::Tokens(tokens(8)))]), [2]);
-    assert_eq!(and_then(vec![next, refreshed(1, Told::Tokens(tokens(2)))]), NONE, "a repetition");
+    assert_eq!(and_then(vec![refreshed(7, TokenReply::Tokens(tokens(8)))]), [2]);
+    assert_eq!(
+        and_then(vec![next, refreshed(1, TokenReply::Tokens(tokens(2)))]),
+        NONE,
+        "a repetition"
+    );
 }
 
 #[test]
 fn an_honest_client_that_is_refused_breaks_3() {
-    assert_eq!(and_then(vec![refreshed(1, Told::Refused)]), [3]);
-    let mut older = refreshed(0, Told::Refused);
-    if let Seen::Refreshed { newest_held, .. } = &mut older {
+    assert_eq!(and_then(vec![refreshed(1, TokenReply::Refused)]), [3]);
+    let mut older = refreshed(0, TokenReply::Refused);
+    if let Observation::Refreshed { newest_held, .. } = &mut older {
         *newest_held = 1;
     }
-    assert_eq!(and_then(vec![older, refreshed(1, Told::Refused)]), NONE, "it showed an older one");
+    assert_eq!(
+        and_then(vec![older, refreshed(1, TokenReply::Refused)]),
+        NONE,
+        "it showed an older one"
+    );
 }
 
 #[test]
 fn what_another_client_gets_breaks_4() {
-    let lie = |seen: &mut Seen| {
-        if let Seen::Asks { by, .. } = seen {
+    let lie = |seen: &mut Observation| {
+        if let Observation::Asks { by, .. } = seen {
             *by = 1;
         }
     };
     assert_eq!(otherwise(7, lie), [4]);
-    let lie = |seen: &mut Seen| {
-        if let Seen::Refreshed { by, .. } = seen {
+    let lie = |seen: &mut Observation| {
+        if let Observation::Refreshed { by, .. } = seen {
             *by = 1;
         }
     };
@@ -187,8 +208,8 @@ fn a_scope_that_grows_anywhere_breaks_5() {
     assert_eq!(with_tokens(|it| it.registered = scopes("openid")), [5]);
     assert_eq!(with_issue(|it| it.registered = scopes("openid")), [5]);
     assert!(with_issue(|it| it.scope.extend(["profile".to_owned()])).contains(&5));
-    let lie = |seen: &mut Seen| {
-        if let Seen::Asks { scope, .. } = seen {
+    let lie = |seen: &mut Observation| {
+        if let Observation::Asks { scope, .. } = seen {
             *scope = scopes("phone");
         }
     };
@@ -198,20 +219,27 @@ fn a_scope_that_grows_anywhere_breaks_5() {
 #[test]
 fn anything_that_lives_on_after_its_end_breaks_6() {
     let ends = [
-        Seen::Revoked { code: 0, access: None },
-        Seen::Revoked { code: 0, access: Some(1) },
-        Seen::SignedOut { name: 1 },
-        Seen::CutOff { person: 0 },
-        Seen::ClientOff { client: 0 },
-        Seen::ClientRemoved { client: 0 },
+        Observation::Revoked { code: 0, access: None },
+        Observation::Revoked { code: 0, access: Some(1) },
+        Observation::SignedOut { name: 1 },
+        Observation::CutOff { person: 0 },
+        Observation::ClientOff { client: 0 },
+        Observation::ClientRemoved { client: 0 },
     ];
     for end in ends {
-        assert_eq!(and_then(vec![end.clone(), asks(Looked::Access(1))]), [6], "{end:?}");
-        let back = Seen::RolledBack { to: 8 };
-        assert_eq!(and_then(vec![end, back, asks(Looked::Access(1))]), NONE, "the store forgot");
+        assert_eq!(and_then(vec![end.clone(), asks(PresentedToken::Access(1))]), [6], "{end:?}");
+        let back = Observation::RolledBack { to: 8 };
+        assert_eq!(
+            and_then(vec![end, back, asks(PresentedToken::Access(1))]),
+            NONE,
+            "the store forgot"
+        );
     }
-    let others =
-        vec![Seen::SignedOut { name: 2 }, Seen::CutOff { person: 1 }, asks(Looked::Access(1))];
+    let others = vec![
+        Observation::SignedOut { name: 2 },
+        Observation::CutOff { person: 1 },
+        asks(PresentedToken::Access(1)),
+    ];
     assert_eq!(and_then(others), NONE, "another's end");
 }
 
@@ -229,8 +257,8 @@ fn a_claim_that_is_not_so_breaks_7() {
     ] {
         assert_eq!(with_tokens(|it| it.claims[name] = lie.clone()), [7], "{name}");
     }
-    let lie = |seen: &mut Seen| {
-        if let Seen::Asked { login_anew, max_age, .. } = seen {
+    let lie = |seen: &mut Observation| {
+        if let Observation::Asked { login_anew, max_age, .. } = seen {
             (*login_anew, *max_age) = (false, Some(5));
         }
     };
@@ -238,7 +266,9 @@ fn a_claim_that_is_not_so_breaks_7() {
     lie(&mut seen[0]);
     let mut history = told(seen);
     assert_eq!(broken(&history), NONE, "signed in at that moment");
-    for fact in history.0.iter_mut().filter(|fact| !matches!(fact.what, Seen::SignedIn { .. })) {
+    for fact in
+        history.0.iter_mut().filter(|fact| !matches!(fact.what, Observation::SignedIn { .. }))
+    {
         fact.at = 16;
     }
     assert_eq!(broken(&history), [7], "six seconds are more than five");
@@ -254,10 +284,10 @@ fn a_step_that_is_left_out_breaks_8() {
     assert_eq!(with_issue(|it| it.browser = 1), [8], "in another browser");
     assert!(with_issue(|it| it.login = None).contains(&8));
     let mut seen = good();
-    seen.insert(3, Seen::SignedOut { name: 1 });
+    seen.insert(3, Observation::SignedOut { name: 1 });
     assert!(broken(&told(seen)).contains(&8), "after the logout");
-    let lie = |seen: &mut Seen| {
-        if let Seen::Agreed { flow, .. } = seen {
+    let lie = |seen: &mut Observation| {
+        if let Observation::Agreed { flow, .. } = seen {
             *flow = 9;
         }
     };
@@ -273,8 +303,8 @@ fn a_way_out_breaks_9() {
         "//evil.example/",
         "http://localhost:12/",
     ] {
-        let lie = |seen: &mut Seen| {
-            if let Seen::Sent { to: held, .. } = seen {
+        let lie = |seen: &mut Observation| {
+            if let Observation::Sent { to: held, .. } = seen {
                 *held = to.into();
             }
         };

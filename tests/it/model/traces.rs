@@ -7,20 +7,20 @@ use proptest::test_runner::{
 };
 use tokio::runtime::Runtime;
 
-use super::actions::{Move, traces};
-use super::backends::Kind;
-use super::coverage::Reach;
+use super::actions::{Action, action_sequences};
+use super::backends::BackendKind;
+use super::coverage::Coverage;
 use super::encoding::records_read_back;
-use super::invariants::{Truth, hold};
+use super::invariants::{Truth, check_all};
 use super::retention::only_the_list_remains;
-use super::runner::{Player, Wrong};
+use super::runner::{Runner, Violation};
 
 /// So many moves a trace has at most.
 const LENGTH: usize = 28;
 
 #[test]
 fn two_servers_over_a_store_in_memory_keep_every_promise() {
-    let reach = play_all(Kind::Memory, 150);
+    let reach = play_all(BackendKind::Memory, 150);
     // Other traces, or fewer, may come across less.
     if asked("MODEL_CASES").is_none() && asked("MODEL_SEED").is_none() {
         assert_eq!(reach.misses(), [""; 0], "{reach:?}");
@@ -29,17 +29,17 @@ fn two_servers_over_a_store_in_memory_keep_every_promise() {
 
 #[test]
 fn two_servers_over_a_store_in_a_file_keep_every_promise() {
-    drop(play_all(Kind::File, 24));
+    drop(play_all(BackendKind::File, 24));
 }
 
 #[test]
 fn two_servers_over_one_redis_keep_every_promise() {
-    drop(play_all(Kind::Redis, 80));
+    drop(play_all(BackendKind::Redis, 80));
 }
 
-fn play_all(kind: Kind, cases: u32) -> Reach {
-    let (runtime, reach) = (runtime(), RefCell::new(Reach::default()));
-    let played = runner(cases).run(&traces(LENGTH), |trace| {
+fn play_all(kind: BackendKind, cases: u32) -> Coverage {
+    let (runtime, reach) = (runtime(), RefCell::new(Coverage::default()));
+    let played = runner(cases).run(&action_sequences(LENGTH), |trace| {
         let played = runtime.block_on(plays(kind, &trace)).map_err(TestCaseError::fail)?;
         reach.borrow_mut().count(&played);
         Ok(())
@@ -52,26 +52,26 @@ fn play_all(kind: Kind, cases: u32) -> Reach {
 }
 
 /// A whole trace, all invariants after each move.
-async fn plays(kind: Kind, trace: &[Move]) -> Result<Player, Wrong> {
-    let mut player = Player::start(kind).await;
-    let truth = Truth { issuer: player.rig.issuer().to_owned(), began: player.rig.date(0) };
+async fn plays(kind: BackendKind, trace: &[Action]) -> Result<Runner, Violation> {
+    let mut player = Runner::start(kind).await;
+    let truth = Truth { issuer: player.harness.issuer().to_owned(), began: player.harness.date(0) };
     for (number, it) in trace.iter().enumerate() {
-        let done = player.does(it).await;
-        let done = done.and_then(|()| hold(&player.history, &truth));
+        let done = player.run_action(it).await;
+        let done = done.and_then(|()| check_all(&player.history, &truth));
         done.map_err(|why| format!("move {number}, {it:?}: {why}"))?;
         if number % 7 == 6 {
             player.sweeps().await?;
-            hold(&player.history, &truth)?;
+            check_all(&player.history, &truth)?;
         }
     }
     player.sweeps().await?;
-    hold(&player.history, &truth)?;
+    check_all(&player.history, &truth)?;
     records_read_back(&player)?;
     only_the_list_remains(&player).await?;
     Ok(player)
 }
 
-pub fn lines(trace: &[Move]) -> String {
+pub fn lines(trace: &[Action]) -> String {
     let lines = trace.iter().enumerate().map(|(number, it)| format!("{number}: {it:?}\n"));
     lines.collect()
 }

@@ -1,4 +1,4 @@
-//! Something in front of a house that may change what it is asked and what it answers.
+//! Something in front of a server that may change what it is asked and what it answers.
 
 use std::sync::atomic::AtomicBool;
 
@@ -36,9 +36,9 @@ pub struct Asked {
     /// A form, or JSON.
     pub body: String,
     pub cookies: String,
-    /// An answer that the house does not get to give.
+    /// An answer that the server does not get to give.
     pub instead: Option<Told>,
-    /// Has something been noted in this house?
+    /// Has something been noted in this server?
     pub noted: &'static AtomicBool,
 }
 
@@ -61,7 +61,7 @@ impl Asked {
         pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
-    /// A token of the house's own key.
+    /// A token of the server's own key.
     pub fn signed(&self, claims: Map<String, Value>) -> String {
         let signing = self.app.keys.sign("JWT", claims);
         let handle = tokio::runtime::Handle::current();
@@ -109,11 +109,11 @@ impl Told {
     }
 }
 
-/// The house with the fault.
-pub fn before(app: &App, house: Router, fault: &'static Fault) -> Router {
+/// The server with the fault.
+pub fn before(app: &App, server: Router, fault: &'static Fault) -> Router {
     let app = app.clone();
     let noted: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
-    house.layer(from_fn(move |request, next| {
+    server.layer(from_fn(move |request, next| {
         let asked = (app.clone(), noted);
         async move { pass(asked, request, next, fault).await }
     }))

@@ -14,7 +14,7 @@ use latchkey::protocol::Subject;
 
 use super::{Server, key};
 use crate::support::redis::RedisServer;
-use crate::support::test_server::{Backing, House};
+use crate::support::test_server::{Backend, TestServer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_by_another_server_is_seen_here_and_at_once_there() {
@@ -49,7 +49,7 @@ async fn a_change_by_hand_is_seen_and_so_are_removal_expiry_and_an_empty_databas
     for (words, after) in by_hand {
         here.files(&key, "1").await;
         here.keeps(&key, "1").await;
-        let said = redis.says(words);
+        let said = redis.command(words);
         assert!(!said.starts_with('-'), "{said}");
         here.sees(&key, after).await;
     }
@@ -90,46 +90,46 @@ async fn a_swap_against_what_is_not_so_any_more_looks_again_and_settles() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_cut_off_on_one_server_is_cut_off_on_the_other_and_a_new_secret_works_at_once() {
     let redis = RedisServer::start();
-    let here = house(&redis).await;
-    let there = here.beside(&[]).await;
+    let here = provider(&redis).await;
+    let there = here.start_another(&[]).await;
     let shop = here.relying_party("shop").await;
-    let tokens = shop.signs_in(&here.browser("ada"), "openid").await;
-    let there_shop = there.claims_to_be("shop", &shop.secret);
+    let tokens = shop.sign_in(&here.browser("ada"), "openid").await;
+    let there_shop = there.client_with_secret("shop", &shop.secret);
     let mut refresh = tokens.refresh().to_owned();
     for _ in 0..3 {
-        let body = there_shop.refreshes(&refresh).await.good();
+        let body = there_shop.refresh(&refresh).await.success_json();
         body["refresh_token"].as_str().expect("the next one").clone_into(&mut refresh);
     }
     // The person alone, without ending the grant: only who looks at the person can know.
-    here.disables("ada").await;
-    assert_eq!(shop.refreshes(&refresh).await.error().1, "invalid_grant", "at once here");
+    here.disable_user("ada").await;
+    assert_eq!(shop.refresh(&refresh).await.error().1, "invalid_grant", "at once here");
     super::until("the other server knows", async || {
-        there_shop.refreshes(&refresh).await.status == 400
+        there_shop.refresh(&refresh).await.status == 400
     })
     .await;
-    assert_eq!(there_shop.introspects(&refresh).await["active"], false);
+    assert_eq!(there_shop.introspect(&refresh).await["active"], false);
 
     // Let back in: a no is never said from memory.
     let sub = here.user("ada").await.sub;
     let done =
         latchkey::domain::users::update(here.store(), &sub, |user| user.enabled = true).await;
     assert_eq!(done.expect("redis"), Some(()));
-    assert_eq!(there_shop.introspects(&refresh).await["active"], true);
+    assert_eq!(there_shop.introspect(&refresh).await["active"], true);
 
     // And so a secret that was made on the one server works on the other at once.
     let secret = "a secret of many characters, made just now";
     let (id, now) = (ClientId::parse("shop").expect("an id"), here.app().now());
     let rotate = |shop: &mut Client| shop.rotate_secret(Digest::of(secret.as_bytes()), now, now);
     clients::update(here.store(), &id, rotate).await.expect("redis").expect("a shop");
-    let renewed = there.claims_to_be("shop", secret);
-    assert_eq!(renewed.introspects(&refresh).await["active"], true);
+    let renewed = there.client_with_secret("shop", secret);
+    assert_eq!(renewed.introspect(&refresh).await["active"], true);
     let about = [("token", refresh.as_str())];
     assert_eq!(
-        here.claims_to_be("shop", &shop.secret).posts("/introspect", &about).await.status,
+        here.client_with_secret("shop", &shop.secret).post("/introspect", &about).await.status,
         401
     );
     super::until("the other server knows", async || {
-        there_shop.posts("/introspect", &about).await.status == 401
+        there_shop.post("/introspect", &about).await.status == 401
     })
     .await;
 }
@@ -139,9 +139,9 @@ async fn connected(redis: &RedisServer) -> Arc<dyn Store> {
     Arc::new(RedisStore::connect(&RedisOptions::new(redis.url())).await.expect("redis"))
 }
 
-async fn house(redis: &RedisServer) -> House {
+async fn provider(redis: &RedisServer) -> TestServer {
     let clock = Clock::manual(Clock::System.now());
-    House::start_on((connected(redis).await, clock), None, &[]).await
+    TestServer::start_on((connected(redis).await, clock), None, &[]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,10 +153,10 @@ async fn a_store_that_is_near_is_left_as_it_is() {
     let far = connected(&redis).await;
     assert!(Arc::ptr_eq(&far, &CachedStore::wrap(Arc::clone(&far), Duration::ZERO, |_| ())));
 
-    let house = House::start(Backing::Memory).await;
-    let shop = house.relying_party("shop").await;
-    shop.signs_in(&house.browser("ada"), "openid").await;
-    let metrics = house.metrics().await;
+    let provider = TestServer::start(Backend::Memory).await;
+    let shop = provider.relying_party("shop").await;
+    shop.sign_in(&provider.browser("ada"), "openid").await;
+    let metrics = provider.metrics().await;
     assert!(metrics.contains("oidc_store_cache_live 0"), "{metrics}");
     for outcome in ["hit", "miss", "off"] {
         let line = format!("oidc_store_cache_lookups_total{{outcome=\"{outcome}\"}} 0");
@@ -167,13 +167,13 @@ async fn a_store_that_is_near_is_left_as_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_epoch_that_begins_on_one_server_is_known_on_the_other_that_kept_that_there_was_none() {
     let redis = RedisServer::start();
-    let here = house(&redis).await;
-    let there = here.beside(&[]).await;
+    let here = provider(&redis).await;
+    let there = here.start_another(&[]).await;
     let shop = here.relying_party("shop").await;
-    let tokens = shop.signs_in(&here.browser("ada"), "openid offline_access").await;
-    let there_shop = there.claims_to_be("shop", &shop.secret);
+    let tokens = shop.sign_in(&here.browser("ada"), "openid offline_access").await;
+    let there_shop = there.client_with_secret("shop", &shop.secret);
     for _ in 0..3 {
-        assert_eq!(there_shop.introspects(tokens.refresh()).await["active"], true);
+        assert_eq!(there_shop.introspect(tokens.refresh()).await["active"], true);
     }
     let id = ClientId::parse("shop").expect("an id");
     let switches = async |enabled| {
@@ -183,10 +183,10 @@ async fn an_epoch_that_begins_on_one_server_is_known_on_the_other_that_kept_that
     switches(false).await;
     clients::cut_off(here.store(), &id, here.app().now()).await.expect("redis");
     switches(true).await;
-    assert_eq!(shop.introspects(tokens.refresh()).await["active"], false, "at once here");
+    assert_eq!(shop.introspect(tokens.refresh()).await["active"], false, "at once here");
     super::until("the other server knows", async || {
-        there_shop.introspects(tokens.refresh()).await["active"] == false
+        there_shop.introspect(tokens.refresh()).await["active"] == false
     })
     .await;
-    assert_eq!(there_shop.refreshes(tokens.refresh()).await.error().1, "invalid_grant");
+    assert_eq!(there_shop.refresh(tokens.refresh()).await.error().1, "invalid_grant");
 }

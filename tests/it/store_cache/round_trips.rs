@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::until;
 use crate::support::redis::RedisServer;
-use crate::support::test_server::House;
+use crate::support::test_server::TestServer;
 
 /// Around a redis: writes down when each command was begun and when it was answered.
 #[derive(Clone)]
@@ -68,7 +68,7 @@ impl Store for Rounds {
         after: &'a str,
         limit: usize,
     ) -> StoreFuture<'a, Vec<String>> {
-        // The couriers look there at times of their own.
+        // The logout workers look there at times of their own.
         if index.as_str().contains("logout-deliveries") {
             return self.inner.scan_index(index, after, limit);
         }
@@ -88,28 +88,28 @@ impl Store for Rounds {
     }
 }
 
-/// A house on that redis, and what it asks there.
-async fn counted(redis: &RedisServer, ttl: &str) -> (House, Rounds) {
+/// A server on that redis, and what it asks there.
+async fn counted(redis: &RedisServer, ttl: &str) -> (TestServer, Rounds) {
     let store = RedisStore::connect(&RedisOptions::new(redis.url())).await.expect("redis");
     let rounds = Rounds { inner: Arc::new(store), clock: Arc::default(), spans: Arc::default() };
     let clock = Clock::manual(Clock::System.now());
     let at = (Arc::new(rounds.clone()) as Arc<dyn Store>, clock);
-    let house = House::start_on(at, None, &[("REDIS_CACHE_TTL", ttl)]).await;
+    let server = TestServer::start_on(at, None, &[("REDIS_CACHE_TTL", ttl)]).await;
     if ttl != "0" {
-        hears(&house).await;
+        hears(&server).await;
     }
-    (house, rounds)
+    (server, rounds)
 }
 
-async fn hears(house: &House) {
-    let live = async || house.metrics().await.contains("oidc_store_cache_live 1");
+async fn hears(server: &TestServer) {
+    let live = async || server.metrics().await.contains("oidc_store_cache_live 1");
     until("changes are heard", live).await;
 }
 
 /// How often somebody looked while changes were not heard: a machine that has too much to do may miss a
 /// beat, and then what was counted tells nothing.
-async fn deaf(house: &House) -> Option<String> {
-    let metrics = house.metrics().await;
+async fn deaf(server: &TestServer) -> Option<String> {
+    let metrics = server.metrics().await;
     let off = r#"oidc_store_cache_lookups_total{outcome="off"}"#;
     metrics.lines().find_map(|line| line.strip_prefix(off)).map(str::to_owned)
 }
@@ -126,44 +126,44 @@ async fn waits(ttl: &str, settings: Settings) -> Vec<(&'static str, usize)> {
 
 async fn counted_waits(ttl: &str, settings: Settings) -> Option<Vec<(&'static str, usize)>> {
     let redis = RedisServer::start();
-    let (house, rounds) = counted(&redis, ttl).await;
-    let shop = house.relying_party_with("shop", &json!({}), settings).await;
-    let ada = house.browser("ada");
+    let (server, rounds) = counted(&redis, ttl).await;
+    let shop = server.relying_party_with("shop", &json!({}), settings).await;
+    let ada = server.browser("ada");
     // Bound to the session, for no offline_access is asked for.
-    let tokens = shop.signs_in(&ada, "openid").await;
+    let tokens = shop.sign_in(&ada, "openid").await;
     let token =
         |answer: &serde_json::Value, name: &str| answer[name].as_str().expect(name).to_owned();
-    let request = shop.asks("openid");
-    let code = ada.authorizes(&request.url()).await.code();
+    let request = shop.authorization_request("openid");
+    let code = ada.authorize(&request.url()).await.code();
     let alone = [("grant_type", "client_credentials")];
     for _ in 0..2 {
-        assert_eq!(shop.introspects(tokens.access()).await["active"], true);
+        assert_eq!(shop.introspect(tokens.access()).await["active"], true);
     }
 
     let mut waits = Vec::new();
-    let before = deaf(&house).await;
+    let before = deaf(&server).await;
     rounds.since();
     let mut note = |what| waits.push((what, rounds.since().1));
-    shop.exchanges(&code, &request).await.good();
+    shop.redeem(&code, &request).await.success_json();
     note("code");
-    let next = shop.refreshes(tokens.refresh()).await.good();
+    let next = shop.refresh(tokens.refresh()).await.success_json();
     note("refresh");
     // By now the session has to be kept from going idle, too.
-    house.later(Duration::from_mins(9));
-    let next = shop.refreshes(&token(&next, "refresh_token")).await.good();
+    server.advance_time(Duration::from_mins(9));
+    let next = shop.refresh(&token(&next, "refresh_token")).await.success_json();
     note("refresh and touch");
     // The session has just been changed, so it is read once more.
-    assert_eq!(house.userinfo(&token(&next, "access_token")).await.status, 200);
+    assert_eq!(server.userinfo(&token(&next, "access_token")).await.status, 200);
     note("userinfo");
-    assert_eq!(shop.introspects(&token(&next, "access_token")).await["active"], true);
+    assert_eq!(shop.introspect(&token(&next, "access_token")).await["active"], true);
     note("introspect access");
-    assert_eq!(shop.introspects(&token(&next, "refresh_token")).await["active"], true);
+    assert_eq!(shop.introspect(&token(&next, "refresh_token")).await["active"], true);
     note("introspect refresh");
-    let own = shop.posts("/token", &alone).await.good();
+    let own = shop.post("/token", &alone).await.success_json();
     note("client_credentials");
-    assert_eq!(shop.introspects(&token(&own, "access_token")).await["active"], true);
+    assert_eq!(shop.introspect(&token(&own, "access_token")).await["active"], true);
     note("introspect own");
-    (deaf(&house).await == before).then_some(waits)
+    (deaf(&server).await == before).then_some(waits)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,17 +200,17 @@ async fn opaque_access_tokens_cost_no_more_but_where_a_client_acts_for_itself() 
 async fn a_server_that_has_not_seen_anybody_yet_waits_as_it_would_without() {
     for _ in 0..5 {
         let redis = RedisServer::start();
-        let (house, rounds) = counted(&redis, "1m").await;
-        let shop = house.relying_party("shop").await;
-        let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
-        let fresh = house.beside(&[("REDIS_CACHE_TTL", "1m")]).await;
+        let (server, rounds) = counted(&redis, "1m").await;
+        let shop = server.relying_party("shop").await;
+        let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
+        let fresh = server.start_another(&[("REDIS_CACHE_TTL", "1m")]).await;
         hears(&fresh).await;
         let before = deaf(&fresh).await;
         rounds.since();
-        let shop = fresh.claims_to_be("shop", &shop.secret);
-        let next = shop.refreshes(tokens.refresh()).await.good();
+        let shop = fresh.client_with_secret("shop", &shop.secret);
+        let next = shop.refresh(tokens.refresh()).await.success_json();
         let cold = rounds.since().1;
-        shop.refreshes(next["refresh_token"].as_str().expect("the next one")).await.good();
+        shop.refresh(next["refresh_token"].as_str().expect("the next one")).await.success_json();
         let warm = rounds.since();
         if deaf(&fresh).await == before {
             assert_eq!((cold, warm), (5, (2, 2)));

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::{Server, key, until};
 use crate::cli::{command, free_port};
 use crate::support::http;
-use crate::support::redis::{Blow, RedisServer, eventually};
+use crate::support::redis::{RedisServer, ServerSignal, eventually};
 
 /// The ids of the connections on which changes are told.
 fn told(redis: &RedisServer) -> Vec<String> {
-    let list = redis.says(&[b"CLIENT", b"LIST"]);
+    let list = redis.command(&[b"CLIENT", b"LIST"]);
     let field = |line: &str, name: &str| {
         let found = line.split(' ').find_map(|field| field.strip_prefix(name).map(str::to_owned));
         found.unwrap_or_default()
@@ -30,9 +30,9 @@ async fn a_connection_that_is_cut_is_made_again_and_nothing_from_before_is_belie
         here.keeps(&key, "old").await;
         let (ids, begun) = (told(&redis), here.begun());
         let [id] = &*ids else { panic!("one connection, not {ids:?}") };
-        let killed = redis.says(&[b"CLIENT", b"KILL", b"ID", id.as_bytes()]);
+        let killed = redis.command(&[b"CLIENT", b"KILL", b"ID", id.as_bytes()]);
         assert!(killed.starts_with(":1"), "{killed}");
-        assert!(redis.says(&[b"SET", key.as_str().as_bytes(), b"new"]).starts_with("+OK"));
+        assert!(redis.command(&[b"SET", key.as_str().as_bytes(), b"new"]).starts_with("+OK"));
         here.hears(begun + 1).await;
         assert_eq!(here.lately(&key).await, "new");
     }
@@ -45,7 +45,7 @@ async fn a_redis_that_stands_still_is_not_spoken_for_and_goes_on_where_it_was() 
     here.files(&key("a"), "1").await;
     here.keeps(&key("a"), "1").await;
     let begun = here.begun();
-    redis.signal(Blow::Stop);
+    redis.signal(ServerSignal::Stop);
     let since = Instant::now();
     while here.store.get_cached(&key("a")).await.is_ok() {
         // A second and a half without proof, and a second until the read itself gives up.
@@ -53,7 +53,7 @@ async fn a_redis_that_stands_still_is_not_spoken_for_and_goes_on_where_it_was() 
         tokio::task::yield_now().await;
     }
     assert_eq!(here.turns().last(), Some(&false));
-    redis.signal(Blow::Continue);
+    redis.signal(ServerSignal::Continue);
     here.hears(begun + 1).await;
     here.keeps(&key("a"), "1").await;
 }
@@ -65,9 +65,9 @@ async fn a_redis_that_was_restarted_with_something_else_is_believed() {
     here.files(&key("a"), "1").await;
     here.keeps(&key("a"), "1").await;
     let begun = here.begun();
-    redis.signal(Blow::Kill);
+    redis.signal(ServerSignal::Kill);
     redis.restart();
-    assert!(redis.says(&[b"SET", key("a").as_str().as_bytes(), b"2"]).starts_with("+OK"));
+    assert!(redis.command(&[b"SET", key("a").as_str().as_bytes(), b"2"]).starts_with("+OK"));
     here.hears(begun + 1).await;
     // The connection that reads may only now find out that it is gone, too.
     let read = async || here.store.get_cached(&key("a")).await;
@@ -83,7 +83,7 @@ async fn goes_on_without(redis: &RedisServer, here: &Server) {
         let round = round.to_string();
         here.files(&key, &round).await;
         assert_eq!(here.lately(&key).await, round);
-        assert!(redis.says(&[b"SET", key.as_str().as_bytes(), b"by hand"]).starts_with("+OK"));
+        assert!(redis.command(&[b"SET", key.as_str().as_bytes(), b"by hand"]).starts_with("+OK"));
         assert_eq!(here.lately(&key).await, "by hand");
     }
     here.store.ping().await.expect("all else");
@@ -93,12 +93,12 @@ async fn goes_on_without(redis: &RedisServer, here: &Server) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_it_is_not_granted_nothing_is_kept_until_it_is() {
     let user = ["--user", "ada", "on", ">p", "~*", "+@all", "-client|tracking"];
-    let redis = RedisServer::start_also(&user);
+    let redis = RedisServer::start_with_extra(&user);
     let here = Server::on(&format!("redis://ada:p@127.0.0.1:{}/", redis.port())).await;
     goes_on_without(&redis, &here).await;
-    let refused = async || redis.says(&[b"ACL", b"LOG"]).contains("client|tracking");
+    let refused = async || redis.command(&[b"ACL", b"LOG"]).contains("client|tracking");
     until("the refusal is noticed", refused).await;
-    let granted = redis.says(&[b"ACL", b"SETUSER", b"ada", b"+client|tracking"]);
+    let granted = redis.command(&[b"ACL", b"SETUSER", b"ada", b"+client|tracking"]);
     assert!(granted.starts_with("+OK"));
     here.hears(1).await;
     here.keeps(&key("a"), "by hand").await;
@@ -106,7 +106,7 @@ async fn where_it_is_not_granted_nothing_is_kept_until_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_or_a_proxy_that_knows_no_resp3_is_one_without() {
-    let redis = RedisServer::start_also(&["--rename-command", "HELLO", "nobody-says-this"]);
+    let redis = RedisServer::start_with_extra(&["--rename-command", "HELLO", "nobody-says-this"]);
     let here = Server::on(&redis.url()).await;
     goes_on_without(&redis, &here).await;
 }
@@ -114,7 +114,7 @@ async fn a_redis_or_a_proxy_that_knows_no_resp3_is_one_without() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_says_once_in_its_log_that_nothing_is_told_and_serves() {
     let user = ["--user", "ada", "on", ">p", "~*", "+@all", "-client|tracking"];
-    let redis = RedisServer::start_also(&user);
+    let redis = RedisServer::start_with_extra(&user);
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
     let url = format!("redis://ada:p@127.0.0.1:{}/", redis.port());
@@ -130,7 +130,7 @@ async fn the_program_says_once_in_its_log_that_nothing_is_told_and_serves() {
         log.lines().filter(|line| line.contains("redis does not tell of changes")).count()
     };
     let tries = || {
-        let log = redis.says(&[b"ACL", b"LOG"]);
+        let log = redis.command(&[b"ACL", b"LOG"]);
         // The count follows its name and its own type.
         let count = log.split("$5\r\ncount\r\n:").nth(1).and_then(|rest| rest.lines().next());
         count.and_then(|count| count.parse().ok()).unwrap_or(0)

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Code, Grant, LIFETIME, issued, raw};
-use crate::support::redis::{Blow, RedisServer};
+use crate::support::redis::{RedisServer, ServerSignal};
 
 async fn connected(server: &RedisServer) -> Box<dyn Store> {
     let store = RedisStore::connect(&RedisOptions::new(server.url())).await;
@@ -19,7 +19,7 @@ async fn connected(server: &RedisServer) -> Box<dyn Store> {
 }
 
 fn wrong_type(server: &RedisServer, key: &RawKey) {
-    let reply = server.says(&[b"RPUSH", key.as_str().as_bytes(), b"what is this"]);
+    let reply = server.command(&[b"RPUSH", key.as_str().as_bytes(), b"what is this"]);
     assert!(reply.starts_with(':'), "{reply}");
 }
 
@@ -103,7 +103,7 @@ async fn a_redis_that_stands_still_fails_fast_and_serves_again_when_it_goes_on()
     let grant = issued();
     assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
 
-    server.signal(Blow::Stop);
+    server.signal(ServerSignal::Stop);
     // Twice: once on the connection there was, once while there is none.
     for _ in 0..2 {
         let since = Instant::now();
@@ -112,7 +112,7 @@ async fn a_redis_that_stands_still_fails_fast_and_serves_again_when_it_goes_on()
         // A second by the options; the rest is for a machine that has other things to do.
         assert!(since.elapsed() < Duration::from_secs(6), "{:?}", since.elapsed());
     }
-    server.signal(Blow::Continue);
+    server.signal(ServerSignal::Continue);
     recovery(&*store).await;
     assert_eq!(store.load(&grant.key()).await.unwrap().unwrap().record, grant);
 }
@@ -190,7 +190,7 @@ async fn once_redis_is_known_to_be_away_nobody_waits_for_it_any_more() {
     let store = RedisStore::connect(&options).await.expect("a fit redis");
     let key = raw("a");
 
-    server.signal(Blow::Stop);
+    server.signal(ServerSignal::Stop);
     let stopped = Instant::now();
     while stopped.elapsed() < patience * 2 {
         assert_eq!(store.get(&key).await.unwrap_err().kind(), "unavailable");
@@ -203,7 +203,7 @@ async fn once_redis_is_known_to_be_away_nobody_waits_for_it_any_more() {
     }
     assert!(since.elapsed() < patience, "{:?}", since.elapsed());
 
-    server.signal(Blow::Continue);
+    server.signal(ServerSignal::Continue);
     let took = recovery(&store).await;
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
@@ -212,7 +212,7 @@ async fn once_redis_is_known_to_be_away_nobody_waits_for_it_any_more() {
 async fn what_would_pile_up_behind_a_redis_that_stands_still_is_turned_away_at_once() {
     let server = RedisServer::start();
     let store = connected(&server).await;
-    server.signal(Blow::Stop);
+    server.signal(ServerSignal::Stop);
     let key = raw("a");
     let waiting: Vec<_> = (0..1024).map(|_| Box::pin(store.get(&key))).collect();
     let given_up = AtomicBool::new(false);
@@ -231,7 +231,7 @@ async fn what_would_pile_up_behind_a_redis_that_stands_still_is_turned_away_at_o
         assert!(!given_up.load(Ordering::SeqCst), "it waited as long as those before it");
     };
     tokio::join!(biased; waiting, late);
-    server.signal(Blow::Continue);
+    server.signal(ServerSignal::Continue);
     recovery(&*store).await;
 }
 
@@ -242,7 +242,7 @@ async fn what_was_acknowledged_survives_a_restart_of_redis() {
     let grant = issued();
     assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
     let before = server.pid();
-    server.signal(Blow::Kill);
+    server.signal(ServerSignal::Kill);
     let error = store.load(&grant.key()).await.unwrap_err();
     assert_eq!(error.kind(), "unavailable");
     server.restart();
@@ -255,8 +255,8 @@ async fn what_was_acknowledged_survives_a_restart_of_redis() {
 async fn a_primary_that_is_demoted_is_unavailable_until_there_is_one_again() {
     let (server, other) = (RedisServer::start(), RedisServer::shared());
     let store = connected(&server).await;
-    server.says(&[b"CONFIG", b"SET", b"replica-serve-stale-data", b"yes"]);
-    server.says(&[b"REPLICAOF", b"127.0.0.1", other.port().to_string().as_bytes()]);
+    server.command(&[b"CONFIG", b"SET", b"replica-serve-stale-data", b"yes"]);
+    server.command(&[b"REPLICAOF", b"127.0.0.1", other.port().to_string().as_bytes()]);
 
     let grant = issued();
     assert_eq!(store.create(&grant).await.unwrap_err().kind(), "unavailable");
@@ -264,7 +264,7 @@ async fn a_primary_that_is_demoted_is_unavailable_until_there_is_one_again() {
     let refusal = RedisStore::connect(&RedisOptions::new(server.url())).await.err();
     assert!(refusal.expect("a replica is refused").to_string().contains("replica"));
 
-    server.says(&[b"REPLICAOF", b"NO", b"ONE"]);
+    server.command(&[b"REPLICAOF", b"NO", b"ONE"]);
     let took = recovery(&*store).await;
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
@@ -276,7 +276,7 @@ async fn a_full_redis_takes_nothing_new_but_what_is_there_can_still_change() {
     let store = connected(&server).await;
     let grant = issued();
     assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
-    server.says(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
+    server.command(&[b"CONFIG", b"SET", b"maxmemory", b"1"]);
 
     assert_eq!(store.create(&issued()).await.unwrap_err().kind(), "unavailable");
     assert_eq!(store.ping().await.unwrap_err().kind(), "unavailable");
@@ -284,10 +284,10 @@ async fn a_full_redis_takes_nothing_new_but_what_is_there_can_still_change() {
     store.update(&grant.key(), redeem).await.unwrap().expect("it is there");
     let spent = store.load(&grant.key()).await.unwrap().unwrap().record;
     assert_eq!(spent.code, Code::Redeemed);
-    let left = server.says(&[b"PTTL", grant.key().raw().as_str().as_bytes()]);
+    let left = server.command(&[b"PTTL", grant.key().raw().as_str().as_bytes()]);
     assert!(!left.starts_with(":-"), "the deadline is kept: {left}");
     store.remove(&grant.key()).await.unwrap();
 
-    server.says(&[b"CONFIG", b"SET", b"maxmemory", b"0"]);
+    server.command(&[b"CONFIG", b"SET", b"maxmemory", b"0"]);
     assert_eq!(store.create(&grant).await.unwrap(), CreateOutcome::Created);
 }

@@ -48,7 +48,7 @@ impl Guarded {
         args.extend(["--unixsocket", "redis.sock"]);
         args.extend(["--user", "ada", "on", ">p@ss", "~test:*"]);
         args.extend(RIGHTS);
-        let server = RedisServer::start_also(&args);
+        let server = RedisServer::start_with_extra(&args);
         Self { server, tls_port, certificates }
     }
 
@@ -98,7 +98,7 @@ fn issue(folder: &Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn redis_by_tls_conforms() {
     let redis = Guarded::shared();
-    let on = Backend::on(redis.by_tls("localhost"), |words| redis.server.says(words)).await;
+    let on = Backend::on(redis.by_tls("localhost"), |words| redis.server.command(words)).await;
     conforms(&on).await;
 }
 
@@ -107,7 +107,7 @@ async fn redis_by_a_socket_conforms() {
     let redis = Guarded::shared();
     let socket = redis.server.folder().join("redis.sock");
     let url = format!("redis+unix://{}?user=ada&pass=p%40ss", socket.display());
-    let on = Backend::on(RedisOptions::new(url), |words| redis.server.says(words)).await;
+    let on = Backend::on(RedisOptions::new(url), |words| redis.server.command(words)).await;
     conforms(&on).await;
 }
 
@@ -176,7 +176,7 @@ async fn a_cluster_by_tls_is_found_by_its_tls_addresses() {
         tls.iter().flat_map(|(name, value)| [*name, value.as_str()]).collect();
     args.extend(["--cluster-enabled", "yes", "--cluster-port", &bus, "--tls-cluster", "yes"]);
     args.extend(["--cluster-announce-ip", "127.0.0.1"]);
-    let node = RedisServer::start_also(&args);
+    let node = RedisServer::start_with_extra(&args);
     let file = |name: &str| certificates.path().join(name);
     let options = RedisOptions {
         tls: RedisTls {
@@ -188,8 +188,8 @@ async fn a_cluster_by_tls_is_found_by_its_tls_addresses() {
     let refusal = RedisStore::connect(&options).await.err().expect("a refusal").to_string();
     assert!(refusal.contains("cannot be reached"), "without slots: {refusal}");
 
-    node.says(&[b"CLUSTER", b"ADDSLOTSRANGE", b"0", b"16383"]);
-    let well = || node.says(&[b"CLUSTER", b"INFO"]).contains("cluster_state:ok");
+    node.command(&[b"CLUSTER", b"ADDSLOTSRANGE", b"0", b"16383"]);
+    let well = || node.command(&[b"CLUSTER", b"INFO"]).contains("cluster_state:ok");
     assert!(eventually(well), "the cluster does not form");
     RedisStore::connect(&options).await.expect("a fit cluster").ping().await.unwrap();
 

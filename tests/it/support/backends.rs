@@ -1,4 +1,4 @@
-//! Where a house remembers things: in memory, in a folder, or in the redis that the whole run shares.
+//! Where a server remembers things: in memory, in a folder, or in the redis that the whole run shares.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,21 +12,21 @@ use super::topologies::shared_url;
 
 /// Which kind of store.
 #[derive(Clone, Copy, Debug)]
-pub enum Backing {
+pub enum Backend {
     Memory,
     File,
     Redis,
 }
 
-/// Runs every scenario, an `async fn(House)`, once on each kind of store; with some variables set, if a
+/// Runs every scenario, an `async fn(TestServer)`, once on each kind of store; with some variables set, if a
 /// list of them comes first.
 macro_rules! on_every_store {
     (@in $module:ident, $backing:ident, $variables:expr; $($scenario:ident),+) => {
         mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $scenario() {
-                use $crate::support::test_server::{Backing, House};
-                super::$scenario(House::start_with(Backing::$backing, $variables).await).await;
+                use $crate::support::test_server::{Backend, TestServer};
+                super::$scenario(TestServer::start_with(Backend::$backing, $variables).await).await;
             })+
         }
     };
@@ -41,13 +41,13 @@ macro_rules! on_every_store {
 }
 pub(crate) use on_every_store;
 
-/// Runs every scenario, an `async fn(Backing)` that builds a house of its own, once on each kind of store.
+/// Runs every scenario, an `async fn(Backend)` that builds a server of its own, once on each kind of store.
 macro_rules! on_every_backing {
     (@in $module:ident, $backing:ident; $($scenario:ident),+) => {
         mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $scenario() {
-                super::$scenario($crate::support::test_server::Backing::$backing).await;
+                super::$scenario($crate::support::test_server::Backend::$backing).await;
             })+
         }
     };
@@ -61,7 +61,7 @@ pub(crate) use on_every_backing;
 
 /// Where exactly, for the next server that is to find what is there.
 #[derive(Clone)]
-pub enum Place {
+pub enum BackendLocation {
     /// Nowhere but in the store itself.
     Store,
     /// In this folder, which goes with the last who knows of it.
@@ -70,13 +70,13 @@ pub enum Place {
     Redis(String),
 }
 
-impl Place {
+impl BackendLocation {
     /// A new one, where nothing is yet.
-    pub fn of(backing: Backing) -> Self {
+    pub fn of(backing: Backend) -> Self {
         match backing {
-            Backing::Memory => Self::Store,
-            Backing::File => Self::Folder(Arc::new(tempfile::tempdir().expect("a folder"))),
-            Backing::Redis => Self::Redis(format!("{}:", Secret::random().reveal())),
+            Backend::Memory => Self::Store,
+            Backend::File => Self::Folder(Arc::new(tempfile::tempdir().expect("a folder"))),
+            Backend::Redis => Self::Redis(format!("{}:", Secret::random().reveal())),
         }
     }
 

@@ -11,40 +11,40 @@ use tokio::sync::Notify;
 
 /// Around a good store. A clone steers the same one.
 #[derive(Clone)]
-pub struct Faults {
+pub struct FailingStore {
     inner: Arc<dyn Store>,
-    plan: Arc<Mutex<Plan>>,
-    held: Arc<Mutex<Option<(&'static str, Held)>>>,
+    plan: Arc<Mutex<FailurePlan>>,
+    paused: Arc<Mutex<Option<(&'static str, PausedCommit)>>>,
 }
 
 /// A change that is kept back on its way to the store.
 #[derive(Clone, Default)]
-pub struct Held {
+pub struct PausedCommit {
     arrived: Arc<Notify>,
-    goes_on: Arc<Notify>,
+    resumed: Arc<Notify>,
 }
 
-impl Held {
+impl PausedCommit {
     /// Waits until there is one.
-    pub async fn arrives(&self) {
+    pub async fn wait_until_reached(&self) {
         self.arrived.notified().await;
     }
 
     /// Lets it through.
-    pub fn goes_on(&self) {
-        self.goes_on.notify_one();
+    pub fn resume(&self) {
+        self.resumed.notify_one();
     }
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Plan {
+enum FailurePlan {
     None,
     /// One command, after so many more.
     Once(usize, Fault),
     /// Every command, after so many more.
-    Away(usize),
+    From(usize),
     /// Every command of this verb.
-    Verb(&'static str),
+    Operation(&'static str),
     /// Every change is made, and none is acknowledged.
     Unacknowledged,
 }
@@ -53,79 +53,79 @@ enum Plan {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// It is never run.
-    Refused,
+    NotRun,
     /// It is run, and its answer is lost.
-    AnswerLost,
+    ReplyLost,
 }
 
-impl Faults {
-    pub fn around(inner: Arc<dyn Store>) -> Self {
-        Self { inner, plan: Arc::new(Mutex::new(Plan::None)), held: Arc::default() }
+impl FailingStore {
+    pub fn wrap(inner: Arc<dyn Store>) -> Self {
+        Self { inner, plan: Arc::new(Mutex::new(FailurePlan::None)), paused: Arc::default() }
     }
 
     /// The next change of a record of this kind is kept back until it is told to go on.
-    pub fn hold(&self, kind: &'static str) -> Held {
-        let held = Held::default();
-        *self.held.lock().expect("a plan") = Some((kind, held.clone()));
+    pub fn pause_next_commit(&self, kind: &'static str) -> PausedCommit {
+        let held = PausedCommit::default();
+        *self.paused.lock().expect("a plan") = Some((kind, held.clone()));
         held
     }
 
     /// Nothing is kept back any more; answers whether something still was to be.
-    pub fn holds_no_more(&self) -> bool {
-        self.held.lock().expect("a plan").take().is_some()
+    pub fn cancel_pause(&self) -> bool {
+        self.paused.lock().expect("a plan").take().is_some()
     }
 
-    fn takes_hold(&self, change: &Transaction) -> Option<Held> {
-        let mut held = self.held.lock().expect("a plan");
-        let changes = |(kind, _): &mut (&str, Held)| format!("{change:?}").contains(*kind);
+    fn paused_commit(&self, change: &Transaction) -> Option<PausedCommit> {
+        let mut held = self.paused.lock().expect("a plan");
+        let changes = |(kind, _): &mut (&str, PausedCommit)| format!("{change:?}").contains(*kind);
         held.take_if(changes).map(|(_, held)| held)
     }
 
     /// The command after `spared` more fails, and only that one.
-    pub fn plan_one(&self, spared: usize, fault: Fault) {
-        *self.plan.lock().expect("a plan") = Plan::Once(spared, fault);
+    pub fn fail_once(&self, spared: usize, fault: Fault) {
+        *self.plan.lock().expect("a plan") = FailurePlan::Once(spared, fault);
     }
 
     /// The command after `spared` more fails, and every one after it.
-    pub fn plan_away(&self, spared: usize) {
-        *self.plan.lock().expect("a plan") = Plan::Away(spared);
+    pub fn fail_from(&self, spared: usize) {
+        *self.plan.lock().expect("a plan") = FailurePlan::From(spared);
     }
 
     /// Every command of this verb fails from now on.
-    pub fn plan_verb(&self, verb: &'static str) {
-        *self.plan.lock().expect("a plan") = Plan::Verb(verb);
+    pub fn fail_operation(&self, verb: &'static str) {
+        *self.plan.lock().expect("a plan") = FailurePlan::Operation(verb);
     }
 
     /// From now on every change is made, and none is acknowledged: replicas that are too far behind.
-    pub fn plan_unacknowledged(&self) {
-        *self.plan.lock().expect("a plan") = Plan::Unacknowledged;
+    pub fn lose_commit_replies(&self) {
+        *self.plan.lock().expect("a plan") = FailurePlan::Unacknowledged;
     }
 
     /// All is well from now on; answers whether a planned failure was still to come.
     pub fn heal(&self) -> bool {
-        let plan = std::mem::replace(&mut *self.plan.lock().expect("a plan"), Plan::None);
-        matches!(plan, Plan::Once(..))
+        let plan = std::mem::replace(&mut *self.plan.lock().expect("a plan"), FailurePlan::None);
+        matches!(plan, FailurePlan::Once(..))
     }
 
     fn next(&self, verb: &str) -> Option<Fault> {
         let mut plan = self.plan.lock().expect("a plan");
         match *plan {
-            Plan::None => None,
-            Plan::Once(0, fault) => {
-                *plan = Plan::None;
+            FailurePlan::None => None,
+            FailurePlan::Once(0, fault) => {
+                *plan = FailurePlan::None;
                 Some(fault)
             }
-            Plan::Once(spared, fault) => {
-                *plan = Plan::Once(spared - 1, fault);
+            FailurePlan::Once(spared, fault) => {
+                *plan = FailurePlan::Once(spared - 1, fault);
                 None
             }
-            Plan::Away(0) => Some(Fault::Refused),
-            Plan::Away(spared) => {
-                *plan = Plan::Away(spared - 1);
+            FailurePlan::From(0) => Some(Fault::NotRun),
+            FailurePlan::From(spared) => {
+                *plan = FailurePlan::From(spared - 1);
                 None
             }
-            Plan::Verb(planned) => (planned == verb).then_some(Fault::Refused),
-            Plan::Unacknowledged => (verb == "commit").then_some(Fault::AnswerLost),
+            FailurePlan::Operation(planned) => (planned == verb).then_some(Fault::NotRun),
+            FailurePlan::Unacknowledged => (verb == "commit").then_some(Fault::ReplyLost),
         }
     }
 
@@ -133,13 +133,13 @@ impl Faults {
         let gone = || StoreError::Unavailable("as planned".to_owned());
         match self.next(verb) {
             None => command.await,
-            Some(Fault::Refused) => Err(gone()),
-            Some(Fault::AnswerLost) => command.await.and_then(|_| Err(gone())),
+            Some(Fault::NotRun) => Err(gone()),
+            Some(Fault::ReplyLost) => command.await.and_then(|_| Err(gone())),
         }
     }
 }
 
-impl Store for Faults {
+impl Store for FailingStore {
     fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(self.run("get", self.inner.get(key)))
     }
@@ -150,9 +150,9 @@ impl Store for Faults {
 
     fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
-            if let Some(held) = self.takes_hold(&change) {
+            if let Some(held) = self.paused_commit(&change) {
                 held.arrived.notify_one();
-                held.goes_on.notified().await;
+                held.resumed.notified().await;
             }
             self.run("commit", self.inner.commit(change)).await
         })
@@ -164,7 +164,7 @@ impl Store for Faults {
         after: &'a str,
         limit: usize,
     ) -> StoreFuture<'a, Vec<String>> {
-        // The couriers of the house look there at times of their own, and are not what is tried.
+        // The logout workers of the server look there at times of their own, and are not what is tried.
         if index.to_string().contains("logout-deliveries") {
             return self.inner.scan_index(index, after, limit);
         }

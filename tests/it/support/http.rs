@@ -8,19 +8,19 @@ use scraper::{Html, Selector};
 use serde_json::Value;
 
 /// Form parameters as they are written down.
-pub type Fields<'a> = &'a [(&'a str, &'a str)];
+pub type FormFields<'a> = &'a [(&'a str, &'a str)];
 
 /// A client that follows nothing by itself, and for which `localhost` is this address.
 pub fn client(address: SocketAddr) -> Client {
-    built(address, [])
+    build_client(address, [])
 }
 
 /// The same, trusting this certificate and no other.
 pub fn client_trusting(address: SocketAddr, pem: &str) -> Client {
-    built(address, [Certificate::from_pem(pem.as_bytes()).expect("a certificate")])
+    build_client(address, [Certificate::from_pem(pem.as_bytes()).expect("a certificate")])
 }
 
-fn built(address: SocketAddr, trusted: impl IntoIterator<Item = Certificate>) -> Client {
+fn build_client(address: SocketAddr, trusted: impl IntoIterator<Item = Certificate>) -> Client {
     // The client is built with TLS and asks for a provider, also where plain http is spoken.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let builder = Client::builder().redirect(redirect::Policy::none()).no_proxy();
@@ -28,12 +28,12 @@ fn built(address: SocketAddr, trusted: impl IntoIterator<Item = Certificate>) ->
 }
 
 /// The fields as `application/x-www-form-urlencoded`.
-pub fn encode(fields: Fields<'_>) -> String {
+pub fn encode(fields: FormFields<'_>) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 /// A request whose body is a form.
-pub fn form(client: &Client, url: &str, fields: Fields<'_>) -> RequestBuilder {
+pub fn form(client: &Client, url: &str, fields: FormFields<'_>) -> RequestBuilder {
     let kind = "application/x-www-form-urlencoded";
     client.post(url).header(CONTENT_TYPE, kind).body(encode(fields))
 }
@@ -44,21 +44,21 @@ pub fn json(client: &Client, method: Method, url: &str, body: &Value) -> Request
 }
 
 /// Sends it.
-pub async fn send(request: RequestBuilder) -> Answer {
+pub async fn send(request: RequestBuilder) -> HttpResponse {
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, body: response.text().await.expect("a whole answer") }
+    HttpResponse { status, headers, body: response.text().await.expect("a whole answer") }
 }
 
 /// A whole answer.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct HttpResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: String,
 }
 
-impl Answer {
+impl HttpResponse {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("text"))
     }
@@ -73,7 +73,7 @@ impl Answer {
     }
 
     /// The body of a success.
-    pub fn good(&self) -> Value {
+    pub fn success_json(&self) -> Value {
         assert!((200..300).contains(&self.status), "{self:?}");
         self.json()
     }
@@ -86,14 +86,14 @@ impl Answer {
     }
 
     /// The text of what the selector finds first.
-    pub fn words(&self, selector: &str) -> Option<String> {
+    pub fn text_of(&self, selector: &str) -> Option<String> {
         let html = Html::parse_document(&self.body);
         let found = html.select(&parse(selector)).next()?;
         Some(found.text().collect::<String>().trim().to_owned())
     }
 
-    pub fn shows(&self, selector: &str) -> bool {
-        self.words(selector).is_some()
+    pub fn has_element(&self, selector: &str) -> bool {
+        self.text_of(selector).is_some()
     }
 
     /// An attribute of what the selector finds first.

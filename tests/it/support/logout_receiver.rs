@@ -14,15 +14,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-use super::test_server::{Backing, House};
+use super::test_server::{Backend, TestServer};
 
 /// An authority, and the applications whose certificates it signs.
-pub struct Town {
+pub struct TestCa {
     authority: CertifiedIssuer<'static, KeyPair>,
     file: NamedTempFile,
 }
 
-impl Town {
+impl TestCa {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -33,18 +33,18 @@ impl Town {
         Self { authority, file }
     }
 
-    /// The variables of a house that trusts the town.
-    pub fn variables(&self) -> [(&str, &str); 2] {
+    /// The variables of a server that trusts the town.
+    pub fn env_vars(&self) -> [(&str, &str); 2] {
         let path = self.file.path().to_str().expect("a plain path");
         [("OUTGOING_CA_FILE", path), ("OUTGOING_ALLOW_PRIVATE", "localhost")]
     }
 
-    pub async fn house(&self, backing: Backing) -> House {
-        House::start_with(backing, &self.variables()).await
+    pub async fn start_server(&self, backing: Backend) -> TestServer {
+        TestServer::start_with(backing, &self.env_vars()).await
     }
 
     /// An application that answers 200, unless it is told otherwise.
-    pub async fn ear(&self) -> Ear {
+    pub async fn start_receiver(&self) -> LogoutReceiver {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
         let leaf = params.signed_by(&key, &self.authority).expect("a certificate");
@@ -61,13 +61,13 @@ impl Town {
         let replies = Arc::new(Mutex::new(VecDeque::new()));
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         tokio::spawn(listen(listener, acceptor, tell, Arc::clone(&replies)));
-        Ear { port, heard: heard.into(), replies }
+        LogoutReceiver { port, requests: heard.into(), replies }
     }
 }
 
 /// How it answers once.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub enum ScriptedResponse {
     Status(u16),
     Redirect(String),
     /// Never.
@@ -75,47 +75,47 @@ pub enum Reply {
 }
 
 /// One application.
-pub struct Ear {
+pub struct LogoutReceiver {
     port: u16,
-    heard: tokio::sync::Mutex<mpsc::UnboundedReceiver<Heard>>,
-    replies: Arc<Mutex<VecDeque<Reply>>>,
+    requests: tokio::sync::Mutex<mpsc::UnboundedReceiver<ReceivedRequest>>,
+    replies: Arc<Mutex<VecDeque<ScriptedResponse>>>,
 }
 
 /// One request.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct ReceivedRequest {
     pub head: String,
     pub body: String,
 }
 
-impl Ear {
+impl LogoutReceiver {
     pub fn url(&self) -> String {
         format!("https://localhost:{}/heard", self.port)
     }
 
     /// What it answers next, one after the other.
-    pub fn will(&self, replies: impl IntoIterator<Item = Reply>) {
+    pub fn respond_with(&self, replies: impl IntoIterator<Item = ScriptedResponse>) {
         self.replies.lock().expect("the replies").extend(replies);
     }
 
     /// The next thing it hears.
-    pub async fn hears(&self) -> Heard {
-        let mut heard = self.heard.lock().await;
+    pub async fn next_request(&self) -> ReceivedRequest {
+        let mut heard = self.requests.lock().await;
         let next = tokio::time::timeout(Duration::from_secs(20), heard.recv()).await;
         next.expect("something is heard").expect("an ear")
     }
 
     /// Whether nothing has reached it that was not looked at.
-    pub async fn heard_nothing_more(&self) -> bool {
-        self.heard.lock().await.is_empty()
+    pub async fn has_no_more_requests(&self) -> bool {
+        self.requests.lock().await.is_empty()
     }
 }
 
 async fn listen(
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    tell: mpsc::UnboundedSender<Heard>,
-    replies: Arc<Mutex<VecDeque<Reply>>>,
+    tell: mpsc::UnboundedSender<ReceivedRequest>,
+    replies: Arc<Mutex<VecDeque<ScriptedResponse>>>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, tell, replies) = (acceptor.clone(), tell.clone(), Arc::clone(&replies));
@@ -126,8 +126,8 @@ async fn listen(
 async fn answer(
     stream: TcpStream,
     acceptor: TlsAcceptor,
-    tell: mpsc::UnboundedSender<Heard>,
-    replies: Arc<Mutex<VecDeque<Reply>>>,
+    tell: mpsc::UnboundedSender<ReceivedRequest>,
+    replies: Arc<Mutex<VecDeque<ScriptedResponse>>>,
 ) -> std::io::Result<()> {
     let mut stream = acceptor.accept(stream).await?;
     let mut bytes = Vec::new();
@@ -142,13 +142,14 @@ async fn answer(
             return Ok(());
         }
     };
-    let reply = replies.lock().expect("the replies").pop_front().unwrap_or(Reply::Status(200));
+    let reply =
+        replies.lock().expect("the replies").pop_front().unwrap_or(ScriptedResponse::Status(200));
     // Nobody may listen any more.
     let _ = tell.send(heard);
     let head = match reply {
-        Reply::Status(status) => format!("HTTP/1.1 {status} So\r\n"),
-        Reply::Redirect(to) => format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\n"),
-        Reply::Silence => return std::future::pending().await,
+        ScriptedResponse::Status(status) => format!("HTTP/1.1 {status} So\r\n"),
+        ScriptedResponse::Redirect(to) => format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\n"),
+        ScriptedResponse::Silence => return std::future::pending().await,
     };
     stream
         .write_all(format!("{head}Content-Length: 0\r\nConnection: close\r\n\r\n").as_bytes())
@@ -157,7 +158,7 @@ async fn answer(
 }
 
 /// The request, once all of it is there.
-fn whole(bytes: &[u8]) -> Option<Heard> {
+fn whole(bytes: &[u8]) -> Option<ReceivedRequest> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     let length = head.lines().find_map(|line| {
@@ -165,5 +166,5 @@ fn whole(bytes: &[u8]) -> Option<Heard> {
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
     });
     let complete = body.len() >= length.unwrap_or(0);
-    complete.then(|| Heard { head: head.to_owned(), body: body.to_owned() })
+    complete.then(|| ReceivedRequest { head: head.to_owned(), body: body.to_owned() })
 }

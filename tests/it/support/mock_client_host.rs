@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 type Said = Option<(&'static str, String)>;
 
-pub struct Elsewhere {
+pub struct MockHost {
     /// Any address there answers the same.
     pub uri: String,
     /// The certificate to trust, for `OUTGOING_CA_FILE`.
@@ -28,13 +28,13 @@ pub struct Elsewhere {
     _folder: TempDir,
 }
 
-impl Elsewhere {
+impl MockHost {
     pub async fn start() -> Self {
         Self::certified(IsCa::NoCa).await
     }
 
     /// With a certificate that says to be an authority, and is its own.
-    pub async fn start_as_its_own_authority() -> Self {
+    pub async fn start_with_ca_certificate() -> Self {
         Self::certified(IsCa::Ca(BasicConstraints::Unconstrained)).await
     }
 
@@ -81,21 +81,21 @@ impl Elsewhere {
     }
 
     /// From now on; `None`: a fault.
-    pub fn says(&self, json: Option<Value>) {
+    pub fn serve_json(&self, json: Option<Value>) {
         *self.said.lock().expect("what to say") =
             json.map(|json| ("application/json", json.to_string()));
     }
 
-    pub fn says_text(&self, text: &str) {
+    pub fn serve_jwt(&self, text: &str) {
         *self.said.lock().expect("what to say") = Some(("application/jose", text.to_owned()));
     }
 
     /// Whether it keeps everybody waiting who comes.
-    pub fn holds(&self, held: bool) {
+    pub fn hold_responses(&self, held: bool) {
         self.held.send_replace(held);
     }
 
-    pub fn visits(&self) -> usize {
+    pub fn request_count(&self) -> usize {
         self.visits.load(Ordering::SeqCst)
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::topologies::{is_loud, output};
+use super::topologies::{child_output, logs_enabled};
 
 /// What Latchkey asks of a redis.
 const DURABLE: [&str; 8] = [
@@ -75,7 +75,7 @@ struct Running {
 
 /// What can be done to a running server.
 #[derive(Clone, Copy, Debug)]
-pub enum Blow {
+pub enum ServerSignal {
     /// It stands still, and its sockets stay open.
     Stop,
     /// It goes on where it stood.
@@ -98,7 +98,7 @@ impl RedisServer {
     }
 
     /// A server as Latchkey wants it, with some arguments more.
-    pub fn start_also(args: &[&str]) -> Self {
+    pub fn start_with_extra(args: &[&str]) -> Self {
         Self::start_with(&[&DURABLE[..], args].concat())
     }
 
@@ -147,16 +147,18 @@ impl RedisServer {
     }
 
     /// Does it to the server, and returns once it is done.
-    pub fn signal(&self, blow: Blow) {
+    pub fn signal(&self, blow: ServerSignal) {
         let mut running = self.running.lock().expect("the server");
         match blow {
-            Blow::Stop => {
+            ServerSignal::Stop => {
                 kill_process(running.redis, Signal::STOP).expect("a running redis");
                 let stopped = || process_state(running.redis) == Some('T');
                 assert!(eventually(stopped), "redis does not stop");
             }
-            Blow::Continue => kill_process(running.redis, Signal::CONT).expect("a running redis"),
-            Blow::Kill => running.end(),
+            ServerSignal::Continue => {
+                kill_process(running.redis, Signal::CONT).expect("a running redis")
+            }
+            ServerSignal::Kill => running.end(),
         }
     }
 
@@ -170,9 +172,9 @@ impl RedisServer {
 
     /// Says one command by hand and returns the raw first reply, for what Latchkey itself never says. A
     /// server whose role changes ends its connections; then it is said once more.
-    pub fn says(&self, words: &[&[u8]]) -> String {
-        let said = say_to(self.port, words).or_else(|error| match error.kind() {
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => say_to(self.port, words),
+    pub fn command(&self, words: &[&[u8]]) -> String {
+        let said = send_command(self.port, words).or_else(|error| match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => send_command(self.port, words),
             _ => Err(error),
         });
         said.expect("an answer")
@@ -192,18 +194,18 @@ impl Running {
             .args(["-c", WATCHDOG])
             .arg(folder)
             .args(kind.command_line(port, folder))
-            .env("ASKED", if is_loud() { port.to_string() } else { String::new() })
+            .env("ASKED", if logs_enabled() { port.to_string() } else { String::new() })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(output())
+            .stderr(child_output())
             .spawn()
             .expect("a shell");
         let leash = watchdog.stdin.take();
-        let redis = spoken_pid(&mut watchdog);
+        let redis = read_pid(&mut watchdog);
         let mut running = Self { watchdog, leash, redis };
 
         let says = |words: &[&str]| {
-            let pong = say_to(port, &[b"PING"]).unwrap_or_default();
+            let pong = send_command(port, &[b"PING"]).unwrap_or_default();
             words.iter().any(|word| pong.starts_with(word))
         };
         // Another process may hold the port, and answer: then ours has ended.
@@ -230,7 +232,7 @@ impl Running {
 }
 
 /// The watchdog's first line.
-fn spoken_pid(watchdog: &mut Child) -> Pid {
+fn read_pid(watchdog: &mut Child) -> Pid {
     let mut line = Vec::new();
     let mut stdout = watchdog.stdout.take().expect("a pipe");
     let mut byte = [0];
@@ -247,7 +249,7 @@ fn process_state(pid: Pid) -> Option<char> {
 }
 
 /// One command to whoever listens at this port, and the raw first reply.
-pub fn say_to(port: u16, words: &[&[u8]]) -> std::io::Result<String> {
+pub fn send_command(port: u16, words: &[&[u8]]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     let mut request = format!("*{}\r\n", words.len()).into_bytes();

@@ -1,4 +1,4 @@
-//! An application that lets people sign in with the house.
+//! An application that lets people sign in with the server.
 
 use latchkey::domain::clients::{
     self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source,
@@ -11,10 +11,10 @@ use reqwest::{Client as Http, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::browser::Browser;
-use super::http::{self, Answer, Fields};
-use super::test_server::House;
+use super::http::{self, FormFields, HttpResponse};
+use super::test_server::TestServer;
 
-/// A client of the house, and what it knows.
+/// A client of the server, and what it knows.
 pub struct RelyingParty {
     pub id: String,
     pub secret: String,
@@ -24,7 +24,7 @@ pub struct RelyingParty {
     basic: bool,
 }
 
-impl House {
+impl TestServer {
     /// A web application of that name with the code flow, refresh tokens and a secret in the header.
     pub async fn relying_party(&self, name: &str) -> RelyingParty {
         self.relying_party_with(name, &json!({}), Settings::default()).await
@@ -83,9 +83,9 @@ impl House {
     }
 }
 
-impl House {
+impl TestServer {
     /// Somebody who says to be this client, with a secret in the header.
-    pub fn claims_to_be(&self, name: &str, secret: &str) -> RelyingParty {
+    pub fn client_with_secret(&self, name: &str, secret: &str) -> RelyingParty {
         RelyingParty {
             id: name.to_owned(),
             secret: secret.to_owned(),
@@ -99,10 +99,11 @@ impl House {
 
 impl RelyingParty {
     /// An authorization request with PKCE.
-    pub fn asks(&self, scope: &str) -> Request {
+    pub fn authorization_request(&self, scope: &str) -> AuthorizationRequest {
         let verifier = Secret::random().reveal();
         let challenge = Digest::of(verifier.as_bytes()).to_base64url();
-        let request = Request { issuer: self.issuer.clone(), params: Vec::new(), verifier };
+        let request =
+            AuthorizationRequest { issuer: self.issuer.clone(), params: Vec::new(), verifier };
         let usual = [
             ("response_type", "code"),
             ("client_id", &self.id),
@@ -120,47 +121,47 @@ impl RelyingParty {
     }
 
     /// The whole way: the person in front of the browser agrees, and the code is exchanged.
-    pub async fn signs_in(&self, browser: &Browser, scope: &str) -> Tokens {
-        let request = self.asks(scope);
-        let code = browser.authorizes(&request.url()).await.code();
-        let body = self.exchanges(&code, &request).await.good();
+    pub async fn sign_in(&self, browser: &Browser, scope: &str) -> Tokens {
+        let request = self.authorization_request(scope);
+        let code = browser.authorize(&request.url()).await.code();
+        let body = self.redeem(&code, &request).await.success_json();
         Tokens { body, code, request }
     }
 
     /// Turns the code into tokens.
-    pub async fn exchanges(&self, code: &str, request: &Request) -> Answer {
-        self.exchanges_with(code, &request.verifier).await
+    pub async fn redeem(&self, code: &str, request: &AuthorizationRequest) -> HttpResponse {
+        self.redeem_with(code, &request.verifier).await
     }
 
-    pub async fn exchanges_with(&self, code: &str, verifier: &str) -> Answer {
+    pub async fn redeem_with(&self, code: &str, verifier: &str) -> HttpResponse {
         let fields = [
             ("grant_type", "authorization_code"),
             ("code", code),
             ("redirect_uri", &self.redirect_uri),
             ("code_verifier", verifier),
         ];
-        self.posts("/token", &fields).await
+        self.post("/token", &fields).await
     }
 
-    pub async fn refreshes(&self, token: &str) -> Answer {
+    pub async fn refresh(&self, token: &str) -> HttpResponse {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
-        self.posts("/token", &fields).await
+        self.post("/token", &fields).await
     }
 
-    /// What the house says of the token.
-    pub async fn introspects(&self, token: &str) -> Value {
-        self.posts("/introspect", &[("token", token)]).await.good()
+    /// What the server says of the token.
+    pub async fn introspect(&self, token: &str) -> Value {
+        self.post("/introspect", &[("token", token)]).await.success_json()
     }
 
-    pub async fn revokes(&self, token: &str) {
-        let answer = self.posts("/revoke", &[("token", token)]).await;
+    pub async fn revoke(&self, token: &str) {
+        let answer = self.post("/revoke", &[("token", token)]).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     /// Sends a form as itself.
-    pub async fn posts(&self, path: &str, fields: Fields<'_>) -> Answer {
+    pub async fn post(&self, path: &str, fields: FormFields<'_>) -> HttpResponse {
         if self.basic {
-            return http::send(self.signed(self.form(path, fields))).await;
+            return http::send(self.with_basic_auth(self.form(path, fields))).await;
         }
         let mut fields = fields.to_vec();
         fields.extend([("client_id", &*self.id), ("client_secret", &*self.secret)]);
@@ -168,12 +169,12 @@ impl RelyingParty {
     }
 
     /// A form that says nothing about who sends it.
-    pub fn form(&self, path: &str, fields: Fields<'_>) -> RequestBuilder {
+    pub fn form(&self, path: &str, fields: FormFields<'_>) -> RequestBuilder {
         http::form(&self.http, &format!("{}{path}", self.issuer), fields)
     }
 
     /// With id and secret in the header, each form-encoded first (RFC 6749 §2.3.1).
-    pub fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+    pub fn with_basic_auth(&self, request: RequestBuilder) -> RequestBuilder {
         let encode =
             |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         request.basic_auth(encode(&self.id), Some(encode(&self.secret)))
@@ -182,15 +183,15 @@ impl RelyingParty {
 
 /// An authorization request in the making.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct AuthorizationRequest {
     pub verifier: String,
     issuer: String,
     params: Vec<(String, String)>,
 }
 
-impl Request {
+impl AuthorizationRequest {
     /// Without any parameter yet.
-    pub fn blank(issuer: &str) -> Self {
+    pub fn empty(issuer: &str) -> Self {
         Self { issuer: issuer.to_owned(), params: Vec::new(), verifier: String::new() }
     }
 
@@ -201,7 +202,7 @@ impl Request {
     /// With this parameter, in place of one of that name.
     #[must_use]
     pub fn with(self, name: &str, value: &str) -> Self {
-        self.without(name).twice(name, value)
+        self.without(name).with_duplicate(name, value)
     }
 
     #[must_use]
@@ -212,7 +213,7 @@ impl Request {
 
     /// With this parameter beside one of that name.
     #[must_use]
-    pub fn twice(mut self, name: &str, value: &str) -> Self {
+    pub fn with_duplicate(mut self, name: &str, value: &str) -> Self {
         self.params.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -232,7 +233,7 @@ impl Request {
 pub struct Tokens {
     pub body: Value,
     pub code: String,
-    pub request: Request,
+    pub request: AuthorizationRequest,
 }
 
 impl Tokens {

@@ -30,12 +30,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
-pub use super::backends::Backing;
-use super::backends::Place;
+pub use super::backends::Backend;
+use super::backends::BackendLocation;
 pub(crate) use super::backends::{on_every_backing, on_every_store};
 use super::browser::Browser;
-use super::failing_store::Faults;
-use super::http::{self, Answer, Fields};
+use super::failing_store::FailingStore;
+use super::http::{self, FormFields, HttpResponse};
 use super::topologies::shared_url;
 
 /// What everybody here signs in with.
@@ -47,102 +47,102 @@ pub struct Tls {
     pub pem: String,
 }
 
-/// A running house. It ends with this value.
-pub struct House {
+/// A running server. It ends with this value.
+pub struct TestServer {
     app: App,
     at: SocketAddr,
     http: Http,
-    faults: Faults,
-    place: Place,
+    faults: FailingStore,
+    place: BackendLocation,
     pem: Option<String>,
     stop: watch::Sender<bool>,
     logout_workers: JoinHandle<()>,
     _keys: TempDir,
 }
 
-impl House {
-    pub async fn start(backing: Backing) -> Self {
+impl TestServer {
+    pub async fn start(backing: Backend) -> Self {
         Self::start_with(backing, &[]).await
     }
 
     /// With some variables set beside the usual ones.
-    pub async fn start_with(backing: Backing, variables: Fields<'_>) -> Self {
+    pub async fn start_with(backing: Backend, variables: FormFields<'_>) -> Self {
         let clock = Clock::manual(Clock::System.now());
-        let place = Place::of(backing);
-        let faults = Faults::around(place.open(&clock).await);
-        fill(&faults, &clock).await;
-        Self::over((faults, clock), place, None, variables).await
+        let place = BackendLocation::of(backing);
+        let faults = FailingStore::wrap(place.open(&clock).await);
+        seed_users(&faults, &clock).await;
+        Self::start_with_state((faults, clock), place, None, variables).await
     }
 
     /// On a store of the test's own, and by https if there is a certificate.
     pub async fn start_on(
         (store, clock): (Arc<dyn Store>, Clock),
         tls: Option<Tls>,
-        variables: Fields<'_>,
+        variables: FormFields<'_>,
     ) -> Self {
-        let faults = Faults::around(store);
-        fill(&faults, &clock).await;
-        Self::over((faults, clock), Place::Store, tls, variables).await
+        let faults = FailingStore::wrap(store);
+        seed_users(&faults, &clock).await;
+        Self::start_with_state((faults, clock), BackendLocation::Store, tls, variables).await
     }
 
     /// On the shared redis under a prefix of the test's own, with whatever is there.
-    pub async fn finds(redis_prefix: &str, clock: Clock) -> Self {
-        let place = Place::Redis(redis_prefix.to_owned());
-        let faults = Faults::around(place.open(&clock).await);
-        Self::over((faults, clock), place, None, &[]).await
+    pub async fn start_on_redis(redis_prefix: &str, clock: Clock) -> Self {
+        let place = BackendLocation::Redis(redis_prefix.to_owned());
+        let faults = FailingStore::wrap(place.open(&clock).await);
+        Self::start_with_state((faults, clock), place, None, &[]).await
     }
 
-    /// Ends this house, and starts another one where it remembered things.
-    pub async fn restarts(self, variables: Fields<'_>) -> Self {
+    /// Ends this server, and starts another one where it remembered things.
+    pub async fn restart(self, variables: FormFields<'_>) -> Self {
         let Self { app, http, faults, place, stop, logout_workers, .. } = self;
         stop.send_replace(true);
         logout_workers.await.expect("logout workers that end");
         let clock = app.clock.clone();
         drop((app, http));
         let faults = match place {
-            Place::Store => faults,
-            Place::Folder(_) | Place::Redis(_) => {
+            BackendLocation::Store => faults,
+            BackendLocation::Folder(_) | BackendLocation::Redis(_) => {
                 drop(faults);
-                Faults::around(place.open(&clock).await)
+                FailingStore::wrap(place.open(&clock).await)
             }
         };
-        Self::over((faults, clock), place, None, variables).await
+        Self::start_with_state((faults, clock), place, None, variables).await
     }
 
     /// Another server on the same store, perhaps with other settings.
-    pub async fn beside(&self, variables: Fields<'_>) -> Self {
+    pub async fn start_another(&self, variables: FormFields<'_>) -> Self {
         let state = (self.faults.clone(), self.app.clock.clone());
-        Self::over(state, self.place.clone(), None, variables).await
+        Self::start_with_state(state, self.place.clone(), None, variables).await
     }
 
     /// With something in front of it that may change what is asked and answered.
-    pub async fn start_behind(
-        backing: Backing,
-        variables: Fields<'_>,
+    pub async fn start_with_middleware(
+        backing: Backend,
+        variables: FormFields<'_>,
         front: impl FnOnce(&App, Router) -> Router,
     ) -> Self {
         let clock = Clock::manual(Clock::System.now());
-        let place = Place::of(backing);
-        let faults = Faults::around(place.open(&clock).await);
-        fill(&faults, &clock).await;
-        Self::over_behind((faults, clock), place, None, variables, front).await
+        let place = BackendLocation::of(backing);
+        let faults = FailingStore::wrap(place.open(&clock).await);
+        seed_users(&faults, &clock).await;
+        Self::start_with_state_behind((faults, clock), place, None, variables, front).await
     }
 
     /// A server on that store, by that clock.
-    pub async fn over(
-        state: (Faults, Clock),
-        place: Place,
+    pub async fn start_with_state(
+        state: (FailingStore, Clock),
+        place: BackendLocation,
         tls: Option<Tls>,
-        variables: Fields<'_>,
+        variables: FormFields<'_>,
     ) -> Self {
-        Self::over_behind(state, place, tls, variables, |_, router| router).await
+        Self::start_with_state_behind(state, place, tls, variables, |_, router| router).await
     }
 
-    async fn over_behind(
-        (faults, clock): (Faults, Clock),
-        place: Place,
+    async fn start_with_state_behind(
+        (faults, clock): (FailingStore, Clock),
+        place: BackendLocation,
         tls: Option<Tls>,
-        variables: Fields<'_>,
+        variables: FormFields<'_>,
         front: impl FnOnce(&App, Router) -> Router,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
@@ -151,7 +151,7 @@ impl House {
         let folder = keys.path().to_str().expect("a readable path");
         let scheme = if tls.is_some() { "https" } else { "http" };
         let issuer = format!("{scheme}://localhost:{}", at.port());
-        let config = configured(&issuer, folder, variables);
+        let config = test_config(&issuer, folder, variables);
         let catalogue = ScopeCatalogue::default();
         let metadata = routes::metadata(&config, &catalogue);
         let given = config.secret_key.as_ref().expect("a key").reveal();
@@ -212,9 +212,11 @@ impl House {
         self.app.issuer()
     }
 
-    /// Where a tool finds the store of a house on Redis.
+    /// Where a tool finds the store of a server on Redis.
     pub fn redis_settings(&self) -> [(&'static str, String); 2] {
-        let Place::Redis(prefix) = &self.place else { panic!("this house is not on Redis") };
+        let BackendLocation::Redis(prefix) = &self.place else {
+            panic!("this house is not on Redis")
+        };
         [("REDIS_URL", shared_url()), ("REDIS_PREFIX", prefix.clone())]
     }
 
@@ -231,7 +233,7 @@ impl House {
     }
 
     /// Makes the store fail.
-    pub fn faults(&self) -> &Faults {
+    pub fn failing_store(&self) -> &FailingStore {
         &self.faults
     }
 
@@ -247,7 +249,7 @@ impl House {
     }
 
     /// Lets time pass.
-    pub fn later(&self, by: Duration) {
+    pub fn advance_time(&self, by: Duration) {
         self.app.clock.advance(by);
         // Who waits for a moment to come looks at another clock.
         self.app.logout_queued.notify_one();
@@ -263,23 +265,26 @@ impl House {
         found.unwrap_or_else(|| panic!("nobody is {name}"))
     }
 
-    pub async fn disables(&self, name: &str) {
+    pub async fn disable_user(&self, name: &str) {
         let sub = self.user(name).await.sub;
         let done = users::update(self.store(), &sub, |user| user.enabled = false).await;
         assert_eq!(done.expect("a store"), Some(()));
     }
 
     /// What an operator asks this server for, as over its control socket.
-    pub async fn operates<O: Operation>(&self, operation: O) -> O::Output {
-        self.tries(operation).await.unwrap_or_else(|why| panic!("{why}"))
+    pub async fn run_operation<O: Operation>(&self, operation: O) -> O::Output {
+        self.try_operation(operation).await.unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// The same where it may not work.
-    pub async fn tries<O: Operation>(&self, operation: O) -> Result<O::Output, OperationError> {
+    pub async fn try_operation<O: Operation>(
+        &self,
+        operation: O,
+    ) -> Result<O::Output, OperationError> {
         operation.run(&self.app.operation_context(Actor::CommandLine)).await
     }
 
-    pub async fn userinfo(&self, token: &str) -> Answer {
+    pub async fn userinfo(&self, token: &str) -> HttpResponse {
         http::send(self.http.get(self.url("/userinfo")).bearer_auth(token)).await
     }
 }
@@ -292,7 +297,7 @@ fn client(at: SocketAddr, pem: Option<&str>) -> Http {
 /// Not a secret of anybody's.
 pub const SECRET_KEY: &str = "only-for-tests-only-for-tests-only-for-test";
 
-fn configured(issuer: &str, folder: &str, variables: Fields<'_>) -> Config {
+fn test_config(issuer: &str, folder: &str, variables: FormFields<'_>) -> Config {
     let usual = [
         ("ISSUER_URL", issuer),
         ("SECRET_KEY", SECRET_KEY),
@@ -307,7 +312,7 @@ fn configured(issuer: &str, folder: &str, variables: Fields<'_>) -> Config {
     Config::from_map(&map).expect("a good configuration")
 }
 
-/// A ring of its own for each house; all begin with the same RSA key, for making one takes long.
+/// A ring of its own for each server; all begin with the same RSA key, for making one takes long.
 async fn key_ring(at: (Arc<dyn Store>, Clock), config: &Config, root: &SecretKey) -> KeyRing {
     static PEM: OnceLock<String> = OnceLock::new();
     let pem = PEM.get_or_init(|| SigningKey::generate().expect("a key").1.to_string());
@@ -318,7 +323,7 @@ async fn key_ring(at: (Arc<dyn Store>, Clock), config: &Config, root: &SecretKey
     ring.expect("a ring")
 }
 
-async fn fill(store: &dyn Store, clock: &Clock) {
+async fn seed_users(store: &dyn Store, clock: &Clock) {
     static HASH: OnceCell<String> = OnceCell::const_new();
     let make = async || {
         let password = Password::parse(PASSWORD).expect("a password");

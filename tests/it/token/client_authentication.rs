@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::logs::logged;
 use crate::support::http;
-use crate::support::test_server::{Backing, House, on_every_store};
+use crate::support::test_server::{Backend, TestServer, on_every_store};
 
 on_every_store![
     a_secret_with_every_kind_of_character_opens_by_header_and_by_form,
@@ -19,41 +19,41 @@ on_every_store![
 
 const ITSELF: (&str, &str) = ("grant_type", "client_credentials");
 
-async fn a_secret_with_every_kind_of_character_opens_by_header_and_by_form(house: House) {
-    let by_header = house.relying_party("shop").await;
+async fn a_secret_with_every_kind_of_character_opens_by_header_and_by_form(server: TestServer) {
+    let by_header = server.relying_party("shop").await;
     let method = json!({"token_endpoint_auth_method": "client_secret_post"});
-    let by_form = house.relying_party_with("kiosk", &method, Settings::default()).await;
+    let by_form = server.relying_party_with("kiosk", &method, Settings::default()).await;
     for client in [by_header, by_form] {
-        let tokens = client.signs_in(&house.browser("ada"), "openid").await;
+        let tokens = client.sign_in(&server.browser("ada"), "openid").await;
         assert_eq!(tokens.body["token_type"], "Bearer", "{}", client.id);
     }
 }
 
-async fn one_method_at_a_time_and_the_registered_one(house: House) {
-    let shop = house.relying_party("shop").await;
+async fn one_method_at_a_time_and_the_registered_one(server: TestServer) {
+    let shop = server.relying_party("shop").await;
     let refused = (401, "invalid_client".to_owned());
     let both = [ITSELF, ("client_id", "shop"), ("client_secret", &*shop.secret)];
-    let answer = http::send(shop.signed(shop.form("/token", &both))).await;
+    let answer = http::send(shop.with_basic_auth(shop.form("/token", &both))).await;
     assert_eq!(answer.error(), refused, "two methods");
     assert_eq!(http::send(shop.form("/token", &both)).await.error(), refused, "another method");
     let nobody = http::send(shop.form("/token", &[ITSELF])).await;
     assert_eq!(nobody.error(), refused, "no method");
     let other = [ITSELF, ("client_id", "thief")];
-    let answer = http::send(shop.signed(shop.form("/token", &other))).await;
+    let answer = http::send(shop.with_basic_auth(shop.form("/token", &other))).await;
     assert_eq!(answer.error(), refused, "two clients");
 }
 
 /// Libraries that redeem the code by header and refresh, introspect and revoke by form are common.
 async fn a_client_of_several_methods_uses_any_of_them_one_at_a_time_at_every_endpoint(
-    house: House,
+    server: TestServer,
 ) {
     // An operator who names none means these two.
     let unsaid = json!({"token_endpoint_auth_method": null});
-    let shop = house.relying_party_with("shop", &unsaid, Settings::default()).await;
-    let kept = clients::find(house.store(), &ClientId::parse("shop").unwrap()).await.unwrap();
+    let shop = server.relying_party_with("shop", &unsaid, Settings::default()).await;
+    let kept = clients::find(server.store(), &ClientId::parse("shop").unwrap()).await.unwrap();
     let methods = kept.expect("a client").metadata.auth_methods().to_vec();
     assert_eq!(methods, [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]);
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
     let refused = (401, "invalid_client".to_owned());
     for (path, fields) in [
         ("/token", vec![ITSELF]),
@@ -66,12 +66,16 @@ async fn a_client_of_several_methods_uses_any_of_them_one_at_a_time_at_every_end
             let id = ("client_id", "shop");
             shop.form(path, &fields.iter().copied().chain([id]).chain(secret).collect::<Vec<_>>())
         };
-        assert_eq!(http::send(shop.signed(form(None))).await.status, 200, "{path} by header");
+        assert_eq!(
+            http::send(shop.with_basic_auth(form(None))).await.status,
+            200,
+            "{path} by header"
+        );
         assert_eq!(http::send(form(Some(&shop.secret))).await.status, 200, "{path} by form");
         for (what, request) in [
-            ("both", shop.signed(form(Some(&shop.secret)))),
+            ("both", shop.with_basic_auth(form(Some(&shop.secret)))),
             ("a wrong secret in the form", form(Some("wrong"))),
-            ("a right header beside a wrong form", shop.signed(form(Some("wrong")))),
+            ("a right header beside a wrong form", shop.with_basic_auth(form(Some("wrong")))),
             ("none", form(None)),
         ] {
             assert_eq!(http::send(request).await.error(), refused, "{path}: {what}");
@@ -83,8 +87,8 @@ async fn a_client_of_several_methods_uses_any_of_them_one_at_a_time_at_every_end
 #[test]
 fn a_method_that_is_not_the_clients_is_named_to_its_owner_and_in_the_log() {
     let (told, log) = logged(async {
-        let house = House::start(Backing::Memory).await;
-        let shop = house.relying_party("shop").await;
+        let server = TestServer::start(Backend::Memory).await;
+        let shop = server.relying_party("shop").await;
         let form = |id: &str, secret: &str| {
             shop.form("/token", &[ITSELF, ("client_id", id), ("client_secret", secret)])
         };
@@ -114,8 +118,8 @@ fn a_method_that_is_not_the_clients_is_named_to_its_owner_and_in_the_log() {
     }
 }
 
-async fn a_wrong_secret_is_challenged_where_a_header_was_sent(house: House) {
-    let shop = house.relying_party("shop").await;
+async fn a_wrong_secret_is_challenged_where_a_header_was_sent(server: TestServer) {
+    let shop = server.relying_party("shop").await;
     for (id, secret) in [("shop", "wrong"), ("nobody", "wrong")] {
         let request = shop.form("/token", &[ITSELF]).basic_auth(id, Some(secret));
         let answer = http::send(request).await;
@@ -124,50 +128,50 @@ async fn a_wrong_secret_is_challenged_where_a_header_was_sent(house: House) {
     }
 }
 
-async fn parameters_come_in_a_form_and_nowhere_else(house: House) {
-    let shop = house.relying_party("shop").await;
+async fn parameters_come_in_a_form_and_nowhere_else(server: TestServer) {
+    let shop = server.relying_party("shop").await;
     let refused = (400, "invalid_request".to_owned());
     let in_query = shop.form("/token?grant_type=client_credentials", &[ITSELF]);
-    assert_eq!(http::send(shop.signed(in_query)).await.error(), refused);
+    assert_eq!(http::send(shop.with_basic_auth(in_query)).await.error(), refused);
     let body = json!({"grant_type": "client_credentials"});
-    let url = house.url("/token");
-    let as_json = http::json(house.http(), reqwest::Method::POST, &url, &body);
-    assert_eq!(http::send(shop.signed(as_json)).await.error(), refused);
-    assert_eq!(shop.posts("/token", &[ITSELF, ITSELF]).await.error(), refused, "repeated");
-    assert_eq!(shop.posts("/token", &[]).await.error(), refused, "no grant type");
-    let unknown = shop.posts("/token", &[("grant_type", "password")]).await;
+    let url = server.url("/token");
+    let as_json = http::json(server.http(), reqwest::Method::POST, &url, &body);
+    assert_eq!(http::send(shop.with_basic_auth(as_json)).await.error(), refused);
+    assert_eq!(shop.post("/token", &[ITSELF, ITSELF]).await.error(), refused, "repeated");
+    assert_eq!(shop.post("/token", &[]).await.error(), refused, "no grant type");
+    let unknown = shop.post("/token", &[("grant_type", "password")]).await;
     assert_eq!(unknown.error(), (400, "unsupported_grant_type".to_owned()));
-    let got = http::send(shop.signed(house.http().get(url))).await;
+    let got = http::send(shop.with_basic_auth(server.http().get(url))).await;
     assert_eq!((got.status, got.header("allow")), (405, Some("POST")));
 }
 
-async fn a_client_acts_for_itself_without_a_person(house: House) {
+async fn a_client_acts_for_itself_without_a_person(server: TestServer) {
     let metadata = json!({"scope": "openid reports.read reports.write"});
-    let robot = house.relying_party_with("robot", &metadata, Settings::default()).await;
-    let body = robot.posts("/token", &[ITSELF, ("scope", "reports.read")]).await.good();
+    let robot = server.relying_party_with("robot", &metadata, Settings::default()).await;
+    let body = robot.post("/token", &[ITSELF, ("scope", "reports.read")]).await.success_json();
     assert_eq!((&body["scope"], body.get("refresh_token")), (&"reports.read".into(), None));
     assert_eq!(body.get("id_token"), None);
     let token = body["access_token"].as_str().unwrap();
-    assert_eq!(robot.introspects(token).await["active"], true);
-    assert!(matches!(house.userinfo(token).await.status, 401 | 403));
+    assert_eq!(robot.introspect(token).await["active"], true);
+    assert!(matches!(server.userinfo(token).await.status, 401 | 403));
     for scope in ["openid", "admin"] {
-        let refused = robot.posts("/token", &[ITSELF, ("scope", scope)]).await;
+        let refused = robot.post("/token", &[ITSELF, ("scope", scope)]).await;
         assert_eq!(refused.error(), (400, "invalid_scope".to_owned()), "{scope}");
     }
     let grants = json!({"grant_types": ["authorization_code"]});
-    let shop = house.relying_party_with("shop", &grants, Settings::default()).await;
-    let refused = shop.posts("/token", &[ITSELF]).await;
+    let shop = server.relying_party_with("shop", &grants, Settings::default()).await;
+    let refused = shop.post("/token", &[ITSELF]).await;
     assert_eq!(refused.error(), (400, "unauthorized_client".to_owned()));
 }
 
-async fn a_public_client_shows_its_id_and_no_secret(house: House) {
+async fn a_public_client_shows_its_id_and_no_secret(server: TestServer) {
     let public = json!({
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
     });
-    let app = house.relying_party_with("phone", &public, Settings::default()).await;
-    let request = app.asks("openid");
-    let code = house.browser("ada").authorizes(&request.url()).await.code();
+    let app = server.relying_party_with("phone", &public, Settings::default()).await;
+    let request = app.authorization_request("openid");
+    let code = server.browser("ada").authorize(&request.url()).await.code();
     let fields = [
         ("grant_type", "authorization_code"),
         ("client_id", "phone"),
@@ -175,16 +179,16 @@ async fn a_public_client_shows_its_id_and_no_secret(house: House) {
         ("redirect_uri", &*app.redirect_uri),
         ("code_verifier", &*request.verifier),
     ];
-    let with_secret = app.posts("/token", &fields[..1]).await;
+    let with_secret = app.post("/token", &fields[..1]).await;
     assert_eq!(with_secret.error(), (401, "invalid_client".to_owned()));
     assert_eq!(http::send(app.form("/token", &fields)).await.status, 200);
 }
 
 /// Some libraries encode each character that is no letter or digit, the hyphens of a UUID among them.
-async fn an_id_that_is_encoded_throughout_is_the_same_id(house: House) {
+async fn an_id_that_is_encoded_throughout_is_the_same_id(server: TestServer) {
     let metadata = json!({"redirect_uris": ["https://robot.example/cb"]});
     let id = "3f1c9d2e-42aa_4c1b.9a07~1";
-    let robot = house.relying_party_with(id, &metadata, Settings::default()).await;
+    let robot = server.relying_party_with(id, &metadata, Settings::default()).await;
     let throughout = |text: &str| {
         let encode = |byte: u8| match byte {
             _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
@@ -196,7 +200,7 @@ async fn an_id_that_is_encoded_throughout_is_the_same_id(house: House) {
     assert_eq!(encoded, "3f1c9d2e%2D42aa%5F4c1b%2E9a07%7E1");
     let secret = throughout(&robot.secret);
     let request = robot.form("/token", &[ITSELF]).basic_auth(encoded, Some(secret));
-    let tokens = http::send(request).await.good();
-    let said = robot.introspects(tokens["access_token"].as_str().unwrap()).await;
+    let tokens = http::send(request).await.success_json();
+    let said = robot.introspect(tokens["access_token"].as_str().unwrap()).await;
     assert_eq!(said["client_id"], id);
 }

@@ -7,7 +7,7 @@ use latchkey::protocol::GrantType;
 use serde_json::{Value, json};
 
 use crate::support::relying_party::Tokens;
-use crate::support::test_server::{House, on_every_store};
+use crate::support::test_server::{TestServer, on_every_store};
 
 on_every_store![
     a_refresh_may_ask_for_less_and_never_for_more,
@@ -32,62 +32,62 @@ fn text(body: &serde_json::Value, name: &str) -> String {
     body[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}")).to_owned()
 }
 
-async fn a_refresh_may_ask_for_less_and_never_for_more(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid email").await;
+async fn a_refresh_may_ask_for_less_and_never_for_more(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid email").await;
     let asks = async |token: &str, scope: &str| {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)];
-        shop.posts("/token", &fields).await
+        shop.post("/token", &fields).await
     };
     let refused = asks(tokens.refresh(), "openid email profile").await;
     assert_eq!(refused.error(), (400, "invalid_scope".to_owned()));
-    let less = asks(tokens.refresh(), "openid").await.good();
+    let less = asks(tokens.refresh(), "openid").await.success_json();
     assert_eq!(less["scope"], "openid");
-    let shown = house.userinfo(&text(&less, "access_token")).await.good();
+    let shown = server.userinfo(&text(&less, "access_token")).await.success_json();
     assert_eq!((&shown["email"], &shown["sub"]), (&serde_json::Value::Null, &"sub-of-ada".into()));
     // Less for one access token is not less for ever.
-    let all = shop.refreshes(&text(&less, "refresh_token")).await.good();
-    let shown = house.userinfo(&text(&all, "access_token")).await.good();
+    let all = shop.refresh(&text(&less, "refresh_token")).await.success_json();
+    let shown = server.userinfo(&text(&all, "access_token")).await.success_json();
     assert_eq!(shown["email"], "ada@ada.example");
 }
 
-async fn a_scope_that_was_taken_from_the_client_is_refreshed_no_more(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid email offline_access").await;
+async fn a_scope_that_was_taken_from_the_client_is_refreshed_no_more(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid email offline_access").await;
     let may_have = async |scope: &str| {
         let id = ClientId::parse("shop").unwrap();
         let change = |client: &mut clients::Client| client.metadata.scope = scope.parse().ok();
-        assert_eq!(clients::update(house.store(), &id, change).await.unwrap(), Some(()));
+        assert_eq!(clients::update(server.store(), &id, change).await.unwrap(), Some(()));
     };
     may_have("openid offline_access").await;
-    let less = shop.refreshes(tokens.refresh()).await.good();
+    let less = shop.refresh(tokens.refresh()).await.success_json();
     assert_eq!(text(&less, "scope"), "offline_access openid");
-    assert!(house.userinfo(&text(&less, "access_token")).await.good()["email"].is_null());
+    assert!(server.userinfo(&text(&less, "access_token")).await.success_json()["email"].is_null());
     may_have("phone").await;
-    let nothing = shop.refreshes(&text(&less, "refresh_token")).await;
+    let nothing = shop.refresh(&text(&less, "refresh_token")).await;
     assert_eq!(nothing.error(), (400, "invalid_scope".to_owned()));
     may_have("openid email offline_access").await;
-    let again = shop.refreshes(&text(&less, "refresh_token")).await.good();
+    let again = shop.refresh(&text(&less, "refresh_token")).await.success_json();
     assert_eq!(text(&again, "scope"), "email offline_access openid");
 }
 
-async fn another_clients_refresh_is_refused_and_the_family_lives(house: House) {
-    let (shop, thief) = (house.relying_party("shop").await, house.relying_party("thief").await);
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
-    assert_eq!(thief.refreshes(tokens.refresh()).await.error(), invalid_grant());
-    assert_eq!(shop.refreshes(tokens.refresh()).await.status, 200);
+async fn another_clients_refresh_is_refused_and_the_family_lives(server: TestServer) {
+    let (shop, thief) = (server.relying_party("shop").await, server.relying_party("thief").await);
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
+    assert_eq!(thief.refresh(tokens.refresh()).await.error(), invalid_grant());
+    assert_eq!(shop.refresh(tokens.refresh()).await.status, 200);
 }
 
 /// OpenID Connect Core §12.2.
-async fn a_refreshed_id_token_has_no_nonce_and_is_otherwise_about_the_same(house: House) {
-    let shop = house.relying_party("shop").await;
-    let request = shop.asks("openid offline_access").with("nonce", "only once");
-    let code = house.browser("ada").authorizes(&request.url()).await.code();
-    let body = shop.exchanges(&code, &request).await.good();
+async fn a_refreshed_id_token_has_no_nonce_and_is_otherwise_about_the_same(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let request = shop.authorization_request("openid offline_access").with("nonce", "only once");
+    let code = server.browser("ada").authorize(&request.url()).await.code();
+    let body = shop.redeem(&code, &request).await.success_json();
     let first = Tokens { body, code, request: request.clone() };
     assert_eq!(first.id_claims()["nonce"], "only once");
-    house.later(Duration::from_secs(60));
-    let body = shop.refreshes(first.refresh()).await.good();
+    server.advance_time(Duration::from_secs(60));
+    let body = shop.refresh(first.refresh()).await.success_json();
     let next = Tokens { body, code: String::new(), request };
     assert_eq!(next.id_claims().get("nonce"), None);
     for claim in ["iss", "sub", "aud", "auth_time", "sid"] {
@@ -97,103 +97,105 @@ async fn a_refreshed_id_token_has_no_nonce_and_is_otherwise_about_the_same(house
 }
 
 async fn an_opaque_access_token_is_good_for_as_long_as_it_said_however_many_come_after_it(
-    house: House,
+    server: TestServer,
 ) {
     let settings = Settings { opaque_access_tokens: true, ..Settings::default() };
-    let shop = house.relying_party_with("shop", &json!({}), settings).await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+    let shop = server.relying_party_with("shop", &json!({}), settings).await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
     let mut refresh = tokens.refresh().to_owned();
     let text = |body: &Value, name: &str| body[name].as_str().expect(name).to_owned();
-    house.later(Duration::from_secs(60));
+    server.advance_time(Duration::from_secs(60));
     for _ in 1..MAX_OPAQUE {
-        refresh = text(&shop.refreshes(&refresh).await.good(), "refresh_token");
+        refresh = text(&shop.refresh(&refresh).await.success_json(), "refresh_token");
     }
-    let refused = shop.refreshes(&refresh).await;
+    let refused = shop.refresh(&refresh).await;
     assert_eq!(refused.error(), (429, "temporarily_unavailable".to_owned()));
     let said = refused.headers["retry-after"].to_str().expect("text");
-    let wait = house.app().config.lifetimes.access_token.as_secs() - 60;
+    let wait = server.app().config.lifetimes.access_token.as_secs() - 60;
     assert_eq!(said, wait.to_string(), "until the first expires");
-    assert_eq!(shop.introspects(tokens.access()).await["active"], true, "to its last second");
-    house.later(Duration::from_secs(wait));
-    assert_eq!(shop.introspects(tokens.access()).await["active"], false);
-    let next = shop.refreshes(&refresh).await.good();
-    assert_eq!(shop.introspects(&text(&next, "access_token")).await["active"], true);
+    assert_eq!(shop.introspect(tokens.access()).await["active"], true, "to its last second");
+    server.advance_time(Duration::from_secs(wait));
+    assert_eq!(shop.introspect(tokens.access()).await["active"], false);
+    let next = shop.refresh(&refresh).await.success_json();
+    assert_eq!(shop.introspect(&text(&next, "access_token")).await["active"], true);
 }
 
-async fn a_repeated_refresh_within_the_grace_gets_the_same_bytes(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
-    let first = text(&shop.refreshes(tokens.refresh()).await.good(), "refresh_token");
-    house.later(Duration::from_secs(5));
-    let again = text(&shop.refreshes(tokens.refresh()).await.good(), "refresh_token");
+async fn a_repeated_refresh_within_the_grace_gets_the_same_bytes(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
+    let first = text(&shop.refresh(tokens.refresh()).await.success_json(), "refresh_token");
+    server.advance_time(Duration::from_secs(5));
+    let again = text(&shop.refresh(tokens.refresh()).await.success_json(), "refresh_token");
     assert_eq!(first, again);
 }
 
-async fn an_old_refresh_token_ends_the_family(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
-    let second = shop.refreshes(tokens.refresh()).await.good();
-    let third = shop.refreshes(&text(&second, "refresh_token")).await.good();
-    house.later(house.app().config.lifetimes.refresh_grace);
-    assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
+async fn an_old_refresh_token_ends_the_family(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
+    let second = shop.refresh(tokens.refresh()).await.success_json();
+    let third = shop.refresh(&text(&second, "refresh_token")).await.success_json();
+    server.advance_time(server.app().config.lifetimes.refresh_grace);
+    assert_eq!(shop.refresh(tokens.refresh()).await.error(), invalid_grant());
     let newest = text(&third, "refresh_token");
-    assert_eq!(shop.refreshes(&newest).await.error(), invalid_grant());
-    assert_eq!(house.userinfo(&text(&third, "access_token")).await.status, 401);
+    assert_eq!(shop.refresh(&newest).await.error(), invalid_grant());
+    assert_eq!(server.userinfo(&text(&third, "access_token")).await.status, 401);
 }
 
-async fn without_offline_access_a_refresh_token_ends_with_the_session(house: House) {
-    let shop = house.relying_party("shop").await;
-    let bound = shop.signs_in(&house.browser("ada"), "openid").await;
-    let offline = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
-    house.later(house.app().config.lifetimes.session_absolute + Duration::from_secs(1));
-    assert_eq!(shop.refreshes(bound.refresh()).await.error(), invalid_grant());
-    assert_eq!(shop.refreshes(offline.refresh()).await.status, 200);
+async fn without_offline_access_a_refresh_token_ends_with_the_session(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let bound = shop.sign_in(&server.browser("ada"), "openid").await;
+    let offline = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
+    server.advance_time(server.app().config.lifetimes.session_absolute + Duration::from_secs(1));
+    assert_eq!(shop.refresh(bound.refresh()).await.error(), invalid_grant());
+    assert_eq!(shop.refresh(offline.refresh()).await.status, 200);
 }
 
-async fn a_disabled_person_is_refreshed_no_more(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
-    house.disables("ada").await;
-    assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
-    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
+async fn a_disabled_person_is_refreshed_no_more(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
+    server.disable_user("ada").await;
+    assert_eq!(shop.refresh(tokens.refresh()).await.error(), invalid_grant());
+    assert_eq!(server.userinfo(tokens.access()).await.status, 401);
 }
 
-async fn a_refresh_token_is_not_guessed_from_another(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+async fn a_refresh_token_is_not_guessed_from_another(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
     let good = tokens.refresh();
     for at in (0..good.len()).step_by(7) {
         let other = if &good[at..=at] == "A" { "B" } else { "A" };
         let bent = format!("{}{other}{}", &good[..at], &good[at + 1..]);
-        assert_eq!(shop.refreshes(&bent).await.error(), invalid_grant(), "{at}");
+        assert_eq!(shop.refresh(&bent).await.error(), invalid_grant(), "{at}");
     }
-    assert_eq!(shop.refreshes(good).await.status, 200);
+    assert_eq!(shop.refresh(good).await.status, 200);
 }
 
-async fn a_client_that_gave_up_refreshing_refreshes_no_more(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+async fn a_client_that_gave_up_refreshing_refreshes_no_more(server: TestServer) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
     let id = ClientId::parse("shop").unwrap();
-    let gives_up = clients::update(house.store(), &id, |client| {
+    let gives_up = clients::update(server.store(), &id, |client| {
         client.metadata.grant_types.retain(|it| *it != GrantType::RefreshToken);
     });
     assert_eq!(gives_up.await.unwrap(), Some(()));
-    let refused = shop.refreshes(tokens.refresh()).await;
+    let refused = shop.refresh(tokens.refresh()).await;
     assert_eq!(refused.error(), (400, "unauthorized_client".to_owned()));
 }
 
-async fn what_a_removed_client_was_given_does_not_come_back_with_another_of_its_id(house: House) {
-    let shop = house.relying_party("shop").await;
-    let tokens = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
+async fn what_a_removed_client_was_given_does_not_come_back_with_another_of_its_id(
+    server: TestServer,
+) {
+    let shop = server.relying_party("shop").await;
+    let tokens = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
     let id = ClientId::parse("shop").unwrap();
-    let mut client = clients::find(house.store(), &id).await.unwrap().expect("a client");
-    clients::remove(house.store(), &id).await.unwrap();
-    house.later(Duration::from_secs(1));
-    client.created_at = house.app().now();
-    assert_eq!(clients::add(house.store(), &client).await.unwrap(), CreateOutcome::Created);
-    assert_eq!(shop.refreshes(tokens.refresh()).await.error(), invalid_grant());
-    assert_eq!(shop.introspects(tokens.access()).await, serde_json::json!({"active": false}));
-    assert_eq!(house.userinfo(tokens.access()).await.status, 401);
-    let anew = shop.signs_in(&house.browser("ada"), "openid offline_access").await;
-    assert_eq!(shop.refreshes(anew.refresh()).await.status, 200);
+    let mut client = clients::find(server.store(), &id).await.unwrap().expect("a client");
+    clients::remove(server.store(), &id).await.unwrap();
+    server.advance_time(Duration::from_secs(1));
+    client.created_at = server.app().now();
+    assert_eq!(clients::add(server.store(), &client).await.unwrap(), CreateOutcome::Created);
+    assert_eq!(shop.refresh(tokens.refresh()).await.error(), invalid_grant());
+    assert_eq!(shop.introspect(tokens.access()).await, serde_json::json!({"active": false}));
+    assert_eq!(server.userinfo(tokens.access()).await.status, 401);
+    let anew = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
+    assert_eq!(shop.refresh(anew.refresh()).await.status, 200);
 }

@@ -4,9 +4,9 @@ use latchkey::domain::clients::Settings;
 use serde_json::{Value, json};
 
 use crate::support::failing_store::Fault;
-use crate::support::http::Answer;
+use crate::support::http::HttpResponse;
 use crate::support::relying_party::RelyingParty;
-use crate::support::test_server::{House, on_every_store};
+use crate::support::test_server::{TestServer, on_every_store};
 
 // Nothing is answered from memory, so that every command there can be is one that fails.
 on_every_store! {
@@ -17,12 +17,12 @@ on_every_store! {
 }
 
 /// One client with each kind of access token.
-async fn clients(house: &House) -> [RelyingParty; 2] {
+async fn clients(server: &TestServer) -> [RelyingParty; 2] {
     let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
     let metadata = json!({"scope": "openid offline_access reports.read"});
     [
-        house.relying_party_with("shop", &metadata, Settings::default()).await,
-        house.relying_party_with("kiosk", &metadata, opaque).await,
+        server.relying_party_with("shop", &metadata, Settings::default()).await,
+        server.relying_party_with("kiosk", &metadata, opaque).await,
     ]
 }
 
@@ -30,18 +30,18 @@ async fn clients(house: &House) -> [RelyingParty; 2] {
 /// and a second time where the answer was that the store is away. `next` makes the request, `judge` looks
 /// at the body it brought.
 async fn with_every_fault<R>(
-    house: &House,
+    server: &TestServer,
     mut next: impl AsyncFnMut() -> R,
-    send: impl AsyncFn(&R) -> Answer,
+    send: impl AsyncFn(&R) -> HttpResponse,
     mut judge: impl AsyncFnMut(Value),
 ) {
-    for fault in [Fault::Refused, Fault::AnswerLost] {
+    for fault in [Fault::NotRun, Fault::ReplyLost] {
         let mut failed = 0;
         for spared in 0..100 {
             let request = next().await;
-            house.faults().plan_one(spared, fault);
+            server.failing_store().fail_once(spared, fault);
             let mut answer = send(&request).await;
-            let over = house.faults().heal();
+            let over = server.failing_store().heal();
             if answer.status == 503 && !over {
                 assert!(answer.header("retry-after").is_some(), "{answer:?}");
                 failed += 1;
@@ -62,36 +62,36 @@ fn text(body: &Value, name: &str) -> String {
     body[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}")).to_owned()
 }
 
-async fn whichever_command_fails_a_code_can_be_sent_again(house: House) {
-    for shop in clients(&house).await {
-        let ada = house.browser("ada");
+async fn whichever_command_fails_a_code_can_be_sent_again(server: TestServer) {
+    for shop in clients(&server).await {
+        let ada = server.browser("ada");
         let next = async || {
-            let request = shop.asks("openid offline_access");
-            (ada.authorizes(&request.url()).await.code(), request)
+            let request = shop.authorization_request("openid offline_access");
+            (ada.authorize(&request.url()).await.code(), request)
         };
         with_every_fault(
-            &house,
+            &server,
             next,
-            async |(code, request)| shop.exchanges(code, request).await,
+            async |(code, request)| shop.redeem(code, request).await,
             async |body| {
-                assert_eq!(house.userinfo(&text(&body, "access_token")).await.status, 200);
-                assert_eq!(shop.refreshes(&text(&body, "refresh_token")).await.status, 200);
+                assert_eq!(server.userinfo(&text(&body, "access_token")).await.status, 200);
+                assert_eq!(shop.refresh(&text(&body, "refresh_token")).await.status, 200);
             },
         )
         .await;
     }
 }
 
-async fn whichever_command_fails_a_refresh_token_can_be_sent_again(house: House) {
-    for shop in clients(&house).await {
-        let tokens = shop.signs_in(&house.browser("ada"), "openid").await;
+async fn whichever_command_fails_a_refresh_token_can_be_sent_again(server: TestServer) {
+    for shop in clients(&server).await {
+        let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
         let held = std::cell::RefCell::new(tokens.refresh().to_owned());
         with_every_fault(
-            &house,
+            &server,
             async || held.borrow().clone(),
-            async |token| shop.refreshes(token).await,
+            async |token| shop.refresh(token).await,
             async |body| {
-                assert_eq!(house.userinfo(&text(&body, "access_token")).await.status, 200);
+                assert_eq!(server.userinfo(&text(&body, "access_token")).await.status, 200);
                 *held.borrow_mut() = text(&body, "refresh_token");
             },
         )
@@ -99,15 +99,15 @@ async fn whichever_command_fails_a_refresh_token_can_be_sent_again(house: House)
     }
 }
 
-async fn whichever_command_fails_a_client_can_ask_for_itself_again(house: House) {
-    for robot in clients(&house).await {
+async fn whichever_command_fails_a_client_can_ask_for_itself_again(server: TestServer) {
+    for robot in clients(&server).await {
         let fields = [("grant_type", "client_credentials"), ("scope", "reports.read")];
         with_every_fault(
-            &house,
+            &server,
             async || (),
-            async |()| robot.posts("/token", &fields).await,
+            async |()| robot.post("/token", &fields).await,
             async |body| {
-                let told = robot.introspects(&text(&body, "access_token")).await;
+                let told = robot.introspect(&text(&body, "access_token")).await;
                 assert_eq!(told["active"], true);
             },
         )

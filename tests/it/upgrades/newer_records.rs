@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use crate::logout::rp_initiated::logout;
 use crate::logs::logged;
 use crate::store_retention::everything;
-use crate::support::logout_receiver::Town;
-use crate::support::test_server::House;
+use crate::support::logout_receiver::TestCa;
+use crate::support::test_server::TestServer;
 
 /// What every object gets.
 const NEW: &str = "of_tomorrow";
@@ -129,36 +129,37 @@ const KINDS: [&str; 17] = [
     "username.v1",
 ];
 
-/// Everything that can be asked of a house, and a logout of which an application hears.
+/// Everything that can be asked of a server, and a logout of which an application hears.
 async fn lives_in_tomorrow() -> BTreeSet<String> {
     let clock = Clock::manual(Clock::System.now());
     let inner = MemoryStore::new(clock.clone());
     let tomorrow = Arc::new(Tomorrow { inner, kinds: Mutex::default() });
-    let town = Town::new();
-    let mut variables = town.variables().to_vec();
+    let town = TestCa::new();
+    let mut variables = town.env_vars().to_vec();
     variables.push(("RATE_LIMITING_ENABLED", "true"));
     let store: Arc<dyn Store> = tomorrow.clone();
-    let house = House::start_on((store, clock), None, &variables).await;
-    let sub = house.user("ada").await.sub;
-    grants::cut_off(house.store(), &sub, house.app().now()).await.expect("a store");
-    everything(&house).await;
-    house.app().keys.refresh().await.expect("a store");
+    let server = TestServer::start_on((store, clock), None, &variables).await;
+    let sub = server.user("ada").await.sub;
+    grants::cut_off(server.store(), &sub, server.app().now()).await.expect("a store");
+    everything(&server).await;
+    server.app().keys.refresh().await.expect("a store");
 
-    let ear = town.ear().await;
+    let ear = town.start_receiver().await;
     let more = json!({ "backchannel_logout_uri": ear.url() });
-    let listener = house.relying_party_with("listener", &more, Settings::default()).await;
-    let ada = house.browser("ada");
+    let listener = server.relying_party_with("listener", &more, Settings::default()).await;
+    let ada = server.browser("ada");
     let claims = r#"{"userinfo":{"email":{"essential":true}},"id_token":{"name":null}}"#;
-    ada.opens(&listener.asks("openid").with("claims", claims).url()).await;
-    let tokens = listener.signs_in(&ada, "openid").await;
-    let answer = ada.asks(&logout(&house, &[("id_token_hint", tokens.id())])).await;
-    assert_eq!(answer.words("h1").as_deref(), Some("Signed out"));
-    ear.hears().await;
-    let alone = listener.posts("/token", &[("grant_type", "client_credentials")]).await.good();
+    ada.open(&listener.authorization_request("openid").with("claims", claims).url()).await;
+    let tokens = listener.sign_in(&ada, "openid").await;
+    let answer = ada.get(&logout(&server, &[("id_token_hint", tokens.id())])).await;
+    assert_eq!(answer.text_of("h1").as_deref(), Some("Signed out"));
+    ear.next_request().await;
+    let alone =
+        listener.post("/token", &[("grant_type", "client_credentials")]).await.success_json();
     let token = alone["access_token"].as_str().expect("a token");
-    listener.revokes(token).await;
-    assert_eq!(listener.introspects(token).await["active"], false);
-    house.beside(&variables).await;
+    listener.revoke(token).await;
+    assert_eq!(listener.introspect(token).await["active"], false);
+    server.start_another(&variables).await;
     tomorrow.kinds.lock().expect("the kinds").clone()
 }
 

@@ -3,9 +3,9 @@
 use super::{entropy, is_plain, require};
 use crate::conformance::client::Callback;
 use crate::conformance::suite::Suite;
-use crate::support::relying_party::Request;
+use crate::support::relying_party::AuthorizationRequest;
 
-pub fn success(callback: &Callback, request: &Request, suite: &Suite) {
+pub fn success(callback: &Callback, request: &AuthorizationRequest, suite: &Suite) {
     let variant = suite.variant;
     let error = callback.get("error");
     require("CheckIfAuthorizationEndpointError", error.is_none(), &callback.params);
@@ -35,7 +35,7 @@ pub fn success(callback: &Callback, request: &Request, suite: &Suite) {
 }
 
 /// An error, and which.
-pub fn error(callback: &Callback, request: &Request, suite: &Suite) -> String {
+pub fn error(callback: &Callback, request: &AuthorizationRequest, suite: &Suite) -> String {
     let error = callback.get("error").unwrap_or_default();
     let condition = "EnsureErrorFromAuthorizationEndpointResponse";
     require(condition, !error.is_empty() && is_plain(error), &callback.params);
@@ -59,11 +59,11 @@ pub fn error(callback: &Callback, request: &Request, suite: &Suite) -> String {
     error.to_owned()
 }
 
-fn common(callback: &Callback, request: &Request, suite: &Suite) {
+fn common(callback: &Callback, request: &AuthorizationRequest, suite: &Suite) {
     let state = callback.get("state");
     require("CheckMatchingStateParameter", state == request.get("state"), state);
     let iss = callback.get("iss");
     let promised = &suite.metadata["authorization_response_iss_parameter_supported"];
     require("ValidateIssInAuthorizationResponse", *promised == true, promised);
-    require("ValidateIssInAuthorizationResponse", iss == Some(suite.house.issuer()), iss);
+    require("ValidateIssInAuthorizationResponse", iss == Some(suite.provider.issuer()), iss);
 }

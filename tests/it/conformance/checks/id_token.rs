@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{require, userinfo};
 use crate::conformance::client::Client;
 use crate::conformance::key::{is_signed_with, peek};
-use crate::support::relying_party::Request;
+use crate::support::relying_party::AuthorizationRequest;
 
 /// What it came with.
 #[derive(Clone, Copy)]
@@ -24,18 +24,18 @@ pub struct Beside<'a> {
 pub fn check(
     jwt: &str,
     client: &Client<'_>,
-    asked: &Request,
+    asked: &AuthorizationRequest,
     beside: Beside<'_>,
 ) -> Map<String, Value> {
     let (header, claims) = peek(jwt);
     signature(jwt, &header, client);
-    let issuer = client.suite.house.issuer();
+    let issuer = client.suite.provider.issuer();
     require("ValidateIdToken", claims["iss"] == issuer, &claims["iss"]);
     let aud = &claims["aud"];
     let named = *aud == client.id
         || aud.as_array().is_some_and(|aud| aud.contains(&client.id.clone().into()));
     require("ValidateIdToken", named, aud);
-    let now = client.suite.house.app().now().as_secs();
+    let now = client.suite.provider.app().now().as_secs();
     let seconds = |name: &str| claims[name].as_u64().expect("ValidateIdToken");
     require("ValidateIdToken", seconds("exp") > now, seconds("exp"));
     require("ValidateIdToken", (now - 300..=now + 300).contains(&seconds("iat")), seconds("iat"));
@@ -63,7 +63,7 @@ fn signature(jwt: &str, header: &Map<String, Value>, client: &Client<'_>) {
     require("ValidateIdTokenSignature", is_signed_with(jwt, key), header);
 }
 
-fn hashes(claims: &Map<String, Value>, asked: &Request, beside: Beside<'_>) {
+fn hashes(claims: &Map<String, Value>, asked: &AuthorizationRequest, beside: Beside<'_>) {
     let state = asked.get("state").filter(|_| claims.contains_key("s_hash"));
     for (condition, name, text) in [
         ("ValidateCHash", "c_hash", beside.code),
@@ -81,7 +81,7 @@ fn hashes(claims: &Map<String, Value>, asked: &Request, beside: Beside<'_>) {
 
 /// `EnsureIdTokenDoesNotContainNonRequestedClaims`: the claims of scopes come from the userinfo endpoint,
 /// unless there is no token for it.
-fn unasked(claims: &Map<String, Value>, client: &Client<'_>, asked: &Request) {
+fn unasked(claims: &Map<String, Value>, client: &Client<'_>, asked: &AuthorizationRequest) {
     let mut allowed: BTreeSet<&str> = ALLOWED.into();
     let scopes = asked.get("scope").unwrap_or_default();
     if client.suite.variant.is_id_token() {

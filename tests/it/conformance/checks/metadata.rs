@@ -6,10 +6,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::require;
-use crate::support::http::Answer;
+use crate::support::http::HttpResponse;
 
 /// What every module looks at first.
-pub fn read(answer: &Answer) -> Value {
+pub fn read(answer: &HttpResponse) -> Value {
     require("EnsureDiscoveryEndpointResponseStatusCodeIs200", answer.status == 200, answer);
     require("CheckDiscoveryEndpointReturnedJsonContentType", super::is_json(answer), answer);
     let metadata = answer.json();
@@ -96,7 +96,7 @@ pub fn holds(metadata: &Value, name: &str, word: &str) -> bool {
 }
 
 /// The key set of a provider (`ValidateJwksSequence`).
-pub fn jwks(answer: &Answer) -> Value {
+pub fn jwks(answer: &HttpResponse) -> Value {
     require("FetchServerKeys", answer.status == 200, answer);
     let jwks = answer.json();
     let keys = jwks["keys"].as_array().expect("ValidateServerJWKs");

@@ -13,14 +13,14 @@ pub mod userinfo;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use crate::support::http::Answer;
+use crate::support::http::HttpResponse;
 
 pub fn require(condition: &str, holds: bool, seen: impl Debug) {
     assert!(holds, "{condition}: {seen:?}");
 }
 
 /// `application/json`, with or without a charset.
-pub fn is_json(answer: &Answer) -> bool {
+pub fn is_json(answer: &HttpResponse) -> bool {
     let kind = answer.header("content-type").unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim() == "application/json"
 }

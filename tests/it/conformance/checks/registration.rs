@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{is_json, is_plain, require};
-use crate::support::http::Answer;
+use crate::support::http::HttpResponse;
 
 /// A registration; gives what was registered.
-pub fn accepted(answer: &Answer, request: &Value) -> Value {
+pub fn accepted(answer: &HttpResponse, request: &Value) -> Value {
     require("EnsureHttpStatusCodeIs201", answer.status == 201, answer);
     require("EnsureContentTypeJson", is_json(answer), answer);
     let client = answer.json();
@@ -26,7 +26,7 @@ pub fn accepted(answer: &Answer, request: &Value) -> Value {
 }
 
 /// A refusal; gives its code.
-pub fn refused(answer: &Answer) -> String {
+pub fn refused(answer: &HttpResponse) -> String {
     require("EnsureHttpStatusCodeIs400", answer.status == 400, answer);
     require("EnsureContentTypeJson", is_json(answer), answer);
     let code = answer.error().1;

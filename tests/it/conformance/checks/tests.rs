@@ -7,15 +7,15 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::{entropy, metadata, pages, registration, tokens, userinfo};
-use crate::support::http::Answer;
+use crate::support::http::HttpResponse;
 
-fn answer(status: u16, headers: &[(&'static str, &str)], body: &Value) -> Answer {
+fn answer(status: u16, headers: &[(&'static str, &str)], body: &Value) -> HttpResponse {
     let value = |text: &str| HeaderValue::from_str(text).expect("a value");
     let named = |(name, text): &(&'static str, &str)| {
         (reqwest::header::HeaderName::from_static(name), value(text))
     };
     let headers: HeaderMap = headers.iter().map(named).collect();
-    Answer { status, headers, body: body.to_string() }
+    HttpResponse { status, headers, body: body.to_string() }
 }
 
 /// The words of the panic.

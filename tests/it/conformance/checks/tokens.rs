@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{entropy, is_json, is_plain, require};
-use crate::support::http::Answer;
+use crate::support::http::HttpResponse;
 
 /// Tokens; gives them.
-pub fn success(answer: &Answer) -> Value {
+pub fn success(answer: &HttpResponse) -> Value {
     require("CheckTokenEndpointHttpStatus200", answer.status == 200, answer);
     require("CheckTokenEndpointReturnedJsonContentType", is_json(answer), answer);
     let body = answer.json();
@@ -34,7 +34,7 @@ fn opaque(what: &str, token: &str) {
 }
 
 /// 400, or 401 for a client that is not believed; gives the code.
-pub fn error(answer: &Answer) -> String {
+pub fn error(answer: &HttpResponse) -> String {
     require("CheckTokenEndpointReturnedJsonContentType", is_json(answer), answer);
     let (status, code) = answer.error();
     let condition = "CheckErrorFromTokenEndpointResponseErrorInvalidClientOrInvalidRequest";
@@ -48,7 +48,7 @@ pub fn error(answer: &Answer) -> String {
 }
 
 /// `CheckTokenEndpointHttpStatus400` and `CheckErrorFromTokenEndpointResponseErrorInvalidGrant`
-pub fn invalid_grant(answer: &Answer) {
+pub fn invalid_grant(answer: &HttpResponse) {
     let code = error(answer);
     require(
         "CheckErrorFromTokenEndpointResponseErrorInvalidGrant",

@@ -6,13 +6,13 @@ use url::Url;
 use super::{is_json, require};
 use crate::conformance::client::Client;
 use crate::conformance::key::{is_signed_with, peek};
-use crate::support::http::Answer;
-use crate::support::relying_party::Request;
+use crate::support::http::HttpResponse;
+use crate::support::relying_party::AuthorizationRequest;
 
 /// Gives the claims.
 pub fn check(
-    answer: &Answer,
-    asked: &Request,
+    answer: &HttpResponse,
+    asked: &AuthorizationRequest,
     id_token: &Map<String, Value>,
 ) -> Map<String, Value> {
     require("EnsureHttpStatusCodeIs200", answer.status == 200, answer);
@@ -35,7 +35,7 @@ pub fn check(
 }
 
 /// As a JWT, for a client that registered so.
-pub fn signed(answer: &Answer, client: &Client<'_>, sub: &Value) {
+pub fn signed(answer: &HttpResponse, client: &Client<'_>, sub: &Value) {
     require("EnsureHttpStatusCodeIs200", answer.status == 200, answer);
     let kind = answer.header("content-type").unwrap_or_default();
     require("EnsureContentTypeApplicationJwt", kind.starts_with("application/jwt"), kind);
@@ -45,7 +45,7 @@ pub fn signed(answer: &Answer, client: &Client<'_>, sub: &Value) {
     let key = keys.iter().find(|key| key["kid"] == header["kid"] && key["alg"] == "RS256");
     let good = key.is_some_and(|key| is_signed_with(&answer.body, key));
     require("ValidateUserInfoResponseSignature", good, &header);
-    let issuer = client.suite.house.issuer();
+    let issuer = client.suite.provider.issuer();
     let condition = "ValidateSignedUserInfoResponseStandardJWTClaims";
     require(condition, claims.get("iss") == Some(&issuer.into()), &claims);
     let aud = claims.get("aud").cloned().unwrap_or_default();

@@ -21,6 +21,6 @@ pub async fn oidcc_codereuse(suite: &Suite) {
 pub async fn oidcc_codereuse_30seconds(suite: &Suite) {
     let token = again(suite, 30).await;
     let url = suite.endpoint("userinfo_endpoint");
-    let answer = http::send(suite.house.http().get(url).bearer_auth(token)).await;
+    let answer = http::send(suite.provider.http().get(url).bearer_auth(token)).await;
     assert!((400..500).contains(&answer.status), "EnsureHttpStatusCodeIs4xx: {answer:?}");
 }

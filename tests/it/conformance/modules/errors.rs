@@ -24,7 +24,7 @@ pub async fn oidcc_ensure_request_without_nonce_fails(suite: &Suite) {
 async fn leads_nowhere(suite: &Suite, client: &Client<'_>, redirect_uri: Option<&str>) {
     let request = client.asks().without("redirect_uri");
     let request = redirect_uri.map_or(request.clone(), |uri| request.with("redirect_uri", uri));
-    checks::pages::error(&suite.browser().opens(&request.url()).await);
+    checks::pages::error(&suite.browser().open(&request.url()).await);
 }
 
 pub async fn oidcc_ensure_registered_redirect_uri(suite: &Suite) {

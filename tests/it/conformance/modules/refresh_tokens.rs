@@ -7,7 +7,7 @@ use crate::conformance::client::Client;
 use crate::conformance::key::Key;
 use crate::conformance::suite::{Suite, text};
 use crate::support::http;
-use crate::support::relying_party::Request;
+use crate::support::relying_party::AuthorizationRequest;
 
 /// The members of a client that wants to refresh.
 fn refreshing(suite: &Suite) -> Value {
@@ -16,7 +16,7 @@ fn refreshing(suite: &Suite) -> Value {
     json!({"grant_types": grants})
 }
 
-fn offline(client: &Client<'_>) -> Request {
+fn offline(client: &Client<'_>) -> AuthorizationRequest {
     client.asks().with("scope", "openid offline_access").with("prompt", "consent")
 }
 
@@ -39,7 +39,7 @@ async fn refreshed(
     let claims = id_token::check(jwt, client, &request.clone().without("nonce"), beside);
     id_token::refreshed(&done.claims, &claims);
     let url = suite.endpoint("userinfo_endpoint");
-    let answer = http::send(suite.house.http().get(url).bearer_auth(access)).await;
+    let answer = http::send(suite.provider.http().get(url).bearer_auth(access)).await;
     userinfo::check(&answer, &request, &claims);
     text(&second, "refresh_token").to_owned()
 }
@@ -61,13 +61,13 @@ pub async fn oidcc_refresh_token(suite: &Suite) {
 /// The suite's own keys change behind its `jwks_uri`; the refresh, a minute later, is signed with the new one.
 pub async fn oidcc_refresh_token_rp_key_rotation(suite: &Suite) {
     let (old, new) = (Key::named(0, "before"), Key::named(1, "after"));
-    suite.host.says(Some(json!({"keys": [old.jwk()]})));
+    suite.host.serve_json(Some(json!({"keys": [old.jwk()]})));
     let mut members = refreshing(suite);
     members["jwks_uri"] = suite.host.uri.clone().into();
     let mut client = suite.client_with(&members).await;
     client.key = old;
     refreshed(suite, &mut client, |client| {
-        suite.host.says(Some(json!({"keys": [new.jwk()]})));
+        suite.host.serve_json(Some(json!({"keys": [new.jwk()]})));
         client.key = new;
     })
     .await;

@@ -8,8 +8,8 @@ use crate::conformance::checks::{
 use crate::conformance::client::Client;
 use crate::conformance::key::{Key, peek};
 use crate::conformance::suite::{Suite, text};
-use crate::support::http::{self, Answer};
-use crate::support::relying_party::Request;
+use crate::support::http::{self, HttpResponse};
+use crate::support::relying_party::AuthorizationRequest;
 
 pub async fn oidcc_idtoken_rs256(suite: &Suite) {
     let client = suite.client_with(&json!({"id_token_signed_response_alg": "RS256"})).await;
@@ -29,7 +29,7 @@ pub async fn oidcc_userinfo_rs256(suite: &Suite) {
         None => json!(callback.params),
     };
     let sub = peek(text(&tokens, "id_token")).1["sub"].clone();
-    let asked = suite.house.http().get(suite.endpoint("userinfo_endpoint"));
+    let asked = suite.provider.http().get(suite.endpoint("userinfo_endpoint"));
     let answer = http::send(asked.bearer_auth(text(&tokens, "access_token"))).await;
     userinfo::signed(&answer, &client, &sub);
 }
@@ -42,15 +42,15 @@ fn of_a_sector(suite: &Suite) -> Value {
 pub async fn oidcc_registration_sector_uri(suite: &Suite) {
     assert!(metadata::holds(&suite.metadata, "subject_types_supported", "pairwise"));
     let own = suite.registration(0)["redirect_uris"][0].clone();
-    suite.host.says(Some(json!([own, "https://localhost.emobix.co.uk:8443/other"])));
+    suite.host.serve_json(Some(json!([own, "https://localhost.emobix.co.uk:8443/other"])));
     let client = suite.client_with(&of_a_sector(suite)).await;
-    assert!(suite.host.visits() > 0);
+    assert!(suite.host.request_count() > 0);
     client.signs_in(&suite.browser(), &client.asks()).await;
 }
 
 /// It does not.
 pub async fn oidcc_registration_sector_bad(suite: &Suite) {
-    suite.host.says(Some(json!(["https://localhost.emobix.co.uk:8443/other"])));
+    suite.host.serve_json(Some(json!(["https://localhost.emobix.co.uk:8443/other"])));
     let mut request = suite.registration(0);
     for (member, value) in of_a_sector(suite).as_object().expect("an object") {
         request[member] = value.clone();
@@ -61,7 +61,7 @@ pub async fn oidcc_registration_sector_bad(suite: &Suite) {
 }
 
 /// The pages a person of this client meets.
-async fn pages(suite: &Suite, member: &str, value: &str) -> Vec<Answer> {
+async fn pages(suite: &Suite, member: &str, value: &str) -> Vec<HttpResponse> {
     let client = suite.client_with(&json!({member: value})).await;
     client.signs_in(&suite.browser(), &client.asks()).await.callback.pages
 }
@@ -69,7 +69,7 @@ async fn pages(suite: &Suite, member: &str, value: &str) -> Vec<Answer> {
 pub async fn oidcc_registration_logo_uri(suite: &Suite) {
     let logo = "https://localhost.emobix.co.uk:8443/images/openid.png";
     for page in pages(suite, "logo_uri", logo).await {
-        assert!(page.shows(&format!("img[src='{logo}']")), "{page:?}");
+        assert!(page.has_element(&format!("img[src='{logo}']")), "{page:?}");
         let policy = page.header("content-security-policy").expect("a policy");
         assert!(policy.contains("img-src 'self' https://localhost.emobix.co.uk:8443"), "{policy}");
     }
@@ -78,24 +78,24 @@ pub async fn oidcc_registration_logo_uri(suite: &Suite) {
 pub async fn oidcc_registration_policy_uri(suite: &Suite) {
     let policy = "https://localhost.emobix.co.uk:8443/login.html?policy";
     for page in pages(suite, "policy_uri", policy).await {
-        assert!(page.shows(&format!("a[href='{policy}']")), "{page:?}");
+        assert!(page.has_element(&format!("a[href='{policy}']")), "{page:?}");
     }
 }
 
 pub async fn oidcc_registration_tos_uri(suite: &Suite) {
     let terms = "https://localhost.emobix.co.uk:8443/login.html?tos";
     for page in pages(suite, "tos_uri", terms).await {
-        assert!(page.shows(&format!("a[href='{terms}']")), "{page:?}");
+        assert!(page.has_element(&format!("a[href='{terms}']")), "{page:?}");
     }
 }
 
 pub async fn oidcc_registration_jwks_uri(suite: &Suite) {
     let key = Key::named(0, "behind-a-uri");
-    suite.host.says(Some(json!({"keys": [key.jwk()]})));
+    suite.host.serve_json(Some(json!({"keys": [key.jwk()]})));
     let mut client = suite.client_with(&json!({"jwks_uri": suite.host.uri})).await;
     client.key = key;
     client.signs_in(&suite.browser(), &client.asks()).await;
-    let fetched = suite.host.visits() > 0;
+    let fetched = suite.host.request_count() > 0;
     assert_eq!(fetched, suite.variant.has("code"), "JwksUriHasBeenCalled");
 }
 
@@ -111,18 +111,20 @@ pub async fn oidcc_request_uri_signed_rs256(suite: &Suite) {
     let client = suite.client_with(&members).await;
     let inside = client.asks();
     let object = object(&client, &inside);
-    suite.host.says_text(&object);
+    suite.host.serve_jwt(&object);
     let beside = ["client_id", "redirect_uri", "response_type", "scope"];
-    let outside = beside.iter().fold(Request::blank(suite.house.issuer()), |request, name| {
-        request.with(name, inside.get(name).expect("a parameter"))
-    });
+    let outside = beside
+        .iter()
+        .fold(AuthorizationRequest::empty(suite.provider.issuer()), |request, name| {
+            request.with(name, inside.get(name).expect("a parameter"))
+        });
     let callback = client.walks(&suite.browser(), &outside.with("request_uri", &uri)).await;
     client.completes(&inside, callback).await;
-    assert_eq!(suite.host.visits(), 1, "RequestUriHasBeenCalled");
+    assert_eq!(suite.host.request_count(), 1, "RequestUriHasBeenCalled");
 }
 
-fn object(client: &Client<'_>, inside: &Request) -> String {
-    let mut claims = json!({"iss": client.id, "aud": client.suite.house.issuer()});
+fn object(client: &Client<'_>, inside: &AuthorizationRequest) -> String {
+    let mut claims = json!({"iss": client.id, "aud": client.suite.provider.issuer()});
     for (name, value) in inside.fields() {
         claims[name] = value.into();
     }
@@ -138,7 +140,7 @@ pub async fn oidcc_ensure_client_assertion_with_iss_aud_succeeds(suite: &Suite) 
         ("code", callback.get("code").expect("a code")),
         ("redirect_uri", &*client.redirect_uri),
     ];
-    let assertion = client.assertion(suite.house.issuer());
+    let assertion = client.assertion(suite.provider.issuer());
     tokens::success(&client.posts_with(&fields, &assertion).await);
 }
 
@@ -147,9 +149,9 @@ pub async fn oidcc_3rd_party_init_login(suite: &Suite) {
     let mut request = suite.registration(0);
     request["initiate_login_uri"] = uri.into();
     let client = registration::accepted(&suite.registers(&request).await, &request);
-    let place = suite.house.http().get(text(&client, "registration_client_uri"));
+    let place = suite.provider.http().get(text(&client, "registration_client_uri"));
     let read = http::send(place.bearer_auth(text(&client, "registration_access_token"))).await;
-    let read: Value = read.good();
+    let read: Value = read.success_json();
     assert_eq!(
         read["initiate_login_uri"], uri,
         "VerifyInitiateLoginUriInClientConfigurationResponse"

@@ -9,7 +9,7 @@ use crate::conformance::client::SignedIn;
 use crate::conformance::suite::{Suite, text};
 use crate::conformance::{checks, suite};
 use crate::support::http;
-use crate::support::relying_party::Request;
+use crate::support::relying_party::AuthorizationRequest;
 
 /// With something added to the request.
 async fn with(suite: &Suite, name: &str, value: &str) -> SignedIn {
@@ -32,15 +32,15 @@ pub async fn oidcc_idtoken_signature(suite: &Suite) {
 }
 
 pub async fn oidcc_discovery_endpoint_verification(suite: &Suite) {
-    checks::metadata::verify(&suite.metadata, suite.house.issuer(), true);
+    checks::metadata::verify(&suite.metadata, suite.provider.issuer(), true);
 }
 
 /// The operator rotates between the suite's two looks at the keys, as `latchkey keys rotate --now` or SIGUSR1 do.
 pub async fn oidcc_server_rotate_keys(suite: &Suite) {
     let held = |jwks: &Value| jwks["keys"].as_array().expect("keys").clone();
     let before = held(&suite.jwks);
-    suite.house.app().keys.rotate(Activation::Now).await.expect("a rotation");
-    let jwks = http::send(suite.house.http().get(suite.endpoint("jwks_uri"))).await;
+    suite.provider.app().keys.rotate(Activation::Now).await.expect("a rotation");
+    let jwks = http::send(suite.provider.http().get(suite.endpoint("jwks_uri"))).await;
     let after = held(&checks::metadata::jwks(&jwks));
     let is_new = |key: &&Value| {
         let differs = |name: &str| before.iter().all(|old| old[name] != key[name]);
@@ -61,7 +61,7 @@ pub async fn oidcc_userinfo_post_header(suite: &Suite) {
     let request = client.asks();
     let done = client.signs_in(&suite.browser(), &request).await;
     let token = done.access_token.expect("an access token");
-    let answer = http::send(suite.house.http().post(url).bearer_auth(token)).await;
+    let answer = http::send(suite.provider.http().post(url).bearer_auth(token)).await;
     checks::userinfo::check(&answer, &request, &done.claims);
 }
 
@@ -70,7 +70,7 @@ pub async fn oidcc_userinfo_post_body(suite: &Suite) {
     let request = client.asks();
     let done = client.signs_in(&suite.browser(), &request).await;
     let token = done.access_token.expect("an access token");
-    let form = http::form(suite.house.http(), url, &[("access_token", &token)]);
+    let form = http::form(suite.provider.http(), url, &[("access_token", &token)]);
     checks::userinfo::check(&http::send(form).await, &request, &done.claims);
 }
 
@@ -85,8 +85,10 @@ pub async fn oidcc_alternate_happy_flow(suite: &Suite) {
     let client = suite.client().await;
     let usual = client.asks().with("scope", "phone address email profile openid");
     let fields = usual.fields();
-    let turned =
-        fields.iter().rev().fold(Request::blank(suite.house.issuer()), |request, field| {
+    let turned = fields
+        .iter()
+        .rev()
+        .fold(AuthorizationRequest::empty(suite.provider.issuer()), |request, field| {
             request.with(field.0, field.1)
         });
     client.signs_in(&suite.browser(), &turned).await;
@@ -139,8 +141,9 @@ pub async fn oidcc_ensure_request_with_valid_pkce_succeeds(suite: &Suite) {
 pub async fn oidcc_ensure_post_request_succeeds(suite: &Suite) {
     let (client, browser) = (suite.client().await, suite.browser());
     let request = client.asks();
-    let path = text(&suite.metadata, "authorization_endpoint").strip_prefix(suite.house.issuer());
-    let first = browser.submits(path.expect("here"), &request.fields()).await;
+    let path =
+        text(&suite.metadata, "authorization_endpoint").strip_prefix(suite.provider.issuer());
+    let first = browser.submit(path.expect("here"), &request.fields()).await;
     let callback = client.goes_on(&browser, first).await;
     client.completes(&request, callback).await;
 }
