@@ -2,7 +2,7 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::infra::store::CacheEvent;
 
-/// What is counted of what is kept of the store's answers. A copy counts into the same registry.
+/// Metrics of the read cache in front of the store. A clone counts into the same registry.
 #[derive(Clone)]
 pub struct CacheCounters {
     lookups: IntCounterVec,
@@ -11,7 +11,7 @@ pub struct CacheCounters {
 }
 
 impl CacheCounters {
-    /// Registers the metrics, all of them there from the start.
+    /// Registers the metrics, each present from the start.
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let lookups = IntCounterVec::new(
             Opts::new("oidc_store_cache_lookups_total", "Reads that may be answered from memory"),
@@ -31,7 +31,6 @@ impl CacheCounters {
         Ok(Self { lookups, invalidations, live })
     }
 
-    /// Notes what happened.
     pub fn noted(&self, noted: CacheEvent) {
         let lookup = |outcome| self.lookups.with_label_values(&[outcome]).inc();
         match noted {

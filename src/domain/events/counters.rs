@@ -7,7 +7,7 @@ use prometheus::{
 
 use super::{CacheCounters, Event, StoreCounters};
 
-/// Everything that is counted, in a registry of its own: two houses in one process do not mix.
+/// Every metric, in a registry of its own, so that two servers in one process do not mix.
 pub struct Counters {
     registry: Registry,
     tokens_issued: IntCounterVec,
@@ -21,18 +21,16 @@ pub struct Counters {
     errors: IntCounterVec,
     reuse: IntCounterVec,
     revocations: IntCounterVec,
-    /// What the store does.
     pub store: StoreCounters,
-    /// What it need not do.
     pub cache: CacheCounters,
     key_age: IntGaugeVec,
-    /// Live single sign-on sessions, counted once a minute.
+    /// Set once a minute.
     pub active_sessions: IntGauge,
-    /// Clients still to be told of a logout, counted once a minute.
+    /// Set once a minute.
     pub logouts_pending: IntGauge,
-    /// Sign-ins that wait for a turn to hash.
+    /// Sign-ins waiting to hash a password.
     pub hash_queue: IntGauge,
-    /// Our clock against the store's, as `/ready` last saw them.
+    /// Our clock minus the store's in milliseconds, set by `/ready`.
     pub clock_ahead: IntGauge,
 }
 
@@ -146,7 +144,7 @@ impl Counters {
         }
     }
 
-    /// Notes an answer. The endpoint is a route of ours, never a path somebody made up.
+    /// `endpoint` is a route, never the path of the request, so the number of label values is bounded.
     pub fn answered(&self, endpoint: &str, status: u16, took: Duration) {
         self.response_time.with_label_values(&[endpoint]).observe(took.as_secs_f64());
         if status >= 400 {
@@ -154,9 +152,9 @@ impl Counters {
         }
     }
 
-    /// Notes the keys there are: name, algorithm, phase and age of each.
+    /// Sets the age of each key; the labels are its `kid`, algorithm and phase.
     pub fn keys_stand<'a>(&self, keys: impl IntoIterator<Item = ([&'a str; 3], Duration)>) {
-        // A key in another phase is another line: the old one has to go.
+        // A key in another phase is another time series: remove the old one.
         self.key_age.reset();
         for (labels, age) in keys {
             let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);

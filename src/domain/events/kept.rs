@@ -1,9 +1,9 @@
-//! Events that can be looked up: for a week, in the store, whichever server or tool told them.
+//! Events of the last week, stored so that an operator can look them up (`latchkey events`).
 //!
-//! The audit log has every event and is what to ship and keep; this is for the operator who asks what happened
-//! to an account today. Token requests and single authorizations are left to the log, for they would be most
-//! of it. What is kept is written once a second, five minutes to a record, each of a bounded size: whoever
-//! floods the login form fills the part for sign-ins and no more, and how many were left out is said.
+//! The audit log has every event and is what to ship and archive. Token requests and single authorizations are in
+//! the log only: they would be most of what is stored. Queued events are written once a second, five minutes to a
+//! record of a bounded size. A flood of failed sign-ins fills the part for frequent events and no more, and the record
+//! counts what was left out.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,9 +17,8 @@ use super::{Actor, Event};
 use crate::infra::clock::UnixTime;
 use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 
-/// How long events can be looked up.
 pub const EVENT_RETENTION: Duration = Duration::from_secs(7 * 86_400);
-/// The words of the events that can be looked up.
+/// The words of the events that are stored.
 pub const KEPT_KINDS: &[&str] = &[
     "signed_in",
     "sign_in_failed",
@@ -38,29 +37,26 @@ pub const KEPT_KINDS: &[&str] = &[
     "resource_changed",
     "key_changed",
 ];
-/// The words of those that are in the log only.
+/// The words of the events that are in the audit log only.
 pub const LOGGED_KINDS: &[&str] = &["authorized", "tokens_issued", "token_refused", "logout_told"];
-/// What one record spans, in milliseconds.
+/// The time one record covers.
 const SPAN: u64 = 5 * 60 * 1000;
-/// How many of the frequent kinds a record takes.
+/// How many events that anybody can cause fit into a record.
 const MAX_FREQUENT: usize = 200;
-/// How many it takes in all.
+/// How many events fit into a record in all.
 const MAX_EVENTS: usize = 300;
 
-/// An event that was kept.
+/// An event as it is stored, with the words of the audit log.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct KeptEvent {
-    /// When it was told.
     pub at: UnixTime,
-    /// The word of the audit log.
     pub event: String,
-    /// Its fields, as in the audit log.
     #[serde(default, deserialize_with = "texts")]
     pub fields: BTreeMap<String, String>,
 }
 
 impl KeptEvent {
-    /// The event, if it is of a kind that is kept.
+    /// `None` for the kinds that are in the audit log only.
     pub(super) fn of(event: &Event<'_>, address: Option<IpAddr>, at: UnixTime) -> Option<Self> {
         let (word, fields) = kept_fields(event)?;
         let mut fields: BTreeMap<_, _> =
@@ -71,7 +67,7 @@ impl KeptEvent {
         Some(Self { at, event: word.to_owned(), fields })
     }
 
-    /// Anybody can make as many of these as they like.
+    /// Whether anybody can cause as many of these as they like.
     fn is_frequent(&self) -> bool {
         let is_own = matches!(
             &*self.event,
@@ -88,7 +84,7 @@ impl KeptEvent {
     }
 }
 
-/// A later release may have fields of another type: those are left out.
+/// Leaves out fields that are not strings: a later release may have some.
 fn texts<'de, D: Deserializer<'de>>(reader: D) -> Result<BTreeMap<String, String>, D::Error> {
     let fields = BTreeMap::<String, Value>::deserialize(reader)?;
     let text = |(name, value)| match value {
@@ -100,7 +96,7 @@ fn texts<'de, D: Deserializer<'de>>(reader: D) -> Result<BTreeMap<String, String
 
 type Fields<'a> = Vec<(&'static str, &'a str)>;
 
-/// The word and the fields of an event that is kept.
+/// The word and the fields of an event that is stored.
 fn kept_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
     Some(match *event {
         Event::Authorized { .. }
@@ -159,12 +155,12 @@ fn kept_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
     })
 }
 
-/// Events that wait to be written.
+/// Events waiting to be written to the store.
 #[derive(Debug, Default)]
 pub(super) struct Waiting(Mutex<Vec<KeptEvent>>);
 
 impl Waiting {
-    /// Takes it in, unless so many wait that the store is far behind: the log has it.
+    /// Drops the event if so many wait that the store is far behind; the audit log has it.
     pub fn push(&self, event: KeptEvent) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < 4 * MAX_EVENTS {
@@ -182,7 +178,7 @@ impl Waiting {
 pub struct EventPage {
     span: u64,
     events: Vec<KeptEvent>,
-    /// How many were told and found no room.
+    /// How many events did not fit.
     #[serde(default)]
     left_out: u64,
 }
@@ -218,7 +214,7 @@ impl EventPage {
     }
 }
 
-/// Writes events to where they can be looked up.
+/// Appends events to the records of their time.
 pub async fn keep(store: &dyn Store, events: &[KeptEvent]) -> Result<(), StoreError> {
     let span = |event: &KeptEvent| event.at.as_millis() / SPAN;
     for new in events.chunk_by(|one, other| span(one) == span(other)) {
@@ -229,7 +225,7 @@ pub async fn keep(store: &dyn Store, events: &[KeptEvent]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// What was kept since then, the oldest first, and how many were left out.
+/// The stored events since `since`, the oldest first, and how many were left out.
 pub async fn kept_since(
     store: &dyn Store,
     since: UnixTime,
@@ -237,13 +233,13 @@ pub async fn kept_since(
 ) -> Result<(Vec<KeptEvent>, u64), StoreError> {
     let since = since.max(now.minus(EVENT_RETENTION));
     let (mut events, mut left_out) = (Vec::new(), 0);
-    // One more at the end: another server's clock may be ahead.
+    // One record more: another server's clock may be ahead.
     for span in since.as_millis() / SPAN..=now.as_millis() / SPAN + 1 {
         let Some(page) = store.load(&page_key(span)).await? else { continue };
         left_out += page.record.left_out;
         events.extend(page.record.events.into_iter().filter(|event| event.at >= since));
     }
-    // Servers write as they get to it.
+    // Servers append when they flush, so a record is not in order.
     events.sort_by_key(|event| event.at);
     Ok((events, left_out))
 }

@@ -2,7 +2,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use crate::infra::store::{CommandMetrics, OPERATIONS};
 
-/// What is counted of the store's commands. A copy counts into the same registry.
+/// Metrics of the store's commands. A clone counts into the same registry.
 #[derive(Clone)]
 pub struct StoreCounters {
     commands: IntCounterVec,
@@ -10,8 +10,8 @@ pub struct StoreCounters {
 }
 
 impl StoreCounters {
-    /// Registers both metrics. The lines of success and of a store that is away are there from the
-    /// start, so that an alert on their rate sees the first failure.
+    /// Registers both metrics. The series of success and of an unavailable store are there from the start, so that
+    /// an alert on their rate sees the first failure.
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let commands = IntCounterVec::new(
             Opts::new("oidc_store_commands_total", "Store commands by what came of them"),
@@ -33,7 +33,6 @@ impl StoreCounters {
         Ok(Self { commands, seconds })
     }
 
-    /// Notes a command.
     pub fn ran(&self, ran: &CommandMetrics) {
         self.commands.with_label_values(&[ran.operation, ran.outcome]).inc();
         self.seconds.with_label_values(&[ran.operation]).observe(ran.duration.as_secs_f64());

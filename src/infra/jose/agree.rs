@@ -6,19 +6,19 @@ use zeroize::Zeroizing;
 use super::content::{self, ContentKey};
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 
-/// What both sides put into the derivation, from the header ([RFC 7518 §4.6.1]).
+/// What producer and recipient put into the key derivation, from the header ([RFC 7518 §4.6.1]).
 ///
 /// [RFC 7518 §4.6.1]: https://www.rfc-editor.org/rfc/rfc7518#section-4.6.1
 #[derive(Default)]
 pub(super) struct Parties {
-    /// `apu`, about the producer.
+    /// `apu`
     pub producer: Vec<u8>,
-    /// `apv`, about the recipient.
+    /// `apv`
     pub recipient: Vec<u8>,
 }
 
-/// The key two P-256 keys agree on: the content's own, or the one that wraps it ([RFC 7518 §4.6]).
-/// Nothing if the other's is no point of the curve.
+/// Derives the content encryption key, or the key that wraps it, from two P-256 keys ([RFC 7518 §4.6]). `None` if
+/// `other` is not a point of the curve.
 ///
 /// [RFC 7518 §4.6]: https://www.rfc-editor.org/rfc/rfc7518#section-4.6
 pub(super) fn agreed_key(
@@ -58,14 +58,14 @@ fn concat_kdf(shared: &[u8], id: &str, parties: &Parties, length: usize) -> Cont
     Zeroizing::new(whole[..length].to_vec())
 }
 
-/// Wraps the content's key with the agreed one ([RFC 7518 §4.4](https://www.rfc-editor.org/rfc/rfc7518#section-4.4)).
+/// Wraps the content encryption key with the derived one ([RFC 7518 §4.4](https://www.rfc-editor.org/rfc/rfc7518#section-4.4)).
 pub(super) fn wrap(agreed: &[u8], key: &[u8]) -> Option<Vec<u8>> {
     let mut wrapped = vec![0; key.len() + 8];
     wrapping_key(agreed)?.wrap(key, &mut wrapped).ok()?;
     Some(wrapped)
 }
 
-/// Unwraps it; nothing if the agreed key is another.
+/// Unwraps the content encryption key; `None` if the derived key does not fit.
 pub(super) fn unwrap(agreed: &[u8], wrapped: &[u8]) -> Option<ContentKey> {
     let mut key = Zeroizing::new(vec![0; wrapped.len().checked_sub(8)?]);
     wrapping_key(agreed)?.unwrap(wrapped, &mut key).ok()?;

@@ -1,6 +1,5 @@
-//! AES-CBC with HMAC, as JWE composes them ([RFC 7518 §5.2]): encrypt first, then authenticate. When a
-//! content is opened nothing is decrypted before the tag is known to be good, so that nobody learns
-//! anything from the padding.
+//! AES-CBC with HMAC, as JWE composes them ([RFC 7518 §5.2]): encrypt, then authenticate. Decryption checks the tag
+//! first, so that no error depends on the padding.
 //!
 //! [RFC 7518 §5.2]: https://www.rfc-editor.org/rfc/rfc7518#section-5.2
 
@@ -12,10 +11,10 @@ use aws_lc_rs::iv::FixedLength;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// A tag is the first half of the MAC.
+/// The tag is the first half of the MAC.
 const TAG: usize = 16;
 
-/// The ciphertext and the tag, with A128CBC-HS256.
+/// Encrypts with A128CBC-HS256; returns ciphertext and tag.
 pub(super) fn seal(
     key: &[u8],
     iv: [u8; 16],
@@ -35,7 +34,7 @@ pub(super) fn seal(
     Some((ciphertext, tag))
 }
 
-/// The content, if the tag is good.
+/// Decrypts if the tag verifies.
 pub(super) fn open(
     key: &[u8],
     aad: &[u8],
@@ -54,7 +53,7 @@ pub(super) fn open(
     Some(ciphertext)
 }
 
-/// Over the additional data, the nonce, the ciphertext and the length of the first in bits.
+/// The MAC over the additional data, the IV, the ciphertext, and the length of the additional data in bits.
 fn mac(key: &[u8], iv: &[u8], aad: &[u8], ciphertext: &[u8]) -> Option<Hmac<Sha256>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
     for part in [aad, iv, ciphertext, &(aad.len() as u64 * 8).to_be_bytes()] {

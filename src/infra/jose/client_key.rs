@@ -4,7 +4,7 @@ use serde_json::Value;
 use super::Algorithm;
 use crate::infra::secret::from_base64url;
 
-/// A client's public key, as a verification key with the algorithms it can be used with.
+/// A client's public key, to verify its signatures.
 pub struct ClientKey {
     kid: Option<String>,
     alg: Option<Algorithm>,
@@ -19,11 +19,11 @@ enum Kind {
     Ed25519,
 }
 
-/// The most usable keys of one set that are tried.
+/// The most keys of one set that are tried.
 const MOST: usize = 20;
 
 impl ClientKey {
-    /// Every usable signature key of a JWK Set; the others are passed over ([RFC 7517 §5]).
+    /// Every usable signature key of a JWK Set; others are ignored ([RFC 7517 §5]).
     ///
     /// [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
     pub fn all_from_set(set: &Value) -> Vec<Self> {
@@ -31,7 +31,7 @@ impl ClientKey {
         keys.into_iter().flatten().filter_map(Self::from_jwk).take(MOST).collect()
     }
 
-    /// A key that is public, strong enough and not for encryption; otherwise nothing.
+    /// `None` unless the key is of a supported type, strong enough and not for encryption.
     pub fn from_jwk(jwk: &Value) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         if text("use").is_some_and(|usage| usage != "sig") {
@@ -63,7 +63,7 @@ impl ClientKey {
         Some(Self { kid, alg, kind, key })
     }
 
-    /// Whether this key is meant by a header with that `kid` and can do that algorithm.
+    /// Whether a header with this `kid` and algorithm can mean this key.
     pub(super) fn fits(&self, kid: Option<&str>, alg: Algorithm) -> bool {
         let named = match (kid, &self.kid) {
             (Some(wanted), Some(own)) => wanted == own,

@@ -5,32 +5,31 @@ use super::cbc;
 use crate::infra::random;
 use crate::protocol::algorithms::ContentEncryption;
 
-/// A content encryption key. It encrypts one content, so a random nonce never meets itself.
+/// A content encryption key. It encrypts one content only, so a random nonce is never repeated under it.
 pub(super) type ContentKey = Zeroizing<Vec<u8>>;
 
-/// How many bytes the key has.
+/// The length of the key in bytes.
 pub(super) const fn key_length(enc: ContentEncryption) -> usize {
     match enc {
         ContentEncryption::A128Gcm => 16,
-        // Half of it is the MAC's.
+        // Of A128CBC-HS256 half is the MAC's key.
         ContentEncryption::A128CbcHs256 | ContentEncryption::A256Gcm => 32,
     }
 }
 
-/// A new key.
 pub(super) fn new_key(enc: ContentEncryption) -> ContentKey {
     let bytes = Zeroizing::new(random::bytes::<32>());
     Zeroizing::new(bytes[..key_length(enc)].to_vec())
 }
 
-/// What a content became: the last three pieces of a JWE.
+/// The last three parts of a compact JWE.
 pub(super) struct Sealed {
     pub iv: Vec<u8>,
     pub ciphertext: Vec<u8>,
     pub tag: Vec<u8>,
 }
 
-/// Encrypts, bound to `aad` ([RFC 7518 §5.3]); nothing if the library fails.
+/// Encrypts, bound to `aad` ([RFC 7518 §5.3]). `None` if the library fails.
 ///
 /// [RFC 7518 §5.3]: https://www.rfc-editor.org/rfc/rfc7518#section-5.3
 pub(super) fn seal(
@@ -65,7 +64,7 @@ fn seal_gcm(
     Some(Sealed { iv: iv.to_vec(), ciphertext, tag: tag.as_ref().to_vec() })
 }
 
-/// Decrypts; nothing if a single bit of any part is another.
+/// Decrypts; `None` if any part was changed.
 pub(super) fn open(
     enc: ContentEncryption,
     key: &[u8],

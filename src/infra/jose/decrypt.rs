@@ -17,11 +17,10 @@ use super::{BadKey, Numbers, PublicJwk, read};
 use crate::infra::secret::{base64url, from_base64url};
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 
-/// The longest JWE that is looked at: a signed token of the longest kind, and a key around it.
+/// A longer JWE is refused unread. A signed token of the longest kind fits.
 const LONGEST: usize = 32 * 1024;
 
-/// Header members that would compress the content or say how it wants to be read, or that demand
-/// something nobody here understands.
+/// Header members that bring a key, compress the content, or demand an extension; none is supported.
 const REFUSED: [&str; 7] = ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip"];
 
 /// A private key of ours that others encrypt for.
@@ -36,13 +35,13 @@ enum Private {
     P256(PrivateKey),
 }
 
-/// It could not be read. One error for every cause: which one it was is what an attacker would ask.
+/// The JWE could not be decrypted. One error for every cause, because the cause would help an attacker.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("it could not be decrypted")]
 pub struct NotDecrypted;
 
 impl DecryptionKey {
-    /// Makes a new key: RSA of 2048 bits for `RSA-OAEP-256`, P-256 for the others. Not for the reactor.
+    /// Makes a new key: RSA of 2048 bits for `RSA-OAEP-256`, P-256 for the others. Blocks too long for the reactor.
     pub fn generate_for(alg: KeyManagement) -> Result<Self, BadKey> {
         let der = match alg {
             KeyManagement::RsaOaep256 => {
@@ -75,7 +74,7 @@ impl DecryptionKey {
         }
     }
 
-    /// What it is published for.
+    /// The algorithm it is published with.
     pub const fn alg(&self) -> KeyManagement {
         self.alg
     }
@@ -90,8 +89,8 @@ impl DecryptionKey {
         &self.jwk
     }
 
-    /// The content's key. Where RSA fails it is a random one, so that it takes as long to find out as
-    /// with a wrong key ([RFC 7516 §11.5]).
+    /// The content encryption key. If RSA decryption fails, it is a random one, so that failing takes as long as with a
+    /// wrong key ([RFC 7516 §11.5]).
     ///
     /// [RFC 7516 §11.5]: https://www.rfc-editor.org/rfc/rfc7516#section-11.5
     fn content_key(
@@ -114,7 +113,7 @@ impl DecryptionKey {
             ) => {
                 let agreed = agreed_key(key, &ephemeral(header)?, (alg, enc), &parties(header)?)?;
                 if alg == KeyManagement::EcdhEs {
-                    // Nothing is sent along when the key is agreed on (RFC 7516 §5.2, step 10).
+                    // With direct agreement the encrypted key is empty (RFC 7516 §5.2, step 10).
                     return encrypted.is_empty().then_some(agreed);
                 }
                 agree::unwrap(&agreed, encrypted)
@@ -131,7 +130,7 @@ pub fn decrypt(compact: &str, key: &DecryptionKey) -> Result<Vec<u8>, NotDecrypt
     opened(compact, key).ok_or(NotDecrypted)
 }
 
-/// Whether a token has the five pieces of an encrypted one.
+/// Whether a token has the five parts of a compact JWE.
 pub fn is_encrypted(token: &str) -> bool {
     token.bytes().filter(|byte| *byte == b'.').count() == 4
 }
@@ -157,7 +156,7 @@ fn opened(compact: &str, key: &DecryptionKey) -> Option<Vec<u8>> {
     content::open(enc, &content_key, protected.as_bytes(), (&iv, from_base64url(ciphertext)?, &tag))
 }
 
-/// The producer's one-time public key ([RFC 7518 §4.6.1.1](https://www.rfc-editor.org/rfc/rfc7518#section-4.6.1.1)).
+/// The producer's ephemeral public key ([RFC 7518 §4.6.1.1](https://www.rfc-editor.org/rfc/rfc7518#section-4.6.1.1)).
 fn ephemeral(header: &Map<String, Value>) -> Option<Vec<u8>> {
     let epk = header.get("epk")?.as_object()?;
     let text = |name| epk.get(name).and_then(Value::as_str);

@@ -24,14 +24,13 @@ enum Public {
     P256(Vec<u8>),
 }
 
-/// Nothing could be encrypted for this key.
+/// Encryption for a recipient failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("nothing could be encrypted for this key")]
 pub struct EncryptionError;
 
 impl RecipientKey {
-    /// The first key of a JWK Set that is meant for encryption, or for nothing in particular, and that
-    /// does `alg`; one that says it is meant comes first.
+    /// The first key of a JWK Set that can be used with `alg`: keys with `use: enc` first, then those without `use`.
     pub fn choose(set: &Value, alg: KeyManagement) -> Option<Self> {
         let keys = set.get("keys")?.as_array()?;
         let meant = |key: &&Value| key.get("use").is_some_and(|usage| usage == "enc");
@@ -79,8 +78,8 @@ pub(super) fn point(x: &[u8], y: &[u8]) -> Option<Vec<u8>> {
     (x.len() == 32 && y.len() == 32).then(|| [&[4], x, y].concat())
 }
 
-/// Encrypts for one recipient, as a compact JWE ([RFC 7516 §3.1]). `cty` says what is inside: `JWT` for
-/// a signed token ([RFC 7519 §5.2]).
+/// Encrypts for one recipient, as a compact JWE ([RFC 7516 §3.1]). `cty` is `JWT` if the
+/// payload is a signed token ([RFC 7519 §5.2]).
 ///
 /// [RFC 7516 §3.1]: https://www.rfc-editor.org/rfc/rfc7516#section-3.1
 /// [RFC 7519 §5.2]: https://www.rfc-editor.org/rfc/rfc7519#section-5.2

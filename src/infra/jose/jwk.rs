@@ -9,13 +9,12 @@ use crate::infra::secret::Digest;
 pub struct PublicJwk {
     /// Key type.
     pub kty: &'static str,
-    /// What it is for: `sig` or `enc`.
+    /// `sig` or `enc`.
     pub r#use: &'static str,
     /// The one algorithm it is used with.
     pub alg: &'static str,
-    /// Its thumbprint.
+    /// Its RFC 7638 thumbprint.
     pub kid: String,
-    /// The key itself.
     #[serde(flatten)]
     pub numbers: Numbers,
 }
@@ -36,7 +35,7 @@ pub enum Numbers {
 }
 
 impl PublicJwk {
-    /// A key for one use with one algorithm, named by its thumbprint.
+    /// `kid` is the thumbprint.
     pub(super) fn new(usage: &'static str, alg: &'static str, numbers: Numbers) -> Self {
         Self { kty: numbers.kty(), r#use: usage, alg, kid: numbers.thumbprint(), numbers }
     }

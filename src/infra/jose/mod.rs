@@ -1,12 +1,8 @@
-//! JSON Web Signatures ([RFC 7515]): ours are made with a key that stays parsed, everybody's are
-//! verified with the algorithm of the key record, never with the one the header names. And JSON Web
-//! Encryption ([RFC 7516]) around them, for clients that ask for it.
+//! JSON Web Signatures ([RFC 7515]) and compact JSON Web Encryption ([RFC 7516]).
 //!
-//! Verification goes through `jsonwebtoken`. Signing does not: its backend parses the private key at
-//! every signature, which costs more than half the throughput, and its provider is a table of plain
-//! functions that are handed the bytes of a key. To keep a parsed key there, the bytes would have to be
-//! a number into a table of keys that the whole process shares, in place of the library's own provider
-//! for whoever else uses it. A compact JWS is three base64url pieces, so `sign.rs` joins them.
+//! Tokens are verified with the algorithm of our key record or of the client's registration; the header only has to
+//! agree. Verification goes through `jsonwebtoken`; signing keeps each private key parsed, and JWE is composed here from
+//! `aws-lc-rs`. Why: docs/decisions/signing-and-encryption.md.
 //!
 //! [RFC 7515]: https://www.rfc-editor.org/rfc/rfc7515
 //! [RFC 7516]: https://www.rfc-editor.org/rfc/rfc7516
@@ -36,10 +32,9 @@ pub use self::verify::{
     LONGEST_OURS, NotVerified, Peeked, Verified, peek, peek_text, verify_client, verify_hs256,
     verify_ours, verify_ours_of_any_type,
 };
-/// Signature algorithms: of our own keys and of clients' alike.
+/// The signature algorithms of our own keys and of clients' keys.
 pub use crate::protocol::client_metadata::ClientAlg as Algorithm;
 
-/// The library's name for an algorithm.
 const fn named_by_library(alg: Algorithm) -> jsonwebtoken::Algorithm {
     match alg {
         Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,

@@ -22,22 +22,22 @@ pub(super) enum Pair {
     EdDsa(Ed25519KeyPair),
 }
 
-/// Why a key cannot be used, as a sentence about it.
+/// Why a key cannot be used, as the end of a sentence whose subject is the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadKey {
-    /// It has a pass phrase.
+    /// The PEM file has a pass phrase.
     #[error("is encrypted; decrypt it first: there is nobody to type a pass phrase")]
     Encrypted,
-    /// It has no private half.
+    /// The PEM file holds a public key.
     #[error("has no private half")]
     PublicOnly,
-    /// It is a key of another kind than the one wanted.
+    /// The key is of another type than this algorithm needs.
     #[error("{}", kind_wanted(*.0))]
     NotFor(Algorithm),
-    /// Fewer than 2048 bits.
+    /// An RSA key of fewer than 2048 bits.
     #[error("has fewer than 2048 bits")]
     TooShort,
-    /// It does not parse, or its numbers do not belong together.
+    /// The key does not parse, or its numbers are inconsistent.
     #[error("is not a readable PEM private key")]
     Garbage,
 }
@@ -58,7 +58,7 @@ impl Pair {
         })
     }
 
-    /// From PKCS#8 that is known to hold a key of the right kind.
+    /// Parses PKCS#8 that is known to hold a key of the right type.
     pub(super) fn from_pkcs8(alg: Algorithm, der: &[u8]) -> Result<Self, BadKey> {
         Ok(match alg {
             Algorithm::Rs256 => Self::Rs256(rsa_pair(der)?),
@@ -73,7 +73,7 @@ impl Pair {
         })
     }
 
-    /// The key in PKCS#8, to be kept somewhere safe.
+    /// The private key in PKCS#8.
     pub(super) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, BadKey> {
         let copied = match self {
             Self::Rs256(pair) | Self::Ps256(pair) => {
@@ -119,7 +119,7 @@ impl Pair {
         }
     }
 
-    /// The signature as it stands in a JWS ([RFC 7518 §3]); nothing if the library fails.
+    /// The signature as it stands in a JWS ([RFC 7518 §3]); `None` if the library fails.
     ///
     /// [RFC 7518 §3]: https://www.rfc-editor.org/rfc/rfc7518#section-3
     pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
@@ -153,7 +153,7 @@ fn rsa_pair(der: &[u8]) -> Result<RsaKeyPair, BadKey> {
     RsaKeyPair::from_pkcs8(der).map_err(|_| BadKey::Garbage)
 }
 
-/// Whether it is an RSA key that is long enough, and whose numbers belong together.
+/// Checks that an RSA key is long enough and its numbers are consistent.
 pub(super) fn check_rsa(der: &[u8]) -> Result<(), BadKey> {
     let key = RsaPrivateKey::from_pkcs8_der(der).map_err(|_| BadKey::Garbage)?;
     if key.n().bits() < 2048 {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{Algorithm, BadKey, Numbers, PublicJwk};
 use crate::infra::secret::base64url;
 
-/// A private key in PKCS#8 (RFC 5208), not looked into yet beyond what kind it is.
+/// A private key in PKCS#8 (RFC 5208), of which only the type has been read.
 pub struct PrivateKey {
     kind: Kind,
     der: Zeroizing<Vec<u8>>,
@@ -24,7 +24,7 @@ enum Kind {
 
 impl PrivateKey {
     /// Reads a PEM file: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC 1 (`EC PRIVATE KEY`).
-    /// The first block counts.
+    /// Only the first block is read.
     pub fn from_pem(pem: &str) -> Result<Self, BadKey> {
         let label = pem.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"));
         let der = |pem: &str| {
@@ -65,7 +65,7 @@ impl PrivateKey {
         Ok(Self { kind, der })
     }
 
-    /// The PKCS#8, if the key is of the kind that `alg` signs with.
+    /// The PKCS#8, if the key is of the type that `alg` signs with.
     pub(super) fn for_signing(&self, alg: Algorithm) -> Result<&[u8], BadKey> {
         let wanted = match alg {
             Algorithm::Rs256 | Algorithm::Ps256 => Kind::Rsa,
@@ -81,7 +81,7 @@ fn from_sec1(der: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(Zeroizing::new(pair.to_pkcs8v1().ok()?.as_ref().to_vec()))
 }
 
-/// The PEM file that PKCS#8 is kept in.
+/// Encodes PKCS#8 as PEM.
 pub(super) fn to_pem(der: &[u8]) -> Result<Zeroizing<String>, BadKey> {
     let document = SecretDocument::try_from(der).map_err(|_| BadKey::Garbage)?;
     document.to_pem("PRIVATE KEY", LineEnding::LF).map_err(|_| BadKey::Garbage)

@@ -1,5 +1,5 @@
-//! Claims of a verified JWT, read with the type they must have: a number that is text is an error, not
-//! an absent number.
+//! Reads claims of a verified JWT with the type they must have. A claim of another type is an error, not an absent
+//! claim.
 
 use serde_json::{Map, Value};
 

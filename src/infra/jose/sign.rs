@@ -8,7 +8,7 @@ use super::pair::Pair;
 use super::{Algorithm, BadKey, PrivateKey, PublicJwk, pem};
 use crate::infra::secret::base64url;
 
-/// A signing key, parsed once and held.
+/// A private key for one algorithm, parsed once and kept, with its public half.
 pub struct SigningKey {
     pair: Pair,
     jwk: PublicJwk,
@@ -43,7 +43,7 @@ impl SigningKey {
         Ok((key, pem))
     }
 
-    /// Makes a new key for the algorithm. Takes a tenth of a second for RSA: not for the reactor.
+    /// Makes a new key for the algorithm. For RSA this takes a tenth of a second, too long for the reactor.
     pub fn generate_for(alg: Algorithm) -> Result<Self, BadKey> {
         Pair::generate(alg).map(Self::of)
     }
@@ -59,17 +59,16 @@ impl SigningKey {
         self.pair.to_pkcs8()
     }
 
-    /// The PEM file to keep it in.
+    /// The private key as a PEM file.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, BadKey> {
         pem::to_pem(&self.to_pkcs8()?)
     }
 
-    /// What it signs with.
     pub const fn alg(&self) -> Algorithm {
         self.pair.alg()
     }
 
-    /// The key's name in headers and in the JWK Set.
+    /// Its RFC 7638 thumbprint.
     pub fn kid(&self) -> &str {
         &self.jwk.kid
     }

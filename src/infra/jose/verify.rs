@@ -4,19 +4,19 @@ use serde_json::{Map, Value};
 use super::{Algorithm, ClientKey, SigningKey, named_by_library, read};
 use crate::infra::secret::from_base64url;
 
-/// The longest JWT of somebody else's that is looked at.
+/// A longer JWT of a client is refused unread.
 const LONGEST: usize = 16 * 1024;
 
-/// The longest of our own, which are never made longer: somebody may be in hundreds of groups.
+/// Our own tokens are never longer. They may be longer than a client's, because a user may be in hundreds of groups.
 pub const LONGEST_OURS: usize = 32 * 1024;
 
-/// Header members that would let a token say how it wants to be verified ([RFC 8725 §3.10]), or that
-/// demand something nobody here understands (`crit`, RFC 7515 §4.1.11).
+/// Header members that would let a token choose its own key ([RFC 8725 §3.10]) or demand an extension (`crit`,
+/// RFC 7515 §4.1.11); none is supported.
 ///
 /// [RFC 8725 §3.10]: https://www.rfc-editor.org/rfc/rfc8725#section-3.10
 const REFUSED: [&str; 7] = ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip"];
 
-/// A JWT whose signature is good. Time, issuer and audience are still to be judged.
+/// A JWT whose signature was verified. Time, issuer and audience were not.
 #[derive(Debug)]
 pub struct Verified {
     /// `typ`, lower case, without `application/`.
@@ -25,24 +25,24 @@ pub struct Verified {
     pub claims: Map<String, Value>,
 }
 
-/// Why a token was not believed; for the log.
+/// Why a token was refused; for the log only.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NotVerified {
-    /// Too long, not three pieces, not base64url, not JSON.
+    /// Too long, not three parts, not base64url, or not JSON.
     Malformed,
-    /// A header member from the list of refused ones.
+    /// A member of `REFUSED_HEADERS`, or one of the wrong type.
     Header,
-    /// Not an algorithm the key is used with.
+    /// Not the algorithm of the key, or not one the client registered.
     Algorithm,
-    /// No key of that name.
+    /// No key with that `kid` that can be used with the algorithm.
     UnknownKey,
-    /// The signature is not by that key.
+    /// The signature does not verify.
     Signature,
-    /// It is another kind of token.
+    /// The `typ` is that of another kind of token.
     Type,
 }
 
-/// A token taken apart; nothing is believed yet.
+/// A token split into its parts; nothing is verified yet.
 struct Pieces<'a> {
     header: Map<String, Value>,
     payload: &'a str,
@@ -94,7 +94,7 @@ fn json(piece: &str) -> Result<Map<String, Value>, NotVerified> {
     serde_json::from_slice(&bytes).map_err(|_| NotVerified::Malformed)
 }
 
-/// Verifies a token of ours: by one of our keys, with the algorithm of that key, of the type `typ`.
+/// Verifies a token of ours of the type `typ`: the `kid` selects the key, and the key has one algorithm.
 pub fn verify_ours<'k>(
     token: &str,
     keys: impl IntoIterator<Item = &'k SigningKey>,
@@ -107,7 +107,7 @@ pub fn verify_ours<'k>(
     Ok(verified.claims)
 }
 
-/// The same for a caller that judges the type itself.
+/// The same for a caller that checks the type itself.
 pub fn verify_ours_of_any_type<'k>(
     token: &str,
     keys: impl IntoIterator<Item = &'k SigningKey>,
@@ -116,7 +116,7 @@ pub fn verify_ours_of_any_type<'k>(
     let alg = pieces.text("alg")?.and_then(Algorithm::parse).ok_or(NotVerified::Algorithm)?;
     let kid = pieces.kid()?.ok_or(NotVerified::UnknownKey)?;
     let key = keys.into_iter().find(|key| key.kid() == kid).ok_or(NotVerified::UnknownKey)?;
-    // The header does not choose: it only has to say what we know already.
+    // The header does not choose the algorithm; it has to agree with the key.
     if key.alg() != alg {
         return Err(NotVerified::Algorithm);
     }
@@ -147,7 +147,7 @@ pub fn verify_client(
 }
 
 /// Verifies a token that a client signed with a secret we share ([OpenID Connect Core §9],
-/// `client_secret_jwt`): HS256 and nothing else. A secret shorter than the hash is none ([RFC 7518 §3.2]).
+/// `client_secret_jwt`): HS256 only. A secret shorter than the hash is refused ([RFC 7518 §3.2]).
 ///
 /// [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
 /// [RFC 7518 §3.2]: https://www.rfc-editor.org/rfc/rfc7518#section-3.2
@@ -166,22 +166,22 @@ pub fn verify_hs256(secret: &[u8], token: &str) -> Result<Verified, NotVerified>
     pieces.open()
 }
 
-/// What a token says about itself before anybody has verified it.
+/// A JWT that was not verified.
 #[derive(Debug)]
 pub struct Peeked {
-    /// Its header, without any of the members that are refused.
+    /// The header; it has no member of `REFUSED_HEADERS`.
     pub header: Map<String, Value>,
-    /// Its claims: only good for finding whose keys to verify it with.
+    /// The claims, to find out whose keys to verify the token with, and for nothing else.
     pub claims: Map<String, Value>,
 }
 
-/// Reads a token nobody has verified; nothing if it could never be verified either.
+/// Splits a token without verifying it; `None` if it could not be verified anyway.
 pub fn peek(token: &str) -> Option<Peeked> {
     let pieces = Pieces::split(token, LONGEST).ok()?;
     Some(Peeked { claims: json(pieces.payload).ok()?, header: pieces.header })
 }
 
-/// A string claim of a token nobody has verified: only good for finding whose keys to verify it with.
+/// A string claim of a token that was not verified: to find out whose keys to verify it with, and for nothing else.
 pub fn peek_text(token: &str, name: &str) -> Option<String> {
     read::text(&peek(token)?.claims, name).ok()?.map(str::to_owned)
 }
