@@ -8,9 +8,9 @@ use crate::infra::random;
 use crate::infra::secret::{base64url, from_base64url};
 use crate::infra::secret_key::{self, MacKey, SecretKey};
 
-/// Encrypts private keys for the store: whoever reads the store alone cannot sign.
+/// Encrypts private keys for the store, so that reading the store is not enough to sign.
 pub struct KeyEncryptor {
-    /// The first seals; each opens.
+    /// The first encrypts; each is tried for decryption.
     pub(super) derived_keys: Vec<MacKey>,
 }
 
@@ -20,7 +20,7 @@ impl KeyEncryptor {
         Self { derived_keys: root.derive(secret_key::Purpose::KeyRing).generations() }
     }
 
-    /// The sealed text of a private key. It opens under this name and for this purpose only.
+    /// Encrypts a private key, bound to its `kid` and use. `None` if the library fails.
     pub(super) fn encrypt(&self, name: &str, purpose: KeyUse, der: &[u8]) -> Option<String> {
         let nonce = random::bytes::<NONCE_LEN>();
         let mut sealed = der.to_vec();
@@ -34,7 +34,7 @@ impl KeyEncryptor {
         Some(base64url(&[&nonce[..], &sealed].concat()))
     }
 
-    /// The private key, and whether it was sealed with the root that seals now.
+    /// Decrypts a private key, and says whether it was encrypted under the current secret.
     pub(super) fn decrypt(
         &self,
         name: &str,

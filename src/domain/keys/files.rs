@@ -12,30 +12,30 @@ use crate::infra::jose::{self, Algorithm, PrivateKey, SigningKey};
 use crate::infra::random;
 use crate::infra::secret;
 
-/// Where the key is, or may be made.
+/// Where key files are read, or created.
 #[derive(Clone, Debug)]
 pub struct KeySource {
-    /// Given by the operator: it must be there.
+    /// `PRIVATE_KEY_PATH`: it must exist.
     pub private_key_path: Option<PathBuf>,
-    /// Given by the operator: it must be the public half of the private key.
+    /// `PUBLIC_KEY_PATH`: it must be the public half of the private key.
     pub public_key_path: Option<PathBuf>,
-    /// Where a key is looked for, and made, when no path was given.
+    /// Where keys are looked for, and created, that have no path of their own.
     pub keys_dir: PathBuf,
 }
 
-/// Keys from files, and what the operator should know about them.
+/// Keys from files, and which of them were created.
 #[derive(Debug, Default)]
 pub struct FileKeys {
     /// At most one for each algorithm.
     pub keys: Vec<SigningKey>,
-    /// Which were made just now, in words.
+    /// A sentence for the operator for each key created just now.
     pub notices: Vec<String>,
-    /// The names of those.
+    /// The `kid`s of the keys created just now.
     pub created_kids: Vec<String>,
 }
 
-/// Loads the key that was given, and those in the folder. With `make`, a missing one is made there: where
-/// the store forgets, the files are what lasts.
+/// Loads the given key and those in the keys folder. With `make`, missing ones are created there: with a store
+/// that forgets, the files are what lasts.
 pub fn load_files(
     source: &KeySource,
     purposes: &[KeyUse],
@@ -102,17 +102,17 @@ fn load_from_dir(
             found.created_kids.push(key.kid().to_owned());
         }
     }
-    // Whoever was first made the key: all read what stands there now.
+    // Of several processes the first created the file; all use what it holds now.
     found.keys.push(parse(&path, alg, &read_private(&path)?)?);
     Ok(())
 }
 
-/// Where the root secret is kept that nobody chose.
+/// The file of the generated `SECRET_KEY`.
 pub fn secret_path(keys_dir: &Path) -> PathBuf {
     keys_dir.join("secret")
 }
 
-/// The installation's root secret, kept beside the signing key; made once. 43 characters.
+/// Reads the generated `SECRET_KEY` from the keys folder; creates it, of 43 characters, if it is missing.
 pub fn load_or_create_secret(keys_dir: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let path = secret_path(keys_dir);
     if !path.exists() {

@@ -6,20 +6,18 @@ use zeroize::Zeroizing;
 use crate::infra::jose::{Algorithm, BadKey, DecryptionKey, PublicJwk, SigningKey};
 use crate::protocol::algorithms::KeyManagement;
 
-/// What a key is for: each has a ring of its own.
+/// What a key is used for, and with which algorithm. Each use has its own succession of keys.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum KeyUse {
-    /// It signs.
-    #[serde(rename = "Signs")]
+    /// Signing tokens (`use: sig`).
     Signing(Algorithm),
-    /// Others encrypt for it.
-    #[serde(rename = "Decrypts")]
+    /// Decrypting what clients encrypt for us (`use: enc`).
     Decryption(KeyManagement),
 }
 
 impl KeyUse {
-    /// The algorithm's word; no word means both.
+    /// The algorithm's JOSE name, which is also how it is stored. No name is both a signature and a key management algorithm.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Signing(alg) => alg.as_str(),
@@ -54,7 +52,7 @@ pub(super) enum KeyMaterial {
 }
 
 impl KeyMaterial {
-    /// Makes a new one, away from the reactor: RSA takes its time.
+    /// Generates a key on a blocking thread: RSA takes about a tenth of a second.
     pub async fn generate(purpose: KeyUse) -> Result<Self, BadKey> {
         let make = move || match purpose {
             KeyUse::Signing(alg) => SigningKey::generate_for(alg).map(Self::signing),

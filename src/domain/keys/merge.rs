@@ -1,16 +1,17 @@
+//! Merging a ring from a backup into the stored one.
+
 use super::record::{KeyRecord, NewKey, RingRecord, ring_key};
 use super::{KeyEncryptor, RingError};
 use crate::infra::jose::BadKey;
 use crate::infra::store::{CreateOutcome, Record, Store, StoreError};
 
 impl RingRecord {
-    /// How many keys there are.
     pub fn count(&self) -> usize {
         self.keys.len()
     }
 
-    /// The same ring with every key encrypted under the present secret; an error names the first key that
-    /// no secret at hand opens. What is under the present one already stays, byte for byte.
+    /// The same ring with every key encrypted under the current `SECRET_KEY`. The error names the first key that
+    /// neither secret decrypts. A key that is under the current one already stays as it is, byte for byte.
     pub fn encrypted_under(mut self, sealer: &KeyEncryptor) -> Result<Self, RingError> {
         let mut stale = Vec::new();
         for KeyRecord { kid, purpose, sealed, .. } in &self.keys {
@@ -28,7 +29,7 @@ impl RingRecord {
         Ok(self)
     }
 
-    /// With the keys of `held` that are not in it. What they signed is still of use, so none is dropped.
+    /// Adds the keys of `held` that it lacks. None is dropped, because tokens they signed may still be valid.
     #[must_use]
     pub fn merged_with(mut self, held: &Self) -> Self {
         for key in &held.keys {
@@ -44,7 +45,7 @@ impl RingRecord {
         self
     }
 
-    /// Whether both hold the same, in whatever order.
+    /// Whether both hold the same keys and imported files, in any order.
     pub fn has_same_keys(&self, other: &Self) -> bool {
         let same_keys = self.keys.iter().all(|key| other.keys.contains(key));
         same_keys
@@ -52,8 +53,7 @@ impl RingRecord {
             && self.from_files.iter().all(|it| other.from_files.contains(it))
     }
 
-    /// Makes the store's ring hold these keys, beside those it has. Running servers read of it within
-    /// seconds.
+    /// Adds these keys to the stored ring, or creates it. Running servers find them at their next refresh.
     pub async fn restore(&self, store: &dyn Store) -> Result<(), StoreError> {
         for _ in 0..2 {
             let join = |held: &mut Self| *held = self.clone().merged_with(held);

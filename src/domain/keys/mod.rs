@@ -1,14 +1,14 @@
-//! The signing keys, and the ring that each algorithm has of them: published → signing → retired.
+//! The keys that sign tokens and decrypt request objects. Each algorithm has a ring of them: published → signing →
+//! retired → gone.
 //!
-//! The files an operator gave, or the one made where none was asked for, are where a ring begins. From
-//! then on the ring stands in the store, each private key encrypted, and is changed by one swap, so that
-//! several servers have the same one. Which key signs is a matter of time alone (`phase.rs`): between two
-//! looks at the store no server has to be told. A store that is away stops neither signing nor the JWK
-//! Set: the ring last read stays.
+//! - `record.rs`, `phase.rs`: the stored ring, and which phase a key is in: a function of the time, never stored.
+//! - `ring.rs`: signs, verifies and decrypts with the ring as last read, also while the store is away.
+//! - `rotation.rs`, `ring_store.rs`: read and change the stored ring, one compare-and-swap each.
+//! - `files.rs`, `private_file.rs`: keys from files, where a ring begins. A path that was given and does not load is an
+//!   error before a port is bound; no key is created in its place.
 //!
-//! A path that was given and does not load is an error that names the file, before a port is bound; a key
-//! is never made in its place. Signing with RSA runs in a small pool, not on the reactor: under full load
-//! a signature every 0.3 ms would hold up everything else.
+//! Why no phase is stored: docs/decisions/key-ring.md. Why signing is ours and runs in a pool:
+//! docs/decisions/signing-and-encryption.md.
 
 mod encryption;
 mod error;

@@ -1,25 +1,25 @@
-//! When a key is in which phase: a pure function of the moments at which the keys of one algorithm begin
-//! to sign. No phase is ever written down, so servers with the same ring cannot disagree.
+//! Which phase a key is in: a pure function of the moments at which the keys of one algorithm begin to sign. No phase is
+//! stored, so servers with the same ring cannot disagree (docs/decisions/key-ring.md).
 
 use std::time::Duration;
 
 use crate::infra::clock::UnixTime;
 
-/// What a key is doing.
+/// The life of a key.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Phase {
-    /// In the JWK Set, so that it is known before its first signature.
+    /// In the JWK Set, so that clients have it before its first signature.
     Published,
     /// The one that signs.
     Signing,
-    /// In the JWK Set still, for what it signed.
+    /// Still in the JWK Set, for the tokens it signed.
     Retired,
-    /// Nothing that it signed can be valid any more.
+    /// Out of the JWK Set: nothing it signed can be valid any more.
     Gone,
 }
 
 impl Phase {
-    /// One word.
+    /// The word in metrics and in `keys list`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Published => "published",
@@ -33,19 +33,19 @@ impl Phase {
 /// How keys follow each other.
 #[derive(Clone, Copy, Debug)]
 pub struct RotationPolicy {
-    /// How long a key signs; for ever if `None`.
+    /// How long a key signs; `None` means until it is rotated by hand.
     pub interval: Option<Duration>,
-    /// How long a key is published before it signs: longer than anybody keeps the JWK Set.
+    /// How long a key is published before it signs: longer than clients cache the JWK Set.
     pub publication_lead: Duration,
-    /// How long a key stays after it has signed: longer than anything it signed is of use.
+    /// How long a key stays published after it stopped signing: longer than any token it signed is valid.
     pub retention: Duration,
-    /// How long an urgent key waits until every server has read of it, and clients would look for it.
+    /// How long a key that was asked for at once waits until every server has read it.
     pub activation_delay: Duration,
 }
 
 /// The phases of the keys of one algorithm, given when each begins to sign, earliest first.
 pub fn phases(starts: &[UnixTime], keep: Duration, now: UnixTime) -> Vec<Phase> {
-    // Before the first moment of all (a clock that is behind) the first key signs: somebody has to.
+    // Before the first start (a clock that is behind) the first key signs: some key has to.
     let signing = starts.iter().rposition(|start| *start <= now).unwrap_or(0);
     let phase = |at: usize| match at.cmp(&signing) {
         std::cmp::Ordering::Greater => Phase::Published,
@@ -62,7 +62,7 @@ pub fn due(starts: &[UnixTime], policy: &RotationPolicy, now: UnixTime) -> Optio
     let (interval, last) = (policy.interval?, *starts.last()?);
     let next = last.plus(interval);
     let is_time = last <= now && next <= now.plus(policy.publication_lead);
-    // A server that was away when it was time still publishes before anything is signed.
+    // A server that was down at that time still publishes the key before it signs.
     is_time.then(|| next.max(now.plus(policy.publication_lead)))
 }
 

@@ -1,4 +1,4 @@
-//! Files that hold a private key or the root secret: who besides us can read them.
+//! Reads files that hold a private key or `SECRET_KEY`, unless other users could read or replace them.
 
 use std::fs;
 use std::io;
@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 
 use super::KeyFileError;
 
-/// Whose process this is.
+/// The user and groups of this process.
 struct ProcessIdentity {
     uid: u32,
     gids: Vec<u32>,
 }
 
-/// What a file says about who can read it.
+/// The owner and mode of a file.
 #[derive(Clone, Copy)]
 struct FileAccess {
     uid: u32,
@@ -31,9 +31,10 @@ impl ProcessIdentity {
         Self { uid: geteuid().as_raw(), gids }
     }
 
-    /// What is wrong with such a file, for the operator. That a group we are in can read it is how an
-    /// orchestrator hands a secret to a process that is not root: `fsGroup` makes it root's, with mode 0440. Of
-    /// files of ours in a volume it makes 0660; anywhere else a group that writes could put a key of its own.
+    /// Why a file is refused, as the end of a sentence. Reading by a group of ours is allowed, because that is how
+    /// orchestrators hand a secret to a process that is not root: `fsGroup` makes it root's, with mode 0440. Writing
+    /// by a group is allowed only for our own files (`fsGroup` makes 0660 of those in a volume); elsewhere the group
+    /// could put another key there.
     fn reject_reason(&self, file: FileAccess) -> Option<&'static str> {
         let by_group = file.mode & 0o070 != 0;
         let is_our_group = self.gids.contains(&file.gid);
@@ -55,8 +56,7 @@ impl ProcessIdentity {
     }
 }
 
-/// Reads a file that nobody reads but its owner and a group of ours. Anything looser is refused, not warned
-/// about.
+/// Reads a file that only its owner and a group of ours can read. A looser one is refused, not warned about.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let unreadable =
         |error: io::Error| KeyFileError::about(path, format!("cannot be read: {error}"));

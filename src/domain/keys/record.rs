@@ -8,24 +8,23 @@ use super::phase::{self, Phase, RotationPolicy};
 use crate::infra::clock::UnixTime;
 use crate::infra::store::{Key, Partition, Record};
 
-/// The ring as it stands in the store: one record, so that one swap changes it.
+/// The stored ring: one record, so that one compare-and-swap changes it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RingRecord {
     pub(super) keys: Vec<KeyRecord>,
-    /// The names of keys that once came from a file: each comes in once, and a file that was left lying
-    /// does not bring its key back after it has gone.
+    /// The `kid`s of keys that were imported from files. Each is imported once, so that a file left in place does not
+    /// bring back a key that is gone.
     #[serde(default)]
     pub(super) from_files: Vec<String>,
 }
 
-/// One key of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct KeyRecord {
     pub kid: String,
     pub purpose: KeyUse,
     pub published_at: UnixTime,
     pub begins_at: UnixTime,
-    /// The private key, encrypted.
+    /// The PKCS#8 private key, encrypted by `KeyEncryptor`.
     pub sealed: String,
 }
 
@@ -41,7 +40,7 @@ impl Record for RingRecord {
     }
 }
 
-/// Where it is.
+/// The ring is the only record of its kind.
 pub fn ring_key() -> Key<RingRecord> {
     Key::single(Partition::new("keyring"))
 }
@@ -49,13 +48,13 @@ pub fn ring_key() -> Key<RingRecord> {
 /// When a new key begins to sign.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Activation {
-    /// After everybody had time to learn of it.
+    /// After clients had time to fetch the JWK Set with it.
     Announced,
-    /// As soon as every server has it.
+    /// As soon as every server has read it.
     Now,
 }
 
-/// A new key, sealed already: a step that may be repeated makes none.
+/// A new key, encrypted already: the step of a compare-and-swap may be repeated, so it must not generate any.
 #[derive(Clone, Debug)]
 pub(super) struct NewKey {
     pub kid: String,
@@ -63,13 +62,13 @@ pub(super) struct NewKey {
     pub sealed: String,
 }
 
-/// Files remembered at most; the oldest is forgotten first.
+/// Beyond this the oldest is forgotten.
 const MAX_REMEMBERED_FILES: usize = 64;
-/// Keys of one purpose at most: whoever rotates in a loop does not fill the JWK Set.
+/// Keeps a rotation in a loop from filling the JWK Set.
 const MAX_KEYS_PER_USE: usize = 12;
 
 impl RingRecord {
-    /// The keys of one purpose, in the order in which they begin to sign, each with its phase.
+    /// The keys for one use in the order in which they begin to sign, each with its phase.
     pub(super) fn keys_for(
         &self,
         purpose: KeyUse,
@@ -77,7 +76,7 @@ impl RingRecord {
         now: UnixTime,
     ) -> Vec<(&KeyRecord, Phase)> {
         let mut keys: Vec<_> = self.keys.iter().filter(|key| key.purpose == purpose).collect();
-        // Stable: of two that begin at one moment, the one that was added later is the later.
+        // Stable: of two keys with the same start, the one added later stays the later.
         keys.sort_by_key(|key| key.begins_at);
         let starts: Vec<_> = keys.iter().map(|key| key.begins_at).collect();
         keys.into_iter().zip(phase::phases(&starts, keep, now)).collect()
@@ -92,17 +91,16 @@ impl RingRecord {
         self.keys_for(purpose, policy.retention, now).iter().map(|(key, _)| key.begins_at).collect()
     }
 
-    /// Whether there is no key for this purpose.
     pub(super) fn lacks(&self, purpose: KeyUse) -> bool {
         self.keys.iter().all(|key| key.purpose != purpose)
     }
 
-    /// Whether this key came, or comes, from a file that was not seen before.
+    /// Whether the key with this `kid` was never imported and is not in the ring.
     pub(super) fn is_new_file(&self, kid: &str) -> bool {
         !self.from_files.iter().any(|seen| seen == kid) && self.keys.iter().all(|it| it.kid != kid)
     }
 
-    /// When the next key has to begin, if it is time to publish it.
+    /// When the next key has to begin to sign, if it is time to publish it.
     pub(super) fn due(
         &self,
         purpose: KeyUse,
@@ -112,14 +110,14 @@ impl RingRecord {
         phase::due(&self.start_times(purpose, policy, now), policy, now)
     }
 
-    /// Adds the first key of its purpose, which signs at once; nothing if there is one.
+    /// Adds the first key for its use, which signs at once. Does nothing if there is one.
     pub(super) fn add_first(&mut self, key: &NewKey, now: UnixTime) {
         if self.lacks(key.purpose) {
             self.insert(key, now, now);
         }
     }
 
-    /// Takes in a key from a file, once.
+    /// Adds a key from a file unless it was imported before.
     pub(super) fn import_file(&mut self, key: &NewKey, policy: &RotationPolicy, now: UnixTime) {
         if !self.is_new_file(&key.kid) {
             return;
@@ -131,14 +129,14 @@ impl RingRecord {
         self.insert(key, now, begins);
     }
 
-    /// Adds the successor that is due; nothing if another server has done so.
+    /// Adds the successor that is due. Does nothing if another server has done so.
     pub(super) fn add_successor(&mut self, key: &NewKey, policy: &RotationPolicy, now: UnixTime) {
         if let Some(begins) = self.due(key.purpose, policy, now) {
             self.insert(key, now, begins);
         }
     }
 
-    /// Adds a key because somebody asked for one; `false` if there are enough.
+    /// Adds a key on request; `false` if the ring is full.
     pub(super) fn rotate(
         &mut self,
         key: &NewKey,
@@ -147,7 +145,7 @@ impl RingRecord {
         now: UnixTime,
     ) -> bool {
         if self.keys.iter().any(|it| it.kid == key.kid) {
-            // An earlier try of this very change that was thought lost.
+            // An earlier run of this same swap, whose reply was lost.
             return true;
         }
         if self.keys_for(key.purpose, policy.retention, now).len() >= MAX_KEYS_PER_USE {
@@ -161,7 +159,7 @@ impl RingRecord {
         true
     }
 
-    /// Removes a key before its time, unless it is the one that signs; answers what it was doing.
+    /// Removes a key early, unless it is the one that signs. Returns the phase it was in, `None` if it is unknown.
     pub(super) fn remove(
         &mut self,
         kid: &str,
@@ -177,12 +175,11 @@ impl RingRecord {
         Some(phase)
     }
 
-    /// Whether the time of some key is over.
     pub(super) fn has_expired_keys(&self, policy: &RotationPolicy, now: UnixTime) -> bool {
         !self.expired_kids(policy, now).is_empty()
     }
 
-    /// Removes the keys whose time is over.
+    /// Removes the keys that are gone.
     pub(super) fn remove_expired(&mut self, policy: &RotationPolicy, now: UnixTime) {
         let gone = self.expired_kids(policy, now);
         self.keys.retain(|key| !gone.contains(&key.kid));
@@ -194,7 +191,7 @@ impl RingRecord {
         keys.filter(|(_, phase)| *phase == Phase::Gone).map(|(key, _)| key.kid.clone()).collect()
     }
 
-    /// Replaces what is stored of a key by the same key under the present secret.
+    /// Replaces the ciphertext of a key by the one under the current `SECRET_KEY`.
     pub(super) fn reencrypt(&mut self, anew: &NewKey) {
         for key in self.keys.iter_mut().filter(|key| key.kid == anew.kid) {
             key.sealed.clone_from(&anew.sealed);

@@ -16,22 +16,22 @@ use crate::infra::jose::{
     self, Algorithm, NotDecrypted, NotVerified, SigningError, SigningKey, Verified,
 };
 
-/// The keys of this installation.
+/// The keys of this installation, as last read from the store. Cheap to clone.
 #[derive(Clone)]
 pub struct KeyRing(pub(super) Arc<KeyRingInner>);
 
 pub(super) struct KeyRingInner {
     pub current: ArcSwap<Snapshot>,
-    /// What there are keys for, as configured. Others in the store are left alone.
+    /// The configured uses. Keys in the store for any other use are left alone.
     pub purposes: Vec<KeyUse>,
     pub policy: RotationPolicy,
     pub clock: Clock,
-    /// Where the ring is kept, unless it never changes.
+    /// Where the ring is stored; `None` for a fixed ring.
     pub ring_store: Option<RingStore>,
-    /// The phases that were told last.
+    /// The keys as they were last reported, by `kid`.
     reported: RwLock<BTreeMap<String, KeyInfo>>,
     signing_permits: Arc<Semaphore>,
-    /// What anybody can ask for has one turn of its own, and no signature stands behind it.
+    /// Decryption has one permit of its own: any client can cause it, and no signature should wait for it.
     decryption_permits: Arc<Semaphore>,
 }
 
@@ -42,23 +42,21 @@ pub(super) struct Snapshot {
     pub material: BTreeMap<String, KeyMaterial>,
 }
 
-/// A key, for people and metrics.
+/// A key as shown to operators and in metrics.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyInfo {
-    /// Its name.
+    /// Its RFC 7638 thumbprint.
     pub kid: String,
-    /// What it is for.
     pub purpose: KeyUse,
-    /// What it is doing.
     pub phase: Phase,
-    /// Since when it is in the JWK Set.
+    /// When it entered the JWK Set.
     pub published_at: UnixTime,
-    /// Since when, or from when, it signs.
+    /// When it began, or will begin, to sign.
     pub begins_at: UnixTime,
 }
 
 impl KeyRing {
-    /// A ring of these keys that never changes. Of several for one algorithm the first signs.
+    /// A ring that never changes, for tests and tools. Of several keys for one algorithm the first signs.
     ///
     /// # Panics
     /// If there is none.
@@ -67,7 +65,7 @@ impl KeyRing {
         let mut purposes: Vec<_> = keys.iter().map(|key| KeyUse::Signing(key.alg())).collect();
         purposes.dedup();
         let mut snapshot = Snapshot::default();
-        // Whoever begins last is the one that signs.
+        // Of one algorithm the key that begins last signs.
         for (begins, key) in (0..).zip(keys.into_iter().rev()) {
             snapshot.record.keys.push(KeyRecord {
                 kid: key.kid().to_owned(),
@@ -111,7 +109,7 @@ impl KeyRing {
         }))
     }
 
-    /// The JWK Set ([RFC 7517 §5]): every key that has not gone, RSA first and of a kind the one that signs.
+    /// The JWK Set ([RFC 7517 §5]): every key that is not gone, ordered by `jwks_order`.
     ///
     /// [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
     pub fn jwks(&self) -> String {
@@ -123,7 +121,7 @@ impl KeyRing {
         json!({ "keys": public }).to_string()
     }
 
-    /// The key that signs with this algorithm, if the ring has one.
+    /// The key that signs with this algorithm now, if the ring has one.
     pub fn signing(&self, alg: Algorithm) -> Option<Arc<SigningKey>> {
         let snapshot = self.0.current.load();
         let keys = self.live_keys(&snapshot, self.0.clock.now());
@@ -142,7 +140,7 @@ impl KeyRing {
         self.sign_with(Algorithm::Rs256, typ, claims).await
     }
 
-    /// Signs claims with the algorithm a client registered. An algorithm without a key is an error.
+    /// Signs claims with the algorithm a client registered. RSA runs in a bounded pool away from the reactor.
     pub async fn sign_with<C>(
         &self,
         alg: Algorithm,
@@ -154,7 +152,7 @@ impl KeyRing {
     {
         let key = self.signing(alg).ok_or(SigningError)?;
         match alg {
-            // A few microseconds: less than handing it over would take.
+            // Some microseconds, less than moving it to another thread takes.
             Algorithm::Es256 | Algorithm::EdDsa => return key.sign(typ, &claims),
             Algorithm::Rs256 | Algorithm::Ps256 => {}
         }
@@ -163,12 +161,12 @@ impl KeyRing {
             .unwrap_or(Err(SigningError))
     }
 
-    /// The claims of a token of ours of that type. Time, issuer and audience are the caller's to judge.
+    /// Verifies the signature and type of a token of ours. The caller checks time, issuer and audience.
     pub fn verify(&self, token: &str, typ: &str) -> Result<Map<String, Value>, NotVerified> {
         self.with_verifying(|keys| jose::verify_ours(token, keys, typ))
     }
 
-    /// A token of ours, whose type is the caller's to judge as well.
+    /// Verifies the signature of a token of ours. The caller checks the type, too.
     pub fn verify_of_any_type(&self, token: &str) -> Result<Verified, NotVerified> {
         self.with_verifying(|keys| jose::verify_ours_of_any_type(token, keys))
     }
@@ -183,8 +181,8 @@ impl KeyRing {
         verify(signing.collect())
     }
 
-    /// What was encrypted for one of our keys, newest first where the token does not name it. In a
-    /// pool: whoever sends one makes us do an RSA operation before we know who it is.
+    /// Decrypts a JWE that was encrypted for one of our keys; the newest is tried first if it names none. One at a
+    /// time: the sender causes an RSA operation before it is authenticated.
     pub async fn decrypt(&self, token: String) -> Result<Vec<u8>, NotDecrypted> {
         let snapshot = self.0.current.load();
         let keys = self.live_keys(&snapshot, self.0.clock.now());
@@ -197,12 +195,12 @@ impl KeyRing {
         run_blocking(&self.0.decryption_permits, open).await.flatten().ok_or(NotDecrypted)
     }
 
-    /// Whether there is nothing to sign with.
+    /// Whether there is no key for RS256, which every installation needs.
     pub fn is_empty(&self) -> bool {
         self.signing(Algorithm::Rs256).is_none()
     }
 
-    /// Every key that has not gone.
+    /// Every key that is not gone.
     pub fn keys(&self) -> Vec<KeyInfo> {
         let snapshot = self.0.current.load();
         let keys = self.live_keys(&snapshot, self.0.clock.now());
@@ -216,7 +214,7 @@ impl KeyRing {
         info.collect()
     }
 
-    /// The keys whose phase is another than when this was last asked, those that went among them.
+    /// The keys whose phase differs from the last call, removed ones included.
     pub fn take_phase_changes(&self) -> Vec<KeyInfo> {
         let now: BTreeMap<_, _> = self.keys().into_iter().map(|it| (it.kid.clone(), it)).collect();
         let mut told = self.0.reported.write().unwrap_or_else(PoisonError::into_inner);
@@ -227,15 +225,15 @@ impl KeyRing {
         now.values().filter(moved).cloned().chain(gone).collect()
     }
 
-    /// Takes these keys, as they are now, for told: they were here before this process was, and being read
-    /// again is no change.
+    /// Marks the selected keys as reported in their present phase: they were there before this process started, so
+    /// reading them is no change.
     pub fn mark_reported(&self, kid: impl Fn(&str) -> bool) {
         let standing = self.keys().into_iter().filter(|key| kid(&key.kid));
         let mut told = self.0.reported.write().unwrap_or_else(PoisonError::into_inner);
         told.extend(standing.map(|key| (key.kid.clone(), key)));
     }
 
-    /// Every key that has not gone, by purpose, earliest first.
+    /// Every key that is not gone, by use, the earliest first.
     fn live_keys<'a>(
         &self,
         snapshot: &'a Snapshot,
@@ -249,9 +247,8 @@ impl KeyRing {
     }
 }
 
-/// Where a key stands in the JWK Set. RSA comes first, for there are clients that walk the set and fail at
-/// the first key of another kind, and RS256 is what every client knows; of a kind the one that signs, for
-/// others take the first that fits.
+/// The sort key of the JWK Set. RSA comes first, because some clients walk the set and fail at the first key of a
+/// type they do not know; within a type the signing key comes first, because others take the first that fits.
 fn jwks_order(kty: &str, phase: Phase) -> (bool, u8) {
     let order = match phase {
         Phase::Signing => 0,
@@ -262,7 +259,7 @@ fn jwks_order(kty: &str, phase: Phase) -> (bool, u8) {
     (kty != "RSA", order)
 }
 
-/// Away from the reactor, and no more at once than there are turns; nothing if the process ends.
+/// Runs `work` on a blocking thread, at most as many at once as there are permits. `None` if the runtime shuts down.
 async fn run_blocking<T: Send + 'static>(
     turns: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,

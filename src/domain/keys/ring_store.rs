@@ -21,7 +21,7 @@ impl RingStore {
         Self { store, sealer, refresh_lock: Mutex::default() }
     }
 
-    /// An empty ring, unless another server is about to fill one.
+    /// Creates an empty ring, or reads the one that another server has just created.
     pub async fn create_or_read(&self) -> Result<RingRecord, RingError> {
         let record = RingRecord::default();
         match self.store.create(&record).await? {

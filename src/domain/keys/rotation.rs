@@ -1,6 +1,5 @@
-//! What is done to the ring: reading it anew, adding the successor that is due, rotating because somebody
-//! asked, taking in keys from files. Each is one swap in the store; nothing is told to other servers, who
-//! look for themselves.
+//! Reading and changing the ring: refreshing it, adding the successor that is due, rotating on request, importing
+//! keys from files. Each change is one compare-and-swap in the store; other servers find it when they next refresh.
 
 use std::sync::Arc;
 
@@ -14,8 +13,8 @@ use crate::infra::jose::SigningKey;
 use crate::infra::store::Store;
 
 impl KeyRing {
-    /// The ring in the store; begun, or completed, with the keys from files and with new ones. The first
-    /// of its algorithm signs at once.
+    /// Opens the ring in the store. Missing keys are added, from files or generated; the first key of an algorithm
+    /// signs at once.
     pub async fn open(
         (store, clock): (Arc<dyn Store>, Clock),
         sealer: KeyEncryptor,
@@ -33,7 +32,7 @@ impl KeyRing {
         Ok(ring)
     }
 
-    /// Takes in keys from files that were not seen before, and makes what is missing.
+    /// Adds keys from files that were never imported before, and generates what is missing.
     pub async fn import_files(&self, files: Vec<SigningKey>) -> Result<(), RingError> {
         let home = self.ring_store()?;
         let _turn = home.refresh_lock.lock().await;
@@ -69,14 +68,14 @@ impl KeyRing {
         .await
     }
 
-    /// Whether the store has the ring. If it has not, it was emptied, for nothing of ours removes it.
+    /// Whether the store has the ring. Latchkey never removes it, so without it the store was emptied.
     pub async fn is_stored(&self) -> Result<bool, RingError> {
         let Ok(home) = self.ring_store() else { return Ok(true) };
         Ok(home.read().await?.is_some())
     }
 
-    /// Looks at the ring in the store, publishes the successors that are due and removes what has gone.
-    /// If it fails, the ring stays as it was.
+    /// Reads the ring from the store, publishes the successors that are due and removes keys that are gone. If it
+    /// fails, the ring stays as it was.
     pub async fn refresh(&self) -> Result<(), RingError> {
         let Ok(home) = self.ring_store() else { return Ok(()) };
         let _turn = home.refresh_lock.lock().await;
@@ -85,7 +84,7 @@ impl KeyRing {
         if let Some(record) = home.read().await? {
             stale = self.apply_record(home, record, &[])?;
         } else {
-            // The store has lost it: it gets back what is known here, unless another was faster.
+            // The store was emptied: write the ring back, unless another server was faster.
             let record = self.0.current.load().record.clone();
             let _ = home.store.create(&record).await?;
         }
@@ -107,7 +106,7 @@ impl KeyRing {
         .await
     }
 
-    /// Gives every algorithm a new key.
+    /// Adds a new key for every use; `begin` says when it starts to sign.
     pub async fn rotate(&self, begin: Activation) -> Result<(), RingError> {
         let home = self.ring_store()?;
         let _turn = home.refresh_lock.lock().await;
@@ -127,7 +126,7 @@ impl KeyRing {
         if crowded { Err(RingError::TooManyKeys) } else { Ok(()) }
     }
 
-    /// Removes a key that nobody must trust any more; what it signed is void from then on.
+    /// Removes a key at once, so that nothing it signed is valid any more. The key that signs is not removed.
     pub async fn remove(&self, kid: &str) -> Result<(), RingError> {
         let home = self.ring_store()?;
         let _turn = home.refresh_lock.lock().await;
@@ -150,7 +149,7 @@ impl KeyRing {
         self.0.ring_store.as_ref().ok_or(RingError::ReadOnly)
     }
 
-    /// One swap; what stands in the store afterwards is the ring.
+    /// Changes the stored record by one swap and applies what is stored afterwards.
     async fn update_record(
         &self,
         home: &RingStore,
@@ -166,8 +165,8 @@ impl KeyRing {
         self.apply_record(home, record, &made.material).map(drop)
     }
 
-    /// Makes the record the ring, parsing only the keys that are new here. Answers those that should be
-    /// encrypted anew, because the secret has changed since.
+    /// Makes the record the current ring, decrypting and parsing only keys not known yet. Returns the keys to
+    /// re-encrypt, because `SECRET_KEY` has changed since they were stored.
     fn apply_record(
         &self,
         home: &RingStore,
@@ -201,7 +200,7 @@ impl KeyRing {
     }
 }
 
-/// Keys that were just made, and what the store is given of them.
+/// New keys, parsed and as they will be stored.
 #[derive(Default)]
 struct NewKeys {
     material: Vec<KeyMaterial>,

@@ -7,20 +7,19 @@ use crate::config::Config;
 use crate::infra::secret_key::SecretKey;
 use crate::protocol::algorithms::KeyManagement;
 
-/// A key is published for an hour before it signs, and for as long as servers may take to notice: longer
-/// than our own `max-age`, for there are clients that keep the set as long as they like.
+/// A key is published for an hour before it signs, and a minute in which servers notice: longer than our own
+/// `max-age`, because some clients cache the set for as long as they like.
 const PUBLICATION_LEAD: Duration = Duration::from_secs(3600 + 60);
-/// The longest lifetime that can be configured for an access or ID token. Not the one that is: a token of
-/// yesterday was issued under yesterday's configuration.
+/// The longest lifetime that can be configured for an access or ID token. Not the configured one: a token issued
+/// before a restart had the lifetime configured then.
 const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
-/// How far the clocks of those who verify may be behind.
+/// How far a verifier's clock may be behind.
 const MAX_CLOCK_LAG: Duration = Duration::from_secs(300);
-/// How long an urgent key waits: three looks at the store, until every server publishes it, and thirty
-/// seconds more, for there are clients that do not read the set again sooner, whatever key they meet.
+/// Three refreshes, so that every server publishes the key, and thirty seconds in which some clients do not fetch the
+/// set again even if they meet an unknown `kid`.
 const ACTIVATION_DELAY: Duration = Duration::from_secs(15 + 30);
 
 impl RotationPolicy {
-    /// As configured.
     pub fn of(config: &Config) -> Self {
         // An ID token comes back as a hint for as long as its session may last.
         let used = config.lifetimes.session_absolute.max(MAX_TOKEN_LIFETIME);
@@ -34,7 +33,6 @@ impl RotationPolicy {
 }
 
 impl KeySource {
-    /// As configured.
     pub fn of(config: &Config) -> Self {
         Self {
             private_key_path: config.private_key_path.clone(),
@@ -44,7 +42,7 @@ impl KeySource {
     }
 }
 
-/// What the installation needs keys for. Nobody encrypts for us unless that was asked for.
+/// The uses the configuration needs keys for; decryption only with `REQUEST_OBJECT_ENCRYPTION`.
 pub fn purposes(config: &Config) -> Vec<KeyUse> {
     let signs = config.key_ring.signing_algs.iter().map(|alg| KeyUse::Signing(*alg));
     let decrypts: &[_] = if config.key_ring.request_object_encryption {
@@ -55,7 +53,7 @@ pub fn purposes(config: &Config) -> Vec<KeyUse> {
     signs.chain(decrypts.iter().map(|alg| KeyUse::Decryption(*alg))).collect()
 }
 
-/// The root of all secrets: `SECRET_KEY`, or the one that is kept beside the signing key.
+/// `SECRET_KEY`, or the secret kept in the keys folder, created at the first start.
 pub fn load_secret_key(config: &Config) -> Result<SecretKey, KeyFileError> {
     let text = match &config.secret_key {
         Some(given) => Zeroizing::new(given.reveal().to_owned()),
