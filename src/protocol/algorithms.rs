@@ -1,4 +1,4 @@
-//! The algorithms of JOSE that appear in metadata, by their registered words ([RFC 7518]).
+//! The JOSE algorithms that metadata can name ([RFC 7518]).
 //!
 //! [RFC 7518]: https://www.rfc-editor.org/rfc/rfc7518
 
@@ -35,7 +35,7 @@ wire_words! {
 }
 
 impl AssertionAlg {
-    /// The algorithm of a key pair; `None` for a shared secret.
+    /// The same algorithm of a key pair; `None` for HMAC.
     pub const fn of_pair(self) -> Option<ClientAlg> {
         match self {
             Self::Rs256 => Some(ClientAlg::Rs256),

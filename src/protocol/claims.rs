@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Scope;
 
-/// What a claim's value has to look like (§5.1).
+/// The type of a claim's value (§5.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Kind {
     Address,
@@ -45,7 +45,7 @@ const STANDARD: [(&str, &str, Kind); 19] = [
     ("phone_number_verified", "phone",   Kind::Boolean),
 ];
 
-/// The scope for the groups of a person, and the claim it gives.
+/// The scope for the groups of a user, and the claim it exposes.
 const GROUPS: &str = "groups";
 
 /// Claims only the server may set; a user record cannot carry them.
@@ -75,19 +75,19 @@ const RESERVED: [&str; 23] = [
     "token_use",
 ];
 
-/// Which claims each scope asks for: the standard scopes, and those the operator configured. Beside them
-/// their names, in the order in which people are told of them: the standard ones, then as declared.
+/// The known scopes and the claims that each exposes: the standard ones and those the operator configured. The names
+/// stand beside it in the order of the consent page: the standard ones, then as declared.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ScopeCatalogue(BTreeMap<String, ScopeEntry>, Vec<String>);
 
 /// One scope a client may ask for.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ScopeEntry {
-    /// What the consent page says; the page has words of its own for the standard scopes.
+    /// The text on the consent page, which has its own for the standard scopes.
     pub description: Option<String>,
     /// The claims it exposes.
     pub claims: BTreeSet<String>,
-    /// Whether discovery names it; absent, it does so of the standard scopes.
+    /// Whether discovery lists it; if absent, it lists the standard scopes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advertised: Option<bool>,
 }
@@ -101,7 +101,7 @@ impl Default for ScopeCatalogue {
         let entry = |scope: &str| ScopeEntry { claims: claims(scope), ..ScopeEntry::default() };
         let entries = Scope::STANDARD.iter().map(|scope| ((*scope).to_owned(), entry(scope)));
         let mut catalogue = Self(entries.collect(), Scope::STANDARD.map(str::to_owned).into());
-        // No standard names it, and who has groups has it: there from the start, for those who know of it.
+        // No standard has this scope, but many applications ask for it: known from the start, and not advertised.
         let groups = ScopeEntry {
             claims: [GROUPS.to_owned()].into(),
             advertised: Some(false),
@@ -124,7 +124,6 @@ impl ScopeCatalogue {
         known.advertised = entry.advertised.or(known.advertised);
     }
 
-    /// What is known of a scope token.
     pub fn get(&self, scope: &str) -> Option<&ScopeEntry> {
         self.0.get(scope)
     }
@@ -134,8 +133,8 @@ impl ScopeCatalogue {
         self.0.keys().map(String::as_str)
     }
 
-    /// The scopes that discovery names. Some clients ask for every one that they find there, so an operator's
-    /// own are left out unless wanted; `openid` "MUST" be there ([OpenID Connect Discovery §3]).
+    /// The scopes that discovery lists. Some clients request all they find there, so an operator's own are left out
+    /// unless the operator says otherwise; `openid` "MUST" be there ([OpenID Connect Discovery §3]).
     ///
     /// [OpenID Connect Discovery §3]: https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata
     pub fn advertised(&self) -> Scope {
@@ -147,13 +146,13 @@ impl ScopeCatalogue {
         named.map(|(scope, _)| scope.as_str()).collect()
     }
 
-    /// The tokens of this scope, in the order in which people are told of them.
+    /// The tokens of this scope in the order of the consent page.
     pub fn in_order<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a str> {
         let known = self.1.iter().map(String::as_str).filter(|token| scope.contains(token));
         known.chain(scope.iter().filter(|token| !self.0.contains_key(*token)))
     }
 
-    /// Every claim some scope exposes, sorted.
+    /// Every claim that any scope exposes, sorted.
     pub fn claims(&self) -> BTreeSet<&str> {
         self.0.values().flat_map(|entry| &entry.claims).map(String::as_str).collect()
     }
@@ -165,7 +164,7 @@ impl ScopeCatalogue {
     }
 }
 
-/// Whether only the server may set it.
+/// Whether only the server may set the claim.
 pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
@@ -227,32 +226,32 @@ fn is_http_url(text: &str) -> bool {
 /// [OpenID Connect Core §5.5]: https://openid.net/specs/openid-connect-core-1_0.html#ClaimsParameter
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ClaimsRequest {
-    /// Asked for from the userinfo endpoint.
+    /// Requested from the userinfo endpoint.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub userinfo: BTreeMap<String, ClaimRequest>,
-    /// Asked for in the ID token.
+    /// Requested in the ID token.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub id_token: BTreeMap<String, ClaimRequest>,
 }
 
-/// How much one claim is wanted (§5.5.1).
+/// The request for one claim (§5.5.1).
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ClaimRequest {
     /// Whether the client cannot do without it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub essential: bool,
-    /// The one value it must have, or the several it may have, in order of preference; none: any.
+    /// The values it may have, in order of preference; empty means any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<Value>,
 }
 
-/// The parameter is not the JSON §5.5 describes.
+/// The `claims` parameter is not the JSON that §5.5 describes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UnreadableClaims;
 
 impl ClaimsRequest {
-    /// Reads the parameter: an object whose members hold `null` or an object for each claim. Refused is what is
-    /// no object at all, and a demand that cannot be read.
+    /// Parses the parameter: an object whose members hold `null` or an object for each claim. Fails if it is not an
+    /// object, or if one of `ENFORCED_CLAIMS` cannot be read; other claims that cannot be read are ignored.
     pub fn parse(text: &str) -> Result<Self, UnreadableClaims> {
         let members: Map<String, Value> =
             serde_json::from_str(text).map_err(|_| UnreadableClaims)?;
@@ -265,14 +264,13 @@ impl ClaimsRequest {
         self.userinfo.is_empty() && self.id_token.is_empty()
     }
 
-    /// Every claim asked for, wherever, that a person has to agree to. What every ID token says of the
-    /// sign-in itself is no more than `openid` already means.
+    /// Every requested claim that the user has to consent to. Claims about the sign-in itself are part of `openid`.
     pub fn names(&self) -> BTreeSet<&str> {
         let all = self.userinfo.keys().chain(self.id_token.keys()).map(String::as_str);
         all.filter(|name| !OF_THE_SIGN_IN.contains(name)).collect()
     }
 
-    /// With the claim in the ID token that a `max_age` asks for as if it were named here: "When a max_age
+    /// Adds `auth_time` to the ID token, which `max_age` requests implicitly: "When a max_age
     /// request is made … then this Claim is REQUIRED" (§2, `auth_time`).
     #[must_use]
     pub fn with_auth_time(mut self) -> Self {
@@ -280,8 +278,8 @@ impl ClaimsRequest {
         self
     }
 
-    /// Without the claims that are not among `allowed`. Nothing is said of the rest: a claim that is not
-    /// given is no error, not even an essential one (§5.5.1).
+    /// Drops the claims that are not among `allowed`, silently: a claim that is not returned is no error, not even
+    /// an essential one (§5.5.1).
     #[must_use]
     pub fn limited_to(mut self, allowed: &BTreeSet<&str>) -> Self {
         let may = |name: &str| OF_THE_SIGN_IN.contains(&name) || allowed.contains(name);
@@ -291,13 +289,13 @@ impl ClaimsRequest {
     }
 }
 
-/// What the `claims` parameter may ask of the sign-in and not of the person.
+/// Claims about the sign-in, not about the user.
 const OF_THE_SIGN_IN: [&str; 4] = ["acr", "amr", "auth_time", "sub"];
 
-/// What the request insists on, and has to be understood: the rest is only asked for.
+/// Claims whose requested value the server must honour, so the request must be understood; others are optional.
 const DEMANDS: [&str; 2] = ["acr", "sub"];
 
-/// A claim that cannot be read is passed over alone.
+/// Ignores a claim that cannot be read, but not the others.
 fn read_claims(value: &Value) -> Result<BTreeMap<String, ClaimRequest>, UnreadableClaims> {
     let mut claims = BTreeMap::new();
     for (name, wish) in value.as_object().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! How a client says who it is ([RFC 6749 §2.3], [OpenID Connect Core §9]): the words, not the verdict.
+//! How a client says who it is ([RFC 6749 §2.3], [OpenID Connect Core §9]): the credentials in a request, before they are checked.
 //!
 //! [RFC 6749 §2.3]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3
 //! [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
@@ -11,8 +11,8 @@ use super::params::decode;
 use super::wire::wire_words;
 
 wire_words! {
-    /// A way for a client to authenticate, the one that proves nothing last: some libraries take the first of the
-    /// metadata that they know.
+    /// A way for a client to authenticate. `none` is last, because some libraries take the first method in the metadata
+    /// that they know.
     AuthMethod {
         /// Id and secret in a Basic header.
         ClientSecretBasic = "client_secret_basic",
@@ -30,7 +30,7 @@ wire_words! {
 /// `client_assertion_type` of RFC 7523 §2.2.
 pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// What a request showed about the client behind it; nothing of it is believed yet.
+/// The client credentials in a request, not verified yet.
 #[derive(Clone)]
 pub enum Credentials {
     /// `client_id` only.
@@ -44,14 +44,14 @@ pub enum Credentials {
     Assertion { client_id: Option<String>, jwt: String },
 }
 
-/// Why the credentials could not even be read.
+/// Why the credentials could not be parsed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unreadable {
-    /// No client id anywhere.
+    /// There is no client id.
     Missing,
     /// More than one method at once (RFC 6749 §2.3: "MUST NOT").
     TwoMethods,
-    /// A header that is not strict Basic, or halves that do not decode.
+    /// The header is not Basic, or its two parts do not decode.
     Header,
     /// The form's `client_id` is not the one in the header.
     TwoClients,
@@ -60,7 +60,7 @@ pub enum Unreadable {
 }
 
 impl Credentials {
-    /// Reads header and form. `authorization` is the raw header value.
+    /// Parses header and form. `authorization` is the raw header value.
     pub fn read(authorization: Option<&str>, params: &Params) -> Result<Self, Unreadable> {
         let client_id = params.get("client_id").map(str::to_owned);
         let secret = params.get("client_secret").map(str::to_owned);
@@ -93,7 +93,7 @@ impl Credentials {
         })
     }
 
-    /// What was used, as far as the request tells it.
+    /// The method in use, as far as the request shows it.
     pub const fn used(&self) -> &'static str {
         match self {
             Self::Public { .. } => AuthMethod::None.as_str(),
@@ -103,8 +103,7 @@ impl Credentials {
         }
     }
 
-    /// Whether these credentials are of that method. An assertion is of either kind until it is
-    /// verified, and that is done by the method alone.
+    /// Whether the credentials can be of that method. An assertion can be of both JWT methods until it is verified.
     pub const fn are_of(&self, method: AuthMethod) -> bool {
         use AuthMethod::{
             ClientSecretBasic, ClientSecretJwt, ClientSecretPost, None, PrivateKeyJwt,

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-/// The key that tokens are bound to, as in `cnf` ([RFC 7800 §3.1]): whoever shows such a token proves that
-/// they hold the key.
+/// The key that tokens are bound to, as in `cnf` ([RFC 7800 §3.1]): a client presenting the token proves that it holds
+/// the key.
 ///
 /// [RFC 7800 §3.1]: https://www.rfc-editor.org/rfc/rfc7800#section-3.1
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

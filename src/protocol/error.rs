@@ -1,10 +1,10 @@
 use std::borrow::Cow;
-/// Error codes as they appear on the wire; each variant names the document that defines it.
+/// The error codes that clients are sent; each variant names the document that defines it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ErrorCode {
-    /// The person said no ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)).
+    /// The user refused ([RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1)).
     AccessDenied,
-    /// `prompt=none`, but the person has not agreed yet ([OpenID Connect Core §3.1.2.6]).
+    /// `prompt=none`, but the user has not consented yet ([OpenID Connect Core §3.1.2.6]).
     ///
     /// [OpenID Connect Core §3.1.2.6]: https://openid.net/specs/openid-connect-core-1_0.html#AuthError
     ConsentRequired,
@@ -16,7 +16,7 @@ pub enum ErrorCode {
     InvalidClient,
     /// A field of a registration is not acceptable ([RFC 7591 §3.2.2](https://www.rfc-editor.org/rfc/rfc7591#section-3.2.2)).
     InvalidClientMetadata,
-    /// The code or refresh token is not worth anything (RFC 6749 §5.2).
+    /// The code or refresh token is invalid, expired, used or revoked (RFC 6749 §5.2).
     InvalidGrant,
     /// A redirect URI cannot be registered (RFC 7591 §3.2.2).
     InvalidRedirectUri,
@@ -24,17 +24,17 @@ pub enum ErrorCode {
     InvalidRequest,
     /// The scope is malformed, unknown or too much (RFC 6749 §4.1.2.1, §5.2).
     InvalidScope,
-    /// The API is none that a token can be had for ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
+    /// No token can be issued for this API ([RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707#section-2)).
     InvalidTarget,
     /// The bearer token is expired, revoked, malformed or not ours (RFC 6750 §3.1).
     InvalidToken,
-    /// `prompt=none`, but nobody is signed in (OpenID Connect Core §3.1.2.6).
+    /// `prompt=none`, but no user is signed in (OpenID Connect Core §3.1.2.6).
     LoginRequired,
-    /// The request object is not a good one (OpenID Connect Core §3.1.2.6, RFC 9101 §7).
+    /// The request object is invalid (OpenID Connect Core §3.1.2.6, RFC 9101 §7).
     InvalidRequestObject,
-    /// The request object cannot be had from there (OpenID Connect Core §3.1.2.6, RFC 9101 §7).
+    /// The request object could not be fetched (OpenID Connect Core §3.1.2.6, RFC 9101 §7).
     InvalidRequestUri,
-    /// The software statement is not a good one (RFC 7591 §3.2.2).
+    /// The software statement is invalid (RFC 7591 §3.2.2).
     InvalidSoftwareStatement,
     /// `registration` is not supported (OpenID Connect Core §3.1.2.6).
     RegistrationNotSupported,
@@ -42,20 +42,20 @@ pub enum ErrorCode {
     RequestNotSupported,
     /// `request_uri` is not supported (OpenID Connect Core §3.1.2.6).
     RequestUriNotSupported,
-    /// Our fault (RFC 6749 §4.1.2.1).
+    /// An internal error (RFC 6749 §4.1.2.1).
     ServerError,
-    /// Our fault, and passing (RFC 6749 §4.1.2.1).
+    /// A temporary internal error (RFC 6749 §4.1.2.1).
     TemporarilyUnavailable,
     /// This client may not do this (RFC 6749 §4.1.2.1, §5.2).
     UnauthorizedClient,
-    /// The software statement is from nobody whose word we take (RFC 7591 §3.2.2).
+    /// The software statement is from an issuer that is not configured (RFC 7591 §3.2.2).
     UnapprovedSoftwareStatement,
-    /// The person cannot be signed in as strongly as was demanded ([Core Error Code
+    /// The user cannot be authenticated as strongly as the request demands ([Core Error Code
     /// unmet_authentication_requirements](https://openid.net/specs/openid-connect-unmet-authentication-requirements-1_0.html)).
     UnmetAuthenticationRequirements,
-    /// No such grant type here (RFC 6749 §5.2).
+    /// The grant type is not supported (RFC 6749 §5.2).
     UnsupportedGrantType,
-    /// No such response type here (RFC 6749 §4.1.2.1).
+    /// The response type is not supported (RFC 6749 §4.1.2.1).
     UnsupportedResponseType,
 }
 
@@ -93,11 +93,10 @@ impl ErrorCode {
     }
 }
 
-/// What a client is told. Why it happened belongs in the log, not here.
+/// The error a client is sent. The exact cause belongs in the log.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{}: {description}", .code.as_str())]
 pub struct OAuthError {
-    /// The machine-readable half.
     pub code: ErrorCode,
     /// One sentence for the developer; ASCII without quotes and backslashes (RFC 6749 §5.2).
     pub description: Cow<'static, str>,
@@ -109,7 +108,7 @@ impl OAuthError {
         Self { code, description: Cow::Borrowed(description) }
     }
 
-    /// An error whose description names something of ours (a parameter, a limit), never their input.
+    /// An error whose description names a parameter or a limit, never the client's input.
     ///
     /// Characters outside `%x20-21 / %x23-5B / %x5D-7E` ([RFC 6749 §5.2]) become `.`.
     ///

@@ -5,8 +5,8 @@ wire_words! {
     GrantType {
         /// RFC 6749 §4.1
         AuthorizationCode = "authorization_code",
-        /// RFC 6749 §4.2: nothing for the token endpoint; what tokens from the authorization endpoint
-        /// are registered with.
+        /// RFC 6749 §4.2: never sent to the token endpoint; clients register it to get tokens from the authorization
+        /// endpoint.
         Implicit = "implicit",
         /// RFC 6749 §4.4
         ClientCredentials = "client_credentials",

@@ -1,6 +1,6 @@
-//! The vocabulary of OAuth 2.0 and `OpenID` Connect, and the rules that need nothing but words.
+//! The vocabulary of OAuth 2.0 and `OpenID` Connect, and the rules that are pure functions of it.
 //!
-//! Nothing here can look anything up: no store, no HTTP, no clock. Time and records come as arguments.
+//! No store, no HTTP, no clock: time and records come as arguments.
 
 pub mod algorithms;
 mod authentication;

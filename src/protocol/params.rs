@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
-/// The most parameters one request may carry; more is refused before they are looked at.
+/// The most parameters a request may have; one with more is refused before any is interpreted.
 const MOST: usize = 100;
 
-/// Request parameters, never empty, and each present at most once but for those that may be repeated.
+/// Request parameters. No value is empty, and each name is there once, except those that may be repeated.
 #[derive(Clone, Debug, Default)]
 pub struct Params(BTreeMap<String, Vec<String>>);
 
@@ -12,7 +12,7 @@ pub enum Malformed {
     /// A percent sign without two hex digits, or bytes that are not UTF-8.
     #[error("a parameter is not valid percent-encoded UTF-8")]
     Encoding,
-    /// The same name twice, where it may stand there once.
+    /// The same name twice, where it may be there once.
     #[error("{} is repeated", printable(.0))]
     Repeated(String),
     /// More than 100 parameters.
@@ -20,22 +20,22 @@ pub enum Malformed {
     TooMany,
 }
 
-/// What a request brought, as far as it can be read: an error that names what cannot still has to know where
-/// it goes, and which `state` goes with it ([RFC 6749 §4.1.2.1]).
+/// The parameters of an authorization request as far as they can be parsed. With a malformed request the error still
+/// has to be sent to the `redirect_uri` with the `state` ([RFC 6749 §4.1.2.1]).
 ///
 /// [RFC 6749 §4.1.2.1]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
 #[derive(Clone, Debug, Default)]
 pub struct Came {
-    /// The parameters that mean something: those that could be read, and say one thing.
+    /// The parameters that could be read and have one value.
     pub params: Params,
-    /// What was wrong first.
+    /// The first error.
     pub fault: Option<Malformed>,
     spoiled: BTreeSet<String>,
 }
 
 impl Came {
-    /// Reads the parameters that are known. Nothing of the others counts, not even that they are repeated or
-    /// cannot be read: they "MUST [be] ignore[d]" ([RFC 6749 §3.1]).
+    /// Parses the parameters that `is_known` accepts. All others "MUST [be] ignore[d]" ([RFC 6749 §3.1]), also if they
+    /// are repeated or cannot be read.
     ///
     /// [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
     pub fn read(text: &[u8], is_known: impl Fn(&str) -> bool) -> Self {
@@ -57,7 +57,7 @@ impl Came {
         }
         let repeated: Vec<_> = came.params.repeated().map(str::to_owned).collect();
         for name in repeated {
-            // Said twice in the same words, it is still known what was meant.
+            // With the same value twice the meaning is still clear.
             let values = came.params.0.entry(name.clone()).or_default();
             values.dedup();
             if values.len() > 1 {
@@ -72,7 +72,7 @@ impl Came {
         came
     }
 
-    /// Whether a parameter of that name came, of which nobody knows what it says.
+    /// Whether the parameter was sent, but could not be read or has several values.
     pub fn has_lost(&self, name: &str) -> bool {
         self.spoiled.contains(name)
     }
@@ -87,8 +87,7 @@ impl From<Params> for Came {
 impl Params {
     /// Reads `application/x-www-form-urlencoded` text: a query string or a form body.
     ///
-    /// Stricter than the WHATWG parser, which replaces what it cannot read: a request that says
-    /// something undecodable is refused, not guessed at.
+    /// Stricter than the WHATWG parser, which replaces what it cannot decode: such a request is refused.
     pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
         let mut pairs = Vec::new();
         for (name, value) in pieces(text) {
@@ -103,8 +102,8 @@ impl Params {
     /// "Parameters sent without a value MUST be treated as if they were omitted … [and] MUST NOT be
     /// included more than once" ([RFC 6749 §3.1]).
     ///
-    /// Except `resource` ([RFC 8707 §2]), and in a token exchange `audience` ([RFC 8693 §2.1]): there every
-    /// value counts.
+    /// Exceptions, which may have several values: `resource` ([RFC 8707 §2]), and in a token exchange `audience`
+    /// ([RFC 8693 §2.1]).
     ///
     /// [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
     /// [RFC 8707 §2]: https://www.rfc-editor.org/rfc/rfc8707#section-2
@@ -121,7 +120,7 @@ impl Params {
         Ok(params)
     }
 
-    /// The names that stand there more than once, of those that may not.
+    /// The names that are repeated and must not be.
     fn repeated(&self) -> impl Iterator<Item = &str> {
         let exchange = self.0.get("grant_type").is_some_and(|it| *it == [TOKEN_EXCHANGE]);
         let may_repeat = move |name: &str| name == "resource" || exchange && name == "audience";
@@ -136,12 +135,12 @@ impl Params {
         });
     }
 
-    /// The value under `name`, the first of several; never empty.
+    /// The first value of `name`; never empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// Every value under `name`, as they were sent; none of them empty.
+    /// Every value of `name` in the order sent; none is empty.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.get(name).into_iter().flatten().map(String::as_str)
     }
@@ -161,7 +160,7 @@ impl Params {
         self
     }
 
-    /// Those whose name is wanted.
+    /// Only the parameters whose name `wanted` accepts.
     #[must_use]
     pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
         self.0.retain(|name, _| wanted(name));
@@ -215,7 +214,7 @@ pub fn decode(text: &[u8]) -> Result<String, Malformed> {
     String::from_utf8(decoded).map_err(|_| Malformed::Encoding)
 }
 
-/// A name that may be one of ours; any other is not repeated to whoever sent it.
+/// A name made of letters as ours are; any other is not repeated in the error.
 fn printable(name: &str) -> &str {
     let is_word = name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_');
     if is_word { name } else { "a parameter" }

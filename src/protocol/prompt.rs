@@ -1,17 +1,17 @@
 use serde::{Deserialize, Serialize};
 
-/// What the client wants the person to be asked ([OpenID Connect Core §3.1.2.1]).
+/// Which prompts the client requests ([OpenID Connect Core §3.1.2.1]).
 ///
 /// [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Prompt {
-    /// Nothing may be shown.
+    /// No page may be shown.
     pub none: bool,
     /// Sign in again, even when signed in.
     pub login: bool,
     /// Ask for consent, even when given.
     pub consent: bool,
-    /// Let the person choose who to be.
+    /// Let the user choose an account.
     pub select_account: bool,
 }
 
@@ -20,7 +20,7 @@ pub struct Prompt {
 pub struct ContradictoryPrompt;
 
 impl Prompt {
-    /// Reads the space-delimited list. Of a word that is not understood nothing follows: "not returning errors
+    /// Parses the space-delimited list. Unknown values are ignored: "not returning errors
     /// for not-understood values will help facilitate phasing in extensions" (§3.1.2.1).
     pub fn parse(text: &str) -> Result<Self, ContradictoryPrompt> {
         let mut prompt = Self::default();

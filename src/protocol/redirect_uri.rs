@@ -5,12 +5,12 @@ use url::{Host, Url};
 /// Why a redirect URI cannot be registered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unregistrable {
-    /// `http:` anywhere but on the loopback interface, or for the operator on a private network.
+    /// `http` with a host that is not loopback, nor, where the operator declares it, on a private network.
     #[error(
         "must be https, or http on a loopback host (where the operator declares it, also on a private network)"
     )]
     CleartextHost,
-    /// A host that browsers make of something else: `https:///host`, `127.1`, `%61.example`.
+    /// A host that browsers read as another: `https:///host`, `127.1`, `%61.example`.
     #[error("must name its host as browsers will read it")]
     Host,
     /// A fragment, even an empty one ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)).
@@ -58,9 +58,9 @@ pub fn check_registrable(uri: &str) -> Result<(), Unregistrable> {
     }
 }
 
-/// Checks one that the operator declares for a client. What strangers may not register, because nobody
-/// could say whose it is, the operator knows: a scheme without a dot, and `http` on a private network, where
-/// the answer can be read on the way.
+/// Checks a redirect URI that the operator declares. Two kinds are allowed that clients may not register themselves,
+/// because only the operator can know whose they are: a scheme without a dot, and `http` on a private network, where the
+/// response can be read on the way.
 pub fn check_declarable(uri: &str) -> Result<(), Unregistrable> {
     let url = check_form(uri)?;
     match url.scheme() {
@@ -76,7 +76,7 @@ pub fn check_declarable(uri: &str) -> Result<(), Unregistrable> {
     }
 }
 
-/// What the operator should know of one that nobody else may register.
+/// A warning about a redirect URI that only an operator may declare.
 pub fn caution(uri: &str) -> Option<&'static str> {
     match check_registrable(uri) {
         Err(Unregistrable::CleartextHost) => Some(
@@ -100,7 +100,7 @@ pub fn caution(uri: &str) -> Option<&'static str> {
     }
 }
 
-/// Schemes that mean something to a browser itself, or to every device.
+/// Schemes that browsers or operating systems handle themselves.
 const SCHEMES_OF_BROWSERS: [&str; 17] = [
     "about",
     "blob",
@@ -121,12 +121,12 @@ const SCHEMES_OF_BROWSERS: [&str; 17] = [
     "wss",
 ];
 
-/// What holds for whoever registers it.
+/// The checks that hold for operators and clients alike.
 fn check_form(uri: &str) -> Result<Url, Unregistrable> {
     if uri.len() > 2048 {
         return Err(Unregistrable::TooLong);
     }
-    // The URL parser quietly drops tabs and turns backslashes, so this is asked of the bytes.
+    // The URL parser silently drops tabs and turns backslashes, so the bytes are checked.
     if !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
         return Err(Unregistrable::Illegal);
     }
@@ -140,8 +140,7 @@ fn check_form(uri: &str) -> Result<Url, Unregistrable> {
     if has_dot_segment(uri) {
         return Err(Unregistrable::DotSegment);
     }
-    // Compared character by character, a star would match nothing but itself: whoever writes one means
-    // more than that.
+    // URIs are compared character by character, so a star would match only itself, which is not what it is meant for.
     if uri.split('?').next().is_some_and(|place| place.contains('*')) {
         return Err(Unregistrable::Wildcard);
     }
@@ -149,7 +148,7 @@ fn check_form(uri: &str) -> Result<Url, Unregistrable> {
         "https" | "http" if !uri[url.scheme().len() + 1..].starts_with("//") => {
             Err(Unregistrable::NotAbsolute)
         }
-        // Whoever reads it by another rule than a browser has to find the same place.
+        // A parser with other rules than a browser's has to find the same host.
         _ if !names_its_host(uri, &url) => Err(Unregistrable::Host),
         _ => Ok(url),
     }
@@ -193,8 +192,8 @@ pub fn matches(registered: &str, requested: &str, native: bool) -> bool {
     (native || ours.port.is_none()) && ours.host == theirs.host && ours.rest == theirs.rest
 }
 
-/// Whether the URI leads back to an application on the person's own device: a private-use scheme or
-/// `http` on the loopback interface. Nobody but that device can say whose it is.
+/// Whether the URI leads to an application on the user's device: a private-use scheme, or `http` on the loopback
+/// interface. Which application receives it is up to that device.
 pub fn is_native(uri: &str) -> bool {
     Url::parse(uri).is_ok_and(|url| match url.scheme() {
         "https" => false,
@@ -208,7 +207,7 @@ pub fn is_private_use(uri: &str) -> bool {
     Url::parse(uri).is_ok_and(|url| !matches!(url.scheme(), "https" | "http"))
 }
 
-/// What the URI contributes to a content security policy: its origin, or its scheme with a colon.
+/// The source expression for a content security policy: the origin, or the scheme with a colon.
 pub fn csp_source(uri: &str) -> Option<String> {
     let url = Url::parse(uri).ok()?;
     Some(match url.scheme() {
@@ -234,7 +233,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// An `http` loopback URI taken apart without interpreting anything but the port.
+/// An `http` loopback URI, split without interpreting anything but the port.
 struct Loopback<'a> {
     host: &'a str,
     port: Option<&'a str>,
@@ -267,7 +266,7 @@ fn authority(uri: &str) -> &str {
     &after[..after.find(['/', '?']).unwrap_or(after.len())]
 }
 
-/// Whether the host that a browser goes to is the one that stands there.
+/// Whether the host that a browser uses is the one that is written.
 fn names_its_host(uri: &str, url: &Url) -> bool {
     let after = uri[url.scheme().len() + 1..].strip_prefix("//").unwrap_or_default();
     let authority = &after[..after.find(['/', '?']).unwrap_or(after.len())];

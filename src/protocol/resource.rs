@@ -1,4 +1,4 @@
-//! Resource indicators ([RFC 8707]): for which APIs a token is asked for, each by its identifier.
+//! Resource indicators ([RFC 8707]): the identifiers of the APIs that a token is requested for.
 //!
 //! [RFC 8707]: https://www.rfc-editor.org/rfc/rfc8707
 
@@ -6,9 +6,8 @@ use url::Url;
 
 use super::{ErrorCode, OAuthError, Params};
 
-/// The most that one request names.
+/// The most APIs that one request may name.
 const MOST: usize = 20;
-/// The longest identifier, in bytes.
 const LONGEST: usize = 2_048;
 
 /// Whether the text can be the identifier of an API: "an absolute URI, as specified by Section 4.3 of RFC3986
@@ -20,7 +19,7 @@ pub fn is_identifier(text: &str) -> bool {
     text.len() <= LONGEST && text.bytes().all(allowed) && Url::parse(text).is_ok()
 }
 
-/// The APIs that a request names, each once and in its order.
+/// The APIs that a request names, each once, in the order of the request.
 pub fn asked(params: &Params) -> Result<Vec<String>, OAuthError> {
     let mut asked: Vec<String> = Vec::new();
     for text in params.all("resource") {
@@ -37,7 +36,7 @@ pub fn asked(params: &Params) -> Result<Vec<String>, OAuthError> {
     Ok(asked)
 }
 
-/// The same text but for a slash at its end.
+/// The same identifier with a trailing slash added or removed: a common mistake.
 pub fn with_the_other_ending(text: &str) -> String {
     text.strip_suffix('/').map_or_else(|| format!("{text}/"), str::to_owned)
 }

@@ -2,7 +2,7 @@ use super::ResponseType;
 use super::wire::wire_words;
 
 wire_words! {
-    /// How an authorization answer travels back to the client.
+    /// How an authorization response is sent to the client.
     ResponseMode {
         /// In the query of the redirect URI ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
         Query = "query",
@@ -14,7 +14,7 @@ wire_words! {
 }
 
 impl ResponseMode {
-    /// How an answer of this type travels when the request does not say ([Multiple Response Types §2.1,
+    /// The mode of a response of this type if the request names none ([Multiple Response Types §2.1,
     /// §5]).
     ///
     /// [Multiple Response Types §2.1, §5]: https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html#ResponseModes
@@ -22,7 +22,7 @@ impl ResponseMode {
         if response.is_front_channel() { Self::Fragment } else { Self::Query }
     }
 
-    /// Whether an answer of this type may travel so: tokens never in a query, where servers log them.
+    /// Whether a response of this type may be sent in this mode: never tokens in a query, which servers log.
     pub fn suits(self, response: ResponseType) -> bool {
         self != Self::Query || !response.is_front_channel()
     }

@@ -1,7 +1,7 @@
 use super::wire::wire_words;
 
 wire_words! {
-    /// What an authorization answer carries ([OAuth 2.0 Multiple Response Types]).
+    /// What an authorization response contains ([OAuth 2.0 Multiple Response Types]).
     ///
     /// [OAuth 2.0 Multiple Response Types]: https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html
     ResponseType {
@@ -17,13 +17,13 @@ wire_words! {
         CodeToken = "code token",
         /// All three (hybrid).
         CodeIdTokenToken = "code id_token token",
-        /// Only whether the person agreed (§4 there).
+        /// Only whether the user agreed (§4 there).
         None = "none",
     }
 }
 
 impl ResponseType {
-    /// Reads the words in any order: "the order of values does not matter" ([RFC 6749 §3.1.1]).
+    /// Parses the values in any order: "the order of values does not matter" ([RFC 6749 §3.1.1]).
     ///
     /// [RFC 6749 §3.1.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1.1
     pub fn read(text: &str) -> Option<Self> {

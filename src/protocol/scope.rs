@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Scope(BTreeSet<String>);
 
-/// The text is not a scope: a character outside NQCHAR, or more than 1024 of them or 50 tokens where somebody asks
-/// for it.
+/// The text is not a scope: it has a character outside NQCHAR, or, in a request or registration, more than 1024
+/// characters or 50 tokens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "a scope is at most 50 words of printable ASCII without quotes and backslashes, 1024 characters in all"
@@ -20,8 +20,8 @@ pub struct Scope(BTreeSet<String>);
 pub struct UnwordableScope;
 
 impl Scope {
-    /// The standard scopes of [OpenID Connect Core §5.4] and §11, and `groups`, which is none but as common:
-    /// what a client may ask for when its registration names none.
+    /// The standard scopes of [OpenID Connect Core §5.4] and §11, and `groups`, which no standard has but
+    /// which is as common: what a client may request if its registration names no scope.
     ///
     /// [OpenID Connect Core §5.4]: https://openid.net/specs/openid-connect-core-1_0.html#ScopeClaims
     pub const STANDARD: [&str; 7] =
@@ -78,7 +78,7 @@ impl Scope {
 }
 
 impl<'a> FromIterator<&'a str> for Scope {
-    /// Of texts that are each one token.
+    /// Each item must be one valid token.
     fn from_iter<T: IntoIterator<Item = &'a str>>(tokens: T) -> Self {
         Self(tokens.into_iter().map(str::to_owned).collect())
     }
@@ -87,8 +87,8 @@ impl<'a> FromIterator<&'a str> for Scope {
 impl FromStr for Scope {
     type Err = UnwordableScope;
 
-    /// What somebody asks for or registers. The release before reads no more than this from the store, and takes a
-    /// record with a longer one for none at all.
+    /// Parses the scope of a request or a registration. The limits are those that the previous release has when it
+    /// reads a stored record.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > 1024 {
             return Err(UnwordableScope);
@@ -111,7 +111,7 @@ impl Scope {
 impl TryFrom<String> for Scope {
     type Error = UnwordableScope;
 
-    /// What we wrote, as long as it may have become: a person agrees to more every now and then.
+    /// Parses a stored scope, without a limit: what a user has consented to grows over time.
     fn try_from(text: String) -> Result<Self, Self::Error> {
         Self::read(&text)
     }

@@ -1,5 +1,4 @@
-//! `session_state`: by what an application notices that something changed at the provider
-//! ([Session Management §2]).
+//! `session_state`: how a client notices that the session at the provider changed ([Session Management §2]).
 //!
 //! [Session Management §2]: https://openid.net/specs/openid-connect-session-1_0.html#CreatingUpdatingSessions
 
@@ -7,11 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-/// The value an application gets with its answer, and that `/check-session` computes again: "a salted
-/// cryptographic hash of Client ID, origin URL, and OP User Agent state". Neither a client nor an origin
-/// has a space in it, so the parts cannot be read in two ways.
+/// The value in the authorization response, which `/check-session` computes again: "a salted cryptographic hash of
+/// Client ID, origin URL, and OP User Agent state". Neither a client id nor an origin contains a space, so the input is
+/// unambiguous.
 ///
-/// `browser_state` is what the browser's cookie says, empty without one.
+/// `browser_state` is the value of the browser's `state` cookie, empty without one.
 pub fn session_state(client_id: &str, origin: &str, browser_state: &str, salt: &str) -> String {
     let text = format!("{client_id} {origin} {browser_state} {salt}");
     let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes()));

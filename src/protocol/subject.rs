@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// Who a token is about: "a locally unique and never reassigned identifier … MUST NOT exceed 255
+/// The user a token is about: "a locally unique and never reassigned identifier … MUST NOT exceed 255
 /// ASCII characters" ([OpenID Connect Core §2]). Ours are version 7 UUIDs, or what the operator chose.
 ///
 /// [OpenID Connect Core §2]: https://openid.net/specs/openid-connect-core-1_0.html#IDToken
@@ -16,7 +16,7 @@ impl Subject {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The text as it stands in `sub`.
+    /// The value of `sub`.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,20 +1,20 @@
 use super::wire::wire_words;
 
 wire_words! {
-    /// How an access token is shown ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)):
-    /// `token_type` in answers, and the scheme of the `Authorization` header.
+    /// How an access token is presented ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)):
+    /// `token_type` in responses, and the scheme of the `Authorization` header.
     TokenType {
-        /// Whoever holds it may use it ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
+        /// Any holder may use it ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750)).
         Bearer = "Bearer",
     }
 }
 
 wire_words! {
-    /// What the header of a JWT access token says it is.
+    /// The `typ` header of a JWT access token.
     AccessTokenTyp {
         /// [RFC 9068 §2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1): nothing else passes for it.
         AtJwt = "at+jwt",
-        /// What every JWT may say, for APIs whose library refuses the other.
+        /// For APIs whose library refuses `at+jwt`.
         Jwt = "JWT",
     }
 }

@@ -1,6 +1,6 @@
-/// An enum whose variants are words on the wire: parsing, printing and serde from one table.
+/// Declares an enum whose variants have fixed strings: `parse`, `as_str`, `ALL` and serde from one table.
 ///
-/// A word that is not in the table is `None`; no two variants share a word.
+/// `parse` returns `None` for any other string; no two variants may share one.
 macro_rules! wire_words {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
@@ -13,12 +13,12 @@ macro_rules! wire_words {
             /// Every variant, in the order of definition.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The variant the word stands for, exactly as spelled.
+            /// The variant with exactly this string.
             pub fn parse(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$variant),)+ _ => None }
             }
 
-            /// The word on the wire.
+            /// The string in messages, in the store and in logs.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }

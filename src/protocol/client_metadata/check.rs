@@ -1,4 +1,4 @@
-//! What the members of a registration have to be together.
+//! Checks between the members of a registration.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use super::{ApplicationType, ClientMetadata, Offer, sector, wrong};
 use crate::protocol::redirect_uri::{self, Unregistrable};
 use crate::protocol::{AuthMethod, ErrorCode, GrantType, OAuthError, ResponseType};
 
-/// Checks them all; the first that does not fit is named.
+/// The error names the first member that does not fit.
 pub(super) fn together(it: &ClientMetadata) -> Result<(), OAuthError> {
     if !it.response_types.is_empty() && it.redirect_uris.is_empty() {
         return Err(OAuthError::new(
@@ -20,7 +20,7 @@ pub(super) fn together(it: &ClientMetadata) -> Result<(), OAuthError> {
     logout(it)
 }
 
-/// Where a client may have people sent.
+/// Which URIs a client may have users redirected to.
 pub(super) struct Places {
     check: fn(&str) -> Result<(), Unregistrable>,
     only_https: bool,
@@ -92,7 +92,7 @@ fn keys(it: &ClientMetadata) -> Result<(), OAuthError> {
     if it.authenticates_by(AuthMethod::PrivateKeyJwt) && !keyed {
         return Err(wrong("private_key_jwt needs jwks or jwks_uri"));
     }
-    // A method is one kind of key: what is signed with the other never passes for it.
+    // Each method has one type of key, and never accepts a signature made with the other.
     let of_pair = it.token_endpoint_auth_signing_alg.map(|alg| alg.of_pair().is_some());
     let shared = it.authenticates_by(AuthMethod::ClientSecretJwt);
     if of_pair.is_some_and(|of_pair| of_pair == shared) {

@@ -1,8 +1,8 @@
-//! Client metadata ([RFC 7591 §2], [OpenID Connect Registration §2]): read by one function, whether it comes
-//! from a registration, an update, a file or the command line.
+//! Client metadata ([RFC 7591 §2], [OpenID Connect Registration §2]): parsed by one function, whether it comes from a
+//! registration, an update, the bootstrap file or the command line.
 //!
-//! Members that are not on the list are dropped, never stored and never echoed. What becomes of members on the
-//! list that cannot be read, `reader.rs` says.
+//! Members that are not in [`MEMBERS`] are dropped, never stored and never echoed. What happens to known members that
+//! cannot be read is explained in `parse.rs`.
 //!
 //! [RFC 7591 §2]: https://www.rfc-editor.org/rfc/rfc7591#section-2
 //! [OpenID Connect Registration §2]: https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata
@@ -25,19 +25,19 @@ wire_words! {
     ApplicationType {
         /// On a server or in a browser.
         Web = "web",
-        /// On the person's device.
+        /// On the user's device.
         Native = "native",
     }
 }
 
 wire_words! {
-    /// Whether different clients know a person by the same `sub` ([OpenID Connect Core §8]).
+    /// Whether clients see the same `sub` for a user ([OpenID Connect Core §8]).
     ///
     /// [OpenID Connect Core §8]: https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes
     SubjectType {
-        /// Every client sees the same.
+        /// All clients see the same `sub`.
         Public = "public",
-        /// Every sector sees its own.
+        /// Each sector has its own `sub`.
         Pairwise = "pairwise",
     }
 }
@@ -51,8 +51,8 @@ pub struct ClientMetadata {
     pub grant_types: Vec<GrantType>,
     pub application_type: ApplicationType,
     pub token_endpoint_auth_method: AuthMethod,
-    /// Where it has several, all of them: what only an operator can declare. A release that knows but the one
-    /// goes on with that.
+    /// All methods, if there are several, which only an operator can declare. Earlier releases read the single one
+    /// above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_methods: Vec<AuthMethod>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,12 +119,12 @@ pub struct ClientMetadata {
     pub software_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
-    /// As it came; whoever reads a registration has verified it (RFC 7591 §2.3).
+    /// As it was sent; the registration endpoint has verified it (RFC 7591 §2.3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software_statement: Option<String>,
 }
 
-/// The member names that are read, in the order of the fields.
+/// The members that are parsed, in the order of the fields.
 pub const MEMBERS: &[&str] = &[
     "redirect_uris",
     "response_types",
@@ -168,21 +168,19 @@ pub const MEMBERS: &[&str] = &[
     "software_statement",
 ];
 
-/// What a house offers beyond what every house does; registrations are held against it.
+/// What this installation supports beyond the minimum; registrations are checked against it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Offer {
-    /// What authorization answers may carry.
     pub response_types: Vec<ResponseType>,
-    /// What we sign with.
+    /// The algorithms there are signing keys for.
     pub signing_algs: Vec<ClientAlg>,
-    /// Whether clients may authenticate with a MAC.
     pub client_secret_jwt: bool,
-    /// Whether it is the operator who writes it down, who may send people to more places than strangers.
+    /// Whether the operator declares the client. Then more redirect URIs are allowed, and every error is reported.
     pub by_operator: bool,
 }
 
 impl Offer {
-    /// All there is; for what an operator writes down before the house is put together.
+    /// Everything there is: for what an operator declares before the configuration is known.
     pub fn complete() -> Self {
         Self {
             response_types: ResponseType::ALL.to_vec(),
@@ -192,14 +190,13 @@ impl Offer {
         }
     }
 
-    /// The ways a client may authenticate.
     pub fn auth_methods(&self) -> impl Iterator<Item = AuthMethod> {
         let offered =
             |it: &AuthMethod| *it != AuthMethod::ClientSecretJwt || self.client_secret_jwt;
         AuthMethod::ALL.iter().copied().filter(offered)
     }
 
-    /// What client assertions may be signed with, as the metadata says it.
+    /// The algorithms of client assertions, as the provider metadata lists them.
     pub fn assertion_algs(&self) -> Vec<&'static str> {
         let offered = |it: &&AssertionAlg| it.of_pair().is_some() || self.client_secret_jwt;
         AssertionAlg::ALL.iter().filter(offered).map(|it| it.as_str()).collect()
@@ -207,7 +204,7 @@ impl Offer {
 }
 
 impl Default for Offer {
-    /// The code flow, and RS256.
+    /// The code flow and RS256.
     fn default() -> Self {
         Self {
             response_types: vec![ResponseType::Code, ResponseType::None],
@@ -219,17 +216,17 @@ impl Default for Offer {
 }
 
 impl ClientMetadata {
-    /// [`Self::parse_within`] for a house that offers the default.
+    /// [`Self::parse_within`] with the default capabilities.
     pub fn parse(members: &Map<String, Value>) -> Result<Self, OAuthError> {
         Self::parse_within(members, &Offer::default())
     }
 
-    /// [`Self::read_within`], whatever was dropped.
+    /// [`Self::read_within`], without the report of what was dropped.
     pub fn parse_within(members: &Map<String, Value>, offer: &Offer) -> Result<Self, OAuthError> {
         Self::read_within(members, offer).map(|(metadata, _)| metadata)
     }
 
-    /// Reads and checks a registration, and says what of it was dropped or replaced. Errors are `invalid_redirect_uri` or `invalid_client_metadata`
+    /// Parses and validates a registration, and reports which members were dropped or replaced. Errors are `invalid_redirect_uri` or `invalid_client_metadata`
     /// ([RFC 7591 §3.2.2]) and name the member.
     ///
     /// [RFC 7591 §3.2.2]: https://www.rfc-editor.org/rfc/rfc7591#section-3.2.2
@@ -255,7 +252,7 @@ impl ClientMetadata {
         };
         let (id_token_alg, id_token_enc) = encryption("id_token_encrypted_response")?;
         let (userinfo_alg, userinfo_enc) = encryption("userinfo_encrypted_response")?;
-        // It only says what the client may do.
+        // Only a permission for the client, so it can be dropped.
         let (object_alg, object_enc) = read.or_dropped(encryption("request_object_encryption"))?;
         Ok(Self {
             redirect_uris: read.checked("redirect_uris", 20, |uri| places.redirect(uri))?,
@@ -317,7 +314,7 @@ impl ClientMetadata {
         self.token_endpoint_auth_method == AuthMethod::None
     }
 
-    /// The ways it may authenticate, of which each request uses one (RFC 6749 §2.3).
+    /// The methods it may authenticate with; each request uses one (RFC 6749 §2.3).
     pub fn auth_methods(&self) -> &[AuthMethod] {
         match self.token_endpoint_auth_methods.as_slice() {
             [] => std::slice::from_ref(&self.token_endpoint_auth_method),
@@ -325,12 +322,11 @@ impl ClientMetadata {
         }
     }
 
-    /// Whether that is one of them.
     pub fn authenticates_by(&self, method: AuthMethod) -> bool {
         self.auth_methods().contains(&method)
     }
 
-    /// Whether the client authenticates with a secret that we make.
+    /// Whether the client authenticates with a secret that Latchkey issues.
     pub fn has_secret(&self) -> bool {
         use AuthMethod::{
             ClientSecretBasic, ClientSecretJwt, ClientSecretPost, None, PrivateKeyJwt,
@@ -342,10 +338,9 @@ impl ClientMetadata {
     }
 
     /// Whether another application on the same device could take this one's place at that redirect URI
-    /// ([RFC 8252 §8.6]): nothing proves a public client but where it is reached, and a scheme of its own or a
-    /// port of the loopback interface is for whoever is there first. A web client that runs at its one
-    /// registered loopback address, in development, is taken for what it says: it could not be kept signed in
-    /// otherwise.
+    /// ([RFC 8252 §8.6]). A public client proves itself only by its redirect URI, and a private-use scheme or a
+    /// loopback port belongs to whichever application takes it first. A web client at its one registered loopback
+    /// address, in development, is trusted: it could not be kept signed in otherwise.
     ///
     /// [RFC 8252 §8.6]: https://www.rfc-editor.org/rfc/rfc8252#section-8.6
     pub fn is_impersonable_at(&self, uri: &str) -> bool {
@@ -355,8 +350,7 @@ impl ClientMetadata {
         self.is_public() && is_native && redirect_uri::is_native(uri)
     }
 
-    /// What the operator should know, though it stops nothing: of redirect URIs that only an operator may
-    /// declare.
+    /// Warnings about redirect URIs that only an operator may declare.
     pub fn cautions(&self) -> Vec<String> {
         let said = |uri: &String| {
             redirect_uri::caution(uri).map(|caution| format!("redirect_uris: {uri} {caution}"))

@@ -1,10 +1,10 @@
-//! Reading one member at a time: the right type, or a sentence that names it.
+//! Parses one member at a time, or fails with a sentence that names it.
 //!
-//! An operator is told of everything that is wrong. For clients that register themselves a member that cannot be
-//! read is dropped or replaced, alone ("The authorization server MAY reject or replace any of the client's
-//! requested metadata values", [RFC 7591 §2]), and the answer shows what is registered. That goes for what is
-//! only told or offered. What guards is never dropped, for the client would get more than it asked for: how it
-//! authenticates, whom it can name, what is encrypted, what it is told of a sign-out.
+//! For an operator every error is reported. For a client that registers itself, a member that cannot be read is dropped
+//! or replaced ("The authorization server MAY reject or replace any of the client's requested metadata values",
+//! [RFC 7591 §2]), and the response shows what is registered. That holds for descriptive and optional members only. One
+//! that restricts the client is never dropped, because the client would get more than it asked for: authentication,
+//! subject type, encryption, logout notifications.
 //!
 //! [RFC 7591 §2]: https://www.rfc-editor.org/rfc/rfc7591#section-2
 
@@ -17,27 +17,27 @@ use super::{ClientAlg, Offer, wrong};
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 use crate::protocol::{AuthMethod, GrantType, OAuthError, ResponseType, Scope, redirect_uri};
 
-/// Reads members of the right type, or says which one is not.
+/// The members of a registration, and a report of those that were dropped.
 pub(super) struct Reader<'a> {
     members: &'a Map<String, Value>,
-    /// Whether what cannot be read is passed over, where nothing is guarded by it.
+    /// Whether a member that restricts nothing is dropped if it cannot be read.
     tolerant: bool,
-    /// What was, and why.
+    /// Which members were dropped or replaced, and why.
     dropped: RefCell<Vec<OAuthError>>,
 }
 
 impl<'a> Reader<'a> {
-    /// For members that somebody sent, and as strict as the offer has it.
+    /// Tolerant unless the operator declares the client.
     pub(super) fn new(members: &'a Map<String, Value>, offer: &Offer) -> Self {
         Self { members, tolerant: !offer.by_operator, dropped: RefCell::default() }
     }
 
-    /// A member that is there; `null` is as good as absent.
+    /// `null` counts as absent.
     fn member(&self, name: &str) -> Option<&'a Value> {
         self.members.get(name).filter(|value| !value.is_null())
     }
 
-    /// A member that can be done without: its default, where it cannot be read.
+    /// For a member that restricts nothing: its default if it cannot be read and the parser is tolerant.
     pub(super) fn or_dropped<T: Default>(
         &self,
         read: Result<T, OAuthError>,
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Why a registration is refused: where that is for want of a member which was dropped, why it was.
+    /// Replaces an error about a member that was dropped by the reason why it was dropped.
     pub(super) fn explained(&self, error: OAuthError) -> OAuthError {
         let dropped = self.dropped.borrow();
         let is_about = |why: &&OAuthError| {
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
         dropped.iter().find(is_about).cloned().unwrap_or(error)
     }
 
-    /// What was dropped or replaced, each a sentence.
+    /// A sentence for each member that was dropped or replaced.
     pub(super) fn into_dropped(self) -> Vec<OAuthError> {
         self.dropped.into_inner()
     }
@@ -78,8 +78,8 @@ impl<'a> Reader<'a> {
         self.checked(name, most, |_| Ok(()))
     }
 
-    /// Several texts, each of which is good by itself; those beyond the limit are not looked at. However many are
-    /// dropped, one complaint is kept.
+    /// An array of strings, each checked by itself; those beyond the limit are not checked. However many are dropped,
+    /// one error is reported.
     pub(super) fn checked(
         &self,
         name: &str,
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         self.or_dropped(read)
     }
 
-    /// Also as the text or the fraction that some libraries make of a number.
+    /// Also accepts a string, or a fraction of zero, which some libraries make of a number.
     pub(super) fn seconds(&self, name: &str) -> Result<Option<u32>, OAuthError> {
         let Some(value) = self.member(name) else { return Ok(None) };
         let digits = match value {
@@ -132,9 +132,9 @@ impl<'a> Reader<'a> {
         parse(&word).map(Some).ok_or_else(|| wrong(&format!("{name}: no such value here")))
     }
 
-    /// How the client authenticates, and all the ways if there are several. What strangers register is one, and
-    /// "If unspecified or omitted, the default is client_secret_basic" (RFC 7591 §2); an operator who names none
-    /// means whichever of the two the client's library has.
+    /// The authentication method, and all methods if there are several. A client registers one: "If unspecified or
+    /// omitted, the default is client_secret_basic" (RFC 7591 §2). If an operator names none, both secret methods are
+    /// allowed, whichever the client's library uses.
     pub(super) fn auth_methods(
         &self,
         offer: &Offer,
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// How the content is encrypted: "if `…_alg` is specified, the default … is A128CBC-HS256"
+    /// The content encryption: "if `…_alg` is specified, the default … is A128CBC-HS256"
     /// (OpenID Connect Registration §2).
     pub(super) fn content(
         &self,
@@ -187,8 +187,8 @@ impl<'a> Reader<'a> {
         Ok(self.or_dropped(said)?.or(alg.map(|_| ContentEncryption::A128CbcHs256)))
     }
 
-    /// An algorithm of our own signatures: one we have a key for; RS256 in place of one that we have not, for a
-    /// signature was wanted.
+    /// An algorithm for our signatures. One that there is no key for is replaced by RS256, because the client wants a
+    /// signature.
     pub(super) fn our_alg(
         &self,
         name: &str,
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
         let word = match self.text(name, 64) {
             Ok(Some(word)) => word,
             Ok(None) => return Ok(None),
-            // Something was wanted, and it was not `none`.
+            // The client wants a signature: this was not `none`.
             Err(why) => return self.or_dropped::<()>(Err(why)).map(|()| Some(ClientAlg::Rs256)),
         };
         let alg = ClientAlg::parse(&word);
@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
         Ok(Some(ClientAlg::Rs256).filter(|_| word != "none"))
     }
 
-    /// Grant types; ones nobody here knows are dropped, since a client may be written for several
+    /// Grant types. Unknown ones are dropped, because a client may be written for several
     /// providers ("the authorization server MAY … replace", RFC 7591 §2).
     pub(super) fn grant_types(&self, offer: &Offer) -> Result<Vec<GrantType>, OAuthError> {
         let asked = self.response_types(offer)?;
@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Response types, their words in any order; ones that are not offered are dropped.
+    /// Response types, their values in any order; unsupported ones are dropped.
     pub(super) fn response_types(&self, offer: &Offer) -> Result<Vec<ResponseType>, OAuthError> {
         if self.member("response_types").is_none() {
             let grants = self.strings("grant_types", 20)?;
@@ -258,8 +258,8 @@ impl<'a> Reader<'a> {
         Ok(known)
     }
 
-    /// A name shown to people: at most 64 characters, none of which is a control or changes the
-    /// direction of writing. A longer one is cut there.
+    /// A name for display: at most 64 characters, without control characters and without ones that are invisible or
+    /// change the direction of writing. A longer one is cut.
     pub(super) fn name(&self, name: &str) -> Result<Option<String>, OAuthError> {
         let Some(text) = self.or_dropped(self.text(name, usize::MAX))? else { return Ok(None) };
         let shown: String = text.chars().filter(|c| !c.is_control() && !is_invisible(*c)).collect();
@@ -273,13 +273,13 @@ impl<'a> Reader<'a> {
         Ok(Some(shown).filter(|shown| !shown.is_empty()))
     }
 
-    /// Several of them.
+    /// Several of `link`.
     pub(super) fn links(&self, name: &str, most: usize) -> Result<Vec<String>, OAuthError> {
         let complaint = || wrong(&format!("{name}: each must be an https URL"));
         self.checked(name, most, |link| is_link(link, name).then_some(()).ok_or_else(complaint))
     }
 
-    /// An `https` URL; `http` only where it stays on this machine.
+    /// An `https` URL, or `http` with a loopback host.
     pub(super) fn link(&self, name: &str) -> Result<Option<String>, OAuthError> {
         let Some(text) = self.text(name, 2048)? else { return Ok(None) };
         if is_link(&text, name) {
@@ -289,8 +289,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Words that are none are left out. Where none is left it is an error and not an absent scope, which would
-    /// mean the standard ones.
+    /// Invalid tokens are dropped. If none is left, that is an error, because an absent scope would mean the standard
+    /// ones.
     pub(super) fn scope(&self, name: &str) -> Result<Option<Scope>, OAuthError> {
         let Some(text) = self.text(name, 1024)? else { return Ok(None) };
         let complaint = || wrong("scope must be at most 50 words of printable ASCII");
@@ -306,8 +306,8 @@ impl<'a> Reader<'a> {
         Ok(Some(scope).filter(|scope| !scope.is_empty()))
     }
 
-    /// A JWK Set without a private or a symmetric key ([RFC 7517 §9.2]). Keys of a kind that nobody here knows are
-    /// passed over (§5), and not kept: of those nobody could say whether they are public.
+    /// A JWK Set without a private or a symmetric key ([RFC 7517 §9.2]). Keys of an unknown type are
+    /// ignored (§5) and not stored, because nobody could tell whether they are public.
     ///
     /// [RFC 7517 §9.2]: https://www.rfc-editor.org/rfc/rfc7517#section-9.2
     pub(super) fn public_keys(&self, name: &str) -> Result<Option<Value>, OAuthError> {

@@ -1,4 +1,4 @@
-//! The sector a client belongs to: whose clients know a person by one pairwise `sub`
+//! The sector a client belongs to: clients of one sector see the same pairwise `sub`
 //! ([OpenID Connect Core §8.1]).
 //!
 //! [OpenID Connect Core §8.1]: https://openid.net/specs/openid-connect-core-1_0.html#PairwiseAlg
@@ -24,7 +24,7 @@ impl ClientMetadata {
         }
     }
 
-    /// Whether what is at `sector_identifier_uri` names every redirect URI: "the values of the registered
+    /// Checks that the document at `sector_identifier_uri` lists every redirect URI: "the values of the registered
     /// redirect_uris MUST be included in the elements of the array" ([OpenID Connect Registration §5]).
     ///
     /// [OpenID Connect Registration §5]: https://openid.net/specs/openid-connect-registration-1_0.html#SectorIdentifierValidation
@@ -39,7 +39,7 @@ impl ClientMetadata {
         Err(wrong("sector_identifier_uri: not every one of the redirect_uris is listed there"))
     }
 
-    /// Whether a person has the same `sub` for this client as for the client it was before.
+    /// Whether users keep their `sub` when the client's metadata changes from `before` to this.
     pub fn sees_people_as(&self, before: &Self) -> bool {
         self.subject_type == before.subject_type
             && match self.subject_type {
@@ -61,8 +61,8 @@ pub(super) fn check(it: &ClientMetadata) -> Result<(), OAuthError> {
     }
 }
 
-/// The host that a web address proves. Anybody may put any host into an address of an application on the
-/// device (`com.example.app://shop.example/`), and every device is `localhost` to itself.
+/// The host of an `https` URI, which proves who controls it. An application may put any host into a URI with a
+/// private-use scheme (`com.example.app://shop.example/`), and every device is `localhost` to itself.
 fn host(uri: &str) -> Option<String> {
     let url = Url::parse(uri).ok().filter(|url| url.scheme() == "https")?;
     url.host_str().map(str::to_owned)
