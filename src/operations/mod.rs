@@ -6,9 +6,9 @@
 
 pub mod backup;
 pub mod bootstrap;
-mod client_view;
 pub mod clients;
 pub mod consents;
+pub mod declaration;
 pub mod development;
 mod dispatch;
 pub mod events;
@@ -17,7 +17,6 @@ pub mod logouts;
 pub mod records;
 pub mod resources;
 pub mod scopes;
-mod user_view;
 pub mod users;
 
 use std::fmt;
@@ -26,9 +25,9 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use self::client_view::{ClientView, SecretView};
+pub use self::clients::{ClientView, SecretView};
 pub use self::dispatch::{Unknown, dispatch};
-pub use self::user_view::UserView;
+pub use self::users::UserView;
 use crate::domain::clients::ClientId;
 pub use crate::domain::events::Actor;
 use crate::domain::events::{ClientChange, Event, Events, UserChange};

@@ -8,13 +8,13 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::routes;
 use crate::domain::development;
-use crate::domain::events::Event;
+use crate::domain::events::{Actor, Event};
 use crate::domain::keys::{Activation, KeyInfo, KeySource, load_files, purposes};
 use crate::domain::resources;
 use crate::domain::scopes;
 use crate::http::app::App;
 use crate::infra::store::{StoreError, schema};
-use crate::operations::bootstrap::{Applied, Bootstrap};
+use crate::operations::bootstrap::{ApplyReport, Bootstrap};
 
 /// How often the ring in the store is looked at.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
@@ -70,8 +70,8 @@ pub async fn run_once(app: &App, declared: Option<&Bootstrap>) -> Result<bool, S
         settled.map_err(|why| why.to_string())?;
     }
     if !kept && let Some(declared) = declared {
-        let applied = declared.apply(&*app.store, &app.passwords, &app.events, app.now()).await;
-        let Applied { users, clients } = applied.map_err(|why| why.to_string())?;
+        let applied = declared.apply(&app.operation_context(Actor::BootstrapFile)).await;
+        let ApplyReport { users, clients } = applied.map_err(|why| why.to_string())?;
         tracing::error!(%users, %clients, "the store was emptied; the bootstrap file is applied again");
     }
     app.keys.refresh().await.map_err(|why| why.to_string())?;

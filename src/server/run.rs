@@ -21,16 +21,18 @@ use super::{event_writer, logging, logout_worker, maintenance, process, routes, 
 use crate::config::{Config, Http2, MetricsListen, OutboundSettings, SoftwareStatementKeys};
 use crate::domain::clients::software_statement;
 use crate::domain::development;
-use crate::domain::events::Events;
+use crate::domain::events::{Actor, Events};
 use crate::domain::keys::{
     FileKeys, KeyEncryptor, KeyRing, KeySource, RingError, RotationPolicy, load_files,
     load_secret_key, purposes,
 };
+use crate::domain::resources::Declared;
 use crate::http::app::App;
 use crate::infra::clock::{Clock, EARLIEST_PLAUSIBLE};
 use crate::infra::outbound::{OutboundClient, OutboundOptions};
 use crate::infra::secret_key::SecretKey;
 use crate::infra::store::{self, Store};
+use crate::operations::Context;
 use crate::operations::bootstrap::Bootstrap;
 
 /// The configuration, a key or a certificate is wrong (`EX_CONFIG` of sysexits.h).
@@ -101,7 +103,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), StartupError> {
 
     let declared = bootstrap.as_ref().map(Bootstrap::catalogues).unwrap_or_default();
     declared.resources.check_at(config.issuer.as_str()).map_err(config_error)?;
-    let demo = seed_store(&config, bootstrap.as_ref(), &store).await?;
+    let demo = seed_store(&config, bootstrap.as_ref(), &declared, &store).await?;
     let metadata = routes::metadata(&config, &declared.scopes);
     let trial = demo.as_ref().map(|demo| demo.trial.clone());
     let app = App::new(
@@ -272,6 +274,7 @@ fn outbound_options(outgoing: &OutboundSettings) -> Result<OutboundOptions, Star
 async fn seed_store(
     config: &Config,
     bootstrap: Option<&Bootstrap>,
+    declared: &Declared,
     store: &Arc<dyn Store>,
 ) -> Result<Option<Demo>, StartupError> {
     let passwords = crate::infra::password::PasswordHasher::new(config.limits.hash_threads, 64);
@@ -279,7 +282,17 @@ async fn seed_store(
     if let Some(bootstrap) = bootstrap {
         // What it has changed is told, also if it does not get to its end.
         let events = Events::new(Clock::System);
-        let applied = bootstrap.apply(&**store, &passwords, &events, now).await;
+        let context = Context {
+            issuer: config.issuer.as_str(),
+            store: &**store,
+            now,
+            passwords: &passwords,
+            events: &events,
+            keys: None,
+            declared,
+            by: Actor::BootstrapFile,
+        };
+        let applied = bootstrap.apply(&context).await;
         let kept = events.keep_waiting(&**store).await;
         let applied = applied.map_err(store_unavailable)?;
         kept.map_err(store_unavailable)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use latchkey::domain::authenticators::Authentication;
 use latchkey::domain::clients::Settings;
+use latchkey::domain::events::Actor;
 use latchkey::domain::grants;
 use latchkey::domain::sessions::{self, Session};
 use latchkey::domain::users;
@@ -180,10 +181,8 @@ async fn declares(server: &TestServer, shop: &RelyingParty, enabled: bool) {
         id == "opaque"
     );
     let file = Bootstrap::parse(&file).expect("a good file");
-    let now = server.app().now();
-    file.apply(server.store(), &server.app().passwords, &server.app().events, now)
-        .await
-        .expect("applied");
+    let context = server.app().operation_context(Actor::BootstrapFile);
+    file.apply(&context).await.expect("applied");
 }
 
 async fn what_a_client_had_before_it_was_disabled_does_not_come_back_when_it_is_enabled(

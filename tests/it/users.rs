@@ -4,10 +4,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use latchkey::domain::events::Events;
+use latchkey::domain::events::Actor;
 use latchkey::domain::users;
-use latchkey::infra::clock::Clock;
-use latchkey::infra::password::PasswordHasher;
 use latchkey::operations::bootstrap::Bootstrap;
 use serde_json::Value;
 
@@ -30,12 +28,10 @@ async fn sixteen_servers_that_apply_the_same_file_add_each_person_once(provider:
     let file = Arc::new(Bootstrap::parse(&file).expect("a good file"));
     let begun: Vec<_> = (0..16)
         .map(|_| {
-            let (file, store) = (Arc::clone(&file), provider.app().store.clone());
-            let now = provider.app().now();
-            tokio::spawn(async move {
-                let events = Events::new(Clock::System);
-                file.apply(&*store, &PasswordHasher::new(1, 1), &events, now).await
-            })
+            let (file, app) = (Arc::clone(&file), provider.app().clone());
+            tokio::spawn(
+                async move { file.apply(&app.operation_context(Actor::BootstrapFile)).await },
+            )
         })
         .collect();
     let mut created = 0;
@@ -59,10 +55,8 @@ async fn whoever_could_be_added_can_sign_in_however_long_the_name_is_in_bytes(
     for (number, name) in names.iter().enumerate() {
         let file = format!("[[users]]\nusername = \"{name}\"\npassword = \"{PASSWORD}\"\n");
         let file = Bootstrap::parse(&file).expect("a good file");
-        let now = provider.app().now();
-        file.apply(provider.store(), &provider.app().passwords, &provider.app().events, now)
-            .await
-            .expect("applied");
+        let context = provider.app().operation_context(Actor::BootstrapFile);
+        file.apply(&context).await.expect("applied");
         let pieces = name.replace('\u{e9}', "e\u{301}");
         for typed in [name.clone(), pieces, format!("  {name} ")] {
             let browser = provider.browser("new");
@@ -98,9 +92,9 @@ async fn a_new_password_in_the_file_ends_what_the_old_one_opened(provider: TestS
     let browser = provider.browser("ada");
     let tokens = shop.sign_in(&browser, "openid offline_access").await;
     let file = "[[users]]\nusername = \"ada\"\npassword = \"quite another one\"\n";
-    let (file, now) = (Bootstrap::parse(file).expect("a good file"), provider.app().now());
-    let apply =
-        || file.apply(provider.store(), &provider.app().passwords, &provider.app().events, now);
+    let file = Bootstrap::parse(file).expect("a good file");
+    let context = provider.app().operation_context(Actor::BootstrapFile);
+    let apply = || file.apply(&context);
     apply().await.expect("applied");
     assert_eq!(provider.userinfo(tokens.access()).await.status, 401);
     assert_eq!(shop.refresh(tokens.refresh()).await.error().1, "invalid_grant");

@@ -1,65 +1,38 @@
-//! Makes the store hold what the file declares, and nothing more than that.
+//! Declares every user and client of the file, and logs what the operator may not expect.
 
 use std::fmt;
 
 use super::Bootstrap;
-use crate::domain::clients::ClientId;
-use crate::domain::events::{Actor, ClientChange, Event, Events, UserChange};
-use crate::infra::clock::UnixTime;
-use crate::infra::password::PasswordHasher;
-use crate::infra::store::{Store, StoreError};
-use crate::protocol::Subject;
+use crate::operations::Context;
+use crate::operations::declaration::{DeclareError, DeclareOutcome, DeclareReport, Remark};
 
-/// What applying came to.
+/// How many users and clients were created or changed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Applied {
-    /// The users.
-    pub users: Tally,
-    /// The clients.
-    pub clients: Tally,
+pub struct ApplyReport {
+    pub users: ApplyCounts,
+    pub clients: ApplyCounts,
 }
 
 /// How many records became what.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Tally {
-    /// Were not there.
+pub struct ApplyCounts {
     pub created: usize,
-    /// Were there, and different.
     pub changed: usize,
-    /// Were as declared.
     pub unchanged: usize,
 }
 
-/// Why it could not be applied whole. What was applied before stays, and is found unchanged next time.
-#[derive(Debug)]
+/// Why the file could not be applied whole. What was applied before stays, and is found unchanged next time.
+#[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// The store.
-    Store(StoreError),
-    /// No password could be hashed.
-    Busy,
-    /// What the store holds contradicts the file; a sentence for the operator, with the line.
-    Conflict(String),
+    /// The store or the password hasher did not answer.
+    #[error(transparent)]
+    Unavailable(DeclareError),
+    /// What the store holds contradicts an entry of the file.
+    #[error("line {line}: {entry}: {reason}")]
+    Conflict { line: usize, entry: String, reason: &'static str },
 }
 
-impl fmt::Display for ApplyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Busy => f.write_str("no password could be hashed: the machine is too busy"),
-            Self::Conflict(sentence) => f.write_str(sentence),
-        }
-    }
-}
-
-impl std::error::Error for ApplyError {}
-
-impl From<StoreError> for ApplyError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl fmt::Display for Tally {
+impl fmt::Display for ApplyCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { created, changed, unchanged } = self;
         write!(f, "{created} created, {changed} changed, {unchanged} unchanged")
@@ -67,72 +40,83 @@ impl fmt::Display for Tally {
 }
 
 impl Bootstrap {
-    /// Creates what is missing and changes what differs, and tells of each change.
-    pub async fn apply(
-        &self,
-        store: &dyn Store,
-        passwords: &PasswordHasher,
-        events: &Events,
-        now: UnixTime,
-    ) -> Result<Applied, ApplyError> {
-        let desk = Desk { store, passwords, now, events };
-        let mut applied = Applied::default();
+    /// Creates what is missing and changes what differs. Each change is an event by
+    /// [`Actor::BootstrapFile`](crate::domain::events::Actor), if the context says so.
+    pub async fn apply(&self, context: &Context<'_>) -> Result<ApplyReport, ApplyError> {
+        let mut report = ApplyReport::default();
         for user in &self.users {
-            applied.users.count(user.apply(&desk).await?);
+            let username = &*user.declaration.username;
+            let declared = user.declaration.declare(context).await;
+            let DeclareReport { outcome, remarks } = declared
+                .map_err(|error| ApplyError::of(error, user.line, || format!("user {username}")))?;
+            for remark in remarks {
+                match remark {
+                    Remark::KeptUnknownPassword => tracing::warn!(username, "{}", text(remark)),
+                    Remark::KeptDisabled
+                    | Remark::KeptEnabled
+                    | Remark::KeptSecrets
+                    | Remark::KeptPassword
+                    | Remark::NewPassword => tracing::info!(username, "{}", text(remark)),
+                }
+            }
+            report.users.count(outcome);
         }
         for client in &self.clients {
-            applied.clients.count(client.apply(&desk).await?);
+            let id = client.declaration.id.as_str();
+            let declared = client.declaration.declare(context).await;
+            let DeclareReport { outcome, remarks } = declared
+                .map_err(|error| ApplyError::of(error, client.line, || format!("client {id}")))?;
+            for remark in remarks {
+                tracing::info!(client = id, "{}", text(remark));
+            }
+            report.clients.count(outcome);
         }
-        Ok(applied)
+        Ok(report)
     }
 }
 
-/// What an entry is applied with.
-pub(super) struct Desk<'a> {
-    pub store: &'a dyn Store,
-    pub passwords: &'a PasswordHasher,
-    pub now: UnixTime,
-    events: &'a Events,
-}
-
-impl Desk<'_> {
-    /// Tells what became of a user, as the command line does.
-    pub fn user_changed(&self, sub: &Subject, changes: &[UserChange]) {
-        for change in changes.iter().copied() {
-            let event = Event::UserChanged { sub: sub.as_str(), change, by: Actor::BootstrapFile };
-            self.events.tell(None, &event);
-        }
-    }
-
-    /// Tells what became of a client.
-    pub fn client_changed(&self, client: &ClientId, changes: &[ClientChange]) {
-        for change in changes.iter().copied() {
-            let event =
-                Event::ClientChanged { client: client.as_str(), change, by: Actor::BootstrapFile };
-            self.events.tell(None, &event);
+impl ApplyError {
+    fn of(error: DeclareError, line: usize, entry: impl FnOnce() -> String) -> Self {
+        match error {
+            DeclareError::Store(_) | DeclareError::HasherBusy => Self::Unavailable(error),
+            DeclareError::Conflict(reason) => Self::Conflict { line, entry: entry(), reason },
         }
     }
 }
 
-#[derive(Clone, Copy)]
-pub(super) enum Became {
-    Created,
-    Changed,
-    Unchanged,
-}
-
-impl Became {
-    pub(super) fn by<C>(changes: &[C]) -> Self {
-        if changes.is_empty() { Self::Unchanged } else { Self::Changed }
+impl ApplyCounts {
+    fn count(&mut self, outcome: DeclareOutcome) {
+        match outcome {
+            DeclareOutcome::Created => self.created += 1,
+            DeclareOutcome::Changed => self.changed += 1,
+            DeclareOutcome::Unchanged => self.unchanged += 1,
+        }
     }
 }
 
-impl Tally {
-    fn count(&mut self, became: Became) {
-        match became {
-            Became::Created => self.created += 1,
-            Became::Changed => self.changed += 1,
-            Became::Unchanged => self.unchanged += 1,
+/// The remark as the log has it.
+fn text(remark: Remark) -> &'static str {
+    match remark {
+        Remark::KeptDisabled => {
+            "was disabled since, and stays so although the bootstrap file says enabled = true; the \
+             file's word counts again when it changes"
         }
+        Remark::KeptEnabled => {
+            "was enabled since, and stays so although the bootstrap file says enabled = false; the \
+             file's word counts again when it changes"
+        }
+        Remark::KeptSecrets => {
+            "its secrets are others than the bootstrap file has, and stay so; the file's count when they \
+             change"
+        }
+        Remark::KeptPassword => {
+            "the password was changed since the bootstrap file set it, and stays so; the file's counts \
+             again when it changes"
+        }
+        Remark::KeptUnknownPassword => {
+            "the password in the bootstrap file is another than the stored one, which stays; the file's \
+             counts when it changes"
+        }
+        Remark::NewPassword => "the password in the bootstrap file is new, and was set",
     }
 }

@@ -3,22 +3,20 @@
 use serde_json::{Map, Value};
 
 use super::table::{Source, Table, json};
-use crate::domain::clients::{ClientId, SHORTEST_SECRET, Settings, recipient};
+use crate::domain::clients::{ClientId, SHORTEST_SECRET, Settings};
 use crate::infra::secret::{self, Digest, is_guessable};
+use crate::operations::clients::{
+    CLIENT_ID_RULE, ClientDeclaration, check_metadata, check_settings, parse_metadata,
+};
 use crate::protocol::client_auth::is_changed_by_form_encoding;
-use crate::protocol::client_metadata::{MEMBERS, Offer};
-use crate::protocol::{AccessTokenTyp, AuthMethod, ClientMetadata, Scope};
+use crate::protocol::client_metadata::MEMBERS;
+use crate::protocol::{AccessTokenTyp, AuthMethod, ClientMetadata};
 
 /// A declared client.
 #[derive(Clone, Debug)]
 pub struct ClientEntry {
     pub(super) line: usize,
-    pub(super) id: ClientId,
-    pub(super) metadata: ClientMetadata,
-    pub(super) settings: Settings,
-    pub(super) secrets: Vec<Digest>,
-    /// Whatever is stored stays if the file does not say.
-    pub(super) enabled: Option<bool>,
+    pub(super) declaration: ClientDeclaration,
     /// What the operator should know, though it stops nothing.
     pub(super) warnings: Vec<String>,
 }
@@ -47,7 +45,7 @@ impl ClientEntry {
         let secrets = read_secrets(table, source);
         let metadata = read_metadata(table, source)?;
 
-        if let Err(sentence) = check_declared(&metadata) {
+        if let Err(sentence) = check_metadata(&metadata) {
             let member = sentence.split(':').next().unwrap_or_default();
             source.complain(table.place(member), &sentence);
         }
@@ -66,16 +64,17 @@ impl ClientEntry {
         }
         let line = source.line(table.at);
         let (id, warnings) = (id?, warnings(table, &metadata, line));
-        Some(Self { line, id, metadata, settings, secrets, enabled, warnings })
+        let declaration = ClientDeclaration { id, metadata, settings, secrets, enabled };
+        Some(Self { line, declaration, warnings })
     }
 
     /// For a client whose access tokens are for APIs that check them by themselves.
     pub(super) fn note_of_access_tokens(&self) -> Option<String> {
-        let settings = &self.settings;
+        let ClientDeclaration { id, settings, .. } = &self.declaration;
         if settings.audience.is_empty() || settings.opaque_access_tokens {
             return None;
         }
-        let (client, apis) = (self.id.as_str(), settings.audience.join(", "));
+        let (client, apis) = (id.as_str(), settings.audience.join(", "));
         let told = match settings.access_token_typ.unwrap_or(AccessTokenTyp::AtJwt) {
             AccessTokenTyp::AtJwt => {
                 "at+jwt, which Spring Security, Nimbus and Dovecot refuse until they are told, or until \
@@ -89,55 +88,6 @@ impl ClientEntry {
     }
 }
 
-/// Whether the operator can declare such a client; the error is a sentence.
-pub fn check_declared(metadata: &ClientMetadata) -> Result<(), String> {
-    if metadata.authenticates_by(AuthMethod::ClientSecretJwt) {
-        // Of a declared secret there is a digest, and of one on the command line too.
-        let why = "token_endpoint_auth_method: client_secret_jwt is only for clients that register \
-                   themselves, because the server has to keep their secret readable; private_key_jwt \
-                   does the same and leaves no secret here";
-        return Err(why.to_owned());
-    }
-    if metadata.scope.iter().flat_map(Scope::iter).any(|token| token.contains(',')) {
-        return Err("scope: is words with spaces between, and this has a comma in it".to_owned());
-    }
-    if metadata.software_statement.is_some() {
-        let why = "software_statement: is for clients that register themselves";
-        return Err(why.to_owned());
-    }
-    Ok(())
-}
-
-/// Whether the settings make sense for a client of this kind; the error is a sentence.
-pub fn check_settings(metadata: &ClientMetadata, settings: &Settings) -> Result<(), String> {
-    // RFC 9700 §2.1.1: public clients MUST use PKCE (https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1).
-    if metadata.is_public() && settings.require_pkce == Some(false) {
-        return Err("require_pkce: a public client cannot be let off PKCE".to_owned());
-    }
-    if let (Some(default), Some(most)) = (&settings.default_scope, &metadata.scope)
-        && !default.is_within(most)
-    {
-        return Err("default_scope: names something that is not in its scope".to_owned());
-    }
-    if settings.default_scope.as_ref().is_some_and(Scope::is_empty) {
-        return Err("default_scope: names nothing".to_owned());
-    }
-    let (day, year) = (86_400, 400 * 86_400);
-    for (name, seconds, most) in [
-        ("access_token_lifetime", settings.access_token_lifetime, day),
-        ("id_token_lifetime", settings.id_token_lifetime, day),
-        // At most ten minutes (RFC 6749 §4.1.2, https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2).
-        ("code_lifetime", settings.code_lifetime, 600),
-        ("refresh_token_idle_lifetime", settings.refresh_token_idle_lifetime, year),
-        ("refresh_token_lifetime", settings.refresh_token_lifetime, year),
-    ] {
-        if seconds.is_some_and(|seconds| !(1..=most).contains(&seconds)) {
-            return Err(format!("{name}: must be 1 to {most} seconds"));
-        }
-    }
-    Ok(())
-}
-
 /// Whether there is a setting of that name.
 fn is_setting(name: &str) -> bool {
     Settings::names().iter().any(|known| known == name)
@@ -149,8 +99,7 @@ fn read_id(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientId> {
     }
     let id = ClientId::parse(table.string("client_id", source)?);
     if id.is_none() {
-        let rule = "client_id: must be 1 to 255 characters of A-Z a-z 0-9 . _ ~ : @ / -";
-        source.complain(table.place("client_id"), rule);
+        source.complain(table.place("client_id"), format!("client_id: {CLIENT_ID_RULE}"));
     }
     id
 }
@@ -163,8 +112,7 @@ fn read_metadata(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientMeta
             Err(why) => source.complain(at, format!("{key}: {why}")),
         }
     }
-    ClientMetadata::parse_within(&members, &Offer::complete())
-        .and_then(|metadata| recipient::check_registered(&metadata).map(|()| metadata))
+    parse_metadata(&members)
         .inspect_err(|error| {
             // Its sentences begin with the member they are about.
             let member = error.description.split([':', ' ']).next().unwrap_or_default();

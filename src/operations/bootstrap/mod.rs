@@ -7,17 +7,14 @@
 //! * a client's metadata and settings, and a user's claims and groups, become what the file says, every
 //!   time;
 //! * passwords, client secrets and `enabled` become what it says when something is created, and when the
-//!   file's own word changes: what was changed elsewhere since is not undone ([`declared`]);
+//!   file's own word changes: what was changed elsewhere since is not undone ([`declaration`](super::declaration));
 //! * `enabled`, `sub` and a password are left as they are stored where the file does not mention them;
 //! * a plaintext `password` is compared with what the file said before, so a restart costs one comparison
 //!   each and changes nothing;
 //! * whoever is not in the file is left alone: removing is for the command line.
 
 mod apply;
-mod apply_client;
-mod apply_user;
 mod client;
-mod declared;
 mod resource;
 mod table;
 #[cfg(test)]
@@ -36,9 +33,9 @@ use crate::domain::users;
 use crate::protocol::Scope;
 use crate::protocol::claims::{ScopeCatalogue, ScopeEntry};
 
-pub use self::apply::{Applied, ApplyError, Tally};
-pub use self::client::{ClientEntry, check_declared, check_settings};
-pub use self::user::{UserEntry, check_username};
+pub use self::apply::{ApplyCounts, ApplyError, ApplyReport};
+pub use self::client::ClientEntry;
+pub use self::user::UserEntry;
 
 /// What a file declares.
 #[derive(Clone, Debug, Default)]

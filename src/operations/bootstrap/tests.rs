@@ -4,11 +4,12 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::clients::{self, ClientId};
-use crate::domain::events::Events;
+use crate::domain::events::{Actor, Events};
 use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::password::PasswordHasher;
 use crate::infra::secret::Digest;
 use crate::infra::store::{MemoryStore, Store};
+use crate::operations::Context;
 
 mod told;
 
@@ -46,18 +47,25 @@ fn store() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new(Clock::manual(NOW)))
 }
 
-async fn apply(file: &str, store: &dyn Store) -> Result<Applied, ApplyError> {
-    let events = Events::new(Clock::manual(NOW));
-    let applied = Bootstrap::parse(file)
-        .unwrap()
-        .apply(store, &PasswordHasher::new(1, 4), &events, NOW)
-        .await;
+async fn apply(file: &str, store: &dyn Store) -> Result<ApplyReport, ApplyError> {
+    let (events, passwords) = (Events::new(Clock::manual(NOW)), PasswordHasher::new(1, 4));
+    let context = Context {
+        issuer: "https://id.example",
+        store,
+        now: NOW,
+        passwords: &passwords,
+        events: &events,
+        keys: None,
+        declared: &Declared::default(),
+        by: Actor::BootstrapFile,
+    };
+    let applied = Bootstrap::parse(file).unwrap().apply(&context).await;
     events.keep_waiting(store).await.unwrap();
     applied
 }
 
-fn tally(created: usize, changed: usize, unchanged: usize) -> Tally {
-    Tally { created, changed, unchanged }
+fn tally(created: usize, changed: usize, unchanged: usize) -> ApplyCounts {
+    ApplyCounts { created, changed, unchanged }
 }
 
 fn complaints(file: &str) -> Vec<String> {
@@ -68,10 +76,10 @@ fn complaints(file: &str) -> Vec<String> {
 async fn applying_twice_changes_nothing_the_second_time() {
     let store = store();
     let first = apply(FILE, &*store).await.unwrap();
-    assert_eq!(first, Applied { users: tally(1, 0, 0), clients: tally(1, 0, 0) });
+    assert_eq!(first, ApplyReport { users: tally(1, 0, 0), clients: tally(1, 0, 0) });
     let ada = users::find_by_username(&*store, "ada").await.unwrap().unwrap();
     let second = apply(FILE, &*store).await.unwrap();
-    assert_eq!(second, Applied { users: tally(0, 0, 1), clients: tally(0, 0, 1) });
+    assert_eq!(second, ApplyReport { users: tally(0, 0, 1), clients: tally(0, 0, 1) });
 
     assert_eq!(users::find_by_username(&*store, "ada").await.unwrap().unwrap(), ada);
     assert_eq!(ada.claims["birthdate"], "1815-12-10");
@@ -94,7 +102,7 @@ async fn what_differs_is_changed_and_the_rest_is_left_alone() {
         .replace("https://shop.example/cb", "https://shop.example/back")
         .replace("[\"staff\"]", "[\"staff\", \"admin\"]");
     let applied = apply(&file, &*store).await.unwrap();
-    assert_eq!(applied, Applied { users: tally(0, 1, 0), clients: tally(0, 1, 0) });
+    assert_eq!(applied, ApplyReport { users: tally(0, 1, 0), clients: tally(0, 1, 0) });
     let after = users::find_by_username(&*store, "ada").await.unwrap().unwrap();
     assert_eq!(after.groups, ["staff", "admin"]);
     assert_eq!(after.password, before.password, "a password that matches is not hashed again");
@@ -103,7 +111,7 @@ async fn what_differs_is_changed_and_the_rest_is_left_alone() {
 
     let file = file.replace("seven otters", "nine otters").replace(SECRET, &"s".repeat(40));
     let applied = apply(&file, &*store).await.unwrap();
-    assert_eq!(applied, Applied { users: tally(0, 1, 0), clients: tally(0, 1, 0) });
+    assert_eq!(applied, ApplyReport { users: tally(0, 1, 0), clients: tally(0, 1, 0) });
     let again = users::find_by_username(&*store, "ada").await.unwrap().unwrap();
     assert_ne!(again.password, before.password);
     let shop = ClientId::parse("shop").unwrap();
@@ -111,7 +119,7 @@ async fn what_differs_is_changed_and_the_rest_is_left_alone() {
     assert!(!shop.opens_with(SECRET, NOW) && shop.opens_with(&"s".repeat(40), NOW));
 
     let nobody = apply("", &*store).await.unwrap();
-    assert_eq!(nobody, Applied::default());
+    assert_eq!(nobody, ApplyReport::default());
     assert!(users::find(&*store, &before.sub).await.unwrap().is_some());
 }
 
@@ -137,7 +145,7 @@ async fn a_password_in_the_file_counts_when_it_is_new_there_and_undoes_no_reset(
         users::update(&*store, &sub, step).await.unwrap();
     };
     reset("changed by hand").await;
-    let unchanged = Applied { users: tally(0, 0, 1), clients: tally(0, 0, 1) };
+    let unchanged = ApplyReport { users: tally(0, 0, 1), clients: tally(0, 0, 1) };
     for _ in 0..2 {
         assert_eq!(apply(FILE, &*store).await.unwrap(), unchanged);
         assert!(verifies(&ada().await, "changed by hand"));
@@ -178,7 +186,7 @@ async fn a_rotated_secret_and_a_switch_are_not_undone_either() {
     .unwrap();
     users::update(&*store, &ada().await.sub, |user| user.enabled = false).await.unwrap();
 
-    let unchanged = Applied { users: tally(0, 0, 1), clients: tally(0, 0, 1) };
+    let unchanged = ApplyReport { users: tally(0, 0, 1), clients: tally(0, 0, 1) };
     assert_eq!(apply(&file, &*store).await.unwrap(), unchanged);
     let held = shop().await;
     assert!(!held.enabled && held.opens_with(&rotated, later) && !held.opens_with(SECRET, later));
@@ -338,7 +346,7 @@ fn a_declared_client_may_have_several_ways_to_authenticate_and_has_two_if_none_i
              redirect_uris = [\"https://shop.example/cb\"]\n{lines}"
         );
         let read = Bootstrap::parse(&file).map_err(|ConfigErrors(lines)| lines)?;
-        let methods = read.clients[0].metadata.auth_methods().iter();
+        let methods = read.clients[0].declaration.metadata.auth_methods().iter();
         Ok(methods.map(|method| method.as_str()).collect::<Vec<_>>())
     };
     let (one, several) = ("token_endpoint_auth_method", "token_endpoint_auth_methods");

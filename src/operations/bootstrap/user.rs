@@ -4,31 +4,14 @@ use serde_json::{Map, Value};
 
 use super::table::{Source, Table, json};
 use crate::infra::password::{self, Password};
+use crate::operations::users::{DeclaredPassword, SUBJECT_RULE, UserDeclaration, check_username};
 use crate::protocol::{Subject, claims};
 
 /// A declared user.
 #[derive(Clone, Debug)]
 pub struct UserEntry {
     pub(super) line: usize,
-    pub(super) username: String,
-    /// Chosen, or made when the user is first added.
-    pub(super) sub: Option<Subject>,
-    /// What they sign in with; whatever is stored stays if the file does not say.
-    pub(super) password: Option<DeclaredPassword>,
-    /// Whatever is stored stays if the file does not say, so that a restart does not let in again
-    /// whom the command line has disabled.
-    pub(super) enabled: Option<bool>,
-    pub(super) claims: Map<String, Value>,
-    pub(super) groups: Vec<String>,
-}
-
-/// A password as the file has it.
-#[derive(Clone, Debug)]
-pub(super) enum DeclaredPassword {
-    /// To be hashed here.
-    Plain(Password),
-    /// Argon2id in PHC form, hashed elsewhere.
-    Hash(String),
+    pub(super) declaration: UserDeclaration,
 }
 
 const KEYS: &[&str] =
@@ -45,32 +28,20 @@ impl UserEntry {
         let sub = table.string("sub", source).and_then(|text| {
             let sub = Subject::parse(text);
             if sub.is_none() {
-                let rule = "sub: must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ | -";
-                source.complain(table.place("sub"), rule);
+                source.complain(table.place("sub"), format!("sub: {SUBJECT_RULE}"));
             }
             sub
         });
-        Some(Self {
-            line: source.line(table.at),
+        let declaration = UserDeclaration {
             sub,
             password: read_password(table, source),
             enabled: table.boolean("enabled", source),
             claims: read_claims(table, source),
             groups: table.strings("groups", source).into_iter().map(str::to_owned).collect(),
             username: username?,
-        })
+        };
+        Some(Self { line: source.line(table.at), declaration })
     }
-}
-
-/// Whether the text can be a user name; the error goes on after "a user name".
-pub fn check_username(text: &str) -> Result<(), &'static str> {
-    if text.trim().is_empty() {
-        return Err("must not be empty");
-    }
-    if text.chars().count() > 255 || text.chars().any(char::is_control) {
-        return Err("must be at most 255 characters without control characters");
-    }
-    Ok(())
 }
 
 fn read_username(table: Table<'_>, source: &mut Source<'_>) -> Option<String> {

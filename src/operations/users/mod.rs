@@ -1,12 +1,16 @@
 //! Operations on people. A person is named by user name or, failing that, by subject.
 
+mod declare;
 mod set;
+mod view;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::declare::{DeclaredPassword, UserDeclaration};
 pub use self::set::Set;
-use super::{Context, Operation, OperationError, UserView};
+pub use self::view::UserView;
+use super::{Context, Operation, OperationError};
 use crate::config::SecretString;
 use crate::domain::authenticators;
 use crate::domain::consent;
@@ -17,8 +21,21 @@ use crate::infra::clock::UnixTime;
 use crate::infra::password::{MAX_PASSWORD_LEN, Password};
 use crate::infra::random;
 use crate::infra::store::Store;
-use crate::operations::bootstrap::check_username;
 use crate::protocol::{Subject, claims};
+
+/// What a subject that an operator chooses must be.
+pub const SUBJECT_RULE: &str = "must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ | -";
+
+/// Whether the text can be a user name; the error goes on after "a user name".
+pub fn check_username(text: &str) -> Result<(), &'static str> {
+    if text.trim().is_empty() {
+        return Err("must not be empty");
+    }
+    if text.chars().count() > 255 || text.chars().any(char::is_control) {
+        return Err("must be at most 255 characters without control characters");
+    }
+    Ok(())
+}
 
 /// Adds a person.
 #[derive(Debug, Deserialize, Serialize)]
@@ -347,8 +364,7 @@ async fn hash(context: &Context<'_>, password: Password) -> Result<String, Opera
 }
 
 fn bad_sub() -> OperationError {
-    let rule = "a sub must be 1 to 255 characters of A-Z a-z 0-9 . _ : @ | -";
-    OperationError::Invalid(rule.to_owned())
+    OperationError::Invalid(format!("a sub {SUBJECT_RULE}"))
 }
 
 pub(super) fn gone() -> OperationError {

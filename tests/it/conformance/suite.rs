@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use latchkey::domain::events::Actor;
 use latchkey::infra::clock::Clock;
 use latchkey::infra::store::MemoryStore;
 use latchkey::operations::bootstrap::Bootstrap;
@@ -92,10 +93,8 @@ impl Suite {
         let provider = TestServer::start_on((store, clock), Some(tls), &variables).await;
         let people = Bootstrap::parse(PEOPLE).expect("a good file");
         let app = provider.app();
-        people
-            .apply(provider.store(), &app.passwords, &app.events, app.now())
-            .await
-            .expect("people");
+        let context = app.operation_context(Actor::BootstrapFile);
+        people.apply(&context).await.expect("people");
 
         let place = provider.url("/.well-known/openid-configuration");
         let metadata = checks::metadata::read(&http::send(provider.http().get(place)).await);

@@ -1,22 +1,29 @@
 //! Operations on applications. A secret is told once, when it is made; the store keeps its digest.
 
+mod check;
+mod declare;
+mod set;
+mod view;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ClientView, Context, Operation, OperationError};
+pub use self::check::{CLIENT_ID_RULE, check_metadata, check_settings, parse_metadata};
+pub use self::declare::ClientDeclaration;
+pub use self::set::{Changed, Set};
+pub use self::view::{ClientView, SecretView};
+use super::{Context, Operation, OperationError};
 use crate::config::SecretString;
 use crate::domain::clients::{
-    self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source, recipient,
+    self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source,
 };
 use crate::domain::events::ClientChange;
 use crate::infra::clock::UnixTime;
 use crate::infra::random;
 use crate::infra::secret::{Digest, Secret};
 use crate::infra::store::{CreateOutcome, Store};
-use crate::operations::bootstrap::{check_declared, check_settings};
-use crate::protocol::client_metadata::{MEMBERS, Offer};
 use crate::protocol::{AuthMethod, ClientMetadata};
 
 /// Adds a client.
@@ -39,17 +46,6 @@ pub struct List {}
 pub struct Show {
     /// Its `client_id`.
     pub id: String,
-}
-
-/// Changes members of a client's metadata and settings; the others stay.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct Set {
-    /// Its `client_id`.
-    pub id: String,
-    /// Members of its metadata (RFC 7591); `null` takes one away.
-    pub metadata: Map<String, Value>,
-    /// What the operator decides about it; `null` puts one back to its default.
-    pub settings: Map<String, Value>,
 }
 
 /// Lets a client do nothing any more, whatever it holds.
@@ -97,22 +93,6 @@ pub struct Made {
     pub cautions: Vec<String>,
 }
 
-/// What changing a client came to.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct Changed {
-    /// Its `client_id`.
-    pub id: ClientId,
-    /// Whether anything is different now.
-    pub changed: bool,
-    /// Whether it authenticates by a secret now and has none yet.
-    pub needs_secret: bool,
-    /// As for [`Made`].
-    pub sector_identifier_uri: Option<String>,
-    /// As for [`Made`].
-    #[serde(default)]
-    pub cautions: Vec<String>,
-}
-
 impl Operation for Add {
     const NAME: &'static str = "client-add";
     type Output = Made;
@@ -146,10 +126,8 @@ impl Operation for Add {
 impl Add {
     fn client(self, now: UnixTime) -> Result<Client, OperationError> {
         let chosen = self.id.unwrap_or_else(|| random::uuid().to_string());
-        let id = ClientId::parse(&chosen).ok_or_else(|| {
-            let rule = "a client id must be 1 to 255 characters of A-Z a-z 0-9 . _ ~ : @ / -";
-            OperationError::Invalid(rule.to_owned())
-        })?;
+        let id = ClientId::parse(&chosen)
+            .ok_or_else(|| OperationError::Invalid(format!("a client id {CLIENT_ID_RULE}")))?;
         let metadata = metadata(&self.metadata)?;
         check_settings(&metadata, &self.settings).map_err(OperationError::Invalid)?;
         Ok(Client {
@@ -185,76 +163,6 @@ impl Operation for Show {
 
     async fn run(self, context: &Context<'_>) -> Result<ClientView, OperationError> {
         Ok(named(context.store, &self.id).await?.into())
-    }
-}
-
-impl Operation for Set {
-    const NAME: &'static str = "client-set";
-    type Output = Changed;
-
-    async fn run(self, context: &Context<'_>) -> Result<Changed, OperationError> {
-        let client = named(context.store, &self.id).await?;
-        let next_metadata = self.next_metadata(&client)?;
-        check_names(&self.settings)?;
-        let is_set = |name: &&str| self.settings.contains_key(*name);
-        if client.source == Source::Registered
-            && let Some(name) = ["require_pkce", "require_nonce"].into_iter().find(is_set)
-        {
-            let why = format!("{name}: {} registered itself, and follows REQUIRE_PKCE", self.id);
-            return Err(OperationError::Invalid(why));
-        }
-        let next_settings = overlaid(&client.settings, &self.settings, "settings")?;
-        let next_settings: Settings = serde_json::from_value(Value::Object(next_settings))
-            .map_err(|error| OperationError::Invalid(format!("settings: {error}")))?;
-        check_settings(&next_metadata, &next_settings).map_err(OperationError::Invalid)?;
-        let step = |held: &mut Client| {
-            if (&held.metadata, &held.settings) != (&client.metadata, &client.settings) {
-                return None;
-            }
-            held.metadata.clone_from(&next_metadata);
-            held.settings.clone_from(&next_settings);
-            Some(
-                held.metadata.has_secret()
-                    && !held.secrets.iter().any(|it| it.is_live(context.now)),
-            )
-        };
-        let (store, id) = (context.store, &client.id);
-        let set = clients::update_metadata(store, id, &next_metadata, step).await?;
-        let needs_secret = set.ok_or_else(|| unknown(id.as_str()))?.ok_or_else(|| {
-            let why =
-                format!("{} was changed at the same moment: look at it, and try again", self.id);
-            OperationError::Refused(why)
-        })?;
-        let before = (&client.metadata, &client.settings);
-        let changed = before != (&next_metadata, &next_settings);
-        if changed {
-            context.client_changed(id, ClientChange::Updated);
-        }
-        let sector_identifier_uri = sector(&next_metadata);
-        let cautions = next_metadata.cautions();
-        Ok(Changed { id: client.id, changed, needs_secret, sector_identifier_uri, cautions })
-    }
-}
-
-impl Set {
-    /// The metadata as it will be; what is not changed is not judged again.
-    fn next_metadata(&self, client: &Client) -> Result<ClientMetadata, OperationError> {
-        if self.metadata.is_empty() {
-            return Ok(client.metadata.clone());
-        }
-        if let Some(name) = self.metadata.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
-            return Err(OperationError::Invalid(format!("{name}: there is no such metadata")));
-        }
-        let mut next = overlaid(&client.metadata, &self.metadata, "metadata")?;
-        // Whoever names one way to authenticate means no other, and whoever names several means the first.
-        let (one, several) = ("token_endpoint_auth_method", "token_endpoint_auth_methods");
-        let names = |name| self.metadata.get(name).is_some_and(|it: &Value| !it.is_null());
-        match (self.metadata.contains_key(one), names(several)) {
-            (true, false) => drop(next.remove(several)),
-            (false, true) => drop(next.remove(one)),
-            (true, true) | (false, false) => {}
-        }
-        metadata(&next)
     }
 }
 
@@ -349,43 +257,6 @@ async fn set_enabled(
     Ok(client.id)
 }
 
-/// The members as metadata that an operator may give a client.
-fn metadata(members: &Map<String, Value>) -> Result<ClientMetadata, OperationError> {
-    let metadata = ClientMetadata::parse_within(members, &Offer::complete())
-        .and_then(|metadata| recipient::check_registered(&metadata).map(|()| metadata))
-        .map_err(|error| OperationError::Invalid(error.description.into_owned()))?;
-    check_declared(&metadata).map_err(OperationError::Invalid)?;
-    Ok(metadata)
-}
-
-/// In the store a setting of a newer release is ignored; here one that is not known is a mistake.
-fn check_names(settings: &Map<String, Value>) -> Result<(), OperationError> {
-    let known = Settings::names();
-    match settings.keys().find(|name| !known.contains(name)) {
-        Some(name) => {
-            let known = known.join(", ");
-            Err(OperationError::Invalid(format!("{name}: there is no such setting, only {known}")))
-        }
-        None => Ok(()),
-    }
-}
-
-/// The members of a value, with others laid over them; `null` takes one away.
-fn overlaid(
-    value: &impl Serialize,
-    over: &Map<String, Value>,
-    what: &str,
-) -> Result<Map<String, Value>, OperationError> {
-    let Ok(Value::Object(mut members)) = serde_json::to_value(value) else {
-        return Err(OperationError::Unavailable(format!("the {what} cannot be written")));
-    };
-    for (name, value) in over {
-        members.insert(name.clone(), value.clone());
-    }
-    members.retain(|_, value| !value.is_null());
-    Ok(members)
-}
-
 fn sector(metadata: &ClientMetadata) -> Option<String> {
     metadata.sector_identifier_uri.as_ref().map(ToString::to_string)
 }
@@ -397,4 +268,12 @@ pub(super) async fn named(store: &dyn Store, id: &str) -> Result<Client, Operati
 
 fn unknown(id: &str) -> OperationError {
     OperationError::Refused(format!("there is no client {id}"))
+}
+
+/// The members as metadata that an operator may give a client.
+fn metadata(members: &Map<String, Value>) -> Result<ClientMetadata, OperationError> {
+    let metadata = parse_metadata(members)
+        .map_err(|error| OperationError::Invalid(error.description.into_owned()))?;
+    check_metadata(&metadata).map_err(OperationError::Invalid)?;
+    Ok(metadata)
 }
