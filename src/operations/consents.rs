@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::users::named;
+use super::users::find;
 use super::{Context, Operation, OperationError};
 use crate::domain::clients::{self, ClientId};
 use crate::domain::consent::{self, Withdrawn};
@@ -62,7 +62,7 @@ impl Operation for List {
     type Output = Vec<ConsentView>;
 
     async fn run(self, context: &Context<'_>) -> Result<Vec<ConsentView>, OperationError> {
-        let user = named(context.store, &self.user).await?;
+        let user = find(context.store, &self.user).await?;
         let mut all = Vec::new();
         for id in consent::listed(context.store, &user.sub).await? {
             let Some(held) = consent::find(context.store, &user.sub, &id).await? else { continue };
@@ -85,7 +85,7 @@ impl Operation for Withdraw {
     type Output = WithdrawnConsent;
 
     async fn run(self, context: &Context<'_>) -> Result<WithdrawnConsent, OperationError> {
-        let user = named(context.store, &self.user).await?;
+        let user = find(context.store, &self.user).await?;
         let client = ClientId::parse(&self.client)
             .ok_or_else(|| OperationError::Invalid("that is no client_id".to_owned()))?;
         let done = consent::withdraw(context.store, &user.sub, &client, context.now).await?;

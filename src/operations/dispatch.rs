@@ -9,19 +9,19 @@ use super::{
 
 /// No operation has that name: whoever asks is of a later release.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Unknown;
+pub struct UnknownOperation;
 
 /// Runs the operation of that name on its input, and answers with its output.
 pub async fn dispatch(
     name: &str,
     input: Value,
     context: &Context<'_>,
-) -> Result<Result<Value, OperationError>, Unknown> {
+) -> Result<Result<Value, OperationError>, UnknownOperation> {
     macro_rules! run {
         ($($operation:ty),* $(,)?) => {
             match name {
-                $(<$operation>::NAME => Ok(one::<$operation>(input, context).await),)*
-                _ => Err(Unknown),
+                $(<$operation>::NAME => Ok(run_one::<$operation>(input, context).await),)*
+                _ => Err(UnknownOperation),
             }
         };
     }
@@ -64,7 +64,10 @@ pub async fn dispatch(
     ]
 }
 
-async fn one<O: Operation>(input: Value, context: &Context<'_>) -> Result<Value, OperationError> {
+async fn run_one<O: Operation>(
+    input: Value,
+    context: &Context<'_>,
+) -> Result<Value, OperationError> {
     let operation: O = serde_json::from_value(input).map_err(|error| {
         OperationError::Invalid(format!("{} cannot be understood: {error}", O::NAME))
     })?;

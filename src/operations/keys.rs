@@ -79,7 +79,7 @@ impl Operation for Rotate {
         let ring = ring(context)?;
         let before = ring.keys();
         ring.rotate(if self.now { Activation::Now } else { Activation::Announced }).await?;
-        tell_changes(context, &before, ring);
+        report_changes(context, &before, ring);
         Ok(views(ring))
     }
 }
@@ -92,7 +92,7 @@ impl Operation for Remove {
         let ring = ring(context)?;
         let before = ring.keys();
         ring.remove(&self.kid).await?;
-        tell_changes(context, &before, ring);
+        report_changes(context, &before, ring);
         Ok(views(ring))
     }
 }
@@ -107,7 +107,7 @@ fn views(ring: &KeyRing) -> Vec<KeyView> {
 }
 
 /// Told here as well, since it was asked for: the process may end before anybody looks after the ring.
-fn tell_changes(context: &Context<'_>, before: &[KeyInfo], ring: &KeyRing) {
+fn report_changes(context: &Context<'_>, before: &[KeyInfo], ring: &KeyRing) {
     let tell = |KeyInfo { kid, purpose, .. }: &KeyInfo, phase| {
         context.events.tell(None, &Event::KeyChanged { kid, purpose: *purpose, phase });
     };
@@ -117,11 +117,11 @@ fn tell_changes(context: &Context<'_>, before: &[KeyInfo], ring: &KeyRing) {
     for key in after.iter().filter(|key| !is_unchanged(key)) {
         tell(key, key.phase);
     }
-    for gone in before.iter().filter(|it| after.iter().all(|key| key.kid != it.kid)) {
-        tell(gone, Phase::Gone);
+    for removed in before.iter().filter(|it| after.iter().all(|key| key.kid != it.kid)) {
+        tell(removed, Phase::Gone);
     }
     // What has been told is not told again by whoever looks after the ring.
-    let _told = ring.take_phase_changes();
+    let _reported = ring.take_phase_changes();
 }
 
 impl From<RingError> for OperationError {

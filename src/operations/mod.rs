@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::clients::{ClientView, SecretView};
-pub use self::dispatch::{Unknown, dispatch};
+pub use self::dispatch::{UnknownOperation, dispatch};
 pub use self::users::UserView;
 use crate::domain::clients::ClientId;
 pub use crate::domain::events::Actor;

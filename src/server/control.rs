@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use super::maintenance;
 use crate::http::app::App;
-use crate::operations::{Actor, OperationError, Unknown, dispatch};
+use crate::operations::{Actor, OperationError, UnknownOperation, dispatch};
 
 /// A socket that is there until this value ends.
 pub struct ControlSocket {
@@ -167,7 +167,7 @@ async fn run_operation(app: App, name: String, input: Value) -> Response {
     match dispatch(&name, input, &app.operation_context(Actor::CommandLine)).await {
         Ok(Ok(output)) => json(StatusCode::OK, &output),
         Ok(Err(why)) => error_response(&why),
-        Err(Unknown) => StatusCode::NOT_FOUND.into_response(),
+        Err(UnknownOperation) => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

@@ -2,7 +2,7 @@ use std::io::Cursor;
 use std::sync::OnceLock;
 
 use latchkey::infra::secret_key::SecretKey;
-use latchkey::operations::backup::{About, Backup, Failed, save};
+use latchkey::operations::backup::{BackupError, BackupInfo, VerifiedBackup, save};
 
 use super::in_process_server::{House, ISSUER, NOW};
 use super::{edited, lines};
@@ -12,10 +12,12 @@ use super::{edited, lines};
 ///
 /// Lines: an [edit](super::edited) of a backup; and any bytes, which are tried as a file too.
 pub fn backup_file(data: &[u8]) {
-    holds(data, |file, root| Backup::check(Cursor::new(file), root).map(|it| it.about().clone()));
+    holds(data, |file, root| {
+        VerifiedBackup::check(Cursor::new(file), root).map(|it| it.about().clone())
+    });
 }
 
-pub fn holds(data: &[u8], check: impl Fn(Vec<u8>, &SecretKey) -> Result<About, Failed>) {
+pub fn holds(data: &[u8], check: impl Fn(Vec<u8>, &SecretKey) -> Result<BackupInfo, BackupError>) {
     static WRITTEN: OnceLock<Vec<u8>> = OnceLock::new();
     let written = WRITTEN.get_or_init(|| {
         House::with(|server| {
@@ -45,8 +47,8 @@ fn root(letter: &str) -> SecretKey {
     SecretKey::from_text(&letter.repeat(32)).expect("a long key")
 }
 
-fn about() -> About {
-    About {
+fn about() -> BackupInfo {
+    BackupInfo {
         latchkey: "0.1.0".into(),
         issuer: ISSUER.into(),
         created_at: NOW,

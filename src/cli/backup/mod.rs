@@ -19,7 +19,8 @@ use crate::infra::secret_key::SecretKey;
 use crate::infra::store::Store;
 use crate::infra::store::schema::{CURRENT_SCHEMA, SchemaRecord};
 use crate::operations::backup::{
-    About, Backup, Failed, Report, Saved, Unreadable, is_in_use, save,
+    BackupError, BackupInfo, BackupSummary, FormatError, RestoreReport, VerifiedBackup, is_in_use,
+    save,
 };
 
 /// What to back up, and where to.
@@ -62,7 +63,7 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
     let root = load_secret_key(config)?;
     let schema = store.load(&SchemaRecord::store_key()).await?;
     let written_for = schema.map_or(0, |held| held.record.readable_by);
-    let about = About {
+    let about = BackupInfo {
         latchkey: env!("CARGO_PKG_VERSION").to_owned(),
         issuer: config.issuer.as_str().to_owned(),
         created_at: Clock::System.now(),
@@ -74,14 +75,14 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
         return to_standard_output(&*store, &root, &about, config).await;
     }
     let place = |error| refused(format!("{}: {error}", args.out.display()));
-    let file = NewFile::beside(&args.out).map_err(|error| place(Failed::Io(error)))?;
+    let file = NewFile::beside(&args.out).map_err(|error| place(BackupError::Io(error)))?;
     let out = BufWriter::new(file.as_file());
     let (out, saved) = save(&*store, &root, &about, out).await.map_err(|error| match error {
-        Failed::Io(_) => place(error),
+        BackupError::Io(_) => place(error),
         other => other.into(),
     })?;
     drop(out);
-    file.keep().map_err(|error| place(Failed::Io(error)))?;
+    file.keep().map_err(|error| place(BackupError::Io(error)))?;
     Ok(saved_text(&args.out.display().to_string(), &saved, config))
 }
 
@@ -91,7 +92,7 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
 async fn to_standard_output(
     store: &dyn Store,
     root: &SecretKey,
-    about: &About,
+    about: &BackupInfo,
     config: &Config,
 ) -> Result<String, Failure> {
     if io::stdout().is_terminal() {
@@ -102,10 +103,10 @@ async fn to_standard_output(
     let place = |error| refused(format!("standard output: {error}"));
     let out = BufWriter::new(io::stdout());
     let (mut out, saved) = save(store, root, about, out).await.map_err(|error| match error {
-        Failed::Io(_) => place(error),
+        BackupError::Io(_) => place(error),
         other => other.into(),
     })?;
-    out.flush().map_err(|error| place(Failed::Io(error)))?;
+    out.flush().map_err(|error| place(BackupError::Io(error)))?;
     let _unheard = writeln!(io::stderr(), "{}", saved_text("standard output", &saved, config));
     Ok(String::new())
 }
@@ -115,7 +116,7 @@ fn is_stream(name: &Path) -> bool {
     name == Path::new("-")
 }
 
-fn saved_text(place: &str, saved: &Saved, config: &Config) -> String {
+fn saved_text(place: &str, saved: &BackupSummary, config: &Config) -> String {
     let mut text = format!("wrote {place}\n");
     for (name, count) in &saved.counts {
         let _ = writeln!(text, "{name}: {count}");
@@ -144,15 +145,18 @@ pub(super) async fn restore(
     config: &Config,
     now: UnixTime,
 ) -> Result<String, Failure> {
-    let file = open(&args.input).map_err(Failed::Io);
+    let file = open(&args.input).map_err(BackupError::Io);
     let root = load_secret_key(config)?;
-    let named = |error: Failed| match error {
-        Failed::Store(error) => error.into(),
-        Failed::Unreadable(Unreadable::WrongKey) if config.secret_key.is_none() => {
+    let named = |error: BackupError| match error {
+        BackupError::Store(error) => error.into(),
+        BackupError::Format(FormatError::WrongKey) if config.secret_key.is_none() => {
             let path = secret_path(&config.keys_dir).display().to_string();
             refused(format!("{error}. No SECRET_KEY is set here, so {path} is what was tried"))
         }
-        Failed::Io(_) | Failed::Unreadable(_) | Failed::Content(_) | Failed::Ring(_) => {
+        BackupError::Io(_)
+        | BackupError::Format(_)
+        | BackupError::Content(_)
+        | BackupError::Ring(_) => {
             let place = args.input.display();
             refused(if is_stream(&args.input) {
                 format!("standard input: {error}")
@@ -161,10 +165,10 @@ pub(super) async fn restore(
             })
         }
     };
-    let mut backup = file.and_then(|file| Backup::check(file, &root)).map_err(named)?;
+    let mut backup = file.and_then(|file| VerifiedBackup::check(file, &root)).map_err(named)?;
     let store = lasting(config, !args.dry_run).await?;
     let in_use = is_in_use(&*store).await?;
-    let plan = backup.look(&*store, &root, now).await.map_err(named)?;
+    let plan = backup.plan(&*store, &root, now).await.map_err(named)?;
     let about = described(backup.about(), config);
     if !plan.conflicts.is_empty() {
         let conflicts = plan.conflicts.join("\n");
@@ -204,7 +208,7 @@ const IN_USE: &str = "nothing was written: there are users, clients or signing k
     --overwrite lets what the backup has replace what is there under the same names, and leaves the rest \
     alone. It would do this:";
 
-fn described(about: &About, config: &Config) -> String {
+fn described(about: &BackupInfo, config: &Config) -> String {
     let (version, issuer) = (&about.latchkey, &about.issuer);
     let at = shown::moment(about.created_at);
     let mut text = format!("a backup of {issuer}, made by Latchkey {version} at {at}\n");
@@ -215,12 +219,12 @@ fn described(about: &About, config: &Config) -> String {
     text
 }
 
-fn tallies(report: &Report) -> String {
+fn tallies(report: &RestoreReport) -> String {
     let mut text = String::new();
-    for (name, tally) in &report.kinds {
-        let _ = write!(text, "{name}: {} new", tally.new);
-        let _ = write!(text, ", {} replaced, {} unchanged", tally.replaced, tally.unchanged);
-        let _ = writeln!(text, ", {} left out because their time is over", tally.over);
+    for (name, counts) in &report.kinds {
+        let _ = write!(text, "{name}: {} new", counts.new);
+        let _ = write!(text, ", {} replaced, {} unchanged", counts.replaced, counts.unchanged);
+        let _ = writeln!(text, ", {} left out because their time is over", counts.expired);
     }
     if report.kinds.is_empty() {
         text.push_str("nothing: the backup is empty\n");
@@ -246,13 +250,14 @@ fn refused(why: String) -> Failure {
     Failure::Refused(why)
 }
 
-impl From<Failed> for Failure {
-    fn from(failed: Failed) -> Self {
+impl From<BackupError> for Failure {
+    fn from(failed: BackupError) -> Self {
         match failed {
-            Failed::Store(error) => error.into(),
-            Failed::Io(_) | Failed::Unreadable(_) | Failed::Content(_) | Failed::Ring(_) => {
-                refused(failed.to_string())
-            }
+            BackupError::Store(error) => error.into(),
+            BackupError::Io(_)
+            | BackupError::Format(_)
+            | BackupError::Content(_)
+            | BackupError::Ring(_) => refused(failed.to_string()),
         }
     }
 }

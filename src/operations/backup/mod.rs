@@ -15,10 +15,10 @@
 //! the `SECRET_KEY` the signing keys inside would be worth nothing anyway. Who changes the `SECRET_KEY`
 //! restores with the old one as `SECRET_KEY_PREVIOUS`.
 
-mod item;
+mod format;
+mod record;
 mod restore;
 mod save;
-mod sealed;
 #[cfg(test)]
 mod tests;
 
@@ -28,16 +28,16 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::restore::{Backup, Report, Tally, is_in_use};
-pub use self::save::{Saved, save};
-pub use self::sealed::{FORMAT, Unreadable};
+pub use self::format::{FORMAT, FormatError};
+pub use self::restore::{RestoreCounts, RestoreReport, VerifiedBackup, is_in_use};
+pub use self::save::{BackupSummary, save};
 use crate::domain::keys::RingError;
 use crate::infra::clock::UnixTime;
 use crate::infra::store::StoreError;
 
 /// What a backup says of itself.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct About {
+pub struct BackupInfo {
     /// Which Latchkey wrote it.
     pub latchkey: String,
     /// Whose it is.
@@ -52,29 +52,29 @@ pub struct About {
 }
 
 /// How many records of each kind there are. At the end of a file, since nobody knows before.
-pub type Counts = BTreeMap<String, u64>;
+pub type RecordCounts = BTreeMap<String, u64>;
 
 /// Why there is no backup, or nothing was restored.
 #[derive(Debug)]
-pub enum Failed {
+pub enum BackupError {
     /// The store.
     Store(StoreError),
     /// The disk.
     Io(io::Error),
     /// The file, as bytes.
-    Unreadable(Unreadable),
+    Format(FormatError),
     /// The file, as records: a sentence.
     Content(String),
     /// The signing keys.
     Ring(RingError),
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for BackupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
-            Self::Unreadable(error) => error.fmt(f),
+            Self::Format(error) => error.fmt(f),
             Self::Content(why) => f.write_str(why),
             Self::Ring(RingError::WrongSecretKey(kid)) => write!(
                 f,
@@ -86,27 +86,27 @@ impl fmt::Display for Failed {
     }
 }
 
-impl std::error::Error for Failed {}
+impl std::error::Error for BackupError {}
 
-impl From<StoreError> for Failed {
+impl From<StoreError> for BackupError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<io::Error> for Failed {
+impl From<io::Error> for BackupError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-impl From<Unreadable> for Failed {
-    fn from(error: Unreadable) -> Self {
-        Self::Unreadable(error)
+impl From<FormatError> for BackupError {
+    fn from(error: FormatError) -> Self {
+        Self::Format(error)
     }
 }
 
-impl From<RingError> for Failed {
+impl From<RingError> for BackupError {
     fn from(error: RingError) -> Self {
         match error {
             RingError::Store(error) => Self::Store(error),

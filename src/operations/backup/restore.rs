@@ -3,9 +3,9 @@ use std::io::{Read, Seek};
 
 use serde::de::DeserializeOwned;
 
-use super::item::{Fate, Item};
-use super::sealed::Reader;
-use super::{About, Counts, Failed};
+use super::format::FrameReader;
+use super::record::{BackupRecord, RestoreAction};
+use super::{BackupError, BackupInfo, RecordCounts};
 use crate::domain::clients;
 use crate::domain::keys::{KeyEncryptor, ring_key};
 use crate::domain::users;
@@ -16,23 +16,23 @@ use crate::infra::store::{Store, StoreError};
 
 /// A backup that was read to its end and found whole; nothing else can be restored.
 #[derive(Debug)]
-pub struct Backup<F> {
+pub struct VerifiedBackup<F> {
     file: F,
-    about: About,
+    about: BackupInfo,
 }
 
 /// What restoring does, or would do.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Report {
+pub struct RestoreReport {
     /// By the name of the kind.
-    pub kinds: BTreeMap<&'static str, Tally>,
+    pub kinds: BTreeMap<&'static str, RestoreCounts>,
     /// Why it cannot be, a sentence for each; only the first few.
     pub conflicts: Vec<String>,
 }
 
 /// How many records of a kind became what.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Tally {
+pub struct RestoreCounts {
     /// Were not there.
     pub new: u64,
     /// Were there, and different.
@@ -40,7 +40,7 @@ pub struct Tally {
     /// Were there already.
     pub unchanged: u64,
     /// Are left out, their time being over.
-    pub over: u64,
+    pub expired: u64,
 }
 
 /// Whether the store holds anything that a backup could replace.
@@ -50,36 +50,36 @@ pub async fn is_in_use(store: &dyn Store) -> Result<bool, StoreError> {
         || store.get(ring_key().raw()).await?.is_some())
 }
 
-impl<F: Read + Seek> Backup<F> {
+impl<F: Read + Seek> VerifiedBackup<F> {
     /// Reads the whole file: that every byte is what was written, that every record is one, that they are
     /// as many as there should be, and that the signing keys open.
-    pub fn check(mut file: F, root: &SecretKey) -> Result<Self, Failed> {
-        let mut counts = Counts::new();
-        let (about, mut lines) = Lines::open(&mut file, root)?;
-        while let Some(items) = lines.next()? {
-            for item in items {
-                *counts.entry(item.name().to_owned()).or_default() += 1;
+    pub fn check(mut file: F, root: &SecretKey) -> Result<Self, BackupError> {
+        let mut counts = RecordCounts::new();
+        let (about, mut lines) = RecordReader::open(&mut file, root)?;
+        while let Some(records) = lines.next()? {
+            for record in records {
+                *counts.entry(record.name().to_owned()).or_default() += 1;
             }
         }
-        if lines.counted != counts {
-            return Err(damaged("it does not hold as many records as it says"));
+        if lines.declared_counts != counts {
+            return Err(content_error("it does not hold as many records as it says"));
         }
         Ok(Self { file, about })
     }
 
     /// What it says of itself.
-    pub fn about(&self) -> &About {
+    pub fn about(&self) -> &BackupInfo {
         &self.about
     }
 
     /// What restoring it now would do.
-    pub async fn look(
+    pub async fn plan(
         &mut self,
         store: &dyn Store,
         root: &SecretKey,
         now: UnixTime,
-    ) -> Result<Report, Failed> {
-        self.pass(store, root, now, false).await
+    ) -> Result<RestoreReport, BackupError> {
+        self.apply(store, root, now, false).await
     }
 
     /// Makes the store hold what it holds. A restore that was interrupted can be repeated: each record is
@@ -89,28 +89,28 @@ impl<F: Read + Seek> Backup<F> {
         store: &dyn Store,
         root: &SecretKey,
         now: UnixTime,
-    ) -> Result<Report, Failed> {
-        self.pass(store, root, now, true).await
+    ) -> Result<RestoreReport, BackupError> {
+        self.apply(store, root, now, true).await
     }
 
-    async fn pass(
+    async fn apply(
         &mut self,
         store: &dyn Store,
         root: &SecretKey,
         now: UnixTime,
         writes: bool,
-    ) -> Result<Report, Failed> {
-        let mut report = Report::default();
-        let (_, mut lines) = Lines::open(&mut self.file, root)?;
-        while let Some(items) = lines.next()? {
-            for item in items {
-                let fate = item.fate(store, now).await?;
-                report.note(&item, fate);
-                if writes && fate != Fate::Over {
-                    item.restore(store, now).await?;
-                } else if let Item::User(user) = &item {
+    ) -> Result<RestoreReport, BackupError> {
+        let mut report = RestoreReport::default();
+        let (_, mut lines) = RecordReader::open(&mut self.file, root)?;
+        while let Some(records) = lines.next()? {
+            for record in records {
+                let action = record.restore_action(store, now).await?;
+                report.count(&record, action);
+                if writes && action != RestoreAction::Expired {
+                    record.restore(store, now).await?;
+                } else if let BackupRecord::User(user) = &record {
                     let user = &user.record;
-                    report.note_name(user, users::name_holder(store, user).await?);
+                    report.add_name_conflict(user, users::name_holder(store, user).await?);
                 }
             }
         }
@@ -118,79 +118,81 @@ impl<F: Read + Seek> Backup<F> {
     }
 }
 
-impl Report {
-    fn note(&mut self, item: &Item, fate: Fate) {
-        let tally = self.kinds.entry(item.name()).or_default();
-        match fate {
-            Fate::New => tally.new += 1,
-            Fate::Replaced => tally.replaced += 1,
-            Fate::Unchanged => tally.unchanged += 1,
-            Fate::Over => tally.over += 1,
+impl RestoreReport {
+    fn count(&mut self, record: &BackupRecord, action: RestoreAction) {
+        let counts = self.kinds.entry(record.name()).or_default();
+        match action {
+            RestoreAction::New => counts.new += 1,
+            RestoreAction::Replaced => counts.replaced += 1,
+            RestoreAction::Unchanged => counts.unchanged += 1,
+            RestoreAction::Expired => counts.expired += 1,
         }
     }
 
-    fn note_name(&mut self, user: &users::User, holder: Option<crate::protocol::Subject>) {
-        let Some(holder) = holder.filter(|_| self.conflicts.len() < MOST_CONFLICTS) else { return };
+    fn add_name_conflict(&mut self, user: &users::User, holder: Option<crate::protocol::Subject>) {
+        let Some(holder) = holder.filter(|_| self.conflicts.len() < MAX_CONFLICTS) else { return };
         let (name, sub) = (&user.username, user.sub.as_str());
         let holder = holder.as_str();
         self.conflicts.push(format!("{name} is {sub} in the backup and {holder} in the store"));
     }
 }
 
-const MOST_CONFLICTS: usize = 5;
+const MAX_CONFLICTS: usize = 5;
 
 /// The records of a file, a frame's at a time.
-struct Lines<'a, F> {
-    reader: Reader<std::io::BufReader<&'a mut F>>,
+struct RecordReader<'a, F> {
+    reader: FrameReader<std::io::BufReader<&'a mut F>>,
     sealer: KeyEncryptor,
-    over: bool,
+    is_at_end: bool,
     /// What the file says of its number of records, once it has been read to its end.
-    counted: Counts,
+    declared_counts: RecordCounts,
 }
 
-impl<'a, F: Read + Seek> Lines<'a, F> {
-    fn open(file: &'a mut F, root: &SecretKey) -> Result<(About, Self), Failed> {
+impl<'a, F: Read + Seek> RecordReader<'a, F> {
+    fn open(file: &'a mut F, root: &SecretKey) -> Result<(BackupInfo, Self), BackupError> {
         file.rewind()?;
         let key = root.derive(Purpose::Backup);
-        let (reader, first) = Reader::open(std::io::BufReader::new(file), &key)?;
+        let (reader, first) = FrameReader::open(std::io::BufReader::new(file), &key)?;
         let sealer = KeyEncryptor::new(root);
-        let about: About = parsed(&first)?;
+        let about: BackupInfo = parse_line(&first)?;
         if about.readable_by > CURRENT_SCHEMA.schema {
             let (takes, reads) = (about.readable_by, CURRENT_SCHEMA.schema);
-            return Err(Failed::Content(format!(
+            return Err(BackupError::Content(format!(
                 "a newer Latchkey made it: its records take one that reads schema {takes}, and this \
                  one reads no further than {reads}"
             )));
         }
-        Ok((about, Self { reader, sealer, over: false, counted: Counts::new() }))
+        Ok((about, Self { reader, sealer, is_at_end: false, declared_counts: RecordCounts::new() }))
     }
 
     /// The signing keys come under the present `SECRET_KEY`.
-    fn next(&mut self) -> Result<Option<Vec<Item>>, Failed> {
-        if self.over {
+    fn next(&mut self) -> Result<Option<Vec<BackupRecord>>, BackupError> {
+        if self.is_at_end {
             return Ok(None);
         }
         let (text, last) = self.reader.next()?;
         if last {
-            self.over = true;
-            self.counted = parsed(&text)?;
+            self.is_at_end = true;
+            self.declared_counts = parse_line(&text)?;
             return Ok(None);
         }
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let items = lines.map(|line| match parsed(line)? {
-            Item::KeyRing(ring) => Ok(Item::KeyRing(ring.encrypted_under(&self.sealer)?)),
-            item => Ok(item),
+        let records = lines.map(|line| match parse_line(line)? {
+            BackupRecord::KeyRing(ring) => {
+                Ok(BackupRecord::KeyRing(ring.encrypted_under(&self.sealer)?))
+            }
+            record => Ok(record),
         });
-        items.collect::<Result<Vec<_>, Failed>>().map(Some)
+        records.collect::<Result<Vec<_>, BackupError>>().map(Some)
     }
 }
 
 /// Says what sort of error it was and no more: serde's own message may quote the record.
-fn parsed<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failed> {
+fn parse_line<T: DeserializeOwned>(text: &[u8]) -> Result<T, BackupError> {
     serde_json::from_slice(text)
-        .map_err(|_| damaged("it holds a record that this Latchkey does not understand"))
+        .map_err(|_| content_error("it holds a record that this Latchkey does not understand"))
 }
 
-fn damaged(why: &str) -> Failed {
-    Failed::Content(why.to_owned())
+fn content_error(why: &str) -> BackupError {
+    BackupError::Content(why.to_owned())
 }

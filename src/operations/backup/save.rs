@@ -1,8 +1,8 @@
 use std::io::Write;
 
-use super::item::{Granted, Item, WithEpoch};
-use super::sealed::Writer;
-use super::{About, Counts, Failed};
+use super::format::FrameWriter;
+use super::record::{BackupRecord, GrantRecord, RecordWithEpoch};
+use super::{BackupError, BackupInfo, RecordCounts};
 use crate::domain::clients;
 use crate::domain::consent;
 use crate::domain::epoch::{self, Owner};
@@ -21,9 +21,9 @@ use crate::protocol::Subject;
 
 /// What a backup came to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Saved {
+pub struct BackupSummary {
     /// What is in it.
-    pub counts: Counts,
+    pub counts: RecordCounts,
     /// Records that are there and cannot be read, so they are not in it.
     pub unreadable: u64,
 }
@@ -36,50 +36,50 @@ pub struct Saved {
 pub async fn save<W: Write>(
     store: &dyn Store,
     root: &SecretKey,
-    about: &About,
+    about: &BackupInfo,
     out: W,
-) -> Result<(W, Saved), Failed> {
-    let mut file = Writer::begin(out, &root.derive(Purpose::Backup))?;
+) -> Result<(W, BackupSummary), BackupError> {
+    let mut file = FrameWriter::begin(out, &root.derive(Purpose::Backup))?;
     let resources = resources::names(store).await?;
     // Whoever is older than this schema is told so; the release before has it too, and stops at the line of an API.
     let readable_by = if resources.is_empty() { 0 } else { CURRENT_SCHEMA.schema };
-    let about = &About { readable_by: about.readable_by.max(readable_by), ..about.clone() };
-    file.frame(&line(about)?)?;
-    let (batch, saved) = (Vec::new(), Saved::default());
-    let mut saving = Saving { store, file, batch, saved };
-    if let Some(ring) = saving.read(&ring_key()).await? {
-        saving.add(&Item::KeyRing(ring.encrypted_under(&KeyEncryptor::new(root))?))?;
+    let about = &BackupInfo { readable_by: about.readable_by.max(readable_by), ..about.clone() };
+    file.frame(&to_line(about)?)?;
+    let (batch, summary) = (Vec::new(), BackupSummary::default());
+    let mut writer = BackupWriter { store, file, batch, summary };
+    if let Some(ring) = writer.read(&ring_key()).await? {
+        writer.add(&BackupRecord::KeyRing(ring.encrypted_under(&KeyEncryptor::new(root))?))?;
     }
-    saving.scopes().await?;
+    writer.scopes().await?;
     for resource in resources {
-        if let Some(resource) = saving.read(&resources::key(&resource)).await? {
-            saving.add(&Item::Resource(resource))?;
+        if let Some(resource) = writer.read(&resources::key(&resource)).await? {
+            writer.add(&BackupRecord::Resource(resource))?;
         }
     }
-    saving.clients().await?;
-    saving.users(about.with_sessions).await?;
-    saving.finish()
+    writer.clients().await?;
+    writer.users(about.with_sessions).await?;
+    writer.finish()
 }
 
 /// Lines are collected to frames of about this size.
-const BATCH: usize = 64 << 10;
+const BATCH_BYTES: usize = 64 << 10;
 
-struct Saving<'a, W> {
+struct BackupWriter<'a, W> {
     store: &'a dyn Store,
-    file: Writer<W>,
+    file: FrameWriter<W>,
     batch: Vec<u8>,
-    saved: Saved,
+    summary: BackupSummary,
 }
 
-impl<W: Write> Saving<'_, W> {
-    async fn scopes(&mut self) -> Result<(), Failed> {
+impl<W: Write> BackupWriter<'_, W> {
+    async fn scopes(&mut self) -> Result<(), BackupError> {
         for scope in scopes::list(self.store).await? {
-            self.add(&Item::Scope(scope))?;
+            self.add(&BackupRecord::Scope(scope))?;
         }
         Ok(())
     }
 
-    async fn clients(&mut self) -> Result<(), Failed> {
+    async fn clients(&mut self) -> Result<(), BackupError> {
         let mut after = None;
         loop {
             let page = clients::listed(self.store, after.as_ref()).await?;
@@ -87,7 +87,10 @@ impl<W: Write> Saving<'_, W> {
                 if let Some(client) = self.read(&id.key()).await? {
                     let owner = Owner::Client(id.clone());
                     let epoch = epoch::current(self.store, &owner, Consistency::Strong).await?;
-                    self.add(&Item::Client(Box::new(WithEpoch { record: client, epoch })))?;
+                    self.add(&BackupRecord::Client(Box::new(RecordWithEpoch {
+                        record: client,
+                        epoch,
+                    })))?;
                 }
             }
             let Some(last) = page.last().cloned() else { return Ok(()) };
@@ -95,7 +98,7 @@ impl<W: Write> Saving<'_, W> {
         }
     }
 
-    async fn users(&mut self, with_sessions: bool) -> Result<(), Failed> {
+    async fn users(&mut self, with_sessions: bool) -> Result<(), BackupError> {
         let mut after = None;
         loop {
             let page = users::listed(self.store, after.as_ref()).await?;
@@ -103,14 +106,14 @@ impl<W: Write> Saving<'_, W> {
                 let Some(user) = self.read(&users::user_key(sub)).await? else { continue };
                 let owner = Owner::User(sub.clone());
                 let epoch = epoch::current(self.store, &owner, Consistency::Strong).await?;
-                self.add(&Item::User(Box::new(WithEpoch { record: user, epoch })))?;
+                self.add(&BackupRecord::User(Box::new(RecordWithEpoch { record: user, epoch })))?;
                 for client in consent::listed(self.store, sub).await? {
                     if let Some(consent) = self.read(&consent::key(sub, &client)).await? {
-                        self.add(&Item::Consent(consent))?;
+                        self.add(&BackupRecord::Consent(consent))?;
                     }
                 }
                 if with_sessions {
-                    self.what_is_open(sub).await?;
+                    self.sessions_and_grants(sub).await?;
                 }
             }
             let Some(last) = page.last().cloned() else { return Ok(()) };
@@ -118,13 +121,13 @@ impl<W: Write> Saving<'_, W> {
         }
     }
 
-    async fn what_is_open(&mut self, sub: &Subject) -> Result<(), Failed> {
+    async fn sessions_and_grants(&mut self, sub: &Subject) -> Result<(), BackupError> {
         for id in sessions::listed(self.store, sub).await? {
             let Some(session) = self.read(&id.key()).await? else { continue };
             let noted = self.read(&logout_notifications::participants_key(session.sid)).await?;
-            self.add(&Item::Session(session))?;
+            self.add(&BackupRecord::Session(session))?;
             if let Some(noted) = noted {
-                self.add(&Item::Participants(noted))?;
+                self.add(&BackupRecord::Participants(noted))?;
             }
         }
         for (id, until) in grants::listed(self.store, sub).await? {
@@ -132,13 +135,13 @@ impl<W: Write> Saving<'_, W> {
             if let Some(grant) = self.read(&id.key()).await? {
                 if grants::has_consent(self.store, &grant, Consistency::Strong).await? {
                     let until = until.max(grant.ends_at);
-                    self.add(&Item::Grant(Box::new(Granted { until, grant })))?;
+                    self.add(&BackupRecord::Grant(Box::new(GrantRecord { until, grant })))?;
                 }
             } else if let Some(GrantV2(grant)) = self.read(&id.key_v2()).await?
                 && grants::has_consent(self.store, &grant, Consistency::Strong).await?
             {
                 let until = until.max(grant.ends_at);
-                self.add(&Item::GrantV2(Box::new(Granted { until, grant })))?;
+                self.add(&BackupRecord::GrantV2(Box::new(GrantRecord { until, grant })))?;
             }
         }
         Ok(())
@@ -156,30 +159,31 @@ impl<W: Write> Saving<'_, W> {
                 return Err(error);
             }
         };
-        self.saved.unreadable += u64::from(is_there);
+        self.summary.unreadable += u64::from(is_there);
         Ok(None)
     }
 
-    fn add(&mut self, item: &Item) -> Result<(), Failed> {
-        *self.saved.counts.entry(item.name().to_owned()).or_default() += 1;
-        self.batch.extend(line(item)?);
+    fn add(&mut self, record: &BackupRecord) -> Result<(), BackupError> {
+        *self.summary.counts.entry(record.name().to_owned()).or_default() += 1;
+        self.batch.extend(to_line(record)?);
         self.batch.push(b'\n');
-        if self.batch.len() >= BATCH {
+        if self.batch.len() >= BATCH_BYTES {
             self.file.frame(&self.batch)?;
             self.batch.clear();
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(W, Saved), Failed> {
+    fn finish(mut self) -> Result<(W, BackupSummary), BackupError> {
         if !self.batch.is_empty() {
             self.file.frame(&self.batch)?;
         }
-        let out = self.file.finish(&line(&self.saved.counts)?)?;
-        Ok((out, self.saved))
+        let out = self.file.finish(&to_line(&self.summary.counts)?)?;
+        Ok((out, self.summary))
     }
 }
 
-fn line(it: &impl serde::Serialize) -> Result<Vec<u8>, Failed> {
-    serde_json::to_vec(it).map_err(|_| Failed::Content("a record cannot be written".to_owned()))
+fn to_line(record: &impl serde::Serialize) -> Result<Vec<u8>, BackupError> {
+    serde_json::to_vec(record)
+        .map_err(|_| BackupError::Content("a record cannot be written".to_owned()))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::sealed::Writer;
+use super::format::FrameWriter;
 use super::*;
 use crate::domain::authenticators::Authentication;
 use crate::domain::clients::{self, Client, ClientId, Settings, Source};
@@ -138,26 +138,26 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
     (store, clock, session, grant)
 }
 
-fn about(with_sessions: bool) -> About {
+fn about(with_sessions: bool) -> BackupInfo {
     let (latchkey, issuer) = ("0.1.0".to_owned(), "https://id.example".to_owned());
-    About { latchkey, issuer, created_at: NOW, with_sessions, readable_by: 1 }
+    BackupInfo { latchkey, issuer, created_at: NOW, with_sessions, readable_by: 1 }
 }
 
-async fn saved(store: &dyn Store, text: &str, with_sessions: bool) -> (Vec<u8>, Saved) {
+async fn saved(store: &dyn Store, text: &str, with_sessions: bool) -> (Vec<u8>, BackupSummary) {
     save(store, &root(text), &about(with_sessions), Vec::new()).await.unwrap()
 }
 
-fn opened(file: &[u8], root: &SecretKey) -> Result<Backup<Cursor<Vec<u8>>>, Failed> {
-    Backup::check(Cursor::new(file.to_vec()), root)
+fn opened(file: &[u8], root: &SecretKey) -> Result<VerifiedBackup<Cursor<Vec<u8>>>, BackupError> {
+    VerifiedBackup::check(Cursor::new(file.to_vec()), root)
 }
 
-async fn restored(store: &dyn Store, file: &[u8], now: UnixTime) -> Report {
+async fn restored(store: &dyn Store, file: &[u8], now: UnixTime) -> RestoreReport {
     let root = root("k");
     opened(file, &root).unwrap().restore(store, &root, now).await.unwrap()
 }
 
-fn new(new: u64) -> Tally {
-    Tally { new, ..Tally::default() }
+fn new(new: u64) -> RestoreCounts {
+    RestoreCounts { new, ..RestoreCounts::default() }
 }
 
 #[tokio::test]
@@ -208,8 +208,11 @@ async fn sessions_and_grants_come_along_if_asked_for_unless_their_time_is_over()
     let (later, clock_of_later) = (empty(), NOW.plus(3 * HOUR));
     later.1.advance(3 * HOUR);
     let report = restored(&*later.0, &file, clock_of_later).await;
-    assert_eq!(report.kinds["sessions"], Tally { over: 1, ..Tally::default() });
-    assert_eq!(report.kinds["clients"], Tally { new: 1, over: 1, ..Tally::default() });
+    assert_eq!(report.kinds["sessions"], RestoreCounts { expired: 1, ..RestoreCounts::default() });
+    assert_eq!(
+        report.kinds["clients"],
+        RestoreCounts { new: 1, expired: 1, ..RestoreCounts::default() }
+    );
     drop(clock);
 }
 
@@ -220,13 +223,16 @@ async fn restoring_twice_comes_to_the_same_and_a_look_changes_nothing() {
     let (store, _) = empty();
     let root = root("k");
     let mut backup = opened(&file, &root).unwrap();
-    let looked = backup.look(&*store, &root, NOW).await.unwrap();
+    let looked = backup.plan(&*store, &root, NOW).await.unwrap();
     assert!(!is_in_use(&*store).await.unwrap());
     assert_eq!(backup.restore(&*store, &root, NOW).await.unwrap(), looked);
     let again = backup.restore(&*store, &root, NOW).await.unwrap();
-    let unchanged = |tally: &Tally| Tally { unchanged: tally.new, ..Tally::default() };
+    let unchanged = |counts: &RestoreCounts| RestoreCounts {
+        unchanged: counts.new,
+        ..RestoreCounts::default()
+    };
     let expected = looked.kinds.iter().map(|(name, tally)| (*name, unchanged(tally))).collect();
-    assert_eq!(again, Report { kinds: expected, conflicts: Vec::new() });
+    assert_eq!(again, RestoreReport { kinds: expected, conflicts: Vec::new() });
 }
 
 #[tokio::test]
@@ -240,8 +246,11 @@ async fn what_is_there_under_the_same_names_is_replaced_and_the_rest_stays() {
     assert_eq!(users::add(&*store, &renamed).await.unwrap(), Added::New);
     assert_eq!(users::add(&*store, &user("eve", "e")).await.unwrap(), Added::New);
     let report = restored(&*store, &file, NOW).await;
-    assert_eq!(report.kinds["users"], Tally { replaced: 1, unchanged: 1, ..Tally::default() });
-    assert_eq!(report.kinds["key ring"], Tally { replaced: 1, ..Tally::default() });
+    assert_eq!(
+        report.kinds["users"],
+        RestoreCounts { replaced: 1, unchanged: 1, ..RestoreCounts::default() }
+    );
+    assert_eq!(report.kinds["key ring"], RestoreCounts { replaced: 1, ..RestoreCounts::default() });
     let by_name = async |name| users::find_by_username(&*store, name).await.unwrap();
     assert_eq!(by_name("ada").await, Some(user("Ada", "a")));
     assert_eq!(by_name("eve").await, Some(user("eve", "e")));
@@ -257,7 +266,7 @@ async fn a_name_that_is_somebody_elses_by_now_is_a_conflict() {
     let (store, _) = empty();
     assert_eq!(users::add(&*store, &user("ADA", "other")).await.unwrap(), Added::New);
     let root = root("k");
-    let report = opened(&file, &root).unwrap().look(&*store, &root, NOW).await.unwrap();
+    let report = opened(&file, &root).unwrap().plan(&*store, &root, NOW).await.unwrap();
     assert_eq!(report.conflicts, ["Ada is a in the backup and other in the store"]);
 }
 
@@ -265,7 +274,7 @@ async fn a_name_that_is_somebody_elses_by_now_is_a_conflict() {
 async fn a_changed_secret_key_opens_it_beside_the_one_before_and_seals_the_keys_anew() {
     let (old, ..) = lived_in("k").await;
     let (file, _) = saved(&*old, "k", false).await;
-    assert!(matches!(opened(&file, &root("n")), Err(Failed::Unreadable(Unreadable::WrongKey))));
+    assert!(matches!(opened(&file, &root("n")), Err(BackupError::Format(FormatError::WrongKey))));
     let both = root("n").with_previous(&"k".repeat(32)).unwrap();
     let (store, _) = empty();
     opened(&file, &both).unwrap().restore(&*store, &both, NOW).await.unwrap();
@@ -294,7 +303,7 @@ async fn nothing_of_it_can_be_read_without_the_secret() {
 }
 
 fn made(frames: &[&str]) -> Vec<u8> {
-    let mut writer = Writer::begin(Vec::new(), &root("k").derive(Purpose::Backup)).unwrap();
+    let mut writer = FrameWriter::begin(Vec::new(), &root("k").derive(Purpose::Backup)).unwrap();
     let (last, others) = frames.split_last().unwrap();
     for frame in others {
         writer.frame(frame.as_bytes()).unwrap();
@@ -316,7 +325,7 @@ fn what_it_says_and_what_it_holds_must_agree_before_anything_is_written() {
         (["{}", &ada, r#"{"users":1}"#], "no head"),
         ([&head, &ada, "[]"], "no end"),
     ] {
-        assert!(matches!(check(&frames), Err(Failed::Content(_))), "{what}");
+        assert!(matches!(check(&frames), Err(BackupError::Content(_))), "{what}");
     }
 }
 
@@ -328,11 +337,12 @@ fn a_backup_whose_records_only_a_newer_release_understands_is_refused_before_the
         head["anything"] = json!(["new"]);
         made(&[&head.to_string(), "{}"])
     };
-    let Err(Failed::Content(why)) = opened(&head(CURRENT_SCHEMA.schema + 1), &root("k")) else {
+    let Err(BackupError::Content(why)) = opened(&head(CURRENT_SCHEMA.schema + 1), &root("k"))
+    else {
         panic!()
     };
     assert!(why.contains("newer Latchkey") && !why.contains('\n'), "{why}");
-    let newest = About { readable_by: CURRENT_SCHEMA.schema, ..about(false) };
+    let newest = BackupInfo { readable_by: CURRENT_SCHEMA.schema, ..about(false) };
     assert_eq!(opened(&head(CURRENT_SCHEMA.schema), &root("k")).unwrap().about(), &newest);
     let older = r#"{"latchkey":"0","issuer":"i","created_at":1,"with_sessions":false}"#;
     assert!(

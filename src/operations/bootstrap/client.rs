@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::table::{Source, Table, json};
+use super::toml_table::{SourceText, TomlTable, to_json};
 use crate::domain::clients::{ClientId, SHORTEST_SECRET, Settings};
 use crate::infra::secret::{self, Digest, is_guessable};
 use crate::operations::clients::{
@@ -32,13 +32,13 @@ const KEYS: &[&str] = &[
 
 impl ClientEntry {
     /// Reads one table; `None` only after a complaint.
-    pub(super) fn read(table: Table<'_>, source: &mut Source<'_>) -> Option<Self> {
+    pub(super) fn read(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Option<Self> {
         // A registration may hold more, which is dropped; in a file of the operator's own, a member that
         // would do nothing is a mistake.
-        let elsewhere = |key: &str| {
+        let hint = |key: &str| {
             is_setting(key).then_some("it is a setting, and belongs under [clients.settings]")
         };
-        table.only_has_or(&[KEYS, MEMBERS], elsewhere, source);
+        table.check_keys_or(&[KEYS, MEMBERS], hint, source);
         let id = read_id(table, source);
         let enabled = table.boolean("enabled", source);
         let settings = read_settings(table, source);
@@ -47,20 +47,20 @@ impl ClientEntry {
 
         if let Err(sentence) = check_metadata(&metadata) {
             let member = sentence.split(':').next().unwrap_or_default();
-            source.complain(table.place(member), &sentence);
+            source.add_error(table.position(member), &sentence);
         }
         if let Err(sentence) = check_settings(&metadata, &settings) {
-            source.complain(table.place("settings"), format!("settings: {sentence}"));
+            source.add_error(table.position("settings"), format!("settings: {sentence}"));
         }
         if metadata.has_secret() && secrets.is_empty() {
             let rule = "client_secret: is required, because the client authenticates with one; \
                         a public client says token_endpoint_auth_method = \"none\"";
-            source.complain(table.at, rule);
+            source.add_error(table.at, rule);
         }
         if !metadata.has_secret() && !secrets.is_empty() {
             let method = metadata.token_endpoint_auth_method.as_str();
             let rule = format!("token_endpoint_auth_method: {method} goes without a secret");
-            source.complain(table.place("token_endpoint_auth_method"), rule);
+            source.add_error(table.position("token_endpoint_auth_method"), rule);
         }
         let line = source.line(table.at);
         let (id, warnings) = (id?, warnings(table, &metadata, line));
@@ -93,41 +93,41 @@ fn is_setting(name: &str) -> bool {
     Settings::names().iter().any(|known| known == name)
 }
 
-fn read_id(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientId> {
+fn read_id(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Option<ClientId> {
     if !table.has("client_id") {
-        source.complain(table.at, "client_id: is required");
+        source.add_error(table.at, "client_id: is required");
     }
     let id = ClientId::parse(table.string("client_id", source)?);
     if id.is_none() {
-        source.complain(table.place("client_id"), format!("client_id: {CLIENT_ID_RULE}"));
+        source.add_error(table.position("client_id"), format!("client_id: {CLIENT_ID_RULE}"));
     }
     id
 }
 
-fn read_metadata(table: Table<'_>, source: &mut Source<'_>) -> Option<ClientMetadata> {
+fn read_metadata(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Option<ClientMetadata> {
     let mut members = Map::new();
     for (key, at, value) in table.iter().filter(|(key, _, _)| MEMBERS.contains(key)) {
-        match json(value) {
+        match to_json(value) {
             Ok(value) => drop(members.insert(key.to_owned(), value)),
-            Err(why) => source.complain(at, format!("{key}: {why}")),
+            Err(why) => source.add_error(at, format!("{key}: {why}")),
         }
     }
     parse_metadata(&members)
         .inspect_err(|error| {
             // Its sentences begin with the member they are about.
             let member = error.description.split([':', ' ']).next().unwrap_or_default();
-            source.complain(table.place(member), &error.description);
+            source.add_error(table.position(member), &error.description);
         })
         .ok()
 }
 
 /// One key at a time, so that a mistake has a line. In the store a setting of a newer release is ignored; in
 /// the file one that is not known is a mistake.
-fn read_settings(table: Table<'_>, source: &mut Source<'_>) -> Settings {
+fn read_settings(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Settings {
     let mut members = Map::new();
     if let Some(declared) = table.table("settings", source) {
         for (key, at, value) in declared.iter() {
-            let checked = json(value).map_err(str::to_owned).and_then(|value| {
+            let checked = to_json(value).map_err(str::to_owned).and_then(|value| {
                 if !is_setting(key) {
                     let names = Settings::names().join(", ");
                     return Err(format!("unknown field, it is one of {names}"));
@@ -138,14 +138,14 @@ fn read_settings(table: Table<'_>, source: &mut Source<'_>) -> Settings {
             });
             match checked {
                 Ok(value) => drop(members.insert(key.to_owned(), value)),
-                Err(why) => source.complain(at, format!("settings: {key}: {why}")),
+                Err(why) => source.add_error(at, format!("settings: {key}: {why}")),
             }
         }
     }
     serde_json::from_value(Value::Object(members)).unwrap_or_default()
 }
 
-fn read_secrets(table: Table<'_>, source: &mut Source<'_>) -> Vec<Digest> {
+fn read_secrets(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Vec<Digest> {
     let one = table.string("client_secret", source).map(|text| ("client_secret", text));
     let more = table.strings("client_secrets", source);
     let mut digests = Vec::new();
@@ -155,31 +155,31 @@ fn read_secrets(table: Table<'_>, source: &mut Source<'_>) -> Vec<Digest> {
         if !(SHORTEST_SECRET..=512).contains(&text.len()) || !wordable {
             let rule =
                 format!("{key}: must be {SHORTEST_SECRET} to 512 printable ASCII characters");
-            source.complain(table.place(key), rule);
+            source.add_error(table.position(key), rule);
         }
         digests.push(Digest::of(text.as_bytes()));
     }
     if let Some(text) = table.string("client_secret_sha256", source) {
         match read_digest(text) {
             Some(digest) => digests.push(digest),
-            None => source.complain(
-                table.place("client_secret_sha256"),
+            None => source.add_error(
+                table.position("client_secret_sha256"),
                 "client_secret_sha256: must be 64 hexadecimal digits or 43 characters of base64url",
             ),
         }
     }
     if digests.len() > 2 {
-        source.complain(table.at, "client_secrets: a client has at most two secrets at a time");
+        source.add_error(table.at, "client_secrets: a client has at most two secrets at a time");
     }
     digests
 }
 
 /// What is accepted, and that somebody will wonder about.
-fn warnings(table: Table<'_>, metadata: &ClientMetadata, line: usize) -> Vec<String> {
+fn warnings(table: TomlTable<'_>, metadata: &ClientMetadata, line: usize) -> Vec<String> {
     // What has the wrong type was complained of when it was read.
-    let unheard = &mut Source::new("");
-    let mut secrets = table.strings("client_secrets", unheard);
-    secrets.extend(table.string("client_secret", unheard));
+    let discarded = &mut SourceText::new("");
+    let mut secrets = table.strings("client_secrets", discarded);
+    secrets.extend(table.string("client_secret", discarded));
     let by_header = metadata.authenticates_by(AuthMethod::ClientSecretBasic);
     let cautions = metadata.cautions().into_iter();
     let mut found: Vec<_> = cautions.map(|caution| format!("line {line}: {caution}")).collect();

@@ -16,9 +16,9 @@
 mod apply;
 mod client;
 mod resource;
-mod table;
 #[cfg(test)]
 mod tests;
+mod toml_table;
 mod user;
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use self::table::{Source, Table};
+use self::toml_table::{SourceText, TomlTable};
 use crate::config::ConfigErrors;
 use crate::domain::resources::{Declared, Resource};
 use crate::domain::users;
@@ -62,26 +62,26 @@ impl Bootstrap {
 
     /// Reads the text of a file; each complaint begins with its line.
     pub fn parse(text: &str) -> Result<Self, ConfigErrors> {
-        let mut source = Source::new(text);
+        let mut source = SourceText::new(text);
         let root = match DeTable::parse(text) {
             Ok(root) => root,
             Err(error) => {
                 // The message alone: the whole error quotes the line, which may hold a secret.
-                source.complain(error.span().map_or(0, |span| span.start), error.message());
-                return Err(ConfigErrors(source.into_complaints()));
+                source.add_error(error.span().map_or(0, |span| span.start), error.message());
+                return Err(ConfigErrors(source.into_errors()));
             }
         };
-        let root = Table::new(0, root.get_ref());
-        root.only_has(&[&["scopes", "resources", "users", "clients"]], &mut source);
+        let root = TomlTable::new(0, root.get_ref());
+        root.check_keys(&[&["scopes", "resources", "users", "clients"]], &mut source);
         let read = Self {
             scopes: each(root, "scopes", &mut source, read_scope),
             resources: each(root, "resources", &mut source, resource::read),
             users: each(root, "users", &mut source, UserEntry::read),
             clients: each(root, "clients", &mut source, ClientEntry::read),
         };
-        refuse_repetitions(root, &mut source);
-        let complaints = source.into_complaints();
-        if complaints.is_empty() { Ok(read) } else { Err(ConfigErrors(complaints)) }
+        check_duplicates(root, &mut source);
+        let errors = source.into_errors();
+        if errors.is_empty() { Ok(read) } else { Err(ConfigErrors(errors)) }
     }
 
     /// Adds the declared scopes to those there are.
@@ -124,17 +124,17 @@ impl Bootstrap {
 }
 
 fn each<'a, T>(
-    root: Table<'a>,
+    root: TomlTable<'a>,
     name: &str,
-    source: &mut Source<'_>,
-    read: fn(Table<'a>, &mut Source<'_>) -> Option<T>,
+    source: &mut SourceText<'_>,
+    read: fn(TomlTable<'a>, &mut SourceText<'_>) -> Option<T>,
 ) -> Vec<T> {
     let tables = root.tables(name, source);
     tables.into_iter().filter_map(|table| read(table, source)).collect()
 }
 
 /// Two entries for one thing would undo each other at every start.
-fn refuse_repetitions(root: Table<'_>, source: &mut Source<'_>) {
+fn check_duplicates(root: TomlTable<'_>, source: &mut SourceText<'_>) {
     let verbatim = str::to_owned;
     for (list, key, spelling) in [
         ("users", "username", users::canonical as fn(&str) -> String),
@@ -144,14 +144,14 @@ fn refuse_repetitions(root: Table<'_>, source: &mut Source<'_>) {
         ("resources", "resource", verbatim),
     ] {
         // What has the wrong type was complained of when it was read.
-        let unheard = &mut Source::new("");
+        let discarded = &mut SourceText::new("");
         let mut seen = BTreeMap::new();
-        for table in root.tables(list, unheard) {
-            let Some(text) = table.string(key, unheard) else { continue };
-            let at = table.place(key);
+        for table in root.tables(list, discarded) {
+            let Some(text) = table.string(key, discarded) else { continue };
+            let at = table.position(key);
             let line = source.line(at);
             if let Some(first) = seen.insert(spelling(text), line) {
-                source.complain(
+                source.add_error(
                     at,
                     format!("{key}: {} is declared in line {first} already", text.trim()),
                 );
@@ -160,16 +160,16 @@ fn refuse_repetitions(root: Table<'_>, source: &mut Source<'_>) {
     }
 }
 
-fn read_scope(table: Table<'_>, source: &mut Source<'_>) -> Option<(String, ScopeEntry)> {
-    table.only_has(&[&["name", "description", "claims", "advertised"]], source);
+fn read_scope(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Option<(String, ScopeEntry)> {
+    table.check_keys(&[&["name", "description", "claims", "advertised"]], source);
     if !table.has("name") {
-        source.complain(table.at, "name: is required");
+        source.add_error(table.at, "name: is required");
     }
     let name = table.string("name", source);
     let is_one_word = |text: &str| text.parse::<Scope>().is_ok_and(|scope| scope.contains(text));
     if name.is_some_and(|text| !is_one_word(text)) {
         let rule = "name: must be one word of printable ASCII without quotes and backslashes";
-        source.complain(table.place("name"), rule);
+        source.add_error(table.position("name"), rule);
     }
     let entry = ScopeEntry {
         description: table.string("description", source).map(str::to_owned),
@@ -178,7 +178,7 @@ fn read_scope(table: Table<'_>, source: &mut Source<'_>) -> Option<(String, Scop
     };
     if name == Some("openid") && entry.advertised == Some(false) {
         let rule = "advertised: openid is always advertised (OpenID Connect Discovery 1.0 §3)";
-        source.complain(table.place("advertised"), rule);
+        source.add_error(table.position("advertised"), rule);
     }
     Some((name?.to_owned(), entry))
 }

@@ -1,6 +1,6 @@
 //! `[[resources]]`: one API, as the file declares it.
 
-use super::table::{Source, Table};
+use super::toml_table::{SourceText, TomlTable};
 use crate::domain::clients::ClientId;
 use crate::domain::resources::{Resource, ResourceEntry};
 use crate::protocol::{AccessTokenTyp, Scope};
@@ -16,10 +16,10 @@ const KEYS: &[&str] = &[
 ];
 
 /// Reads one table; `None` only after a complaint.
-pub(super) fn read(table: Table<'_>, source: &mut Source<'_>) -> Option<Resource> {
-    table.only_has(&[KEYS], source);
+pub(super) fn read(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Option<Resource> {
+    table.check_keys(&[KEYS], source);
     if !table.has("resource") {
-        source.complain(table.at, "resource: is required");
+        source.add_error(table.at, "resource: is required");
     }
     let entry = ResourceEntry {
         name: table.string("name", source).map(str::to_owned),
@@ -32,37 +32,37 @@ pub(super) fn read(table: Table<'_>, source: &mut Source<'_>) -> Option<Resource
     let read = Resource { resource: table.string("resource", source)?.to_owned(), entry };
     if let Err(sentence) = read.check() {
         let member = sentence.split(':').next().unwrap_or_default();
-        source.complain(table.place(member), &sentence);
+        source.add_error(table.position(member), &sentence);
     }
     Some(read)
 }
 
-fn read_scopes(table: Table<'_>, source: &mut Source<'_>) -> Scope {
+fn read_scopes(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Scope {
     let words = table.strings("scopes", source);
     let is_one = |word: &&str| word.parse::<Scope>().is_ok_and(|scope| scope.contains(word));
     if !words.iter().all(is_one) || words.len() > 50 {
         let rule = "scopes: must each be one word of printable ASCII, at most 50 of them";
-        source.complain(table.place("scopes"), rule);
+        source.add_error(table.position("scopes"), rule);
     }
     words.into_iter().collect()
 }
 
-fn read_typ(table: Table<'_>, source: &mut Source<'_>) -> Option<AccessTokenTyp> {
+fn read_typ(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Option<AccessTokenTyp> {
     let typ = AccessTokenTyp::parse(table.string("access_token_typ", source)?);
     if typ.is_none() {
         let rule = "access_token_typ: must be \"at+jwt\" or \"JWT\"";
-        source.complain(table.place("access_token_typ"), rule);
+        source.add_error(table.position("access_token_typ"), rule);
     }
     typ
 }
 
 fn read_clients<'a>(
-    table: Table<'a>,
-    source: &mut Source<'_>,
+    table: TomlTable<'a>,
+    source: &mut SourceText<'_>,
 ) -> impl Iterator<Item = ClientId> + use<'a> {
     let ids: Vec<_> = table.strings("clients", source).into_iter().map(ClientId::parse).collect();
     if ids.iter().any(Option::is_none) {
-        source.complain(table.place("clients"), "clients: must each be a client_id");
+        source.add_error(table.position("clients"), "clients: must each be a client_id");
     }
     ids.into_iter().flatten()
 }

@@ -68,7 +68,7 @@ fn tally(created: usize, changed: usize, unchanged: usize) -> ApplyCounts {
     ApplyCounts { created, changed, unchanged }
 }
 
-fn complaints(file: &str) -> Vec<String> {
+fn errors(file: &str) -> Vec<String> {
     Bootstrap::parse(file).unwrap_err().0
 }
 
@@ -251,7 +251,7 @@ async fn a_secret_may_be_given_as_its_hash_in_two_spellings_and_a_password_too()
 
 #[test]
 fn every_complaint_names_its_line() {
-    let user = |lines: &str| complaints(&format!("[[users]]\nusername = \"ada\"\n{lines}"));
+    let user = |lines: &str| errors(&format!("[[users]]\nusername = \"ada\"\n{lines}"));
     assert_eq!(user("colour = 1"), ["line 3: colour: there is no such key here"]);
     let place = "it is a claim, and belongs under [users.claims]";
     let misplaced = format!("line 3: email: there is no such key here; {place}");
@@ -271,19 +271,17 @@ fn every_complaint_names_its_line() {
         user("[[users]]\nusername = \"ADA \""),
         ["line 4: username: ADA is declared in line 2 already"]
     );
-    assert_eq!(complaints("\n[[users]]\nsub = \"x\""), ["line 2: username: is required"]);
-    assert_eq!(complaints("user = 1"), ["line 1: user: there is no such key here"]);
-    assert!(complaints("users = 1")[0].starts_with("line 1: users: must be an array of tables"));
-    assert!(complaints("[[scopes]]\nname = \"two words\"")[0].starts_with("line 2: name: must be"));
-    assert!(complaints("a = 1\nb = = 2")[0].starts_with("line 2: "));
+    assert_eq!(errors("\n[[users]]\nsub = \"x\""), ["line 2: username: is required"]);
+    assert_eq!(errors("user = 1"), ["line 1: user: there is no such key here"]);
+    assert!(errors("users = 1")[0].starts_with("line 1: users: must be an array of tables"));
+    assert!(errors("[[scopes]]\nname = \"two words\"")[0].starts_with("line 2: name: must be"));
+    assert!(errors("a = 1\nb = = 2")[0].starts_with("line 2: "));
 }
 
 #[test]
 fn every_complaint_about_a_client_names_its_line() {
     let client = |lines: &str| {
-        complaints(&format!(
-            "[[clients]]\nclient_id = \"shop\"\nclient_secret = \"{SECRET}\"\n{lines}"
-        ))
+        errors(&format!("[[clients]]\nclient_id = \"shop\"\nclient_secret = \"{SECRET}\"\n{lines}"))
     };
     let uri = "redirect_uris = [\"https://shop.example/cb\"]";
     assert!(
@@ -308,13 +306,11 @@ fn every_complaint_about_a_client_names_its_line() {
     let three = client(&format!("{uri}\nclient_secrets = [\"{SECRET}1\", \"{SECRET}2\"]"));
     assert!(three[0].starts_with("line 1: client_secrets: "));
     let short = "[[clients]]\nclient_id = \"shop\"\nclient_secret = \"short\"\n";
-    assert!(
-        complaints(&format!("{short}{uri}"))[0].starts_with("line 3: client_secret: must be 32")
-    );
-    let none = complaints(&format!("[[clients]]\nclient_id = \"shop\"\n{uri}"));
+    assert!(errors(&format!("{short}{uri}"))[0].starts_with("line 3: client_secret: must be 32"));
+    let none = errors(&format!("[[clients]]\nclient_id = \"shop\"\n{uri}"));
     assert!(none[0].starts_with("line 1: client_secret: is required"));
     let unbound = "token_endpoint_auth_method = \"none\"\nsettings.require_pkce = false";
-    let unbound = complaints(&format!("[[clients]]\nclient_id = \"app\"\n{uri}\n{unbound}"));
+    let unbound = errors(&format!("[[clients]]\nclient_id = \"app\"\n{uri}\n{unbound}"));
     assert_eq!(unbound, ["line 5: settings: require_pkce: a public client cannot be let off PKCE"]);
 }
 
@@ -325,8 +321,8 @@ fn a_complaint_never_shows_a_secret() {
         format!("[[clients]]\nclient_secret = [\"{SECRET}\"]"),
         format!("[[users]]\npassword = \"{SECRET}\" x"),
     ] {
-        let complaints = complaints(&file).join("\n");
-        assert!(!complaints.contains(SECRET), "{complaints}");
+        let errors = errors(&file).join("\n");
+        assert!(!errors.contains(SECRET), "{errors}");
     }
 }
 
@@ -379,6 +375,6 @@ fn what_access_tokens_for_an_api_say_is_noted_and_a_typ_that_is_none_is_refused(
     assert!(told[0].starts_with("client shop: access tokens for https://api.example say typ at+"));
     let told = notes(&format!("{api}\naccess_token_typ = \"JWT\""));
     assert!(told[0].contains("say typ JWT, ") && told[0].contains("token_use"), "{told:?}");
-    let unknown = complaints(&file("access_token_typ = \"jwt\""));
+    let unknown = errors(&file("access_token_typ = \"jwt\""));
     assert!(unknown[0].starts_with("line 6: settings: access_token_typ: "), "{unknown:?}");
 }

@@ -162,7 +162,7 @@ impl Operation for Show {
     type Output = ClientView;
 
     async fn run(self, context: &Context<'_>) -> Result<ClientView, OperationError> {
-        Ok(named(context.store, &self.id).await?.into())
+        Ok(find(context.store, &self.id).await?.into())
     }
 }
 
@@ -189,7 +189,7 @@ impl Operation for Remove {
     type Output = ClientId;
 
     async fn run(self, context: &Context<'_>) -> Result<ClientId, OperationError> {
-        let client = named(context.store, &self.id).await?;
+        let client = find(context.store, &self.id).await?;
         clients::remove(context.store, &client.id).await?;
         // Another client of that id has nothing of what this one held.
         clients::cut_off(context.store, &client.id, context.now).await?;
@@ -203,7 +203,7 @@ impl Operation for RotateSecret {
     type Output = Made;
 
     async fn run(self, context: &Context<'_>) -> Result<Made, OperationError> {
-        let client = named(context.store, &self.id).await?;
+        let client = find(context.store, &self.id).await?;
         check_rotates(&client)?;
         let secret = Secret::random().reveal();
         let digest = Digest::of(secret.as_bytes());
@@ -243,7 +243,7 @@ async fn set_enabled(
     id: &str,
     enabled: bool,
 ) -> Result<ClientId, OperationError> {
-    let client = named(context.store, id).await?;
+    let client = find(context.store, id).await?;
     let step = |client: &mut Client| client.enabled = enabled;
     let changed = clients::update(context.store, &client.id, step).await?;
     changed.ok_or_else(|| unknown(id))?;
@@ -261,7 +261,7 @@ fn sector(metadata: &ClientMetadata) -> Option<String> {
     metadata.sector_identifier_uri.as_ref().map(ToString::to_string)
 }
 
-pub(super) async fn named(store: &dyn Store, id: &str) -> Result<Client, OperationError> {
+pub(super) async fn find(store: &dyn Store, id: &str) -> Result<Client, OperationError> {
     let Some(id) = ClientId::parse(id) else { return Err(unknown(id)) };
     clients::find(store, &id).await?.ok_or_else(|| unknown(id.as_str()))
 }

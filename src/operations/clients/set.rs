@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{check_settings, metadata, named, sector, unknown};
+use super::{check_settings, find, metadata, sector, unknown};
 use crate::domain::clients::{self, Client, ClientId, Settings, Source};
 use crate::domain::events::ClientChange;
 use crate::operations::{Context, Operation, OperationError};
@@ -42,7 +42,7 @@ impl Operation for Set {
     type Output = Changed;
 
     async fn run(self, context: &Context<'_>) -> Result<Changed, OperationError> {
-        let client = named(context.store, &self.id).await?;
+        let client = find(context.store, &self.id).await?;
         let next_metadata = self.next_metadata(&client)?;
         check_names(&self.settings)?;
         let is_set = |name: &&str| self.settings.contains_key(*name);

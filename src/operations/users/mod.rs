@@ -212,7 +212,7 @@ impl Operation for Show {
     type Output = UserView;
 
     async fn run(self, context: &Context<'_>) -> Result<UserView, OperationError> {
-        view(context.store, named(context.store, &self.user).await?).await
+        view(context.store, find(context.store, &self.user).await?).await
     }
 }
 
@@ -221,7 +221,7 @@ impl Operation for Disable {
     type Output = Ended;
 
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
-        let user = named(context.store, &self.user).await?;
+        let user = find(context.store, &self.user).await?;
         set_enabled(context, &user, false).await?;
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
         Ok(Ended::of(user.username, ended))
@@ -234,7 +234,7 @@ impl Operation for Enable {
     type Output = String;
 
     async fn run(self, context: &Context<'_>) -> Result<String, OperationError> {
-        let user = named(context.store, &self.user).await?;
+        let user = find(context.store, &self.user).await?;
         set_enabled(context, &user, true).await?;
         Ok(user.username)
     }
@@ -245,7 +245,7 @@ impl Operation for Remove {
     type Output = Ended;
 
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
-        let user = named(context.store, &self.user).await?;
+        let user = find(context.store, &self.user).await?;
         // First what hangs on the person: after a fault they are still there to be removed again.
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
         consent::forget_all(context.store, &user.sub).await?;
@@ -266,7 +266,7 @@ impl Operation for SetPassword {
     /// The new password first: whoever knows the old one must not sign in again behind the sweep.
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
         let password = new_password(&self.password)?;
-        let user = named(context.store, &self.user).await?;
+        let user = find(context.store, &self.user).await?;
         let hash = hash(context, password).await?;
         let step = |user: &mut User| user.password = Some(hash.clone());
         users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
@@ -282,7 +282,7 @@ impl Operation for SignOut {
     type Output = Ended;
 
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
-        let user = named(context.store, &self.user).await?;
+        let user = find(context.store, &self.user).await?;
         context.user_changed(user.sub.as_str(), UserChange::SignedOut);
         let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
         Ok(Ended::of(user.username, ended))
@@ -294,7 +294,7 @@ impl Operation for Unlock {
     type Output = Unlocked;
 
     async fn run(self, context: &Context<'_>) -> Result<Unlocked, OperationError> {
-        let user = named(context.store, &self.user).await?;
+        let user = find(context.store, &self.user).await?;
         let since = unlock(context, &user).await?;
         Ok(Unlocked { username: user.username, since })
     }
@@ -329,7 +329,7 @@ async fn set_enabled(
 }
 
 /// The person of that user name or subject.
-pub(super) async fn named(store: &dyn Store, name: &str) -> Result<User, OperationError> {
+pub(super) async fn find(store: &dyn Store, name: &str) -> Result<User, OperationError> {
     if let Some(user) = users::find_by_username(store, name).await? {
         return Ok(user);
     }

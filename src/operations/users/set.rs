@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{check_claims, gone, named, view};
+use super::{check_claims, find, gone, view};
 use crate::domain::events::UserChange;
 use crate::domain::users::{self, User};
 use crate::operations::{Context, Operation, OperationError, UserView};
@@ -31,7 +31,7 @@ impl Operation for Set {
     async fn run(self, context: &Context<'_>) -> Result<(UserView, bool), OperationError> {
         let given = self.claims.iter().filter(|(_, value)| !value.is_null());
         check_claims(given)?;
-        let user = named(context.store, &self.user).await?;
+        let user = find(context.store, &self.user).await?;
         let (mut after, mut changed) = (user.clone(), false);
         let step = |held: &mut User| {
             let before = held.clone();

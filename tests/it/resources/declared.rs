@@ -6,7 +6,7 @@ use latchkey::infra::secret_key::SecretKey;
 use latchkey::infra::store::schema::CURRENT_SCHEMA;
 use latchkey::infra::store::{CommitOutcome, Transaction};
 use latchkey::operations::OperationError;
-use latchkey::operations::backup::{About, Backup, save};
+use latchkey::operations::backup::{BackupInfo, VerifiedBackup, save};
 use latchkey::operations::resources::{self, Add, Remove};
 use latchkey::server::maintenance;
 use serde_json::json;
@@ -65,14 +65,15 @@ async fn of_an_api_that_is_removed_nothing_comes_any_more(server: TestServer) {
 
 async fn what_was_declared_survives_a_backup_and_the_file_says_who_reads_it(server: TestServer) {
     let root = SecretKey::from_text(crate::support::test_server::SECRET_KEY).expect("a long key");
-    let about = || About {
+    let about = || BackupInfo {
         latchkey: "0".to_owned(),
         issuer: server.issuer().to_owned(),
         created_at: server.app().now(),
         with_sessions: false,
         readable_by: 1,
     };
-    let read = |file: Vec<u8>| Backup::check(std::io::Cursor::new(file), &root).expect("a backup");
+    let read =
+        |file: Vec<u8>| VerifiedBackup::check(std::io::Cursor::new(file), &root).expect("a backup");
     let (none, _) = save(server.store(), &root, &about(), Vec::new()).await.expect("a backup");
     assert_eq!(read(none).about().readable_by, 1, "there is nothing new in it");
     with_apis(&server).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use latchkey::config::{Config, ConfigErrors};
-use latchkey::operations::backup::About;
+use latchkey::operations::backup::BackupInfo;
 use serde_json::{Map, Value};
 
 use super::super::oracles;
@@ -58,7 +58,7 @@ fn a_bootstrap_file_that_is_quoted() {
 
 #[test]
 fn a_backup_whose_end_may_be_missing() {
-    let about = || About {
+    let about = || BackupInfo {
         latchkey: "0.1.0".into(),
         issuer: ISSUER.into(),
         created_at: NOW,

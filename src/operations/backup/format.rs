@@ -28,19 +28,19 @@ use crate::infra::secret_key::MacKey;
 pub const FORMAT: u16 = 1;
 
 const MAGIC: &[u8; 8] = b"LATCHBAK";
-const SALT: usize = 32;
-const PREAMBLE: usize = MAGIC.len() + 2 + SALT;
-const LAST: u32 = 1 << 31;
+const SALT_LEN: usize = 32;
+const PREAMBLE_LEN: usize = MAGIC.len() + 2 + SALT_LEN;
+const LAST_FRAME_FLAG: u32 = 1 << 31;
 /// More than any record: whoever claims more has not written this.
-const LONGEST: u32 = 16 << 20;
+const MAX_FRAME_BYTES: u32 = 16 << 20;
 
 /// What helps where the file is not what was written.
-const ANEW: &str = "copy it anew from where it was made, without anything that changes bytes on the way, or take \
+const DAMAGED_HINT: &str = "copy it anew from where it was made, without anything that changes bytes on the way, or take \
     an earlier one";
 
 /// Why a backup is not read any further.
 #[derive(Debug)]
-pub enum Unreadable {
+pub enum FormatError {
     /// The disk.
     Io(io::Error),
     /// It does not begin as one does.
@@ -57,7 +57,7 @@ pub enum Unreadable {
     Trailing,
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
@@ -72,14 +72,14 @@ impl fmt::Display for Unreadable {
                  damaged. If the SECRET_KEY has changed since, give the one of then as \
                  SECRET_KEY_PREVIOUS; the signing keys are encrypted anew",
             ),
-            Self::Damaged(frame) => write!(f, "it is damaged (in frame {frame}): {ANEW}"),
-            Self::CutShort => write!(f, "it is cut off, its end is missing: {ANEW}"),
-            Self::Trailing => write!(f, "it is damaged, it goes on after its end: {ANEW}"),
+            Self::Damaged(frame) => write!(f, "it is damaged (in frame {frame}): {DAMAGED_HINT}"),
+            Self::CutShort => write!(f, "it is cut off, its end is missing: {DAMAGED_HINT}"),
+            Self::Trailing => write!(f, "it is damaged, it goes on after its end: {DAMAGED_HINT}"),
         }
     }
 }
 
-impl From<io::Error> for Unreadable {
+impl From<io::Error> for FormatError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof { Self::CutShort } else { Self::Io(error) }
     }
@@ -88,12 +88,12 @@ impl From<io::Error> for Unreadable {
 /// What both ends count.
 struct Frames {
     cipher: LessSafeKey,
-    preamble: [u8; PREAMBLE],
+    preamble: [u8; PREAMBLE_LEN],
     count: u64,
 }
 
 impl Frames {
-    fn new(root: &MacKey, preamble: [u8; PREAMBLE]) -> Option<Self> {
+    fn new(root: &MacKey, preamble: [u8; PREAMBLE_LEN]) -> Option<Self> {
         let key = Zeroizing::new(root.mac(&["backup.v1".as_bytes(), &preamble]));
         let key = UnboundKey::new(&AES_256_GCM, &*key).ok()?;
         Some(Self { cipher: LessSafeKey::new(key), preamble, count: 0 })
@@ -116,19 +116,19 @@ impl Frames {
 }
 
 /// Writes a backup, frame by frame.
-pub struct Writer<W> {
+pub struct FrameWriter<W> {
     out: W,
     frames: Frames,
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> FrameWriter<W> {
     /// Begins a file under the present secret.
     pub fn begin(mut out: W, key: &MacKey) -> io::Result<Self> {
-        let mut preamble = [0; PREAMBLE];
+        let mut preamble = [0; PREAMBLE_LEN];
         let (magic, rest) = preamble.split_at_mut(MAGIC.len());
         magic.copy_from_slice(MAGIC);
         rest[..2].copy_from_slice(&FORMAT.to_be_bytes());
-        rest[2..].copy_from_slice(&random::bytes::<SALT>());
+        rest[2..].copy_from_slice(&random::bytes::<SALT_LEN>());
         let frames = Frames::new(key, preamble).ok_or_else(unsealed)?;
         out.write_all(&preamble)?;
         Ok(Self { out, frames })
@@ -152,9 +152,9 @@ impl<W: Write> Writer<W> {
         let done = self.frames.cipher.seal_in_place_append_tag(nonce, aad, &mut sealed);
         done.map_err(|_| unsealed())?;
         self.frames.count += 1;
-        let length = u32::try_from(sealed.len()).ok().filter(|length| *length <= LONGEST);
+        let length = u32::try_from(sealed.len()).ok().filter(|length| *length <= MAX_FRAME_BYTES);
         let length = length.ok_or_else(|| io::Error::other("a record is too long for a backup"))?;
-        self.out.write_all(&(length | if last { LAST } else { 0 }).to_be_bytes())?;
+        self.out.write_all(&(length | if last { LAST_FRAME_FLAG } else { 0 }).to_be_bytes())?;
         self.out.write_all(&sealed)
     }
 }
@@ -164,33 +164,33 @@ fn unsealed() -> io::Error {
 }
 
 /// Reads a backup, frame by frame.
-pub struct Reader<R> {
+pub struct FrameReader<R> {
     input: R,
     frames: Frames,
 }
 
-impl<R: Read> Reader<R> {
+impl<R: Read> FrameReader<R> {
     /// The file from its beginning, and its first frame.
-    pub fn open(mut input: R, key: &MacKey) -> Result<(Self, Zeroizing<Vec<u8>>), Unreadable> {
-        let mut preamble = [0; PREAMBLE];
+    pub fn open(mut input: R, key: &MacKey) -> Result<(Self, Zeroizing<Vec<u8>>), FormatError> {
+        let mut preamble = [0; PREAMBLE_LEN];
         let (start, salt) = preamble.split_at_mut(MAGIC.len() + 2);
         read_exactly(&mut input, start).map_err(|it| match it {
-            Unreadable::CutShort => Unreadable::NotABackup,
+            FormatError::CutShort => FormatError::NotABackup,
             other => other,
         })?;
         let (magic, format) = start.split_at(MAGIC.len());
         if magic != MAGIC {
-            return Err(Unreadable::NotABackup);
+            return Err(FormatError::NotABackup);
         }
         match u16::from_be_bytes([format[0], format[1]]) {
-            0 => return Err(Unreadable::NotABackup),
+            0 => return Err(FormatError::NotABackup),
             FORMAT => {}
-            newer => return Err(Unreadable::Newer(newer)),
+            newer => return Err(FormatError::Newer(newer)),
         }
         read_exactly(&mut input, salt)?;
         let (first, last) = raw(&mut input, 0)?;
         if last {
-            return Err(Unreadable::Damaged(0));
+            return Err(FormatError::Damaged(0));
         }
         for root in key.generations() {
             let Some(mut frames) = Frames::new(&root, preamble) else { continue };
@@ -198,40 +198,40 @@ impl<R: Read> Reader<R> {
                 return Ok((Self { input, frames }, text));
             }
         }
-        Err(Unreadable::WrongKey)
+        Err(FormatError::WrongKey)
     }
 
     /// The next frame, and whether it is the last. Not to be called after that.
-    pub fn next(&mut self) -> Result<(Zeroizing<Vec<u8>>, bool), Unreadable> {
+    pub fn next(&mut self) -> Result<(Zeroizing<Vec<u8>>, bool), FormatError> {
         let count = self.frames.count;
         let (frame, last) = raw(&mut self.input, count)?;
-        let text = self.frames.open(frame, last).ok_or(Unreadable::Damaged(count))?;
+        let text = self.frames.open(frame, last).ok_or(FormatError::Damaged(count))?;
         if last && self.input.read(&mut [0])? != 0 {
-            return Err(Unreadable::Trailing);
+            return Err(FormatError::Trailing);
         }
         Ok((text, last))
     }
 }
 
 /// A frame as it stands in the file.
-fn raw(input: &mut impl Read, count: u64) -> Result<(Vec<u8>, bool), Unreadable> {
+fn raw(input: &mut impl Read, count: u64) -> Result<(Vec<u8>, bool), FormatError> {
     let mut length = [0; 4];
     read_exactly(input, &mut length)?;
     let length = u32::from_be_bytes(length);
-    let (length, last) = (length & !LAST, length & LAST != 0);
-    if length > LONGEST {
-        return Err(Unreadable::Damaged(count));
+    let (length, last) = (length & !LAST_FRAME_FLAG, length & LAST_FRAME_FLAG != 0);
+    if length > MAX_FRAME_BYTES {
+        return Err(FormatError::Damaged(count));
     }
     // Grows with what is there, not with what is claimed.
     let mut frame = Vec::new();
     let read = input.take(length.into()).read_to_end(&mut frame)?;
     if read < length as usize {
-        return Err(Unreadable::CutShort);
+        return Err(FormatError::CutShort);
     }
     Ok((frame, last))
 }
 
-fn read_exactly(input: &mut impl Read, into: &mut [u8]) -> Result<(), Unreadable> {
+fn read_exactly(input: &mut impl Read, into: &mut [u8]) -> Result<(), FormatError> {
     Ok(input.read_exact(into)?)
 }
 

@@ -18,13 +18,13 @@ use crate::infra::store::{Record, Store, StoreError};
 /// changes its kind, and then has to say here how the old one is read.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", content = "record")]
-pub(super) enum Item {
+pub(super) enum BackupRecord {
     #[serde(rename = "keyring.v1")]
     KeyRing(RingRecord),
     #[serde(rename = "client.v1")]
-    Client(Box<WithEpoch<Client>>),
+    Client(Box<RecordWithEpoch<Client>>),
     #[serde(rename = "user.v1")]
-    User(Box<WithEpoch<User>>),
+    User(Box<RecordWithEpoch<User>>),
     #[serde(rename = "consent.v1")]
     Consent(Consent),
     #[serde(rename = "scope.v1")]
@@ -37,16 +37,16 @@ pub(super) enum Item {
     #[serde(rename = "logout-participants.v1")]
     Participants(Participants),
     #[serde(rename = "grant.v1")]
-    Grant(Box<Granted>),
+    Grant(Box<GrantRecord>),
     /// From a store that a newer release has written to.
     #[serde(rename = "grant.v2")]
-    GrantV2(Box<Granted>),
+    GrantV2(Box<GrantRecord>),
 }
 
 /// A client or user, and the epoch they are in: without it a grant that is restored beside them could come to
 /// life again. It is no line of its own, for an older release reads every line.
 #[derive(Debug, Deserialize, Serialize)]
-pub(super) struct WithEpoch<R> {
+pub(super) struct RecordWithEpoch<R> {
     #[serde(flatten)]
     pub record: R,
     #[serde(default)]
@@ -55,14 +55,14 @@ pub(super) struct WithEpoch<R> {
 
 /// A grant, and until when its person's list has it.
 #[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Granted {
+pub(super) struct GrantRecord {
     pub until: UnixTime,
     pub grant: Grant,
 }
 
 /// What restoring a record does to the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fate {
+pub(super) enum RestoreAction {
     /// There was none.
     New,
     /// There was another.
@@ -70,10 +70,10 @@ pub(super) enum Fate {
     /// There was this one.
     Unchanged,
     /// Its time is over, so it is left out.
-    Over,
+    Expired,
 }
 
-impl Item {
+impl BackupRecord {
     /// What people call such records.
     pub fn name(&self) -> &'static str {
         match self {
@@ -90,26 +90,30 @@ impl Item {
     }
 
     /// What restoring it would do now.
-    pub async fn fate(&self, store: &dyn Store, now: UnixTime) -> Result<Fate, StoreError> {
+    pub async fn restore_action(
+        &self,
+        store: &dyn Store,
+        now: UnixTime,
+    ) -> Result<RestoreAction, StoreError> {
         match self {
             Self::KeyRing(ring) => match store.load(&ring.key()).await? {
-                None => Ok(Fate::New),
+                None => Ok(RestoreAction::New),
                 Some(held)
                     if ring.clone().merged_with(&held.record).has_same_keys(&held.record) =>
                 {
-                    Ok(Fate::Unchanged)
+                    Ok(RestoreAction::Unchanged)
                 }
-                Some(_) => Ok(Fate::Replaced),
+                Some(_) => Ok(RestoreAction::Replaced),
             },
-            Self::Client(it) => fate(store, &it.record, now).await,
-            Self::User(it) => fate(store, &it.record, now).await,
-            Self::Consent(consent) => fate(store, consent, now).await,
-            Self::Scope(scope) => fate(store, scope, now).await,
-            Self::Resource(resource) => fate(store, resource, now).await,
-            Self::Session(session) => fate(store, session, now).await,
-            Self::Participants(noted) => fate(store, noted, now).await,
-            Self::Grant(granted) => fate(store, &granted.grant, now).await,
-            Self::GrantV2(it) => fate(store, &GrantV2(it.grant.clone()), now).await,
+            Self::Client(it) => restore_action(store, &it.record, now).await,
+            Self::User(it) => restore_action(store, &it.record, now).await,
+            Self::Consent(consent) => restore_action(store, consent, now).await,
+            Self::Scope(scope) => restore_action(store, scope, now).await,
+            Self::Resource(resource) => restore_action(store, resource, now).await,
+            Self::Session(session) => restore_action(store, session, now).await,
+            Self::Participants(noted) => restore_action(store, noted, now).await,
+            Self::Grant(granted) => restore_action(store, &granted.grant, now).await,
+            Self::GrantV2(it) => restore_action(store, &GrantV2(it.grant.clone()), now).await,
         }
     }
 
@@ -140,16 +144,20 @@ impl Item {
     }
 }
 
-async fn fate<R: Record>(store: &dyn Store, record: &R, now: UnixTime) -> Result<Fate, StoreError> {
+async fn restore_action<R: Record>(
+    store: &dyn Store,
+    record: &R,
+    now: UnixTime,
+) -> Result<RestoreAction, StoreError> {
     if record.delete_after().is_some_and(|at| at <= now) {
-        return Ok(Fate::Over);
+        return Ok(RestoreAction::Expired);
     }
-    let Some(held) = store.load(&record.key()).await? else { return Ok(Fate::New) };
+    let Some(held) = store.load(&record.key()).await? else { return Ok(RestoreAction::New) };
     let is_same = match (serde_json::to_value(record), serde_json::to_value(&held.record)) {
         (Ok(record), Ok(held)) => record == held,
         (Err(_), _) | (_, Err(_)) => false,
     };
-    Ok(if is_same { Fate::Unchanged } else { Fate::Replaced })
+    Ok(if is_same { RestoreAction::Unchanged } else { RestoreAction::Replaced })
 }
 
 #[cfg(test)]
@@ -170,7 +178,8 @@ mod tests {
             Grant::KIND,
             GrantV2::KIND,
         ];
-        let unknown = serde_json::from_str::<Item>(r#"{"kind":"x","record":{}}"#).unwrap_err();
+        let unknown =
+            serde_json::from_str::<BackupRecord>(r#"{"kind":"x","record":{}}"#).unwrap_err();
         let known = expected.map(|kind| format!("`{kind}`")).join(", ");
         assert!(unknown.to_string().contains(&known), "{unknown}");
     }

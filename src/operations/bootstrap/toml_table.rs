@@ -4,14 +4,14 @@ use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
 /// The text being read, and what was found wrong with it so far.
-pub(super) struct Source<'t> {
+pub(super) struct SourceText<'t> {
     text: &'t str,
-    complaints: Vec<(usize, String)>,
+    errors: Vec<(usize, String)>,
 }
 
-impl<'t> Source<'t> {
+impl<'t> SourceText<'t> {
     pub fn new(text: &'t str) -> Self {
-        Self { text, complaints: Vec::new() }
+        Self { text, errors: Vec::new() }
     }
 
     /// Which line a byte is on, counted from one.
@@ -21,15 +21,15 @@ impl<'t> Source<'t> {
     }
 
     /// Keeps a sentence about the line that `at` is on.
-    pub fn complain(&mut self, at: usize, sentence: impl AsRef<str>) {
+    pub fn add_error(&mut self, at: usize, sentence: impl AsRef<str>) {
         let line = self.line(at);
-        self.complaints.push((line, format!("line {line}: {}", sentence.as_ref())));
+        self.errors.push((line, format!("line {line}: {}", sentence.as_ref())));
     }
 
     /// Every complaint, from the top of the file down.
-    pub fn into_complaints(mut self) -> Vec<String> {
-        self.complaints.sort_by_key(|(line, _)| *line);
-        self.complaints.into_iter().map(|(_, sentence)| sentence).collect()
+    pub fn into_errors(mut self) -> Vec<String> {
+        self.errors.sort_by_key(|(line, _)| *line);
+        self.errors.into_iter().map(|(_, sentence)| sentence).collect()
     }
 }
 
@@ -38,13 +38,13 @@ impl<'t> Source<'t> {
 /// A getter that has complained answers as if the key were absent, so that reading can go on; nothing
 /// of it is used, because a source with complaints yields no declarations.
 #[derive(Clone, Copy)]
-pub(super) struct Table<'a> {
+pub(super) struct TomlTable<'a> {
     /// The byte its header begins at.
     pub at: usize,
     entries: &'a DeTable<'a>,
 }
 
-impl<'a> Table<'a> {
+impl<'a> TomlTable<'a> {
     pub fn new(at: usize, entries: &'a DeTable<'a>) -> Self {
         Self { at, entries }
     }
@@ -62,7 +62,7 @@ impl<'a> Table<'a> {
     }
 
     /// Where a key stands, or the table it is missing from.
-    pub fn place(&self, name: &str) -> usize {
+    pub fn position(&self, name: &str) -> usize {
         self.find(name).map_or(self.at, |(at, _)| at)
     }
 
@@ -71,21 +71,21 @@ impl<'a> Table<'a> {
     }
 
     /// Complains of every key that is not on one of the lists.
-    pub fn only_has(&self, known: &[&[&str]], source: &mut Source<'_>) {
-        self.only_has_or(known, |_| None, source);
+    pub fn check_keys(&self, known: &[&[&str]], source: &mut SourceText<'_>) {
+        self.check_keys_or(known, |_| None, source);
     }
 
     /// The same, saying of a key whose place is `elsewhere` where that is.
-    pub fn only_has_or(
+    pub fn check_keys_or(
         &self,
         known: &[&[&str]],
-        elsewhere: impl Fn(&str) -> Option<&'static str>,
-        source: &mut Source<'_>,
+        hint: impl Fn(&str) -> Option<&'static str>,
+        source: &mut SourceText<'_>,
     ) {
         for (key, at, _) in self.iter() {
             if !known.iter().any(|list| list.contains(&key)) {
-                let place = elsewhere(key).map(|place| format!("; {place}")).unwrap_or_default();
-                source.complain(at, format!("{key}: there is no such key here{place}"));
+                let place = hint(key).map(|place| format!("; {place}")).unwrap_or_default();
+                source.add_error(at, format!("{key}: there is no such key here{place}"));
             }
         }
     }
@@ -95,26 +95,26 @@ impl<'a> Table<'a> {
         &self,
         name: &str,
         expected: &str,
-        source: &mut Source<'_>,
+        source: &mut SourceText<'_>,
         read: impl FnOnce(&'a DeValue<'a>) -> Option<T>,
     ) -> Option<T> {
         let (at, value) = self.find(name)?;
         let read = read(value);
         if read.is_none() {
-            source.complain(at, format!("{name}: must be {expected}"));
+            source.add_error(at, format!("{name}: must be {expected}"));
         }
         read
     }
 
-    pub fn string(&self, name: &str, source: &mut Source<'_>) -> Option<&'a str> {
+    pub fn string(&self, name: &str, source: &mut SourceText<'_>) -> Option<&'a str> {
         self.typed(name, "a string", source, DeValue::as_str)
     }
 
-    pub fn boolean(&self, name: &str, source: &mut Source<'_>) -> Option<bool> {
+    pub fn boolean(&self, name: &str, source: &mut SourceText<'_>) -> Option<bool> {
         self.typed(name, "true or false", source, DeValue::as_bool)
     }
 
-    pub fn seconds(&self, name: &str, source: &mut Source<'_>) -> Option<u32> {
+    pub fn seconds(&self, name: &str, source: &mut SourceText<'_>) -> Option<u32> {
         let read = |value: &'a DeValue<'a>| {
             let number = value.as_integer()?;
             u32::from_str_radix(number.as_str(), number.radix()).ok()
@@ -122,24 +122,26 @@ impl<'a> Table<'a> {
         self.typed(name, "a number of seconds", source, read)
     }
 
-    pub fn strings(&self, name: &str, source: &mut Source<'_>) -> Vec<&'a str> {
+    pub fn strings(&self, name: &str, source: &mut SourceText<'_>) -> Vec<&'a str> {
         let read = |value: &'a DeValue<'a>| {
             value.as_array()?.iter().map(|item| item.get_ref().as_str()).collect()
         };
         self.typed(name, "an array of strings", source, read).unwrap_or_default()
     }
 
-    pub fn table(&self, name: &str, source: &mut Source<'_>) -> Option<Table<'a>> {
-        let at = self.place(name);
-        let read = |value: &'a DeValue<'a>| Some(Table::new(at, value.as_table()?));
+    pub fn table(&self, name: &str, source: &mut SourceText<'_>) -> Option<TomlTable<'a>> {
+        let at = self.position(name);
+        let read = |value: &'a DeValue<'a>| Some(TomlTable::new(at, value.as_table()?));
         self.typed(name, "a table", source, read)
     }
 
     /// An array of tables: `[[name]]`, as often as one likes.
-    pub fn tables(&self, name: &str, source: &mut Source<'_>) -> Vec<Table<'a>> {
+    pub fn tables(&self, name: &str, source: &mut SourceText<'_>) -> Vec<TomlTable<'a>> {
         let read = |value: &'a DeValue<'a>| {
             let items = value.as_array()?.iter();
-            items.map(|it| Some(Table::new(it.span().start, it.get_ref().as_table()?))).collect()
+            items
+                .map(|it| Some(TomlTable::new(it.span().start, it.get_ref().as_table()?)))
+                .collect()
         };
         let expected = format!("an array of tables, each under [[{name}]]");
         self.typed(name, &expected, source, read).unwrap_or_default()
@@ -147,7 +149,7 @@ impl<'a> Table<'a> {
 }
 
 /// A TOML value as JSON. Dates become text, which is what claims write them as.
-pub(super) fn json(value: &DeValue<'_>) -> Result<Value, &'static str> {
+pub(super) fn to_json(value: &DeValue<'_>) -> Result<Value, &'static str> {
     const NUMBER: &str = "a number must be finite and fit into 64 bits";
     Ok(match value {
         DeValue::String(text) => Value::String(text.to_string()),
@@ -161,11 +163,11 @@ pub(super) fn json(value: &DeValue<'_>) -> Result<Value, &'static str> {
         }
         DeValue::Boolean(flag) => Value::Bool(*flag),
         DeValue::Datetime(moment) => Value::String(moment.to_string()),
-        DeValue::Array(items) => {
-            Value::Array(items.iter().map(|item| json(item.get_ref())).collect::<Result<_, _>>()?)
-        }
+        DeValue::Array(items) => Value::Array(
+            items.iter().map(|item| to_json(item.get_ref())).collect::<Result<_, _>>()?,
+        ),
         DeValue::Table(entries) => {
-            let member = |(key, value): (&str, &DeValue<'_>)| Ok((key.to_owned(), json(value)?));
+            let member = |(key, value): (&str, &DeValue<'_>)| Ok((key.to_owned(), to_json(value)?));
             let pairs = entries.iter().map(|(key, value)| (&**key.get_ref(), value.get_ref()));
             Value::Object(pairs.map(member).collect::<Result<Map<_, _>, &'static str>>()?)
         }

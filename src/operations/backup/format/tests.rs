@@ -6,7 +6,7 @@ fn key(text: &str) -> MacKey {
 }
 
 fn file(key: &MacKey, texts: &[&str]) -> Vec<u8> {
-    let mut writer = Writer::begin(Vec::new(), key).unwrap();
+    let mut writer = FrameWriter::begin(Vec::new(), key).unwrap();
     let (last, others) = texts.split_last().unwrap();
     for text in others {
         writer.frame(text.as_bytes()).unwrap();
@@ -14,8 +14,8 @@ fn file(key: &MacKey, texts: &[&str]) -> Vec<u8> {
     writer.finish(last.as_bytes()).unwrap()
 }
 
-fn read(file: &[u8], key: &MacKey) -> Result<Vec<String>, Unreadable> {
-    let (mut reader, first) = Reader::open(file, key)?;
+fn read(file: &[u8], key: &MacKey) -> Result<Vec<String>, FormatError> {
+    let (mut reader, first) = FrameReader::open(file, key)?;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let mut texts = vec![text(&first)];
     loop {
@@ -35,7 +35,7 @@ fn what_was_written_is_read_under_the_same_secret_also_when_it_has_become_the_on
     let changed = changed.with_previous(&"a".repeat(32)).unwrap().derive(Purpose::Backup);
     assert_eq!(read(&made, &changed).unwrap().len(), 4);
     let refused = read(&made, &key("b")).unwrap_err();
-    assert!(matches!(refused, Unreadable::WrongKey));
+    assert!(matches!(refused, FormatError::WrongKey));
     assert!(refused.to_string().contains("SECRET_KEY_PREVIOUS"));
     assert_ne!(made, file(&key("a"), &["head", "", "body", "end"]), "a salt of its own");
 }
@@ -58,21 +58,21 @@ fn a_file_that_is_cut_off_anywhere_or_goes_on_is_refused() {
     for length in 0..made.len() {
         let refused = read(&made[..length], &key("a")).unwrap_err();
         let expected = if length < 10 {
-            matches!(refused, Unreadable::NotABackup)
+            matches!(refused, FormatError::NotABackup)
         } else {
-            matches!(refused, Unreadable::CutShort)
+            matches!(refused, FormatError::CutShort)
         };
         assert!(expected, "{length}: {refused:?}");
     }
     let longer = [&made[..], b"x"].concat();
-    assert!(matches!(read(&longer, &key("a")), Err(Unreadable::Trailing)));
+    assert!(matches!(read(&longer, &key("a")), Err(FormatError::Trailing)));
 }
 
 #[test]
 fn frames_keep_their_order_their_number_and_their_file() {
     let (made, other) =
         (file(&key("a"), &["0", "1", "2", "3"]), file(&key("a"), &["0", "1", "2", "3"]));
-    let (start, size) = (PREAMBLE, 4 + 1 + 16);
+    let (start, size) = (PREAMBLE_LEN, 4 + 1 + 16);
     let frame = |file: &[u8], at: usize| file[start + at * size..start + (at + 1) * size].to_vec();
     let built = |frames: &[Vec<u8>]| [&made[..start], &frames.concat()].concat();
     let own = |at| frame(&made, at);
@@ -83,28 +83,28 @@ fn frames_keep_their_order_their_number_and_their_file() {
         (vec![own(0), own(1), own(1), own(2), own(3)], "doubled"),
         (vec![own(0), frame(&other, 1), own(2), own(3)], "from another file"),
     ] {
-        assert!(matches!(read(&built(&frames), &key("a")), Err(Unreadable::Damaged(_))), "{what}");
+        assert!(matches!(read(&built(&frames), &key("a")), Err(FormatError::Damaged(_))), "{what}");
     }
     // The last frame left out, and the one before it marked as the last.
     let mut early = built(&[own(0), own(1), own(2)]);
     early[start + 2 * size] |= 0x80;
-    assert!(matches!(read(&early, &key("a")), Err(Unreadable::Damaged(2))));
+    assert!(matches!(read(&early, &key("a")), Err(FormatError::Damaged(2))));
 }
 
 #[test]
 fn what_is_no_backup_or_a_newer_one_is_told_before_any_key_is_tried() {
     let mut made = file(&key("a"), &["head", "end"]);
-    assert!(matches!(read(b"[[users]]\nusername", &key("b")), Err(Unreadable::NotABackup)));
+    assert!(matches!(read(b"[[users]]\nusername", &key("b")), Err(FormatError::NotABackup)));
     made[9] = 2;
-    assert!(matches!(read(&made, &key("b")), Err(Unreadable::Newer(2))));
+    assert!(matches!(read(&made, &key("b")), Err(FormatError::Newer(2))));
     made[9] = 0;
-    assert!(matches!(read(&made, &key("b")), Err(Unreadable::NotABackup)));
+    assert!(matches!(read(&made, &key("b")), Err(FormatError::NotABackup)));
 }
 
 #[test]
 fn a_claimed_length_is_not_believed() {
     let made = file(&key("a"), &["head", "end"]);
-    let mut huge = made[..PREAMBLE].to_vec();
-    huge.extend((LONGEST + 1).to_be_bytes());
-    assert!(matches!(read(&huge, &key("a")), Err(Unreadable::Damaged(0))));
+    let mut huge = made[..PREAMBLE_LEN].to_vec();
+    huge.extend((MAX_FRAME_BYTES + 1).to_be_bytes());
+    assert!(matches!(read(&huge, &key("a")), Err(FormatError::Damaged(0))));
 }
