@@ -1,11 +1,11 @@
 use std::fmt::Write;
 
-use super::failure::Failure;
+use super::error::CliError;
 use crate::config::{self, Config, ConfigErrors};
 use crate::operations::bootstrap::Bootstrap;
 
 /// Every setting, after the declared users and clients were read as well.
-pub(super) fn print(config: &Config) -> Result<String, Failure> {
+pub(super) fn print(config: &Config) -> Result<String, CliError> {
     let mut text = config::describe(config);
     if let Some(path) = &config.bootstrap_file {
         let declared = Bootstrap::load(path)?;

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::client_add::AddClient;
 use super::client_set::SetClient;
-use super::failure::Failure;
+use super::error::CliError;
 use super::operator::Operator;
-use super::scope::note_unknown;
-use super::shown;
+use super::output;
+use super::scope::warn_unknown_scopes;
 use crate::operations::clients::{
     Changed, Disable, Enable, List, Made, Remove, RotateSecret, Show,
 };
@@ -77,35 +77,35 @@ impl ClientCommand {
     }
 }
 
-pub(super) async fn run(command: ClientCommand, operator: &Operator) -> Result<String, Failure> {
+pub(super) async fn run(command: ClientCommand, operator: &Operator) -> Result<String, CliError> {
     match command {
         ClientCommand::Add(args) => {
             let add = args.operation()?;
             let scope = add.metadata.get("scope").and_then(Value::as_str).map(str::to_owned);
             let made = operator.run(add).await?;
-            note_unknown(operator, scope.as_deref()).await?;
-            note_the_sector(made.sector_identifier_uri.as_deref());
-            note(&made.cautions);
-            Ok(told(&made))
+            warn_unknown_scopes(operator, scope.as_deref()).await?;
+            warn_unchecked_sector(made.sector_identifier_uri.as_deref());
+            print_notes(&made.cautions);
+            Ok(result_text(&made))
         }
         ClientCommand::List { json } => {
             let clients = operator.run(List {}).await?;
-            Ok(shown::list(&clients, json, shown::client, shown::client_line))
+            Ok(output::render_list(&clients, json, output::client_json, output::client_line))
         }
         ClientCommand::Show { id, json } => {
-            Ok(shown::one(&shown::client(&operator.run(Show { id }).await?), json))
+            Ok(output::render_one(&output::client_json(&operator.run(Show { id }).await?), json))
         }
         ClientCommand::Set(args) => {
             let set = args.operation()?;
             let scope = set.metadata.get("scope").and_then(Value::as_str).map(str::to_owned);
             let Changed { id, changed, needs_secret, sector_identifier_uri, cautions } =
                 operator.run(set).await?;
-            note_unknown(operator, scope.as_deref()).await?;
+            warn_unknown_scopes(operator, scope.as_deref()).await?;
             let id = id.as_str();
-            note_the_sector(sector_identifier_uri.as_deref());
-            note(&cautions);
-            let became = if changed { "changed" } else { "nothing to change about" };
-            let mut text = format!("{became} {id}");
+            warn_unchecked_sector(sector_identifier_uri.as_deref());
+            print_notes(&cautions);
+            let outcome = if changed { "changed" } else { "nothing to change about" };
+            let mut text = format!("{outcome} {id}");
             if needs_secret {
                 // Writing to a string cannot fail.
                 let _ = write!(text, "\nit has no secret yet: latchkey client rotate-secret {id}");
@@ -114,23 +114,23 @@ pub(super) async fn run(command: ClientCommand, operator: &Operator) -> Result<S
         }
         ClientCommand::Disable { id } => {
             let id = operator.run(Disable { id }).await?;
-            Ok(format!("{} {}", shown::became(false), id.as_str()))
+            Ok(format!("{} {}", output::enabled_word(false), id.as_str()))
         }
         ClientCommand::Enable { id } => {
             let id = operator.run(Enable { id }).await?;
-            Ok(format!("{} {}", shown::became(true), id.as_str()))
+            Ok(format!("{} {}", output::enabled_word(true), id.as_str()))
         }
         ClientCommand::Remove { id } => {
             Ok(format!("removed {}", operator.run(Remove { id }).await?.as_str()))
         }
         ClientCommand::RotateSecret { id, keep_old_for } => {
-            Ok(told(&operator.run(RotateSecret { id, keep_old_for }).await?))
+            Ok(result_text(&operator.run(RotateSecret { id, keep_old_for }).await?))
         }
     }
 }
 
 /// The only place where the secret is ever shown.
-fn told(Made { id, secret, .. }: &Made) -> String {
+fn result_text(Made { id, secret, .. }: &Made) -> String {
     let mut text = format!("client_id={}", id.as_str());
     if let Some(secret) = secret {
         text.push_str("\nclient_secret=");
@@ -139,14 +139,14 @@ fn told(Made { id, secret, .. }: &Made) -> String {
     text
 }
 
-fn note(cautions: &[String]) {
+fn print_notes(cautions: &[String]) {
     for caution in cautions {
         let _ = writeln!(std::io::stderr(), "note: {caution}");
     }
 }
 
 /// What the operator writes down is the operator's word: nothing is fetched for it.
-fn note_the_sector(uri: Option<&str>) {
+fn warn_unchecked_sector(uri: Option<&str>) {
     if let Some(uri) = uri {
         let _ = writeln!(
             std::io::stderr(),

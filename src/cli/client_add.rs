@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::failure::Failure;
-use super::user::named_value;
+use super::error::CliError;
+use super::user::parse_name_value;
 use crate::domain::clients::Settings;
 use crate::operations::clients::Add;
 
@@ -65,24 +65,24 @@ pub(super) fn settings_help() -> String {
     )
 }
 
-fn settings(texts: &[String]) -> Result<Settings, Failure> {
+fn settings(texts: &[String]) -> Result<Settings, CliError> {
     let mut members = Map::new();
     for text in texts {
-        let (name, value) = named_value("--setting", text)?;
+        let (name, value) = parse_name_value("--setting", text)?;
         if !Settings::names().iter().any(|known| known == name) {
             let names = Settings::names().join(", ");
-            return Err(Failure::Usage(format!("{name}: there is no such setting, only {names}")));
+            return Err(CliError::Usage(format!("{name}: there is no such setting, only {names}")));
         }
         if members.insert(name.to_owned(), value).is_some() {
-            return Err(Failure::Usage(format!("{name} is given twice")));
+            return Err(CliError::Usage(format!("{name} is given twice")));
         }
     }
     serde_json::from_value(Value::Object(members))
-        .map_err(|error| Failure::Usage(format!("--setting: {error}")))
+        .map_err(|error| CliError::Usage(format!("--setting: {error}")))
 }
 
 impl AddClient {
-    pub(super) fn operation(self) -> Result<Add, Failure> {
+    pub(super) fn operation(self) -> Result<Add, CliError> {
         let metadata = self.members()?;
         let given = settings(&self.settings)?;
         let settings = Settings {
@@ -96,7 +96,7 @@ impl AddClient {
     }
 
     /// The metadata as a registration would send it.
-    fn members(&self) -> Result<Map<String, Value>, Failure> {
+    fn members(&self) -> Result<Map<String, Value>, CliError> {
         let mut members = self.file_members()?;
         let mut set = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -119,13 +119,13 @@ impl AddClient {
         Ok(members)
     }
 
-    fn file_members(&self) -> Result<Map<String, Value>, Failure> {
+    fn file_members(&self) -> Result<Map<String, Value>, CliError> {
         let Some(path) = &self.from_file else { return Ok(Map::new()) };
         let shown = path.display();
         let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::Usage(format!("{shown} cannot be read: {error}")))?;
+            .map_err(|error| CliError::Usage(format!("{shown} cannot be read: {error}")))?;
         serde_json::from_str(&text)
-            .map_err(|error| Failure::Usage(format!("{shown} must hold a JSON object: {error}")))
+            .map_err(|error| CliError::Usage(format!("{shown} must hold a JSON object: {error}")))
     }
 }
 

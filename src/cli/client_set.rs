@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::client_add::{auth_methods, settings_help};
-use super::failure::Failure;
-use super::user::named_value;
+use super::error::CliError;
+use super::user::parse_name_value;
 use crate::operations::clients::Set;
 
 /// What to change about a client.
@@ -53,7 +53,7 @@ pub struct SetClient {
 }
 
 impl SetClient {
-    pub(super) fn operation(self) -> Result<Set, Failure> {
+    pub(super) fn operation(self) -> Result<Set, CliError> {
         let list = |items: Vec<String>| (!items.is_empty()).then(|| Value::from(items));
         let mut metadata = Map::new();
         for (name, value) in [
@@ -80,14 +80,14 @@ impl SetClient {
             (&self.settings, &mut settings, "--setting"),
         ] {
             for text in texts {
-                let (name, value) = named_value(option, text)?;
+                let (name, value) = parse_name_value(option, text)?;
                 if members.insert(name.to_owned(), value).is_some() {
-                    return Err(Failure::Usage(format!("{name} is given twice")));
+                    return Err(CliError::Usage(format!("{name} is given twice")));
                 }
             }
         }
         if metadata.is_empty() && settings.is_empty() {
-            return Err(Failure::Usage("nothing to set: name at least one option".to_owned()));
+            return Err(CliError::Usage("nothing to set: name at least one option".to_owned()));
         }
         Ok(Set { id: self.id, metadata, settings })
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::operator::Operator;
-use super::shown;
+use super::output;
 use crate::operations::consents::{ConsentView, List, Withdraw};
 
 /// What can be done with consents.
@@ -30,11 +30,11 @@ pub enum ConsentCommand {
     },
 }
 
-pub(super) async fn run(command: ConsentCommand, operator: &Operator) -> Result<String, Failure> {
+pub(super) async fn run(command: ConsentCommand, operator: &Operator) -> Result<String, CliError> {
     match command {
         ConsentCommand::List { user, json } => {
             let consents = operator.run(List { user }).await?;
-            Ok(shown::list(&consents, json, whole, line))
+            Ok(output::render_list(&consents, json, whole, line))
         }
         ConsentCommand::Withdraw { user, client } => {
             let done = operator.run(Withdraw { user, client: client.clone() }).await?;
@@ -55,7 +55,7 @@ fn whole(it: &ConsentView) -> Value {
         "scope": it.scope,
         "claims": it.claims,
         "resources": it.resources,
-        "given_at": shown::moment(it.given_at),
+        "given_at": output::timestamp(it.given_at),
     })
 }
 

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::failure::Failure;
+use super::error::CliError;
 use crate::infra::secret::from_base64url;
 use crate::infra::store::{
     CommitOutcome, PingInfo, RawKey, Store, StoreError, StoreFuture, Transaction,
@@ -22,19 +22,19 @@ pub(super) struct ControlClient {
 }
 
 /// The head of an answer, and the connection from which its body comes.
-struct Answer {
+struct ControlResponse {
     status: u16,
     length: u64,
-    begun: Vec<u8>,
+    received: Vec<u8>,
     stream: UnixStream,
 }
 
 /// Long for an operation on a large store; nobody waits for ever for a server that hangs.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The most an answer's head may have.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// The most an answer that is read whole may have.
-const MAX_ANSWER_BYTES: u64 = 1024 * 1024 * 1024;
+const MAX_RESPONSE_BYTES: u64 = 1024 * 1024 * 1024;
 
 impl ControlClient {
     /// The socket there, if somebody listens.
@@ -44,78 +44,78 @@ impl ControlClient {
     }
 
     /// Has the server do it.
-    pub async fn run<O: Operation>(&self, operation: &O) -> Result<O::Output, Failure> {
-        let mut answer = self.ask(O::NAME, operation).await?;
-        let body = answer.whole().await.map_err(|error| self.broken(&error))?;
-        if answer.status == 200 {
-            return serde_json::from_slice(&body).map_err(|_| self.other_release(O::NAME));
+    pub async fn run<O: Operation>(&self, operation: &O) -> Result<O::Output, CliError> {
+        let mut response = self.send(O::NAME, operation).await?;
+        let body = response.read_body().await.map_err(|error| self.no_response(&error))?;
+        if response.status == 200 {
+            return serde_json::from_slice(&body).map_err(|_| self.other_version(O::NAME));
         }
-        Err(self.failure(O::NAME, answer.status, &body))
+        Err(self.error(O::NAME, response.status, &body))
     }
 
-    async fn ask(&self, name: &str, input: &impl Serialize) -> Result<Answer, Failure> {
+    async fn send(&self, name: &str, input: &impl Serialize) -> Result<ControlResponse, CliError> {
         let body = serde_json::to_vec(input)
-            .map_err(|error| Failure::Refused(format!("{name} cannot be asked for: {error}")))?;
-        let asked = timeout(ANSWER_TIMEOUT, self.exchange(name, &body)).await;
-        asked
+            .map_err(|error| CliError::Refused(format!("{name} cannot be asked for: {error}")))?;
+        let response = timeout(RESPONSE_TIMEOUT, self.exchange(name, &body)).await;
+        response
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|error| self.broken(&error))
+            .map_err(|error| self.no_response(&error))
     }
 
     /// HTTP/1.0, so that a body is as long as it says and no longer.
-    async fn exchange(&self, name: &str, body: &[u8]) -> io::Result<Answer> {
+    async fn exchange(&self, name: &str, body: &[u8]) -> io::Result<ControlResponse> {
         let mut stream = UnixStream::connect(&self.path).await?;
         let head = format!(
             "POST /v1/{name} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(&[head.as_bytes(), body].concat()).await?;
-        let mut begun = Vec::new();
+        let mut received = Vec::new();
         loop {
-            if let Some(at) = begun.windows(4).position(|it| it == b"\r\n\r\n") {
-                let rest = begun.split_off(at + 4);
-                let (status, length) = read_head(&begun).ok_or(io::ErrorKind::InvalidData)?;
-                return Ok(Answer { status, length, begun: rest, stream });
+            if let Some(at) = received.windows(4).position(|it| it == b"\r\n\r\n") {
+                let rest = received.split_off(at + 4);
+                let (status, length) = read_head(&received).ok_or(io::ErrorKind::InvalidData)?;
+                return Ok(ControlResponse { status, length, received: rest, stream });
             }
-            if begun.len() > MAX_HEAD_BYTES {
+            if received.len() > MAX_HEAD_BYTES {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            if stream.read_buf(&mut begun).await? == 0 {
+            if stream.read_buf(&mut received).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
     }
 
-    fn failure(&self, name: &str, status: u16, body: &[u8]) -> Failure {
+    fn error(&self, name: &str, status: u16, body: &[u8]) -> CliError {
         match serde_json::from_slice::<OperationError>(body) {
             Ok(why) => why.into(),
-            Err(_) if status == 404 => self.other_release(name),
-            Err(_) => self.broken(&io::ErrorKind::InvalidData.into()),
+            Err(_) if status == 404 => self.other_version(name),
+            Err(_) => self.no_response(&io::ErrorKind::InvalidData.into()),
         }
     }
 
-    fn other_release(&self, name: &str) -> Failure {
+    fn other_version(&self, name: &str) -> CliError {
         let path = self.path.display();
-        Failure::Unavailable(format!(
+        CliError::Unavailable(format!(
             "the server at {path} is another release of Latchkey and does not understand {name}: start the \
              server of this release first, or use the command that came with the server"
         ))
     }
 
-    fn broken(&self, error: &io::Error) -> Failure {
+    fn no_response(&self, error: &io::Error) -> CliError {
         let path = self.path.display();
-        Failure::Unavailable(format!(
+        CliError::Unavailable(format!(
             "the server at {path} did not answer: {error}; whether a change happened is not known"
         ))
     }
 }
 
-impl Answer {
-    async fn whole(&mut self) -> io::Result<Vec<u8>> {
-        if self.length > MAX_ANSWER_BYTES {
+impl ControlResponse {
+    async fn read_body(&mut self) -> io::Result<Vec<u8>> {
+        if self.length > MAX_RESPONSE_BYTES {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut body = std::mem::take(&mut self.begun);
+        let mut body = std::mem::take(&mut self.received);
         let left = self.length.saturating_sub(body.len() as u64);
         let rest = (&mut self.stream).take(left).read_to_end(&mut body).await?;
         if (rest as u64) < left {

@@ -7,9 +7,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::operator::Operator;
-use super::shown::{moment, plain};
+use super::output::{printable, timestamp};
 use crate::domain::events::{KEPT_KINDS, KeptEvent};
 use crate::infra::clock::UnixTime;
 use crate::operations::events::{Found, List};
@@ -37,7 +37,7 @@ pub(super) async fn run(
     args: EventsArgs,
     operator: &Operator,
     now: UnixTime,
-) -> Result<String, Failure> {
+) -> Result<String, CliError> {
     let since = since(&args.since, now)?;
     let asked = List { since, user: args.user, client: args.client, event: args.event };
     let Found { events, left_out, unknown } = operator.run(asked).await?;
@@ -45,7 +45,7 @@ pub(super) async fn run(
         let _ = writeln!(std::io::stderr(), "note: {why}");
     }
     if events.is_empty() && unknown.is_empty() && !args.json {
-        let _ = writeln!(std::io::stderr(), "note: nothing since {}", moment(since));
+        let _ = writeln!(std::io::stderr(), "note: nothing since {}", timestamp(since));
     }
     if left_out > 0 {
         let _ = writeln!(
@@ -63,7 +63,7 @@ fn kinds() -> String {
     format!("Only of this kind: {}", KEPT_KINDS.join(", "))
 }
 
-fn since(text: &str, now: UnixTime) -> Result<UnixTime, Failure> {
+fn since(text: &str, now: UnixTime) -> Result<UnixTime, CliError> {
     if let Ok(span) = humantime::parse_duration(text) {
         return Ok(now.minus(span));
     }
@@ -73,21 +73,21 @@ fn since(text: &str, now: UnixTime) -> Result<UnixTime, Failure> {
     millis.map(UnixTime::from_millis).ok_or_else(|| {
         let rule =
             "--since must be a span such as 30m or 2d, or a moment such as 2026-11-30T09:00:00Z";
-        Failure::Usage(rule.to_owned())
+        CliError::Usage(rule.to_owned())
     })
 }
 
 fn line(event: &KeptEvent) -> String {
-    let mut text = format!("{}  {}", moment(event.at), event.event);
+    let mut text = format!("{}  {}", timestamp(event.at), event.event);
     for (name, value) in &event.fields {
         // Writing to a string cannot fail.
-        let _ = write!(text, "  {name}={}", plain(value));
+        let _ = write!(text, "  {name}={}", printable(value));
     }
     text
 }
 
 fn object(event: &KeptEvent) -> Value {
-    let mut object = json!({ "at": moment(event.at), "event": event.event });
+    let mut object = json!({ "at": timestamp(event.at), "event": event.event });
     for (name, value) in &event.fields {
         object[name] = value.clone().into();
     }

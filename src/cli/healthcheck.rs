@@ -12,28 +12,28 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::failure::Failure;
+use super::error::CliError;
 use crate::config::Config;
 
 /// Long for one's own machine, short for whoever asks every few seconds.
-const PATIENCE: Duration = Duration::from_secs(3);
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Well if any of the listeners says so.
-pub(super) async fn run(config: &Config) -> Result<String, Failure> {
+pub(super) async fn run(config: &Config) -> Result<String, CliError> {
     let mut problems = Vec::new();
     for listen in &config.listen {
-        let address = own_address(listen);
-        match tokio::time::timeout(PATIENCE, ask(&address, config)).await {
+        let address = loopback_address(listen);
+        match tokio::time::timeout(HEALTH_TIMEOUT, check_health(&address, config)).await {
             Ok(Ok(())) => return Ok(format!("{address} is well")),
             Ok(Err(problem)) => problems.push(format!("{address}: {problem}")),
-            Err(_) => problems.push(format!("{address}: no answer within {PATIENCE:?}")),
+            Err(_) => problems.push(format!("{address}: no answer within {HEALTH_TIMEOUT:?}")),
         }
     }
-    Err(Failure::Refused(problems.join("\n")))
+    Err(CliError::Refused(problems.join("\n")))
 }
 
 /// Where to reach a listener from here: one on every address is on loopback too.
-fn own_address(listen: &str) -> String {
+fn loopback_address(listen: &str) -> String {
     let Some((host, port)) = listen.rsplit_once(':') else { return listen.to_owned() };
     match host {
         "0.0.0.0" => format!("127.0.0.1:{port}"),
@@ -42,20 +42,20 @@ fn own_address(listen: &str) -> String {
     }
 }
 
-async fn ask(address: &str, config: &Config) -> Result<(), String> {
+async fn check_health(address: &str, config: &Config) -> Result<(), String> {
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
     // The name clients know us by: others may be refused.
     let host = config.issuer.host();
     if config.tls.is_none() {
-        return converse(stream, &host).await;
+        return get_health(stream, &host).await;
     }
     let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
-    let connector = TlsConnector::from(Arc::new(any_certificate()?));
+    let connector = TlsConnector::from(Arc::new(accept_any_certificate()?));
     let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
-    converse(stream, &host).await
+    get_health(stream, &host).await
 }
 
-async fn converse(
+async fn get_health(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     host: &str,
 ) -> Result<(), String> {
@@ -73,7 +73,7 @@ async fn converse(
 /// No secret is sent and nothing but a status is believed, and the certificate is for the name the
 /// world uses, not for loopback. Comparing it with the file would fail between a renewal and the
 /// restart.
-fn any_certificate() -> Result<ClientConfig, String> {
+fn accept_any_certificate() -> Result<ClientConfig, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone());
     let builder =

@@ -12,18 +12,18 @@ mod client_add;
 mod client_set;
 mod consent;
 mod control;
+mod error;
 mod events;
-mod failure;
 mod healthcheck;
 mod keys;
-mod logouts;
+mod logout;
 mod operator;
+mod output;
 mod password;
 mod pkce;
 mod resource;
 mod scope;
 mod selftest;
-mod shown;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -38,10 +38,10 @@ use clap::{Parser, Subcommand};
 use self::backup::{BackupArgs, RestoreArgs};
 use self::client::ClientCommand;
 use self::consent::ConsentCommand;
+use self::error::CliError;
 use self::events::EventsArgs;
-use self::failure::Failure;
 use self::keys::KeysCommand;
-use self::logouts::LogoutCommand;
+use self::logout::LogoutCommand;
 use self::operator::Operator;
 use self::resource::ResourceCommand;
 use self::scope::ScopeCommand;
@@ -68,12 +68,12 @@ pub enum Command {
     Serve,
     /// Something that runs once.
     #[command(flatten)]
-    Tool(Tool),
+    Tool(ToolCommand),
 }
 
 /// Everything but serving.
 #[derive(Debug, Subcommand)]
-pub enum Tool {
+pub enum ToolCommand {
     /// Print every setting with what it came to, or everything that is wrong
     CheckConfig,
     /// Ask the server on this machine whether it is well
@@ -120,8 +120,8 @@ pub fn parse() -> Result<Command, ExitCode> {
             // Nobody is left to tell if this fails.
             let _ = error.print();
             let usage = match std::env::args_os().nth(1) {
-                Some(tool) if tool == "selftest" => failure::BAD_CALL,
-                Some(_) | None => failure::USAGE,
+                Some(tool) if tool == "selftest" => error::EXIT_SELFTEST_USAGE,
+                Some(_) | None => error::EX_USAGE,
             };
             Err(if error.use_stderr() { usage.into() } else { ExitCode::SUCCESS })
         }
@@ -129,8 +129,8 @@ pub fn parse() -> Result<Command, ExitCode> {
 }
 
 /// Runs a tool. The configuration comes as it was read, for some tools do without.
-pub async fn run(tool: Tool, config: Result<Config, ConfigErrors>) -> ExitCode {
-    match answer(tool, config).await {
+pub async fn run(tool: ToolCommand, config: Result<Config, ConfigErrors>) -> ExitCode {
+    match run_boxed(tool, config).await {
         Ok(text) => {
             // A reader that has gone (`latchkey user list | head`) is no failure.
             // After a backup that went to standard output, not a byte.
@@ -139,78 +139,91 @@ pub async fn run(tool: Tool, config: Result<Config, ConfigErrors>) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "{failure}");
-            failure.code().into()
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            error.code().into()
         }
     }
 }
 
 /// In a box, for it is as large as the largest tool.
-fn answer(
-    tool: Tool,
+fn run_boxed(
+    tool: ToolCommand,
     config: Result<Config, ConfigErrors>,
-) -> Pin<Box<dyn Future<Output = Result<String, Failure>>>> {
-    Box::pin(do_it(tool, config))
+) -> Pin<Box<dyn Future<Output = Result<String, CliError>>>> {
+    Box::pin(run_tool(tool, config))
 }
 
-async fn do_it(tool: Tool, config: Result<Config, ConfigErrors>) -> Result<String, Failure> {
+async fn run_tool(
+    tool: ToolCommand,
+    config: Result<Config, ConfigErrors>,
+) -> Result<String, CliError> {
     let now = Clock::System.now();
     match tool {
-        Tool::Pkce => Ok(pkce::print()),
-        Tool::CheckConfig => check_config::print(&config?),
-        Tool::Healthcheck => healthcheck::run(&config?).await,
-        Tool::Selftest(args) => selftest::run(args).await,
-        Tool::Backup(args) => backup::backup(&args, &config?).await,
-        Tool::Restore(args) => Box::pin(restored(args, config?, now)).await,
-        Tool::Keys(command) => keys::run(&command, &config?).await,
-        Tool::User(command) => users(command, config?, now).await,
-        Tool::Client(command) => clients(command, config?, now).await,
-        Tool::Resource(command) => {
+        ToolCommand::Pkce => Ok(pkce::print()),
+        ToolCommand::CheckConfig => check_config::print(&config?),
+        ToolCommand::Healthcheck => healthcheck::run(&config?).await,
+        ToolCommand::Selftest(args) => selftest::run(args).await,
+        ToolCommand::Backup(args) => backup::backup(&args, &config?).await,
+        ToolCommand::Restore(args) => Box::pin(restore(args, config?, now)).await,
+        ToolCommand::Keys(command) => keys::run(&command, &config?).await,
+        ToolCommand::User(command) => run_user(command, config?, now).await,
+        ToolCommand::Client(command) => run_client(command, config?, now).await,
+        ToolCommand::Resource(command) => {
             resource::run(command, &Operator::of(&config?, now).await?).await
         }
-        Tool::Scope(command) => scope::run(command, &Operator::of(&config?, now).await?).await,
-        Tool::Events(args) => events::run(args, &Operator::of(&config?, now).await?, now).await,
-        Tool::Logout(command) => logouts::run(command, &Operator::of(&config?, now).await?).await,
-        Tool::Consent(command) => {
+        ToolCommand::Scope(command) => {
+            scope::run(command, &Operator::of(&config?, now).await?).await
+        }
+        ToolCommand::Events(args) => {
+            events::run(args, &Operator::of(&config?, now).await?, now).await
+        }
+        ToolCommand::Logout(command) => {
+            logout::run(command, &Operator::of(&config?, now).await?).await
+        }
+        ToolCommand::Consent(command) => {
             let operator = Operator::of(&config?, now).await?;
             consent::run(command, &operator).await
         }
     }
 }
 
-async fn restored(args: RestoreArgs, config: Config, now: UnixTime) -> Result<String, Failure> {
+async fn restore(args: RestoreArgs, config: Config, now: UnixTime) -> Result<String, CliError> {
     let restored = backup::restore(&args, &config, now).await?;
     if !args.is_dry() {
-        keep_off(&config, &Operator::of(&config, now).await?).await?;
+        keep_development_off(&config, &Operator::of(&config, now).await?).await?;
     }
     Ok(restored)
 }
 
-async fn users(command: UserCommand, config: Config, now: UnixTime) -> Result<String, Failure> {
+async fn run_user(command: UserCommand, config: Config, now: UnixTime) -> Result<String, CliError> {
     let operator = Operator::of(&config, now).await?;
     let writes = command.writes();
-    note_the_file(&config, writes);
+    warn_bootstrap_file_wins(&config, writes);
     let answer = user::run(command, &operator, password::ask).await?;
     if writes {
-        keep_off(&config, &operator).await?;
+        keep_development_off(&config, &operator).await?;
     }
     Ok(answer)
 }
 
-async fn clients(command: ClientCommand, config: Config, now: UnixTime) -> Result<String, Failure> {
+async fn run_client(
+    command: ClientCommand,
+    config: Config,
+    now: UnixTime,
+) -> Result<String, CliError> {
     let operator = Operator::of(&config, now).await?;
     let writes = command.writes();
-    note_the_file(&config, writes);
+    warn_bootstrap_file_wins(&config, writes);
     let answer = client::run(command, &operator).await?;
     if writes {
-        keep_off(&config, &operator).await?;
+        keep_development_off(&config, &operator).await?;
     }
     Ok(answer)
 }
 
 /// What development made stays off on a public issuer, whatever was done to it just now.
-async fn keep_off(config: &Config, operator: &Operator) -> Result<(), Failure> {
+async fn keep_development_off(config: &Config, operator: &Operator) -> Result<(), CliError> {
     if config.issuer.is_loopback() {
         return Ok(());
     }
@@ -222,7 +235,7 @@ async fn keep_off(config: &Config, operator: &Operator) -> Result<(), Failure> {
 }
 
 /// A change to what the file declares would last until the next start.
-fn note_the_file(config: &Config, writes: bool) {
+fn warn_bootstrap_file_wins(config: &Config, writes: bool) {
     if let Some(path) = config.bootstrap_file.as_ref().filter(|_| writes) {
         let path = path.display();
         let _ = writeln!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::control::{ControlClient, ControlStore};
-use super::failure::Failure;
+use super::error::CliError;
 use super::store;
 use crate::config::Config;
 use crate::domain::events::Events;
@@ -20,13 +20,13 @@ use crate::operations::{Actor, Context, Operation};
 /// Does operations.
 pub(super) enum Operator {
     /// In this process.
-    Here(Box<Here>),
+    Local(Box<LocalOperator>),
     /// By asking a running server.
     Server(ControlClient),
 }
 
 /// What operations in this process work with.
-pub(super) struct Here {
+pub(super) struct LocalOperator {
     /// Empty where no operation asks for it.
     issuer: String,
     store: Arc<dyn Store>,
@@ -39,57 +39,57 @@ pub(super) struct Here {
 
 impl Operator {
     /// On the store of the configuration. Where a running server has it, the server is asked.
-    pub async fn of(config: &Config, now: UnixTime) -> Result<Self, Failure> {
-        let opened = match server(config).await? {
+    pub async fn of(config: &Config, now: UnixTime) -> Result<Self, CliError> {
+        let opened = match connect_server(config).await? {
             Some(server) => return Ok(Self::Server(server)),
-            None => store::lasting(config).await,
+            None => store::open_durable(config).await,
         };
         let file = config.bootstrap_file.as_deref().map(Bootstrap::load).transpose()?;
         let declared = file.map(|file| file.catalogues()).unwrap_or_default();
         let issuer = config.issuer.as_str().to_owned();
-        let here = Here { issuer, declared, ..Here::on(opened?, now) };
-        Ok(Self::Here(Box::new(here)))
+        let local = LocalOperator { issuer, declared, ..LocalOperator::on(opened?, now) };
+        Ok(Self::Local(Box::new(local)))
     }
 
     /// On that store, at that moment.
     #[cfg(test)]
     pub fn on(store: Arc<dyn Store>, now: UnixTime) -> Self {
-        Self::Here(Box::new(Here::on(store, now)))
+        Self::Local(Box::new(LocalOperator::on(store, now)))
     }
 
     /// In this process, with the signing keys.
     pub fn with_keys(store: Arc<dyn Store>, now: UnixTime, keys: KeyRing) -> Self {
-        Self::Here(Box::new(Here { keys: Some(keys), ..Here::on(store, now) }))
+        Self::Local(Box::new(LocalOperator { keys: Some(keys), ..LocalOperator::on(store, now) }))
     }
 
     /// Does it, and has it written down where events are looked up.
-    pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, Failure> {
-        let here = match self {
+    pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, CliError> {
+        let local = match self {
             Self::Server(server) => return server.run(&operation).await,
-            Self::Here(here) => here,
+            Self::Local(local) => local,
         };
         let context = Context {
-            issuer: &here.issuer,
-            store: &*here.store,
-            now: here.now,
-            passwords: &here.passwords,
-            events: &here.events,
-            keys: here.keys.as_ref(),
-            declared: &here.declared,
+            issuer: &local.issuer,
+            store: &*local.store,
+            now: local.now,
+            passwords: &local.passwords,
+            events: &local.events,
+            keys: local.keys.as_ref(),
+            declared: &local.declared,
             by: Actor::CommandLine,
         };
         let done = operation.run(&context).await;
-        let kept = here.events.keep_waiting(&*here.store).await;
+        let kept = local.events.keep_waiting(&*local.store).await;
         let output = done?;
         if let Err(error) = kept {
             let why = format!("it is done, but the event could not be written down: {error}");
-            return Err(Failure::Unavailable(why));
+            return Err(CliError::Unavailable(why));
         }
         Ok(output)
     }
 }
 
-impl Here {
+impl LocalOperator {
     fn on(store: Arc<dyn Store>, now: UnixTime) -> Self {
         Self {
             issuer: String::new(),
@@ -104,13 +104,13 @@ impl Here {
 }
 
 /// The running server to be asked: the one that holds the file store, or that has a socket by configuration.
-pub(super) async fn server(config: &Config) -> Result<Option<ControlClient>, Failure> {
+pub(super) async fn connect_server(config: &Config) -> Result<Option<ControlClient>, CliError> {
     let Some(path) = config.control_socket() else { return Ok(None) };
     match ControlClient::connect(&path).await {
         Ok(server) => Ok(Some(server)),
         // The store says whether anybody has it, and what to do.
         Err(_) if config.store.is_durable() => Ok(None),
-        Err(error) => Err(Failure::Unavailable(unreachable(&path, &error))),
+        Err(error) => Err(CliError::Unavailable(unreachable(&path, &error))),
     }
 }
 
@@ -119,9 +119,9 @@ fn unreachable(path: &Path, error: &std::io::Error) -> String {
 }
 
 /// The store, to be read: through the running server where that has it.
-pub(super) async fn store_to_read(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    match server(config).await? {
+pub(super) async fn open_store_to_read(config: &Config) -> Result<Arc<dyn Store>, CliError> {
+    match connect_server(config).await? {
         Some(server) if config.store.is_durable() => Ok(Arc::new(ControlStore(server))),
-        Some(_) | None => store::lasting_to_read(config).await,
+        Some(_) | None => store::open_durable_to_read(config).await,
     }
 }

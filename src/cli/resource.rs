@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::operator::Operator;
-use super::shown;
+use super::output;
 use crate::domain::clients::ClientId;
 use crate::domain::resources::{Became, Resource, ResourceEntry};
 use crate::operations::resources::{Add, List, Remove, Show};
@@ -70,27 +70,27 @@ pub struct AddResource {
     registered_clients: Option<bool>,
 }
 
-pub(super) async fn run(command: ResourceCommand, operator: &Operator) -> Result<String, Failure> {
+pub(super) async fn run(command: ResourceCommand, operator: &Operator) -> Result<String, CliError> {
     match command {
         ResourceCommand::List { json } => {
             let resources = operator.run(List {}).await?;
-            Ok(shown::list(&resources, json, object, line))
+            Ok(output::render_list(&resources, json, object, line))
         }
         ResourceCommand::Show { resource, json } => {
             let shown = operator.run(Show { resource }).await?;
-            Ok(shown::one(&object(&shown), json))
+            Ok(output::render_one(&object(&shown), json))
         }
         ResourceCommand::Add(args) => {
             let mut all = operator.run(List {}).await?.into_iter();
-            let held = all.find(|it| it.resource == args.resource).map(|it| it.entry);
-            let resource = args.resource(held.unwrap_or_default())?;
+            let stored = all.find(|it| it.resource == args.resource).map(|it| it.entry);
+            let resource = args.resource(stored.unwrap_or_default())?;
             let name = resource.resource.clone();
-            let became = match operator.run(Add(resource)).await? {
+            let outcome = match operator.run(Add(resource)).await? {
                 Became::Added => "added",
                 Became::Changed => "changed",
                 Became::Unchanged => "nothing to change about",
             };
-            Ok(format!("{became} {name}"))
+            Ok(format!("{outcome} {name}"))
         }
         ResourceCommand::Remove { resource } => {
             let left = operator.run(Remove { resource: resource.clone() }).await?;
@@ -109,9 +109,9 @@ pub(super) async fn run(command: ResourceCommand, operator: &Operator) -> Result
 
 impl AddResource {
     /// What it is from now on, and was `held` before.
-    fn resource(self, held: ResourceEntry) -> Result<Resource, Failure> {
-        let usage = |why: &str| Failure::Usage(why.to_owned());
-        let scopes = self.scope.map_or(Ok(held.scopes), |text| {
+    fn resource(self, stored: ResourceEntry) -> Result<Resource, CliError> {
+        let usage = |why: &str| CliError::Usage(why.to_owned());
+        let scopes = self.scope.map_or(Ok(stored.scopes), |text| {
             text.parse::<Scope>().map_err(|_| {
                 usage("--scope: must be words of printable ASCII without quotes and backslashes")
             })
@@ -123,16 +123,16 @@ impl AddResource {
         let client =
             |id: &String| ClientId::parse(id).ok_or_else(|| usage("--client: must be a client_id"));
         let named = self.clients.iter().map(client).collect::<Result<_, _>>()?;
-        let kept = held.clients.filter(|_| !self.every_client);
+        let kept = stored.clients.filter(|_| !self.every_client);
         let seconds = |it: Duration| u32::try_from(it.as_secs()).unwrap_or(u32::MAX);
         let lifetime = self.access_token_lifetime.map(seconds);
         let entry = ResourceEntry {
-            name: self.name.or(held.name),
+            name: self.name.or(stored.name),
             scopes,
-            access_token_lifetime: lifetime.or(held.access_token_lifetime),
-            access_token_typ: typ.transpose()?.or(held.access_token_typ),
+            access_token_lifetime: lifetime.or(stored.access_token_lifetime),
+            access_token_typ: typ.transpose()?.or(stored.access_token_typ),
             clients: if self.clients.is_empty() { kept } else { Some(named) },
-            registered_clients: self.registered_clients.or(held.registered_clients),
+            registered_clients: self.registered_clients.or(stored.registered_clients),
         };
         Ok(Resource { resource: self.resource, entry })
     }
@@ -155,5 +155,5 @@ fn line(it: &Resource) -> String {
     let name = it.entry.name.as_deref().map(|name| format!("  {name}")).unwrap_or_default();
     let scopes = it.entry.scopes.to_string();
     let scopes = if scopes.is_empty() { scopes } else { format!("  [{scopes}]") };
-    shown::plain(&format!("{}{scopes}{name}", it.resource))
+    output::printable(&format!("{}{scopes}{name}", it.resource))
 }

@@ -5,9 +5,9 @@ use std::io::Write as _;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::operator::Operator;
-use super::shown;
+use super::output;
 use crate::operations::resources;
 use crate::operations::scopes::{Add, List, ScopeView};
 
@@ -36,23 +36,26 @@ pub enum ScopeCommand {
     },
 }
 
-pub(super) async fn run(command: ScopeCommand, operator: &Operator) -> Result<String, Failure> {
+pub(super) async fn run(command: ScopeCommand, operator: &Operator) -> Result<String, CliError> {
     match command {
         ScopeCommand::List { json } => {
             let scopes = operator.run(List {}).await?;
-            Ok(shown::list(&scopes, json, object, line))
+            Ok(output::render_list(&scopes, json, object, line))
         }
         ScopeCommand::Add { scope, description, claims, advertised } => {
             let name = scope.clone();
             let changed = operator.run(Add { scope, description, claims, advertised }).await?;
-            let became = if changed { "added" } else { "nothing to change about" };
-            Ok(format!("{became} {name}"))
+            let outcome = if changed { "added" } else { "nothing to change about" };
+            Ok(format!("{outcome} {name}"))
         }
     }
 }
 
 /// Says which words of a client's scope mean nothing here: they may be an API's own, or misspelt.
-pub(super) async fn note_unknown(operator: &Operator, scope: Option<&str>) -> Result<(), Failure> {
+pub(super) async fn warn_unknown_scopes(
+    operator: &Operator,
+    scope: Option<&str>,
+) -> Result<(), CliError> {
     let Some(scope) = scope else { return Ok(()) };
     let known = operator.run(List {}).await?;
     let apis = operator.run(resources::List {}).await?;
@@ -61,7 +64,7 @@ pub(super) async fn note_unknown(operator: &Operator, scope: Option<&str>) -> Re
             || apis.iter().any(|it| it.entry.scopes.contains(word))
     };
     for word in scope.split(' ').filter(|word| !is_known(word)) {
-        let word = shown::plain(word);
+        let word = output::printable(word);
         let _ = writeln!(
             std::io::stderr(),
             "note: no scope {word} is known here (scope list): it gives no claim, and pages have no words for \
@@ -72,14 +75,17 @@ pub(super) async fn note_unknown(operator: &Operator, scope: Option<&str>) -> Re
 }
 
 /// Says which claims of a person no application ever reads.
-pub(super) async fn note_unseen(operator: &Operator, claims: &[String]) -> Result<(), Failure> {
+pub(super) async fn warn_unexposed_claims(
+    operator: &Operator,
+    claims: &[String],
+) -> Result<(), CliError> {
     if claims.is_empty() {
         return Ok(());
     }
     let scopes = operator.run(List {}).await?;
     let gives = |claim: &String| scopes.iter().any(|it| it.claims.contains(claim));
     for claim in claims.iter().filter(|claim| !gives(claim)) {
-        let claim = shown::plain(claim);
+        let claim = output::printable(claim);
         let _ = writeln!(
             std::io::stderr(),
             "note: no scope gives the claim {claim}, so nobody will see it; latchkey scope add NAME --claim \
@@ -103,5 +109,5 @@ fn line(it: &ScopeView) -> String {
     let claims = it.claims.join(" ");
     let claims = if claims.is_empty() { claims } else { format!("  [{claims}]") };
     let hidden = if it.advertised { "" } else { "  not advertised" };
-    shown::plain(&format!("{}{claims}{description}{hidden}", it.scope))
+    output::printable(&format!("{}{claims}{description}{hidden}", it.scope))
 }

@@ -41,15 +41,15 @@ fn operator(store: &Arc<dyn Store>) -> Operator {
 const TYPED: &str = "tea with seven otters";
 
 /// Runs a command.
-pub(super) async fn run(line: &str, store: &Arc<dyn Store>) -> Result<String, Failure> {
+pub(super) async fn run(line: &str, store: &Arc<dyn Store>) -> Result<String, CliError> {
     match parsed(line) {
-        Command::Tool(Tool::User(command)) => {
+        Command::Tool(ToolCommand::User(command)) => {
             let ask = || Ok(SecretString::new(TYPED));
             user::run(command, &operator(store), ask).await
         }
-        Command::Tool(Tool::Client(command)) => client::run(command, &operator(store)).await,
-        Command::Tool(Tool::Scope(command)) => scope::run(command, &operator(store)).await,
-        Command::Tool(Tool::Events(args)) => events::run(args, &operator(store), NOW).await,
+        Command::Tool(ToolCommand::Client(command)) => client::run(command, &operator(store)).await,
+        Command::Tool(ToolCommand::Scope(command)) => scope::run(command, &operator(store)).await,
+        Command::Tool(ToolCommand::Events(args)) => events::run(args, &operator(store), NOW).await,
         other => panic!("{other:?} needs no store"),
     }
 }
@@ -80,8 +80,8 @@ fn every_command_is_understood_and_no_command_serves() {
         ("client rotate-secret shop --keep-old-for 24h", true),
     ] {
         let found = match parsed(&format!("latchkey {line}")) {
-            Command::Tool(Tool::User(command)) => command.writes(),
-            Command::Tool(Tool::Client(command)) => command.writes(),
+            Command::Tool(ToolCommand::User(command)) => command.writes(),
+            Command::Tool(ToolCommand::Client(command)) => command.writes(),
             other => panic!("{line}: {other:?}"),
         };
         assert_eq!(found, writes, "{line}");
@@ -108,14 +108,17 @@ fn a_password_is_never_an_argument() {
     let read = |text: &str| password::read_line(text.as_bytes()).unwrap().to_string();
     assert_eq!(read("seven otters\r\nmore"), "seven otters");
     assert_eq!(read("no end "), "no end ");
-    assert!(password::judge(&read(&"x".repeat(600))).is_err(), "too long is refused, not cut");
+    assert!(
+        password::parse_password(&read(&"x".repeat(600))).is_err(),
+        "too long is refused, not cut"
+    );
     for long in ["x".repeat(9_000), "\u{e9}".repeat(9_000), format!("x{}", "\u{e9}".repeat(9_000))]
     {
         let refused = password::read_line(long.as_bytes()).map(|_| ()).unwrap_err().to_string();
         assert!(refused.contains("512 bytes"), "wherever it is cut: {refused}");
     }
     assert!(password::read_line(&b"caf\xe9\n"[..]).is_err());
-    assert!(password::judge("short").is_err());
+    assert!(password::parse_password("short").is_err());
 }
 
 #[tokio::test]
@@ -129,7 +132,7 @@ async fn an_added_client_is_found_and_opens_with_the_printed_secret() {
         async || clients::find(&*store, &ClientId::parse("shop").unwrap()).await.unwrap().unwrap();
     let shop = find().await;
     assert!(shop.opens_with(secret, NOW) && shop.settings.first_party);
-    assert!(matches!(run(line, &store).await, Err(Failure::Refused(_))));
+    assert!(matches!(run(line, &store).await, Err(CliError::Refused(_))));
 
     let rotate = "latchkey client rotate-secret shop --keep-old-for 1h";
     let printed = run(rotate, &store).await.unwrap();
@@ -157,7 +160,7 @@ async fn a_secret_that_has_to_be_readable_is_neither_made_nor_changed_here() {
     let store = store();
     let add = "latchkey client add --id shop --redirect-uri https://shop.example/cb";
     let by_mac = run(&format!("{add} --auth-method client_secret_jwt"), &store).await;
-    assert!(matches!(by_mac, Err(Failure::Usage(why)) if why.contains("private_key_jwt")));
+    assert!(matches!(by_mac, Err(CliError::Usage(why)) if why.contains("private_key_jwt")));
     run(add, &store).await.unwrap();
     let id = ClientId::parse("shop").unwrap();
     let registers_anew = |client: &mut clients::Client| {
@@ -166,7 +169,7 @@ async fn a_secret_that_has_to_be_readable_is_neither_made_nor_changed_here() {
     clients::update(&*store, &id, registers_anew).await.unwrap().unwrap();
     let before = clients::find(&*store, &id).await.unwrap();
     let refused = run("latchkey client rotate-secret shop", &store).await;
-    assert!(matches!(refused, Err(Failure::Refused(why)) if why.contains("client_secret_jwt")));
+    assert!(matches!(refused, Err(CliError::Refused(why)) if why.contains("client_secret_jwt")));
     assert_eq!(clients::find(&*store, &id).await.unwrap(), before);
 }
 
@@ -221,7 +224,7 @@ async fn a_disabled_user_stays_in_reach_of_the_command_line() {
     assert!(!stored.enabled, "a new password does not let anybody back in");
     let pool = PasswordHasher::new(1, 1);
     let turn = pool.acquire().await.unwrap();
-    let typed = password::judge(TYPED).unwrap();
+    let typed = password::parse_password(TYPED).unwrap();
     let (verdict, _) = turn.verify(typed, stored.password.as_deref()).await.unwrap();
     assert_eq!(verdict, crate::infra::password::PasswordCheck::Correct { outdated: false });
     run("latchkey user enable ada", &store).await.unwrap();
@@ -255,7 +258,7 @@ async fn a_user_that_cannot_be_is_refused() {
 async fn without_a_lasting_store_the_answer_is_what_to_do_instead() {
     for line in ["latchkey user list", "latchkey client list"] {
         let Command::Tool(tool) = parsed(line) else { panic!("{line}") };
-        let error = answer(tool, Ok(config(&[]))).await.unwrap_err();
+        let error = run_boxed(tool, Ok(config(&[]))).await.unwrap_err();
         assert_eq!(error.code(), 1);
         assert!(error.to_string().contains("BOOTSTRAP_FILE"), "{error}");
     }
@@ -264,14 +267,14 @@ async fn without_a_lasting_store_the_answer_is_what_to_do_instead() {
 #[tokio::test]
 async fn wrong_configuration_and_an_unreachable_store_have_codes_of_their_own() {
     let wrong = Config::from_map(&[("LISTEN".to_owned(), "?".to_owned())].into());
-    let error = answer(Tool::CheckConfig, wrong.clone()).await.unwrap_err();
+    let error = run_boxed(ToolCommand::CheckConfig, wrong.clone()).await.unwrap_err();
     assert_eq!(error.code(), 78);
-    assert!(answer(Tool::Pkce, wrong).await.is_ok(), "this one needs no configuration");
+    assert!(run_boxed(ToolCommand::Pkce, wrong).await.is_ok(), "this one needs no configuration");
 
     let closed = closed_port().await;
     let config = config(&[("REDIS_URL", &format!("redis://127.0.0.1:{closed}"))]);
-    let list = Tool::User(UserCommand::List { json: false });
-    let error = answer(list, Ok(config)).await.unwrap_err();
+    let list = ToolCommand::User(UserCommand::List { json: false });
+    let error = run_boxed(list, Ok(config)).await.unwrap_err();
     assert_eq!((error.code(), error.to_string().lines().count()), (69, 1));
 }
 
@@ -279,7 +282,7 @@ async fn wrong_configuration_and_an_unreachable_store_have_codes_of_their_own() 
 async fn checking_the_configuration_checks_the_declarations_too() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().display().to_string();
-    let check = || answer(Tool::CheckConfig, Ok(config(&[("BOOTSTRAP_FILE", &path)])));
+    let check = || run_boxed(ToolCommand::CheckConfig, Ok(config(&[("BOOTSTRAP_FILE", &path)])));
     std::fs::write(file.path(), "[[users]]\nusername = \"ada\"\n").unwrap();
     let text = check().await.unwrap();
     assert!(text.contains("ISSUER_URL=") && text.contains("declares users: 1, clients: 0"));
@@ -313,7 +316,7 @@ async fn a_key_is_made_once_and_its_public_half_printed() {
     let folder = tempfile::tempdir().unwrap();
     let keys_dir = folder.path().join("keys").display().to_string();
     let run = async |command| {
-        answer(Tool::Keys(command), Ok(config(&[("KEYS_DIR", &keys_dir)]))).await.unwrap()
+        run_boxed(ToolCommand::Keys(command), Ok(config(&[("KEYS_DIR", &keys_dir)]))).await.unwrap()
     };
     assert!(run(KeysCommand::Generate).await.starts_with("made a new"));
     assert!(run(KeysCommand::Generate).await.ends_with("already"));

@@ -3,10 +3,10 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::operator::Operator;
-use super::scope::note_unseen;
-use super::shown;
+use super::output;
+use super::scope::warn_unexposed_claims;
 use crate::config::SecretString;
 use crate::operations::users::{
     Add, Disable, Enable, Ended, List, Remove, Set, SetPassword, Show, SignOut, Unlock, Unlocked,
@@ -138,8 +138,8 @@ impl UserCommand {
 pub(super) async fn run(
     command: UserCommand,
     operator: &Operator,
-    ask: impl Fn() -> Result<SecretString, Failure>,
-) -> Result<String, Failure> {
+    ask: impl Fn() -> Result<SecretString, CliError>,
+) -> Result<String, CliError> {
     match command {
         UserCommand::Add(args) => {
             let mut add = args.operation()?;
@@ -147,32 +147,32 @@ pub(super) async fn run(
             add.password = ask()?;
             let claims: Vec<_> = add.claims.keys().cloned().collect();
             let added = operator.run(add).await?;
-            note_unseen(operator, &claims).await?;
+            warn_unexposed_claims(operator, &claims).await?;
             Ok(format!("added {}, sub {}", added.username, added.sub.as_str()))
         }
         UserCommand::List { json } => {
             let users = operator.run(List {}).await?;
-            Ok(shown::list(&users, json, shown::user, shown::user_line))
+            Ok(output::render_list(&users, json, output::user_json, output::user_line))
         }
         UserCommand::Show { user, json } => {
-            Ok(shown::one(&shown::user(&operator.run(Show { user }).await?), json))
+            Ok(output::render_one(&output::user_json(&operator.run(Show { user }).await?), json))
         }
         UserCommand::Set(args) => {
             let set = args.operation()?;
             let given = set.claims.iter().filter(|(_, value)| !value.is_null());
             let claims: Vec<_> = given.map(|(name, _)| name.clone()).collect();
             let (user, changed) = operator.run(set).await?;
-            note_unseen(operator, &claims).await?;
-            let became = if changed { "changed" } else { "nothing to change about" };
-            Ok(format!("{became} {}", user.username))
+            warn_unexposed_claims(operator, &claims).await?;
+            let outcome = if changed { "changed" } else { "nothing to change about" };
+            Ok(format!("{outcome} {}", user.username))
         }
         UserCommand::SignOut { user } => {
-            Ok(told("signed out", &operator.run(SignOut { user }).await?))
+            Ok(result_text("signed out", &operator.run(SignOut { user }).await?))
         }
         UserCommand::Unlock { user } => {
             let Unlocked { username, since } = operator.run(Unlock { user }).await?;
             Ok(match since {
-                Some(at) => format!("unlocked {username}, locked since {}", shown::moment(at)),
+                Some(at) => format!("unlocked {username}, locked since {}", output::timestamp(at)),
                 None => format!(
                     "{username} was not locked; an address that failed too often waits for up to a day, \
                      unless the password is set anew (user set-password)"
@@ -180,25 +180,27 @@ pub(super) async fn run(
             })
         }
         UserCommand::Disable { user } => {
-            Ok(told(shown::became(false), &operator.run(Disable { user }).await?))
+            Ok(result_text(output::enabled_word(false), &operator.run(Disable { user }).await?))
         }
         UserCommand::Enable { user } => {
-            Ok(format!("{} {}", shown::became(true), operator.run(Enable { user }).await?))
+            Ok(format!("{} {}", output::enabled_word(true), operator.run(Enable { user }).await?))
         }
-        UserCommand::Remove { user } => Ok(told("removed", &operator.run(Remove { user }).await?)),
+        UserCommand::Remove { user } => {
+            Ok(result_text("removed", &operator.run(Remove { user }).await?))
+        }
         UserCommand::SetPassword { user } => {
             operator.run(Show { user: user.clone() }).await?;
             let password = ask()?;
             let ended = operator.run(SetPassword { user, password }).await?;
-            Ok(told("set the password of", &ended))
+            Ok(result_text("set the password of", &ended))
         }
     }
 }
 
 impl AddUser {
     /// What is asked for, without the password yet.
-    fn operation(self) -> Result<Add, Failure> {
-        let claims = given_claims(self.name, self.email, &self.claims)?;
+    fn operation(self) -> Result<Add, CliError> {
+        let claims = parse_claims(self.name, self.email, &self.claims)?;
         let password = SecretString::new("");
         let (username, sub, groups) = (self.username, self.sub, self.groups);
         Ok(Add { username, sub, claims, groups, password })
@@ -206,8 +208,8 @@ impl AddUser {
 }
 
 impl SetUser {
-    fn operation(self) -> Result<Set, Failure> {
-        let mut claims = given_claims(self.name, self.email, &self.claims)?;
+    fn operation(self) -> Result<Set, CliError> {
+        let mut claims = parse_claims(self.name, self.email, &self.claims)?;
         for name in self.remove_claims {
             add_claim(&mut claims, &name, Value::Null)?;
         }
@@ -219,17 +221,17 @@ impl SetUser {
             && set.add_groups.is_empty()
             && set.remove_groups.is_empty()
         {
-            return Err(Failure::Usage("nothing to set: name at least one option".to_owned()));
+            return Err(CliError::Usage("nothing to set: name at least one option".to_owned()));
         }
         Ok(set)
     }
 }
 
-fn given_claims(
+fn parse_claims(
     name: Option<String>,
     email: Option<String>,
     others: &[String],
-) -> Result<Map<String, Value>, Failure> {
+) -> Result<Map<String, Value>, CliError> {
     let mut claims = Map::new();
     for (name, value) in [("name", name), ("email", email)] {
         if let Some(text) = value {
@@ -237,31 +239,34 @@ fn given_claims(
         }
     }
     for claim in others {
-        let (name, value) = named_value("--claim", claim)?;
+        let (name, value) = parse_name_value("--claim", claim)?;
         add_claim(&mut claims, name, value)?;
     }
     Ok(claims)
 }
 
 /// NAME=VALUE, where the value is JSON or else text.
-pub(super) fn named_value<'a>(option: &str, text: &'a str) -> Result<(&'a str, Value), Failure> {
+pub(super) fn parse_name_value<'a>(
+    option: &str,
+    text: &'a str,
+) -> Result<(&'a str, Value), CliError> {
     let (name, text) =
         text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-            Failure::Usage(format!("{option} must be NAME=VALUE, for example locale=en"))
+            CliError::Usage(format!("{option} must be NAME=VALUE, for example locale=en"))
         })?;
     let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
     Ok((name, value))
 }
 
 /// Takes a claim in, and refuses it a second time.
-fn add_claim(claims: &mut Map<String, Value>, name: &str, value: Value) -> Result<(), Failure> {
+fn add_claim(claims: &mut Map<String, Value>, name: &str, value: Value) -> Result<(), CliError> {
     match claims.insert(name.to_owned(), value) {
         None => Ok(()),
-        Some(_) => Err(Failure::Usage(format!("the claim {name} is given twice"))),
+        Some(_) => Err(CliError::Usage(format!("the claim {name} is given twice"))),
     }
 }
 
-fn told(what: &str, ended: &Ended) -> String {
+fn result_text(what: &str, ended: &Ended) -> String {
     let Ended { username, sessions, grants } = ended;
     format!("{what} {username}, ended sessions: {sessions}, ended grants: {grants}")
 }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use self::file::NewFile;
-use super::failure::Failure;
-use super::{operator, shown, store};
+use self::file::PendingFile;
+use super::error::CliError;
+use super::{operator, output, store};
 use crate::config::Config;
 use crate::domain::keys::{load_secret_key, secret_path};
 use crate::infra::clock::{Clock, UnixTime};
@@ -55,10 +55,10 @@ impl RestoreArgs {
     }
 }
 
-pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String, Failure> {
-    let store = lasting(config, false).await?;
+pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String, CliError> {
+    let store = open_durable(config, false).await?;
     if !is_in_use(&*store).await? {
-        return Err(refused(NOTHING.to_owned()));
+        return Err(refused(EMPTY_STORE.to_owned()));
     }
     let root = load_secret_key(config)?;
     let schema = store.load(&SchemaRecord::store_key()).await?;
@@ -75,15 +75,15 @@ pub(super) async fn backup(args: &BackupArgs, config: &Config) -> Result<String,
         return to_standard_output(&*store, &root, &about, config).await;
     }
     let place = |error| refused(format!("{}: {error}", args.out.display()));
-    let file = NewFile::beside(&args.out).map_err(|error| place(BackupError::Io(error)))?;
+    let file = PendingFile::create(&args.out).map_err(|error| place(BackupError::Io(error)))?;
     let out = BufWriter::new(file.as_file());
     let (out, saved) = save(&*store, &root, &about, out).await.map_err(|error| match error {
         BackupError::Io(_) => place(error),
         other => other.into(),
     })?;
     drop(out);
-    file.keep().map_err(|error| place(BackupError::Io(error)))?;
-    Ok(saved_text(&args.out.display().to_string(), &saved, config))
+    file.commit().map_err(|error| place(BackupError::Io(error)))?;
+    Ok(summary_text(&args.out.display().to_string(), &saved, config))
 }
 
 /// For a container whose root cannot be written, and for pipes. Nothing but the backup goes there; what there
@@ -94,7 +94,7 @@ async fn to_standard_output(
     root: &SecretKey,
     about: &BackupInfo,
     config: &Config,
-) -> Result<String, Failure> {
+) -> Result<String, CliError> {
     if io::stdout().is_terminal() {
         return Err(refused(
             "--out -: a terminal is no place for a backup; write it to a file".into(),
@@ -107,7 +107,7 @@ async fn to_standard_output(
         other => other.into(),
     })?;
     out.flush().map_err(|error| place(BackupError::Io(error)))?;
-    let _unheard = writeln!(io::stderr(), "{}", saved_text("standard output", &saved, config));
+    let _unheard = writeln!(io::stderr(), "{}", summary_text("standard output", &saved, config));
     Ok(String::new())
 }
 
@@ -116,7 +116,7 @@ fn is_stream(name: &Path) -> bool {
     name == Path::new("-")
 }
 
-fn saved_text(place: &str, saved: &BackupSummary, config: &Config) -> String {
+fn summary_text(place: &str, saved: &BackupSummary, config: &Config) -> String {
     let mut text = format!("wrote {place}\n");
     for (name, count) in &saved.counts {
         let _ = writeln!(text, "{name}: {count}");
@@ -127,13 +127,13 @@ fn saved_text(place: &str, saved: &BackupSummary, config: &Config) -> String {
     let _ = write!(
         text,
         "It opens with the SECRET_KEY of now only{}: keep both, and apart from each other.",
-        made_key(config)
+        generated_key_hint(config)
     );
     text
 }
 
 /// Where the `SECRET_KEY` is that nobody set.
-fn made_key(config: &Config) -> String {
+fn generated_key_hint(config: &Config) -> String {
     match &config.secret_key {
         Some(_) => String::new(),
         None => format!(", which was made and is in {}", secret_path(&config.keys_dir).display()),
@@ -144,7 +144,7 @@ pub(super) async fn restore(
     args: &RestoreArgs,
     config: &Config,
     now: UnixTime,
-) -> Result<String, Failure> {
+) -> Result<String, CliError> {
     let file = open(&args.input).map_err(BackupError::Io);
     let root = load_secret_key(config)?;
     let named = |error: BackupError| match error {
@@ -166,10 +166,10 @@ pub(super) async fn restore(
         }
     };
     let mut backup = file.and_then(|file| VerifiedBackup::check(file, &root)).map_err(named)?;
-    let store = lasting(config, !args.dry_run).await?;
+    let store = open_durable(config, !args.dry_run).await?;
     let in_use = is_in_use(&*store).await?;
     let plan = backup.plan(&*store, &root, now).await.map_err(named)?;
-    let about = described(backup.about(), config);
+    let about = backup_text(backup.about(), config);
     if !plan.conflicts.is_empty() {
         let conflicts = plan.conflicts.join("\n");
         let why = "nothing was written: user names belong to other people by now";
@@ -177,14 +177,14 @@ pub(super) async fn restore(
     }
     if args.dry_run {
         let needs = if in_use { "the store is in use: it takes --overwrite\n" } else { "" };
-        return Ok(format!("{about}{needs}would restore\n{}", tallies(&plan)));
+        return Ok(format!("{about}{needs}would restore\n{}", counts_text(&plan)));
     }
     if in_use && !args.overwrite {
-        let done = tallies(&plan);
-        return Err(refused(format!("{about}{IN_USE}\n{done}")));
+        let done = counts_text(&plan);
+        return Err(refused(format!("{about}{STORE_IN_USE}\n{done}")));
     }
     let report = backup.restore(&*store, &root, now).await.map_err(named)?;
-    Ok(format!("{about}restored\n{}", tallies(&report)))
+    Ok(format!("{about}restored\n{}", counts_text(&report)))
 }
 
 /// A file is read several times over; what comes by standard input is kept, encrypted as it is.
@@ -201,16 +201,16 @@ trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
 /// Whoever backs up by night learns of a wrong setting in the morning, not when the backup is needed.
-const NOTHING: &str = "no backup was made: there is nothing in this store. Are REDIS_URL and REDIS_PREFIX \
+const EMPTY_STORE: &str = "no backup was made: there is nothing in this store. Are REDIS_URL and REDIS_PREFIX \
     those of the servers?";
 
-const IN_USE: &str = "nothing was written: there are users, clients or signing keys in this store. \
+const STORE_IN_USE: &str = "nothing was written: there are users, clients or signing keys in this store. \
     --overwrite lets what the backup has replace what is there under the same names, and leaves the rest \
     alone. It would do this:";
 
-fn described(about: &BackupInfo, config: &Config) -> String {
+fn backup_text(about: &BackupInfo, config: &Config) -> String {
     let (version, issuer) = (&about.latchkey, &about.issuer);
-    let at = shown::moment(about.created_at);
+    let at = output::timestamp(about.created_at);
     let mut text = format!("a backup of {issuer}, made by Latchkey {version} at {at}\n");
     if *issuer != config.issuer.as_str() {
         let here = config.issuer.as_str();
@@ -219,7 +219,7 @@ fn described(about: &BackupInfo, config: &Config) -> String {
     text
 }
 
-fn tallies(report: &RestoreReport) -> String {
+fn counts_text(report: &RestoreReport) -> String {
     let mut text = String::new();
     for (name, counts) in &report.kinds {
         let _ = write!(text, "{name}: {} new", counts.new);
@@ -233,31 +233,37 @@ fn tallies(report: &RestoreReport) -> String {
 }
 
 /// The store, or what to do without one that lasts.
-async fn lasting(config: &Config, writes: bool) -> Result<std::sync::Arc<dyn Store>, Failure> {
-    let store =
-        if writes { store::lasting(config).await } else { operator::store_to_read(config).await };
-    store.map_err(|failure| match failure {
-        Failure::Refused(_) => refused(INSTEAD.to_owned()),
+async fn open_durable(
+    config: &Config,
+    writes: bool,
+) -> Result<std::sync::Arc<dyn Store>, CliError> {
+    let store = if writes {
+        store::open_durable(config).await
+    } else {
+        operator::open_store_to_read(config).await
+    };
+    store.map_err(|error| match error {
+        CliError::Refused(_) => refused(NO_DURABLE_STORE.to_owned()),
         other => other,
     })
 }
 
-const INSTEAD: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so everything is in the memory of \
+const NO_DURABLE_STORE: &str = "neither REDIS_URL nor a STORE_URL of file: is set, so everything is in the memory of \
     the running server, which this command cannot reach and which is gone when it ends. What lasts there is what you wrote: keep \
     copies of the file of BOOTSTRAP_FILE, of KEYS_DIR and of SECRET_KEY; or set one of the two.";
 
-fn refused(why: String) -> Failure {
-    Failure::Refused(why)
+fn refused(why: String) -> CliError {
+    CliError::Refused(why)
 }
 
-impl From<BackupError> for Failure {
-    fn from(failed: BackupError) -> Self {
-        match failed {
+impl From<BackupError> for CliError {
+    fn from(error: BackupError) -> Self {
+        match error {
             BackupError::Store(error) => error.into(),
             BackupError::Io(_)
             | BackupError::Format(_)
             | BackupError::Content(_)
-            | BackupError::Ring(_) => refused(failed.to_string()),
+            | BackupError::Ring(_) => refused(error.to_string()),
         }
     }
 }

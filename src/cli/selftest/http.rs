@@ -13,32 +13,32 @@ use serde_json::Value;
 use tokio::net::lookup_host;
 use url::{Host, Url};
 
-use super::reply::Reply;
-use super::report::{Not, fail, skip};
+use super::http_response::HttpResponse;
+use super::report::{CheckFailure, fail, skip};
 use crate::infra::outbound::client_config;
 use crate::infra::outbound::public_ip::is_public;
 use crate::protocol::redirect_uri::is_loopback;
 
 /// The longest answer that is read.
-const MOST: usize = 1024 * 1024;
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The client everything is asked with.
 pub(super) struct Http {
     client: Client,
-    bounds: Bounds,
+    policy: AddressPolicy,
 }
 
 /// Where requests may go: to the issuer's own host, wherever that is, for the operator named it; to
 /// other hosts only at public addresses, unless private ones are allowed.
 #[derive(Clone)]
-struct Bounds {
-    home: String,
+struct AddressPolicy {
+    issuer_host: String,
     private: bool,
 }
 
 /// A request in the making.
-pub(super) struct Ask {
+pub(super) struct HttpRequest {
     method: Method,
     url: Url,
     headers: HeaderMap,
@@ -46,9 +46,9 @@ pub(super) struct Ask {
 }
 
 /// Form parameters as they are written down.
-pub(super) type Fields<'a> = &'a [(&'a str, &'a str)];
+pub(super) type FormFields<'a> = &'a [(&'a str, &'a str)];
 
-impl Ask {
+impl HttpRequest {
     pub fn new(method: Method, url: &Url) -> Self {
         let (headers, body) = (HeaderMap::new(), String::new());
         Self { method, url: url.clone(), headers, body }
@@ -58,7 +58,7 @@ impl Ask {
         Self::new(Method::GET, url)
     }
 
-    pub fn form(url: &Url, fields: Fields<'_>) -> Self {
+    pub fn form(url: &Url, fields: FormFields<'_>) -> Self {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         let body = form.extend_pairs(fields).finish();
         Self::new(Method::POST, url).body("application/x-www-form-urlencoded", body)
@@ -94,29 +94,29 @@ impl Ask {
 
 impl Http {
     pub fn new(issuer: &Url, extra_ca: Option<&Path>, private: bool) -> Result<Self, String> {
-        let home = issuer.host_str().unwrap_or_default().to_owned();
-        let bounds = Bounds { home, private };
+        let issuer_host = issuer.host_str().unwrap_or_default().to_owned();
+        let policy = AddressPolicy { issuer_host, private };
         let tls = client_config(extra_ca).map_err(|complaint| complaint.to_string())?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(bounds.clone()))
+            .dns_resolver(Arc::new(policy.clone()))
             .no_proxy()
             .http1_only()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
-            .timeout(PATIENCE)
+            .timeout(REQUEST_TIMEOUT)
             .user_agent(concat!("Latchkey-selftest/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { client, bounds })
+        Ok(Self { client, policy })
     }
 
     /// Asks, and reads the whole answer; that there is none is a failure.
-    pub async fn send(&self, ask: Ask) -> Result<Reply, Not> {
+    pub async fn send(&self, ask: HttpRequest) -> Result<HttpResponse, CheckFailure> {
         let what = format!("{} {}", ask.method, shown(&ask.url));
-        self.bounds.check(&ask.url).map_err(|why| fail(format!("{what}: {why}")))?;
-        let Ask { method, url, headers, body } = ask;
+        self.policy.check(&ask.url).map_err(|why| fail(format!("{what}: {why}")))?;
+        let HttpRequest { method, url, headers, body } = ask;
         let request = self.client.request(method, url.clone()).headers(headers).body(body);
         let mut response = request.send().await.map_err(|error| {
             let why = if error.is_timeout() { "no answer in time".into() } else { root(&error) };
@@ -131,18 +131,20 @@ impl Http {
         while let Some(chunk) =
             response.chunk().await.map_err(|error| fail(format!("{what}: {}", root(&error))))?
         {
-            if body.len() + chunk.len() > MOST {
-                return Err(fail(format!("{what}: the answer is longer than {MOST} bytes")));
+            if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+                return Err(fail(format!(
+                    "{what}: the answer is longer than {MAX_RESPONSE_BYTES} bytes"
+                )));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Reply { what, url, status, headers, body })
+        Ok(HttpResponse { what, url, status, headers, body })
     }
 }
 
 /// Without the query: it may hold what should not be printed.
 fn shown(url: &Url) -> String {
-    super::report::plain(url.as_str().split(['?', '#']).next().unwrap_or_default())
+    super::report::printable(url.as_str().split(['?', '#']).next().unwrap_or_default())
 }
 
 /// The cause at the bottom says most.
@@ -151,12 +153,12 @@ fn root(error: &dyn std::error::Error) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    super::report::plain(&cause.to_string())
+    super::report::printable(&cause.to_string())
 }
 
-impl Bounds {
-    fn admits(&self, host: &str, address: IpAddr) -> bool {
-        self.private || host == self.home || is_public(address)
+impl AddressPolicy {
+    fn allows(&self, host: &str, address: IpAddr) -> bool {
+        self.private || host == self.issuer_host || is_public(address)
     }
 
     /// As far as the text can tell; the resolver judges names.
@@ -170,7 +172,7 @@ impl Bounds {
             Some(Host::Ipv6(address)) => IpAddr::from(address),
             Some(Host::Domain(_)) | None => return Ok(()),
         };
-        if self.admits(url.host_str().unwrap_or_default(), literal) {
+        if self.allows(url.host_str().unwrap_or_default(), literal) {
             return Ok(());
         }
         Err(PRIVATE.into())
@@ -180,12 +182,12 @@ impl Bounds {
 const PRIVATE: &str =
     "not asked, it is a private address of another host (--allow-private permits that)";
 
-impl Resolve for Bounds {
+impl Resolve for AddressPolicy {
     fn resolve(&self, name: Name) -> Resolving {
-        let bounds = self.clone();
+        let policy = self.clone();
         Box::pin(async move {
             let found: Vec<_> = lookup_host((name.as_str(), 0)).await?.collect();
-            if found.is_empty() || !found.iter().all(|at| bounds.admits(name.as_str(), at.ip())) {
+            if found.is_empty() || !found.iter().all(|at| policy.allows(name.as_str(), at.ip())) {
                 return Err(PRIVATE.into());
             }
             Ok(Box::new(found.into_iter()) as Addrs)

@@ -5,43 +5,47 @@
 //! asks the server, and its verdict is good, a warning, a failure or a skip; nothing a server answers
 //! ends the run. What is registered for the checks is removed again in the end.
 
+mod authorization_request;
 mod authorize;
 mod browser;
-mod codes;
+mod checks;
+mod client;
+mod code_misuse;
+mod context;
 mod discovery;
-mod forms;
+mod html_forms;
 mod http;
+mod http_response;
 mod id_token;
+mod invalid_registrations;
 mod jwks;
-mod members;
+mod metadata;
+mod metadata_values;
+mod protected_endpoints;
 mod refresh;
 mod registration;
-mod reply;
 mod report;
-mod request;
-mod resources;
 mod session;
 mod sign_in;
-mod table;
 mod token;
-mod trial;
-mod unwelcome;
+mod tokens;
 mod userinfo;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::Map;
 use url::Url;
 use zeroize::Zeroizing;
 
 use self::browser::Browser;
+use self::checks::{CHECKS, Check};
+use self::client::TestUser;
+use self::context::TestContext;
 use self::http::Http;
-use self::report::{Report, Verdict, fail, line, skip};
-use self::table::{CHECKS, Step};
-use self::trial::{Person, Trial};
-use super::failure::Failure;
+use self::metadata::ServerMetadata;
+use self::report::{CheckResult, SelfTestReport, fail, line, skip};
+use super::error::CliError;
 use crate::infra::clock::Clock;
 
 /// What to test, and with whom.
@@ -71,17 +75,17 @@ pub struct SelfTest {
 }
 
 /// Good if nothing failed; warnings are not failures.
-pub(super) async fn run(args: SelfTest) -> Result<String, Failure> {
-    let mut trial = args.trial()?;
-    let mut report = Report::default();
+pub(super) async fn run(args: SelfTest) -> Result<String, CliError> {
+    let mut context = args.context()?;
+    let mut report = SelfTestReport::default();
     let mut interrupted = false;
     for (name, step) in CHECKS {
         // What was registered is removed also when somebody does not want to wait for the rest.
-        let verdict = if interrupted && *name != LAST {
+        let result = if interrupted && *name != CLEAN_UP_CHECK {
             Err(skip("interrupted"))
         } else {
             tokio::select! {
-                verdict = made(step, &mut trial) => verdict,
+                result = run_check(step, &mut context) => result,
                 _ = tokio::signal::ctrl_c() => {
                     interrupted = true;
                     Err(fail("interrupted"))
@@ -90,33 +94,33 @@ pub(super) async fn run(args: SelfTest) -> Result<String, Failure> {
         };
         if !args.json {
             // A reader that has gone is no reason to leave clients behind.
-            let _ = writeln!(std::io::stdout(), "{}", line(name, &verdict));
+            let _ = writeln!(std::io::stdout(), "{}", line(name, &result));
         }
-        report.add(name, verdict);
+        report.add(name, result);
     }
     let summary = report.summary();
-    let text = if args.json { format!("{:#}", report.json(&trial.issuer)) } else { summary };
+    let text = if args.json { format!("{:#}", report.json(&context.issuer)) } else { summary };
     let failed = report.count("fail");
     if failed == 0 {
         return Ok(text);
     }
     let _ = writeln!(std::io::stdout(), "{text}");
-    Err(Failure::Refused(format!("checks that failed: {failed}")))
+    Err(CliError::Refused(format!("checks that failed: {failed}")))
 }
 
-async fn made(step: &Step, trial: &mut Trial) -> Verdict {
+async fn run_check(step: &Check, context: &mut TestContext) -> CheckResult {
     match step {
-        Step::Reads(check) => check(trial),
-        Step::Asks(check) => check(trial).await,
+        Check::Reads(check) => check(context),
+        Check::Asks(check) => check(context).await,
     }
 }
 
 /// The check that cleans up.
-const LAST: &str = "registration.delete";
+const CLEAN_UP_CHECK: &str = "registration.delete";
 
 impl SelfTest {
-    fn trial(&self) -> Result<Trial, Failure> {
-        let usage = |why: String| Failure::BadCall(why);
+    fn context(&self) -> Result<TestContext, CliError> {
+        let usage = |why: String| CliError::SelfTestUsage(why);
         let issuer: Url =
             self.issuer.parse().map_err(|_| usage("--issuer must be a URL".to_owned()))?;
         if !matches!(issuer.scheme(), "https" | "http") || !issuer.has_host() {
@@ -125,13 +129,13 @@ impl SelfTest {
         let token = self.initial_access_token_file.as_deref().map(first_line).transpose()?;
         let http =
             Http::new(&issuer, self.ca_file.as_deref(), self.allow_private).map_err(usage)?;
-        Ok(Trial {
+        Ok(TestContext {
             issuer: self.issuer.clone(),
             initial_access_token: token,
-            person: self.person()?,
+            user: self.user()?,
             http,
             clock: Clock::System,
-            metadata: Map::new(),
+            metadata: ServerMetadata::default(),
             discovery: None,
             jwks: None,
             web: None,
@@ -143,23 +147,23 @@ impl SelfTest {
         })
     }
 
-    fn person(&self) -> Result<Option<Person>, Failure> {
+    fn user(&self) -> Result<Option<TestUser>, CliError> {
         let Some(username) = self.user.clone() else { return Ok(None) };
         let password = match &self.password_file {
             Some(path) => first_line(path)?,
             None => std::env::var(PASSWORD).map(Zeroizing::new).map_err(|_| {
-                Failure::BadCall(format!("--user needs --password-file, or {PASSWORD}"))
+                CliError::SelfTestUsage(format!("--user needs --password-file, or {PASSWORD}"))
             })?,
         };
-        Ok(Some(Person { username, password }))
+        Ok(Some(TestUser { username, password }))
     }
 }
 
 const PASSWORD: &str = "LATCHKEY_SELFTEST_PASSWORD";
 
 /// Of a file with a secret in it.
-fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let unreadable = |why: String| Failure::BadCall(format!("{}: {why}", path.display()));
+fn first_line(path: &Path) -> Result<Zeroizing<String>, CliError> {
+    let unreadable = |why: String| CliError::SelfTestUsage(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map(Zeroizing::new);
     let text = text.map_err(|error| unreadable(error.to_string()))?;
     let line = text.lines().next().unwrap_or_default();

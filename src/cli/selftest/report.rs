@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 /// Why a check is not simply good.
 #[derive(Clone, Debug)]
-pub(super) enum Not {
+pub(super) enum CheckFailure {
     /// Allowed, but not as it should be.
     Warn(String),
     /// Against a rule.
@@ -12,82 +12,82 @@ pub(super) enum Not {
 }
 
 /// How a check went.
-pub(super) type Verdict = Result<(), Not>;
+pub(super) type CheckResult = Result<(), CheckFailure>;
 
-pub(super) fn fail(why: impl Into<String>) -> Not {
-    Not::Fail(why.into())
+pub(super) fn fail(why: impl Into<String>) -> CheckFailure {
+    CheckFailure::Fail(why.into())
 }
 
-pub(super) fn warn(why: impl Into<String>) -> Not {
-    Not::Warn(why.into())
+pub(super) fn warn(why: impl Into<String>) -> CheckFailure {
+    CheckFailure::Warn(why.into())
 }
 
-pub(super) fn skip(why: impl Into<String>) -> Not {
-    Not::Skip(why.into())
+pub(super) fn skip(why: impl Into<String>) -> CheckFailure {
+    CheckFailure::Skip(why.into())
 }
 
 /// A rule that holds, or a failure that says what was found instead.
-pub(super) fn must(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
-    if holds { Ok(()) } else { Err(Not::Fail(otherwise())) }
+pub(super) fn must(holds: bool, otherwise: impl FnOnce() -> String) -> CheckResult {
+    if holds { Ok(()) } else { Err(CheckFailure::Fail(otherwise())) }
 }
 
 /// A recommendation that is followed, or a warning.
-pub(super) fn should(holds: bool, otherwise: impl FnOnce() -> String) -> Verdict {
-    if holds { Ok(()) } else { Err(Not::Warn(otherwise())) }
+pub(super) fn should(holds: bool, otherwise: impl FnOnce() -> String) -> CheckResult {
+    if holds { Ok(()) } else { Err(CheckFailure::Warn(otherwise())) }
 }
 
 /// Several things looked at in one check, so that it says all that is wrong at once.
 #[derive(Default)]
 pub(super) struct Findings {
-    wrong: Vec<String>,
-    doubtful: Vec<String>,
-    left_out: Option<String>,
+    failures: Vec<String>,
+    warnings: Vec<String>,
+    skipped: Option<String>,
 }
 
 impl Findings {
-    pub fn wrong(&mut self, why: impl Into<String>) {
-        self.wrong.push(why.into());
+    pub fn fail(&mut self, why: impl Into<String>) {
+        self.failures.push(why.into());
     }
 
-    pub fn doubtful(&mut self, why: impl Into<String>) {
-        self.doubtful.push(why.into());
+    pub fn warn(&mut self, why: impl Into<String>) {
+        self.warnings.push(why.into());
     }
 
-    pub fn note(&mut self, verdict: Verdict) {
-        match verdict {
-            Err(Not::Fail(why)) => self.wrong.push(why),
-            Err(Not::Warn(why)) => self.doubtful.push(why),
-            Err(Not::Skip(why)) => self.left_out = Some(why),
+    pub fn add(&mut self, result: CheckResult) {
+        match result {
+            Err(CheckFailure::Fail(why)) => self.failures.push(why),
+            Err(CheckFailure::Warn(why)) => self.warnings.push(why),
+            Err(CheckFailure::Skip(why)) => self.skipped = Some(why),
             Ok(()) => {}
         }
     }
 
     /// The worst of it.
-    pub fn verdict(self) -> Verdict {
-        let Self { mut wrong, doubtful, left_out } = self;
-        if wrong.is_empty() && doubtful.is_empty() {
-            return left_out.map_or(Ok(()), |why| Err(Not::Skip(why)));
+    pub fn result(self) -> CheckResult {
+        let Self { mut failures, warnings, skipped } = self;
+        if failures.is_empty() && warnings.is_empty() {
+            return skipped.map_or(Ok(()), |why| Err(CheckFailure::Skip(why)));
         }
-        let only_doubtful = wrong.is_empty();
-        wrong.extend(doubtful);
-        let text = wrong.join("; ");
-        Err(if only_doubtful { Not::Warn(text) } else { Not::Fail(text) })
+        let only_warnings = failures.is_empty();
+        failures.extend(warnings);
+        let text = failures.join("; ");
+        Err(if only_warnings { CheckFailure::Warn(text) } else { CheckFailure::Fail(text) })
     }
 }
 
 /// What came out, in the order of the table.
 #[derive(Default)]
-pub(super) struct Report {
-    lines: Vec<(&'static str, Verdict)>,
+pub(super) struct SelfTestReport {
+    lines: Vec<(&'static str, CheckResult)>,
 }
 
-impl Report {
-    pub fn add(&mut self, name: &'static str, verdict: Verdict) {
-        self.lines.push((name, verdict));
+impl SelfTestReport {
+    pub fn add(&mut self, name: &'static str, result: CheckResult) {
+        self.lines.push((name, result));
     }
 
     pub fn count(&self, word: &str) -> usize {
-        self.lines.iter().filter(|(_, verdict)| outcome(verdict).0 == word).count()
+        self.lines.iter().filter(|(_, result)| outcome(result).0 == word).count()
     }
 
     pub fn summary(&self) -> String {
@@ -96,8 +96,8 @@ impl Report {
     }
 
     pub fn json(&self, issuer: &str) -> Value {
-        let check = |(name, verdict): &(&'static str, Verdict)| {
-            let (outcome, reason) = outcome(verdict);
+        let check = |(name, result): &(&'static str, CheckResult)| {
+            let (outcome, reason) = outcome(result);
             json!({ "name": name, "outcome": outcome, "reason": reason })
         };
         json!({
@@ -112,28 +112,28 @@ impl Report {
 }
 
 /// One line, as a person reads it.
-pub(super) fn line(name: &str, verdict: &Verdict) -> String {
-    match outcome(verdict) {
+pub(super) fn line(name: &str, result: &CheckResult) -> String {
+    match outcome(result) {
         (word, "") => format!("{word:<4}  {name}"),
         (word, reason) => format!("{word:<4}  {name}: {reason}"),
     }
 }
 
-fn outcome(verdict: &Verdict) -> (&'static str, &str) {
-    match verdict {
+fn outcome(result: &CheckResult) -> (&'static str, &str) {
+    match result {
         Ok(()) => ("ok", ""),
-        Err(Not::Warn(why)) => ("warn", why),
-        Err(Not::Fail(why)) => ("fail", why),
-        Err(Not::Skip(why)) => ("skip", why),
+        Err(CheckFailure::Warn(why)) => ("warn", why),
+        Err(CheckFailure::Fail(why)) => ("fail", why),
+        Err(CheckFailure::Skip(why)) => ("skip", why),
     }
 }
 
 /// What the other side said, fit to be printed: short, and nothing that moves a cursor.
-pub(super) fn plain(text: &str) -> String {
-    const MOST: usize = 160;
+pub(super) fn printable(text: &str) -> String {
+    const MAX_CHARS: usize = 160;
     let mut shown: String =
-        text.chars().take(MOST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(MOST).is_some() {
+        text.chars().take(MAX_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
         shown.push('…');
     }
     shown

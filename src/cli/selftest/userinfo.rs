@@ -4,58 +4,61 @@
 
 use serde_json::{Map, Value};
 
-use super::http::Ask;
-use super::reply::Reply;
-use super::report::{Findings, Verdict, must, plain, should, warn};
-use super::trial::Trial;
+use super::context::TestContext;
+use super::http::HttpRequest;
+use super::http_response::HttpResponse;
+use super::report::{CheckResult, Findings, must, printable, should, warn};
 
 const ENDPOINT: &str = "userinfo_endpoint";
 
 /// The three ways to show the token ([RFC 6750 §2](https://www.rfc-editor.org/rfc/rfc6750#section-2)).
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Way {
+pub(super) enum TokenTransport {
     Get,
     PostHeader,
     PostBody,
 }
 
-async fn asked(trial: &Trial, way: Way) -> Result<Reply, super::report::Not> {
-    let tokens = trial.tokens()?;
-    let (url, token) = (trial.endpoint(ENDPOINT)?, tokens.access()?);
-    let ask = match way {
-        Way::Get => Ask::get(&url).bearer(token),
-        Way::PostHeader => Ask::form(&url, &[]).bearer(token),
-        Way::PostBody => Ask::form(&url, &[("access_token", token)]),
+async fn send(
+    context: &TestContext,
+    transport: TokenTransport,
+) -> Result<HttpResponse, super::report::CheckFailure> {
+    let tokens = context.tokens()?;
+    let (url, token) = (context.metadata.endpoint(ENDPOINT)?, tokens.access()?);
+    let ask = match transport {
+        TokenTransport::Get => HttpRequest::get(&url).bearer(token),
+        TokenTransport::PostHeader => HttpRequest::form(&url, &[]).bearer(token),
+        TokenTransport::PostBody => HttpRequest::form(&url, &[("access_token", token)]),
     };
-    trial.http.send(ask).await
+    context.http.send(ask).await
 }
 
 /// The same person as in the ID token.
-pub(super) async fn answers(trial: &Trial, way: Way) -> Verdict {
-    let reply = asked(trial, way).await?;
-    if matches!(way, Way::PostBody) && !reply.is_success() {
-        return Err(warn(format!("{} answered {}", reply.what, reply.status)));
+pub(super) async fn answers(context: &TestContext, transport: TokenTransport) -> CheckResult {
+    let response = send(context, transport).await?;
+    if matches!(transport, TokenTransport::PostBody) && !response.is_success() {
+        return Err(warn(format!("{} answered {}", response.what, response.status)));
     }
-    reply.status(&[200])?;
-    let body = reply.json()?;
-    let sub = trial.tokens()?;
+    response.status(&[200])?;
+    let body = response.json()?;
+    let sub = context.tokens()?;
     must(sub.sub().is_some() && body.get("sub").and_then(Value::as_str) == sub.sub(), || {
         "sub is not that of the ID token".to_owned()
     })?;
-    reply.unkept(warn)
+    response.require_no_store(warn)
 }
 
 /// The types of [§5.1](https://openid.net/specs/openid-connect-core-1_0.html#StandardClaims).
-pub(super) async fn types(trial: &Trial) -> Verdict {
-    let reply = asked(trial, Way::Get).await?;
-    reply.status(&[200])?;
+pub(super) async fn types(context: &TestContext) -> CheckResult {
+    let response = send(context, TokenTransport::Get).await?;
+    response.status(&[200])?;
     let mut findings = Findings::default();
-    for (name, value) in &reply.json()? {
+    for (name, value) in &response.json()? {
         if !fits(name, value) {
-            findings.wrong(format!("{} has the wrong type or is empty", plain(name)));
+            findings.fail(format!("{} has the wrong type or is empty", printable(name)));
         }
     }
-    findings.verdict()
+    findings.result()
 }
 
 fn fits(name: &str, value: &Value) -> bool {
@@ -85,10 +88,10 @@ fn is_birthdate(text: &str) -> bool {
 }
 
 /// Nothing of scopes that were not asked for: the person agreed to no more.
-pub(super) async fn no_more_than_asked(trial: &Trial) -> Verdict {
-    let reply = asked(trial, Way::Get).await?;
-    reply.status(&[200])?;
-    let body = reply.json()?;
+pub(super) async fn no_more_than_asked(context: &TestContext) -> CheckResult {
+    let response = send(context, TokenTransport::Get).await?;
+    response.status(&[200])?;
+    let body = response.json()?;
     let more: Vec<&str> = ["address", "phone_number", "phone_number_verified"]
         .into_iter()
         .filter(|name| body.contains_key(*name))
@@ -99,23 +102,23 @@ pub(super) async fn no_more_than_asked(trial: &Trial) -> Verdict {
 /// Addresses are logged ([RFC 9700 §4.3.2]).
 ///
 /// [RFC 9700 §4.3.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.3.2
-pub(super) async fn token_in_query(trial: &Trial) -> Verdict {
-    let tokens = trial.tokens()?;
-    let mut url = trial.endpoint(ENDPOINT)?;
+pub(super) async fn token_in_query(context: &TestContext) -> CheckResult {
+    let tokens = context.tokens()?;
+    let mut url = context.metadata.endpoint(ENDPOINT)?;
     url.query_pairs_mut().append_pair("access_token", tokens.access()?);
-    let reply = trial.http.send(Ask::get(&url)).await?;
-    must((400..500).contains(&reply.status), || {
-        format!("a token in the address is answered {}", reply.status)
+    let response = context.http.send(HttpRequest::get(&url)).await?;
+    must((400..500).contains(&response.status), || {
+        format!("a token in the address is answered {}", response.status)
     })
 }
 
 /// One way at a time ([RFC 6750 §2](https://www.rfc-editor.org/rfc/rfc6750#section-2)).
-pub(super) async fn two_ways(trial: &Trial) -> Verdict {
-    let tokens = trial.tokens()?;
-    let (url, token) = (trial.endpoint(ENDPOINT)?, tokens.access()?);
-    let ask = Ask::form(&url, &[("access_token", token)]).bearer(token);
-    let reply = trial.http.send(ask).await?;
-    should(reply.status == 400, || {
-        format!("a token in the header and in the form is answered {}, not 400", reply.status)
+pub(super) async fn two_ways(context: &TestContext) -> CheckResult {
+    let tokens = context.tokens()?;
+    let (url, token) = (context.metadata.endpoint(ENDPOINT)?, tokens.access()?);
+    let ask = HttpRequest::form(&url, &[("access_token", token)]).bearer(token);
+    let response = context.http.send(ask).await?;
+    should(response.status == 400, || {
+        format!("a token in the header and in the form is answered {}, not 400", response.status)
     })
 }

@@ -3,9 +3,9 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::failure::Failure;
+use super::error::CliError;
 use super::operator::Operator;
-use super::shown::moment;
+use super::output::timestamp;
 use crate::domain::logout_notifications::{Delivery, State};
 use crate::operations::logouts::List;
 
@@ -20,7 +20,7 @@ pub enum LogoutCommand {
     },
 }
 
-pub(super) async fn run(command: LogoutCommand, operator: &Operator) -> Result<String, Failure> {
+pub(super) async fn run(command: LogoutCommand, operator: &Operator) -> Result<String, CliError> {
     let LogoutCommand::List { json } = command;
     let found = operator.run(List {}).await?;
     if json {
@@ -39,16 +39,16 @@ fn object(it: &Delivery) -> Value {
     let (state, at) = state(it);
     json!({
         "id": it.id, "client_id": it.client, "sub": it.sub, "sid": it.sid, "tries": it.tries,
-        "queued_at": moment(it.queued_at), "state": state, "at": at,
+        "queued_at": timestamp(it.queued_at), "state": state, "at": at,
     })
 }
 
 fn state(it: &Delivery) -> (&'static str, String) {
     match it.state {
-        State::Waiting { at } => ("waiting", moment(at)),
-        State::Sending { until } => ("sending", moment(until)),
-        State::Failed { at, refused: true } => ("refused", moment(at)),
-        State::Failed { at, refused: false } => ("failed", moment(at)),
+        State::Waiting { at } => ("waiting", timestamp(at)),
+        State::Sending { until } => ("sending", timestamp(until)),
+        State::Failed { at, refused: true } => ("refused", timestamp(at)),
+        State::Failed { at, refused: false } => ("failed", timestamp(at)),
     }
 }
 

@@ -1,71 +1,70 @@
 //! What the metadata's members may hold.
 
-use serde_json::Value;
-
-use super::report::{Findings, Verdict, fail, must, plain, should, skip, warn};
-use super::trial::Trial;
+use super::context::TestContext;
+use super::report::{CheckResult, Findings, fail, must, printable, should, skip, warn};
 
 /// Nothing to judge without a document.
-fn there(trial: &Trial) -> Verdict {
-    if trial.discovery.is_some() { Ok(()) } else { Err(skip("there is no discovery document")) }
+fn require_document(context: &TestContext) -> CheckResult {
+    if context.discovery.is_some() { Ok(()) } else { Err(skip("there is no discovery document")) }
 }
 
 /// Every known member has its type, and a list has something in it: one with nothing is left out
 /// ([RFC 8414 §3.2](https://www.rfc-editor.org/rfc/rfc8414#section-3.2)).
-pub(super) fn types(trial: &Trial) -> Verdict {
-    there(trial)?;
+pub(super) fn types(context: &TestContext) -> CheckResult {
+    require_document(context)?;
     let mut findings = Findings::default();
-    for (name, value) in &trial.metadata {
-        let fits = if ADDRESSES.contains(&&**name) {
+    for (name, value) in context.metadata.iter() {
+        let fits = if URL_MEMBERS.contains(&&**name) {
             value.as_str().is_some_and(|text| text.parse::<url::Url>().is_ok())
-        } else if LISTS.contains(&&**name) {
+        } else if LIST_MEMBERS.contains(&&**name) {
             let words = value.as_array().map(Vec::as_slice).unwrap_or_default();
             !words.is_empty()
                 && words.iter().all(|word| word.as_str().is_some_and(|word| !word.is_empty()))
-        } else if FLAGS.contains(&&**name) {
+        } else if BOOLEAN_MEMBERS.contains(&&**name) {
             value.is_boolean()
         } else {
             *name != "signed_metadata" || value.is_string()
         };
         if !fits {
-            findings.wrong(format!("{name} has the wrong type or is empty"));
+            findings.fail(format!("{name} has the wrong type or is empty"));
         }
     }
-    findings.verdict()
+    findings.result()
 }
 
-pub(super) fn unknown(trial: &Trial) -> Verdict {
-    there(trial)?;
+pub(super) fn unknown(context: &TestContext) -> CheckResult {
+    require_document(context)?;
     let known = |name: &str| {
-        name == "signed_metadata" || [ADDRESSES, LISTS, FLAGS].iter().any(|it| it.contains(&name))
+        name == "signed_metadata"
+            || [URL_MEMBERS, LIST_MEMBERS, BOOLEAN_MEMBERS].iter().any(|it| it.contains(&name))
     };
     let strange: Vec<String> =
-        trial.metadata.keys().filter(|name| !known(name)).map(|name| plain(name)).collect();
+        context.metadata.keys().filter(|name| !known(name)).map(|name| printable(name)).collect();
     should(strange.is_empty(), || format!("members no standard knows: {}", strange.join(", ")))
 }
 
 /// RS256 has to be among the algorithms ([Discovery §3]).
 ///
 /// [Discovery §3]: https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata
-pub(super) fn signing_algorithms(trial: &Trial) -> Verdict {
-    there(trial)?;
+pub(super) fn signing_algorithms(context: &TestContext) -> CheckResult {
+    require_document(context)?;
     let name = "id_token_signing_alg_values_supported";
-    must(trial.lists(name, "RS256"), || format!("{name} has no RS256"))?;
-    should(!trial.lists(name, "none"), || format!("{name} has none"))
+    must(context.metadata.lists(name, "RS256"), || format!("{name} has no RS256"))?;
+    should(!context.metadata.lists(name, "none"), || format!("{name} has none"))
 }
 
-pub(super) fn subject_types(trial: &Trial) -> Verdict {
-    there(trial)?;
-    let types = trial.list("subject_types_supported");
+pub(super) fn subject_types(context: &TestContext) -> CheckResult {
+    require_document(context)?;
+    let types = context.metadata.list("subject_types_supported");
     let known = types.iter().all(|it| matches!(*it, "public" | "pairwise"));
     must(known && !types.is_empty(), || "it is not public, pairwise or both".to_owned())
 }
 
-pub(super) fn scopes(trial: &Trial) -> Verdict {
-    there(trial)?;
+pub(super) fn scopes(context: &TestContext) -> CheckResult {
+    require_document(context)?;
     let name = "scopes_supported";
-    should(trial.metadata.contains_key(name), || format!("there is no {name}"))?;
-    let scopes = trial.list(name);
+    should(context.metadata.contains_key(name), || format!("there is no {name}"))?;
+    let scopes = context.metadata.list(name);
     must(scopes.contains(&"openid"), || format!("{name} has no openid"))?;
     let token = |it: &&&str| it.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b));
     must(scopes.iter().filter(token).count() == scopes.len(), || {
@@ -74,68 +73,68 @@ pub(super) fn scopes(trial: &Trial) -> Verdict {
 }
 
 /// What is offered fits what can be asked for.
-pub(super) fn response_types(trial: &Trial) -> Verdict {
-    there(trial)?;
-    let types = trial.list("response_types_supported");
+pub(super) fn response_types(context: &TestContext) -> CheckResult {
+    require_document(context)?;
+    let types = context.metadata.list("response_types_supported");
     let mut findings = Findings::default();
     for word in types.iter().flat_map(|it| it.split(' ')) {
         if !matches!(word, "code" | "token" | "id_token" | "none") {
-            findings.wrong(format!("{} is no response type", plain(word)));
+            findings.fail(format!("{} is no response type", printable(word)));
         }
     }
     if !types.contains(&"code") {
-        findings.doubtful("the authorization code flow is not offered");
+        findings.warn("the authorization code flow is not offered");
     }
     // Left out, it means authorization_code and implicit.
-    if trial.metadata.contains_key("grant_types_supported") {
-        let grant = |name| trial.lists("grant_types_supported", name);
+    if context.metadata.contains_key("grant_types_supported") {
+        let grant = |name| context.metadata.lists("grant_types_supported", name);
         let front = types.iter().any(|it| it.split(' ').any(|word| word.contains("token")));
         if types.contains(&"code") && !grant("authorization_code") {
-            findings.wrong("code is offered, but not the grant type authorization_code");
+            findings.fail("code is offered, but not the grant type authorization_code");
         }
         if front && !grant("implicit") {
             findings
-                .wrong("tokens from the authorization endpoint, but not the grant type implicit");
+                .fail("tokens from the authorization endpoint, but not the grant type implicit");
         }
     }
-    findings.verdict()
+    findings.result()
 }
 
 /// JWT client authentication needs its algorithms named, and `none` is not one of them
 /// ([RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414#section-2)).
-pub(super) fn client_authentication(trial: &Trial) -> Verdict {
-    there(trial)?;
+pub(super) fn client_authentication(context: &TestContext) -> CheckResult {
+    require_document(context)?;
     let mut findings = Findings::default();
     for endpoint in ["token", "revocation", "introspection"] {
-        let methods = trial.list_of(endpoint, "auth_methods_supported");
-        let algorithms = trial.list_of(endpoint, "auth_signing_alg_values_supported");
+        let methods = context.metadata.list_of(endpoint, "auth_methods_supported");
+        let algorithms = context.metadata.list_of(endpoint, "auth_signing_alg_values_supported");
         let by_jwt =
             methods.iter().any(|it| matches!(*it, "private_key_jwt" | "client_secret_jwt"));
         if by_jwt && algorithms.is_empty() {
             findings
-                .wrong(format!("{endpoint}_endpoint_auth_signing_alg_values_supported is missing"));
+                .fail(format!("{endpoint}_endpoint_auth_signing_alg_values_supported is missing"));
         }
         if algorithms.contains(&"none") {
-            findings.wrong(format!("{endpoint}_endpoint: assertions may be signed with none"));
+            findings.fail(format!("{endpoint}_endpoint: assertions may be signed with none"));
         }
         if endpoint == "introspection" && methods.contains(&"none") {
-            findings.wrong("introspection without client authentication is advertised");
+            findings.fail("introspection without client authentication is advertised");
         }
     }
-    findings.verdict()
+    findings.result()
 }
 
-pub(super) fn pkce(trial: &Trial) -> Verdict {
-    there(trial)?;
+pub(super) fn pkce(context: &TestContext) -> CheckResult {
+    require_document(context)?;
     let name = "code_challenge_methods_supported";
-    should(trial.metadata.contains_key(name), || format!("there is no {name}"))?;
-    must(trial.lists(name, "S256"), || format!("{name} has no S256"))?;
-    should(!trial.lists(name, "plain"), || format!("{name} has plain"))
+    should(context.metadata.contains_key(name), || format!("there is no {name}"))?;
+    must(context.metadata.lists(name, "S256"), || format!("{name} has no S256"))?;
+    should(!context.metadata.lists(name, "plain"), || format!("{name} has plain"))
 }
 
 /// `en`, `de-CH`, `zh-Hant-TW`.
-pub(super) fn locales(trial: &Trial) -> Verdict {
-    there(trial)?;
+pub(super) fn locales(context: &TestContext) -> CheckResult {
+    require_document(context)?;
     let tag = |it: &str| {
         let mut parts = it.split('-');
         let first = parts.next().unwrap_or_default();
@@ -146,35 +145,27 @@ pub(super) fn locales(trial: &Trial) -> Verdict {
             })
     };
     for name in ["ui_locales_supported", "claims_locales_supported"] {
-        if let Some(bad) = trial.list(name).into_iter().find(|it| !tag(it)) {
-            return Err(fail(format!("{name} has {}, which is no language tag", plain(bad))));
+        if let Some(bad) = context.metadata.list(name).into_iter().find(|it| !tag(it)) {
+            return Err(fail(format!("{name} has {}, which is no language tag", printable(bad))));
         }
     }
     Ok(())
 }
 
 /// A list that names something twice was put together by accident.
-pub(super) fn repetitions(trial: &Trial) -> Verdict {
-    there(trial)?;
-    for (name, value) in &trial.metadata {
+pub(super) fn repetitions(context: &TestContext) -> CheckResult {
+    require_document(context)?;
+    for (name, value) in context.metadata.iter() {
         let words = value.as_array().map(Vec::as_slice).unwrap_or_default();
         if (1..words.len()).any(|at| words.get(..at).is_some_and(|it| it.contains(&words[at]))) {
-            return Err(warn(format!("{} names something twice", plain(name))));
+            return Err(warn(format!("{} names something twice", printable(name))));
         }
     }
     Ok(())
 }
 
-impl Trial {
-    fn list_of(&self, endpoint: &str, name: &str) -> Vec<&str> {
-        let whole = format!("{endpoint}_endpoint_{name}");
-        let words = self.metadata.get(&whole).and_then(Value::as_array);
-        words.into_iter().flatten().filter_map(Value::as_str).collect()
-    }
-}
-
 #[rustfmt::skip]
-const ADDRESSES: &[&str] = &[
+const URL_MEMBERS: &[&str] = &[
     "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri",
     "registration_endpoint", "introspection_endpoint", "revocation_endpoint", "end_session_endpoint",
     "check_session_iframe", "service_documentation", "op_policy_uri", "op_tos_uri",
@@ -183,7 +174,7 @@ const ADDRESSES: &[&str] = &[
 ];
 
 #[rustfmt::skip]
-const LISTS: &[&str] = &[
+const LIST_MEMBERS: &[&str] = &[
     "scopes_supported", "response_types_supported", "response_modes_supported",
     "grant_types_supported", "acr_values_supported", "subject_types_supported",
     "id_token_signing_alg_values_supported", "id_token_encryption_alg_values_supported",
@@ -207,7 +198,7 @@ const LISTS: &[&str] = &[
 ];
 
 #[rustfmt::skip]
-const FLAGS: &[&str] = &[
+const BOOLEAN_MEMBERS: &[&str] = &[
     "claims_parameter_supported", "request_parameter_supported", "request_uri_parameter_supported",
     "require_request_uri_registration", "require_signed_request_object",
     "require_pushed_authorization_requests", "authorization_response_iss_parameter_supported",

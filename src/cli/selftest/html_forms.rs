@@ -6,12 +6,12 @@
 pub(super) struct Form {
     pub action: String,
     pub post: bool,
-    pub controls: Vec<Control>,
+    pub controls: Vec<FormControl>,
 }
 
 /// Something in a form that has a value.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Control {
+pub(super) struct FormControl {
     /// `text`, `password`, `hidden`, `submit` …, lower case.
     pub kind: String,
     pub name: String,
@@ -22,7 +22,7 @@ pub(super) struct Control {
     checked: bool,
 }
 
-impl Control {
+impl FormControl {
     pub fn is_text(&self) -> bool {
         matches!(&*self.kind, "text" | "email" | "tel" | "")
     }
@@ -40,13 +40,13 @@ impl Control {
 }
 
 impl Form {
-    pub fn password(&self) -> Option<&Control> {
+    pub fn password(&self) -> Option<&FormControl> {
         self.controls.iter().find(|it| it.kind == "password")
     }
 
     /// The field for the user name: one that says so, or the first one for text.
-    pub fn username(&self) -> Option<&Control> {
-        let says = |it: &&Control| {
+    pub fn username(&self) -> Option<&FormControl> {
+        let says = |it: &&FormControl| {
             let name = it.name.to_ascii_lowercase();
             it.is_text()
                 && ["user", "login", "mail", "ident"].iter().any(|part| name.contains(part))
@@ -56,11 +56,11 @@ impl Form {
     }
 
     /// The button that agrees.
-    pub fn agreement(&self) -> Option<&Control> {
+    pub fn agreement(&self) -> Option<&FormControl> {
         const IDS: [&str; 2] = ["consent-accept", "logout-confirm"];
         let buttons = || self.controls.iter().filter(|it| it.is_button());
         let among = |words: &'static [&str]| {
-            move |it: &&Control| {
+            move |it: &&FormControl| {
                 let said = format!("{} {} {} {}", it.id, it.name, it.value, it.label);
                 let said = said.to_ascii_lowercase();
                 words.iter().any(|word| said.contains(word))
@@ -130,12 +130,12 @@ impl Tag {
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
-    fn control(&self, usual: &str) -> Control {
+    fn control(&self, usual: &str) -> FormControl {
         let kind = self.get("type").to_ascii_lowercase();
         let checked = self.has("checked");
         // A box that is ticked without a value says `on`.
         let ticked = matches!(&*kind, "checkbox" | "radio") && !self.has("value");
-        Control {
+        FormControl {
             value: if ticked { "on".to_owned() } else { self.get("value") },
             kind: if kind.is_empty() { usual.to_owned() } else { kind },
             name: self.get("name"),

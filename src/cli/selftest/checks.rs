@@ -3,28 +3,28 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use super::report::Verdict;
-use super::trial::Trial;
-use super::userinfo::Way;
+use super::context::TestContext;
+use super::report::CheckResult;
+use super::userinfo::TokenTransport;
 use super::{
-    authorize, codes, discovery, id_token, jwks, members, refresh, registration, resources,
-    session, sign_in, token, unwelcome, userinfo,
+    authorize, code_misuse, discovery, id_token, invalid_registrations, jwks, metadata_values,
+    protected_endpoints, refresh, registration, session, sign_in, token, userinfo,
 };
 
 /// What a check does.
-pub(super) enum Step {
+pub(super) enum Check {
     /// Looks at what is there.
-    Reads(fn(&Trial) -> Verdict),
+    Reads(fn(&TestContext) -> CheckResult),
     /// Asks the server.
-    Asks(for<'a> fn(&'a mut Trial) -> Pin<Box<dyn Future<Output = Verdict> + 'a>>),
+    Asks(for<'a> fn(&'a mut TestContext) -> Pin<Box<dyn Future<Output = CheckResult> + 'a>>),
 }
 
 macro_rules! reads {
-    ($($path:ident)::+) => { Step::Reads($($path)::+) };
+    ($($path:ident)::+) => { Check::Reads($($path)::+) };
 }
 macro_rules! asks {
     ($($path:ident)::+ $(, $more:expr)*) => {
-        Step::Asks(|trial| Box::pin($($path)::+(trial $(, $more)*)))
+        Check::Asks(|context| Box::pin($($path)::+(context $(, $more)*)))
     };
 }
 
@@ -32,23 +32,23 @@ const REDIRECT: &str = "invalid_redirect_uri";
 
 /// Name and check.
 #[rustfmt::skip]
-pub(super) const CHECKS: &[(&str, Step)] = &[
+pub(super) const CHECKS: &[(&str, Check)] = &[
     ("discovery.document", asks!(discovery::document)),
     ("discovery.issuer", reads!(discovery::issuer)),
     ("discovery.issuer-url", reads!(discovery::issuer_url)),
     ("discovery.required-members", reads!(discovery::required)),
     ("discovery.recommended-members", reads!(discovery::recommended)),
-    ("discovery.types", reads!(members::types)),
-    ("discovery.unknown-members", reads!(members::unknown)),
-    ("discovery.repetitions", reads!(members::repetitions)),
+    ("discovery.types", reads!(metadata_values::types)),
+    ("discovery.unknown-members", reads!(metadata_values::unknown)),
+    ("discovery.repetitions", reads!(metadata_values::repetitions)),
     ("discovery.endpoints", reads!(discovery::endpoints)),
-    ("discovery.signing-algorithms", reads!(members::signing_algorithms)),
-    ("discovery.subject-types", reads!(members::subject_types)),
-    ("discovery.scopes", reads!(members::scopes)),
-    ("discovery.response-types", reads!(members::response_types)),
-    ("discovery.client-authentication", reads!(members::client_authentication)),
-    ("discovery.pkce", reads!(members::pkce)),
-    ("discovery.locales", reads!(members::locales)),
+    ("discovery.signing-algorithms", reads!(metadata_values::signing_algorithms)),
+    ("discovery.subject-types", reads!(metadata_values::subject_types)),
+    ("discovery.scopes", reads!(metadata_values::scopes)),
+    ("discovery.response-types", reads!(metadata_values::response_types)),
+    ("discovery.client-authentication", reads!(metadata_values::client_authentication)),
+    ("discovery.pkce", reads!(metadata_values::pkce)),
+    ("discovery.locales", reads!(metadata_values::locales)),
     ("discovery.oauth-metadata", asks!(discovery::oauth_metadata)),
     ("discovery.cors", asks!(discovery::cors)),
     ("discovery.nosniff", reads!(discovery::nosniff)),
@@ -67,18 +67,18 @@ pub(super) const CHECKS: &[(&str, Step)] = &[
     ("registration.members", reads!(registration::members)),
     ("registration.another", asks!(registration::another)),
     ("registration.read", asks!(registration::read_back)),
-    ("registration.read-by-a-stranger", asks!(registration::read_by_a_stranger)),
-    ("registration.fragment", asks!(unwelcome::invalid, r#"{"redirect_uris":["https://selftest.example/cb#part"]}"#, REDIRECT)),
-    ("registration.script", asks!(unwelcome::invalid, r#"{"redirect_uris":["javascript:alert(1)"]}"#, REDIRECT)),
-    ("registration.no-redirect-uri", asks!(unwelcome::invalid, r#"{"redirect_uris":[]}"#, unwelcome::ANY)),
-    ("registration.wrong-type", asks!(unwelcome::invalid, r#"{"redirect_uris":7}"#, unwelcome::ANY)),
-    ("registration.initiate-login-http", asks!(unwelcome::invalid, r#"{"initiate_login_uri":"http://selftest.example/start"}"#, "invalid_client_metadata")),
-    ("registration.unoffered-algorithm", asks!(unwelcome::not_offered, "id_token_signing_alg_values_supported", "ES256", r#"{"id_token_signed_response_alg":"ES256"}"#)),
-    ("registration.unoffered-response-type", asks!(unwelcome::not_offered, "response_types_supported", "id_token", r#"{"response_types":["id_token"],"grant_types":["implicit"]}"#)),
-    ("registration.unoffered-authentication", asks!(unwelcome::not_offered, "token_endpoint_auth_methods_supported", "client_secret_jwt", r#"{"token_endpoint_auth_method":"client_secret_jwt"}"#)),
-    ("registration.http-redirect-uri", asks!(unwelcome::invalid, r#"{"redirect_uris":["http://selftest.example/cb"]}"#, REDIRECT)),
-    ("registration.not-json", asks!(unwelcome::not_json)),
-    ("registration.wrong-method", asks!(unwelcome::wrong_method)),
+    ("registration.read-by-a-stranger", asks!(registration::read_with_other_token)),
+    ("registration.fragment", asks!(invalid_registrations::invalid, r#"{"redirect_uris":["https://selftest.example/cb#part"]}"#, REDIRECT)),
+    ("registration.script", asks!(invalid_registrations::invalid, r#"{"redirect_uris":["javascript:alert(1)"]}"#, REDIRECT)),
+    ("registration.no-redirect-uri", asks!(invalid_registrations::invalid, r#"{"redirect_uris":[]}"#, invalid_registrations::ANY)),
+    ("registration.wrong-type", asks!(invalid_registrations::invalid, r#"{"redirect_uris":7}"#, invalid_registrations::ANY)),
+    ("registration.initiate-login-http", asks!(invalid_registrations::invalid, r#"{"initiate_login_uri":"http://selftest.example/start"}"#, "invalid_client_metadata")),
+    ("registration.unoffered-algorithm", asks!(invalid_registrations::not_offered, "id_token_signing_alg_values_supported", "ES256", r#"{"id_token_signed_response_alg":"ES256"}"#)),
+    ("registration.unoffered-response-type", asks!(invalid_registrations::not_offered, "response_types_supported", "id_token", r#"{"response_types":["id_token"],"grant_types":["implicit"]}"#)),
+    ("registration.unoffered-authentication", asks!(invalid_registrations::not_offered, "token_endpoint_auth_methods_supported", "client_secret_jwt", r#"{"token_endpoint_auth_method":"client_secret_jwt"}"#)),
+    ("registration.http-redirect-uri", asks!(invalid_registrations::invalid, r#"{"redirect_uris":["http://selftest.example/cb"]}"#, REDIRECT)),
+    ("registration.not-json", asks!(invalid_registrations::not_json)),
+    ("registration.wrong-method", asks!(invalid_registrations::wrong_method)),
 
     ("authorize.empty", asks!(authorize::empty)),
     ("authorize.wrong-method", asks!(authorize::wrong_method)),
@@ -115,17 +115,17 @@ pub(super) const CHECKS: &[(&str, Step)] = &[
     ("token.two-ways", asks!(token::two_ways)),
     ("token.client-credentials", asks!(token::client_credentials)),
 
-    ("introspection.wrong-method", asks!(resources::wrong_method, "introspection_endpoint")),
-    ("introspection.no-client", asks!(resources::no_client, "introspection_endpoint")),
-    ("introspection.no-token", asks!(resources::no_token, "introspection_endpoint")),
-    ("introspection.garbage", asks!(resources::introspect_garbage)),
-    ("revocation.wrong-method", asks!(resources::wrong_method, "revocation_endpoint")),
-    ("revocation.no-client", asks!(resources::no_client, "revocation_endpoint")),
-    ("revocation.no-token", asks!(resources::no_token, "revocation_endpoint")),
-    ("revocation.garbage", asks!(resources::revoke_garbage)),
-    ("userinfo.wrong-method", asks!(resources::userinfo_wrong_method)),
-    ("userinfo.no-token", asks!(resources::userinfo_without_token)),
-    ("userinfo.bogus-token", asks!(resources::userinfo_bogus_token)),
+    ("introspection.wrong-method", asks!(protected_endpoints::wrong_method, "introspection_endpoint")),
+    ("introspection.no-client", asks!(protected_endpoints::no_client, "introspection_endpoint")),
+    ("introspection.no-token", asks!(protected_endpoints::no_token, "introspection_endpoint")),
+    ("introspection.garbage", asks!(protected_endpoints::introspect_garbage)),
+    ("revocation.wrong-method", asks!(protected_endpoints::wrong_method, "revocation_endpoint")),
+    ("revocation.no-client", asks!(protected_endpoints::no_client, "revocation_endpoint")),
+    ("revocation.no-token", asks!(protected_endpoints::no_token, "revocation_endpoint")),
+    ("revocation.garbage", asks!(protected_endpoints::revoke_garbage)),
+    ("userinfo.wrong-method", asks!(protected_endpoints::userinfo_wrong_method)),
+    ("userinfo.no-token", asks!(protected_endpoints::userinfo_without_token)),
+    ("userinfo.bogus-token", asks!(protected_endpoints::userinfo_bogus_token)),
 
     ("sign-in.code", asks!(sign_in::sign_in)),
     ("sign-in.page", reads!(sign_in::login_page)),
@@ -136,9 +136,9 @@ pub(super) const CHECKS: &[(&str, Step)] = &[
     ("id-token.at-hash", reads!(id_token::at_hash)),
     ("id-token.contents", reads!(id_token::contents)),
     ("access-token.typ", reads!(id_token::typ_of_access_token)),
-    ("userinfo.get", asks!(userinfo::answers, Way::Get)),
-    ("userinfo.post-header", asks!(userinfo::answers, Way::PostHeader)),
-    ("userinfo.post-form", asks!(userinfo::answers, Way::PostBody)),
+    ("userinfo.get", asks!(userinfo::answers, TokenTransport::Get)),
+    ("userinfo.post-header", asks!(userinfo::answers, TokenTransport::PostHeader)),
+    ("userinfo.post-form", asks!(userinfo::answers, TokenTransport::PostBody)),
     ("userinfo.types", asks!(userinfo::types)),
     ("userinfo.no-more-than-asked", asks!(userinfo::no_more_than_asked)),
     ("userinfo.token-in-query", asks!(userinfo::token_in_query)),
@@ -152,12 +152,12 @@ pub(super) const CHECKS: &[(&str, Step)] = &[
     ("session.prompt-login", asks!(session::asks_again, "prompt", "login")),
     ("session.max-age-0", asks!(session::asks_again, "max_age", "0")),
 
-    ("code.wrong-verifier", asks!(codes::wrong_verifier)),
-    ("code.no-verifier", asks!(codes::no_verifier)),
-    ("code.wrong-redirect", asks!(codes::wrong_redirect)),
-    ("code.another-client", asks!(codes::another_client)),
-    ("code.reuse", asks!(codes::reuse)),
-    ("code.form-post", asks!(codes::form_post)),
+    ("code.wrong-verifier", asks!(code_misuse::wrong_verifier)),
+    ("code.no-verifier", asks!(code_misuse::no_verifier)),
+    ("code.wrong-redirect", asks!(code_misuse::wrong_redirect)),
+    ("code.another-client", asks!(code_misuse::another_client)),
+    ("code.reuse", asks!(code_misuse::reuse)),
+    ("code.form-post", asks!(code_misuse::form_post)),
 
     ("refresh.issued", reads!(refresh::issued)),
     ("refresh.another-client", asks!(refresh::by_another_client)),

@@ -9,7 +9,7 @@ use crate::infra::clock::UnixTime;
 use crate::operations::{ClientView, SecretView, UserView};
 
 /// All of them: a JSON array, or a line for each.
-pub(super) fn list<T>(
+pub(super) fn render_list<T>(
     items: &[T],
     json: bool,
     whole: fn(&T) -> Value,
@@ -22,25 +22,25 @@ pub(super) fn list<T>(
 }
 
 /// One of them: a JSON object, or `name: value` lines.
-pub(super) fn one(shown: &Value, json: bool) -> String {
+pub(super) fn render_one(shown: &Value, json: bool) -> String {
     if json { format!("{shown:#}") } else { lines(shown) }
 }
 
 /// One line of a list.
 pub(super) fn user_line(user: &UserView) -> String {
-    let locked = user.locked_since.map(|at| format!("  locked since {}", moment(at)));
+    let locked = user.locked_since.map(|at| format!("  locked since {}", timestamp(at)));
     let locked = locked.unwrap_or_default();
-    format!("{}  {}  {}{locked}", user.sub.as_str(), user.username, became(user.enabled))
+    format!("{}  {}  {}{locked}", user.sub.as_str(), user.username, enabled_word(user.enabled))
 }
 
 /// One line of a list.
 pub(super) fn client_line(client: &ClientView) -> String {
     let (id, name) = (client.id.as_str(), client.display_name());
-    format!("{id}  {name}  {}", became(client.enabled))
+    format!("{id}  {name}  {}", enabled_word(client.enabled))
 }
 
 /// All that may be shown of a user.
-pub(super) fn user(user: &UserView) -> Value {
+pub(super) fn user_json(user: &UserView) -> Value {
     json!({
         "sub": user.sub,
         "username": user.username,
@@ -48,14 +48,14 @@ pub(super) fn user(user: &UserView) -> Value {
         "has_password": user.has_password,
         "claims": user.claims,
         "groups": user.groups,
-        "created_at": moment(user.created_at),
-        "locked_since": user.locked_since.map(moment),
+        "created_at": timestamp(user.created_at),
+        "locked_since": user.locked_since.map(timestamp),
     })
 }
 
 /// All that may be shown of a client.
-pub(super) fn client(client: &ClientView) -> Value {
-    let secret = |it: &SecretView| json!({ "created_at": moment(it.created_at), "expires_at": it.expires_at.map(moment) });
+pub(super) fn client_json(client: &ClientView) -> Value {
+    let secret = |it: &SecretView| json!({ "created_at": timestamp(it.created_at), "expires_at": it.expires_at.map(timestamp) });
     json!({
         "client_id": client.id,
         "enabled": client.enabled,
@@ -67,8 +67,8 @@ pub(super) fn client(client: &ClientView) -> Value {
         "settings": client.settings,
         "cautions": client.cautions,
         "secrets": client.secrets.iter().map(secret).collect::<Vec<_>>(),
-        "created_at": moment(client.created_at),
-        "unused_until": client.unused_until.map(moment),
+        "created_at": timestamp(client.created_at),
+        "unused_until": client.unused_until.map(timestamp),
     })
 }
 
@@ -83,7 +83,7 @@ fn write(value: &Value, depth: usize, text: &mut String) {
     let members = value.as_object().into_iter().flatten();
     for (name, value) in members.filter(|(_, value)| !is_empty(value)) {
         text.push_str(&"  ".repeat(depth));
-        text.push_str(&plain(name));
+        text.push_str(&printable(name));
         text.push(':');
         match value {
             Value::Object(_) => {
@@ -93,11 +93,11 @@ fn write(value: &Value, depth: usize, text: &mut String) {
             }
             Value::String(word) => {
                 text.push(' ');
-                text.push_str(&plain(word));
+                text.push_str(&printable(word));
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => {
                 text.push(' ');
-                text.push_str(&plain(&value.to_string()));
+                text.push_str(&printable(&value.to_string()));
             }
         }
         text.push('\n');
@@ -114,16 +114,16 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// A registered name must not be able to move the operator's cursor.
-pub(super) fn plain(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// What somebody is, or has just become.
-pub(super) fn became(enabled: bool) -> &'static str {
+pub(super) fn enabled_word(enabled: bool) -> &'static str {
     if enabled { "enabled" } else { "disabled" }
 }
 
-pub(super) fn moment(at: UnixTime) -> String {
+pub(super) fn timestamp(at: UnixTime) -> String {
     let at = UNIX_EPOCH + Duration::from_millis(at.as_millis());
     humantime::format_rfc3339_seconds(at).to_string()
 }
