@@ -15,7 +15,7 @@ use crate::infra::clock::UnixTime;
 use crate::infra::password::PasswordHasher;
 use crate::infra::store::{MemoryStore, Store};
 use crate::protocol::AuthMethod;
-use crate::protocol::pkce::Challenge;
+use crate::protocol::pkce::CodeChallenge;
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
@@ -307,8 +307,8 @@ fn the_printed_verifier_answers_the_printed_challenge() {
         line.unwrap()
     };
     let method = Some(value("code_challenge_method"));
-    let challenge = Challenge::parse(value("code_challenge"), method).unwrap();
-    assert_eq!(Challenge::check(Some(&challenge), Some(value("code_verifier"))), Ok(()));
+    let challenge = CodeChallenge::parse(value("code_challenge"), method).unwrap();
+    assert_eq!(CodeChallenge::check(Some(&challenge), Some(value("code_verifier"))), Ok(()));
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ pub use software_statements::{SoftwareStatementIssuer, SoftwareStatementKeys};
 
 use crate::infra::store::StoreSettings;
 use crate::protocol::RequirePkce;
-use crate::protocol::client_metadata::Offer;
+use crate::protocol::client_metadata::ServerCapabilities;
 use parser::ConfigParser;
 
 /// Everything that can be set, checked.
@@ -84,7 +84,7 @@ pub struct Config {
     /// Whose software statements are believed.
     pub software_statement_issuers: Vec<SoftwareStatementIssuer>,
     /// What clients may register for.
-    pub offer: Offer,
+    pub offer: ServerCapabilities,
     /// Of which clients PKCE is required.
     pub require_pkce: RequirePkce,
     /// Whether pages load the logos that clients registered.

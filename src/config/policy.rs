@@ -6,7 +6,7 @@ use super::parser::ConfigParser;
 use super::secret_string::SecretString;
 use crate::infra::secret::is_guessable;
 use crate::infra::store::StoreSettings;
-use crate::protocol::client_metadata::Offer;
+use crate::protocol::client_metadata::ServerCapabilities;
 use crate::protocol::{RequirePkce, ResponseType};
 
 /// What is logged.
@@ -149,15 +149,18 @@ pub(super) fn rate_limit(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> Rate
 
 /// What authorization answers may carry: the code flow always, the rest only where it was asked for
 /// ([RFC 9700 §2.1.2](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.2)).
-pub(super) fn offer(parser: &mut ConfigParser<'_>, key_ring: &KeyRingSettings) -> Offer {
+pub(super) fn offer(
+    parser: &mut ConfigParser<'_>,
+    key_ring: &KeyRingSettings,
+) -> ServerCapabilities {
     let expected = "response types such as code, id_token, code id_token, separated by commas";
-    let mut asked = parser.list("RESPONSE_TYPES", expected, ResponseType::read);
+    let mut asked = parser.list("RESPONSE_TYPES", expected, ResponseType::parse_unordered);
     if !asked.contains(&ResponseType::Code) {
         parser.add_error("RESPONSE_TYPES", "must have code among them");
     }
     asked.sort_unstable();
     asked.dedup();
-    Offer {
+    ServerCapabilities {
         response_types: asked,
         signing_algs: key_ring.signing_algs.clone(),
         client_secret_jwt: parser.flag("CLIENT_SECRET_JWT"),

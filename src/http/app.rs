@@ -31,7 +31,7 @@ use crate::infra::store::{CachedStore, InstrumentedStore, Store};
 use crate::operations::Context;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::redirect_uri::web_origin;
-use crate::protocol::{Metadata, Scope, Subject};
+use crate::protocol::{ProviderMetadata, Scope, Subject};
 
 /// The running house.
 #[derive(Clone)]
@@ -116,7 +116,7 @@ impl App {
         (keys, root): (KeyRing, &SecretKey),
         fetcher: Arc<OutboundClient>,
         declared: impl Into<Declared>,
-        metadata: &Metadata,
+        metadata: &ProviderMetadata,
         trial: Option<Trial>,
     ) -> Self {
         let declared = declared.into();
@@ -190,7 +190,7 @@ impl App {
     }
 
     /// From now on these are the scopes, and that is what discovery says of them.
-    pub fn take_in_scopes(&self, catalogue: ScopeCatalogue, metadata: &Metadata) {
+    pub fn take_in_scopes(&self, catalogue: ScopeCatalogue, metadata: &ProviderMetadata) {
         self.metadata_json.store(Arc::new(document(metadata)));
         self.catalogue.store(Arc::new(catalogue));
     }
@@ -272,7 +272,7 @@ impl App {
     }
 }
 
-fn document(metadata: &Metadata) -> Document {
+fn document(metadata: &ProviderMetadata) -> Document {
     Document::new(serde_json::to_string(metadata).unwrap_or_default())
 }
 

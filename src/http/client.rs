@@ -15,7 +15,7 @@ use crate::domain::events::{ClientAuthFailure, Event};
 use crate::domain::rate_limit::{self, Schedule, TooMany};
 use crate::http::app::App;
 use crate::infra::client_ip::rate_limit_key;
-use crate::protocol::client_auth::Unreadable;
+use crate::protocol::client_auth::CredentialsError;
 use crate::protocol::{Confirmation, Credentials, ErrorCode, OAuthError, Params};
 
 /// A client that has proven to be who it says, and what it sent. There is no other way to get one.
@@ -128,7 +128,7 @@ async fn prove(app: &App, headers: &HeaderMap, params: &Params) -> Result<Client
         audiences: &[issuer.as_str(), &token_endpoint],
         now: app.now(),
     };
-    let used = credentials.used();
+    let used = credentials.method_name();
     desk.authenticate(&credentials).await.map_err(|why| Failed::Proof(used, why))
 }
 
@@ -138,7 +138,7 @@ async fn is_unencoded(app: &App, headers: &HeaderMap, failed: &Failed) -> bool {
         failed,
         // Looked up where there is no such client, too: being turned away costs the same.
         Failed::Proof(_, NotAuthenticated::Secret | NotAuthenticated::Unknown)
-            | Failed::Unreadable(Unreadable::Header)
+            | Failed::Unreadable(CredentialsError::Header)
     );
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match header.filter(|_| possible) {
@@ -154,8 +154,8 @@ fn read(headers: &HeaderMap, params: &Params) -> Result<Credentials, Failed> {
         return Err(Failed::TwoHeaders);
     }
     let text = first.map(|value| value.to_str()).transpose();
-    let text = text.map_err(|_| Failed::Unreadable(Unreadable::Header))?;
-    Credentials::read(text, params).map_err(Failed::Unreadable)
+    let text = text.map_err(|_| Failed::Unreadable(CredentialsError::Header))?;
+    Credentials::parse(text, params).map_err(Failed::Unreadable)
 }
 
 /// Who it said it was, fit for a log line: escaped, and cut.
@@ -192,7 +192,7 @@ enum Failed {
     /// More than one `Authorization` header.
     TwoHeaders,
     /// There are no credentials to judge.
-    Unreadable(Unreadable),
+    Unreadable(CredentialsError),
     /// There are, of this method, and they prove nothing.
     Proof(&'static str, NotAuthenticated),
 }
@@ -202,11 +202,11 @@ impl Failed {
     const fn reason(&self) -> ClientAuthFailure {
         match self {
             Self::TwoHeaders => ClientAuthFailure::TwoHeaders,
-            Self::Unreadable(Unreadable::Missing) => ClientAuthFailure::NoCredentials,
-            Self::Unreadable(Unreadable::TwoMethods) => ClientAuthFailure::TwoMethods,
-            Self::Unreadable(Unreadable::TwoClients) => ClientAuthFailure::TwoClients,
-            Self::Unreadable(Unreadable::AssertionType) => ClientAuthFailure::AssertionType,
-            Self::Unreadable(Unreadable::Header) => ClientAuthFailure::MalformedHeader,
+            Self::Unreadable(CredentialsError::Missing) => ClientAuthFailure::NoCredentials,
+            Self::Unreadable(CredentialsError::TwoMethods) => ClientAuthFailure::TwoMethods,
+            Self::Unreadable(CredentialsError::TwoClients) => ClientAuthFailure::TwoClients,
+            Self::Unreadable(CredentialsError::AssertionType) => ClientAuthFailure::AssertionType,
+            Self::Unreadable(CredentialsError::Header) => ClientAuthFailure::MalformedHeader,
             Self::Proof(_, why) => why.reason(),
         }
     }
@@ -217,19 +217,19 @@ impl Failed {
         let invalid_client = |text| ApiError::new(OAuthError::new(ErrorCode::InvalidClient, text));
         match self {
             Self::TwoHeaders => ApiError::invalid("there are two Authorization headers"),
-            Self::Unreadable(Unreadable::Missing) => {
+            Self::Unreadable(CredentialsError::Missing) => {
                 invalid_client("no client authentication and no client_id")
             }
-            Self::Unreadable(Unreadable::TwoMethods) => {
+            Self::Unreadable(CredentialsError::TwoMethods) => {
                 invalid_client("more than one way of client authentication")
             }
-            Self::Unreadable(Unreadable::TwoClients) => {
+            Self::Unreadable(CredentialsError::TwoClients) => {
                 invalid_client("client_id is not the authenticated client")
             }
-            Self::Unreadable(Unreadable::AssertionType) => {
+            Self::Unreadable(CredentialsError::AssertionType) => {
                 invalid_client("client_assertion and client_assertion_type do not fit")
             }
-            Self::Unreadable(Unreadable::Header) => {
+            Self::Unreadable(CredentialsError::Header) => {
                 invalid_client("the Authorization header is not Basic")
             }
             Self::Proof(used, why) => {

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Limited};
 
 use super::error::ApiError;
 use crate::http::app::App;
-use crate::protocol::{Came, ErrorCode, OAuthError, Params};
+use crate::protocol::{ErrorCode, LenientParams, OAuthError, Params};
 
 /// The largest body that is read.
 const MOST: usize = 64 * 1024;
@@ -50,8 +50,8 @@ pub async fn read_form(
     body: Body,
     is_known: fn(&str) -> bool,
 ) -> Result<Params, ApiError> {
-    let came = Came::read(&read_form_body(headers, body).await?, is_known);
-    let Some(malformed) = came.fault else { return Ok(came.params) };
+    let came = LenientParams::parse(&read_form_body(headers, body).await?, is_known);
+    let Some(malformed) = came.error else { return Ok(came.params) };
     let text = malformed.to_string();
     Err(OAuthError::described(ErrorCode::InvalidRequest, &text).into())
 }

@@ -84,7 +84,7 @@ impl Visit {
         let client = client.filter(|client| interaction.request.reply.is_allowed_for(client));
         let client = client.ok_or_else(unknown)?;
         // Nor is anybody asked for what the client may not have any more.
-        let scope = interaction.request.scope.shared_with(&app.scope_ceiling(&client));
+        let scope = interaction.request.scope.intersection(&app.scope_ceiling(&client));
         if scope.is_empty() {
             return Err(unknown());
         }
@@ -99,8 +99,8 @@ impl Visit {
             return Err(unknown());
         }
         let catalogue = app.catalogue();
-        let claims = catalogue.exposed_by(&client.scope_ceiling());
-        interaction.request.claims = interaction.request.claims.limited_to(&claims);
+        let claims = catalogue.claims_for(&client.scope_ceiling());
+        interaction.request.claims = interaction.request.claims.restricted_to(&claims);
         let cookie = cookies.of_interaction(&id).find(|it| interaction.opens_with(it)).cloned();
         let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
         // A yes that was taken back since is none.

@@ -2,9 +2,9 @@
 //!
 //! [RFC 7518]: https://www.rfc-editor.org/rfc/rfc7518
 
-use super::wire::wire_words;
+use super::string_enum::string_enum;
 
-wire_words! {
+string_enum! {
     /// Signatures with a key pair ([RFC 7518 §3.1](https://www.rfc-editor.org/rfc/rfc7518#section-3.1)).
     ClientAlg {
         /// RSASSA-PKCS1-v1_5 with SHA-256
@@ -18,7 +18,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// How a client assertion is signed: with the client's key, or with a secret we share with it.
     AssertionAlg {
         /// RSASSA-PKCS1-v1_5 with SHA-256
@@ -36,7 +36,7 @@ wire_words! {
 
 impl AssertionAlg {
     /// The same algorithm of a key pair; `None` for HMAC.
-    pub const fn of_pair(self) -> Option<ClientAlg> {
+    pub const fn signature_alg(self) -> Option<ClientAlg> {
         match self {
             Self::Rs256 => Some(ClientAlg::Rs256),
             Self::Ps256 => Some(ClientAlg::Ps256),
@@ -47,7 +47,7 @@ impl AssertionAlg {
     }
 }
 
-wire_words! {
+string_enum! {
     /// How the key of an encrypted JWT is agreed on ([RFC 7518 §4.1](https://www.rfc-editor.org/rfc/rfc7518#section-4.1)).
     KeyManagement {
         /// RSAES-OAEP with SHA-256 and MGF1 with SHA-256
@@ -61,7 +61,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// How the content of an encrypted JWT is sealed ([RFC 7518 §5.1](https://www.rfc-editor.org/rfc/rfc7518#section-5.1)).
     ContentEncryption {
         /// AES-CBC with a 128-bit key, and HMAC-SHA-256 over it: the default of client registration

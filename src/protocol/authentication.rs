@@ -3,9 +3,9 @@
 //! [OpenID Connect Core §2]: https://openid.net/specs/openid-connect-core-1_0.html#IDToken
 //! [RFC 8176 §2]: https://www.rfc-editor.org/rfc/rfc8176#section-2
 
-use super::wire::wire_words;
+use super::string_enum::string_enum;
 
-wire_words! {
+string_enum! {
     /// An authentication context class, the weakest first.
     Acr {
         /// A password.
@@ -28,7 +28,7 @@ impl Acr {
     }
 }
 
-wire_words! {
+string_enum! {
     /// An authentication method.
     AuthenticationMethod {
         /// A password.

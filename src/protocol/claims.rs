@@ -12,7 +12,7 @@ use super::Scope;
 
 /// The type of a claim's value (§5.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
+enum ClaimKind {
     Address,
     Birthdate,
     Boolean,
@@ -23,33 +23,33 @@ enum Kind {
 
 /// Claim, the scope that asks for it (§5.4), and its kind.
 #[rustfmt::skip]
-const STANDARD: [(&str, &str, Kind); 19] = [
-    ("name",                  "profile", Kind::Text),
-    ("given_name",            "profile", Kind::Text),
-    ("family_name",           "profile", Kind::Text),
-    ("middle_name",           "profile", Kind::Text),
-    ("nickname",              "profile", Kind::Text),
-    ("preferred_username",    "profile", Kind::Text),
-    ("profile",               "profile", Kind::HttpUrl),
-    ("picture",               "profile", Kind::HttpUrl),
-    ("website",               "profile", Kind::HttpUrl),
-    ("gender",                "profile", Kind::Text),
-    ("birthdate",             "profile", Kind::Birthdate),
-    ("zoneinfo",              "profile", Kind::Text),
-    ("locale",                "profile", Kind::Text),
-    ("updated_at",            "profile", Kind::Number),
-    ("email",                 "email",   Kind::Text),
-    ("email_verified",        "email",   Kind::Boolean),
-    ("address",               "address", Kind::Address),
-    ("phone_number",          "phone",   Kind::Text),
-    ("phone_number_verified", "phone",   Kind::Boolean),
+const STANDARD_CLAIMS: [(&str, &str, ClaimKind); 19] = [
+    ("name",                  "profile", ClaimKind::Text),
+    ("given_name",            "profile", ClaimKind::Text),
+    ("family_name",           "profile", ClaimKind::Text),
+    ("middle_name",           "profile", ClaimKind::Text),
+    ("nickname",              "profile", ClaimKind::Text),
+    ("preferred_username",    "profile", ClaimKind::Text),
+    ("profile",               "profile", ClaimKind::HttpUrl),
+    ("picture",               "profile", ClaimKind::HttpUrl),
+    ("website",               "profile", ClaimKind::HttpUrl),
+    ("gender",                "profile", ClaimKind::Text),
+    ("birthdate",             "profile", ClaimKind::Birthdate),
+    ("zoneinfo",              "profile", ClaimKind::Text),
+    ("locale",                "profile", ClaimKind::Text),
+    ("updated_at",            "profile", ClaimKind::Number),
+    ("email",                 "email",   ClaimKind::Text),
+    ("email_verified",        "email",   ClaimKind::Boolean),
+    ("address",               "address", ClaimKind::Address),
+    ("phone_number",          "phone",   ClaimKind::Text),
+    ("phone_number_verified", "phone",   ClaimKind::Boolean),
 ];
 
 /// The scope for the groups of a user, and the claim it exposes.
 const GROUPS: &str = "groups";
 
 /// Claims only the server may set; a user record cannot carry them.
-const RESERVED: [&str; 23] = [
+const RESERVED_CLAIMS: [&str; 23] = [
     "iss",
     "sub",
     "aud",
@@ -95,7 +95,7 @@ pub struct ScopeEntry {
 impl Default for ScopeCatalogue {
     fn default() -> Self {
         let claims = |scope: &str| {
-            let asked = STANDARD.iter().filter(|(_, by, _)| *by == scope);
+            let asked = STANDARD_CLAIMS.iter().filter(|(_, by, _)| *by == scope);
             asked.map(|(claim, _, _)| (*claim).to_owned()).collect()
         };
         let entry = |scope: &str| ScopeEntry { claims: claims(scope), ..ScopeEntry::default() };
@@ -147,7 +147,7 @@ impl ScopeCatalogue {
     }
 
     /// The tokens of this scope in the order of the consent page.
-    pub fn in_order<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a str> {
+    pub fn display_order<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a str> {
         let known = self.1.iter().map(String::as_str).filter(|token| scope.contains(token));
         known.chain(scope.iter().filter(|token| !self.0.contains_key(*token)))
     }
@@ -158,7 +158,7 @@ impl ScopeCatalogue {
     }
 
     /// The claims a granted scope exposes.
-    pub fn exposed_by(&self, scope: &Scope) -> BTreeSet<&str> {
+    pub fn claims_for(&self, scope: &Scope) -> BTreeSet<&str> {
         let entries = scope.iter().filter_map(|token| self.0.get(token));
         entries.flat_map(|entry| &entry.claims).map(String::as_str).collect()
     }
@@ -166,12 +166,12 @@ impl ScopeCatalogue {
 
 /// Whether only the server may set the claim.
 pub fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name)
+    RESERVED_CLAIMS.contains(&name)
 }
 
 /// Whether the name is one of the standard claims.
 pub fn is_standard(name: &str) -> bool {
-    STANDARD.iter().any(|(claim, _, _)| *claim == name)
+    STANDARD_CLAIMS.iter().any(|(claim, _, _)| *claim == name)
 }
 
 /// Checks one claim of a user before it is stored; the error is a sentence for the operator.
@@ -179,22 +179,22 @@ pub fn check(name: &str, value: &Value) -> Result<(), String> {
     if is_reserved(name) {
         return Err(format!("{name} is set by the server and cannot be given to a user"));
     }
-    let Some((_, _, kind)) = STANDARD.iter().find(|(claim, _, _)| *claim == name) else {
+    let Some((_, _, kind)) = STANDARD_CLAIMS.iter().find(|(claim, _, _)| *claim == name) else {
         return Ok(());
     };
     let text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
     let (good, expected) = match kind {
-        Kind::Address => (
+        ClaimKind::Address => (
             value.as_object().is_some_and(|parts| !parts.is_empty() && parts.values().all(text)),
             "a table of strings, such as street_address, locality, postal_code and country",
         ),
-        Kind::Birthdate => {
+        ClaimKind::Birthdate => {
             (value.as_str().is_some_and(is_birthdate), "YYYY-MM-DD, 0000-MM-DD or YYYY")
         }
-        Kind::Boolean => (value.is_boolean(), "true or false"),
-        Kind::HttpUrl => (value.as_str().is_some_and(is_http_url), "an http or https URL"),
-        Kind::Number => (value.is_u64(), "a number of seconds since 1970"),
-        Kind::Text => (text(value), "text"),
+        ClaimKind::Boolean => (value.is_boolean(), "true or false"),
+        ClaimKind::HttpUrl => (value.as_str().is_some_and(is_http_url), "an http or https URL"),
+        ClaimKind::Number => (value.is_u64(), "a number of seconds since 1970"),
+        ClaimKind::Text => (text(value), "text"),
     };
     if good { Ok(()) } else { Err(format!("{name} must be {expected}")) }
 }
@@ -247,15 +247,15 @@ pub struct ClaimRequest {
 
 /// The `claims` parameter is not the JSON that §5.5 describes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct UnreadableClaims;
+pub struct ClaimsRequestError;
 
 impl ClaimsRequest {
     /// Parses the parameter: an object whose members hold `null` or an object for each claim. Fails if it is not an
     /// object, or if one of `ENFORCED_CLAIMS` cannot be read; other claims that cannot be read are ignored.
-    pub fn parse(text: &str) -> Result<Self, UnreadableClaims> {
+    pub fn parse(text: &str) -> Result<Self, ClaimsRequestError> {
         let members: Map<String, Value> =
-            serde_json::from_str(text).map_err(|_| UnreadableClaims)?;
-        let read = |name| members.get(name).map_or(Ok(BTreeMap::new()), read_claims);
+            serde_json::from_str(text).map_err(|_| ClaimsRequestError)?;
+        let read = |name| members.get(name).map_or(Ok(BTreeMap::new()), parse_claims);
         Ok(Self { userinfo: read("userinfo")?, id_token: read("id_token")? })
     }
 
@@ -265,9 +265,9 @@ impl ClaimsRequest {
     }
 
     /// Every requested claim that the user has to consent to. Claims about the sign-in itself are part of `openid`.
-    pub fn names(&self) -> BTreeSet<&str> {
+    pub fn user_claims(&self) -> BTreeSet<&str> {
         let all = self.userinfo.keys().chain(self.id_token.keys()).map(String::as_str);
-        all.filter(|name| !OF_THE_SIGN_IN.contains(name)).collect()
+        all.filter(|name| !SIGN_IN_CLAIMS.contains(name)).collect()
     }
 
     /// Adds `auth_time` to the ID token, which `max_age` requests implicitly: "When a max_age
@@ -281,8 +281,8 @@ impl ClaimsRequest {
     /// Drops the claims that are not among `allowed`, silently: a claim that is not returned is no error, not even
     /// an essential one (§5.5.1).
     #[must_use]
-    pub fn limited_to(mut self, allowed: &BTreeSet<&str>) -> Self {
-        let may = |name: &str| OF_THE_SIGN_IN.contains(&name) || allowed.contains(name);
+    pub fn restricted_to(mut self, allowed: &BTreeSet<&str>) -> Self {
+        let may = |name: &str| SIGN_IN_CLAIMS.contains(&name) || allowed.contains(name);
         self.userinfo.retain(|name, _| may(name));
         self.id_token.retain(|name, _| may(name));
         self
@@ -290,19 +290,19 @@ impl ClaimsRequest {
 }
 
 /// Claims about the sign-in, not about the user.
-const OF_THE_SIGN_IN: [&str; 4] = ["acr", "amr", "auth_time", "sub"];
+const SIGN_IN_CLAIMS: [&str; 4] = ["acr", "amr", "auth_time", "sub"];
 
 /// Claims whose requested value the server must honour, so the request must be understood; others are optional.
-const DEMANDS: [&str; 2] = ["acr", "sub"];
+const ENFORCED_CLAIMS: [&str; 2] = ["acr", "sub"];
 
 /// Ignores a claim that cannot be read, but not the others.
-fn read_claims(value: &Value) -> Result<BTreeMap<String, ClaimRequest>, UnreadableClaims> {
+fn parse_claims(value: &Value) -> Result<BTreeMap<String, ClaimRequest>, ClaimsRequestError> {
     let mut claims = BTreeMap::new();
     for (name, wish) in value.as_object().into_iter().flatten() {
-        let demands = DEMANDS.contains(&name.as_str());
-        match read_claim(wish, demands) {
+        let demands = ENFORCED_CLAIMS.contains(&name.as_str());
+        match parse_claim(wish, demands) {
             Some(wish) => drop(claims.insert(name.clone(), wish)),
-            None if demands => return Err(UnreadableClaims),
+            None if demands => return Err(ClaimsRequestError),
             None => {}
         }
     }
@@ -311,7 +311,7 @@ fn read_claims(value: &Value) -> Result<BTreeMap<String, ClaimRequest>, Unreadab
 
 /// `to_the_letter`: every member has to be what it should be; otherwise "any members used that are not
 /// understood MUST be ignored" (§5.5.1).
-fn read_claim(wish: &Value, to_the_letter: bool) -> Option<ClaimRequest> {
+fn parse_claim(wish: &Value, to_the_letter: bool) -> Option<ClaimRequest> {
     let wish = match wish {
         Value::Null => return Some(ClaimRequest::default()),
         Value::Object(wish) => wish,

@@ -7,10 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Params;
-use super::params::decode;
-use super::wire::wire_words;
+use super::params::percent_decode;
+use super::string_enum::string_enum;
 
-wire_words! {
+string_enum! {
     /// A way for a client to authenticate. `none` is last, because some libraries take the first method in the metadata
     /// that they know.
     AuthMethod {
@@ -46,7 +46,7 @@ pub enum Credentials {
 
 /// Why the credentials could not be parsed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Unreadable {
+pub enum CredentialsError {
     /// There is no client id.
     Missing,
     /// More than one method at once (RFC 6749 §2.3: "MUST NOT").
@@ -61,32 +61,32 @@ pub enum Unreadable {
 
 impl Credentials {
     /// Parses header and form. `authorization` is the raw header value.
-    pub fn read(authorization: Option<&str>, params: &Params) -> Result<Self, Unreadable> {
+    pub fn parse(authorization: Option<&str>, params: &Params) -> Result<Self, CredentialsError> {
         let client_id = params.get("client_id").map(str::to_owned);
         let secret = params.get("client_secret").map(str::to_owned);
         let assertion = params.get("client_assertion").map(str::to_owned);
         let shown = [authorization.is_some(), secret.is_some(), assertion.is_some()];
         if shown.into_iter().filter(|one| *one).count() > 1 {
-            return Err(Unreadable::TwoMethods);
+            return Err(CredentialsError::TwoMethods);
         }
         if let Some(header) = authorization {
-            let (id, secret) = read_basic(header).ok_or(Unreadable::Header)?;
+            let (id, secret) = read_basic(header).ok_or(CredentialsError::Header)?;
             if client_id.is_some_and(|also| also != id) {
-                return Err(Unreadable::TwoClients);
+                return Err(CredentialsError::TwoClients);
             }
             return Ok(Self::Basic { client_id: id, secret });
         }
         let kind = params.get("client_assertion_type");
         if let Some(jwt) = assertion {
             if kind != Some(JWT_BEARER) {
-                return Err(Unreadable::AssertionType);
+                return Err(CredentialsError::AssertionType);
             }
             return Ok(Self::Assertion { client_id, jwt });
         }
         if kind.is_some() {
-            return Err(Unreadable::AssertionType);
+            return Err(CredentialsError::AssertionType);
         }
-        let client_id = client_id.ok_or(Unreadable::Missing)?;
+        let client_id = client_id.ok_or(CredentialsError::Missing)?;
         Ok(match secret {
             Some(secret) => Self::Post { client_id, secret },
             None => Self::Public { client_id },
@@ -94,7 +94,7 @@ impl Credentials {
     }
 
     /// The method in use, as far as the request shows it.
-    pub const fn used(&self) -> &'static str {
+    pub const fn method_name(&self) -> &'static str {
         match self {
             Self::Public { .. } => AuthMethod::None.as_str(),
             Self::Basic { .. } => AuthMethod::ClientSecretBasic.as_str(),
@@ -104,7 +104,7 @@ impl Credentials {
     }
 
     /// Whether the credentials can be of that method. An assertion can be of both JWT methods until it is verified.
-    pub const fn are_of(&self, method: AuthMethod) -> bool {
+    pub const fn match_method(&self, method: AuthMethod) -> bool {
         use AuthMethod::{
             ClientSecretBasic, ClientSecretJwt, ClientSecretPost, None, PrivateKeyJwt,
         };
@@ -144,8 +144,8 @@ pub fn read_basic(header: &str) -> Option<(String, String)> {
     }
     let decoded = STANDARD.decode(encoded).ok()?;
     let colon = decoded.iter().position(|&byte| byte == b':')?;
-    let id = decode(&decoded[..colon]).ok()?;
-    let secret = decode(&decoded[colon + 1..]).ok()?;
+    let id = percent_decode(&decoded[..colon]).ok()?;
+    let secret = percent_decode(&decoded[colon + 1..]).ok()?;
     (!id.is_empty()).then_some((id, secret))
 }
 
@@ -179,17 +179,17 @@ mod tests {
     fn one_method_at_a_time() {
         let basic = header("a:b");
         let read = |header: Option<&str>, form: &str| {
-            Credentials::read(header, &params(form)).map(|read| {
-                let of = |method: &&AuthMethod| read.are_of(**method);
+            Credentials::parse(header, &params(form)).map(|read| {
+                let of = |method: &&AuthMethod| read.match_method(**method);
                 AuthMethod::ALL.iter().filter(of).copied().collect::<Vec<_>>()
             })
         };
         let assertion = format!("client_assertion=x.y.z&client_assertion_type={JWT_BEARER}");
         assert_eq!(read(Some(&basic), ""), Ok(vec![AuthMethod::ClientSecretBasic]));
         assert_eq!(read(Some(&basic), "client_id=a"), Ok(vec![AuthMethod::ClientSecretBasic]));
-        assert_eq!(read(Some(&basic), "client_id=c"), Err(Unreadable::TwoClients));
-        assert_eq!(read(Some(&basic), "client_secret=b"), Err(Unreadable::TwoMethods));
-        assert_eq!(read(Some(&basic), &assertion), Err(Unreadable::TwoMethods));
+        assert_eq!(read(Some(&basic), "client_id=c"), Err(CredentialsError::TwoClients));
+        assert_eq!(read(Some(&basic), "client_secret=b"), Err(CredentialsError::TwoMethods));
+        assert_eq!(read(Some(&basic), &assertion), Err(CredentialsError::TwoMethods));
         assert_eq!(
             read(None, "client_id=a&client_secret=b"),
             Ok(vec![AuthMethod::ClientSecretPost])
@@ -199,8 +199,8 @@ mod tests {
             read(None, &assertion),
             Ok(vec![AuthMethod::PrivateKeyJwt, AuthMethod::ClientSecretJwt])
         );
-        assert_eq!(read(None, "client_assertion=x.y.z"), Err(Unreadable::AssertionType));
-        assert_eq!(read(None, "client_secret=b"), Err(Unreadable::Missing));
-        assert_eq!(read(None, ""), Err(Unreadable::Missing));
+        assert_eq!(read(None, "client_assertion=x.y.z"), Err(CredentialsError::AssertionType));
+        assert_eq!(read(None, "client_secret=b"), Err(CredentialsError::Missing));
+        assert_eq!(read(None, ""), Err(CredentialsError::Missing));
     }
 }

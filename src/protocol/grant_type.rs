@@ -1,6 +1,6 @@
-use super::wire::wire_words;
+use super::string_enum::string_enum;
 
-wire_words! {
+string_enum! {
     /// How an access token may be asked for ([RFC 6749 §1.3](https://www.rfc-editor.org/rfc/rfc6749#section-1.3)).
     GrantType {
         /// RFC 6749 §4.1

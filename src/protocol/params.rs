@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 /// The most parameters a request may have; one with more is refused before any is interpreted.
-const MOST: usize = 100;
+const MAX_PARAMS: usize = 100;
 
 /// Request parameters. No value is empty, and each name is there once, except those that may be repeated.
 #[derive(Clone, Debug, Default)]
@@ -8,7 +8,7 @@ pub struct Params(BTreeMap<String, Vec<String>>);
 
 /// Why a query or a form could not be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Malformed {
+pub enum ParamsError {
     /// A percent sign without two hex digits, or bytes that are not UTF-8.
     #[error("a parameter is not valid percent-encoded UTF-8")]
     Encoding,
@@ -25,33 +25,35 @@ pub enum Malformed {
 ///
 /// [RFC 6749 §4.1.2.1]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2.1
 #[derive(Clone, Debug, Default)]
-pub struct Came {
+pub struct LenientParams {
     /// The parameters that could be read and have one value.
     pub params: Params,
     /// The first error.
-    pub fault: Option<Malformed>,
-    spoiled: BTreeSet<String>,
+    pub error: Option<ParamsError>,
+    unreadable: BTreeSet<String>,
 }
 
-impl Came {
+impl LenientParams {
     /// Parses the parameters that `is_known` accepts. All others "MUST [be] ignore[d]" ([RFC 6749 §3.1]), also if they
     /// are repeated or cannot be read.
     ///
     /// [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
-    pub fn read(text: &[u8], is_known: impl Fn(&str) -> bool) -> Self {
+    pub fn parse(text: &[u8], is_known: impl Fn(&str) -> bool) -> Self {
         let mut came = Self::default();
         let mut count = 0;
-        for (name, value) in pieces(text) {
-            let Some(name) = decode(name).ok().filter(|name| is_known(name)) else { continue };
+        for (name, value) in raw_pairs(text) {
+            let Some(name) = percent_decode(name).ok().filter(|name| is_known(name)) else {
+                continue;
+            };
             count += 1;
-            if count > MOST {
-                came.fault.get_or_insert(Malformed::TooMany);
+            if count > MAX_PARAMS {
+                came.error.get_or_insert(ParamsError::TooMany);
             }
-            match decode(value) {
+            match percent_decode(value) {
                 Ok(value) => came.params.0.entry(name).or_default().push(value),
                 Err(malformed) => {
-                    came.fault.get_or_insert(malformed);
-                    came.spoiled.insert(name);
+                    came.error.get_or_insert(malformed);
+                    came.unreadable.insert(name);
                 }
             }
         }
@@ -61,11 +63,11 @@ impl Came {
             let values = came.params.0.entry(name.clone()).or_default();
             values.dedup();
             if values.len() > 1 {
-                came.spoiled.insert(name.clone());
+                came.unreadable.insert(name.clone());
             }
-            came.fault.get_or_insert(Malformed::Repeated(name));
+            came.error.get_or_insert(ParamsError::Repeated(name));
         }
-        for name in &came.spoiled {
+        for name in &came.unreadable {
             came.params.0.remove(name);
         }
         came.params.drop_empty();
@@ -73,12 +75,12 @@ impl Came {
     }
 
     /// Whether the parameter was sent, but could not be read or has several values.
-    pub fn has_lost(&self, name: &str) -> bool {
-        self.spoiled.contains(name)
+    pub fn is_unreadable(&self, name: &str) -> bool {
+        self.unreadable.contains(name)
     }
 }
 
-impl From<Params> for Came {
+impl From<Params> for LenientParams {
     fn from(params: Params) -> Self {
         Self { params, ..Self::default() }
     }
@@ -88,13 +90,13 @@ impl Params {
     /// Reads `application/x-www-form-urlencoded` text: a query string or a form body.
     ///
     /// Stricter than the WHATWG parser, which replaces what it cannot decode: such a request is refused.
-    pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
+    pub fn parse(text: &[u8]) -> Result<Self, ParamsError> {
         let mut pairs = Vec::new();
-        for (name, value) in pieces(text) {
-            if pairs.len() == MOST {
-                return Err(Malformed::TooMany);
+        for (name, value) in raw_pairs(text) {
+            if pairs.len() == MAX_PARAMS {
+                return Err(ParamsError::TooMany);
             }
-            pairs.push((decode(name)?, decode(value)?));
+            pairs.push((percent_decode(name)?, percent_decode(value)?));
         }
         Self::collect(pairs)
     }
@@ -108,13 +110,13 @@ impl Params {
     /// [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
     /// [RFC 8707 §2]: https://www.rfc-editor.org/rfc/rfc8707#section-2
     /// [RFC 8693 §2.1]: https://www.rfc-editor.org/rfc/rfc8693#section-2.1
-    pub fn collect(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, Malformed> {
+    pub fn collect(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, ParamsError> {
         let mut params = Self::default();
         for (name, value) in pairs {
             params.0.entry(name).or_default().push(value);
         }
         if let Some(name) = params.repeated().next() {
-            return Err(Malformed::Repeated(name.to_owned()));
+            return Err(ParamsError::Repeated(name.to_owned()));
         }
         params.drop_empty();
         Ok(params)
@@ -179,7 +181,7 @@ impl Params {
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// The names and values of a query string or a form, not decoded yet.
-fn pieces(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+fn raw_pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let pieces = text.split(|&byte| byte == b'&').filter(|piece| !piece.is_empty());
     pieces.map(|piece| {
         let middle = piece.iter().position(|&byte| byte == b'=').unwrap_or(piece.len());
@@ -192,7 +194,7 @@ fn pieces(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 /// Also what client ids and secrets in a Basic header go through ([RFC 6749 §2.3.1]).
 ///
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
-pub fn decode(text: &[u8]) -> Result<String, Malformed> {
+pub fn percent_decode(text: &[u8]) -> Result<String, ParamsError> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(&byte) = rest.next() {
@@ -204,14 +206,14 @@ pub fn decode(text: &[u8]) -> Result<String, Malformed> {
                     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
                 };
                 let (Some(high), Some(low)) = (digit(), digit()) else {
-                    return Err(Malformed::Encoding);
+                    return Err(ParamsError::Encoding);
                 };
                 high << 4 | low
             }
             other => other,
         });
     }
-    String::from_utf8(decoded).map_err(|_| Malformed::Encoding)
+    String::from_utf8(decoded).map_err(|_| ParamsError::Encoding)
 }
 
 /// A name made of letters as ours are; any other is not repeated in the error.
@@ -235,7 +237,7 @@ mod tests {
     fn a_repeated_parameter_is_refused_even_when_empty() {
         for second in ["a", "b", ""] {
             let refused = Params::parse(format!("client_id=a&client_id={second}").as_bytes());
-            assert_eq!(refused.unwrap_err(), Malformed::Repeated("client_id".into()));
+            assert_eq!(refused.unwrap_err(), ParamsError::Repeated("client_id".into()));
         }
     }
 
@@ -261,7 +263,11 @@ mod tests {
     #[test]
     fn what_cannot_be_decoded_is_refused() {
         for text in ["a=%", "a=%4", "a=%zz", "a=%ff", "%c3=1"] {
-            assert_eq!(Params::parse(text.as_bytes()).unwrap_err(), Malformed::Encoding, "{text}");
+            assert_eq!(
+                Params::parse(text.as_bytes()).unwrap_err(),
+                ParamsError::Encoding,
+                "{text}"
+            );
         }
         let params = Params::parse("a=%C3%A9+b%3D".as_bytes()).unwrap();
         assert_eq!(params.get("a"), Some("é b="));
@@ -272,25 +278,25 @@ mod tests {
         let known = |name: &str| ["a", "b", "state", "resource"].contains(&name);
         for (text, params, fault, lost) in [
             ("a=1&state=s", "a=1&state=s", None, &[][..]),
-            ("a=1&a=2&state=s", "state=s", Some(Malformed::Repeated("a".into())), &["a"]),
-            ("a=1&a=1&b=", "a=1", Some(Malformed::Repeated("a".into())), &[]),
-            ("a=1&a=", "", Some(Malformed::Repeated("a".into())), &["a"]),
-            ("state=%ff&a=1", "a=1", Some(Malformed::Encoding), &["state"]),
-            ("state=s&state=%zz&b=1", "b=1", Some(Malformed::Encoding), &["state"]),
-            ("a=%&a=1&b=2&b=3", "", Some(Malformed::Encoding), &["a", "b"]),
+            ("a=1&a=2&state=s", "state=s", Some(ParamsError::Repeated("a".into())), &["a"]),
+            ("a=1&a=1&b=", "a=1", Some(ParamsError::Repeated("a".into())), &[]),
+            ("a=1&a=", "", Some(ParamsError::Repeated("a".into())), &["a"]),
+            ("state=%ff&a=1", "a=1", Some(ParamsError::Encoding), &["state"]),
+            ("state=s&state=%zz&b=1", "b=1", Some(ParamsError::Encoding), &["state"]),
+            ("a=%&a=1&b=2&b=3", "", Some(ParamsError::Encoding), &["a", "b"]),
             ("resource=x&resource=y", "resource=x&resource=y", None, &[]),
             // What means nothing here cannot be wrong.
             ("x=1&x=2&%ff=1&y=%zz&a=1", "a=1", None, &[]),
         ] {
-            let came = Came::read(text.as_bytes(), known);
-            assert_eq!((came.params.to_query().as_str(), came.fault), (params, fault), "{text}");
-            assert!(came.spoiled.iter().eq(lost), "{text}: {:?}", came.spoiled);
+            let came = LenientParams::parse(text.as_bytes(), known);
+            assert_eq!((came.params.to_query().as_str(), came.error), (params, fault), "{text}");
+            assert!(came.unreadable.iter().eq(lost), "{text}: {:?}", came.unreadable);
         }
         let many = |count: usize| [&"resource=r&".repeat(count), "state=s"].concat();
-        assert_eq!(Came::read(many(99).as_bytes(), known).fault, None);
-        let many = Came::read(many(100).as_bytes(), known);
-        assert_eq!((many.fault, many.params.get("state")), (Some(Malformed::TooMany), Some("s")));
-        assert_eq!(Came::read("x=1&".repeat(9_000).as_bytes(), known).fault, None);
+        assert_eq!(LenientParams::parse(many(99).as_bytes(), known).error, None);
+        let many = LenientParams::parse(many(100).as_bytes(), known);
+        assert_eq!((many.error, many.params.get("state")), (Some(ParamsError::TooMany), Some("s")));
+        assert_eq!(LenientParams::parse("x=1&".repeat(9_000).as_bytes(), known).error, None);
     }
 
     #[test]
@@ -298,7 +304,7 @@ mod tests {
         let text =
             |count: usize| (0..count).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
         assert!(Params::parse(text(100).as_bytes()).is_ok());
-        assert_eq!(Params::parse(text(101).as_bytes()).unwrap_err(), Malformed::TooMany);
+        assert_eq!(Params::parse(text(101).as_bytes()).unwrap_err(), ParamsError::TooMany);
     }
 
     proptest::proptest! {

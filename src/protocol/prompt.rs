@@ -17,12 +17,12 @@ pub struct Prompt {
 
 /// `none` beside another value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ContradictoryPrompt;
+pub struct PromptError;
 
 impl Prompt {
     /// Parses the space-delimited list. Unknown values are ignored: "not returning errors
     /// for not-understood values will help facilitate phasing in extensions" (§3.1.2.1).
-    pub fn parse(text: &str) -> Result<Self, ContradictoryPrompt> {
+    pub fn parse(text: &str) -> Result<Self, PromptError> {
         let mut prompt = Self::default();
         let words = || text.split(' ').filter(|word| !word.is_empty());
         for word in words() {
@@ -36,7 +36,7 @@ impl Prompt {
         }
         // "If this parameter contains none with any other value, an error is returned."
         let alone = words().all(|word| word.eq_ignore_ascii_case("none"));
-        if prompt.none && !alone { Err(ContradictoryPrompt) } else { Ok(prompt) }
+        if prompt.none && !alone { Err(PromptError) } else { Ok(prompt) }
     }
 }
 
@@ -52,7 +52,7 @@ mod tests {
         assert!(Prompt::parse("LOGIN").unwrap().login);
         assert_eq!(Prompt::parse("sometimes"), Ok(Prompt::default()));
         for bad in ["none login", "none consent", "create none"] {
-            assert_eq!(Prompt::parse(bad), Err(ContradictoryPrompt), "{bad}");
+            assert_eq!(Prompt::parse(bad), Err(PromptError), "{bad}");
         }
     }
 }

@@ -4,7 +4,7 @@ use url::{Host, Url};
 
 /// Why a redirect URI cannot be registered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Unregistrable {
+pub enum RedirectUriError {
     /// `http` with a host that is not loopback, nor, where the operator declares it, on a private network.
     #[error(
         "must be https, or http on a loopback host (where the operator declares it, also on a private network)"
@@ -46,62 +46,60 @@ pub enum Unregistrable {
 ///
 /// [RFC 6749 §3.1.2]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2
 /// [RFC 8252 §7]: https://www.rfc-editor.org/rfc/rfc8252#section-7
-pub fn check_registrable(uri: &str) -> Result<(), Unregistrable> {
-    let url = check_form(uri)?;
+pub fn check_registrable(uri: &str) -> Result<(), RedirectUriError> {
+    let url = check_syntax(uri)?;
     match url.scheme() {
         "https" => Ok(()),
         "http" if is_loopback(&url) => Ok(()),
-        "http" => Err(Unregistrable::CleartextHost),
+        "http" => Err(RedirectUriError::CleartextHost),
         // A private-use scheme is a reversed domain name, so it has a dot (RFC 8252 §7.1).
         private if private.contains('.') && !private.starts_with("javascript") => Ok(()),
-        _ => Err(Unregistrable::Scheme),
+        _ => Err(RedirectUriError::Scheme),
     }
 }
 
 /// Checks a redirect URI that the operator declares. Two kinds are allowed that clients may not register themselves,
 /// because only the operator can know whose they are: a scheme without a dot, and `http` on a private network, where the
 /// response can be read on the way.
-pub fn check_declarable(uri: &str) -> Result<(), Unregistrable> {
-    let url = check_form(uri)?;
+pub fn check_operator_declared(uri: &str) -> Result<(), RedirectUriError> {
+    let url = check_syntax(uri)?;
     match url.scheme() {
         "https" => Ok(()),
         "http" if is_loopback(&url) || is_private(&url) => Ok(()),
-        "http" => Err(Unregistrable::CleartextHost),
-        private
-            if !SCHEMES_OF_BROWSERS.contains(&private) && !private.starts_with("javascript") =>
-        {
+        "http" => Err(RedirectUriError::CleartextHost),
+        private if !BROWSER_SCHEMES.contains(&private) && !private.starts_with("javascript") => {
             Ok(())
         }
-        _ => Err(Unregistrable::Scheme),
+        _ => Err(RedirectUriError::Scheme),
     }
 }
 
 /// A warning about a redirect URI that only an operator may declare.
-pub fn caution(uri: &str) -> Option<&'static str> {
+pub fn operator_warning(uri: &str) -> Option<&'static str> {
     match check_registrable(uri) {
-        Err(Unregistrable::CleartextHost) => Some(
+        Err(RedirectUriError::CleartextHost) => Some(
             "goes over a private network unencrypted: whoever is on it can read and change what is sent there",
         ),
-        Err(Unregistrable::Scheme) => Some(
+        Err(RedirectUriError::Scheme) => Some(
             "has a scheme that is nobody's domain name: another application on the same device may claim it, \
              and gets what is sent there",
         ),
         Err(
-            Unregistrable::Host
-            | Unregistrable::Fragment
-            | Unregistrable::Illegal
-            | Unregistrable::TooLong
-            | Unregistrable::NotAbsolute
-            | Unregistrable::DotSegment
-            | Unregistrable::UserInfo
-            | Unregistrable::Wildcard,
+            RedirectUriError::Host
+            | RedirectUriError::Fragment
+            | RedirectUriError::Illegal
+            | RedirectUriError::TooLong
+            | RedirectUriError::NotAbsolute
+            | RedirectUriError::DotSegment
+            | RedirectUriError::UserInfo
+            | RedirectUriError::Wildcard,
         )
         | Ok(()) => None,
     }
 }
 
 /// Schemes that browsers or operating systems handle themselves.
-const SCHEMES_OF_BROWSERS: [&str; 17] = [
+const BROWSER_SCHEMES: [&str; 17] = [
     "about",
     "blob",
     "chrome",
@@ -122,34 +120,34 @@ const SCHEMES_OF_BROWSERS: [&str; 17] = [
 ];
 
 /// The checks that hold for operators and clients alike.
-fn check_form(uri: &str) -> Result<Url, Unregistrable> {
+fn check_syntax(uri: &str) -> Result<Url, RedirectUriError> {
     if uri.len() > 2048 {
-        return Err(Unregistrable::TooLong);
+        return Err(RedirectUriError::TooLong);
     }
     // The URL parser silently drops tabs and turns backslashes, so the bytes are checked.
     if !uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
-        return Err(Unregistrable::Illegal);
+        return Err(RedirectUriError::Illegal);
     }
     if uri.contains('#') {
-        return Err(Unregistrable::Fragment);
+        return Err(RedirectUriError::Fragment);
     }
-    let url = Url::parse(uri).map_err(|_| Unregistrable::NotAbsolute)?;
+    let url = Url::parse(uri).map_err(|_| RedirectUriError::NotAbsolute)?;
     if !url.username().is_empty() || url.password().is_some() || authority(uri).contains('@') {
-        return Err(Unregistrable::UserInfo);
+        return Err(RedirectUriError::UserInfo);
     }
     if has_dot_segment(uri) {
-        return Err(Unregistrable::DotSegment);
+        return Err(RedirectUriError::DotSegment);
     }
     // URIs are compared character by character, so a star would match only itself, which is not what it is meant for.
     if uri.split('?').next().is_some_and(|place| place.contains('*')) {
-        return Err(Unregistrable::Wildcard);
+        return Err(RedirectUriError::Wildcard);
     }
     match url.scheme() {
         "https" | "http" if !uri[url.scheme().len() + 1..].starts_with("//") => {
-            Err(Unregistrable::NotAbsolute)
+            Err(RedirectUriError::NotAbsolute)
         }
         // A parser with other rules than a browser's has to find the same host.
-        _ if !names_its_host(uri, &url) => Err(Unregistrable::Host),
+        _ if !is_host_literal(uri, &url) => Err(RedirectUriError::Host),
         _ => Ok(url),
     }
 }
@@ -267,7 +265,7 @@ fn authority(uri: &str) -> &str {
 }
 
 /// Whether the host that a browser uses is the one that is written.
-fn names_its_host(uri: &str, url: &Url) -> bool {
+fn is_host_literal(uri: &str, url: &Url) -> bool {
     let after = uri[url.scheme().len() + 1..].strip_prefix("//").unwrap_or_default();
     let authority = &after[..after.find(['/', '?']).unwrap_or(after.len())];
     let written = match authority.find(']') {

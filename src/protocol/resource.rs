@@ -7,8 +7,8 @@ use url::Url;
 use super::{ErrorCode, OAuthError, Params};
 
 /// The most APIs that one request may name.
-const MOST: usize = 20;
-const LONGEST: usize = 2_048;
+const MAX_RESOURCES: usize = 20;
+const MAX_IDENTIFIER_LEN: usize = 2_048;
 
 /// Whether the text can be the identifier of an API: "an absolute URI, as specified by Section 4.3 of RFC3986
 /// … The URI MUST NOT include a fragment component" ([RFC 8707 §2]).
@@ -16,7 +16,7 @@ const LONGEST: usize = 2_048;
 /// [RFC 8707 §2]: https://www.rfc-editor.org/rfc/rfc8707#section-2
 pub fn is_identifier(text: &str) -> bool {
     let allowed = |c: u8| c.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&c);
-    text.len() <= LONGEST && text.bytes().all(allowed) && Url::parse(text).is_ok()
+    text.len() <= MAX_IDENTIFIER_LEN && text.bytes().all(allowed) && Url::parse(text).is_ok()
 }
 
 /// The APIs that a request names, each once, in the order of the request.
@@ -30,14 +30,14 @@ pub fn asked(params: &Params) -> Result<Vec<String>, OAuthError> {
             asked.push(text.to_owned());
         }
     }
-    if asked.len() > MOST {
+    if asked.len() > MAX_RESOURCES {
         return Err(invalid("resource is there more than 20 times"));
     }
     Ok(asked)
 }
 
 /// The same identifier with a trailing slash added or removed: a common mistake.
-pub fn with_the_other_ending(text: &str) -> String {
+pub fn with_toggled_slash(text: &str) -> String {
     text.strip_suffix('/').map_or_else(|| format!("{text}/"), str::to_owned)
 }
 
@@ -59,7 +59,7 @@ mod tests {
         ] {
             assert!(is_identifier(good), "{good}");
         }
-        let long = format!("https://api.example/{}", "x".repeat(LONGEST));
+        let long = format!("https://api.example/{}", "x".repeat(MAX_IDENTIFIER_LEN));
         for bad in [
             "",
             "api",
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(read("resource=b:1&resource=a:1&resource=b:1").unwrap(), ["b:1", "a:1"]);
         assert_eq!(read("resource=a:1&resource=b").unwrap_err().code, ErrorCode::InvalidTarget);
         let many = |most: usize| (0..most).map(|n| format!("resource=a:{n}")).collect::<Vec<_>>();
-        assert!(read(&many(MOST).join("&")).is_ok());
-        assert!(read(&many(MOST + 1).join("&")).is_err());
+        assert!(read(&many(MAX_RESOURCES).join("&")).is_ok());
+        assert!(read(&many(MAX_RESOURCES + 1).join("&")).is_err());
     }
 }

@@ -1,7 +1,7 @@
 use super::ResponseType;
-use super::wire::wire_words;
+use super::string_enum::string_enum;
 
-wire_words! {
+string_enum! {
     /// How an authorization response is sent to the client.
     ResponseMode {
         /// In the query of the redirect URI ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
@@ -23,7 +23,7 @@ impl ResponseMode {
     }
 
     /// Whether a response of this type may be sent in this mode: never tokens in a query, which servers log.
-    pub fn suits(self, response: ResponseType) -> bool {
+    pub fn is_allowed_for(self, response: ResponseType) -> bool {
         self != Self::Query || !response.is_front_channel()
     }
 }

@@ -1,6 +1,6 @@
-use super::wire::wire_words;
+use super::string_enum::string_enum;
 
-wire_words! {
+string_enum! {
     /// What an authorization response contains ([OAuth 2.0 Multiple Response Types]).
     ///
     /// [OAuth 2.0 Multiple Response Types]: https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html
@@ -26,7 +26,7 @@ impl ResponseType {
     /// Parses the values in any order: "the order of values does not matter" ([RFC 6749 §3.1.1]).
     ///
     /// [RFC 6749 §3.1.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1.1
-    pub fn read(text: &str) -> Option<Self> {
+    pub fn parse_unordered(text: &str) -> Option<Self> {
         let words = |text: &'static str| text.split(' ');
         let asked: Vec<&str> = text.split(' ').collect();
         let same = |it: &Self| {
@@ -85,7 +85,7 @@ mod tests {
             ("CODE", None),
             ("", None),
         ] {
-            assert_eq!(ResponseType::read(text), read, "{text}");
+            assert_eq!(ResponseType::parse_unordered(text), read, "{text}");
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct Scope(BTreeSet<String>);
 #[error(
     "a scope is at most 50 words of printable ASCII without quotes and backslashes, 1024 characters in all"
 )]
-pub struct UnwordableScope;
+pub struct ScopeError;
 
 impl Scope {
     /// The standard scopes of [OpenID Connect Core §5.4] and §11, and `groups`, which no standard has but
@@ -43,7 +43,7 @@ impl Scope {
     }
 
     /// Whether every token is also in `other`.
-    pub fn is_within(&self, other: &Self) -> bool {
+    pub fn is_subset(&self, other: &Self) -> bool {
         self.0.is_subset(&other.0)
     }
 
@@ -54,13 +54,13 @@ impl Scope {
 
     /// The tokens in both.
     #[must_use]
-    pub fn shared_with(&self, other: &Self) -> Self {
+    pub fn intersection(&self, other: &Self) -> Self {
         Self(self.0.intersection(&other.0).cloned().collect())
     }
 
     /// The tokens in either.
     #[must_use]
-    pub fn joined_with(&self, other: &Self) -> Self {
+    pub fn union(&self, other: &Self) -> Self {
         Self(self.0.union(&other.0).cloned().collect())
     }
 
@@ -85,35 +85,35 @@ impl<'a> FromIterator<&'a str> for Scope {
 }
 
 impl FromStr for Scope {
-    type Err = UnwordableScope;
+    type Err = ScopeError;
 
     /// Parses the scope of a request or a registration. The limits are those that the previous release has when it
     /// reads a stored record.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > 1024 {
-            return Err(UnwordableScope);
+            return Err(ScopeError);
         }
-        let scope = Self::read(text)?;
-        if scope.0.len() > 50 { Err(UnwordableScope) } else { Ok(scope) }
+        let scope = Self::parse_unlimited(text)?;
+        if scope.0.len() > 50 { Err(ScopeError) } else { Ok(scope) }
     }
 }
 
 impl Scope {
-    fn read(text: &str) -> Result<Self, UnwordableScope> {
+    fn parse_unlimited(text: &str) -> Result<Self, ScopeError> {
         // %x21 / %x23-5B / %x5D-7E
         let nqchar = |c: u8| (0x21..=0x7E).contains(&c) && c != b'"' && c != b'\\';
         let tokens = text.split(' ').filter(|token| !token.is_empty());
         let token = |token: &str| token.bytes().all(nqchar).then(|| token.to_owned());
-        tokens.map(token).collect::<Option<_>>().map(Self).ok_or(UnwordableScope)
+        tokens.map(token).collect::<Option<_>>().map(Self).ok_or(ScopeError)
     }
 }
 
 impl TryFrom<String> for Scope {
-    type Error = UnwordableScope;
+    type Error = ScopeError;
 
     /// Parses a stored scope, without a limit: what a user has consented to grows over time.
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::read(&text)
+        Self::parse_unlimited(&text)
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn the_grammar_is_enforced() {
         for bad in ["open\"id", "a\\b", "a\tb", "caf\u{e9}", "a\nb"] {
-            assert_eq!(bad.parse::<Scope>(), Err(UnwordableScope), "{bad:?}");
+            assert_eq!(bad.parse::<Scope>(), Err(ScopeError), "{bad:?}");
         }
         assert_eq!("b a  b ".parse::<Scope>().unwrap().to_string(), "a b");
     }
@@ -146,9 +146,9 @@ mod tests {
     fn what_is_asked_for_has_a_limit_and_what_is_written_is_read_again() {
         let words = |n: usize| (0..n).map(|n| format!("s{n:03}")).collect::<Vec<_>>().join(" ");
         let most: Scope = words(50).parse().unwrap();
-        assert_eq!(words(51).parse::<Scope>(), Err(UnwordableScope));
-        assert_eq!("x".repeat(1025).parse::<Scope>(), Err(UnwordableScope));
-        let all = most.joined_with(&"x".repeat(1024).parse().unwrap());
+        assert_eq!(words(51).parse::<Scope>(), Err(ScopeError));
+        assert_eq!("x".repeat(1025).parse::<Scope>(), Err(ScopeError));
+        let all = most.union(&"x".repeat(1024).parse().unwrap());
         let written = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Scope>(&written).ok(), Some(all));
     }

@@ -1,6 +1,6 @@
-use super::wire::wire_words;
+use super::string_enum::string_enum;
 
-wire_words! {
+string_enum! {
     /// How an access token is presented ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)):
     /// `token_type` in responses, and the scheme of the `Authorization` header.
     TokenType {
@@ -9,7 +9,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// The `typ` header of a JWT access token.
     AccessTokenTyp {
         /// [RFC 9068 §2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.1): nothing else passes for it.

@@ -36,7 +36,7 @@ use crate::endpoints::webfinger;
 use crate::http::accept::prefers_html;
 use crate::http::app::App;
 use crate::http::{assets, cors};
-use crate::protocol::Metadata;
+use crate::protocol::ProviderMetadata;
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::client_metadata::SubjectType;
 
@@ -156,18 +156,18 @@ async fn not_found(headers: HeaderMap) -> Response {
 }
 
 /// The metadata of discovery: what each endpoint says about itself.
-pub fn metadata(config: &Config, catalogue: &ScopeCatalogue) -> Metadata {
+pub fn metadata(config: &Config, catalogue: &ScopeCatalogue) -> ProviderMetadata {
     let scopes = catalogue.advertised();
     let mut claims: Vec<String> =
-        catalogue.exposed_by(&scopes).into_iter().map(str::to_owned).collect();
+        catalogue.claims_for(&scopes).into_iter().map(str::to_owned).collect();
     claims.extend(["sub", "iss", "auth_time", "acr", "amr", "sid"].map(str::to_owned));
-    let mut metadata = Metadata {
+    let mut metadata = ProviderMetadata {
         issuer: config.issuer.as_str().to_owned(),
         scopes_supported: scopes.iter().map(str::to_owned).collect(),
         claims_supported: claims,
         subject_types_supported: SubjectType::ALL.iter().map(|it| it.as_str()).collect(),
         claim_types_supported: vec!["normal"],
-        ..Metadata::default()
+        ..ProviderMetadata::default()
     };
     authorize::advertise(&mut metadata, config);
     introspect::advertise(&mut metadata, config);

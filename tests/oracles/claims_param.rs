@@ -1,4 +1,4 @@
-use latchkey::protocol::claims::{ClaimRequest, ClaimsRequest, UnreadableClaims};
+use latchkey::protocol::claims::{ClaimRequest, ClaimsRequest, ClaimsRequestError};
 use serde_json::Value;
 
 use super::text;
@@ -11,7 +11,7 @@ pub fn claims_param(data: &[u8]) {
     holds(data, ClaimsRequest::parse);
 }
 
-pub fn holds(data: &[u8], parse: impl Fn(&str) -> Result<ClaimsRequest, UnreadableClaims>) {
+pub fn holds(data: &[u8], parse: impl Fn(&str) -> Result<ClaimsRequest, ClaimsRequestError>) {
     let json = text(data);
     let read = parse(&json);
     let Ok(Value::Object(members)) = serde_json::from_str::<Value>(&json) else {

@@ -1,4 +1,4 @@
-use latchkey::protocol::client_metadata::Offer;
+use latchkey::protocol::client_metadata::ServerCapabilities;
 use latchkey::protocol::redirect_uri::check_registrable;
 use latchkey::protocol::{AuthMethod, ClientMetadata, GrantType, OAuthError};
 use serde_json::{Map, Value};
@@ -78,6 +78,6 @@ pub fn holds(
 }
 
 /// Everything there is for clients that register themselves.
-fn of_strangers() -> Offer {
-    Offer { by_operator: false, ..Offer::complete() }
+fn of_strangers() -> ServerCapabilities {
+    ServerCapabilities { by_operator: false, ..ServerCapabilities::all() }
 }

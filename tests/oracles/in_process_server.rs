@@ -23,7 +23,7 @@ use latchkey::infra::secret::{Digest, Secret, base64url};
 use latchkey::infra::secret_key::SecretKey;
 use latchkey::infra::store::MemoryStore;
 use latchkey::protocol::claims::ScopeCatalogue;
-use latchkey::protocol::client_metadata::Offer;
+use latchkey::protocol::client_metadata::ServerCapabilities;
 use latchkey::protocol::{Acr, ClientMetadata, Scope, Subject};
 use latchkey::server::routes;
 use serde_json::{Value, json};
@@ -235,9 +235,11 @@ pub fn client(id: &str) -> Client {
         }),
     };
     members["client_name"] = Value::from("An <app> & more");
-    let metadata =
-        ClientMetadata::parse_within(members.as_object().expect("an object"), &Offer::complete())
-            .expect("a registration");
+    let metadata = ClientMetadata::parse_within(
+        members.as_object().expect("an object"),
+        &ServerCapabilities::all(),
+    )
+    .expect("a registration");
     let secret = ClientSecret {
         digest: Digest::of(CLIENT_SECRET.as_bytes()),
         sealed: None,

@@ -1,4 +1,4 @@
-use latchkey::protocol::{Malformed, Params};
+use latchkey::protocol::{Params, ParamsError};
 
 use super::reference_parsers;
 
@@ -10,7 +10,7 @@ pub fn params(data: &[u8]) {
     holds(data, Params::parse);
 }
 
-pub fn holds(data: &[u8], parse: impl Fn(&[u8]) -> Result<Params, Malformed>) {
+pub fn holds(data: &[u8], parse: impl Fn(&[u8]) -> Result<Params, ParamsError>) {
     let read = parse(data);
     match (&read, slowly(data)) {
         (Ok(params), Ok(expected)) => {
@@ -26,20 +26,20 @@ pub fn holds(data: &[u8], parse: impl Fn(&[u8]) -> Result<Params, Malformed>) {
     }
 }
 
-fn slowly(data: &[u8]) -> Result<Vec<(String, String)>, Malformed> {
+fn slowly(data: &[u8]) -> Result<Vec<(String, String)>, ParamsError> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for piece in data.split(|byte| *byte == b'&') {
         if piece.is_empty() {
             continue;
         }
         if pairs.len() >= 100 {
-            return Err(Malformed::TooMany);
+            return Err(ParamsError::TooMany);
         }
         let mut halves = piece.splitn(2, |byte| *byte == b'=');
         let mut half = || reference_parsers::form_decoded(halves.next().unwrap_or_default());
         match (half(), half()) {
             (Some(name), Some(value)) => pairs.push((name, value)),
-            _ => return Err(Malformed::Encoding),
+            _ => return Err(ParamsError::Encoding),
         }
     }
     // Every value of `resource` counts, and of `audience` in a token exchange; of several other names that
@@ -54,7 +54,7 @@ fn slowly(data: &[u8]) -> Result<Vec<(String, String)>, Malformed> {
         let name = &two[0].0;
         let may_repeat = name == "resource" || exchange && name == "audience";
         if *name == two[1].0 && !may_repeat {
-            return Err(Malformed::Repeated(name.clone()));
+            return Err(ParamsError::Repeated(name.clone()));
         }
     }
     pairs.retain(|(_, value)| !value.is_empty());

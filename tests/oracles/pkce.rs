@@ -1,6 +1,6 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use latchkey::infra::secret::base64url;
-use latchkey::protocol::{Challenge, Mismatch};
+use latchkey::protocol::{CodeChallenge, PkceError};
 
 use super::{lines, reference_parsers, text};
 
@@ -12,13 +12,13 @@ use super::{lines, reference_parsers, text};
 /// [RFC 7636 §4.1, §4.2, §4.6]: https://www.rfc-editor.org/rfc/rfc7636#section-4.1
 pub fn pkce(data: &[u8]) {
     holds(data, |challenge, method, verifier| {
-        Challenge::check(Some(&Challenge::parse(challenge, method)?), verifier)
+        CodeChallenge::check(Some(&CodeChallenge::parse(challenge, method)?), verifier)
     });
 }
 
 pub fn holds(
     data: &[u8],
-    check: impl Fn(&str, Option<&str>, Option<&str>) -> Result<(), Mismatch>,
+    check: impl Fn(&str, Option<&str>, Option<&str>) -> Result<(), PkceError>,
 ) {
     let [method, verifier, challenge] = lines(data).map(text);
     let method = Some(&*method).filter(|method| !method.is_empty());
@@ -32,15 +32,15 @@ pub fn holds(
     let is_digest =
         reference_parsers::base64url(challenge.as_bytes()).is_some_and(|it| it.len() == 32);
     let expected = match () {
-        () if method != Some("S256") => Err(Mismatch::MethodNotS256),
-        () if !is_digest => Err(Mismatch::MalformedChallenge),
-        () if !well_formed => Err(Mismatch::MalformedVerifier),
-        () if challenge != right => Err(Mismatch::WrongVerifier),
+        () if method != Some("S256") => Err(PkceError::MethodNotS256),
+        () if !is_digest => Err(PkceError::MalformedChallenge),
+        () if !well_formed => Err(PkceError::MalformedVerifier),
+        () if challenge != right => Err(PkceError::WrongVerifier),
         () => Ok(()),
     };
     assert_eq!(check(&challenge, method, Some(&verifier)), expected);
     if method == Some("S256") && is_digest {
-        assert_eq!(check(&challenge, method, None), Err(Mismatch::MissingVerifier));
+        assert_eq!(check(&challenge, method, None), Err(PkceError::MissingVerifier));
     }
-    assert_eq!(Challenge::check(None, Some(&verifier)), Err(Mismatch::UnexpectedVerifier));
+    assert_eq!(CodeChallenge::check(None, Some(&verifier)), Err(PkceError::UnexpectedVerifier));
 }

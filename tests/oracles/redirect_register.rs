@@ -1,4 +1,4 @@
-use latchkey::protocol::redirect_uri::{Unregistrable, check_registrable};
+use latchkey::protocol::redirect_uri::{RedirectUriError, check_registrable};
 use url::Url;
 
 use super::reference_parsers::Uri;
@@ -14,7 +14,7 @@ pub fn redirect_register(data: &[u8]) {
     holds(data, check_registrable);
 }
 
-pub fn holds(data: &[u8], check: impl Fn(&str) -> Result<(), Unregistrable>) {
+pub fn holds(data: &[u8], check: impl Fn(&str) -> Result<(), RedirectUriError>) {
     let uri = text(data);
     if check(&uri).is_err() {
         return;

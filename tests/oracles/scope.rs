@@ -1,4 +1,4 @@
-use latchkey::protocol::{Scope, UnwordableScope};
+use latchkey::protocol::{Scope, ScopeError};
 
 use super::{lines, text};
 
@@ -12,25 +12,25 @@ pub fn scope(data: &[u8]) {
     holds(data, str::parse);
 }
 
-pub fn holds(data: &[u8], parse: impl Fn(&str) -> Result<Scope, UnwordableScope>) {
+pub fn holds(data: &[u8], parse: impl Fn(&str) -> Result<Scope, ScopeError>) {
     let [one, other] = lines(data).map(text);
     let (left, right) = (checked(&one, &parse), checked(&other, &parse));
     let (Some(left), Some(right)) = (left, right) else { return };
-    assert_eq!(left.joined_with(&right), right.joined_with(&left));
-    assert_eq!(left.shared_with(&right), right.shared_with(&left));
+    assert_eq!(left.union(&right), right.union(&left));
+    assert_eq!(left.intersection(&right), right.intersection(&left));
     let in_both = |token: &&str| left.contains(token) && right.contains(token);
-    let shared = left.shared_with(&right);
+    let shared = left.intersection(&right);
     assert!(shared.iter().eq(left.iter().filter(in_both)));
-    assert!(shared.is_within(&left) && shared.is_within(&right));
-    assert!(left.is_within(&left.joined_with(&right)));
-    assert_eq!(left.is_within(&right), left.iter().all(|token| right.contains(token)));
+    assert!(shared.is_subset(&left) && shared.is_subset(&right));
+    assert!(left.is_subset(&left.union(&right)));
+    assert_eq!(left.is_subset(&right), left.iter().all(|token| right.contains(token)));
     for token in right.iter() {
         let less = left.clone().without(token);
-        assert!(!less.contains(token) && less.is_within(&left));
+        assert!(!less.contains(token) && less.is_subset(&left));
     }
 }
 
-fn checked(text: &str, parse: impl Fn(&str) -> Result<Scope, UnwordableScope>) -> Option<Scope> {
+fn checked(text: &str, parse: impl Fn(&str) -> Result<Scope, ScopeError>) -> Option<Scope> {
     let mut tokens: Vec<&str> = text.split(' ').filter(|token| !token.is_empty()).collect();
     let wordable = |c: char| matches!(c, '\x21' | '\x23'..='\x5b' | '\x5d'..='\x7e');
     tokens.sort_unstable();

@@ -44,10 +44,10 @@ impl Destination {
         if !client.allows_redirect_to(asked) {
             return Err(Unredirectable::UnregisteredRedirectUri);
         }
-        let response = params.get("response_type").and_then(ResponseType::read);
+        let response = params.get("response_type").and_then(ResponseType::parse_unordered);
         let response = response.unwrap_or(ResponseType::Code);
         let mode = params.get("response_mode").and_then(ResponseMode::parse);
-        let mode = mode.filter(|mode| mode.suits(response));
+        let mode = mode.filter(|mode| mode.is_allowed_for(response));
         let mode = mode.unwrap_or(ResponseMode::default_for(response));
         let state = params.get("state").map(str::to_owned);
         let in_address = match mode {

@@ -23,7 +23,7 @@ pub use self::reply::Reply;
 pub use self::validate::{Hinted, RequestPolicy, validate};
 use crate::domain::clients::{Client, ClientId};
 use crate::protocol::claims::ClaimsRequest;
-use crate::protocol::{Challenge, Prompt, ResponseType, Scope, Subject};
+use crate::protocol::{CodeChallenge, Prompt, ResponseType, Scope, Subject};
 
 /// A valid authorization request.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -45,7 +45,7 @@ pub struct AuthorizationRequest {
     /// For the ID token.
     pub nonce: Option<String>,
     /// PKCE.
-    pub challenge: Option<Challenge>,
+    pub challenge: Option<CodeChallenge>,
     /// What the person is to be asked.
     pub prompt: Prompt,
     /// How old the sign-in may be, in seconds.

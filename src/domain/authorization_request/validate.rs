@@ -3,8 +3,8 @@ use crate::domain::clients::{Client, Source};
 use crate::domain::resources::ResourceCatalogue;
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use crate::protocol::{
-    Acr, Challenge, ErrorCode, GrantType, OAuthError, Params, Prompt, RequirePkce, ResponseMode,
-    ResponseType, Scope, Subject, resource,
+    Acr, CodeChallenge, ErrorCode, GrantType, OAuthError, Params, Prompt, RequirePkce,
+    ResponseMode, ResponseType, Scope, Subject, resource,
 };
 
 /// The longest `nonce`, in bytes.
@@ -113,7 +113,7 @@ fn check_response(
     offered: &[ResponseType],
 ) -> Result<ResponseType, OAuthError> {
     let asked = params.get("response_type").ok_or(invalid("response_type is missing"))?;
-    let asked = ResponseType::read(asked).filter(|asked| offered.contains(asked));
+    let asked = ResponseType::parse_unordered(asked).filter(|asked| offered.contains(asked));
     let response = asked.ok_or(OAuthError::new(
         ErrorCode::UnsupportedResponseType,
         "this response_type is not one of response_types_supported",
@@ -121,7 +121,7 @@ fn check_response(
     if let Some(mode) = params.get("response_mode") {
         let mode = ResponseMode::parse(mode)
             .ok_or(invalid("response_mode is none of query, fragment and form_post"))?;
-        if !mode.suits(response) {
+        if !mode.is_allowed_for(response) {
             return Err(invalid("response_mode=query may not carry tokens"));
         }
     }
@@ -151,7 +151,7 @@ fn check_pkce(
     (client, default_scope): (&Client, &Scope),
     response: ResponseType,
     require_pkce: RequirePkce,
-) -> Result<Option<Challenge>, OAuthError> {
+) -> Result<Option<CodeChallenge>, OAuthError> {
     // An ID token from the browser is only worth something to who knows what it answers (OpenID Connect
     // Core §3.2.2.1, §3.3.2.11).
     if response.has_id_token() && params.get("nonce").is_none() {
@@ -162,7 +162,7 @@ fn check_pkce(
     }
     let method = params.get("code_challenge_method");
     if let Some(challenge) = params.get("code_challenge") {
-        let challenge = Challenge::parse(challenge, method);
+        let challenge = CodeChallenge::parse(challenge, method);
         return challenge.map(Some).map_err(|_| {
             invalid("code_challenge is 43 characters of base64url, with code_challenge_method=S256")
         });
@@ -247,7 +247,7 @@ fn check_scope(
             || client.metadata.scope.as_ref().is_some_and(|it| it.contains(token))
             || policy.resources.knows(client, token)
     };
-    let mut allowed = asked.shared_with(&policy.resources.ceiling(client));
+    let mut allowed = asked.intersection(&policy.resources.ceiling(client));
     for token in asked.iter().filter(|token| !known(token)) {
         allowed = allowed.without(token);
     }
@@ -281,7 +281,7 @@ fn allowed_claims(
     catalogue: &ScopeCatalogue,
 ) -> ClaimsRequest {
     if scope.contains("openid") {
-        asked.limited_to(&catalogue.exposed_by(&client.scope_ceiling()))
+        asked.restricted_to(&catalogue.claims_for(&client.scope_ceiling()))
     } else {
         ClaimsRequest::default()
     }

@@ -119,7 +119,7 @@ impl Desk<'_> {
         client: &Client,
         credentials: &Credentials,
     ) -> Result<(), NotAuthenticated> {
-        if !client.metadata.auth_methods().iter().any(|method| credentials.are_of(*method)) {
+        if !client.metadata.auth_methods().iter().any(|method| credentials.match_method(*method)) {
             return Err(NotAuthenticated::Method(self.wrong_method(client, credentials)));
         }
         match credentials {
@@ -158,14 +158,14 @@ impl Desk<'_> {
 
     /// By the one kind of key that goes with the registered method.
     async fn verify(&self, client: &Client, jwt: &str) -> Result<Verified, NotAuthenticated> {
-        if client.metadata.authenticates_by(AuthMethod::ClientSecretJwt) {
+        if client.metadata.allows_auth_method(AuthMethod::ClientSecretJwt) {
             let vault = self.vault.ok_or(NotAuthenticated::Keys)?;
             let believed = vault.verify(client, jwt, self.now);
             let believed = believed.map_err(NotAuthenticated::Signature)?;
             return Ok(believed.renew(self.store, &client.id).await);
         }
         let allowed = match client.metadata.token_endpoint_auth_signing_alg {
-            Some(only) => only.of_pair().into_iter().collect(),
+            Some(only) => only.signature_alg().into_iter().collect(),
             None => ClientAlg::ALL.to_vec(),
         };
         let verified =

@@ -44,9 +44,9 @@ pub struct Consent {
 impl Consent {
     /// Whether it covers the request of a client that looks as it did.
     pub fn covers(&self, request: &AuthorizationRequest, client: &Client) -> bool {
-        let at = |api| self.apis.get(api).is_some_and(|held| request.scope.is_within(held));
-        request.scope.is_within(&self.scope)
-            && request.claims.names().iter().all(|claim| self.claims.contains(*claim))
+        let at = |api| self.apis.get(api).is_some_and(|held| request.scope.is_subset(held));
+        request.scope.is_subset(&self.scope)
+            && request.claims.user_claims().iter().all(|claim| self.claims.contains(*claim))
             && request.apis(client).iter().all(at)
             && self.face == face(client)
     }
@@ -56,9 +56,9 @@ impl Consent {
     /// Whether another yes of this moment would change nothing.
     fn says_already(&self, given: &Self) -> bool {
         let at = |(api, scope): (&String, &Scope)| {
-            self.apis.get(api).is_some_and(|held| scope.is_within(held))
+            self.apis.get(api).is_some_and(|held| scope.is_subset(held))
         };
-        given.scope.is_within(&self.scope)
+        given.scope.is_subset(&self.scope)
             && given.claims.is_subset(&self.claims)
             && given.apis.iter().all(at)
             && given.face == self.face
@@ -68,11 +68,11 @@ impl Consent {
     fn take_in(&mut self, given: &Self) {
         let before = std::mem::replace(self, given.clone());
         if before.face == self.face {
-            self.scope = self.scope.joined_with(&before.scope);
+            self.scope = self.scope.union(&before.scope);
             self.claims.extend(before.claims);
             for (api, scope) in before.apis {
                 let held = self.apis.entry(api).or_default();
-                *held = held.joined_with(&scope);
+                *held = held.union(&scope);
             }
         }
     }

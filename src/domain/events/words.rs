@@ -1,8 +1,8 @@
 //! The words of the audit log and of metric labels, as enums: operators alert on them, so none may change.
 
-use crate::protocol::wire_words;
+use crate::protocol::string_enum;
 
-wire_words! {
+string_enum! {
     /// Who asked for a change: `by` in the audit log.
     Actor {
         /// An operator with a shell, also through the control socket.
@@ -26,7 +26,7 @@ impl Actor {
     }
 }
 
-wire_words! {
+string_enum! {
     /// Why a sign-in failed.
     SignInFailure {
         UnknownUser = "unknown_user",
@@ -40,7 +40,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// What ended a session.
     SignOutCause {
         /// A client, with an ID token of the session (RP-initiated logout).
@@ -54,7 +54,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// What came of one attempt to notify a client of a logout.
     LogoutDeliveryOutcome {
         Ok = "ok",
@@ -69,7 +69,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// How an authorization request ended.
     AuthorizationOutcome {
         Ok = "ok",
@@ -82,7 +82,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// Why a client could not be authenticated.
     ClientAuthFailure {
         TwoHeaders = "two_headers",
@@ -105,7 +105,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// What a client revoked (RFC 7009).
     RevokedKind {
         AccessToken = "access_token",
@@ -113,7 +113,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// What became of an account.
     UserChange {
         Added = "added",
@@ -127,7 +127,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// What became of a client.
     ClientChange {
         /// By itself (RFC 7591).
@@ -142,14 +142,14 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// What became of a scope.
     ScopeChange {
         Added = "added",
     }
 }
 
-wire_words! {
+string_enum! {
     /// What became of an API (RFC 8707).
     ResourceChange {
         Added = "added",

@@ -35,7 +35,7 @@ use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
 use crate::infra::store::{Store, StoreError};
 use crate::protocol::claims::ClaimsRequest;
-use crate::protocol::{Acr, Challenge, Confirmation, Scope, Subject};
+use crate::protocol::{Acr, CodeChallenge, Confirmation, Scope, Subject};
 
 /// A grant's name, at the head of each of its credentials.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -187,7 +187,7 @@ pub enum Code {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         redirect_uri: Option<String>,
         /// PKCE.
-        challenge: Option<Challenge>,
+        challenge: Option<CodeChallenge>,
         /// A minute later.
         expires_at: UnixTime,
         /// Tries that showed the right secret and failed otherwise.

@@ -5,7 +5,7 @@ use super::{Attempt, Code, Credential, Denied, Family, Grant, Standing, Why};
 use crate::domain::clients::ClientId;
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Secret;
-use crate::protocol::{Challenge, ErrorCode, Mismatch, OAuthError};
+use crate::protocol::{CodeChallenge, ErrorCode, OAuthError, PkceError};
 
 /// A code that was shown so often with a wrong verifier or redirect URI is being guessed at.
 const MOST_FAILURES: u8 = 5;
@@ -45,7 +45,7 @@ pub enum Refusal {
     /// The grant has no refresh tokens.
     NoRefresh,
     /// PKCE.
-    Pkce(Mismatch),
+    Pkce(PkceError),
     /// It was used before; the grant is over.
     Replayed,
     /// The grant was over already.
@@ -126,13 +126,13 @@ impl Grant {
 
 fn fits(
     redirect_uri: Option<&str>,
-    challenge: Option<&Challenge>,
+    challenge: Option<&CodeChallenge>,
     shown: &Redemption<'_>,
 ) -> Result<(), Refusal> {
     if shown.redirect_uri != redirect_uri {
         return Err(Refusal::WrongRedirectUri);
     }
-    Challenge::check(challenge, shown.verifier).map_err(Refusal::Pkce)
+    CodeChallenge::check(challenge, shown.verifier).map_err(Refusal::Pkce)
 }
 
 impl Refusal {
@@ -142,12 +142,12 @@ impl Refusal {
             Self::Expired => "Expired",
             Self::Unknown => "Unknown",
             Self::NoRefresh => "NoRefresh",
-            Self::Pkce(Mismatch::MalformedChallenge) => "Pkce(MalformedChallenge)",
-            Self::Pkce(Mismatch::MalformedVerifier) => "Pkce(MalformedVerifier)",
-            Self::Pkce(Mismatch::MethodNotS256) => "Pkce(MethodNotS256)",
-            Self::Pkce(Mismatch::MissingVerifier) => "Pkce(MissingVerifier)",
-            Self::Pkce(Mismatch::UnexpectedVerifier) => "Pkce(UnexpectedVerifier)",
-            Self::Pkce(Mismatch::WrongVerifier) => "Pkce(WrongVerifier)",
+            Self::Pkce(PkceError::MalformedChallenge) => "Pkce(MalformedChallenge)",
+            Self::Pkce(PkceError::MalformedVerifier) => "Pkce(MalformedVerifier)",
+            Self::Pkce(PkceError::MethodNotS256) => "Pkce(MethodNotS256)",
+            Self::Pkce(PkceError::MissingVerifier) => "Pkce(MissingVerifier)",
+            Self::Pkce(PkceError::UnexpectedVerifier) => "Pkce(UnexpectedVerifier)",
+            Self::Pkce(PkceError::WrongVerifier) => "Pkce(WrongVerifier)",
             Self::Replayed => "Replayed",
             Self::Revoked => "Revoked",
             Self::WrongClient => "WrongClient",

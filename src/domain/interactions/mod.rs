@@ -93,8 +93,8 @@ impl Agreed {
     /// Whether this person agreed to all that is asked for.
     pub fn covers(&self, sub: &Subject, request: &AuthorizationRequest, client: &Client) -> bool {
         self.sub == *sub
-            && request.scope.is_within(&self.scope)
-            && request.claims.names().iter().all(|claim| self.claims.contains(*claim))
+            && request.scope.is_subset(&self.scope)
+            && request.claims.user_claims().iter().all(|claim| self.claims.contains(*claim))
             && request.apis(client).iter().all(|api| self.resources.contains(api))
     }
 }

@@ -110,7 +110,7 @@ impl ResourceCatalogue {
             return ceiling;
         }
         let open = self.0.values().filter(|entry| entry.admits(client));
-        open.fold(ceiling, |sum, entry| sum.joined_with(&entry.scopes))
+        open.fold(ceiling, |sum, entry| sum.union(&entry.scopes))
     }
 
     /// Whether some API that this client may ask for knows the scope.
@@ -134,7 +134,7 @@ impl ResourceCatalogue {
             return named.clone();
         }
         let entries = asked.iter().filter_map(|it| self.get(it));
-        let known = entries.fold(Scope::default(), |sum, entry| sum.joined_with(&entry.scopes));
+        let known = entries.fold(Scope::default(), |sum, entry| sum.union(&entry.scopes));
         if known.is_empty() { Scope::openid() } else { known }
     }
 
@@ -154,7 +154,7 @@ impl ResourceCatalogue {
             return Ok(());
         };
         let id = client.id.as_str();
-        let near = resource::with_the_other_ending(refused);
+        let near = resource::with_toggled_slash(refused);
         if self.is_open(issuer, client, &near) {
             tracing::info!(
                 client = id,
@@ -225,12 +225,12 @@ impl ResourceCatalogue {
         let first = if has_issuer && !alone { ours() } else { Scope::default() };
         let known = entries.iter().copied().try_fold(first, |sum, entry| {
             let scopes = &entry.filter(|entry| !entry.scopes.is_empty())?.scopes;
-            Some(sum.joined_with(scopes))
+            Some(sum.union(scopes))
         });
         let known = known.filter(|_| !entries.is_empty());
         let said = || entries.iter().copied().flatten();
         Target {
-            scope: known.map_or_else(|| granted.clone(), |known| granted.shared_with(&known)),
+            scope: known.map_or_else(|| granted.clone(), |known| granted.intersection(&known)),
             lifetime: said().filter_map(|entry| entry.access_token_lifetime).min(),
             typ: said().find_map(|entry| entry.access_token_typ),
             audience,

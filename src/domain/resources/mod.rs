@@ -62,7 +62,7 @@ impl Resource {
 /// Whether that is our own identifier, with or without a slash at its end: what tokens without a `resource` are
 /// for, and no API to be declared.
 fn is_issuer(resource: &str, issuer: &str) -> bool {
-    resource == issuer || resource == resource::with_the_other_ending(issuer)
+    resource == issuer || resource == resource::with_toggled_slash(issuer)
 }
 
 const ISSUER_IS_NONE: &str =

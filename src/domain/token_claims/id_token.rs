@@ -66,11 +66,11 @@ pub fn id_claims(
 ) -> Map<String, Value> {
     let mut claims = Map::new();
     let ceiling = client.scope_ceiling();
-    let mut exposed = catalogue.exposed_by(&grant.scope.shared_with(&ceiling));
+    let mut exposed = catalogue.claims_for(&grant.scope.intersection(&ceiling));
     if !client.settings.claims_in_id_token && !beside.alone {
         exposed.retain(|name| client.settings.id_token_claims.iter().any(|it| it == name));
     }
-    let allowed = catalogue.exposed_by(&ceiling);
+    let allowed = catalogue.claims_for(&ceiling);
     add_claims(&mut claims, user, exposed, &grant.claims.id_token, &allowed);
     // Ours come last: nothing a user record holds can stand in their place.
     claims.insert("iss".into(), issuer.into());

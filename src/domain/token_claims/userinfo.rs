@@ -21,8 +21,8 @@ pub fn userinfo_claims(
 ) -> Map<String, Value> {
     let mut claims = Map::new();
     let ceiling = client.scope_ceiling();
-    let exposed = catalogue.exposed_by(&scope.shared_with(&ceiling));
-    add_claims(&mut claims, user, exposed, &asked.userinfo, &catalogue.exposed_by(&ceiling));
+    let exposed = catalogue.claims_for(&scope.intersection(&ceiling));
+    add_claims(&mut claims, user, exposed, &asked.userinfo, &catalogue.claims_for(&ceiling));
     claims.insert("sub".into(), seen_as.as_str().into());
     claims
 }

@@ -22,7 +22,7 @@ use crate::http::trouble::Trouble;
 use crate::http::turns::{take_turns, too_many, turns_for};
 use crate::infra::jose::{self, read};
 use crate::infra::secret::Secret;
-use crate::protocol::{Came, ErrorCode, OAuthError, Params, Subject};
+use crate::protocol::{ErrorCode, LenientParams, OAuthError, Params, Subject};
 
 /// `GET /authorize`: a new request, or an interaction that comes back to the hub.
 pub async fn get(
@@ -31,7 +31,7 @@ pub async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
-    let came = Came::read(query.unwrap_or_default().as_bytes(), is_read);
+    let came = LenientParams::parse(query.unwrap_or_default().as_bytes(), is_read);
     let cookies = Cookies::read(&app, &headers);
     let of_a_request = came.params.get("client_id").is_some();
     match (came.params.get("interaction"), came.params.get("kept")) {
@@ -50,7 +50,7 @@ fn is_read(name: &str) -> bool {
 }
 
 /// The request alone.
-fn known(mut came: Came) -> Came {
+fn known(mut came: LenientParams) -> LenientParams {
     came.params = came.params.only(authorization_request::is_known);
     came
 }
@@ -74,7 +74,7 @@ pub async fn post(
             return Err(Trouble::request_error(&caller.request_id, code, error.description()));
         }
     };
-    let came = Came::read(&body, is_read);
+    let came = LenientParams::parse(&body, is_read);
     let cookies = Cookies::read(&app, &headers);
     if came.params.get("interaction").is_some() && came.params.get("client_id").is_none() {
         // A login page that was opened under a release whose form came here. The form is sent on as it is.
@@ -83,7 +83,7 @@ pub async fn post(
     let came = known(came);
     let query = came.params.to_query();
     // One of these is refused, whoever may be signed in; or its hint is longer than any of ours.
-    let is_refused = came.fault.is_some()
+    let is_refused = came.error.is_some()
         || query.len() > LONGEST_KEPT
         || authorization_request::to_query(&came.params).is_err();
     if is_refused || !cookies.are_none() {
@@ -96,7 +96,12 @@ pub async fn post(
 }
 
 /// Keeps a request that comes back with the browser's cookies in a moment.
-async fn keep(app: &App, caller: &Caller, came: &Came, query: String) -> Result<Response, Trouble> {
+async fn keep(
+    app: &App,
+    caller: &Caller,
+    came: &LenientParams,
+    query: String,
+) -> Result<Response, Trouble> {
     let client = find_client(app, caller, came).await?;
     if let Err(wait) = take_turns(app, caller, turns_for(query.len())).await {
         app.tell(caller.address, &hub::throttled(&client.id));
@@ -135,10 +140,10 @@ async fn begin(
     app: &App,
     caller: &Caller,
     cookies: &Cookies,
-    came: &Came,
+    came: &LenientParams,
 ) -> Result<Response, Trouble> {
     let client = find_client(app, caller, came).await?;
-    let opened = match &came.fault {
+    let opened = match &came.error {
         None => object::open(app, caller, &client, &came.params).await,
         Some(fault) => Err(Unopened {
             error: OAuthError::described(ErrorCode::InvalidRequest, &fault.to_string()),
@@ -148,7 +153,7 @@ async fn begin(
     // What could be read still says where the error goes.
     let said = opened.as_ref().unwrap_or_else(|unopened| &unopened.said);
     let destination = Destination::settle(said, &client.metadata).map_err(describe);
-    let lost = came.has_lost("state").then_some(LOST_STATE);
+    let lost = came.is_unreadable("state").then_some(LOST_STATE);
     let destination = destination.and_then(|to| lost.map_or(Ok(to), Err));
     let destination = destination.map_err(|why| {
         app.tell(caller.address, &refused(&client));
@@ -189,13 +194,13 @@ fn refused(client: &Client) -> Event<'_> {
 }
 
 /// A page, where there is nowhere to send an error; what was wrong first comes first.
-fn unanswerable(caller: &Caller, came: &Came, code: &'static str, why: &str) -> Trouble {
+fn unanswerable(caller: &Caller, came: &LenientParams, code: &'static str, why: &str) -> Trouble {
     let detail =
-        came.fault.as_ref().map_or_else(|| why.to_owned(), |fault| format!("{fault}; {why}"));
+        came.error.as_ref().map_or_else(|| why.to_owned(), |fault| format!("{fault}; {why}"));
     Trouble::request_error(&caller.request_id, code, detail)
 }
 
-async fn find_client(app: &App, caller: &Caller, came: &Came) -> Result<Client, Trouble> {
+async fn find_client(app: &App, caller: &Caller, came: &LenientParams) -> Result<Client, Trouble> {
     let refuse = |code, detail: &str| unanswerable(caller, came, code, detail);
     let id = came.params.get("client_id");
     let id = id.ok_or_else(|| refuse("invalid_request", "client_id is missing"))?;

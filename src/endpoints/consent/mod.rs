@@ -27,7 +27,7 @@ use crate::http::parties::ClientCard;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::infra::store::StoreError;
-use crate::protocol::{Came, Scope};
+use crate::protocol::{LenientParams, Scope};
 
 /// `GET /consent`.
 pub async fn show(
@@ -37,7 +37,8 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
     let params =
-        Came::read(query.unwrap_or_default().as_bytes(), |name| name == "interaction").params;
+        LenientParams::parse(query.unwrap_or_default().as_bytes(), |name| name == "interaction")
+            .params;
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
     let visit = Visit::load(&app, &caller, &cookies, id).await?;
@@ -65,7 +66,7 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
         // Somebody else could not be given to a client that asks for this very person.
         other: Some(&*other).filter(|_| request.hinted.is_none()),
         scopes: catalogue
-            .in_order(&request.scope)
+            .display_order(&request.scope)
             .map(|scope| scope_line(scope, describe(scope)))
             .collect(),
         claims: claim_lines(&request.claims, &request.scope),
@@ -143,7 +144,7 @@ async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result
         sub: user.sub.clone(),
         client: visit.client.id.clone(),
         scope: request.scope.clone(),
-        claims: request.claims.names().into_iter().map(str::to_owned).collect(),
+        claims: request.claims.user_claims().into_iter().map(str::to_owned).collect(),
         apis: apis.map(|api| (api.clone(), request.scope.clone())).collect(),
         face: consent::face(&visit.client),
         given_at: app.now(),

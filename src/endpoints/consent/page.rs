@@ -111,7 +111,7 @@ pub fn resource_line(resource: &str, name: Option<&str>) -> ScopeLine {
 /// than to hide a request.
 pub fn claim_lines(asked: &ClaimsRequest, scope: &Scope) -> Vec<String> {
     let said = |(_, _, by): &(&str, &str, Option<&str>)| by.is_some_and(|by| scope.contains(by));
-    let names = asked.names();
+    let names = asked.user_claims();
     let known = CLAIM_WORDS.iter().filter(|row| names.contains(row.0) && !said(row));
     let unknown = names.iter().filter(|name| CLAIM_WORDS.iter().all(|row| row.0 != **name));
     known.map(|row| row.1).chain(unknown.copied()).map(str::to_owned).collect()

@@ -61,9 +61,9 @@ pub(super) fn access_token(app: &App, caller: &Client, access: &Access) -> Value
 /// scope that was granted gives them, and the client may still have it.
 fn told_claims(app: &App, caller: &Client, access: &Access, scope: &Scope) -> Vec<(String, Value)> {
     let Some(user) = &access.holder.user else { return Vec::new() };
-    let scope = scope.shared_with(&access.holder.client.scope_ceiling());
+    let scope = scope.intersection(&access.holder.client.scope_ceiling());
     let catalogue = app.catalogue();
-    let given = catalogue.exposed_by(&scope);
+    let given = catalogue.claims_for(&scope);
     let wanted = caller.settings.introspection_claims.iter();
     let told = wanted.filter(|name| given.contains(name.as_str()));
     told.filter_map(|name| Some((name.clone(), user.claim(name)?))).collect()
@@ -139,8 +139,8 @@ impl<'a> Person<'a> {
         let Some(user) = &holder.user else {
             return Self { sub: client.id.as_str().to_owned(), username: None };
         };
-        let scope = scope.shared_with(&client.scope_ceiling());
-        let may_know = app.catalogue().exposed_by(&scope).contains("preferred_username");
+        let scope = scope.intersection(&client.scope_ceiling());
+        let may_know = app.catalogue().claims_for(&scope).contains("preferred_username");
         let username = match client.metadata.subject_type {
             SubjectType::Public if may_know => Some(user.username.as_str()),
             SubjectType::Public | SubjectType::Pairwise => None,

@@ -26,18 +26,18 @@ use crate::http::app::App;
 use crate::http::client::Authenticated;
 use crate::http::error::{ApiError, no_store};
 use crate::infra::store::StoreError;
-use crate::protocol::{AuthMethod, ErrorCode, Metadata, OAuthError};
+use crate::protocol::{AuthMethod, ErrorCode, OAuthError, ProviderMetadata};
 
 const PATH: &str = "/introspect";
 
 /// What discovery says about it: no public clients here.
-pub fn advertise(metadata: &mut Metadata, config: &Config) {
+pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.introspection_endpoint = Some(config.issuer.url(PATH));
     let methods = config.offer.auth_methods().filter(|method| *method != AuthMethod::None);
     metadata.introspection_endpoint_auth_methods_supported =
         methods.map(AuthMethod::as_str).collect();
     metadata.introspection_endpoint_auth_signing_alg_values_supported =
-        config.offer.assertion_algs();
+        config.offer.assertion_alg_names();
 }
 
 /// `POST /introspect`. The type hint is not read: the text itself says what it is (RFC 7662 §2.1 makes it a hint only).

@@ -11,10 +11,10 @@ use axum::response::Response;
 use crate::config::Config;
 use crate::http::app::App;
 use crate::http::cacheable::{Document, cacheable_json};
-use crate::protocol::Metadata;
+use crate::protocol::ProviderMetadata;
 
 /// The room's lines in the metadata.
-pub fn advertise(metadata: &mut Metadata, config: &Config) {
+pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.jwks_uri = Some(config.issuer.url("/jwks.json"));
     metadata.id_token_signing_alg_values_supported =
         config.key_ring.signing_algs.iter().map(|alg| alg.as_str()).collect();

@@ -17,7 +17,7 @@ use crate::http::caller::Caller;
 use crate::http::cookies::Cookies;
 use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
-use crate::protocol::Came;
+use crate::protocol::LenientParams;
 
 /// `GET /login`.
 pub async fn show(
@@ -27,7 +27,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
     let known = |name: &str| matches!(name, "interaction" | "other");
-    let params = Came::read(query.unwrap_or_default().as_bytes(), known).params;
+    let params = LenientParams::parse(query.unwrap_or_default().as_bytes(), known).params;
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
     let visit = Visit::load(&app, &caller, &cookies, id).await?;

@@ -19,7 +19,7 @@ use crate::http::turns::{take_turns, too_many, turns_for};
 use crate::http::visit::from_own_page;
 use crate::infra::secret::Secret;
 use crate::infra::store::StoreError;
-use crate::protocol::{Came, Params};
+use crate::protocol::{LenientParams, Params};
 
 /// `GET /logout`.
 pub async fn get(
@@ -87,8 +87,8 @@ const PARAMETERS: [&str; 5] =
 const PROOF: [&str; 3] = ["client_assertion", "client_assertion_type", "client_secret"];
 
 fn read(caller: &Caller, text: &[u8], is_known: impl Fn(&str) -> bool) -> Result<Params, Trouble> {
-    let came = Came::read(text, is_known);
-    match came.fault {
+    let came = LenientParams::parse(text, is_known);
+    match came.error {
         None => Ok(came.params),
         Some(fault) => Err(refused(caller, fault.to_string())),
     }

@@ -23,10 +23,10 @@ mod request;
 mod server;
 
 use crate::config::Config;
-use crate::protocol::Metadata;
+use crate::protocol::ProviderMetadata;
 
 /// The room's lines in the metadata.
-pub fn advertise(metadata: &mut Metadata, config: &Config) {
+pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.end_session_endpoint = Some(config.issuer.url("/logout"));
     metadata.frontchannel_logout_supported = true;
     metadata.frontchannel_logout_session_supported = true;

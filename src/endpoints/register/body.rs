@@ -8,7 +8,7 @@ use crate::domain::clients::{Client, recipient};
 use crate::http::error::ApiError;
 use crate::http::form;
 use crate::infra::clock::UnixTime;
-use crate::protocol::client_metadata::Offer;
+use crate::protocol::client_metadata::ServerCapabilities;
 use crate::protocol::{ClientMetadata, ErrorCode, OAuthError};
 
 /// No metadata is nested deeper than a key set is.
@@ -43,9 +43,9 @@ fn depth(value: &Value) -> usize {
 /// The metadata, by the one function that reads it.
 pub(super) fn metadata(
     members: &Map<String, Value>,
-    offer: &Offer,
+    offer: &ServerCapabilities,
 ) -> Result<ClientMetadata, OAuthError> {
-    let (metadata, dropped) = ClientMetadata::read_within(members, offer)?;
+    let (metadata, dropped) = ClientMetadata::parse_reporting(members, offer)?;
     if !dropped.is_empty() {
         let why: Vec<&str> = dropped.iter().map(|why| &*why.description).collect();
         tracing::info!(why = why.join("; "), "dropped or replaced in a registration");

@@ -79,7 +79,7 @@ pub(super) fn no_wider(
     mut metadata: ClientMetadata,
     held: &Client,
 ) -> Result<ClientMetadata, ApiError> {
-    if !metadata.sees_people_as(&held.metadata) {
+    if !metadata.has_same_subjects_as(&held.metadata) {
         let text = "subject_type: people would become others; neither it nor the sector of pairwise subjects can change";
         return Err(OAuthError::new(ErrorCode::InvalidClientMetadata, text).into());
     }
@@ -93,7 +93,7 @@ pub(super) fn no_wider(
     metadata.scope = match metadata.scope {
         None => held.metadata.scope.clone(),
         Some(asked) => {
-            let shared = asked.shared_with(&app.scope_ceiling(held));
+            let shared = asked.intersection(&app.scope_ceiling(held));
             if shared.is_empty() {
                 return Err(none_of_these());
             }

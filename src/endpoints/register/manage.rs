@@ -174,14 +174,15 @@ mod tests {
 
     use super::*;
     use crate::endpoints::register::{made, tests::vault};
-    use crate::protocol::client_metadata::Offer;
+    use crate::protocol::client_metadata::ServerCapabilities;
 
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
     fn registration(method: &str) -> ClientMetadata {
         let members = json!({"redirect_uris": ["https://shop.example/cb"],
             "token_endpoint_auth_method": method});
-        ClientMetadata::parse_within(members.as_object().unwrap(), &Offer::complete()).unwrap()
+        ClientMetadata::parse_within(members.as_object().unwrap(), &ServerCapabilities::all())
+            .unwrap()
     }
 
     fn replacement<'a>(

@@ -42,12 +42,12 @@ use crate::infra::clock::UnixTime;
 use crate::infra::random;
 use crate::infra::secret::Secret;
 use crate::infra::store::CreateOutcome;
-use crate::protocol::{ClientMetadata, Metadata};
+use crate::protocol::{ClientMetadata, ProviderMetadata};
 
 const PATH: &str = "/register";
 
 /// What discovery says about it, unless nobody may register.
-pub fn advertise(metadata: &mut Metadata, config: &Config) {
+pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.registration_endpoint = match config.registration {
         RegistrationPolicy::Open | RegistrationPolicy::Token(_) => Some(config.issuer.url(PATH)),
         RegistrationPolicy::Off => None,

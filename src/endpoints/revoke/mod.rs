@@ -28,18 +28,19 @@ use crate::http::error::{ApiError, no_store};
 use crate::infra::clock::UnixTime;
 use crate::infra::jose::read;
 use crate::infra::store::StoreError;
-use crate::protocol::{AuthMethod, Metadata};
+use crate::protocol::{AuthMethod, ProviderMetadata};
 
 const PATH: &str = "/revoke";
 /// How long after a token's end its revocation is still remembered, for servers whose clocks differ.
 const AFTERLIFE: Duration = Duration::from_mins(1);
 
 /// What discovery says about it: public clients too may end what is theirs.
-pub fn advertise(metadata: &mut Metadata, config: &Config) {
+pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.revocation_endpoint = Some(config.issuer.url(PATH));
     metadata.revocation_endpoint_auth_methods_supported =
         config.offer.auth_methods().map(AuthMethod::as_str).collect();
-    metadata.revocation_endpoint_auth_signing_alg_values_supported = config.offer.assertion_algs();
+    metadata.revocation_endpoint_auth_signing_alg_values_supported =
+        config.offer.assertion_alg_names();
 }
 
 /// `POST /revoke`. The type hint is not read: the text itself says what it is (RFC 7009 §2.1 makes it a hint only).

@@ -30,12 +30,12 @@ pub(super) async fn grant(app: &App, who: &Authenticated) -> Result<Answer, Fail
     let ceiling = PERSONAL.iter().fold(ceiling, |left, it| left.without(it));
     let scope = match who.params.get("scope") {
         None => match &client.settings.default_scope {
-            Some(default) => default.shared_with(&ceiling),
+            Some(default) => default.intersection(&ceiling),
             None => ceiling,
         },
         Some(asked) => {
             let asked: Option<Scope> = asked.parse().ok();
-            asked.filter(|asked| asked.is_within(&ceiling)).ok_or(OAuthError::new(
+            asked.filter(|asked| asked.is_subset(&ceiling)).ok_or(OAuthError::new(
                 ErrorCode::InvalidScope,
                 "scope names something this client may not have for itself",
             ))?

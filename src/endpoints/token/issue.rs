@@ -40,7 +40,7 @@ pub(super) fn still_allowed(
     grant: &Grant,
     client: &Client,
 ) -> Result<Grant, OAuthError> {
-    let scope = grant.scope.shared_with(&app.scope_ceiling(client));
+    let scope = grant.scope.intersection(&app.scope_ceiling(client));
     if scope.is_empty() && !grant.scope.is_empty() {
         let text = "this client may have nothing of what was granted any more";
         return Err(OAuthError::new(ErrorCode::InvalidScope, text));

@@ -26,10 +26,10 @@ use crate::http::error::{ApiError, no_store};
 use crate::http::token_issuer::NotMade;
 use crate::infra::store::StoreError;
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
-use crate::protocol::{AuthMethod, ErrorCode, GrantType, Metadata, OAuthError};
+use crate::protocol::{AuthMethod, ErrorCode, GrantType, OAuthError, ProviderMetadata};
 
 /// The room's lines in the metadata.
-pub fn advertise(metadata: &mut Metadata, config: &Config) {
+pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.token_endpoint = Some(config.issuer.url("/token"));
     let implicit = config.offer.response_types.iter().any(|it| it.is_front_channel());
     let offered = GrantType::ALL.iter().filter(|it| **it != GrantType::Implicit || implicit);
@@ -40,7 +40,7 @@ pub fn advertise(metadata: &mut Metadata, config: &Config) {
         ContentEncryption::ALL.iter().map(|it| it.as_str()).collect();
     metadata.token_endpoint_auth_methods_supported =
         config.offer.auth_methods().map(AuthMethod::as_str).collect();
-    metadata.token_endpoint_auth_signing_alg_values_supported = config.offer.assertion_algs();
+    metadata.token_endpoint_auth_signing_alg_values_supported = config.offer.assertion_alg_names();
 }
 
 /// `POST /token`.

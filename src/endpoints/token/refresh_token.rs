@@ -72,6 +72,6 @@ fn narrowed(asked: Option<&str>, granted: &Scope) -> Result<Scope, OAuthError> {
     let Some(asked) = asked else { return Ok(granted.clone()) };
     let asked: Option<Scope> = asked.parse().ok();
     asked
-        .filter(|asked| asked.is_within(granted) && !asked.is_empty())
+        .filter(|asked| asked.is_subset(granted) && !asked.is_empty())
         .ok_or(OAuthError::new(ErrorCode::InvalidScope, "scope asks for more than was granted"))
 }

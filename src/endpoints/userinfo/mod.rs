@@ -20,12 +20,12 @@ use crate::http::error::{ApiError, no_store};
 use crate::http::presented_token::{self, HeaderOrForm};
 use crate::http::token_issuer;
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
-use crate::protocol::{Metadata, OAuthError};
+use crate::protocol::{OAuthError, ProviderMetadata};
 
 const PATH: &str = "/userinfo";
 
 /// What discovery says about it.
-pub fn advertise(metadata: &mut Metadata, config: &Config) {
+pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.userinfo_endpoint = Some(config.issuer.url(PATH));
     metadata.userinfo_signing_alg_values_supported =
         config.offer.signing_algs.iter().map(|alg| alg.as_str()).collect();

@@ -16,7 +16,7 @@ use url::Url;
 use crate::config::Config;
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use crate::protocol::params::decode;
+use crate::protocol::params::percent_decode;
 
 /// The relation that asks for an OpenID Provider.
 const ISSUER: &str = "http://openid.net/specs/connect/1.0/issuer";
@@ -44,7 +44,7 @@ pub async fn show(State(app): State<App>, RawQuery(query): RawQuery) -> Result<R
 ///
 /// [RFC 7033 §4.1]: https://www.rfc-editor.org/rfc/rfc7033#section-4.1
 fn values(query: &str, name: &str) -> Result<Vec<String>, ApiError> {
-    let decoded = |text: &str| decode(text.replace('+', "%2B").as_bytes());
+    let decoded = |text: &str| percent_decode(text.replace('+', "%2B").as_bytes());
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let wanted = pairs.filter(|(named, _)| decoded(named).is_ok_and(|named| named == name));
     let values: Result<_, _> = wanted.map(|(_, value)| decoded(value)).collect();

@@ -180,8 +180,8 @@ fn warnings(table: TomlTable<'_>, metadata: &ClientMetadata, line: usize) -> Vec
     let discarded = &mut SourceText::new("");
     let mut secrets = table.strings("client_secrets", discarded);
     secrets.extend(table.string("client_secret", discarded));
-    let by_header = metadata.authenticates_by(AuthMethod::ClientSecretBasic);
-    let cautions = metadata.cautions().into_iter();
+    let by_header = metadata.allows_auth_method(AuthMethod::ClientSecretBasic);
+    let cautions = metadata.operator_warnings().into_iter();
     let mut found: Vec<_> = cautions.map(|caution| format!("line {line}: {caution}")).collect();
     if by_header && secrets.iter().any(|it| is_changed_by_form_encoding(it)) {
         found.push(format!(

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::domain::clients::{Settings, recipient};
-use crate::protocol::client_metadata::Offer;
+use crate::protocol::client_metadata::ServerCapabilities;
 use crate::protocol::{AuthMethod, ClientMetadata, OAuthError, Scope};
 
 /// What a `client_id` that an operator chooses must be.
@@ -12,14 +12,14 @@ pub const CLIENT_ID_RULE: &str = "must be 1 to 255 characters of A-Z a-z 0-9 . _
 /// Reads the members as a registration would be read, with everything offered. The error's description begins with
 /// the member it is about.
 pub fn parse_metadata(members: &Map<String, Value>) -> Result<ClientMetadata, OAuthError> {
-    let metadata = ClientMetadata::parse_within(members, &Offer::complete())?;
+    let metadata = ClientMetadata::parse_within(members, &ServerCapabilities::all())?;
     recipient::check_registered(&metadata)?;
     Ok(metadata)
 }
 
 /// Whether an operator can give a client such metadata; the error is a sentence that begins with the member.
 pub fn check_metadata(metadata: &ClientMetadata) -> Result<(), String> {
-    if metadata.authenticates_by(AuthMethod::ClientSecretJwt) {
+    if metadata.allows_auth_method(AuthMethod::ClientSecretJwt) {
         // Of a declared secret, and of one that the command line made, only the digest is stored.
         let why = "token_endpoint_auth_method: client_secret_jwt is only for clients that register \
                    themselves, because the server has to keep their secret readable; private_key_jwt \
@@ -43,7 +43,7 @@ pub fn check_settings(metadata: &ClientMetadata, settings: &Settings) -> Result<
         return Err("require_pkce: a public client cannot be let off PKCE".to_owned());
     }
     if let (Some(default), Some(most)) = (&settings.default_scope, &metadata.scope)
-        && !default.is_within(most)
+        && !default.is_subset(most)
     {
         return Err("default_scope: names something that is not in its scope".to_owned());
     }

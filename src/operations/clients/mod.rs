@@ -110,7 +110,7 @@ impl Operation for Add {
                 context.client_changed(&client.id, ClientChange::Added);
                 Ok(Made {
                     sector_identifier_uri: sector(&client.metadata),
-                    cautions: client.metadata.cautions(),
+                    cautions: client.metadata.operator_warnings(),
                     id: client.id,
                     secret: secret.map(SecretString::new),
                 })

@@ -80,7 +80,7 @@ impl Operation for Set {
             context.client_changed(id, ClientChange::Updated);
         }
         let sector_identifier_uri = sector(&next_metadata);
-        let cautions = next_metadata.cautions();
+        let cautions = next_metadata.operator_warnings();
         Ok(Changed { id: client.id, changed, needs_secret, sector_identifier_uri, cautions })
     }
 }

@@ -49,7 +49,7 @@ impl From<Client> for ClientView {
         let shown =
             |it: &ClientSecret| SecretView { created_at: it.created_at, expires_at: it.expires_at };
         Self {
-            cautions: client.metadata.cautions(),
+            cautions: client.metadata.operator_warnings(),
             secrets: client.secrets.iter().map(shown).collect(),
             id: client.id,
             enabled: client.enabled,

@@ -24,7 +24,7 @@ fn a_standard_claim_has_its_standard_type() {
 fn a_claims_request_keeps_what_is_allowed_and_what_is_of_the_sign_in() {
     let text = r#"{"userinfo":{"name":null,"salary":{"essential":true}},
         "id_token":{"acr":null,"sub":{"value":"ada"},"groups":{"values":["a"]},"email":null}}"#;
-    let request = ClaimsRequest::parse(text).unwrap().limited_to(&["name", "email"].into());
+    let request = ClaimsRequest::parse(text).unwrap().restricted_to(&["name", "email"].into());
     assert!(request.userinfo.keys().eq(["name"]));
     assert!(request.id_token.keys().eq(["acr", "email", "sub"]));
 }
@@ -37,7 +37,11 @@ fn a_claims_request_is_read() {
     assert!(request.userinfo["name"].essential && !request.userinfo["email"].essential);
     assert!(request.id_token["acr"].accepts(&json!("2")));
     assert!(!request.id_token["sub"].accepts(&json!("bob")));
-    assert_eq!(Vec::from_iter(request.names()), ["email", "name"], "what is asked of the person");
+    assert_eq!(
+        Vec::from_iter(request.user_claims()),
+        ["email", "name"],
+        "what is asked of the person"
+    );
 }
 
 #[test]
@@ -63,6 +67,6 @@ fn a_wish_that_cannot_be_read_is_passed_over_alone_and_a_demand_is_not() {
         r#"{"id_token":{"acr":{"essential":1}}}"#,
         r#"{"id_token":{"acr":{"values":"1"}}}"#,
     ] {
-        assert_eq!(ClaimsRequest::parse(bad), Err(UnreadableClaims), "{bad}");
+        assert_eq!(ClaimsRequest::parse(bad), Err(ClaimsRequestError), "{bad}");
     }
 }

@@ -7,20 +7,20 @@
 //! [RFC 7591 §2]: https://www.rfc-editor.org/rfc/rfc7591#section-2
 //! [OpenID Connect Registration §2]: https://openid.net/specs/openid-connect-registration-1_0.html#ClientMetadata
 
-mod check;
-mod reader;
+mod parse;
 mod sector;
+mod validate;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use self::reader::Reader;
+use self::parse::MetadataParser;
 pub use super::algorithms::{AssertionAlg, ClientAlg};
 use super::algorithms::{ContentEncryption, KeyManagement};
-use super::wire::wire_words;
+use super::string_enum::string_enum;
 use super::{AuthMethod, ErrorCode, GrantType, OAuthError, ResponseType, Scope, redirect_uri};
 
-wire_words! {
+string_enum! {
     /// Where the client runs (OpenID Connect Registration §2).
     ApplicationType {
         /// On a server or in a browser.
@@ -30,7 +30,7 @@ wire_words! {
     }
 }
 
-wire_words! {
+string_enum! {
     /// Whether clients see the same `sub` for a user ([OpenID Connect Core §8]).
     ///
     /// [OpenID Connect Core §8]: https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes
@@ -170,7 +170,7 @@ pub const MEMBERS: &[&str] = &[
 
 /// What this installation supports beyond the minimum; registrations are checked against it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Offer {
+pub struct ServerCapabilities {
     pub response_types: Vec<ResponseType>,
     /// The algorithms there are signing keys for.
     pub signing_algs: Vec<ClientAlg>,
@@ -179,9 +179,9 @@ pub struct Offer {
     pub by_operator: bool,
 }
 
-impl Offer {
+impl ServerCapabilities {
     /// Everything there is: for what an operator declares before the configuration is known.
-    pub fn complete() -> Self {
+    pub fn all() -> Self {
         Self {
             response_types: ResponseType::ALL.to_vec(),
             signing_algs: ClientAlg::ALL.to_vec(),
@@ -197,13 +197,13 @@ impl Offer {
     }
 
     /// The algorithms of client assertions, as the provider metadata lists them.
-    pub fn assertion_algs(&self) -> Vec<&'static str> {
-        let offered = |it: &&AssertionAlg| it.of_pair().is_some() || self.client_secret_jwt;
+    pub fn assertion_alg_names(&self) -> Vec<&'static str> {
+        let offered = |it: &&AssertionAlg| it.signature_alg().is_some() || self.client_secret_jwt;
         AssertionAlg::ALL.iter().filter(offered).map(|it| it.as_str()).collect()
     }
 }
 
-impl Default for Offer {
+impl Default for ServerCapabilities {
     /// The code flow and RS256.
     fn default() -> Self {
         Self {
@@ -218,44 +218,47 @@ impl Default for Offer {
 impl ClientMetadata {
     /// [`Self::parse_within`] with the default capabilities.
     pub fn parse(members: &Map<String, Value>) -> Result<Self, OAuthError> {
-        Self::parse_within(members, &Offer::default())
+        Self::parse_within(members, &ServerCapabilities::default())
     }
 
-    /// [`Self::read_within`], without the report of what was dropped.
-    pub fn parse_within(members: &Map<String, Value>, offer: &Offer) -> Result<Self, OAuthError> {
-        Self::read_within(members, offer).map(|(metadata, _)| metadata)
+    /// [`Self::parse_reporting`], without the report of what was dropped.
+    pub fn parse_within(
+        members: &Map<String, Value>,
+        offer: &ServerCapabilities,
+    ) -> Result<Self, OAuthError> {
+        Self::parse_reporting(members, offer).map(|(metadata, _)| metadata)
     }
 
     /// Parses and validates a registration, and reports which members were dropped or replaced. Errors are `invalid_redirect_uri` or `invalid_client_metadata`
     /// ([RFC 7591 §3.2.2]) and name the member.
     ///
     /// [RFC 7591 §3.2.2]: https://www.rfc-editor.org/rfc/rfc7591#section-3.2.2
-    pub fn read_within(
+    pub fn parse_reporting(
         members: &Map<String, Value>,
-        offer: &Offer,
+        offer: &ServerCapabilities,
     ) -> Result<(Self, Vec<OAuthError>), OAuthError> {
-        let read = Reader::new(members, offer);
+        let read = MetadataParser::new(members, offer);
         let metadata = Self::of(&read, offer)?;
-        check::together(&metadata).map_err(|error| read.explained(error))?;
+        validate::validate(&metadata).map_err(|error| read.explain(error))?;
         Ok((metadata, read.into_dropped()))
     }
 
-    fn of(read: &Reader<'_>, offer: &Offer) -> Result<Self, OAuthError> {
+    fn of(read: &MetadataParser<'_>, offer: &ServerCapabilities) -> Result<Self, OAuthError> {
         let (method, methods) = read.auth_methods(offer)?;
         let response_types = read.response_types(offer)?;
         let application_type = read.word("application_type", ApplicationType::parse);
-        let application_type = read.or_dropped(application_type)?.unwrap_or(ApplicationType::Web);
-        let places = check::Places::of(application_type, &response_types, offer);
+        let application_type = read.or_default(application_type)?.unwrap_or(ApplicationType::Web);
+        let places = validate::RedirectUriRules::new(application_type, &response_types, offer);
         let encryption = |name: &str| {
             let alg = read.word(&format!("{name}_alg"), KeyManagement::parse)?;
-            Ok((alg, read.content(name, alg)?))
+            Ok((alg, read.content_encryption(name, alg)?))
         };
         let (id_token_alg, id_token_enc) = encryption("id_token_encrypted_response")?;
         let (userinfo_alg, userinfo_enc) = encryption("userinfo_encrypted_response")?;
         // Only a permission for the client, so it can be dropped.
-        let (object_alg, object_enc) = read.or_dropped(encryption("request_object_encryption"))?;
+        let (object_alg, object_enc) = read.or_default(encryption("request_object_encryption"))?;
         Ok(Self {
-            redirect_uris: read.checked("redirect_uris", 20, |uri| places.redirect(uri))?,
+            redirect_uris: read.checked("redirect_uris", 20, |uri| places.check_redirect(uri))?,
             response_types,
             grant_types: read.grant_types(offer)?,
             application_type,
@@ -268,11 +271,12 @@ impl ClientMetadata {
                 .unwrap_or(SubjectType::Public),
             sector_identifier_uri: read.link("sector_identifier_uri")?,
             id_token_signed_response_alg: read
-                .our_alg("id_token_signed_response_alg", offer)?
+                .own_signature_alg("id_token_signed_response_alg", offer)?
                 .unwrap_or(ClientAlg::Rs256),
             id_token_encrypted_response_alg: id_token_alg,
             id_token_encrypted_response_enc: id_token_enc,
-            userinfo_signed_response_alg: read.our_alg("userinfo_signed_response_alg", offer)?,
+            userinfo_signed_response_alg: read
+                .own_signature_alg("userinfo_signed_response_alg", offer)?,
             userinfo_encrypted_response_alg: userinfo_alg,
             userinfo_encrypted_response_enc: userinfo_enc,
             request_object_signing_alg: read
@@ -281,30 +285,30 @@ impl ClientMetadata {
             request_object_encryption_enc: object_enc,
             request_uris: read.links("request_uris", 20)?,
             client_name: read.name("client_name")?,
-            client_uri: read.or_dropped(read.link("client_uri"))?,
-            logo_uri: read.or_dropped(read.link("logo_uri"))?,
-            policy_uri: read.or_dropped(read.link("policy_uri"))?,
-            tos_uri: read.or_dropped(read.link("tos_uri"))?,
+            client_uri: read.or_default(read.link("client_uri"))?,
+            logo_uri: read.or_default(read.link("logo_uri"))?,
+            policy_uri: read.or_default(read.link("policy_uri"))?,
+            tos_uri: read.or_default(read.link("tos_uri"))?,
             // One without TLS is refused, not dropped: it has to be https (OpenID Connect Core §4), and the
             // Foundation's suite wants to hear so.
             initiate_login_uri: read.link("initiate_login_uri")?,
             contacts: read.strings("contacts", 10)?,
-            jwks_uri: read.or_dropped(read.link("jwks_uri"))?,
+            jwks_uri: read.or_default(read.link("jwks_uri"))?,
             jwks: read.public_keys("jwks")?,
             scope: read.scope("scope")?,
             default_max_age: read.seconds("default_max_age")?,
             require_auth_time: read.boolean("require_auth_time")?,
             default_acr_values: read.strings("default_acr_values", 10)?,
             post_logout_redirect_uris: read
-                .checked("post_logout_redirect_uris", 20, |uri| places.after_logout(uri))?,
+                .checked("post_logout_redirect_uris", 20, |uri| places.check_post_logout(uri))?,
             frontchannel_logout_uri: read.link("frontchannel_logout_uri")?,
             frontchannel_logout_session_required: read
                 .boolean("frontchannel_logout_session_required")?,
             backchannel_logout_uri: read.link("backchannel_logout_uri")?,
             backchannel_logout_session_required: read
                 .boolean("backchannel_logout_session_required")?,
-            software_id: read.or_dropped(read.text("software_id", 255))?,
-            software_version: read.or_dropped(read.text("software_version", 255))?,
+            software_id: read.or_default(read.text("software_id", 255))?,
+            software_version: read.or_default(read.text("software_version", 255))?,
             software_statement: read.text("software_statement", 16 * 1024)?,
         })
     }
@@ -322,7 +326,7 @@ impl ClientMetadata {
         }
     }
 
-    pub fn authenticates_by(&self, method: AuthMethod) -> bool {
+    pub fn allows_auth_method(&self, method: AuthMethod) -> bool {
         self.auth_methods().contains(&method)
     }
 
@@ -351,9 +355,10 @@ impl ClientMetadata {
     }
 
     /// Warnings about redirect URIs that only an operator may declare.
-    pub fn cautions(&self) -> Vec<String> {
+    pub fn operator_warnings(&self) -> Vec<String> {
         let said = |uri: &String| {
-            redirect_uri::caution(uri).map(|caution| format!("redirect_uris: {uri} {caution}"))
+            redirect_uri::operator_warning(uri)
+                .map(|caution| format!("redirect_uris: {uri} {caution}"))
         };
         self.redirect_uris.iter().filter_map(said).collect()
     }
@@ -365,7 +370,7 @@ impl ClientMetadata {
     }
 }
 
-fn wrong(description: &str) -> OAuthError {
+fn invalid_metadata(description: &str) -> OAuthError {
     OAuthError::described(ErrorCode::InvalidClientMetadata, description)
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use url::Url;
 
-use super::{ClientMetadata, SubjectType, wrong};
+use super::{ClientMetadata, SubjectType, invalid_metadata};
 use crate::protocol::OAuthError;
 
 impl ClientMetadata {
@@ -30,17 +30,21 @@ impl ClientMetadata {
     /// [OpenID Connect Registration §5]: https://openid.net/specs/openid-connect-registration-1_0.html#SectorIdentifierValidation
     pub fn check_sector(&self, document: &Value) -> Result<(), OAuthError> {
         let Some(all) = document.as_array() else {
-            return Err(wrong("sector_identifier_uri: there is no JSON array of strings"));
+            return Err(invalid_metadata(
+                "sector_identifier_uri: there is no JSON array of strings",
+            ));
         };
         let listed: BTreeSet<&str> = all.iter().filter_map(Value::as_str).collect();
         if self.redirect_uris.iter().all(|uri| listed.contains(&**uri)) {
             return Ok(());
         }
-        Err(wrong("sector_identifier_uri: not every one of the redirect_uris is listed there"))
+        Err(invalid_metadata(
+            "sector_identifier_uri: not every one of the redirect_uris is listed there",
+        ))
     }
 
     /// Whether users keep their `sub` when the client's metadata changes from `before` to this.
-    pub fn sees_people_as(&self, before: &Self) -> bool {
+    pub fn has_same_subjects_as(&self, before: &Self) -> bool {
         self.subject_type == before.subject_type
             && match self.subject_type {
                 SubjectType::Public => true,
@@ -55,7 +59,7 @@ pub(super) fn check(it: &ClientMetadata) -> Result<(), OAuthError> {
     match it.subject_type {
         SubjectType::Public => Ok(()),
         SubjectType::Pairwise if it.sector().is_some() => Ok(()),
-        SubjectType::Pairwise => Err(wrong(
+        SubjectType::Pairwise => Err(invalid_metadata(
             "subject_type: pairwise needs redirect_uris of one host, or a sector_identifier_uri",
         )),
     }

@@ -8,7 +8,7 @@ fn parse(value: &Value) -> Result<ClientMetadata, OAuthError> {
 
 /// As an operator would have it read: whole, or not at all.
 fn strictly(value: &Value) -> Result<ClientMetadata, OAuthError> {
-    let offer = Offer { by_operator: true, ..Offer::default() };
+    let offer = ServerCapabilities { by_operator: true, ..ServerCapabilities::default() };
     ClientMetadata::parse_within(value.as_object().unwrap(), &offer)
 }
 
@@ -28,12 +28,12 @@ fn silence_means_the_defaults_of_the_rfc() {
 #[test]
 fn who_names_no_way_to_authenticate_gets_the_standards_one_and_an_operator_gets_two() {
     use AuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public, PrivateKeyJwt};
-    let offer = Offer { by_operator: true, ..Offer::default() };
+    let offer = ServerCapabilities { by_operator: true, ..ServerCapabilities::default() };
     let read = |by_operator: bool, members: Value| {
         let mut all = json!({"redirect_uris": ["https://shop.example/cb"],
             "jwks_uri": "https://shop.example/keys"});
         all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        let offer = Offer { by_operator, ..offer.clone() };
+        let offer = ServerCapabilities { by_operator, ..offer.clone() };
         let read = ClientMetadata::parse_within(all.as_object().unwrap(), &offer);
         read.map(|it| (it.token_endpoint_auth_method, it.auth_methods().to_vec()))
             .map_err(|error| error.description.into_owned())
@@ -58,7 +58,7 @@ fn who_names_no_way_to_authenticate_gets_the_standards_one_and_an_operator_gets_
     }
     let named = read(true, json!({one: "client_secret_basic", several: both})).unwrap();
     assert_eq!(named, (ClientSecretBasic, vec![ClientSecretPost, ClientSecretBasic]));
-    let offered: Vec<_> = Offer::complete().auth_methods().collect();
+    let offered: Vec<_> = ServerCapabilities::all().auth_methods().collect();
     assert_eq!(offered[offered.len() - 1], Public, "some libraries take the first that they know");
     for members in [
         json!({one: "none", several: both}),
@@ -75,7 +75,7 @@ fn who_names_no_way_to_authenticate_gets_the_standards_one_and_an_operator_gets_
 /// A release that knows but one method goes on with it, and drops the others when it writes.
 #[test]
 fn several_methods_are_stored_beside_the_one_that_every_release_reads() {
-    let offer = Offer { by_operator: true, ..Offer::default() };
+    let offer = ServerCapabilities { by_operator: true, ..ServerCapabilities::default() };
     let members = json!({"redirect_uris": ["https://shop.example/cb"]});
     let read = ClientMetadata::parse_within(members.as_object().unwrap(), &offer).unwrap();
     let mut stored = serde_json::to_value(&read).unwrap();
@@ -180,8 +180,9 @@ fn what_is_only_told_or_offered_is_dropped_or_replaced_alone() {
         let mut client = json!({"redirect_uris": [uri]});
         client[member] = value.clone();
         let members = client.as_object().unwrap();
-        let (read, dropped) = ClientMetadata::read_within(members, &Offer::default())
-            .unwrap_or_else(|error| panic!("{member}={value}: {error}"));
+        let (read, dropped) =
+            ClientMetadata::parse_reporting(members, &ServerCapabilities::default())
+                .unwrap_or_else(|error| panic!("{member}={value}: {error}"));
         let stored = serde_json::to_value(&read).unwrap();
         assert_eq!(stored.get(member).unwrap_or(&Value::Null), &registered, "{member}={value}");
         let is_said = member == "default_max_age" || !dropped.is_empty();
@@ -204,7 +205,10 @@ fn however_much_of_a_member_is_dropped_one_complaint_is_kept() {
     let mut uris = vec![json!(uri)];
     uris.resize(30_000, json!(1));
     let members = json!({"redirect_uris": uris, "scope": "a\" ".repeat(300) + "openid"});
-    let read = ClientMetadata::read_within(members.as_object().unwrap(), &Offer::default());
+    let read = ClientMetadata::parse_reporting(
+        members.as_object().unwrap(),
+        &ServerCapabilities::default(),
+    );
     let (read, dropped) = read.unwrap();
     assert_eq!(read.redirect_uris.len(), 1);
     assert_eq!(dropped.len(), 2, "{}", dropped.len());
@@ -261,7 +265,7 @@ fn a_name_is_stripped_of_what_cannot_be_seen() {
 
 #[test]
 fn grant_types_follow_from_response_types_where_they_are_left_out() {
-    let offer = Offer::complete();
+    let offer = ServerCapabilities::all();
     let grants = |types: Value, uri: &str| {
         let client = json!({"redirect_uris": [uri], "response_types": types});
         let read = ClientMetadata::parse_within(client.as_object().unwrap(), &offer);
@@ -304,7 +308,7 @@ fn members_lists_every_field_there_is() {
         };
         every.insert((*name).to_owned(), value);
     }
-    let offer = Offer { by_operator: true, ..Offer::default() };
+    let offer = ServerCapabilities { by_operator: true, ..ServerCapabilities::default() };
     let read = ClientMetadata::parse_within(&every, &offer).unwrap();
     assert_eq!(serde_json::to_value(read).unwrap(), Value::Object(every), "and all are kept");
 }

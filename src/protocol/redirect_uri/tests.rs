@@ -14,35 +14,35 @@ fn what_may_be_registered() {
         "com.example.app://cb",
     ] {
         assert_eq!(check_registrable(good), Ok(()), "{good}");
-        assert_eq!(caution(good), None, "{good}");
+        assert_eq!(operator_warning(good), None, "{good}");
     }
     for (bad, why) in [
-        ("https://shop.example/cb#", Unregistrable::Fragment),
-        ("https://shop.example/cb#x", Unregistrable::Fragment),
-        ("https://a@shop.example/", Unregistrable::UserInfo),
-        ("https://@shop.example/", Unregistrable::UserInfo),
-        ("https://shop.example/a b", Unregistrable::Illegal),
-        ("https://shop.example\\@evil.example/", Unregistrable::Illegal),
-        ("https://shop.example/\u{7f}", Unregistrable::Illegal),
-        ("https://shop.example/*", Unregistrable::Wildcard),
-        ("/cb", Unregistrable::NotAbsolute),
-        ("shop.example/cb", Unregistrable::NotAbsolute),
-        ("https:shop.example/cb", Unregistrable::NotAbsolute),
-        ("http://shop.example/cb", Unregistrable::CleartextHost),
-        ("http://127.0.0.1.evil.example/", Unregistrable::CleartextHost),
-        ("https:///shop.example/cb", Unregistrable::Host),
-        ("https:////shop.example/cb", Unregistrable::Host),
-        ("https://%73hop.example/cb", Unregistrable::Host),
-        ("https://0x7f.1/cb", Unregistrable::Host),
-        ("http://127.1/cb", Unregistrable::Host),
-        ("http:///127.0.0.1/cb", Unregistrable::Host),
-        ("JavaScript:alert(1)", Unregistrable::Scheme),
-        ("data:text/html,x", Unregistrable::Scheme),
-        ("myapp:/cb", Unregistrable::Scheme),
-        ("mailto:a@shop.example", Unregistrable::Scheme),
-        ("https://*.shop.example/cb", Unregistrable::Wildcard),
-        ("https://shop.example/a/../b", Unregistrable::DotSegment),
-        ("https://shop.example/%2E%2e/b", Unregistrable::DotSegment),
+        ("https://shop.example/cb#", RedirectUriError::Fragment),
+        ("https://shop.example/cb#x", RedirectUriError::Fragment),
+        ("https://a@shop.example/", RedirectUriError::UserInfo),
+        ("https://@shop.example/", RedirectUriError::UserInfo),
+        ("https://shop.example/a b", RedirectUriError::Illegal),
+        ("https://shop.example\\@evil.example/", RedirectUriError::Illegal),
+        ("https://shop.example/\u{7f}", RedirectUriError::Illegal),
+        ("https://shop.example/*", RedirectUriError::Wildcard),
+        ("/cb", RedirectUriError::NotAbsolute),
+        ("shop.example/cb", RedirectUriError::NotAbsolute),
+        ("https:shop.example/cb", RedirectUriError::NotAbsolute),
+        ("http://shop.example/cb", RedirectUriError::CleartextHost),
+        ("http://127.0.0.1.evil.example/", RedirectUriError::CleartextHost),
+        ("https:///shop.example/cb", RedirectUriError::Host),
+        ("https:////shop.example/cb", RedirectUriError::Host),
+        ("https://%73hop.example/cb", RedirectUriError::Host),
+        ("https://0x7f.1/cb", RedirectUriError::Host),
+        ("http://127.1/cb", RedirectUriError::Host),
+        ("http:///127.0.0.1/cb", RedirectUriError::Host),
+        ("JavaScript:alert(1)", RedirectUriError::Scheme),
+        ("data:text/html,x", RedirectUriError::Scheme),
+        ("myapp:/cb", RedirectUriError::Scheme),
+        ("mailto:a@shop.example", RedirectUriError::Scheme),
+        ("https://*.shop.example/cb", RedirectUriError::Wildcard),
+        ("https://shop.example/a/../b", RedirectUriError::DotSegment),
+        ("https://shop.example/%2E%2e/b", RedirectUriError::DotSegment),
     ] {
         assert_eq!(check_registrable(bad), Err(why), "{bad}");
     }
@@ -64,31 +64,34 @@ fn what_only_the_operator_may_declare() {
         "http://app.internal:8080/cb",
     ] {
         assert!(check_registrable(uri).is_err(), "{uri}");
-        assert_eq!(check_declarable(uri), Ok(()), "{uri}");
+        assert_eq!(check_operator_declared(uri), Ok(()), "{uri}");
         assert_eq!(
-            caution(uri).is_some_and(|it| it.contains("unencrypted")),
+            operator_warning(uri).is_some_and(|it| it.contains("unencrypted")),
             uri.starts_with("http")
         );
-        assert_eq!(caution(uri).is_some_and(|it| it.contains("scheme")), !uri.starts_with("http"));
+        assert_eq!(
+            operator_warning(uri).is_some_and(|it| it.contains("scheme")),
+            !uri.starts_with("http")
+        );
     }
     for (uri, why) in [
-        ("javascript:alert(1)", Unregistrable::Scheme),
-        ("JavaScript:alert(1)", Unregistrable::Scheme),
-        ("data:text/html,x", Unregistrable::Scheme),
-        ("mailto:a@shop.example", Unregistrable::Scheme),
-        ("file:///etc/passwd", Unregistrable::Scheme),
-        ("about:blank", Unregistrable::Scheme),
-        ("blob:https://shop.example/1", Unregistrable::Scheme),
-        ("http://shop.example/cb", Unregistrable::CleartextHost),
-        ("http://8.8.8.8/cb", Unregistrable::CleartextHost),
-        ("http://172.32.0.1/cb", Unregistrable::CleartextHost),
-        ("http://internal.shop.example/cb", Unregistrable::CleartextHost),
-        ("http://192.168.0.7/cb#x", Unregistrable::Fragment),
-        ("http://ada@192.168.0.7/cb", Unregistrable::UserInfo),
-        ("http://192.168.7/cb", Unregistrable::Host),
-        ("myapp:/a/../b", Unregistrable::DotSegment),
+        ("javascript:alert(1)", RedirectUriError::Scheme),
+        ("JavaScript:alert(1)", RedirectUriError::Scheme),
+        ("data:text/html,x", RedirectUriError::Scheme),
+        ("mailto:a@shop.example", RedirectUriError::Scheme),
+        ("file:///etc/passwd", RedirectUriError::Scheme),
+        ("about:blank", RedirectUriError::Scheme),
+        ("blob:https://shop.example/1", RedirectUriError::Scheme),
+        ("http://shop.example/cb", RedirectUriError::CleartextHost),
+        ("http://8.8.8.8/cb", RedirectUriError::CleartextHost),
+        ("http://172.32.0.1/cb", RedirectUriError::CleartextHost),
+        ("http://internal.shop.example/cb", RedirectUriError::CleartextHost),
+        ("http://192.168.0.7/cb#x", RedirectUriError::Fragment),
+        ("http://ada@192.168.0.7/cb", RedirectUriError::UserInfo),
+        ("http://192.168.7/cb", RedirectUriError::Host),
+        ("myapp:/a/../b", RedirectUriError::DotSegment),
     ] {
-        assert_eq!(check_declarable(uri), Err(why), "{uri}");
+        assert_eq!(check_operator_declared(uri), Err(why), "{uri}");
     }
 }
 

@@ -16,7 +16,7 @@ use latchkey::infra::outbound::{OutboundClient, OutboundOptions};
 use latchkey::protocol::claims::ClaimsRequest;
 use latchkey::protocol::client_auth::read_basic;
 use latchkey::protocol::redirect_uri::matches;
-use latchkey::protocol::{ClientMetadata, Mismatch, Params, Scope};
+use latchkey::protocol::{ClientMetadata, Params, PkceError, Scope};
 use serde_json::{Map, Value, json};
 
 use super::oracles::in_process_server::{ISSUER, NOW};
@@ -55,7 +55,7 @@ fn a_registration_of_whatever_a_browser_can_read() {
     let readable = |uri: &str| {
         url::Url::parse(uri)
             .map(drop)
-            .map_err(|_| latchkey::protocol::redirect_uri::Unregistrable::NotAbsolute)
+            .map_err(|_| latchkey::protocol::redirect_uri::RedirectUriError::NotAbsolute)
     };
     oracles::redirect_register::holds(b"https://shop.example/cb", readable);
     for uri in [
@@ -88,8 +88,8 @@ fn a_verifier_of_any_length_and_a_method_that_is_assumed() {
         |verifier: &str| latchkey::infra::secret::Digest::of(verifier.as_bytes()).to_base64url();
     let lenient = |challenge: &str, _: Option<&str>, verifier: Option<&str>| match verifier {
         Some(verifier) if digest(verifier) == challenge => Ok(()),
-        Some(_) => Err(Mismatch::WrongVerifier),
-        None => Err(Mismatch::MissingVerifier),
+        Some(_) => Err(PkceError::WrongVerifier),
+        None => Err(PkceError::MissingVerifier),
     };
     let long = [b"S256\n", &[b'a'; 43][..]].concat();
     oracles::pkce::holds(&long, lenient);

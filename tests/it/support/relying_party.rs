@@ -6,7 +6,7 @@ use latchkey::domain::clients::{
 use latchkey::infra::secret::{Digest, Secret};
 use latchkey::infra::store::CreateOutcome;
 use latchkey::protocol::ClientMetadata;
-use latchkey::protocol::client_metadata::Offer;
+use latchkey::protocol::client_metadata::ServerCapabilities;
 use reqwest::{Client as Http, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ impl TestServer {
         for (member, value) in overrides.as_object().expect("an object") {
             members[member] = value.clone();
         }
-        let offer = Offer { by_operator: true, ..self.app().config.offer.clone() };
+        let offer = ServerCapabilities { by_operator: true, ..self.app().config.offer.clone() };
         let members = members.as_object().expect("an object");
         let metadata = ClientMetadata::parse_within(members, &offer);
         let metadata = metadata.expect("good metadata");

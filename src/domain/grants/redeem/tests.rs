@@ -70,7 +70,7 @@ fn each_check_refuses_alone() {
         (
             Redemption { verifier: Some("x"), ..good() },
             NOW,
-            Some(Refusal::Pkce(Mismatch::UnexpectedVerifier)),
+            Some(Refusal::Pkce(PkceError::UnexpectedVerifier)),
         ),
     ];
     for (shown, now, refusal) in cases {
@@ -116,12 +116,12 @@ fn every_refusal_has_the_word_it_always_had_in_the_audit_log() {
         (Refusal::Expired, "Expired"),
         (Refusal::Unknown, "Unknown"),
         (Refusal::NoRefresh, "NoRefresh"),
-        (Refusal::Pkce(Mismatch::MalformedChallenge), "Pkce(MalformedChallenge)"),
-        (Refusal::Pkce(Mismatch::MalformedVerifier), "Pkce(MalformedVerifier)"),
-        (Refusal::Pkce(Mismatch::MethodNotS256), "Pkce(MethodNotS256)"),
-        (Refusal::Pkce(Mismatch::MissingVerifier), "Pkce(MissingVerifier)"),
-        (Refusal::Pkce(Mismatch::UnexpectedVerifier), "Pkce(UnexpectedVerifier)"),
-        (Refusal::Pkce(Mismatch::WrongVerifier), "Pkce(WrongVerifier)"),
+        (Refusal::Pkce(PkceError::MalformedChallenge), "Pkce(MalformedChallenge)"),
+        (Refusal::Pkce(PkceError::MalformedVerifier), "Pkce(MalformedVerifier)"),
+        (Refusal::Pkce(PkceError::MethodNotS256), "Pkce(MethodNotS256)"),
+        (Refusal::Pkce(PkceError::MissingVerifier), "Pkce(MissingVerifier)"),
+        (Refusal::Pkce(PkceError::UnexpectedVerifier), "Pkce(UnexpectedVerifier)"),
+        (Refusal::Pkce(PkceError::WrongVerifier), "Pkce(WrongVerifier)"),
         (Refusal::Replayed, "Replayed"),
         (Refusal::Revoked, "Revoked"),
         (Refusal::WrongClient, "WrongClient"),

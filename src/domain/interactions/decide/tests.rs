@@ -72,7 +72,7 @@ fn consent(client: &Client, scope: &str) -> Consent {
         sub: Subject::parse("ada").unwrap(),
         client: client.id.clone(),
         scope: scope.parse().unwrap(),
-        claims: ClaimsRequest::default().names().into_iter().map(str::to_owned).collect(),
+        claims: ClaimsRequest::default().user_claims().into_iter().map(str::to_owned).collect(),
         apis: BTreeMap::new(),
         face: consent::face(client),
         given_at: NOW,

@@ -1,7 +1,7 @@
 /// Declares an enum whose variants have fixed strings: `parse`, `as_str`, `ALL` and serde from one table.
 ///
 /// `parse` returns `None` for any other string; no two variants may share one.
-macro_rules! wire_words {
+macro_rules! string_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, serde::Deserialize, serde::Serialize)]
@@ -26,4 +26,4 @@ macro_rules! wire_words {
     };
 }
 
-pub(crate) use wire_words;
+pub(crate) use string_enum;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// The provider metadata document; the fields are the RFCs' own names, and empty ones are left out.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Metadata {
+pub struct ProviderMetadata {
     pub issuer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_endpoint: Option<String>,
