@@ -10,9 +10,13 @@ use std::time::{Duration, Instant};
 
 use latchkey::config::Config;
 use latchkey::domain::authenticators::Authentication;
-use latchkey::domain::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use latchkey::domain::clients::{
+    self, Client, ClientId, ClientSecret, ClientSettings, RegistrationSource,
+};
 use latchkey::domain::epoch::Epoch;
-use latchkey::domain::grants::{self, Family, Grant, GrantId, Person, RefreshToken, Standing};
+use latchkey::domain::grants::{
+    self, AuthenticationContext, Grant, GrantId, GrantStatus, RefreshToken, RefreshTokenFamily,
+};
 use latchkey::domain::keys::KeyRing;
 use latchkey::domain::sessions::{self, Session};
 use latchkey::domain::users::{self, User};
@@ -244,14 +248,14 @@ async fn granted(app: &App) -> GrantId {
     let _added = users::add(store, &user).await.expect("adds");
     let (session, _) = Session::begin(
         Authentication::by_password(sub.clone(), Epoch::default(), now),
-        app.session_limits(),
+        app.session_lifetimes(),
     );
     sessions::begin(store, &session, None).await.expect("begins");
     let hour = Duration::from_secs(3600);
     let grant = Grant {
         id: GrantId(latchkey::infra::random::uuid()),
         client: ClientId::parse("bench").expect("an id"),
-        person: Some(Person {
+        authentication: Some(AuthenticationContext {
             sub,
             authenticated_at: now,
             amr: session.amr.clone(),
@@ -266,17 +270,17 @@ async fn granted(app: &App) -> GrantId {
         claims: ClaimsRequest::default(),
         nonce: None,
         code: None,
-        refresh: Some(Family::begin(hour, hour, now)),
-        standing: Standing::Good,
+        refresh_tokens: Some(RefreshTokenFamily::new(hour, hour, now)),
+        status: GrantStatus::Active,
         resources: Vec::new(),
         revoked_access: Vec::new(),
-        opaque: Vec::new(),
+        opaque_tokens: Vec::new(),
         cnf: None,
-        client_since: None,
+        client_created_at: None,
         client_epoch: None,
         ends_at: now.plus(hour),
     };
-    grants::file(store, &grant, grant.ends_at, now).await.expect("files");
+    grants::insert(store, &grant, grant.ends_at, now).await.expect("files");
     grant.id
 }
 
@@ -296,11 +300,11 @@ async fn server(pem: &str, port: u16, store: Arc<dyn Store>, ttl: &str) -> App {
     let client = Client {
         id: ClientId::parse("bench").expect("an id"),
         metadata: ClientMetadata::parse(members.as_object().expect("an object")).expect("good"),
-        settings: Settings::default(),
+        settings: ClientSettings::default(),
         secrets: vec![ClientSecret { digest, sealed: None, created_at: now, expires_at: None }],
         registration_token: None,
         enabled: true,
-        source: Source::Operator,
+        source: RegistrationSource::Operator,
         created_at: now,
         unused_until: None,
         development: false,

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use latchkey::config::Config;
-use latchkey::domain::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use latchkey::domain::clients::{
+    self, Client, ClientId, ClientSecret, ClientSettings, RegistrationSource,
+};
 use latchkey::domain::keys::KeyRing;
 use latchkey::http::app::App;
 use latchkey::infra::clock::Clock;
@@ -125,7 +127,7 @@ async fn server(pem: &str, port: u16) -> App {
     let client = Client {
         id: ClientId::parse("bench").expect("an id"),
         metadata: ClientMetadata::parse(members.as_object().expect("an object")).expect("good"),
-        settings: Settings::default(),
+        settings: ClientSettings::default(),
         secrets: vec![ClientSecret {
             digest: Digest::of(SECRET.as_bytes()),
             sealed: None,
@@ -134,7 +136,7 @@ async fn server(pem: &str, port: u16) -> App {
         }],
         registration_token: None,
         enabled: true,
-        source: Source::Operator,
+        source: RegistrationSource::Operator,
         created_at: now,
         unused_until: None,
         development: false,

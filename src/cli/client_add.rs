@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::error::CliError;
 use super::user::parse_name_value;
-use crate::domain::clients::Settings;
+use crate::domain::clients::ClientSettings;
 use crate::operations::clients::Add;
 
 /// A client to add.
@@ -59,18 +59,18 @@ pub struct AddClient {
 
 /// What `--setting` takes, for `--help`.
 pub(super) fn settings_help() -> String {
-    let names = Settings::names().join(", ");
+    let names = ClientSettings::names().join(", ");
     format!(
         "A setting as name=value, where the value is JSON, or else text; as often as needed: {names}"
     )
 }
 
-fn settings(texts: &[String]) -> Result<Settings, CliError> {
+fn settings(texts: &[String]) -> Result<ClientSettings, CliError> {
     let mut members = Map::new();
     for text in texts {
         let (name, value) = parse_name_value("--setting", text)?;
-        if !Settings::names().iter().any(|known| known == name) {
-            let names = Settings::names().join(", ");
+        if !ClientSettings::names().iter().any(|known| known == name) {
+            let names = ClientSettings::names().join(", ");
             return Err(CliError::Usage(format!("{name}: there is no such setting, only {names}")));
         }
         if members.insert(name.to_owned(), value).is_some() {
@@ -85,7 +85,7 @@ impl AddClient {
     pub(super) fn operation(self) -> Result<Add, CliError> {
         let metadata = self.members()?;
         let given = settings(&self.settings)?;
-        let settings = Settings {
+        let settings = ClientSettings {
             first_party: given.first_party || self.first_party,
             opaque_access_tokens: given.opaque_access_tokens || self.opaque_access_tokens,
             audience: [given.audience, self.audience].concat(),

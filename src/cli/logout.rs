@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use super::operator::Operator;
 use super::output::timestamp;
-use crate::domain::logout_notifications::{Delivery, State};
+use crate::domain::logout_notifications::{Delivery, DeliveryState};
 use crate::operations::logouts::List;
 
 /// What can be done with logouts.
@@ -45,10 +45,10 @@ fn object(it: &Delivery) -> Value {
 
 fn state(it: &Delivery) -> (&'static str, String) {
     match it.state {
-        State::Waiting { at } => ("waiting", timestamp(at)),
-        State::Sending { until } => ("sending", timestamp(until)),
-        State::Failed { at, refused: true } => ("refused", timestamp(at)),
-        State::Failed { at, refused: false } => ("failed", timestamp(at)),
+        DeliveryState::Waiting { at } => ("waiting", timestamp(at)),
+        DeliveryState::Sending { until } => ("sending", timestamp(until)),
+        DeliveryState::Failed { at, refused: true } => ("refused", timestamp(at)),
+        DeliveryState::Failed { at, refused: false } => ("failed", timestamp(at)),
     }
 }
 
@@ -68,14 +68,14 @@ mod tests {
             sid: uuid::Uuid::nil(),
             queued_at: at,
             tries: 2,
-            state: State::Waiting { at },
+            state: DeliveryState::Waiting { at },
         };
         let start = "00000000-0000-0000-0000-000000000000  shop  ";
         assert_eq!(line(&it), format!("{start}waiting  2023-11-14T22:13:20Z  tries 2"));
         for (state, word) in [
-            (State::Sending { until: at }, "sending"),
-            (State::Failed { at, refused: true }, "refused"),
-            (State::Failed { at, refused: false }, "failed"),
+            (DeliveryState::Sending { until: at }, "sending"),
+            (DeliveryState::Failed { at, refused: true }, "refused"),
+            (DeliveryState::Failed { at, refused: false }, "failed"),
         ] {
             let it = Delivery { state, ..it.clone() };
             assert!(line(&it).starts_with(&format!("{start}{word}  ")));

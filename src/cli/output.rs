@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::domain::clients::Source;
+use crate::domain::clients::RegistrationSource;
 use crate::infra::clock::UnixTime;
 use crate::operations::{ClientView, SecretView, UserView};
 
@@ -60,8 +60,8 @@ pub(super) fn client_json(client: &ClientView) -> Value {
         "client_id": client.id,
         "enabled": client.enabled,
         "source": match client.source {
-            Source::Operator => "operator",
-            Source::Registered => "registered",
+            RegistrationSource::Operator => "operator",
+            RegistrationSource::Registered => "registered",
         },
         "metadata": client.metadata,
         "settings": client.settings,

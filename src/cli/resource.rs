@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::operator::Operator;
 use super::output;
 use crate::domain::clients::ClientId;
-use crate::domain::resources::{Became, Resource, ResourceEntry};
+use crate::domain::resources::{DeclareOutcome, Resource, ResourceEntry};
 use crate::operations::resources::{Add, List, Remove, Show};
 use crate::protocol::{AccessTokenTyp, Scope};
 
@@ -86,9 +86,9 @@ pub(super) async fn run(command: ResourceCommand, operator: &Operator) -> Result
             let resource = args.resource(stored.unwrap_or_default())?;
             let name = resource.resource.clone();
             let outcome = match operator.run(Add(resource)).await? {
-                Became::Added => "added",
-                Became::Changed => "changed",
-                Became::Unchanged => "nothing to change about",
+                DeclareOutcome::Added => "added",
+                DeclareOutcome::Changed => "changed",
+                DeclareOutcome::Unchanged => "nothing to change about",
             };
             Ok(format!("{outcome} {name}"))
         }

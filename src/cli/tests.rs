@@ -131,7 +131,7 @@ async fn an_added_client_is_found_and_opens_with_the_printed_secret() {
     let find =
         async || clients::find(&*store, &ClientId::parse("shop").unwrap()).await.unwrap().unwrap();
     let shop = find().await;
-    assert!(shop.opens_with(secret, NOW) && shop.settings.first_party);
+    assert!(shop.accepts_secret(secret, NOW) && shop.settings.first_party);
     assert!(matches!(run(line, &store).await, Err(CliError::Refused(_))));
 
     let rotate = "latchkey client rotate-secret shop --keep-old-for 1h";
@@ -139,10 +139,12 @@ async fn an_added_client_is_found_and_opens_with_the_printed_secret() {
     let next = printed.strip_prefix("client_id=shop\nclient_secret=").unwrap();
     let hour = std::time::Duration::from_hours(1);
     let shop = find().await;
-    assert!(shop.opens_with(secret, NOW) && shop.opens_with(next, NOW));
-    assert!(!shop.opens_with(secret, NOW.plus(hour)) && shop.opens_with(next, NOW.plus(hour)));
+    assert!(shop.accepts_secret(secret, NOW) && shop.accepts_secret(next, NOW));
+    assert!(
+        !shop.accepts_secret(secret, NOW.plus(hour)) && shop.accepts_secret(next, NOW.plus(hour))
+    );
     run("latchkey client rotate-secret shop", &store).await.unwrap();
-    assert!(!find().await.opens_with(next, NOW), "the one before ends at once unless kept");
+    assert!(!find().await.accepts_secret(next, NOW), "the one before ends at once unless kept");
 
     let shown = run("latchkey client show shop --json", &store).await.unwrap();
     let shown: Value = serde_json::from_str(&shown).unwrap();

@@ -1,17 +1,12 @@
-//! As whom a client knows a person ([OpenID Connect Core §8]), and by what name it knows a session.
+//! The `sub` and the `sid` that a client sees ([OpenID Connect Core §8]).
 //!
-//! Everything in here keeps the one local subject and the one `sid`; only what leaves for a client is
-//! translated, at the last moment. A client with `subject_type` `pairwise` gets a MAC over its sector and
-//! the local subject (§8.1), so that clients of different sectors cannot tell by `sub` that they know the
-//! same person. It has to be the same for ever: the key is that of `PAIRWISE_SALT`, or where there is none
-//! that of `SECRET_KEY`.
+//! The store has one local subject and one session id; both are translated when they leave for a client. A client with
+//! `subject_type` `pairwise` gets a `sub` that is a MAC over its sector and the local subject (§8.1), and a `sid` of its
+//! sector, too: a synthetic IV as in [RFC 5297], so that it can be read back from an `id_token_hint`. The key is derived
+//! from `PAIRWISE_SALT`, or from `SECRET_KEY` where there is none.
 //!
-//! A `sid` joins what the `sub` keeps apart: two clients that work together would see that one browser was
-//! signed in with both. So it is another for each sector, too ([Back-Channel Logout §2.1] has it unique to the
-//! issuer, and no more). It has to be read back from an `id_token_hint`, so it is a MAC together with what the
-//! MAC was made over, encrypted under it: a synthetic IV, as in [RFC 5297].
+//! Why the `sid` differs by sector: docs/decisions/pairwise-session-ids.md.
 //!
-//! [Back-Channel Logout §2.1]: https://openid.net/specs/openid-connect-backchannel-1_0.html#BCSupport
 //! [RFC 5297]: https://www.rfc-editor.org/rfc/rfc5297
 //! [OpenID Connect Core §8]: https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes
 
@@ -23,24 +18,23 @@ use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
 use crate::protocol::client_metadata::SubjectType;
 use crate::protocol::{ClientMetadata, Subject};
 
-/// What pairwise subjects are made with.
+/// The key of pairwise subjects and session ids.
 #[derive(Debug)]
 pub struct PairwiseKey(MacKey);
 
 impl PairwiseKey {
-    /// Of the salt, or of the root where there is none.
+    /// Derived from the salt, or from `SECRET_KEY` where there is none.
     pub fn new(salt: Option<&SecretString>, root: &SecretKey) -> Self {
         let own = salt.and_then(|salt| SecretKey::from_text(salt.reveal()).ok());
         Self(own.as_ref().unwrap_or(root).derive(Purpose::PairwiseSubject))
     }
 
     /// The `sub` this client sees of the person.
-    pub fn seen_by(&self, client: &ClientMetadata, sub: &Subject) -> Subject {
+    pub fn subject_for(&self, client: &ClientMetadata, sub: &Subject) -> Subject {
         match client.subject_type {
             SubjectType::Public => sub.clone(),
             SubjectType::Pairwise => {
-                // Registered without a sector it could be, and is refused then; nobody shares an empty one
-                // with a host.
+                // A registration without a sector is refused, so no two clients share the empty one.
                 let sector = client.sector().unwrap_or_default();
                 let mac = self.0.mac(&[&*sector, sub.as_str()]);
                 // 43 characters of base64url are a subject.
@@ -50,21 +44,21 @@ impl PairwiseKey {
     }
 
     /// The `sid` by which this client knows the session of that name.
-    pub fn session_seen_by(&self, client: &ClientMetadata, sid: Uuid) -> String {
+    pub fn sid_for(&self, client: &ClientMetadata, sid: Uuid) -> String {
         match client.subject_type {
             SubjectType::Public => sid.to_string(),
             SubjectType::Pairwise => {
                 let sector = client.sector().unwrap_or_default();
-                let tag = session_tag(&self.0, &sector, sid.as_bytes());
-                let hidden = masked(&self.0, &sector, &tag, *sid.as_bytes());
+                let tag = sid_mac(&self.0, &sector, sid.as_bytes());
+                let hidden = encrypt_sid(&self.0, &sector, &tag, *sid.as_bytes());
                 base64url(&[tag, hidden].concat())
             }
         }
     }
 
-    /// The session that this client was told of by that `sid`: its own for it, under either generation of
-    /// the key, or the plain name, from before the client was pairwise.
-    pub fn session_named(&self, client: &ClientMetadata, sid: &str) -> Option<Uuid> {
+    /// The session of a `sid` that this client was told: the pairwise one, under either generation of the key, or the
+    /// plain one, from before the client was pairwise.
+    pub fn resolve_sid(&self, client: &ClientMetadata, sid: &str) -> Option<Uuid> {
         if let Ok(sid) = Uuid::try_parse(sid) {
             return Some(sid);
         }
@@ -73,19 +67,19 @@ impl PairwiseKey {
         let (tag, hidden) = (tag.try_into().ok()?, hidden.try_into().ok()?);
         let sector = client.sector().unwrap_or_default();
         self.0.generations().iter().find_map(|key| {
-            let name = masked(key, &sector, &tag, hidden);
-            (session_tag(key, &sector, &name) == tag).then(|| Uuid::from_bytes(name))
+            let name = encrypt_sid(key, &sector, &tag, hidden);
+            (sid_mac(key, &sector, &name) == tag).then(|| Uuid::from_bytes(name))
         })
     }
 }
 
-/// What hides and proves the name of a session. Three parts, where a subject has two.
-fn session_tag(key: &MacKey, sector: &str, sid: &[u8; 16]) -> [u8; 16] {
+/// The MAC of a pairwise `sid`. It has three parts, where that of a subject has two.
+fn sid_mac(key: &MacKey, sector: &str, sid: &[u8; 16]) -> [u8; 16] {
     first_half(key.mac(&[&b"sid"[..], sector.as_bytes(), sid]))
 }
 
-/// The name, encrypted under its tag; and back.
-fn masked(key: &MacKey, sector: &str, tag: &[u8; 16], name: [u8; 16]) -> [u8; 16] {
+/// Encrypts a session id under its MAC, or decrypts it.
+fn encrypt_sid(key: &MacKey, sector: &str, tag: &[u8; 16], name: [u8; 16]) -> [u8; 16] {
     let mask = first_half(key.mac(&[&b"sid mask"[..], sector.as_bytes(), tag]));
     std::array::from_fn(|at| name[at] ^ mask[at])
 }
@@ -113,14 +107,14 @@ mod tests {
     fn one_sector_sees_one_subject_and_another_sees_another() {
         let key = PairwiseKey::new(None, &root("a"));
         let ada = Subject::parse("ada").unwrap();
-        let seen = |kind, uri| key.seen_by(&client(kind, uri), &ada);
+        let seen = |kind, uri| key.subject_for(&client(kind, uri), &ada);
         let shop = seen("pairwise", "https://shop.example/cb");
         assert_eq!(shop, seen("pairwise", "https://SHOP.example:8443/other"));
         assert_ne!(shop, seen("pairwise", "https://kiosk.example/cb"));
         assert_eq!(shop.as_str().len(), 43);
         assert_eq!(seen("public", "https://shop.example/cb"), ada);
         let bob = Subject::parse("bob").unwrap();
-        assert_ne!(shop, key.seen_by(&client("pairwise", "https://shop.example/cb"), &bob));
+        assert_ne!(shop, key.subject_for(&client("pairwise", "https://shop.example/cb"), &bob));
     }
 
     #[test]
@@ -130,24 +124,24 @@ mod tests {
         let kiosk = client("pairwise", "https://kiosk.example/cb");
         let open = client("public", "https://open.example/cb");
         let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let seen = key.session_seen_by(&shop, one);
-        assert_eq!(seen, key.session_seen_by(&client("pairwise", "https://shop.example/x"), one));
+        let seen = key.sid_for(&shop, one);
+        assert_eq!(seen, key.sid_for(&client("pairwise", "https://shop.example/x"), one));
         assert_eq!(seen.len(), 43);
-        assert_ne!(seen, key.session_seen_by(&kiosk, one));
-        assert_ne!(seen, key.session_seen_by(&shop, two));
-        assert_eq!(key.session_seen_by(&open, one), one.to_string());
+        assert_ne!(seen, key.sid_for(&kiosk, one));
+        assert_ne!(seen, key.sid_for(&shop, two));
+        assert_eq!(key.sid_for(&open, one), one.to_string());
 
-        assert_eq!(key.session_named(&shop, &seen), Some(one));
-        assert_eq!(key.session_named(&kiosk, &seen), None, "another sector's");
-        assert_eq!(key.session_named(&shop, &one.to_string()), Some(one), "from before");
+        assert_eq!(key.resolve_sid(&shop, &seen), Some(one));
+        assert_eq!(key.resolve_sid(&kiosk, &seen), None, "another sector's");
+        assert_eq!(key.resolve_sid(&shop, &one.to_string()), Some(one), "from before");
         for end in 0..43 {
             let mut other = seen.clone().into_bytes();
             other[end] = if other[end] == b'A' { b'B' } else { b'A' };
             let other = String::from_utf8(other).unwrap();
-            assert_eq!(key.session_named(&shop, &other), None, "{other}");
+            assert_eq!(key.resolve_sid(&shop, &other), None, "{other}");
         }
         let both = PairwiseKey::new(None, &root("b").with_previous(&"a".repeat(32)).unwrap());
-        assert_eq!(both.session_named(&shop, &seen), Some(one), "under the key before");
+        assert_eq!(both.resolve_sid(&shop, &seen), Some(one), "under the key before");
     }
 
     #[test]
@@ -155,7 +149,7 @@ mod tests {
         let (client, ada) =
             (client("pairwise", "https://a.example"), Subject::parse("ada").unwrap());
         let seen = |salt: Option<&str>, root: &SecretKey| {
-            PairwiseKey::new(salt.map(SecretString::new).as_ref(), root).seen_by(&client, &ada)
+            PairwiseKey::new(salt.map(SecretString::new).as_ref(), root).subject_for(&client, &ada)
         };
         let salt = "s".repeat(32);
         assert_eq!(seen(Some(&salt), &root("a")), seen(Some(&salt), &root("b")));

@@ -100,7 +100,7 @@ pub async fn list(store: &dyn Store) -> Result<Vec<StoredScope>, StoreError> {
 }
 
 /// What is declared, and what was added.
-pub async fn with_added(
+pub async fn merge_stored(
     store: &dyn Store,
     declared: &ScopeCatalogue,
 ) -> Result<ScopeCatalogue, StoreError> {

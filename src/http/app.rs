@@ -1,4 +1,4 @@
-//! What every room may reach: one value, cloned cheaply.
+//! The state that every endpoint shares. An [`App`] is one pointer, so cloning it is cheap.
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -9,18 +9,18 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::domain::authenticators::GuessLimits;
-use crate::domain::clients::key_cache::KeyCache;
-use crate::domain::clients::unasked::Unasked;
-use crate::domain::clients::vault::Vault;
-use crate::domain::clients::{Client, Source};
+use crate::domain::clients::jwks_cache::JwksCache;
+use crate::domain::clients::secret_encryption::SecretCipher;
+use crate::domain::clients::unused_userinfo::UnusedUserinfo;
+use crate::domain::clients::{Client, RegistrationSource};
 use crate::domain::events::{Actor, Event, Events, LogoutDeliveryOutcome};
 use crate::domain::keys::KeyRing;
-use crate::domain::logout_notifications::Told;
+use crate::domain::logout_notifications::LogoutNotifications;
 use crate::domain::pairwise::PairwiseKey;
 use crate::domain::resources::{Declared, ResourceCatalogue};
 use crate::domain::sessions;
 use crate::domain::users;
-use crate::http::cacheable::Document;
+use crate::http::cached_json::CachedJson;
 use crate::infra::client_ip::UntrustedForwarders;
 use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::outbound::OutboundClient;
@@ -33,83 +33,82 @@ use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::redirect_uri::web_origin;
 use crate::protocol::{ProviderMetadata, Scope, Subject};
 
-/// The running house.
+/// A running server.
 #[derive(Clone)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<AppState>);
 
-/// What the house is made of.
-pub struct Parts {
-    /// What the operator decided.
+/// The parts of a running server.
+pub struct AppState {
+    /// The settings.
     pub config: Config,
-    /// Where everything is remembered; every command that leaves this process is counted.
+    /// The store, with its cache; every command that leaves this process is counted.
     pub store: Arc<dyn Store>,
-    /// What time it is.
+    /// The clock; tests move it by hand.
     pub clock: Clock,
-    /// What signs.
+    /// The signing keys.
     pub keys: KeyRing,
-    /// The MAC in refresh tokens.
+    /// For the MAC in refresh tokens.
     pub refresh_key: MacKey,
-    /// The MAC in forms.
+    /// For the MAC in forms.
     pub csrf_key: MacKey,
-    /// What the answer to an interaction follows from.
+    /// For deriving the grant and the code of an interaction.
     pub interaction_key: MacKey,
-    /// What seals the cookie of a browser that is known.
+    /// For encrypting the device cookie.
     pub device_key: MacKey,
-    /// What the digests of user names that nobody has are made with.
+    /// For the digests of unknown user names in the audit log.
     audit_name_key: MacKey,
-    /// What opens the secrets of `client_secret_jwt`.
-    pub vault: Vault,
-    /// What pairwise subjects are made with.
+    /// Decrypts the secrets of `client_secret_jwt`.
+    pub secret_cipher: SecretCipher,
+    /// For pairwise subjects and session ids.
     pub pairwise_key: PairwiseKey,
-    /// Who may hash.
+    /// Hashes passwords, a bounded number at once.
     pub passwords: PasswordHasher,
-    /// Fetches what clients keep elsewhere.
+    /// Fetches documents of clients: key sets, sector identifiers.
     pub fetcher: Arc<OutboundClient>,
     /// The public keys of clients.
-    pub client_keys: KeyCache,
-    /// Fetches request objects, which anybody can ask for.
-    pub request_objects: OutboundClient,
-    /// Tells clients what they asked to be told.
-    pub outgoing: OutboundClient,
-    /// Rung when a logout was queued for them.
+    pub client_jwks: JwksCache,
+    /// Fetches request objects (`request_uri`), which need no authentication.
+    pub request_object_client: OutboundClient,
+    /// Sends logout tokens.
+    pub logout_client: OutboundClient,
+    /// Wakes the logout workers when something was queued.
     pub logout_queued: tokio::sync::Notify,
-    /// Who is told what happens.
+    /// The audit log and the metrics.
     pub events: Events,
-    /// The scopes and APIs there are without those that were added to the store.
+    /// The scopes and APIs of the bootstrap file and those that are always there, without those in the store.
     pub declared: Declared,
-    /// The scopes there are.
+    /// All scopes.
     catalogue: ArcSwap<ScopeCatalogue>,
-    /// The APIs there are.
+    /// All APIs.
     resources: ArcSwap<ResourceCatalogue>,
-    /// What discovery says; assembled from the rooms.
-    metadata_json: ArcSwap<Document>,
-    /// How to try this installation, where it is one for trying.
-    pub trial: Option<Trial>,
-    /// Who was told in the log for speaking for others.
-    pub unbelieved: UntrustedForwarders,
-    /// Which clients never ask for what they were granted.
-    pub unasked: Unasked,
-    /// Whether it is time to go: `/ready` says no from then on.
+    /// The provider metadata, assembled from the endpoints.
+    metadata_json: ArcSwap<CachedJson>,
+    /// Set on a development installation.
+    pub demo_login: Option<DemoLogin>,
+    /// Peers outside `TRUSTED_PROXIES` that sent `X-Forwarded-For`, each logged once.
+    pub untrusted_proxies: UntrustedForwarders,
+    /// Clients that were granted claims and do not fetch them from userinfo.
+    pub unused_userinfo: UnusedUserinfo,
+    /// The server is shutting down: `/ready` answers 503.
     pub draining: std::sync::atomic::AtomicBool,
 }
 
-/// Request objects that are fetched at once, each for somebody who has a place before the pages: far fewer
-/// than those are, and few of them for any one host, which may be slow.
-const REQUEST_OBJECTS: usize = 32;
-/// From one host.
-const REQUEST_OBJECTS_PER_HOST: usize = 8;
-/// The couriers bound themselves.
-const OUTGOING: usize = 16;
+/// Request objects that are fetched at once. Each holds one of the places of the pages, so it is far fewer than those.
+const MAX_REQUEST_OBJECT_FETCHES: usize = 32;
+/// Of those, the ones from one host, which may be slow.
+const MAX_REQUEST_OBJECT_FETCHES_PER_HOST: usize = 8;
+/// At least as many as the logout workers send at once.
+const MAX_LOGOUT_REQUESTS: usize = 16;
 
-/// A demo user and client to try a development installation with.
+/// The demo user of a development installation.
 #[derive(Clone, Debug)]
-pub struct Trial {
-    /// Who can sign in.
+pub struct DemoLogin {
+    /// The user name.
     pub user: String,
 }
 
 impl App {
-    /// Puts the house together.
+    /// Assembles the state.
     pub fn new(
         config: Config,
         (store, clock): (Arc<dyn Store>, Clock),
@@ -117,7 +116,7 @@ impl App {
         fetcher: Arc<OutboundClient>,
         declared: impl Into<Declared>,
         metadata: &ProviderMetadata,
-        trial: Option<Trial>,
+        demo_login: Option<DemoLogin>,
     ) -> Self {
         let declared = declared.into();
         let events = Events::new(clock.clone());
@@ -125,28 +124,29 @@ impl App {
         let store = Arc::new(InstrumentedStore::new(store, move |ran| counted.ran(ran)));
         let counted = events.counters.cache.clone();
         let store = CachedStore::wrap(store, config.cache_ttl, move |noted| counted.noted(noted));
-        Self(Arc::new(Parts {
-            metadata_json: ArcSwap::from_pointee(document(metadata)),
+        Self(Arc::new(AppState {
+            metadata_json: ArcSwap::from_pointee(metadata_document(metadata)),
             catalogue: ArcSwap::from_pointee(declared.scopes.clone()),
             resources: ArcSwap::from_pointee(declared.resources.clone()),
             declared,
             device_key: root.derive(Purpose::Device),
             audit_name_key: root.derive(Purpose::AuditName),
-            trial,
+            demo_login,
             passwords: PasswordHasher::new(config.limits.hash_threads, config.limits.hash_queue),
-            outgoing: fetcher.with_limits(OUTGOING, OUTGOING),
-            request_objects: fetcher.with_limits(REQUEST_OBJECTS, REQUEST_OBJECTS_PER_HOST),
+            logout_client: fetcher.with_limits(MAX_LOGOUT_REQUESTS, MAX_LOGOUT_REQUESTS),
+            request_object_client: fetcher
+                .with_limits(MAX_REQUEST_OBJECT_FETCHES, MAX_REQUEST_OBJECT_FETCHES_PER_HOST),
             logout_queued: tokio::sync::Notify::new(),
-            client_keys: KeyCache::new(Arc::clone(&fetcher)),
+            client_jwks: JwksCache::new(Arc::clone(&fetcher)),
             fetcher,
             refresh_key: root.derive(Purpose::RefreshToken),
             csrf_key: root.derive(Purpose::Csrf),
             interaction_key: root.derive(Purpose::Interaction),
-            vault: Vault::new(root),
+            secret_cipher: SecretCipher::new(root),
             pairwise_key: PairwiseKey::new(config.pairwise_salt.as_ref(), root),
             events,
-            unbelieved: UntrustedForwarders::default(),
-            unasked: Unasked::default(),
+            untrusted_proxies: UntrustedForwarders::default(),
+            unused_userinfo: UnusedUserinfo::default(),
             draining: false.into(),
             config,
             store,
@@ -169,38 +169,38 @@ impl App {
         }
     }
 
-    /// The scopes there are.
+    /// All scopes.
     pub fn catalogue(&self) -> Arc<ScopeCatalogue> {
         self.catalogue.load_full()
     }
 
-    /// The APIs there are.
+    /// All APIs.
     pub fn resources(&self) -> Arc<ResourceCatalogue> {
         self.resources.load_full()
     }
 
-    /// The most this client can be granted by a person.
-    pub fn scope_ceiling(&self, client: &Client) -> Scope {
-        self.resources().ceiling(client)
+    /// The widest scope that an end-user can grant this client.
+    pub fn max_scope(&self, client: &Client) -> Scope {
+        self.resources().max_scope(client)
     }
 
-    /// What discovery says.
-    pub fn metadata(&self) -> Arc<Document> {
+    /// The provider metadata.
+    pub fn metadata(&self) -> Arc<CachedJson> {
         self.metadata_json.load_full()
     }
 
-    /// From now on these are the scopes, and that is what discovery says of them.
-    pub fn take_in_scopes(&self, catalogue: ScopeCatalogue, metadata: &ProviderMetadata) {
-        self.metadata_json.store(Arc::new(document(metadata)));
+    /// Replaces the scopes, and the provider metadata that lists them.
+    pub fn replace_scopes(&self, catalogue: ScopeCatalogue, metadata: &ProviderMetadata) {
+        self.metadata_json.store(Arc::new(metadata_document(metadata)));
         self.catalogue.store(Arc::new(catalogue));
     }
 
-    /// From now on these are the APIs.
-    pub fn take_in_resources(&self, resources: ResourceCatalogue) {
+    /// Replaces the APIs.
+    pub fn replace_resources(&self, resources: ResourceCatalogue) {
         self.resources.store(Arc::new(resources));
     }
 
-    /// The present.
+    /// The current time.
     pub fn now(&self) -> UnixTime {
         self.clock.now()
     }
@@ -210,54 +210,56 @@ impl App {
         self.config.issuer.as_str()
     }
 
-    /// As whom this client knows the person: the `sub` of everything that is made for it.
-    pub fn seen_by(&self, client: &Client, sub: &Subject) -> Subject {
-        self.pairwise_key.seen_by(&client.metadata, sub)
+    /// The `sub` that this client sees of the user.
+    pub fn subject_for(&self, client: &Client, sub: &Subject) -> Subject {
+        self.pairwise_key.subject_for(&client.metadata, sub)
     }
 
-    /// The logo that pages load for this client. One that registered itself may show a picture of somebody
-    /// else's, and count visits, so it takes the operator's word, and only the host that is told of the
-    /// visit in any case: the one that the answer goes to.
+    /// The logo that pages load for this client. A client that registered itself could show the logo of another, and
+    /// count visits. So it needs the operator's permission (`registration_logos`), and the logo has to be at the origin
+    /// of the redirect URI, which learns of the visit in any case.
     pub fn logo_uri<'a>(&self, client: &'a Client, redirect_uri: Option<&str>) -> Option<&'a str> {
         let logo = client.metadata.logo_uri.as_deref();
         let origin = redirect_uri.map(web_origin);
         let at_home = |logo: &&str| origin.as_ref().is_some_and(|it| *it == web_origin(logo));
         match client.source {
-            Source::Operator => logo,
-            Source::Registered => logo.filter(|_| self.config.registration_logos).filter(at_home),
+            RegistrationSource::Operator => logo,
+            RegistrationSource::Registered => {
+                logo.filter(|_| self.config.registration_logos).filter(at_home)
+            }
         }
     }
 
-    /// By what name this client knows the session: its `sid`.
-    pub fn session_seen_by(&self, client: &Client, sid: Uuid) -> String {
-        self.pairwise_key.session_seen_by(&client.metadata, sid)
+    /// The `sid` that this client sees of the session.
+    pub fn sid_for(&self, client: &Client, sid: Uuid) -> String {
+        self.pairwise_key.sid_for(&client.metadata, sid)
     }
 
-    /// How long sessions live.
-    pub fn session_limits(&self) -> sessions::Limits {
+    /// The lifetimes of sessions.
+    pub fn session_lifetimes(&self) -> sessions::Limits {
         let lifetimes = &self.config.lifetimes;
         sessions::Limits { idle: lifetimes.session_idle, absolute: lifetimes.session_absolute }
     }
 
-    /// Failures one address may make in a minute, if that is limited.
-    pub fn per_minute(&self) -> Option<u32> {
+    /// How many failures one address may cause in a minute; `None` without a limit.
+    pub fn failures_per_minute(&self) -> Option<u32> {
         self.config.rate_limit.enabled.then_some(self.config.rate_limit.per_minute)
     }
 
-    /// How many guesses at passwords are answered.
+    /// The limits on wrong passwords.
     pub fn guess_limits(&self) -> GuessLimits {
         self.config.rate_limit.into()
     }
 
-    /// What stands in events for a user name that nobody has: the same for the same name, and no way back to
-    /// it without our key.
+    /// A keyed digest that stands in events for an unknown user name: the same for the same name, and useless without
+    /// the key.
     pub fn name_digest(&self, typed: &str) -> String {
         let mac = self.audit_name_key.mac(&[users::canonical(typed)]);
         base64url(&mac[..12])
     }
 
-    /// Sends the couriers with what was queued at the end of a session, and tells what was not.
-    pub fn was_told(&self, told: &Told) {
+    /// Wakes the logout workers after the end of a session, and records what found no room in the queue.
+    pub fn notify_logout_workers(&self, told: &LogoutNotifications) {
         self.logout_queued.notify_one();
         for client in &told.dropped {
             let client = client.as_str();
@@ -266,20 +268,20 @@ impl App {
         }
     }
 
-    /// Tells what happened.
-    pub fn tell(&self, address: IpAddr, event: &Event<'_>) {
+    /// Records an event that a request from this address caused.
+    pub fn record_event(&self, address: IpAddr, event: &Event<'_>) {
         self.events.tell(Some(address), event);
     }
 }
 
-fn document(metadata: &ProviderMetadata) -> Document {
-    Document::new(serde_json::to_string(metadata).unwrap_or_default())
+fn metadata_document(metadata: &ProviderMetadata) -> CachedJson {
+    CachedJson::new(serde_json::to_string(metadata).unwrap_or_default())
 }
 
 impl Deref for App {
-    type Target = Parts;
+    type Target = AppState;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &AppState {
         &self.0
     }
 }

@@ -1,19 +1,13 @@
-//! The cookies: `session`, which says who is signed in; one for each half-finished authorization, which says
-//! that it belongs here; `device`, which says who has signed in with this browser before; and `state`, which opens
-//! nothing: it changes when who is signed in changes, and the script of `/check-session` reads it, in a frame on
-//! another site.
+//! The cookies, with their names and attributes (docs/cookies.md).
 //!
-//! An authorization has a cookie of its own, so that several begun at once, in tabs that know nothing of
-//! one another, do not take each other's. Its name follows from the id in the URL. It goes when the
-//! authorization is over, and of many that were left lying the oldest make room: a browser that sent all
-//! there ever were would be refused for the size of its headers.
+//! - `session`: the signed-in user.
+//! - `interaction-…`: one for each authorization in progress. It belongs to this browser.
+//! - `device`: who has signed in with this browser before.
+//! - `state`: changes when the signed-in user changes. The script of `/check-session` reads it in a frame on another site;
+//!   it grants nothing.
 //!
-//! Over https they carry the `__Host-` prefix, which keeps other hosts and plain http from setting them
-//! ([RFC 6265bis §4.1.3.2]). Over http, in development, they cannot, and have another name so that the
-//! two never mix.
-//!
-//! Cookies do not know ports ([RFC 6265 §8.5]), and on one loopback host there may be several issuers: there the
-//! port is in the name.
+//! Over https they have the `__Host-` prefix ([RFC 6265bis §4.1.3.2]). On a loopback host the port is in the name, for
+//! cookies do not know ports ([RFC 6265 §8.5]). Why: docs/decisions/cookie-per-authorization.md.
 //!
 //! [RFC 6265 §8.5]: https://www.rfc-editor.org/rfc/rfc6265#section-8.5
 //! [RFC 6265bis §4.1.3.2]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3.2
@@ -31,7 +25,7 @@ use crate::infra::secret::Secret;
 
 /// Which cookie.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Name {
+enum CookieName {
     Session,
     /// What each authorization's own begins with.
     Interaction,
@@ -43,7 +37,7 @@ enum Name {
     Demo,
 }
 
-impl Name {
+impl CookieName {
     fn text(self, issuer: &Issuer) -> String {
         let what = match self {
             Self::Session => "session",
@@ -86,7 +80,7 @@ const MAX_INTERACTIONS: usize = 24;
 /// Characters at the end of the name of one of them.
 const NAME_END: usize = 10;
 
-/// What the browser showed.
+/// The cookies of a request.
 #[derive(Clone, Debug)]
 pub struct Cookies {
     session: Option<Secret>,
@@ -94,45 +88,45 @@ pub struct Cookies {
     interactions: Vec<(String, Secret)>,
     browser: Option<Secret>,
     state: Option<Secret>,
-    /// The browser, if somebody has signed in with it before.
+    /// The browser, if a user has signed in with it before.
     pub device: Option<Device>,
 }
 
 impl Cookies {
-    /// Reads the `Cookie` headers. A name that stands there twice is not believed either time.
+    /// Reads the `Cookie` headers. A name that comes twice is ignored.
     pub fn read(app: &App, headers: &HeaderMap) -> Self {
         let issuer = &app.config.issuer;
         let pairs = pairs(headers);
-        let only = |name: &str| only(&pairs, name);
-        let find = |name: Name| only(&name.text(issuer)).and_then(Secret::parse);
-        let of_authorization = Name::Interaction.text(issuer);
+        let single_value = |name: &str| single_value(&pairs, name);
+        let find = |name: CookieName| single_value(&name.text(issuer)).and_then(Secret::parse);
+        let of_authorization = CookieName::Interaction.text(issuer);
         let named = |key: &str| {
             let end = key.strip_prefix(&*of_authorization)?;
             let is_ours = |c: u8| c.is_ascii_alphanumeric() || b"-_".contains(&c);
             (end.len() == NAME_END && end.bytes().all(is_ours)).then(|| end.to_owned())
         };
-        let interactions =
-            pairs.iter().filter_map(|(key, _)| Some((named(key)?, Secret::parse(only(key)?)?)));
+        let interactions = pairs
+            .iter()
+            .filter_map(|(key, _)| Some((named(key)?, Secret::parse(single_value(key)?)?)));
         Self {
-            session: find(Name::Session),
+            session: find(CookieName::Session),
             interactions: interactions.collect(),
-            browser: find(Name::Browser),
-            state: find(Name::State),
-            device: only(&Name::Device.text(issuer))
+            browser: find(CookieName::Browser),
+            state: find(CookieName::State),
+            device: single_value(&CookieName::Device.text(issuer))
                 .and_then(|text| Device::open(&app.device_key, text)),
         }
     }
 
     /// The cookies that may be the one of the interaction of that id.
     pub fn of_interaction(&self, id: &Secret) -> impl Iterator<Item = &Secret> {
-        let name = name_for(id);
+        let name = interaction_name_end(id);
         let own = self.interactions.iter().filter(move |(end, _)| *end == name);
         own.map(|(_, cookie)| cookie).chain(&self.browser)
     }
 
-    /// Whether none came that a browser only sends from its own site. Then it may be another site that sends
-    /// it here, and the browser may well have some.
-    pub fn are_none(&self) -> bool {
+    /// Whether no `SameSite=Lax` cookie came. Another site may have sent the browser here then, and it may have some.
+    pub fn is_empty(&self) -> bool {
         self.session.is_none() && self.interactions.is_empty() && self.browser.is_none()
     }
 
@@ -144,7 +138,7 @@ impl Cookies {
         let surplus = (self.interactions.len() + 1).saturating_sub(MAX_INTERACTIONS);
         let oldest = self.interactions.iter().take(surplus);
         oldest
-            .map(|(end, _)| write(app, Name::Interaction, end, None, Some(Duration::ZERO)))
+            .map(|(end, _)| write(app, CookieName::Interaction, end, None, Some(Duration::ZERO)))
             .collect()
     }
 
@@ -159,7 +153,7 @@ impl Cookies {
     }
 }
 
-/// In bytes, for another application on this host may have set a cookie in a script of its own.
+/// Reads octets, for another application on this host may have set a cookie that is not ASCII.
 fn pairs(headers: &HeaderMap) -> Vec<(&str, &str)> {
     let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
     lines
@@ -168,7 +162,7 @@ fn pairs(headers: &HeaderMap) -> Vec<(&str, &str)> {
         .collect()
 }
 
-fn only<'a>(pairs: &[(&'a str, &'a str)], name: &str) -> Option<&'a str> {
+fn single_value<'a>(pairs: &[(&'a str, &'a str)], name: &str) -> Option<&'a str> {
     let mut values = pairs.iter().filter(|(key, _)| *key == name).map(|(_, value)| *value);
     let first = values.next()?;
     values.next().is_none().then_some(first)
@@ -176,13 +170,14 @@ fn only<'a>(pairs: &[(&'a str, &'a str)], name: &str) -> Option<&'a str> {
 
 /// What the demo application keeps in this browser.
 pub fn demo<'a>(issuer: &Issuer, headers: &'a HeaderMap) -> Option<&'a str> {
-    only(&pairs(headers), &Name::Demo.text(issuer))
+    single_value(&pairs(headers), &CookieName::Demo.text(issuer))
 }
 
 /// A `Set-Cookie` for what the demo application keeps; nothing takes it away.
 pub fn set_demo(app: &App, value: &str) -> Option<HeaderValue> {
     let issuer = &app.config.issuer;
-    let (text, attributes) = (Name::Demo.text(issuer), Name::Demo.attributes(issuer.is_https()));
+    let (text, attributes) =
+        (CookieName::Demo.text(issuer), CookieName::Demo.attributes(issuer.is_https()));
     let keep = if value.is_empty() { Duration::ZERO } else { Duration::from_mins(10) };
     let keep = lifetime(keep, app.now());
     HeaderValue::try_from(format!("{text}={value}{keep}{attributes}")).ok()
@@ -190,62 +185,62 @@ pub fn set_demo(app: &App, value: &str) -> Option<HeaderValue> {
 
 /// A `Set-Cookie` for a new session. It ends with the browser, and with the session in the store.
 pub fn set_session(app: &App, cookie: &Secret) -> HeaderValue {
-    set(app, Name::Session, cookie)
+    set(app, CookieName::Session, cookie)
 }
 
 /// A `Set-Cookie` for the authorization of that id. The browser keeps it for so long.
 pub fn set_interaction(app: &App, id: &Secret, cookie: &Secret, keep: Duration) -> HeaderValue {
-    write(app, Name::Interaction, &name_for(id), Some(cookie), Some(keep))
+    write(app, CookieName::Interaction, &interaction_name_end(id), Some(cookie), Some(keep))
 }
 
-/// The end of the name of an authorization's cookie: nobody learns the id from it.
-fn name_for(id: &Secret) -> String {
+/// The end of the name of an authorization's cookie. It does not reveal the id.
+fn interaction_name_end(id: &Secret) -> String {
     let mut text = id.digest().to_base64url();
     text.truncate(NAME_END);
     text
 }
 
-/// A `Set-Cookie` for a browser in which somebody has signed in. It outlives the session.
+/// A `Set-Cookie` for a browser in which a user has signed in. It outlives the session.
 pub fn set_device(app: &App, device: &Device) -> Option<HeaderValue> {
     let issuer = &app.config.issuer;
     let (text, attributes) =
-        (Name::Device.text(issuer), Name::Device.attributes(issuer.is_https()));
+        (CookieName::Device.text(issuer), CookieName::Device.attributes(issuer.is_https()));
     let (value, keep) = (device.seal(&app.device_key)?, lifetime(DEVICE_LIFETIME, app.now()));
     HeaderValue::try_from(format!("{text}={value}{keep}{attributes}")).ok()
 }
 
 /// A `Set-Cookie` that takes the session's cookie away.
 pub fn clear_session(app: &App) -> HeaderValue {
-    clear(app, Name::Session)
+    clear(app, CookieName::Session)
 }
 
 /// A `Set-Cookie` for a new state of the browser: something has changed.
 pub fn set_state(app: &App) -> HeaderValue {
-    set(app, Name::State, &Secret::random())
+    set(app, CookieName::State, &Secret::random())
 }
 
-/// A `Set-Cookie` for the state of nobody being signed in.
+/// A `Set-Cookie` for the state in which no user is signed in.
 pub fn clear_state(app: &App) -> HeaderValue {
-    clear(app, Name::State)
+    clear(app, CookieName::State)
 }
 
 /// What the script of `/check-session` looks for.
 pub fn state_name(app: &App) -> String {
-    Name::State.text(&app.config.issuer)
+    CookieName::State.text(&app.config.issuer)
 }
 
-fn set(app: &App, name: Name, value: &Secret) -> HeaderValue {
+fn set(app: &App, name: CookieName, value: &Secret) -> HeaderValue {
     write(app, name, "", Some(value), None)
 }
 
-fn clear(app: &App, name: Name) -> HeaderValue {
+fn clear(app: &App, name: CookieName) -> HeaderValue {
     write(app, name, "", None, Some(Duration::ZERO))
 }
 
 /// It ends with the browser, if not before.
 fn write(
     app: &App,
-    name: Name,
+    name: CookieName,
     end: &str,
     value: Option<&Secret>,
     keep: Option<Duration>,
@@ -272,23 +267,23 @@ mod tests {
 
     use axum::http::{HeaderMap, HeaderValue, header};
 
-    use super::{Name, demo, lifetime};
+    use super::{CookieName, demo, lifetime};
     use crate::config::Issuer;
     use crate::infra::clock::UnixTime;
 
-    fn named(name: Name, issuer: &str) -> String {
+    fn named(name: CookieName, issuer: &str) -> String {
         name.text(&Issuer::parse(issuer).unwrap())
     }
 
     #[test]
     fn a_cookie_keeps_what_its_name_promises_and_only_the_state_can_be_read_in_a_frame() {
         let every = [
-            Name::Session,
-            Name::Interaction,
-            Name::Browser,
-            Name::State,
-            Name::Device,
-            Name::Demo,
+            CookieName::Session,
+            CookieName::Interaction,
+            CookieName::Browser,
+            CookieName::State,
+            CookieName::Device,
+            CookieName::Demo,
         ];
         for name in every {
             let (text, attributes) = (named(name, "https://id.example"), name.attributes(true));
@@ -296,7 +291,7 @@ mod tests {
             assert!(!named(name, "http://localhost:5000").starts_with("__Host-"));
             assert!(attributes.contains("; Path=/;") && attributes.contains("; Secure"));
             assert!(!name.attributes(false).contains("Secure"), "browsers drop it over http");
-            let opens = name != Name::State;
+            let opens = name != CookieName::State;
             assert_eq!(attributes.contains("HttpOnly"), opens, "{text}");
             assert_eq!(attributes.contains("SameSite=Lax"), opens, "{text}");
             assert_eq!(attributes.contains("SameSite=None"), !opens, "{text}");
@@ -315,7 +310,7 @@ mod tests {
             ("https://id.example", "__Host-latchkey-session"),
             ("https://id.example:8443", "__Host-latchkey-session"),
         ] {
-            assert_eq!(named(Name::Session, issuer), name);
+            assert_eq!(named(CookieName::Session, issuer), name);
         }
     }
 

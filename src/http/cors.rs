@@ -1,18 +1,14 @@
 //! Cross-origin calls ([Fetch §3.2]): which origins may read which answers, errors included.
 //!
-//! Discovery, JWKS and registration are open to all ([`open`]). Token, userinfo and revocation answer
-//! the origins of redirect URIs and those the operator named ([`own_origins`]); exactly, never `null`,
-//! never with credentials. A stranger's page gets the answer it would get anyway and cannot read it.
+//! Discovery, JWKS and registration are open to all ([`any_origin`]). Token, userinfo and revocation answer
+//! the origins of redirect URIs and those of `CORS_ORIGINS` ([`own_origins`]); exactly, never `null`, never with
+//! credentials. A page of any other origin cannot read the response.
 //!
-//! Scripts send headers of their own: traces, versions of a protocol. Where every origin may read, any
-//! header may come; elsewhere those of [`HEADERS`] and of `CORS_ALLOWED_HEADERS`.
+//! The origin must be one of the client that sends the request. A preflight names no client, and some errors come before
+//! there is one: the origins of all clients may read these.
 //!
-//! The origin must be one of the client that asks. A preflight names no client, and some errors are
-//! found before there is one: these may be read from the origins of all clients, for all they say is
-//! that something was wrong.
-//!
-//! An answer that is made further out, where no room is reached, borrows what the room would have
-//! said: [`question`] asks it as browsers do, and [`lend`] copies its word.
+//! A response that a middleware makes without calling an endpoint gets the CORS headers that the endpoint would have set:
+//! [`preflight_for`] makes the preflight request to send there, and [`copy_cors_headers`] copies the result.
 //!
 //! [Fetch §3.2]: https://fetch.spec.whatwg.org/#http-cors-protocol
 
@@ -31,16 +27,16 @@ use crate::domain::clients::{self, Client, origins};
 use crate::http::app::App;
 
 /// A layer for endpoints that every origin may read.
-pub async fn open(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn any_origin(State(app): State<App>, request: Request, next: Next) -> Response {
     if !app.config.cors.enabled {
         return next.run(request).await;
     }
     let preflight = is_preflight(request.method(), request.headers());
-    let mut answer = if preflight { cleared() } else { next.run(request).await };
-    // Also where no other origin asks: a cache may give the same answer to one that does.
-    allow(answer.headers_mut(), HeaderValue::from_static("*"));
+    let mut answer = if preflight { preflight_response() } else { next.run(request).await };
+    // Also without an `Origin`: a cache may give the same response to a request with one.
+    allow_origin(answer.headers_mut(), HeaderValue::from_static("*"));
     if preflight {
-        clear(answer.headers_mut(), "*", &[]);
+        allow_preflight(answer.headers_mut(), "*", &[]);
     }
     answer
 }
@@ -52,31 +48,31 @@ pub async fn own_origins(State(app): State<App>, mut request: Request, next: Nex
     }
     let preflight = is_preflight(request.method(), request.headers());
     let origin = origin(request.headers()).map(str::to_owned);
-    let asker = Asker::default();
+    let cors_client = CorsClient::default();
     if origin.is_some() {
-        request.extensions_mut().insert(asker.clone());
+        request.extensions_mut().insert(cors_client.clone());
     }
-    let mut answer = if preflight { cleared() } else { next.run(request).await };
+    let mut answer = if preflight { preflight_response() } else { next.run(request).await };
     vary_by_origin(answer.headers_mut());
     let says_nothing = preflight || answer.status() == StatusCode::SERVICE_UNAVAILABLE;
     if let Some(origin) = origin
-        && is_allowed(&app, &asker, &origin).await.unwrap_or(says_nothing)
+        && is_allowed(&app, &cors_client, &origin).await.unwrap_or(says_nothing)
         && let Ok(origin) = HeaderValue::try_from(origin)
     {
-        allow(answer.headers_mut(), origin);
+        allow_origin(answer.headers_mut(), origin);
         if preflight {
-            clear(answer.headers_mut(), "", &app.config.cors.allowed_headers);
+            allow_preflight(answer.headers_mut(), "", &app.config.cors.allowed_headers);
         }
     }
     answer
 }
 
-/// The client that turns out to ask, told by whoever finds out. Requests that no other origin sent
-/// carry none.
+/// The origins of the client that sent a cross-origin request: set by the endpoint once it knows the client, read by
+/// [`own_origins`] after it.
 #[derive(Clone, Debug, Default)]
-pub struct Asker(Arc<OnceLock<BTreeSet<String>>>);
+pub struct CorsClient(Arc<OnceLock<BTreeSet<String>>>);
 
-impl<S: Sync> FromRequestParts<S> for Asker {
+impl<S: Sync> FromRequestParts<S> for CorsClient {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -84,24 +80,24 @@ impl<S: Sync> FromRequestParts<S> for Asker {
     }
 }
 
-impl Asker {
-    /// The one of this request; of one that carries none, one that nothing looks at.
+impl CorsClient {
+    /// That of this request; where it is not cross-origin, one that nothing reads.
     pub fn of(extensions: &Extensions) -> Self {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
 
-    /// From now on the origin is held against this client.
-    pub fn is(&self, client: &Client) {
-        self.0.get_or_init(|| origins::of(&client.metadata));
+    /// The origin has to be one of this client's.
+    pub fn set_client(&self, client: &Client) {
+        self.0.get_or_init(|| origins::web_origins(&client.metadata));
     }
 }
 
-/// `None` while the store is away. Then an application has to be able to read just that, and to ask again.
-async fn is_allowed(app: &App, asker: &Asker, origin: &str) -> Option<bool> {
+/// `None` while the store is unavailable. An application has to be able to read that response, and to try again.
+async fn is_allowed(app: &App, cors_client: &CorsClient, origin: &str) -> Option<bool> {
     if app.config.cors.origins.iter().any(|allowed| allowed == origin) {
         return Some(true);
     }
-    if let Some(own) = asker.0.get() {
+    if let Some(own) = cors_client.0.get() {
         return Some(own.contains(origin));
     }
     let known = clients::is_known_origin(&*app.store, origin).await;
@@ -112,8 +108,8 @@ async fn is_allowed(app: &App, asker: &Asker, origin: &str) -> Option<bool> {
         .ok()
 }
 
-/// The preflight a browser might have sent before a request; none if that names no origin.
-pub fn question(uri: &Uri, headers: &HeaderMap) -> Option<Request> {
+/// The preflight request that a browser would send before this request; `None` without an `Origin`.
+pub fn preflight_for(uri: &Uri, headers: &HeaderMap) -> Option<Request> {
     let mut named = headers.get_all(header::ORIGIN).iter().peekable();
     named.peek()?;
     let question =
@@ -122,26 +118,26 @@ pub fn question(uri: &Uri, headers: &HeaderMap) -> Option<Request> {
     question.body(Body::empty()).ok()
 }
 
-/// Lets an answer be read by whom the answer to [`question`] allows.
-pub fn lend(from: &HeaderMap, to: &mut HeaderMap) {
+/// Copies the CORS headers of the response to [`preflight_for`], without those that only a preflight has.
+pub fn copy_cors_headers(from: &HeaderMap, to: &mut HeaderMap) {
     if from.contains_key(header::VARY) {
         vary_by_origin(to);
     }
     if let Some(allowed) = from.get(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
-        allow(to, allowed.clone());
+        allow_origin(to, allowed.clone());
     }
 }
 
-fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
 }
 
-/// What a preflight is told of the request that may follow. `*` does not stand for `Authorization`
+/// Adds what a preflight allows of the request that may follow. `*` does not stand for `Authorization`
 /// ([Fetch §4.9]), and is not understood by older browsers, so the usual names are always written out.
 ///
 /// [Fetch §4.9]: https://fetch.spec.whatwg.org/#cors-preflight-fetch-0
-fn clear(headers: &mut HeaderMap, any: &str, more: &[String]) {
+fn allow_preflight(headers: &mut HeaderMap, any: &str, more: &[String]) {
     let own = more.iter().map(String::as_str);
     let names: Vec<&str> =
         HEADERS.into_iter().chain([any]).chain(own).filter(|name| !name.is_empty()).collect();
@@ -171,12 +167,12 @@ fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The answer to a preflight, whoever asks; its headers say what comes of it.
-fn cleared() -> Response {
+/// The response to a preflight, before its CORS headers.
+fn preflight_response() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// The one origin the request names. `null` is nobody's: any page can make itself one.
+/// The one `Origin` of the request. `null` counts as none: any page can have that.
 fn origin(headers: &HeaderMap) -> Option<&str> {
     let mut named = headers.get_all(header::ORIGIN).iter();
     let (Some(origin), None) = (named.next(), named.next()) else { return None };
@@ -186,7 +182,7 @@ fn origin(headers: &HeaderMap) -> Option<&str> {
 
 const METHODS: &str = "GET, POST, PUT, DELETE";
 
-/// What clients send besides what needs no preflight: what an API takes, what traces a request ([Trace
+/// Headers that clients send and that need a preflight: those of APIs, those that trace a request ([Trace
 /// Context], [Baggage], Sentry), and the version that MCP clients speak.
 ///
 /// [Trace Context]: https://www.w3.org/TR/trace-context/#trace-context-http-headers-format
@@ -245,12 +241,12 @@ mod tests {
     fn what_the_room_allows_is_lent_and_nothing_else() {
         let mut from = sent(&["https://shop.example"]);
         let mut to = HeaderMap::new();
-        lend(&from, &mut to);
+        copy_cors_headers(&from, &mut to);
         assert!(to.is_empty(), "{to:?}");
-        allow(&mut from, HeaderValue::from_static("https://shop.example"));
-        clear(&mut from, "", &[]);
+        allow_origin(&mut from, HeaderValue::from_static("https://shop.example"));
+        allow_preflight(&mut from, "", &[]);
         vary_by_origin(&mut from);
-        lend(&from, &mut to);
+        copy_cors_headers(&from, &mut to);
         assert_eq!(to[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://shop.example");
         assert_eq!(to[header::VARY], "Origin");
         assert!(!to.contains_key(header::ACCESS_CONTROL_ALLOW_METHODS), "{to:?}");

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::told::Told;
+use super::logged_error::LoggedError;
 use crate::infra::store::StoreError;
 use crate::protocol::{ErrorCode, OAuthError};
 
@@ -56,14 +56,14 @@ impl ApiError {
         Self::new(OAuthError::new(ErrorCode::InvalidRequest, description))
     }
 
-    /// Something of ours does not answer: 503, and when to come back. Never `invalid_grant`: a client
-    /// throws its token away on that.
+    /// 503 with `Retry-After`: the store or another service of ours does not answer. Never `invalid_grant`, on which a
+    /// client discards its token.
     pub fn unavailable() -> Self {
         let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, "try again in a moment");
         Self { retry_after: Some(1), ..Self::new(error) }
     }
 
-    /// Our fault, and not passing by itself.
+    /// An error of ours that does not pass by itself.
     pub fn internal() -> Self {
         Self::new(OAuthError::new(ErrorCode::ServerError, "something went wrong here"))
     }
@@ -128,11 +128,11 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        Told::from(&error).beside(answer)
+        LoggedError::from(&error).attach_to(answer)
     }
 }
 
-/// An answer nobody may keep ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
+/// A response that must not be cached ([RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749#section-5.1)).
 pub fn no_store(body: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], body).into_response()
 }

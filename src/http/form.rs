@@ -1,4 +1,4 @@
-//! Reading what a request carries: a form or JSON, bounded in size and time.
+//! Reads request bodies: forms and JSON, bounded in size and time.
 
 use std::time::Duration;
 
@@ -11,21 +11,19 @@ use super::error::ApiError;
 use crate::http::app::App;
 use crate::protocol::{ErrorCode, LenientParams, OAuthError, Params};
 
-/// The largest body that is read.
-const MOST: usize = 64 * 1024;
-/// The longest a whole body may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_BODY_BYTES: usize = 64 * 1024;
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The parameters of an `application/x-www-form-urlencoded` body.
 ///
-/// Nothing in the query counts, and parameters there are refused: a URL is logged and remembered
+/// Parameters in the query are refused: a URL is logged and remembered
 /// everywhere ([RFC 6749 §2.3.1], §3.2).
 ///
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
 pub struct Form(pub Params, pub HeaderMap);
 
 impl Form {
-    /// Reads it; of the parameters that are not known nothing counts, not even that they are repeated.
+    /// Reads the parameters that are known; others are ignored, also when they are repeated.
     pub async fn read(request: Request, is_known: fn(&str) -> bool) -> Result<Self, ApiError> {
         if request.uri().query().is_some_and(|query| !query.is_empty()) {
             return Err(ApiError::invalid("parameters belong in the body, not in the URL"));
@@ -44,7 +42,7 @@ impl FromRequest<App> for Form {
     }
 }
 
-/// Reads what is known of a form body, and says what is wrong with it.
+/// Reads the known parameters of a form body, or answers what is wrong with it.
 pub async fn read_form(
     headers: &HeaderMap,
     body: Body,
@@ -56,7 +54,7 @@ pub async fn read_form(
     Err(OAuthError::described(ErrorCode::InvalidRequest, &text).into())
 }
 
-/// The bytes of a form, for who reads them by themselves.
+/// The bytes of a form body, for callers that parse them.
 pub async fn read_form_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     if media_type(headers).as_deref() != Some("application/x-www-form-urlencoded") {
         return Err(ApiError::invalid("the body is not application/x-www-form-urlencoded"));
@@ -73,22 +71,22 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
 
 /// Reads a whole body: at most 64 KiB, within ten seconds.
 pub async fn read_body(body: Body) -> Result<Bytes, BodyError> {
-    let limited = Limited::new(body, MOST).collect();
-    match tokio::time::timeout(PATIENCE, limited).await {
+    let limited = Limited::new(body, MAX_BODY_BYTES).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, limited).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(cause)) if cause.is::<http_body_util::LengthLimitError>() => {
             Err(BodyError::TooLarge)
         }
-        Ok(Err(_)) => Err(BodyError::BrokeOff),
+        Ok(Err(_)) => Err(BodyError::Incomplete),
         Err(_) => Err(BodyError::TooSlow),
     }
 }
 
-/// Why there is no whole body.
+/// Why a body could not be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BodyError {
-    /// It did not come to an end that makes sense.
-    BrokeOff,
+    /// The connection ended first.
+    Incomplete,
     /// More than 64 KiB.
     TooLarge,
     /// More than ten seconds.
@@ -98,7 +96,7 @@ pub enum BodyError {
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::BrokeOff => Self::invalid("the body broke off"),
+            BodyError::Incomplete => Self::invalid("the body broke off"),
             BodyError::TooLarge => Self::invalid("the body is larger than 64 KiB")
                 .with_status(StatusCode::PAYLOAD_TOO_LARGE),
             BodyError::TooSlow => Self::invalid("the body took longer than ten seconds")

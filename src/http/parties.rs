@@ -4,7 +4,7 @@
 use url::Url;
 
 use crate::domain::authorization_request::Reply;
-use crate::domain::clients::{Client, Source};
+use crate::domain::clients::{Client, RegistrationSource};
 use crate::domain::users::User;
 use crate::http::app::App;
 use crate::protocol::redirect_uri;
@@ -42,10 +42,10 @@ impl Standing {
         let origin = reply.redirect_uri().and_then(redirect_uri::web_origin);
         let ours = origin.is_some_and(|it| it == app.config.issuer.origin());
         match (client.source, reply.is_impersonable(client) && !ours) {
-            (Source::Operator, false) => Self::Declared,
-            (Source::Operator, true) => Self::OnDevice,
-            (Source::Registered, false) => Self::SelfRegistered,
-            (Source::Registered, true) => Self::SelfRegisteredOnDevice,
+            (RegistrationSource::Operator, false) => Self::Declared,
+            (RegistrationSource::Operator, true) => Self::OnDevice,
+            (RegistrationSource::Registered, false) => Self::SelfRegistered,
+            (RegistrationSource::Registered, true) => Self::SelfRegisteredOnDevice,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! [Session Management §2]: https://openid.net/specs/openid-connect-session-1_0.html#CreatingUpdatingSessions
 
-use super::caller::Caller;
+use super::request_info::RequestInfo;
 use crate::domain::authorization_request::Destination;
 use crate::domain::clients::ClientId;
 use crate::http::app::App;
@@ -15,7 +15,7 @@ use crate::protocol::session_state::session_state;
 /// origin to ask from, and gets none.
 pub fn field(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     client: &ClientId,
     to: &Destination,
 ) -> Option<(String, String)> {

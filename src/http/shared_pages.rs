@@ -17,12 +17,12 @@ pub struct ErrorPage<'a> {
     pub detail: Option<&'a str>,
     /// What to look for in the log.
     pub request_id: &'a str,
-    pub way_on: Option<WayOn<'a>>,
+    pub next_link: Option<NextLink<'a>>,
 }
 
 /// A link to where it goes on.
 #[derive(Clone, Copy, Debug)]
-pub struct WayOn<'a> {
+pub struct NextLink<'a> {
     /// One of our own addresses, or a client's registered one.
     pub href: &'a str,
     pub label: &'a str,
@@ -64,7 +64,7 @@ mod tests {
             "redirect_uri is not registered for this client. Register it exactly as it is sent.",
         ),
         request_id: "k3j9x0c2m4q8z1t7",
-        way_on: None,
+        next_link: None,
     };
 
     fn full(text: &str) -> ErrorPage<'_> {
@@ -74,7 +74,7 @@ mod tests {
             code: Some(text),
             detail: Some(text),
             request_id: text,
-            way_on: Some(WayOn { href: text, label: text }),
+            next_link: Some(NextLink { href: text, label: text }),
         }
     }
 
@@ -96,7 +96,10 @@ mod tests {
             title: "This sign-in has expired",
             message: "It was left open for too long, or it was finished in another tab. Start again from the app.",
             request_id: REFUSED.request_id,
-            way_on: Some(WayOn { href: "https://photos.example/", label: "Back to Photo Shop" }),
+            next_link: Some(NextLink {
+                href: "https://photos.example/",
+                label: "Back to Photo Shop",
+            }),
             ..ErrorPage::default()
         };
         let html = rendered("error-expired", &page);

@@ -3,9 +3,9 @@
 use axum::http::header;
 use axum::response::Response;
 
-use super::answer::see_other;
-use super::caller::Caller;
+use super::authorization_response::see_other;
 use super::cookies::{self, Cookies};
+use super::request_info::RequestInfo;
 use super::visit::Visit;
 use crate::domain::authenticators::{Authentication, SignInPolicy};
 use crate::domain::epoch::{self, Owner};
@@ -33,7 +33,7 @@ pub enum SignIn {
 /// the same moment is of the epoch before and opens nothing.
 pub async fn complete(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     cookies: &Cookies,
     visit: &Visit,
     authentication: Authentication,
@@ -79,7 +79,7 @@ pub async fn complete(
 /// [OWASP ASVS 7.2.4]: https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md
 async fn begin_session(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     cookies: &Cookies,
     visit: &Visit,
     username: &str,
@@ -89,20 +89,20 @@ async fn begin_session(
     // them. A form that was sent twice makes two sessions of one name, whichever of them the browser keeps.
     let sid = previous_session(visit, &authentication)
         .map_or_else(|| visit.session_name(app, &authentication.sub), |previous| previous.sid);
-    let (mut session, cookie) = Session::begin(authentication, app.session_limits());
+    let (mut session, cookie) = Session::begin(authentication, app.session_lifetimes());
     session.sid = sid;
     // The old session ends last: a store that fails in between signs nobody out.
     let session = sessions::begin(&*app.store, &session, None).await?;
     let (sub, client) = (session.sub.as_str(), visit.client.id.as_str());
-    app.tell(caller.address, &Event::SignedIn { sub, username, client });
+    app.record_event(caller.address, &Event::SignedIn { sub, username, client });
     interactions::note(&*app.store, &visit.id, |it| it.note_sign_in(&session)).await?;
     if let Some(old) = cookies.session()
         && let Some((ended, told)) =
-            logout_notifications::replace(&*app.store, old, session.sid, app.now()).await?
+            logout_notifications::replace_session(&*app.store, old, session.sid, app.now()).await?
     {
         let (sub, how) = (ended.sub.as_str(), SignOutCause::Replaced);
-        app.tell(caller.address, &Event::SignedOut { sub, how });
-        app.was_told(&told);
+        app.record_event(caller.address, &Event::SignedOut { sub, how });
+        app.notify_logout_workers(&told);
     }
     Ok(cookies::set_session(app, &cookie))
 }

@@ -5,25 +5,25 @@
 
 use axum::http::StatusCode;
 
-use super::caller::Caller;
-use super::trouble::Trouble;
+use super::page_error::PageError;
+use super::request_info::RequestInfo;
 use super::visit::Visit;
 use crate::domain::clients::Client;
 use crate::domain::interactions::Stop;
 use crate::http::app::App;
 use crate::protocol::redirect_uri;
 
-type WayOn = Option<(String, String)>;
+type NextLink = Option<(String, String)>;
 
 /// There is no such visit, or nothing is left of what it was about.
-pub fn unknown(caller: &Caller) -> Trouble {
+pub fn unknown(caller: &RequestInfo) -> PageError {
     let message = "This sign-in is not known here, or not any more. \
                    Go back to the app and sign in from there.";
     page(caller, "Please start again", message, None)
 }
 
 /// Why this one does not go on.
-pub fn explain(app: &App, caller: &Caller, visit: &Visit, stop: Stop) -> Trouble {
+pub fn explain(app: &App, caller: &RequestInfo, visit: &Visit, stop: Stop) -> PageError {
     match stop {
         Stop::Foreign => page(
             caller,
@@ -53,19 +53,24 @@ pub fn explain(app: &App, caller: &Caller, visit: &Visit, stop: Stop) -> Trouble
     }
 }
 
-fn page(caller: &Caller, title: &'static str, message: &str, way_on: WayOn) -> Trouble {
-    Trouble {
+fn page(
+    caller: &RequestInfo,
+    title: &'static str,
+    message: &str,
+    next_link: NextLink,
+) -> PageError {
+    PageError {
         status: StatusCode::BAD_REQUEST,
         title,
         message: message.to_owned(),
         detail: None,
-        way_on,
+        next_link,
         request_id: caller.request_id.clone(),
     }
 }
 
 /// The same request once more; for the browser that sent it.
-fn again(app: &App, visit: &Visit) -> WayOn {
+fn again(app: &App, visit: &Visit) -> NextLink {
     let request = &visit.interaction.request;
     if request.hinted.is_some() {
         // Begun again without the hint, it could end up about somebody else.
@@ -78,7 +83,7 @@ fn again(app: &App, visit: &Visit) -> WayOn {
 /// Where the application begins a sign-in ([OpenID Connect Core §4]), or where it is.
 ///
 /// [OpenID Connect Core §4]: https://openid.net/specs/openid-connect-core-1_0.html#ThirdPartyInitiatedLogin
-fn entrance(app: &App, visit: &Visit) -> WayOn {
+fn entrance(app: &App, visit: &Visit) -> NextLink {
     let begins = |client: &Client| {
         let mut url = url::Url::parse(client.metadata.initiate_login_uri.as_deref()?).ok()?;
         url.query_pairs_mut().append_pair("iss", app.issuer());
@@ -87,7 +92,7 @@ fn entrance(app: &App, visit: &Visit) -> WayOn {
     begins(&visit.client).or_else(|| home(visit))
 }
 
-fn home(visit: &Visit) -> WayOn {
+fn home(visit: &Visit) -> NextLink {
     let origin = visit.interaction.request.reply.redirect_uri().and_then(redirect_uri::web_origin);
     origin.map(|origin| (origin, format!("Back to {}", visit.client.display_name())))
 }

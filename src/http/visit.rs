@@ -4,16 +4,16 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use uuid::Uuid;
 
-use super::answer::see_other;
-use super::caller::Caller;
+use super::authorization_response::see_other;
 use super::cookies::{self, Cookies};
 use super::page::{FormTargets, PagePolicy};
+use super::page_error::PageError;
+use super::request_info::RequestInfo;
 use super::stopped;
-use super::trouble::Trouble;
 use crate::domain::clients::{self, Client};
 use crate::domain::consent::{self, Consent};
 use crate::domain::epoch::{self, Epoch, Owner};
-use crate::domain::grants::Handle;
+use crate::domain::grants::OpaqueToken;
 use crate::domain::interactions::{self, Agreed, Interaction, Known, Next, Step, Stop, decide};
 use crate::domain::sessions::{self, Session};
 use crate::domain::users::{self, User};
@@ -43,7 +43,7 @@ impl Presence {
         };
         let user = users::find(&*app.store, &session.sub).await?.filter(|user| user.enabled);
         let Some(user) = user else { return Ok(nobody) };
-        sessions::touch(&*app.store, &session, app.session_limits().idle, app.now()).await?;
+        sessions::touch(&*app.store, &session, app.session_lifetimes().idle, app.now()).await?;
         let owner = Owner::Consent { sub: session.sub.clone(), client: client.id.clone() };
         let consent_epoch = epoch::current(&*app.store, &owner, Consistency::Strong).await?;
         let consent = consent::find(&*app.store, &session.sub, &client.id).await?;
@@ -70,11 +70,11 @@ impl Visit {
     /// browser, is for [`next`](Self::next) to say.
     pub async fn load(
         app: &App,
-        caller: &Caller,
+        caller: &RequestInfo,
         cookies: &Cookies,
         id: &str,
-    ) -> Result<Self, Trouble> {
-        let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
+    ) -> Result<Self, PageError> {
+        let broken = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
         let unknown = || stopped::unknown(caller);
         let id = Secret::parse(id).ok_or_else(unknown)?;
         let found = interactions::find(&*app.store, &id).await.map_err(broken)?;
@@ -84,7 +84,7 @@ impl Visit {
         let client = client.filter(|client| interaction.request.reply.is_allowed_for(client));
         let client = client.ok_or_else(unknown)?;
         // Nor is anybody asked for what the client may not have any more.
-        let scope = interaction.request.scope.intersection(&app.scope_ceiling(&client));
+        let scope = interaction.request.scope.intersection(&app.max_scope(&client));
         if scope.is_empty() {
             return Err(unknown());
         }
@@ -99,9 +99,9 @@ impl Visit {
             return Err(unknown());
         }
         let catalogue = app.catalogue();
-        let claims = catalogue.claims_for(&client.scope_ceiling());
+        let claims = catalogue.claims_for(&client.max_scope());
         interaction.request.claims = interaction.request.claims.restricted_to(&claims);
-        let cookie = cookies.of_interaction(&id).find(|it| interaction.opens_with(it)).cloned();
+        let cookie = cookies.of_interaction(&id).find(|it| interaction.accepts_secret(it)).cloned();
         let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
         // A yes that was taken back since is none.
         let stands = |agreed: &Agreed| agreed.consent_epoch >= presence.consent_epoch;
@@ -121,7 +121,7 @@ impl Visit {
 
     fn decide(&self, app: &App, interaction: Option<&Interaction>) -> Next {
         let session = self.presence.session.as_ref().map(|(session, _)| session);
-        let seen_as = session.map(|session| app.seen_by(&self.client, &session.sub));
+        let seen_as = session.map(|session| app.subject_for(&self.client, &session.sub));
         let known = Known {
             request: &self.interaction.request,
             client: &self.client,
@@ -136,7 +136,12 @@ impl Visit {
 
     /// Where a page sends whoever has nothing to do on it. A page that is loaded again is no wish for the
     /// answer again: only a form is.
-    pub fn leave_page(&self, caller: &Caller, app: &App, next: Next) -> Result<Response, Trouble> {
+    pub fn leave_page(
+        &self,
+        caller: &RequestInfo,
+        app: &App,
+        next: Next,
+    ) -> Result<Response, PageError> {
         match next {
             Next::Ask(step) => Ok(see_other(&self.path_of(step))),
             Next::Issue | Next::Refuse(_) if self.interaction.finished => {
@@ -152,10 +157,10 @@ impl Visit {
     pub fn admit_form(
         &self,
         app: &App,
-        caller: &Caller,
+        caller: &RequestInfo,
         headers: &HeaderMap,
         (form, token): (&str, Option<&str>),
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), PageError> {
         if let Next::Stop(stop @ (Stop::Foreign | Stop::Expired)) = self.next(app) {
             return Err(stopped::explain(app, caller, self, stop));
         }
@@ -167,7 +172,7 @@ impl Visit {
         if self.interaction.finished && !fits {
             return Err(stopped::explain(app, caller, self, Stop::Finished));
         }
-        Err(Trouble::foreign_form(&caller.request_id))
+        Err(PageError::foreign_form(&caller.request_id))
     }
 
     /// The token for a form of this visit.
@@ -190,7 +195,7 @@ impl Visit {
     }
 
     /// The code that answers it in this session.
-    pub fn code(&self, app: &App, session: &Session) -> Handle {
+    pub fn code(&self, app: &App, session: &Session) -> OpaqueToken {
         interactions::code_handle(&app.interaction_key, &self.id, session.sid)
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Operation, OperationError};
 use crate::domain::clients::{self, ClientId};
 use crate::domain::events::{Event, ResourceChange};
-use crate::domain::resources::{self, Became, Resource};
+use crate::domain::resources::{self, DeclareOutcome, Resource};
 
 /// Lists every API there is, by identifier.
 #[derive(Debug, Deserialize, Serialize)]
@@ -37,7 +37,7 @@ impl Operation for List {
 
     async fn run(self, context: &Context<'_>) -> Result<Vec<Resource>, OperationError> {
         let declared = &context.declared.resources;
-        Ok(resources::with_added(context.store, declared).await?.iter().collect())
+        Ok(resources::merge_stored(context.store, declared).await?.iter().collect())
     }
 }
 
@@ -46,7 +46,7 @@ impl Operation for Show {
     type Output = Resource;
 
     async fn run(self, context: &Context<'_>) -> Result<Resource, OperationError> {
-        let all = resources::with_added(context.store, &context.declared.resources).await?;
+        let all = resources::merge_stored(context.store, &context.declared.resources).await?;
         let entry = all.get(&self.resource).cloned().ok_or_else(|| unknown(&self.resource))?;
         Ok(Resource { resource: self.resource, entry })
     }
@@ -54,17 +54,19 @@ impl Operation for Show {
 
 impl Operation for Add {
     const NAME: &'static str = "resource-add";
-    type Output = Became;
+    type Output = DeclareOutcome;
 
-    async fn run(self, context: &Context<'_>) -> Result<Became, OperationError> {
+    async fn run(self, context: &Context<'_>) -> Result<DeclareOutcome, OperationError> {
         let Self(new) = self;
         new.check_at(context.issuer).map_err(OperationError::Invalid)?;
         refuse_declared(context, &new.resource)?;
         let became = resources::declare(context.store, &new).await?;
         match became {
-            Became::Added => context.resource_changed(&new.resource, ResourceChange::Added),
-            Became::Changed => context.resource_changed(&new.resource, ResourceChange::Updated),
-            Became::Unchanged => {}
+            DeclareOutcome::Added => context.resource_changed(&new.resource, ResourceChange::Added),
+            DeclareOutcome::Changed => {
+                context.resource_changed(&new.resource, ResourceChange::Updated)
+            }
+            DeclareOutcome::Unchanged => {}
         }
         Ok(became)
     }

@@ -45,7 +45,7 @@ impl Operation for List {
     type Output = Vec<ScopeView>;
 
     async fn run(self, context: &Context<'_>) -> Result<Vec<ScopeView>, OperationError> {
-        let catalogue = scopes::with_added(context.store, &context.declared.scopes).await?;
+        let catalogue = scopes::merge_stored(context.store, &context.declared.scopes).await?;
         let advertised = catalogue.advertised();
         let view = |scope: &str| {
             let entry = catalogue.get(scope).cloned().unwrap_or_default();

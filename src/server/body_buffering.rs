@@ -18,8 +18,8 @@ use tokio::time::timeout;
 
 use super::connection_limit::ConnectionLimiter;
 use super::error_response::ErrorResponse;
-use crate::http::caller;
 use crate::http::form::{BodyError, read_body};
+use crate::http::request_info;
 
 /// A body that is there after so long was not slow.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ pub(super) async fn buffer_body(
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let address = caller::address(&parts, &bodies.trusted_proxies);
+    let address = request_info::address(&parts, &bodies.trusted_proxies);
     let mut reading = pin!(read_body(body));
     let read = if let Ok(read) = timeout(SLOW_AFTER, &mut reading).await {
         read
@@ -74,7 +74,7 @@ pub(super) async fn buffer_body(
     };
     match read {
         Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
-        Err(BodyError::BrokeOff) => ErrorResponse::BodyIncomplete.into_response(),
+        Err(BodyError::Incomplete) => ErrorResponse::BodyIncomplete.into_response(),
         Err(BodyError::TooLarge) => ErrorResponse::BodyTooLarge.into_response(),
         Err(BodyError::TooSlow) => ErrorResponse::BodyTimeout.into_response(),
     }

@@ -5,10 +5,12 @@ use serde_json::{Map, Value, json};
 
 use super::demo_app::CALLBACK_PATH;
 use crate::config::{Config, DevAccount};
-use crate::domain::clients::{self, Client, ClientId, DeclaredClient, Settings, Source};
+use crate::domain::clients::{
+    self, Client, ClientId, ClientSettings, DeclaredClient, RegistrationSource,
+};
 use crate::domain::development::{self, DEMO_CLIENT_ID};
 use crate::domain::users::{self, DeclaredUser, User};
-use crate::http::app::Trial;
+use crate::http::app::DemoLogin;
 use crate::infra::clock::UnixTime;
 use crate::infra::password::{Password, PasswordHasher};
 use crate::infra::random;
@@ -19,7 +21,7 @@ use crate::protocol::{ClientMetadata, Subject};
 /// What a person needs to try it.
 pub struct Demo {
     /// For the front page.
-    pub trial: Trial,
+    pub trial: DemoLogin,
     /// An authorization request of the demo client, for whoever tries it with tools of their own.
     pub authorize_url: String,
     /// The password, made or given.
@@ -59,7 +61,7 @@ pub async fn seed(
         ("code_challenge_method", "S256"),
     ]);
     let authorize_url = format!("{}?{}", config.issuer.url("/authorize"), query.finish());
-    Ok(Demo { trial: Trial { user: account.user.clone() }, authorize_url, password, verifier })
+    Ok(Demo { trial: DemoLogin { user: account.user.clone() }, authorize_url, password, verifier })
 }
 
 async fn seed_user(
@@ -135,11 +137,11 @@ async fn seed_client(config: &Config, store: &dyn Store, now: UnixTime) -> Resul
     let client = Client {
         id,
         metadata,
-        settings: Settings::default(),
+        settings: ClientSettings::default(),
         secrets: Vec::new(),
         registration_token: None,
         enabled: true,
-        source: Source::Operator,
+        source: RegistrationSource::Operator,
         created_at: now,
         unused_until: None,
         development: true,

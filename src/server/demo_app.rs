@@ -17,13 +17,13 @@ use tower::ServiceExt;
 
 use self::page::DemoPage;
 use crate::domain::development::DEMO_CLIENT_ID;
-use crate::domain::token_claims::ID_TYP;
-use crate::http::answer::{see_other, with_query};
+use crate::domain::token_claims::ID_TOKEN_TYP;
 use crate::http::app::App;
-use crate::http::caller::Caller;
+use crate::http::authorization_response::{see_other, with_query};
 use crate::http::cookies;
 use crate::http::page::{PagePolicy, page as render};
-use crate::http::trouble::Trouble;
+use crate::http::page_error::PageError;
+use crate::http::request_info::RequestInfo;
 use crate::infra::jose::read;
 use crate::infra::secret::{Digest, Secret, from_base64url};
 use crate::protocol::{ErrorCode, Params};
@@ -86,7 +86,7 @@ enum DemoError {
     /// The authorization answer is not for this request, or not ours.
     InvalidResponse,
     /// The provider said no: its error code, and why.
-    Denied(&'static str, String),
+    Inactive(&'static str, String),
     /// An endpoint did not answer as it should.
     Endpoint(&'static str),
 }
@@ -95,10 +95,10 @@ enum DemoError {
 pub(super) async fn callback(
     State(app): State<App>,
     Extension(endpoints): Extension<LocalEndpoints>,
-    caller: Caller,
+    caller: RequestInfo,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let begun = PendingSignIn::from_cookie(&app, &headers).ok_or(DemoError::NoPendingSignIn);
     let told = match begun {
@@ -139,7 +139,7 @@ async fn complete_sign_in(
     let tokens = endpoints.send(tokens).await.ok_or(DemoError::Endpoint("/token"))?;
     let text = |name: &str| tokens.get(name).and_then(Value::as_str).unwrap_or_default();
     let id_token = text("id_token");
-    let claims = app.keys.verify(id_token, ID_TYP).ok();
+    let claims = app.keys.verify(id_token, ID_TOKEN_TYP).ok();
     let claims = claims.filter(|it| {
         let said = |name| read::text(it, name).ok().flatten();
         said("iss") == Some(app.issuer())
@@ -190,12 +190,12 @@ fn authorization_error(error: &str, why: &str) -> DemoError {
         Code::InvalidTarget,
     ];
     match known.into_iter().map(Code::as_str).find(|code| *code == error) {
-        Some(code) => DemoError::Denied(code, why.to_owned()),
-        None => DemoError::Denied("refused", format!("{error}: {why}")),
+        Some(code) => DemoError::Inactive(code, why.to_owned()),
+        None => DemoError::Inactive("refused", format!("{error}: {why}")),
     }
 }
 
-fn error_page(caller: &Caller, why: DemoError) -> Trouble {
+fn error_page(caller: &RequestInfo, why: DemoError) -> PageError {
     let (title, message, detail) = match why {
         DemoError::NoPendingSignIn => (
             "Please start again",
@@ -207,7 +207,7 @@ fn error_page(caller: &Caller, why: DemoError) -> Trouble {
             "This answer is not the one that the demo application is waiting for.",
             Some(("invalid_request", "state, iss or nonce is not that of the request".to_owned())),
         ),
-        DemoError::Denied(code, why) => (
+        DemoError::Inactive(code, why) => (
             "Not signed in",
             "The demo application was told that there will be no sign-in. An app would offer to try again.",
             Some((code, why)),
@@ -218,12 +218,12 @@ fn error_page(caller: &Caller, why: DemoError) -> Trouble {
             Some(("server_error", format!("{which} did not answer with what was asked for"))),
         ),
     };
-    Trouble {
+    PageError {
         title,
         message: message.to_owned(),
         detail,
-        way_on: Some((START_PATH.to_owned(), "Try a sign-in".to_owned())),
-        ..Trouble::request_error(&caller.request_id, "invalid_request", "")
+        next_link: Some((START_PATH.to_owned(), "Try a sign-in".to_owned())),
+        ..PageError::request_error(&caller.request_id, "invalid_request", "")
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
             ("of_tomorrow", "refused", "of_tomorrow: no"),
         ] {
             let told = authorization_error(error, "no");
-            assert!(matches!(told, DemoError::Denied(c, w) if c == code && w == why), "{error}");
+            assert!(matches!(told, DemoError::Inactive(c, w) if c == code && w == why), "{error}");
         }
     }
 }

@@ -7,9 +7,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::response_format::ResponseFormat;
+use crate::http::logged_error::LoggedError;
 use crate::http::page::{PagePolicy, page};
-use crate::http::shared_pages::{ErrorPage, WayOn};
-use crate::http::told::Told;
+use crate::http::shared_pages::{ErrorPage, NextLink};
 use crate::protocol::ErrorCode;
 
 /// Why there is no other answer.
@@ -90,7 +90,7 @@ impl ErrorResponse {
     }
 
     /// For the log.
-    pub(super) fn to_log(self, strange: Option<RejectedHost>) -> Told {
+    pub(super) fn to_log(self, strange: Option<RejectedHost>) -> LoggedError {
         let why = match strange {
             Some(RejectedHost { presented: came, allowed: ours, .. }) => {
                 format!("{came} is not a name of ours ({ours}); EXTRA_HOSTS lists further ones")
@@ -98,7 +98,7 @@ impl ErrorResponse {
             }
             None => self.description().into(),
         };
-        Told { error: self.code(), why: Some(why) }
+        LoggedError { error: self.code(), why: Some(why) }
     }
 
     /// What is said of it; `named` is how the host is spoken of, if it is about one.
@@ -134,15 +134,15 @@ impl ErrorResponse {
         let named =
             strange.map_or_else(String::new, |it| format!("the host name {}", it.presented));
         let detail = self.detail(strange, &named);
-        let start = WayOn { href: "/", label: "To the start" };
-        let home = strange.map(|it| WayOn { href: &it.issuer, label: "To the right address" });
+        let start = NextLink { href: "/", label: "To the start" };
+        let home = strange.map(|it| NextLink { href: &it.issuer, label: "To the right address" });
         let template = ErrorPage {
             title,
             message,
             code: Some(self.code()),
             detail: Some(&*detail),
             request_id,
-            way_on: home.or((self == Self::NotFound).then_some(start)),
+            next_link: home.or((self == Self::NotFound).then_some(start)),
         };
         page(&template, self.status(), &PagePolicy::default())
     }

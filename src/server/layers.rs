@@ -33,9 +33,9 @@ use super::error_response::{ErrorResponse, RejectedHost};
 use super::issuer_redirect::IssuerRedirect;
 use super::response_format::ResponseFormat;
 use super::response_headers::{X_REQUEST_ID, set_security_headers};
-use crate::http::caller::RequestId;
 use crate::http::cors;
-use crate::http::told::Told;
+use crate::http::logged_error::LoggedError;
+use crate::http::request_info::RequestId;
 use crate::infra::jose::LONGEST_OURS;
 use crate::infra::password::HASH_WAIT_TIMEOUT;
 use crate::infra::random;
@@ -113,7 +113,7 @@ async fn request_context(
     span.in_scope(|| {
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let status = status.as_u16();
-        let told = response.extensions().get::<Told>();
+        let told = response.extensions().get::<LoggedError>();
         let (error, why) = (told.map(|it| it.error), told.and_then(|it| it.why.as_deref()));
         // Asked every few seconds for ever, or with each page, and of interest only when the answer is no.
         if status < 400 && (MONITORING_PATHS.contains(&route) || is_asset(route)) {
@@ -149,7 +149,8 @@ async fn error_body(State(rooms): State<Router>, request: Request, next: Next) -
     let reader = ResponseFormat::negotiate(request.uri(), request.headers());
     // Where there is no place for a request, there is none for asking the store whose origin it is from.
     let crowded = request.extensions().get::<OverRequestLimit>().is_some();
-    let question = if crowded { None } else { cors::question(request.uri(), request.headers()) };
+    let question =
+        if crowded { None } else { cors::preflight_for(request.uri(), request.headers()) };
     let one_at_a_time = request.version() < Version::HTTP_2;
     let mut response = next.run(request).await;
     if response.body().size_hint().exact() != Some(0) {
@@ -190,7 +191,7 @@ async fn copy_cors_headers(rooms: Router, question: Request, headers: &mut Heade
     let Ok(Ok(answer)) = timeout(Duration::from_secs(2), rooms.oneshot(question)).await else {
         return;
     };
-    cors::lend(answer.headers(), headers);
+    cors::copy_cors_headers(answer.headers(), headers);
 }
 
 async fn validate_request(

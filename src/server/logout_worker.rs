@@ -13,7 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::domain::clients;
 use crate::domain::events::{Event, LogoutDeliveryOutcome};
 use crate::domain::logout_notifications::{
-    self, Claim, LOGOUT_TYP, Outcome, Settled, logout_claims,
+    self, ClaimedDelivery, DeliveryOutcome, DeliveryResult, LOGOUT_TOKEN_TYP, logout_token_claims,
 };
 use crate::http::app::App;
 use crate::infra::store::StoreError;
@@ -57,12 +57,12 @@ async fn run_worker(app: App, mut stop: watch::Receiver<bool>) {
 }
 
 /// One try, and how it went.
-async fn deliver(app: &App, claim: &Claim) {
+async fn deliver(app: &App, claim: &ClaimedDelivery) {
     let client = claim.delivery.client.as_str();
     let settled = match send(app, claim).await {
         Ok(outcome) => {
             let settled =
-                logout_notifications::settle(&*app.store, claim, outcome, app.now()).await;
+                logout_notifications::complete(&*app.store, claim, outcome, app.now()).await;
             settled.map(|settled| (outcome, settled))
         }
         Err(cause) => Err(cause),
@@ -70,12 +70,15 @@ async fn deliver(app: &App, claim: &Claim) {
     match settled {
         Ok((outcome, settled)) => {
             let outcome = match (settled, outcome) {
-                (Settled::Done, _) => LogoutDeliveryOutcome::Ok,
-                (Settled::Again, _) => LogoutDeliveryOutcome::Retry,
-                (Settled::GivenUp, Outcome::Refused) => LogoutDeliveryOutcome::Refused,
-                (Settled::GivenUp, Outcome::Told | Outcome::NotReached) => {
-                    LogoutDeliveryOutcome::Failed
+                (DeliveryResult::Done, _) => LogoutDeliveryOutcome::Ok,
+                (DeliveryResult::WillRetry, _) => LogoutDeliveryOutcome::Retry,
+                (DeliveryResult::GivenUp, DeliveryOutcome::Refused) => {
+                    LogoutDeliveryOutcome::Refused
                 }
+                (
+                    DeliveryResult::GivenUp,
+                    DeliveryOutcome::Delivered | DeliveryOutcome::Unreachable,
+                ) => LogoutDeliveryOutcome::Failed,
             };
             app.events.tell(None, &Event::LogoutTold { client, outcome });
         }
@@ -86,31 +89,35 @@ async fn deliver(app: &App, claim: &Claim) {
     }
 }
 
-async fn send(app: &App, claim: &Claim) -> Result<Outcome, StoreError> {
+async fn send(app: &App, claim: &ClaimedDelivery) -> Result<DeliveryOutcome, StoreError> {
     let delivery = &claim.delivery;
     let client = clients::find(&*app.store, &delivery.client).await?;
     // A client that is gone, or has taken its address back, needs no telling.
-    let Some(client) = client.filter(|it| it.enabled) else { return Ok(Outcome::Told) };
-    let Some(uri) = &client.metadata.backchannel_logout_uri else { return Ok(Outcome::Told) };
-    let alg = client.metadata.id_token_signed_response_alg;
-    let sid = app.session_seen_by(&client, delivery.sid);
-    let claims = logout_claims(app.issuer(), delivery, &sid, app.now());
-    let Ok(token) = app.keys.sign_with(alg, LOGOUT_TYP, claims).await else {
-        tracing::error!("a logout token could not be signed");
-        return Ok(Outcome::NotReached);
+    let Some(client) = client.filter(|it| it.enabled) else {
+        return Ok(DeliveryOutcome::Delivered);
     };
-    Ok(match app.outgoing.post_form(uri, &[("logout_token", &token)]).await {
+    let Some(uri) = &client.metadata.backchannel_logout_uri else {
+        return Ok(DeliveryOutcome::Delivered);
+    };
+    let alg = client.metadata.id_token_signed_response_alg;
+    let sid = app.sid_for(&client, delivery.sid);
+    let claims = logout_token_claims(app.issuer(), delivery, &sid, app.now());
+    let Ok(token) = app.keys.sign_with(alg, LOGOUT_TOKEN_TYP, claims).await else {
+        tracing::error!("a logout token could not be signed");
+        return Ok(DeliveryOutcome::Unreachable);
+    };
+    Ok(match app.logout_client.post_form(uri, &[("logout_token", &token)]).await {
         // "… some Web frameworks will substitute an HTTP 204" (§2.8); any success is one.
-        Ok(200..=299) => Outcome::Told,
-        Ok(400) => Outcome::Refused,
+        Ok(200..=299) => DeliveryOutcome::Delivered,
+        Ok(400) => DeliveryOutcome::Refused,
         Ok(status) => {
             tracing::warn!(client = delivery.client.as_str(), status, "a client was not told");
-            Outcome::NotReached
+            DeliveryOutcome::Unreachable
         }
         Err(cause) => {
             let (client, reason) = (delivery.client.as_str(), cause.reason());
             tracing::warn!(client, reason, "a client was not told");
-            Outcome::NotReached
+            DeliveryOutcome::Unreachable
         }
     })
 }

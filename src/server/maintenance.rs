@@ -82,14 +82,14 @@ pub async fn run_once(app: &App, declared: Option<&Bootstrap>) -> Result<bool, S
 /// Scopes and APIs that were added to the store, by whichever server or tool, are there from now on; and those
 /// that were removed are not.
 pub async fn refresh_catalogues(app: &App) -> Result<(), StoreError> {
-    let resources = resources::with_added(&*app.store, &app.declared.resources).await?;
+    let resources = resources::merge_stored(&*app.store, &app.declared.resources).await?;
     if resources != *app.resources() {
-        app.take_in_resources(resources);
+        app.replace_resources(resources);
     }
-    let catalogue = scopes::with_added(&*app.store, &app.declared.scopes).await?;
+    let catalogue = scopes::merge_stored(&*app.store, &app.declared.scopes).await?;
     if catalogue != *app.catalogue() {
         let metadata = routes::metadata(&app.config, &catalogue);
-        app.take_in_scopes(catalogue, &metadata);
+        app.replace_scopes(catalogue, &metadata);
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ pub fn router(app: &App) -> Router {
             .merge(for_every_origin(app))
             .merge(for_own_origins(app))
             .merge(without_cors());
-    if app.trial.is_some() {
+    if app.demo_login.is_some() {
         routes = routes.merge(demo(app));
     }
     if app.config.metrics_listen == MetricsListen::MainListener {
@@ -85,21 +85,21 @@ fn for_every_origin(app: &App) -> Router<App> {
         .route("/register", post(register::register))
         .route(
             "/register/{client_id}",
-            get(register::manage::read)
-                .put(register::manage::replace)
-                .delete(register::manage::remove),
+            get(register::configuration::read)
+                .put(register::configuration::replace)
+                .delete(register::configuration::remove),
         );
     if !app.config.webfinger_domains.is_empty() {
         // "Servers SHOULD support requests from all origins" (RFC 7033 §5).
         routes = routes.route("/.well-known/webfinger", get(webfinger::show));
     }
-    routes.layer(from_fn_with_state(app.clone(), cors::open))
+    routes.layer(from_fn_with_state(app.clone(), cors::any_origin))
 }
 
 /// What scripts of the clients' own origins may read.
 fn for_own_origins(app: &App) -> Router<App> {
     Router::new()
-        .route("/token", post(token::answer))
+        .route("/token", post(token::token))
         .route("/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .route("/revoke", post(revoke::revoke))
         .layer(from_fn_with_state(app.clone(), cors::own_origins))
@@ -169,14 +169,14 @@ pub fn metadata(config: &Config, catalogue: &ScopeCatalogue) -> ProviderMetadata
         claim_types_supported: vec!["normal"],
         ..ProviderMetadata::default()
     };
-    authorize::advertise(&mut metadata, config);
-    introspect::advertise(&mut metadata, config);
-    jwks::advertise(&mut metadata, config);
-    logout::advertise(&mut metadata, config);
-    register::advertise(&mut metadata, config);
-    revoke::advertise(&mut metadata, config);
-    token::advertise(&mut metadata, config);
-    userinfo::advertise(&mut metadata, config);
+    authorize::add_metadata(&mut metadata, config);
+    introspect::add_metadata(&mut metadata, config);
+    jwks::add_metadata(&mut metadata, config);
+    logout::add_metadata(&mut metadata, config);
+    register::add_metadata(&mut metadata, config);
+    revoke::add_metadata(&mut metadata, config);
+    token::add_metadata(&mut metadata, config);
+    userinfo::add_metadata(&mut metadata, config);
     metadata
 }
 

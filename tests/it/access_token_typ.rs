@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::domain::users;
 use latchkey::infra::secret::from_base64url;
 use latchkey::operations::scopes;
@@ -22,11 +22,11 @@ on_every_store![
 const ITSELF: (&str, &str) = ("grant_type", "client_credentials");
 
 async fn api(server: &TestServer, name: &str, typ: Option<AccessTokenTyp>) -> RelyingParty {
-    let settings = Settings {
+    let settings = ClientSettings {
         access_token_typ: typ,
         audience: vec!["https://api.example".to_owned()],
         claims_in_id_token: true,
-        ..Settings::default()
+        ..ClientSettings::default()
     };
     let metadata = json!({"scope": "openid email offline_access badge reports",
         "userinfo_signed_response_alg": "RS256"});

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ on_every_store![
 
 async fn a_default_max_age_counts_where_the_request_says_nothing(server: TestServer) {
     let wishes = json!({"default_max_age": 60});
-    let shop = server.relying_party_with("shop", &wishes, Settings::default()).await;
+    let shop = server.relying_party_with("shop", &wishes, ClientSettings::default()).await;
     let ada = server.browser("ada");
     shop.sign_in(&ada, "openid").await;
     let silent = shop.authorization_request("openid").with("prompt", "none");
@@ -41,7 +41,7 @@ async fn a_default_max_age_counts_where_the_request_says_nothing(server: TestSer
 async fn an_auth_time_is_there_whether_or_not_it_was_required(server: TestServer) {
     for (name, required) in [("shop", true), ("kiosk", false)] {
         let wishes = json!({"require_auth_time": required});
-        let client = server.relying_party_with(name, &wishes, Settings::default()).await;
+        let client = server.relying_party_with(name, &wishes, ClientSettings::default()).await;
         let now = server.app().now().as_secs();
         let tokens = client.sign_in(&server.browser("ada"), "openid").await;
         assert_eq!(tokens.id_claims()["auth_time"], now, "a number of seconds");
@@ -57,7 +57,7 @@ async fn a_default_acr_is_answered_where_the_request_says_nothing(server: TestSe
         [("shop", json!(["1"]), json!("1")), ("kiosk", json!([]), Value::Null)]
     {
         let wishes = json!({"default_acr_values": values});
-        let client = server.relying_party_with(name, &wishes, Settings::default()).await;
+        let client = server.relying_party_with(name, &wishes, ClientSettings::default()).await;
         let tokens = client.sign_in(&server.browser("ada"), "openid").await;
         assert_eq!(tokens.id_claims()["acr"], told, "{name}");
     }
@@ -68,7 +68,7 @@ async fn the_pages_show_logo_policy_and_terms(server: TestServer) {
         "logo_uri": "https://shop.example/logo.png", "policy_uri": "https://shop.example/policy",
         "tos_uri": "https://shop.example/terms",
     });
-    let shop = server.relying_party_with("shop", &wishes, Settings::default()).await;
+    let shop = server.relying_party_with("shop", &wishes, ClientSettings::default()).await;
     let ada = server.browser("ada");
     let login = ada.open(&shop.authorization_request("openid email").url()).await;
     let consent = ada.sign_in(&login).await;

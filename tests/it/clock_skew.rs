@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::domain::token_claims::{AccessTokenError, judge_access};
+use latchkey::domain::token_claims::{AccessTokenError, validate_access_token};
 use latchkey::infra::clock::{Clock, UnixTime};
 use latchkey::infra::jose::peek;
 use latchkey::infra::store::{
@@ -77,12 +77,12 @@ async fn an_access_token_from_the_future_is_good_for_nothing() {
     let (app, access) = (provider.app(), tokens.access());
     let judged = async |now: UnixTime| {
         let issuer = (&app.keys, app.issuer());
-        judge_access(provider.store(), issuer, access, None, now).await.err()
+        validate_access_token(provider.store(), issuer, access, None, now).await.err()
     };
     assert!(judged(app.now()).await.is_none());
     assert!(judged(app.now().minus(Duration::from_secs(30))).await.is_none());
     let early = judged(app.now().minus(Duration::from_secs(120))).await;
-    assert!(matches!(early, Some(AccessTokenError::Early)), "{early:?}");
+    assert!(matches!(early, Some(AccessTokenError::IssuedInFuture)), "{early:?}");
 }
 
 /// Four libraries refuse a token whose `iat` is ahead of their clock, and nearly all one with such an `nbf`.

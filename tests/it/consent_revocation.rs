@@ -1,6 +1,6 @@
 //! What a person agreed to can be taken back, and what was given for it ends with it.
 
-use latchkey::domain::clients::{ClientId, Settings};
+use latchkey::domain::clients::{ClientId, ClientSettings};
 use latchkey::domain::consent::{self, Withdrawn};
 use latchkey::domain::grants::Grant;
 use serde_json::json;
@@ -34,7 +34,7 @@ async fn everything_that_was_given_ends_and_nothing_else(server: TestServer) {
         ("cafe", false, "openid offline_access"),
         ("bank", true, "openid offline_access"),
     ] {
-        let settings = Settings { opaque_access_tokens, ..Settings::default() };
+        let settings = ClientSettings { opaque_access_tokens, ..ClientSettings::default() };
         let client = server.relying_party_with(name, &json!({}), settings).await;
         let other = server.relying_party(&format!("other-{name}")).await;
         let (ada, bob) = (server.browser("ada"), server.browser("bob"));
@@ -100,7 +100,7 @@ async fn a_grant_that_is_filed_behind_the_withdrawal_is_worth_nothing(server: Te
     let id = tokens.refresh().split('.').nth(1).expect("a grant").parse().expect("an id");
     let key = latchkey::domain::grants::GrantId(id).key();
     let revived = server.store().update(&key, |grant: &mut Grant| {
-        grant.standing = latchkey::domain::grants::Standing::Good;
+        grant.status = latchkey::domain::grants::GrantStatus::Active;
     });
     assert_eq!(revived.await.expect("a store"), Some(()));
     assert_eq!(shop.refresh(tokens.refresh()).await.error(), invalid_grant());
@@ -127,7 +127,7 @@ async fn a_yes_that_was_taken_back_before_it_was_answered_is_asked_for_again(ser
 }
 
 async fn a_client_that_needs_no_consent_goes_on_and_loses_what_it_had(server: TestServer) {
-    let own = Settings { first_party: true, ..Settings::default() };
+    let own = ClientSettings { first_party: true, ..ClientSettings::default() };
     let desk = server.relying_party_with("desk", &json!({}), own).await;
     let ada = server.browser("ada");
     let tokens = desk.sign_in(&ada, "openid offline_access").await;

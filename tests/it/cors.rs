@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use latchkey::domain::clients::{self, ClientId, Settings};
+use latchkey::domain::clients::{self, ClientId, ClientSettings};
 use latchkey::http::cors;
 use latchkey::server::layers::{LayerSettings, wrap};
 use reqwest::{Method, RequestBuilder};
@@ -263,7 +263,7 @@ async fn origins_of_token<'a>(
 async fn an_origin_two_clients_share_stays_for_the_other(server: TestServer) {
     let shared = json!({"redirect_uris": ["https://shop.example/second"]});
     let shop = server.relying_party("shop").await;
-    let second = server.relying_party_with("second", &shared, Settings::default()).await;
+    let second = server.relying_party_with("second", &shared, ClientSettings::default()).await;
     clients::remove(server.store(), &ClientId::parse(&shop.id).unwrap()).await.unwrap();
     let answer = preflight(&server, "/token", &Method::POST, SHOP).await;
     assert_eq!(allowed(&answer), Some(SHOP));

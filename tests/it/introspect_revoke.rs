@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use serde_json::json;
 
 use crate::support::http;
@@ -44,9 +44,10 @@ async fn somebody_elses_token_is_inactive(server: TestServer) {
 
 async fn a_resource_server_sees_the_tokens_meant_for_it(server: TestServer) {
     let resource = "https://api.example".to_owned();
-    let for_api = Settings { audience: vec![resource.clone()], ..Settings::default() };
+    let for_api = ClientSettings { audience: vec![resource.clone()], ..ClientSettings::default() };
     let shop = server.relying_party_with("shop", &json!({}), for_api).await;
-    let serves = Settings { resource_server_for: vec![resource.clone()], ..Settings::default() };
+    let serves =
+        ClientSettings { resource_server_for: vec![resource.clone()], ..ClientSettings::default() };
     let api = server.relying_party_with("api", &json!({}), serves).await;
     let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
     let seen = api.introspect(tokens.access()).await;
@@ -113,7 +114,7 @@ async fn an_expired_token_is_inactive(server: TestServer) {
 }
 
 async fn an_opaque_token_is_worth_as_much_as_a_signed_one(server: TestServer) {
-    let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let opaque = ClientSettings { opaque_access_tokens: true, ..ClientSettings::default() };
     let shop = server.relying_party_with("shop", &json!({}), opaque).await;
     let tokens = shop.sign_in(&server.browser("ada"), "openid").await;
     assert!(!tokens.access().starts_with("ey"), "no JSON inside");
@@ -130,7 +131,7 @@ async fn both_endpoints_want_a_client_and_introspection_one_with_a_secret(server
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
     });
-    server.relying_party_with("phone", &public, Settings::default()).await;
+    server.relying_party_with("phone", &public, ClientSettings::default()).await;
     let refused = (401, "invalid_client".to_owned());
     for path in ["/introspect", "/revoke"] {
         let nobody = http::send(shop.form(path, &[("token", "x")])).await;

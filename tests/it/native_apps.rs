@@ -1,6 +1,6 @@
 //! Applications on the person's own device (RFC 8252): schemes of their own, and loopback ports.
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use serde_json::json;
 
 use crate::support::browser::AuthorizationResponse;
@@ -15,7 +15,7 @@ on_every_store![
     a_web_application_at_its_registered_loopback_address_is_renewed_silently_and_a_native_one_told_why_not,
 ];
 
-async fn phone(server: &TestServer, redirect_uri: &str, settings: Settings) -> RelyingParty {
+async fn phone(server: &TestServer, redirect_uri: &str, settings: ClientSettings) -> RelyingParty {
     let native = json!({
         "application_type": "native", "redirect_uris": [redirect_uri],
         "token_endpoint_auth_method": "none",
@@ -41,7 +41,7 @@ async fn exchanges(app: &RelyingParty, code: &str, redirect_uri: &str, verifier:
 async fn a_private_scheme_is_followed_after_a_press_and_offered_as_a_link_without_one(
     server: TestServer,
 ) {
-    let own = Settings { first_party: true, ..Settings::default() };
+    let own = ClientSettings { first_party: true, ..ClientSettings::default() };
     let app = phone(&server, "com.example.app:/cb", own).await;
     let ada = server.browser("ada");
     let request = app.authorization_request("openid");
@@ -74,7 +74,7 @@ async fn a_private_scheme_is_followed_after_a_press_and_offered_as_a_link_withou
 }
 
 async fn a_loopback_redirect_may_name_any_port_and_nothing_else(server: TestServer) {
-    let app = phone(&server, "http://127.0.0.1/cb", Settings::default()).await;
+    let app = phone(&server, "http://127.0.0.1/cb", ClientSettings::default()).await;
     let ada = server.browser("ada");
     for uri in ["http://127.0.0.1/cb", "http://127.0.0.1:1/cb", "http://127.0.0.1:51004/cb"] {
         let request = app.authorization_request("openid").with("redirect_uri", uri);
@@ -104,7 +104,7 @@ async fn a_loopback_redirect_may_name_any_port_and_nothing_else(server: TestServ
 }
 
 async fn a_public_native_app_asks_for_consent_each_time(server: TestServer) {
-    let app = phone(&server, "com.example.app:/cb", Settings::default()).await;
+    let app = phone(&server, "com.example.app:/cb", ClientSettings::default()).await;
     let ada = server.browser("ada");
     ada.authorize(&app.authorization_request("openid").url()).await;
     // Any other app may claim the same scheme (§8.6).
@@ -121,9 +121,9 @@ async fn a_web_application_at_its_registered_loopback_address_is_renewed_silentl
         "redirect_uris": [home], "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
     });
-    let mut spa = server.relying_party_with("spa", &public, Settings::default()).await;
+    let mut spa = server.relying_party_with("spa", &public, ClientSettings::default()).await;
     home.clone_into(&mut spa.redirect_uri);
-    let native = phone(&server, "http://127.0.0.1/cb", Settings::default()).await;
+    let native = phone(&server, "http://127.0.0.1/cb", ClientSettings::default()).await;
     let ada = server.browser("ada");
     for (app, why) in [(&spa, None), (&native, Some("asked each time"))] {
         ada.authorize(&app.authorization_request("openid").url()).await;

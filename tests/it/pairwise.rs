@@ -1,6 +1,6 @@
 //! Pairwise subjects (OpenID Connect Core §8.1), and the sectors they are made for.
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::infra::secret::from_base64url;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ on_every_backing![
 async fn pairwise(server: &TestServer, name: &str, more: Value) -> RelyingParty {
     let mut members = json!({"subject_type": "pairwise"});
     members.as_object_mut().expect("an object").extend(more.as_object().expect("one").clone());
-    server.relying_party_with(name, &members, Settings::default()).await
+    server.relying_party_with(name, &members, ClientSettings::default()).await
 }
 
 async fn sub_of(server: &TestServer, client: &RelyingParty, person: &str) -> Value {

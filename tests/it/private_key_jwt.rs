@@ -9,7 +9,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use hmac::{Hmac, Mac};
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::infra::jose::SigningKey;
 use latchkey::infra::secret::{Secret, base64url};
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ async fn robot(server: &TestServer) -> RelyingParty {
         "token_endpoint_auth_method": "private_key_jwt", "jwks": keys().jwks(),
         "scope": "openid reports",
     });
-    server.relying_party_with("robot", &keyed, Settings::default()).await
+    server.relying_party_with("robot", &keyed, ClientSettings::default()).await
 }
 
 /// Claims of an assertion that is as it should be, each time with another `jti`.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use latchkey::domain::clients::ClientId;
 use latchkey::domain::consent::{self, Consent};
-use latchkey::domain::grants::Attempt;
+use latchkey::domain::grants::AttemptId;
 use latchkey::domain::interactions;
-use latchkey::domain::rate_limit::{self, Schedule};
+use latchkey::domain::rate_limit::{self, LimitPolicy};
 use latchkey::infra::secret::{Digest, Secret};
 use uuid::Uuid;
 
@@ -143,18 +143,20 @@ async fn one_code_for_all(
 async fn however_many_change_one_record_each_gets_through(server: TestServer) {
     let now = server.app().now();
     for hands in [64, 256] {
-        let schedule = Schedule::Address { per_minute: hands };
+        let schedule = LimitPolicy::Address { per_minute: hands };
         let begun: Vec<_> = (0..hands)
             .map(|_| {
                 let (store, name) = (Arc::clone(&server.app().store), format!("{hands} hands"));
-                tokio::spawn(async move { rate_limit::take(&*store, &name, schedule, now).await })
+                tokio::spawn(async move {
+                    rate_limit::record_attempt(&*store, &name, schedule, now).await
+                })
             })
             .collect();
         for hand in begun {
             assert!(hand.await.unwrap().unwrap().is_ok(), "{hands} hands");
         }
         let name = format!("{hands} hands");
-        let one_more = rate_limit::take(server.store(), &name, schedule, now);
+        let one_more = rate_limit::record_attempt(server.store(), &name, schedule, now);
         assert!(one_more.await.unwrap().is_err(), "each of {hands} was counted");
     }
 }
@@ -196,7 +198,7 @@ async fn of_all_who_finish_an_interaction_one_is_told_so_whatever_the_store_answ
             let id = &hidden.iter().find(|(name, _)| name == "interaction").unwrap().1;
             let id = Secret::parse(id).unwrap();
             let answer = interactions::Answer { at: server.app().now(), sid: None, refused: None };
-            let attempts = [1, 2].map(|n| Attempt(Uuid::from_u128(n)));
+            let attempts = [1, 2].map(|n| AttemptId(Uuid::from_u128(n)));
             if let Some(fault) = lost {
                 server.failing_store().fail_once(1, fault);
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use serde_json::json;
 
 use crate::support::http;
@@ -79,7 +79,7 @@ async fn a_public_client_may_come_in_a_burst_too(server: TestServer) {
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
     });
-    let app = server.relying_party_with("app", &public, Settings::default()).await;
+    let app = server.relying_party_with("app", &public, ClientSettings::default()).await;
     let request = app.authorization_request("openid offline_access");
     let code = server.browser("ada").authorize(&request.url()).await.code();
     let asks = async |fields: &[(&str, &str)]| {
@@ -182,10 +182,10 @@ async fn a_family_lies_unused_only_so_long_and_ends_in_any_case(server: TestServ
     server.advance_time(absolute.checked_sub(lived).expect("the rest"));
     assert_eq!(shop.refresh(&used).await.error(), invalid_grant(), "in any case");
 
-    let short = Settings {
+    let short = ClientSettings {
         refresh_token_idle_lifetime: Some(60),
         refresh_token_lifetime: Some(90),
-        ..Settings::default()
+        ..ClientSettings::default()
     };
     let brief = server.relying_party_with("brief", &json!({}), short).await;
     let token = brief.sign_in(&ada, "openid offline_access").await.refresh().to_owned();

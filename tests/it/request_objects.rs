@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::infra::jose::{self, RecipientKey, SigningKey};
 use latchkey::infra::secret::base64url;
 use latchkey::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};
@@ -32,7 +32,7 @@ async fn shop(server: &TestServer, more: &Value) -> RelyingParty {
     for (member, value) in more.as_object().expect("an object") {
         metadata[member] = value.clone();
     }
-    server.relying_party_with("shop", &metadata, Settings::default()).await
+    server.relying_party_with("shop", &metadata, ClientSettings::default()).await
 }
 
 /// A request with everything in the object, and beside it only what OAuth asks for.

@@ -1,7 +1,7 @@
 //! Single claims (OpenID Connect Core §5.5): only what the client could have by scope, and only what the
 //! person was shown.
 
-use latchkey::domain::clients::{self, ClientId, Settings};
+use latchkey::domain::clients::{self, ClientId, ClientSettings};
 use serde_json::{Value, json};
 
 use crate::support::relying_party::{RelyingParty, Tokens};
@@ -13,7 +13,7 @@ on_every_store![
     what_a_client_may_not_have_any_more_is_not_given_for_what_was_granted_before,
 ];
 
-async fn shop(server: &TestServer, scope: &str, settings: Settings) -> RelyingParty {
+async fn shop(server: &TestServer, scope: &str, settings: ClientSettings) -> RelyingParty {
     server.relying_party_with("shop", &json!({ "scope": scope }), settings).await
 }
 
@@ -44,7 +44,7 @@ async fn claims_above_the_registration_are_dropped_silently(server: TestServer) 
             "address": {"essential": true}},
     });
     for (name, first_party) in [("asked", false), ("first party", true)] {
-        let settings = Settings { first_party, ..Settings::default() };
+        let settings = ClientSettings { first_party, ..ClientSettings::default() };
         let client = json!({"scope": "openid profile"});
         let client = server
             .relying_party_with(name.split(' ').next().expect("a word"), &client, settings)
@@ -59,7 +59,7 @@ async fn claims_above_the_registration_are_dropped_silently(server: TestServer) 
 }
 
 async fn each_claim_is_named_on_the_page_and_remembered_by_name(server: TestServer) {
-    let shop = shop(&server, "openid profile email", Settings::default()).await;
+    let shop = shop(&server, "openid profile email", ClientSettings::default()).await;
     let ada = server.browser("ada");
     let asks = |wish: Value| shop.authorization_request("openid").with("claims", &wish.to_string());
     let first = json!({"userinfo": {"birthdate": null, "phone_number": null},
@@ -91,7 +91,7 @@ async fn each_claim_is_named_on_the_page_and_remembered_by_name(server: TestServ
 async fn what_a_client_may_not_have_any_more_is_not_given_for_what_was_granted_before(
     server: TestServer,
 ) {
-    let shop = shop(&server, "openid profile email", Settings::default()).await;
+    let shop = shop(&server, "openid profile email", ClientSettings::default()).await;
     let wish = json!({"userinfo": {"email": null, "name": null},
         "id_token": {"email": null, "name": null}});
     let (tokens, id_token, userinfo) = learns(&server, &shop, &wish).await;

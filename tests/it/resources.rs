@@ -5,7 +5,7 @@ mod declared;
 
 use std::time::Duration;
 
-use latchkey::domain::clients::{ClientId, Settings};
+use latchkey::domain::clients::{ClientId, ClientSettings};
 use latchkey::domain::resources::{Resource, ResourceEntry};
 use latchkey::operations::resources::Add;
 use latchkey::operations::scopes;
@@ -238,7 +238,7 @@ async fn a_request_that_names_nothing_again_is_for_all_that_was_granted_and_for_
 ) {
     with_apis(&provider).await;
     let audience = vec!["https://api.example".to_owned()];
-    let settings = Settings { audience, ..Settings::default() };
+    let settings = ClientSettings { audience, ..ClientSettings::default() };
     let shop = provider.relying_party_with("shop", &json!({}), settings).await;
     for (scope, named, audience) in [
         ("openid mail.read", &[MAIL] as &[&str], json!([provider.issuer(), MAIL])),
@@ -269,7 +269,7 @@ async fn a_token_that_would_allow_nothing_is_refused(provider: TestServer) {
 async fn a_client_acts_for_itself_at_an_api_that_it_names(provider: TestServer) {
     with_apis(&provider).await;
     let metadata = json!({"scope": "mail.send files.read"});
-    let robot = provider.relying_party_with("robot", &metadata, Settings::default()).await;
+    let robot = provider.relying_party_with("robot", &metadata, ClientSettings::default()).await;
     let asks = async |named: &[&str]| {
         let mut fields = vec![("grant_type", "client_credentials")];
         fields.extend(named.iter().map(|it| ("resource", *it)));
@@ -297,11 +297,11 @@ async fn a_client_acts_for_itself_at_an_api_that_it_names(provider: TestServer) 
 
 async fn an_opaque_token_is_for_the_api_too_and_only_that_api_is_told_of_it(provider: TestServer) {
     with_apis(&provider).await;
-    let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let opaque = ClientSettings { opaque_access_tokens: true, ..ClientSettings::default() };
     let shop = provider.relying_party_with("shop", &json!({}), opaque).await;
-    let serves = |resource: &str| Settings {
+    let serves = |resource: &str| ClientSettings {
         resource_server_for: vec![resource.to_owned()],
-        ..Settings::default()
+        ..ClientSettings::default()
     };
     let mail = provider.relying_party_with("mail", &json!({}), serves(MAIL)).await;
     let files = provider.relying_party_with("files", &json!({}), serves(FILES)).await;
@@ -348,11 +348,11 @@ async fn an_api_is_told_no_more_of_the_person_than_userinfo_tells(provider: Test
     let add = scopes::Add { scope, description: None, claims: claims.clone(), advertised: None };
     assert!(provider.run_operation(add).await);
     declares(&provider, MAIL, api("mail.read openid email")).await;
-    let shop = provider.relying_party_with("shop", &json!({}), Settings::default()).await;
-    let serves = Settings {
+    let shop = provider.relying_party_with("shop", &json!({}), ClientSettings::default()).await;
+    let serves = ClientSettings {
         resource_server_for: vec![MAIL.to_owned()],
         introspection_claims: claims,
-        ..Settings::default()
+        ..ClientSettings::default()
     };
     let server = provider.relying_party_with("server", &json!({}), serves).await;
     for scope in ["openid mail.read", "openid email mail.read"] {

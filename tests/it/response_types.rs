@@ -2,7 +2,7 @@
 //!
 //! [OAuth 2.0 Multiple Response Types]: https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::infra::secret::{base64url, from_base64url};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -32,7 +32,7 @@ async fn implicit(server: &TestServer) -> RelyingParty {
     let every: Vec<&str> = EVERY.split(',').collect();
     let metadata = json!({"response_types": every, "scope": "openid profile email offline_access",
         "grant_types": ["authorization_code", "implicit", "refresh_token"]});
-    server.relying_party_with("spa", &metadata, Settings::default()).await
+    server.relying_party_with("spa", &metadata, ClientSettings::default()).await
 }
 
 fn asking(spa: &RelyingParty, response_type: &str) -> AuthorizationRequest {
@@ -75,7 +75,11 @@ async fn each_response_type_carries_what_it_names(server: TestServer) {
         assert_eq!(claims["c_hash"], hash(code), "{response_type}");
         assert_eq!(claims["at_hash"], hash(token), "{response_type}");
         assert!(
-            server.app().keys.verify(&id_token, latchkey::domain::token_claims::ID_TYP).is_ok()
+            server
+                .app()
+                .keys
+                .verify(&id_token, latchkey::domain::token_claims::ID_TOKEN_TYP)
+                .is_ok()
         );
     }
 }
@@ -214,7 +218,7 @@ async fn a_client_chooses_what_its_id_tokens_are_signed_with() {
     for alg in ["RS256", "PS256", "ES256", "EdDSA"] {
         let metadata = json!({"response_types": ["code id_token"], "id_token_signed_response_alg": alg,
             "grant_types": ["authorization_code", "implicit"]});
-        let client = server.relying_party_with(alg, &metadata, Settings::default()).await;
+        let client = server.relying_party_with(alg, &metadata, ClientSettings::default()).await;
         let request = asking(&client, "code id_token");
         let landing = browser.authorize(&request.url()).await;
         let body = client.redeem(&landing.code(), &request).await.success_json();
@@ -224,7 +228,11 @@ async fn a_client_chooses_what_its_id_tokens_are_signed_with() {
             let header: Value = serde_json::from_slice(&header.expect("base64url")).expect("JSON");
             assert_eq!(header["alg"], alg);
             assert!(
-                server.app().keys.verify(token, latchkey::domain::token_claims::ID_TYP).is_ok(),
+                server
+                    .app()
+                    .keys
+                    .verify(token, latchkey::domain::token_claims::ID_TOKEN_TYP)
+                    .is_ok(),
                 "{alg}"
             );
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use latchkey::domain::authenticators::Authentication;
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::domain::events::Actor;
 use latchkey::domain::grants;
 use latchkey::domain::sessions::{self, Session};
@@ -36,7 +36,9 @@ fn invalid_grant() -> (u16, String) {
 
 async fn cuts_off(server: &TestServer, name: &str) {
     let sub = server.user(name).await.sub;
-    grants::cut_off(server.store(), &sub, server.app().now()).await.expect("a store");
+    grants::revoke_all_for_subject(server.store(), &sub, server.app().now())
+        .await
+        .expect("a store");
 }
 
 /// What a request without any page comes back with.
@@ -65,7 +67,7 @@ async fn a_code_that_is_filed_behind_a_cut_off_brings_nothing(server: TestServer
 }
 
 async fn a_token_that_is_filed_behind_a_cut_off_is_worth_nothing(server: TestServer) {
-    let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let opaque = ClientSettings { opaque_access_tokens: true, ..ClientSettings::default() };
     let shop = server.relying_party_with("shop", &json!({}), opaque).await;
     let ada = server.browser("ada");
     let request = shop.authorization_request("openid offline_access");
@@ -115,7 +117,7 @@ async fn a_person_signs_in_again_at_once_even_where_the_clock_is_behind(server: 
     // The one who cuts off has a clock that is ten seconds ahead.
     let sub = server.user("ada").await.sub;
     let ahead = server.app().now().plus(Duration::from_secs(10));
-    grants::cut_off(server.store(), &sub, ahead).await.expect("a store");
+    grants::revoke_all_for_subject(server.store(), &sub, ahead).await.expect("a store");
     assert_eq!(silently(&shop, &ada).await.error(), "login_required");
     let tokens = shop.sign_in(&ada, "openid offline_access").await;
     assert_eq!(shop.refresh(tokens.refresh()).await.status, 200);
@@ -132,7 +134,7 @@ async fn a_sign_out_ends_every_session_of_that_name_and_what_hangs_on_it(server:
     let sub = server.user("ada").await.sub;
     let listed = sessions::listed(store, &sub).await.expect("a store");
     let first = sessions::find(store, listed[0], now).await.expect("a store").expect("a session");
-    let limits = server.app().session_limits();
+    let limits = server.app().session_lifetimes();
     let epoch = first.epoch.expect("an epoch");
     let (second, _) = Session::begin(Authentication::by_password(sub, epoch, now), limits);
     let second = Session { sid: first.sid, ..second };
@@ -152,7 +154,7 @@ async fn a_sign_out_ends_every_session_of_that_name_and_what_hangs_on_it(server:
 
 async fn nothing_is_granted_in_a_session_that_ends_at_the_same_moment(server: TestServer) {
     let hears = json!({"backchannel_logout_uri": "https://shop.example/out"});
-    let own = Settings { first_party: true, ..Settings::default() };
+    let own = ClientSettings { first_party: true, ..ClientSettings::default() };
     let shop = server.relying_party_with("shop", &hears, own).await;
     let ada = server.browser("ada");
     let tokens = server.relying_party("other").await.sign_in(&ada, "openid").await;
@@ -244,9 +246,9 @@ async fn what_was_listed_of_a_person_is_off_the_list_once_it_is_ended(server: Te
         shop.sign_in(&server.browser("ada"), scope).await;
     }
     let sub = server.user("ada").await.sub;
-    assert_eq!(grants::listed(server.store(), &sub).await.expect("a store").len(), 2);
+    assert_eq!(grants::list_for_subject(server.store(), &sub).await.expect("a store").len(), 2);
     cuts_off(&server, "ada").await;
-    assert_eq!(grants::listed(server.store(), &sub).await.expect("a store"), []);
+    assert_eq!(grants::list_for_subject(server.store(), &sub).await.expect("a store"), []);
     assert_eq!(sessions::listed(server.store(), &sub).await.expect("a store"), []);
 }
 

@@ -1,6 +1,6 @@
 //! What a request without a scope comes to, and who is told which claims where.
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::operations::scopes;
 use latchkey::server::maintenance;
 use serde_json::json;
@@ -27,13 +27,16 @@ async fn shop(
     server: &TestServer,
     name: &str,
     scope: Option<&str>,
-    settings: Settings,
+    settings: ClientSettings,
 ) -> RelyingParty {
     server.relying_party_with(name, &json!({ "scope": scope }), settings).await
 }
 
-fn by_default(scope: &str) -> Settings {
-    Settings { default_scope: Some(scope.parse().expect("a scope")), ..Settings::default() }
+fn by_default(scope: &str) -> ClientSettings {
+    ClientSettings {
+        default_scope: Some(scope.parse().expect("a scope")),
+        ..ClientSettings::default()
+    }
 }
 
 /// A sign-in by a request without a scope.
@@ -48,9 +51,9 @@ async fn a_request_without_a_scope_asks_for_what_the_client_registered_or_the_op
     server: TestServer,
 ) {
     for (name, registered, settings, granted) in [
-        ("registered", Some("openid email"), Settings::default(), "email openid"),
+        ("registered", Some("openid email"), ClientSettings::default(), "email openid"),
         ("operator", Some("openid email"), by_default("openid"), "openid"),
-        ("plain", Some("email phone"), Settings::default(), "email phone"),
+        ("plain", Some("email phone"), ClientSettings::default(), "email phone"),
     ] {
         let client = shop(&server, name, registered, settings).await;
         let tokens = signs_in_unscoped(&server, &client).await;
@@ -72,7 +75,7 @@ async fn a_client_without_a_scope_of_its_own_is_told_who_the_person_is_and_no_mo
         let registered = http::send(request).await;
         assert_eq!(registered.status, 201, "{name}: {registered:?}");
         assert_eq!(registered.json().get("scope"), None, "{name}");
-        let client = shop(&server, name, scope, Settings::default()).await;
+        let client = shop(&server, name, scope, ClientSettings::default()).await;
         let tokens = signs_in_unscoped(&server, &client).await;
         assert_eq!(tokens.body["scope"], "openid", "{name}");
         let wider = client.sign_in(&server.browser("ada"), "openid email").await;
@@ -99,7 +102,7 @@ async fn a_default_that_the_client_may_not_have_is_refused_in_words_of_its_own(s
 async fn a_client_that_acts_for_itself_gets_its_default(server: TestServer) {
     let scope = Some("openid reports.read reports.write");
     for (name, settings, granted) in [
-        ("all", Settings::default(), "reports.read reports.write"),
+        ("all", ClientSettings::default(), "reports.read reports.write"),
         ("some", by_default("openid reports.read"), "reports.read"),
     ] {
         let robot = shop(&server, name, scope, settings).await;
@@ -122,7 +125,7 @@ async fn claims_stand_in_the_id_token_where_the_client_is_set_so_and_the_scope_g
     server: TestServer,
 ) {
     let claims = ["preferred_username", "email", "nothing"].map(str::to_owned).to_vec();
-    let settings = Settings { id_token_claims: claims, ..Settings::default() };
+    let settings = ClientSettings { id_token_claims: claims, ..ClientSettings::default() };
     let client = shop(&server, "shop", Some("openid profile email"), settings).await;
     let ada = server.browser("ada");
     let told = client.sign_in(&ada, "openid profile").await.id_claims();
@@ -134,13 +137,13 @@ async fn claims_stand_in_the_id_token_where_the_client_is_set_so_and_the_scope_g
 
 async fn a_resource_server_is_told_its_claims_where_the_scope_gives_them(server: TestServer) {
     let dovecot = vec!["https://imap.example".to_owned()];
-    let settings = Settings { audience: dovecot.clone(), ..Settings::default() };
+    let settings = ClientSettings { audience: dovecot.clone(), ..ClientSettings::default() };
     let mail = shop(&server, "mail", Some("openid email"), settings).await;
     let claims = ["email", "name", "sub", "active"].map(str::to_owned).to_vec();
-    let serves = Settings {
+    let serves = ClientSettings {
         resource_server_for: dovecot,
         introspection_claims: claims,
-        ..Settings::default()
+        ..ClientSettings::default()
     };
     let imap = server.relying_party_with("imap", &json!({}), serves).await;
     let ada = server.browser("ada");
@@ -178,13 +181,13 @@ async fn a_scope_of_the_operators_own_is_in_discovery_only_where_that_is_wanted(
         let claim = format!("{name}_number");
         assert_eq!(listed("claims_supported").contains(&claim), there, "{name}");
     }
-    let client = shop(&server, "shop", Some("openid badge"), Settings::default()).await;
+    let client = shop(&server, "shop", Some("openid badge"), ClientSettings::default()).await;
     let tokens = client.sign_in(&server.browser("ada"), "openid badge").await;
     assert_eq!(tokens.body["scope"], "badge openid", "it can be asked for all the same");
 }
 
 /// Three sign-ins, of which one is followed by a question if it asks.
-async fn three_sign_ins(asks: bool, settings: Settings) {
+async fn three_sign_ins(asks: bool, settings: ClientSettings) {
     let server = TestServer::start(Backend::Memory).await;
     let client = server.relying_party_with("shop", &json!({}), settings).await;
     let ada = server.browser("ada");
@@ -199,10 +202,12 @@ async fn three_sign_ins(asks: bool, settings: Settings) {
 
 #[test]
 fn who_never_asks_userinfo_is_told_of_once_and_who_does_or_need_not_is_not() {
-    let in_token = Settings { claims_in_id_token: true, ..Settings::default() };
-    for (asks, settings, times) in
-        [(false, Settings::default(), 1), (true, Settings::default(), 0), (false, in_token, 0)]
-    {
+    let in_token = ClientSettings { claims_in_id_token: true, ..ClientSettings::default() };
+    for (asks, settings, times) in [
+        (false, ClientSettings::default(), 1),
+        (true, ClientSettings::default(), 0),
+        (false, in_token, 0),
+    ] {
         let ((), log) = logged(three_sign_ins(asks, settings));
         let hints = log.lines().filter(|line| line.contains("has not asked /userinfo"));
         assert_eq!(hints.count(), times, "asks: {asks}");

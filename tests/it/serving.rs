@@ -12,7 +12,7 @@ use axum::Router;
 use axum::extract::Extension;
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
-use latchkey::http::caller::RequestId;
+use latchkey::http::request_info::RequestId;
 use latchkey::infra::client_ip::PeerAddr;
 use latchkey::server::layers::{LayerSettings, wrap};
 use latchkey::server::serve::{ConnectionLimits, listen, serve};

@@ -1,8 +1,8 @@
 //! What is read has limits, and nothing that we write is beyond them: what we gave out is good for all it is
 //! for, however much it has to say.
 
-use latchkey::domain::clients::Settings;
-use latchkey::domain::token_claims::LONGEST_ACCESS_TOKEN;
+use latchkey::domain::clients::ClientSettings;
+use latchkey::domain::token_claims::MAX_ACCESS_TOKEN_LEN;
 use latchkey::domain::users;
 use latchkey::infra::jose::LONGEST_OURS;
 use latchkey::infra::secret::from_base64url;
@@ -29,14 +29,14 @@ async fn crowded(server: &TestServer, groups: usize) -> (RelyingParty, Browser, 
     let claims = ["groups".to_owned()].into();
     catalogue.add("groups", ScopeEntry { claims, ..ScopeEntry::default() });
     let metadata = routes::metadata(&app.config, &catalogue);
-    app.take_in_scopes(catalogue, &metadata);
+    app.replace_scopes(catalogue, &metadata);
     let sub = server.user("ada").await.sub;
     let named = |number| format!("cn=team-{number:04},ou=groups,dc=ada,dc=example");
     let names: Vec<String> = (0..groups).map(named).collect();
     let joined = users::update(server.store(), &sub, |user| user.groups.clone_from(&names)).await;
     assert_eq!(joined.expect("a store"), Some(()));
     let metadata = json!({ "scope": "openid profile groups", "post_logout_redirect_uris": [BYE] });
-    let settings = Settings { claims_in_id_token: true, ..Settings::default() };
+    let settings = ClientSettings { claims_in_id_token: true, ..ClientSettings::default() };
     let shop = server.relying_party_with("shop", &metadata, settings).await;
     let ada = server.browser("ada");
     let tokens = shop.sign_in(&ada, "openid profile groups").await;
@@ -100,15 +100,15 @@ async fn the_longest_access_token_is_taken_at_every_endpoint(server: TestServer)
     let scope: Vec<String> = (0..49).map(|number| format!("longer-words-{number:03}")).collect();
     let scope = scope.join(" ");
     let metadata = json!({ "scope": format!("openid {scope}") });
-    let settings = Settings {
+    let settings = ClientSettings {
         resource_server_for: audience[..1].to_vec(),
         audience: audience.clone(),
-        ..Settings::default()
+        ..ClientSettings::default()
     };
     let robot = server.relying_party_with("robot", &metadata, settings).await;
     let tokens = robot.sign_in(&server.browser("ada"), &format!("openid {scope}")).await;
     let length = tokens.access().len();
-    assert!((10_000..=LONGEST_ACCESS_TOKEN).contains(&length), "{length}");
+    assert!((10_000..=MAX_ACCESS_TOKEN_LEN).contains(&length), "{length}");
     assert_eq!(server.userinfo(tokens.access()).await.status, 200);
     let by_form = robot.form("/userinfo", &[("access_token", tokens.access())]);
     assert_eq!(http::send(by_form).await.status, 200);
@@ -117,8 +117,10 @@ async fn the_longest_access_token_is_taken_at_every_endpoint(server: TestServer)
     assert_eq!(robot.introspect(tokens.access()).await["active"], false);
 
     // One more word, and no header would carry it: it is not made, and the log says why.
-    let settings =
-        Settings { audience: [audience.clone(), audience].concat(), ..Settings::default() };
+    let settings = ClientSettings {
+        audience: [audience.clone(), audience].concat(),
+        ..ClientSettings::default()
+    };
     let metadata = json!({ "scope": format!("openid {scope}") });
     let robot = server.relying_party_with("longer", &metadata, settings).await;
     let request = robot.authorization_request(&format!("openid {scope}"));
@@ -135,7 +137,7 @@ async fn an_id_token_that_comes_alone_and_is_too_long_lacks_the_groups_and_nothi
     let (_, ada, _) = crowded(&server, 2_000).await;
     let metadata = json!({ "scope": "openid profile groups", "response_types": ["id_token"],
         "grant_types": ["implicit"] });
-    let spa = server.relying_party_with("spa", &metadata, Settings::default()).await;
+    let spa = server.relying_party_with("spa", &metadata, ClientSettings::default()).await;
     let request =
         spa.authorization_request("openid profile groups").with("response_type", "id_token");
     let landing = ada.authorize(&request.with("nonce", "n-0S6").url()).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::infra::clock::Clock;
 use latchkey::infra::store::{RedisOptions, RedisStore};
 use serde_json::json;
@@ -141,7 +141,7 @@ async fn signs_in(provider: &TestServer, weather: &Weather, url: &str) -> String
 }
 
 /// A whole life of a sign-in, each step of it in this weather.
-async fn lives_through(provider: &TestServer, weather: &Weather, settings: Settings) {
+async fn lives_through(provider: &TestServer, weather: &Weather, settings: ClientSettings) {
     let shop = provider.relying_party_with("shop", &json!({}), settings).await;
     let request = shop.authorization_request("openid offline_access");
     let code = signs_in(provider, weather, &request.url()).await;
@@ -175,7 +175,7 @@ const UNLIMITED: (&str, &str) = ("DEV_GUESS_LIMITS_ENABLED", "false");
 
 async fn in_faults(trouble: Trouble, opaque: bool) {
     let provider = TestServer::start_with(Backend::Memory, &[UNLIMITED]).await;
-    let settings = Settings { opaque_access_tokens: opaque, ..Settings::default() };
+    let settings = ClientSettings { opaque_access_tokens: opaque, ..ClientSettings::default() };
     lives_through(&provider, &Weather::Faults(trouble), settings).await;
 }
 
@@ -205,7 +205,7 @@ async fn a_redis_that_is_killed_before_every_step_costs_a_moment() {
     let store = RedisStore::connect(&RedisOptions::new(server.url())).await.expect("redis");
     let clock = Clock::manual(Clock::System.now());
     let provider = TestServer::start_on((Arc::new(store), clock), None, &[UNLIMITED]).await;
-    lives_through(&provider, &Weather::Kills(server), Settings::default()).await;
+    lives_through(&provider, &Weather::Kills(server), ClientSettings::default()).await;
 }
 
 async fn what_no_replica_has_is_never_said_to_be_done(provider: TestServer) {

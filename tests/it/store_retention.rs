@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::domain::resources::{Resource, ResourceEntry};
 use latchkey::infra::clock::Clock;
 use latchkey::infra::store::{RedisOptions, RedisStore};
@@ -67,7 +67,7 @@ fn kinds(server: &RedisServer, lasting: bool) -> BTreeSet<String> {
 pub async fn everything(provider: &TestServer) {
     let (shop, robot) =
         (provider.relying_party("shop").await, provider.relying_party("robot").await);
-    let settings = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let settings = ClientSettings { opaque_access_tokens: true, ..ClientSettings::default() };
     let opaque = provider.relying_party_with("opaque", &json!({}), settings).await;
     let ada = provider.browser("ada");
     for client in [&shop, &opaque] {

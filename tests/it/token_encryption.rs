@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::infra::jose::{DecryptionKey, decrypt};
 use latchkey::protocol::algorithms::KeyManagement;
 use reqwest::Method;
@@ -67,7 +67,7 @@ async fn userinfo_is_the_token_the_client_registered(server: TestServer) {
             let members = json!({"jwks": jwks(), "userinfo_signed_response_alg": alg_of_signature,
                 "userinfo_encrypted_response_alg": alg, "userinfo_encrypted_response_enc": enc});
             let name = format!("shop-{at}-{signs}");
-            let shop = server.relying_party_with(&name, &members, Settings::default()).await;
+            let shop = server.relying_party_with(&name, &members, ClientSettings::default()).await;
             let request = shop.authorization_request("openid email").with("nonce", "n-1");
             let code = server.browser("ada").authorize(&request.url()).await.code();
             let tokens = shop.redeem(&code, &request).await.success_json();
@@ -103,7 +103,7 @@ async fn an_id_token_is_encrypted_for_its_client(server: TestServer) {
         let members = json!({"jwks": jwks(), "id_token_encrypted_response_alg": alg,
             "id_token_encrypted_response_enc": enc});
         let name = format!("shop-{}", alg.len());
-        let shop = server.relying_party_with(&name, &members, Settings::default()).await;
+        let shop = server.relying_party_with(&name, &members, ClientSettings::default()).await;
         let ada = server.browser("ada");
         let tokens = shop.sign_in(&ada, "openid").await;
         let inner = opened(alg, tokens.id());
@@ -126,7 +126,7 @@ async fn an_id_token_in_the_front_channel_is_encrypted_too(server: TestServer) {
         "id_token_encrypted_response_enc": "A256GCM",
         "response_types": ["code", "id_token", "code id_token"],
         "grant_types": ["authorization_code", "implicit"]});
-    let shop = server.relying_party_with("shop", &members, Settings::default()).await;
+    let shop = server.relying_party_with("shop", &members, ClientSettings::default()).await;
     for response in ["id_token", "code id_token"] {
         let request = shop
             .authorization_request("openid")
@@ -194,7 +194,7 @@ async fn a_key_that_cannot_be_had_costs_the_client_nothing(backing: Backend) {
     let members = json!({"jwks_uri": elsewhere.uri, "userinfo_encrypted_response_alg": "ECDH-ES",
         "userinfo_encrypted_response_enc": "A256GCM", "id_token_encrypted_response_alg": "ECDH-ES",
         "id_token_encrypted_response_enc": "A256GCM"});
-    let settings = Settings { code_lifetime: Some(600), ..Settings::default() };
+    let settings = ClientSettings { code_lifetime: Some(600), ..ClientSettings::default() };
     let shop = server.relying_party_with("shop", &members, settings).await;
     let request = shop.authorization_request("openid");
     let code = server.browser("ada").authorize(&request.url()).await.code();

@@ -122,7 +122,7 @@ async fn refreshes(provider: &TestServer, shop: &RelyingParty, token: &str) -> H
 async fn a_change_of_the_secret_key_signs_nobody_out(old: TestServer) {
     let method = serde_json::json!({"token_endpoint_auth_method": "client_secret_post"});
     let shop = old
-        .relying_party_with("shop", &method, latchkey::domain::clients::Settings::default())
+        .relying_party_with("shop", &method, latchkey::domain::clients::ClientSettings::default())
         .await;
     let tokens = shop.sign_in(&old.browser("ada"), "openid").await;
     let next = [("SECRET_KEY", "another-key-another-key-another-key-another")];

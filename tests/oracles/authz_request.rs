@@ -26,7 +26,8 @@ pub fn authz_request(data: &[u8]) {
     let cookies = cookies.join("; ");
     House::with(|server| {
         let store = &*server.app().store;
-        let count = || server.waits(grants::listed(store, &subject())).expect("a store").len();
+        let count =
+            || server.waits(grants::list_for_subject(store, &subject())).expect("a store").len();
         let before = count();
         let form = ("content-type", "application/x-www-form-urlencoded");
         let answer = if has(b'p') {

@@ -1,5 +1,5 @@
-use latchkey::domain::clients::assertion::{Broken, UsedAssertion, judge};
-use latchkey::domain::clients::authenticate::{Desk, NotAuthenticated};
+use latchkey::domain::clients::assertion::{AssertionError, UsedAssertion, validate_claims};
+use latchkey::domain::clients::authenticate::{ClientAuthError, ClientAuthenticator};
 use latchkey::domain::clients::{Client, ClientId};
 use latchkey::infra::clock::UnixTime;
 use latchkey::protocol::Credentials;
@@ -20,7 +20,7 @@ const AUDIENCES: [&str; 2] = ["http://localhost:5000", "http://localhost:5000/to
 ///
 /// [RFC 7523 §3]: https://www.rfc-editor.org/rfc/rfc7523#section-3
 pub fn client_assertion(data: &[u8]) {
-    holds(data, judge);
+    holds(data, validate_claims);
     let [hand, header, how, payload] = lines(data);
     let hand = if hand == b"s" { Hand::Stranger } else { Hand::Client };
     let token = hand.signs(header, payload);
@@ -29,24 +29,24 @@ pub fn client_assertion(data: &[u8]) {
         let jwt = token.clone();
         let credentials = Credentials::Assertion { client_id: None, jwt };
         let app = server.app();
-        let desk = Desk {
+        let authenticator = ClientAuthenticator {
             store: &*app.store,
-            keys: &app.client_keys,
-            vault: Some(&app.vault),
+            keys: &app.client_jwks,
+            secret_cipher: Some(&app.secret_cipher),
             audiences: &AUDIENCES,
             now: NOW,
         };
-        let outcome = |tried: Result<Client, NotAuthenticated>| {
-            assert!(!matches!(tried, Err(NotAuthenticated::Store(_))), "a store");
+        let outcome = |tried: Result<Client, ClientAuthError>| {
+            assert!(!matches!(tried, Err(ClientAuthError::Store(_))), "a store");
             tried.map(|client| client.id)
         };
-        let first = outcome(server.waits(desk.authenticate(&credentials)));
-        let was_used = matches!(first, Err(NotAuthenticated::Replayed));
+        let first = outcome(server.waits(authenticator.authenticate(&credentials)));
+        let was_used = matches!(first, Err(ClientAuthError::Replayed));
         assert_eq!(first.is_ok() || was_used, is_good(&token), "{token}: {first:?}");
         if let Ok(id) = first {
             assert_eq!(id.as_str(), "signer");
-            let again = outcome(server.waits(desk.authenticate(&credentials)));
-            assert!(matches!(again, Err(NotAuthenticated::Replayed)), "{again:?}");
+            let again = outcome(server.waits(authenticator.authenticate(&credentials)));
+            assert!(matches!(again, Err(ClientAuthError::Replayed)), "{again:?}");
         }
     });
 }
@@ -54,7 +54,12 @@ pub fn client_assertion(data: &[u8]) {
 /// The rules about the claims.
 pub fn holds(
     data: &[u8],
-    judge: impl Fn(&Map<String, Value>, &ClientId, &[&str], UnixTime) -> Result<UsedAssertion, Broken>,
+    judge: impl Fn(
+        &Map<String, Value>,
+        &ClientId,
+        &[&str],
+        UnixTime,
+    ) -> Result<UsedAssertion, AssertionError>,
 ) {
     let [_, _, _, payload] = lines(data);
     let Ok(Value::Object(claims)) = serde_json::from_slice(payload) else { return };

@@ -1,4 +1,4 @@
-use latchkey::domain::grants::{GrantId, Handle, Use};
+use latchkey::domain::grants::{GrantId, OpaqueToken, TokenKind};
 use latchkey::infra::secret::{Secret, base64url};
 use uuid::Uuid;
 
@@ -10,10 +10,10 @@ use super::{edited, lines, text};
 ///
 /// Lines: a grant and a secret; an [edit](super::edited); or, without an edit, any text.
 pub fn code_parse(data: &[u8]) {
-    holds(data, Handle::parse);
+    holds(data, OpaqueToken::parse);
 }
 
-pub fn holds(data: &[u8], parse: impl Fn(Use, &str) -> Option<Handle>) {
+pub fn holds(data: &[u8], parse: impl Fn(TokenKind, &str) -> Option<OpaqueToken>) {
     let [seed, how] = lines(data);
     let byte = |at: usize| {
         seed.get(at % seed.len().max(1))
@@ -21,11 +21,13 @@ pub fn holds(data: &[u8], parse: impl Fn(Use, &str) -> Option<Handle>) {
             .unwrap_or_else(|| u8::try_from(at).expect("a small place"))
     };
     let secret = base64url(&std::array::from_fn::<u8, 32, _>(byte));
-    let made = Handle {
+    let made = OpaqueToken {
         grant: GrantId(Uuid::from_bytes(std::array::from_fn(|at| byte(at + 3)))),
         secret: Secret::parse(&secret).expect("32 bytes"),
     };
-    for (kind, other) in [(Use::Code, Use::Access), (Use::Access, Use::Code)] {
+    for (kind, other) in
+        [(TokenKind::Code, TokenKind::Access), (TokenKind::Access, TokenKind::Code)]
+    {
         let written = made.render(kind);
         assert!(parse(kind, &written).is_some_and(|read| is(&read, &made)), "{written}");
         assert!(parse(other, &written).is_none(), "{written} is not of the other kind");
@@ -37,6 +39,6 @@ pub fn holds(data: &[u8], parse: impl Fn(Use, &str) -> Option<Handle>) {
     }
 }
 
-fn is(one: &Handle, other: &Handle) -> bool {
+fn is(one: &OpaqueToken, other: &OpaqueToken) -> bool {
     one.grant == other.grant && one.secret.reveal() == other.secret.reveal()
 }

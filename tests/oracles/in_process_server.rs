@@ -10,7 +10,9 @@ use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
 use latchkey::config::Config;
-use latchkey::domain::clients::{self, Client, ClientId, ClientSecret, Settings, Source};
+use latchkey::domain::clients::{
+    self, Client, ClientId, ClientSecret, ClientSettings, RegistrationSource,
+};
 use latchkey::domain::consent::{self, Consent};
 use latchkey::domain::keys::KeyRing;
 use latchkey::domain::sessions::{self, Session, SessionId};
@@ -250,16 +252,16 @@ pub fn client(id: &str) -> Client {
     Client {
         id: ClientId::parse(id).expect("an id"),
         secrets: if confidential { vec![secret] } else { Vec::new() },
-        settings: Settings {
+        settings: ClientSettings {
             first_party: id == "desk",
             require_pkce: Some(id == "app"),
             require_nonce: Some(false),
-            ..Settings::default()
+            ..ClientSettings::default()
         },
         metadata,
         registration_token: None,
         enabled: id != "gone",
-        source: Source::Operator,
+        source: RegistrationSource::Operator,
         created_at: NOW,
         unused_until: None,
         development: false,

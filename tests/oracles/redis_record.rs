@@ -3,10 +3,12 @@ use std::time::Duration;
 use latchkey::domain::authorization_request::AuthorizationRequest;
 use latchkey::domain::clients::assertion::UsedAssertion;
 use latchkey::domain::epoch::EpochRecord;
-use latchkey::domain::grants::{Code, Credential, Grant, GrantId, GrantV2, Person, Standing};
+use latchkey::domain::grants::{
+    AuthenticationContext, CodeState, Credential, Grant, GrantId, GrantStatus, GrantV2,
+};
 use latchkey::domain::interactions::Interaction;
 use latchkey::domain::keys::RingRecord;
-use latchkey::domain::logout_notifications::{Delivery, Participants};
+use latchkey::domain::logout_notifications::{Delivery, SessionClients};
 use latchkey::domain::rate_limit::Attempts;
 use latchkey::domain::token_claims::RevokedToken;
 use latchkey::infra::secret::{Digest, Secret, base64url};
@@ -42,7 +44,7 @@ pub fn redis_record(data: &[u8]) {
         Some(b'r') => stable::<RevokedToken>(&bytes(b"{}".to_vec())),
         Some(b't') => stable::<Attempts>(&bytes(b"{}".to_vec())),
         Some(b'd') => stable::<Delivery>(&bytes(b"{}".to_vec())),
-        Some(b'p') => stable::<Participants>(&bytes(b"{}".to_vec())),
+        Some(b'p') => stable::<SessionClients>(&bytes(b"{}".to_vec())),
         _ => stable::<RingRecord>(&bytes(b"{}".to_vec())),
     }
 }
@@ -127,7 +129,7 @@ pub fn grant() -> Grant {
     Grant {
         id: GrantId(Uuid::from_u128(8)),
         client: in_process_server::client("shop").id,
-        person: Some(Person {
+        authentication: Some(AuthenticationContext {
             sub: session.sub,
             authenticated_at: NOW,
             amr: session.amr,
@@ -142,20 +144,20 @@ pub fn grant() -> Grant {
         claims: ClaimsRequest::default(),
         nonce: Some("n".into()),
         code: Some(code()),
-        refresh: None,
-        standing: Standing::Good,
+        refresh_tokens: None,
+        status: GrantStatus::Active,
         resources: vec!["https://api.example".into()],
         revoked_access: vec![(Uuid::from_u128(1), NOW)],
-        opaque: Vec::new(),
+        opaque_tokens: Vec::new(),
         cnf: None,
-        client_since: None,
+        client_created_at: None,
         client_epoch: None,
         ends_at: in_process_server::session().absolute_end,
     }
 }
 
-fn code() -> Code {
-    Code::Issued {
+fn code() -> CodeState {
+    CodeState::Issued {
         secret: secret(8).digest(),
         credential: Credential::AuthorizationCode,
         redirect_uri: Some("https://shop.example/cb".into()),

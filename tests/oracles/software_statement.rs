@@ -1,7 +1,7 @@
 use std::sync::OnceLock;
 
 use latchkey::config::{SoftwareStatementIssuer, SoftwareStatementKeys};
-use latchkey::domain::clients::software_statement::Desk;
+use latchkey::domain::clients::software_statement::SoftwareStatementVerifier;
 use latchkey::protocol::client_metadata::MEMBERS;
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
@@ -26,9 +26,9 @@ pub fn software_statement(data: &[u8]) {
     let token = text(&edited(token.as_bytes(), how));
     let issuers: Vec<SoftwareStatementIssuer> = ISSUERS.map(approved).into();
     let read = House::with(|server| {
-        let keys = &server.app().client_keys;
-        let desk = Desk { issuers: &issuers, keys, us: ISSUER, now: NOW };
-        server.waits(desk.read(&token))
+        let keys = &server.app().client_jwks;
+        let verifier = SoftwareStatementVerifier { issuers: &issuers, keys, us: ISSUER, now: NOW };
+        server.waits(verifier.verify(&token))
     });
     judged(read.ok(), &token);
 }

@@ -2,11 +2,11 @@ use std::sync::OnceLock;
 
 use askama::Template;
 use latchkey::endpoints::consent::page::{ConsentPage, Lasts, scope_line};
-use latchkey::endpoints::home::page::{HomePage, Trial};
+use latchkey::endpoints::home::page::{DemoLogin, HomePage};
 use latchkey::endpoints::login::page::{Alert, LoginPage};
 use latchkey::endpoints::logout::page::{ConfirmPage, SignedOutPage};
 use latchkey::http::parties::{ClientCard, PersonName, Standing};
-use latchkey::http::shared_pages::{ContinuePage, ErrorPage, FormPostPage, WayOn};
+use latchkey::http::shared_pages::{ContinuePage, ErrorPage, FormPostPage, NextLink};
 use latchkey::protocol::ClientMetadata;
 use latchkey::protocol::redirect_uri::check_registrable;
 use scraper::{Html, Node};
@@ -138,7 +138,7 @@ fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
             code: some,
             detail: some,
             request_id: it,
-            way_on: Some(WayOn { href: target, label: it }),
+            next_link: Some(NextLink { href: target, label: it }),
         }
         .render(),
         FormPostPage { action: target, fields: &fields, nonce: it }.render(),
@@ -160,7 +160,7 @@ fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
             detail: some,
         }
         .render(),
-        HomePage { issuer: it, discovery: link, version: it, trial: Some(Trial { user: it }) }
+        HomePage { issuer: it, discovery: link, version: it, trial: Some(DemoLogin { user: it }) }
             .render(),
     ];
     all.map(|page| page.expect("a page")).into()

@@ -25,7 +25,7 @@ use tokio::join;
 use super::Authentication;
 use crate::config::RateLimitSettings;
 use crate::domain::epoch::{self, Epoch, Owner};
-use crate::domain::rate_limit::{self, MAX_ACCOUNT_FAILURES, Schedule, TooMany};
+use crate::domain::rate_limit::{self, LimitPolicy, MAX_ACCOUNT_FAILURES, RateLimited};
 use crate::domain::users::{self, Device, User, canonical};
 use crate::infra::client_ip::rate_limit_key;
 use crate::infra::clock::{Clock, UnixTime};
@@ -116,10 +116,10 @@ pub enum LoginError {
     /// The right password of a disabled user.
     Disabled,
     /// Too many attempts.
-    Throttled(TooMany),
+    Throttled(RateLimited),
     /// Too many attempts from everywhere: until somebody unlocks the account, or its owner signs in with a
     /// browser that is known.
-    Locked(TooMany),
+    Locked(RateLimited),
     /// Too many people at once.
     Busy,
     /// The store did not answer, so nobody is let in.
@@ -156,8 +156,8 @@ impl PasswordAuthenticator<'_> {
         let Some(per_minute) = self.limits.per_address.filter(|_| shown.device.is_none()) else {
             return Ok(());
         };
-        let (name, schedule) = (address_name(shown.address), Schedule::Address { per_minute });
-        let looked = rate_limit::peek(self.store, &name, schedule, self.clock.now()).await;
+        let (name, schedule) = (address_name(shown.address), LimitPolicy::Address { per_minute });
+        let looked = rate_limit::check_attempt(self.store, &name, schedule, self.clock.now()).await;
         looked
             .map_err(|cause| nobody(cause.into()))?
             .map_err(|wait| nobody(LoginError::Throttled(wait)))
@@ -246,27 +246,28 @@ impl PasswordAuthenticator<'_> {
         let (store, now) = (self.store, self.clock.now());
         let known = sub.zip(shown.device).and_then(|(sub, device)| device.knows(sub, epoch, now));
         if let Some(name) = known.filter(|_| self.limits.everybody.is_some()) {
-            let taken = rate_limit::take(store, &name, Schedule::Guess, now).await?;
+            let taken = rate_limit::record_attempt(store, &name, LimitPolicy::Guess, now).await?;
             taken.map_err(LoginError::Throttled)?;
             return Ok(Counted::Device { name });
         }
         if let Some(most) = self.limits.everybody {
-            let spent = rate_limit::look(store, FAILURES, most, now).await?;
+            let spent = rate_limit::check_quota(store, FAILURES, most, now).await?;
             spent.map_err(LoginError::Throttled)?;
         }
         if let Some(per_minute) = self.limits.per_address {
-            let schedule = Schedule::Address { per_minute };
+            let schedule = LimitPolicy::Address { per_minute };
             let taken =
-                rate_limit::take(store, &address_name(shown.address), schedule, now).await?;
+                rate_limit::record_attempt(store, &address_name(shown.address), schedule, now)
+                    .await?;
             taken.map_err(LoginError::Throttled)?;
         }
         if self.limits.everybody.is_none() {
             return Ok(Counted::Not);
         }
         let pair = pair_name(account, epoch, shown.address);
-        let taken = rate_limit::take(store, &pair, Schedule::Guess, now).await?;
+        let taken = rate_limit::record_attempt(store, &pair, LimitPolicy::Guess, now).await?;
         taken.map_err(LoginError::Throttled)?;
-        let taken = rate_limit::take(store, account, Schedule::Account, now).await?;
+        let taken = rate_limit::record_attempt(store, account, LimitPolicy::Account, now).await?;
         let failures = taken.map_err(LoginError::Locked)?;
         Ok(Counted::Address { pair, last: failures >= MAX_ACCOUNT_FAILURES })
     }
@@ -279,14 +280,14 @@ impl PasswordAuthenticator<'_> {
         address: IpAddr,
     ) -> Result<bool, LoginError> {
         let (store, now) = (self.store, self.clock.now());
-        let freed = rate_limit::forgive(store, account, Schedule::Account, now);
+        let freed = rate_limit::clear_attempt(store, account, LimitPolicy::Account, now);
         match counted {
             Counted::Not => {
                 self.forgive_address(address).await?;
                 Ok(false)
             }
             Counted::Device { name } => {
-                let own = rate_limit::forgive(store, name, Schedule::Guess, now);
+                let own = rate_limit::clear_attempt(store, name, LimitPolicy::Guess, now);
                 let (freed, own) = join!(freed, own);
                 own?;
                 Ok(freed?)
@@ -294,7 +295,7 @@ impl PasswordAuthenticator<'_> {
             Counted::Address { pair, .. } => {
                 let (freed, pair, own) = join!(
                     freed,
-                    rate_limit::forgive(store, pair, Schedule::Guess, now),
+                    rate_limit::clear_attempt(store, pair, LimitPolicy::Guess, now),
                     self.forgive_address(address)
                 );
                 pair?;
@@ -307,12 +308,12 @@ impl PasswordAuthenticator<'_> {
 
     async fn forgive_address(&self, address: IpAddr) -> Result<(), StoreError> {
         let Some(per_minute) = self.limits.per_address else { return Ok(()) };
-        let (name, schedule) = (address_name(address), Schedule::Address { per_minute });
-        rate_limit::forgive(self.store, &name, schedule, self.clock.now()).await.map(drop)
+        let (name, schedule) = (address_name(address), LimitPolicy::Address { per_minute });
+        rate_limit::clear_attempt(self.store, &name, schedule, self.clock.now()).await.map(drop)
     }
 
     async fn note_failure(&self) -> Result<(), LoginError> {
-        rate_limit::note(self.store, FAILURES, self.clock.now()).await?;
+        rate_limit::add_to_quota(self.store, FAILURES, self.clock.now()).await?;
         Ok(())
     }
 
@@ -345,7 +346,7 @@ pub async fn locked_since(
 
 /// Unlocks the account of this person; answers since when it was locked.
 pub async fn unlock(store: &dyn Store, sub: &Subject) -> Result<Option<UnixTime>, StoreError> {
-    rate_limit::clear(store, &account_name(Some(sub), "")).await
+    rate_limit::unlock(store, &account_name(Some(sub), "")).await
 }
 
 /// What everybody's failures are counted as.

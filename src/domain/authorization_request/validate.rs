@@ -1,5 +1,5 @@
 use super::{AuthorizationRequest, Reply, to_query};
-use crate::domain::clients::{Client, Source};
+use crate::domain::clients::{Client, RegistrationSource};
 use crate::domain::resources::ResourceCatalogue;
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use crate::protocol::{
@@ -202,8 +202,10 @@ impl CodeBinding {
             );
         }
         let (pkce, nonce) = match client.source {
-            Source::Operator => (client.settings.require_pkce, client.settings.require_nonce),
-            Source::Registered => (None, None),
+            RegistrationSource::Operator => {
+                (client.settings.require_pkce, client.settings.require_nonce)
+            }
+            RegistrationSource::Registered => (None, None),
         };
         if pkce == Some(true) {
             return Self::Pkce(
@@ -245,9 +247,9 @@ fn check_scope(
     let known = |token: &str| {
         policy.catalogue.get(token).is_some()
             || client.metadata.scope.as_ref().is_some_and(|it| it.contains(token))
-            || policy.resources.knows(client, token)
+            || policy.resources.knows_scope(client, token)
     };
-    let mut allowed = asked.intersection(&policy.resources.ceiling(client));
+    let mut allowed = asked.intersection(&policy.resources.max_scope(client));
     for token in asked.iter().filter(|token| !known(token)) {
         allowed = allowed.without(token);
     }
@@ -281,7 +283,7 @@ fn allowed_claims(
     catalogue: &ScopeCatalogue,
 ) -> ClaimsRequest {
     if scope.contains("openid") {
-        asked.restricted_to(&catalogue.claims_for(&client.scope_ceiling()))
+        asked.restricted_to(&catalogue.claims_for(&client.max_scope()))
     } else {
         ClaimsRequest::default()
     }

@@ -14,15 +14,15 @@ use crate::infra::jose::read;
 use crate::infra::secret::Digest;
 use crate::infra::store::{Key, Partition, Record};
 
-/// An assertion is good for so long from when it was made, whatever its `exp`: it has to be remembered that
-/// long, and many libraries write an hour.
-const LONGEST_LIFE: Duration = Duration::from_secs(300);
+/// An assertion is accepted for so long after it was made, whatever its `exp`: it has to be stored that long, and many
+/// libraries set an hour.
+const MAX_LIFETIME: Duration = Duration::from_secs(300);
 /// How far a client's clock may be from ours.
-const SKEW: Duration = Duration::from_secs(10);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
 
-/// Which rule an assertion breaks; for the log.
+/// Which rule an assertion breaks. Logged, and not told to the client.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Broken {
+pub enum AssertionError {
     /// A claim has the wrong type.
     Type,
     /// `iss` or `sub` is not the client.
@@ -38,7 +38,7 @@ pub enum Broken {
     Id,
 }
 
-/// An assertion that was used: it is good once, until it would have expired.
+/// A used assertion, stored until it would have expired: each is accepted once.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct UsedAssertion {
     id: Digest,
@@ -57,50 +57,50 @@ impl Record for UsedAssertion {
     }
 }
 
-/// Judges the claims of an assertion with a good signature, and answers what to remember of it.
+/// Validates the claims of an assertion whose signature was verified, and answers what to store of it.
 ///
-/// `audiences` are the spellings of us that are accepted: the issuer ([RFC 7523bis]), and the URL of
+/// `audiences` are the accepted values of `aud`: the issuer ([RFC 7523bis]), and the URL of
 /// the token endpoint, which OpenID Connect Core §9 asks clients to use. One of them, as one string or as
 /// the only element of an array.
 ///
 /// [RFC 7523bis]: https://datatracker.ietf.org/doc/draft-ietf-oauth-rfc7523bis/
-pub fn judge(
+pub fn validate_claims(
     claims: &Map<String, Value>,
     client: &ClientId,
     audiences: &[&str],
     now: UnixTime,
-) -> Result<UsedAssertion, Broken> {
-    let text = |name| read::text(claims, name).map_err(|_| Broken::Type);
-    let seconds = |name| read::seconds(claims, name).map_err(|_| Broken::Type);
+) -> Result<UsedAssertion, AssertionError> {
+    let text = |name| read::text(claims, name).map_err(|_| AssertionError::Type);
+    let seconds = |name| read::seconds(claims, name).map_err(|_| AssertionError::Type);
     if text("iss")? != Some(client.as_str()) || text("sub")? != Some(client.as_str()) {
-        return Err(Broken::Issuer);
+        return Err(AssertionError::Issuer);
     }
-    match *read::audience(claims).map_err(|_| Broken::Type)? {
+    match *read::audience(claims).map_err(|_| AssertionError::Type)? {
         [one] if audiences.contains(&one) => {}
-        _ => return Err(Broken::Audience),
+        _ => return Err(AssertionError::Audience),
     }
     let time = |name| Ok(seconds(name)?.map(UnixTime::from_secs));
     let (issued_at, not_before) = (time("iat")?, time("nbf")?);
-    let expires_at = time("exp")?.ok_or(Broken::Expiry)?;
-    let over = end_of(expires_at, issued_at.or(not_before), now).ok_or(Broken::Expiry)?;
+    let expires_at = time("exp")?.ok_or(AssertionError::Expiry)?;
+    let over = end_of(expires_at, issued_at.or(not_before), now).ok_or(AssertionError::Expiry)?;
     if over <= now {
-        return Err(Broken::Expiry);
+        return Err(AssertionError::Expiry);
     }
-    if [issued_at, not_before].into_iter().flatten().any(|at| at > now.plus(SKEW)) {
-        return Err(Broken::NotYet);
+    if [issued_at, not_before].into_iter().flatten().any(|at| at > now.plus(MAX_CLOCK_SKEW)) {
+        return Err(AssertionError::NotYet);
     }
-    let id = text("jti")?.filter(|id| (1..=128).contains(&id.len())).ok_or(Broken::Id)?;
+    let id = text("jti")?.filter(|id| (1..=128).contains(&id.len())).ok_or(AssertionError::Id)?;
     let named = format!("{} {id}", client.as_str());
-    Ok(UsedAssertion { id: Digest::of(named.as_bytes()), until: over.plus(SKEW) })
+    Ok(UsedAssertion { id: Digest::of(named.as_bytes()), until: over.plus(MAX_CLOCK_SKEW) })
 }
 
-/// When an assertion is over, skew included. None where nothing says when it was made, and it would have to
-/// be remembered for longer than others.
+/// When an assertion ends, skew included. `None` where nothing says when it was made, and it would have to be stored for
+/// longer than others.
 fn end_of(expires_at: UnixTime, made_at: Option<UnixTime>, now: UnixTime) -> Option<UnixTime> {
-    let longest = |from: UnixTime| from.plus(LONGEST_LIFE).plus(SKEW);
+    let longest = |from: UnixTime| from.plus(MAX_LIFETIME).plus(MAX_CLOCK_SKEW);
     match made_at {
-        Some(made_at) => Some(expires_at.plus(SKEW).min(longest(made_at))),
-        None => (expires_at <= longest(now)).then(|| expires_at.plus(SKEW)),
+        Some(made_at) => Some(expires_at.plus(MAX_CLOCK_SKEW).min(longest(made_at))),
+        None => (expires_at <= longest(now)).then(|| expires_at.plus(MAX_CLOCK_SKEW)),
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
                 }
             }
             let (now, shop) = (UnixTime::from_secs(NOW), ClientId::parse("shop").unwrap());
-            let judged = judge(claims.as_object().unwrap(), &shop, &["us"], now);
+            let judged = validate_claims(claims.as_object().unwrap(), &shop, &["us"], now);
             let kept = judged.ok().map(|used| used.until.since(now).as_secs());
             assert_eq!(kept, remembered, "exp {exp}, iat {iat:?}, nbf {nbf:?}");
         }
@@ -165,21 +165,21 @@ mod tests {
         let judged = |member: &str, value: Value| {
             let mut claims = good.as_object().unwrap().clone();
             claims.insert(member.into(), value);
-            judge(&claims, &shop, &us, now).map(drop)
+            validate_claims(&claims, &shop, &us, now).map(drop)
         };
         assert_eq!(judged("aud", json!("https://id.example/token")), Ok(()));
         assert_eq!(judged("nbf", json!(1_700_000_008)), Ok(()), "eight seconds of skew");
         for (member, value, broken) in [
-            ("iss", json!("other"), Broken::Issuer),
-            ("sub", json!(null), Broken::Type),
-            ("aud", json!("https://id.example/"), Broken::Audience),
-            ("aud", json!(["https://id.example", "https://x.example"]), Broken::Audience),
-            ("exp", json!(1_699_999_700), Broken::Expiry),
-            ("iat", json!(1_699_999_690), Broken::Expiry),
-            ("exp", json!("1700000060"), Broken::Type),
-            ("nbf", json!(1_700_000_090), Broken::NotYet),
-            ("jti", json!("x".repeat(129)), Broken::Id),
-            ("jti", json!(""), Broken::Id),
+            ("iss", json!("other"), AssertionError::Issuer),
+            ("sub", json!(null), AssertionError::Type),
+            ("aud", json!("https://id.example/"), AssertionError::Audience),
+            ("aud", json!(["https://id.example", "https://x.example"]), AssertionError::Audience),
+            ("exp", json!(1_699_999_700), AssertionError::Expiry),
+            ("iat", json!(1_699_999_690), AssertionError::Expiry),
+            ("exp", json!("1700000060"), AssertionError::Type),
+            ("nbf", json!(1_700_000_090), AssertionError::NotYet),
+            ("jti", json!("x".repeat(129)), AssertionError::Id),
+            ("jti", json!(""), AssertionError::Id),
         ] {
             assert_eq!(judged(member, value.clone()), Err(broken), "{member}={value}");
         }

@@ -1,18 +1,17 @@
 //! Client authentication ([RFC 6749 §2.3], [OpenID Connect Core §9]): the same rules at every endpoint.
 //!
-//! A client proves itself with one of the methods it registered. What exactly failed goes to the log; the
-//! caller learns `invalid_client`, whichever of these it was, and which method the request used. Which ones
-//! the client is registered for is told to a caller that shows its right secret, and so is no stranger. To
-//! anybody else the answer says nothing that was not in the request.
+//! A client authenticates with one of the methods it registered. Which check failed is logged; the response is
+//! `invalid_client` for all of them, and names the method that the request used. Only a request with the right secret
+//! learns which methods are registered: any other response says nothing that was not in the request.
 //!
 //! [RFC 6749 §2.3]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3
 //! [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
 
 use thiserror::Error;
 
-use super::assertion::{self, Broken};
-use super::key_cache::{Holding, KeyCache, NotItsOwn};
-use super::vault::Vault;
+use super::assertion::{self, AssertionError};
+use super::jwks_cache::{ClientJwtError, FetchQueue, JwksCache};
+use super::secret_encryption::SecretCipher;
 use super::{Client, ClientId};
 use crate::domain::events::ClientAuthFailure;
 use crate::infra::clock::UnixTime;
@@ -24,7 +23,7 @@ use crate::protocol::{AuthMethod, Credentials, Params};
 
 /// Why a client is not authenticated.
 #[derive(Debug, Error)]
-pub enum NotAuthenticated {
+pub enum ClientAuthError {
     /// No client of that id.
     #[error("there is no such client")]
     Unknown,
@@ -48,7 +47,7 @@ pub enum NotAuthenticated {
     Signature(NotVerified),
     /// The assertion's claims.
     #[error("the assertion breaks a rule: {0:?}")]
-    Assertion(Broken),
+    Assertion(AssertionError),
     /// The assertion was used before.
     #[error("the assertion was used before")]
     Replayed,
@@ -57,140 +56,137 @@ pub enum NotAuthenticated {
     Store(#[from] StoreError),
 }
 
-/// A method that is none of the client's: the commonest mistake of libraries, which have one of their own.
+/// A method that the client did not register: the most frequent mistake of libraries, which have a default of their
+/// own.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WrongMethod {
-    /// The client's.
+    /// The methods that the client registered.
     pub registered: Vec<AuthMethod>,
-    /// Whether the secret beside it is the client's all the same.
+    /// Whether the request has the client's secret all the same.
     pub knows_secret: bool,
 }
 
 impl WrongMethod {
-    /// The client's methods, as a person reads them.
+    /// The registered methods, for a sentence.
     pub fn registered(&self) -> String {
         self.registered.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(" or ")
     }
 }
 
-/// What authenticating needs beside the credentials.
-pub struct Desk<'a> {
-    /// Where clients are.
+/// Authenticates clients.
+pub struct ClientAuthenticator<'a> {
     pub store: &'a dyn Store,
-    /// Where their keys are.
-    pub keys: &'a KeyCache,
-    /// What opens the secrets of `client_secret_jwt`, where that is allowed.
-    pub vault: Option<&'a Vault>,
-    /// The spellings of us an assertion may be addressed to.
+    /// The key sets of clients.
+    pub keys: &'a JwksCache,
+    /// Decrypts the secrets of `client_secret_jwt`; absent where that method is off.
+    pub secret_cipher: Option<&'a SecretCipher>,
+    /// The accepted values of an assertion's `aud`.
     pub audiences: &'a [&'a str],
-    /// The present.
     pub now: UnixTime,
 }
 
-impl Desk<'_> {
-    /// The client the credentials prove.
+impl ClientAuthenticator<'_> {
+    /// Authenticates the client of these credentials.
     ///
-    /// The client may be taken for what it was a moment ago, as long as that proves it. Nobody is turned
-    /// away for it: a secret that was made just now works at once. A client that is not there is looked up
-    /// twice, too, so that being turned away takes as long as it does where there is one.
-    pub async fn authenticate(
-        &self,
-        credentials: &Credentials,
-    ) -> Result<Client, NotAuthenticated> {
+    /// The client is read from the cache first. Before a request is rejected it is read from the store, so that a secret
+    /// that was made just now works at once. An unknown client is looked up twice, too, so that both rejections take as
+    /// long.
+    pub async fn authenticate(&self, credentials: &Credentials) -> Result<Client, ClientAuthError> {
         let id = claimed_id(credentials).as_deref().and_then(ClientId::parse);
-        let id = id.ok_or(NotAuthenticated::Unknown)?;
-        let (lately, why) = match super::find_as_of(self.store, &id, Consistency::Cached).await? {
-            None => (None, NotAuthenticated::Unknown),
-            Some(client) => match self.prove(&client, credentials).await {
+        let id = id.ok_or(ClientAuthError::Unknown)?;
+        let (lately, why) = match super::find_with(self.store, &id, Consistency::Cached).await? {
+            None => (None, ClientAuthError::Unknown),
+            Some(client) => match self.check_credentials(&client, credentials).await {
                 Ok(()) => return Ok(client),
-                Err(NotAuthenticated::Store(cause)) => return Err(cause.into()),
+                Err(ClientAuthError::Store(cause)) => return Err(cause.into()),
                 Err(why) => (Some(client), why),
             },
         };
         match super::find(self.store, &id).await? {
-            None => Err(NotAuthenticated::Unknown),
+            None => Err(ClientAuthError::Unknown),
             now if now == lately => Err(why),
-            Some(now) => self.prove(&now, credentials).await.map(|()| now),
+            Some(now) => self.check_credentials(&now, credentials).await.map(|()| now),
         }
     }
 
-    async fn prove(
+    async fn check_credentials(
         &self,
         client: &Client,
         credentials: &Credentials,
-    ) -> Result<(), NotAuthenticated> {
+    ) -> Result<(), ClientAuthError> {
         if !client.metadata.auth_methods().iter().any(|method| credentials.match_method(*method)) {
-            return Err(NotAuthenticated::Method(self.wrong_method(client, credentials)));
+            return Err(ClientAuthError::Method(self.wrong_method(client, credentials)));
         }
         match credentials {
             Credentials::Public { .. } => {}
             Credentials::Basic { secret, .. } | Credentials::Post { secret, .. } => {
-                if !client.opens_with(secret, self.now) {
-                    return Err(NotAuthenticated::Secret);
+                if !client.accepts_secret(secret, self.now) {
+                    return Err(ClientAuthError::Secret);
                 }
             }
             // An assertion of a disabled client is not used up.
             Credentials::Assertion { .. } if !client.enabled => {}
             Credentials::Assertion { jwt, .. } => self.check_assertion(client, jwt).await?,
         }
-        if client.enabled { Ok(()) } else { Err(NotAuthenticated::Disabled) }
+        if client.enabled { Ok(()) } else { Err(ClientAuthError::Disabled) }
     }
 
     fn wrong_method(&self, client: &Client, credentials: &Credentials) -> WrongMethod {
         let knows_secret = match credentials {
             Credentials::Public { .. } | Credentials::Assertion { .. } => false,
             Credentials::Basic { secret, .. } | Credentials::Post { secret, .. } => {
-                client.opens_with(secret, self.now)
+                client.accepts_secret(secret, self.now)
             }
         };
         WrongMethod { registered: client.metadata.auth_methods().to_vec(), knows_secret }
     }
 
-    async fn check_assertion(&self, client: &Client, jwt: &str) -> Result<(), NotAuthenticated> {
+    async fn check_assertion(&self, client: &Client, jwt: &str) -> Result<(), ClientAuthError> {
         let verified = self.verify(client, jwt).await?;
-        let used = assertion::judge(&verified.claims, &client.id, self.audiences, self.now);
-        let used = used.map_err(NotAuthenticated::Assertion)?;
+        let used =
+            assertion::validate_claims(&verified.claims, &client.id, self.audiences, self.now);
+        let used = used.map_err(ClientAuthError::Assertion)?;
         match self.store.create(&used).await? {
             CreateOutcome::Created => Ok(()),
-            CreateOutcome::Exists => Err(NotAuthenticated::Replayed),
+            CreateOutcome::Exists => Err(ClientAuthError::Replayed),
         }
     }
 
-    /// By the one kind of key that goes with the registered method.
-    async fn verify(&self, client: &Client, jwt: &str) -> Result<Verified, NotAuthenticated> {
+    /// Verifies an assertion with the kind of key that belongs to the registered method.
+    async fn verify(&self, client: &Client, jwt: &str) -> Result<Verified, ClientAuthError> {
         if client.metadata.allows_auth_method(AuthMethod::ClientSecretJwt) {
-            let vault = self.vault.ok_or(NotAuthenticated::Keys)?;
-            let believed = vault.verify(client, jwt, self.now);
-            let believed = believed.map_err(NotAuthenticated::Signature)?;
-            return Ok(believed.renew(self.store, &client.id).await);
+            let cipher = self.secret_cipher.ok_or(ClientAuthError::Keys)?;
+            let verified = cipher.verify(client, jwt, self.now);
+            let verified = verified.map_err(ClientAuthError::Signature)?;
+            return Ok(verified.store_reencrypted(self.store, &client.id).await);
         }
         let allowed = match client.metadata.token_endpoint_auth_signing_alg {
             Some(only) => only.signature_alg().into_iter().collect(),
             None => ClientAlg::ALL.to_vec(),
         };
         let verified =
-            self.keys.verify(&client.metadata, jwt, &allowed, Holding::Nothing, self.now);
+            self.keys.verify(&client.metadata, jwt, &allowed, FetchQueue::Unlimited, self.now);
         verified.await.map_err(|why| match why {
-            NotItsOwn::Busy => NotAuthenticated::Busy,
-            NotItsOwn::Keys => NotAuthenticated::Keys,
-            NotItsOwn::Signature(why) => NotAuthenticated::Signature(why),
+            ClientJwtError::Busy => ClientAuthError::Busy,
+            ClientJwtError::Keys => ClientAuthError::Keys,
+            ClientJwtError::Signature(why) => ClientAuthError::Signature(why),
         })
     }
 }
 
-/// Whether a Basic header shows a secret that is right, only not form-encoded ([RFC 6749 §2.3.1]). Nothing
-/// is proven by it: the log says why, so that the operator need not guess.
+/// Whether a Basic header has the right secret, only not form-encoded ([RFC 6749 §2.3.1]). This authenticates nobody: it
+/// is logged, so that the operator finds the cause.
 ///
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
 pub async fn is_right_but_unencoded(store: &dyn Store, authorization: &str, now: UnixTime) -> bool {
     let Some((id, secret)) = read_unencoded_basic(authorization) else { return false };
     let Some(id) = ClientId::parse(&id) else { return false };
-    let client = super::find_as_of(store, &id, Consistency::Cached).await;
-    client.is_ok_and(|client| client.is_some_and(|client| client.opens_with(&secret, now)))
+    let client = super::find_with(store, &id, Consistency::Cached).await;
+    client.is_ok_and(|client| client.is_some_and(|client| client.accepts_secret(&secret, now)))
 }
 
-/// Who the credentials say it is. An assertion says so in its `sub`; a `client_id` beside it must agree,
-/// which `iss = sub = client` makes sure of.
+/// The client id of the credentials. That of an assertion is its `sub`; a `client_id` beside it has to be the same, which
+/// `iss = sub = client` ensures.
 fn claimed_id(credentials: &Credentials) -> Option<String> {
     match credentials {
         Credentials::Public { client_id }
@@ -201,7 +197,7 @@ fn claimed_id(credentials: &Credentials) -> Option<String> {
     }
 }
 
-/// Who a request says it comes from, believed or not and well-formed or not: for the log.
+/// The client id that a request claims, whether or not it is authentic or well-formed: for the log.
 pub fn claimed_by(authorization: Option<&str>, params: &Params) -> Option<String> {
     let basic = || authorization.and_then(read_basic).map(|(id, _)| id);
     let form = || params.get("client_id").map(str::to_owned);
@@ -212,7 +208,7 @@ pub fn claimed_by(authorization: Option<&str>, params: &Params) -> Option<String
     basic().or_else(form).or_else(assertion)
 }
 
-impl NotAuthenticated {
+impl ClientAuthError {
     /// For the audit log and metrics.
     pub const fn reason(&self) -> ClientAuthFailure {
         match self {

@@ -1,22 +1,23 @@
-//! Clients: the record, its secrets, and the few things done with it.
+//! Clients: the record, its secrets, and the operations on it.
 
 pub mod assertion;
 pub mod authenticate;
-pub mod key_cache;
+pub mod encryption_keys;
+pub mod jwks_cache;
 pub mod origins;
-pub mod recipient;
+pub mod secret_encryption;
 mod settings;
 pub mod software_statement;
-pub mod unasked;
-pub mod vault;
+pub mod unused_userinfo;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::encryption_keys::check_registered_keys;
 pub use self::origins::is_known_origin;
-pub use self::settings::Settings;
+pub use self::settings::ClientSettings;
 use crate::domain::epoch::{self, Owner};
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
@@ -25,7 +26,7 @@ use crate::infra::store::{
 };
 use crate::protocol::{ClientMetadata, Scope};
 
-/// A client's name in the protocol ([RFC 6749 §2.2](https://www.rfc-editor.org/rfc/rfc6749#section-2.2)).
+/// `client_id` ([RFC 6749 §2.2](https://www.rfc-editor.org/rfc/rfc6749#section-2.2)).
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClientId(String);
@@ -38,12 +39,12 @@ impl ClientId {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The text on the wire.
+    /// As in requests and tokens.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Where the client's record is.
+    /// The key of the client's record.
     pub fn key(&self) -> Key<Client> {
         Key::single(Partition::new(format!("client:{}", self.0)))
     }
@@ -63,37 +64,36 @@ impl From<ClientId> for String {
     }
 }
 
-/// One application.
+/// One client, as it is stored.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Client {
-    /// Its name in the protocol.
+    /// `client_id`.
     pub id: ClientId,
-    /// What it registered.
+    /// Its registered metadata.
     pub metadata: ClientMetadata,
-    /// What the operator decided about it.
+    /// What the operator set for it.
     #[serde(default)]
-    pub settings: Settings,
-    /// The secrets that open it now: two at a rotation.
+    pub settings: ClientSettings,
+    /// Its secrets: two while they are rotated.
     #[serde(default)]
     pub secrets: Vec<ClientSecret>,
-    /// What opens its registration (RFC 7592), if it registered itself.
+    /// Digest of its registration access token (RFC 7592), if it registered itself.
     #[serde(default)]
     pub registration_token: Option<Digest>,
-    /// A disabled client can do nothing, whatever it holds.
+    /// Nothing that a disabled client presents is accepted.
     pub enabled: bool,
-    /// Who put it here.
-    pub source: Source,
-    /// When.
+    /// Who registered it.
+    pub source: RegistrationSource,
     pub created_at: UnixTime,
-    /// Forgotten then, unless it is used before.
+    /// Deleted then, unless it is used before.
     #[serde(default)]
     pub unused_until: Option<UnixTime>,
     /// Made by a development installation: off on any other issuer
     /// ([`development`](crate::domain::development)).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub development: bool,
-    /// What a bootstrap file set last, so that its own word counts again only when it changes. Absent in
-    /// records of a release that did not remember it.
+    /// What a bootstrap file set last. The file is applied again only where it changed since. Absent in records of a
+    /// release that did not store it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<DeclaredClient>,
 }
@@ -101,71 +101,69 @@ pub struct Client {
 /// What a bootstrap file set last of a client, beyond what it sets at every start.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DeclaredClient {
-    /// The secrets in the file, whatever opens the client by now.
+    /// Digests of the secrets in the file; those of the client may differ by now.
     #[serde(default)]
     pub secrets: Vec<Digest>,
-    /// What the file said of `enabled`.
+    /// `enabled` in the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
 }
 
-/// Who put a client here.
+/// Who registered a client.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum Source {
+pub enum RegistrationSource {
     /// The operator, by file or command line.
     Operator,
     /// The client itself (RFC 7591).
     Registered,
 }
 
-/// A secret's digest and how long it is good.
+/// A client secret, as it is stored.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ClientSecret {
     /// SHA-256 of the secret as the client sends it.
     pub digest: Digest,
-    /// The secret itself, encrypted, where it has to be kept readable ([`vault`]).
+    /// The secret itself, encrypted, where it has to be kept readable ([`secret_encryption`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,
-    /// When it was made.
     pub created_at: UnixTime,
-    /// When it stops opening anything; absent: never.
+    /// Never, where absent.
     pub expires_at: Option<UnixTime>,
 }
 
 impl ClientSecret {
-    /// Whether it opens anything at that time.
+    /// Whether it has not expired.
     pub fn is_live(&self, now: UnixTime) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 }
 
-/// A client that registered itself is forgotten after so long without any use. Once a person has signed in
-/// with it, it stays; one that only ever proves itself, to introspect or to act on its own, stays as long as
-/// it comes back.
+/// A client that registered itself is deleted after so long without use. Once a user has signed in with it, it stays; one
+/// that only authenticates, to introspect or to act for itself, stays as long as it comes back.
 pub const UNUSED_RETENTION: Duration = Duration::from_hours(30 * 24);
 
-/// The shortest secret an operator may choose: SHA-256 only protects what cannot be guessed.
-pub const SHORTEST_SECRET: usize = 32;
+/// In bytes: an operator may choose no shorter secret, for SHA-256 only protects what cannot be guessed.
+pub const MIN_SECRET_LEN: usize = 32;
 
 impl Client {
-    /// What pages call it.
+    /// Its name on pages.
     pub fn display_name(&self) -> &str {
         self.metadata.client_name.as_deref().unwrap_or(self.id.as_str())
     }
 
-    /// The most it can be granted, as far as it says itself: what it registered, or every standard scope.
-    pub fn scope_ceiling(&self) -> Scope {
+    /// The widest scope of its metadata: what it registered, or every standard scope.
+    pub fn max_scope(&self) -> Scope {
         self.metadata.scope.clone().unwrap_or_else(Scope::standard)
     }
 
-    /// Whether the text is one of its live secrets.
-    pub fn opens_with(&self, shown: &str, now: UnixTime) -> bool {
+    /// Whether this is one of its live secrets.
+    pub fn accepts_secret(&self, shown: &str, now: UnixTime) -> bool {
         let shown = Digest::of(shown.as_bytes());
         let mut live = self.secrets.iter().filter(|it| it.is_live(now));
         live.any(|it| it.digest == shown)
     }
 
-    /// Adds a secret and lets the others end at `others_until`.
+    /// Adds a secret. The others expire at `others_until`.
     pub fn rotate_secret(&mut self, next: Digest, now: UnixTime, others_until: UnixTime) {
         self.secrets.retain(|it| it.is_live(now));
         // Two at once: one more rotation ends the oldest.
@@ -198,11 +196,11 @@ fn index() -> RawKey {
 
 /// The client of that id.
 pub async fn find(store: &dyn Store, id: &ClientId) -> Result<Option<Client>, StoreError> {
-    find_as_of(store, id, Consistency::Strong).await
+    find_with(store, id, Consistency::Strong).await
 }
 
-/// The client of that id, for a reader who may be content with what it was a moment ago.
-pub async fn find_as_of(
+/// The client of that id, read with this consistency.
+pub async fn find_with(
     store: &dyn Store,
     id: &ClientId,
     as_of: Consistency,
@@ -213,21 +211,21 @@ pub async fn find_as_of(
 /// Adds a client; `Taken` if the id is in use.
 pub async fn add(store: &dyn Store, client: &Client) -> Result<CreateOutcome, StoreError> {
     store.index_add(&index(), client.id.as_str()).await?;
-    let origins = origins::of(&client.metadata);
-    origins::link(store, &client.id, &origins).await?;
+    let origins = origins::web_origins(&client.metadata);
+    origins::index_add(store, &client.id, &origins).await?;
     let created = store.create(client).await?;
-    origins::settle(store, &client.id, &origins).await;
+    origins::sync_origins(store, &client.id, &origins).await;
     Ok(created)
 }
 
-/// Ends everything the client was given, whoever gave it: after it was disabled, so that none of it comes
-/// back when it is enabled again.
-pub async fn cut_off(store: &dyn Store, id: &ClientId, now: UnixTime) -> Result<(), StoreError> {
+/// Revokes every grant and token of the client. Called after it was disabled, so that none is accepted when it is
+/// enabled again.
+pub async fn revoke_all(store: &dyn Store, id: &ClientId, now: UnixTime) -> Result<(), StoreError> {
     epoch::raise(store, &Owner::Client(id.clone()), now).await.map(drop)
 }
 
-/// Changes a client, but not its metadata; `None` if there is none. Whoever disables it then
-/// [cuts it off](cut_off).
+/// Changes a client, but not its metadata; `None` if there is none. A caller that disables it then calls
+/// [`revoke_all`].
 pub async fn update<T: Send>(
     store: &dyn Store,
     id: &ClientId,
@@ -236,9 +234,12 @@ pub async fn update<T: Send>(
     store.update(&id.key(), change).await
 }
 
-/// Notes that a client has proven itself: one that would be forgotten is kept for longer. Written once a
-/// day at most.
-pub async fn note_use(store: &dyn Store, client: &Client, now: UnixTime) -> Result<(), StoreError> {
+/// Records that a client authenticated: one that would be deleted is kept for longer. Writes once a day at most.
+pub async fn record_use(
+    store: &dyn Store,
+    client: &Client,
+    now: UnixTime,
+) -> Result<(), StoreError> {
     let until = now.plus(UNUSED_RETENTION);
     let is_due = |client: &Client| {
         client.unused_until.is_some_and(|held| held.plus(Duration::from_hours(24)) <= until)
@@ -261,26 +262,26 @@ pub async fn update_metadata<T: Send>(
     next: &ClientMetadata,
     mut change: impl FnMut(&mut Client) -> T + Send,
 ) -> Result<Option<T>, StoreError> {
-    let next = origins::of(next);
-    origins::link(store, id, &next).await?;
+    let next = origins::web_origins(next);
+    origins::index_add(store, id, &next).await?;
     let mut before = BTreeSet::new();
     let step = |client: &mut Client| {
-        before = origins::of(&client.metadata);
+        before = origins::web_origins(&client.metadata);
         change(client)
     };
     let changed = store.update(&id.key(), step).await?;
     before.extend(next);
-    origins::settle(store, id, &before).await;
+    origins::sync_origins(store, id, &before).await;
     Ok(changed)
 }
 
-/// Removes a client; what it was given dies with the record.
+/// Removes a client. Its grants are not accepted without the record.
 pub async fn remove(store: &dyn Store, id: &ClientId) -> Result<(), StoreError> {
     let client = find(store, id).await?;
     store.remove(&id.key()).await?;
     store.index_remove(&index(), id.as_str()).await?;
     if let Some(client) = client {
-        origins::settle(store, id, &origins::of(&client.metadata)).await;
+        origins::sync_origins(store, id, &origins::web_origins(&client.metadata)).await;
     }
     Ok(())
 }
@@ -294,16 +295,16 @@ pub async fn remove_if(
     let removed = store.remove_if(&client.id.key(), fits).await?;
     if removed {
         if let Err(cause) = store.index_remove(&index(), client.id.as_str()).await {
-            // It is gone all the same, and whoever reads the index prunes it.
+            // The client is removed all the same; readers of the index prune it.
             tracing::warn!(%cause, "a removed client is still in the index");
         }
-        origins::settle(store, &client.id, &origins::of(&client.metadata)).await;
+        origins::sync_origins(store, &client.id, &origins::web_origins(&client.metadata)).await;
     }
     Ok(removed)
 }
 
-/// The next ids that are listed after this one; none at the end. The list may have some too many.
-pub async fn listed(
+/// The next ids in the index after this one; none at the end. Some of them may be removed already.
+pub async fn list_ids(
     store: &dyn Store,
     after: Option<&ClientId>,
 ) -> Result<Vec<ClientId>, StoreError> {
@@ -316,7 +317,7 @@ pub async fn listed(
 pub async fn list(store: &dyn Store) -> Result<Vec<Client>, StoreError> {
     let (mut clients, mut after) = (Vec::new(), None);
     loop {
-        let page = listed(store, after.as_ref()).await?;
+        let page = list_ids(store, after.as_ref()).await?;
         for id in &page {
             match find(store, id).await? {
                 Some(client) => clients.push(client),
@@ -329,15 +330,15 @@ pub async fn list(store: &dyn Store) -> Result<Vec<Client>, StoreError> {
     }
 }
 
-/// Makes the store hold this very record and its listings, whatever it held under this id.
+/// Stores this very record and its index entries, in place of one with its id.
 pub async fn restore(store: &dyn Store, client: &Client) -> Result<(), StoreError> {
     store.index_add(&index(), client.id.as_str()).await?;
     let held = find(store, &client.id).await?;
-    let mut origins = origins::of(&client.metadata);
-    origins::link(store, &client.id, &origins).await?;
+    let mut origins = origins::web_origins(&client.metadata);
+    origins::index_add(store, &client.id, &origins).await?;
     store.put(client).await?;
-    origins.extend(held.iter().flat_map(|held| origins::of(&held.metadata)));
-    origins::settle(store, &client.id, &origins).await;
+    origins.extend(held.iter().flat_map(|held| origins::web_origins(&held.metadata)));
+    origins::sync_origins(store, &client.id, &origins).await;
     Ok(())
 }
 

@@ -1,13 +1,13 @@
-//! Which web origins clients' pages live at: the origins of their redirect URIs, for CORS.
+//! The web origins of clients, which are those of their redirect URIs: for CORS.
 //!
-//! Who asks is known from the request itself, and then the client's own record decides ([`of`]). A
-//! preflight and a request nobody could read have no client; for these there is an index of
-//! `origin client_id` pairs. It may list too much, never too little, whatever happens at the same time:
+//! Where the client of a request is known, its record decides ([`web_origins`]). A preflight has no client, nor has a
+//! request that could not be read: for these there is an index of `origin client_id` pairs. It may list too many, never
+//! too few, also under concurrent changes:
 //!
-//! * a writer links before it writes the record, and settles afterwards;
-//! * whoever unlinks a pair looks at the record after that, and links again what it still says;
-//! * a reader believes a pair only if the record agrees, and settles it if not. So it also drops the
-//!   pairs of clients that were forgotten unused.
+//! * a writer adds entries before it writes the record, and syncs them afterwards;
+//! * after an entry was removed the record is read again, and the entry added again if the record has the origin;
+//! * a reader accepts an entry only if the record agrees, and syncs it otherwise. That also removes the entries of clients
+//!   that were deleted unused.
 
 use std::collections::BTreeSet;
 
@@ -15,66 +15,66 @@ use super::{ClientId, find};
 use crate::infra::store::{Partition, RawKey, Store, StoreError};
 use crate::protocol::{ClientMetadata, redirect_uri};
 
-/// The web origins of its redirect URIs, as browsers write them.
-pub fn of(metadata: &ClientMetadata) -> BTreeSet<String> {
+/// The web origins of the redirect URIs, as browsers write them.
+pub fn web_origins(metadata: &ClientMetadata) -> BTreeSet<String> {
     metadata.redirect_uris.iter().filter_map(|uri| redirect_uri::web_origin(uri)).collect()
 }
 
 /// Whether some client has a redirect URI of this origin.
 pub async fn is_known_origin(store: &dyn Store, origin: &str) -> Result<bool, StoreError> {
-    let prefix = pair(origin, "");
-    for name in store.scan_index(&index(), &prefix, READ_AT_ONCE).await? {
+    let prefix = index_entry(origin, "");
+    for name in store.scan_index(&index(), &prefix, MAX_READ).await? {
         let Some(id) = name.strip_prefix(&prefix).and_then(ClientId::parse) else { break };
-        if has(store, &id, origin).await? {
+        if has_origin(store, &id, origin).await? {
             return Ok(true);
         }
-        settle_one(store, &id, origin).await?;
+        sync_origin(store, &id, origin).await?;
     }
     Ok(false)
 }
 
-/// Notes the pairs, before the record is written.
-pub(super) async fn link(
+/// Adds the entries, before the record is written.
+pub(super) async fn index_add(
     store: &dyn Store,
     id: &ClientId,
     origins: &BTreeSet<String>,
 ) -> Result<(), StoreError> {
     for origin in origins {
-        store.index_add(&index(), &pair(origin, id.as_str())).await?;
+        store.index_add(&index(), &index_entry(origin, id.as_str())).await?;
     }
     Ok(())
 }
 
-/// Makes the pairs agree with the record, after it was written or removed. That has happened, so a
-/// failure here is no failure of it: what stays listed too long is for the readers.
-pub(super) async fn settle(store: &dyn Store, id: &ClientId, origins: &BTreeSet<String>) {
+/// Makes the entries agree with the record, after it was written or removed. A failure is only logged, for the change has
+/// happened: readers remove what is listed too long.
+pub(super) async fn sync_origins(store: &dyn Store, id: &ClientId, origins: &BTreeSet<String>) {
     for origin in origins {
-        if let Err(cause) = settle_one(store, id, origin).await {
+        if let Err(cause) = sync_origin(store, id, origin).await {
             tracing::warn!(%cause, client = id.as_str(), "a client's origins are not settled yet");
             return;
         }
     }
 }
 
-async fn settle_one(store: &dyn Store, id: &ClientId, origin: &str) -> Result<(), StoreError> {
-    let name = pair(origin, id.as_str());
-    if !has(store, id, origin).await? {
+async fn sync_origin(store: &dyn Store, id: &ClientId, origin: &str) -> Result<(), StoreError> {
+    let name = index_entry(origin, id.as_str());
+    if !has_origin(store, id, origin).await? {
         store.index_remove(&index(), &name).await?;
-        // Somebody may have written the record in between, and their link is gone now.
-        if !has(store, id, origin).await? {
+        // The record may have been written in between; its entry is removed now.
+        if !has_origin(store, id, origin).await? {
             return Ok(());
         }
     }
     store.index_add(&index(), &name).await
 }
 
-async fn has(store: &dyn Store, id: &ClientId, origin: &str) -> Result<bool, StoreError> {
+async fn has_origin(store: &dyn Store, id: &ClientId, origin: &str) -> Result<bool, StoreError> {
     let client = find(store, id).await?;
-    Ok(client.is_some_and(|client| of(&client.metadata).contains(origin)))
+    Ok(client.is_some_and(|client| web_origins(&client.metadata).contains(origin)))
 }
 
 /// Neither an origin nor an id has a space in it.
-fn pair(origin: &str, id: &str) -> String {
+fn index_entry(origin: &str, id: &str) -> String {
     format!("{origin} {id}")
 }
 
@@ -82,16 +82,15 @@ fn index() -> RawKey {
     RawKey::new(Partition::new("origins"), "index.v2", None)
 }
 
-/// How many clients of one origin are looked at. More are needed only if so many are gone, and those
-/// are dropped then.
-const READ_AT_ONCE: usize = 20;
+/// How many clients of one origin are read. More are needed only if so many are gone, and those are removed then.
+const MAX_READ: usize = 20;
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::clients::{self, Client, Settings, Source};
+    use crate::domain::clients::{self, Client, ClientSettings, RegistrationSource};
     use crate::infra::clock::{Clock, UnixTime};
     use crate::infra::store::{CreateOutcome, MemoryStore};
 
@@ -112,11 +111,11 @@ mod tests {
         Client {
             id: ClientId::parse(id).unwrap(),
             metadata: metadata(uris),
-            settings: Settings::default(),
+            settings: ClientSettings::default(),
             secrets: Vec::new(),
             registration_token: None,
             enabled: true,
-            source: Source::Operator,
+            source: RegistrationSource::Operator,
             created_at: NOW,
             unused_until: None,
             development: false,
@@ -172,15 +171,15 @@ mod tests {
         let next = metadata(&["https://moved.example:8443/cb"]);
         let change = |client: &mut Client| client.metadata = next.clone();
         clients::update_metadata(&store, &shop.id, &next, change).await.unwrap().unwrap();
-        assert_eq!(pairs(&store).await, [pair(MOVED, "shop")]);
+        assert_eq!(pairs(&store).await, [index_entry(MOVED, "shop")]);
 
         let refused = metadata(&["https://evil.example/cb"]);
         clients::update_metadata(&store, &shop.id, &refused, |_| ()).await.unwrap().unwrap();
-        assert_eq!(pairs(&store).await, [pair(MOVED, "shop")], "the change was not made");
+        assert_eq!(pairs(&store).await, [index_entry(MOVED, "shop")], "the change was not made");
 
         let namesake = client("shop", &["https://evil.example/cb"]);
         assert_eq!(clients::add(&store, &namesake).await.unwrap(), CreateOutcome::Exists);
-        assert_eq!(pairs(&store).await, [pair(MOVED, "shop")], "the name was taken");
+        assert_eq!(pairs(&store).await, [index_entry(MOVED, "shop")], "the name was taken");
     }
 
     #[tokio::test]
@@ -189,12 +188,12 @@ mod tests {
         let gone = [SHOP.to_owned()].into();
         for n in 0..25 {
             let id = ClientId::parse(&format!("gone-{n}")).unwrap();
-            link(&store, &id, &gone).await.unwrap();
+            index_add(&store, &id, &gone).await.unwrap();
         }
         let stays = client("stays", &["https://shop.example/cb"]);
         assert_eq!(clients::add(&store, &stays).await.unwrap(), CreateOutcome::Created);
         known(&store, SHOP).await;
         assert!(known(&store, SHOP).await);
-        assert_eq!(pairs(&store).await, [pair(SHOP, "stays")]);
+        assert_eq!(pairs(&store).await, [index_entry(SHOP, "stays")]);
     }
 }

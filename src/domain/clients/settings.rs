@@ -2,11 +2,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::{AccessTokenTyp, Scope};
 
-/// What the operator decides, and a client cannot register.
+/// What the operator sets for a client, and a client cannot register.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
-pub struct Settings {
-    /// The operator's own application: nobody is asked for consent.
+pub struct ClientSettings {
+    /// The operator's own application, which needs no consent.
     pub first_party: bool,
     /// Whether PKCE is required of it; what `REQUIRE_PKCE` says where absent. A public client cannot be let
     /// off.
@@ -29,7 +29,7 @@ pub struct Settings {
     pub audience: Vec<String>,
     /// The resources it serves: it may introspect access tokens meant for them.
     pub resource_server_for: Vec<String>,
-    /// Claims of the person that it is told when it introspects, where the token's scope gives them.
+    /// Claims of the user that introspection responses to it have, where the token's scope exposes them.
     pub introspection_claims: Vec<String>,
     /// Seconds; the server's default where absent.
     pub access_token_lifetime: Option<u32>,
@@ -43,7 +43,7 @@ pub struct Settings {
     pub refresh_token_lifetime: Option<u32>,
 }
 
-impl Settings {
+impl ClientSettings {
     /// The names of all of them.
     pub fn names() -> Vec<String> {
         let every = Self { require_pkce: Some(true), require_nonce: Some(true), ..Self::default() };

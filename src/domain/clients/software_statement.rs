@@ -1,4 +1,4 @@
-//! Software statements ([RFC 7591 §2.3]): metadata that somebody the operator trusts has signed.
+//! Software statements ([RFC 7591 §2.3]): client metadata signed by an issuer that the operator trusts.
 //!
 //! [RFC 7591 §2.3]: https://www.rfc-editor.org/rfc/rfc7591#section-2.3
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::key_cache::{Holding, KeyCache, NotItsOwn};
+use super::jwks_cache::{ClientJwtError, FetchQueue, JwksCache};
 use crate::config::{SoftwareStatementIssuer, SoftwareStatementKeys};
 use crate::infra::clock::UnixTime;
 use crate::infra::jose::{self, ClientKey, Verified, read};
@@ -16,23 +16,21 @@ use crate::protocol::client_metadata::MEMBERS;
 use crate::protocol::{ErrorCode, OAuthError};
 
 /// How far an issuer's clock may be ahead of ours.
-const SKEW: Duration = Duration::from_secs(10);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
 
-/// What judging a statement needs.
-pub struct Desk<'a> {
-    /// Whose word is taken.
+/// Verifies software statements.
+pub struct SoftwareStatementVerifier<'a> {
+    /// The trusted issuers.
     pub issuers: &'a [SoftwareStatementIssuer],
-    /// Fetches and remembers keys.
-    pub keys: &'a KeyCache,
-    /// Our own issuer.
+    pub keys: &'a JwksCache,
+    /// Our own issuer, which `aud` has to contain where there is one.
     pub us: &'a str,
-    /// The present.
     pub now: UnixTime,
 }
 
-impl Desk<'_> {
-    /// The members of a registration that the statement vouches for.
-    pub async fn read(&self, statement: &str) -> Result<Map<String, Value>, OAuthError> {
+impl SoftwareStatementVerifier<'_> {
+    /// Verifies a statement, and answers the client metadata in it.
+    pub async fn verify(&self, statement: &str) -> Result<Map<String, Value>, OAuthError> {
         let claimed = jose::peek_text(statement, "iss");
         let claimed = claimed.ok_or_else(|| bad("is not a signed token of an issuer"))?;
         let issuer = self.issuers.iter().find(|known| known.issuer == claimed);
@@ -40,34 +38,40 @@ impl Desk<'_> {
             ErrorCode::UnapprovedSoftwareStatement,
             "software_statement: its issuer is not approved here",
         ))?;
-        let verified = self.verify(issuer, statement).await.map_err(|why| {
+        let verified = self.verify_signature(issuer, statement).await.map_err(|why| {
             tracing::warn!(?why, issuer = claimed, "a software statement was not believed");
             match why {
-                NotItsOwn::Busy | NotItsOwn::Keys => OAuthError::new(
+                ClientJwtError::Busy | ClientJwtError::Keys => OAuthError::new(
                     ErrorCode::TemporarilyUnavailable,
                     "software_statement: the keys of its issuer cannot be had now; try again later",
                 ),
-                NotItsOwn::Signature(_) => bad("is not signed with a key of its issuer"),
+                ClientJwtError::Signature(_) => bad("is not signed with a key of its issuer"),
             }
         })?;
         self.check(&verified.claims)?;
-        // The rest is about the statement, or nothing a client could register.
+        // Other claims are about the statement, or no client metadata.
         let counts = |name: &str| name != "software_statement" && MEMBERS.contains(&name);
         Ok(verified.claims.into_iter().filter(|(name, _)| counts(name)).collect())
     }
 
-    async fn verify(&self, by: &SoftwareStatementIssuer, jwt: &str) -> Result<Verified, NotItsOwn> {
+    async fn verify_signature(
+        &self,
+        by: &SoftwareStatementIssuer,
+        jwt: &str,
+    ) -> Result<Verified, ClientJwtError> {
         match &by.keys {
             SoftwareStatementKeys::Url(url) => {
-                self.keys.verify_behind(url, jwt, ClientAlg::ALL, Holding::Nothing, self.now).await
+                self.keys
+                    .verify_by_uri(url, jwt, ClientAlg::ALL, FetchQueue::Unlimited, self.now)
+                    .await
             }
             SoftwareStatementKeys::File(path) => {
                 let set = load_keys(path).await.map_err(|why| {
                     tracing::error!("SOFTWARE_STATEMENT_ISSUERS: {why}");
-                    NotItsOwn::Keys
+                    ClientJwtError::Keys
                 })?;
                 let keys = ClientKey::all_from_set(&set);
-                jose::verify_client(jwt, &keys, ClientAlg::ALL).map_err(NotItsOwn::Signature)
+                jose::verify_client(jwt, &keys, ClientAlg::ALL).map_err(ClientJwtError::Signature)
             }
         }
     }
@@ -82,7 +86,7 @@ impl Desk<'_> {
             return Err(bad("has expired"));
         }
         for name in ["nbf", "iat"] {
-            if time(name)?.is_some_and(|at| at > self.now.plus(SKEW)) {
+            if time(name)?.is_some_and(|at| at > self.now.plus(MAX_CLOCK_SKEW)) {
                 return Err(bad("is not valid yet"));
             }
         }

@@ -183,7 +183,7 @@ pub async fn withdraw(
     if let Some(held) = &held {
         store.index_remove(&index(sub), &listing(held)).await?;
     }
-    let grants = grants::end_given_to(store, sub, client, now).await?;
+    let grants = grants::revoke_for_client(store, sub, client, now).await?;
     Ok(Withdrawn { agreed: held.is_some(), grants })
 }
 

@@ -1,34 +1,37 @@
-//! A grant: what one subject let one client do, and every credential that came of it.
+//! A grant: what one subject allowed one client, and the state of every code and token that was issued for it.
 //!
-//! It is one record, so redeeming its code, rotating its refresh token and revoking all of it are
-//! each one compare-and-swap. Every credential begins with the grant's id; nothing has to be looked
-//! up by secret, and nothing needs an index to be revoked.
+//! A grant is one record, so redeeming its code, rotating its refresh token and revoking all of it are each one
+//! compare-and-swap. Every credential begins with the grant's id: none is looked up by its secret, and no index
+//! is needed to revoke. Why one record: docs/decisions/one-record-per-grant.md.
 
-mod access;
-mod answer;
-mod handle;
-mod may_issue;
-mod person;
+mod access_token;
+mod active;
+mod by_subject;
+mod insert;
 mod redeem;
 mod revoke;
 mod rotate;
 mod stored;
+mod token_format;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use self::access::{AccessId, MAX_OPAQUE, Opaque};
-pub use self::answer::{Filed, file_answer};
-pub use self::handle::{Handle, RefreshToken, Use};
-pub use self::may_issue::{
-    ActiveCheckError, Denied, Holder, has_consent, may_act_alone, may_begin, may_issue,
+pub use self::access_token::{AccessTokenId, MAX_OPAQUE_TOKENS, OpaqueAccessToken};
+pub use self::active::{
+    ActiveCheckError, ActiveParties, InactiveParty, check_active, check_active_now,
+    check_client_active, has_consent,
 };
-pub use self::person::{CutOff, cut_off, end_given_to, listed};
-pub use self::redeem::{Redeemed, Redemption, Refusal};
-pub use self::rotate::{Rotated, Rotation};
+pub use self::by_subject::{
+    RevokedCounts, list_for_subject, revoke_all_for_subject, revoke_for_client,
+};
+pub use self::insert::{InsertOutcome, insert_once};
+pub use self::redeem::{CodeRedemption, GrantError, Redeemed};
+pub use self::rotate::{RefreshRequest, RotationOutcome};
 pub use self::stored::{GrantV2, LoadedGrant, find, load, update, update_anew, update_from};
+pub use self::token_format::{OpaqueToken, RefreshToken, TokenKind};
 use crate::domain::clients::ClientId;
 use crate::domain::epoch::Epoch;
 use crate::infra::clock::UnixTime;
@@ -37,30 +40,32 @@ use crate::infra::store::{Store, StoreError};
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{Acr, CodeChallenge, Confirmation, Scope, Subject};
 
-/// A grant's name, at the head of each of its credentials.
+/// The id of a grant. Each of its credentials begins with it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct GrantId(pub Uuid);
 
-/// One grant.
+/// One grant, as it is stored.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Grant {
-    /// Its name.
+    /// Random, and part of each credential.
     pub id: GrantId,
-    /// Whom it was given to.
+    /// The client it was issued to.
     pub client: ClientId,
-    /// When that client was registered: what a removed one was given does not come back with another of
-    /// the same id. Absent in grants that are older than this field.
+    /// `created_at` of that client: a client that is registered under the id of a removed one gets none of its
+    /// grants. Absent in grants that are older than this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_since: Option<UnixTime>,
-    /// The epoch of the client when it was given; absent from a release that did not know epochs.
+    #[serde(rename = "client_since")]
+    pub client_created_at: Option<UnixTime>,
+    /// The epoch of the client when the grant was made; absent in grants of a release that did not know epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_epoch: Option<Epoch>,
-    /// Who gave it, and how they had signed in; absent for a client acting for itself.
-    pub person: Option<Person>,
-    /// What it allows.
+    /// The end-user and how they were authenticated; absent where a client acts for itself.
+    #[serde(rename = "person")]
+    pub authentication: Option<AuthenticationContext>,
+    /// What the end-user agreed to.
     pub scope: Scope,
-    /// Single claims asked for beside the scopes.
+    /// The `claims` parameter: claims that were requested one by one.
     #[serde(default)]
     pub claims: ClaimsRequest,
     /// The APIs that its access tokens may be for; what the client has by default where there is none. The release
@@ -69,42 +74,45 @@ pub struct Grant {
     pub resources: Vec<String>,
     /// The authorization request's `nonce`, for the ID token.
     pub nonce: Option<String>,
-    /// The state of the code it was handed out by; absent where there was none.
-    pub code: Option<Code>,
-    /// The refresh tokens' state; absent where none was issued.
-    pub refresh: Option<Family>,
-    /// Whether it still stands.
-    pub standing: Standing,
-    /// Access tokens of this grant that were revoked one by one, until they would have expired.
+    /// The authorization code; absent where the response type had none.
+    pub code: Option<CodeState>,
+    /// Absent where none was issued.
+    #[serde(rename = "refresh")]
+    pub refresh_tokens: Option<RefreshTokenFamily>,
+    /// Whether its credentials are accepted.
+    #[serde(rename = "standing")]
+    pub status: GrantStatus,
+    /// JWT access tokens of this grant that were revoked one by one, each until it would have expired.
     #[serde(default)]
     pub revoked_access: Vec<(Uuid, UnixTime)>,
-    /// Opaque access tokens of this grant.
+    /// Live opaque access tokens of this grant, at most [`MAX_OPAQUE_TOKENS`].
     #[serde(default)]
-    pub opaque: Vec<Opaque>,
-    /// The key that whoever uses it has to prove to hold.
+    #[serde(rename = "opaque")]
+    pub opaque_tokens: Vec<OpaqueAccessToken>,
+    /// The key it is bound to: a request with one of its credentials has to prove to hold that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
-    /// When everything that came of it is over.
+    /// The end of the last credential that was issued for it.
     pub ends_at: UnixTime,
 }
 
-/// The person behind a grant, as they were when they gave it: a token tells what happened then.
+/// How the end-user was authenticated when the grant was made. Copied from the session, never updated.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Person {
-    /// Who.
+pub struct AuthenticationContext {
+    /// The local subject; what a client sees may be pairwise.
     pub sub: Subject,
-    /// When they proved it.
+    /// `auth_time` of ID tokens.
     pub authenticated_at: UnixTime,
-    /// How.
+    /// RFC 8176 values, such as `pwd`.
     pub amr: Vec<String>,
     /// The authentication context class.
     #[serde(default, skip_serializing_if = "Acr::is_default")]
     pub acr: Acr,
-    /// The session's name, also in ID tokens.
+    /// The session; what a client sees may be pairwise.
     pub sid: Uuid,
-    /// Whether the grant ends with the session (no `offline_access`).
+    /// The grant ends with the session. False with `offline_access`.
     pub bound_to_session: bool,
-    /// Whether the client asked for `acr`.
+    /// The request asked for `acr`, so ID tokens carry it.
     pub wants_acr: bool,
     /// The epoch of their session; absent from a release that did not know epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,43 +123,42 @@ pub struct Person {
     pub consent_epoch: Option<Epoch>,
 }
 
-/// Why a credential of this grant is, or is no longer, worth anything.
+/// Whether the grant's credentials are accepted.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum Standing {
-    /// It is.
-    Good,
-    /// It is not.
+pub enum GrantStatus {
+    #[serde(rename = "Good")]
+    Active,
+    /// Every code and token of the grant is rejected.
     Revoked {
-        /// Since when.
+        /// The moment of the first revocation.
         at: UnixTime,
-        /// For what reason.
-        why: Why,
+        /// The reason of the first revocation.
+        why: RevocationReason,
     },
 }
 
-/// What ended a grant.
+/// Why a grant was revoked.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum Why {
-    /// Its code was used twice by the client it belongs to.
+pub enum RevocationReason {
+    /// The client it belongs to redeemed its code twice (RFC 6749 §4.1.2).
     CodeReplayed,
-    /// Its code was tried with a wrong verifier or redirect URI too often.
+    /// Its code was presented with a wrong verifier or redirect URI too often.
     CodeGuessed,
-    /// A refresh token was used that had long been replaced.
+    /// A refresh token was presented that had been replaced long ago.
     RefreshReplayed,
-    /// The client asked (RFC 7009).
+    /// The client revoked it (RFC 7009).
     Requested,
-    /// The person behind it was cut off, by a new password, disabled or removed; or took back their consent
-    /// to the client.
+    /// The user got a new password, was disabled or removed, or withdrew the consent to the client.
     CutOff,
 }
 
-/// Names one request's try at a step. The store may try twice when a connection drops; the second
-/// try must recognise the first as its own.
+/// Identifies one request. A change may be sent to the store twice when a connection drops: by this id the second
+/// run recognises that the first was its own.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Attempt(pub Uuid);
+pub struct AttemptId(pub Uuid);
 
-/// What a code is redeemed as, by the grant type that takes it.
+/// Which grant type a code can be redeemed with.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Credential {
     /// [RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3)
@@ -173,94 +180,93 @@ impl Credential {
     }
 }
 
-/// A code's life.
+/// The state of a code.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub enum Code {
-    /// Not yet used.
+pub enum CodeState {
+    /// Not redeemed yet.
     Issued {
-        /// As what it may be redeemed.
+        /// The grant type that redeems it.
         #[serde(default, skip_serializing_if = "Credential::is_default")]
         credential: Credential,
-        /// Of the secret half.
+        /// Digest of the secret part of the code.
         secret: Digest,
-        /// Where it was sent; absent if the client asks for it.
+        /// Where it was sent; absent where the client polls for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         redirect_uri: Option<String>,
-        /// PKCE.
+        /// PKCE; absent where the request had none.
         challenge: Option<CodeChallenge>,
-        /// A minute later.
+        /// `CODE_LIFETIME` after it was issued.
         expires_at: UnixTime,
-        /// Tries that showed the right secret and failed otherwise.
+        /// Requests with the right secret that failed another check.
         failures: u8,
     },
-    /// Kept, not deleted: a second redemption must be told apart from a made-up code, and from the
-    /// first one asking again because its answer was lost on the way.
+    /// Kept, not deleted: a second redemption has to be told from a code that never was, and from the first
+    /// request sent again because its answer was lost.
     Redeemed {
-        /// Of the secret half.
+        /// Digest of the secret part of the code.
         secret: Digest,
-        /// Whose try it was.
-        by: Attempt,
+        /// The request that redeemed it.
+        by: AttemptId,
     },
 }
 
-/// The refresh tokens of a grant ([`rotate`] has the rules). Generations, not tokens: a token is its
-/// generation under a MAC, so the store holds nothing that could be used.
+/// The refresh tokens of a grant; [`rotate`] has the rules. A token is its generation under a MAC, so the store
+/// holds nothing that could be used. Why: docs/decisions/refresh-token-generations.md.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Family {
-    /// g: the newest generation.
+pub struct RefreshTokenFamily {
+    /// The newest generation (g).
     pub current: u64,
-    /// q: the one before it that is tolerated.
+    /// The generation before it that is still answered (q).
     pub tolerated: Option<u64>,
-    /// What was replaced before q and may still be shown by a burst of refreshes, oldest first. The release before drops
-    /// it, and tolerates q alone.
+    /// Generations replaced before q that a burst of refreshes may still present, oldest first. The release before
+    /// drops this member, and answers q alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub earlier: Vec<Replaced>,
-    /// When g was made, and q replaced.
+    pub earlier: Vec<ReplacedGeneration>,
+    /// When g was issued, and q replaced.
     pub rotated_at: UnixTime,
-    /// Ends then without use.
+    /// The family ends then unless it is used before.
     pub idle_end: UnixTime,
-    /// Ends then in any case.
+    /// The family ends then in any case.
     pub absolute_end: UnixTime,
-    /// Seconds it may lie unused, as set when it began.
+    /// How long it may lie unused, as configured when it began.
     pub idle: Duration,
 }
 
-/// A generation that has a successor.
+/// A generation that was replaced.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Replaced {
-    /// Which.
+pub struct ReplacedGeneration {
+    /// Its number.
     pub generation: u64,
-    /// Since when, or since a moment before that.
+    /// When it was replaced, or a moment before that.
     pub at: UnixTime,
 }
 
 impl Grant {
-    /// How long a finished grant is remembered, so that replays are still recognised.
-    const AFTERLIFE: Duration = Duration::from_secs(24 * 3600);
+    /// How long a finished grant is kept, so that replays are still recognised.
+    const REPLAY_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
-    /// When it may be forgotten. One of which nothing can come back, for its code was never redeemed or it
-    /// had none, is not remembered for longer than servers' clocks differ: a session leaves many behind that
-    /// only looks whether its person is signed in.
-    fn forgotten_at(&self) -> UnixTime {
-        let is_redeemed = matches!(self.code, Some(Code::Redeemed { .. }));
-        let may_come_back = is_redeemed || self.refresh.is_some();
-        self.ends_at.plus(if may_come_back { Self::AFTERLIFE } else { Self::SKEW })
+    /// When the record may be deleted. A grant without a redeemed code and without refresh tokens cannot be replayed, so
+    /// it is kept no longer than servers' clocks may differ: `prompt=none` leaves many of them behind.
+    fn retention_end(&self) -> UnixTime {
+        let is_redeemed = matches!(self.code, Some(CodeState::Redeemed { .. }));
+        let may_come_back = is_redeemed || self.refresh_tokens.is_some();
+        self.ends_at.plus(if may_come_back { Self::REPLAY_RETENTION } else { Self::MAX_CLOCK_SKEW })
     }
 
     /// How far the clocks of servers may be apart.
-    const SKEW: Duration = Duration::from_secs(60);
+    const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 }
 
-/// Files a grant, whatever was filed under its id: first in its person's index, so that none escapes a later
-/// look-up. `until` is the latest moment at which anything that can come of it is over.
-pub async fn file(
+/// Stores a grant, in place of one with its id: first in its user's index, so that no grant is missing from a later
+/// listing. `until` is the latest end of anything that can be issued for it.
+pub async fn insert(
     store: &dyn Store,
     grant: &Grant,
     until: UnixTime,
     now: UnixTime,
 ) -> Result<(), StoreError> {
-    if let Some(person) = &grant.person {
-        person::list(store, (&person.sub, grant), until, now).await?;
+    if let Some(person) = &grant.authentication {
+        by_subject::index_add(store, (&person.sub, grant), until, now).await?;
     }
     stored::put(store, grant).await
 }

@@ -1,64 +1,67 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Attempt, Code, Credential, Denied, Family, Grant, Standing, Why};
+use super::{
+    AttemptId, CodeState, Credential, Grant, GrantStatus, InactiveParty, RefreshTokenFamily,
+    RevocationReason,
+};
 use crate::domain::clients::ClientId;
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Secret;
 use crate::protocol::{CodeChallenge, ErrorCode, OAuthError, PkceError};
 
-/// A code that was shown so often with a wrong verifier or redirect URI is being guessed at.
-const MOST_FAILURES: u8 = 5;
+/// So many requests with a wrong verifier or redirect URI revoke the grant: somebody is guessing.
+const MAX_CODE_FAILURES: u8 = 5;
 
-/// What a client shows to turn a code into tokens.
+/// A token request with a code.
 #[derive(Debug)]
-pub struct Redemption<'a> {
-    /// This request's try.
-    pub attempt: Attempt,
-    /// Who asks, authenticated.
+pub struct CodeRedemption<'a> {
+    /// Identifies this request.
+    pub attempt: AttemptId,
+    /// The authenticated client.
     pub client: &'a ClientId,
-    /// What it is shown as.
+    /// By the grant type.
     pub credential: Credential,
-    /// The secret half of the code.
+    /// The secret part of the code.
     pub secret: &'a Secret,
-    /// As in the authorization request.
+    /// Must be that of the authorization request.
     pub redirect_uri: Option<&'a str>,
-    /// PKCE.
+    /// PKCE `code_verifier`.
     pub verifier: Option<&'a str>,
-    /// The refresh tokens to come, decided by the caller.
-    pub refresh: Option<Family>,
-    /// When everything that came of it will be over.
+    /// The refresh token family to start, if any.
+    pub refresh_tokens: Option<RefreshTokenFamily>,
+    /// The latest end of the tokens that are issued for it.
     pub ends_at: UnixTime,
 }
 
-/// The code was good; what it was good for stands in the grant.
+/// The code was valid. What it allows is in the grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Redeemed;
 
-/// Which check failed: for the log, never for the client.
+/// Which check of a code or refresh token failed. The audit log says it, the client is never told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Refusal {
-    /// It was good once.
+pub enum GrantError {
+    /// The code or the refresh token family has expired.
     Expired,
-    /// No such grant, or the text is no credential of ours.
+    /// There is no such grant, or the text is no credential of ours.
     Unknown,
     /// The grant has no refresh tokens.
     NoRefresh,
-    /// PKCE.
+    /// The PKCE verifier does not match.
     Pkce(PkceError),
-    /// It was used before; the grant is over.
+    /// It was used before; the grant is revoked now.
     Replayed,
-    /// The grant was over already.
+    /// The grant had been revoked before.
     Revoked,
-    /// It is another client's.
+    /// It belongs to another client.
     WrongClient,
-    /// Not where the code was sent.
+    /// The redirect URI is not the one that the code was sent to.
     WrongRedirectUri,
-    /// The grant exists, the secret is not its.
+    /// The grant exists, but the secret is wrong.
     WrongSecret,
-    /// The client, the person or the session behind it is gone.
-    Denied(Denied),
-    /// It is good, but so many access tokens of it are in use that there is no room for another.
+    /// The client, the user or the session of the grant is not active.
+    Inactive(InactiveParty),
+    /// The credential is valid, but [`MAX_OPAQUE_TOKENS`](super::MAX_OPAQUE_TOKENS) access tokens are live.
     TooManyTokens {
         /// When the first of them expires.
         retry_after: Duration,
@@ -74,27 +77,32 @@ impl Grant {
     ///
     /// [RFC 6749 §4.1.3]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.3
     /// [OpenID Connect Core §3.1.3.2]: https://openid.net/specs/openid-connect-core-1_0.html#TokenRequestValidation
-    pub fn redeem(&mut self, shown: &Redemption<'_>, now: UnixTime) -> Result<Redeemed, Refusal> {
-        let Some(Code::Issued { secret, .. } | Code::Redeemed { secret, .. }) = self.code else {
-            return Err(Refusal::Unknown);
+    pub fn redeem(
+        &mut self,
+        shown: &CodeRedemption<'_>,
+        now: UnixTime,
+    ) -> Result<Redeemed, GrantError> {
+        let Some(CodeState::Issued { secret, .. } | CodeState::Redeemed { secret, .. }) = self.code
+        else {
+            return Err(GrantError::Unknown);
         };
         if secret != shown.secret.digest() {
-            return Err(Refusal::WrongSecret);
+            return Err(GrantError::WrongSecret);
         }
         if self.client != *shown.client {
-            return Err(Refusal::WrongClient);
+            return Err(GrantError::WrongClient);
         }
-        if self.standing != Standing::Good {
-            return Err(Refusal::Revoked);
+        if self.status != GrantStatus::Active {
+            return Err(GrantError::Revoked);
         }
         match &mut self.code {
-            None => return Err(Refusal::Unknown),
-            Some(Code::Redeemed { by, .. }) if *by == shown.attempt => {}
-            Some(Code::Redeemed { .. }) => {
-                self.revoke(now, Why::CodeReplayed);
-                return Err(Refusal::Replayed);
+            None => return Err(GrantError::Unknown),
+            Some(CodeState::Redeemed { by, .. }) if *by == shown.attempt => {}
+            Some(CodeState::Redeemed { .. }) => {
+                self.revoke(now, RevocationReason::CodeReplayed);
+                return Err(GrantError::Replayed);
             }
-            Some(Code::Issued {
+            Some(CodeState::Issued {
                 credential,
                 redirect_uri,
                 challenge,
@@ -103,20 +111,22 @@ impl Grant {
                 ..
             }) => {
                 if *credential != shown.credential {
-                    return Err(Refusal::Unknown);
+                    return Err(GrantError::Unknown);
                 }
                 if *expires_at <= now {
-                    return Err(Refusal::Expired);
+                    return Err(GrantError::Expired);
                 }
-                if let Err(refusal) = fits(redirect_uri.as_deref(), challenge.as_ref(), shown) {
+                if let Err(refusal) =
+                    check_binding(redirect_uri.as_deref(), challenge.as_ref(), shown)
+                {
                     *failures = failures.saturating_add(1);
-                    if *failures >= MOST_FAILURES {
-                        self.revoke(now, Why::CodeGuessed);
+                    if *failures >= MAX_CODE_FAILURES {
+                        self.revoke(now, RevocationReason::CodeGuessed);
                     }
                     return Err(refusal);
                 }
-                self.code = Some(Code::Redeemed { secret, by: shown.attempt });
-                self.refresh.clone_from(&shown.refresh);
+                self.code = Some(CodeState::Redeemed { secret, by: shown.attempt });
+                self.refresh_tokens.clone_from(&shown.refresh_tokens);
                 self.ends_at = self.ends_at.max(shown.ends_at);
             }
         }
@@ -124,18 +134,18 @@ impl Grant {
     }
 }
 
-fn fits(
+fn check_binding(
     redirect_uri: Option<&str>,
     challenge: Option<&CodeChallenge>,
-    shown: &Redemption<'_>,
-) -> Result<(), Refusal> {
+    shown: &CodeRedemption<'_>,
+) -> Result<(), GrantError> {
     if shown.redirect_uri != redirect_uri {
-        return Err(Refusal::WrongRedirectUri);
+        return Err(GrantError::WrongRedirectUri);
     }
-    CodeChallenge::check(challenge, shown.verifier).map_err(Refusal::Pkce)
+    CodeChallenge::check(challenge, shown.verifier).map_err(GrantError::Pkce)
 }
 
-impl Refusal {
+impl GrantError {
     /// The check's word in the audit log (`reason` of `token_refused`). Operators search for these.
     pub fn as_str(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
@@ -153,13 +163,13 @@ impl Refusal {
             Self::WrongClient => "WrongClient",
             Self::WrongRedirectUri => "WrongRedirectUri",
             Self::WrongSecret => "WrongSecret",
-            Self::Denied(Denied::ClientGone) => "Denied(ClientGone)",
-            Self::Denied(Denied::ClientCutOff) => "Denied(ClientCutOff)",
-            Self::Denied(Denied::UserGone) => "Denied(UserGone)",
-            Self::Denied(Denied::UserCutOff) => "Denied(UserCutOff)",
-            Self::Denied(Denied::ConsentWithdrawn) => "Denied(ConsentWithdrawn)",
-            Self::Denied(Denied::SessionEnded) => "Denied(SessionEnded)",
-            Self::Denied(Denied::Unproven) => "Denied(Unproven)",
+            Self::Inactive(InactiveParty::ClientGone) => "Denied(ClientGone)",
+            Self::Inactive(InactiveParty::ClientCutOff) => "Denied(ClientCutOff)",
+            Self::Inactive(InactiveParty::UserGone) => "Denied(UserGone)",
+            Self::Inactive(InactiveParty::UserCutOff) => "Denied(UserCutOff)",
+            Self::Inactive(InactiveParty::ConsentWithdrawn) => "Denied(ConsentWithdrawn)",
+            Self::Inactive(InactiveParty::SessionEnded) => "Denied(SessionEnded)",
+            Self::Inactive(InactiveParty::Unproven) => "Denied(Unproven)",
             Self::TooManyTokens { retry_after } => {
                 return format!("TooManyTokens {{ retry_after: {retry_after:?} }}").into();
             }
@@ -167,9 +177,9 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for OAuthError {
-    /// One answer for all of them: which check failed is the attacker's question.
-    fn from(_: Refusal) -> Self {
+impl From<GrantError> for OAuthError {
+    /// The same answer for every check: which one failed would help an attacker.
+    fn from(_: GrantError) -> Self {
         Self::new(ErrorCode::InvalidGrant, "the grant is invalid, expired, revoked or not yours")
     }
 }

@@ -1,48 +1,51 @@
 use std::time::Duration;
 
-use super::{ClientId, Family, Grant, Refusal, Replaced, Standing, Why};
+use super::{
+    ClientId, Grant, GrantError, GrantStatus, RefreshTokenFamily, ReplacedGeneration,
+    RevocationReason,
+};
 use crate::infra::clock::UnixTime;
 
-/// What a client shows to trade a refresh token for the next one: the MAC was checked before.
+/// A token request with a refresh token whose MAC was verified.
 #[derive(Clone, Copy, Debug)]
-pub struct Rotation<'a> {
-    /// Who asks, authenticated.
+pub struct RefreshRequest<'a> {
+    /// The authenticated client.
     pub client: &'a ClientId,
-    /// p: the generation it holds.
+    /// The generation of the token (p).
     pub presented: u64,
-    /// How long one that was replaced is tolerated.
+    /// `REFRESH_TOKEN_GRACE`: how long a replaced token is still answered.
     pub grace: Duration,
 }
 
-/// What the table says.
+/// What the table of [`RefreshTokenFamily::rotate`] says.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Rotated {
-    /// Give out this generation, and the family becomes that.
+pub enum RotationOutcome {
+    /// A token is answered.
     Answer {
-        /// The generation to give out.
+        /// The generation of that token.
         generation: u64,
-        /// The family from now on.
-        family: Family,
+        /// What to store.
+        family: RefreshTokenFamily,
     },
-    /// Somebody holds a copy: the family ends.
+    /// The token was replaced too long ago, so somebody holds a copy: the family ends.
     Reuse,
 }
 
-impl Family {
-    /// How many are remembered beside q: whoever refreshes in each of ten calls at once shows tokens of several
+impl RefreshTokenFamily {
+    /// How many are stored beside q: a client that refreshes in each of ten calls at once presents tokens of several
     /// generations.
-    const EARLIER: u8 = 7;
+    const MAX_EARLIER: u8 = 7;
 
-    /// A new family, of which generation 0 is about to be given out.
-    pub fn begin(idle: Duration, absolute: Duration, now: UnixTime) -> Self {
+    /// A new family, of which generation 0 is about to be issued.
+    pub fn new(idle: Duration, absolute: Duration, now: UnixTime) -> Self {
         let absolute_end = now.plus(absolute);
         let idle_end = now.plus(idle).min(absolute_end);
         let earlier = Vec::new();
         Self { current: 0, tolerated: None, earlier, rotated_at: now, idle_end, absolute_end, idle }
     }
 
-    /// Refresh tokens that survive real networks ([RFC 9700 §4.14.2] asks for rotation; the rest is
-    /// so that a lost answer, a retry, a second tab or a burst of calls logs nobody out).
+    /// Decides what a presented refresh token is answered with ([RFC 9700 §4.14.2] asks for rotation; the rest is so
+    /// that a lost answer, a retry, a second tab or a burst of calls signs nobody out).
     ///
     /// With g the newest generation, q the one tolerated before it, p the one presented:
     ///
@@ -59,42 +62,48 @@ impl Family {
     /// is void was given up, not replaced: it is answered no more, however soon.
     ///
     /// [RFC 9700 §4.14.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.14.2
-    pub fn rotate(self, presented: u64, grace: Duration, now: UnixTime) -> Rotated {
+    pub fn rotate(self, presented: u64, grace: Duration, now: UnixTime) -> RotationOutcome {
         if presented >= self.current {
-            return self.step(presented.saturating_add(1), presented, grace, now);
+            return self.advance(presented.saturating_add(1), presented, grace, now);
         }
         if grace.is_zero() {
-            return Rotated::Reuse;
+            return RotationOutcome::Reuse;
         }
         if self.replaced_at(presented).is_some_and(|at| now < at.plus(grace)) {
-            return Rotated::Answer { generation: self.current, family: self };
+            return RotationOutcome::Answer { generation: self.current, family: self };
         }
         if self.tolerated == Some(presented) {
             let next = self.current.saturating_add(1);
-            return self.step(next, presented, grace, now);
+            return self.advance(next, presented, grace, now);
         }
-        Rotated::Reuse
+        RotationOutcome::Reuse
     }
 
     /// The family of which `next` is the newest, given for `shown`.
-    fn step(self, next: u64, shown: u64, grace: Duration, now: UnixTime) -> Rotated {
+    fn advance(self, next: u64, shown: u64, grace: Duration, now: UnixTime) -> RotationOutcome {
         let idle_end = now.plus(self.idle).min(self.absolute_end);
-        let earlier = self.earlier_than(shown, grace, now);
+        let earlier = self.remembered_before(shown, grace, now);
         let tolerated = Some(shown);
         let family = Self { current: next, tolerated, earlier, rotated_at: now, idle_end, ..self };
-        Rotated::Answer { generation: next, family }
+        RotationOutcome::Answer { generation: next, family }
     }
 
     /// What was replaced before `shown` and is still answered.
-    fn earlier_than(&self, shown: u64, grace: Duration, now: UnixTime) -> Vec<Replaced> {
+    fn remembered_before(
+        &self,
+        shown: u64,
+        grace: Duration,
+        now: UnixTime,
+    ) -> Vec<ReplacedGeneration> {
         let before = self.tolerated.filter(|q| *q != shown);
-        // What the store lost in a failover was replaced after g was made, nobody knows when.
-        let lost = self.current.max(shown.saturating_sub(Self::EARLIER.into()))..shown;
+        // What the store lost in a failover was replaced after g was issued, at an unknown time.
+        let lost = self.current.max(shown.saturating_sub(Self::MAX_EARLIER.into()))..shown;
         let at = self.rotated_at;
-        let replaced = before.into_iter().chain(lost).map(|generation| Replaced { generation, at });
+        let replaced =
+            before.into_iter().chain(lost).map(|generation| ReplacedGeneration { generation, at });
         let mut earlier: Vec<_> = self.earlier.iter().copied().chain(replaced).collect();
         earlier.retain(|held| now < held.at.plus(grace));
-        earlier.drain(..earlier.len().saturating_sub(Self::EARLIER.into()));
+        earlier.drain(..earlier.len().saturating_sub(Self::MAX_EARLIER.into()));
         earlier
     }
 
@@ -108,29 +117,29 @@ impl Family {
 }
 
 impl Grant {
-    /// Rotates the refresh token, and answers the generation to give out.
+    /// Rotates the refresh token, and answers the generation to issue.
     ///
-    /// The client first, so that nobody ends another's family; then whether the grant stands and the
-    /// family lives; only then the table.
-    pub fn rotate(&mut self, shown: Rotation<'_>, now: UnixTime) -> Result<u64, Refusal> {
+    /// The client is checked first, so that no client ends another's family; then whether the grant is active and the
+    /// family has not expired; only then the table.
+    pub fn rotate(&mut self, shown: RefreshRequest<'_>, now: UnixTime) -> Result<u64, GrantError> {
         if self.client != *shown.client {
-            return Err(Refusal::WrongClient);
+            return Err(GrantError::WrongClient);
         }
-        if self.standing != Standing::Good {
-            return Err(Refusal::Revoked);
+        if self.status != GrantStatus::Active {
+            return Err(GrantError::Revoked);
         }
-        let Some(family) = self.refresh.clone() else { return Err(Refusal::NoRefresh) };
+        let Some(family) = self.refresh_tokens.clone() else { return Err(GrantError::NoRefresh) };
         if now >= family.idle_end || now >= family.absolute_end {
-            return Err(Refusal::Expired);
+            return Err(GrantError::Expired);
         }
         match family.rotate(shown.presented, shown.grace, now) {
-            Rotated::Answer { generation, family } => {
-                self.refresh = Some(family);
+            RotationOutcome::Answer { generation, family } => {
+                self.refresh_tokens = Some(family);
                 Ok(generation)
             }
-            Rotated::Reuse => {
-                self.revoke(now, Why::RefreshReplayed);
-                Err(Refusal::Replayed)
+            RotationOutcome::Reuse => {
+                self.revoke(now, RevocationReason::RefreshReplayed);
+                Err(GrantError::Replayed)
             }
         }
     }
@@ -147,8 +156,8 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(7 * 86_400);
     const ABSOLUTE: Duration = Duration::from_secs(30 * 86_400);
 
-    fn family(current: u64, tolerated: Option<u64>) -> Family {
-        Family { current, tolerated, ..Family::begin(IDLE, ABSOLUTE, NOW) }
+    fn family(current: u64, tolerated: Option<u64>) -> RefreshTokenFamily {
+        RefreshTokenFamily { current, tolerated, ..RefreshTokenFamily::new(IDLE, ABSOLUTE, NOW) }
     }
 
     fn after(seconds: u64) -> UnixTime {
@@ -158,10 +167,10 @@ mod tests {
     /// Generations, and the second at which each was replaced.
     type Earlier<'a> = &'a [(u64, u64)];
 
-    fn replaced(earlier: Earlier<'_>) -> Vec<Replaced> {
+    fn replaced(earlier: Earlier<'_>) -> Vec<ReplacedGeneration> {
         earlier
             .iter()
-            .map(|(generation, at)| Replaced { generation: *generation, at: after(*at) })
+            .map(|(generation, at)| ReplacedGeneration { generation: *generation, at: after(*at) })
             .collect()
     }
 
@@ -184,8 +193,8 @@ mod tests {
         for (g, q, p, now, answered, becomes) in rows {
             let held = family(g, q);
             let (got, after) = match held.clone().rotate(p, GRACE, now) {
-                Rotated::Answer { generation, family } => (Some(generation), family),
-                Rotated::Reuse => (None, held),
+                RotationOutcome::Answer { generation, family } => (Some(generation), family),
+                RotationOutcome::Reuse => (None, held),
             };
             assert_eq!(got, answered, "g={g} q={q:?} p={p}");
             assert_eq!((after.current, after.tolerated), becomes, "g={g} q={q:?} p={p}");
@@ -195,7 +204,7 @@ mod tests {
     /// What happens to what was replaced before q, each with the second it was replaced at.
     #[test]
     fn every_row_of_the_table_for_the_generations_before_the_tolerated_one() {
-        let held = || Family {
+        let held = || RefreshTokenFamily {
             earlier: replaced(&[(1, 10), (2, 20), (3, 29)]),
             rotated_at: after(30),
             ..family(5, Some(4))
@@ -220,8 +229,10 @@ mod tests {
         ];
         for (presented, second, answered, becomes) in rows {
             let (got, earlier) = match held().rotate(presented, GRACE, after(second)) {
-                Rotated::Answer { generation, family } => (Some(generation), family.earlier),
-                Rotated::Reuse => (None, Vec::new()),
+                RotationOutcome::Answer { generation, family } => {
+                    (Some(generation), family.earlier)
+                }
+                RotationOutcome::Reuse => (None, Vec::new()),
             };
             assert_eq!(got, answered, "p={presented} at {second}");
             assert_eq!(earlier, replaced(becomes), "p={presented} at {second}");
@@ -232,64 +243,66 @@ mod tests {
     fn eight_generations_are_remembered_and_the_ninth_is_a_copy() {
         let mut held = family(0, None);
         for presented in 0..20 {
-            let Rotated::Answer { family, .. } = held.rotate(presented, GRACE, NOW) else {
+            let RotationOutcome::Answer { family, .. } = held.rotate(presented, GRACE, NOW) else {
                 panic!("the newest");
             };
             held = family;
         }
         for presented in 0..20 {
             let got = held.clone().rotate(presented, GRACE, NOW);
-            let answered = Rotated::Answer { generation: 20, family: held.clone() };
-            let expected = if presented < 12 { Rotated::Reuse } else { answered };
+            let answered = RotationOutcome::Answer { generation: 20, family: held.clone() };
+            let expected = if presented < 12 { RotationOutcome::Reuse } else { answered };
             assert_eq!(got, expected, "{presented}");
         }
-        let Rotated::Answer { family, .. } = held.rotate(1000, GRACE, NOW) else {
+        let RotationOutcome::Answer { family, .. } = held.rotate(1000, GRACE, NOW) else {
             panic!("the store was rolled back");
         };
         assert_eq!(family.earlier.len(), 7);
-        assert!(matches!(family.clone().rotate(993, GRACE, NOW), Rotated::Answer { .. }));
-        assert_eq!(family.rotate(992, GRACE, NOW), Rotated::Reuse);
+        assert!(matches!(family.clone().rotate(993, GRACE, NOW), RotationOutcome::Answer { .. }));
+        assert_eq!(family.rotate(992, GRACE, NOW), RotationOutcome::Reuse);
     }
 
     #[test]
     fn one_that_was_given_up_is_void_however_soon_it_is_shown() {
-        let Rotated::Answer { family, .. } = family(5, Some(4)).rotate(4, GRACE, NOW.plus(GRACE))
+        let RotationOutcome::Answer { family, .. } =
+            family(5, Some(4)).rotate(4, GRACE, NOW.plus(GRACE))
         else {
             panic!("5 never arrived");
         };
         assert_eq!((family.current, family.tolerated), (6, Some(4)));
-        let Rotated::Answer { family, .. } = family.rotate(6, GRACE, NOW.plus(GRACE)) else {
+        let RotationOutcome::Answer { family, .. } = family.rotate(6, GRACE, NOW.plus(GRACE))
+        else {
             panic!("the newest");
         };
-        assert_eq!(family.clone().rotate(5, GRACE, NOW.plus(GRACE)), Rotated::Reuse);
+        assert_eq!(family.clone().rotate(5, GRACE, NOW.plus(GRACE)), RotationOutcome::Reuse);
         let again = family.clone().rotate(4, GRACE, NOW.plus(GRACE));
-        assert_eq!(again, Rotated::Answer { generation: 7, family });
+        assert_eq!(again, RotationOutcome::Answer { generation: 7, family });
     }
 
     /// The release before writes a family without what it does not know, and reads one past it.
     #[test]
     fn a_family_of_the_release_before_is_read_and_it_reads_ours() {
         let plain = r#"{"current":5,"tolerated":4,"rotated_at":1,"idle_end":2,"absolute_end":3,"idle":{"secs":4,"nanos":0}}"#;
-        let read: Family = serde_json::from_str(plain).unwrap();
+        let read: RefreshTokenFamily = serde_json::from_str(plain).unwrap();
         assert_eq!(read.earlier, []);
         assert_eq!(serde_json::to_string(&read).unwrap(), plain);
-        let more = Family { earlier: replaced(&[(3, 0)]), ..read };
+        let more = RefreshTokenFamily { earlier: replaced(&[(3, 0)]), ..read };
         let text = serde_json::to_string(&more).unwrap();
-        assert_eq!(serde_json::from_str::<Family>(&text).unwrap(), more);
+        assert_eq!(serde_json::from_str::<RefreshTokenFamily>(&text).unwrap(), more);
         let member = r#""earlier":[{"generation":3,"at":1700000000000}],"#;
         assert_eq!(text.replace(member, ""), plain, "what is dropped leaves what it was");
     }
 
     #[test]
     fn without_any_grace_what_was_replaced_is_a_copy_and_nothing_else_changes() {
-        let held = Family { earlier: replaced(&[(3, 0)]), ..family(5, Some(4)) };
+        let held = RefreshTokenFamily { earlier: replaced(&[(3, 0)]), ..family(5, Some(4)) };
         for (presented, answered) in [(3, None), (4, None), (5, Some(6)), (9, Some(10))] {
             let got = match held.clone().rotate(presented, Duration::ZERO, NOW) {
-                Rotated::Answer { generation, family } => {
+                RotationOutcome::Answer { generation, family } => {
                     assert_eq!(family.earlier, [], "nothing is remembered");
                     Some(generation)
                 }
-                Rotated::Reuse => None,
+                RotationOutcome::Reuse => None,
             };
             assert_eq!(got, answered, "{presented}");
         }
@@ -299,7 +312,9 @@ mod tests {
     fn a_family_never_outlives_its_absolute_end() {
         let mut held = family(0, None);
         let mut now = NOW;
-        while let Rotated::Answer { family, .. } = held.clone().rotate(held.current, GRACE, now) {
+        while let RotationOutcome::Answer { family, .. } =
+            held.clone().rotate(held.current, GRACE, now)
+        {
             if now >= held.absolute_end {
                 break;
             }
@@ -322,7 +337,7 @@ mod tests {
             let mut now = NOW;
             for (lost, wait) in steps {
                 now = now.plus(Duration::from_secs(wait));
-                let Rotated::Answer { generation, family } = held.rotate(mine, GRACE, now) else {
+                let RotationOutcome::Answer { generation, family } = held.rotate(mine, GRACE, now) else {
                     panic!("locked out with {mine}");
                 };
                 prop_assert!(generation > mine);
@@ -353,7 +368,7 @@ mod tests {
                 if since.is_some_and(|since| since >= GRACE) {
                     hands[hand] = newest;
                 }
-                let Rotated::Answer { generation, family } = held.rotate(hands[hand], GRACE, now)
+                let RotationOutcome::Answer { generation, family } = held.rotate(hands[hand], GRACE, now)
                 else {
                     panic!("{} of {newest} was refused", hands[hand]);
                 };
@@ -375,8 +390,8 @@ mod tests {
                 now = now.plus(Duration::from_secs(wait));
                 let who = if turn % 2 == 0 { &mut thief } else { &mut victim };
                 match held.clone().rotate(*who, GRACE, now) {
-                    Rotated::Answer { generation, family } => { *who = generation; held = family; }
-                    Rotated::Reuse => { found = true; break; }
+                    RotationOutcome::Answer { generation, family } => { *who = generation; held = family; }
+                    RotationOutcome::Reuse => { found = true; break; }
                 }
             }
             prop_assert!(found);

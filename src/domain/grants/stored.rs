@@ -1,26 +1,25 @@
-//! Where a grant is kept: as `grant.v1`, which every release reads, or as `grant.v2`.
+//! The two records of a grant: `grant.v1`, which every release reads, and `grant.v2`.
 //!
 //! What a release that knows only `grant.v1` would lose or could not read is a grant of the second kind: one
 //! that is bound to a key, or whose credential was not sent to a redirect URI. To that release it is no grant
 //! at all, so it accepts nothing of it. This release reads both, changes each as it finds it, and makes no grant
 //! that needs the second; the next one makes all of them so ([`schema`](crate::infra::store::schema)).
 //!
-//! A grant only ever moves from the first place to the second, in one change. So whoever looks for it in that
-//! order finds it.
+//! A grant only ever moves from `grant.v1` to `grant.v2`, in one change, so a reader that looks in that order finds it.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Credential, Grant, GrantId};
+use super::{CodeState, Credential, Grant, GrantId};
 use crate::infra::clock::UnixTime;
 use crate::infra::store::{CreateOutcome, Key, Partition, Record, Store, StoreError, Versioned};
 
 impl GrantId {
-    /// Where the grant is, as every release knows it.
+    /// The key of `grant.v1`.
     pub fn key(self) -> Key<Grant> {
         Key::single(self.partition())
     }
 
-    /// Where it is if it is more than that.
+    /// The key of `grant.v2`.
     pub fn key_v2(self) -> Key<GrantV2> {
         Key::single(self.partition())
     }
@@ -38,11 +37,11 @@ impl Record for Grant {
     }
 
     fn delete_after(&self) -> Option<UnixTime> {
-        Some(self.forgotten_at())
+        Some(self.retention_end())
     }
 }
 
-/// A grant of the second kind.
+/// A grant that is stored as `grant.v2`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct GrantV2(pub Grant);
@@ -63,8 +62,8 @@ impl Grant {
     /// Whether an older release would lose something of it, or misread it.
     pub fn needs_v2(&self) -> bool {
         let by_redirect = match &self.code {
-            None | Some(Code::Redeemed { .. }) => true,
-            Some(Code::Issued { credential, redirect_uri, .. }) => {
+            None | Some(CodeState::Redeemed { .. }) => true,
+            Some(CodeState::Issued { credential, redirect_uri, .. }) => {
                 *credential == Credential::AuthorizationCode && redirect_uri.is_some()
             }
         };
@@ -72,17 +71,17 @@ impl Grant {
     }
 }
 
-/// A grant as it was read, for a change that is held against it.
+/// A grant with the version it was read at, for a compare-and-swap.
 #[derive(Debug)]
 pub enum LoadedGrant {
-    /// From the first place.
+    /// Read from `grant.v1`.
     V1(Versioned<Grant>),
-    /// From the second.
+    /// Read from `grant.v2`.
     V2(Versioned<GrantV2>),
 }
 
 impl LoadedGrant {
-    /// The grant.
+    /// The grant itself.
     pub fn grant(&self) -> &Grant {
         match self {
             Self::V1(loaded) => &loaded.record,

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::grants::{GrantId, Handle};
+use crate::domain::grants::{GrantId, OpaqueToken};
 use crate::infra::secret::{Secret, base64url, from_base64url};
 use crate::infra::secret_key::MacKey;
 use crate::protocol::Subject;
@@ -28,9 +28,9 @@ fn form_parts(id: &Secret, cookie: &Secret, form: &str) -> [String; 3] {
 /// the system's randomness, and without our key nothing follows from it ([RFC 6749 §10.10]).
 ///
 /// [RFC 6749 §10.10]: https://www.rfc-editor.org/rfc/rfc6749#section-10.10
-pub fn code_handle(key: &MacKey, id: &Secret, sid: Uuid) -> Handle {
+pub fn code_handle(key: &MacKey, id: &Secret, sid: Uuid) -> OpaqueToken {
     let made = |what: &str| key.mac(&[what.to_owned(), id.reveal(), sid.to_string()]);
-    Handle { grant: GrantId(uuid_of(made("grant"))), secret: Secret::from_mac(made("code")) }
+    OpaqueToken { grant: GrantId(uuid_of(made("grant"))), secret: Secret::from_mac(made("code")) }
 }
 
 /// The name of the session in which this person signs in here: the same for each copy of the form, so that a

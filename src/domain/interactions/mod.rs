@@ -20,7 +20,7 @@ use crate::domain::authenticators::Authentication;
 use crate::domain::authorization_request::AuthorizationRequest;
 use crate::domain::clients::Client;
 use crate::domain::epoch::Epoch;
-use crate::domain::grants::Attempt;
+use crate::domain::grants::AttemptId;
 use crate::domain::sessions::{Session, SessionId};
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::{Digest, Secret};
@@ -68,7 +68,7 @@ pub struct Interaction {
     pub answer: Option<Answer>,
     /// Whose try that was. Absent in what an older release finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_by: Option<Attempt>,
+    pub finished_by: Option<AttemptId>,
 }
 
 /// A yes given within the interaction.
@@ -188,7 +188,7 @@ impl Interaction {
     }
 
     /// Whether this is the cookie its browser got.
-    pub fn opens_with(&self, cookie: &Secret) -> bool {
+    pub fn accepts_secret(&self, cookie: &Secret) -> bool {
         self.browser == cookie.digest()
     }
 
@@ -220,7 +220,7 @@ impl Interaction {
     }
 
     /// Whether this try is the one that ended it.
-    fn finish(&mut self, attempt: Attempt, answer: Answer) -> bool {
+    fn finish(&mut self, attempt: AttemptId, answer: Answer) -> bool {
         if !self.finished {
             self.finished = true;
             self.answer = Some(answer);
@@ -282,7 +282,7 @@ pub async fn decline(store: &dyn Store, id: &Secret) -> Result<(), StoreError> {
 pub async fn finish(
     store: &dyn Store,
     id: &Secret,
-    attempt: Attempt,
+    attempt: AttemptId,
     answer: Answer,
 ) -> Result<bool, StoreError> {
     let key = key(&id.digest());

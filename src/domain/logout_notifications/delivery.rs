@@ -1,9 +1,9 @@
-//! One client to be told of one logout: three tries with growing pauses, then it is given up.
+//! The notification of one client of one logout: three attempts with growing pauses.
 //!
 //! ```text
-//! Waiting ──claim──▶ Sending ──told──▶ (gone)
-//!    ▲                  │ ├─refused, or the third try failed──▶ Failed
-//!    └──failed, again───┘ └─no word by the end of the lease: anybody may claim it
+//! Waiting ──claim──▶ Sending ──delivered──▶ (removed)
+//!    ▲                  │ ├─refused, or the third attempt failed──▶ Failed
+//!    └──failed, again───┘ └─the lease ends: any server may claim it
 //! ```
 
 use std::time::Duration;
@@ -16,100 +16,97 @@ use crate::infra::clock::UnixTime;
 use crate::infra::random;
 use crate::infra::store::{Key, Partition, Record};
 
-/// Word of one logout for one client.
+/// The notification of one logout for one client.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Delivery {
-    /// Its name.
+    /// Random.
     pub id: Uuid,
-    /// Whom to tell.
+    /// The client to notify.
     pub client: ClientId,
-    /// Who signed out, as this client knows them.
+    /// The `sub` that this client sees.
     pub sub: String,
-    /// Which session.
+    /// The session that ended; what the client sees may be pairwise.
     pub sid: Uuid,
-    /// Since when.
     pub queued_at: UnixTime,
-    /// How often it was tried.
+    /// Attempts so far, the running one included.
     pub tries: u8,
-    /// How it stands.
-    pub state: State,
+    pub state: DeliveryState,
 }
 
-/// How a delivery stands.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum State {
+pub enum DeliveryState {
     /// To be sent at that moment or later.
     Waiting {
         /// Not before.
         at: UnixTime,
     },
-    /// A server is at it. Should it go under, anybody may try again when its time is over.
+    /// A server is sending it. If that server crashes, any other may claim it when the lease ends.
     Sending {
-        /// When its time is over.
+        /// The end of the lease.
         until: UnixTime,
     },
-    /// Given up; kept for a day, to be seen.
+    /// Given up. Kept for a day, so that the operator can list it.
     Failed {
         /// When.
         at: UnixTime,
-        /// The client's own no; else it could not be reached.
+        /// The client refused it; otherwise it could not be reached.
         refused: bool,
     },
 }
 
-/// How a try went.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Outcome {
-    /// The client knows.
-    Told,
-    /// The client says that it cannot: "400 Bad Request" ([Back-Channel Logout §2.8]). The next token
-    /// would say the same, so it is not tried again.
+pub enum DeliveryOutcome {
+    /// The client accepted it.
+    Delivered,
+    /// The client answered 400 ([Back-Channel Logout §2.8]). The next token would be the same, so it is not sent again.
     ///
     /// [Back-Channel Logout §2.8]: https://openid.net/specs/openid-connect-backchannel-1_0.html#BCResponse
     Refused,
-    /// No answer, or another one.
-    NotReached,
+    /// No response, or any other.
+    Unreachable,
 }
 
 impl Delivery {
-    /// To be sent at once.
+    /// A delivery that is due at once.
     pub(super) fn new(client: ClientId, sub: String, sid: Uuid, now: UnixTime) -> Self {
-        let state = State::Waiting { at: now };
+        let state = DeliveryState::Waiting { at: now };
         Self { id: random::uuid(), client, sub, sid, queued_at: now, tries: 0, state }
     }
 
-    /// From when on a try may begin; none any more where it was given up.
+    /// When the next attempt may begin; `None` where it was given up.
     pub fn due_at(&self) -> Option<UnixTime> {
         match self.state {
-            State::Waiting { at } => Some(at),
-            State::Sending { until } => Some(until),
-            State::Failed { .. } => None,
+            DeliveryState::Waiting { at } => Some(at),
+            DeliveryState::Sending { until } => Some(until),
+            DeliveryState::Failed { .. } => None,
         }
     }
 
-    /// Begins a try, if it is time for one. Of several servers that try, one is told `true`.
+    /// Begins an attempt, if one is due. Of several servers that call this, one gets `true`.
     pub(super) fn claim(&mut self, now: UnixTime) -> bool {
         if self.due_at().is_none_or(|due| now < due) {
             return false;
         }
-        if self.tries >= TRIES {
-            // Whoever had the last try has gone under with it.
-            self.state = State::Failed { at: now, refused: false };
+        if self.tries >= MAX_TRIES {
+            // The server with the last attempt crashed.
+            self.state = DeliveryState::Failed { at: now, refused: false };
             return false;
         }
         self.tries += 1;
-        self.state = State::Sending { until: now.plus(LEASE) };
+        self.state = DeliveryState::Sending { until: now.plus(CLAIM_LEASE) };
         true
     }
 
-    /// Ends a try that did not get through.
-    pub(super) fn put_off(&mut self, refused: bool, now: UnixTime) {
-        let pause = PAUSES.get(usize::from(self.tries.saturating_sub(1)));
+    /// Ends an attempt that failed.
+    pub(super) fn reschedule(&mut self, refused: bool, now: UnixTime) {
+        let pause = RETRY_BACKOFF.get(usize::from(self.tries.saturating_sub(1)));
         self.state = match pause {
-            Some(pause) if !refused && self.tries < TRIES => {
-                State::Waiting { at: now.plus(*pause) }
+            Some(pause) if !refused && self.tries < MAX_TRIES => {
+                DeliveryState::Waiting { at: now.plus(*pause) }
             }
-            Some(_) | None => State::Failed { at: now, refused },
+            Some(_) | None => DeliveryState::Failed { at: now, refused },
         };
     }
 }
@@ -123,8 +120,10 @@ impl Record for Delivery {
 
     fn delete_after(&self) -> Option<UnixTime> {
         Some(match self.state {
-            State::Waiting { .. } | State::Sending { .. } => self.queued_at.plus(KEPT),
-            State::Failed { at, .. } => at.plus(KEPT),
+            DeliveryState::Waiting { .. } | DeliveryState::Sending { .. } => {
+                self.queued_at.plus(FAILED_RETENTION)
+            }
+            DeliveryState::Failed { at, .. } => at.plus(FAILED_RETENTION),
         })
     }
 }
@@ -133,13 +132,13 @@ pub(super) fn key(id: Uuid) -> Key<Delivery> {
     Key::single(Partition::new(format!("logout-delivery:{}", id.simple())))
 }
 
-const TRIES: u8 = 3;
+const MAX_TRIES: u8 = 3;
 
-/// After the first try, and after the second.
-const PAUSES: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
+/// After the first attempt, and after the second.
+const RETRY_BACKOFF: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
 
-/// A try takes three seconds at most, and its server has to note how it went.
-pub(super) const LEASE: Duration = Duration::from_secs(15);
+/// An attempt takes three seconds at most, and its outcome has to be stored.
+pub(super) const CLAIM_LEASE: Duration = Duration::from_secs(15);
 
-/// How long anything is remembered here.
-pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long any delivery is kept.
+pub(super) const FAILED_RETENTION: Duration = Duration::from_secs(24 * 3600);

@@ -1,34 +1,34 @@
-//! The rules: who may ask for a token for which API, and what such a token is.
+//! Which client may request a token for which API, and what such a token is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::Resource;
-use crate::domain::clients::{Client, ClientId, Source};
+use crate::domain::clients::{Client, ClientId, RegistrationSource};
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::{AccessTokenTyp, ErrorCode, OAuthError, Scope, resource};
 
-/// What is known of an API.
+/// The declaration of an API.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct ResourceEntry {
-    /// What the consent page calls it.
+    /// Its name on the consent page.
     pub name: Option<String>,
-    /// The scopes that mean something to it; whatever was granted does, where none is named.
+    /// The scopes that its tokens may have; every granted scope, where empty.
     pub scopes: Scope,
-    /// Seconds; what the client or the server has where absent.
+    /// In seconds; that of the client or the server where absent.
     pub access_token_lifetime: Option<u32>,
-    /// What the header of its JWT access tokens says; what the client has where absent.
+    /// `typ` of its JWT access tokens; that of the client where absent.
     pub access_token_typ: Option<AccessTokenTyp>,
-    /// Who may ask for it; every client where absent.
+    /// The clients that may request it; every client where absent.
     pub clients: Option<BTreeSet<ClientId>>,
-    /// Whether clients that registered themselves may ask, too; where absent, only if every client may.
+    /// Whether clients that registered themselves may request it, too; where absent, only if every client may.
     pub registered_clients: Option<bool>,
 }
 
 impl ResourceEntry {
-    /// Whether it can be declared so; the error is a sentence.
+    /// Whether the declaration is valid; the error is a sentence.
     pub(super) fn check(&self) -> Result<(), String> {
         let is_name =
             |name: &String| (1..=255).contains(&name.len()) && !name.chars().any(char::is_control);
@@ -41,39 +41,39 @@ impl ResourceEntry {
         Ok(())
     }
 
-    /// Whether the operator let this very client ask.
+    /// Whether `clients` has this client.
     fn names(&self, client: &Client) -> bool {
         self.clients.as_ref().is_some_and(|it| it.contains(&client.id))
     }
 
     fn admits(&self, client: &Client) -> bool {
         let by_kind = match client.source {
-            Source::Operator => self.clients.is_none(),
-            Source::Registered => self.admits_strangers(),
+            RegistrationSource::Operator => self.clients.is_none(),
+            RegistrationSource::Registered => self.admits_registered(),
         };
         by_kind || self.names(client)
     }
 
-    /// Whether clients that registered themselves may ask.
-    fn admits_strangers(&self) -> bool {
+    /// Whether clients that registered themselves may request it.
+    fn admits_registered(&self) -> bool {
         self.registered_clients.unwrap_or(self.clients.is_none())
     }
 }
 
-/// The APIs there are, by identifier.
+/// All APIs, by identifier.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ResourceCatalogue(BTreeMap<String, ResourceEntry>);
 
-/// What an access token is for, and what follows from that.
+/// What an access token is for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
     /// `aud`.
     pub audience: Vec<String>,
-    /// What it allows there.
+    /// What it allows at these APIs.
     pub scope: Scope,
-    /// How long it is good, in seconds, as far as an API says.
+    /// In seconds, where an API sets it.
     pub lifetime: Option<u32>,
-    /// What its header says, as far as an API says.
+    /// `typ`, where an API sets it.
     pub typ: Option<AccessTokenTyp>,
 }
 
@@ -88,7 +88,7 @@ impl ResourceCatalogue {
         self.iter().try_for_each(|it| it.check_at(issuer))
     }
 
-    /// What is known of the API.
+    /// The declaration of an API.
     pub fn get(&self, resource: &str) -> Option<&ResourceEntry> {
         self.0.get(resource)
     }
@@ -102,10 +102,10 @@ impl ResourceCatalogue {
         self.0.iter().map(resource)
     }
 
-    /// The most this client can be granted by a person: what it registered, or else every standard scope and
-    /// those of the APIs it may ask for.
-    pub fn ceiling(&self, client: &Client) -> Scope {
-        let ceiling = client.scope_ceiling();
+    /// The widest scope that an end-user can grant this client: what it registered, or else every standard scope and those
+    /// of the APIs that it may request.
+    pub fn max_scope(&self, client: &Client) -> Scope {
+        let ceiling = client.max_scope();
         if client.metadata.scope.is_some() {
             return ceiling;
         }
@@ -114,13 +114,13 @@ impl ResourceCatalogue {
     }
 
     /// Whether some API that this client may ask for knows the scope.
-    pub fn knows(&self, client: &Client, scope: &str) -> bool {
+    pub fn knows_scope(&self, client: &Client, scope: &str) -> bool {
         self.0.values().any(|entry| entry.scopes.contains(scope) && entry.admits(client))
     }
 
     /// Whether some API that is open to clients that register themselves knows the scope.
-    pub fn knows_for_strangers(&self, scope: &str) -> bool {
-        self.0.values().any(|entry| entry.scopes.contains(scope) && entry.admits_strangers())
+    pub fn knows_scope_for_registered(&self, scope: &str) -> bool {
+        self.0.values().any(|entry| entry.scopes.contains(scope) && entry.admits_registered())
     }
 
     /// What a request without a scope asks for ([RFC 6749 §3.3]): what the operator says for the client, what it
@@ -183,9 +183,9 @@ impl ResourceCatalogue {
         Err(invalid("resource is no API that is declared here and open to this client"))
     }
 
-    /// Refuses what a client may not have for itself alone. A person is asked what a client may do in their
-    /// name; nobody is asked here, so one that registered itself has to be named by the operator.
-    pub fn check_alone(
+    /// Refuses what a client may not request for itself (`client_credentials`). No end-user consents here, so a client that
+    /// registered itself has to be named by the operator.
+    pub fn check_for_client_itself(
         &self,
         issuer: &str,
         client: &Client,
@@ -193,7 +193,7 @@ impl ResourceCatalogue {
     ) -> Result<(), OAuthError> {
         self.check(issuer, client, asked)?;
         let vouched = |resource: &String| {
-            client.source == Source::Operator
+            client.source == RegistrationSource::Operator
                 || resource == issuer
                 || client.settings.audience.contains(resource)
                 || self.get(resource).is_some_and(|entry| entry.names(client))
@@ -238,7 +238,7 @@ impl ResourceCatalogue {
     }
 
     /// The longest lifetime that an API has of its own, in seconds.
-    pub fn longest_lifetime(&self) -> Option<u32> {
+    pub fn max_access_token_lifetime(&self) -> Option<u32> {
         self.0.values().filter_map(|entry| entry.access_token_lifetime).max()
     }
 }
@@ -252,18 +252,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::clients::Settings;
+    use crate::domain::clients::ClientSettings;
     use crate::infra::clock::UnixTime;
     use crate::protocol::ClientMetadata;
 
     const ISSUER: &str = "https://id.example";
 
-    fn client(id: &str, source: Source) -> Client {
+    fn client(id: &str, source: RegistrationSource) -> Client {
         let members = json!({"redirect_uris": ["https://shop.example/cb"]});
         Client {
             id: ClientId::parse(id).unwrap(),
             metadata: ClientMetadata::parse(members.as_object().unwrap()).unwrap(),
-            settings: Settings::default(),
+            settings: ClientSettings::default(),
             secrets: Vec::new(),
             registration_token: None,
             enabled: true,
@@ -287,9 +287,9 @@ mod tests {
     #[test]
     fn an_api_is_open_to_all_or_to_those_it_names_and_to_strangers_where_it_says_so() {
         let (shop, robot, stranger) = (
-            client("shop", Source::Operator),
-            client("robot", Source::Operator),
-            client("stranger", Source::Registered),
+            client("shop", RegistrationSource::Operator),
+            client("robot", RegistrationSource::Operator),
+            client("stranger", RegistrationSource::Registered),
         );
         let named =
             |ids: &[&str]| Some(ids.iter().map(|id| ClientId::parse(id).unwrap()).collect());
@@ -315,11 +315,15 @@ mod tests {
             }
             let asked = ["a:1".to_owned()];
             assert_eq!(
-                catalogue.check_alone(ISSUER, &stranger, &asked).is_ok(),
+                catalogue.check_for_client_itself(ISSUER, &stranger, &asked).is_ok(),
                 alone,
                 "{entry:?}"
             );
-            assert_eq!(catalogue.check_alone(ISSUER, &shop, &asked).is_ok(), first, "{entry:?}");
+            assert_eq!(
+                catalogue.check_for_client_itself(ISSUER, &shop, &asked).is_ok(),
+                first,
+                "{entry:?}"
+            );
         }
     }
 
@@ -357,12 +361,12 @@ mod tests {
     fn only_who_registered_no_scope_may_have_those_of_open_apis() {
         let entry = ResourceEntry { scopes: "read".parse().unwrap(), ..ResourceEntry::default() };
         let catalogue = catalogue(&[("a:1", entry)]);
-        let mut shop = client("shop", Source::Registered);
-        assert!(catalogue.ceiling(&shop).contains("read"));
+        let mut shop = client("shop", RegistrationSource::Registered);
+        assert!(catalogue.max_scope(&shop).contains("read"));
         assert_eq!(catalogue.default_scope(&shop, &["a:1".to_owned()]).to_string(), "read");
         assert_eq!(catalogue.default_scope(&shop, &[]).to_string(), "openid");
         shop.metadata.scope = Some("openid email".parse().unwrap());
-        assert_eq!(catalogue.ceiling(&shop).to_string(), "email openid");
+        assert_eq!(catalogue.max_scope(&shop).to_string(), "email openid");
         assert_eq!(catalogue.default_scope(&shop, &["a:1".to_owned()]).to_string(), "email openid");
     }
 }

@@ -1,6 +1,6 @@
-//! APIs that tokens are for ([RFC 8707]): those of the bootstrap file, and those that the operator declared
-//! while servers run. Of each is known who may ask for a token for it, what it is called, and which scopes mean
-//! something to it ([`ResourceCatalogue`]).
+//! APIs that tokens are for ([RFC 8707]): those of the bootstrap file, and those that the operator declared while servers
+//! run. Each declaration says which clients may request a token for it, its name, and its scopes
+//! ([`ResourceCatalogue`]).
 //!
 //! [RFC 8707]: https://www.rfc-editor.org/rfc/rfc8707
 
@@ -15,7 +15,7 @@ use crate::infra::store::{CreateOutcome, Key, Partition, RawKey, Record, Store, 
 use crate::protocol::claims::ScopeCatalogue;
 use crate::protocol::resource;
 
-/// What needs no store to be known: the bootstrap file declares it, or it is always there.
+/// The scopes and APIs that are not in the store: those of the bootstrap file, and those that are always there.
 #[derive(Clone, Debug, Default)]
 pub struct Declared {
     /// The scopes.
@@ -81,7 +81,7 @@ impl Record for Resource {
     }
 }
 
-/// Where it is kept. A URI may hold characters that a partition must not.
+/// The key of its record. A URI may have characters that a partition must not.
 pub fn key(resource: &str) -> Key<Resource> {
     Key::single(Partition::new(format!("resource:{}", Digest::of(resource.as_bytes()).to_hex())))
 }
@@ -90,10 +90,10 @@ fn index() -> RawKey {
     RawKey::new(Partition::new("resources"), "index.v1", None)
 }
 
-/// What declaring it came to.
+/// What a declaration changed.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Became {
+pub enum DeclareOutcome {
     /// It was not there.
     Added,
     /// It was otherwise.
@@ -103,10 +103,10 @@ pub enum Became {
 }
 
 /// Declares it, in place of what was declared under the same identifier.
-pub async fn declare(store: &dyn Store, new: &Resource) -> Result<Became, StoreError> {
+pub async fn declare(store: &dyn Store, new: &Resource) -> Result<DeclareOutcome, StoreError> {
     store.index_add(&index(), &new.resource).await?;
     if store.create(new).await? == CreateOutcome::Created {
-        return Ok(Became::Added);
+        return Ok(DeclareOutcome::Added);
     }
     let step = |held: &mut Resource| {
         let changed = held != new;
@@ -114,12 +114,12 @@ pub async fn declare(store: &dyn Store, new: &Resource) -> Result<Became, StoreE
         changed
     };
     match store.update(&key(&new.resource), step).await? {
-        Some(false) => Ok(Became::Unchanged),
-        Some(true) => Ok(Became::Changed),
+        Some(false) => Ok(DeclareOutcome::Unchanged),
+        Some(true) => Ok(DeclareOutcome::Changed),
         None => {
             // Removed at this moment, or unreadable.
             store.put(new).await?;
-            Ok(Became::Added)
+            Ok(DeclareOutcome::Added)
         }
     }
 }
@@ -140,14 +140,14 @@ pub async fn restore(store: &dyn Store, resource: &Resource) -> Result<(), Store
 /// Every API that was declared while servers run.
 pub async fn list(store: &dyn Store) -> Result<Vec<Resource>, StoreError> {
     let mut resources = Vec::new();
-    for name in names(store).await? {
+    for name in list_names(store).await? {
         resources.extend(store.load(&key(&name)).await?.map(|loaded| loaded.record));
     }
     Ok(resources)
 }
 
 /// The identifiers of all of them.
-pub async fn names(store: &dyn Store) -> Result<Vec<String>, StoreError> {
+pub async fn list_names(store: &dyn Store) -> Result<Vec<String>, StoreError> {
     let (mut all, mut after) = (Vec::new(), String::new());
     loop {
         let names = store.scan_index(&index(), &after, 200).await?;
@@ -158,7 +158,7 @@ pub async fn names(store: &dyn Store) -> Result<Vec<String>, StoreError> {
 }
 
 /// What the file declares, and what was declared beside it.
-pub async fn with_added(
+pub async fn merge_stored(
     store: &dyn Store,
     declared: &ResourceCatalogue,
 ) -> Result<ResourceCatalogue, StoreError> {

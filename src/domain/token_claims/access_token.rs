@@ -3,11 +3,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use super::id_token::tells_auth_time;
+use super::id_token::includes_auth_time;
 use super::typ;
 use crate::domain::clients::{Client, ClientId};
 use crate::domain::epoch::Epoch;
-use crate::domain::grants::{self, AccessId, ActiveCheckError, Grant, Handle, Holder, Use};
+use crate::domain::grants::{
+    self, AccessTokenId, ActiveCheckError, ActiveParties, Grant, OpaqueToken, TokenKind,
+};
 use crate::domain::keys::KeyRing;
 use crate::domain::resources::Target;
 use crate::infra::clock::UnixTime;
@@ -15,16 +17,15 @@ use crate::infra::jose::read;
 use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 use crate::protocol::{Confirmation, Scope, Subject};
 
-/// The longest that is made, and so the longest that is looked at: with whatever stands beside it, it fits into
-/// the headers of a request.
-pub const LONGEST_ACCESS_TOKEN: usize = 12 * 1024;
+/// In bytes: no longer one is issued, and none is read. With the other headers it fits into a request.
+pub const MAX_ACCESS_TOKEN_LEN: usize = 12 * 1024;
 
-/// The APIs a client wants an access token for.
+/// The `resource` parameters that an access token is requested with ([RFC 8707](https://www.rfc-editor.org/rfc/rfc8707)).
 #[derive(Clone, Copy, Default)]
-pub struct Wanted<'a> {
-    /// Those that the very request for it names.
+pub struct RequestedResources<'a> {
+    /// Those of the request for this token.
     pub named: &'a [String],
-    /// Those that the authorization request named.
+    /// Those of the authorization request.
     pub granted: &'a [String],
 }
 
@@ -33,7 +34,12 @@ pub struct Wanted<'a> {
 /// granted. Never the client itself.
 ///
 /// [RFC 8707 §2.2]: https://www.rfc-editor.org/rfc/rfc8707#section-2.2
-pub fn audience(issuer: &str, client: &Client, scope: &Scope, wanted: Wanted<'_>) -> Vec<String> {
+pub fn audience(
+    issuer: &str,
+    client: &Client,
+    scope: &Scope,
+    wanted: RequestedResources<'_>,
+) -> Vec<String> {
     if !wanted.named.is_empty() {
         return wanted.named.to_vec();
     }
@@ -47,26 +53,26 @@ pub fn audience(issuer: &str, client: &Client, scope: &Scope, wanted: Wanted<'_>
     audience
 }
 
-/// The epoch of a client that acts for itself: there is no grant that could say it. Left out as long as the
+/// The claim with the epoch of a client that acts for itself, which has no grant to store it. Left out as long as the
 /// client was never disabled.
-const EPOCH: &str = "client_epoch";
+const EPOCH_CLAIM: &str = "client_epoch";
 
 /// The claims of a JWT access token ([RFC 9068 §2.2]).
 ///
 /// [RFC 9068 §2.2]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2
 ///
-/// `seen_as` is the person of the grant, as this client knows them.
-pub fn access_claims(
+/// `seen_as` is the subject of the grant as this client sees it.
+pub fn access_token_claims(
     issuer: &str,
     client: &Client,
-    (behind, seen_as): (Behind<'_>, Option<&Subject>),
+    (behind, seen_as): (TokenSource<'_>, Option<&Subject>),
     target: &Target,
-    id: AccessId,
+    id: AccessTokenId,
     lifetime: Duration,
     now: UnixTime,
 ) -> Map<String, Value> {
-    let told = behind.grant().filter(|grant| tells_auth_time(client, grant));
-    let person = told.and_then(|grant| grant.person.as_ref());
+    let told = behind.grant().filter(|grant| includes_auth_time(client, grant));
+    let person = told.and_then(|grant| grant.authentication.as_ref());
     // A client acting for itself is its own subject (RFC 9068 §2.2).
     let sub = seen_as.map_or(client.id.as_str(), Subject::as_str);
     let audience: Value = match target.audience.as_slice() {
@@ -85,29 +91,29 @@ pub fn access_claims(
     if let Some(person) = person {
         claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
     }
-    typ::mark(&mut claims, typ::access_typ(client, target));
+    typ::add_token_use(&mut claims, typ::access_token_typ(client, target));
     if let Some(cnf) = behind.grant().and_then(|grant| grant.cnf.as_ref()) {
         // RFC 9449 §6.1, RFC 8705 §3.1.
         claims.insert("cnf".into(), json!(cnf));
     }
-    if let Behind::Client(epoch) = behind
+    if let TokenSource::Client(epoch) = behind
         && epoch != Epoch::default()
     {
-        claims.insert(EPOCH.into(), epoch.number().into());
+        claims.insert(EPOCH_CLAIM.into(), epoch.number().into());
     }
     claims
 }
 
-/// What an access token comes of.
+/// What an access token is issued from.
 #[derive(Clone, Copy, Debug)]
-pub enum Behind<'a> {
+pub enum TokenSource<'a> {
     /// A grant.
     Grant(&'a Grant),
-    /// A client that acts for itself and leaves no grant, in the epoch it is in.
+    /// A client that acts for itself without a grant, and its epoch.
     Client(Epoch),
 }
 
-impl<'a> Behind<'a> {
+impl<'a> TokenSource<'a> {
     /// The grant, if there is one.
     pub fn grant(self) -> Option<&'a Grant> {
         match self {
@@ -117,24 +123,24 @@ impl<'a> Behind<'a> {
     }
 }
 
-/// An access token that is good now, and everyone behind it.
-pub struct Access {
-    /// Whom it was issued to.
+/// An access token that is accepted now, and the parties of its grant.
+pub struct ValidAccessToken {
+    /// The client it was issued to.
     pub client: ClientId,
     /// What it allows.
     pub scope: Scope,
-    /// What it is for.
+    /// `aud`.
     pub audience: Vec<String>,
-    /// Since when.
+    /// `iat`.
     pub issued_at: UnixTime,
-    /// Until when.
+    /// `exp`.
     pub expires_at: UnixTime,
-    /// Its `jti`; opaque tokens have none.
-    pub id: Option<AccessId>,
-    /// What it came of; nothing where a client acts for itself with a JWT.
+    /// `jti`; opaque tokens have none.
+    pub id: Option<AccessTokenId>,
+    /// Absent where a client acts for itself with a JWT.
     pub grant: Option<Grant>,
-    /// The people behind it, alive and enabled.
-    pub holder: Holder,
+    /// Its client, user and session, all active.
+    pub holder: ActiveParties,
 }
 
 /// Why an access token is not accepted, or why that is not known; for the log.
@@ -149,13 +155,13 @@ pub enum AccessTokenError {
     /// Its `iat` is in the future: a server whose clock is wrong made it, and it would be valid for longer than
     /// it should be.
     #[error("it was issued in the future")]
-    Early,
+    IssuedInFuture,
     /// It, or its grant, was revoked.
     #[error("it was revoked")]
     Revoked,
     /// The client, the user or the session of its grant is not active.
     #[error("its grant is not active: {0:?}")]
-    Denied(grants::Denied),
+    Inactive(grants::InactiveParty),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -164,18 +170,18 @@ pub enum AccessTokenError {
 impl From<ActiveCheckError> for AccessTokenError {
     fn from(error: ActiveCheckError) -> Self {
         match error {
-            ActiveCheckError::Inactive(why) => Self::Denied(why),
+            ActiveCheckError::Inactive(why) => Self::Inactive(why),
             ActiveCheckError::Store(cause) => Self::Store(cause),
         }
     }
 }
 
-/// A JWT access token without a grant that was revoked, remembered until it would have expired.
+/// A revoked JWT access token that has no grant. Stored until it would have expired.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 pub struct RevokedToken {
-    /// The token.
+    /// The token's part of its `jti`.
     pub token: uuid::Uuid,
-    /// Some time after its end.
+    /// Some time after its `exp`.
     pub until: UnixTime,
 }
 
@@ -195,24 +201,24 @@ fn revoked_key(token: uuid::Uuid) -> Key<RevokedToken> {
     Key::single(Partition::new(format!("token:{}", token.simple())))
 }
 
-/// Judges an access token, JWT or opaque: ours, in time, not revoked, and everyone behind it allowed.
+/// Validates an access token, JWT or opaque: it is ours, in time, not revoked, and its parties are active.
 /// `proven_key` is the key that whoever presents it proves to hold.
-pub async fn judge_access(
+pub async fn validate_access_token(
     store: &dyn Store,
     (keys, issuer): (&KeyRing, &str),
     token: &str,
     proven_key: Option<&Confirmation>,
     now: UnixTime,
-) -> Result<Access, AccessTokenError> {
-    if let Some(handle) = Handle::parse(Use::Access, token) {
-        return judge_opaque(store, &handle, proven_key, now).await;
+) -> Result<ValidAccessToken, AccessTokenError> {
+    if let Some(handle) = OpaqueToken::parse(TokenKind::Access, token) {
+        return validate_opaque_token(store, &handle, proven_key, now).await;
     }
-    let claims = read_jwt(keys, issuer, token).ok_or(AccessTokenError::Unknown)?;
+    let claims = parse_jwt(keys, issuer, token).ok_or(AccessTokenError::Unknown)?;
     if claims.expires_at <= now {
         return Err(AccessTokenError::Expired);
     }
-    if claims.issued_at > now.plus(FUTURE) {
-        return Err(AccessTokenError::Early);
+    if claims.issued_at > now.plus(MAX_CLOCK_SKEW) {
+        return Err(AccessTokenError::IssuedInFuture);
     }
     let grant = match claims.id.grant {
         None => {
@@ -223,7 +229,7 @@ pub async fn judge_access(
         }
         Some(id) => match grants::find(store, id).await? {
             Some(grant) if grant.client != claims.client => return Err(AccessTokenError::Unknown),
-            Some(grant) if grant.has_revoked(claims.id.token) => {
+            Some(grant) if grant.is_access_token_revoked(claims.id.token) => {
                 return Err(AccessTokenError::Revoked);
             }
             Some(grant) => Some(grant),
@@ -231,10 +237,10 @@ pub async fn judge_access(
         },
     };
     let holder = match &grant {
-        Some(grant) => grants::may_issue(store, grant, proven_key, now).await?,
-        None => grants::may_act_alone(store, &claims.client, claims.epoch).await?,
+        Some(grant) => grants::check_active(store, grant, proven_key, now).await?,
+        None => grants::check_client_active(store, &claims.client, claims.epoch).await?,
     };
-    Ok(Access {
+    Ok(ValidAccessToken {
         client: claims.client,
         scope: claims.scope,
         audience: claims.audience,
@@ -246,23 +252,23 @@ pub async fn judge_access(
     })
 }
 
-async fn judge_opaque(
+async fn validate_opaque_token(
     store: &dyn Store,
-    handle: &Handle,
+    handle: &OpaqueToken,
     proven_key: Option<&Confirmation>,
     now: UnixTime,
-) -> Result<Access, AccessTokenError> {
+) -> Result<ValidAccessToken, AccessTokenError> {
     let grant = grants::find(store, handle.grant).await?.ok_or(AccessTokenError::Unknown)?;
-    if grant.standing != grants::Standing::Good {
+    if grant.status != grants::GrantStatus::Active {
         return Err(AccessTokenError::Revoked);
     }
-    let token = grant.opaque(&handle.secret.digest(), now).cloned();
+    let token = grant.find_opaque_token(&handle.secret.digest(), now).cloned();
     let token = token.ok_or(AccessTokenError::Unknown)?;
-    if token.issued_at > now.plus(FUTURE) {
-        return Err(AccessTokenError::Early);
+    if token.issued_at > now.plus(MAX_CLOCK_SKEW) {
+        return Err(AccessTokenError::IssuedInFuture);
     }
-    let holder = grants::may_issue(store, &grant, proven_key, now).await?;
-    Ok(Access {
+    let holder = grants::check_active(store, &grant, proven_key, now).await?;
+    Ok(ValidAccessToken {
         client: grant.client.clone(),
         scope: token.scope,
         audience: token.audience,
@@ -274,36 +280,38 @@ async fn judge_opaque(
     })
 }
 
-/// So much may the clock of the server that made a token be ahead of this one's ([RFC 7519 §4.1.5] speaks
+/// How far the clock of the server that issued a token may be ahead of this one's ([RFC 7519 §4.1.5] speaks
 /// of a few minutes at most).
 ///
 /// [RFC 7519 §4.1.5]: https://www.rfc-editor.org/rfc/rfc7519#section-4.1.5
-const FUTURE: Duration = Duration::from_secs(60);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-struct Claims {
+struct AccessTokenClaims {
     client: ClientId,
     scope: Scope,
     audience: Vec<String>,
     issued_at: UnixTime,
     expires_at: UnixTime,
-    id: AccessId,
+    id: AccessTokenId,
     epoch: Epoch,
 }
 
-/// Every claim we put in has to be there, in its type.
-fn read_jwt(keys: &KeyRing, issuer: &str, token: &str) -> Option<Claims> {
+/// Requires every claim that we issue, in its type.
+fn parse_jwt(keys: &KeyRing, issuer: &str, token: &str) -> Option<AccessTokenClaims> {
     let claims = typ::verify_access_token(keys, token).ok()?;
     let text = |name| read::text(&claims, name).ok().flatten();
     if text("iss") != Some(issuer) {
         return None;
     }
-    Some(Claims {
+    Some(AccessTokenClaims {
         client: ClientId::parse(text("client_id")?)?,
         scope: Scope::try_from(text("scope")?.to_owned()).ok()?,
         audience: read::audience(&claims).ok()?.into_iter().map(str::to_owned).collect(),
         issued_at: UnixTime::from_secs(read::seconds(&claims, "iat").ok()??),
         expires_at: UnixTime::from_secs(read::seconds(&claims, "exp").ok()??),
-        id: AccessId::parse(text("jti")?)?,
-        epoch: read::seconds(&claims, EPOCH).ok()?.map_or_else(Epoch::default, Epoch::from_number),
+        id: AccessTokenId::parse(text("jti")?)?,
+        epoch: read::seconds(&claims, EPOCH_CLAIM)
+            .ok()?
+            .map_or_else(Epoch::default, Epoch::from_number),
     })
 }

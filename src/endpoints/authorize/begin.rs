@@ -12,13 +12,13 @@ use crate::domain::authorization_request::{
 use crate::domain::clients::{self, Client, ClientId};
 use crate::domain::events::{AuthorizationOutcome, Event};
 use crate::domain::token_claims;
-use crate::http::answer;
 use crate::http::app::App;
-use crate::http::caller::Caller;
+use crate::http::authorization_response;
 use crate::http::cookies::Cookies;
 use crate::http::form;
+use crate::http::page_error::PageError;
+use crate::http::request_info::RequestInfo;
 use crate::http::stopped;
-use crate::http::trouble::Trouble;
 use crate::http::turns::{take_turns, too_many, turns_for};
 use crate::infra::jose::{self, read};
 use crate::infra::secret::Secret;
@@ -27,10 +27,10 @@ use crate::protocol::{ErrorCode, LenientParams, OAuthError, Params, Subject};
 /// `GET /authorize`: a new request, or an interaction that comes back to the hub.
 pub async fn get(
     State(app): State<App>,
-    caller: Caller,
+    caller: RequestInfo,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let came = LenientParams::parse(query.unwrap_or_default().as_bytes(), is_read);
     let cookies = Cookies::read(&app, &headers);
     let of_a_request = came.params.get("client_id").is_some();
@@ -63,15 +63,15 @@ fn known(mut came: LenientParams) -> LenientParams {
 /// [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 pub async fn post(
     State(app): State<App>,
-    caller: Caller,
+    caller: RequestInfo,
     headers: HeaderMap,
     request: Request<Body>,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let body = match form::read_form_body(&headers, request.into_body()).await {
         Ok(body) => body,
         Err(error) => {
             let code = "invalid_request";
-            return Err(Trouble::request_error(&caller.request_id, code, error.description()));
+            return Err(PageError::request_error(&caller.request_id, code, error.description()));
         }
     };
     let came = LenientParams::parse(&body, is_read);
@@ -86,11 +86,14 @@ pub async fn post(
     let is_refused = came.error.is_some()
         || query.len() > LONGEST_KEPT
         || authorization_request::to_query(&came.params).is_err();
-    if is_refused || !cookies.are_none() {
+    if is_refused || !cookies.is_empty() {
         return begin(&app, &caller, &cookies, &came).await;
     }
     if query.len() < LONGEST_QUERY {
-        return Ok(answer::see_other(&format!("{}?{query}", app.config.issuer.url("/authorize"))));
+        return Ok(authorization_response::see_other(&format!(
+            "{}?{query}",
+            app.config.issuer.url("/authorize")
+        )));
     }
     keep(&app, &caller, &came, query).await
 }
@@ -98,29 +101,29 @@ pub async fn post(
 /// Keeps a request that comes back with the browser's cookies in a moment.
 async fn keep(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     came: &LenientParams,
     query: String,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let client = find_client(app, caller, came).await?;
     if let Err(wait) = take_turns(app, caller, turns_for(query.len())).await {
-        app.tell(caller.address, &hub::throttled(&client.id));
+        app.record_event(caller.address, &hub::throttled(&client.id));
         return Ok(too_many(caller, wait));
     }
     let kept = authorization_request::keep(&*app.store, query, app.now()).await;
-    let id = kept.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    let id = kept.map_err(|cause| PageError::unavailable(&caller.request_id, &cause))?;
     let to = format!("{}?kept={}", app.config.issuer.url("/authorize"), id.reveal());
-    Ok(answer::see_other(&to))
+    Ok(authorization_response::see_other(&to))
 }
 
-async fn kept(app: &App, caller: &Caller, id: &str) -> Result<Params, Trouble> {
+async fn kept(app: &App, caller: &RequestInfo, id: &str) -> Result<Params, PageError> {
     let query = match Secret::parse(id) {
         Some(id) => authorization_request::kept(&*app.store, &id, app.now()).await,
         None => Ok(None),
     };
-    let query = query.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    let query = query.map_err(|cause| PageError::unavailable(&caller.request_id, &cause))?;
     let query = query.ok_or_else(|| stopped::unknown(caller))?;
-    Params::parse(query.as_bytes()).map_err(|_| Trouble::internal(&caller.request_id))
+    Params::parse(query.as_bytes()).map_err(|_| PageError::internal(&caller.request_id))
 }
 
 const LOST_STATE: &str =
@@ -138,10 +141,10 @@ const LONGEST_KEPT: usize =
 /// [RFC 9700 §4.11.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.11.2
 async fn begin(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     cookies: &Cookies,
     came: &LenientParams,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let client = find_client(app, caller, came).await?;
     let opened = match &came.error {
         None => object::open(app, caller, &client, &came.params).await,
@@ -156,7 +159,7 @@ async fn begin(
     let lost = came.is_unreadable("state").then_some(LOST_STATE);
     let destination = destination.and_then(|to| lost.map_or(Ok(to), Err));
     let destination = destination.map_err(|why| {
-        app.tell(caller.address, &refused(&client));
+        app.record_event(caller.address, &refused(&client));
         unanswerable(caller, came, "invalid_request", why).back_to(&client)
     })?;
     let reply = Reply::Redirect(destination);
@@ -180,7 +183,7 @@ async fn begin(
     match checked {
         Ok(request) => hub::enter(app, caller, cookies, client, request).await,
         Err(error) => {
-            app.tell(caller.address, &refused(&client));
+            app.record_event(caller.address, &refused(&client));
             let (session_state, after_gesture) = (false, false);
             let options =
                 ReplyOptions { client: &client, reply: &reply, session_state, after_gesture };
@@ -194,20 +197,29 @@ fn refused(client: &Client) -> Event<'_> {
 }
 
 /// A page, where there is nowhere to send an error; what was wrong first comes first.
-fn unanswerable(caller: &Caller, came: &LenientParams, code: &'static str, why: &str) -> Trouble {
+fn unanswerable(
+    caller: &RequestInfo,
+    came: &LenientParams,
+    code: &'static str,
+    why: &str,
+) -> PageError {
     let detail =
         came.error.as_ref().map_or_else(|| why.to_owned(), |fault| format!("{fault}; {why}"));
-    Trouble::request_error(&caller.request_id, code, detail)
+    PageError::request_error(&caller.request_id, code, detail)
 }
 
-async fn find_client(app: &App, caller: &Caller, came: &LenientParams) -> Result<Client, Trouble> {
+async fn find_client(
+    app: &App,
+    caller: &RequestInfo,
+    came: &LenientParams,
+) -> Result<Client, PageError> {
     let refuse = |code, detail: &str| unanswerable(caller, came, code, detail);
     let id = came.params.get("client_id");
     let id = id.ok_or_else(|| refuse("invalid_request", "client_id is missing"))?;
     let unknown = || refuse("invalid_client", "no client is registered under this client_id");
     let id = ClientId::parse(id).ok_or_else(unknown)?;
     let client = clients::find(&*app.store, &id).await;
-    let client = client.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    let client = client.map_err(|cause| PageError::unavailable(&caller.request_id, &cause))?;
     client.filter(|client| client.enabled).ok_or_else(unknown)
 }
 

@@ -6,19 +6,19 @@ use super::reply::{self, ReplyOptions};
 use crate::domain::authorization_request::{AuthorizationRequest, Reply};
 use crate::domain::clients::{Client, ClientId};
 use crate::domain::events::{AuthorizationOutcome, Event};
-use crate::domain::grants::Attempt;
+use crate::domain::grants::AttemptId;
 use crate::domain::interactions::{
     self, Answer, Interaction, Known, Next, Refused, Step, Stop, decide,
 };
-use crate::domain::rate_limit::{self, TooMany};
+use crate::domain::rate_limit::{self, RateLimited};
 use crate::domain::sessions::Session;
-use crate::http::answer::see_other;
 use crate::http::app::App;
-use crate::http::caller::Caller;
+use crate::http::authorization_response::see_other;
 use crate::http::cookies::{self, Cookies};
+use crate::http::page_error::PageError;
+use crate::http::request_info::RequestInfo;
 use crate::http::stopped;
-use crate::http::token_issuer::NotMade;
-use crate::http::trouble::Trouble;
+use crate::http::token_issuer::TokenIssueError;
 use crate::http::turns::{take_turns, too_many, turns_for};
 use crate::http::visit::{Presence, Visit};
 use crate::infra::random;
@@ -34,17 +34,17 @@ const TOO_OFTEN: ErrorCode = ErrorCode::TemporarilyUnavailable;
 /// A new request: answered at once where nobody has to be asked, otherwise kept and sent to a page.
 pub async fn enter(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     cookies: &Cookies,
     client: Client,
     request: AuthorizationRequest,
-) -> Result<Response, Trouble> {
-    let broken = |cause| Trouble::unavailable(&caller.request_id, &cause);
+) -> Result<Response, PageError> {
+    let broken = |cause| PageError::unavailable(&caller.request_id, &cause);
     let presence = Presence::find(app, cookies, &client).await.map_err(broken)?;
     let here = presence.session.as_ref();
     let session = here.map(|(session, _)| session);
     let consent = presence.consent.as_ref();
-    let seen_as = session.map(|session| app.seen_by(&client, &session.sub));
+    let seen_as = session.map(|session| app.subject_for(&client, &session.sub));
     let known = Known {
         request: &request,
         client: &client,
@@ -78,13 +78,13 @@ pub async fn enter(
 /// A new code for a request that nobody has to be asked about.
 async fn answer_at_once(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     it: Issuance<'_>,
     after_gesture: bool,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let fields = match issue::prepare(app, it, None).await {
         Ok(fields) => fields,
-        Err(Unprepared::Unmade(NotMade::Recipient)) => {
+        Err(Unprepared::Unmade(TokenIssueError::NoEncryptionKey)) => {
             let to = &it.request.reply;
             return Ok(refuse(app, caller, it.client, to, NO_KEY, after_gesture));
         }
@@ -97,21 +97,21 @@ async fn answer_at_once(
 /// Files the request as an interaction of this browser and goes to a page.
 async fn keep(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     cookies: &Cookies,
     request: AuthorizationRequest,
     step: Step,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let bytes = serde_json::to_vec(&request).map_or(usize::MAX, |bytes| bytes.len());
     if let Err(wait) = take_turns(app, caller, turns_for(bytes)).await {
-        app.tell(caller.address, &throttled(&request.client));
+        app.record_event(caller.address, &throttled(&request.client));
         return Ok(too_many(caller, wait));
     }
     let cookie = Secret::random();
     let lifetime = app.config.lifetimes.interaction;
     let (interaction, id) = Interaction::begin(request, &cookie, lifetime, app.now());
     let created = app.store.put(&interaction).await;
-    created.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))?;
+    created.map_err(|cause| PageError::unavailable(&caller.request_id, &cause))?;
     let mut answer = see_other(&format!("{}?interaction={}", step.path(), id.reveal()));
     // As long as the record is kept: who comes too late is offered to start again.
     let kept = cookies::set_interaction(app, &id, &cookie, lifetime * 2);
@@ -128,20 +128,20 @@ pub fn throttled(client: &ClientId) -> Event<'_> {
 
 /// What is answered without a page leaves a grant behind, which nobody had to do anything for: so many a
 /// minute and session. Every application that a person has open may look in now and then.
-async fn take_silent_turn(app: &App, session: &Session) -> Result<(), TooMany> {
-    let Some(per_minute) = app.per_minute() else { return Ok(()) };
+async fn take_silent_turn(app: &App, session: &Session) -> Result<(), RateLimited> {
+    let Some(per_minute) = app.failures_per_minute() else { return Ok(()) };
     let most = (per_minute / 5).max(10);
     let name = format!("silent {}", session.sid);
-    rate_limit::spend(&*app.store, &name, 1, most, app.now()).await.unwrap_or(Ok(()))
+    rate_limit::consume_quota(&*app.store, &name, 1, most, app.now()).await.unwrap_or(Ok(()))
 }
 
 /// An interaction comes back from a page.
 pub async fn resume(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     cookies: &Cookies,
     id: &str,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     // Somebody may be faster: a second click, or another tab. Then what they were told is looked up, and it
     // stands: one more look is enough.
     for _ in 0..3 {
@@ -164,16 +164,16 @@ pub async fn resume(
             return Ok(answer);
         }
     }
-    Err(Trouble::internal(&caller.request_id))
+    Err(PageError::internal(&caller.request_id))
 }
 
 /// Gives the client what it asked for, or the same once more; none if somebody was faster.
 async fn issue_for(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     visit: &Visit,
     it: Issuance<'_>,
-) -> Result<Option<Response>, Trouble> {
+) -> Result<Option<Response>, PageError> {
     let again = visit.interaction.finished;
     if again && take_silent_turn(app, it.session).await.is_err() {
         let to = &it.request.reply;
@@ -194,7 +194,7 @@ async fn issue_for(
     }
     let fields = match fields {
         Ok(fields) => fields,
-        Err(Unprepared::Unmade(NotMade::Recipient)) => {
+        Err(Unprepared::Unmade(TokenIssueError::NoEncryptionKey)) => {
             return finish_with(app, caller, visit, NO_KEY).await;
         }
         Err(why) => return Err(why.explained(caller)),
@@ -211,23 +211,23 @@ async fn issue_for(
 /// Ends the interaction; only one of several who try is told `true`.
 async fn finish(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     visit: &Visit,
     refused: Option<Refused>,
-) -> Result<bool, Trouble> {
+) -> Result<bool, PageError> {
     let sid = visit.presence.session.as_ref().map(|(session, _)| session.sid);
-    let (attempt, answer) = (Attempt(random::uuid()), Answer { at: app.now(), sid, refused });
+    let (attempt, answer) = (AttemptId(random::uuid()), Answer { at: app.now(), sid, refused });
     let finished = interactions::finish(&*app.store, &visit.id, attempt, answer).await;
-    finished.map_err(|cause| Trouble::unavailable(&caller.request_id, &cause))
+    finished.map_err(|cause| PageError::unavailable(&caller.request_id, &cause))
 }
 
 /// Ends the interaction with an error for the client, or says it once more; none if somebody was faster.
 async fn finish_with(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     visit: &Visit,
     code: ErrorCode,
-) -> Result<Option<Response>, Trouble> {
+) -> Result<Option<Response>, PageError> {
     let again = visit.interaction.finished;
     if !again && !finish(app, caller, visit, Some(Refused::of(code))).await? {
         return Ok(None);
@@ -241,7 +241,7 @@ async fn finish_with(
 
 fn refuse(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     client: &Client,
     reply: &Reply,
     code: ErrorCode,
@@ -251,7 +251,7 @@ fn refuse(
     send_refusal(app, caller, client, reply, code, after_gesture)
 }
 
-fn tell_refusal(app: &App, caller: &Caller, client: &Client, code: ErrorCode) {
+fn tell_refusal(app: &App, caller: &RequestInfo, client: &Client, code: ErrorCode) {
     let outcome = if code == ErrorCode::AccessDenied {
         AuthorizationOutcome::Denied
     } else if code == NO_KEY {
@@ -261,7 +261,7 @@ fn tell_refusal(app: &App, caller: &Caller, client: &Client, code: ErrorCode) {
     } else {
         AuthorizationOutcome::InteractionNeeded
     };
-    app.tell(caller.address, &Event::Authorized { client: client.id.as_str(), outcome });
+    app.record_event(caller.address, &Event::Authorized { client: client.id.as_str(), outcome });
 }
 
 /// Why no silent request of such a client succeeds, however often the person said yes (RFC 8252 §8.6): it goes
@@ -271,7 +271,7 @@ const ASKED_EACH_TIME: &str = "a public client with application_type native, a s
 
 fn send_refusal(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     client: &Client,
     reply: &Reply,
     code: ErrorCode,

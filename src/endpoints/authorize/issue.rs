@@ -9,18 +9,18 @@ use crate::domain::clients::{self, Client};
 use crate::domain::epoch::{self, Epoch, Owner};
 use crate::domain::events::{AuthorizationOutcome, Event};
 use crate::domain::grants::{
-    self, ActiveCheckError, Code, Credential, Denied, Filed, Grant, GrantId, Handle, Person,
-    Standing, Use,
+    self, ActiveCheckError, AuthenticationContext, CodeState, Credential, Grant, GrantId,
+    GrantStatus, InactiveParty, InsertOutcome, OpaqueToken, TokenKind,
 };
 use crate::domain::logout_notifications;
 use crate::domain::sessions::Session;
-use crate::domain::token_claims::{Behind, Beside, Wanted};
+use crate::domain::token_claims::{HashedValues, RequestedResources, TokenSource};
 use crate::domain::users::User;
 use crate::http::app::App;
-use crate::http::caller::Caller;
-use crate::http::token_issuer::{self, NotMade};
+use crate::http::page_error::PageError;
+use crate::http::request_info::RequestInfo;
+use crate::http::token_issuer::{self, TokenIssueError};
 use crate::http::token_response::TokenResponse;
-use crate::http::trouble::Trouble;
 use crate::infra::random;
 use crate::infra::secret::Secret;
 use crate::infra::store::{Consistency, StoreError};
@@ -49,25 +49,25 @@ pub enum Unprepared {
     /// The store did not do it.
     Store(StoreError),
     /// A token could not be made.
-    Unmade(NotMade),
+    Unmade(TokenIssueError),
     /// The client, the person or the session went at the same moment.
-    Denied(Denied),
+    Inactive(InactiveParty),
     /// The code was redeemed before, or is over.
     Spent,
 }
 
 impl Unprepared {
     /// What the person is told.
-    pub fn explained(self, caller: &Caller) -> Trouble {
+    pub fn explained(self, caller: &RequestInfo) -> PageError {
         match self {
-            Self::Store(cause) => Trouble::unavailable(&caller.request_id, &cause),
-            Self::Unmade(_) | Self::Spent => Trouble::internal(&caller.request_id),
-            Self::Denied(why) => {
+            Self::Store(cause) => PageError::unavailable(&caller.request_id, &cause),
+            Self::Unmade(_) | Self::Spent => PageError::internal(&caller.request_id),
+            Self::Inactive(why) => {
                 tracing::info!(
                     ?why,
                     "an authorization was overtaken by the end of what it rests on"
                 );
-                Trouble {
+                PageError {
                     status: StatusCode::BAD_REQUEST,
                     title: "Please start again",
                     message:
@@ -75,7 +75,7 @@ impl Unprepared {
                               Go back to it and sign in from there."
                             .to_owned(),
                     detail: None,
-                    way_on: None,
+                    next_link: None,
                     request_id: caller.request_id.clone(),
                 }
             }
@@ -92,14 +92,14 @@ impl From<StoreError> for Unprepared {
 impl From<ActiveCheckError> for Unprepared {
     fn from(error: ActiveCheckError) -> Self {
         match error {
-            ActiveCheckError::Inactive(why) => Self::Denied(why),
+            ActiveCheckError::Inactive(why) => Self::Inactive(why),
             ActiveCheckError::Store(cause) => Self::Store(cause),
         }
     }
 }
 
-impl From<NotMade> for Unprepared {
-    fn from(why: NotMade) -> Self {
+impl From<TokenIssueError> for Unprepared {
+    fn from(why: TokenIssueError) -> Self {
         Self::Unmade(why)
     }
 }
@@ -112,48 +112,50 @@ impl From<NotMade> for Unprepared {
 pub async fn prepare(
     app: &App,
     it: Issuance<'_>,
-    code: Option<Handle>,
+    code: Option<OpaqueToken>,
 ) -> Result<Fields, Unprepared> {
     let asked = it.request.response_type;
-    let new = || Handle { grant: GrantId(random::uuid()), secret: Secret::random() };
+    let new = || OpaqueToken { grant: GrantId(random::uuid()), secret: Secret::random() };
     let handle = code.filter(|_| asked.has_code()).unwrap_or_else(new);
     // Before the last look at the client: one that is disabled in between is in another epoch by then.
     let owner = Owner::Client(it.client.id.clone());
     let epoch = epoch::current(&*app.store, &owner, Consistency::Strong).await?;
     let mut grant = new_grant(app, it, &handle, epoch);
     let mut fields = Fields::new();
-    let code = asked.has_code().then(|| handle.render(Use::Code));
+    let code = asked.has_code().then(|| handle.render(TokenKind::Code));
     if let Some(code) = &code {
         fields.push(("code".to_owned(), code.clone()));
     }
     let mut tokens = TokenResponse::default();
     if asked.has_token() {
-        let wanted = Wanted { named: &it.request.resources, granted: &[] };
-        let target = token_issuer::target(app, it.client, &it.request.scope, wanted);
+        let wanted = RequestedResources { named: &it.request.resources, granted: &[] };
+        let target = token_issuer::token_target(app, it.client, &it.request.scope, wanted);
         let issued =
-            token_issuer::access_token(app, it.client, Behind::Grant(&grant), &target).await?;
-        grant.opaque.extend(issued.opaque.clone());
+            token_issuer::issue_access_token(app, it.client, TokenSource::Grant(&grant), &target)
+                .await?;
+        grant.opaque_tokens.extend(issued.opaque.clone());
         tokens.access_token = Some(issued);
     }
     let has_token = tokens.access_token.is_some();
     if asked.has_id_token() {
-        let beside = Beside {
+        let beside = HashedValues {
             access_token: tokens.access_token.as_ref().map(|issued| &*issued.token),
             code: code.as_deref(),
             state: it.request.reply.state(),
-            alone: code.is_none() && !has_token,
+            is_only_token: code.is_none() && !has_token,
         };
-        tokens.id_token = token_issuer::id_token(app, (it.client, it.user), &grant, beside).await?;
+        tokens.id_token =
+            token_issuer::issue_id_token(app, (it.client, it.user), &grant, beside).await?;
     }
     fields.extend(tokens.into_params());
     if it.request.scope.contains("openid") && asked != ResponseType::None {
-        let seen_as = app.seen_by(it.client, &it.session.sub);
-        logout_notifications::note_client(&*app.store, it.client, it.session, seen_as.as_str())
+        let seen_as = app.subject_for(it.client, &it.session.sub);
+        logout_notifications::add_client(&*app.store, it.client, it.session, seen_as.as_str())
             .await?;
     }
     // After the client was noted: from here on, whoever ends the session tells it.
-    grants::may_begin(&*app.store, &grant, it.session, app.now()).await?;
-    if (code.is_some() || has_token) && file(app, it, &grant).await? == Filed::Spent {
+    grants::check_active_now(&*app.store, &grant, it.session, app.now()).await?;
+    if (code.is_some() || has_token) && file(app, it, &grant).await? == InsertOutcome::Spent {
         return Err(Unprepared::Spent);
     }
     if it.client.unused_until.is_some() {
@@ -162,31 +164,31 @@ pub async fn prepare(
     Ok(fields)
 }
 
-async fn file(app: &App, it: Issuance<'_>, grant: &Grant) -> Result<Filed, StoreError> {
+async fn file(app: &App, it: Issuance<'_>, grant: &Grant) -> Result<InsertOutcome, StoreError> {
     let refresh = it.client.settings.refresh_token_lifetime;
     let refresh = refresh
         .map_or(app.config.lifetimes.refresh_absolute, |own| Duration::from_secs(own.into()));
     let until =
-        grant.ends_at.plus(refresh).plus(token_issuer::longest_access_lifetime(app, it.client));
-    grants::file_answer(&*app.store, grant, until, app.now()).await
+        grant.ends_at.plus(refresh).plus(token_issuer::max_access_token_lifetime(app, it.client));
+    grants::insert_once(&*app.store, grant, until, app.now()).await
 }
 
 /// Notes for the record that the client is given what it asked for.
-pub fn tell(app: &App, caller: &Caller, it: Issuance<'_>) {
+pub fn tell(app: &App, caller: &RequestInfo, it: Issuance<'_>) {
     let client = it.client.id.as_str();
     let outcome = AuthorizationOutcome::Ok;
-    app.tell(caller.address, &Event::Authorized { client, outcome });
+    app.record_event(caller.address, &Event::Authorized { client, outcome });
     if it.request.response_type.is_front_channel() {
         let sub = Some(it.session.sub.as_str());
         let grant = GrantType::Implicit;
-        app.tell(caller.address, &Event::TokensIssued { client, sub, grant });
+        app.record_event(caller.address, &Event::TokensIssued { client, sub, grant });
     }
 }
 
 /// Sends what was prepared.
 pub fn send(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     it: Issuance<'_>,
     fields: Fields,
     after_gesture: bool,
@@ -199,20 +201,20 @@ pub fn send(
 
 /// What the person let the client do. It lives as long as what the answer itself carries, and longer
 /// once the code is redeemed.
-fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) -> Grant {
+fn new_grant(app: &App, it: Issuance<'_>, code: &OpaqueToken, client_epoch: Epoch) -> Grant {
     let (request, session, now) = (it.request, it.session, app.now());
     let lifetimes = &app.config.lifetimes;
     let own = it.client.settings.code_lifetime;
     let lifetime = own.map_or(lifetimes.code, |own| Duration::from_secs(own.into()));
     let expires_at = now.plus(lifetime);
-    let token_end = now.plus(token_issuer::longest_access_lifetime(app, it.client));
+    let token_end = now.plus(token_issuer::max_access_token_lifetime(app, it.client));
     let response = request.response_type;
     Grant {
         id: code.grant,
         client: it.client.id.clone(),
-        client_since: Some(it.client.created_at),
+        client_created_at: Some(it.client.created_at),
         client_epoch: Some(client_epoch),
-        person: Some(Person {
+        authentication: Some(AuthenticationContext {
             sub: session.sub.clone(),
             authenticated_at: session.authenticated_at,
             amr: session.amr.clone(),
@@ -226,7 +228,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) ->
         scope: request.scope.clone(),
         claims: request.claims.clone(),
         nonce: request.nonce.clone(),
-        code: response.has_code().then(|| Code::Issued {
+        code: response.has_code().then(|| CodeState::Issued {
             secret: code.secret.digest(),
             credential: Credential::AuthorizationCode,
             redirect_uri: request.reply.redirect_uri().map(str::to_owned),
@@ -234,11 +236,11 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &Handle, client_epoch: Epoch) ->
             expires_at,
             failures: 0,
         }),
-        refresh: None,
-        standing: Standing::Good,
+        refresh_tokens: None,
+        status: GrantStatus::Active,
         resources: request.resources.clone(),
         revoked_access: Vec::new(),
-        opaque: Vec::new(),
+        opaque_tokens: Vec::new(),
         cnf: None,
         ends_at: if response.has_token() { expires_at.max(token_end) } else { expires_at },
     }

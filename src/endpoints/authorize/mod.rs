@@ -20,7 +20,7 @@ use crate::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};
 use crate::protocol::{Acr, ProviderMetadata, ResponseMode};
 
 /// The room's lines in the metadata.
-pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
+pub fn add_metadata(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.authorization_endpoint = Some(config.issuer.url("/authorize"));
     let responses = &config.offer.response_types;
     metadata.response_types_supported = responses.iter().map(|it| it.as_str()).collect();

@@ -1,8 +1,8 @@
 use crate::domain::authorization_request::object;
 use crate::domain::clients::Client;
-use crate::domain::clients::key_cache::{Holding, NotItsOwn};
+use crate::domain::clients::jwks_cache::{ClientJwtError, FetchQueue};
 use crate::http::app::App;
-use crate::http::caller::Caller;
+use crate::http::request_info::RequestInfo;
 use crate::http::turns::take_turns;
 use crate::infra::jose;
 use crate::infra::outbound::FetchError;
@@ -24,7 +24,7 @@ pub struct Unopened {
 /// is named and verified with the client's keys.
 pub async fn open(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     client: &Client,
     outer: &Params,
 ) -> Result<Params, Unopened> {
@@ -40,7 +40,7 @@ pub async fn open(
 /// The signed object, if there is one.
 async fn readable(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     client: &Client,
     outer: &Params,
 ) -> Result<Option<String>, OAuthError> {
@@ -78,14 +78,18 @@ async fn verified(
     if client.metadata.jwks.is_none() && client.metadata.jwks_uri.is_none() {
         return Err(bad("the client has registered no keys to sign a request object with"));
     }
-    let verified =
-        app.client_keys.verify(&client.metadata, text, &allowed, Holding::Place, now).await;
+    let verified = app
+        .client_jwks
+        .verify(&client.metadata, text, &allowed, FetchQueue::BeforePages, now)
+        .await;
     let verified = verified.map_err(|why| {
         tracing::info!(?why, "a request object was not believed");
         match why {
-            NotItsOwn::Busy => busy(),
-            NotItsOwn::Keys => bad("the keys of the client are not known, or could not be fetched"),
-            NotItsOwn::Signature(_) => {
+            ClientJwtError::Busy => busy(),
+            ClientJwtError::Keys => {
+                bad("the keys of the client are not known, or could not be fetched")
+            }
+            ClientJwtError::Signature(_) => {
                 bad("the request object is not signed with a key of the client, as it registered")
             }
         }
@@ -112,7 +116,7 @@ async fn decrypted(app: &App, text: &str) -> Result<String, OAuthError> {
 /// address, and none waits for another.
 async fn fetched(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     client: &Client,
     uri: &str,
 ) -> Result<String, OAuthError> {
@@ -126,7 +130,7 @@ async fn fetched(
     }
     // The fragment names a version of what is there; it is not sent.
     let address = uri.split('#').next().unwrap_or_default();
-    app.request_objects.try_get_text(address).await.map_err(|cause| {
+    app.request_object_client.try_get_text(address).await.map_err(|cause| {
         tracing::warn!(reason = cause.reason(), "a request_uri could not be fetched");
         if matches!(cause, FetchError::Busy) {
             return busy();

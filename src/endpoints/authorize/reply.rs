@@ -4,9 +4,9 @@ use axum::response::Response;
 
 use crate::domain::authorization_request::Reply;
 use crate::domain::clients::Client;
-use crate::http::answer::{self, Sender};
 use crate::http::app::App;
-use crate::http::caller::Caller;
+use crate::http::authorization_response::{self, ResponseContext};
+use crate::http::request_info::RequestInfo;
 use crate::http::session_state;
 use crate::protocol::OAuthError;
 
@@ -38,20 +38,30 @@ pub struct ReplyOptions<'a> {
 }
 
 /// Sends the answer to the client.
-pub fn send(app: &App, caller: &Caller, options: ReplyOptions<'_>, answer: Answer) -> Response {
+pub fn send(
+    app: &App,
+    caller: &RequestInfo,
+    options: ReplyOptions<'_>,
+    answer: Answer,
+) -> Response {
     let ReplyOptions { client, reply, session_state, after_gesture } = options;
     match reply {
         Reply::Redirect(to) => {
-            let sender =
-                Sender { issuer: app.issuer(), client_name: client.display_name(), after_gesture };
+            let sender = ResponseContext {
+                issuer: app.issuer(),
+                client_name: client.display_name(),
+                after_gesture,
+            };
             let state =
                 session_state.then(|| session_state::field(app, caller, &client.id, to)).flatten();
             match answer {
                 Answer::Granted(mut fields) => {
                     fields.extend(state);
-                    answer::success(to, fields, &sender)
+                    authorization_response::success(to, fields, &sender)
                 }
-                Answer::Refused(error) => answer::failure(to, &error, state, &sender),
+                Answer::Refused(error) => {
+                    authorization_response::failure(to, &error, state, &sender)
+                }
             }
         }
     }

@@ -17,14 +17,14 @@ use crate::domain::consent::{self, Consent};
 use crate::domain::events::Event;
 use crate::domain::interactions::{self, Agreed, Next, Step};
 use crate::domain::users::User;
-use crate::http::answer::see_other;
 use crate::http::app::App;
-use crate::http::caller::Caller;
+use crate::http::authorization_response::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::form::Form;
 use crate::http::page::page as render;
+use crate::http::page_error::PageError;
 use crate::http::parties::ClientCard;
-use crate::http::trouble::Trouble;
+use crate::http::request_info::RequestInfo;
 use crate::http::visit::Visit;
 use crate::infra::store::StoreError;
 use crate::protocol::{LenientParams, Scope};
@@ -32,10 +32,10 @@ use crate::protocol::{LenientParams, Scope};
 /// `GET /consent`.
 pub async fn show(
     State(app): State<App>,
-    caller: Caller,
+    caller: RequestInfo,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let params =
         LenientParams::parse(query.unwrap_or_default().as_bytes(), |name| name == "interaction")
             .params;
@@ -98,11 +98,11 @@ fn lasts(app: &App, client: &Client, scope: &Scope) -> Lasts {
 /// `POST /consent`.
 pub async fn answer(
     State(app): State<App>,
-    caller: Caller,
+    caller: RequestInfo,
     form: Result<Form, crate::http::error::ApiError>,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let Ok(Form(params, headers)) = form else {
-        return Err(Trouble::foreign_form(&caller.request_id));
+        return Err(PageError::foreign_form(&caller.request_id));
     };
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
@@ -110,7 +110,7 @@ pub async fn answer(
     let csrf = params.get("csrf").unwrap_or_default();
     let (csrf, person) = csrf.split_once('.').unwrap_or((csrf, ""));
     visit.admit_form(&app, &caller, &headers, ("consent", Some(csrf)))?;
-    let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
+    let broken = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
     let user = visit.presence.session.as_ref().map(|(_, user)| user);
     match (params.get("decision"), user) {
         // A no counts whatever has happened since the page was shown, and whoever says it.
@@ -132,10 +132,15 @@ fn asked_of(user: &User) -> String {
     format!("consent of {}", user.sub.as_str())
 }
 
-async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result<(), StoreError> {
+async fn agree(
+    app: &App,
+    caller: &RequestInfo,
+    visit: &Visit,
+    user: &User,
+) -> Result<(), StoreError> {
     let request = &visit.interaction.request;
     let (client, scope) = (visit.client.id.as_str(), request.scope.to_string());
-    app.tell(
+    app.record_event(
         caller.address,
         &Event::ConsentGiven { sub: user.sub.as_str(), client, scope: &scope },
     );
@@ -160,13 +165,13 @@ async fn agree(app: &App, caller: &Caller, visit: &Visit, user: &User) -> Result
 
 async fn deny(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     visit: &Visit,
     user: Option<&User>,
 ) -> Result<(), StoreError> {
     let client = visit.client.id.as_str();
     if let Some(user) = user.filter(|_| !visit.interaction.finished) {
-        app.tell(caller.address, &Event::ConsentDenied { sub: user.sub.as_str(), client });
+        app.record_event(caller.address, &Event::ConsentDenied { sub: user.sub.as_str(), client });
     }
     interactions::decline(&*app.store, &visit.id).await
 }

@@ -1,5 +1,5 @@
-//! Provider metadata ([OpenID Connect Discovery §4], [RFC 8414 §3]): what the rooms advertise, written
-//! once at start. Nothing in it follows the Host header.
+//! Provider metadata ([OpenID Connect Discovery §4], [RFC 8414 §3]): assembled from
+//! the endpoints at start. Nothing in it follows the Host header.
 //!
 //! Writes nothing.
 //!
@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use crate::http::app::App;
-use crate::http::cacheable::cacheable_json;
+use crate::http::cached_json::respond_cached;
 
 /// Every other path below `/.well-known`. Clients look for a document at several places in turn, and a script that may not read "not here" takes
 /// the first of them for a network that is down.
@@ -21,5 +21,5 @@ pub async fn nothing() -> StatusCode {
 
 /// `GET /.well-known/openid-configuration`.
 pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
-    cacheable_json(&headers, &app.metadata())
+    respond_cached(&headers, &app.metadata())
 }

@@ -14,11 +14,10 @@ use serde_json::json;
 use crate::http::app::App;
 use crate::infra::store::PingInfo;
 
-/// The store has this long to take a write.
-const PATIENCE: Duration = Duration::from_secs(1);
+const STORE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// As far as clocks may be apart without anybody being told.
-const TOLERATED: Duration = Duration::from_secs(10);
+/// Between this server and the store; more is reported.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
 
 /// `GET /live`.
 pub async fn live() -> Response {
@@ -36,10 +35,10 @@ pub async fn health(State(app): State<App>) -> Response {
 }
 
 async fn report(app: &App, for_traffic: bool) -> Response {
-    let pulse = take_pulse(app).await;
+    let pulse = ping_store(app).await;
     let store = pulse.is_some();
-    // Of a store that does not answer there is nothing to be told about keys.
-    let keys = !app.keys.is_empty() && (!store || keys_are_kept(app).await);
+    // While the store does not answer, nothing is known about the stored keys.
+    let keys = !app.keys.is_empty() && (!store || keys_are_stored(app).await);
     let leaving = for_traffic && app.draining.load(Ordering::Relaxed);
     let word = |good: bool| if good { "ok" } else { "failing" };
     let well = store && keys && !leaving;
@@ -59,14 +58,14 @@ async fn report(app: &App, for_traffic: bool) -> Response {
     (code, Json(body)).into_response()
 }
 
-/// A store that was emptied answers well, and knows nobody.
-async fn keys_are_kept(app: &App) -> bool {
-    !matches!(tokio::time::timeout(PATIENCE, app.keys.is_stored()).await, Ok(Ok(false)))
+/// Whether the signing keys are in the store. One that was emptied answers pings, too.
+async fn keys_are_stored(app: &App) -> bool {
+    !matches!(tokio::time::timeout(STORE_TIMEOUT, app.keys.is_stored()).await, Ok(Ok(false)))
 }
 
-/// Nothing unless the store takes a write.
-async fn take_pulse(app: &App) -> Option<PingInfo> {
-    match tokio::time::timeout(PATIENCE, app.store.ping()).await {
+/// `None` unless the store takes a write.
+async fn ping_store(app: &App) -> Option<PingInfo> {
+    match tokio::time::timeout(STORE_TIMEOUT, app.store.ping()).await {
         Ok(Ok(pulse)) => Some(pulse),
         Ok(Err(cause)) => {
             tracing::warn!(%cause, "the store does not take a write");
@@ -79,12 +78,12 @@ async fn take_pulse(app: &App) -> Option<PingInfo> {
     }
 }
 
-/// A clock that is wrong turns no traffic away: it may be the store's, and then every server would.
+/// A wrong clock does not fail `/ready`: if it is that of the store, every server would fail.
 fn clock(app: &App, pulse: Option<PingInfo>) -> &'static str {
     let told = pulse.and_then(|pulse| pulse.ahead_millis);
     let Some(ahead_millis) = told else { return "unknown" };
     app.events.counters.clock_ahead.set(ahead_millis);
-    if ahead_millis.unsigned_abs() <= TOLERATED.as_millis().try_into().unwrap_or(u64::MAX) {
+    if ahead_millis.unsigned_abs() <= MAX_CLOCK_SKEW.as_millis().try_into().unwrap_or(u64::MAX) {
         return "ok";
     }
     tracing::warn!(ahead_millis, "the clocks of this server and of the store are too far apart");

@@ -1,4 +1,4 @@
-//! The front door: what this is, where discovery is, and on a development machine how to try it.
+//! The page at `/`: what this is, where discovery is, and on a development installation how to try it.
 //!
 //! Writes nothing.
 
@@ -8,14 +8,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use self::page::{HomePage, Trial};
+use self::page::{DemoLogin, HomePage};
 use crate::http::app::App;
 use crate::http::page::{PagePolicy, page as render};
 
 /// `GET /`.
 pub async fn show(State(app): State<App>) -> Response {
     let discovery = app.config.issuer.url("/.well-known/openid-configuration");
-    let trial = app.trial.as_ref().map(|it| Trial { user: &it.user });
+    let trial = app.demo_login.as_ref().map(|it| DemoLogin { user: &it.user });
     let template = HomePage {
         issuer: app.issuer(),
         discovery: &discovery,

@@ -1,4 +1,4 @@
-//! The page at `/`: what this is, for whoever comes by.
+//! The template of the page at `/`.
 
 use askama::Template;
 
@@ -10,12 +10,12 @@ pub struct HomePage<'a> {
     /// The address of the discovery document.
     pub discovery: &'a str,
     pub version: &'a str,
-    pub trial: Option<Trial<'a>>,
+    pub trial: Option<DemoLogin<'a>>,
 }
 
 /// A client and a person made for trying Latchkey out.
 #[derive(Clone, Copy, Debug)]
-pub struct Trial<'a> {
+pub struct DemoLogin<'a> {
     pub user: &'a str,
 }
 
@@ -32,7 +32,7 @@ mod tests {
     };
 
     fn full(text: &str) -> HomePage<'_> {
-        let trial = Some(Trial { user: text });
+        let trial = Some(DemoLogin { user: text });
         HomePage { issuer: text, discovery: text, version: text, trial }
     }
 
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn a_trial_says_how_to_begin() {
-        let trial = Some(Trial { user: "ada" });
+        let trial = Some(DemoLogin { user: "ada" });
         let html = rendered("home-trial", &HomePage { trial, ..PLAIN });
         assert_has(&html, &["a.button[href='/demo']"]);
     }

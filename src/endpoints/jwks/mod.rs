@@ -10,11 +10,11 @@ use axum::response::Response;
 
 use crate::config::Config;
 use crate::http::app::App;
-use crate::http::cacheable::{Document, cacheable_json};
+use crate::http::cached_json::{CachedJson, respond_cached};
 use crate::protocol::ProviderMetadata;
 
-/// The room's lines in the metadata.
-pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
+/// Adds the members of this endpoint to the provider metadata.
+pub fn add_metadata(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.jwks_uri = Some(config.issuer.url("/jwks.json"));
     metadata.id_token_signing_alg_values_supported =
         config.key_ring.signing_algs.iter().map(|alg| alg.as_str()).collect();
@@ -22,5 +22,5 @@ pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
 
 /// `GET /jwks.json`.
 pub async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
-    cacheable_json(&headers, &Document::new(app.keys.jwks()))
+    respond_cached(&headers, &CachedJson::new(app.keys.jwks()))
 }

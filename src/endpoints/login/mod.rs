@@ -13,19 +13,19 @@ use axum::response::Response;
 
 use crate::domain::interactions::{Next, Step};
 use crate::http::app::App;
-use crate::http::caller::Caller;
 use crate::http::cookies::Cookies;
-use crate::http::trouble::Trouble;
+use crate::http::page_error::PageError;
+use crate::http::request_info::RequestInfo;
 use crate::http::visit::Visit;
 use crate::protocol::LenientParams;
 
 /// `GET /login`.
 pub async fn show(
     State(app): State<App>,
-    caller: Caller,
+    caller: RequestInfo,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let known = |name: &str| matches!(name, "interaction" | "other");
     let params = LenientParams::parse(query.unwrap_or_default().as_bytes(), known).params;
     let cookies = Cookies::read(&app, &headers);

@@ -45,7 +45,7 @@ pub fn show(
 /// `max_age`), rather than somebody else whom the application asks for by a hint.
 fn must_prove_it_again(app: &App, visit: &Visit, user: &User) -> bool {
     let request = &visit.interaction.request;
-    let seen_as = app.seen_by(&visit.client, &user.sub);
+    let seen_as = app.subject_for(&visit.client, &user.sub);
     let is_named = |hint: &str| {
         let email = user.claims.get("email").and_then(|email| email.as_str());
         canonical(hint) == canonical(&user.username) || email == Some(hint)

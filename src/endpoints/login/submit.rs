@@ -11,14 +11,14 @@ use crate::domain::authenticators::{
 use crate::domain::events::{Actor, Event, SignInFailure};
 use crate::domain::interactions;
 use crate::domain::users;
-use crate::http::answer::see_other;
 use crate::http::app::App;
-use crate::http::caller::Caller;
+use crate::http::authorization_response::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::error::ApiError;
 use crate::http::form::Form;
+use crate::http::page_error::PageError;
+use crate::http::request_info::RequestInfo;
 use crate::http::sign_in::{self, SignIn};
-use crate::http::trouble::Trouble;
 use crate::http::visit::Visit;
 use crate::infra::store::StoreError;
 use crate::protocol::{Params, Subject};
@@ -27,17 +27,17 @@ use crate::protocol::{Params, Subject};
 /// says becomes a proof in the interaction, and the hub goes on from there.
 pub async fn check(
     State(app): State<App>,
-    caller: Caller,
+    caller: RequestInfo,
     form: Result<Form, ApiError>,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let Ok(Form(params, headers)) = form else {
-        return Err(Trouble::foreign_form(&caller.request_id));
+        return Err(PageError::foreign_form(&caller.request_id));
     };
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
     let visit = Visit::load(&app, &caller, &cookies, id).await?;
     visit.admit_form(&app, &caller, &headers, ("login", params.get("csrf")))?;
-    let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
+    let broken = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
     if params.get("cancel").is_some() {
         interactions::decline(&*app.store, &visit.id).await.map_err(broken)?;
         return Ok(see_other(&visit.hub()));
@@ -74,25 +74,25 @@ pub async fn check(
     let request_id = caller.request_id.clone();
     let rest = async move { judge(&app, &caller, &cookies, &visit, (&params, typed)).await };
     let judged = tokio::spawn(rest.in_current_span()).await;
-    judged.unwrap_or_else(|_panicked| Err(Trouble::internal(&request_id)))
+    judged.unwrap_or_else(|_panicked| Err(PageError::internal(&request_id)))
 }
 
 /// What comes of a name and a password.
 async fn judge(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     cookies: &Cookies,
     visit: &Visit,
     (params, typed): (&Params, QueuedPassword),
-) -> Result<Response, Trouble> {
-    let broken = |cause: StoreError| Trouble::unavailable(&caller.request_id, &cause);
+) -> Result<Response, PageError> {
+    let broken = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
     let (desk, shown) = desk(app, caller, cookies, params);
     match desk.authenticate(&shown, typed).await {
         Ok(LoginOutcome { authentication, user, unlocked }) => {
             if unlocked {
                 let (sub, by) = (user.sub.as_str(), Actor::SignIn);
                 let event = Event::AccountUnlocked { sub, by };
-                app.tell(caller.address, &event);
+                app.record_event(caller.address, &event);
             }
             let sub = Some(user.sub.clone());
             let signed_in = sign_in::complete(app, caller, cookies, visit, authentication).await;
@@ -120,7 +120,7 @@ async fn is_same_person(app: &App, visit: &Visit, params: &Params) -> Result<boo
 
 fn desk<'a>(
     app: &'a App,
-    caller: &Caller,
+    caller: &RequestInfo,
     cookies: &'a Cookies,
     params: &'a Params,
 ) -> (PasswordAuthenticator<'a>, Credentials<'a>) {
@@ -142,7 +142,7 @@ fn typed(params: &Params) -> Option<&str> {
 /// disabled account; the log knows which.
 fn show_again(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     visit: &Visit,
     params: &Params,
     failed: &LoginFailure,
@@ -164,9 +164,9 @@ fn show_again(
     let sub = failed.sub.as_ref().map(Subject::as_str);
     let digest = app.name_digest(typed(params).unwrap_or_default());
     let whose = sub.ok_or(&*digest);
-    app.tell(caller.address, &Event::SignInFailed { client, reason, whose });
+    app.record_event(caller.address, &Event::SignInFailed { client, reason, whose });
     if let Some(sub) = sub.filter(|_| failed.locks) {
-        app.tell(caller.address, &Event::AccountLocked { sub });
+        app.record_event(caller.address, &Event::AccountLocked { sub });
     }
     let mut answer = render::show(app, visit, typed(params), Some(alert), status);
     let wait = match why {

@@ -1,5 +1,5 @@
 use crate::domain::clients::Client;
-use crate::http::answer::with_query;
+use crate::http::authorization_response::with_query;
 use crate::protocol::Params;
 
 /// Where an application gets the person back after the logout.

@@ -8,17 +8,17 @@ use super::after::AfterLogout;
 use super::frames;
 use super::page::{ConfirmPage, SignedOutPage};
 use super::request::Asked;
-use crate::domain::clients::{Client, Source};
+use crate::domain::clients::{Client, RegistrationSource};
 use crate::domain::events::{Event, SignOutCause};
 use crate::domain::logout_notifications;
 use crate::domain::sessions::{self, Session};
 use crate::domain::users::User;
-use crate::http::answer::see_other;
 use crate::http::app::App;
-use crate::http::caller::Caller;
+use crate::http::authorization_response::see_other;
 use crate::http::cookies::{self, Cookies};
 use crate::http::page::{FormTargets, PagePolicy, nonce, page, source_of};
 use crate::http::parties::PersonName;
+use crate::http::request_info::RequestInfo;
 use crate::infra::secret::{base64url, from_base64url};
 use crate::infra::store::StoreError;
 use crate::protocol::redirect_uri;
@@ -34,7 +34,8 @@ pub fn ask(app: &App, session: &Session, user: Option<&User>, asked: &Asked) -> 
         fields
     });
     // Where to is not said on the page, so it is a place that the operator wrote down.
-    let known = asked.client.as_ref().filter(|client| client.source == Source::Operator);
+    let known =
+        asked.client.as_ref().filter(|client| client.source == RegistrationSource::Operator);
     let home = known.and_then(|client| client.metadata.client_uri.as_deref());
     let template = ConfirmPage {
         csrf: &csrf(app, session),
@@ -62,7 +63,7 @@ pub enum By {
 /// The session ends in the store first, then in the browser, whether or not there is anywhere to go.
 pub async fn sign_out(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     session: &Session,
     asked: &Asked,
     by: By,
@@ -72,7 +73,7 @@ pub async fn sign_out(
             By::Application => SignOutCause::Application,
             By::Person => SignOutCause::Person,
         };
-        app.tell(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how });
+        app.record_event(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how });
     }
     let frames = tell(app, session.sid).await?;
     Ok(with_cleared_cookies(app, send_on(asked, &frames, by)))
@@ -107,7 +108,7 @@ pub async fn already_out(
 /// The session of that name ends, wherever its browser is; answers whether there was one. Those that only a
 /// browser can tell are not told. What is left of a try before this one, and of a session that ran out, is
 /// made up for.
-pub async fn end_named(app: &App, caller: &Caller, sid: Uuid) -> Result<bool, StoreError> {
+pub async fn end_named(app: &App, caller: &RequestInfo, sid: Uuid) -> Result<bool, StoreError> {
     let mut ended = None;
     // A sign-in at this moment gives the name to another session.
     while ended.is_none()
@@ -118,7 +119,7 @@ pub async fn end_named(app: &App, caller: &Caller, sid: Uuid) -> Result<bool, St
     if let Some(ended) = &ended {
         let how = SignOutCause::Client;
         let event = Event::SignedOut { sub: ended.sub.as_str(), how };
-        app.tell(caller.address, &event);
+        app.record_event(caller.address, &event);
     }
     tell(app, sid).await?;
     Ok(ended.is_some())
@@ -135,9 +136,9 @@ async fn bury(app: &App, cookies: &Cookies) -> Result<Vec<String>, StoreError> {
 
 /// Queues what goes server to server, and answers the frames for the rest.
 async fn tell(app: &App, sid: Uuid) -> Result<Vec<String>, StoreError> {
-    let told = logout_notifications::tell(&*app.store, sid, app.now()).await?;
-    app.was_told(&told);
-    Ok(frames::addresses(&told.by_browser, app.issuer(), |client| app.session_seen_by(client, sid)))
+    let told = logout_notifications::notify(&*app.store, sid, app.now()).await?;
+    app.notify_logout_workers(&told);
+    Ok(frames::addresses(&told.by_browser, app.issuer(), |client| app.sid_for(client, sid)))
 }
 
 /// The token of the confirmation form: bound to the session it would end.

@@ -11,14 +11,14 @@ use crate::protocol::redirect_uri;
 const MOST: usize = 20;
 
 /// The addresses to load, with `iss` and `sid` added to what was registered: for everybody, for a client
-/// may ignore them, and one that got them checks them. `seen_by` is the session as each client knows it.
+/// may ignore them, and one that got them checks them. `subject_for` is the session as each client knows it.
 pub fn addresses(
     clients: &[Client],
     issuer: &str,
-    seen_by: impl Fn(&Client) -> String,
+    subject_for: impl Fn(&Client) -> String,
 ) -> Vec<String> {
     let of = |client: &Client| {
-        address(client.metadata.frontchannel_logout_uri.as_deref()?, issuer, &seen_by(client))
+        address(client.metadata.frontchannel_logout_uri.as_deref()?, issuer, &subject_for(client))
     };
     let found: Vec<String> = clients.iter().filter_map(of).take(MOST + 1).collect();
     if found.len() > MOST {

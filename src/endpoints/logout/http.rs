@@ -9,12 +9,12 @@ use super::server;
 use crate::domain::authorization_request;
 use crate::domain::sessions::{self, Session};
 use crate::domain::users;
-use crate::http::answer::see_other;
 use crate::http::app::App;
-use crate::http::caller::Caller;
+use crate::http::authorization_response::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::form::{Form, read_form_body};
-use crate::http::trouble::Trouble;
+use crate::http::page_error::PageError;
+use crate::http::request_info::RequestInfo;
 use crate::http::turns::{take_turns, too_many, turns_for};
 use crate::http::visit::from_own_page;
 use crate::infra::secret::Secret;
@@ -24,10 +24,10 @@ use crate::protocol::{LenientParams, Params};
 /// `GET /logout`.
 pub async fn get(
     State(app): State<App>,
-    caller: Caller,
+    caller: RequestInfo,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let known = |name: &str| PARAMETERS.contains(&name);
     let params = read(&caller, query.unwrap_or_default().as_bytes(), known)?;
     let params = match params.get("kept") {
@@ -48,10 +48,10 @@ pub async fn get(
 /// and meets its session there: by query, or kept for a moment if it is too long for one.
 pub async fn post(
     State(app): State<App>,
-    caller: Caller,
+    caller: RequestInfo,
     headers: HeaderMap,
     request: Request<Body>,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let body = read_form_body(&headers, request.into_body()).await;
     let body = body.map_err(|error| refused(&caller, error.description()))?;
     let params = read(&caller, &body, |name| PARAMETERS.contains(&name) || PROOF.contains(&name))?;
@@ -86,7 +86,11 @@ const PARAMETERS: [&str; 5] =
 /// [RFC 7523 §2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
 const PROOF: [&str; 3] = ["client_assertion", "client_assertion_type", "client_secret"];
 
-fn read(caller: &Caller, text: &[u8], is_known: impl Fn(&str) -> bool) -> Result<Params, Trouble> {
+fn read(
+    caller: &RequestInfo,
+    text: &[u8],
+    is_known: impl Fn(&str) -> bool,
+) -> Result<Params, PageError> {
     let came = LenientParams::parse(text, is_known);
     match came.error {
         None => Ok(came.params),
@@ -94,7 +98,7 @@ fn read(caller: &Caller, text: &[u8], is_known: impl Fn(&str) -> bool) -> Result
     }
 }
 
-async fn kept(app: &App, caller: &Caller, id: &str) -> Result<Params, Trouble> {
+async fn kept(app: &App, caller: &RequestInfo, id: &str) -> Result<Params, PageError> {
     let query = match Secret::parse(id) {
         Some(id) => authorization_request::kept(&*app.store, &id, app.now()).await,
         None => Ok(None),
@@ -107,14 +111,14 @@ async fn kept(app: &App, caller: &Caller, id: &str) -> Result<Params, Trouble> {
 /// `POST /logout/confirm`: the person's yes.
 pub async fn confirm(
     State(app): State<App>,
-    caller: Caller,
+    caller: RequestInfo,
     form: Result<Form, crate::http::error::ApiError>,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let Ok(Form(params, headers)) = form else {
-        return Err(Trouble::foreign_form(&caller.request_id));
+        return Err(PageError::foreign_form(&caller.request_id));
     };
     if !from_own_page(&app, &headers) {
-        return Err(Trouble::foreign_form(&caller.request_id));
+        return Err(PageError::foreign_form(&caller.request_id));
     }
     let cookies = Cookies::read(&app, &headers);
     let asked = judged(&app, &caller, &params.clone().without("id_token_hint")).await?;
@@ -125,7 +129,7 @@ pub async fn confirm(
     };
     let shown = params.get("csrf").unwrap_or_default();
     if !farewell::csrf_fits(&app, &session, shown) {
-        return Err(Trouble::foreign_form(&caller.request_id));
+        return Err(PageError::foreign_form(&caller.request_id));
     }
     let done = farewell::sign_out(&app, &caller, &session, &asked, By::Person).await;
     done.map_err(|it| broken(&caller, &it))
@@ -133,10 +137,10 @@ pub async fn confirm(
 
 async fn answer(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     cookies: &Cookies,
     params: &Params,
-) -> Result<Response, Trouble> {
+) -> Result<Response, PageError> {
     let broken = |cause: StoreError| broken(caller, &cause);
     let asked = judged(app, caller, params).await?;
     let session = present(app, cookies).await.map_err(broken)?;
@@ -160,7 +164,7 @@ async fn answer(
     }
 }
 
-async fn judged(app: &App, caller: &Caller, params: &Params) -> Result<Asked, Trouble> {
+async fn judged(app: &App, caller: &RequestInfo, params: &Params) -> Result<Asked, PageError> {
     let asked = Asked::read(app, params).await.map_err(|cause| broken(caller, &cause))?;
     asked.map_err(|refusal| {
         refused(
@@ -183,18 +187,18 @@ async fn present(app: &App, cookies: &Cookies) -> Result<Option<Session>, StoreE
 }
 
 /// A request that cannot be acted on; the person may still sign out by themselves.
-fn refused(caller: &Caller, detail: impl Into<String>) -> Trouble {
-    Trouble {
+fn refused(caller: &RequestInfo, detail: impl Into<String>) -> PageError {
+    PageError {
         message: "The app sent a request that cannot be answered, so nothing has changed.".into(),
-        way_on: Some(("/logout".into(), "Sign out here".into())),
-        ..Trouble::request_error(&caller.request_id, "invalid_request", detail)
+        next_link: Some(("/logout".into(), "Sign out here".into())),
+        ..PageError::request_error(&caller.request_id, "invalid_request", detail)
     }
 }
 
-fn broken(caller: &Caller, cause: &StoreError) -> Trouble {
-    Trouble {
+fn broken(caller: &RequestInfo, cause: &StoreError) -> PageError {
+    PageError {
         message: "Signing out does not work right now. Please try again in a few seconds.".into(),
-        ..Trouble::unavailable(&caller.request_id, cause)
+        ..PageError::unavailable(&caller.request_id, cause)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::protocol::ProviderMetadata;
 
 /// The room's lines in the metadata.
-pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
+pub fn add_metadata(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.end_session_endpoint = Some(config.issuer.url("/logout"));
     metadata.frontchannel_logout_supported = true;
     metadata.frontchannel_logout_session_supported = true;

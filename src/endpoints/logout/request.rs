@@ -148,7 +148,7 @@ impl Shown {
         };
         // Of a client that is gone nobody knows the sector.
         let sid = match client {
-            Some(client) => app.pairwise_key.session_named(&client.metadata, &sid),
+            Some(client) => app.pairwise_key.resolve_sid(&client.metadata, &sid),
             None => Uuid::try_parse(&sid).ok(),
         };
         sid.map_or(Hint::Unreadable, |sid| Hint::Of { client: id, sid })

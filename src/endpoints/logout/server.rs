@@ -15,9 +15,9 @@ use super::farewell;
 use super::request::{Asked, Hint, Refusal};
 use crate::http::accept::names_html;
 use crate::http::app::App;
-use crate::http::caller::Caller;
-use crate::http::client::{self, BASIC};
+use crate::http::authenticated_client::{self, BASIC_CHALLENGE};
 use crate::http::error::{ApiError, no_store};
+use crate::http::request_info::RequestInfo;
 use crate::protocol::{ErrorCode, OAuthError, Params};
 
 /// Whether no browser sends such a request. `form` may hold a client's proof.
@@ -44,7 +44,7 @@ fn shows_proof(headers: &HeaderMap, form: &Params) -> bool {
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
 pub async fn answer(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     headers: &HeaderMap,
     params: &Params,
     form: &Params,
@@ -58,7 +58,7 @@ pub async fn answer(
 /// Whether there was anything to end: a session that is over already is as good.
 async fn end(
     app: &App,
-    caller: &Caller,
+    caller: &RequestInfo,
     headers: &HeaderMap,
     params: &Params,
     form: &Params,
@@ -66,7 +66,7 @@ async fn end(
     if !shows_proof(headers, form) {
         return Err(nothing_ended());
     }
-    let client = client::authenticated(app, headers, form, caller).await?;
+    let client = authenticated_client::authenticated(app, headers, form, caller).await?;
     let asked = Asked::read(app, params).await?.map_err(|refusal| {
         ApiError::invalid(match refusal {
             Refusal::OtherClient => OTHER_CLIENT,
@@ -87,7 +87,7 @@ async fn end(
 fn nothing_ended() -> ApiError {
     let why = "nothing has ended: no session of a browser came with this request; send the person's \
                browser here, or authenticate as the client that id_token_hint was given to";
-    ApiError::new(OAuthError::new(ErrorCode::InvalidClient, why)).with_challenge(BASIC)
+    ApiError::new(OAuthError::new(ErrorCode::InvalidClient, why)).with_challenge(BASIC_CHALLENGE)
 }
 
 const OTHER_CLIENT: &str = "nothing has ended: id_token_hint was given to another client";

@@ -7,37 +7,34 @@
 //! | `PUT /register/{client_id}` | replaces all of it | the client, its redirect URIs' origins |
 //! | `DELETE /register/{client_id}` | removes the client | the client, its redirect URIs' origins |
 //!
-//! `gate.rs` decides who may register, `body.rs` reads what they send, `answer.rs` writes the one
-//! answer, `manage.rs` has the client's own page, `sector.rs` asks whose client it is,
-//! `statement.rs` whom others say it is. Ids, secrets and tokens are made here and only
-//! digests are kept (for `client_secret_jwt` the secret too, encrypted), so a secret is shown once: with the
-//! answer that made it.
+//! Ids, secrets and tokens are made here, and only digests are stored (for `client_secret_jwt` the secret too, encrypted):
+//! a secret is in the one response that it was made for.
 //!
 //! [RFC 7591]: https://www.rfc-editor.org/rfc/rfc7591
 //! [RFC 7592]: https://www.rfc-editor.org/rfc/rfc7592
 //! [OpenID Connect Registration]: https://openid.net/specs/openid-connect-registration-1_0.html
 
-mod answer;
-mod body;
-mod gate;
-pub mod manage;
+pub mod configuration;
+mod policy;
+mod request;
+mod response;
 mod sector;
-mod statement;
+mod software_statement;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use self::answer::Fresh;
+use self::response::NewCredentials;
 use crate::config::{Config, RegistrationPolicy};
-use crate::domain::clients::vault::Vault;
+use crate::domain::clients::secret_encryption::SecretCipher;
 use crate::domain::clients::{
-    self, Client, ClientId, DeclaredClient, Settings, Source, UNUSED_RETENTION,
+    self, Client, ClientId, ClientSettings, DeclaredClient, RegistrationSource, UNUSED_RETENTION,
 };
 use crate::domain::events::{Actor, ClientChange, Event};
 use crate::http::app::App;
-use crate::http::caller::Caller;
 use crate::http::error::ApiError;
+use crate::http::request_info::RequestInfo;
 use crate::infra::clock::UnixTime;
 use crate::infra::random;
 use crate::infra::secret::Secret;
@@ -46,8 +43,8 @@ use crate::protocol::{ClientMetadata, ProviderMetadata};
 
 const PATH: &str = "/register";
 
-/// What discovery says about it, unless nobody may register.
-pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
+/// Adds the endpoint to the provider metadata, unless registration is off.
+pub fn add_metadata(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.registration_endpoint = match config.registration {
         RegistrationPolicy::Open | RegistrationPolicy::Token(_) => Some(config.issuer.url(PATH)),
         RegistrationPolicy::Off => None,
@@ -58,21 +55,21 @@ pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
 /// others say of it.
 pub async fn register(
     State(app): State<App>,
-    caller: Caller,
+    caller: RequestInfo,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    gate::admit(&app.config.registration, &parts.headers)?;
-    gate::take_turn(&app, &caller).await?;
-    let members = body::read(&parts.headers, body).await?;
-    let members = statement::applied(&app, members).await?;
-    let metadata = gate::limited(&app, body::metadata(&members, &app.config.offer)?)?;
-    gate::find_room(&app).await?;
+    policy::check_allowed(&app.config.registration, &parts.headers)?;
+    policy::check_rate_limit(&app, &caller).await?;
+    let members = request::read(&parts.headers, body).await?;
+    let members = software_statement::apply(&app, members).await?;
+    let metadata = policy::restrict_scopes(&app, request::metadata(&members, &app.config.offer)?)?;
+    policy::check_client_limit(&app).await?;
     sector::check(&app, &metadata).await?;
-    let (client, fresh) = made(metadata, &app.vault, app.now())?;
+    let (client, fresh) = new_client(metadata, &app.secret_cipher, app.now())?;
     match clients::add(&*app.store, &client).await? {
         CreateOutcome::Created => {}
-        // Nobody else can have rolled this id.
+        // The id is random.
         CreateOutcome::Exists => return Err(ApiError::internal()),
     }
     let change = Event::ClientChanged {
@@ -80,35 +77,35 @@ pub async fn register(
         change: ClientChange::Registered,
         by: Actor::Client,
     };
-    app.tell(caller.address, &change);
-    answer::information(&app, &client, &fresh, StatusCode::CREATED)
+    app.record_event(caller.address, &change);
+    response::client_information(&app, &client, &fresh, StatusCode::CREATED)
 }
 
-/// A new client, and what it is told once.
-fn made(
+/// A new client, and the credentials that only its response has.
+fn new_client(
     metadata: ClientMetadata,
-    vault: &Vault,
+    vault: &SecretCipher,
     now: UnixTime,
-) -> Result<(Client, Fresh), ApiError> {
+) -> Result<(Client, NewCredentials), ApiError> {
     let id = ClientId::parse(&random::uuid().to_string()).ok_or_else(ApiError::internal)?;
-    let (token, token_digest) = answer::roll();
+    let (token, token_digest) = response::new_secret();
     let secret = Secret::random().reveal();
     let has_secret = metadata.has_secret();
-    let kept = vault.keep((&id, metadata.token_endpoint_auth_method), &secret, now);
+    let kept = vault.stored_secret((&id, metadata.token_endpoint_auth_method), &secret, now);
     let client = Client {
         id,
-        settings: Settings::default(),
+        settings: ClientSettings::default(),
         metadata,
         secrets: if has_secret { vec![kept] } else { Vec::new() },
         registration_token: Some(token_digest),
         enabled: true,
-        source: Source::Registered,
+        source: RegistrationSource::Registered,
         created_at: now,
         unused_until: Some(now.plus(UNUSED_RETENTION)),
         development: false,
         declared: Some(DeclaredClient::default()),
     };
-    Ok((client, Fresh { token, secret: has_secret.then_some(secret) }))
+    Ok((client, NewCredentials { token, secret: has_secret.then_some(secret) }))
 }
 
 #[cfg(test)]
@@ -118,21 +115,21 @@ mod tests {
     use super::*;
     use crate::infra::secret_key::SecretKey;
 
-    pub fn vault() -> Vault {
-        Vault::new(&SecretKey::from_text(&"k".repeat(32)).unwrap())
+    pub fn vault() -> SecretCipher {
+        SecretCipher::new(&SecretKey::from_text(&"k".repeat(32)).unwrap())
     }
 
-    fn registered(method: &str) -> (Client, Fresh) {
+    fn registered(method: &str) -> (Client, NewCredentials) {
         let members = json!({"redirect_uris": ["https://shop.example/cb"],
             "token_endpoint_auth_method": method});
         let metadata = ClientMetadata::parse(members.as_object().unwrap()).unwrap();
-        made(metadata, &vault(), UnixTime::from_secs(1_700_000_000)).unwrap()
+        new_client(metadata, &vault(), UnixTime::from_secs(1_700_000_000)).unwrap()
     }
 
     #[test]
     fn a_confidential_client_gets_a_secret_that_opens_it_and_a_public_one_gets_none() {
         let (client, fresh) = registered("client_secret_basic");
-        assert!(client.opens_with(&fresh.secret.unwrap(), client.created_at));
+        assert!(client.accepts_secret(&fresh.secret.unwrap(), client.created_at));
         let (client, fresh) = registered("none");
         assert!(fresh.secret.is_none() && client.secrets.is_empty());
     }

@@ -6,7 +6,7 @@ use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::protocol::{ClientMetadata, ErrorCode, OAuthError};
 
-/// Asks the sector, by the guarded fetcher: anybody may name any address here.
+/// Fetches the sector document, by the client that refuses private addresses: a registration may name any URL.
 pub(super) async fn check(app: &App, metadata: &ClientMetadata) -> Result<(), ApiError> {
     let Some(uri) = &metadata.sector_identifier_uri else { return Ok(()) };
     let document = app.fetcher.get_json(uri).await.map_err(|cause| {

@@ -1,18 +1,18 @@
-//! For which of the APIs that were granted a token request wants its access token ([RFC 8707 §2.2]).
+//! Which of the granted APIs the access token of a token request is for ([RFC 8707 §2.2]).
 //!
 //! [RFC 8707 §2.2]: https://www.rfc-editor.org/rfc/rfc8707#section-2.2
 
 use crate::domain::clients::Client;
 use crate::domain::grants::Grant;
 use crate::domain::resources::Target;
-use crate::domain::token_claims::Wanted;
+use crate::domain::token_claims::RequestedResources;
 use crate::http::app::App;
 use crate::http::token_issuer;
 use crate::protocol::{ErrorCode, OAuthError, Params, Scope, resource};
 
-/// What the access token is for: what the request names of what was granted, or else all of that, as far as it
-/// is still open to the client. `scope` is what of the grant it is to allow.
-pub(super) fn of_grant(
+/// The target of an access token of a grant: the granted APIs that the request names, or all of them, as far as the client
+/// may still request them. `scope` is what the token is to allow.
+pub(super) fn for_grant(
     app: &App,
     client: &Client,
     params: &Params,
@@ -32,28 +32,41 @@ pub(super) fn of_grant(
         resources.check(app.issuer(), client, &named)?;
         return Err(invalid("resource names what the authorization request did not"));
     }
-    meaning(
+    require_scope(
         scope,
-        token_issuer::target(app, client, scope, Wanted { named: &named, granted: &granted }),
+        token_issuer::token_target(
+            app,
+            client,
+            scope,
+            RequestedResources { named: &named, granted: &granted },
+        ),
     )
 }
 
-/// The same for a client that acts for itself: what it names.
-pub(super) fn alone(
+/// The target of an access token for the client itself: the APIs that the request names.
+pub(super) fn for_client_itself(
     app: &App,
     client: &Client,
     params: &Params,
     scope: &Scope,
 ) -> Result<Target, OAuthError> {
     let named = resource::asked(params)?;
-    app.resources().check_alone(app.issuer(), client, &named)?;
-    meaning(scope, token_issuer::target(app, client, scope, Wanted { named: &named, granted: &[] }))
+    app.resources().check_for_client_itself(app.issuer(), client, &named)?;
+    require_scope(
+        scope,
+        token_issuer::token_target(
+            app,
+            client,
+            scope,
+            RequestedResources { named: &named, granted: &[] },
+        ),
+    )
 }
 
-/// A token that allows nothing is none: a scope has one word at least ([RFC 6749 §3.3]).
+/// Refuses a token that would allow nothing: a scope has one word at least ([RFC 6749 §3.3]).
 ///
 /// [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
-fn meaning(granted: &Scope, target: Target) -> Result<Target, OAuthError> {
+fn require_scope(granted: &Scope, target: Target) -> Result<Target, OAuthError> {
     if target.scope.is_empty() && !granted.is_empty() {
         let why = "nothing that was granted means anything to the API that this token would be for";
         return Err(OAuthError::new(ErrorCode::InvalidScope, why));

@@ -1,5 +1,5 @@
-//! The userinfo endpoint ([OpenID Connect Core §5.3]): what a client may know of the person who signed
-//! in, as JSON or as the token the client registered to have.
+//! The userinfo endpoint ([OpenID Connect Core §5.3]): the claims of the user that a client may have, as JSON or as the JWT
+//! that it registered for.
 //!
 //! | path | does | writes |
 //! |---|---|---|
@@ -13,9 +13,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 
 use crate::config::Config;
-use crate::domain::token_claims::{self, Access, AccessTokenError};
+use crate::domain::token_claims::{self, AccessTokenError, ValidAccessToken};
 use crate::http::app::App;
-use crate::http::cors::Asker;
+use crate::http::cors::CorsClient;
 use crate::http::error::{ApiError, no_store};
 use crate::http::presented_token::{self, HeaderOrForm};
 use crate::http::token_issuer;
@@ -24,8 +24,8 @@ use crate::protocol::{OAuthError, ProviderMetadata};
 
 const PATH: &str = "/userinfo";
 
-/// What discovery says about it.
-pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
+/// Adds the members of this endpoint to the provider metadata.
+pub fn add_metadata(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.userinfo_endpoint = Some(config.issuer.url(PATH));
     metadata.userinfo_signing_alg_values_supported =
         config.offer.signing_algs.iter().map(|alg| alg.as_str()).collect();
@@ -39,11 +39,11 @@ pub fn advertise(metadata: &mut ProviderMetadata, config: &Config) {
 /// granted it.
 pub async fn userinfo(
     State(app): State<App>,
-    asker: Asker,
+    cors_client: CorsClient,
     HeaderOrForm(presented): HeaderOrForm,
 ) -> Result<Response, ApiError> {
     let app = &app;
-    let judged = token_claims::judge_access(
+    let judged = token_claims::validate_access_token(
         &*app.store,
         (&app.keys, app.issuer()),
         &presented.token,
@@ -58,23 +58,26 @@ pub async fn userinfo(
             return Err(presented_token::invalid());
         }
     };
-    asker.is(&access.holder.client);
+    cors_client.set_client(&access.holder.client);
     if !access.audience.iter().any(|resource| resource == app.issuer()) {
         return Err(presented_token::invalid());
     }
     if !access.scope.contains("openid") {
         return Err(presented_token::insufficient_scope("openid"));
     }
-    let Access { scope, grant: Some(grant), holder, .. } = &access else {
+    let ValidAccessToken { scope, grant: Some(grant), holder, .. } = &access else {
         return Err(presented_token::invalid());
     };
     let user = holder.user.as_ref().ok_or_else(presented_token::invalid)?;
-    app.unasked.asked(&holder.client.id);
-    let seen_as = app.seen_by(&holder.client, &user.sub);
+    app.unused_userinfo.record_userinfo(&holder.client.id);
+    let seen_as = app.subject_for(&holder.client, &user.sub);
     let about = (user, &seen_as);
     let (client, asked) = (&holder.client, &grant.claims);
     let claims = token_claims::userinfo_claims(about, client, scope, asked, &app.catalogue());
-    match token_issuer::userinfo(app, &holder.client, &claims).await.map_err(OAuthError::from)? {
+    match token_issuer::encode_userinfo(app, &holder.client, &claims)
+        .await
+        .map_err(OAuthError::from)?
+    {
         Some(token) => Ok(no_store(([(CONTENT_TYPE, "application/jwt")], token))),
         None => Ok(no_store(Json(claims))),
     }

@@ -7,7 +7,7 @@
 //!
 //! **Who may.** Readers say so one by one; everybody else reads what is filed now, through this store like
 //! through any other. Content are client authentication and the gate that everything issued passes
-//! ([`may_issue`](fn@crate::domain::grants::may_issue)). Not content is whatever begins something: an authorization
+//! ([`check_active`](fn@crate::domain::grants::may_issue)). Not content is whatever begins something: an authorization
 //! looks at the session and the person as they are, or a sign-out could be outlived by a grant made
 //! behind it. Not content is whatever changes something: `update`, `remove_if` and `create` see what is
 //! filed, so no swap ever loops on what is kept here. `take`, grants, codes, consents and counters are

@@ -6,7 +6,7 @@ use crate::domain::development;
 use crate::domain::epoch::{self, Epoch, Owner};
 use crate::domain::grants::{self, Grant, GrantV2};
 use crate::domain::keys::RingRecord;
-use crate::domain::logout_notifications::Participants;
+use crate::domain::logout_notifications::SessionClients;
 use crate::domain::resources::{self, Resource};
 use crate::domain::scopes::{self, StoredScope};
 use crate::domain::sessions::{self, Session};
@@ -35,7 +35,7 @@ pub(super) enum BackupRecord {
     #[serde(rename = "session.v1")]
     Session(Session),
     #[serde(rename = "logout-participants.v1")]
-    Participants(Participants),
+    SessionClients(SessionClients),
     #[serde(rename = "grant.v1")]
     Grant(Box<GrantRecord>),
     /// From a store that a newer release has written to.
@@ -84,7 +84,7 @@ impl BackupRecord {
             Self::Scope(_) => "scopes",
             Self::Resource(_) => "APIs",
             Self::Session(_) => "sessions",
-            Self::Participants(_) => "sessions to tell of",
+            Self::SessionClients(_) => "sessions to tell of",
             Self::Grant(_) | Self::GrantV2(_) => "grants",
         }
     }
@@ -111,7 +111,7 @@ impl BackupRecord {
             Self::Scope(scope) => restore_action(store, scope, now).await,
             Self::Resource(resource) => restore_action(store, resource, now).await,
             Self::Session(session) => restore_action(store, session, now).await,
-            Self::Participants(noted) => restore_action(store, noted, now).await,
+            Self::SessionClients(noted) => restore_action(store, noted, now).await,
             Self::Grant(granted) => restore_action(store, &granted.grant, now).await,
             Self::GrantV2(it) => restore_action(store, &GrantV2(it.grant.clone()), now).await,
         }
@@ -136,9 +136,9 @@ impl BackupRecord {
             Self::Scope(scope) => scopes::restore(store, scope).await,
             Self::Resource(resource) => resources::restore(store, resource).await,
             Self::Session(session) => sessions::restore(store, session).await,
-            Self::Participants(noted) => store.put(noted).await,
+            Self::SessionClients(noted) => store.put(noted).await,
             Self::Grant(it) | Self::GrantV2(it) => {
-                grants::file(store, &it.grant, it.until, now).await
+                grants::insert(store, &it.grant, it.until, now).await
             }
         }
     }
@@ -174,7 +174,7 @@ mod tests {
             StoredScope::KIND,
             Resource::KIND,
             Session::KIND,
-            Participants::KIND,
+            SessionClients::KIND,
             Grant::KIND,
             GrantV2::KIND,
         ];

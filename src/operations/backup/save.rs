@@ -40,7 +40,7 @@ pub async fn save<W: Write>(
     out: W,
 ) -> Result<(W, BackupSummary), BackupError> {
     let mut file = FrameWriter::begin(out, &root.derive(Purpose::Backup))?;
-    let resources = resources::names(store).await?;
+    let resources = resources::list_names(store).await?;
     // Whoever is older than this schema is told so; the release before has it too, and stops at the line of an API.
     let readable_by = if resources.is_empty() { 0 } else { CURRENT_SCHEMA.schema };
     let about = &BackupInfo { readable_by: about.readable_by.max(readable_by), ..about.clone() };
@@ -82,7 +82,7 @@ impl<W: Write> BackupWriter<'_, W> {
     async fn clients(&mut self) -> Result<(), BackupError> {
         let mut after = None;
         loop {
-            let page = clients::listed(self.store, after.as_ref()).await?;
+            let page = clients::list_ids(self.store, after.as_ref()).await?;
             for id in &page {
                 if let Some(client) = self.read(&id.key()).await? {
                     let owner = Owner::Client(id.clone());
@@ -124,13 +124,13 @@ impl<W: Write> BackupWriter<'_, W> {
     async fn sessions_and_grants(&mut self, sub: &Subject) -> Result<(), BackupError> {
         for id in sessions::listed(self.store, sub).await? {
             let Some(session) = self.read(&id.key()).await? else { continue };
-            let noted = self.read(&logout_notifications::participants_key(session.sid)).await?;
+            let noted = self.read(&logout_notifications::session_clients_key(session.sid)).await?;
             self.add(&BackupRecord::Session(session))?;
             if let Some(noted) = noted {
-                self.add(&BackupRecord::Participants(noted))?;
+                self.add(&BackupRecord::SessionClients(noted))?;
             }
         }
-        for (id, until) in grants::listed(self.store, sub).await? {
+        for (id, until) in grants::list_for_subject(self.store, sub).await? {
             // The epoch of a consent is no part of a backup, so neither is what it has ended.
             if let Some(grant) = self.read(&id.key()).await? {
                 if grants::has_consent(self.store, &grant, Consistency::Strong).await? {

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::format::FrameWriter;
 use super::*;
 use crate::domain::authenticators::Authentication;
-use crate::domain::clients::{self, Client, ClientId, Settings, Source};
+use crate::domain::clients::{self, Client, ClientId, ClientSettings, RegistrationSource};
 use crate::domain::consent::{self, Consent};
 use crate::domain::epoch::Epoch;
-use crate::domain::grants::{self, Grant, GrantId, Standing};
+use crate::domain::grants::{self, Grant, GrantId, GrantStatus};
 use crate::domain::keys::{KeyEncryptor, KeyRing, KeyUse as KeyPurpose, RotationPolicy};
 use crate::domain::sessions::{self, Limits, Session};
 use crate::domain::users::{self, Added, User};
@@ -58,11 +58,11 @@ fn client(id: &str, unused_until: Option<UnixTime>) -> Client {
     Client {
         id: ClientId::parse(id).unwrap(),
         metadata: ClientMetadata::parse(members.as_object().unwrap()).unwrap(),
-        settings: Settings::default(),
+        settings: ClientSettings::default(),
         secrets: Vec::new(),
         registration_token: None,
         enabled: true,
-        source: Source::Operator,
+        source: RegistrationSource::Operator,
         created_at: NOW,
         unused_until,
         development: false,
@@ -109,9 +109,9 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
     let grant = Grant {
         id: GrantId(random::uuid()),
         client: ClientId::parse("shop").unwrap(),
-        client_since: None,
+        client_created_at: None,
         client_epoch: None,
-        person: Some(grants::Person {
+        authentication: Some(grants::AuthenticationContext {
             sub: subject("a"),
             authenticated_at: NOW,
             amr: Vec::new(),
@@ -126,15 +126,15 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
         claims: ClaimsRequest::default(),
         nonce: None,
         code: None,
-        refresh: None,
-        standing: Standing::Good,
+        refresh_tokens: None,
+        status: GrantStatus::Active,
         resources: Vec::new(),
         revoked_access: Vec::new(),
-        opaque: Vec::new(),
+        opaque_tokens: Vec::new(),
         cnf: None,
         ends_at: NOW.plus(HOUR),
     };
-    grants::file(&*store, &grant, grant.ends_at, NOW).await.unwrap();
+    grants::insert(&*store, &grant, grant.ends_at, NOW).await.unwrap();
     (store, clock, session, grant)
 }
 
@@ -201,7 +201,7 @@ async fn sessions_and_grants_come_along_if_asked_for_unless_their_time_is_over()
     let named = sessions::find_named(&*store, session.sid, NOW).await.unwrap();
     assert_eq!(named, Some(session));
     assert_eq!(sessions::count_live(&*store, NOW).await.unwrap(), 1);
-    let ended = grants::cut_off(&*store, &subject("a"), NOW).await.unwrap();
+    let ended = grants::revoke_all_for_subject(&*store, &subject("a"), NOW).await.unwrap();
     assert_eq!((ended.sessions, ended.grants), (1, 1), "both are in their person's lists");
     assert!(grants::find(&*store, grant.id).await.unwrap().is_some());
 

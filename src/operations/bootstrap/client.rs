@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::toml_table::{SourceText, TomlTable, to_json};
-use crate::domain::clients::{ClientId, SHORTEST_SECRET, Settings};
+use crate::domain::clients::{ClientId, ClientSettings, MIN_SECRET_LEN};
 use crate::infra::secret::{self, Digest, is_guessable};
 use crate::operations::clients::{
     CLIENT_ID_RULE, ClientDeclaration, check_metadata, check_settings, parse_metadata,
@@ -90,7 +90,7 @@ impl ClientEntry {
 
 /// Whether there is a setting of that name.
 fn is_setting(name: &str) -> bool {
-    Settings::names().iter().any(|known| known == name)
+    ClientSettings::names().iter().any(|known| known == name)
 }
 
 fn read_id(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Option<ClientId> {
@@ -123,17 +123,17 @@ fn read_metadata(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Option<Cl
 
 /// One key at a time, so that a mistake has a line. In the store a setting of a newer release is ignored; in
 /// the file one that is not known is a mistake.
-fn read_settings(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Settings {
+fn read_settings(table: TomlTable<'_>, source: &mut SourceText<'_>) -> ClientSettings {
     let mut members = Map::new();
     if let Some(declared) = table.table("settings", source) {
         for (key, at, value) in declared.iter() {
             let checked = to_json(value).map_err(str::to_owned).and_then(|value| {
                 if !is_setting(key) {
-                    let names = Settings::names().join(", ");
+                    let names = ClientSettings::names().join(", ");
                     return Err(format!("unknown field, it is one of {names}"));
                 }
                 let alone = Map::from_iter([(key.to_owned(), value.clone())]);
-                let read = serde_json::from_value::<Settings>(Value::Object(alone));
+                let read = serde_json::from_value::<ClientSettings>(Value::Object(alone));
                 read.map(|_| value).map_err(|error| error.to_string())
             });
             match checked {
@@ -152,9 +152,8 @@ fn read_secrets(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Vec<Digest
     for (key, text) in one.into_iter().chain(more.into_iter().map(|it| ("client_secrets", it))) {
         // %x20-7E (RFC 6749 appendix A.2, https://www.rfc-editor.org/rfc/rfc6749#appendix-A.2).
         let wordable = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
-        if !(SHORTEST_SECRET..=512).contains(&text.len()) || !wordable {
-            let rule =
-                format!("{key}: must be {SHORTEST_SECRET} to 512 printable ASCII characters");
+        if !(MIN_SECRET_LEN..=512).contains(&text.len()) || !wordable {
+            let rule = format!("{key}: must be {MIN_SECRET_LEN} to 512 printable ASCII characters");
             source.add_error(table.position(key), rule);
         }
         digests.push(Digest::of(text.as_bytes()));

@@ -87,7 +87,7 @@ async fn applying_twice_changes_nothing_the_second_time() {
     assert_eq!(ada.claims["address"], json!({"country": "UK"}));
     let shop = ClientId::parse("shop").unwrap();
     let shop = clients::find(&*store, &shop).await.unwrap().unwrap();
-    assert!(shop.opens_with(SECRET, NOW) && shop.settings.first_party);
+    assert!(shop.accepts_secret(SECRET, NOW) && shop.settings.first_party);
     assert!(clients::is_known_origin(&*store, "https://shop.example").await.unwrap());
 }
 
@@ -116,7 +116,7 @@ async fn what_differs_is_changed_and_the_rest_is_left_alone() {
     assert_ne!(again.password, before.password);
     let shop = ClientId::parse("shop").unwrap();
     let shop = clients::find(&*store, &shop).await.unwrap().unwrap();
-    assert!(!shop.opens_with(SECRET, NOW) && shop.opens_with(&"s".repeat(40), NOW));
+    assert!(!shop.accepts_secret(SECRET, NOW) && shop.accepts_secret(&"s".repeat(40), NOW));
 
     let nobody = apply("", &*store).await.unwrap();
     assert_eq!(nobody, ApplyReport::default());
@@ -189,25 +189,29 @@ async fn a_rotated_secret_and_a_switch_are_not_undone_either() {
     let unchanged = ApplyReport { users: tally(0, 0, 1), clients: tally(0, 0, 1) };
     assert_eq!(apply(&file, &*store).await.unwrap(), unchanged);
     let held = shop().await;
-    assert!(!held.enabled && held.opens_with(&rotated, later) && !held.opens_with(SECRET, later));
+    assert!(
+        !held.enabled
+            && held.accepts_secret(&rotated, later)
+            && !held.accepts_secret(SECRET, later)
+    );
     assert!(!ada().await.enabled);
 
     let next = file.replace(SECRET, &"s".repeat(40)).replace("enabled = true", "enabled = false");
     apply(&next, &*store).await.unwrap();
     let held = shop().await;
-    assert!(held.opens_with(&"s".repeat(40), later) && !held.opens_with(&rotated, later));
+    assert!(held.accepts_secret(&"s".repeat(40), later) && !held.accepts_secret(&rotated, later));
     let back = next.replace("enabled = false", "enabled = true");
     assert_eq!(apply(&back, &*store).await.unwrap().users, tally(0, 1, 0));
     assert!(shop().await.enabled && ada().await.enabled, "the file's word is new");
 
     // What registered itself is the operator's from now on, whole.
     let step = |client: &mut clients::Client| {
-        client.source = clients::Source::Registered;
+        client.source = clients::RegistrationSource::Registered;
         client.secrets[0].digest = Digest::of(rotated.as_bytes());
     };
     clients::update(&*store, &id, step).await.unwrap();
     apply(&back, &*store).await.unwrap();
-    assert!(shop().await.opens_with(&"s".repeat(40), later));
+    assert!(shop().await.accepts_secret(&"s".repeat(40), later));
 }
 
 #[tokio::test]
@@ -243,7 +247,7 @@ async fn a_secret_may_be_given_as_its_hash_in_two_spellings_and_a_password_too()
             );
         apply(&file, &*store).await.unwrap();
         let shop = ClientId::parse("shop").unwrap();
-        assert!(clients::find(&*store, &shop).await.unwrap().unwrap().opens_with(SECRET, NOW));
+        assert!(clients::find(&*store, &shop).await.unwrap().unwrap().accepts_secret(SECRET, NOW));
         let ada = users::find_by_username(&*store, "ada").await.unwrap().unwrap();
         assert_eq!(ada.password.as_deref(), Some(&*hash));
     }

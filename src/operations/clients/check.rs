@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::clients::{Settings, recipient};
+use crate::domain::clients::{self, ClientSettings};
 use crate::protocol::client_metadata::ServerCapabilities;
 use crate::protocol::{AuthMethod, ClientMetadata, OAuthError, Scope};
 
@@ -13,7 +13,7 @@ pub const CLIENT_ID_RULE: &str = "must be 1 to 255 characters of A-Z a-z 0-9 . _
 /// the member it is about.
 pub fn parse_metadata(members: &Map<String, Value>) -> Result<ClientMetadata, OAuthError> {
     let metadata = ClientMetadata::parse_within(members, &ServerCapabilities::all())?;
-    recipient::check_registered(&metadata)?;
+    clients::check_registered_keys(&metadata)?;
     Ok(metadata)
 }
 
@@ -37,7 +37,7 @@ pub fn check_metadata(metadata: &ClientMetadata) -> Result<(), String> {
 }
 
 /// Whether the settings make sense for a client of this kind; the error is a sentence that begins with the setting.
-pub fn check_settings(metadata: &ClientMetadata, settings: &Settings) -> Result<(), String> {
+pub fn check_settings(metadata: &ClientMetadata, settings: &ClientSettings) -> Result<(), String> {
     // RFC 9700 §2.1.1: public clients MUST use PKCE (https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1).
     if metadata.is_public() && settings.require_pkce == Some(false) {
         return Err("require_pkce: a public client cannot be let off PKCE".to_owned());

@@ -1,7 +1,7 @@
 //! Creates a client, or makes it what is declared.
 
 use crate::domain::clients::{
-    self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source,
+    self, Client, ClientId, ClientSecret, ClientSettings, DeclaredClient, RegistrationSource,
 };
 use crate::domain::events::ClientChange;
 use crate::infra::clock::UnixTime;
@@ -18,7 +18,7 @@ use crate::protocol::ClientMetadata;
 pub struct ClientDeclaration {
     pub id: ClientId,
     pub metadata: ClientMetadata,
-    pub settings: Settings,
+    pub settings: ClientSettings,
     pub secrets: Vec<Digest>,
     /// `None`: the stored value stays.
     pub enabled: Option<bool>,
@@ -36,7 +36,7 @@ impl ClientDeclaration {
                 secrets: self.secrets.iter().map(|digest| new_secret(*digest, now)).collect(),
                 registration_token: None,
                 enabled: self.enabled.unwrap_or(true),
-                source: Source::Operator,
+                source: RegistrationSource::Operator,
                 created_at: now,
                 unused_until: None,
                 development: false,
@@ -67,7 +67,7 @@ impl ClientDeclaration {
             context.client_changed(&self.id, *change);
         }
         if changes.contains(&ClientChange::Disabled) {
-            clients::cut_off(store, &self.id, now).await?;
+            clients::revoke_all(store, &self.id, now).await?;
         }
         Ok(DeclareReport { outcome: DeclareOutcome::of_update(&changes), remarks })
     }
@@ -81,13 +81,13 @@ impl ClientDeclaration {
     /// registration access token is void.
     fn apply(&self, client: &mut Client, now: UnixTime) -> Vec<Remark> {
         let before = match client.source {
-            Source::Operator => client.declared.take(),
+            RegistrationSource::Operator => client.declared.take(),
             // What it registered was never declared.
-            Source::Registered => Some(DeclaredClient::default()),
+            RegistrationSource::Registered => Some(DeclaredClient::default()),
         };
         client.metadata.clone_from(&self.metadata);
         client.settings.clone_from(&self.settings);
-        client.source = Source::Operator;
+        client.source = RegistrationSource::Operator;
         client.registration_token = None;
         client.unused_until = None;
 

@@ -17,7 +17,7 @@ pub use self::view::{ClientView, SecretView};
 use super::{Context, Operation, OperationError};
 use crate::config::SecretString;
 use crate::domain::clients::{
-    self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source,
+    self, Client, ClientId, ClientSecret, ClientSettings, DeclaredClient, RegistrationSource,
 };
 use crate::domain::events::ClientChange;
 use crate::infra::clock::UnixTime;
@@ -34,7 +34,7 @@ pub struct Add {
     /// Its metadata, as a registration would send it (RFC 7591).
     pub metadata: Map<String, Value>,
     /// What the operator decides about it.
-    pub settings: Settings,
+    pub settings: ClientSettings,
 }
 
 /// Lists all clients, by id.
@@ -137,7 +137,7 @@ impl Add {
             secrets: Vec::new(),
             registration_token: None,
             enabled: true,
-            source: Source::Operator,
+            source: RegistrationSource::Operator,
             created_at: now,
             unused_until: None,
             development: false,
@@ -192,7 +192,7 @@ impl Operation for Remove {
         let client = find(context.store, &self.id).await?;
         clients::remove(context.store, &client.id).await?;
         // Another client of that id has nothing of what this one held.
-        clients::cut_off(context.store, &client.id, context.now).await?;
+        clients::revoke_all(context.store, &client.id, context.now).await?;
         context.client_changed(&client.id, ClientChange::Removed);
         Ok(client.id)
     }
@@ -248,7 +248,7 @@ async fn set_enabled(
     let changed = clients::update(context.store, &client.id, step).await?;
     changed.ok_or_else(|| unknown(id))?;
     if !enabled {
-        clients::cut_off(context.store, &client.id, context.now).await?;
+        clients::revoke_all(context.store, &client.id, context.now).await?;
     }
     context.client_changed(
         &client.id,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{check_settings, find, metadata, sector, unknown};
-use crate::domain::clients::{self, Client, ClientId, Settings, Source};
+use crate::domain::clients::{self, Client, ClientId, ClientSettings, RegistrationSource};
 use crate::domain::events::ClientChange;
 use crate::operations::{Context, Operation, OperationError};
 use crate::protocol::ClientMetadata;
@@ -46,14 +46,14 @@ impl Operation for Set {
         let next_metadata = self.next_metadata(&client)?;
         check_names(&self.settings)?;
         let is_set = |name: &&str| self.settings.contains_key(*name);
-        if client.source == Source::Registered
+        if client.source == RegistrationSource::Registered
             && let Some(name) = ["require_pkce", "require_nonce"].into_iter().find(is_set)
         {
             let why = format!("{name}: {} registered itself, and follows REQUIRE_PKCE", self.id);
             return Err(OperationError::Invalid(why));
         }
         let next_settings = overlaid(&client.settings, &self.settings, "settings")?;
-        let next_settings: Settings = serde_json::from_value(Value::Object(next_settings))
+        let next_settings: ClientSettings = serde_json::from_value(Value::Object(next_settings))
             .map_err(|error| OperationError::Invalid(format!("settings: {error}")))?;
         check_settings(&next_metadata, &next_settings).map_err(OperationError::Invalid)?;
         let step = |held: &mut Client| {
@@ -109,7 +109,7 @@ impl Set {
 
 /// In the store a setting of a newer release is ignored; here one that is not known is a mistake.
 fn check_names(settings: &Map<String, Value>) -> Result<(), OperationError> {
-    let known = Settings::names();
+    let known = ClientSettings::names();
     match settings.keys().find(|name| !known.contains(name)) {
         Some(name) => {
             let known = known.join(", ");

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::domain::clients::{Client, ClientId, ClientSecret, Settings, Source};
+use crate::domain::clients::{Client, ClientId, ClientSecret, ClientSettings, RegistrationSource};
 use crate::infra::clock::UnixTime;
 use crate::protocol::ClientMetadata;
 
@@ -12,11 +12,11 @@ pub struct ClientView {
     /// Whether it may do anything.
     pub enabled: bool,
     /// Who put it here.
-    pub source: Source,
+    pub source: RegistrationSource,
     /// What it registered.
     pub metadata: ClientMetadata,
     /// What the operator decided about it.
-    pub settings: Settings,
+    pub settings: ClientSettings,
     /// What the operator should know, though it stops nothing.
     #[serde(default)]
     pub cautions: Vec<String>,

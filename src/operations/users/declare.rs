@@ -178,7 +178,7 @@ impl UserDeclaration {
         let ends_all =
             |it: &UserChange| matches!(it, UserChange::PasswordSet | UserChange::Disabled);
         if changes.iter().any(ends_all) {
-            grants::cut_off(context.store, &stored.sub, context.now).await?;
+            grants::revoke_all_for_subject(context.store, &stored.sub, context.now).await?;
         }
         let remarks = remark.into_iter().chain(enabled_remark).collect();
         Ok(DeclareReport { outcome: DeclareOutcome::of_update(&changes), remarks })

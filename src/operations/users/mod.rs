@@ -15,7 +15,7 @@ use crate::config::SecretString;
 use crate::domain::authenticators;
 use crate::domain::consent;
 use crate::domain::events::{Event, UserChange};
-use crate::domain::grants::{self, CutOff};
+use crate::domain::grants::{self, RevokedCounts};
 use crate::domain::users::{self, Added, DeclaredUser, User};
 use crate::infra::clock::UnixTime;
 use crate::infra::password::{MAX_PASSWORD_LEN, Password};
@@ -128,7 +128,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    fn of(username: String, CutOff { sessions, grants }: CutOff) -> Self {
+    fn of(username: String, RevokedCounts { sessions, grants }: RevokedCounts) -> Self {
         Self { username, sessions, grants }
     }
 }
@@ -223,7 +223,7 @@ impl Operation for Disable {
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
         let user = find(context.store, &self.user).await?;
         set_enabled(context, &user, false).await?;
-        let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
+        let ended = grants::revoke_all_for_subject(context.store, &user.sub, context.now).await?;
         Ok(Ended::of(user.username, ended))
     }
 }
@@ -247,13 +247,13 @@ impl Operation for Remove {
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
         let user = find(context.store, &self.user).await?;
         // First what hangs on the person: after a fault they are still there to be removed again.
-        let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
+        let ended = grants::revoke_all_for_subject(context.store, &user.sub, context.now).await?;
         consent::forget_all(context.store, &user.sub).await?;
         authenticators::unlock(context.store, &user.sub).await?;
         users::remove(context.store, &user).await?;
         context.user_changed(user.sub.as_str(), UserChange::Removed);
         // And what began meanwhile.
-        grants::cut_off(context.store, &user.sub, context.now).await?;
+        grants::revoke_all_for_subject(context.store, &user.sub, context.now).await?;
         consent::forget_all(context.store, &user.sub).await?;
         Ok(Ended::of(user.username, ended))
     }
@@ -271,7 +271,7 @@ impl Operation for SetPassword {
         let step = |user: &mut User| user.password = Some(hash.clone());
         users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
         context.user_changed(user.sub.as_str(), UserChange::PasswordSet);
-        let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
+        let ended = grants::revoke_all_for_subject(context.store, &user.sub, context.now).await?;
         unlock(context, &user).await?;
         Ok(Ended::of(user.username, ended))
     }
@@ -284,7 +284,7 @@ impl Operation for SignOut {
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
         let user = find(context.store, &self.user).await?;
         context.user_changed(user.sub.as_str(), UserChange::SignedOut);
-        let ended = grants::cut_off(context.store, &user.sub, context.now).await?;
+        let ended = grants::revoke_all_for_subject(context.store, &user.sub, context.now).await?;
         Ok(Ended::of(user.username, ended))
     }
 }

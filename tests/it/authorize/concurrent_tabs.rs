@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::domain::interactions::REPEAT_WINDOW;
 use serde_json::json;
 
@@ -183,7 +183,7 @@ async fn whoever_has_no_cookie_of_it_is_shown_the_way_to_the_application_and_not
 ) {
     let shop = server.relying_party("shop").await;
     let start = json!({"initiate_login_uri": "https://cafe.example/start?tenant=1"});
-    let cafe = server.relying_party_with("cafe", &start, Settings::default()).await;
+    let cafe = server.relying_party_with("cafe", &start, ClientSettings::default()).await;
     let begins = format!(
         "https://cafe.example/start?tenant=1&iss={}",
         url::form_urlencoded::byte_serialize(server.issuer().as_bytes()).collect::<String>()

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use latchkey::domain::grants::{self, Handle, Use};
+use latchkey::domain::grants::{self, OpaqueToken, TokenKind};
 use latchkey::domain::interactions::{self, Interaction};
 use latchkey::infra::secret::Secret;
 
@@ -182,7 +182,7 @@ async fn a_code_that_nobody_redeemed_is_forgotten_soon_and_one_that_was_is_remem
         let silent = shop.authorization_request("openid").with("prompt", "none");
         let unused = AuthorizationResponse::from_redirect(&ada.get(&silent.url()).await).code();
         let is_kept = async |code: &str| {
-            let grant = Handle::parse(Use::Code, code).expect("a code").grant;
+            let grant = OpaqueToken::parse(TokenKind::Code, code).expect("a code").grant;
             grants::find(server.store(), grant).await.expect("a store").is_some()
         };
         let lifetimes = &server.app().config.lifetimes;
@@ -201,7 +201,8 @@ async fn a_persons_list_is_as_long_as_what_lives(server: TestServer) {
     let ada = server.browser("ada");
     let tokens = shop.sign_in(&ada, "openid offline_access").await;
     let sub = server.user("ada").await.sub;
-    let listed = async || grants::listed(server.store(), &sub).await.expect("a store").len();
+    let listed =
+        async || grants::list_for_subject(server.store(), &sub).await.expect("a store").len();
     let silent = shop.authorization_request("openid").with("prompt", "none");
     for _ in 0..12 {
         for _ in 0..2 {
@@ -215,7 +216,9 @@ async fn a_persons_list_is_as_long_as_what_lives(server: TestServer) {
     }
     assert!(listed().await <= 5, "{} are listed of what nobody came for", listed().await);
     // The one that lives on has not been lost, and goes with its person.
-    let ended = grants::cut_off(server.store(), &sub, server.app().now()).await.expect("a store");
+    let ended = grants::revoke_all_for_subject(server.store(), &sub, server.app().now())
+        .await
+        .expect("a store");
     assert!(ended.grants >= 1, "{ended:?}");
     assert_eq!(shop.refresh(tokens.refresh()).await.error().1, "invalid_grant");
     assert_eq!(listed().await, 0);

@@ -1,4 +1,4 @@
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::infra::secret::base64url;
 use serde_json::json;
 
@@ -71,7 +71,7 @@ async fn every_other_refusal_travels_to_the_client_with_state_and_issuer(server:
         assert_eq!(landing.param("code"), None);
     }
     let machine = json!({"grant_types": ["client_credentials"], "response_types": []});
-    let robot = server.relying_party_with("robot", &machine, Settings::default()).await;
+    let robot = server.relying_party_with("robot", &machine, ClientSettings::default()).await;
     let answer = server.browser("ada").get(&robot.authorization_request("openid").url()).await;
     assert_eq!(AuthorizationResponse::from_redirect(&answer).error(), "unauthorized_client");
 }

@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use latchkey::domain::authorization_request::object::assemble;
 use latchkey::domain::clients::ClientId;
-use latchkey::domain::clients::assertion::judge;
-use latchkey::domain::grants::{Handle, RefreshToken};
+use latchkey::domain::clients::assertion::validate_claims;
+use latchkey::domain::grants::{OpaqueToken, RefreshToken};
 use latchkey::http::cookies::Cookies;
 use latchkey::infra::jose::{self, SigningKey};
 use latchkey::infra::outbound::{OutboundClient, OutboundOptions};
@@ -115,12 +115,12 @@ fn a_client_address_that_is_the_first_in_the_list() {
 
 #[test]
 fn tokens_of_which_only_a_part_is_looked_at() {
-    let by_peeking = |text: &str, _: &ClientId, _: &_| RefreshToken::peek(text);
+    let by_peeking = |text: &str, _: &ClientId, _: &_| RefreshToken::parse_unverified(text);
     fails(|| oracles::refresh_token_parse::holds(b"seed", by_peeking));
-    let trimmed = |kind, text: &str| Handle::parse(kind, text.trim_end_matches('='));
+    let trimmed = |kind, text: &str| OpaqueToken::parse(kind, text.trim_end_matches('='));
     let padded =
         b"ac1.00000000000000000000000000000008.CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
-    oracles::code_parse::holds(padded, Handle::parse);
+    oracles::code_parse::holds(padded, OpaqueToken::parse);
     fails(|| oracles::code_parse::holds(padded, trimmed));
 }
 
@@ -157,13 +157,18 @@ fn an_assertion_that_may_live_for_ever_or_be_for_somebody_else() {
     };
     let later = |claims: &Map<String, Value>, client: &ClientId, audiences: &[&str], _| {
         let at = claims["exp"].as_u64().expect("a number");
-        judge(claims, client, audiences, latchkey::infra::clock::UnixTime::from_secs(at - 60))
+        validate_claims(
+            claims,
+            client,
+            audiences,
+            latchkey::infra::clock::UnixTime::from_secs(at - 60),
+        )
     };
     let now = NOW.as_secs();
     oracles::client_assertion::holds(claims(now + 60, ISSUER).as_bytes(), later);
     fails(|| oracles::client_assertion::holds(claims(now + 3600, ISSUER).as_bytes(), later));
     let of_anybody = |claims: &Map<String, Value>, client: &ClientId, _: &[&str], now| {
-        judge(claims, client, &[claims["aud"].as_str().expect("text")], now)
+        validate_claims(claims, client, &[claims["aud"].as_str().expect("text")], now)
     };
     let input = claims(now + 60, "https://other.example");
     fails(|| oracles::client_assertion::holds(input.as_bytes(), of_anybody));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use latchkey::domain::clients::Settings;
-use latchkey::domain::logout_notifications::{self, LOGOUT_TYP};
+use latchkey::domain::clients::ClientSettings;
+use latchkey::domain::logout_notifications::{self, LOGOUT_TOKEN_TYP};
 use serde_json::{Value, json};
 
 use super::rp_initiated::{is_signed_in, logout};
@@ -56,7 +56,7 @@ async fn begin<F: Future<Output = ()>>(
 async fn listening(server: &TestServer, name: &str, ear: &LogoutReceiver) -> RelyingParty {
     let more =
         json!({ "backchannel_logout_uri": ear.url(), "backchannel_logout_session_required": true });
-    server.relying_party_with(name, &more, Settings::default()).await
+    server.relying_party_with(name, &more, ClientSettings::default()).await
 }
 
 /// Signs out without a question.
@@ -73,7 +73,7 @@ fn claims(server: &TestServer, heard: &ReceivedRequest) -> Value {
     assert!(lines.any(|line| line.eq_ignore_ascii_case(kind)), "{}", heard.head);
     let token = heard.body.strip_prefix("logout_token=").expect("the one field there is");
     assert!(!token.contains('&'), "nothing else: {token}");
-    Value::Object(server.app().keys.verify(token, LOGOUT_TYP).expect("a token of ours"))
+    Value::Object(server.app().keys.verify(token, LOGOUT_TOKEN_TYP).expect("a token of ours"))
 }
 
 /// Until nothing is on its way any more.
@@ -91,7 +91,7 @@ async fn noted(server: &TestServer, tries: u8) -> logout_notifications::Delivery
     loop {
         let found = logout_notifications::list(server.store()).await.expect("a store");
         let sent = |it: &logout_notifications::Delivery| {
-            matches!(it.state, logout_notifications::State::Sending { .. })
+            matches!(it.state, logout_notifications::DeliveryState::Sending { .. })
         };
         if let Some(it) = found.into_iter().find(|it| it.tries == tries && !sent(it)) {
             return it;
@@ -177,7 +177,7 @@ async fn each_sector_is_told_of_the_session_it_knows(town: TestCa, server: TestS
     let (first, second) = (town.start_receiver().await, town.start_receiver().await);
     let pairwise = async |name: &str, ear: &LogoutReceiver| {
         let more = json!({"backchannel_logout_uri": ear.url(), "subject_type": "pairwise"});
-        server.relying_party_with(name, &more, Settings::default()).await
+        server.relying_party_with(name, &more, ClientSettings::default()).await
     };
     let (shop, cafe) = (pairwise("shop", &first).await, pairwise("cafe", &second).await);
     let ada = server.browser("ada");
@@ -244,7 +244,10 @@ async fn a_try_that_fails_is_made_again_later_and_given_up_after_the_third(
     seen.dedup();
     assert_eq!(seen.len(), 3, "each try has a token of its own");
     let failed = noted(&server, 3).await;
-    assert!(matches!(failed.state, logout_notifications::State::Failed { refused: false, .. }));
+    assert!(matches!(
+        failed.state,
+        logout_notifications::DeliveryState::Failed { refused: false, .. }
+    ));
     assert!(counted(&server, "retry").await && counted(&server, "failed").await);
 }
 
@@ -258,7 +261,10 @@ async fn a_no_is_not_asked_again(town: TestCa, server: TestServer) {
     ear.next_request().await;
     settled(&server).await;
     let refused = noted(&server, 1).await;
-    assert!(matches!(refused.state, logout_notifications::State::Failed { refused: true, .. }));
+    assert!(matches!(
+        refused.state,
+        logout_notifications::DeliveryState::Failed { refused: true, .. }
+    ));
     assert!(counted(&server, "refused").await);
 }
 

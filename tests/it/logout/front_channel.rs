@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use scraper::{Html, Selector};
 use serde_json::json;
 use url::Url;
@@ -29,7 +29,7 @@ async fn framed(server: &TestServer, name: &str) -> RelyingParty {
         "frontchannel_logout_uri": format!("https://{name}.example/out?kept=a%20b"),
         "frontchannel_logout_session_required": true,
     });
-    server.relying_party_with(name, &more, Settings::default()).await
+    server.relying_party_with(name, &more, ClientSettings::default()).await
 }
 
 fn frames(page: &HttpResponse) -> Vec<Url> {
@@ -106,7 +106,7 @@ async fn a_second_press_has_the_frames_again_and_queues_nothing_again(server: Te
         "backchannel_logout_uri": "https://10.0.0.1/out",
         "post_logout_redirect_uris": [BYE],
     });
-    let shop = server.relying_party_with("shop", &more, Settings::default()).await;
+    let shop = server.relying_party_with("shop", &more, ClientSettings::default()).await;
     let ada = server.browser("ada");
     let tokens = shop.sign_in(&ada, "openid").await;
     let fields = [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", BYE)];
@@ -136,7 +136,7 @@ async fn a_session_that_ran_out_is_told_when_the_person_comes_to_sign_out(server
 
 async fn without_frames_nobody_waits_on_a_page(server: TestServer) {
     let more = json!({ "post_logout_redirect_uris": [BYE] });
-    let shop = server.relying_party_with("shop", &more, Settings::default()).await;
+    let shop = server.relying_party_with("shop", &more, ClientSettings::default()).await;
     let ada = server.browser("ada");
     let tokens = shop.sign_in(&ada, "openid").await;
     let fields = [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", BYE)];
@@ -151,7 +151,7 @@ async fn each_frame_has_the_name_its_sector_knows(server: TestServer) {
             "frontchannel_logout_uri": format!("https://{name}.example/out"),
             "subject_type": "pairwise",
         });
-        let client = server.relying_party_with(name, &more, Settings::default()).await;
+        let client = server.relying_party_with(name, &more, ClientSettings::default()).await;
         let tokens = client.sign_in(&ada, "openid").await;
         known.push((tokens.id().to_owned(), tokens.id_claims()["sid"].clone()));
     }

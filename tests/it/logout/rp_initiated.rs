@@ -1,7 +1,7 @@
 //! `OpenID Connect RP-Initiated Logout`, module by module of the conformance suite, and what lies
 //! between its modules.
 
-use latchkey::domain::clients::{self, Client, ClientId, Settings, Source};
+use latchkey::domain::clients::{self, Client, ClientId, ClientSettings, RegistrationSource};
 use latchkey::infra::jose::SigningKey;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ pub const BYE: &str = "https://shop.example/bye?kept=1";
 
 pub async fn shop(server: &TestServer) -> RelyingParty {
     let more = json!({ "post_logout_redirect_uris": [BYE, "https://shop.example/other"] });
-    server.relying_party_with("shop", &more, Settings::default()).await
+    server.relying_party_with("shop", &more, ClientSettings::default()).await
 }
 
 pub fn logout(server: &TestServer, fields: FormFields<'_>) -> String {
@@ -105,7 +105,7 @@ async fn oidcc_rp_initiated_logout(server: TestServer) {
 async fn oidcc_rp_initiated_logout_bad_post_logout_redirect_uri(server: TestServer) {
     let (shop, ada, tokens) = signed_in(&server).await;
     let more = json!({ "post_logout_redirect_uris": ["https://other.example/bye"] });
-    server.relying_party_with("other", &more, Settings::default()).await;
+    server.relying_party_with("other", &more, ClientSettings::default()).await;
     for uri in [
         "https://shop.example/bye",
         "https://other.example/bye",
@@ -362,7 +362,7 @@ async fn whoever_is_signed_out_already_goes_on_with_a_hint_and_has_a_link_withou
 async fn an_app_on_the_device_is_gone_back_to_by_a_touch(server: TestServer) {
     let back = "com.example.shop:/bye";
     let more = json!({ "application_type": "native", "post_logout_redirect_uris": [back] });
-    let shop = server.relying_party_with("shop", &more, Settings::default()).await;
+    let shop = server.relying_party_with("shop", &more, ClientSettings::default()).await;
     let ada = server.browser("ada");
     let tokens = shop.sign_in(&ada, "openid").await;
     let fields = [("id_token_hint", tokens.id()), ("post_logout_redirect_uri", back)];
@@ -377,13 +377,13 @@ async fn an_app_on_the_device_is_gone_back_to_by_a_touch(server: TestServer) {
 
 async fn whoever_stays_goes_to_an_address_the_operator_wrote_down(server: TestServer) {
     let more = json!({ "client_uri": "https://shop.example" });
-    let shop = server.relying_party_with("shop", &more, Settings::default()).await;
+    let shop = server.relying_party_with("shop", &more, ClientSettings::default()).await;
     let ada = server.browser("ada");
     shop.sign_in(&ada, "openid").await;
     let url = logout(&server, &[("client_id", "shop")]);
     assert!(ada.open(&url).await.has_element("a#logout-stay[href='https://shop.example']"));
     let id = ClientId::parse("shop").expect("an id");
-    let registered = |client: &mut Client| client.source = Source::Registered;
+    let registered = |client: &mut Client| client.source = RegistrationSource::Registered;
     clients::update(server.store(), &id, registered).await.expect("a store");
     assert!(ada.open(&url).await.has_element("a#logout-stay[href='/']"));
 }

@@ -1,7 +1,7 @@
 //! A server asks for a logout by itself: what shows no browser's session ends none, and is told so; a client
 //! that proves who it is may end the session of the hint it was given.
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::domain::logout_notifications;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ async fn an_authenticated_client_ends_the_session_of_its_hint_wherever_its_brows
 async fn a_secret_in_the_form_is_as_good_and_one_in_an_address_is_none(server: TestServer) {
     let (shop, ada, tokens) = signed_in(&server).await;
     let posts = json!({ "token_endpoint_auth_method": "client_secret_post" });
-    let cafe = server.relying_party_with("cafe", &posts, Settings::default()).await;
+    let cafe = server.relying_party_with("cafe", &posts, ClientSettings::default()).await;
     let of_cafe = cafe.sign_in(&ada, "openid").await;
     let fields =
         [("id_token_hint", of_cafe.id()), ("client_id", "cafe"), ("client_secret", &*cafe.secret)];
@@ -141,7 +141,7 @@ async fn the_other_applications_of_the_session_are_told_server_to_server() {
         let ear = town.start_receiver().await;
         let shop = shop(&server).await;
         let more = json!({ "backchannel_logout_uri": ear.url() });
-        let cafe = server.relying_party_with("cafe", &more, Settings::default()).await;
+        let cafe = server.relying_party_with("cafe", &more, ClientSettings::default()).await;
         let ada = server.browser("ada");
         let tokens = shop.sign_in(&ada, "openid").await;
         cafe.sign_in(&ada, "openid").await;
@@ -152,7 +152,7 @@ async fn the_other_applications_of_the_session_are_told_server_to_server() {
         let claims = server
             .app()
             .keys
-            .verify(token, logout_notifications::LOGOUT_TYP)
+            .verify(token, logout_notifications::LOGOUT_TOKEN_TYP)
             .expect("a token of ours");
         assert_eq!(claims["aud"], Value::from("cafe"));
         assert_eq!(claims["sid"], tokens.id_claims()["sid"]);

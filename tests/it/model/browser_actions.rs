@@ -49,7 +49,7 @@ impl Runner {
         let (flow, path) = self.begins(wish);
         let cut_off = async {
             held.wait_until_reached().await;
-            grants::cut_off(&*store, &sub, now).await.expect("a store");
+            grants::revoke_all_for_subject(&*store, &sub, now).await.expect("a store");
             held.resume();
             std::future::pending::<()>().await;
         };

@@ -6,7 +6,9 @@ use latchkey::domain::authorization_request::KeptRequest;
 use latchkey::domain::clients::{Client, ClientId};
 use latchkey::domain::consent::Consent;
 use latchkey::domain::epoch::EpochRecord;
-use latchkey::domain::grants::{AccessId, Grant, GrantId, Handle, RefreshToken, Use};
+use latchkey::domain::grants::{
+    AccessTokenId, Grant, GrantId, OpaqueToken, RefreshToken, TokenKind,
+};
 use latchkey::domain::interactions::Interaction;
 use latchkey::domain::sessions::Session;
 use latchkey::domain::token_claims::RevokedToken;
@@ -97,16 +99,16 @@ proptest! {
     fn codes_and_opaque_tokens_read_back_and_only_as_what_they_are(
         grant in ids(), secret in secrets(), at in 0..200_usize, by in "[A-Za-z0-9_.-]",
     ) {
-        let handle = Handle { grant: GrantId(grant), secret };
-        for (used, other) in [(Use::Code, Use::Access), (Use::Access, Use::Code)] {
+        let handle = OpaqueToken { grant: GrantId(grant), secret };
+        for (used, other) in [(TokenKind::Code, TokenKind::Access), (TokenKind::Access, TokenKind::Code)] {
             let text = handle.render(used);
-            let read = Handle::parse(used, &text).expect("our own");
+            let read = OpaqueToken::parse(used, &text).expect("our own");
             prop_assert_eq!(read.render(used), &*text);
-            prop_assert!(Handle::parse(other, &text).is_none());
+            prop_assert!(OpaqueToken::parse(other, &text).is_none());
             prop_assert!(hides(&handle, &handle.secret.reveal()));
             if let Some(changed) = changed(&text, at, by.chars().next().expect("one")) {
                 // Two spellings of one thing would be two keys to one door.
-                let read = Handle::parse(used, &changed).map(|read| read.render(used));
+                let read = OpaqueToken::parse(used, &changed).map(|read| read.render(used));
                 prop_assert!(read.is_none_or(|read| read == changed && read != text));
             }
         }
@@ -131,8 +133,8 @@ proptest! {
     #[test]
     fn access_ids_cookies_and_digests_read_back(grant in ids(), token in ids(), secret in secrets()) {
         for grant in [None, Some(GrantId(grant))] {
-            let id = AccessId { grant, token };
-            prop_assert_eq!(AccessId::parse(&id.to_string()), Some(id));
+            let id = AccessTokenId { grant, token };
+            prop_assert_eq!(AccessTokenId::parse(&id.to_string()), Some(id));
         }
         let cookie = secret.reveal();
         prop_assert_eq!(Secret::parse(&cookie).expect("ours").reveal(), &*cookie);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::infra::clock::{Clock, UnixTime};
 use latchkey::infra::store::Store;
 use reqwest::RequestBuilder;
@@ -92,8 +92,10 @@ impl Harness {
         .await;
         let mut applications = Vec::new();
         for (number, name) in APPLICATIONS.iter().enumerate() {
-            let settings =
-                Settings { opaque_access_tokens: number == OPAQUE, ..Settings::default() };
+            let settings = ClientSettings {
+                opaque_access_tokens: number == OPAQUE,
+                ..ClientSettings::default()
+            };
             let wishes = json!({"scope": CEILINGS[0]});
             applications.push(first.relying_party_with(name, &wishes, settings).await);
         }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use latchkey::domain::clients::ClientId;
 use latchkey::domain::grants::{
-    Attempt, Code, Credential, Family, Grant, GrantId, Redemption, Rotation, Standing, Why,
+    AttemptId, CodeRedemption, CodeState, Credential, Grant, GrantId, GrantStatus, RefreshRequest,
+    RefreshTokenFamily, RevocationReason,
 };
 use latchkey::infra::clock::UnixTime;
 use latchkey::infra::secret::Secret;
@@ -72,13 +73,13 @@ fn grant(secret: &Secret) -> Grant {
     Grant {
         id: GrantId(Uuid::nil()),
         client: ClientId::parse("shop").expect("an id"),
-        client_since: None,
+        client_created_at: None,
         client_epoch: None,
-        person: None,
+        authentication: None,
         scope: "openid".parse().expect("a scope"),
         claims: ClaimsRequest::default(),
         nonce: None,
-        code: Some(Code::Issued {
+        code: Some(CodeState::Issued {
             secret: secret.digest(),
             credential: Credential::AuthorizationCode,
             redirect_uri: Some("https://shop.example/cb".to_owned()),
@@ -86,11 +87,11 @@ fn grant(secret: &Secret) -> Grant {
             expires_at: NOW.plus(CODE),
             failures: 0,
         }),
-        refresh: None,
-        standing: Standing::Good,
+        refresh_tokens: None,
+        status: GrantStatus::Active,
         resources: Vec::new(),
         revoked_access: Vec::new(),
-        opaque: Vec::new(),
+        opaque_tokens: Vec::new(),
         cnf: None,
         ends_at: NOW.plus(CODE),
     }
@@ -102,28 +103,28 @@ fn run(step: &Step, grant: &mut Grant, secret: &Secret, now: UnixTime) -> String
     match *step {
         Step::Redeem { attempt, right_secret, right_client, right_uri } => {
             let other = Secret::parse(&"A".repeat(43)).expect("32 bytes");
-            let shown = Redemption {
-                attempt: Attempt(Uuid::from_u128(attempt)),
+            let shown = CodeRedemption {
+                attempt: AttemptId(Uuid::from_u128(attempt)),
                 client: &name(right_client),
                 credential: Credential::AuthorizationCode,
                 secret: if right_secret { secret } else { &other },
                 redirect_uri: right_uri.then_some("https://shop.example/cb"),
                 verifier: None,
-                refresh: Some(Family::begin(CODE * 60, CODE * 600, now)),
+                refresh_tokens: Some(RefreshTokenFamily::new(CODE * 60, CODE * 600, now)),
                 ends_at: now.plus(CODE * 600),
             };
             format!("{:?}", grant.redeem(&shown, now))
         }
         Step::Rotate { presented, right_client } => {
-            let rotation = Rotation { client: &name(right_client), presented, grace: GRACE };
+            let rotation = RefreshRequest { client: &name(right_client), presented, grace: GRACE };
             format!("{:?}", grant.rotate(rotation, now))
         }
         Step::Revoke => {
-            grant.revoke(now, Why::Requested);
+            grant.revoke(now, RevocationReason::Requested);
             String::new()
         }
         Step::RevokeAccess(token) => {
-            grant.revoke_access(Uuid::from_u128(token), NOW.plus(CODE * 10), now);
+            grant.revoke_access_token(Uuid::from_u128(token), NOW.plus(CODE * 10), now);
             String::new()
         }
     }
@@ -135,7 +136,8 @@ fn is_own_try(step: &Step, grant: &Grant, secret: &Secret, now: UnixTime) -> boo
     match step {
         Step::Redeem { .. } => run(step, &mut grant.clone(), secret, now).starts_with("Ok"),
         Step::Rotate { presented, .. } => {
-            let known = grant.refresh.as_ref().is_some_and(|held| *presented <= held.current);
+            let known =
+                grant.refresh_tokens.as_ref().is_some_and(|held| *presented <= held.current);
             known && run(step, &mut grant.clone(), secret, now).starts_with("Ok")
         }
         Step::Revoke | Step::RevokeAccess(_) => true,

@@ -163,7 +163,9 @@ impl Harness {
     async fn has_no_bob(&self) {
         let server = &self.servers[0];
         let bob = server.user(USERNAMES[1]).await;
-        grants::cut_off(server.store(), &bob.sub, server.app().now()).await.expect("a store");
+        grants::revoke_all_for_subject(server.store(), &bob.sub, server.app().now())
+            .await
+            .expect("a store");
         users::remove(server.store(), &bob).await.expect("a store");
         let forum = ClientId::parse(APPLICATIONS[1]).expect("an id");
         clients::remove(server.store(), &forum).await.expect("a store");

@@ -240,7 +240,9 @@ impl Runner {
         if enabled {
             return;
         }
-        grants::cut_off(provider.store(), &sub, provider.app().now()).await.expect("a store");
+        grants::revoke_all_for_subject(provider.store(), &sub, provider.app().now())
+            .await
+            .expect("a store");
         self.was_cut_off(person);
     }
 
@@ -272,7 +274,7 @@ impl Runner {
                     Observation::ClientOn { client: number }
                 } else {
                     let now = provider.app().now();
-                    clients::cut_off(provider.store(), &id, now).await.expect("a store");
+                    clients::revoke_all(provider.store(), &id, now).await.expect("a store");
                     held.life += 1;
                     self.record(Observation::ClientOff { client: number });
                     // What it had does not come back with it.

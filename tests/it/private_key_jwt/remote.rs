@@ -8,7 +8,7 @@ async fn robot_of(server: &TestServer, elsewhere: &MockHost) -> RelyingParty {
     let keyed = json!({
         "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": elsewhere.uri,
     });
-    server.relying_party_with("robot", &keyed, Settings::default()).await
+    server.relying_party_with("robot", &keyed, ClientSettings::default()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

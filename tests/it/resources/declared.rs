@@ -1,6 +1,6 @@
 //! APIs as the operator declares, removes, saves and restores them.
 
-use latchkey::domain::clients::{ClientId, Settings};
+use latchkey::domain::clients::{ClientId, ClientSettings};
 use latchkey::domain::resources::Resource;
 use latchkey::infra::secret_key::SecretKey;
 use latchkey::infra::store::schema::CURRENT_SCHEMA;
@@ -32,7 +32,7 @@ async fn the_issuer_is_no_api_to_be_declared(server: TestServer) {
 
 async fn whoever_removes_an_api_is_told_whose_audience_it_still_is(server: TestServer) {
     with_apis(&server).await;
-    let settings = Settings { audience: vec![MAIL.to_owned()], ..Settings::default() };
+    let settings = ClientSettings { audience: vec![MAIL.to_owned()], ..ClientSettings::default() };
     server.relying_party_with("shop", &json!({}), settings).await;
     server.relying_party("robot").await;
     let left = server.run_operation(Remove { resource: MAIL.to_owned() }).await;

@@ -181,7 +181,7 @@ async fn an_epoch_that_begins_on_one_server_is_known_on_the_other_that_kept_that
         clients::update(here.store(), &id, step).await.expect("redis");
     };
     switches(false).await;
-    clients::cut_off(here.store(), &id, here.app().now()).await.expect("redis");
+    clients::revoke_all(here.store(), &id, here.app().now()).await.expect("redis");
     switches(true).await;
     assert_eq!(shop.introspect(tokens.refresh()).await["active"], false, "at once here");
     super::until("the other server knows", async || {

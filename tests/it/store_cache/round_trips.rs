@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::infra::clock::Clock;
 use latchkey::infra::store::{
     ChangeListener, CommitOutcome, PingInfo, RawKey, RedisOptions, RedisStore, Store, StoreError,
@@ -115,7 +115,7 @@ async fn deaf(server: &TestServer) -> Option<String> {
 }
 
 /// What each request of a warm server waits for, in round trips.
-async fn waits(ttl: &str, settings: Settings) -> Vec<(&'static str, usize)> {
+async fn waits(ttl: &str, settings: ClientSettings) -> Vec<(&'static str, usize)> {
     for _ in 0..5 {
         if let Some(waits) = counted_waits(ttl, settings.clone()).await {
             return waits;
@@ -124,7 +124,7 @@ async fn waits(ttl: &str, settings: Settings) -> Vec<(&'static str, usize)> {
     panic!("changes are never heard for long")
 }
 
-async fn counted_waits(ttl: &str, settings: Settings) -> Option<Vec<(&'static str, usize)>> {
+async fn counted_waits(ttl: &str, settings: ClientSettings) -> Option<Vec<(&'static str, usize)>> {
     let redis = RedisServer::start();
     let (server, rounds) = counted(&redis, ttl).await;
     let shop = server.relying_party_with("shop", &json!({}), settings).await;
@@ -168,14 +168,14 @@ async fn counted_waits(ttl: &str, settings: Settings) -> Option<Vec<(&'static st
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_request_of_a_warm_server_waits_for_redis_twice_at_most() {
-    let with = waits("1m", Settings::default()).await;
+    let with = waits("1m", ClientSettings::default()).await;
     #[rustfmt::skip]
     assert_eq!(with, [
         ("code", 2), ("refresh", 2), ("refresh and touch", 2), ("userinfo", 2),
         ("introspect access", 1), ("introspect refresh", 1), ("client_credentials", 0),
         ("introspect own", 1),
     ]);
-    let without = waits("0", Settings::default()).await;
+    let without = waits("0", ClientSettings::default()).await;
     #[rustfmt::skip]
     assert_eq!(without, [
         ("code", 5), ("refresh", 5), ("refresh and touch", 5), ("userinfo", 3),
@@ -186,7 +186,7 @@ async fn a_token_request_of_a_warm_server_waits_for_redis_twice_at_most() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn opaque_access_tokens_cost_no_more_but_where_a_client_acts_for_itself() {
-    let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let opaque = ClientSettings { opaque_access_tokens: true, ..ClientSettings::default() };
     let with = waits("1m", opaque).await;
     #[rustfmt::skip]
     assert_eq!(with, [

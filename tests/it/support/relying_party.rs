@@ -1,7 +1,7 @@
 //! An application that lets people sign in with the server.
 
 use latchkey::domain::clients::{
-    self, Client, ClientId, ClientSecret, DeclaredClient, Settings, Source,
+    self, Client, ClientId, ClientSecret, ClientSettings, DeclaredClient, RegistrationSource,
 };
 use latchkey::infra::secret::{Digest, Secret};
 use latchkey::infra::store::CreateOutcome;
@@ -27,7 +27,7 @@ pub struct RelyingParty {
 impl TestServer {
     /// A web application of that name with the code flow, refresh tokens and a secret in the header.
     pub async fn relying_party(&self, name: &str) -> RelyingParty {
-        self.relying_party_with(name, &json!({}), Settings::default()).await
+        self.relying_party_with(name, &json!({}), ClientSettings::default()).await
     }
 
     /// With other metadata, and what an operator may decide.
@@ -35,7 +35,7 @@ impl TestServer {
         &self,
         name: &str,
         overrides: &Value,
-        settings: Settings,
+        settings: ClientSettings,
     ) -> RelyingParty {
         let redirect_uri = format!("https://{name}.example/cb");
         let mut members = json!({
@@ -62,7 +62,7 @@ impl TestServer {
             settings,
             registration_token: None,
             enabled: true,
-            source: Source::Operator,
+            source: RegistrationSource::Operator,
             created_at: now,
             unused_until: None,
             development: false,

@@ -1,4 +1,4 @@
-use latchkey::domain::clients::{self, ClientId, Settings};
+use latchkey::domain::clients::{self, ClientId, ClientSettings};
 use latchkey::protocol::AuthMethod;
 use serde_json::json;
 
@@ -22,7 +22,7 @@ const ITSELF: (&str, &str) = ("grant_type", "client_credentials");
 async fn a_secret_with_every_kind_of_character_opens_by_header_and_by_form(server: TestServer) {
     let by_header = server.relying_party("shop").await;
     let method = json!({"token_endpoint_auth_method": "client_secret_post"});
-    let by_form = server.relying_party_with("kiosk", &method, Settings::default()).await;
+    let by_form = server.relying_party_with("kiosk", &method, ClientSettings::default()).await;
     for client in [by_header, by_form] {
         let tokens = client.sign_in(&server.browser("ada"), "openid").await;
         assert_eq!(tokens.body["token_type"], "Bearer", "{}", client.id);
@@ -49,7 +49,7 @@ async fn a_client_of_several_methods_uses_any_of_them_one_at_a_time_at_every_end
 ) {
     // An operator who names none means these two.
     let unsaid = json!({"token_endpoint_auth_method": null});
-    let shop = server.relying_party_with("shop", &unsaid, Settings::default()).await;
+    let shop = server.relying_party_with("shop", &unsaid, ClientSettings::default()).await;
     let kept = clients::find(server.store(), &ClientId::parse("shop").unwrap()).await.unwrap();
     let methods = kept.expect("a client").metadata.auth_methods().to_vec();
     assert_eq!(methods, [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost]);
@@ -147,7 +147,7 @@ async fn parameters_come_in_a_form_and_nowhere_else(server: TestServer) {
 
 async fn a_client_acts_for_itself_without_a_person(server: TestServer) {
     let metadata = json!({"scope": "openid reports.read reports.write"});
-    let robot = server.relying_party_with("robot", &metadata, Settings::default()).await;
+    let robot = server.relying_party_with("robot", &metadata, ClientSettings::default()).await;
     let body = robot.post("/token", &[ITSELF, ("scope", "reports.read")]).await.success_json();
     assert_eq!((&body["scope"], body.get("refresh_token")), (&"reports.read".into(), None));
     assert_eq!(body.get("id_token"), None);
@@ -159,7 +159,7 @@ async fn a_client_acts_for_itself_without_a_person(server: TestServer) {
         assert_eq!(refused.error(), (400, "invalid_scope".to_owned()), "{scope}");
     }
     let grants = json!({"grant_types": ["authorization_code"]});
-    let shop = server.relying_party_with("shop", &grants, Settings::default()).await;
+    let shop = server.relying_party_with("shop", &grants, ClientSettings::default()).await;
     let refused = shop.post("/token", &[ITSELF]).await;
     assert_eq!(refused.error(), (400, "unauthorized_client".to_owned()));
 }
@@ -169,7 +169,7 @@ async fn a_public_client_shows_its_id_and_no_secret(server: TestServer) {
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
     });
-    let app = server.relying_party_with("phone", &public, Settings::default()).await;
+    let app = server.relying_party_with("phone", &public, ClientSettings::default()).await;
     let request = app.authorization_request("openid");
     let code = server.browser("ada").authorize(&request.url()).await.code();
     let fields = [
@@ -188,7 +188,7 @@ async fn a_public_client_shows_its_id_and_no_secret(server: TestServer) {
 async fn an_id_that_is_encoded_throughout_is_the_same_id(server: TestServer) {
     let metadata = json!({"redirect_uris": ["https://robot.example/cb"]});
     let id = "3f1c9d2e-42aa_4c1b.9a07~1";
-    let robot = server.relying_party_with(id, &metadata, Settings::default()).await;
+    let robot = server.relying_party_with(id, &metadata, ClientSettings::default()).await;
     let throughout = |text: &str| {
         let encode = |byte: u8| match byte {
             _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use latchkey::domain::clients::{self, ClientId, Settings};
+use latchkey::domain::clients::{self, ClientId, ClientSettings};
 use serde_json::json;
 
 use crate::support::test_server::{TestServer, on_every_store};
@@ -91,7 +91,7 @@ async fn a_code_goes_with_the_redirect_uri_it_was_sent_to(server: TestServer) {
 }
 
 async fn a_verifier_without_a_challenge_is_a_downgrade(server: TestServer) {
-    let let_off = Settings { require_pkce: Some(false), ..Settings::default() };
+    let let_off = ClientSettings { require_pkce: Some(false), ..ClientSettings::default() };
     let shop = server.relying_party_with("shop", &json!({}), let_off).await;
     let request = shop.authorization_request("openid").with("nonce", "n");
     let request = request.without("code_challenge").without("code_challenge_method");

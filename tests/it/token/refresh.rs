@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use latchkey::domain::clients::{self, ClientId, Settings};
-use latchkey::domain::grants::MAX_OPAQUE;
+use latchkey::domain::clients::{self, ClientId, ClientSettings};
+use latchkey::domain::grants::MAX_OPAQUE_TOKENS;
 use latchkey::infra::store::CreateOutcome;
 use latchkey::protocol::GrantType;
 use serde_json::{Value, json};
@@ -99,13 +99,13 @@ async fn a_refreshed_id_token_has_no_nonce_and_is_otherwise_about_the_same(serve
 async fn an_opaque_access_token_is_good_for_as_long_as_it_said_however_many_come_after_it(
     server: TestServer,
 ) {
-    let settings = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let settings = ClientSettings { opaque_access_tokens: true, ..ClientSettings::default() };
     let shop = server.relying_party_with("shop", &json!({}), settings).await;
     let tokens = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
     let mut refresh = tokens.refresh().to_owned();
     let text = |body: &Value, name: &str| body[name].as_str().expect(name).to_owned();
     server.advance_time(Duration::from_secs(60));
-    for _ in 1..MAX_OPAQUE {
+    for _ in 1..MAX_OPAQUE_TOKENS {
         refresh = text(&shop.refresh(&refresh).await.success_json(), "refresh_token");
     }
     let refused = shop.refresh(&refresh).await;

@@ -1,6 +1,6 @@
 //! A store that fails in the middle of a token request: the client sends it again, and has lost nothing.
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use serde_json::{Value, json};
 
 use crate::support::failing_store::Fault;
@@ -18,10 +18,10 @@ on_every_store! {
 
 /// One client with each kind of access token.
 async fn clients(server: &TestServer) -> [RelyingParty; 2] {
-    let opaque = Settings { opaque_access_tokens: true, ..Settings::default() };
+    let opaque = ClientSettings { opaque_access_tokens: true, ..ClientSettings::default() };
     let metadata = json!({"scope": "openid offline_access reports.read"});
     [
-        server.relying_party_with("shop", &metadata, Settings::default()).await,
+        server.relying_party_with("shop", &metadata, ClientSettings::default()).await,
         server.relying_party_with("kiosk", &metadata, opaque).await,
     ]
 }

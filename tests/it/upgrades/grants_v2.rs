@@ -1,6 +1,6 @@
 //! Grants of the second kind, as the next release leaves them.
 
-use latchkey::domain::grants::{self, Code, Credential, Grant, GrantId, GrantV2, Refusal};
+use latchkey::domain::grants::{self, CodeState, Credential, Grant, GrantError, GrantId, GrantV2};
 use latchkey::infra::store::{CommitOutcome, Record, Transaction};
 use latchkey::protocol::Confirmation;
 use serde_json::json;
@@ -58,7 +58,7 @@ async fn a_grant_that_the_next_release_moved_goes_on_and_stays_where_it_is(serve
     let tokens = shop.sign_in(&server.browser("ada"), "openid offline_access").await;
     moves(&server, id(&tokens), |_| ()).await;
     let (sub, now) = (server.user("ada").await.sub, server.app().now());
-    let ended = grants::cut_off(server.store(), &sub, now).await.expect("a store");
+    let ended = grants::revoke_all_for_subject(server.store(), &sub, now).await.expect("a store");
     assert_eq!(ended.grants, 1, "the other one was given back");
     assert_eq!(shop.refresh(tokens.refresh()).await.error().1, "invalid_grant");
 }
@@ -95,7 +95,7 @@ async fn a_grant_that_is_bound_to_a_key_is_worth_nothing_here_and_loses_nothing(
     shop.revoke(tokens.refresh()).await;
     let held = grants::find(server.store(), id).await.expect("a store").expect("a grant");
     assert_eq!(held.cnf, Some(key));
-    assert!(held.has_revoked(Uuid::nil()));
+    assert!(held.is_access_token_revoked(Uuid::nil()));
     let bytes = server.store().get(id.key_v2().raw()).await.expect("a store").expect("a grant");
     let written: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
     assert_eq!(written["cnf"], json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}));
@@ -108,7 +108,8 @@ async fn a_grant_without_a_redirect_uri_is_no_authorization_code(server: TestSer
     let grant = code.split('.').nth(1).expect("a grant");
     let id = GrantId(Uuid::try_parse(grant).expect("a UUID"));
     moves(&server, id, |grant| {
-        if let Some(Code::Issued { credential, redirect_uri, challenge, .. }) = &mut grant.code {
+        if let Some(CodeState::Issued { credential, redirect_uri, challenge, .. }) = &mut grant.code
+        {
             (*credential, *redirect_uri, *challenge) = (Credential::DeviceCode, None, None);
         }
         assert!(grant.needs_v2());
@@ -118,8 +119,8 @@ async fn a_grant_without_a_redirect_uri_is_no_authorization_code(server: TestSer
     let refused = shop.post("/token", &fields).await;
     assert_eq!(refused.error(), (400, "invalid_grant".to_owned()));
     let held = grants::find(server.store(), id).await.expect("a store").expect("a grant");
-    let still = matches!(held.code, Some(Code::Issued { failures: 0, .. }));
-    assert!(still, "whoever comes with the right grant type gets it: {:?}", Refusal::Unknown);
+    let still = matches!(held.code, Some(CodeState::Issued { failures: 0, .. }));
+    assert!(still, "whoever comes with the right grant type gets it: {:?}", GrantError::Unknown);
 }
 
 async fn this_release_writes_what_the_one_before_reads(server: TestServer) {

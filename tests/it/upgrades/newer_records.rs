@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use latchkey::domain::clients::Settings;
+use latchkey::domain::clients::ClientSettings;
 use latchkey::domain::grants;
 use latchkey::infra::clock::Clock;
 use latchkey::infra::store::{
@@ -140,13 +140,15 @@ async fn lives_in_tomorrow() -> BTreeSet<String> {
     let store: Arc<dyn Store> = tomorrow.clone();
     let server = TestServer::start_on((store, clock), None, &variables).await;
     let sub = server.user("ada").await.sub;
-    grants::cut_off(server.store(), &sub, server.app().now()).await.expect("a store");
+    grants::revoke_all_for_subject(server.store(), &sub, server.app().now())
+        .await
+        .expect("a store");
     everything(&server).await;
     server.app().keys.refresh().await.expect("a store");
 
     let ear = town.start_receiver().await;
     let more = json!({ "backchannel_logout_uri": ear.url() });
-    let listener = server.relying_party_with("listener", &more, Settings::default()).await;
+    let listener = server.relying_party_with("listener", &more, ClientSettings::default()).await;
     let ada = server.browser("ada");
     let claims = r#"{"userinfo":{"email":{"essential":true}},"id_token":{"name":null}}"#;
     ada.open(&listener.authorization_request("openid").with("claims", claims).url()).await;

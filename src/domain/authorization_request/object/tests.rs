@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::clients::{ClientId, Settings, Source};
+use crate::domain::clients::{ClientId, ClientSettings, RegistrationSource};
 use crate::protocol::ClientMetadata;
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
@@ -13,11 +13,11 @@ fn shop() -> Client {
     Client {
         id: ClientId::parse("shop").unwrap(),
         metadata: ClientMetadata::parse(members.as_object().unwrap()).unwrap(),
-        settings: Settings::default(),
+        settings: ClientSettings::default(),
         secrets: Vec::new(),
         registration_token: None,
         enabled: true,
-        source: Source::Registered,
+        source: RegistrationSource::Registered,
         created_at: NOW,
         unused_until: None,
         development: false,

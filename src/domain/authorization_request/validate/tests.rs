@@ -4,14 +4,14 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::authorization_request::Destination;
-use crate::domain::clients::{ClientId, Settings, Source};
+use crate::domain::clients::{ClientId, ClientSettings, RegistrationSource};
 use crate::infra::clock::UnixTime;
 use crate::protocol::ClientMetadata;
 use crate::protocol::claims::{ClaimRequest, ScopeEntry};
 
 const URI: &str = "https://shop.example/cb";
 
-fn client(members: &serde_json::Value, settings: Settings) -> Client {
+fn client(members: &serde_json::Value, settings: ClientSettings) -> Client {
     let mut all = json!({"redirect_uris": [URI]});
     all.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     Client {
@@ -21,7 +21,7 @@ fn client(members: &serde_json::Value, settings: Settings) -> Client {
         secrets: Vec::new(),
         registration_token: None,
         enabled: true,
-        source: Source::Registered,
+        source: RegistrationSource::Registered,
         created_at: UnixTime::from_secs(1_700_000_000),
         unused_until: None,
         development: false,
@@ -75,7 +75,7 @@ fn a_single_claim_is_had_only_where_a_scope_of_the_registration_would_give_it() 
         (Some("profile email"), "email", &[], &[]),
     ] {
         let members = registered.map_or(json!({}), |scope| json!({ "scope": scope }));
-        let client = client(&members, Settings::default());
+        let client = client(&members, ClientSettings::default());
         let more = [("scope", scope), ("claims", wish)];
         let request = asked(&client, &[&pkce[..], &more].concat()).unwrap();
         let names = |claims: &BTreeMap<String, ClaimRequest>| -> Vec<String> {
@@ -94,20 +94,23 @@ fn a_code_is_tied_to_its_session_by_pkce_or_a_nonce_as_the_operator_has_it() {
     let no_openid = [("scope", "email"), ("nonce", "n")];
     let public = json!({"token_endpoint_auth_method": "none"});
     let own = |require_pkce, require_nonce| {
-        let settings = Settings { require_pkce, require_nonce, ..Settings::default() };
-        Client { source: Source::Operator, ..client(&json!({}), settings) }
+        let settings = ClientSettings { require_pkce, require_nonce, ..ClientSettings::default() };
+        Client { source: RegistrationSource::Operator, ..client(&json!({}), settings) }
     };
-    let registered = client(&json!({}), Settings::default());
+    let registered = client(&json!({}), ClientSettings::default());
     // What a release before wrote with a registration; it is no word of the operator's.
-    let before =
-        Settings { require_pkce: Some(false), require_nonce: Some(false), ..Settings::default() };
+    let before = ClientSettings {
+        require_pkce: Some(false),
+        require_nonce: Some(false),
+        ..ClientSettings::default()
+    };
     let before = client(&json!({}), before);
     let (everybody, this_one) = ("REQUIRE_PKCE", "require_pkce");
     #[rustfmt::skip]
     let table = [
         // client, REQUIRE_PKCE,                       neither,         nonce,           nonce without openid
-        (client(&public, Settings::default()), OrNonce, [Some("public"),  Some("public"),  Some("public")]),
-        (client(&public, Settings::default()), Public,  [Some("public"),  Some("public"),  Some("public")]),
+        (client(&public, ClientSettings::default()), OrNonce, [Some("public"),  Some("public"),  Some("public")]),
+        (client(&public, ClientSettings::default()), Public,  [Some("public"),  Some("public"),  Some("public")]),
         (registered.clone(),                   OrNonce, [Some(everybody), None,            Some(everybody)]),
         (registered.clone(),                   All,     [Some(everybody), Some(everybody), Some(everybody)]),
         (registered,                           Public,  [None,            None,            None]),

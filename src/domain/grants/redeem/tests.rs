@@ -4,8 +4,8 @@ use super::*;
 use crate::domain::grants::{Credential, GrantId};
 use crate::infra::random;
 
-fn attempt() -> Attempt {
-    Attempt(random::uuid())
+fn attempt() -> AttemptId {
+    AttemptId(random::uuid())
 }
 
 fn client(id: &str) -> ClientId {
@@ -19,13 +19,13 @@ fn grant(secret: &Secret) -> Grant {
     Grant {
         id: GrantId(uuid::Uuid::nil()),
         client: client("shop"),
-        client_since: None,
+        client_created_at: None,
         client_epoch: None,
-        person: None,
+        authentication: None,
         scope: "openid".parse().unwrap(),
         claims: crate::protocol::claims::ClaimsRequest::default(),
         nonce: None,
-        code: Some(Code::Issued {
+        code: Some(CodeState::Issued {
             secret: secret.digest(),
             credential: Credential::AuthorizationCode,
             redirect_uri: Some("https://shop.example/cb".into()),
@@ -33,25 +33,25 @@ fn grant(secret: &Secret) -> Grant {
             expires_at: LATER,
             failures: 0,
         }),
-        refresh: None,
-        standing: Standing::Good,
+        refresh_tokens: None,
+        status: GrantStatus::Active,
         resources: Vec::new(),
         revoked_access: Vec::new(),
-        opaque: Vec::new(),
+        opaque_tokens: Vec::new(),
         cnf: None,
         ends_at: NOW.plus(Duration::from_secs(3600)),
     }
 }
 
-fn shown<'a>(client: &'a ClientId, secret: &'a Secret) -> Redemption<'a> {
-    Redemption {
+fn shown<'a>(client: &'a ClientId, secret: &'a Secret) -> CodeRedemption<'a> {
+    CodeRedemption {
         attempt: attempt(),
         client,
         credential: Credential::AuthorizationCode,
         secret,
         redirect_uri: Some("https://shop.example/cb"),
         verifier: None,
-        refresh: None,
+        refresh_tokens: None,
         ends_at: NOW,
     }
 }
@@ -63,14 +63,14 @@ fn each_check_refuses_alone() {
     let good = || shown(&shop, &secret);
     let cases = [
         (good(), NOW, None),
-        (good(), LATER, Some(Refusal::Expired)),
-        (shown(&thief, &secret), NOW, Some(Refusal::WrongClient)),
-        (shown(&shop, &other), NOW, Some(Refusal::WrongSecret)),
-        (Redemption { redirect_uri: None, ..good() }, NOW, Some(Refusal::WrongRedirectUri)),
+        (good(), LATER, Some(GrantError::Expired)),
+        (shown(&thief, &secret), NOW, Some(GrantError::WrongClient)),
+        (shown(&shop, &other), NOW, Some(GrantError::WrongSecret)),
+        (CodeRedemption { redirect_uri: None, ..good() }, NOW, Some(GrantError::WrongRedirectUri)),
         (
-            Redemption { verifier: Some("x"), ..good() },
+            CodeRedemption { verifier: Some("x"), ..good() },
             NOW,
-            Some(Refusal::Pkce(PkceError::UnexpectedVerifier)),
+            Some(GrantError::Pkce(PkceError::UnexpectedVerifier)),
         ),
     ];
     for (shown, now, refusal) in cases {
@@ -87,10 +87,10 @@ fn a_replay_ends_the_grant_but_a_thief_cannot_cause_one() {
 
     assert_eq!(grant.redeem(&first, NOW), Ok(Redeemed));
     assert_eq!(grant.redeem(&first, NOW), Ok(Redeemed), "the same try, again");
-    assert_eq!(grant.redeem(&shown(&thief, &secret), NOW), Err(Refusal::WrongClient));
-    assert_eq!(grant.standing, Standing::Good);
-    assert_eq!(grant.redeem(&shown(&shop, &secret), NOW), Err(Refusal::Replayed));
-    assert_eq!(grant.standing, Standing::Revoked { at: NOW, why: Why::CodeReplayed });
+    assert_eq!(grant.redeem(&shown(&thief, &secret), NOW), Err(GrantError::WrongClient));
+    assert_eq!(grant.status, GrantStatus::Active);
+    assert_eq!(grant.redeem(&shown(&shop, &secret), NOW), Err(GrantError::Replayed));
+    assert_eq!(grant.status, GrantStatus::Revoked { at: NOW, why: RevocationReason::CodeReplayed });
 }
 
 #[test]
@@ -99,43 +99,44 @@ fn a_wrong_guess_does_not_burn_the_code_but_five_do() {
     let shop = client("shop");
     let mut grant = grant(&secret);
     for _ in 0..4 {
-        let wrong = Redemption { redirect_uri: Some("https://x.example"), ..shown(&shop, &secret) };
-        assert_eq!(grant.redeem(&wrong, NOW), Err(Refusal::WrongRedirectUri));
+        let wrong =
+            CodeRedemption { redirect_uri: Some("https://x.example"), ..shown(&shop, &secret) };
+        assert_eq!(grant.redeem(&wrong, NOW), Err(GrantError::WrongRedirectUri));
     }
     let mut survivor = grant.clone();
     assert_eq!(survivor.redeem(&shown(&shop, &secret), NOW), Ok(Redeemed));
-    let wrong = Redemption { redirect_uri: None, ..shown(&shop, &secret) };
-    assert_eq!(grant.redeem(&wrong, NOW), Err(Refusal::WrongRedirectUri));
-    assert_eq!(grant.redeem(&shown(&shop, &secret), NOW), Err(Refusal::Revoked));
+    let wrong = CodeRedemption { redirect_uri: None, ..shown(&shop, &secret) };
+    assert_eq!(grant.redeem(&wrong, NOW), Err(GrantError::WrongRedirectUri));
+    assert_eq!(grant.redeem(&shown(&shop, &secret), NOW), Err(GrantError::Revoked));
 }
 
 /// Operators alert on them, so a renamed variant must not change its word.
 #[test]
 fn every_refusal_has_the_word_it_always_had_in_the_audit_log() {
     for (refusal, word) in [
-        (Refusal::Expired, "Expired"),
-        (Refusal::Unknown, "Unknown"),
-        (Refusal::NoRefresh, "NoRefresh"),
-        (Refusal::Pkce(PkceError::MalformedChallenge), "Pkce(MalformedChallenge)"),
-        (Refusal::Pkce(PkceError::MalformedVerifier), "Pkce(MalformedVerifier)"),
-        (Refusal::Pkce(PkceError::MethodNotS256), "Pkce(MethodNotS256)"),
-        (Refusal::Pkce(PkceError::MissingVerifier), "Pkce(MissingVerifier)"),
-        (Refusal::Pkce(PkceError::UnexpectedVerifier), "Pkce(UnexpectedVerifier)"),
-        (Refusal::Pkce(PkceError::WrongVerifier), "Pkce(WrongVerifier)"),
-        (Refusal::Replayed, "Replayed"),
-        (Refusal::Revoked, "Revoked"),
-        (Refusal::WrongClient, "WrongClient"),
-        (Refusal::WrongRedirectUri, "WrongRedirectUri"),
-        (Refusal::WrongSecret, "WrongSecret"),
-        (Refusal::Denied(Denied::ClientGone), "Denied(ClientGone)"),
-        (Refusal::Denied(Denied::ClientCutOff), "Denied(ClientCutOff)"),
-        (Refusal::Denied(Denied::UserGone), "Denied(UserGone)"),
-        (Refusal::Denied(Denied::UserCutOff), "Denied(UserCutOff)"),
-        (Refusal::Denied(Denied::ConsentWithdrawn), "Denied(ConsentWithdrawn)"),
-        (Refusal::Denied(Denied::SessionEnded), "Denied(SessionEnded)"),
-        (Refusal::Denied(Denied::Unproven), "Denied(Unproven)"),
+        (GrantError::Expired, "Expired"),
+        (GrantError::Unknown, "Unknown"),
+        (GrantError::NoRefresh, "NoRefresh"),
+        (GrantError::Pkce(PkceError::MalformedChallenge), "Pkce(MalformedChallenge)"),
+        (GrantError::Pkce(PkceError::MalformedVerifier), "Pkce(MalformedVerifier)"),
+        (GrantError::Pkce(PkceError::MethodNotS256), "Pkce(MethodNotS256)"),
+        (GrantError::Pkce(PkceError::MissingVerifier), "Pkce(MissingVerifier)"),
+        (GrantError::Pkce(PkceError::UnexpectedVerifier), "Pkce(UnexpectedVerifier)"),
+        (GrantError::Pkce(PkceError::WrongVerifier), "Pkce(WrongVerifier)"),
+        (GrantError::Replayed, "Replayed"),
+        (GrantError::Revoked, "Revoked"),
+        (GrantError::WrongClient, "WrongClient"),
+        (GrantError::WrongRedirectUri, "WrongRedirectUri"),
+        (GrantError::WrongSecret, "WrongSecret"),
+        (GrantError::Inactive(InactiveParty::ClientGone), "Denied(ClientGone)"),
+        (GrantError::Inactive(InactiveParty::ClientCutOff), "Denied(ClientCutOff)"),
+        (GrantError::Inactive(InactiveParty::UserGone), "Denied(UserGone)"),
+        (GrantError::Inactive(InactiveParty::UserCutOff), "Denied(UserCutOff)"),
+        (GrantError::Inactive(InactiveParty::ConsentWithdrawn), "Denied(ConsentWithdrawn)"),
+        (GrantError::Inactive(InactiveParty::SessionEnded), "Denied(SessionEnded)"),
+        (GrantError::Inactive(InactiveParty::Unproven), "Denied(Unproven)"),
         (
-            Refusal::TooManyTokens { retry_after: Duration::from_millis(1_500) },
+            GrantError::TooManyTokens { retry_after: Duration::from_millis(1_500) },
             "TooManyTokens { retry_after: 1.5s }",
         ),
     ] {

@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::authenticators::Authentication;
 use crate::domain::authorization_request::{Destination, Hinted, Reply, RequestPolicy, validate};
-use crate::domain::clients::{ClientId, Settings, Source};
+use crate::domain::clients::{ClientId, ClientSettings, RegistrationSource};
 use crate::domain::consent;
 use crate::domain::epoch::Epoch;
-use crate::domain::grants::Attempt;
+use crate::domain::grants::AttemptId;
 use crate::domain::interactions::{Answer, REPEAT_WINDOW, Refused};
 use crate::domain::resources::ResourceCatalogue;
 use crate::domain::sessions::Limits;
@@ -27,11 +27,11 @@ fn client(first_party: bool, method: &str, uri: &str) -> Client {
     Client {
         id: ClientId::parse("shop").unwrap(),
         metadata: ClientMetadata::parse(members.as_object().unwrap()).unwrap(),
-        settings: Settings { first_party, ..Settings::default() },
+        settings: ClientSettings { first_party, ..ClientSettings::default() },
         secrets: Vec::new(),
         registration_token: None,
         enabled: true,
-        source: Source::Operator,
+        source: RegistrationSource::Operator,
         created_at: NOW,
         unused_until: None,
         development: false,
@@ -261,7 +261,7 @@ fn a_visit_goes_on_in_its_own_browser_until_it_is_over_and_who_asks_twice_is_tol
     let declined = Interaction { declined: true, ..begun.clone() };
     let answered = |it: &Interaction, refused| {
         let mut it = it.clone();
-        let attempt = Attempt(Uuid::from_u128(1));
+        let attempt = AttemptId(Uuid::from_u128(1));
         assert!(it.finish(attempt, Answer { at: NOW, sid: Some(session.sid), refused }));
         it
     };
@@ -335,7 +335,7 @@ fn of_two_tries_to_finish_one_is_the_first_however_often_it_asks() {
     let client = client(true, "none", URI);
     let lifetime = Duration::from_secs(600);
     let mut it = Interaction::begin(request(&client, ""), &Secret::random(), lifetime, NOW).0;
-    let [first, second] = [1, 2].map(|n| Attempt(Uuid::from_u128(n)));
+    let [first, second] = [1, 2].map(|n| AttemptId(Uuid::from_u128(n)));
     let answer = Answer { at: NOW, sid: None, refused: None };
     let other = Answer { at: NOW, sid: None, refused: Some(Refused::AccessDenied) };
     assert!(it.finish(first, answer) && it.finish(first, answer));

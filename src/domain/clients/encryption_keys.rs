@@ -1,15 +1,15 @@
-//! The keys that tokens are encrypted for a client with: its own, registered or behind its `jwks_uri`.
+//! The keys of a client that tokens are encrypted with: from its `jwks` or its `jwks_uri`.
 
 use crate::infra::clock::UnixTime;
 use crate::infra::jose::RecipientKey;
 use crate::protocol::algorithms::KeyManagement;
 use crate::protocol::{ClientMetadata, ErrorCode, OAuthError};
 
-use super::key_cache::KeyCache;
+use super::jwks_cache::JwksCache;
 
-/// Whether a registered set has a key for each encryption that was registered with it. What is behind a
-/// `jwks_uri` is only known when it is needed.
-pub fn check_registered(metadata: &ClientMetadata) -> Result<(), OAuthError> {
+/// Checks that a registered `jwks` has a key for each registered encryption. What is behind a `jwks_uri` is only known
+/// when it is needed.
+pub fn check_registered_keys(metadata: &ClientMetadata) -> Result<(), OAuthError> {
     let Some(set) = &metadata.jwks else { return Ok(()) };
     for (name, alg) in [
         ("id_token_encrypted_response_alg", metadata.id_token_encrypted_response_alg),
@@ -25,9 +25,9 @@ pub fn check_registered(metadata: &ClientMetadata) -> Result<(), OAuthError> {
     Ok(())
 }
 
-impl KeyCache {
-    /// A key of the client to encrypt for it with; a set that has none may have one by now.
-    pub async fn recipient(
+impl JwksCache {
+    /// A key of the client to encrypt with. A cached set without one is fetched again.
+    pub async fn encryption_key(
         &self,
         client: &ClientMetadata,
         alg: KeyManagement,

@@ -1,18 +1,18 @@
-//! The two documents that may be kept: discovery and the JWK Set.
+//! JSON documents that clients may cache: the provider metadata and the JWK Set.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::infra::secret::Digest;
 
-/// A JSON document and the tag that changes with it.
-pub struct Document {
+/// A JSON document and its ETag.
+pub struct CachedJson {
     json: String,
     etag: HeaderValue,
 }
 
-impl Document {
-    /// From its text.
+impl CachedJson {
+    /// Computes the ETag of the text.
     pub fn new(json: String) -> Self {
         let digest = Digest::of(json.as_bytes()).to_base64url();
         let etag = HeaderValue::try_from(format!("\"{}\"", &digest[..22]));
@@ -20,11 +20,11 @@ impl Document {
     }
 }
 
-/// The document, or 304 if the caller has it ([RFC 9110 §13.1.2]). Good for five minutes: long enough
+/// Answers the document, or 304 if the client has it ([RFC 9110 §13.1.2]). Good for five minutes: long enough
 /// to spare both sides, short enough that a new key is seen soon.
 ///
 /// [RFC 9110 §13.1.2]: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2
-pub fn cacheable_json(headers: &HeaderMap, document: &Document) -> Response {
+pub fn respond_cached(headers: &HeaderMap, document: &CachedJson) -> Response {
     let kept = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
     let ours = document.etag.to_str().unwrap_or_default();
     let is_kept = kept.is_some_and(|tags| {

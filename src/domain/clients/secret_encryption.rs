@@ -1,6 +1,6 @@
-//! Secrets that have to be kept readable, for `client_secret_jwt` ([OpenID Connect Core §9]): to check a
-//! MAC one needs the key it was made with. They are encrypted with a key of their own under `SECRET_KEY`,
-//! each bound to its client's id.
+//! Encrypts the client secrets of `client_secret_jwt` ([OpenID Connect Core §9]): a MAC can only be verified with the
+//! secret itself. The key is derived from `SECRET_KEY` for this purpose alone, and each ciphertext is bound to its client's
+//! id.
 //!
 //! [OpenID Connect Core §9]: https://openid.net/specs/openid-connect-core-1_0.html#ClientAuthentication
 
@@ -12,26 +12,26 @@ use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
 use crate::infra::store::{Store, StoreError};
 use crate::protocol::AuthMethod;
 
-/// Where they are opened.
+/// Encrypts and decrypts client secrets.
 #[derive(Debug)]
-pub struct Vault(MacKey);
+pub struct SecretCipher(MacKey);
 
-/// An assertion that one of a client's secrets made.
-pub struct Believed {
-    /// What it says.
+/// An assertion whose MAC was verified with one of the client's secrets.
+pub struct VerifiedAssertion {
+    /// Its claims.
     pub verified: Verified,
-    /// Which secret has to be sealed anew, and how: it was under the `SECRET_KEY` before.
-    renewed: Option<(Digest, String)>,
+    /// The digest of that secret and its new ciphertext, where it was encrypted under the previous `SECRET_KEY`.
+    reencrypted: Option<(Digest, String)>,
 }
 
-impl Vault {
-    /// From `SECRET_KEY`.
+impl SecretCipher {
+    /// Derives the key from `SECRET_KEY`.
     pub fn new(root: &SecretKey) -> Self {
         Self(root.derive(Purpose::ClientSecret))
     }
 
-    /// A secret as it is kept for a client of that method: readable only where it has to be.
-    pub fn keep(
+    /// A secret as it is stored for a client of that method: encrypted where it has to be readable, else as a digest alone.
+    pub fn stored_secret(
         &self,
         (id, method): (&ClientId, AuthMethod),
         secret: &str,
@@ -43,8 +43,8 @@ impl Vault {
         ClientSecret { digest, sealed, created_at: now, expires_at: None }
     }
 
-    /// Whether the secret can be read.
-    pub fn opens(&self, id: &ClientId, secret: &ClientSecret) -> bool {
+    /// Whether the secret is stored readable.
+    pub fn can_decrypt(&self, id: &ClientId, secret: &ClientSecret) -> bool {
         secret.sealed.as_ref().is_some_and(|sealed| self.0.decrypt(id.as_str(), sealed).is_some())
     }
 
@@ -54,7 +54,7 @@ impl Vault {
         client: &Client,
         jwt: &str,
         now: UnixTime,
-    ) -> Result<Believed, NotVerified> {
+    ) -> Result<VerifiedAssertion, NotVerified> {
         let mut why = NotVerified::UnknownKey;
         for secret in client.secrets.iter().filter(|it| it.is_live(now)) {
             let id = client.id.as_str();
@@ -64,8 +64,8 @@ impl Vault {
                 Ok(verified) => {
                     let anew =
                         || self.0.encrypt(id, &opened.plaintext).map(|it| (secret.digest, it));
-                    let renewed = if opened.under_current_key { None } else { anew() };
-                    return Ok(Believed { verified, renewed });
+                    let reencrypted = if opened.under_current_key { None } else { anew() };
+                    return Ok(VerifiedAssertion { verified, reencrypted });
                 }
                 Err(not) => why = not,
             }
@@ -74,11 +74,11 @@ impl Vault {
     }
 }
 
-impl Believed {
-    /// Takes a secret along to the current `SECRET_KEY`, so that the one before can be taken away. The
-    /// client is who it is, whether or not this works.
-    pub async fn renew(self, store: &dyn Store, id: &ClientId) -> Verified {
-        if let Some((digest, sealed)) = self.renewed {
+impl VerifiedAssertion {
+    /// Stores the secret under the current `SECRET_KEY`, so that the previous one can be removed. A failure is logged: the
+    /// client is authenticated all the same.
+    pub async fn store_reencrypted(self, store: &dyn Store, id: &ClientId) -> Verified {
+        if let Some((digest, sealed)) = self.reencrypted {
             let step = |client: &mut Client| {
                 for held in client.secrets.iter_mut().filter(|it| it.digest == digest) {
                     held.sealed = Some(sealed.clone());

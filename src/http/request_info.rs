@@ -1,4 +1,4 @@
-//! Who is calling: the address, as far as it can be trusted, and the request's id.
+//! The client address of a request, as far as it can be trusted, and the request id.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,25 +16,25 @@ use crate::infra::client_ip::{PeerAddr, client_ip, is_trusted};
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// The caller.
+/// What is known of a request beside its parameters.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub struct RequestInfo {
     /// The client's address behind the trusted proxies.
     pub address: IpAddr,
-    /// For pages that ask people to name it.
+    /// Shown on error pages, so that users can report it.
     pub request_id: String,
-    /// What `/check-session` would see in this browser; empty where there is nothing.
+    /// The state cookie that `/check-session` reads; empty where there is none.
     pub browser_state: String,
 }
 
-impl FromRequestParts<App> for Caller {
+impl FromRequestParts<App> for RequestInfo {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let proxies = &app.config.trusted_proxies;
         let from = peer(parts);
         let speaks_for_others = parts.headers.contains_key(X_FORWARDED_FOR);
-        if speaks_for_others && !is_trusted(from, proxies) && app.unbelieved.is_first(from) {
+        if speaks_for_others && !is_trusted(from, proxies) && app.untrusted_proxies.is_first(from) {
             tracing::warn!(
                 %from,
                 "X-Forwarded-For came from an address that TRUSTED_PROXIES does not name; it is not \

@@ -9,7 +9,7 @@ use crate::infra::random;
 /// `typ` of a logout token: never to be taken for an ID token ([Back-Channel Logout §2.4]).
 ///
 /// [Back-Channel Logout §2.4]: https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken
-pub const LOGOUT_TYP: &str = "logout+jwt";
+pub const LOGOUT_TOKEN_TYP: &str = "logout+jwt";
 
 /// The claims of a logout token. Each try has its own: a client that refuses a `jti` it has seen must
 /// not refuse the second try of a word it never understood.
@@ -17,7 +17,7 @@ pub const LOGOUT_TYP: &str = "logout+jwt";
 /// `sid` is the session as the client knows it, the same as in its ID tokens.
 ///
 /// "A `nonce` Claim MUST NOT be present", so that it cannot pass for an ID token (§2.4).
-pub fn logout_claims(
+pub fn logout_token_claims(
     issuer: &str,
     delivery: &Delivery,
     sid: &str,

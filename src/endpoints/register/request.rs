@@ -1,18 +1,18 @@
-//! Reading a registration: JSON, bounded in size and depth, and only what may be said.
+//! Reads a registration request: JSON, bounded in size and depth.
 
 use axum::body::Body;
 use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 
-use crate::domain::clients::{Client, recipient};
+use crate::domain::clients::{self, Client};
 use crate::http::error::ApiError;
 use crate::http::form;
 use crate::infra::clock::UnixTime;
 use crate::protocol::client_metadata::ServerCapabilities;
 use crate::protocol::{ClientMetadata, ErrorCode, OAuthError};
 
-/// No metadata is nested deeper than a key set is.
-const DEEPEST: usize = 16;
+/// A key set is nested the deepest of all metadata.
+const MAX_DEPTH: usize = 16;
 
 /// The members of a JSON body.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, ApiError> {
@@ -25,7 +25,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Map<String, 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, OAuthError> {
     let wrong = |text| OAuthError::new(ErrorCode::InvalidClientMetadata, text);
     match serde_json::from_slice(bytes) {
-        Ok(value) if depth(&value) > DEEPEST => Err(wrong("the body is nested too deeply")),
+        Ok(value) if depth(&value) > MAX_DEPTH => Err(wrong("the body is nested too deeply")),
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) | Err(_) => Err(wrong("the body is not a JSON object")),
     }
@@ -40,7 +40,7 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// The metadata, by the one function that reads it.
+/// Parses the metadata.
 pub(super) fn metadata(
     members: &Map<String, Value>,
     offer: &ServerCapabilities,
@@ -50,11 +50,11 @@ pub(super) fn metadata(
         let why: Vec<&str> = dropped.iter().map(|why| &*why.description).collect();
         tracing::info!(why = why.join("; "), "dropped or replaced in a registration");
     }
-    recipient::check_registered(&metadata)?;
+    clients::check_registered_keys(&metadata)?;
     Ok(metadata)
 }
 
-/// What an update must not say, and what it must say truly ([RFC 7592 §2.2]).
+/// Checks the members that an update must not have, and those that must match ([RFC 7592 §2.2]).
 ///
 /// [RFC 7592 §2.2]: https://www.rfc-editor.org/rfc/rfc7592#section-2.2
 pub(super) fn check_update(
@@ -63,20 +63,20 @@ pub(super) fn check_update(
     now: UnixTime,
 ) -> Result<(), OAuthError> {
     let wrong = |text| Err(OAuthError::new(ErrorCode::InvalidRequest, text));
-    if OURS.iter().any(|name| members.contains_key(*name)) {
+    if SERVER_MEMBERS.iter().any(|name| members.contains_key(*name)) {
         return wrong("the body has a member that only the server sets");
     }
     if members.get("client_id").and_then(Value::as_str) != Some(client.id.as_str()) {
         return wrong("client_id is missing or another one");
     }
-    let matches = |shown: &Value| shown.as_str().is_some_and(|it| client.opens_with(it, now));
+    let matches = |shown: &Value| shown.as_str().is_some_and(|it| client.accepts_secret(it, now));
     if members.get("client_secret").is_some_and(|shown| !matches(shown)) {
         return wrong("client_secret is another one");
     }
     Ok(())
 }
 
-const OURS: [&str; 4] = [
+const SERVER_MEMBERS: [&str; 4] = [
     "registration_access_token",
     "registration_client_uri",
     "client_secret_expires_at",

@@ -1,54 +1,52 @@
-//! The `Authenticated` extractor: to have one is to have been checked.
+//! The [`AuthenticatedClient`] extractor: whoever has one has authenticated the client.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
 
-use super::caller::Caller;
-use super::cors::Asker;
+use super::cors::CorsClient;
 use super::error::ApiError;
 use super::form::Form;
+use super::request_info::RequestInfo;
 use crate::domain::clients::authenticate::{
-    Desk, NotAuthenticated, claimed_by, is_right_but_unencoded,
+    ClientAuthError, ClientAuthenticator, claimed_by, is_right_but_unencoded,
 };
 use crate::domain::clients::{self, Client};
 use crate::domain::events::{ClientAuthFailure, Event};
-use crate::domain::rate_limit::{self, Schedule, TooMany};
+use crate::domain::rate_limit::{self, LimitPolicy, RateLimited};
 use crate::http::app::App;
 use crate::infra::client_ip::rate_limit_key;
 use crate::protocol::client_auth::CredentialsError;
 use crate::protocol::{Confirmation, Credentials, ErrorCode, OAuthError, Params};
 
-/// A client that has proven to be who it says, and what it sent. There is no other way to get one.
-pub struct Authenticated {
-    /// The client; enabled.
+/// An authenticated client and its request. Only client authentication makes one.
+pub struct AuthenticatedClient {
+    /// Enabled.
     pub client: Client,
-    /// The form.
+    /// The form parameters.
     pub params: Params,
-    /// From where.
-    pub caller: Caller,
-    /// The request's headers.
+    pub caller: RequestInfo,
     pub headers: HeaderMap,
     /// The key that the request proves to hold, which the tokens are to be bound to. There is no such proof yet
     /// that a token request may carry.
     pub proven_key: Option<Confirmation>,
 }
 
-impl FromRequest<App> for Authenticated {
+impl FromRequest<App> for AuthenticatedClient {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        let Ok(caller) = Caller::from_request_parts(&mut parts, app).await;
-        let asker = Asker::of(&parts.extensions);
+        let Ok(caller) = RequestInfo::from_request_parts(&mut parts, app).await;
+        let cors_client = CorsClient::of(&parts.extensions);
         let request = Request::from_parts(parts, body);
         let Form(params, headers) = Form::read(request, |name| PARAMETERS.contains(&name)).await?;
         let client = authenticated(app, &headers, &params, &caller).await?;
-        asker.is(&client);
+        cors_client.set_client(&client);
         Ok(Self { client, params, caller, headers, proven_key: None })
     }
 }
 
-/// Every parameter of a client's form that is read at one of the endpoints, or may be.
+/// Every form parameter that an endpoint with client authentication reads, or may read.
 #[rustfmt::skip]
 const PARAMETERS: [&str; 14] = [
     "audience", "client_assertion", "client_assertion_type", "client_id", "client_secret", "code",
@@ -56,25 +54,25 @@ const PARAMETERS: [&str; 14] = [
     "token_type_hint",
 ];
 
-/// The client that this form and these headers are of; a public one proves nothing by them.
+/// Authenticates the client of a form and its headers. A public client proves nothing.
 pub async fn authenticated(
     app: &App,
     headers: &HeaderMap,
     form: &Params,
-    caller: &Caller,
+    caller: &RequestInfo,
 ) -> Result<Client, ApiError> {
     let client = authenticate(app, headers, form, caller).await?;
-    note_use(app, &client).await;
+    record_use(app, &client).await;
     Ok(client)
 }
 
-/// Only a client that has a proof: the name of a public one is anybody's. That it could not be noted is no
-/// reason to turn it away.
-async fn note_use(app: &App, client: &Client) {
+/// Records that a confidential client was used; anybody can send the id of a public one. A failure to do so does not fail
+/// the request.
+async fn record_use(app: &App, client: &Client) {
     if client.metadata.is_public() {
         return;
     }
-    if let Err(cause) = clients::note_use(&*app.store, client, app.now()).await {
+    if let Err(cause) = clients::record_use(&*app.store, client, app.now()).await {
         tracing::warn!(%cause, kind = cause.kind(), "the use of a client could not be noted");
     }
 }
@@ -83,17 +81,17 @@ async fn authenticate(
     app: &App,
     headers: &HeaderMap,
     params: &Params,
-    caller: &Caller,
+    caller: &RequestInfo,
 ) -> Result<Client, ApiError> {
-    let failed = match prove(app, headers, params).await {
+    let failed = match check_credentials(app, headers, params).await {
         Ok(client) => return Ok(client),
-        // Nothing was found out about it.
-        Err(Failed::Proof(_, NotAuthenticated::Busy)) => return Err(ApiError::unavailable()),
-        Err(Failed::Proof(_, NotAuthenticated::Store(cause))) => return Err(cause.into()),
+        // Nothing is known about the client then.
+        Err(AuthFailure::Proof(_, ClientAuthError::Busy)) => return Err(ApiError::unavailable()),
+        Err(AuthFailure::Proof(_, ClientAuthError::Store(cause))) => return Err(cause.into()),
         Err(failed) => failed,
     };
-    let client = claimed(headers, params);
-    let (reason, hint) = if let Failed::Proof(used, NotAuthenticated::Method(wrong)) = &failed {
+    let client = claimed_client_id(headers, params);
+    let (reason, hint) = if let AuthFailure::Proof(used, ClientAuthError::Method(wrong)) = &failed {
         let registered = wrong.registered();
         (failed.reason(), Some(format!("it used {used}, and is registered for {registered}")))
     } else if is_unencoded(app, headers, &failed).await {
@@ -103,42 +101,46 @@ async fn authenticate(
     } else {
         (failed.reason(), None)
     };
-    app.tell(
+    app.record_event(
         caller.address,
         &Event::ClientAuthFailed { client: &client, reason, hint: hint.as_deref() },
     );
-    if let Some(wait) = throttled(app, caller, &client).await {
+    if let Some(wait) = check_rate_limit(app, caller, &client).await {
         return Err(ApiError::too_many(wait.retry_after.as_secs()));
     }
     let answer = failed.answer();
     // RFC 6749 §5.2: a client that tried the header is told which scheme it is.
     let tried = headers.contains_key(header::AUTHORIZATION);
-    let tried = tried && !matches!(failed, Failed::TwoHeaders);
-    Err(if tried { answer.with_challenge(BASIC) } else { answer })
+    let tried = tried && !matches!(failed, AuthFailure::TwoHeaders);
+    Err(if tried { answer.with_challenge(BASIC_CHALLENGE) } else { answer })
 }
 
-async fn prove(app: &App, headers: &HeaderMap, params: &Params) -> Result<Client, Failed> {
+async fn check_credentials(
+    app: &App,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Client, AuthFailure> {
     let credentials = read(headers, params)?;
     let issuer = &app.config.issuer;
     let token_endpoint = issuer.url("/token");
-    let desk = Desk {
+    let authenticator = ClientAuthenticator {
         store: &*app.store,
-        keys: &app.client_keys,
-        vault: app.config.offer.client_secret_jwt.then_some(&app.vault),
+        keys: &app.client_jwks,
+        secret_cipher: app.config.offer.client_secret_jwt.then_some(&app.secret_cipher),
         audiences: &[issuer.as_str(), &token_endpoint],
         now: app.now(),
     };
     let used = credentials.method_name();
-    desk.authenticate(&credentials).await.map_err(|why| Failed::Proof(used, why))
+    authenticator.authenticate(&credentials).await.map_err(|why| AuthFailure::Proof(used, why))
 }
 
-/// A secret with `+` is read as another one, and one with `%` perhaps not at all.
-async fn is_unencoded(app: &App, headers: &HeaderMap, failed: &Failed) -> bool {
+/// Whether the secret is right, but not form-encoded: one with `+` or `%` is decoded to another then.
+async fn is_unencoded(app: &App, headers: &HeaderMap, failed: &AuthFailure) -> bool {
     let possible = matches!(
         failed,
-        // Looked up where there is no such client, too: being turned away costs the same.
-        Failed::Proof(_, NotAuthenticated::Secret | NotAuthenticated::Unknown)
-            | Failed::Unreadable(CredentialsError::Header)
+        // Also looked up where there is no such client, so that both rejections take as long.
+        AuthFailure::Proof(_, ClientAuthError::Secret | ClientAuthError::Unknown)
+            | AuthFailure::Unreadable(CredentialsError::Header)
     );
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     match header.filter(|_| possible) {
@@ -147,57 +149,59 @@ async fn is_unencoded(app: &App, headers: &HeaderMap, failed: &Failed) -> bool {
     }
 }
 
-fn read(headers: &HeaderMap, params: &Params) -> Result<Credentials, Failed> {
+fn read(headers: &HeaderMap, params: &Params) -> Result<Credentials, AuthFailure> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let first = values.next();
     if values.next().is_some() {
-        return Err(Failed::TwoHeaders);
+        return Err(AuthFailure::TwoHeaders);
     }
     let text = first.map(|value| value.to_str()).transpose();
-    let text = text.map_err(|_| Failed::Unreadable(CredentialsError::Header))?;
-    Credentials::parse(text, params).map_err(Failed::Unreadable)
+    let text = text.map_err(|_| AuthFailure::Unreadable(CredentialsError::Header))?;
+    Credentials::parse(text, params).map_err(AuthFailure::Unreadable)
 }
 
-/// Who it said it was, fit for a log line: escaped, and cut.
-fn claimed(headers: &HeaderMap, params: &Params) -> String {
+/// The client id that the request claims, escaped and cut for a log line.
+fn claimed_client_id(headers: &HeaderMap, params: &Params) -> String {
     const LONGEST: usize = 128;
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let claimed = claimed_by(header, params).unwrap_or_else(|| "-".to_owned());
     claimed.chars().flat_map(char::escape_default).take(LONGEST).collect()
 }
 
-/// Counts the failure, for the address and for this client at this address. The name is one that anybody
-/// may claim, so it is not looked at any more once the address is refused: nothing is filed under it.
+/// Counts the failure, for the address and for this client at this address. Anybody can claim a client id, so nothing is
+/// stored under it once the address is refused.
 ///
-/// Only failures are counted and only failures are refused: a client with the right credentials goes
-/// on, also beside somebody at its own address who is guessing. This limit is against noise, not
-/// against guessing 256 bits, so without a store it is open.
-async fn throttled(app: &App, caller: &Caller, client: &str) -> Option<TooMany> {
-    let per_minute = app.per_minute()?;
+/// Only failures are counted and refused: a client with the right credentials is served, also beside somebody at its
+/// address who is guessing. The limit is against noise, not against guessing 256 bits, so it is open while the store is
+/// unavailable.
+async fn check_rate_limit(app: &App, caller: &RequestInfo, client: &str) -> Option<RateLimited> {
+    let per_minute = app.failures_per_minute()?;
     let from = rate_limit_key(caller.address);
     let one = (per_minute / 10).max(5).min(per_minute);
     let names = [format!("client-auth {from}"), format!("client-auth {from} {client}")];
     for (name, per_minute) in names.iter().zip([per_minute, one]) {
-        let schedule = Schedule::Address { per_minute };
-        if let Ok(Err(refused)) = rate_limit::take(&*app.store, name, schedule, app.now()).await {
+        let schedule = LimitPolicy::Address { per_minute };
+        if let Ok(Err(refused)) =
+            rate_limit::record_attempt(&*app.store, name, schedule, app.now()).await
+        {
             return Some(refused);
         }
     }
     None
 }
 
-/// Why there is no client.
+/// Why the client is not authenticated.
 #[derive(Debug)]
-enum Failed {
+enum AuthFailure {
     /// More than one `Authorization` header.
     TwoHeaders,
-    /// There are no credentials to judge.
+    /// The credentials cannot be read.
     Unreadable(CredentialsError),
-    /// There are, of this method, and they prove nothing.
-    Proof(&'static str, NotAuthenticated),
+    /// The credentials, of this method, are not accepted.
+    Proof(&'static str, ClientAuthError),
 }
 
-impl Failed {
+impl AuthFailure {
     /// For the audit log and metrics.
     const fn reason(&self) -> ClientAuthFailure {
         match self {
@@ -233,9 +237,9 @@ impl Failed {
                 invalid_client("the Authorization header is not Basic")
             }
             Self::Proof(used, why) => {
-                // What strangers are told is what they sent.
+                // A caller that does not know the secret learns only what it sent.
                 let mut text = format!("client authentication failed: {used} was used");
-                if let NotAuthenticated::Method(wrong) = why
+                if let ClientAuthError::Method(wrong) = why
                     && wrong.knows_secret
                 {
                     text.push_str(", and the client is registered for ");
@@ -248,4 +252,4 @@ impl Failed {
 }
 
 /// The challenge to a client (RFC 7617 §2).
-pub const BASIC: &str = r#"Basic realm="latchkey", charset="UTF-8""#;
+pub const BASIC_CHALLENGE: &str = r#"Basic realm="latchkey", charset="UTF-8""#;

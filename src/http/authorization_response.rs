@@ -1,23 +1,23 @@
-//! The authorization answer on its way back to the client: the redirect, the self-posting form, or the
-//! page with a button where a browser would not follow by itself.
+//! Sends the authorization response to the client: by redirect, by a form that posts itself, or by a page with a link
+//! where a browser does not follow a redirect by itself.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::logged_error::LoggedError;
 use super::page::{FormTargets, PagePolicy, nonce, page};
 use super::shared_pages::{ContinuePage, FormPostPage};
-use super::told::Told;
 use crate::domain::authorization_request::Destination;
 use crate::protocol::{OAuthError, ResponseMode, redirect_uri};
 
-/// What the answer needs beside its destination.
+/// What a response needs beside its destination.
 #[derive(Clone, Copy, Debug)]
-pub struct Sender<'a> {
-    /// Us.
+pub struct ResponseContext<'a> {
+    /// `iss`.
     pub issuer: &'a str,
-    /// What a page would call the client.
+    /// The name of the client on pages.
     pub client_name: &'a str,
-    /// Whether a person just pressed a button of ours, so that any redirect is followed.
+    /// The user just pressed a button, so browsers follow any redirect.
     pub after_gesture: bool,
 }
 
@@ -34,7 +34,11 @@ pub fn see_other(to: &str) -> Response {
 /// Sends what was granted to the client. `iss` goes with every answer ([RFC 9207 §2]).
 ///
 /// [RFC 9207 §2]: https://www.rfc-editor.org/rfc/rfc9207#section-2
-pub fn success(to: &Destination, fields: Vec<(String, String)>, sender: &Sender<'_>) -> Response {
+pub fn success(
+    to: &Destination,
+    fields: Vec<(String, String)>,
+    sender: &ResponseContext<'_>,
+) -> Response {
     send(to, fields, sender)
 }
 
@@ -45,17 +49,21 @@ pub fn failure(
     to: &Destination,
     error: &OAuthError,
     more: Option<(String, String)>,
-    sender: &Sender<'_>,
+    sender: &ResponseContext<'_>,
 ) -> Response {
     let mut fields = vec![
         ("error".to_owned(), error.code.as_str().to_owned()),
         ("error_description".to_owned(), error.description.clone().into_owned()),
     ];
     fields.extend(more);
-    Told::from(error).beside(send(to, fields, sender))
+    LoggedError::from(error).attach_to(send(to, fields, sender))
 }
 
-fn send(to: &Destination, mut fields: Vec<(String, String)>, sender: &Sender<'_>) -> Response {
+fn send(
+    to: &Destination,
+    mut fields: Vec<(String, String)>,
+    sender: &ResponseContext<'_>,
+) -> Response {
     if let Some(state) = to.state() {
         fields.push(("state".to_owned(), state.to_owned()));
     }
@@ -67,7 +75,7 @@ fn send(to: &Destination, mut fields: Vec<(String, String)>, sender: &Sender<'_>
     }
 }
 
-fn in_query(uri: &str, fields: &[(String, String)], sender: &Sender<'_>) -> Response {
+fn in_query(uri: &str, fields: &[(String, String)], sender: &ResponseContext<'_>) -> Response {
     follow(uri, &with_query(uri, fields), sender)
 }
 
@@ -84,13 +92,13 @@ pub fn with_query(uri: &str, fields: &[(String, String)]) -> String {
 }
 
 /// A registered URI has no fragment of its own.
-fn in_fragment(uri: &str, fields: &[(String, String)], sender: &Sender<'_>) -> Response {
+fn in_fragment(uri: &str, fields: &[(String, String)], sender: &ResponseContext<'_>) -> Response {
     let mut fragment = url::form_urlencoded::Serializer::new(String::new());
     fragment.extend_pairs(fields);
     follow(uri, &format!("{uri}#{}", fragment.finish()), sender)
 }
 
-fn follow(uri: &str, target: &str, sender: &Sender<'_>) -> Response {
+fn follow(uri: &str, target: &str, sender: &ResponseContext<'_>) -> Response {
     if redirect_uri::is_private_use(uri) && !sender.after_gesture {
         // Browsers on phones follow such a scheme only after a tap.
         let template = ContinuePage { client_name: sender.client_name, href: target };

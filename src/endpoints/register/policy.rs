@@ -6,18 +6,18 @@ use axum::http::{HeaderMap, StatusCode};
 
 use crate::config::{RegistrationPolicy, SecretString};
 use crate::domain::clients::{self, Client};
-use crate::domain::rate_limit::{self, Schedule};
+use crate::domain::rate_limit::{self, LimitPolicy};
 use crate::http::app::App;
-use crate::http::caller::Caller;
 use crate::http::error::ApiError;
 use crate::http::presented_token::{self, PresentedToken};
+use crate::http::request_info::RequestInfo;
 use crate::infra::client_ip::rate_limit_key;
 use crate::infra::secret::Digest;
 use crate::infra::store::StoreError;
 use crate::protocol::{ClientMetadata, ErrorCode, GrantType, OAuthError, Scope};
 
-/// Whether the operator lets this caller register.
-pub(super) fn admit(
+/// Refuses a request that the registration policy does not allow.
+pub(super) fn check_allowed(
     registration: &RegistrationPolicy,
     headers: &HeaderMap,
 ) -> Result<(), ApiError> {
@@ -42,39 +42,43 @@ fn is_one_of(tokens: &[SecretString], shown: &str) -> bool {
     each.fold(false, |found, it| found | it)
 }
 
-/// Counts the caller's registrations. Without a store it is open: nothing can be registered then.
-pub(super) async fn take_turn(app: &App, caller: &Caller) -> Result<(), ApiError> {
-    let Some(per_minute) = app.per_minute() else { return Ok(()) };
+/// Counts the registrations of an address. It is open while the store is unavailable: nothing can be registered then.
+pub(super) async fn check_rate_limit(app: &App, caller: &RequestInfo) -> Result<(), ApiError> {
+    let Some(per_minute) = app.failures_per_minute() else { return Ok(()) };
     let name = format!("register {}", rate_limit_key(caller.address));
-    let schedule = Schedule::Address { per_minute };
-    match rate_limit::take(&*app.store, &name, schedule, app.now()).await {
+    let schedule = LimitPolicy::Address { per_minute };
+    match rate_limit::record_attempt(&*app.store, &name, schedule, app.now()).await {
         Ok(Err(wait)) => Err(ApiError::too_many(wait.retry_after.as_secs())),
         Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }
 
-/// Where anybody may register, only scopes the operator knows of can be had. None left is an error and
-/// not an absent scope, which would mean the standard ones.
-pub(super) fn limited(app: &App, mut metadata: ClientMetadata) -> Result<ClientMetadata, ApiError> {
+/// With open registration, drops the scopes that are not declared. None left is an error and not an absent scope, which
+/// would mean the standard ones.
+pub(super) fn restrict_scopes(
+    app: &App,
+    mut metadata: ClientMetadata,
+) -> Result<ClientMetadata, ApiError> {
     match app.config.registration {
         RegistrationPolicy::Token(_) => return Ok(metadata),
         RegistrationPolicy::Open | RegistrationPolicy::Off => {}
     }
     if let Some(asked) = metadata.scope.take() {
-        let known = only(&asked, |token| {
-            app.catalogue().get(token).is_some() || app.resources().knows_for_strangers(token)
+        let known = retain_known(&asked, |token| {
+            app.catalogue().get(token).is_some()
+                || app.resources().knows_scope_for_registered(token)
         });
         if known.is_empty() {
-            return Err(none_of_these());
+            return Err(no_known_scope());
         }
         metadata.scope = Some(known);
     }
     Ok(metadata)
 }
 
-/// A client may narrow what it registered, never widen it: nobody else is asked about an update. Nor may
-/// it move to another sector: with the refresh tokens it has it would learn as whom that one knows people.
-pub(super) fn no_wider(
+/// Refuses an update that widens the registration, for no operator approves it, or moves the client to another sector: with
+/// the refresh tokens it has it would learn the subjects of that sector.
+pub(super) fn check_not_broader(
     app: &App,
     mut metadata: ClientMetadata,
     held: &Client,
@@ -93,9 +97,9 @@ pub(super) fn no_wider(
     metadata.scope = match metadata.scope {
         None => held.metadata.scope.clone(),
         Some(asked) => {
-            let shared = asked.intersection(&app.scope_ceiling(held));
+            let shared = asked.intersection(&app.max_scope(held));
             if shared.is_empty() {
-                return Err(none_of_these());
+                return Err(no_known_scope());
             }
             Some(shared)
         }
@@ -103,23 +107,23 @@ pub(super) fn no_wider(
     Ok(metadata)
 }
 
-fn none_of_these() -> ApiError {
+fn no_known_scope() -> ApiError {
     let text = "scope: none of these scopes can be registered";
     OAuthError::new(ErrorCode::InvalidClientMetadata, text).into()
 }
 
-fn only(asked: &Scope, known: impl Fn(&str) -> bool) -> Scope {
+fn retain_known(asked: &Scope, known: impl Fn(&str) -> bool) -> Scope {
     let strangers = asked.iter().filter(|token| !known(token));
     strangers.fold(asked.clone(), Scope::without)
 }
 
-/// Whether one more client fits.
-pub(super) async fn find_room(app: &App) -> Result<(), ApiError> {
+/// Refuses a registration while there are as many clients as `REGISTRATION_LIMIT`.
+pub(super) async fn check_client_limit(app: &App) -> Result<(), ApiError> {
     let limit = usize::try_from(app.config.registration_limit).unwrap_or(usize::MAX);
     if clients::count(&*app.store, limit).await? < limit {
         return Ok(());
     }
-    if pruned_below(app, limit).await? {
+    if prune_below(app, limit).await? {
         return Ok(());
     }
     tracing::warn!(limit, "a registration was refused: there are as many clients as there may be");
@@ -127,11 +131,10 @@ pub(super) async fn find_room(app: &App) -> Result<(), ApiError> {
     Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, text).into())
 }
 
-/// The index still lists clients that were forgotten unused. Reading all of it drops them; that is a
-/// lot of reading, so it happens once a minute at most, whoever asks.
-async fn pruned_below(app: &App, limit: usize) -> Result<bool, StoreError> {
-    let once = Schedule::Address { per_minute: 1 };
-    match rate_limit::take(&*app.store, "prune clients", once, app.now()).await? {
+/// Removes clients from the index that were deleted unused. That reads all of it, so it happens once a minute at most.
+async fn prune_below(app: &App, limit: usize) -> Result<bool, StoreError> {
+    let once = LimitPolicy::Address { per_minute: 1 };
+    match rate_limit::record_attempt(&*app.store, "prune clients", once, app.now()).await? {
         Ok(_) => Ok(clients::list(&*app.store).await?.len() < limit),
         Err(_) => Ok(false),
     }
@@ -149,7 +152,7 @@ mod tests {
 
     fn answered(registration: &RegistrationPolicy, value: Option<&'static str>) -> u16 {
         let headers = value.map(|value| (AUTHORIZATION, HeaderValue::from_static(value)));
-        match admit(registration, &headers.into_iter().collect()) {
+        match check_allowed(registration, &headers.into_iter().collect()) {
             Ok(()) => 200,
             Err(refused) => refused.into_response().status().as_u16(),
         }
@@ -178,7 +181,7 @@ mod tests {
     #[test]
     fn scopes_nobody_here_knows_are_dropped() {
         let asked: Scope = "openid admin email".parse().unwrap();
-        let left = only(&asked, |token| Scope::STANDARD.contains(&token));
+        let left = retain_known(&asked, |token| Scope::STANDARD.contains(&token));
         assert_eq!(left.to_string(), "email openid");
     }
 }

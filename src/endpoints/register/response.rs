@@ -14,26 +14,26 @@ use crate::http::app::App;
 use crate::http::error::{ApiError, no_store};
 use crate::infra::secret::{Digest, Secret};
 
-/// What is in an answer and not in the record: the texts of which only digests are kept.
-pub(super) struct Fresh {
+/// Credentials that are in a response and of which only digests are stored.
+pub(super) struct NewCredentials {
     /// The registration access token.
     pub(super) token: String,
-    /// A secret that was made just now.
+    /// Only where it was made for this response.
     pub(super) secret: Option<String>,
 }
 
-/// A new secret's text, and what is kept of it.
-pub(super) fn roll() -> (String, Digest) {
+/// A new secret, and its digest.
+pub(super) fn new_secret() -> (String, Digest) {
     let text = Secret::random().reveal();
     let digest = Digest::of(text.as_bytes());
     (text, digest)
 }
 
-/// Everything that is registered, and how to get back to it.
-pub(super) fn information(
+/// The response: the metadata, the credentials, and the client configuration endpoint.
+pub(super) fn client_information(
     app: &App,
     client: &Client,
-    fresh: &Fresh,
+    fresh: &NewCredentials,
     status: StatusCode,
 ) -> Result<Response, ApiError> {
     let place = app.config.issuer.url(&format!("{PATH}/{}", client.id.as_str()));
@@ -41,7 +41,7 @@ pub(super) fn information(
     Ok((status, no_store(Json(members))).into_response())
 }
 
-fn members(client: &Client, fresh: &Fresh, place: String) -> Option<Map<String, Value>> {
+fn members(client: &Client, fresh: &NewCredentials, place: String) -> Option<Map<String, Value>> {
     let Ok(Value::Object(mut members)) = serde_json::to_value(&client.metadata) else {
         return None;
     };

@@ -1,11 +1,11 @@
-//! What somebody else says of the client ([RFC 7591 §3.1.1]).
+//! The software statement of a registration ([RFC 7591 §3.1.1]).
 //!
 //! [RFC 7591 §3.1.1]: https://www.rfc-editor.org/rfc/rfc7591#section-3.1.1
 
 use serde_json::{Map, Value};
 
 use crate::domain::clients::Client;
-use crate::domain::clients::software_statement::Desk;
+use crate::domain::clients::software_statement::SoftwareStatementVerifier;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::infra::jose;
@@ -17,7 +17,7 @@ const NAME: &str = "software_statement";
 /// The members that count: "client metadata values conveyed in the software statement … take precedence
 /// over those conveyed using plain JSON values" (§2.3). The statement itself stays among them, to be
 /// given back unmodified (§3.2.1).
-pub(super) async fn applied(
+pub(super) async fn apply(
     app: &App,
     mut members: Map<String, Value>,
 ) -> Result<Map<String, Value>, ApiError> {
@@ -25,32 +25,35 @@ pub(super) async fn applied(
         None | Some(Value::Null) => return Ok(members),
         Some(Value::String(statement)) => statement,
         Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            return Err(refused("software_statement must be a string"));
+            return Err(invalid("software_statement must be a string"));
         }
     };
-    let desk = Desk {
+    let verifier = SoftwareStatementVerifier {
         issuers: &app.config.software_statement_issuers,
-        keys: &app.client_keys,
+        keys: &app.client_jwks,
         us: app.issuer(),
         now: app.now(),
     };
-    let said = desk.read(statement).await?;
+    let said = verifier.verify(statement).await?;
     members.extend(said);
     Ok(members)
 }
 
-/// A client somebody vouched for cannot go on without it, or with a weaker one: it would say of itself what
-/// it likes. Another statement is of the same issuer and the same software, and speaks of all that the one
-/// before spoke of. Whether it is believed is asked after this.
-pub(super) fn check_kept(members: &Map<String, Value>, held: &Client) -> Result<(), ApiError> {
+/// Refuses an update that drops the software statement, or replaces it by a weaker one: the client could then set that
+/// metadata itself. A new statement has to be of the same issuer and software, and to have every member that the one
+/// before had. It is verified after this.
+pub(super) fn check_not_dropped(
+    members: &Map<String, Value>,
+    held: &Client,
+) -> Result<(), ApiError> {
     let Some(before) = &held.metadata.software_statement else { return Ok(()) };
     let Some(next) = members.get(NAME).and_then(Value::as_str) else {
-        return Err(refused("software_statement is missing: the client was registered with one"));
+        return Err(invalid("software_statement is missing: the client was registered with one"));
     };
     if next == before || vouches_for_as_much(next, before) {
         return Ok(());
     }
-    Err(refused(
+    Err(invalid(
         "software_statement: it is of another issuer or software than the one the client was registered \
          with, or vouches for less",
     ))
@@ -65,6 +68,6 @@ fn vouches_for_as_much(next: &str, before: &str) -> bool {
     same("iss") && same("software_id") && spoken.into_iter().all(says)
 }
 
-fn refused(why: &'static str) -> ApiError {
+fn invalid(why: &'static str) -> ApiError {
     OAuthError::new(ErrorCode::InvalidSoftwareStatement, why).into()
 }

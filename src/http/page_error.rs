@@ -3,16 +3,16 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::logged_error::LoggedError;
 use super::page::{PagePolicy, page};
-use super::shared_pages::{ErrorPage, WayOn};
-use super::told::Told;
-use crate::domain::clients::{Client, Source};
+use super::shared_pages::{ErrorPage, NextLink};
+use crate::domain::clients::{Client, RegistrationSource};
 use crate::infra::store::StoreError;
 use crate::protocol::redirect_uri;
 
-/// Something a person has to be told instead of what they wanted.
+/// An error page, shown to a user.
 #[derive(Clone, Debug)]
-pub struct Trouble {
+pub struct PageError {
     /// Of the answer.
     pub status: StatusCode,
     /// The heading.
@@ -22,12 +22,12 @@ pub struct Trouble {
     /// For the developer: the error code and what to mend.
     pub detail: Option<(&'static str, String)>,
     /// A link, and what it says; an address of ours or a registered one.
-    pub way_on: Option<(String, String)>,
+    pub next_link: Option<(String, String)>,
     /// To be named when asking for help.
     pub request_id: String,
 }
 
-impl Trouble {
+impl PageError {
     /// A refused authorization request that has nowhere safe to go (RFC 6749 §4.1.2.1).
     pub fn request_error(request_id: &str, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Trouble {
                       nothing is wrong with your account. You can close this page or go back."
                     .into(),
             detail: Some((code, detail.into())),
-            way_on: None,
+            next_link: None,
             request_id: request_id.to_owned(),
         }
     }
@@ -47,14 +47,15 @@ impl Trouble {
     /// about a request that may be forged leads nowhere else.
     #[must_use]
     pub fn back_to(mut self, client: &Client) -> Self {
-        let declared = Some(&client.metadata).filter(|_| client.source == Source::Operator);
+        let declared =
+            Some(&client.metadata).filter(|_| client.source == RegistrationSource::Operator);
         let home = declared.and_then(|it| {
             let uris = it.redirect_uris.iter().filter(|uri| !redirect_uri::is_native(uri));
             it.client_uri
                 .clone()
                 .or_else(|| uris.into_iter().find_map(|uri| redirect_uri::web_origin(uri)))
         });
-        self.way_on = home.map(|home| (home, format!("Back to {}", client.display_name())));
+        self.next_link = home.map(|home| (home, format!("Back to {}", client.display_name())));
         self
     }
 
@@ -67,7 +68,7 @@ impl Trouble {
             message: "Signing in does not work right now. Please try again in a few seconds."
                 .into(),
             detail: None,
-            way_on: None,
+            next_link: None,
             request_id: request_id.to_owned(),
         }
     }
@@ -79,7 +80,7 @@ impl Trouble {
             title: "Something went wrong",
             message: "That is our fault, not yours. Please go back and try again.".into(),
             detail: None,
-            way_on: None,
+            next_link: None,
             request_id: request_id.to_owned(),
         }
     }
@@ -93,7 +94,7 @@ impl Trouble {
                       Please wait a minute, then load this page again."
                 .into(),
             detail: None,
-            way_on: None,
+            next_link: None,
             request_id: request_id.to_owned(),
         }
     }
@@ -107,29 +108,29 @@ impl Trouble {
                       Go back to the app and sign in again."
                 .into(),
             detail: None,
-            way_on: None,
+            next_link: None,
             request_id: request_id.to_owned(),
         }
     }
 }
 
-impl IntoResponse for Trouble {
+impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let code = self.detail.as_ref().map(|(code, _)| *code);
-        let way_on = self.way_on.as_ref();
+        let next_link = self.next_link.as_ref();
         let template = ErrorPage {
             title: self.title,
             message: &self.message,
             code,
             detail: self.detail.as_ref().map(|(_, detail)| detail.as_str()),
             request_id: &self.request_id,
-            way_on: way_on.map(|(href, label)| WayOn { href, label }),
+            next_link: next_link.map(|(href, label)| NextLink { href, label }),
         };
         let mut answer = page(&template, self.status, &PagePolicy::default());
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
         let why = self.detail.map(|(_, detail)| detail.into());
-        Told { error: code.unwrap_or(self.title), why }.beside(answer)
+        LoggedError { error: code.unwrap_or(self.title), why }.attach_to(answer)
     }
 }

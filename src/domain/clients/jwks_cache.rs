@@ -1,11 +1,9 @@
-//! The public keys of clients: registered whole, or kept by the client behind a `jwks_uri` and remembered
-//! here for a while.
+//! The public keys of clients: registered as `jwks`, or fetched from their `jwks_uri` and cached.
 //!
-//! A set is good for an hour; one that does not do (an unknown `kid`) is fetched again, at most once a
-//! minute, so that a client's new key works at once and a stranger cannot make us hammer its server. A
-//! failed fetch is remembered for a minute too; that we were too busy to try is not. The cache is bounded,
-//! and where there is no room, what is asked for often stays: whoever registers a thousand addresses takes
-//! nobody's keys away.
+//! A set is fresh for an hour. When a key is not in it (an unknown `kid`), it is fetched again, at most once a minute: a
+//! new key of the client works at once, and nobody can make us send many requests to its server. A failed fetch is cached
+//! for a minute, too; a fetch that was not tried because too many were running is not. The cache is bounded and keeps what
+//! is used often, so a client that registers a thousand addresses evicts no other client's keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,70 +19,74 @@ use crate::infra::outbound::{FetchError, FetchLimiter, OutboundClient};
 use crate::protocol::ClientMetadata;
 use crate::protocol::algorithms::ClientAlg;
 
-const GOOD: Duration = Duration::from_secs(3600);
-/// While it cannot be fetched again, a set is used no longer than this.
-const LONGEST: Duration = Duration::from_secs(2 * 3600);
-const PAUSE: Duration = Duration::from_secs(60);
+const FRESH_FOR: Duration = Duration::from_secs(3600);
+/// While it cannot be fetched again, a set is used for no longer.
+const MAX_AGE: Duration = Duration::from_secs(2 * 3600);
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 /// All sets together, in bytes of JSON: some thousands of usual ones.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
-/// Callers before the pages that may wait for a fetch at once: far fewer than there are places.
-const MAX_AT_PAGES: usize = 32;
-/// Of those, the ones that wait for the same host, which may be slow.
-const MAX_AT_PAGES_PER_HOST: usize = 8;
+/// Requests for pages that may wait for a fetch at once: far fewer than there are places for pages.
+const MAX_WAITING_BEFORE_PAGES: usize = 32;
+/// Of those, the ones that wait for one host, which may be slow.
+const MAX_WAITING_PER_HOST: usize = 8;
 
-/// The cache.
-pub struct KeyCache {
+/// Caches the key sets behind `jwks_uri`.
+pub struct JwksCache {
     fetcher: Arc<OutboundClient>,
     sets: Cache<String, Entry>,
-    at_pages: FetchLimiter,
+    waiting_before_pages: FetchLimiter,
 }
 
 #[derive(Clone)]
 struct Entry {
-    /// The last that was fetched, and when.
+    /// The last set that was fetched, and when.
     set: Option<(Arc<Value>, UnixTime)>,
     /// When it was last tried, with success or without.
     tried_at: UnixTime,
-    /// When it was last fetched because what was remembered did not do.
+    /// When it was last fetched because a key was not in the cached set.
     renewed_at: Option<UnixTime>,
-    /// What it takes, in bytes.
+    /// Its weight in the cache, in bytes.
     size: u32,
 }
 
-/// What somebody holds who waits for keys to be fetched.
+/// How many requests of this kind may wait for a fetch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Holding {
-    /// Nothing that others need.
-    Nothing,
-    /// One of the places before the pages.
-    Place,
+pub enum FetchQueue {
+    /// Any number: they hold nothing that others need.
+    Unlimited,
+    /// [`MAX_WAITING_BEFORE_PAGES`]: each holds one of the places for pages.
+    BeforePages,
 }
 
-/// Why a client's JWT was not believed.
+/// Why a client's JWT is not accepted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NotItsOwn {
-    /// The client's keys could not be had.
+pub enum ClientJwtError {
+    /// The client's keys could not be fetched.
     Keys,
     /// Too many wait for keys already.
     Busy,
-    /// It is not signed with any of them as it should be.
+    /// The signature does not verify with any of them.
     Signature(NotVerified),
 }
 
-impl KeyCache {
+impl JwksCache {
     /// An empty one.
     pub fn new(fetcher: Arc<OutboundClient>) -> Self {
-        Self::within(fetcher, MAX_BYTES)
+        Self::with_capacity(fetcher, MAX_BYTES)
     }
 
-    fn within(fetcher: Arc<OutboundClient>, bytes: u64) -> Self {
+    fn with_capacity(fetcher: Arc<OutboundClient>, bytes: u64) -> Self {
         let sets = Cache::builder()
             .max_capacity(bytes)
             .weigher(|_, entry: &Entry| entry.size)
-            // By then it is worth nothing any more, and goes by the machine's own clock.
-            .time_to_live(LONGEST)
+            // It is not used any more by then; moka goes by the machine's own clock.
+            .time_to_live(MAX_AGE)
             .build();
-        Self { fetcher, sets, at_pages: FetchLimiter::new(MAX_AT_PAGES, MAX_AT_PAGES_PER_HOST) }
+        Self {
+            fetcher,
+            sets,
+            waiting_before_pages: FetchLimiter::new(MAX_WAITING_BEFORE_PAGES, MAX_WAITING_PER_HOST),
+        }
     }
 
     /// Verifies a JWT with the client's own keys, by one of the `allowed` algorithms.
@@ -93,37 +95,37 @@ impl KeyCache {
         client: &ClientMetadata,
         jwt: &str,
         allowed: &[ClientAlg],
-        holding: Holding,
+        queue: FetchQueue,
         now: UnixTime,
-    ) -> Result<Verified, NotItsOwn> {
+    ) -> Result<Verified, ClientJwtError> {
         match (&client.jwks, &client.jwks_uri) {
-            (Some(set), _) => verified(set, jwt, allowed).map_err(NotItsOwn::Signature),
-            (None, Some(uri)) => self.verify_behind(uri, jwt, allowed, holding, now).await,
-            (None, None) => Err(NotItsOwn::Keys),
+            (Some(set), _) => verify_with_set(set, jwt, allowed).map_err(ClientJwtError::Signature),
+            (None, Some(uri)) => self.verify_by_uri(uri, jwt, allowed, queue, now).await,
+            (None, None) => Err(ClientJwtError::Keys),
         }
     }
 
-    /// Verifies a JWT with the keys behind an address.
-    pub async fn verify_behind(
+    /// Verifies a JWT with the keys behind a `jwks_uri`.
+    pub async fn verify_by_uri(
         &self,
         uri: &str,
         jwt: &str,
         allowed: &[ClientAlg],
-        holding: Holding,
+        queue: FetchQueue,
         now: UnixTime,
-    ) -> Result<Verified, NotItsOwn> {
-        let set = self.get(uri, false, holding, now).await?;
-        let found = match verified(&set, jwt, allowed) {
+    ) -> Result<Verified, ClientJwtError> {
+        let set = self.get(uri, false, queue, now).await?;
+        let found = match verify_with_set(&set, jwt, allowed) {
             // The keys may have been changed since.
             Err(NotVerified::UnknownKey | NotVerified::Signature) => {
-                verified(&*self.get(uri, true, holding, now).await?, jwt, allowed)
+                verify_with_set(&*self.get(uri, true, queue, now).await?, jwt, allowed)
             }
             other => other,
         };
-        found.map_err(NotItsOwn::Signature)
+        found.map_err(ClientJwtError::Signature)
     }
 
-    /// The client's JWK Set. `renew`: what is remembered did not do.
+    /// The client's JWK Set. `renew`: the cached one lacks a key.
     pub async fn keys_of(
         &self,
         client: &ClientMetadata,
@@ -132,7 +134,7 @@ impl KeyCache {
     ) -> Option<Arc<Value>> {
         match (&client.jwks, &client.jwks_uri) {
             (Some(set), _) => Some(Arc::new(set.clone())),
-            (None, Some(uri)) => self.get(uri, renew, Holding::Nothing, now).await.ok(),
+            (None, Some(uri)) => self.get(uri, renew, FetchQueue::Unlimited, now).await.ok(),
             (None, None) => None,
         }
     }
@@ -141,23 +143,25 @@ impl KeyCache {
         &self,
         uri: &str,
         renew: bool,
-        holding: Holding,
+        queue: FetchQueue,
         now: UnixTime,
-    ) -> Result<Arc<Value>, NotItsOwn> {
-        if let Some(entry) = self.sets.get(uri).await.filter(|entry| entry.will_do(renew, now)) {
-            return entry.usable(now).ok_or(NotItsOwn::Keys);
+    ) -> Result<Arc<Value>, ClientJwtError> {
+        if let Some(entry) = self.sets.get(uri).await.filter(|entry| entry.is_fresh(renew, now)) {
+            return entry.usable(now).ok_or(ClientJwtError::Keys);
         }
-        let _place = match holding {
-            Holding::Nothing => None,
-            Holding::Place => Some(self.at_pages.try_acquire(&host(uri)).ok_or(NotItsOwn::Busy)?),
+        let _place = match queue {
+            FetchQueue::Unlimited => None,
+            FetchQueue::BeforePages => Some(
+                self.waiting_before_pages.try_acquire(&host(uri)).ok_or(ClientJwtError::Busy)?,
+            ),
         };
-        // One fetch at a time for each set: who waited for it looks again.
+        // One fetch at a time for each set: a request that waited for another looks at its result first.
         let mut busy = false;
         let looked = self.sets.entry_by_ref(uri).and_compute_with(|held| {
             let known = held.map(moka::Entry::into_value);
             let busy = &mut busy;
             async move {
-                if known.as_ref().is_some_and(|entry| entry.will_do(renew, now)) {
+                if known.as_ref().is_some_and(|entry| entry.is_fresh(renew, now)) {
                     return Op::Nop;
                 }
                 let fetched = match self.fetcher.get_json(uri).await {
@@ -169,7 +173,7 @@ impl KeyCache {
                         None
                     }
                 };
-                if *busy { Op::Nop } else { Op::Put(Entry::after(known, fetched, renew, now)) }
+                if *busy { Op::Nop } else { Op::Put(Entry::updated(known, fetched, renew, now)) }
             }
         });
         let entry = match looked.await {
@@ -179,7 +183,7 @@ impl KeyCache {
             | CompResult::Removed(entry) => Some(entry.into_value()),
             CompResult::StillNone(_) => None,
         };
-        let unknown = if busy { NotItsOwn::Busy } else { NotItsOwn::Keys };
+        let unknown = if busy { ClientJwtError::Busy } else { ClientJwtError::Keys };
         entry.and_then(|entry| entry.usable(now)).ok_or(unknown)
     }
 }
@@ -189,13 +193,13 @@ fn host(uri: &str) -> String {
     host.unwrap_or_default()
 }
 
-fn verified(set: &Value, jwt: &str, allowed: &[ClientAlg]) -> Result<Verified, NotVerified> {
+fn verify_with_set(set: &Value, jwt: &str, allowed: &[ClientAlg]) -> Result<Verified, NotVerified> {
     jose::verify_client(jwt, &ClientKey::all_from_set(set), allowed)
 }
 
 impl Entry {
-    /// What is known after a try. A failed one keeps the set there was, and does not make it younger.
-    fn after(
+    /// The entry after a fetch. A failed one keeps the set and its age.
+    fn updated(
         before: Option<Self>,
         fetched: Option<Arc<Value>>,
         renew: bool,
@@ -204,7 +208,7 @@ impl Entry {
         let renewed_at = before.as_ref().and_then(|entry| entry.renewed_at);
         let kept = before.and_then(|entry| entry.set);
         let set = fetched.map(|set| (set, now)).or(kept);
-        // With what is needed to find it again.
+        // With the key and the bookkeeping of the cache.
         let size = 512 + set.as_ref().map_or(0, |(set, _)| set.to_string().len());
         Self {
             set,
@@ -214,19 +218,21 @@ impl Entry {
         }
     }
 
-    /// Whether no fetch is due.
-    fn will_do(&self, renew: bool, now: UnixTime) -> bool {
-        let Some((_, fetched_at)) = self.set else { return now.since(self.tried_at) < PAUSE };
+    /// Whether it need not be fetched.
+    fn is_fresh(&self, renew: bool, now: UnixTime) -> bool {
+        let Some((_, fetched_at)) = self.set else {
+            return now.since(self.tried_at) < RETRY_INTERVAL;
+        };
         if renew {
-            return self.renewed_at.is_some_and(|at| now.since(at) < PAUSE);
+            return self.renewed_at.is_some_and(|at| now.since(at) < RETRY_INTERVAL);
         }
-        now.since(fetched_at) < GOOD || now.since(self.tried_at) < PAUSE
+        now.since(fetched_at) < FRESH_FOR || now.since(self.tried_at) < RETRY_INTERVAL
     }
 
-    /// The set, unless it is so old that the client may long have taken a key out of it.
+    /// The set, unless it is so old that the client may have removed a key from it.
     fn usable(&self, now: UnixTime) -> Option<Arc<Value>> {
         let (set, fetched_at) = self.set.as_ref()?;
-        (now.since(*fetched_at) < LONGEST).then(|| Arc::clone(set))
+        (now.since(*fetched_at) < MAX_AGE).then(|| Arc::clone(set))
     }
 }
 
@@ -255,16 +261,16 @@ mod tests {
             (entry(false, None), true, 1_059, true),
             (entry(false, None), false, 1_060, false),
         ] {
-            assert_eq!(held.will_do(renew, at(now)), does, "{renew} {now}");
+            assert_eq!(held.is_fresh(renew, at(now)), does, "{renew} {now}");
         }
     }
 
     #[tokio::test]
     async fn whoever_brings_thousands_of_sets_takes_nobodys_keys_away() {
         let fetcher = Arc::new(OutboundClient::new(OutboundOptions::default()).unwrap());
-        let cache = KeyCache::within(fetcher, 64 * 1024);
+        let cache = JwksCache::with_capacity(fetcher, 64 * 1024);
         let at = UnixTime::from_secs;
-        let keys = || Entry::after(None, Some(Arc::new(json!({"keys": []}))), false, at(0));
+        let keys = || Entry::updated(None, Some(Arc::new(json!({"keys": []}))), false, at(0));
         let name = |number: usize| format!("https://{number}.example/jwks");
         for number in 0..10 {
             cache.sets.insert(name(number), keys()).await;
@@ -272,7 +278,7 @@ mod tests {
         let asks = async || {
             let mut found = 0;
             for number in 0..10 {
-                let set = cache.get(&name(number), false, Holding::Nothing, at(1)).await;
+                let set = cache.get(&name(number), false, FetchQueue::Unlimited, at(1)).await;
                 found += usize::from(set.is_ok());
             }
             found
@@ -296,15 +302,15 @@ mod tests {
     fn a_set_does_not_get_younger_by_failing_to_fetch_it() {
         let at = UnixTime::from_secs;
         let set = || Some(Arc::new(Value::Null));
-        let mut entry = Entry::after(None, set(), false, at(0));
+        let mut entry = Entry::updated(None, set(), false, at(0));
         for minute in 60..120 {
             assert!(entry.usable(at(minute * 60)).is_some());
-            assert!(!entry.will_do(false, at(minute * 60)), "it is tried again each minute");
-            entry = Entry::after(Some(entry), None, false, at(minute * 60));
-            assert!(entry.will_do(false, at(minute * 60 + 59)));
+            assert!(!entry.is_fresh(false, at(minute * 60)), "it is tried again each minute");
+            entry = Entry::updated(Some(entry), None, false, at(minute * 60));
+            assert!(entry.is_fresh(false, at(minute * 60 + 59)));
         }
         assert!(entry.usable(at(7_200)).is_none());
-        let entry = Entry::after(Some(entry), set(), false, at(7_200));
+        let entry = Entry::updated(Some(entry), set(), false, at(7_200));
         assert!(entry.usable(at(7_200)).is_some());
     }
 }

@@ -9,18 +9,18 @@ use crate::domain::sessions::Session;
 use crate::infra::clock::UnixTime;
 use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 
-/// Who is to hear of the end of the session of that name, and by what `sub` they know the person.
+/// The clients to notify when the session of that `sid` ends, each with the `sub` that it sees.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Participants {
+pub struct SessionClients {
     sid: Uuid,
     until: UnixTime,
     pub(super) clients: BTreeMap<ClientId, String>,
-    /// Whether those that are told server to server have been.
-    #[serde(default)]
-    pub(super) told: bool,
+    /// Whether the back-channel deliveries are queued.
+    #[serde(default, rename = "told")]
+    pub(super) notified: bool,
 }
 
-impl Record for Participants {
+impl Record for SessionClients {
     const KIND: &'static str = "logout-participants.v1";
 
     fn key(&self) -> Key<Self> {
@@ -32,14 +32,13 @@ impl Record for Participants {
     }
 }
 
-/// Where they are noted.
-pub fn key(sid: Uuid) -> Key<Participants> {
+/// The key of the record.
+pub fn key(sid: Uuid) -> Key<SessionClients> {
     Key::single(Partition::new(format!("logout-participants:{}", sid.simple())))
 }
 
-/// Notes that the client gets tokens in this session, where it wants to hear of the end. `sub` is what
-/// its ID token says.
-pub async fn note_client(
+/// Adds a client that gets tokens in this session, where it registered a logout URI. `sub` is that of its ID token.
+pub async fn add_client(
     store: &dyn Store,
     client: &Client,
     session: &Session,
@@ -49,20 +48,20 @@ pub async fn note_client(
     if metadata.backchannel_logout_uri.is_none() && metadata.frontchannel_logout_uri.is_none() {
         return Ok(());
     }
-    let new = Participants {
+    let new = SessionClients {
         sid: session.sid,
         until: session.absolute_end,
         clients: BTreeMap::from([(client.id.clone(), sub.to_owned())]),
-        told: false,
+        notified: false,
     };
-    store.upsert(&new, |held| held.take_in(&new)).await
+    store.upsert(&new, |held| held.merge(&new)).await
 }
 
-impl Participants {
-    fn take_in(&mut self, new: &Self) {
+impl SessionClients {
+    fn merge(&mut self, new: &Self) {
         self.until = self.until.max(new.until);
         for (client, sub) in &new.clients {
-            if self.clients.len() >= MOST && !self.clients.contains_key(client) {
+            if self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(client) {
                 tracing::warn!(client = client.as_str(), "too many clients to tell of one logout");
                 continue;
             }
@@ -71,32 +70,32 @@ impl Participants {
     }
 }
 
-/// Everybody noted under that name.
-pub(super) async fn of(
+/// The clients of that session.
+pub(super) async fn find(
     store: &dyn Store,
     sid: Uuid,
     now: UnixTime,
-) -> Result<Option<Participants>, StoreError> {
+) -> Result<Option<SessionClients>, StoreError> {
     let held = store.load(&key(sid)).await?.map(|loaded| loaded.record);
     Ok(held.filter(|held| now < held.until))
 }
 
-/// Nobody is queued a second time; for a while it is still known who they were.
-pub(super) async fn note_told(
+/// Marks the deliveries as queued. The clients are still kept for a while, for their front-channel URIs.
+pub(super) async fn mark_notified(
     store: &dyn Store,
     sid: Uuid,
     now: UnixTime,
 ) -> Result<(), StoreError> {
-    let step = |held: &mut Participants| {
-        held.told = true;
-        held.until = held.until.min(now.plus(A_WHILE));
+    let step = |held: &mut SessionClients| {
+        held.notified = true;
+        held.until = held.until.min(now.plus(NOTIFIED_RETENTION));
     };
     store.update(&key(sid), step).await?;
     Ok(())
 }
 
-/// For a second press on the button.
-const A_WHILE: Duration = Duration::from_secs(60);
+/// For a second logout request of the same user.
+const NOTIFIED_RETENTION: Duration = Duration::from_secs(60);
 
-/// The most clients that hear of one logout.
-const MOST: usize = 100;
+/// Clients of one session that are notified.
+const MAX_CLIENTS: usize = 100;
