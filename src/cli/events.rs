@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use super::operator::Operator;
 use super::output::{printable, timestamp};
-use crate::domain::events::{KEPT_KINDS, KeptEvent};
+use crate::domain::events::{STORED_KINDS, StoredEvent};
 use crate::infra::clock::UnixTime;
 use crate::operations::events::{Found, List};
 
@@ -60,7 +60,7 @@ pub(super) async fn run(
 }
 
 fn kinds() -> String {
-    format!("Only of this kind: {}", KEPT_KINDS.join(", "))
+    format!("Only of this kind: {}", STORED_KINDS.join(", "))
 }
 
 fn since(text: &str, now: UnixTime) -> Result<UnixTime, CliError> {
@@ -77,7 +77,7 @@ fn since(text: &str, now: UnixTime) -> Result<UnixTime, CliError> {
     })
 }
 
-fn line(event: &KeptEvent) -> String {
+fn line(event: &StoredEvent) -> String {
     let mut text = format!("{}  {}", timestamp(event.at), event.event);
     for (name, value) in &event.fields {
         // Writing to a string cannot fail.
@@ -86,7 +86,7 @@ fn line(event: &KeptEvent) -> String {
     text
 }
 
-fn object(event: &KeptEvent) -> Value {
+fn object(event: &StoredEvent) -> Value {
     let mut object = json!({ "at": timestamp(event.at), "event": event.event });
     for (name, value) in &event.fields {
         object[name] = value.clone().into();
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn an_event_is_one_line_or_one_object() {
         let fields = [("sub", "a"), ("by", "b\n")];
-        let event = KeptEvent {
+        let event = StoredEvent {
             at: NOW,
             event: "account_unlocked".to_owned(),
             fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),

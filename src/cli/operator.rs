@@ -79,7 +79,7 @@ impl Operator {
             by: Actor::CommandLine,
         };
         let done = operation.run(&context).await;
-        let kept = local.events.keep_waiting(&*local.store).await;
+        let kept = local.events.flush(&*local.store).await;
         let output = done?;
         if let Err(error) = kept {
             let why = format!("it is done, but the event could not be written down: {error}");

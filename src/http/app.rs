@@ -121,9 +121,9 @@ impl App {
         let declared = declared.into();
         let events = Events::new(clock.clone());
         let counted = events.counters.store.clone();
-        let store = Arc::new(InstrumentedStore::new(store, move |ran| counted.ran(ran)));
+        let store = Arc::new(InstrumentedStore::new(store, move |ran| counted.record(ran)));
         let counted = events.counters.cache.clone();
-        let store = CachedStore::wrap(store, config.cache_ttl, move |noted| counted.noted(noted));
+        let store = CachedStore::wrap(store, config.cache_ttl, move |noted| counted.record(noted));
         Self(Arc::new(AppState {
             metadata_json: ArcSwap::from_pointee(metadata_document(metadata)),
             catalogue: ArcSwap::from_pointee(declared.scopes.clone()),
@@ -264,13 +264,13 @@ impl App {
         for client in &told.dropped {
             let client = client.as_str();
             let outcome = LogoutDeliveryOutcome::Dropped;
-            self.events.tell(None, &Event::LogoutTold { client, outcome });
+            self.events.record(None, &Event::LogoutNotified { client, outcome });
         }
     }
 
     /// Records an event that a request from this address caused.
     pub fn record_event(&self, address: IpAddr, event: &Event<'_>) {
-        self.events.tell(Some(address), event);
+        self.events.record(Some(address), event);
     }
 }
 

@@ -172,7 +172,7 @@ pub async fn issue_id_token(
         sign(app, registered.id_token_signed_response_alg, ID_TOKEN_TYP, claims).await
     };
     let mut token = signed(subject).await?;
-    if token.len() > jose::LONGEST_OURS {
+    if token.len() > jose::MAX_OWN_JWT_LEN {
         // As a hint it would be refused. Userinfo has all of it, if there is an access token to ask with; if there
         // is none, the rest is worth keeping, and groups are what is too much most often.
         for (claims, left_out) in [(user.claims.clone(), "groups"), (Map::new(), "stored claims")] {
@@ -180,7 +180,7 @@ pub async fn issue_id_token(
             token = signed(IdTokenInput { user: &user, ..subject }).await?;
             let (client, sub) = (client.id.as_str(), user.sub.as_str());
             tracing::warn!(client, sub, left_out, "too many claims for an ID token");
-            if token.len() <= jose::LONGEST_OURS {
+            if token.len() <= jose::MAX_OWN_JWT_LEN {
                 break;
             }
         }

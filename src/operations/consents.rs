@@ -96,7 +96,7 @@ impl Operation for Withdraw {
         }
         let (sub, client) = (user.sub.as_str(), client.as_str());
         let by = context.by;
-        context.events.tell(None, &Event::ConsentWithdrawn { sub, client, by });
+        context.events.record(None, &Event::ConsentWithdrawn { sub, client, by });
         Ok(WithdrawnConsent { username: user.username, agreed, grants })
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
 use crate::domain::clients::{self, ClientId};
-use crate::domain::events::{KEPT_KINDS, KeptEvent, LOGGED_KINDS, kept_since};
+use crate::domain::events::{LOGGED_KINDS, STORED_KINDS, StoredEvent, events_since};
 use crate::domain::users;
 use crate::infra::clock::UnixTime;
 use crate::protocol::Subject;
@@ -26,7 +26,7 @@ pub struct List {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Found {
     /// The events.
-    pub events: Vec<KeptEvent>,
+    pub events: Vec<StoredEvent>,
     /// How many, of whatever kind, were told in that time and found no room: they are in the log only.
     pub left_out: u64,
     /// Why there may be nothing: whom or what was asked about and is not known.
@@ -52,9 +52,9 @@ impl Operation for List {
         {
             unknown.push(format!("there is no client {client}"));
         }
-        context.events.keep_waiting(context.store).await?;
-        let (mut events, left_out) = kept_since(context.store, self.since, context.now).await?;
-        let is = |event: &KeptEvent, name: &str, wanted: &Option<String>| {
+        context.events.flush(context.store).await?;
+        let (mut events, left_out) = events_since(context.store, self.since, context.now).await?;
+        let is = |event: &StoredEvent, name: &str, wanted: &Option<String>| {
             wanted.is_none() || event.fields.get(name) == wanted.as_ref()
         };
         events.retain(|event| {
@@ -68,10 +68,10 @@ impl Operation for List {
 
 /// What is misspelt would find nothing for ever.
 fn check_kind(event: &str) -> Result<(), OperationError> {
-    if KEPT_KINDS.contains(&event) {
+    if STORED_KINDS.contains(&event) {
         return Ok(());
     }
-    let kinds = KEPT_KINDS.join(", ");
+    let kinds = STORED_KINDS.join(", ");
     let why = if LOGGED_KINDS.contains(&event) {
         format!("{event} is in the log of the servers only; what can be looked up is {kinds}")
     } else {

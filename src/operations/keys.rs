@@ -109,7 +109,7 @@ fn views(ring: &KeyRing) -> Vec<KeyView> {
 /// Told here as well, since it was asked for: the process may end before anybody looks after the ring.
 fn report_changes(context: &Context<'_>, before: &[KeyInfo], ring: &KeyRing) {
     let tell = |KeyInfo { kid, purpose, .. }: &KeyInfo, phase| {
-        context.events.tell(None, &Event::KeyChanged { kid, purpose: *purpose, phase });
+        context.events.record(None, &Event::KeyChanged { kid, purpose: *purpose, phase });
     };
     let after = ring.keys();
     let is_unchanged =

@@ -74,13 +74,13 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Tells that an account was changed.
     fn user_changed(&self, sub: &str, change: UserChange) {
-        self.events.tell(None, &Event::UserChanged { sub, change, by: self.by });
+        self.events.record(None, &Event::UserChanged { sub, change, by: self.by });
     }
 
     /// Tells that a client was changed.
     fn client_changed(&self, client: &ClientId, change: ClientChange) {
         let (client, by) = (client.as_str(), self.by);
-        self.events.tell(None, &Event::ClientChanged { client, change, by });
+        self.events.record(None, &Event::ClientChanged { client, change, by });
     }
 }
 

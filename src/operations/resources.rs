@@ -92,7 +92,7 @@ impl Context<'_> {
     /// Tells that an API was changed.
     fn resource_changed(&self, resource: &str, change: ResourceChange) {
         let by = self.by;
-        self.events.tell(None, &Event::ResourceChanged { resource, change, by });
+        self.events.record(None, &Event::ResourceChanged { resource, change, by });
     }
 }
 

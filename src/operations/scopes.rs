@@ -102,7 +102,7 @@ impl Operation for Add {
             let (scope, by) = (&*new.scope, context.by);
             context
                 .events
-                .tell(None, &Event::ScopeChanged { scope, change: ScopeChange::Added, by });
+                .record(None, &Event::ScopeChanged { scope, change: ScopeChange::Added, by });
         }
         Ok(changed)
     }

@@ -24,7 +24,7 @@ use crate::http::cookies;
 use crate::http::page::{PagePolicy, page as render};
 use crate::http::page_error::PageError;
 use crate::http::request_info::RequestInfo;
-use crate::infra::jose::read;
+use crate::infra::jose::claims;
 use crate::infra::secret::{Digest, Secret, from_base64url};
 use crate::protocol::{ErrorCode, Params};
 
@@ -141,10 +141,10 @@ async fn complete_sign_in(
     let id_token = text("id_token");
     let claims = app.keys.verify(id_token, ID_TOKEN_TYP).ok();
     let claims = claims.filter(|it| {
-        let said = |name| read::text(it, name).ok().flatten();
+        let said = |name| claims::text(it, name).ok().flatten();
         said("iss") == Some(app.issuer())
             && said("nonce") == Some(&*begun.nonce)
-            && read::audience(it).is_ok_and(|audience| audience.contains(&DEMO_CLIENT_ID))
+            && claims::audience(it).is_ok_and(|audience| audience.contains(&DEMO_CLIENT_ID))
     });
     let claims = claims.ok_or(DemoError::InvalidResponse)?;
     let bearer = format!("Bearer {}", text("access_token"));

@@ -22,7 +22,7 @@ pub fn spawn(app: App, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
                 _ = stop.wait_for(|told| *told) => true,
                 _ = ticks.tick() => false,
             };
-            match app.events.keep_waiting(&*app.store).await {
+            match app.events.flush(&*app.store).await {
                 Ok(()) => failing = false,
                 // Once, not every second: they are in the log.
                 Err(cause) if !failing => {

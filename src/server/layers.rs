@@ -36,7 +36,7 @@ use super::response_headers::{X_REQUEST_ID, set_security_headers};
 use crate::http::cors;
 use crate::http::logged_error::LoggedError;
 use crate::http::request_info::RequestId;
-use crate::infra::jose::LONGEST_OURS;
+use crate::infra::jose::MAX_OWN_JWT_LEN;
 use crate::infra::password::HASH_WAIT_TIMEOUT;
 use crate::infra::random;
 
@@ -302,7 +302,7 @@ fn catch_panic(_panic: Box<dyn Any + Send>) -> Response {
 /// How long the address may be. A hint is an ID token of ours, and as long as those are.
 fn max_uri_len(path: &str) -> usize {
     let takes_hints = ["/authorize", "/logout"].contains(&path);
-    if takes_hints { MAX_URI_LEN + LONGEST_OURS } else { MAX_URI_LEN }
+    if takes_hints { MAX_URI_LEN + MAX_OWN_JWT_LEN } else { MAX_URI_LEN }
 }
 
 /// All header lines of a request.

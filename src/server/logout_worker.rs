@@ -80,7 +80,7 @@ async fn deliver(app: &App, claim: &ClaimedDelivery) {
                     DeliveryOutcome::Delivered | DeliveryOutcome::Unreachable,
                 ) => LogoutDeliveryOutcome::Failed,
             };
-            app.events.tell(None, &Event::LogoutTold { client, outcome });
+            app.events.record(None, &Event::LogoutNotified { client, outcome });
         }
         // Its time will be over, and then it is tried again.
         Err(cause) => {

@@ -126,6 +126,6 @@ async fn rotate_keys(app: &App) -> Result<(), String> {
 fn record_key_changes(app: &App) {
     for key in app.keys.take_phase_changes() {
         let KeyInfo { ref kid, purpose, phase, .. } = key;
-        app.events.tell(None, &Event::KeyChanged { kid, purpose, phase });
+        app.events.record(None, &Event::KeyChanged { kid, purpose, phase });
     }
 }

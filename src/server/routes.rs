@@ -192,7 +192,7 @@ fn layer_settings(app: &App) -> LayerSettings {
     let mut settings = LayerSettings::new(&hosts, config.issuer.is_https());
     settings.issuer_redirect = Arc::new(IssuerRedirect::new(config.issuer.as_str()));
     settings.observer = Arc::new(move |endpoint, _, status, took| {
-        counting.events.counters.answered(endpoint, status.as_u16(), took);
+        counting.events.counters.record_response(endpoint, status.as_u16(), took);
     });
     settings
 }

@@ -293,7 +293,7 @@ async fn seed_store(
             by: Actor::BootstrapFile,
         };
         let applied = bootstrap.apply(&context).await;
-        let kept = events.keep_waiting(&**store).await;
+        let kept = events.flush(&**store).await;
         let applied = applied.map_err(store_unavailable)?;
         kept.map_err(store_unavailable)?;
         tracing::info!(users = %applied.users, clients = %applied.clients, "bootstrap file applied");

@@ -173,7 +173,7 @@ async fn an_object_that_is_encrypted_for_us_is_opened() {
     let shop = shop(&server, &json!({})).await;
     let browser = server.browser("ada");
     for alg in [KeyManagement::RsaOaep256, KeyManagement::EcdhEs] {
-        let ours = RecipientKey::choose(&set, alg).expect("a key to encrypt for");
+        let ours = RecipientKey::select(&set, alg).expect("a key to encrypt for");
         for enc in ContentEncryption::ALL {
             let (request, object) = signed(&shop, key(), &json!({"state": "inner"}));
             let sealed = jose::encrypt(object.as_bytes(), alg, *enc, &ours, Some("JWT"));

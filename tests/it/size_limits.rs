@@ -4,7 +4,7 @@
 use latchkey::domain::clients::ClientSettings;
 use latchkey::domain::token_claims::MAX_ACCESS_TOKEN_LEN;
 use latchkey::domain::users;
-use latchkey::infra::jose::LONGEST_OURS;
+use latchkey::infra::jose::MAX_OWN_JWT_LEN;
 use latchkey::infra::secret::from_base64url;
 use latchkey::protocol::claims::ScopeEntry;
 use latchkey::server::routes;
@@ -179,6 +179,6 @@ fn an_id_token_that_would_be_refused_as_a_hint_is_not_made() {
         }
         tokens.id().len()
     });
-    assert!((30_000..=LONGEST_OURS).contains(&lengths), "{lengths}");
+    assert!((30_000..=MAX_OWN_JWT_LEN).contains(&lengths), "{lengths}");
     assert_eq!(log.matches("too many claims for an ID token").count(), 1);
 }

@@ -1,6 +1,6 @@
 use std::sync::OnceLock;
 
-use latchkey::infra::jose::{DecryptionKey, NotDecrypted, RecipientKey, decrypt, encrypt};
+use latchkey::infra::jose::{DecryptionError, DecryptionKey, RecipientKey, decrypt, encrypt};
 use latchkey::protocol::algorithms::{ContentEncryption, KeyManagement};
 use serde_json::json;
 
@@ -16,7 +16,7 @@ pub fn jwe_decrypt(data: &[u8]) {
     holds(data, decrypt);
 }
 
-pub fn holds(data: &[u8], open: impl Fn(&str, &DecryptionKey) -> Result<Vec<u8>, NotDecrypted>) {
+pub fn holds(data: &[u8], open: impl Fn(&str, &DecryptionKey) -> Result<Vec<u8>, DecryptionError>) {
     static KEYS: OnceLock<Vec<DecryptionKey>> = OnceLock::new();
     let keys = KEYS.get_or_init(|| {
         let all = KeyManagement::ALL.iter();
@@ -27,7 +27,7 @@ pub fn holds(data: &[u8], open: impl Fn(&str, &DecryptionKey) -> Result<Vec<u8>,
     let key = &keys[digit(0) % keys.len()];
     let enc = ContentEncryption::ALL[digit(1) % ContentEncryption::ALL.len()];
     let set = json!({"keys": [serde_json::to_value(key.jwk()).expect("JSON")]});
-    let recipient = RecipientKey::choose(&set, key.alg()).expect("our own key");
+    let recipient = RecipientKey::select(&set, key.alg()).expect("our own key");
     let content = &content[..content.len().min(8192)];
     let sealed = encrypt(content, key.alg(), enc, &recipient, None).expect("a JWE");
     assert_eq!(open(&sealed, key).as_deref(), Ok(content));
@@ -35,7 +35,7 @@ pub fn holds(data: &[u8], open: impl Fn(&str, &DecryptionKey) -> Result<Vec<u8>,
     let changed = text(&edited(sealed.as_bytes(), how));
     let opened = open(&changed, key);
     assert_eq!(opened.is_ok(), changed == sealed, "{sealed} was changed to {changed}");
-    assert_eq!(open(&text(data), key), Err(NotDecrypted));
+    assert_eq!(open(&text(data), key), Err(DecryptionError));
     let other = &keys[(digit(0) + 1) % keys.len()];
-    assert_eq!(open(&sealed, other), Err(NotDecrypted), "it is for another key");
+    assert_eq!(open(&sealed, other), Err(DecryptionError), "it is for another key");
 }

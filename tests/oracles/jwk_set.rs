@@ -1,4 +1,4 @@
-use latchkey::infra::jose::{ClientKey, RecipientKey};
+use latchkey::infra::jose::{RecipientKey, VerificationKey};
 use latchkey::protocol::algorithms::KeyManagement;
 use latchkey::protocol::{ClientMetadata, OAuthError};
 use serde_json::{Map, Value, json};
@@ -42,9 +42,9 @@ pub fn holds(
 
 fn used(set: &Value) {
     let keys = set["keys"].as_array().cloned().unwrap_or_default();
-    let signing = ClientKey::all_from_set(set);
+    let signing = VerificationKey::all_from_set(set);
     assert!(signing.len() <= keys.len().min(20));
-    for key in keys.iter().filter(|key| ClientKey::from_jwk(key).is_some()) {
+    for key in keys.iter().filter(|key| VerificationKey::from_jwk(key).is_some()) {
         let text = |name: &str| key[name].as_str();
         assert!(text("use").is_none_or(|usage| usage == "sig"), "{key}");
         let number = |name: &str| reference_parsers::base64url(text(name)?.as_bytes());
@@ -62,7 +62,7 @@ fn used(set: &Value) {
         }
     }
     for alg in KeyManagement::ALL {
-        if RecipientKey::choose(set, *alg).is_none() {
+        if RecipientKey::select(set, *alg).is_none() {
             continue;
         }
         let fits = |key: &Value| {

@@ -1,4 +1,4 @@
-use latchkey::infra::jose::{NotVerified, SigningKey, verify_ours};
+use latchkey::infra::jose::{SigningKey, VerificationError, verify_own};
 use serde_json::{Map, Value};
 
 use super::signer::{Hand, is_refused, pieces};
@@ -11,12 +11,12 @@ use super::{edited, lines, text};
 /// Lines: what (`o` our hand, `s` a stranger's, `m` a token as we make them, `r` raw), the header (of `m`:
 /// its type), an [edit](super::edited), and the claims (of `r`: the token).
 pub fn jwt_verify(data: &[u8]) {
-    holds(data, |token, key| verify_ours(token, [key], "at+jwt"));
+    holds(data, |token, key| verify_own(token, [key], "at+jwt"));
 }
 
 pub fn holds(
     data: &[u8],
-    verify: impl Fn(&str, &SigningKey) -> Result<Map<String, Value>, NotVerified>,
+    verify: impl Fn(&str, &SigningKey) -> Result<Map<String, Value>, VerificationError>,
 ) {
     let [what, header, how, payload] = lines(data);
     let key = Hand::Ours.key();

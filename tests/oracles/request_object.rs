@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use latchkey::domain::authorization_request::object::assemble;
 use latchkey::domain::clients::Client;
 use latchkey::infra::clock::UnixTime;
-use latchkey::infra::jose::Verified;
+use latchkey::infra::jose::VerifiedJwt;
 use latchkey::protocol::{OAuthError, Params};
 use serde_json::Value;
 
@@ -23,14 +23,14 @@ pub fn request_object(data: &[u8]) {
 
 pub fn holds(
     data: &[u8],
-    assemble: impl Fn(&Params, &Verified, &Client, &str, UnixTime) -> Result<Params, OAuthError>,
+    assemble: impl Fn(&Params, &VerifiedJwt, &Client, &str, UnixTime) -> Result<Params, OAuthError>,
 ) {
     let [query, typ, payload] = lines(data);
     let Ok(outer) = Params::parse(query) else { return };
     let Ok(Value::Object(claims)) = serde_json::from_slice(payload) else { return };
     let typ = Some(text(typ)).filter(|typ| !typ.is_empty());
     let client = in_process_server::client("shop");
-    let verified = Verified { typ: typ.clone(), claims: claims.clone() };
+    let verified = VerifiedJwt { typ: typ.clone(), claims: claims.clone() };
     let found = assemble(&outer, &verified, &client, ISSUER, NOW);
     let strict = typ.as_deref() == Some("oauth-authz-req+jwt");
     let expected = slowly(&outer, &Value::Object(claims), strict);

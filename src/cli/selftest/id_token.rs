@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::context::TestContext;
 use super::report::{CheckFailure, CheckResult, Findings, fail, must, printable, should, skip};
-use crate::infra::jose::{ClientKey, read, verify_client};
+use crate::infra::jose::{VerificationKey, claims, verify_client};
 use crate::infra::secret::{base64url, from_base64url};
 use crate::protocol::client_metadata::ClientAlg;
 use sha2::{Digest as _, Sha256};
@@ -20,7 +20,7 @@ pub(super) fn verified(
     token: &str,
 ) -> Result<Map<String, Value>, CheckFailure> {
     let set = context.jwks.as_ref().ok_or_else(|| skip("there is no JWK Set"))?;
-    let keys = ClientKey::all_from_set(set);
+    let keys = VerificationKey::all_from_set(set);
     verify_client(token, &keys, &[ClientAlg::Rs256])
         .map(|verified| verified.claims)
         .map_err(|why| fail(format!("the ID token does not verify ({why:?})")))
@@ -93,7 +93,7 @@ pub(super) fn usual(context: &TestContext, claims: &Map<String, Value>) -> Check
     if text("iss") != context.metadata.text("issuer") {
         findings.fail("iss is not the issuer");
     }
-    match read::audience(claims) {
+    match claims::audience(claims) {
         Ok(audience) if audience.contains(&&*client) => {}
         Ok(_) | Err(_) => findings.fail("aud does not have the client"),
     }
@@ -104,7 +104,7 @@ pub(super) fn usual(context: &TestContext, claims: &Map<String, Value>) -> Check
         findings.fail("sub is not 1 to 255 ASCII characters");
     }
     let now = context.clock.now().as_secs();
-    let time = |name| read::seconds(claims, name).ok().flatten();
+    let time = |name| claims::seconds(claims, name).ok().flatten();
     match time("exp") {
         Some(exp) if exp > now.saturating_sub(MAX_CLOCK_SKEW_SECONDS) => {}
         Some(_) => findings.fail("exp is past"),

@@ -11,7 +11,7 @@ use super::context::TestContext;
 use super::discovery::allows_other_origins;
 use super::http::HttpRequest;
 use super::report::{CheckFailure, CheckResult, Findings, must, skip};
-use crate::infra::jose::ClientKey;
+use crate::infra::jose::VerificationKey;
 use crate::infra::secret::from_base64url;
 
 pub(super) async fn document(context: &mut TestContext) -> CheckResult {
@@ -125,7 +125,7 @@ pub(super) fn usable(context: &TestContext) -> CheckResult {
     let rsa = |key: &&Map<String, Value>| {
         text(key, "kty") == "RSA"
             && matches!(text(key, "alg"), "" | "RS256")
-            && ClientKey::from_jwk(&Value::Object((*key).clone())).is_some()
+            && VerificationKey::from_jwk(&Value::Object((*key).clone())).is_some()
     };
     must(keys(context)?.iter().any(rsa), || "no key can verify RS256".to_owned())
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::parameters;
 use crate::domain::clients::Client;
 use crate::infra::clock::UnixTime;
-use crate::infra::jose::{self, Verified, read};
+use crate::infra::jose::{self, VerifiedJwt, claims};
 use crate::protocol::{ErrorCode, OAuthError, Params};
 
 /// `typ` of RFC 9101 §10.8.
@@ -29,7 +29,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(3600);
 /// The parameters that count: those of an object with a good signature, and what may stand beside it.
 pub fn assemble(
     outer: &Params,
-    object: &Verified,
+    object: &VerifiedJwt,
     client: &Client,
     issuer: &str,
     now: UnixTime,
@@ -59,7 +59,7 @@ pub fn assemble(
 /// leave one out, the object's, believed or not. The redirect URI is held against the registered ones like any
 /// other.
 pub fn unbelieved(outer: &Params, object: &str) -> Params {
-    let claims = jose::peek(object).map(|peeked| peeked.claims).unwrap_or_default();
+    let claims = jose::parse_unverified(object).map(|peeked| peeked.claims).unwrap_or_default();
     let names = ["redirect_uri", "response_mode", "response_type", "state"];
     let missing = names.into_iter().filter(|name| outer.get(name).is_none());
     let inner = missing.filter_map(|name| Some((name, claims.get(name)?.as_str()?)));
@@ -79,14 +79,14 @@ fn check_envelope(
     now: UnixTime,
 ) -> Result<(), OAuthError> {
     let wrong_type = || bad("a claim of the request object has the wrong type");
-    let text = |name| read::text(claims, name).map_err(|_| wrong_type());
+    let text = |name| claims::text(claims, name).map_err(|_| wrong_type());
     let time = |name| {
-        let seconds = read::seconds(claims, name).map_err(|_| wrong_type())?;
+        let seconds = claims::seconds(claims, name).map_err(|_| wrong_type())?;
         Ok::<_, OAuthError>(seconds.map(UnixTime::from_secs))
     };
     let us = match claims.get("aud") {
         None => !strict,
-        Some(_) => read::audience(claims).map_err(|_| wrong_type())?.contains(&issuer),
+        Some(_) => claims::audience(claims).map_err(|_| wrong_type())?.contains(&issuer),
     };
     let them = text("iss")?.map_or(!strict, |iss| iss == client.id.as_str());
     if !us || !them {

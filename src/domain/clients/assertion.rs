@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::ClientId;
 use crate::infra::clock::UnixTime;
-use crate::infra::jose::read;
+use crate::infra::jose::claims;
 use crate::infra::secret::Digest;
 use crate::infra::store::{Key, Partition, Record};
 
@@ -70,12 +70,12 @@ pub fn validate_claims(
     audiences: &[&str],
     now: UnixTime,
 ) -> Result<UsedAssertion, AssertionError> {
-    let text = |name| read::text(claims, name).map_err(|_| AssertionError::Type);
-    let seconds = |name| read::seconds(claims, name).map_err(|_| AssertionError::Type);
+    let text = |name| claims::text(claims, name).map_err(|_| AssertionError::Type);
+    let seconds = |name| claims::seconds(claims, name).map_err(|_| AssertionError::Type);
     if text("iss")? != Some(client.as_str()) || text("sub")? != Some(client.as_str()) {
         return Err(AssertionError::Issuer);
     }
-    match *read::audience(claims).map_err(|_| AssertionError::Type)? {
+    match *claims::audience(claims).map_err(|_| AssertionError::Type)? {
         [one] if audiences.contains(&one) => {}
         _ => return Err(AssertionError::Audience),
     }

@@ -15,7 +15,7 @@ use super::secret_encryption::SecretCipher;
 use super::{Client, ClientId};
 use crate::domain::events::ClientAuthFailure;
 use crate::infra::clock::UnixTime;
-use crate::infra::jose::{self, NotVerified, Verified};
+use crate::infra::jose::{self, VerificationError, VerifiedJwt};
 use crate::infra::store::{Consistency, CreateOutcome, Store, StoreError};
 use crate::protocol::client_auth::{read_basic, read_unencoded_basic};
 use crate::protocol::client_metadata::ClientAlg;
@@ -44,7 +44,7 @@ pub enum ClientAuthError {
     Busy,
     /// The assertion's signature or form.
     #[error("the assertion could not be verified: {0:?}")]
-    Signature(NotVerified),
+    Signature(VerificationError),
     /// The assertion's claims.
     #[error("the assertion breaks a rule: {0:?}")]
     Assertion(AssertionError),
@@ -153,7 +153,7 @@ impl ClientAuthenticator<'_> {
     }
 
     /// Verifies an assertion with the kind of key that belongs to the registered method.
-    async fn verify(&self, client: &Client, jwt: &str) -> Result<Verified, ClientAuthError> {
+    async fn verify(&self, client: &Client, jwt: &str) -> Result<VerifiedJwt, ClientAuthError> {
         if client.metadata.allows_auth_method(AuthMethod::ClientSecretJwt) {
             let cipher = self.secret_cipher.ok_or(ClientAuthError::Keys)?;
             let verified = cipher.verify(client, jwt, self.now);
@@ -193,7 +193,7 @@ fn claimed_id(credentials: &Credentials) -> Option<String> {
         | Credentials::Basic { client_id, .. }
         | Credentials::Post { client_id, .. } => Some(client_id.clone()),
         Credentials::Assertion { client_id: Some(id), .. } => Some(id.clone()),
-        Credentials::Assertion { client_id: None, jwt } => jose::peek_text(jwt, "sub"),
+        Credentials::Assertion { client_id: None, jwt } => jose::unverified_claim(jwt, "sub"),
     }
 }
 
@@ -203,7 +203,7 @@ pub fn claimed_by(authorization: Option<&str>, params: &Params) -> Option<String
     let form = || params.get("client_id").map(str::to_owned);
     let assertion = || {
         let jwt = params.get("client_assertion")?;
-        jose::peek_text(jwt, "sub").or_else(|| jose::peek_text(jwt, "iss"))
+        jose::unverified_claim(jwt, "sub").or_else(|| jose::unverified_claim(jwt, "iss"))
     };
     basic().or_else(form).or_else(assertion)
 }

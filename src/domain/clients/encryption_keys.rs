@@ -16,7 +16,7 @@ pub fn check_registered_keys(metadata: &ClientMetadata) -> Result<(), OAuthError
         ("userinfo_encrypted_response_alg", metadata.userinfo_encrypted_response_alg),
     ] {
         if let Some(alg) = alg
-            && RecipientKey::choose(set, alg).is_none()
+            && RecipientKey::select(set, alg).is_none()
         {
             let text = format!("{name}: jwks has no key for {}", alg.as_str());
             return Err(OAuthError::described(ErrorCode::InvalidClientMetadata, &text));
@@ -34,10 +34,10 @@ impl JwksCache {
         now: UnixTime,
     ) -> Option<RecipientKey> {
         let set = self.keys_of(client, false, now).await?;
-        let key = RecipientKey::choose(&set, alg);
+        let key = RecipientKey::select(&set, alg);
         if key.is_some() || client.jwks_uri.is_none() {
             return key;
         }
-        RecipientKey::choose(&*self.keys_of(client, true, now).await?, alg)
+        RecipientKey::select(&*self.keys_of(client, true, now).await?, alg)
     }
 }

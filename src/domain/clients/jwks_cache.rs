@@ -14,7 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::infra::clock::UnixTime;
-use crate::infra::jose::{self, ClientKey, NotVerified, Verified};
+use crate::infra::jose::{self, VerificationError, VerificationKey, VerifiedJwt};
 use crate::infra::outbound::{FetchError, FetchLimiter, OutboundClient};
 use crate::protocol::ClientMetadata;
 use crate::protocol::algorithms::ClientAlg;
@@ -66,7 +66,7 @@ pub enum ClientJwtError {
     /// Too many wait for keys already.
     Busy,
     /// The signature does not verify with any of them.
-    Signature(NotVerified),
+    Signature(VerificationError),
 }
 
 impl JwksCache {
@@ -97,7 +97,7 @@ impl JwksCache {
         allowed: &[ClientAlg],
         queue: FetchQueue,
         now: UnixTime,
-    ) -> Result<Verified, ClientJwtError> {
+    ) -> Result<VerifiedJwt, ClientJwtError> {
         match (&client.jwks, &client.jwks_uri) {
             (Some(set), _) => verify_with_set(set, jwt, allowed).map_err(ClientJwtError::Signature),
             (None, Some(uri)) => self.verify_by_uri(uri, jwt, allowed, queue, now).await,
@@ -113,11 +113,11 @@ impl JwksCache {
         allowed: &[ClientAlg],
         queue: FetchQueue,
         now: UnixTime,
-    ) -> Result<Verified, ClientJwtError> {
+    ) -> Result<VerifiedJwt, ClientJwtError> {
         let set = self.get(uri, false, queue, now).await?;
         let found = match verify_with_set(&set, jwt, allowed) {
             // The keys may have been changed since.
-            Err(NotVerified::UnknownKey | NotVerified::Signature) => {
+            Err(VerificationError::UnknownKey | VerificationError::Signature) => {
                 verify_with_set(&*self.get(uri, true, queue, now).await?, jwt, allowed)
             }
             other => other,
@@ -193,8 +193,12 @@ fn host(uri: &str) -> String {
     host.unwrap_or_default()
 }
 
-fn verify_with_set(set: &Value, jwt: &str, allowed: &[ClientAlg]) -> Result<Verified, NotVerified> {
-    jose::verify_client(jwt, &ClientKey::all_from_set(set), allowed)
+fn verify_with_set(
+    set: &Value,
+    jwt: &str,
+    allowed: &[ClientAlg],
+) -> Result<VerifiedJwt, VerificationError> {
+    jose::verify_client(jwt, &VerificationKey::all_from_set(set), allowed)
 }
 
 impl Entry {

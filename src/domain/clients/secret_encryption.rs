@@ -6,7 +6,7 @@
 
 use super::{Client, ClientId, ClientSecret};
 use crate::infra::clock::UnixTime;
-use crate::infra::jose::{self, NotVerified, Verified};
+use crate::infra::jose::{self, VerificationError, VerifiedJwt};
 use crate::infra::secret::Digest;
 use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
 use crate::infra::store::{Store, StoreError};
@@ -19,7 +19,7 @@ pub struct SecretCipher(MacKey);
 /// An assertion whose MAC was verified with one of the client's secrets.
 pub struct VerifiedAssertion {
     /// Its claims.
-    pub verified: Verified,
+    pub verified: VerifiedJwt,
     /// The digest of that secret and its new ciphertext, where it was encrypted under the previous `SECRET_KEY`.
     reencrypted: Option<(Digest, String)>,
 }
@@ -54,8 +54,8 @@ impl SecretCipher {
         client: &Client,
         jwt: &str,
         now: UnixTime,
-    ) -> Result<VerifiedAssertion, NotVerified> {
-        let mut why = NotVerified::UnknownKey;
+    ) -> Result<VerifiedAssertion, VerificationError> {
+        let mut why = VerificationError::UnknownKey;
         for secret in client.secrets.iter().filter(|it| it.is_live(now)) {
             let id = client.id.as_str();
             let opened = secret.sealed.as_ref().and_then(|sealed| self.0.decrypt(id, sealed));
@@ -77,7 +77,7 @@ impl SecretCipher {
 impl VerifiedAssertion {
     /// Stores the secret under the current `SECRET_KEY`, so that the previous one can be removed. A failure is logged: the
     /// client is authenticated all the same.
-    pub async fn store_reencrypted(self, store: &dyn Store, id: &ClientId) -> Verified {
+    pub async fn store_reencrypted(self, store: &dyn Store, id: &ClientId) -> VerifiedJwt {
         if let Some((digest, sealed)) = self.reencrypted {
             let step = |client: &mut Client| {
                 for held in client.secrets.iter_mut().filter(|it| it.digest == digest) {

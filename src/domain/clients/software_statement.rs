@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::jwks_cache::{ClientJwtError, FetchQueue, JwksCache};
 use crate::config::{SoftwareStatementIssuer, SoftwareStatementKeys};
 use crate::infra::clock::UnixTime;
-use crate::infra::jose::{self, ClientKey, Verified, read};
+use crate::infra::jose::{self, VerificationKey, VerifiedJwt, claims};
 use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::client_metadata::MEMBERS;
 use crate::protocol::{ErrorCode, OAuthError};
@@ -31,7 +31,7 @@ pub struct SoftwareStatementVerifier<'a> {
 impl SoftwareStatementVerifier<'_> {
     /// Verifies a statement, and answers the client metadata in it.
     pub async fn verify(&self, statement: &str) -> Result<Map<String, Value>, OAuthError> {
-        let claimed = jose::peek_text(statement, "iss");
+        let claimed = jose::unverified_claim(statement, "iss");
         let claimed = claimed.ok_or_else(|| bad("is not a signed token of an issuer"))?;
         let issuer = self.issuers.iter().find(|known| known.issuer == claimed);
         let issuer = issuer.ok_or(OAuthError::new(
@@ -58,7 +58,7 @@ impl SoftwareStatementVerifier<'_> {
         &self,
         by: &SoftwareStatementIssuer,
         jwt: &str,
-    ) -> Result<Verified, ClientJwtError> {
+    ) -> Result<VerifiedJwt, ClientJwtError> {
         match &by.keys {
             SoftwareStatementKeys::Url(url) => {
                 self.keys
@@ -70,7 +70,7 @@ impl SoftwareStatementVerifier<'_> {
                     tracing::error!("SOFTWARE_STATEMENT_ISSUERS: {why}");
                     ClientJwtError::Keys
                 })?;
-                let keys = ClientKey::all_from_set(&set);
+                let keys = VerificationKey::all_from_set(&set);
                 jose::verify_client(jwt, &keys, ClientAlg::ALL).map_err(ClientJwtError::Signature)
             }
         }
@@ -79,7 +79,7 @@ impl SoftwareStatementVerifier<'_> {
     fn check(&self, claims: &Map<String, Value>) -> Result<(), OAuthError> {
         let time = |name| {
             let seconds =
-                read::seconds(claims, name).map_err(|_| bad("has a time that is none"))?;
+                claims::seconds(claims, name).map_err(|_| bad("has a time that is none"))?;
             Ok::<_, OAuthError>(seconds.map(UnixTime::from_secs))
         };
         if time("exp")?.is_some_and(|end| end <= self.now) {
@@ -90,7 +90,7 @@ impl SoftwareStatementVerifier<'_> {
                 return Err(bad("is not valid yet"));
             }
         }
-        let audience = read::audience(claims).map_err(|_| bad("has an audience that is none"))?;
+        let audience = claims::audience(claims).map_err(|_| bad("has an audience that is none"))?;
         if !audience.is_empty() && !audience.contains(&self.us) {
             return Err(bad("is for somebody else"));
         }
@@ -105,7 +105,7 @@ pub async fn load_keys(path: &Path) -> Result<Value, String> {
     let text = text.map_err(|error| format!("{shown} cannot be read: {error}"))?;
     let set: Value = serde_json::from_str(&text)
         .map_err(|error| format!("{shown} must hold a JWK Set: {error}"))?;
-    if ClientKey::all_from_set(&set).is_empty() {
+    if VerificationKey::all_from_set(&set).is_empty() {
         return Err(format!("{shown} holds no public key that verifies signatures"));
     }
     Ok(set)

@@ -27,7 +27,7 @@ pub(super) fn write(address: Option<IpAddr>, event: &Event<'_>) {
             let how = how.as_str();
             tracing::info!(target: "audit", event = "signed_out", sub, how, from);
         }
-        Event::LogoutTold { client, outcome } => {
+        Event::LogoutNotified { client, outcome } => {
             let outcome = outcome.as_str();
             tracing::info!(target: "audit", event = "logout_told", client, outcome, from);
         }

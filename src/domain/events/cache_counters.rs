@@ -31,7 +31,7 @@ impl CacheCounters {
         Ok(Self { lookups, invalidations, live })
     }
 
-    pub fn noted(&self, noted: CacheEvent) {
+    pub fn record(&self, noted: CacheEvent) {
         let lookup = |outcome| self.lookups.with_label_values(&[outcome]).inc();
         match noted {
             CacheEvent::Hit => lookup("hit"),

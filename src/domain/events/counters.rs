@@ -113,7 +113,7 @@ impl Counters {
             Event::SignedOut { how, .. } => {
                 self.sign_outs.with_label_values(&[how.as_str()]).inc();
             }
-            Event::LogoutTold { outcome, .. } => {
+            Event::LogoutNotified { outcome, .. } => {
                 self.logout_deliveries.with_label_values(&[outcome.as_str()]).inc();
             }
             Event::Authorized { outcome, .. } => {
@@ -145,7 +145,7 @@ impl Counters {
     }
 
     /// `endpoint` is a route, never the path of the request, so the number of label values is bounded.
-    pub fn answered(&self, endpoint: &str, status: u16, took: Duration) {
+    pub fn record_response(&self, endpoint: &str, status: u16, took: Duration) {
         self.response_time.with_label_values(&[endpoint]).observe(took.as_secs_f64());
         if status >= 400 {
             self.errors.with_label_values(&[&status.to_string()]).inc();
@@ -153,7 +153,7 @@ impl Counters {
     }
 
     /// Sets the age of each key; the labels are its `kid`, algorithm and phase.
-    pub fn keys_stand<'a>(&self, keys: impl IntoIterator<Item = ([&'a str; 3], Duration)>) {
+    pub fn set_key_ages<'a>(&self, keys: impl IntoIterator<Item = ([&'a str; 3], Duration)>) {
         // A key in another phase is another time series: remove the old one.
         self.key_age.reset();
         for (labels, age) in keys {

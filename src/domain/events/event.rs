@@ -36,7 +36,7 @@ pub enum Event<'a> {
         how: SignOutCause,
     },
     /// One attempt to notify a client that a session ended.
-    LogoutTold {
+    LogoutNotified {
         client: &'a str,
         outcome: LogoutDeliveryOutcome,
     },

@@ -6,14 +6,14 @@
 //! - `event.rs`, `words.rs`: the events and the words in them.
 //! - `audit_log.rs`: a line of the audit log (`target: "audit"`) for each.
 //! - `counters.rs`, `store_counters.rs`, `cache_counters.rs`: the metrics.
-//! - `kept.rs`: the events of the last week, in the store.
+//! - `stored_events.rs`: the events of the last week, in the store.
 
 mod audit_log;
 mod cache_counters;
 mod counters;
 mod event;
-mod kept;
 mod store_counters;
+mod stored_events;
 mod words;
 
 use std::net::IpAddr;
@@ -21,11 +21,11 @@ use std::net::IpAddr;
 pub use self::cache_counters::CacheCounters;
 pub use self::counters::Counters;
 pub use self::event::Event;
-use self::kept::Waiting;
-pub use self::kept::{
-    EVENT_RETENTION, EventPage, KEPT_KINDS, KeptEvent, LOGGED_KINDS, keep, kept_since,
-};
 pub use self::store_counters::StoreCounters;
+use self::stored_events::EventQueue;
+pub use self::stored_events::{
+    EVENT_RETENTION, EventPage, LOGGED_KINDS, STORED_KINDS, StoredEvent, events_since, store_events,
+};
 pub use self::words::{
     Actor, AuthorizationOutcome, ClientAuthFailure, ClientChange, LogoutDeliveryOutcome,
     ResourceChange, RevokedKind, ScopeChange, SignInFailure, SignOutCause, UserChange,
@@ -37,7 +37,7 @@ use crate::infra::store::{Store, StoreError};
 pub struct Events {
     pub counters: Counters,
     clock: Clock,
-    waiting: Waiting,
+    queue: EventQueue,
 }
 
 impl Events {
@@ -47,22 +47,22 @@ impl Events {
     /// Never: the names are constants that do not clash.
     pub fn new(clock: Clock) -> Self {
         let counters = Counters::new().expect("constant metric names");
-        Self { counters, clock, waiting: Waiting::default() }
+        Self { counters, clock, queue: EventQueue::default() }
     }
 
-    /// Counts the event, queues it for [`keep_waiting`](Self::keep_waiting) and writes its line of the audit
+    /// Counts the event, queues it for [`flush`](Self::keep_waiting) and writes its line of the audit
     /// log. The request id is on the surrounding span.
-    pub fn tell(&self, address: Option<IpAddr>, event: &Event<'_>) {
+    pub fn record(&self, address: Option<IpAddr>, event: &Event<'_>) {
         self.counters.count(event);
-        if let Some(kept) = KeptEvent::of(event, address, self.clock.now()) {
-            self.waiting.push(kept);
+        if let Some(kept) = StoredEvent::of(event, address, self.clock.now()) {
+            self.queue.push(kept);
         }
         audit_log::write(address, event);
     }
 
     /// Writes the queued events to the store, where they can be looked up.
-    pub async fn keep_waiting(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let waiting = self.waiting.take();
-        if waiting.is_empty() { Ok(()) } else { keep(store, &waiting).await }
+    pub async fn flush(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let waiting = self.queue.drain();
+        if waiting.is_empty() { Ok(()) } else { store_events(store, &waiting).await }
     }
 }

@@ -33,7 +33,7 @@ impl StoreCounters {
         Ok(Self { commands, seconds })
     }
 
-    pub fn ran(&self, ran: &CommandMetrics) {
+    pub fn record(&self, ran: &CommandMetrics) {
         self.commands.with_label_values(&[ran.operation, ran.outcome]).inc();
         self.seconds.with_label_values(&[ran.operation]).observe(ran.duration.as_secs_f64());
     }

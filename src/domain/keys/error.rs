@@ -1,7 +1,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use crate::infra::jose::BadKey;
+use crate::infra::jose::KeyError;
 use crate::infra::store::StoreError;
 
 /// Why the ring could not be read or changed.
@@ -20,7 +20,7 @@ pub enum RingError {
     Unreadable,
     /// A key could not be made, or does not parse.
     #[error("a signing key {0}")]
-    Key(#[source] BadKey),
+    Key(#[source] KeyError),
     /// There are `MAX_KEYS_PER_USE` for one algorithm already.
     #[error("there are too many keys; wait until the oldest have gone")]
     TooManyKeys,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::infra::jose::{Algorithm, BadKey, DecryptionKey, PublicJwk, SigningKey};
+use crate::infra::jose::{Algorithm, DecryptionKey, KeyError, PublicJwk, SigningKey};
 use crate::protocol::algorithms::KeyManagement;
 
 /// What a key is used for, and with which algorithm. Each use has its own succession of keys.
@@ -53,15 +53,15 @@ pub(super) enum KeyMaterial {
 
 impl KeyMaterial {
     /// Generates a key on a blocking thread: RSA takes about a tenth of a second.
-    pub async fn generate(purpose: KeyUse) -> Result<Self, BadKey> {
+    pub async fn generate(purpose: KeyUse) -> Result<Self, KeyError> {
         let make = move || match purpose {
             KeyUse::Signing(alg) => SigningKey::generate_for(alg).map(Self::signing),
             KeyUse::Decryption(alg) => DecryptionKey::generate_for(alg).map(Self::decryption),
         };
-        tokio::task::spawn_blocking(make).await.map_err(|_| BadKey::Garbage)?
+        tokio::task::spawn_blocking(make).await.map_err(|_| KeyError::Malformed)?
     }
 
-    pub fn from_pkcs8(purpose: KeyUse, der: &[u8]) -> Result<Self, BadKey> {
+    pub fn from_pkcs8(purpose: KeyUse, der: &[u8]) -> Result<Self, KeyError> {
         match purpose {
             KeyUse::Signing(alg) => SigningKey::from_pkcs8(alg, der).map(Self::signing),
             KeyUse::Decryption(alg) => DecryptionKey::from_pkcs8(alg, der).map(Self::decryption),
@@ -76,7 +76,7 @@ impl KeyMaterial {
         Self::Decryption(Arc::new(key))
     }
 
-    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, BadKey> {
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         match self {
             Self::Signing(key) => key.to_pkcs8(),
             Self::Decryption(key) => key.to_pkcs8(),

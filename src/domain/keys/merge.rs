@@ -2,7 +2,7 @@
 
 use super::record::{KeyRecord, NewKey, RingRecord, ring_key};
 use super::{KeyEncryptor, RingError};
-use crate::infra::jose::BadKey;
+use crate::infra::jose::KeyError;
 use crate::infra::store::{CreateOutcome, Record, Store, StoreError};
 
 impl RingRecord {
@@ -19,7 +19,7 @@ impl RingRecord {
             let (der, current) = opened.ok_or_else(|| RingError::WrongSecretKey(kid.clone()))?;
             if !current {
                 let sealed = sealer.encrypt(kid, *purpose, &der);
-                let sealed = sealed.ok_or(RingError::Key(BadKey::Garbage))?;
+                let sealed = sealed.ok_or(RingError::Key(KeyError::Malformed))?;
                 stale.push(NewKey { kid: kid.clone(), purpose: *purpose, sealed });
             }
         }

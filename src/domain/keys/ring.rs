@@ -13,7 +13,7 @@ use super::ring_store::RingStore;
 use super::{KeyUse, Phase, RotationPolicy};
 use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::jose::{
-    self, Algorithm, NotDecrypted, NotVerified, SigningError, SigningKey, Verified,
+    self, Algorithm, DecryptionError, SigningError, SigningKey, VerificationError, VerifiedJwt,
 };
 
 /// The keys of this installation, as last read from the store. Cheap to clone.
@@ -162,13 +162,13 @@ impl KeyRing {
     }
 
     /// Verifies the signature and type of a token of ours. The caller checks time, issuer and audience.
-    pub fn verify(&self, token: &str, typ: &str) -> Result<Map<String, Value>, NotVerified> {
-        self.with_verifying(|keys| jose::verify_ours(token, keys, typ))
+    pub fn verify(&self, token: &str, typ: &str) -> Result<Map<String, Value>, VerificationError> {
+        self.with_verifying(|keys| jose::verify_own(token, keys, typ))
     }
 
     /// Verifies the signature of a token of ours. The caller checks the type, too.
-    pub fn verify_of_any_type(&self, token: &str) -> Result<Verified, NotVerified> {
-        self.with_verifying(|keys| jose::verify_ours_of_any_type(token, keys))
+    pub fn verify_of_any_type(&self, token: &str) -> Result<VerifiedJwt, VerificationError> {
+        self.with_verifying(|keys| jose::verify_own_of_any_type(token, keys))
     }
 
     fn with_verifying<T>(&self, verify: impl FnOnce(Vec<&SigningKey>) -> T) -> T {
@@ -183,7 +183,7 @@ impl KeyRing {
 
     /// Decrypts a JWE that was encrypted for one of our keys; the newest is tried first if it names none. One at a
     /// time: the sender causes an RSA operation before it is authenticated.
-    pub async fn decrypt(&self, token: String) -> Result<Vec<u8>, NotDecrypted> {
+    pub async fn decrypt(&self, token: String) -> Result<Vec<u8>, DecryptionError> {
         let snapshot = self.0.current.load();
         let keys = self.live_keys(&snapshot, self.0.clock.now());
         let ours = keys.into_iter().rev().filter_map(|(_, _, material)| match material {
@@ -192,7 +192,7 @@ impl KeyRing {
         });
         let ours: Vec<_> = ours.collect();
         let open = move || ours.iter().find_map(|key| jose::decrypt(&token, key).ok());
-        run_blocking(&self.0.decryption_permits, open).await.flatten().ok_or(NotDecrypted)
+        run_blocking(&self.0.decryption_permits, open).await.flatten().ok_or(DecryptionError)
     }
 
     /// Whether there is no key for RS256, which every installation needs.

@@ -5,7 +5,7 @@ use tokio::sync::Mutex;
 use super::key_material::KeyMaterial;
 use super::record::{NewKey, RingRecord, ring_key};
 use super::{KeyEncryptor, RingError};
-use crate::infra::jose::BadKey;
+use crate::infra::jose::KeyError;
 use crate::infra::store::{CreateOutcome, Store};
 
 /// Where the ring is stored, and how its private keys are encrypted there.
@@ -39,7 +39,7 @@ impl RingStore {
         let purpose = key.purpose();
         let der = key.to_pkcs8().map_err(RingError::Key)?;
         let sealed = self.sealer.encrypt(key.kid(), purpose, &der);
-        let sealed = sealed.ok_or(RingError::Key(BadKey::Garbage))?;
+        let sealed = sealed.ok_or(RingError::Key(KeyError::Malformed))?;
         Ok(NewKey { kid: key.kid().to_owned(), purpose, sealed })
     }
 }

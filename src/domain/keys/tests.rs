@@ -241,7 +241,7 @@ async fn what_is_encrypted_for_a_published_key_opens_before_and_after_a_rotation
     let sent = || {
         let set: Value = serde_json::from_str(&ring.jwks()).unwrap();
         let alg = KeyManagement::EcdhEs;
-        let recipient = RecipientKey::choose(&set, alg).unwrap();
+        let recipient = RecipientKey::select(&set, alg).unwrap();
         encrypt(b"request", alg, ContentEncryption::A256Gcm, &recipient, None).unwrap()
     };
     let before = sent();

@@ -13,7 +13,7 @@ use crate::domain::grants::{
 use crate::domain::keys::KeyRing;
 use crate::domain::resources::Target;
 use crate::infra::clock::UnixTime;
-use crate::infra::jose::read;
+use crate::infra::jose::claims;
 use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 use crate::protocol::{Confirmation, Scope, Subject};
 
@@ -299,18 +299,18 @@ struct AccessTokenClaims {
 /// Requires every claim that we issue, in its type.
 fn parse_jwt(keys: &KeyRing, issuer: &str, token: &str) -> Option<AccessTokenClaims> {
     let claims = typ::verify_access_token(keys, token).ok()?;
-    let text = |name| read::text(&claims, name).ok().flatten();
+    let text = |name| claims::text(&claims, name).ok().flatten();
     if text("iss") != Some(issuer) {
         return None;
     }
     Some(AccessTokenClaims {
         client: ClientId::parse(text("client_id")?)?,
         scope: Scope::try_from(text("scope")?.to_owned()).ok()?,
-        audience: read::audience(&claims).ok()?.into_iter().map(str::to_owned).collect(),
-        issued_at: UnixTime::from_secs(read::seconds(&claims, "iat").ok()??),
-        expires_at: UnixTime::from_secs(read::seconds(&claims, "exp").ok()??),
+        audience: claims::audience(&claims).ok()?.into_iter().map(str::to_owned).collect(),
+        issued_at: UnixTime::from_secs(claims::seconds(&claims, "iat").ok()??),
+        expires_at: UnixTime::from_secs(claims::seconds(&claims, "exp").ok()??),
         id: AccessTokenId::parse(text("jti")?)?,
-        epoch: read::seconds(&claims, EPOCH_CLAIM)
+        epoch: claims::seconds(&claims, EPOCH_CLAIM)
             .ok()?
             .map_or_else(Epoch::default, Epoch::from_number),
     })

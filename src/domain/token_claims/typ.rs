@@ -12,7 +12,7 @@ use super::ID_TOKEN_TYP;
 use crate::domain::clients::Client;
 use crate::domain::keys::KeyRing;
 use crate::domain::resources::Target;
-use crate::infra::jose::{NotVerified, Verified};
+use crate::infra::jose::{VerificationError, VerifiedJwt};
 use crate::protocol::AccessTokenTyp;
 
 /// The claim of access tokens whose `typ` is `JWT`.
@@ -34,8 +34,11 @@ pub(super) fn add_token_use(claims: &mut Map<String, Value>, typ: AccessTokenTyp
 
 /// Verifies the signature and type of a JWT access token, and answers its claims. Time and issuer are for the caller to
 /// check.
-pub fn verify_access_token(keys: &KeyRing, token: &str) -> Result<Map<String, Value>, NotVerified> {
-    let Verified { typ, claims } = keys.verify_of_any_type(token)?;
+pub fn verify_access_token(
+    keys: &KeyRing,
+    token: &str,
+) -> Result<Map<String, Value>, VerificationError> {
+    let VerifiedJwt { typ, claims } = keys.verify_of_any_type(token)?;
     let says = |expected: AccessTokenTyp| {
         typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(expected.as_str()))
     };
@@ -43,15 +46,18 @@ pub fn verify_access_token(keys: &KeyRing, token: &str) -> Result<Map<String, Va
     if says(AccessTokenTyp::AtJwt) || (says(AccessTokenTyp::Jwt) && is_marked) {
         return Ok(claims);
     }
-    Err(NotVerified::Type)
+    Err(VerificationError::Type)
 }
 
 /// Verifies the signature and type of an ID token, and answers its claims. A signed userinfo response has the same
 /// `typ`, but no `exp`.
-pub fn verify_id_token(keys: &KeyRing, token: &str) -> Result<Map<String, Value>, NotVerified> {
+pub fn verify_id_token(
+    keys: &KeyRing,
+    token: &str,
+) -> Result<Map<String, Value>, VerificationError> {
     let claims = keys.verify(token, ID_TOKEN_TYP)?;
     if claims.contains_key(TOKEN_USE) || !claims.contains_key("exp") {
-        return Err(NotVerified::Type);
+        return Err(VerificationError::Type);
     }
     Ok(claims)
 }

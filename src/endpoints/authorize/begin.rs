@@ -20,7 +20,7 @@ use crate::http::page_error::PageError;
 use crate::http::request_info::RequestInfo;
 use crate::http::stopped;
 use crate::http::turns::{take_turns, too_many, turns_for};
-use crate::infra::jose::{self, read};
+use crate::infra::jose::{self, claims};
 use crate::infra::secret::Secret;
 use crate::protocol::{ErrorCode, LenientParams, OAuthError, Params, Subject};
 
@@ -133,7 +133,7 @@ const LOST_STATE: &str =
 const LONGEST_QUERY: usize = 6_000;
 /// What is kept of a request that is too long for that, its hint included: any that we gave out.
 const LONGEST_KEPT: usize =
-    authorization_request::MAX_QUERY + "&id_token_hint=".len() + jose::LONGEST_OURS;
+    authorization_request::MAX_QUERY + "&id_token_hint=".len() + jose::MAX_OWN_JWT_LEN;
 
 /// The checks in their order: client, redirect URI, and only then errors that may travel
 /// ([RFC 9700 §4.11.2]).
@@ -244,7 +244,7 @@ fn read_hint(app: &App, params: &Params) -> Hinted {
     let Ok(claims) = token_claims::verify_id_token(&app.keys, token) else {
         return Hinted::Unreadable;
     };
-    let text = |name| read::text(&claims, name).ok().flatten();
+    let text = |name| claims::text(&claims, name).ok().flatten();
     if text("iss") != Some(app.issuer()) {
         return Hinted::Unreadable;
     }

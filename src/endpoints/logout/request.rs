@@ -8,7 +8,7 @@ use crate::domain::clients::{self, Client, ClientId};
 use crate::domain::sessions::Session;
 use crate::domain::token_claims;
 use crate::http::app::App;
-use crate::infra::jose::read;
+use crate::infra::jose::claims;
 use crate::infra::store::StoreError;
 use crate::protocol::Params;
 
@@ -163,9 +163,9 @@ fn read_hint(app: &App, token: Option<&str>) -> Shown {
     let Ok(claims) = token_claims::verify_id_token(&app.keys, token) else {
         return Shown::Unreadable;
     };
-    let text = |name| read::text(&claims, name).ok().flatten();
+    let text = |name| claims::text(&claims, name).ok().flatten();
     let ours = text("iss") == Some(app.issuer());
-    let audience = read::audience(&claims).unwrap_or_default();
+    let audience = claims::audience(&claims).unwrap_or_default();
     let client = audience.first().filter(|_| audience.len() == 1);
     let client = client.and_then(|client| ClientId::parse(client));
     match (client, text("sid")) {

@@ -30,7 +30,7 @@ pub async fn show(State(app): State<App>) -> Response {
     let counters = &app.events.counters;
     counters.hash_queue.set(i64::try_from(app.passwords.waiting()).unwrap_or(i64::MAX));
     let now = app.now();
-    counters.keys_stand(app.keys.keys().iter().map(|key| {
+    counters.set_key_ages(app.keys.keys().iter().map(|key| {
         let labels = [&*key.kid, key.purpose.as_str(), key.phase.as_str()];
         (labels, now.since(key.published_at))
     }));

@@ -27,7 +27,7 @@ use crate::http::app::App;
 use crate::http::authenticated_client::AuthenticatedClient;
 use crate::http::error::{ApiError, no_store};
 use crate::infra::clock::UnixTime;
-use crate::infra::jose::read;
+use crate::infra::jose::claims;
 use crate::infra::store::StoreError;
 use crate::protocol::{AuthMethod, ProviderMetadata};
 
@@ -80,11 +80,11 @@ impl ParsedToken {
         }
         // The signature first: no claim of a token that is not ours is used.
         let claims = token_claims::verify_access_token(&app.keys, token).ok()?;
-        let text = |name| read::text(&claims, name).ok().flatten();
+        let text = |name| claims::text(&claims, name).ok().flatten();
         if text("iss") != Some(app.issuer()) || text("client_id") != Some(client.as_str()) {
             return None;
         }
-        let expires_at = UnixTime::from_secs(read::seconds(&claims, "exp").ok()??);
+        let expires_at = UnixTime::from_secs(claims::seconds(&claims, "exp").ok()??);
         let id = AccessTokenId::parse(text("jti")?)?;
         (app.now() < expires_at).then_some(Self::Jwt { id, expires_at })
     }

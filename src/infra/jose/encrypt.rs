@@ -7,18 +7,18 @@ use aws_lc_rs::rsa::{
 };
 use serde_json::{Value, json};
 
-use super::agree::{self, Parties, agreed_key};
-use super::content;
+use super::content_encryption;
+use super::ecdh_es::{self, PartyInfo, derive_key};
 use crate::infra::secret::{base64url, from_base64url};
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 
 /// A client's public key, to encrypt for it.
 pub struct RecipientKey {
     pub(super) kid: Option<String>,
-    key: Public,
+    key: RecipientPublicKey,
 }
 
-enum Public {
+enum RecipientPublicKey {
     Rsa(OaepPublicEncryptingKey),
     /// An uncompressed point.
     P256(Vec<u8>),
@@ -31,7 +31,7 @@ pub struct EncryptionError;
 
 impl RecipientKey {
     /// The first key of a JWK Set that can be used with `alg`: keys with `use: enc` first, then those without `use`.
-    pub fn choose(set: &Value, alg: KeyManagement) -> Option<Self> {
+    pub fn select(set: &Value, alg: KeyManagement) -> Option<Self> {
         let keys = set.get("keys")?.as_array()?;
         let meant = |key: &&Value| key.get("use").is_some_and(|usage| usage == "enc");
         let open = |key: &&Value| {
@@ -49,12 +49,12 @@ impl RecipientKey {
         let number = |name: &str| from_base64url(text(name)?);
         let key = match alg {
             KeyManagement::RsaOaep256 if text("kty")? == "RSA" => {
-                rsa(&number("n")?, &number("e")?)?
+                parse_rsa(&number("n")?, &number("e")?)?
             }
             KeyManagement::EcdhEs | KeyManagement::EcdhEsA128Kw | KeyManagement::EcdhEsA256Kw
                 if text("crv")? == "P-256" =>
             {
-                Public::P256(point(&number("x")?, &number("y")?)?)
+                RecipientPublicKey::P256(uncompressed_point(&number("x")?, &number("y")?)?)
             }
             KeyManagement::RsaOaep256
             | KeyManagement::EcdhEs
@@ -66,15 +66,15 @@ impl RecipientKey {
 }
 
 /// 2048 to 8192 bits; the library refuses the rest.
-fn rsa(n: &[u8], e: &[u8]) -> Option<Public> {
+fn parse_rsa(n: &[u8], e: &[u8]) -> Option<RecipientPublicKey> {
     let components = PublicKeyComponents { n, e };
     let der: PublicKeyX509Der<'_> = components.as_der().ok()?;
     let key = PublicEncryptingKey::from_der(der.as_ref()).ok()?;
-    OaepPublicEncryptingKey::new(key).ok().map(Public::Rsa)
+    OaepPublicEncryptingKey::new(key).ok().map(RecipientPublicKey::Rsa)
 }
 
 /// The coordinates as one uncompressed point ([SEC 1 §2.3.3](https://www.secg.org/sec1-v2.pdf)).
-pub(super) fn point(x: &[u8], y: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn uncompressed_point(x: &[u8], y: &[u8]) -> Option<Vec<u8>> {
     (x.len() == 32 && y.len() == 32).then(|| [&[4], x, y].concat())
 }
 
@@ -97,41 +97,42 @@ pub fn encrypt(
         }
     }
     let (key, encrypted_key) = match &recipient.key {
-        Public::Rsa(public) => for_rsa(public, enc),
-        Public::P256(point) => for_p256(point, (alg, enc), &mut header),
+        RecipientPublicKey::Rsa(public) => wrap_for_rsa(public, enc),
+        RecipientPublicKey::P256(point) => agree_for_p256(point, (alg, enc), &mut header),
     }
     .ok_or(EncryptionError)?;
     let header = base64url(header.to_string().as_bytes());
-    let sealed = content::seal(enc, &key, header.as_bytes(), payload).ok_or(EncryptionError)?;
+    let sealed = content_encryption::encrypt(enc, &key, header.as_bytes(), payload)
+        .ok_or(EncryptionError)?;
     let pieces = [&encrypted_key[..], &sealed.iv, &sealed.ciphertext, &sealed.tag].map(base64url);
     Ok(format!("{header}.{}", pieces.join(".")))
 }
 
-fn for_rsa(
+fn wrap_for_rsa(
     public: &OaepPublicEncryptingKey,
     enc: ContentEncryption,
-) -> Option<(content::ContentKey, Vec<u8>)> {
-    let key = content::new_key(enc);
+) -> Option<(content_encryption::ContentKey, Vec<u8>)> {
+    let key = content_encryption::new_key(enc);
     let mut encrypted = vec![0; public.ciphertext_size()];
     public.encrypt(&OAEP_SHA256_MGF1SHA256, &key, &mut encrypted, None).ok()?;
     Some((key, encrypted))
 }
 
-fn for_p256(
+fn agree_for_p256(
     point: &[u8],
     (alg, enc): (KeyManagement, ContentEncryption),
     header: &mut Value,
-) -> Option<(content::ContentKey, Vec<u8>)> {
+) -> Option<(content_encryption::ContentKey, Vec<u8>)> {
     let ephemeral = PrivateKey::generate(&ECDH_P256).ok()?;
-    let agreed = agreed_key(&ephemeral, point, (alg, enc), &Parties::default())?;
+    let agreed = derive_key(&ephemeral, point, (alg, enc), &PartyInfo::default())?;
     let public = ephemeral.compute_public_key().ok()?;
     let (x, y) = public.as_ref().get(1..)?.split_at_checked(32)?;
     header["epk"] = json!({"kty": "EC", "crv": "P-256", "x": base64url(x), "y": base64url(y)});
     if alg == KeyManagement::EcdhEs {
         return Some((agreed, Vec::new()));
     }
-    let key = content::new_key(enc);
-    let wrapped = agree::wrap(&agreed, &key)?;
+    let key = content_encryption::new_key(enc);
+    let wrapped = ecdh_es::wrap_key(&agreed, &key)?;
     Some((key, wrapped))
 }
 

@@ -16,7 +16,7 @@ pub struct PublicJwk {
     /// Its RFC 7638 thumbprint.
     pub kid: String,
     #[serde(flatten)]
-    pub numbers: Numbers,
+    pub params: JwkParams,
 }
 
 /// The members that make up a public key, each in base64url ([RFC 7518 §6], [RFC 8037 §2]).
@@ -25,7 +25,7 @@ pub struct PublicJwk {
 /// [RFC 8037 §2]: https://www.rfc-editor.org/rfc/rfc8037#section-2
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Numbers {
+pub enum JwkParams {
     /// Modulus and exponent.
     Rsa { n: String, e: String },
     /// A point on a curve.
@@ -36,12 +36,12 @@ pub enum Numbers {
 
 impl PublicJwk {
     /// `kid` is the thumbprint.
-    pub(super) fn new(usage: &'static str, alg: &'static str, numbers: Numbers) -> Self {
-        Self { kty: numbers.kty(), r#use: usage, alg, kid: numbers.thumbprint(), numbers }
+    pub(super) fn new(usage: &'static str, alg: &'static str, numbers: JwkParams) -> Self {
+        Self { kty: numbers.kty(), r#use: usage, alg, kid: numbers.thumbprint(), params: numbers }
     }
 }
 
-impl Numbers {
+impl JwkParams {
     fn kty(&self) -> &'static str {
         match self {
             Self::Rsa { .. } => "RSA",
@@ -67,17 +67,17 @@ impl Numbers {
 
 #[cfg(test)]
 mod tests {
-    use super::Numbers;
+    use super::JwkParams;
 
     #[test]
     fn the_thumbprints_of_the_rfcs_come_out() {
         // RFC 7638 §3.1
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
-        let rsa = Numbers::Rsa { n: n.into(), e: "AQAB".into() };
+        let rsa = JwkParams::Rsa { n: n.into(), e: "AQAB".into() };
         assert_eq!(rsa.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
         // RFC 8037 appendix A.3
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        let okp = Numbers::Okp { crv: "Ed25519", x: x.into() };
+        let okp = JwkParams::Okp { crv: "Ed25519", x: x.into() };
         assert_eq!(okp.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 }

@@ -7,35 +7,35 @@
 //! [RFC 7515]: https://www.rfc-editor.org/rfc/rfc7515
 //! [RFC 7516]: https://www.rfc-editor.org/rfc/rfc7516
 
-mod agree;
-mod cbc;
-mod client_key;
-mod content;
+mod aes_cbc_hmac;
+pub mod claims;
+mod content_encryption;
 mod decrypt;
+mod ecdh_es;
 mod encrypt;
 mod jwk;
-mod pair;
+mod key_pair;
 mod pem;
-pub mod read;
 mod sign;
+mod verification_key;
 mod verify;
 
-pub use self::client_key::ClientKey;
-pub use self::decrypt::{DecryptionKey, NotDecrypted, decrypt, is_encrypted};
+pub use self::decrypt::{DecryptionError, DecryptionKey, decrypt, is_encrypted};
 pub use self::encrypt::{EncryptionError, RecipientKey, encrypt};
-pub use self::jwk::{Numbers, PublicJwk};
-pub use self::pair::BadKey;
+pub use self::jwk::{JwkParams, PublicJwk};
+pub use self::key_pair::KeyError;
 pub use self::pem::PrivateKey;
 pub(crate) use self::pem::is_public_half;
 pub use self::sign::{SigningError, SigningKey};
+pub use self::verification_key::VerificationKey;
 pub use self::verify::{
-    LONGEST_OURS, NotVerified, Peeked, Verified, peek, peek_text, verify_client, verify_hs256,
-    verify_ours, verify_ours_of_any_type,
+    MAX_OWN_JWT_LEN, UnverifiedJwt, VerificationError, VerifiedJwt, parse_unverified,
+    unverified_claim, verify_client, verify_hs256, verify_own, verify_own_of_any_type,
 };
 /// The signature algorithms of our own keys and of clients' keys.
 pub use crate::protocol::client_metadata::ClientAlg as Algorithm;
 
-const fn named_by_library(alg: Algorithm) -> jsonwebtoken::Algorithm {
+const fn to_jsonwebtoken(alg: Algorithm) -> jsonwebtoken::Algorithm {
     match alg {
         Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
         Algorithm::Ps256 => jsonwebtoken::Algorithm::PS256,

@@ -5,7 +5,7 @@ use rsa::traits::PublicKeyParts;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
-use super::{Algorithm, BadKey, Numbers, PublicJwk};
+use super::{Algorithm, JwkParams, KeyError, PublicJwk};
 use crate::infra::secret::base64url;
 
 /// A private key in PKCS#8 (RFC 5208), of which only the type has been read.
@@ -25,37 +25,37 @@ enum Kind {
 impl PrivateKey {
     /// Reads a PEM file: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC 1 (`EC PRIVATE KEY`).
     /// Only the first block is read.
-    pub fn from_pem(pem: &str) -> Result<Self, BadKey> {
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         let label = pem.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"));
         let der = |pem: &str| {
-            let (_, document) = SecretDocument::from_pem(pem).map_err(|_| BadKey::Garbage)?;
+            let (_, document) = SecretDocument::from_pem(pem).map_err(|_| KeyError::Malformed)?;
             Ok(Zeroizing::new(document.as_bytes().to_vec()))
         };
         match label.map(|(label, _)| label) {
             Some("RSA PRIVATE KEY" | "EC PRIVATE KEY") if pem.contains("ENCRYPTED") => {
-                Err(BadKey::Encrypted)
+                Err(KeyError::Encrypted)
             }
             Some("PRIVATE KEY") => Self::from_pkcs8(der(pem)?),
             Some("RSA PRIVATE KEY") => {
-                let key = RsaPrivateKey::from_pkcs1_pem(pem).map_err(|_| BadKey::Garbage)?;
-                let der = key.to_pkcs8_der().map_err(|_| BadKey::Garbage)?;
+                let key = RsaPrivateKey::from_pkcs1_pem(pem).map_err(|_| KeyError::Malformed)?;
+                let der = key.to_pkcs8_der().map_err(|_| KeyError::Malformed)?;
                 Ok(Self { kind: Kind::Rsa, der: der.to_bytes() })
             }
             Some("EC PRIVATE KEY") => Ok(match der(pem).ok().and_then(|der| from_sec1(&der)) {
                 Some(der) => Self { kind: Kind::Ec, der },
                 None => Self { kind: Kind::Other, der: Zeroizing::default() },
             }),
-            Some("ENCRYPTED PRIVATE KEY") => Err(BadKey::Encrypted),
-            Some("PUBLIC KEY" | "RSA PUBLIC KEY") => Err(BadKey::PublicOnly),
+            Some("ENCRYPTED PRIVATE KEY") => Err(KeyError::Encrypted),
+            Some("PUBLIC KEY" | "RSA PUBLIC KEY") => Err(KeyError::PublicOnly),
             Some("OPENSSH PRIVATE KEY" | "DSA PRIVATE KEY" | "CERTIFICATE") => {
                 Ok(Self { kind: Kind::Other, der: Zeroizing::default() })
             }
-            Some(_) | None => Err(BadKey::Garbage),
+            Some(_) | None => Err(KeyError::Malformed),
         }
     }
 
-    fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<Self, BadKey> {
-        let info = PrivateKeyInfo::try_from(&**der).map_err(|_| BadKey::Garbage)?;
+    fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
+        let info = PrivateKeyInfo::try_from(&**der).map_err(|_| KeyError::Malformed)?;
         let kind = match &*info.algorithm.oid.to_string() {
             "1.2.840.113549.1.1.1" => Kind::Rsa,
             "1.2.840.10045.2.1" => Kind::Ec,
@@ -66,13 +66,13 @@ impl PrivateKey {
     }
 
     /// The PKCS#8, if the key is of the type that `alg` signs with.
-    pub(super) fn for_signing(&self, alg: Algorithm) -> Result<&[u8], BadKey> {
+    pub(super) fn for_signing(&self, alg: Algorithm) -> Result<&[u8], KeyError> {
         let wanted = match alg {
             Algorithm::Rs256 | Algorithm::Ps256 => Kind::Rsa,
             Algorithm::Es256 => Kind::Ec,
             Algorithm::EdDsa => Kind::Ed25519,
         };
-        if self.kind == wanted { Ok(&self.der) } else { Err(BadKey::NotFor(alg)) }
+        if self.kind == wanted { Ok(&self.der) } else { Err(KeyError::WrongKind(alg)) }
     }
 }
 
@@ -82,9 +82,9 @@ fn from_sec1(der: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Encodes PKCS#8 as PEM.
-pub(super) fn to_pem(der: &[u8]) -> Result<Zeroizing<String>, BadKey> {
-    let document = SecretDocument::try_from(der).map_err(|_| BadKey::Garbage)?;
-    document.to_pem("PRIVATE KEY", LineEnding::LF).map_err(|_| BadKey::Garbage)
+pub(super) fn to_pem(der: &[u8]) -> Result<Zeroizing<String>, KeyError> {
+    let document = SecretDocument::try_from(der).map_err(|_| KeyError::Malformed)?;
+    document.to_pem("PRIVATE KEY", LineEnding::LF).map_err(|_| KeyError::Malformed)
 }
 
 /// Whether the PEM text is the public half of the RSA key: `PUBLIC KEY` or `RSA PUBLIC KEY`.
@@ -94,8 +94,10 @@ pub(crate) fn is_public_half(pem: &str, key: &PublicJwk) -> bool {
     let public = RsaPublicKey::from_public_key_pem(pem).or_else(|_| {
         RsaPublicKey::from_pkcs1_pem(pem).map_err(|_| rsa::pkcs8::spki::Error::KeyMalformed)
     });
-    match (public, &key.numbers) {
-        (Ok(public), Numbers::Rsa { n, .. }) => base64url(&public.n().to_bytes_be()) == *n,
-        (Err(_), Numbers::Rsa { .. }) | (_, Numbers::Ec { .. } | Numbers::Okp { .. }) => false,
+    match (public, &key.params) {
+        (Ok(public), JwkParams::Rsa { n, .. }) => base64url(&public.n().to_bytes_be()) == *n,
+        (Err(_), JwkParams::Rsa { .. }) | (_, JwkParams::Ec { .. } | JwkParams::Okp { .. }) => {
+            false
+        }
     }
 }

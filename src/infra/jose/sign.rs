@@ -4,13 +4,13 @@ use jsonwebtoken::DecodingKey;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::pair::Pair;
-use super::{Algorithm, BadKey, PrivateKey, PublicJwk, pem};
+use super::key_pair::SigningKeyPair;
+use super::{Algorithm, KeyError, PrivateKey, PublicJwk, pem};
 use crate::infra::secret::base64url;
 
 /// A private key for one algorithm, parsed once and kept, with its public half.
 pub struct SigningKey {
-    pair: Pair,
+    pair: SigningKeyPair,
     jwk: PublicJwk,
     pub(super) verifying: DecodingKey,
 }
@@ -22,45 +22,45 @@ pub struct SigningError;
 
 impl SigningKey {
     /// Reads the PEM file of a key that signs RS256.
-    pub fn from_pem(pem: &str) -> Result<Self, BadKey> {
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         Self::from_private(&PrivateKey::from_pem(pem)?, Algorithm::Rs256)
     }
 
     /// A key for one algorithm, if it is of that algorithm's kind.
-    pub fn from_private(key: &PrivateKey, alg: Algorithm) -> Result<Self, BadKey> {
+    pub fn from_private(key: &PrivateKey, alg: Algorithm) -> Result<Self, KeyError> {
         Self::from_pkcs8(alg, key.for_signing(alg)?)
     }
 
     /// From what [`to_pkcs8`](Self::to_pkcs8) gave.
-    pub fn from_pkcs8(alg: Algorithm, der: &[u8]) -> Result<Self, BadKey> {
-        Pair::from_pkcs8(alg, der).map(Self::of)
+    pub fn from_pkcs8(alg: Algorithm, der: &[u8]) -> Result<Self, KeyError> {
+        SigningKeyPair::from_pkcs8(alg, der).map(Self::of)
     }
 
     /// Makes a new key that signs RS256, of 2048 bits, and the PKCS#8 PEM to keep it in.
-    pub fn generate() -> Result<(Self, Zeroizing<String>), BadKey> {
+    pub fn generate() -> Result<(Self, Zeroizing<String>), KeyError> {
         let key = Self::generate_for(Algorithm::Rs256)?;
         let pem = key.to_pem()?;
         Ok((key, pem))
     }
 
     /// Makes a new key for the algorithm. For RSA this takes a tenth of a second, too long for the reactor.
-    pub fn generate_for(alg: Algorithm) -> Result<Self, BadKey> {
-        Pair::generate(alg).map(Self::of)
+    pub fn generate_for(alg: Algorithm) -> Result<Self, KeyError> {
+        SigningKeyPair::generate(alg).map(Self::of)
     }
 
-    fn of(pair: Pair) -> Self {
-        let (numbers, verifying) = pair.public();
+    fn of(pair: SigningKeyPair) -> Self {
+        let (numbers, verifying) = pair.public_key();
         let jwk = PublicJwk::new("sig", pair.alg().as_str(), numbers);
         Self { pair, jwk, verifying }
     }
 
     /// The private key in PKCS#8.
-    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, BadKey> {
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         self.pair.to_pkcs8()
     }
 
     /// The private key as a PEM file.
-    pub fn to_pem(&self) -> Result<Zeroizing<String>, BadKey> {
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
         pem::to_pem(&self.to_pkcs8()?)
     }
 

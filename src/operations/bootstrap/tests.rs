@@ -60,7 +60,7 @@ async fn apply(file: &str, store: &dyn Store) -> Result<ApplyReport, ApplyError>
         by: Actor::BootstrapFile,
     };
     let applied = Bootstrap::parse(file).unwrap().apply(&context).await;
-    events.keep_waiting(store).await.unwrap();
+    events.flush(store).await.unwrap();
     applied
 }
 

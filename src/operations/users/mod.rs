@@ -304,7 +304,7 @@ async fn unlock(context: &Context<'_>, user: &User) -> Result<Option<UnixTime>, 
     let since = authenticators::unlock(context.store, &user.sub).await?;
     if since.is_some() {
         let (sub, by) = (user.sub.as_str(), context.by);
-        context.events.tell(None, &Event::AccountUnlocked { sub, by });
+        context.events.record(None, &Event::AccountUnlocked { sub, by });
     }
     Ok(since)
 }

@@ -183,7 +183,7 @@ fn a_request_object_beside_which_everything_counts() {
     fails(|| {
         oracles::request_object::holds(input.as_bytes(), |outer, object, client, issuer, now| {
             let claims = object.claims.clone();
-            let untyped = jose::Verified { typ: None, claims };
+            let untyped = jose::VerifiedJwt { typ: None, claims };
             assemble(outer, &untyped, client, issuer, now)
         });
     });
@@ -192,12 +192,12 @@ fn a_request_object_beside_which_everything_counts() {
 #[test]
 fn a_token_whose_header_says_how_to_verify_it() {
     let believed = |token: &str, _: &SigningKey| {
-        jose::peek(token).map(|it| it.claims).ok_or(jose::NotVerified::Malformed)
+        jose::parse_unverified(token).map(|it| it.claims).ok_or(jose::VerificationError::Malformed)
     };
     fails(|| oracles::jwt_verify::holds(b"s\n{\"alg\":\"none\"}\n\n{}", believed));
     let untyped = |token: &str, key: &SigningKey| {
-        let own = jose::verify_ours(token, [key], "at+jwt");
-        own.or_else(|_| jose::verify_ours(token, [key], "jwt"))
+        let own = jose::verify_own(token, [key], "at+jwt");
+        own.or_else(|_| jose::verify_own(token, [key], "jwt"))
     };
     fails(|| oracles::jwt_verify::holds(b"m\njwt\n\n{}", untyped));
 }

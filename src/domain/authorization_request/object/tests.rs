@@ -27,7 +27,7 @@ fn shop() -> Client {
 
 fn assembled(typ: Option<&str>, claims: Value, outer: &str) -> Result<String, OAuthError> {
     let Value::Object(claims) = claims else { panic!("an object") };
-    let object = Verified { typ: typ.map(str::to_owned), claims };
+    let object = VerifiedJwt { typ: typ.map(str::to_owned), claims };
     let outer = Params::parse(outer.as_bytes()).unwrap();
     assemble(&outer, &object, &shop(), US, NOW).map(|params| params.to_query())
 }

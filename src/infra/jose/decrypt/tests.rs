@@ -23,7 +23,7 @@ fn key_for(alg: KeyManagement) -> &'static DecryptionKey {
 fn recipient(alg: KeyManagement) -> RecipientKey {
     let mut jwk = json!(key_for(alg).jwk());
     jwk.as_object_mut().unwrap().remove("alg");
-    RecipientKey::choose(&json!({"keys": [jwk]}), alg).unwrap()
+    RecipientKey::select(&json!({"keys": [jwk]}), alg).unwrap()
 }
 
 fn encrypted(alg: KeyManagement, enc: ContentEncryption) -> String {
@@ -46,7 +46,7 @@ fn what_is_encrypted_for_a_key_opens_with_it_and_with_no_other() {
         assert_eq!((&header["cty"], &header["kid"]), (&json!("JWT"), &json!(key_for(alg).kid())));
         assert_eq!(decrypt(&token, key_for(alg)).as_deref(), Ok(CONTENT), "{alg:?} {enc:?}");
         for wrong in keys().iter().filter(|key| key.kid() != key_for(alg).kid()) {
-            assert_eq!(decrypt(&token, wrong), Err(NotDecrypted));
+            assert_eq!(decrypt(&token, wrong), Err(DecryptionError));
         }
         assert_ne!(token, encrypted(alg, enc), "every encryption is another");
     }
@@ -71,7 +71,7 @@ fn a_change_in_any_segment_is_refused_with_the_same_error() {
                 let mut pieces = pieces.clone();
                 pieces[at] = change;
                 let refused = decrypt(&pieces.join("."), key_for(alg));
-                assert_eq!(refused, Err(NotDecrypted), "{alg:?} {enc:?} {at}");
+                assert_eq!(refused, Err(DecryptionError), "{alg:?} {enc:?} {at}");
             }
         }
     }
@@ -89,7 +89,8 @@ fn headers_that_ask_for_more_and_shapes_that_are_none_are_refused() {
             Private::P256(own) => own.compute_public_key().unwrap(),
             Private::Rsa(..) => unreachable!("it was made for ECDH-ES"),
         };
-        let agreed = agreed_key(&ephemeral, own.as_ref(), (alg, enc), &Parties::default()).unwrap();
+        let agreed =
+            derive_key(&ephemeral, own.as_ref(), (alg, enc), &PartyInfo::default()).unwrap();
         let public = ephemeral.compute_public_key().unwrap();
         let (x, y) = (base64url(&public.as_ref()[1..33]), base64url(&public.as_ref()[33..]));
         let mut header = json!({"alg": "ECDH-ES", "enc": "A128GCM",
@@ -98,7 +99,7 @@ fn headers_that_ask_for_more_and_shapes_that_are_none_are_refused() {
             header[name] = value.clone();
         }
         let header = base64url(header.to_string().as_bytes());
-        let it = content::seal(enc, &agreed, header.as_bytes(), CONTENT).unwrap();
+        let it = content_encryption::encrypt(enc, &agreed, header.as_bytes(), CONTENT).unwrap();
         let pieces = [&[][..], &it.iv, &it.ciphertext, &it.tag].map(base64url).join(".");
         decrypt(&format!("{header}.{pieces}"), key)
     };
@@ -119,14 +120,14 @@ fn headers_that_ask_for_more_and_shapes_that_are_none_are_refused() {
         json!({"apu": "QWxpY2U"}),
         json!({"apu": "*"}),
     ] {
-        assert_eq!(made(more.clone()), Err(NotDecrypted), "{more}");
+        assert_eq!(made(more.clone()), Err(DecryptionError), "{more}");
     }
     let good = encrypted(alg, enc);
     let signed = std::str::from_utf8(CONTENT).unwrap().to_owned();
-    let long = format!("{}{good}", "A".repeat(LONGEST));
+    let long = format!("{}{good}", "A".repeat(MAX_JWE_LEN));
     for bad in [String::new(), ".".repeat(60_000), "....".into(), format!("{good}."), signed, long]
     {
-        assert_eq!(decrypt(&bad, key), Err(NotDecrypted), "{bad:.40}");
+        assert_eq!(decrypt(&bad, key), Err(DecryptionError), "{bad:.40}");
     }
 }
 
@@ -144,7 +145,7 @@ fn a_recipient_key_is_the_one_meant_for_encryption_that_does_the_algorithm() {
         jwk
     };
     let chosen = |keys: &[Value], alg| {
-        RecipientKey::choose(&json!({"keys": keys}), alg).and_then(|key| key.kid)
+        RecipientKey::select(&json!({"keys": keys}), alg).and_then(|key| key.kid)
     };
     let set = [
         jwk(rsa, "signs", Some("sig"), None),
@@ -162,7 +163,7 @@ fn a_recipient_key_is_the_one_meant_for_encryption_that_does_the_algorithm() {
         chosen(&[json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"})], KeyManagement::RsaOaep256),
         None
     );
-    assert!(RecipientKey::choose(&json!(5), KeyManagement::EcdhEs).is_none());
+    assert!(RecipientKey::select(&json!(5), KeyManagement::EcdhEs).is_none());
 }
 
 #[test]
@@ -178,6 +179,6 @@ fn a_decryption_key_comes_back_from_what_is_kept_of_it() {
     }
     assert_eq!(
         DecryptionKey::from_pkcs8(KeyManagement::EcdhEs, b"x").unwrap_err(),
-        BadKey::Garbage
+        KeyError::Malformed
     );
 }

@@ -1,7 +1,7 @@
 //! What the operator is told of a file: its changes, and what stops nothing.
 
 use super::*;
-use crate::domain::events::{KeptEvent, kept_since};
+use crate::domain::events::{StoredEvent, events_since};
 
 #[tokio::test]
 async fn what_the_file_changes_is_told_as_the_command_line_tells_it() {
@@ -15,8 +15,8 @@ async fn what_the_file_changes_is_told_as_the_command_line_tells_it() {
         .replace(SECRET, &"s".repeat(40))
         .replace("client_id = \"shop\"", "client_id = \"shop\"\nclient_name = \"Bazaar\"");
     apply(&next, &*store).await.unwrap();
-    let (events, left_out) = kept_since(&*store, NOW, NOW).await.unwrap();
-    let told = |it: &KeptEvent| {
+    let (events, left_out) = events_since(&*store, NOW, NOW).await.unwrap();
+    let told = |it: &StoredEvent| {
         assert_eq!(it.fields["by"], "bootstrap_file");
         format!("{} {}", it.event, it.fields["change"])
     };

@@ -3,14 +3,14 @@ use aws_lc_rs::key_wrap::{AES_128, AES_256, AesKek, KeyWrap};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::content::{self, ContentKey};
+use super::content_encryption::{self, ContentKey};
 use crate::protocol::algorithms::{ContentEncryption, KeyManagement};
 
 /// What producer and recipient put into the key derivation, from the header ([RFC 7518 §4.6.1]).
 ///
 /// [RFC 7518 §4.6.1]: https://www.rfc-editor.org/rfc/rfc7518#section-4.6.1
 #[derive(Default)]
-pub(super) struct Parties {
+pub(super) struct PartyInfo {
     /// `apu`
     pub producer: Vec<u8>,
     /// `apv`
@@ -21,15 +21,15 @@ pub(super) struct Parties {
 /// `other` is not a point of the curve.
 ///
 /// [RFC 7518 §4.6]: https://www.rfc-editor.org/rfc/rfc7518#section-4.6
-pub(super) fn agreed_key(
+pub(super) fn derive_key(
     own: &PrivateKey,
     other: &[u8],
     (alg, enc): (KeyManagement, ContentEncryption),
-    parties: &Parties,
+    parties: &PartyInfo,
 ) -> Option<ContentKey> {
     let (id, length) = match alg {
         KeyManagement::RsaOaep256 => return None,
-        KeyManagement::EcdhEs => (enc.as_str(), content::key_length(enc)),
+        KeyManagement::EcdhEs => (enc.as_str(), content_encryption::key_length(enc)),
         KeyManagement::EcdhEsA128Kw => (alg.as_str(), 16),
         KeyManagement::EcdhEsA256Kw => (alg.as_str(), 32),
     };
@@ -45,7 +45,7 @@ pub(super) fn agreed_key(
 /// ([RFC 7518 §4.6.2]).
 ///
 /// [RFC 7518 §4.6.2]: https://www.rfc-editor.org/rfc/rfc7518#section-4.6.2
-fn concat_kdf(shared: &[u8], id: &str, parties: &Parties, length: usize) -> ContentKey {
+fn concat_kdf(shared: &[u8], id: &str, parties: &PartyInfo, length: usize) -> ContentKey {
     let mut hash = Sha256::new();
     hash.update(1_u32.to_be_bytes());
     hash.update(shared);
@@ -59,14 +59,14 @@ fn concat_kdf(shared: &[u8], id: &str, parties: &Parties, length: usize) -> Cont
 }
 
 /// Wraps the content encryption key with the derived one ([RFC 7518 §4.4](https://www.rfc-editor.org/rfc/rfc7518#section-4.4)).
-pub(super) fn wrap(agreed: &[u8], key: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn wrap_key(agreed: &[u8], key: &[u8]) -> Option<Vec<u8>> {
     let mut wrapped = vec![0; key.len() + 8];
     wrapping_key(agreed)?.wrap(key, &mut wrapped).ok()?;
     Some(wrapped)
 }
 
 /// Unwraps the content encryption key; `None` if the derived key does not fit.
-pub(super) fn unwrap(agreed: &[u8], wrapped: &[u8]) -> Option<ContentKey> {
+pub(super) fn unwrap_key(agreed: &[u8], wrapped: &[u8]) -> Option<ContentKey> {
     let mut key = Zeroizing::new(vec![0; wrapped.len().checked_sub(8)?]);
     wrapping_key(agreed)?.unwrap(wrapped, &mut key).ok()?;
     Some(key)
@@ -89,11 +89,11 @@ mod tests {
             |d| PrivateKey::from_private_key(&ECDH_P256, &from_base64url(d).unwrap()).unwrap();
         let alice = private("0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo");
         let bob = private("VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw");
-        let parties = Parties { producer: b"Alice".to_vec(), recipient: b"Bob".to_vec() };
+        let parties = PartyInfo { producer: b"Alice".to_vec(), recipient: b"Bob".to_vec() };
         let derived = |own: &PrivateKey, other: &PrivateKey| {
             let public = other.compute_public_key().unwrap();
             let words = (KeyManagement::EcdhEs, ContentEncryption::A128Gcm);
-            base64url(&agreed_key(own, public.as_ref(), words, &parties).unwrap())
+            base64url(&derive_key(own, public.as_ref(), words, &parties).unwrap())
         };
         assert_eq!(derived(&alice, &bob), "VqqN6vgjbSBcIijNcacQGg");
         assert_eq!(derived(&bob, &alice), "VqqN6vgjbSBcIijNcacQGg");
@@ -104,11 +104,13 @@ mod tests {
         // RFC 3394 §4.1: 128 bits of key data with a 128-bit key.
         let agreed: Vec<u8> = (0..16).collect();
         let key: Vec<u8> = (0..16).map(|i| i * 0x11).collect();
-        let wrapped = wrap(&agreed, &key).unwrap();
+        let wrapped = wrap_key(&agreed, &key).unwrap();
         assert_eq!(wrapped[..4], [0x1f, 0xa6, 0x8b, 0x0a]);
-        assert_eq!(*unwrap(&agreed, &wrapped).unwrap(), key);
-        assert!(unwrap(&[1; 16], &wrapped).is_none());
-        assert!(unwrap(&agreed, &wrapped[..16]).is_none() && unwrap(&agreed, &[]).is_none());
+        assert_eq!(*unwrap_key(&agreed, &wrapped).unwrap(), key);
+        assert!(unwrap_key(&[1; 16], &wrapped).is_none());
+        assert!(
+            unwrap_key(&agreed, &wrapped[..16]).is_none() && unwrap_key(&agreed, &[]).is_none()
+        );
     }
 
     #[test]
@@ -119,8 +121,8 @@ mod tests {
         let mut off_the_curve = point.clone();
         off_the_curve[64] ^= 1;
         for bad in [&off_the_curve[..], &point[..64], &[0], &[], &[4; 65]] {
-            assert!(agreed_key(&own, bad, words, &Parties::default()).is_none());
+            assert!(derive_key(&own, bad, words, &PartyInfo::default()).is_none());
         }
-        assert!(agreed_key(&own, &point, words, &Parties::default()).is_some());
+        assert!(derive_key(&own, &point, words, &PartyInfo::default()).is_some());
     }
 }

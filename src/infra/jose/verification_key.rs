@@ -5,7 +5,7 @@ use super::Algorithm;
 use crate::infra::secret::from_base64url;
 
 /// A client's public key, to verify its signatures.
-pub struct ClientKey {
+pub struct VerificationKey {
     kid: Option<String>,
     alg: Option<Algorithm>,
     kind: Kind,
@@ -20,15 +20,15 @@ enum Kind {
 }
 
 /// The most keys of one set that are tried.
-const MOST: usize = 20;
+const MAX_KEYS: usize = 20;
 
-impl ClientKey {
+impl VerificationKey {
     /// Every usable signature key of a JWK Set; others are ignored ([RFC 7517 §5]).
     ///
     /// [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
     pub fn all_from_set(set: &Value) -> Vec<Self> {
         let keys = set.get("keys").and_then(Value::as_array);
-        keys.into_iter().flatten().filter_map(Self::from_jwk).take(MOST).collect()
+        keys.into_iter().flatten().filter_map(Self::from_jwk).take(MAX_KEYS).collect()
     }
 
     /// `None` unless the key is of a supported type, strong enough and not for encryption.
@@ -64,7 +64,7 @@ impl ClientKey {
     }
 
     /// Whether a header with this `kid` and algorithm can mean this key.
-    pub(super) fn fits(&self, kid: Option<&str>, alg: Algorithm) -> bool {
+    pub(super) fn matches(&self, kid: Option<&str>, alg: Algorithm) -> bool {
         let named = match (kid, &self.kid) {
             (Some(wanted), Some(own)) => wanted == own,
             (Some(_), None) | (None, _) => true,

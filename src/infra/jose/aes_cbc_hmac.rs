@@ -12,10 +12,10 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 /// The tag is the first half of the MAC.
-const TAG: usize = 16;
+const TAG_LEN: usize = 16;
 
 /// Encrypts with A128CBC-HS256; returns ciphertext and tag.
-pub(super) fn seal(
+pub(super) fn encrypt(
     key: &[u8],
     iv: [u8; 16],
     aad: &[u8],
@@ -30,18 +30,18 @@ pub(super) fn seal(
         .ok()?
         .less_safe_encrypt(&mut ciphertext, context)
         .ok()?;
-    let tag = mac(mac_key, &iv, aad, &ciphertext)?.finalize().into_bytes()[..TAG].to_vec();
+    let tag = mac(mac_key, &iv, aad, &ciphertext)?.finalize().into_bytes()[..TAG_LEN].to_vec();
     Some((ciphertext, tag))
 }
 
 /// Decrypts if the tag verifies.
-pub(super) fn open(
+pub(super) fn decrypt(
     key: &[u8],
     aad: &[u8],
     (iv, mut ciphertext, tag): (&[u8], Vec<u8>, &[u8]),
 ) -> Option<Vec<u8>> {
     let (mac_key, cipher_key) = key.split_at_checked(16)?;
-    if tag.len() != TAG {
+    if tag.len() != TAG_LEN {
         return None;
     }
     mac(mac_key, iv, aad, &ciphertext)?.verify_truncated_left(tag).ok()?;
@@ -80,11 +80,12 @@ mod tests {
             fall into the hands of the enemy without inconvenience";
         let aad = b"The second principle of Auguste Kerckhoffs";
         let iv = bytes("1a f3 8c 2d c2 b9 6f fd d8 66 94 09 23 41 bc 04");
-        let (ciphertext, tag) = seal(&key, iv.clone().try_into().unwrap(), aad, content).unwrap();
+        let (ciphertext, tag) =
+            encrypt(&key, iv.clone().try_into().unwrap(), aad, content).unwrap();
         assert_eq!(ciphertext[..16], bytes("c8 0e df a3 2d df 39 d5 ef 00 c0 b4 68 83 42 79"));
         assert_eq!(tag, bytes("65 2c 3f a3 6b 0a 7c 5b 32 19 fa b3 a3 0b c1 c4"));
         let opened = |iv: &[u8], ciphertext: &[u8], tag: &[u8]| {
-            open(&key, aad, (iv, ciphertext.to_vec(), tag))
+            decrypt(&key, aad, (iv, ciphertext.to_vec(), tag))
         };
         assert_eq!(opened(&iv, &ciphertext, &tag).as_deref(), Some(&content[..]));
         assert_eq!(opened(&iv, &ciphertext, &tag[..15]), None, "a shortened tag");

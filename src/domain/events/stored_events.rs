@@ -19,7 +19,7 @@ use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 
 pub const EVENT_RETENTION: Duration = Duration::from_secs(7 * 86_400);
 /// The words of the events that are stored.
-pub const KEPT_KINDS: &[&str] = &[
+pub const STORED_KINDS: &[&str] = &[
     "signed_in",
     "sign_in_failed",
     "account_locked",
@@ -40,25 +40,25 @@ pub const KEPT_KINDS: &[&str] = &[
 /// The words of the events that are in the audit log only.
 pub const LOGGED_KINDS: &[&str] = &["authorized", "tokens_issued", "token_refused", "logout_told"];
 /// The time one record covers.
-const SPAN: u64 = 5 * 60 * 1000;
+const PAGE_MILLIS: u64 = 5 * 60 * 1000;
 /// How many events that anybody can cause fit into a record.
-const MAX_FREQUENT: usize = 200;
+const MAX_FREQUENT_PER_PAGE: usize = 200;
 /// How many events fit into a record in all.
-const MAX_EVENTS: usize = 300;
+const MAX_PER_PAGE: usize = 300;
 
 /// An event as it is stored, with the words of the audit log.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct KeptEvent {
+pub struct StoredEvent {
     pub at: UnixTime,
     pub event: String,
-    #[serde(default, deserialize_with = "texts")]
+    #[serde(default, deserialize_with = "deserialize_strings")]
     pub fields: BTreeMap<String, String>,
 }
 
-impl KeptEvent {
+impl StoredEvent {
     /// `None` for the kinds that are in the audit log only.
     pub(super) fn of(event: &Event<'_>, address: Option<IpAddr>, at: UnixTime) -> Option<Self> {
-        let (word, fields) = kept_fields(event)?;
+        let (word, fields) = stored_fields(event)?;
         let mut fields: BTreeMap<_, _> =
             fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         if let Some(address) = address {
@@ -85,7 +85,9 @@ impl KeptEvent {
 }
 
 /// Leaves out fields that are not strings: a later release may have some.
-fn texts<'de, D: Deserializer<'de>>(reader: D) -> Result<BTreeMap<String, String>, D::Error> {
+fn deserialize_strings<'de, D: Deserializer<'de>>(
+    reader: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
     let fields = BTreeMap::<String, Value>::deserialize(reader)?;
     let text = |(name, value)| match value {
         Value::String(text) => Some((name, text)),
@@ -97,12 +99,12 @@ fn texts<'de, D: Deserializer<'de>>(reader: D) -> Result<BTreeMap<String, String
 type Fields<'a> = Vec<(&'static str, &'a str)>;
 
 /// The word and the fields of an event that is stored.
-fn kept_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
+fn stored_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
     Some(match *event {
         Event::Authorized { .. }
         | Event::TokensIssued { .. }
         | Event::TokenRefused { .. }
-        | Event::LogoutTold { .. } => return None,
+        | Event::LogoutNotified { .. } => return None,
         Event::SignedIn { sub, username, client } => {
             ("signed_in", vec![("sub", sub), ("username", username), ("client", client)])
         }
@@ -157,18 +159,18 @@ fn kept_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
 
 /// Events waiting to be written to the store.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<Vec<KeptEvent>>);
+pub(super) struct EventQueue(Mutex<Vec<StoredEvent>>);
 
-impl Waiting {
+impl EventQueue {
     /// Drops the event if so many wait that the store is far behind; the audit log has it.
-    pub fn push(&self, event: KeptEvent) {
+    pub fn push(&self, event: StoredEvent) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < 4 * MAX_EVENTS {
+        if waiting.len() < 4 * MAX_PER_PAGE {
             waiting.push(event);
         }
     }
 
-    pub fn take(&self) -> Vec<KeptEvent> {
+    pub fn drain(&self) -> Vec<StoredEvent> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -177,7 +179,7 @@ impl Waiting {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct EventPage {
     span: u64,
-    events: Vec<KeptEvent>,
+    events: Vec<StoredEvent>,
     /// How many events did not fit.
     #[serde(default)]
     left_out: u64,
@@ -191,7 +193,7 @@ impl Record for EventPage {
     }
 
     fn delete_after(&self) -> Option<UnixTime> {
-        Some(UnixTime::from_millis((self.span + 1) * SPAN).plus(EVENT_RETENTION))
+        Some(UnixTime::from_millis((self.span + 1) * PAGE_MILLIS).plus(EVENT_RETENTION))
     }
 }
 
@@ -200,11 +202,13 @@ fn page_key(span: u64) -> Key<EventPage> {
 }
 
 impl EventPage {
-    fn take_in(&mut self, new: &[KeptEvent]) {
+    fn append(&mut self, new: &[StoredEvent]) {
         let mut frequent = self.events.iter().filter(|it| it.is_frequent()).count();
         for event in new {
             let is_frequent = event.is_frequent();
-            if self.events.len() >= MAX_EVENTS || (is_frequent && frequent >= MAX_FREQUENT) {
+            if self.events.len() >= MAX_PER_PAGE
+                || (is_frequent && frequent >= MAX_FREQUENT_PER_PAGE)
+            {
                 self.left_out += 1;
                 continue;
             }
@@ -215,26 +219,26 @@ impl EventPage {
 }
 
 /// Appends events to the records of their time.
-pub async fn keep(store: &dyn Store, events: &[KeptEvent]) -> Result<(), StoreError> {
-    let span = |event: &KeptEvent| event.at.as_millis() / SPAN;
+pub async fn store_events(store: &dyn Store, events: &[StoredEvent]) -> Result<(), StoreError> {
+    let span = |event: &StoredEvent| event.at.as_millis() / PAGE_MILLIS;
     for new in events.chunk_by(|one, other| span(one) == span(other)) {
         let span = span(&new[0]);
         let blank = EventPage { span, events: Vec::new(), left_out: 0 };
-        store.upsert(&blank, |page| page.take_in(new)).await?;
+        store.upsert(&blank, |page| page.append(new)).await?;
     }
     Ok(())
 }
 
 /// The stored events since `since`, the oldest first, and how many were left out.
-pub async fn kept_since(
+pub async fn events_since(
     store: &dyn Store,
     since: UnixTime,
     now: UnixTime,
-) -> Result<(Vec<KeptEvent>, u64), StoreError> {
+) -> Result<(Vec<StoredEvent>, u64), StoreError> {
     let since = since.max(now.minus(EVENT_RETENTION));
     let (mut events, mut left_out) = (Vec::new(), 0);
     // One record more: another server's clock may be ahead.
-    for span in since.as_millis() / SPAN..=now.as_millis() / SPAN + 1 {
+    for span in since.as_millis() / PAGE_MILLIS..=now.as_millis() / PAGE_MILLIS + 1 {
         let Some(page) = store.load(&page_key(span)).await? else { continue };
         left_out += page.record.left_out;
         events.extend(page.record.events.into_iter().filter(|event| event.at >= since));
@@ -252,8 +256,8 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
-    fn event(word: &str, at: UnixTime) -> KeptEvent {
-        KeptEvent { at, event: word.to_owned(), fields: BTreeMap::new() }
+    fn event(word: &str, at: UnixTime) -> StoredEvent {
+        StoredEvent { at, event: word.to_owned(), fields: BTreeMap::new() }
     }
 
     #[tokio::test]
@@ -261,10 +265,10 @@ mod tests {
         let clock = Clock::manual(NOW);
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
         let later = NOW.plus(Duration::from_secs(600));
-        keep(&*store, &[event("b", later)]).await.unwrap();
-        keep(&*store, &[event("a", NOW), event("c", later)]).await.unwrap();
+        store_events(&*store, &[event("b", later)]).await.unwrap();
+        store_events(&*store, &[event("a", NOW), event("c", later)]).await.unwrap();
         let found = async |since| {
-            let (found, left_out) = kept_since(&*store, since, clock.now()).await.unwrap();
+            let (found, left_out) = events_since(&*store, since, clock.now()).await.unwrap();
             assert_eq!(left_out, 0);
             found.into_iter().map(|it| it.event).collect::<Vec<_>>()
         };
@@ -274,17 +278,20 @@ mod tests {
         clock.advance(EVENT_RETENTION);
         assert_eq!(found(UnixTime::from_secs(0)).await, [""; 0]);
         clock.advance(Duration::from_secs(600));
-        assert!(store.load(&page_key(NOW.as_millis() / SPAN)).await.unwrap().is_none());
+        assert!(store.load(&page_key(NOW.as_millis() / PAGE_MILLIS)).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn a_flood_of_sign_ins_leaves_room_for_what_the_operator_did_and_is_counted() {
         let store: Box<dyn Store> = Box::new(MemoryStore::new(Clock::manual(NOW)));
         let flood = vec![event("sign_in_failed", NOW); 1000];
-        keep(&*store, &flood).await.unwrap();
-        keep(&*store, &[event("user_changed", NOW)]).await.unwrap();
-        let (found, left_out) = kept_since(&*store, NOW, NOW).await.unwrap();
-        assert_eq!((found.len(), left_out), (MAX_FREQUENT + 1, 1000 - MAX_FREQUENT as u64));
+        store_events(&*store, &flood).await.unwrap();
+        store_events(&*store, &[event("user_changed", NOW)]).await.unwrap();
+        let (found, left_out) = events_since(&*store, NOW, NOW).await.unwrap();
+        assert_eq!(
+            (found.len(), left_out),
+            (MAX_FREQUENT_PER_PAGE + 1, 1000 - MAX_FREQUENT_PER_PAGE as u64)
+        );
         assert_eq!(found.last().map(|it| &*it.event), Some("user_changed"));
     }
 }

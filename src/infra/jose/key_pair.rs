@@ -11,11 +11,11 @@ use rsa::pkcs8::DecodePrivateKey;
 use rsa::traits::PublicKeyParts;
 use zeroize::Zeroizing;
 
-use super::{Algorithm, Numbers};
+use super::{Algorithm, JwkParams};
 use crate::infra::secret::base64url;
 
 /// A private key, parsed, for the one algorithm it signs with.
-pub(super) enum Pair {
+pub(super) enum SigningKeyPair {
     Rs256(RsaKeyPair),
     Ps256(RsaKeyPair),
     Es256(EcdsaKeyPair),
@@ -24,7 +24,7 @@ pub(super) enum Pair {
 
 /// Why a key cannot be used, as the end of a sentence whose subject is the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum BadKey {
+pub enum KeyError {
     /// The PEM file has a pass phrase.
     #[error("is encrypted; decrypt it first: there is nobody to type a pass phrase")]
     Encrypted,
@@ -32,49 +32,49 @@ pub enum BadKey {
     #[error("has no private half")]
     PublicOnly,
     /// The key is of another type than this algorithm needs.
-    #[error("{}", kind_wanted(*.0))]
-    NotFor(Algorithm),
+    #[error("{}", expected_kind(*.0))]
+    WrongKind(Algorithm),
     /// An RSA key of fewer than 2048 bits.
     #[error("has fewer than 2048 bits")]
     TooShort,
     /// The key does not parse, or its numbers are inconsistent.
     #[error("is not a readable PEM private key")]
-    Garbage,
+    Malformed,
 }
 
-impl Pair {
-    pub(super) fn generate(alg: Algorithm) -> Result<Self, BadKey> {
-        let rsa = || RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| BadKey::Garbage);
+impl SigningKeyPair {
+    pub(super) fn generate(alg: Algorithm) -> Result<Self, KeyError> {
+        let rsa = || RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError::Malformed);
         Ok(match alg {
             Algorithm::Rs256 => Self::Rs256(rsa()?),
             Algorithm::Ps256 => Self::Ps256(rsa()?),
             Algorithm::Es256 => Self::Es256(
                 EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
-                    .map_err(|_| BadKey::Garbage)?,
+                    .map_err(|_| KeyError::Malformed)?,
             ),
             Algorithm::EdDsa => {
-                Self::EdDsa(Ed25519KeyPair::generate().map_err(|_| BadKey::Garbage)?)
+                Self::EdDsa(Ed25519KeyPair::generate().map_err(|_| KeyError::Malformed)?)
             }
         })
     }
 
     /// Parses PKCS#8 that is known to hold a key of the right type.
-    pub(super) fn from_pkcs8(alg: Algorithm, der: &[u8]) -> Result<Self, BadKey> {
+    pub(super) fn from_pkcs8(alg: Algorithm, der: &[u8]) -> Result<Self, KeyError> {
         Ok(match alg {
-            Algorithm::Rs256 => Self::Rs256(rsa_pair(der)?),
-            Algorithm::Ps256 => Self::Ps256(rsa_pair(der)?),
+            Algorithm::Rs256 => Self::Rs256(parse_rsa(der)?),
+            Algorithm::Ps256 => Self::Ps256(parse_rsa(der)?),
             Algorithm::Es256 => Self::Es256(
                 EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der)
-                    .map_err(|_| BadKey::NotFor(alg))?,
+                    .map_err(|_| KeyError::WrongKind(alg))?,
             ),
             Algorithm::EdDsa => {
-                Self::EdDsa(Ed25519KeyPair::from_pkcs8(der).map_err(|_| BadKey::NotFor(alg))?)
+                Self::EdDsa(Ed25519KeyPair::from_pkcs8(der).map_err(|_| KeyError::WrongKind(alg))?)
             }
         })
     }
 
     /// The private key in PKCS#8.
-    pub(super) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, BadKey> {
+    pub(super) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let copied = match self {
             Self::Rs256(pair) | Self::Ps256(pair) => {
                 let der: Result<Pkcs8V1Der<'_>, _> = pair.as_der();
@@ -83,7 +83,7 @@ impl Pair {
             Self::Es256(pair) => pair.to_pkcs8v1().map(|der| der.as_ref().to_vec()),
             Self::EdDsa(pair) => pair.to_pkcs8v1().map(|der| der.as_ref().to_vec()),
         };
-        copied.map(Zeroizing::new).map_err(|_| BadKey::Garbage)
+        copied.map(Zeroizing::new).map_err(|_| KeyError::Malformed)
     }
 
     pub(super) const fn alg(&self) -> Algorithm {
@@ -95,7 +95,7 @@ impl Pair {
         }
     }
 
-    pub(super) fn public(&self) -> (Numbers, DecodingKey) {
+    pub(super) fn public_key(&self) -> (JwkParams, DecodingKey) {
         match self {
             Self::Rs256(pair) | Self::Ps256(pair) => {
                 let public = pair.public_key();
@@ -103,17 +103,17 @@ impl Pair {
                 let n = n.big_endian_without_leading_zero();
                 let e = e.big_endian_without_leading_zero();
                 let key = DecodingKey::from_rsa_raw_components(n, e);
-                (Numbers::Rsa { n: base64url(n), e: base64url(e) }, key)
+                (JwkParams::Rsa { n: base64url(n), e: base64url(e) }, key)
             }
             Self::Es256(pair) => {
                 // Uncompressed (SEC 1 §2.3.3): 4, then x, then y.
                 let point = pair.public_key().as_ref();
                 let (x, y) = (base64url(&point[1..33]), base64url(&point[33..]));
-                (Numbers::Ec { crv: "P-256", x, y }, DecodingKey::from_ec_der(point))
+                (JwkParams::Ec { crv: "P-256", x, y }, DecodingKey::from_ec_der(point))
             }
             Self::EdDsa(pair) => {
                 let point = pair.public_key().as_ref();
-                let numbers = Numbers::Okp { crv: "Ed25519", x: base64url(point) };
+                let numbers = JwkParams::Okp { crv: "Ed25519", x: base64url(point) };
                 (numbers, DecodingKey::from_ed_der(point))
             }
         }
@@ -148,21 +148,21 @@ fn rsa_signature(
     Some(signature)
 }
 
-fn rsa_pair(der: &[u8]) -> Result<RsaKeyPair, BadKey> {
+fn parse_rsa(der: &[u8]) -> Result<RsaKeyPair, KeyError> {
     check_rsa(der)?;
-    RsaKeyPair::from_pkcs8(der).map_err(|_| BadKey::Garbage)
+    RsaKeyPair::from_pkcs8(der).map_err(|_| KeyError::Malformed)
 }
 
 /// Checks that an RSA key is long enough and its numbers are consistent.
-pub(super) fn check_rsa(der: &[u8]) -> Result<(), BadKey> {
-    let key = RsaPrivateKey::from_pkcs8_der(der).map_err(|_| BadKey::Garbage)?;
+pub(super) fn check_rsa(der: &[u8]) -> Result<(), KeyError> {
+    let key = RsaPrivateKey::from_pkcs8_der(der).map_err(|_| KeyError::Malformed)?;
     if key.n().bits() < 2048 {
-        return Err(BadKey::TooShort);
+        return Err(KeyError::TooShort);
     }
-    key.validate().map_err(|_| BadKey::Garbage)
+    key.validate().map_err(|_| KeyError::Malformed)
 }
 
-const fn kind_wanted(alg: Algorithm) -> &'static str {
+const fn expected_kind(alg: Algorithm) -> &'static str {
     match alg {
         Algorithm::Rs256 | Algorithm::Ps256 => "is not an RSA private key",
         Algorithm::Es256 => "is not a private key on the curve P-256",

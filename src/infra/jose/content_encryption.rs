@@ -1,7 +1,7 @@
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
-use super::cbc;
+use super::aes_cbc_hmac;
 use crate::infra::random;
 use crate::protocol::algorithms::ContentEncryption;
 
@@ -23,7 +23,7 @@ pub(super) fn new_key(enc: ContentEncryption) -> ContentKey {
 }
 
 /// The last three parts of a compact JWE.
-pub(super) struct Sealed {
+pub(super) struct EncryptedContent {
     pub iv: Vec<u8>,
     pub ciphertext: Vec<u8>,
     pub tag: Vec<u8>,
@@ -32,53 +32,53 @@ pub(super) struct Sealed {
 /// Encrypts, bound to `aad` ([RFC 7518 §5.3]). `None` if the library fails.
 ///
 /// [RFC 7518 §5.3]: https://www.rfc-editor.org/rfc/rfc7518#section-5.3
-pub(super) fn seal(
+pub(super) fn encrypt(
     enc: ContentEncryption,
     key: &[u8],
     aad: &[u8],
     content: &[u8],
-) -> Option<Sealed> {
+) -> Option<EncryptedContent> {
     match enc {
         ContentEncryption::A128CbcHs256 => {
             let iv = random::bytes();
-            let (ciphertext, tag) = cbc::seal(key, iv, aad, content)?;
-            Some(Sealed { iv: iv.to_vec(), ciphertext, tag })
+            let (ciphertext, tag) = aes_cbc_hmac::encrypt(key, iv, aad, content)?;
+            Some(EncryptedContent { iv: iv.to_vec(), ciphertext, tag })
         }
-        ContentEncryption::A128Gcm => seal_gcm(&AES_128_GCM, key, random::bytes(), aad, content),
-        ContentEncryption::A256Gcm => seal_gcm(&AES_256_GCM, key, random::bytes(), aad, content),
+        ContentEncryption::A128Gcm => encrypt_gcm(&AES_128_GCM, key, random::bytes(), aad, content),
+        ContentEncryption::A256Gcm => encrypt_gcm(&AES_256_GCM, key, random::bytes(), aad, content),
     }
 }
 
-fn seal_gcm(
+fn encrypt_gcm(
     algorithm: &'static Algorithm,
     key: &[u8],
     iv: [u8; 12],
     aad: &[u8],
     content: &[u8],
-) -> Option<Sealed> {
+) -> Option<EncryptedContent> {
     let mut ciphertext = content.to_vec();
     let nonce = Nonce::assume_unique_for_key(iv);
     let tag = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?)
         .seal_in_place_separate_tag(nonce, Aad::from(aad), &mut ciphertext)
         .ok()?;
-    Some(Sealed { iv: iv.to_vec(), ciphertext, tag: tag.as_ref().to_vec() })
+    Some(EncryptedContent { iv: iv.to_vec(), ciphertext, tag: tag.as_ref().to_vec() })
 }
 
 /// Decrypts; `None` if any part was changed.
-pub(super) fn open(
+pub(super) fn decrypt(
     enc: ContentEncryption,
     key: &[u8],
     aad: &[u8],
     sealed: (&[u8], Vec<u8>, &[u8]),
 ) -> Option<Vec<u8>> {
     match enc {
-        ContentEncryption::A128CbcHs256 => cbc::open(key, aad, sealed),
-        ContentEncryption::A128Gcm => open_gcm(&AES_128_GCM, key, aad, sealed),
-        ContentEncryption::A256Gcm => open_gcm(&AES_256_GCM, key, aad, sealed),
+        ContentEncryption::A128CbcHs256 => aes_cbc_hmac::decrypt(key, aad, sealed),
+        ContentEncryption::A128Gcm => decrypt_gcm(&AES_128_GCM, key, aad, sealed),
+        ContentEncryption::A256Gcm => decrypt_gcm(&AES_256_GCM, key, aad, sealed),
     }
 }
 
-fn open_gcm(
+fn decrypt_gcm(
     algorithm: &'static Algorithm,
     key: &[u8],
     aad: &[u8],
@@ -112,16 +112,16 @@ mod tests {
         let iv = [227, 197, 117, 252, 2, 219, 233, 68, 180, 225, 77, 219];
         let aad = b"eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ";
         let content = b"The true sign of intelligence is not knowledge but imagination.";
-        let sealed = seal_gcm(&AES_256_GCM, &key, iv, aad, content).unwrap();
+        let sealed = encrypt_gcm(&AES_256_GCM, &key, iv, aad, content).unwrap();
         assert_eq!(
             base64url(&sealed.ciphertext),
             "5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6jiSdiwkIr3ajwQzaBtQD_A"
         );
         assert_eq!(base64url(&sealed.tag), "XFBoMYUZodetZdvTiFvSkQ");
         let parts = (&iv[..], sealed.ciphertext.clone(), &sealed.tag[..]);
-        let opened = open(ContentEncryption::A256Gcm, &key, aad, parts);
+        let opened = decrypt(ContentEncryption::A256Gcm, &key, aad, parts);
         assert_eq!(opened.as_deref(), Some(&content[..]));
         let cut = (&iv[..], sealed.ciphertext, &sealed.tag[..12]);
-        assert_eq!(open(ContentEncryption::A256Gcm, &key, aad, cut), None, "a shortened tag");
+        assert_eq!(decrypt(ContentEncryption::A256Gcm, &key, aad, cut), None, "a shortened tag");
     }
 }
