@@ -7,7 +7,7 @@ use super::text;
 pub fn redis_url(data: &[u8]) {
     let url = text(data);
     match RedisUrl::parse(&url) {
-        Ok(read) => understood(&url, (read.is_tls(), read.is_sentinel(), read.usual_acks())),
+        Ok(read) => understood(&url, (read.is_tls(), read.is_sentinel(), read.default_acks())),
         Err(why) => refused(&url, why),
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn read(parser: &mut ConfigParser<'_>) -> Option<RedisOptions> {
     Some(RedisOptions {
         tls: RedisTls { ca_file, client },
         sentinel_password: sentinel_password.map(|it| Zeroizing::new(it.reveal().to_owned())),
-        min_replicas_ack: Some(acks.unwrap_or_else(|| address.usual_acks())),
+        min_replicas_ack: Some(acks.unwrap_or_else(|| address.default_acks())),
         prefix,
         allow_volatile,
         ..RedisOptions::new(text)

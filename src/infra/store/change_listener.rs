@@ -1,29 +1,30 @@
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Who is told of changes. It is called where answers of the store are read, so it must not block.
+/// Receives invalidations of cached keys. It is called from the read loop of a connection, so it must not
+/// block.
 pub trait ChangeListener: Send + Sync + 'static {
-    /// What it wants to hear of: keys that begin with one of these, none of which begins with another.
+    /// The key prefixes to subscribe to. None may be a prefix of another.
     fn key_prefixes(&self) -> &'static [&'static str];
 
-    /// What is filed under this key has become something else, or nothing.
+    /// The value under `key` was changed or removed.
     fn invalidate(&self, key: &str);
 
-    /// Until then, whatever anybody was told is filed is so, or was told here: every change that had been
-    /// answered a fixed time before then has been told.
-    fn valid_until(&self, then: Instant);
+    /// Cached values may be served until `at`. Every change acknowledged before the last heartbeat was sent has
+    /// been delivered.
+    fn valid_until(&self, at: Instant);
 
-    /// Anything may have changed unheard, and nothing more is told until
-    /// [`heard_until`](Self::heard_until) is called again.
+    /// Changes may have been missed: drop everything, and serve nothing until the next
+    /// [`valid_until`](Self::valid_until).
     fn invalidate_all(&self);
 }
 
-/// Somebody is being told. It ends with this value.
+/// Keeps a [`ChangeListener`] subscribed until it is dropped.
 #[derive(Debug)]
 pub struct Subscription(JoinHandle<()>);
 
 impl Subscription {
-    pub(super) fn by(task: JoinHandle<()>) -> Self {
+    pub(super) fn new(task: JoinHandle<()>) -> Self {
         Self(task)
     }
 }

@@ -1,9 +1,8 @@
-//! Many who want to change one record at the same moment.
+//! The backoff of a compare-and-swap that lost a race.
 //!
-//! Of those who read the same bytes one wins. The others wait, each for another while, and longer the
-//! more often they lost, so that as many try at a time as can win. Nobody is turned away for having lost
-//! often: that would be a failure whose cause is chance. They give up when so much time has passed that
-//! whoever waits for them has gone.
+//! Of the callers that read the same bytes one wins. The others read again after a random pause, whose range
+//! doubles with each loss. They give up by time, not by count: a bound on losses would turn chance into an
+//! error, while after ten seconds the client has gone.
 
 use std::time::Duration;
 
@@ -12,26 +11,25 @@ use tokio::time::{Instant, sleep};
 use super::{RawKey, StoreError};
 use crate::infra::random;
 
-/// The longest that one change may go on losing. Less than the time a handler has.
+/// How long one update may go on losing. Less than the timeout of a request.
 const CONTENTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// The range of the first pause; it doubles with each loss.
+/// The range of the first pause.
 const MIN_BACKOFF: Duration = Duration::from_millis(2);
-/// No range is wider than this.
+/// The widest range of a pause.
 const MAX_BACKOFF: Duration = Duration::from_millis(128);
 
-/// One change that has to be tried until it is the fastest.
+/// One update that is tried until it wins.
 pub(super) struct Contention {
     give_up_at: Instant,
     losses: u32,
 }
 
 impl Contention {
-    /// Nothing is lost yet.
-    pub(super) fn begin() -> Self {
+    pub(super) fn new() -> Self {
         Self { give_up_at: Instant::now() + CONTENTION_TIMEOUT, losses: 0 }
     }
 
-    /// Somebody was faster: waits until it is time to read again.
+    /// Waits after a lost race, until it is time to read again.
     pub(super) async fn wait(&mut self, key: &RawKey) -> Result<(), StoreError> {
         if Instant::now() >= self.give_up_at {
             return Err(StoreError::Contended { key: key.to_string() });
@@ -42,7 +40,7 @@ impl Contention {
     }
 }
 
-/// Anywhere between nothing and a range that grows: all of it is chance, so that no two stay in step.
+/// Uniform between zero and the range, so that no two callers stay in step.
 fn pause(losses: u32, chance: [u8; 4]) -> Duration {
     let range = MIN_BACKOFF.saturating_mul(1 << losses.min(16)).min(MAX_BACKOFF);
     range.mul_f64(f64::from(u32::from_ne_bytes(chance)) / f64::from(u32::MAX))
@@ -69,7 +67,7 @@ mod tests {
     async fn it_ends_by_time_and_not_by_count() {
         let key = RawKey::new(Partition::new("hot"), "test.v1", None);
         let begun = Instant::now();
-        let mut contention = Contention::begin();
+        let mut contention = Contention::new();
         let mut losses = 0;
         let error = loop {
             match contention.wait(&key).await {

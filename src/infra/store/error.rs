@@ -1,14 +1,16 @@
-use std::fmt;
 use std::path::PathBuf;
 
-/// Why a store call has no answer.
-#[derive(Debug)]
+/// Why a store operation has no result.
+#[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The backend could not be reached or did not answer. The write may or may not have happened.
+    /// The backend could not be reached, or did not reply in time. A write may have happened.
+    #[error("store unavailable: {0}")]
     Unavailable(String),
-    /// Stored bytes are not what is filed under this key.
+    /// The key holds a value of another type, or bytes that cannot be parsed.
+    #[error("corrupt record at {key}: {reason}")]
     Corrupt { key: String, reason: String },
-    /// A change kept losing races.
+    /// An update lost races for too long.
+    #[error("too many concurrent changes to {key}")]
     Contended { key: String },
 }
 
@@ -23,83 +25,53 @@ impl StoreError {
     }
 }
 
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unavailable(why) => write!(f, "store unavailable: {why}"),
-            Self::Corrupt { key, reason } => write!(f, "corrupt record at {key}: {reason}"),
-            Self::Contended { key } => write!(f, "too many concurrent changes to {key}"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
-
-/// Why the store cannot be used at all: a sentence for the operator, before a port is bound. It never
-/// repeats the URL, not even the host, for a password with an unescaped `/` or `#` parses as one.
-#[derive(Debug)]
+/// Why the store cannot be opened: a sentence for the operator, before a port is bound. It never repeats the
+/// URL, not even the host: a password with an unescaped `/` or `#` parses as one.
+#[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The options make no sense.
+    #[error("the redis store is misconfigured: {0}")]
     InvalidOptions(&'static str),
-    /// Nobody answered, or the answer was a refusal.
+    /// There was no reply, or an error.
+    #[error("the redis store cannot be reached: {0}")]
     Unreachable(String),
-    /// It answers, but must not be trusted with grants and sessions.
+    /// The server replies, but cannot be trusted with grants and sessions.
+    #[error("the redis store cannot be used: {}", .0.join("; "))]
     Unsuitable(Vec<String>),
-    /// It would work, and forget: bearable only if the operator says so.
+    /// The server may lose data, which only `ALLOW_VOLATILE_STORE` permits.
+    #[error(
+        "the redis store would lose what it has acknowledged: {}; \
+         ALLOW_VOLATILE_STORE=true starts anyway",
+        .0.join("; ")
+    )]
     NotDurable(Vec<String>),
-    /// The folder of a file store, or what is in it, cannot be used.
+    /// The folder of a file store, or the database in it, cannot be used.
+    #[error("the store in {} cannot be used: {why}", folder.display())]
     DataDir { folder: PathBuf, why: String },
     /// Another process uses the folder of a file store.
+    #[error(
+        "the store in {} is in use by {}, and only one at a time can use it",
+        folder.display(),
+        holder(*by)
+    )]
     InUse { folder: PathBuf, by: Option<u32> },
-    /// What is stored takes a release that reads the schema `data`; this one reads no further than `reads`.
+    /// The data needs a release that reads the schema `data`; this one reads no further than `reads`.
+    #[error(
+        "the store was used by a newer Latchkey: its data takes one that reads schema {data}, and \
+         this one reads no further than {reads}; nothing was changed"
+    )]
     Newer { data: u32, reads: u32 },
-    /// What is stored ends at the schema `data`; this release reads none before `reads`.
+    /// The data was last written in the schema `data`; this release reads none before `reads`.
+    #[error(
+        "the store was last used by too old a Latchkey: its data ends at schema {data}, and this \
+         one reads none before {reads}; start the releases between them first, one after the \
+         other; nothing was changed"
+    )]
     Older { data: u32, reads: u32 },
-    /// It was reached, and did not tell which schema its data has.
-    SchemaUnreadable(StoreError),
+    /// The schema of the data could not be read.
+    #[error("the store does not tell which schema its data has: {0}")]
+    SchemaUnreadable(#[source] StoreError),
 }
 
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidOptions(why) => write!(f, "the redis store is misconfigured: {why}"),
-            Self::Unreachable(why) => write!(f, "the redis store cannot be reached: {why}"),
-            Self::Unsuitable(why) => {
-                write!(f, "the redis store cannot be used: {}", why.join("; "))
-            }
-            Self::NotDurable(why) => write!(
-                f,
-                "the redis store would lose what it has acknowledged: {}; \
-                 ALLOW_VOLATILE_STORE=true starts anyway",
-                why.join("; ")
-            ),
-            Self::DataDir { folder, why } => {
-                write!(f, "the store in {} cannot be used: {why}", folder.display())
-            }
-            Self::InUse { folder, by } => {
-                let by = by.map_or("another process".to_owned(), |pid| format!("process {pid}"));
-                let folder = folder.display();
-                write!(
-                    f,
-                    "the store in {folder} is in use by {by}, and only one at a time can use it"
-                )
-            }
-            Self::Newer { data, reads } => write!(
-                f,
-                "the store was used by a newer Latchkey: its data takes one that reads schema {data}, and \
-                 this one reads no further than {reads}; nothing was changed"
-            ),
-            Self::Older { data, reads } => write!(
-                f,
-                "the store was last used by too old a Latchkey: its data ends at schema {data}, and this \
-                 one reads none before {reads}; start the releases between them first, one after the \
-                 other; nothing was changed"
-            ),
-            Self::SchemaUnreadable(error) => {
-                write!(f, "the store does not tell which schema its data has: {error}")
-            }
-        }
-    }
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or("another process".to_owned(), |pid| format!("process {pid}"))
 }
-
-impl std::error::Error for OpenError {}

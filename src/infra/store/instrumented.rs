@@ -8,64 +8,63 @@ use super::{
     Transaction,
 };
 
-/// A store that tells about every command it runs: which verb, what came of it, how long it took.
+/// A store that reports every operation: which, its outcome, its duration.
 ///
-/// It stands around the real one, so that no caller can forget to tell. A command whose caller went
-/// away before the answer (its patience or its connection ended) is told as `abandoned`.
+/// It wraps the real store, so that no caller can forget to report. An operation whose caller went away before
+/// the result (a timeout, a closed connection) is reported as `abandoned`.
 pub struct InstrumentedStore {
     inner: Arc<dyn Store>,
-    tell: Box<dyn Fn(&CommandMetrics) + Send + Sync>,
+    report: Box<dyn Fn(&CommandMetrics) + Send + Sync>,
 }
 
-/// One command that ran, in words fit for a metric's labels.
+/// One operation that ran, in words for the labels of a metric.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CommandMetrics {
     /// One of [`VERBS`].
     pub operation: &'static str,
-    /// `ok`, `conflict` (a change that lost a race), `abandoned`, or [`StoreError::kind`].
+    /// `ok`, `conflict` (a precondition did not hold), `abandoned`, or [`StoreError::kind`].
     pub outcome: &'static str,
-    /// From asking to the answer.
     pub duration: Duration,
 }
 
-/// The verbs of a [`Store`].
+/// The operations of a [`Store`], as metrics name them: words of a stable interface, whatever the methods are called.
 pub const OPERATIONS: [&str; 6] = ["get", "take", "commit", "names", "tally", "ping"];
 
 impl InstrumentedStore {
-    /// Around `inner`; `tell` is called after every command and must not block.
+    /// Wraps `inner`. `report` is called after every operation and must not block.
     pub fn new(
         inner: Arc<dyn Store>,
-        tell: impl Fn(&CommandMetrics) + Send + Sync + 'static,
+        report: impl Fn(&CommandMetrics) + Send + Sync + 'static,
     ) -> Self {
-        Self { inner, tell: Box::new(tell) }
+        Self { inner, report: Box::new(report) }
     }
 
-    async fn watch<T>(
+    async fn measure<T>(
         &self,
-        verb: &'static str,
-        command: StoreFuture<'_, T>,
+        operation: &'static str,
+        future: StoreFuture<'_, T>,
         word: fn(&T) -> &'static str,
     ) -> Result<T, StoreError> {
-        let mut running =
-            Running { tell: &*self.tell, verb, begun: Instant::now(), outcome: "abandoned" };
-        let answer = command.await;
-        running.outcome = answer.as_ref().map_or_else(StoreError::kind, word);
-        answer
+        let (report, started_at) = (&*self.report, Instant::now());
+        let mut running = Running { report, operation, started_at, outcome: "abandoned" };
+        let result = future.await;
+        running.outcome = result.as_ref().map_or_else(StoreError::kind, word);
+        result
     }
 }
 
-/// Tells when it goes, however it goes.
+/// Reports when it is dropped, at the end of the operation or before.
 struct Running<'a> {
-    tell: &'a (dyn Fn(&CommandMetrics) + Send + Sync),
-    verb: &'static str,
-    begun: Instant,
+    report: &'a (dyn Fn(&CommandMetrics) + Send + Sync),
+    operation: &'static str,
+    started_at: Instant,
     outcome: &'static str,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let Self { verb, outcome, begun, .. } = *self;
-        (self.tell)(&CommandMetrics { operation: verb, outcome, duration: begun.elapsed() });
+        let Self { operation, outcome, started_at, .. } = *self;
+        (self.report)(&CommandMetrics { operation, outcome, duration: started_at.elapsed() });
     }
 }
 
@@ -75,11 +74,11 @@ fn ok<T>(_: &T) -> &'static str {
 
 impl Store for InstrumentedStore {
     fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
-        Box::pin(self.watch("get", self.inner.get(key), ok))
+        Box::pin(self.measure("get", self.inner.get(key), ok))
     }
 
     fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
-        Box::pin(self.watch("take", self.inner.get_and_remove(key), ok))
+        Box::pin(self.measure("take", self.inner.get_and_remove(key), ok))
     }
 
     fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
@@ -87,7 +86,7 @@ impl Store for InstrumentedStore {
             CommitOutcome::Committed => "ok",
             CommitOutcome::Conflict => "conflict",
         };
-        Box::pin(self.watch("commit", self.inner.commit(change), word))
+        Box::pin(self.measure("commit", self.inner.commit(change), word))
     }
 
     fn scan_index<'a>(
@@ -96,15 +95,15 @@ impl Store for InstrumentedStore {
         after: &'a str,
         limit: usize,
     ) -> StoreFuture<'a, Vec<String>> {
-        Box::pin(self.watch("names", self.inner.scan_index(index, after, limit), ok))
+        Box::pin(self.measure("names", self.inner.scan_index(index, after, limit), ok))
     }
 
     fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
-        Box::pin(self.watch("tally", self.inner.increment(counter, window), ok))
+        Box::pin(self.measure("tally", self.inner.increment(counter, window), ok))
     }
 
     fn ping(&self) -> StoreFuture<'_, PingInfo> {
-        Box::pin(self.watch("ping", self.inner.ping(), ok))
+        Box::pin(self.measure("ping", self.inner.ping(), ok))
     }
 
     fn subscribe(&self, listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {

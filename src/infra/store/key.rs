@@ -1,6 +1,7 @@
 use std::fmt;
 
-/// Keys that may change together. Rendered as the hash tag of a Redis key.
+/// The keys that may change in one step, rendered as the hash tag of a Redis key
+/// (docs/decisions/hash-tags-as-partitions.md).
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Partition(String);
 
@@ -34,7 +35,7 @@ pub struct RawKey {
 }
 
 impl RawKey {
-    /// The key of a `kind`, by `name` if the partition holds several.
+    /// The key of a record of this `kind`, with a `name` if the partition has several of it.
     pub fn new(partition: Partition, kind: &str, name: Option<&str>) -> Self {
         let rendered = match name {
             Some(name) => format!("{{{partition}}}{kind}/{name}"),
@@ -51,12 +52,12 @@ impl RawKey {
         Some(Self { partition, rendered: rendered.to_owned() })
     }
 
-    /// What may change in one step with this key.
+    /// The partition that the key is in.
     pub fn partition(&self) -> &Partition {
         &self.partition
     }
 
-    /// The record type this key is for, which is all of it that may be logged.
+    /// The kind of the record, the only part of a key that may be logged.
     pub fn kind(&self) -> &str {
         let after = self.rendered.split_once('}').map_or("", |(_, after)| after);
         after.split_once('/').map_or(after, |(kind, _)| kind)

@@ -8,10 +8,10 @@ use super::{
 };
 use crate::infra::clock::{Clock, UnixTime};
 
-/// A store for one process, gone with it: for development and for tests.
+/// A store in the memory of one process, for development and for tests.
 ///
-/// Everything is behind one lock that is never held across an await. Each call first forgets what is
-/// due, which keeps memory to what is alive and costs one logarithmic step per forgotten record.
+/// Everything is behind one lock that is never held across an await. Each call first removes what has
+/// expired, in logarithmic time for each record, so that only live records take memory.
 #[derive(Debug)]
 pub struct MemoryStore {
     clock: Clock,
@@ -21,7 +21,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct State {
     entries: HashMap<RawKey, Entry>,
-    /// The same deadlines as in `entries`, soonest first, so that forgetting is not a scan.
+    /// The deadlines of `entries` and `indexes`, soonest first, so that expiry needs no scan.
     deadlines: BTreeSet<(UnixTime, RawKey)>,
     indexes: HashMap<RawKey, Index>,
 }
@@ -29,30 +29,30 @@ struct State {
 #[derive(Debug, Default)]
 struct Index {
     names: BTreeSet<String>,
-    forget_at: Option<UnixTime>,
+    delete_after: Option<UnixTime>,
 }
 
 #[derive(Debug)]
 struct Entry {
     bytes: Vec<u8>,
-    forget_at: Option<UnixTime>,
+    delete_after: Option<UnixTime>,
 }
 
 impl MemoryStore {
-    /// Empty, and forgetting by this clock.
+    /// An empty store, whose records expire by this clock.
     pub fn new(clock: Clock) -> Self {
         Self { clock, state: Mutex::default() }
     }
 
-    fn locked(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.forget(self.clock.now());
+        state.remove_expired(self.clock.now());
         state
     }
 }
 
 impl State {
-    fn forget(&mut self, now: UnixTime) {
+    fn remove_expired(&mut self, now: UnixTime) {
         while self.deadlines.first().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, key)) = self.deadlines.pop_first() {
                 self.entries.remove(&key);
@@ -61,30 +61,30 @@ impl State {
         }
     }
 
-    fn put(&mut self, key: RawKey, bytes: Vec<u8>, forget_at: Option<UnixTime>) {
+    fn put(&mut self, key: RawKey, bytes: Vec<u8>, delete_after: Option<UnixTime>) {
         self.remove(&key);
-        if let Some(at) = forget_at {
+        if let Some(at) = delete_after {
             self.deadlines.insert((at, key.clone()));
         }
-        self.entries.insert(key, Entry { bytes, forget_at });
+        self.entries.insert(key, Entry { bytes, delete_after });
     }
 
     fn remove(&mut self, key: &RawKey) -> Option<Vec<u8>> {
         let entry = self.entries.remove(key)?;
-        if let Some(at) = entry.forget_at {
+        if let Some(at) = entry.delete_after {
             self.deadlines.remove(&(at, key.clone()));
         }
         Some(entry.bytes)
     }
 
     fn remove_index(&mut self, key: &RawKey) {
-        if let Some(at) = self.indexes.remove(key).and_then(|index| index.forget_at) {
+        if let Some(at) = self.indexes.remove(key).and_then(|index| index.delete_after) {
             self.deadlines.remove(&(at, key.clone()));
         }
     }
 
-    fn holds(&self, key: &RawKey, expect: &Precondition) -> bool {
-        match (self.entries.get(key), expect) {
+    fn holds(&self, key: &RawKey, precondition: &Precondition) -> bool {
+        match (self.entries.get(key), precondition) {
             (None, Precondition::Absent) => true,
             (Some(entry), Precondition::Unchanged(bytes)) => entry.bytes == *bytes,
             (None, Precondition::Unchanged(_)) | (Some(_), Precondition::Absent) => false,
@@ -93,26 +93,26 @@ impl State {
 
     fn write(&mut self, write: Write) {
         match write {
-            Write::Put { key, bytes, forget_at } => self.put(key, bytes, forget_at),
+            Write::Put { key, bytes, delete_after } => self.put(key, bytes, delete_after),
             Write::Delete { key } => {
                 self.remove(&key);
                 self.remove_index(&key);
             }
-            Write::Link { index, name, until } => {
-                let held = self.indexes.entry(index.clone()).or_default();
-                held.names.insert(name);
-                let later = until.filter(|until| held.forget_at.is_none_or(|at| at < *until));
+            Write::IndexAdd { index, name, until } => {
+                let stored = self.indexes.entry(index.clone()).or_default();
+                stored.names.insert(name);
+                let later = until.filter(|until| stored.delete_after.is_none_or(|at| at < *until));
                 if let Some(until) = later {
-                    if let Some(before) = held.forget_at.replace(until) {
+                    if let Some(before) = stored.delete_after.replace(until) {
                         self.deadlines.remove(&(before, index.clone()));
                     }
                     self.deadlines.insert((until, index));
                 }
             }
-            Write::Unlink { index, name } => {
-                let Some(held) = self.indexes.get_mut(&index) else { return };
-                held.names.remove(&name);
-                if held.names.is_empty() {
+            Write::IndexRemove { index, name } => {
+                let Some(stored) = self.indexes.get_mut(&index) else { return };
+                stored.names.remove(&name);
+                if stored.names.is_empty() {
                     self.remove_index(&index);
                 }
             }
@@ -122,20 +122,20 @@ impl State {
 
 impl Store for MemoryStore {
     fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
-        Box::pin(async move { Ok(self.locked().entries.get(key).map(|entry| entry.bytes.clone())) })
+        Box::pin(async move { Ok(self.lock().entries.get(key).map(|entry| entry.bytes.clone())) })
     }
 
     fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
-        Box::pin(async move { Ok(self.locked().remove(key)) })
+        Box::pin(async move { Ok(self.lock().remove(key)) })
     }
 
-    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
+    fn commit(&self, transaction: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
-            let mut state = self.locked();
-            if !change.expected.iter().all(|(key, expect)| state.holds(key, expect)) {
+            let mut state = self.lock();
+            if !transaction.preconditions.iter().all(|(key, required)| state.holds(key, required)) {
                 return Ok(CommitOutcome::Conflict);
             }
-            for write in change.writes {
+            for write in transaction.writes {
                 state.write(write);
             }
             Ok(CommitOutcome::Committed)
@@ -149,18 +149,18 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> StoreFuture<'a, Vec<String>> {
         Box::pin(async move {
-            let state = self.locked();
-            let Some(held) = state.indexes.get(index) else { return Ok(Vec::new()) };
-            let later = held.names.range::<str, _>((Excluded(after), Unbounded));
+            let state = self.lock();
+            let Some(stored) = state.indexes.get(index) else { return Ok(Vec::new()) };
+            let later = stored.names.range::<str, _>((Excluded(after), Unbounded));
             Ok(later.take(limit).cloned().collect())
         })
     }
 
     fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
         Box::pin(async move {
-            let mut state = self.locked();
+            let mut state = self.lock();
             let (count, until) = match state.entries.get(counter) {
-                Some(entry) => (parse_count(&entry.bytes).saturating_add(1), entry.forget_at),
+                Some(entry) => (parse_count(&entry.bytes).saturating_add(1), entry.delete_after),
                 None => (1, Some(self.clock.now().plus(window))),
             };
             state.put(counter.clone(), count.to_string().into_bytes(), until);

@@ -1,31 +1,22 @@
-//! Records with a lifetime, changed all-or-nothing.
+//! Records with a lifetime, changed all or nothing.
 //!
-//! Three ideas carry the whole module:
+//! - A **partition** is the set of keys that may change in one step. In Redis it is the hash tag.
+//! - A **transaction** is a set of preconditions and writes in one partition.
+//! - An **index** may list too much, never too little: add the name before the record, drop stale names on read.
+//! - **Expiry** here is housekeeping. A record that must not be honoured after a moment carries that moment, and
+//!   its reader checks. A backend with a clock of its own is told the remaining lifetime, so that a wrong clock
+//!   of one server deletes nothing.
+//! - **Nothing is retried.** After [`StoreError::Unavailable`] the write may have happened. A caller that repeats it
+//!   must recognise its own first attempt.
+//! - **What cannot be read** counts as absent and is logged as an error. `create` does not overwrite it.
 //!
-//! * a **partition** is the set of keys that may change in one step; in Redis it is the hash tag, so
-//!   it is also what makes the step legal on a cluster;
-//! * a **change** is "if these keys still hold what I saw, then write all of this";
-//! * an **index** may list too much, never too little: link before you write, prune when you read.
-//!
-//! Expiry here is housekeeping. A record that must not be honoured after a moment says so in its own
-//! fields, and its reader checks; the store only promises to forget it some time later. A backend with
-//! a clock of its own is told how long a record has to live, not until when: a server whose clock is
-//! wrong by an hour neither loses what it has just written nor ends what others wrote.
-//!
-//! No call is repeated behind its caller's back. [`StoreError::Unavailable`] leaves open whether a
-//! write happened: the reply may be lost on the way back, and a command that timed out may still be
-//! run. Whoever asks again must recognise their own first attempt: an update whose step finds its
-//! attempt's id in the record, a `create` under an id that nobody else can have chosen.
-//!
-//! What cannot be read (random bytes, something of another type) counts as absent and is an `error`
-//! line in the log. It is not overwritten by a `create`, which answers [`CreateOutcome::Taken`].
+//! Decisions: docs/decisions/six-store-operations.md, hash-tags-as-partitions.md.
 
 mod cached;
 mod change_listener;
 mod contention;
 mod error;
 mod file;
-mod fitness;
 mod instrumented;
 mod key;
 mod memory;
@@ -51,23 +42,23 @@ pub use self::record::{Consistency, CreateOutcome, Key, Record, Versioned};
 pub use self::redis::{RedisOptions, RedisStore, RedisTls, RedisUrl};
 use crate::infra::clock::UnixTime;
 
-/// What a verb answers, sooner or later: boxed, so that `dyn Store` works.
+/// The result of an operation, boxed so that `dyn Store` works.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// What a backend must be able to do. Six verbs; features add record types, not verbs. The two methods
-/// after them are for a backend that is far away, and need nothing from any other.
+/// The six operations of a backend. A feature adds a record type, not an operation. The two provided methods
+/// are for a backend across a network.
 pub trait Store: Send + Sync + 'static {
-    /// What the key holds now.
+    /// The value of the key.
     fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>>;
 
-    /// What the key held, and nobody else gets it.
+    /// Removes the key and answers its value, to one caller only.
     fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>>;
 
-    /// Applies every write of the change, or none if anything it expected is no longer so.
-    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome>;
+    /// Applies every write, or none if a precondition does not hold.
+    fn commit(&self, transaction: Transaction) -> StoreFuture<'_, CommitOutcome>;
 
-    /// Up to `limit` names in the index that sort after `after`, in byte order. A name begins with
-    /// whatever the index is ordered by: a v7 id, or a moment in fixed-width hex.
+    /// Up to `limit` names of the index that sort after `after`, in byte order. A name begins with what the
+    /// index is ordered by: a v7 UUID, or a time in fixed-width hex.
     fn scan_index<'a>(
         &'a self,
         index: &'a RawKey,
@@ -75,105 +66,103 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> StoreFuture<'a, Vec<String>>;
 
-    /// Adds one to a counter that forgets itself `window` after its first count; returns the sum.
+    /// Adds one to a counter and answers the sum. The counter expires `window` after its first increment.
     fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64>;
 
-    /// Whether the backend takes a write now, which is more than whether it answers.
+    /// Checks that the backend takes a write now.
     fn ping(&self) -> StoreFuture<'_, PingInfo>;
 
-    /// [`get`](Self::get) for a reader who is content with what was so a moment ago. Only [`CachedStore`] has
-    /// anything to gain by that; everybody else asks.
+    /// [`get`](Self::get) that may answer a value from a moment ago. Only [`CachedStore`] does.
     fn get_cached<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         self.get(key)
     }
 
-    /// Tells the listener of every change that anybody makes, until what is returned is dropped. `None`
-    /// where reading costs so little that nobody needs to know.
+    /// Reports every change to the listener, whoever makes it, until the subscription is dropped. `None` for a
+    /// backend in this process, where nothing is gained by a cache.
     fn subscribe(&self, _listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {
         None
     }
 }
 
-/// What a backend that is well tells about itself.
+/// What [`Store::ping`] learns of a backend that is well.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct PingInfo {
-    /// By how many milliseconds our clock is ahead of the backend's, the farthest of them if it is
-    /// several servers; zero if it goes by ours, nothing if it does not tell.
+    /// How far our clock is ahead of the backend's: of several servers the one that differs most, zero if the
+    /// backend uses ours, `None` if it does not report its own.
     pub ahead_millis: Option<i64>,
 }
 
-/// Whether a change was applied.
+/// Whether a transaction was applied.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum CommitOutcome {
-    /// All of it.
     Committed,
-    /// Somebody was faster. Read again and decide again.
+    /// A precondition does not hold, and nothing was written. Read again and decide again.
     Conflict,
 }
 
-/// A set of writes inside one partition, and what must hold for them to happen.
+/// Writes in one partition, and the preconditions under which they are applied.
 #[derive(Clone, Debug)]
-#[must_use = "a change does nothing until it is committed"]
+#[must_use = "a transaction does nothing until it is committed"]
 pub struct Transaction {
     pub(crate) partition: Partition,
-    pub(crate) expected: Vec<(RawKey, Precondition)>,
+    pub(crate) preconditions: Vec<(RawKey, Precondition)>,
     pub(crate) writes: Vec<Write>,
 }
 
-/// What must be so about a key for a change to be applied.
+/// What must hold of a key when the transaction is applied.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Precondition {
-    /// Nothing is filed there.
+    /// The key has no value.
     Absent,
-    /// The very bytes that were read.
+    /// The value is these bytes, as they were read.
     Unchanged(Vec<u8>),
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
-    Put { key: RawKey, bytes: Vec<u8>, forget_at: Option<UnixTime> },
+    Put { key: RawKey, bytes: Vec<u8>, delete_after: Option<UnixTime> },
     Delete { key: RawKey },
-    Link { index: RawKey, name: String, until: Option<UnixTime> },
-    Unlink { index: RawKey, name: String },
+    IndexAdd { index: RawKey, name: String, until: Option<UnixTime> },
+    IndexRemove { index: RawKey, name: String },
 }
 
 impl Transaction {
-    /// An empty change.
+    /// An empty transaction.
     pub fn within(partition: Partition) -> Self {
-        Self { partition, expected: Vec::new(), writes: Vec::new() }
+        Self { partition, preconditions: Vec::new(), writes: Vec::new() }
     }
 
-    /// Holds the whole change against what `key` holds when it is applied.
-    pub fn require(mut self, key: RawKey, expect: Precondition) -> Self {
+    /// Applies the whole transaction only if the precondition holds of `key`.
+    pub fn require(mut self, key: RawKey, precondition: Precondition) -> Self {
         self.assert_inside(&key);
-        self.expected.push((key, expect));
+        self.preconditions.push((key, precondition));
         self
     }
 
-    /// Files the bytes, whatever the key held. With `delete_after` at or before now, nothing stays.
-    pub fn put(mut self, key: RawKey, bytes: Vec<u8>, forget_at: Option<UnixTime>) -> Self {
+    /// Sets the value of the key. With `delete_after` at or before now, the key is removed.
+    pub fn put(mut self, key: RawKey, bytes: Vec<u8>, delete_after: Option<UnixTime>) -> Self {
         self.assert_inside(&key);
-        self.writes.push(Write::Put { key, bytes, forget_at });
+        self.writes.push(Write::Put { key, bytes, delete_after });
         self
     }
 
-    /// Removes what the key holds, if anything.
+    /// Removes the key, if it exists.
     pub fn delete(mut self, key: RawKey) -> Self {
         self.assert_inside(&key);
         self.writes.push(Write::Delete { key });
         self
     }
 
-    /// Lists the name in the index, once.
+    /// Adds the name to the index, if it is not there.
     pub fn index_add(mut self, index: RawKey, name: impl Into<String>) -> Self {
         self.assert_inside(&index);
-        self.writes.push(Write::Link { index, name: name.into(), until: None });
+        self.writes.push(Write::IndexAdd { index, name: name.into(), until: None });
         self
     }
 
-    /// Lists the name in an index whose names all have an end: the index may be forgotten whole once that of
-    /// the last is over. An index takes either such names or others.
+    /// [`index_add`](Self::index_add) to an index whose names all expire: the whole index may be deleted after
+    /// the last `until`. An index takes either such names or others.
     pub fn index_add_until(
         mut self,
         index: RawKey,
@@ -181,19 +170,19 @@ impl Transaction {
         until: UnixTime,
     ) -> Self {
         self.assert_inside(&index);
-        self.writes.push(Write::Link { index, name: name.into(), until: Some(until) });
+        self.writes.push(Write::IndexAdd { index, name: name.into(), until: Some(until) });
         self
     }
 
-    /// Takes the name off the index; an index without names does not exist.
+    /// Removes the name from the index. An index without names does not exist.
     pub fn index_remove(mut self, index: RawKey, name: impl Into<String>) -> Self {
         self.assert_inside(&index);
-        self.writes.push(Write::Unlink { index, name: name.into() });
+        self.writes.push(Write::IndexRemove { index, name: name.into() });
         self
     }
 
-    /// A change across partitions is a bug in the caller that Redis Cluster would only show in
-    /// production, so it is refused everywhere, the in-memory store included.
+    /// A transaction across partitions is a bug that only a Redis Cluster would show, in production. Every
+    /// backend panics, the in-memory store included.
     fn assert_inside(&self, key: &RawKey) {
         assert!(
             key.partition() == &self.partition,

@@ -8,22 +8,21 @@ use super::contention::Contention;
 use super::{CommitOutcome, Partition, Precondition, RawKey, Store, StoreError, Transaction};
 use crate::infra::clock::UnixTime;
 
-/// Something the store keeps under a key of its own type.
+/// A value that the store keeps under a key of its own type.
 pub trait Record: Serialize + DeserializeOwned + Send + Sync {
-    /// Names the kind in keys. Changing the shape incompatibly means a new name: [`schema`](super::schema)
-    /// says which changes are not.
+    /// The kind, as it stands in keys. An incompatible change of the stored shape needs a new kind;
+    /// [`schema`](super::schema) says which changes are compatible.
     const KIND: &'static str;
 
-    /// Where it is filed.
     fn key(&self) -> Key<Self>
     where
         Self: Sized;
 
-    /// When the store may forget it: at or after the moment the record stops being honoured.
+    /// When the store may delete the record: at or after the moment from which readers refuse it.
     fn delete_after(&self) -> Option<UnixTime>;
 }
 
-/// A key that only ever yields one kind of record.
+/// The key of a record of type `R`.
 pub struct Key<R> {
     raw: RawKey,
     kind: PhantomData<fn() -> R>,
@@ -40,7 +39,7 @@ impl<R: Record> Key<R> {
         Self { raw: RawKey::new(partition, R::KIND, Some(name)), kind: PhantomData }
     }
 
-    /// The key without its type, as changes and indexes take it.
+    /// The key without its type, as transactions and indexes take it.
     pub fn raw(&self) -> &RawKey {
         &self.raw
     }
@@ -58,66 +57,65 @@ impl<R> fmt::Debug for Key<R> {
     }
 }
 
-/// A record together with the bytes it was read from, which is what a later change is held against.
+/// A record with the bytes that it was parsed from, which are the precondition of an update.
 #[derive(Debug)]
 pub struct Versioned<R> {
     pub record: R,
-    seen: Vec<u8>,
+    stored: Vec<u8>,
 }
 
 impl<R: Record> Versioned<R> {
-    /// A record that was read before, as if it had just been read. Whoever is wrong about that loses a
-    /// round trip in `update_from`, and nothing else.
+    /// Takes a record that was read before for the current one. If it has changed since, `update_from` loses a
+    /// race and reads it again.
     pub fn assume_current(record: R) -> Self {
-        Self { seen: render(&record), record }
+        Self { stored: render(&record), record }
     }
 
-    /// "…provided nobody has touched it since."
+    /// The precondition that the record has not changed since.
     pub fn unchanged(&self) -> Precondition {
-        Precondition::Unchanged(self.seen.clone())
+        Precondition::Unchanged(self.stored.clone())
     }
 }
 
-/// How sure a reader has to be.
+/// How current a read must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Consistency {
-    /// What is filed now.
+    /// Reads the backend.
     Strong,
-    /// What was filed a moment ago will do ([`CachedStore`](super::Cached) says how long a moment is).
+    /// May answer a value from a moment ago ([`CachedStore`](super::CachedStore) says how old).
     Cached,
 }
 
-/// Whether a key was free.
+/// Whether a record was created.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum CreateOutcome {
-    /// It was, and the record is filed.
     Created,
-    /// It was not, and nothing changed.
+    /// The key has a value already, and nothing was changed.
     Exists,
 }
 
 impl dyn Store {
-    /// What is filed under the key, with the bytes a later change is held against.
+    /// The record, with the bytes that a later update requires unchanged.
     pub async fn load<R: Record>(&self, key: &Key<R>) -> Result<Option<Versioned<R>>, StoreError> {
-        let Some(seen) = readable::<R>(self.get(key.raw()).await)? else { return Ok(None) };
-        Ok(parse(&seen).map(|record| Versioned { record, seen }))
+        let Some(stored) = readable::<R>(self.get(key.raw()).await)? else { return Ok(None) };
+        Ok(parse(&stored).map(|record| Versioned { record, stored }))
     }
 
-    /// What is filed under the key, or was a moment ago. Nothing to hold a change against.
+    /// The record, for a caller that does not update it.
     pub async fn read<R: Record>(
         &self,
         key: &Key<R>,
-        as_of: Consistency,
+        consistency: Consistency,
     ) -> Result<Option<R>, StoreError> {
-        let answer = match as_of {
+        let value = match consistency {
             Consistency::Strong => self.get(key.raw()),
             Consistency::Cached => self.get_cached(key.raw()),
         };
-        Ok(readable::<R>(answer.await)?.and_then(|bytes| parse(&bytes)))
+        Ok(readable::<R>(value.await)?.and_then(|bytes| parse(&bytes)))
     }
 
-    /// Reads a single-use record and removes it in the same breath.
+    /// Reads a single-use record and removes it, in one step.
     pub async fn consume<R: Record>(&self, key: &Key<R>) -> Result<Option<R>, StoreError> {
         let Some(bytes) = readable::<R>(self.get_and_remove(key.raw()).await)? else {
             return Ok(None);
@@ -125,7 +123,7 @@ impl dyn Store {
         Ok(parse(&bytes))
     }
 
-    /// Files a record whose key must be free: new ids, unique names, seen-before checks.
+    /// Stores a record whose key must be free: new ids, unique names, replay checks.
     pub async fn create<R: Record>(&self, record: &R) -> Result<CreateOutcome, StoreError> {
         let key = record.key();
         let change = Transaction::within(key.raw().partition().clone())
@@ -137,7 +135,7 @@ impl dyn Store {
         })
     }
 
-    /// Files a record, whatever its key held: for what is replaced whole, never for a transition.
+    /// Stores a record whatever its key held. For records that are replaced whole, never for a transition.
     pub async fn put<R: Record>(&self, record: &R) -> Result<(), StoreError> {
         let key = record.key();
         let change = Transaction::within(key.raw().partition().clone()).put(
@@ -148,26 +146,28 @@ impl dyn Store {
         self.apply(key.raw(), change).await
     }
 
-    /// Removes a record, if it is there.
+    /// Removes a record, if it exists.
     pub async fn remove<R: Record>(&self, key: &Key<R>) -> Result<(), StoreError> {
         let change = Transaction::within(key.raw().partition().clone()).delete(key.raw().clone());
         self.apply(key.raw(), change).await
     }
 
-    /// Removes a record if it is as `fits` wants it at that very moment; answers whether it was.
+    /// Removes a record if `condition` holds of it at that moment. Answers whether it was removed.
     pub async fn remove_if<R: Record>(
         &self,
         key: &Key<R>,
-        mut fits: impl FnMut(&R) -> bool + Send,
+        mut condition: impl FnMut(&R) -> bool + Send,
     ) -> Result<bool, StoreError> {
-        let mut contention = Contention::begin();
+        let mut contention = Contention::new();
         loop {
-            let Some(Versioned { record, seen }) = self.load(key).await? else { return Ok(false) };
-            if !fits(&record) {
+            let Some(Versioned { record, stored }) = self.load(key).await? else {
+                return Ok(false);
+            };
+            if !condition(&record) {
                 return Ok(false);
             }
             let change = Transaction::within(key.raw().partition().clone())
-                .require(key.raw().clone(), Precondition::Unchanged(seen))
+                .require(key.raw().clone(), Precondition::Unchanged(stored))
                 .delete(key.raw().clone());
             match self.commit(change).await? {
                 CommitOutcome::Committed => return Ok(true),
@@ -176,13 +176,13 @@ impl dyn Store {
         }
     }
 
-    /// Lists a name in an index, before what it names is created.
+    /// Adds a name to an index, before the record that it names is created.
     pub async fn index_add(&self, index: &RawKey, name: &str) -> Result<(), StoreError> {
         let change = Transaction::within(index.partition().clone()).index_add(index.clone(), name);
         self.apply(index, change).await
     }
 
-    /// [`link`](Self::link) in an index that may be forgotten once the time of all its names is over.
+    /// [`link`](Self::link) to an index that may be deleted after the last `until`.
     pub async fn index_add_until(
         &self,
         index: &RawKey,
@@ -193,14 +193,14 @@ impl dyn Store {
         self.apply(index, change.index_add_until(index.clone(), name, until)).await
     }
 
-    /// Takes a name off an index, after what it named is gone.
+    /// Removes a name from an index, after the record that it named.
     pub async fn index_remove(&self, index: &RawKey, name: &str) -> Result<(), StoreError> {
         let change =
             Transaction::within(index.partition().clone()).index_remove(index.clone(), name);
         self.apply(index, change).await
     }
 
-    /// A change that expects nothing, and so cannot conflict.
+    /// Commits a transaction without preconditions, which cannot conflict.
     async fn apply(&self, key: &RawKey, change: Transaction) -> Result<(), StoreError> {
         match self.commit(change).await? {
             CommitOutcome::Committed => Ok(()),
@@ -208,15 +208,13 @@ impl dyn Store {
         }
     }
 
-    /// Moves a record from one state to the next, as if alone, and answers what the step answered;
-    /// `None` if there is no such record. A step that leaves the record as it was writes nothing: so one
-    /// that finds its work done by somebody else has its answer at once, however many there are.
+    /// Changes a record by compare-and-swap, and answers what `step` answered; `None` if there is no such
+    /// record. A step that leaves the record as it was writes nothing, so a caller that finds its work done
+    /// waits for no race.
     ///
-    /// Who loses a race waits for a moment and reads again; it gives up by time, not by count
-    /// ([`contention`](super::contention)).
-    ///
-    /// The step is not async on purpose: it may run several times, and a step that could do I/O would
-    /// do it several times. Whatever it needs from outside is fetched, or rolled, before.
+    /// After a lost race the record is read again and the step runs again, with backoff
+    /// ([`contention`](super::contention)). The step is synchronous because it may run several times: what it
+    /// needs from outside, time and random bytes included, is fetched before.
     pub async fn update<R: Record, T: Send>(
         &self,
         key: &Key<R>,
@@ -226,83 +224,83 @@ impl dyn Store {
         self.update_from(loaded, step).await
     }
 
-    /// [`update`](Self::update) that writes a record also where the step leaves it as it was, if its answer is
-    /// one of those: for a step that may have been written before and was not acknowledged, by the replicas,
-    /// say. What is answered now was acknowledged now.
+    /// [`update`](Self::update) that writes an unchanged record, too, if `must_write` holds of the answer. For a
+    /// step whose first write may have reached too few replicas: its answer is given only after a write that was
+    /// acknowledged.
     pub async fn update_acknowledged<R: Record, T: Send>(
         &self,
         key: &Key<R>,
         step: impl FnMut(&mut R) -> T + Send,
-        those: impl Fn(&T) -> bool + Send,
+        must_write: impl Fn(&T) -> bool + Send,
     ) -> Result<Option<T>, StoreError> {
         let Some(loaded) = self.load(key).await? else { return Ok(None) };
-        self.settle(loaded, step, those).await
+        self.update_loop(loaded, step, must_write).await
     }
 
-    /// [`update`](Self::update) of a record that was just read: it is read again only if somebody was
-    /// faster.
+    /// [`update`](Self::update) of a record that was just read. It is read again only after a lost race.
     pub async fn update_from<R: Record, T: Send>(
         &self,
         loaded: Versioned<R>,
         step: impl FnMut(&mut R) -> T + Send,
     ) -> Result<Option<T>, StoreError> {
-        self.settle(loaded, step, |_| false).await
+        self.update_loop(loaded, step, |_| false).await
     }
 
-    async fn settle<R: Record, T: Send>(
+    async fn update_loop<R: Record, T: Send>(
         &self,
         loaded: Versioned<R>,
         mut step: impl FnMut(&mut R) -> T + Send,
-        anew: impl Fn(&T) -> bool + Send,
+        must_write: impl Fn(&T) -> bool + Send,
     ) -> Result<Option<T>, StoreError> {
         let key = &loaded.record.key();
-        let mut contention = Contention::begin();
-        let mut held = loaded;
+        let mut contention = Contention::new();
+        let mut current = loaded;
         loop {
-            let Versioned { mut record, seen } = held;
+            let Versioned { mut record, stored } = current;
             let answer = step(&mut record);
             let next = render(&record);
-            if next == seen && !anew(&answer) {
+            if next == stored && !must_write(&answer) {
                 return Ok(Some(answer));
             }
-            match self.swap(key, Precondition::Unchanged(seen), next, record.delete_after()).await?
+            match self
+                .swap(key, Precondition::Unchanged(stored), next, record.delete_after())
+                .await?
             {
                 CommitOutcome::Committed => return Ok(Some(answer)),
                 CommitOutcome::Conflict => contention.wait(key.raw()).await?,
             }
             let Some(again) = self.load(key).await? else { return Ok(None) };
-            held = again;
+            current = again;
         }
     }
 
-    /// [`update`](Self::update) of a record that begins as `blank` where there is none. One that cannot be
-    /// read begins anew, too: this is for what counts or gathers, never for what somebody else holds a
-    /// credential to.
+    /// [`update`](Self::update) that starts from `blank` if there is no record, or none that can be read. For
+    /// counters and collections, never for a record that a credential refers to.
     pub async fn upsert<R: Record + Clone, T: Send>(
         &self,
         blank: &R,
         mut step: impl FnMut(&mut R) -> T + Send,
     ) -> Result<T, StoreError> {
         let key = &blank.key();
-        let mut contention = Contention::begin();
+        let mut contention = Contention::new();
         loop {
-            let seen = match self.get(key.raw()).await {
-                // Something of another type: nothing can be held against it, and it is no loss.
+            let stored = match self.get(key.raw()).await {
+                // A value of another type cannot be a precondition, and nothing is lost with it.
                 Err(StoreError::Corrupt { .. }) => {
                     self.remove(key).await?;
                     None
                 }
                 other => other?,
             };
-            let held = seen.as_deref().and_then(parse::<R>);
-            let mut record = held.unwrap_or_else(|| blank.clone());
+            let current = stored.as_deref().and_then(parse::<R>);
+            let mut record = current.unwrap_or_else(|| blank.clone());
             let answer = step(&mut record);
             let next = render(&record);
-            if seen.as_ref() == Some(&next) {
+            if stored.as_ref() == Some(&next) {
                 return Ok(answer);
             }
-            let expect = seen.map_or(Precondition::Absent, Precondition::Unchanged);
-            match self.swap(key, expect, next, record.delete_after()).await? {
+            let precondition = stored.map_or(Precondition::Absent, Precondition::Unchanged);
+            match self.swap(key, precondition, next, record.delete_after()).await? {
                 CommitOutcome::Committed => return Ok(answer),
                 CommitOutcome::Conflict => contention.wait(key.raw()).await?,
             }
@@ -312,22 +310,22 @@ impl dyn Store {
     async fn swap<R: Record>(
         &self,
         key: &Key<R>,
-        expect: Precondition,
+        precondition: Precondition,
         next: Vec<u8>,
-        forget_at: Option<UnixTime>,
+        delete_after: Option<UnixTime>,
     ) -> Result<CommitOutcome, StoreError> {
         let change = Transaction::within(key.raw().partition().clone())
-            .require(key.raw().clone(), expect)
-            .put(key.raw().clone(), next, forget_at);
+            .require(key.raw().clone(), precondition)
+            .put(key.raw().clone(), next, delete_after);
         self.commit(change).await
     }
 }
 
-/// Something of another type under our key counts as absent, as bytes that do not parse do.
+/// A value of another type counts as absent, as bytes that cannot be parsed do.
 fn readable<R: Record>(
-    answer: Result<Option<Vec<u8>>, StoreError>,
+    value: Result<Option<Vec<u8>>, StoreError>,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    match answer {
+    match value {
         Err(StoreError::Corrupt { reason, .. }) => {
             tracing::error!(store.kind = R::KIND, %reason, "an unreadable record counts as absent");
             Ok(None)
@@ -337,7 +335,7 @@ fn readable<R: Record>(
     }
 }
 
-/// Says what sort of error it was and no more: serde's own message may quote the record.
+/// Logs only the class of a parse error: serde's own message may quote the record.
 fn parse<R: Record>(bytes: &[u8]) -> Option<R> {
     serde_json::from_slice(bytes)
         .inspect_err(|error| {

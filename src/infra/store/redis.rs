@@ -1,132 +1,78 @@
-//! The store on redis, 6.2 or later: one primary, one behind sentinels, or a cluster.
+//! The store on Redis, 6.2 or later: one primary, a primary behind sentinels, or a cluster.
 //!
-//! A change is one Lua script, run whole or not at all. Nothing here sends a command twice unless redis
-//! has said that it did not run it: a script it does not know (`NOSCRIPT`) is loaded and called again,
-//! and what belongs to another node of a cluster (`MOVED`, `ASK`, `TRYAGAIN`) is sent there. A call that
-//! gets no answer within the timeout is `Unavailable`, as is every refusal of redis itself (`READONLY`,
-//! `LOADING`, `MASTERDOWN`, `CLUSTERDOWN`, `MISCONF`, `OOM` …), and the caller decides what a write that
-//! may have happened means.
+//! - A transaction is one Lua script (`commit.lua`), run whole or not at all.
+//! - A command is sent again only after a reply that proves that it did not run (`topology.rs`). A call without a
+//!   reply in time is [`StoreError::Unavailable`], and so is every refusal by Redis itself (`READONLY`, `LOADING`,
+//!   `MASTERDOWN`, `CLUSTERDOWN`, `MISCONF`, `OOM` …): the write may have happened.
+//! - Redis replicates asynchronously, so a failover can undo a write that was acknowledged. With
+//!   `min_replicas_ack`, `commit` and `get_and_remove` wait until so many replicas have the write, and are
+//!   `Unavailable` if they do not get it in time. Counters do not wait.
 //!
-//! Redis replicates asynchronously: a failover can un-spend a code that was redeemed the moment
-//! before. Therefore a `commit` or a `take` can wait until enough replicas have what it changed
-//! (`min_replicas_ack`), and is `Unavailable` if they do not get it in time: it may have happened, and
-//! the caller repeats it as after any other lost answer. Counters do not wait; losing some only lets
-//! somebody try a little more often.
+//! Decisions: docs/decisions/redis-connections.md, redis-cluster-client.md, hash-tags-as-partitions.md.
 
-mod address;
 mod cluster;
-mod door;
-mod failure;
-mod keeper;
-mod link;
-mod order;
+mod command;
+mod connections;
+mod connector;
+mod error;
+mod options;
+mod reconnect;
 mod sentinel;
-mod servers;
+mod server_check;
 mod slots;
+mod state;
+mod topology;
 mod tracking;
+mod url;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{FromRedisValue, ToRedisArgs, Value, cmd};
-use zeroize::Zeroizing;
 
-pub use self::address::RedisUrl;
-pub use self::door::RedisTls;
-use self::failure::Failure;
-use self::order::{Lua, Order};
-use self::servers::Servers;
+use self::command::{RedisCommand, Script};
+pub use self::connector::RedisTls;
+use self::error::CommandError;
+pub use self::options::RedisOptions;
+use self::server_check::check_server;
+use self::topology::Topology;
+pub use self::url::RedisUrl;
 use super::{
     ChangeListener, CommitOutcome, OpenError, Partition, PingInfo, Precondition, RawKey, Store,
-    StoreError, StoreFuture, Subscription, Transaction, Write, fitness,
+    StoreError, StoreFuture, Subscription, Transaction, Write,
 };
 use crate::infra::clock::{Clock, UnixTime};
 
-/// Where redis is and how far it is trusted.
-#[derive(Clone)]
-pub struct RedisOptions {
-    /// What [`RedisUrl::parse`] takes.
-    pub url: Zeroizing<String>,
-    /// Whom to trust where the URL says TLS.
-    pub tls: RedisTls,
-    /// What the sentinels ask for, which need not be what redis asks for.
-    pub sentinel_password: Option<Zeroizing<String>>,
-    /// How many replicas must have a change before it is believed; what is usual there if `None`.
-    pub min_replicas_ack: Option<u32>,
-    /// Goes before every key, for a redis that is shared.
-    pub prefix: String,
-    /// Whether to start on a redis that forgets: without an append-only file, or with eviction.
-    pub allow_volatile: bool,
-    /// How long a call may take, connecting included.
-    pub timeout: Duration,
-    /// The clock by which records say when they may be forgotten.
-    pub clock: Clock,
-}
-
-impl RedisOptions {
-    /// No prefix, nothing volatile, one second, the system's clock.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: Zeroizing::new(url.into()),
-            tls: RedisTls::default(),
-            sentinel_password: None,
-            min_replicas_ack: None,
-            prefix: String::new(),
-            allow_volatile: false,
-            timeout: Duration::from_secs(1),
-            clock: Clock::System,
-        }
-    }
-}
-
-impl fmt::Debug for RedisOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisOptions")
-            .field("url", &"redis://…")
-            .field("tls", &self.tls)
-            .field("sentinel_password", &self.sentinel_password.as_ref().map(|_| "…"))
-            .field("min_replicas_ack", &self.min_replicas_ack)
-            .field("prefix", &self.prefix)
-            .field("allow_volatile", &self.allow_volatile)
-            .field("timeout", &self.timeout)
-            .field("clock", &self.clock)
-            .finish()
-    }
-}
-
-/// Redis, whoever that is at the moment.
+/// A store on Redis, in whichever topology the URL names.
 pub struct RedisStore {
-    servers: Servers,
+    servers: Topology,
     prefix: String,
     clock: Clock,
-    commit: Lua,
-    tally: Lua,
+    commit: Script,
+    increment: Script,
     warnings: Vec<String>,
 }
 
 impl RedisStore {
-    /// Connects, and refuses a redis that could not keep what it acknowledges.
+    /// Connects, and fails if a server is unsuitable ([`check_server`]) or takes no write.
     pub async fn connect(options: &RedisOptions) -> Result<Self, OpenError> {
         if options.prefix.contains(['{', '}']) {
             return Err(OpenError::InvalidOptions("the key prefix must not contain { or }"));
         }
         let mut store = Self {
-            servers: Servers::connect(options).await?,
+            servers: Topology::connect(options).await?,
             prefix: options.prefix.clone(),
             clock: options.clock.clone(),
-            // One script rather than WATCH: the connection is shared by every request in flight, and
-            // what a WATCH watches belongs to the connection.
-            commit: Lua::new(include_str!("commit.lua")),
-            tally: Lua::new(include_str!("tally.lua")),
+            // A script rather than WATCH: what is watched belongs to the connection, which is shared.
+            commit: Script::new(include_str!("commit.lua")),
+            increment: Script::new(include_str!("tally.lua")),
             warnings: Vec::new(),
         };
 
-        for info in store.servers.call_each(|_| Order::plain(cmd("INFO"))).await? {
-            let told: String = read(info)?;
-            for warning in
-                fitness::judge(&told, store.servers.are_a_cluster(), options.allow_volatile)?
-            {
+        for info in store.servers.send_to_each(|_| RedisCommand::plain(cmd("INFO"))).await? {
+            let info: String = parse_value(info)?;
+            let is_cluster = store.servers.is_cluster();
+            for warning in check_server(&info, is_cluster, options.allow_volatile)? {
                 if !store.warnings.contains(&warning) {
                     store.warnings.push(warning);
                 }
@@ -145,99 +91,102 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// What the operator allowed and should still be told of.
+    /// What `allow_volatile` let pass.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The prefix stands before the hash tag, and so changes nothing about the slot.
-    fn name(&self, key: &RawKey) -> String {
+    /// The prefix precedes the hash tag, and so does not change the slot.
+    fn redis_key(&self, key: &RawKey) -> String {
         format!("{}{key}", self.prefix)
     }
 
-    /// Not worth an error: whoever may not ask for the time can do everything else.
-    async fn ahead(&self) -> Option<i64> {
-        let told = self.servers.call_each(|_| Order::plain(cmd("TIME"))).await.ok()?;
-        let ahead = told.into_iter().map(|time| {
-            let (seconds, micros): (u64, u64) = read(time).ok()?;
-            let theirs = UnixTime::from_secs(seconds).plus(Duration::from_micros(micros));
-            Some(self.clock.now().millis_after(theirs))
+    /// `None` where `TIME` is not permitted: everything else works without it.
+    async fn clock_ahead_millis(&self) -> Option<i64> {
+        let times = self.servers.send_to_each(|_| RedisCommand::plain(cmd("TIME"))).await.ok()?;
+        let ahead = times.into_iter().map(|time| {
+            let (seconds, micros): (u64, u64) = parse_value(time).ok()?;
+            let redis_time = UnixTime::from_secs(seconds).plus(Duration::from_micros(micros));
+            Some(self.clock.now().millis_after(redis_time))
         });
         ahead.flatten().max_by_key(|millis| millis.unsigned_abs())
     }
 
-    async fn ask<T: FromRedisValue>(
+    async fn send<T: FromRedisValue>(
         &self,
         partition: &Partition,
-        order: Order,
-    ) -> Result<T, Failure> {
-        read(self.servers.call(partition, &order).await?)
+        command: RedisCommand,
+    ) -> Result<T, CommandError> {
+        parse_value(self.servers.send(partition, &command).await?)
     }
 
-    fn written(&self, change: &Transaction) -> Order {
+    /// The arguments are described at the head of `commit.lua`.
+    fn commit_command(&self, transaction: &Transaction) -> RedisCommand {
         let mut keys = Keys::default();
         let mut args = Args::default();
         let now = self.clock.now();
-        args.push(change.expected.len());
-        for (key, expect) in &change.expected {
-            args.push(keys.number(key));
-            match expect {
+        args.push(transaction.preconditions.len());
+        for (key, precondition) in &transaction.preconditions {
+            args.push(keys.index(key));
+            match precondition {
                 Precondition::Absent => args.push("absent").push(""),
                 Precondition::Unchanged(bytes) => args.push("same").push(bytes.as_slice()),
             };
         }
-        for write in &change.writes {
+        for write in &transaction.writes {
             match write {
-                Write::Put { key, bytes, forget_at: None } => {
-                    args.push("put").push(keys.number(key)).push(bytes.as_slice())
+                Write::Put { key, bytes, delete_after: None } => {
+                    args.push("put").push(keys.index(key)).push(bytes.as_slice())
                 }
-                Write::Put { key, bytes, forget_at: Some(at) } => match lifetime(*at, now) {
-                    None => args.push("delete").push(keys.number(key)),
+                Write::Put { key, bytes, delete_after: Some(at) } => match lifetime(*at, now) {
+                    None => args.push("delete").push(keys.index(key)),
                     Some(millis) => args
                         .push("put_for")
-                        .push(keys.number(key))
+                        .push(keys.index(key))
                         .push(bytes.as_slice())
                         .push(millis),
                 },
-                Write::Delete { key } => args.push("delete").push(keys.number(key)),
-                Write::Link { index, name, until: None } => {
-                    args.push("link").push(keys.number(index)).push(name.as_str())
+                Write::Delete { key } => args.push("delete").push(keys.index(key)),
+                Write::IndexAdd { index, name, until: None } => {
+                    args.push("link").push(keys.index(index)).push(name.as_str())
                 }
-                Write::Link { index, name, until: Some(until) } => args
+                Write::IndexAdd { index, name, until: Some(until) } => args
                     .push("link_for")
-                    .push(keys.number(index))
+                    .push(keys.index(index))
                     .push(name.as_str())
                     .push(lifetime(*until, now).unwrap_or(1)),
-                Write::Unlink { index, name } => {
-                    args.push("unlink").push(keys.number(index)).push(name.as_str())
+                Write::IndexRemove { index, name } => {
+                    args.push("unlink").push(keys.index(index)).push(name.as_str())
                 }
             };
         }
-        let names: Vec<_> = keys.0.into_iter().map(|key| self.name(key)).collect();
-        let mut order = self.commit.on(&names);
-        order.command.arg(args.0);
-        order.critical()
+        let keys: Vec<_> = keys.0.into_iter().map(|key| self.redis_key(key)).collect();
+        let mut command = self.commit.call(&keys);
+        command.command.arg(args.0);
+        command.critical()
     }
 }
 
 impl Store for RedisStore {
     fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
-            let order = Order::plain(cmd("GET").arg(self.name(key)).to_owned());
-            self.ask(key.partition(), order).await.map_err(|failure| failed(key, failure))
+            let command = RedisCommand::plain(cmd("GET").arg(self.redis_key(key)).to_owned());
+            self.send(key.partition(), command).await.map_err(|error| read_error(key, error))
         })
     }
 
     fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
-            let order = Order::plain(cmd("GETDEL").arg(self.name(key)).to_owned()).critical();
-            self.ask(key.partition(), order).await.map_err(|failure| failed(key, failure))
+            let command = RedisCommand::plain(cmd("GETDEL").arg(self.redis_key(key)).to_owned());
+            let reply = self.send(key.partition(), command.critical()).await;
+            reply.map_err(|error| read_error(key, error))
         })
     }
 
-    fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
+    fn commit(&self, transaction: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
-            match self.ask::<i64>(&change.partition, self.written(&change)).await? {
+            let command = self.commit_command(&transaction);
+            match self.send::<i64>(&transaction.partition, command).await? {
                 0 => return Ok(CommitOutcome::Conflict),
                 1 => {}
                 _ => tracing::error!("something that was no index lay in the way of one"),
@@ -255,24 +204,25 @@ impl Store for RedisStore {
         Box::pin(async move {
             let from = if after.is_empty() { "-".to_owned() } else { format!("({after}") };
             let mut range = cmd("ZRANGE");
-            range.arg(self.name(index)).arg(from).arg("+").arg("BYLEX");
+            range.arg(self.redis_key(index)).arg(from).arg("+").arg("BYLEX");
             range.arg("LIMIT").arg(0).arg(limit);
-            match self.ask(index.partition(), Order::plain(range)).await {
-                Err(Failure::WrongType) => {
+            match self.send(index.partition(), RedisCommand::plain(range)).await {
+                Err(CommandError::WrongType) => {
                     tracing::error!(store.kind = index.kind(), "what is no index counts as absent");
                     Ok(Vec::new())
                 }
-                answer => Ok(answer?),
+                reply => Ok(reply?),
             }
         })
     }
 
     fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
         Box::pin(async move {
-            let window = u64::try_from(window.as_millis()).map_or(FAR, |millis| millis.min(FAR));
-            let mut order = self.tally.on(&[self.name(counter)]);
-            order.command.arg(window);
-            let (count, replaced): (u64, bool) = self.ask(counter.partition(), order).await?;
+            let window = u64::try_from(window.as_millis())
+                .map_or(MAX_LIFETIME_MILLIS, |millis| millis.min(MAX_LIFETIME_MILLIS));
+            let mut command = self.increment.call(&[self.redis_key(counter)]);
+            command.command.arg(window);
+            let (count, replaced): (u64, bool) = self.send(counter.partition(), command).await?;
             if replaced {
                 tracing::error!(store.kind = counter.kind(), "what was no counter begins at one");
             }
@@ -280,41 +230,41 @@ impl Store for RedisStore {
         })
     }
 
-    /// A write, for a redis that is full, read-only or cannot reach its disk answers PING all the same.
-    /// On every primary, and with as many replicas as any other change.
+    /// Writes to every primary, and waits for replicas as any other write does: a Redis that is full, read-only
+    /// or cannot reach its disk still answers `PING`.
     fn ping(&self) -> StoreFuture<'_, PingInfo> {
         Box::pin(async move {
             let write = |tag: &str| {
                 let mut write = cmd("SET");
                 write.arg(format!("{}{{{tag}}}ping", self.prefix)).arg("").arg("PX").arg(10_000);
-                Order::plain(write).critical()
+                RedisCommand::plain(write).critical()
             };
-            self.servers.call_each(write).await?;
-            Ok(PingInfo { ahead_millis: self.ahead().await })
+            self.servers.send_to_each(write).await?;
+            Ok(PingInfo { ahead_millis: self.clock_ahead_millis().await })
         })
     }
 
     fn subscribe(&self, listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {
-        Some(tracking::listen(self.servers.posts(), &self.prefix, listener))
+        Some(tracking::subscribe(self.servers.tracking_targets(), &self.prefix, listener))
     }
 }
 
-/// Numbers the keys of a script call from one, each key once.
+/// The keys of a script call, each once. Lua counts from one.
 #[derive(Default)]
 struct Keys<'a>(Vec<&'a RawKey>);
 
 impl<'a> Keys<'a> {
-    fn number(&mut self, key: &'a RawKey) -> usize {
+    fn index(&mut self, key: &'a RawKey) -> usize {
         let found = self.0.iter().position(|known| *known == key);
-        let at = found.unwrap_or_else(|| {
+        let index = found.unwrap_or_else(|| {
             self.0.push(key);
             self.0.len() - 1
         });
-        at + 1
+        index + 1
     }
 }
 
-/// The arguments of a script call, which come after its keys and are known at the same time.
+/// The arguments of a script call, collected together with its keys and sent after them.
 #[derive(Default)]
 struct Args(Vec<Vec<u8>>);
 
@@ -325,35 +275,37 @@ impl Args {
     }
 }
 
-fn read<T: FromRedisValue>(value: Value) -> Result<T, Failure> {
-    T::from_redis_value(value)
-        .map_err(|_| Failure::unavailable("redis answered something that is no answer to this"))
+fn parse_value<T: FromRedisValue>(value: Value) -> Result<T, CommandError> {
+    T::from_redis_value(value).map_err(|_| {
+        CommandError::unavailable("redis answered something that is no answer to this")
+    })
 }
 
-/// How many milliseconds a record has left, if any: `PX 0` is an error, and redis counts in signed
-/// numbers.
-fn lifetime(forget_at: UnixTime, now: UnixTime) -> Option<u64> {
-    match forget_at.as_millis().saturating_sub(now.as_millis()) {
+/// The milliseconds that a record has left; `None` if there are none, because `PX 0` is an error.
+fn lifetime(delete_after: UnixTime, now: UnixTime) -> Option<u64> {
+    match delete_after.as_millis().saturating_sub(now.as_millis()) {
         0 => None,
-        millis => Some(millis.min(FAR)),
+        millis => Some(millis.min(MAX_LIFETIME_MILLIS)),
     }
 }
 
-/// Eight thousand years in milliseconds: far enough for everything.
-const FAR: u64 = 253_402_300_799_000;
+/// Eight thousand years: Redis adds the lifetime to its clock in signed numbers.
+const MAX_LIFETIME_MILLIS: u64 = 253_402_300_799_000;
 
-fn failed(key: &RawKey, failure: Failure) -> StoreError {
-    match failure {
-        Failure::WrongType => StoreError::Corrupt {
+fn read_error(key: &RawKey, error: CommandError) -> StoreError {
+    match error {
+        CommandError::WrongType => StoreError::Corrupt {
             key: key.to_string(),
             reason: "something of another type is filed there".to_owned(),
         },
-        Failure::Detour(_) | Failure::Unavailable(_) => failure.into(),
+        CommandError::Redirected(_) | CommandError::Unavailable(_) => error.into(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use zeroize::Zeroizing;
+
     use super::*;
 
     #[tokio::test]
@@ -382,6 +334,6 @@ mod tests {
         assert_eq!(lifetime(UnixTime::from_millis(0), now), None);
         assert_eq!(lifetime(now, now), None);
         assert_eq!(lifetime(now.plus(Duration::from_millis(1)), now), Some(1));
-        assert_eq!(lifetime(UnixTime::from_millis(u64::MAX), now), Some(FAR));
+        assert_eq!(lifetime(UnixTime::from_millis(u64::MAX), now), Some(MAX_LIFETIME_MILLIS));
     }
 }

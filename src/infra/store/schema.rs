@@ -1,13 +1,13 @@
-//! Which shape the data of a store has, so that no server works on data that it would misread.
+//! The schema of the stored data, so that no server works on data that it would misread.
 //!
-//! One record for the whole store says two numbers: `written`, the newest schema that any server has
-//! written there, and `readable_by`, the oldest that still understands all of it. A release knows three:
+//! One record for the whole store has two numbers: `written`, the newest schema that any server has
+//! written there, and `readable_by`, the oldest that can read all of it. A release has three:
 //!
 //! | | |
 //! | --- | --- |
 //! | `schema` | what it writes |
-//! | `readable_by` | who understands that: the release before, too |
-//! | `reads_from` | the oldest data that it understands |
+//! | `readable_by` | the oldest schema that can read that: the release before, too |
+//! | `reads_from` | the oldest data that it can read |
 //!
 //! It starts where `readable_by` in the store is at most its `schema`, and `written` at least its
 //! `reads_from`; then it raises both numbers to its own, and lowers neither. So of the schemas N, N+1 and
@@ -37,40 +37,40 @@ use serde::{Deserialize, Serialize};
 use super::{CreateOutcome, Key, OpenError, Partition, Record, Store, StoreError};
 use crate::infra::clock::UnixTime;
 
-/// What one release of Latchkey writes and understands.
+/// The schemas that one release of Latchkey writes and reads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SchemaVersion {
     /// The schema it writes.
     pub schema: u32,
-    /// The oldest schema whose releases understand what it writes.
+    /// The oldest schema whose releases can read what it writes.
     pub readable_by: u32,
-    /// The oldest schema that it understands.
+    /// The oldest schema that it can read.
     pub reads_from: u32,
 }
 
-/// This one.
+/// Of this release.
 pub const CURRENT_SCHEMA: SchemaVersion =
     SchemaVersion { schema: 2, readable_by: 1, reads_from: 1 };
 
-/// What the store says of its data.
+/// The schema of the stored data, as the store records it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SchemaRecord {
     /// The newest schema written there.
     pub written: u32,
-    /// The oldest one that understands all of it.
+    /// The oldest schema that can read all of it.
     pub readable_by: u32,
 }
 
 impl SchemaRecord {
-    /// Of data from before anything was said of it.
+    /// Of data from before this record.
     const FIRST: Self = Self { written: 1, readable_by: 1 };
 
-    /// Where it is.
+    /// The key of the one record.
     pub fn store_key() -> Key<Self> {
         Key::single(Partition::new("schema"))
     }
 
-    fn accepts(self, release: SchemaVersion) -> Result<(), OpenError> {
+    fn check_readable(self, release: SchemaVersion) -> Result<(), OpenError> {
         if release.schema < self.readable_by {
             return Err(OpenError::Newer { data: self.readable_by, reads: release.schema });
         }
@@ -80,7 +80,7 @@ impl SchemaRecord {
         Ok(())
     }
 
-    fn with(self, release: SchemaVersion) -> Self {
+    fn raised_to(self, release: SchemaVersion) -> Self {
         Self {
             written: self.written.max(release.schema),
             readable_by: self.readable_by.max(release.readable_by),
@@ -100,48 +100,48 @@ impl Record for SchemaRecord {
     }
 }
 
-/// Whether the release understands the data; writes nothing.
+/// Fails if the release cannot read the data. Writes nothing.
 pub async fn check_schema(store: &dyn Store, release: SchemaVersion) -> Result<(), OpenError> {
-    match found(store).await? {
-        Some(schema) => schema.accepts(release),
+    match find(store).await? {
+        Some(schema) => schema.check_readable(release),
         None => Ok(()),
     }
 }
 
-/// Whether the release understands the data; if so, the store says from now on that it is there.
+/// Fails if the release cannot read the data; otherwise raises the recorded schema to that of the release.
 pub async fn ensure_schema(store: &dyn Store, release: SchemaVersion) -> Result<(), OpenError> {
-    if found(store).await?.is_none() {
-        // Of several that find nothing one is first, and the others read what it said.
-        let first = SchemaRecord::FIRST.with(release);
+    if find(store).await?.is_none() {
+        // Of several servers that find no record one creates it, and the others read it below.
+        let first = SchemaRecord::FIRST.raised_to(release);
         match store.create(&first).await.map_err(OpenError::SchemaUnreadable)? {
             CreateOutcome::Created | CreateOutcome::Exists => {}
         }
     }
     let step = |schema: &mut SchemaRecord| {
-        schema.accepts(release)?;
-        *schema = schema.with(release);
+        schema.check_readable(release)?;
+        *schema = schema.raised_to(release);
         Ok(())
     };
-    let settled = store
+    let updated = store
         .update(&SchemaRecord::store_key(), step)
         .await
         .map_err(OpenError::SchemaUnreadable)?;
-    settled.unwrap_or_else(|| Err(OpenError::SchemaUnreadable(illegible())))
+    updated.unwrap_or_else(|| Err(OpenError::SchemaUnreadable(unreadable())))
 }
 
-/// An illegible one is no reason to believe that there is none. Whether there is one is asked first: it may
-/// come in between, and never goes.
-async fn found(store: &dyn Store) -> Result<Option<SchemaRecord>, OpenError> {
+/// The record, if there is one. One that cannot be read is an error here, not absent. Whether there is one is
+/// read first: another server may create it in between, and none removes it.
+async fn find(store: &dyn Store) -> Result<Option<SchemaRecord>, OpenError> {
     let place = SchemaRecord::store_key();
     if store.get(place.raw()).await.map_err(OpenError::SchemaUnreadable)?.is_none() {
         return Ok(None);
     }
     let loaded = store.load(&place).await.map_err(OpenError::SchemaUnreadable)?;
-    let loaded = loaded.ok_or_else(|| OpenError::SchemaUnreadable(illegible()))?;
+    let loaded = loaded.ok_or_else(|| OpenError::SchemaUnreadable(unreadable()))?;
     Ok(Some(loaded.record))
 }
 
-fn illegible() -> StoreError {
+fn unreadable() -> StoreError {
     let reason = "it does not say which schema the data has".to_owned();
     StoreError::Corrupt { key: SchemaRecord::store_key().raw().to_string(), reason }
 }

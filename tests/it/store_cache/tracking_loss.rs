@@ -127,7 +127,7 @@ async fn the_program_says_once_in_its_log_that_nothing_is_told_and_serves() {
 
     let said = || {
         let log = std::fs::read_to_string(&log).expect("text");
-        log.lines().filter(|line| line.contains("redis does not tell of changes")).count()
+        log.lines().filter(|line| line.contains("redis client tracking is unavailable")).count()
     };
     let tries = || {
         let log = redis.command(&[b"ACL", b"LOG"]);

@@ -4,107 +4,107 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{BEGINNINGS, CacheEvent, ChangeListener, Tell};
+use super::{CACHED_PREFIXES, CacheEvent, ChangeListener, Report};
 
-/// What is kept, and who is about to bring something. One lock for all of it, never held for longer than
-/// a look into a table takes.
+/// The cached values, and the leases of reads under way. One lock for all of it, never held for longer than
+/// a lookup takes.
 pub(super) struct CacheEntries {
-    life: Duration,
+    ttl: Duration,
     state: Mutex<State>,
-    tell: Tell,
+    report: Report,
 }
 
 #[derive(Default)]
 struct State {
-    kept: HashMap<Arc<str>, Kept>,
-    /// Everything that was filed, oldest first: what is not kept any more under its number is skipped.
+    entries: HashMap<Arc<str>, Entry>,
+    /// Every entry that was inserted, oldest first. One that is no longer cached under its number is skipped.
     order: VecDeque<(Arc<str>, u64)>,
     bytes: usize,
-    /// Who may file what, by number: the first who missed it, for of many who come after one another
-    /// without a pause the last is never there.
+    /// The read under way that may insert its value, by number: the first that missed. Of reads that follow one
+    /// another without a pause there is no last.
     leases: HashMap<String, u64>,
-    numbers: u64,
-    /// Changes are told, at least until then.
-    heard_until: Option<Instant>,
+    last_number: u64,
+    /// Entries may be served until then. `None` while changes are not reported.
+    valid_until: Option<Instant>,
 }
 
-struct Kept {
+struct Entry {
     number: u64,
-    /// Nothing: it was asked for, and there is none.
+    /// `None` if the key is known to have no value.
     bytes: Option<Arc<[u8]>>,
-    until: Instant,
+    expires_at: Instant,
 }
 
-/// What came of a look.
+/// The outcome of a lookup.
 pub(super) enum Lookup<'a> {
-    /// It is here, or it is known here that there is none.
-    Kept(Option<Arc<[u8]>>),
-    /// It has to be asked for, and may be filed by whoever has the lease.
+    /// The value, or `None` if the key is known to have none.
+    Cached(Option<Arc<[u8]>>),
+    /// The store has to be asked. The value may be inserted with the lease, if this is the first read.
     Missing(Option<Lease<'a>>),
 }
 
-/// The right to file what is about to be read, as long as nobody changes it. It ends with this value.
+/// The right to insert the value that is being read. A change of the key revokes it.
 pub(super) struct Lease<'a> {
-    shelf: &'a CacheEntries,
+    entries: &'a CacheEntries,
     key: &'a str,
     number: u64,
 }
 
 impl CacheEntries {
-    pub(super) fn new(life: Duration, tell: Tell) -> Self {
-        Self { life, state: Mutex::default(), tell }
+    pub(super) fn new(ttl: Duration, report: Report) -> Self {
+        Self { ttl, state: Mutex::default(), report }
     }
 
-    pub(super) fn look<'a>(&'a self, key: &'a str) -> Lookup<'a> {
+    pub(super) fn look_up<'a>(&'a self, key: &'a str) -> Lookup<'a> {
         let now = Instant::now();
-        let (looked, noted) = self.locked().look(self, key, now);
-        (self.tell)(noted);
-        looked
+        let (lookup, event) = self.lock().look_up(self, key, now);
+        (self.report)(event);
+        lookup
     }
 
-    /// Drops what is kept of the key unless it is this, and whatever is being brought.
-    pub(super) fn invalidate_if_stale(&self, key: &str, seen: Option<&[u8]>) {
-        let mut state = self.locked();
+    /// Drops the cached value unless it is `current`, and revokes the lease.
+    pub(super) fn invalidate_if_stale(&self, key: &str, current: Option<&[u8]>) {
+        let mut state = self.lock();
         state.leases.remove(key);
-        if state.kept.get(key).is_some_and(|kept| kept.bytes.as_deref() != seen) {
+        if state.entries.get(key).is_some_and(|entry| entry.bytes.as_deref() != current) {
             state.remove(key);
         }
     }
 
-    /// Drops whatever is kept of the key, and whatever is being brought.
+    /// Drops the cached value, and revokes the lease.
     pub(super) fn remove(&self, key: &str) {
-        let mut state = self.locked();
+        let mut state = self.lock();
         state.leases.remove(key);
         state.remove(key);
     }
 
-    fn locked(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
     pub(super) fn size(&self) -> (usize, usize, usize) {
-        let state = self.locked();
-        (state.kept.len(), state.order.len(), state.bytes)
+        let state = self.lock();
+        (state.entries.len(), state.order.len(), state.bytes)
     }
 }
 
 impl Lease<'_> {
-    /// Files what was read, if nobody has changed it since the lease was taken.
-    pub(super) fn file(self, bytes: Option<&[u8]>) {
-        let mut state = self.shelf.locked();
+    /// Inserts the value, unless the key was changed since the lease was taken.
+    pub(super) fn insert(self, bytes: Option<&[u8]>) {
+        let mut state = self.entries.lock();
         let fits = bytes.is_none_or(|bytes| bytes.len() <= MAX_ENTRY_BYTES);
         if state.leases.get(self.key) == Some(&self.number) && fits {
             let now = Instant::now();
             state.make_room(now);
-            state.keep(self.key, self.number, bytes, now + self.shelf.life);
+            state.insert(self.key, self.number, bytes, now + self.entries.ttl);
         }
     }
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        let mut state = self.shelf.locked();
+        let mut state = self.entries.lock();
         if state.leases.get(self.key) == Some(&self.number) {
             state.leases.remove(self.key);
         }
@@ -112,18 +112,18 @@ impl Drop for Lease<'_> {
 }
 
 impl State {
-    fn look<'a>(
+    fn look_up<'a>(
         &mut self,
-        shelf: &'a CacheEntries,
+        entries: &'a CacheEntries,
         key: &'a str,
         now: Instant,
     ) -> (Lookup<'a>, CacheEvent) {
-        if self.heard_until.is_none_or(|until| until <= now) {
+        if self.valid_until.is_none_or(|until| until <= now) {
             return (Lookup::Missing(None), CacheEvent::Off);
         }
-        match self.kept.get(key) {
-            Some(kept) if now < kept.until => {
-                return (Lookup::Kept(kept.bytes.clone()), CacheEvent::Hit);
+        match self.entries.get(key) {
+            Some(entry) if now < entry.expires_at => {
+                return (Lookup::Cached(entry.bytes.clone()), CacheEvent::Hit);
             }
             Some(_) => self.remove(key),
             None => {}
@@ -131,30 +131,30 @@ impl State {
         if self.leases.contains_key(key) {
             return (Lookup::Missing(None), CacheEvent::Miss);
         }
-        self.numbers += 1;
-        self.leases.insert(key.to_owned(), self.numbers);
-        let lease = Lease { shelf, key, number: self.numbers };
+        self.last_number += 1;
+        self.leases.insert(key.to_owned(), self.last_number);
+        let lease = Lease { entries, key, number: self.last_number };
         (Lookup::Missing(Some(lease)), CacheEvent::Miss)
     }
 
-    fn keep(&mut self, key: &str, number: u64, bytes: Option<&[u8]>, until: Instant) {
+    fn insert(&mut self, key: &str, number: u64, bytes: Option<&[u8]>, expires_at: Instant) {
         self.remove(key);
         let key: Arc<str> = key.into();
-        self.bytes += weight(&key, bytes);
+        self.bytes += entry_bytes(&key, bytes);
         self.order.push_back((Arc::clone(&key), number));
-        self.kept.insert(key, Kept { number, bytes: bytes.map(Arc::from), until });
+        self.entries.insert(key, Entry { number, bytes: bytes.map(Arc::from), expires_at });
     }
 
-    /// Takes the oldest out, as long as they are over, or there is no room for one more.
+    /// Removes the oldest entries while they are expired, or there is no room for one more.
     fn make_room(&mut self, now: Instant) {
         while let Some((oldest, number)) = self.order.front() {
-            let kept = self.kept.get(oldest).filter(|kept| kept.number == *number);
-            let lives = kept.is_some_and(|kept| now < kept.until);
+            let entry = self.entries.get(oldest).filter(|entry| entry.number == *number);
+            let is_live = entry.is_some_and(|entry| now < entry.expires_at);
             let fits = self.order.len() < MAX_ENTRIES && self.bytes + MAX_ENTRY_BYTES <= MAX_BYTES;
-            if lives && fits {
+            if is_live && fits {
                 return;
             }
-            let (oldest, holds) = (Arc::clone(oldest), kept.is_some());
+            let (oldest, holds) = (Arc::clone(oldest), entry.is_some());
             self.order.pop_front();
             if holds {
                 self.remove(&oldest);
@@ -163,14 +163,14 @@ impl State {
     }
 
     fn remove(&mut self, key: &str) {
-        if let Some((key, kept)) = self.kept.remove_entry(key) {
-            self.bytes -= weight(&key, kept.bytes.as_deref());
+        if let Some((key, entry)) = self.entries.remove_entry(key) {
+            self.bytes -= entry_bytes(&key, entry.bytes.as_deref());
         }
     }
 
-    /// Forgets everything, and everybody who is about to bring something.
+    /// Removes every entry and every lease.
     fn clear(&mut self) {
-        self.kept.clear();
+        self.entries.clear();
         self.order.clear();
         self.leases.clear();
         self.bytes = 0;
@@ -179,45 +179,44 @@ impl State {
 
 impl ChangeListener for CacheEntries {
     fn key_prefixes(&self) -> &'static [&'static str] {
-        BEGINNINGS
+        CACHED_PREFIXES
     }
 
     fn invalidate(&self, key: &str) {
-        let mut state = self.locked();
+        let mut state = self.lock();
         state.leases.remove(key);
-        if state.kept.contains_key(key) {
+        if state.entries.contains_key(key) {
             state.remove(key);
             drop(state);
-            (self.tell)(CacheEvent::Invalidated);
+            (self.report)(CacheEvent::Invalidated);
         }
     }
 
-    fn valid_until(&self, then: Instant) {
-        if self.locked().heard_until.replace(then).is_none() {
-            (self.tell)(CacheEvent::Live(true));
+    fn valid_until(&self, at: Instant) {
+        if self.lock().valid_until.replace(at).is_none() {
+            (self.report)(CacheEvent::Live(true));
         }
     }
 
     fn invalidate_all(&self) {
-        let mut state = self.locked();
+        let mut state = self.lock();
         state.clear();
-        if state.heard_until.take().is_some() {
+        if state.valid_until.take().is_some() {
             drop(state);
-            (self.tell)(CacheEvent::Live(false));
+            (self.report)(CacheEvent::Live(false));
         }
     }
 }
 
-/// What an entry costs: its bytes, and about as much as the tables need for it.
-fn weight(key: &str, bytes: Option<&[u8]>) -> usize {
+/// The memory of an entry: its bytes, and about what the tables need for it.
+fn entry_bytes(key: &str, bytes: Option<&[u8]>) -> usize {
     key.len() + bytes.map_or(0, <[u8]>::len) + 200
 }
 
-/// How many answers are kept.
 pub(super) const MAX_ENTRIES: usize = 10_000;
 
-/// How many bytes they may be together.
+/// Of all entries together.
 pub(super) const MAX_BYTES: usize = 16 << 20;
 
-/// Larger ones are not kept: a few of them would leave no room for anything else.
+/// Larger values are not cached: a few of them would leave no room for anything else.
 pub(super) const MAX_ENTRY_BYTES: usize = 256 << 10;

@@ -87,7 +87,7 @@ impl Store for Far {
 
     fn subscribe(&self, listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {
         *self.listener.lock().unwrap() = Some(Arc::clone(listener));
-        Some(Subscription::by(tokio::spawn(std::future::pending())))
+        Some(Subscription::new(tokio::spawn(std::future::pending())))
     }
 }
 
@@ -273,15 +273,15 @@ fn what_is_kept_is_bounded_in_number_and_in_bytes() {
         let bytes = vec![0; size];
         let keys: Vec<String> = (0..count).map(|number| format!("{{client:{number}}}")).collect();
         for key in &keys {
-            match shelf.look(key) {
-                Lookup::Missing(Some(lease)) => lease.file(Some(&bytes)),
-                Lookup::Missing(None) | Lookup::Kept(_) => panic!("{key} is new"),
+            match shelf.look_up(key) {
+                Lookup::Missing(Some(lease)) => lease.insert(Some(&bytes)),
+                Lookup::Missing(None) | Lookup::Cached(_) => panic!("{key} is new"),
             }
         }
         let (kept, listed, held) = shelf.size();
         assert!(kept <= listed && listed <= MAX_ENTRIES && held <= MAX_BYTES, "{kept} {held}");
-        let last = shelf.look(&keys[count - 1]);
-        assert_eq!(matches!(last, Lookup::Kept(_)), size <= MAX_ENTRY_BYTES, "the newest stays");
+        let last = shelf.look_up(&keys[count - 1]);
+        assert_eq!(matches!(last, Lookup::Cached(_)), size <= MAX_ENTRY_BYTES, "the newest stays");
         assert!(size > MAX_ENTRY_BYTES || kept >= 50, "{kept}");
         for key in &keys {
             shelf.invalidate(key);
@@ -295,8 +295,10 @@ fn what_changes_all_the_time_takes_no_room_for_ever() {
     let shelf = CacheEntries::new(LIFE, Box::new(|_| ()));
     shelf.valid_until(Instant::now() + LIFE);
     for _ in 0..3 * MAX_ENTRIES {
-        let Lookup::Missing(Some(lease)) = shelf.look("{client:a}") else { panic!("it changed") };
-        lease.file(Some(b"1"));
+        let Lookup::Missing(Some(lease)) = shelf.look_up("{client:a}") else {
+            panic!("it changed")
+        };
+        lease.insert(Some(b"1"));
         shelf.invalidate("{client:a}");
     }
     assert!(shelf.size().1 <= 2, "{:?}", shelf.size());

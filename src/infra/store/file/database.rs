@@ -1,4 +1,4 @@
-//! The database file, opened again when it failed.
+//! The database file. It is opened again after a failed write.
 
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,69 +10,69 @@ use redb::{ReadTransaction, ReadableDatabase, WriteTransaction};
 use rustix::fs::StatVfs;
 
 use super::super::OpenError;
-use super::{folder, tables};
+use super::{data_dir, tables};
 
-/// Enough for the inner pages of a million records and the leaves that are in use; the rest is left to
-/// the page cache of the machine.
-const CACHE: usize = 64 * 1024 * 1024;
-/// What a transaction may need that writes next to nothing.
-const RESERVE: u64 = 256 * 1024;
-/// What one change may need at most: its path of pages in each of the trees, written anew.
-const EACH: u64 = 64 * 1024;
+/// Holds the inner pages of a million records and the leaves that are in use. The page cache of the machine
+/// holds the rest.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// The free space that a transaction needs besides its changes.
+const TRANSACTION_BYTES: u64 = 256 * 1024;
+/// The most that one change may need: the pages on its path in each tree, copied.
+const MAX_CHANGE_BYTES: u64 = 64 * 1024;
 
-/// One redb file. After a failed write redb refuses everything until it is opened again, which keeps it
-/// at its last commit.
+/// One redb file. After a failed write redb refuses every operation until the file is opened again; it then
+/// stands at its last commit.
 pub(super) struct Database {
     folder: PathBuf,
-    /// `None` while it could not be opened again.
-    open: RwLock<Option<redb::Database>>,
+    /// `None` while it cannot be opened again.
+    database: RwLock<Option<redb::Database>>,
 }
 
 impl Database {
-    /// Opens or makes it, and refuses one that is damaged or of a later schema.
+    /// Opens or creates the file. Fails if it is damaged or of a later schema.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
-        let open = open(folder).map_err(|why| folder::unusable(folder, why))?;
-        Ok(Self { folder: folder.to_owned(), open: RwLock::new(Some(open)) })
+        let database = open(folder).map_err(|why| data_dir::open_error(folder, why))?;
+        Ok(Self { folder: folder.to_owned(), database: RwLock::new(Some(database)) })
     }
 
-    /// What `read` answers of the last commit.
+    /// Reads the last commit.
     pub fn read<T>(
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, String> {
-        let open = self.opened();
-        let database = open.as_ref().ok_or_else(closed)?;
-        let began = database.begin_read().map_err(redb::Error::from);
-        began.and_then(|transaction| read(&transaction)).map_err(told)
+        let database = self.lock();
+        let database = database.as_ref().ok_or_else(closed)?;
+        let transaction = database.begin_read().map_err(redb::Error::from);
+        transaction.and_then(|transaction| read(&transaction)).map_err(|error| error.to_string())
     }
 
-    /// All of what `write` does, on disk, if it answers that there is something to keep.
+    /// Runs `write` in a transaction, and commits it to disk if `write` answers true.
     pub fn write(
         &self,
         write: impl FnOnce(&WriteTransaction) -> Result<bool, redb::Error>,
     ) -> Result<(), String> {
-        let open = self.opened();
-        let database = open.as_ref().ok_or_else(closed)?;
-        let ended = || -> Result<(), redb::Error> {
-            // Durable when it is committed, which is redb's default.
+        let database = self.lock();
+        let database = database.as_ref().ok_or_else(closed)?;
+        let run = || -> Result<(), redb::Error> {
+            // A commit is durable: redb's default.
             let transaction = database.begin_write()?;
             if write(&transaction)? { Ok(transaction.commit()?) } else { Ok(transaction.abort()?) }
         };
-        ended().map_err(told)
+        run().map_err(|error| error.to_string())
     }
 
-    /// Whether there is room for so many changes with so many bytes. A file system that cannot say is
-    /// believed to have it: the write will tell.
-    pub fn has_room(&self, changes: usize, weight: u64) -> bool {
+    /// Whether the disk has room for so many changes with so many bytes in all. True where the file system does
+    /// not report its free space: the write itself will fail then.
+    pub fn has_room(&self, changes: usize, payload_bytes: u64) -> bool {
         let changes = u64::try_from(changes).unwrap_or(u64::MAX);
-        let needed = EACH.saturating_mul(changes).saturating_add(RESERVE);
-        let needed = needed.saturating_add(weight.saturating_mul(4));
-        free(rustix::fs::statvfs(&self.folder).ok()).is_none_or(|free| free >= needed)
+        let needed = MAX_CHANGE_BYTES.saturating_mul(changes).saturating_add(TRANSACTION_BYTES);
+        let needed = needed.saturating_add(payload_bytes.saturating_mul(4));
+        free_bytes(rustix::fs::statvfs(&self.folder).ok()).is_none_or(|free| free >= needed)
     }
 
     /// Closes it and opens it at its last commit. If that fails, the next call tries again.
     pub fn reopen(&self) {
-        let mut database = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         *database = None;
         match open(&self.folder) {
             Ok(opened) => *database = Some(opened),
@@ -80,39 +80,37 @@ impl Database {
         }
     }
 
-    /// Whether there is a file to write to.
     pub fn is_open(&self) -> bool {
-        self.opened().is_some()
+        self.lock().is_some()
     }
 
     /// Closes it for good.
     pub fn close(&self) {
-        *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn opened(&self) -> RwLockReadGuard<'_, Option<redb::Database>> {
-        self.open.read().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> RwLockReadGuard<'_, Option<redb::Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The bytes we may still take, if the file system says. One that claims to have no blocks at all does not
-/// count them.
-fn free(disk: Option<StatVfs>) -> Option<u64> {
+/// The free bytes, if the file system reports them. One that reports no blocks at all does not count them.
+fn free_bytes(disk: Option<StatVfs>) -> Option<u64> {
     let disk = disk.filter(|disk| disk.f_blocks > 0)?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn open(folder: &Path) -> Result<redb::Database, String> {
-    let path = folder::database(folder);
-    let made = folder::private(&path).map(drop).or_else(|why| match why.kind() {
-        ErrorKind::NotFound => make(folder, &path).map_err(|why| why.to_string()),
+    let path = data_dir::database_path(folder);
+    let opened = data_dir::open_private(&path).map(drop).or_else(|why| match why.kind() {
+        ErrorKind::NotFound => create(folder, &path).map_err(|why| why.to_string()),
         _ => Err(why.to_string()),
     });
-    made.map_err(|why| format!("{}: {why}", path.display()))?;
-    // An assertion of redb's about a damaged file is an answer, too.
+    opened.map_err(|why| format!("{}: {why}", path.display()))?;
+    // redb may panic on a damaged file.
     let opened = catch_unwind(AssertUnwindSafe(|| -> Result<_, redb::Error> {
         let mut builder = redb::Database::builder();
-        builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
         let database = builder.open(&path)?;
         tables::schema(&database).map(|schema| (database, schema))
     }));
@@ -139,12 +137,13 @@ fn open(folder: &Path) -> Result<redb::Database, String> {
     }
 }
 
-/// Under another name first, so that what bears the right one was whole once: an empty file is damage.
-fn make(folder: &Path, path: &Path) -> Result<(), redb::Error> {
+/// Creates the file under another name and renames it, so that a file with the right name is complete: an
+/// empty one is damaged.
+fn create(folder: &Path, path: &Path) -> Result<(), redb::Error> {
     let new = path.with_extension("new");
-    let file = folder::created(&new)?;
+    let file = data_dir::create_private(&new)?;
     let database = redb::Database::builder().create_with_backend(FileBackend::new(file)?)?;
-    tables::make(&database)?;
+    tables::create(&database)?;
     drop(database);
     std::fs::rename(&new, path)?;
     Ok(std::fs::File::open(folder)?.sync_all()?)
@@ -161,10 +160,6 @@ fn closed() -> String {
     "the store's file is not open, see the log".to_owned()
 }
 
-fn told(error: redb::Error) -> String {
-    error.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,11 +168,11 @@ mod tests {
     fn a_file_system_that_does_not_count_is_not_full() {
         let folder = tempfile::tempdir().unwrap();
         let disk = || rustix::fs::statvfs(folder.path()).unwrap();
-        assert!(free(Some(disk())).is_some());
+        assert!(free_bytes(Some(disk())).is_some());
         let full = StatVfs { f_bavail: 0, ..disk() };
-        assert_eq!(free(Some(full)), Some(0));
+        assert_eq!(free_bytes(Some(full)), Some(0));
         let uncounted = StatVfs { f_blocks: 0, f_bavail: 0, ..disk() };
-        assert_eq!(free(Some(uncounted)), None);
-        assert_eq!(free(None), None);
+        assert_eq!(free_bytes(Some(uncounted)), None);
+        assert_eq!(free_bytes(None), None);
     }
 }

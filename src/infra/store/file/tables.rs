@@ -1,4 +1,4 @@
-//! What is in the file, and what a change does to it.
+//! The tables of the file, and what a transaction does to them.
 
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
@@ -11,22 +11,22 @@ use redb::{
 use super::super::{CommitOutcome, Precondition, Transaction, Write};
 use crate::infra::clock::UnixTime;
 
-/// Grows when an older binary must not touch the file any more.
+/// Raised when an older release must not open the file.
 pub(super) const SCHEMA: u64 = 1;
 
 /// Numbers about the file itself.
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-/// By key: when to forget it, in eight bytes, then what was filed.
+/// By key: the deadline in eight bytes, big-endian, then the value.
 const ENTRIES: TableDefinition<&str, &[u8]> = TableDefinition::new("entries");
-/// The same deadlines, soonest first, so that forgetting is not a scan.
+/// The same deadlines, soonest first, so that expiry needs no scan.
 const DEADLINES: TableDefinition<(u64, &str), ()> = TableDefinition::new("deadlines");
-/// Each name of each index.
+/// The names of every index.
 const NAMES: TableDefinition<(&str, &str), ()> = TableDefinition::new("names");
 
-/// The moment of what is never forgotten.
+/// The deadline of a record that never expires.
 const NEVER: u64 = u64::MAX;
 
-/// Which schema the file was written by, if it is a store.
+/// The schema of the file; `None` if it is not a store.
 pub(super) fn schema(database: &redb::Database) -> Result<Option<u64>, Error> {
     match database.begin_read()?.open_table(META) {
         Ok(meta) => Ok(meta.get("schema")?.map(|schema| schema.value())),
@@ -35,33 +35,33 @@ pub(super) fn schema(database: &redb::Database) -> Result<Option<u64>, Error> {
     }
 }
 
-/// Makes the tables of a new file.
-pub(super) fn make(database: &redb::Database) -> Result<(), Error> {
+/// Creates the tables of a new file.
+pub(super) fn create(database: &redb::Database) -> Result<(), Error> {
     let transaction = database.begin_write()?;
     transaction.open_table(META)?.insert("schema", SCHEMA)?;
     drop(Tables::open(&transaction, UnixTime::from_millis(0))?);
     Ok(transaction.commit()?)
 }
 
-/// What the key holds at this moment.
+/// The value of the key at `now`.
 pub(super) fn get(
-    from: &ReadTransaction,
+    transaction: &ReadTransaction,
     key: &str,
     now: UnixTime,
 ) -> Result<Option<Vec<u8>>, Error> {
-    let entries = from.open_table(ENTRIES)?;
+    let entries = transaction.open_table(ENTRIES)?;
     let entry = entries.get(key)?;
-    Ok(entry.and_then(|entry| living(entry.value(), now).map(<[u8]>::to_vec)))
+    Ok(entry.and_then(|entry| live_value(entry.value(), now).map(<[u8]>::to_vec)))
 }
 
 /// Names of the index after `after`, at most `limit`.
-pub(super) fn names(
-    from: &ReadTransaction,
+pub(super) fn scan_index(
+    transaction: &ReadTransaction,
     index: &str,
     after: &str,
     limit: usize,
 ) -> Result<Vec<String>, Error> {
-    let table = from.open_table(NAMES)?;
+    let table = transaction.open_table(NAMES)?;
     let mut found = Vec::new();
     for row in table.range::<(&str, &str)>((Excluded((index, after)), Unbounded))? {
         let (row, ()) = row.map(|(row, unit)| (row, unit.value()))?;
@@ -74,29 +74,29 @@ pub(super) fn names(
     Ok(found)
 }
 
-/// How many entries and deadlines there are.
-pub(super) fn census(from: &ReadTransaction) -> Result<(u64, u64), Error> {
-    Ok((from.open_table(ENTRIES)?.len()?, from.open_table(DEADLINES)?.len()?))
+/// The number of entries and of deadlines.
+pub(super) fn count_entries(transaction: &ReadTransaction) -> Result<(u64, u64), Error> {
+    Ok((transaction.open_table(ENTRIES)?.len()?, transaction.open_table(DEADLINES)?.len()?))
 }
 
-/// Whether there is anything to forget.
-pub(super) fn anything_due(from: &ReadTransaction, now: UnixTime) -> Result<bool, Error> {
-    let deadlines = from.open_table(DEADLINES)?;
+/// Whether any record has expired.
+pub(super) fn has_expired(transaction: &ReadTransaction, now: UnixTime) -> Result<bool, Error> {
+    let deadlines = transaction.open_table(DEADLINES)?;
     let first = deadlines.first()?;
     Ok(first.is_some_and(|(row, _)| row.value().0 <= now.as_millis()))
 }
 
-/// How many bytes a change brings.
-pub(super) fn weight(change: &Transaction) -> u64 {
-    let sizes = change.writes.iter().map(|write| match write {
+/// The bytes that a transaction adds.
+pub(super) fn payload_bytes(transaction: &Transaction) -> u64 {
+    let sizes = transaction.writes.iter().map(|write| match write {
         Write::Put { bytes, .. } => bytes.len(),
-        Write::Link { name, .. } => name.len(),
-        Write::Delete { .. } | Write::Unlink { .. } => 0,
+        Write::IndexAdd { name, .. } => name.len(),
+        Write::Delete { .. } | Write::IndexRemove { .. } => 0,
     });
     u64::try_from(sizes.sum::<usize>()).unwrap_or(u64::MAX)
 }
 
-/// Writes something that changes nothing.
+/// Writes without changing a record, for `ping`.
 pub(super) fn touch(tables: &mut Tables<'_>) -> Result<(), Error> {
     tables.changed = true;
     tables.meta.insert("touched", tables.now.as_millis())?;
@@ -131,18 +131,18 @@ impl<'t> Tables<'t> {
     }
 
     pub fn take(&mut self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let held = self.get(key)?;
+        let value = self.get(key)?;
         self.remove(key)?;
-        Ok(held)
+        Ok(value)
     }
 
-    pub fn commit(&mut self, change: &Transaction) -> Result<CommitOutcome, Error> {
-        for (key, expect) in &change.expected {
-            if !self.holds(key.as_str(), expect)? {
+    pub fn commit(&mut self, transaction: &Transaction) -> Result<CommitOutcome, Error> {
+        for (key, precondition) in &transaction.preconditions {
+            if !self.holds(key.as_str(), precondition)? {
                 return Ok(CommitOutcome::Conflict);
             }
         }
-        for write in &change.writes {
+        for write in &transaction.writes {
             self.write(write)?;
         }
         Ok(CommitOutcome::Committed)
@@ -150,64 +150,64 @@ impl<'t> Tables<'t> {
 
     pub fn tally(&mut self, counter: &str, window: Duration) -> Result<u64, Error> {
         let entry = self.entries.get(counter)?.and_then(|entry| {
-            let count = parse_count(living(entry.value(), self.now)?);
-            Some((count.saturating_add(1), forget_at(entry.value())))
+            let count = parse_count(live_value(entry.value(), self.now)?);
+            Some((count.saturating_add(1), deadline(entry.value())))
         });
         let (count, until) = entry.unwrap_or((1, self.now.plus(window).as_millis()));
         self.put(counter, count.to_string().as_bytes(), until)?;
         Ok(count)
     }
 
-    /// Forgets what is due, at most so much of it; answers how much.
-    pub fn forget(&mut self, at_most: usize) -> Result<usize, Error> {
-        let mut due = Vec::new();
-        for row in self.deadlines.iter()?.take(at_most) {
+    /// Deletes expired records, at most `limit`. Answers how many.
+    pub fn remove_expired(&mut self, limit: usize) -> Result<usize, Error> {
+        let mut expired = Vec::new();
+        for row in self.deadlines.iter()?.take(limit) {
             let (row, _) = row?;
             let (at, key) = row.value();
             if at > self.now.as_millis() {
                 break;
             }
-            due.push(key.to_owned());
+            expired.push(key.to_owned());
         }
-        for key in &due {
+        for key in &expired {
             self.remove(key)?;
-            if let Some(index) = key.strip_suffix(OF_AN_INDEX) {
-                self.empty(index)?;
+            if let Some(index) = key.strip_suffix(INDEX_SUFFIX) {
+                self.clear_index(index)?;
             }
         }
-        Ok(due.len())
+        Ok(expired.len())
     }
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let entry = self.entries.get(key)?;
-        Ok(entry.and_then(|entry| living(entry.value(), self.now).map(<[u8]>::to_vec)))
+        Ok(entry.and_then(|entry| live_value(entry.value(), self.now).map(<[u8]>::to_vec)))
     }
 
-    fn holds(&self, key: &str, expect: &Precondition) -> Result<bool, Error> {
-        Ok(match (self.get(key)?, expect) {
+    fn holds(&self, key: &str, precondition: &Precondition) -> Result<bool, Error> {
+        Ok(match (self.get(key)?, precondition) {
             (None, Precondition::Absent) => true,
-            (Some(held), Precondition::Unchanged(bytes)) => held == *bytes,
+            (Some(value), Precondition::Unchanged(bytes)) => value == *bytes,
             (None, Precondition::Unchanged(_)) | (Some(_), Precondition::Absent) => false,
         })
     }
 
     fn write(&mut self, write: &Write) -> Result<(), Error> {
         match write {
-            Write::Put { key, bytes, forget_at } => {
-                self.put(key.as_str(), bytes, forget_at.map_or(NEVER, UnixTime::as_millis))
+            Write::Put { key, bytes, delete_after } => {
+                self.put(key.as_str(), bytes, delete_after.map_or(NEVER, UnixTime::as_millis))
             }
             Write::Delete { key } => {
                 self.remove(key.as_str())?;
-                self.empty(key.as_str())
+                self.clear_index(key.as_str())
             }
-            Write::Link { index, name, until } => {
+            Write::IndexAdd { index, name, until } => {
                 if let Some(until) = until {
-                    self.keep_index(index.as_str(), *until)?;
+                    self.extend_index(index.as_str(), *until)?;
                 }
                 self.changed |= self.names.insert((index.as_str(), name.as_str()), ())?.is_none();
                 Ok(())
             }
-            Write::Unlink { index, name } => {
+            Write::IndexRemove { index, name } => {
                 self.changed |= self.names.remove((index.as_str(), name.as_str()))?.is_some();
                 Ok(())
             }
@@ -221,7 +221,7 @@ impl<'t> Tables<'t> {
         let mut entry = Vec::with_capacity(8 + bytes.len());
         entry.extend(until.to_be_bytes());
         entry.extend(bytes);
-        let before = self.entries.insert(key, entry.as_slice())?.map(|old| forget_at(old.value()));
+        let before = self.entries.insert(key, entry.as_slice())?.map(|old| deadline(old.value()));
         self.changed = true;
         if before == Some(until) {
             return Ok(());
@@ -236,7 +236,7 @@ impl<'t> Tables<'t> {
     }
 
     fn remove(&mut self, key: &str) -> Result<(), Error> {
-        let before = self.entries.remove(key)?.map(|old| forget_at(old.value()));
+        let before = self.entries.remove(key)?.map(|old| deadline(old.value()));
         if let Some(before) = before {
             self.deadlines.remove((before, key))?;
             self.changed = true;
@@ -244,14 +244,14 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// Notes that an index may be forgotten then, unless it was to be kept for longer. Names that an older
-    /// release listed have an end too, which is not known here: none is later than [`LATEST`].
-    fn keep_index(&mut self, index: &str, until: UnixTime) -> Result<(), Error> {
-        let marker = format!("{index}{OF_AN_INDEX}");
-        let held = self.entries.get(marker.as_str())?.map(|entry| forget_at(entry.value()));
-        let least = match held {
-            Some(held) => held,
-            None if self.has_names(index)? => self.now.plus(LATEST).as_millis(),
+    /// Moves the deadline of an index to `until`, if that is later. Names that an older release added expire, too,
+    /// at a time that is not known here: within [`MAX_INDEX_LIFETIME`].
+    fn extend_index(&mut self, index: &str, until: UnixTime) -> Result<(), Error> {
+        let marker = format!("{index}{INDEX_SUFFIX}");
+        let current = self.entries.get(marker.as_str())?.map(|entry| deadline(entry.value()));
+        let least = match current {
+            Some(current) => current,
+            None if self.has_names(index)? => self.now.plus(MAX_INDEX_LIFETIME).as_millis(),
             None => 0,
         };
         self.put(&marker, b"", until.as_millis().max(least))
@@ -262,34 +262,34 @@ impl<'t> Tables<'t> {
         Ok(first.is_some_and(|(row, _)| row.value().0 == index))
     }
 
-    /// Takes every name off an index.
-    fn empty(&mut self, index: &str) -> Result<(), Error> {
-        // Nothing sorts between a text and the same with a zero byte behind it.
+    /// Removes every name from an index.
+    fn clear_index(&mut self, index: &str) -> Result<(), Error> {
+        // No string sorts between a string and the same with a zero byte appended.
         let next = format!("{index}\0");
         let all = (index, "")..(next.as_str(), "");
-        let mut gone = false;
+        let mut removed = false;
         self.names.retain_in(all, |_, ()| {
-            gone = true;
+            removed = true;
             false
         })?;
-        self.changed |= gone;
+        self.changed |= removed;
         Ok(())
     }
 }
 
-/// Behind the key of an index: the key of an entry without bytes, which is forgotten when the index may be.
-const OF_AN_INDEX: char = '\0';
+/// Appended to the key of an index: the key of an empty entry whose deadline is that of the index.
+const INDEX_SUFFIX: char = '\0';
 
-/// Longer than anything lives that is listed with an end.
-const LATEST: Duration = Duration::from_secs(420 * 86_400);
+/// Longer than any record lives whose name expires.
+const MAX_INDEX_LIFETIME: Duration = Duration::from_secs(420 * 86_400);
 
-/// What was filed, unless it is due. Fewer than eight bytes are none of ours.
-fn living(entry: &[u8], now: UnixTime) -> Option<&[u8]> {
-    let due = forget_at(entry) <= now.as_millis();
-    entry.get(8..).filter(|_| !due)
+/// The value of an entry, unless it has expired or is shorter than a deadline.
+fn live_value(entry: &[u8], now: UnixTime) -> Option<&[u8]> {
+    let has_expired = deadline(entry) <= now.as_millis();
+    entry.get(8..).filter(|_| !has_expired)
 }
 
-fn forget_at(entry: &[u8]) -> u64 {
+fn deadline(entry: &[u8]) -> u64 {
     entry.first_chunk().map_or(0, |millis| u64::from_be_bytes(*millis))
 }
 

@@ -1,4 +1,4 @@
-//! The one thread that writes: whatever waits goes into one transaction, and is answered after its fsync.
+//! The one thread that writes: all waiting changes share a transaction, and are answered after its fsync.
 
 use std::fs::File;
 use std::io;
@@ -15,85 +15,85 @@ use super::database::Database;
 use super::tables::{self, Tables};
 use crate::infra::clock::Clock;
 
-/// As many changes may wait as there may be connections; more are refused.
-const QUEUE: usize = 4096;
-/// How many changes share a transaction at most: some tens of milliseconds of work.
-const BATCH: usize = 256;
-/// How often an idle store looks for what it may forget.
-const IDLE: Duration = Duration::from_secs(1);
-/// How much is forgotten in one transaction of its own.
-const SWEEP: usize = 256;
-/// How much is forgotten beside each change, which is more than it can file.
-const BESIDE: usize = 8;
-/// How long a change may take before its caller is told that nobody knows.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// As many changes may wait as there may be connections. More are refused.
+const QUEUE_CAPACITY: usize = 4096;
+/// Changes in one transaction: some tens of milliseconds of work.
+const MAX_BATCH: usize = 256;
+/// How often an idle store looks for expired records.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Expired records deleted in one sweep.
+const MAX_SWEEP: usize = 256;
+/// Expired records deleted beside each change: more than a change adds.
+const EXPIRED_PER_CHANGE: usize = 8;
+/// How long a caller waits. After that the outcome of its change is unknown.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A change that waits for its turn, then for its fsync, and then tells.
+/// A change that runs in a transaction and replies after the commit.
 trait Job: Send {
-    fn weight(&self) -> u64;
+    fn payload_bytes(&self) -> u64;
     fn run(&mut self, tables: &mut Tables<'_>) -> Result<(), Error>;
-    fn tell(self: Box<Self>, committed: Result<(), String>);
+    fn reply(self: Box<Self>, committed: Result<(), String>);
 }
 
-struct Asked<T, W> {
-    weight: u64,
+struct PendingChange<T, W> {
+    payload_bytes: u64,
     work: Option<W>,
-    answer: Option<T>,
-    tell: oneshot::Sender<Result<T, String>>,
+    result: Option<T>,
+    reply: oneshot::Sender<Result<T, String>>,
 }
 
-impl<T, W> Job for Asked<T, W>
+impl<T, W> Job for PendingChange<T, W>
 where
     T: Send,
     W: FnOnce(&mut Tables<'_>) -> Result<T, Error> + Send,
 {
-    fn weight(&self) -> u64 {
-        self.weight
+    fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
     }
 
     fn run(&mut self, tables: &mut Tables<'_>) -> Result<(), Error> {
         if let Some(work) = self.work.take() {
-            self.answer = Some(work(tables)?);
+            self.result = Some(work(tables)?);
         }
         Ok(())
     }
 
-    fn tell(self: Box<Self>, committed: Result<(), String>) {
-        let Self { answer, tell, .. } = *self;
-        let undone = || "the change was not made".to_owned();
+    fn reply(self: Box<Self>, committed: Result<(), String>) {
+        let Self { result, reply, .. } = *self;
+        let not_run = || "the change was not made".to_owned();
         // The caller may have gone away.
-        let _heard = tell.send(committed.and_then(|()| answer.ok_or_else(undone)));
+        let _received = reply.send(committed.and_then(|()| result.ok_or_else(not_run)));
     }
 }
 
-/// The thread, which ends with this value.
+/// The writer thread. Dropping this value ends it.
 pub(super) struct Writer {
     queue: Option<SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    /// `lock` is held until the database is closed.
+    /// Starts the thread, which keeps `lock` until the database is closed.
     pub fn spawn(database: Arc<Database>, clock: Clock, lock: File) -> io::Result<Self> {
-        let (queue, jobs) = sync_channel(QUEUE);
+        let (queue, jobs) = sync_channel(QUEUE_CAPACITY);
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
-            write(&database, &clock, &jobs);
+            writer_loop(&database, &clock, &jobs);
             database.close();
             drop(lock);
         })?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Has the work done in a transaction, and answers once that is on disk. `weight` is how many bytes
-    /// it brings.
-    pub async fn asks<T: Send + 'static>(
+    /// Runs the work in a transaction, and answers once that is on disk. `payload_bytes` is how many bytes it adds.
+    pub async fn run<T: Send + 'static>(
         &self,
-        weight: u64,
+        payload_bytes: u64,
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, StoreError> {
         let unavailable = |why: &str| StoreError::Unavailable(why.to_owned());
-        let (tell, told) = oneshot::channel();
-        let job = Box::new(Asked { weight, work: Some(work), answer: None, tell });
+        let (sender, reply) = oneshot::channel();
+        let work = Some(work);
+        let job = Box::new(PendingChange { payload_bytes, work, result: None, reply: sender });
         match self.queue.as_ref().map(|queue| queue.try_send(job)) {
             Some(Ok(())) => {}
             Some(Err(TrySendError::Full(_))) => {
@@ -103,8 +103,8 @@ impl Writer {
                 return Err(unavailable("the store's thread has ended"));
             }
         }
-        match tokio::time::timeout(PATIENCE, told).await {
-            Ok(Ok(answer)) => answer.map_err(StoreError::Unavailable),
+        match tokio::time::timeout(WRITE_TIMEOUT, reply).await {
+            Ok(Ok(result)) => result.map_err(StoreError::Unavailable),
             Ok(Err(_)) => Err(unavailable("the store's thread has ended")),
             Err(_) => Err(unavailable(
                 "the change is not on disk yet, and nobody knows whether it will be",
@@ -114,16 +114,16 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// What was asked for is still written; then the folder is free.
+    /// Waits for the queued changes; then the folder is unlocked.
     fn drop(&mut self) {
         self.queue = None;
-        let _ended = self.thread.take().map(JoinHandle::join);
+        let _joined = self.thread.take().map(JoinHandle::join);
     }
 }
 
-fn write(database: &Database, clock: &Clock, jobs: &Receiver<Box<dyn Job>>) {
+fn writer_loop(database: &Database, clock: &Clock, jobs: &Receiver<Box<dyn Job>>) {
     loop {
-        let first = match jobs.recv_timeout(IDLE) {
+        let first = match jobs.recv_timeout(SWEEP_INTERVAL) {
             Ok(job) => job,
             Err(RecvTimeoutError::Timeout) => {
                 sweep(database, clock);
@@ -132,21 +132,21 @@ fn write(database: &Database, clock: &Clock, jobs: &Receiver<Box<dyn Job>>) {
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let mut batch = vec![first];
-        batch.extend(jobs.try_iter().take(BATCH - 1));
+        batch.extend(jobs.try_iter().take(MAX_BATCH - 1));
         let committed = commit(database, clock, &mut batch);
         for job in batch {
-            job.tell(committed.clone());
+            job.reply(committed.clone());
         }
     }
 }
 
-/// All of them, or none.
+/// Runs the batch in one transaction: all of it is applied, or nothing.
 fn commit(database: &Database, clock: &Clock, batch: &mut [Box<dyn Job>]) -> Result<(), String> {
     if !database.is_open() {
         database.reopen();
     }
-    let weight = batch.iter().map(|job| job.weight()).sum();
-    if !database.has_room(batch.len(), weight) {
+    let payload_bytes = batch.iter().map(|job| job.payload_bytes()).sum();
+    if !database.has_room(batch.len(), payload_bytes) {
         tracing::error!("the disk of the store is full, or nearly: nothing is changed");
         return Err("the disk is full".to_owned());
     }
@@ -156,28 +156,28 @@ fn commit(database: &Database, clock: &Clock, batch: &mut [Box<dyn Job>]) -> Res
             job.run(&mut tables)?;
         }
         if tables.changed() {
-            tables.forget(batch.len().saturating_mul(BESIDE))?;
+            tables.remove_expired(batch.len().saturating_mul(EXPIRED_PER_CHANGE))?;
         }
         Ok(tables.changed())
     });
-    recovered(database, written)
+    reopen_on_error(database, written)
 }
 
-/// Forgets what is due while nothing else is asked; nothing due costs no write.
+/// Deletes expired records of an idle store. Writes nothing if there are none.
 fn sweep(database: &Database, clock: &Clock) {
     let now = clock.now();
-    let due = database.read(|from| tables::anything_due(from, now));
-    if !due.unwrap_or(false) || !database.has_room(SWEEP / BESIDE, 0) {
+    let has_expired = database.read(|transaction| tables::has_expired(transaction, now));
+    if !has_expired.unwrap_or(false) || !database.has_room(MAX_SWEEP / EXPIRED_PER_CHANGE, 0) {
         return;
     }
-    let swept =
-        database.write(|transaction| Ok(Tables::open(transaction, now)?.forget(SWEEP)? > 0));
-    let _logged = recovered(database, swept);
+    let swept = database
+        .write(|transaction| Ok(Tables::open(transaction, now)?.remove_expired(MAX_SWEEP)? > 0));
+    let _logged = reopen_on_error(database, swept);
 }
 
-/// After a failure redb wants to be opened again, and is at its last commit then: the one that failed, or
+/// Opens the database again after a failed write. It then stands at its last commit: the one that failed, or
 /// the one before.
-fn recovered(database: &Database, written: Result<(), String>) -> Result<(), String> {
+fn reopen_on_error(database: &Database, written: Result<(), String>) -> Result<(), String> {
     written.inspect_err(|why| {
         tracing::error!(%why, "a write to the store failed, it is opened again");
         database.reopen();

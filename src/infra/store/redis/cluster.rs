@@ -1,10 +1,7 @@
-//! A Redis Cluster: a link to every primary, and a map that says which one has a key.
+//! The connections to every primary of a Redis Cluster, and the map from slots to primaries.
 //!
-//! The library's own cluster client is not used. It says a command again when the connection was lost
-//! under it, up to sixteen times, which would break the rule that no call is repeated behind its
-//! caller's back; and it puts no bound on what waits. Here a link is a link, as on a single server. A
-//! wrong map costs one redirection, which redis gives instead of running the command, and has the map
-//! drawn anew.
+//! A wrong map costs one redirection, which Redis gives instead of running the command, and a refresh of the
+//! map. The library's cluster client is not used: docs/decisions/redis-cluster-client.md.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,169 +12,174 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::address::Endpoint;
-use super::door::Door;
-use super::failure::{Failure, told};
-use super::keeper::{Dialler, Way};
-use super::link::Link;
-use super::order::Acks;
-use super::slots::{Run, are_all, runs, slot_of};
-use super::tracking::Posts;
+use super::command::ReplicaAcks;
+use super::connections::PrimaryConnections;
+use super::connector::Connector;
+use super::error::{CommandError, classify_error};
+use super::reconnect::{PrimaryConnector, PrimaryLocation};
+use super::slots::{SlotRange, covers_all_slots, parse_slot_map, slot_of};
+use super::tracking::TrackingTargets;
+use super::url::Endpoint;
 
 /// The cluster as it was last seen.
 pub(super) struct Cluster {
     shared: Arc<Shared>,
-    surveyor: JoinHandle<()>,
+    refresh_task: JoinHandle<()>,
 }
 
 struct Shared {
     seeds: Vec<Endpoint>,
-    door: Door,
-    login: redis::RedisConnectionInfo,
-    acks: Option<Acks>,
-    patience: Duration,
-    allow_volatile: bool,
-    map: RwLock<Map>,
-    /// Everybody who may answer: changed before anything is asked over a new link.
-    posts: watch::Sender<Posts>,
-    doubted: Notify,
+    options: ConnectOptions,
+    map: RwLock<SlotMap>,
+    /// Every primary that may be read from. Updated before anything is read over new connections.
+    tracking_targets: watch::Sender<TrackingTargets>,
+    refresh_requested: Notify,
 }
 
 #[derive(Default)]
-struct Map {
-    runs: Vec<Run>,
-    links: HashMap<Endpoint, Arc<Link>>,
+struct SlotMap {
+    ranges: Vec<SlotRange>,
+    primaries: HashMap<Endpoint, Arc<PrimaryConnections>>,
 }
 
-/// How the nodes are reached.
-pub(super) struct Reach {
-    pub(super) door: Door,
+/// How to connect to a node.
+pub(super) struct ConnectOptions {
+    pub(super) connector: Connector,
     pub(super) login: redis::RedisConnectionInfo,
-    pub(super) acks: Option<Acks>,
-    pub(super) patience: Duration,
+    pub(super) acks: Option<ReplicaAcks>,
+    pub(super) timeout: Duration,
     pub(super) allow_volatile: bool,
 }
 
 impl Cluster {
-    /// Draws the first map, from whichever seed answers, and dials every primary on it.
-    pub(super) async fn survey(seeds: Vec<Endpoint>, reach: Reach) -> Result<Self, Failure> {
-        let Reach { door, login, acks, patience, allow_volatile } = reach;
-        let (map, doubted, posts) = (RwLock::default(), Notify::new(), watch::Sender::default());
-        let shared =
-            Shared { seeds, door, login, acks, patience, allow_volatile, map, posts, doubted };
+    /// Takes the slot map of the first seed that replies, and connects to every primary in it.
+    pub(super) async fn discover(
+        seeds: Vec<Endpoint>,
+        options: ConnectOptions,
+    ) -> Result<Self, CommandError> {
+        let (map, refresh_requested) = (RwLock::default(), Notify::new());
+        let tracking_targets = watch::Sender::default();
+        let shared = Shared { seeds, options, map, tracking_targets, refresh_requested };
         let shared = Arc::new(shared);
-        let runs = shared.ask_around().await?;
-        if !are_all(&runs) {
-            return Err(Failure::unavailable("the cluster has slots that no node serves"));
+        let ranges = shared.fetch_slot_map_any().await?;
+        if !covers_all_slots(&ranges) {
+            return Err(CommandError::unavailable("the cluster has slots that no node serves"));
         }
-        for run in &runs {
-            if shared.known(&run.primary).is_none() {
-                let link = Arc::new(Link::dial(shared.dialler(&run.primary)).await?);
-                shared.write(|map| map.links.insert(run.primary.clone(), link));
+        for range in &ranges {
+            if shared.primary(&range.primary).is_none() {
+                let connector = shared.primary_connector(&range.primary);
+                let connections = Arc::new(PrimaryConnections::connect(connector).await?);
+                let node = range.primary.clone();
+                shared.write(|map| map.primaries.insert(node, connections));
             }
         }
-        shared.draw(runs);
-        let surveyor = tokio::spawn(keep_drawing(Arc::clone(&shared)));
-        Ok(Self { shared, surveyor })
+        shared.apply_slot_map(ranges);
+        let refresh_task = tokio::spawn(refresh_loop(Arc::clone(&shared)));
+        Ok(Self { shared, refresh_task })
     }
 
-    /// Who has the slot, as far as is known.
-    pub(super) fn of(&self, slot: u16) -> Option<(Endpoint, Arc<Link>)> {
+    /// The primary of the slot, as far as is known.
+    pub(super) fn primary_of(&self, slot: u16) -> Option<(Endpoint, Arc<PrimaryConnections>)> {
         self.shared.read(|map| {
-            let run = map.run(slot)?;
-            Some((run.primary.clone(), Arc::clone(map.links.get(&run.primary)?)))
+            let range = map.range(slot)?;
+            Some((range.primary.clone(), Arc::clone(map.primaries.get(&range.primary)?)))
         })
     }
 
-    /// The node that a redirection names, which may be news.
-    pub(super) fn at(&self, node: &Endpoint) -> Arc<Link> {
-        if let Some(link) = self.shared.known(node) {
-            return link;
+    /// The connections to a node that a redirection names. Connects if the node is new.
+    pub(super) fn connections_to(&self, node: &Endpoint) -> Arc<PrimaryConnections> {
+        if let Some(connections) = self.shared.primary(node) {
+            return connections;
         }
-        let link = Arc::new(Link::begin(self.shared.dialler(node)));
+        let connector = self.shared.primary_connector(node);
+        let connections = Arc::new(PrimaryConnections::connect_later(connector));
         self.shared.write(|map| {
-            let link = Arc::clone(map.links.entry(node.clone()).or_insert(link));
-            self.shared.post(map);
-            link
+            let connections = map.primaries.entry(node.clone()).or_insert(connections);
+            let connections = Arc::clone(connections);
+            self.shared.publish_tracking_targets(map);
+            connections
         })
     }
 
-    /// Where to listen for changes, as it is from time to time.
-    pub(super) fn posts(&self) -> watch::Receiver<Posts> {
-        self.shared.posts.subscribe()
+    /// The primaries on which changes have to be tracked, as they change.
+    pub(super) fn tracking_targets(&self) -> watch::Receiver<TrackingTargets> {
+        self.shared.tracking_targets.subscribe()
     }
 
-    /// Has the map drawn anew, for something was not as it says.
-    pub(super) fn doubt(&self) {
-        self.shared.doubted.notify_one();
+    /// Has the slot map fetched again, because a reply contradicted it.
+    pub(super) fn request_slot_refresh(&self) {
+        self.shared.refresh_requested.notify_one();
     }
 
-    /// A hash tag on every primary.
-    pub(super) fn tags(&self) -> Vec<String> {
+    /// For each primary a hash tag in one of its slots.
+    pub(super) fn tag_for_each_primary(&self) -> Vec<String> {
         self.shared.read(|map| {
-            let mut missing: HashSet<&Endpoint> = map.runs.iter().map(|run| &run.primary).collect();
+            let mut missing: HashSet<&Endpoint> =
+                map.ranges.iter().map(|range| &range.primary).collect();
             let wanted = missing.len();
             let new = |tag: &String| {
-                map.run(slot_of(tag)).is_some_and(|run| missing.remove(&run.primary))
+                map.range(slot_of(tag)).is_some_and(|range| missing.remove(&range.primary))
             };
-            (0..MOST_TAGS).map(|number| format!("ping{number}")).filter(new).take(wanted).collect()
+            (0..MAX_TAGS).map(|number| format!("ping{number}")).filter(new).take(wanted).collect()
         })
     }
 }
 
-impl Map {
-    fn run(&self, slot: u16) -> Option<&Run> {
-        let at = self.runs.partition_point(|run| run.last < slot);
-        self.runs.get(at).filter(|run| run.first <= slot)
+impl SlotMap {
+    fn range(&self, slot: u16) -> Option<&SlotRange> {
+        let index = self.ranges.partition_point(|range| range.last < slot);
+        self.ranges.get(index).filter(|range| range.first <= slot)
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.surveyor.abort();
+        self.refresh_task.abort();
     }
 }
 
 impl Shared {
-    fn dialler(&self, node: &Endpoint) -> Dialler {
-        Dialler {
-            door: self.door.clone(),
-            login: self.login.clone(),
-            way: Way::At(node.clone()),
-            acks: self.acks,
-            patience: self.patience,
-            allow_volatile: self.allow_volatile,
+    fn primary_connector(&self, node: &Endpoint) -> PrimaryConnector {
+        PrimaryConnector {
+            connector: self.options.connector.clone(),
+            login: self.options.login.clone(),
+            location: PrimaryLocation::Fixed(node.clone()),
+            acks: self.options.acks,
+            timeout: self.options.timeout,
+            allow_volatile: self.options.allow_volatile,
         }
     }
 
-    /// The first map that any node has. All are asked at once, so that a dead one costs nothing.
-    async fn ask_around(&self) -> Result<Vec<Run>, Failure> {
+    /// The first slot map that any node replies with. All nodes are asked at once, so that a dead one
+    /// delays nothing.
+    async fn fetch_slot_map_any(&self) -> Result<Vec<SlotRange>, CommandError> {
         let mut asking = JoinSet::new();
         for node in self.nodes() {
-            let (door, login) = (self.door.clone(), self.login.clone());
-            asking.spawn(async move { ask(&door, &node, &login).await });
+            let connector = self.options.connector.clone();
+            let login = self.options.login.clone();
+            asking.spawn(async move { fetch_slot_map(&connector, &node, &login).await });
         }
-        let mut failure = Failure::unavailable("no node of the cluster answers in time");
+        let mut last_error = CommandError::unavailable("no node of the cluster answers in time");
         let first = async {
-            while let Some(answered) = asking.join_next().await {
-                match answered {
-                    Ok(Ok(runs)) => return Some(runs),
-                    Ok(Err(why)) => failure = why,
-                    Err(_gone) => {}
+            while let Some(reply) = asking.join_next().await {
+                match reply {
+                    Ok(Ok(ranges)) => return Some(ranges),
+                    Ok(Err(error)) => last_error = error,
+                    Err(_ended) => {}
                 }
             }
             None
         };
-        let first = timeout(self.patience, first).await.ok().flatten();
-        first.ok_or(failure)
+        let first = timeout(self.options.timeout, first).await.ok().flatten();
+        first.ok_or(last_error)
     }
 
     fn nodes(&self) -> Vec<Endpoint> {
         let mut nodes = self.seeds.clone();
         self.read(|map| {
-            for run in &map.runs {
-                nodes.push(run.primary.clone());
-                nodes.extend(run.replicas.iter().cloned());
+            for range in &map.ranges {
+                nodes.push(range.primary.clone());
+                nodes.extend(range.replicas.iter().cloned());
             }
         });
         nodes.sort_by_cached_key(|node| format!("{node:?}"));
@@ -185,76 +187,78 @@ impl Shared {
         nodes
     }
 
-    /// Takes the map over. A link to who is a primary no more ends when its last command has.
-    fn draw(&self, runs: Vec<Run>) {
+    /// Replaces the map. Connections to a node that is no longer a primary are dropped once their last
+    /// command has its reply.
+    fn apply_slot_map(&self, ranges: Vec<SlotRange>) {
         self.write(|map| {
-            let before = map.links.len();
-            map.links.retain(|node, _| runs.iter().any(|run| run.primary == *node));
-            let mut others = map.links.len() != before;
-            for run in &runs {
-                if !map.links.contains_key(&run.primary) {
+            let before = map.primaries.len();
+            map.primaries.retain(|node, _| ranges.iter().any(|range| range.primary == *node));
+            let mut changed = map.primaries.len() != before;
+            for range in &ranges {
+                if !map.primaries.contains_key(&range.primary) {
                     tracing::info!("a node of the redis cluster has become a primary");
-                    let link = Arc::new(Link::begin(self.dialler(&run.primary)));
-                    map.links.insert(run.primary.clone(), link);
-                    others = true;
+                    let connector = self.primary_connector(&range.primary);
+                    let connections = Arc::new(PrimaryConnections::connect_later(connector));
+                    map.primaries.insert(range.primary.clone(), connections);
+                    changed = true;
                 }
             }
-            map.runs = runs;
-            if others || self.posts.borrow().is_empty() {
-                self.post(map);
+            map.ranges = ranges;
+            if changed || self.tracking_targets.borrow().is_empty() {
+                self.publish_tracking_targets(map);
             }
         });
     }
 
-    fn post(&self, map: &Map) {
-        self.posts.send_replace(map.links.values().map(|link| link.post()).collect());
+    fn publish_tracking_targets(&self, map: &SlotMap) {
+        let targets = map.primaries.values().map(|primary| primary.tracking_target());
+        self.tracking_targets.send_replace(targets.collect());
     }
 
-    fn known(&self, node: &Endpoint) -> Option<Arc<Link>> {
-        self.read(|map| map.links.get(node).cloned())
+    fn primary(&self, node: &Endpoint) -> Option<Arc<PrimaryConnections>> {
+        self.read(|map| map.primaries.get(node).cloned())
     }
 
-    fn read<T>(&self, look: impl FnOnce(&Map) -> T) -> T {
-        look(&self.map.read().unwrap_or_else(PoisonError::into_inner))
+    fn read<T>(&self, read: impl FnOnce(&SlotMap) -> T) -> T {
+        read(&self.map.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn write<T>(&self, change: impl FnOnce(&mut Map) -> T) -> T {
-        change(&mut self.map.write().unwrap_or_else(PoisonError::into_inner))
+    fn write<T>(&self, write: impl FnOnce(&mut SlotMap) -> T) -> T {
+        write(&mut self.map.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-async fn ask(
-    door: &Door,
+async fn fetch_slot_map(
+    connector: &Connector,
     node: &Endpoint,
     login: &redis::RedisConnectionInfo,
-) -> Result<Vec<Run>, Failure> {
-    let mut wire = door.open(node, login).await?;
-    let slots = cmd("CLUSTER").arg("SLOTS").query_async(&mut wire.connection).await;
-    let slots = slots.map_err(|error| told(&error))?;
-    // A node that is only just coming back has an empty map.
-    let runs = runs(slots, node).filter(|runs| !runs.is_empty());
-    runs.ok_or_else(|| Failure::unavailable("a node of the cluster has no map of it"))
+) -> Result<Vec<SlotRange>, CommandError> {
+    let mut connection = connector.connect(node, login).await?;
+    let reply = cmd("CLUSTER").arg("SLOTS").query_async(&mut connection.connection).await;
+    let reply = reply.map_err(|error| classify_error(&error))?;
+    // The map of a node that is still rejoining the cluster is empty.
+    let ranges = parse_slot_map(reply, node).filter(|ranges| !ranges.is_empty());
+    ranges.ok_or_else(|| CommandError::unavailable("a node of the cluster has no map of it"))
 }
 
-/// Draws the map anew when it is doubted, not more often than is useful, and every now and then.
-async fn keep_drawing(shared: Arc<Shared>) {
+/// Fetches the slot map when a refresh is requested, at most every `MIN_REFRESH_INTERVAL`, and otherwise
+/// every `REFRESH_INTERVAL`.
+async fn refresh_loop(shared: Arc<Shared>) {
     loop {
-        // Either way it is time.
-        let _ = timeout(EVERY_NOW_AND_THEN, shared.doubted.notified()).await;
-        match shared.ask_around().await {
-            Ok(runs) => shared.draw(runs),
-            Err(failure) => {
-                tracing::warn!(why = failure.described(), "cannot ask who has which slots");
+        let _requested = timeout(REFRESH_INTERVAL, shared.refresh_requested.notified()).await;
+        match shared.fetch_slot_map_any().await {
+            Ok(ranges) => shared.apply_slot_map(ranges),
+            Err(error) => {
+                tracing::warn!(why = %error, "cannot refresh the slot map of the redis cluster")
             }
         }
-        sleep(AT_MOST_EVERY).await;
+        sleep(MIN_REFRESH_INTERVAL).await;
     }
 }
 
-/// How old a map may become that nobody doubts.
-const EVERY_NOW_AND_THEN: Duration = Duration::from_secs(10);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Enough to hit a node that has a single slot.
-const MOST_TAGS: u32 = 1_000_000;
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 
-const AT_MOST_EVERY: Duration = Duration::from_millis(100);
+/// Enough tags to find one for a node that has a single slot.
+const MAX_TAGS: u32 = 1_000_000;

@@ -1,8 +1,8 @@
-//! Who is the primary? The sentinels vote on it, so they are asked for their votes.
+//! Asks the sentinels for the address of the primary.
 //!
-//! All are asked at once. What most of them say is so. One that was cut off together with an old
-//! primary still names that, and is outvoted; only when too few answer in time is the best that was
-//! heard taken, for without a majority there is no failover either.
+//! All are asked at once, and the majority decides: a sentinel that was partitioned together with an old
+//! primary still names that one. If fewer than a majority reply in time, the address that most of them named
+//! is taken: without a majority there is no failover either.
 
 use std::time::Duration;
 
@@ -10,78 +10,84 @@ use redis::{FromRedisValue, RedisConnectionInfo, RedisResult, Value, cmd};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::address::Endpoint;
-use super::door::{Door, Wire};
-use super::failure::{Failure, told};
+use super::connector::{Connection, Connector};
+use super::error::{CommandError, classify_error};
+use super::url::Endpoint;
 
-/// Whom to ask, and for which service.
+/// The sentinels of one service.
 pub(super) struct Sentinels {
-    pub(super) door: Door,
+    pub(super) connector: Connector,
     pub(super) login: RedisConnectionInfo,
     pub(super) all: Vec<Endpoint>,
     pub(super) service: String,
-    /// How long to wait for the slower ones.
-    pub(super) patience: Duration,
+    /// How long to wait for a majority.
+    pub(super) timeout: Duration,
 }
 
 impl Sentinels {
-    /// Where most of them say the primary is.
-    pub(super) async fn primary(&self) -> Result<Endpoint, Failure> {
+    /// The address of the primary that most of them name.
+    pub(super) async fn primary(&self) -> Result<Endpoint, CommandError> {
         let mut asking = JoinSet::new();
         for sentinel in &self.all {
-            let (door, sentinel) = (self.door.clone(), sentinel.clone());
+            let (connector, sentinel) = (self.connector.clone(), sentinel.clone());
             let (login, service) = (self.login.clone(), self.service.clone());
-            asking.spawn(async move { vote(&door, &sentinel, &login, &service).await });
+            asking
+                .spawn(async move { fetch_primary(&connector, &sentinel, &login, &service).await });
         }
-        let by = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         let mut votes = Vec::new();
-        let mut failure = Failure::unavailable("no sentinel answers in time");
-        while let Ok(Some(answered)) = timeout_at(by, asking.join_next()).await {
-            match answered {
-                Ok(Ok(named)) => votes.push(named),
-                Ok(Err(why)) => failure = why,
-                Err(_gone) => {}
+        let mut last_error = CommandError::unavailable("no sentinel answers in time");
+        while let Ok(Some(reply)) = timeout_at(deadline, asking.join_next()).await {
+            match reply {
+                Ok(Ok(primary)) => votes.push(primary),
+                Ok(Err(error)) => last_error = error,
+                Err(_ended) => {}
             }
-            if let Some((named, count)) = leading(&votes)
+            if let Some((primary, count)) = leading(&votes)
                 && count > self.all.len() / 2
             {
-                return Ok(named.clone());
+                return Ok(primary.clone());
             }
         }
-        let (named, _) = leading(&votes).ok_or(failure)?;
-        Ok(named.clone())
+        let (primary, _) = leading(&votes).ok_or(last_error)?;
+        Ok(primary.clone())
     }
 }
 
-/// The one that most named, and how many did.
+/// The endpoint with most votes, and how many they are.
 fn leading(votes: &[Endpoint]) -> Option<(&Endpoint, usize)> {
-    let count = |named: &Endpoint| votes.iter().filter(|vote| *vote == named).count();
-    votes.iter().map(|named| (named, count(named))).max_by_key(|(_, count)| *count)
+    let count = |endpoint: &Endpoint| votes.iter().filter(|vote| *vote == endpoint).count();
+    votes.iter().map(|endpoint| (endpoint, count(endpoint))).max_by_key(|(_, count)| *count)
 }
 
-async fn vote(
-    door: &Door,
+async fn fetch_primary(
+    connector: &Connector,
     sentinel: &Endpoint,
     login: &RedisConnectionInfo,
     service: &str,
-) -> Result<Endpoint, Failure> {
-    let wire = door.open(sentinel, login).await?;
-    let mut ask = cmd("SENTINEL");
-    ask.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
-    let named: Option<(String, u16)> = asked(wire, &ask).await.map_err(|error| told(&error))?;
-    let (host, port) =
-        named.ok_or_else(|| Failure::unavailable("the sentinels know no service of that name"))?;
+) -> Result<Endpoint, CommandError> {
+    let connection = connector.connect(sentinel, login).await?;
+    let mut command = cmd("SENTINEL");
+    command.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
+    let primary: Option<(String, u16)> =
+        query(connection, &command).await.map_err(|error| classify_error(&error))?;
+    let (host, port) = primary
+        .ok_or_else(|| CommandError::unavailable("the sentinels know no service of that name"))?;
     Ok(Endpoint::tcp(&host, port))
 }
 
-/// Whether the server itself says that it is one.
-pub(super) async fn plays_primary(wire: Wire) -> Result<bool, Failure> {
-    let role: Vec<Value> = asked(wire, &cmd("ROLE")).await.map_err(|error| told(&error))?;
+/// Whether the server's own `ROLE` is that of a primary.
+pub(super) async fn is_primary(connection: Connection) -> Result<bool, CommandError> {
+    let role = query(connection, &cmd("ROLE")).await;
+    let role: Vec<Value> = role.map_err(|error| classify_error(&error))?;
     Ok(matches!(role.first(), Some(Value::BulkString(word)) if word == b"master"))
 }
 
-async fn asked<T: FromRedisValue>(mut wire: Wire, question: &redis::Cmd) -> RedisResult<T> {
-    question.query_async(&mut wire.connection).await
+async fn query<T: FromRedisValue>(
+    mut connection: Connection,
+    command: &redis::Cmd,
+) -> RedisResult<T> {
+    command.query_async(&mut connection.connection).await
 }
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
-//! Hears of changes: on every server that may answer, one connection on which redis says which keys were
-//! changed, by whomever ([client-side caching], in broadcasting mode).
+//! Tracks changes of keys by Redis ([client-side caching], in broadcasting mode), on a connection of its own
+//! to every primary that is read from.
 //!
-//! Such a connection belongs to a link, and goes with it: what is heard has to come from the server that
-//! answers. It is not the link's own, so that a redis that knows no RESP3 or does not grant `CLIENT
-//! TRACKING` costs nothing but what could be heard.
-//!
-//! It proves twice a second that it is alive, by `ROLE` rather than by `PING`, for it also has to be
-//! that of a primary. Answers come in line with what is told: redis tells of a change no later than it
-//! answers whoever made it, so an answer proves that everything answered before the question has been
-//! told. If any of the connections has nothing to show for the last 1.5 seconds, nothing is heard at all,
-//! and all that was heard is void: half a cluster is not worth the proof which half.
+//! - A tracking connection ends with the connections of its primary: the server that reports changes has to be
+//!   the one that is read from. It is not one of them, so that a Redis without RESP3 or without permission
+//!   for `CLIENT TRACKING` costs only the cache.
+//! - A heartbeat every 500 ms sends `ROLE`, which also shows that the server is still a primary. Redis delivers
+//!   an invalidation no later than the reply to the command that caused it, and replies in order: a reply to a
+//!   heartbeat proves that every change acknowledged before it was sent has been delivered.
+//! - The cache is valid until the oldest proof is `VALIDITY` (1.5 s) old. While any primary has no proof,
+//!   nothing is served from the cache.
 //!
 //! [client-side caching]: https://redis.io/docs/latest/develop/reference/client-side-caching/
 
@@ -23,113 +22,113 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::door::{Door, Ear, Wire};
-use super::failure::{Failure, told};
-use super::keeper::pause;
-use super::link::{Slot, hang_up};
-use super::sentinel::plays_primary;
+use super::connector::{Connection, Connector, PushHandler};
+use super::error::{CommandError, classify_error};
+use super::reconnect::backoff;
+use super::sentinel::is_primary;
+use super::state::{ConnectionState, disconnect};
 use crate::infra::store::{ChangeListener, Subscription};
 
-/// Everybody who may answer.
-pub(super) type Posts = Vec<Post>;
+/// Every primary that is read from.
+pub(super) type TrackingTargets = Vec<TrackingTarget>;
 
-/// Where one link leads, and how to get there.
+/// A primary that is read from, and how to connect to it.
 #[derive(Clone)]
-pub(super) struct Post {
-    pub(super) slot: watch::Receiver<Slot>,
-    /// The same, for as long as the link itself is there.
-    pub(super) link: Weak<watch::Sender<Slot>>,
-    pub(super) door: Door,
+pub(super) struct TrackingTarget {
+    pub(super) state: watch::Receiver<ConnectionState>,
+    /// The other end of `state`, while the connections exist.
+    pub(super) connections: Weak<watch::Sender<ConnectionState>>,
+    pub(super) connector: Connector,
     pub(super) login: RedisConnectionInfo,
 }
 
-/// Tells the listener of every change on whoever may answer.
-pub(super) fn listen(
-    mut posts: watch::Receiver<Posts>,
+/// Reports every change on every target to the listener, until the subscription is dropped.
+pub(super) fn subscribe(
+    mut targets: watch::Receiver<TrackingTargets>,
     prefix: &str,
     listener: &Arc<dyn ChangeListener>,
 ) -> Subscription {
     let (prefix, listener) = (prefix.to_owned(), Arc::clone(listener));
-    let complained = Arc::new(AtomicBool::new(false));
-    Subscription::by(tokio::spawn(async move {
+    let warned = Arc::new(AtomicBool::new(false));
+    Subscription::new(tokio::spawn(async move {
         loop {
-            let manned = posts.borrow_and_update().clone();
-            let desk = Arc::new(Desk {
+            let current = targets.borrow_and_update().clone();
+            let tracking = Arc::new(TrackingState {
                 prefix: prefix.clone(),
                 listener: Arc::clone(&listener),
-                complained: Arc::clone(&complained),
-                heard: Mutex::new(Some(vec![None; manned.len()])),
+                warned: Arc::clone(&warned),
+                valid_until: Mutex::new(Some(vec![None; current.len()])),
             });
-            let mut watches = JoinSet::new();
-            for (number, post) in manned.into_iter().enumerate() {
-                watches.spawn(keep_watch(post, number, Arc::clone(&desk)));
+            let mut tasks = JoinSet::new();
+            for (index, target) in current.into_iter().enumerate() {
+                tasks.spawn(track_loop(target, index, Arc::clone(&tracking)));
             }
-            if posts.changed().await.is_err() {
-                // There will never be others.
-                while watches.join_next().await.is_some() {}
+            if targets.changed().await.is_err() {
+                // The targets of a single primary never change.
+                while tasks.join_next().await.is_some() {}
                 return;
             }
-            desk.close();
+            tracking.close();
         }
     }))
 }
 
-/// Where what is heard comes together.
-struct Desk {
+/// The proofs of one set of targets, and the listener that depends on them.
+struct TrackingState {
     prefix: String,
     listener: Arc<dyn ChangeListener>,
-    /// Whether the log knows that nothing can be heard.
-    complained: Arc<AtomicBool>,
-    /// Until when each connection has told everything, if it is there; nothing once it is closed.
-    heard: Mutex<Option<Vec<Option<Instant>>>>,
+    /// Whether the log says already that tracking is unavailable.
+    warned: Arc<AtomicBool>,
+    /// For each target, until when its proof counts. `None` once other targets have taken their place.
+    valid_until: Mutex<Option<Vec<Option<Instant>>>>,
 }
 
-impl Desk {
-    fn heard(&self) -> MutexGuard<'_, Option<Vec<Option<Instant>>>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+impl TrackingState {
+    fn valid_until(&self) -> MutexGuard<'_, Option<Vec<Option<Instant>>>> {
+        self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing that was begun here counts any more.
+    /// From now on, nothing that a task of these targets still reports counts.
     fn close(&self) {
-        *self.heard() = None;
+        *self.valid_until() = None;
         self.listener.invalidate_all();
     }
 
-    fn lost(&self, number: usize) {
-        if let Some(heard) = &mut *self.heard() {
-            heard[number] = None;
+    fn lost(&self, index: usize) {
+        if let Some(valid_until) = &mut *self.valid_until() {
+            valid_until[index] = None;
             self.listener.invalidate_all();
         }
     }
 
-    /// The listener is told while the lock is held, so that what was lost stays lost.
-    fn confirm(&self, number: usize, until: Instant, over: &AtomicBool) {
-        let mut guard = self.heard();
-        let Some(heard) = guard.as_mut().filter(|_| !over.load(Ordering::SeqCst)) else { return };
-        heard[number] = Some(until);
-        let all: Option<Vec<Instant>> = heard.iter().copied().collect();
+    /// Calls the listener under the lock, so that `lost` in another task cannot come in between.
+    fn confirm(&self, index: usize, until: Instant, disconnected: &AtomicBool) {
+        let mut guard = self.valid_until();
+        let is_connected = !disconnected.load(Ordering::SeqCst);
+        let Some(valid_until) = guard.as_mut().filter(|_| is_connected) else { return };
+        valid_until[index] = Some(until);
+        let all: Option<Vec<Instant>> = valid_until.iter().copied().collect();
         if let Some(until) = all.and_then(|all| all.into_iter().min()) {
             self.listener.valid_until(until);
         }
     }
 
-    /// What redis says without being asked.
-    fn hear(&self, number: usize, info: PushInfo, over: &AtomicBool) {
+    fn on_push(&self, index: usize, info: PushInfo, disconnected: &AtomicBool) {
         match info.kind {
             PushKind::Invalidate => match info.data.first() {
-                Some(Value::Array(keys)) => keys.iter().for_each(|key| self.changed(key)),
-                // All of them, at once: the database was emptied.
+                Some(Value::Array(keys)) => keys.iter().for_each(|key| self.invalidate(key)),
+                // Null instead of keys: the database was flushed.
                 Some(_) | None => self.listener.invalidate_all(),
             },
             PushKind::Disconnection => {
-                over.store(true, Ordering::SeqCst);
-                self.lost(number);
+                disconnected.store(true, Ordering::SeqCst);
+                self.lost(index);
             }
             _ => {}
         }
     }
 
-    fn changed(&self, key: &Value) {
+    fn invalidate(&self, key: &Value) {
         let Value::BulkString(key) = key else { return };
         let key = str::from_utf8(key).ok().and_then(|key| key.strip_prefix(&self.prefix));
         if let Some(key) = key {
@@ -137,139 +136,142 @@ impl Desk {
         }
     }
 
-    /// Once is enough: whatever is the matter, it is the operator's to decide.
-    fn complain(&self, failure: Failure) {
-        if !self.complained.swap(true, Ordering::Relaxed) {
+    /// Logs once: the cause is in the configuration of Redis and does not go away by itself.
+    fn warn_once(&self, error: &CommandError) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                why = failure.described(),
-                "redis does not tell of changes, so nothing is kept in memory: \
+                why = %error,
+                "redis client tracking is unavailable, read cache disabled: \
                  it needs RESP3, and +client|tracking for our user"
             );
         }
     }
 }
 
-/// Listens at one post for as long as there is one: at once when its link is there, and with growing
-/// pauses while the link works and listening does not.
-async fn keep_watch(mut post: Post, number: usize, desk: Arc<Desk>) {
-    let (mut misses, mut last) = (0, None);
+/// Tracks one target for as long as it exists: at once when its primary is connected, and with growing
+/// pauses while the primary replies and tracking fails.
+async fn track_loop(mut target: TrackingTarget, index: usize, tracking: Arc<TrackingState>) {
+    let (mut failed_attempts, mut last) = (0, None);
     loop {
-        let there = post.slot.wait_for(|slot| slot.number().is_some()).await;
-        let Ok(there) = there.map(|slot| slot.number()) else { return };
-        if last != there {
-            (misses, last) = (0, there);
+        let connected = target.state.wait_for(|state| state.connected_generation().is_some()).await;
+        let Ok(generation) = connected.map(|state| state.connected_generation()) else { return };
+        if last != generation {
+            (failed_attempts, last) = (0, generation);
         }
-        let mut link = post.slot.clone();
-        let elsewhere = |slot: &Slot| slot.number() != there;
+        let mut changes = target.state.clone();
+        let is_replaced = |state: &ConnectionState| state.connected_generation() != generation;
         let began = Instant::now();
-        let heard = tokio::select! {
-            failure = listen_at(&post, number, &desk) => Some(failure),
-            _ = link.wait_for(elsewhere) => None,
+        let error = tokio::select! {
+            error = track_until_error(&target, index, &tracking) => Some(error),
+            _ = changes.wait_for(is_replaced) => None,
         };
-        desk.lost(number);
-        let Some(failure) = heard else { continue };
-        if began.elapsed() >= WINDOW {
-            misses = 0;
+        tracking.lost(index);
+        let Some(error) = error else { continue };
+        if began.elapsed() >= VALIDITY {
+            failed_attempts = 0;
         }
-        tracing::debug!("changes are not heard of");
-        if misses >= ENOUGH {
-            desk.complain(failure);
+        tracing::debug!(why = %error, "redis client tracking was lost");
+        if failed_attempts >= FAILURES_BEFORE_WARNING {
+            tracking.warn_once(&error);
         }
-        let pause = if misses > ENOUGH { LATER } else { pause(misses) };
-        misses += 1;
+        let is_persistent = failed_attempts > FAILURES_BEFORE_WARNING;
+        let pause = if is_persistent { SLOW_RETRY } else { backoff(failed_attempts) };
+        failed_attempts += 1;
         tokio::select! {
             () = sleep(pause) => {}
-            _ = link.wait_for(elsewhere) => {}
+            _ = changes.wait_for(is_replaced) => {}
         }
     }
 }
 
-/// Returns when nothing is heard there any more, and why.
-async fn listen_at(post: &Post, number: usize, desk: &Arc<Desk>) -> Failure {
-    let over = Arc::new(AtomicBool::new(false));
-    let wire = match begin(post, number, desk, &over).await {
-        Ok(wire) => wire,
-        Err(failure) => return failure,
+async fn track_until_error(
+    target: &TrackingTarget,
+    index: usize,
+    tracking: &Arc<TrackingState>,
+) -> CommandError {
+    let disconnected = Arc::new(AtomicBool::new(false));
+    let connection = match start_tracking(target, index, tracking, &disconnected).await {
+        Ok(connection) => connection,
+        Err(error) => return error,
     };
     loop {
-        let asked = Instant::now();
-        match timeout(PATIENCE, proven(wire.clone())).await {
-            Ok(Ok(())) => desk.confirm(number, asked + WINDOW, &over),
-            Ok(Err(failure)) => return failure,
-            Err(_elapsed) => return Failure::unavailable("no answer in time"),
+        let sent = Instant::now();
+        match timeout(HEARTBEAT_TIMEOUT, verify_primary(connection.clone())).await {
+            Ok(Ok(())) => tracking.confirm(index, sent + VALIDITY, &disconnected),
+            Ok(Err(error)) => return error,
+            Err(_elapsed) => return CommandError::unavailable("no answer in time"),
         }
-        sleep(BEAT).await;
+        sleep(HEARTBEAT_INTERVAL).await;
     }
 }
 
-/// Connects, and has redis tell.
-async fn begin(
-    post: &Post,
-    number: usize,
-    desk: &Arc<Desk>,
-    over: &Arc<AtomicBool>,
-) -> Result<Wire, Failure> {
-    let (used, answers) = {
-        let slot = post.slot.borrow();
-        (slot.number(), slot.answers())
+/// Connects, and subscribes to the key prefixes of the listener.
+async fn start_tracking(
+    target: &TrackingTarget,
+    index: usize,
+    tracking: &Arc<TrackingState>,
+    disconnected: &Arc<AtomicBool>,
+) -> Result<Connection, CommandError> {
+    let (generation, current) = {
+        let state = target.state.borrow();
+        (state.connected_generation(), state.current())
     };
-    let (at, link) = answers.ok_or_else(|| Failure::unavailable("no connection"))?;
-    let ear: Ear = {
-        let (desk, over) = (Arc::clone(desk), Arc::clone(over));
-        Arc::new(move |info| desk.hear(number, info, &over))
+    let (endpoint, reading) = current.ok_or_else(|| CommandError::unavailable("no connection"))?;
+    let on_push: PushHandler = {
+        let (tracking, disconnected) = (Arc::clone(tracking), Arc::clone(disconnected));
+        Arc::new(move |info| tracking.on_push(index, info, &disconnected))
     };
-    let wire = post.door.open_hearing(&at, &post.login, ear).await?;
-    let mut track = cmd("CLIENT");
-    track.arg("TRACKING").arg("ON").arg("BCAST");
-    for beginning in desk.listener.key_prefixes() {
-        track.arg("PREFIX").arg(format!("{}{beginning}", desk.prefix));
+    let connection = target.connector.connect_with_push(&endpoint, &target.login, on_push).await?;
+    let mut command = cmd("CLIENT");
+    command.arg("TRACKING").arg("ON").arg("BCAST");
+    for prefix in tracking.listener.key_prefixes() {
+        command.arg("PREFIX").arg(format!("{}{prefix}", tracking.prefix));
     }
-    let mut connection = wire.connection.clone();
-    track.query_async::<()>(&mut connection).await.map_err(|error| told(&error))?;
-    // Behind one address there may be several: a name that has just come to mean another, a balancer.
-    let (heard, answering) = join!(run_id(wire.clone()), run_id(link));
-    let heard = heard?;
-    match answering {
-        Ok(answering) if answering == heard => Ok(wire),
-        Ok(_) => Err(Failure::unavailable("another server answers at the same address")),
-        Err(failure) => {
-            // It is gone, and nobody has asked it anything since.
-            if let Some(slot) = post.link.upgrade() {
-                hang_up(&slot, used);
+    let mut sender = connection.connection.clone();
+    command.query_async::<()>(&mut sender).await.map_err(|error| classify_error(&error))?;
+    // One address may lead to several servers: a DNS name that was changed, a load balancer.
+    let (tracked, read_from) = join!(run_id(connection.clone()), run_id(reading));
+    let tracked = tracked?;
+    match read_from {
+        Ok(read_from) if read_from == tracked => Ok(connection),
+        Ok(_) => Err(CommandError::unavailable("another server answers at the same address")),
+        Err(error) => {
+            // The connection that is read from is broken, and no command has noticed it yet.
+            if let Some(state) = target.connections.upgrade() {
+                disconnect(&state, generation);
             }
-            Err(failure)
+            Err(error)
         }
     }
 }
 
-/// What a server calls itself for as long as it runs.
-async fn run_id(mut wire: Wire) -> Result<Option<String>, Failure> {
-    let mut info = cmd("INFO");
-    info.arg("server");
-    let asked = info.query_async::<String>(&mut wire.connection).await;
-    let told = asked.map_err(|error| told(&error))?;
-    Ok(told.lines().find_map(|line| line.strip_prefix("run_id:")).map(str::to_owned))
+/// The id that a server has from its start to its end.
+async fn run_id(mut connection: Connection) -> Result<Option<String>, CommandError> {
+    let mut command = cmd("INFO");
+    command.arg("server");
+    let info = command.query_async::<String>(&mut connection.connection).await;
+    let info = info.map_err(|error| classify_error(&error))?;
+    Ok(info.lines().find_map(|line| line.strip_prefix("run_id:")).map(str::to_owned))
 }
 
-async fn proven(wire: Wire) -> Result<(), Failure> {
-    if plays_primary(wire).await? {
+async fn verify_primary(connection: Connection) -> Result<(), CommandError> {
+    if is_primary(connection).await? {
         Ok(())
     } else {
-        Err(Failure::unavailable("it is no primary any more"))
+        Err(CommandError::unavailable("it is no primary any more"))
     }
 }
 
-/// How long a proof counts, from the question on.
-const WINDOW: Duration = BEAT.saturating_add(PATIENCE);
+/// How long a proof counts, from when the heartbeat was sent.
+const VALIDITY: Duration = HEARTBEAT_INTERVAL.saturating_add(HEARTBEAT_TIMEOUT);
 
-/// From one answer to the next question.
-const BEAT: Duration = Duration::from_millis(500);
+/// From a reply to the next heartbeat.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// From the question to the answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// So many tries in a row while the link itself works are no accident.
-const ENOUGH: u32 = 3;
+/// So many failures in a row, while the primary itself replies, are no accident.
+const FAILURES_BEFORE_WARNING: u32 = 3;
 
-/// Until somebody who refuses is asked again.
-const LATER: Duration = Duration::from_secs(5);
+/// The pause between attempts once the warning is out.
+const SLOW_RETRY: Duration = Duration::from_secs(5);

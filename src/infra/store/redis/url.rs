@@ -1,27 +1,27 @@
-//! What a `REDIS_URL` means: which servers, of which shape, by which way, as whom.
+//! Parses `REDIS_URL`: the servers, their topology, TLS, and the login.
 
 use std::path::PathBuf;
 
 use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
 use url::Url;
 
-/// A URL that has been read. It holds a password, so it has no `Debug`.
+/// A parsed URL. It holds a password, so it has no `Debug`.
 pub struct RedisUrl {
-    pub(super) place: Place,
+    pub(super) servers: ServerAddresses,
     /// Whether every connection, to sentinels too, is TLS.
     pub(super) tls: bool,
     /// User, password and database.
     pub(super) login: RedisConnectionInfo,
 }
 
-/// Whom to ask, and for what.
+/// The topology, and the addresses to begin with.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Place {
-    /// This server.
-    One(Endpoint),
-    /// The primary which these sentinels watch under that name.
-    Sentinel { sentinels: Vec<Endpoint>, service: String },
-    /// The cluster that any of these belongs to.
+pub(super) enum ServerAddresses {
+    /// One primary.
+    Single(Endpoint),
+    /// The primary that these sentinels watch under the name `service`.
+    Sentinels { sentinels: Vec<Endpoint>, service: String },
+    /// A cluster; any of the seeds knows the rest.
     Cluster { seeds: Vec<Endpoint> },
 }
 
@@ -33,63 +33,63 @@ pub(super) enum Endpoint {
 }
 
 impl RedisUrl {
-    /// The answer to a bad one is what must be so; it repeats nothing of it.
+    /// The error says what the URL must be, and repeats nothing of it: it may hold a password.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text.starts_with("redis+unix://") {
             return unix(text);
         }
-        let (scheme, rest) = text.split_once("://").ok_or(FORM)?;
+        let (scheme, rest) = text.split_once("://").ok_or(EXPECTED)?;
         let (tls, shape) = match scheme.strip_prefix("rediss") {
             Some(shape) => (true, shape),
-            None => (false, scheme.strip_prefix("redis").ok_or(FORM)?),
+            None => (false, scheme.strip_prefix("redis").ok_or(EXPECTED)?),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, hosts) = match authority.rsplit_once('@') {
             Some((user, hosts)) => (format!("{user}@"), hosts),
             None => (String::new(), authority),
         };
-        let (place, database) = match shape {
-            "" => (Place::One(only(endpoints(hosts, 6379)?)?), path),
+        let (servers, database) = match shape {
+            "" => (ServerAddresses::Single(only(endpoints(hosts, 6379)?)?), path),
             "-sentinel" => sentinel(hosts, path)?,
-            "-cluster" => (Place::Cluster { seeds: endpoints(hosts, 6379)? }, path),
-            _ => return Err(FORM),
+            "-cluster" => (ServerAddresses::Cluster { seeds: endpoints(hosts, 6379)? }, path),
+            _ => return Err(EXPECTED),
         };
         if !database.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(FORM);
+            return Err(EXPECTED);
         }
-        if matches!(place, Place::Cluster { .. }) && !matches!(database, "" | "0") {
+        if matches!(servers, ServerAddresses::Cluster { .. }) && !matches!(database, "" | "0") {
             return Err("must not name a database, because a cluster has only one");
         }
         // The library undoes the percent-encoding of the user and the password.
         let login = format!("redis://{user}host/{database}").into_connection_info();
-        let login = login.map_err(|_| FORM)?.redis_settings().clone();
-        Ok(Self { place, tls, login })
+        let login = login.map_err(|_| EXPECTED)?.redis_settings().clone();
+        Ok(Self { servers, tls, login })
     }
 
-    /// How many replicas should have a write before it is believed, unless the operator knows better.
-    /// A failover is what Sentinel is for, so there is a replica; a cluster may be without.
-    pub fn usual_acks(&self) -> u32 {
-        match self.place {
-            Place::One(_) | Place::Cluster { .. } => 0,
-            Place::Sentinel { .. } => 1,
+    /// How many replicas must acknowledge a critical write where `REDIS_MIN_REPLICAS_ACK` is not set. Behind
+    /// sentinels there is a replica, or there could be no failover; a cluster may have none.
+    pub fn default_acks(&self) -> u32 {
+        match self.servers {
+            ServerAddresses::Single(_) | ServerAddresses::Cluster { .. } => 0,
+            ServerAddresses::Sentinels { .. } => 1,
         }
     }
 
-    /// Whether connections are made by TLS.
+    /// Whether connections use TLS.
     pub fn is_tls(&self) -> bool {
         self.tls
     }
 
-    /// Whether sentinels are asked.
+    /// Whether the primary is found through sentinels.
     pub fn is_sentinel(&self) -> bool {
-        matches!(self.place, Place::Sentinel { .. })
+        matches!(self.servers, ServerAddresses::Sentinels { .. })
     }
 }
 
 impl Endpoint {
-    /// `host:port` as redis writes it in a redirection, where an IPv6 host has no brackets. An empty
-    /// host is the one that was asked.
-    pub(super) fn redirected(text: &str, asked: &Self) -> Option<Self> {
+    /// Parses `host:port` as Redis writes it in a redirection: an IPv6 host has no brackets, and an empty host
+    /// is the one that was asked.
+    pub(super) fn parse_redirection(text: &str, asked: &Self) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         let port = port.parse().ok()?;
         match (host, asked) {
@@ -106,16 +106,16 @@ impl Endpoint {
 }
 
 fn unix(text: &str) -> Result<RedisUrl, &'static str> {
-    let info = text.into_connection_info().map_err(|_| FORM)?;
-    let ConnectionAddr::Unix(path) = info.addr() else { return Err(FORM) };
+    let info = text.into_connection_info().map_err(|_| EXPECTED)?;
+    let ConnectionAddr::Unix(path) = info.addr() else { return Err(EXPECTED) };
     if path.as_os_str().len() < 2 {
-        return Err(FORM);
+        return Err(EXPECTED);
     }
-    let place = Place::One(Endpoint::Unix(path.clone()));
-    Ok(RedisUrl { place, tls: false, login: info.redis_settings().clone() })
+    let servers = ServerAddresses::Single(Endpoint::Unix(path.clone()));
+    Ok(RedisUrl { servers, tls: false, login: info.redis_settings().clone() })
 }
 
-fn sentinel<'a>(hosts: &str, path: &'a str) -> Result<(Place, &'a str), &'static str> {
+fn sentinel<'a>(hosts: &str, path: &'a str) -> Result<(ServerAddresses, &'a str), &'static str> {
     let (service, database) = path.split_once('/').unwrap_or((path, ""));
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if service.is_empty() || !service.bytes().all(plain) {
@@ -123,18 +123,20 @@ fn sentinel<'a>(hosts: &str, path: &'a str) -> Result<(Place, &'a str), &'static
             "must name the service the sentinels watch: redis-sentinel://host:26379/service",
         );
     }
-    let place =
-        Place::Sentinel { sentinels: endpoints(hosts, 26379)?, service: service.to_owned() };
-    Ok((place, database))
+    let servers = ServerAddresses::Sentinels {
+        sentinels: endpoints(hosts, 26379)?,
+        service: service.to_owned(),
+    };
+    Ok((servers, database))
 }
 
-fn endpoints(hosts: &str, usual_port: u16) -> Result<Vec<Endpoint>, &'static str> {
+fn endpoints(hosts: &str, default_port: u16) -> Result<Vec<Endpoint>, &'static str> {
     let one = |host: &str| {
-        let url = Url::parse(&format!("redis://{host}")).map_err(|_| FORM)?;
+        let url = Url::parse(&format!("redis://{host}")).map_err(|_| EXPECTED)?;
         let bare =
             matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
-        let host = url.host_str().filter(|host| bare && !host.is_empty()).ok_or(FORM)?;
-        Ok(Endpoint::tcp(host, url.port().unwrap_or(usual_port)))
+        let host = url.host_str().filter(|host| bare && !host.is_empty()).ok_or(EXPECTED)?;
+        Ok(Endpoint::tcp(host, url.port().unwrap_or(default_port)))
     };
     hosts.split(',').map(one).collect()
 }
@@ -146,7 +148,7 @@ fn only(mut endpoints: Vec<Endpoint>) -> Result<Endpoint, &'static str> {
     }
 }
 
-const FORM: &str = "must be redis://[user:password@]host[:port][/database], redis+unix:///path, \
+const EXPECTED: &str = "must be redis://[user:password@]host[:port][/database], redis+unix:///path, \
     redis-sentinel://[user:password@]host[:port],…/service[/database] or \
     redis-cluster://[user:password@]host[:port],…, with rediss instead of redis for TLS";
 
@@ -154,24 +156,30 @@ const FORM: &str = "must be redis://[user:password@]host[:port][/database], redi
 mod tests {
     use super::*;
 
-    fn place(text: &str) -> Place {
-        RedisUrl::parse(text).unwrap_or_else(|why| panic!("{text} {why}")).place
+    fn servers(text: &str) -> ServerAddresses {
+        RedisUrl::parse(text).unwrap_or_else(|why| panic!("{text} {why}")).servers
     }
 
     #[test]
-    fn every_shape_is_read_with_its_usual_port() {
+    fn every_shape_is_read_with_its_default_port() {
         let (one, two) = (Endpoint::tcp("a", 6379), Endpoint::tcp("b", 7000));
-        assert_eq!(place("redis://a"), Place::One(one.clone()));
-        assert_eq!(place("rediss://a:6379/2"), Place::One(one.clone()));
-        assert_eq!(place("redis://[::1]:7"), Place::One(Endpoint::tcp("::1", 7)));
+        assert_eq!(servers("redis://a"), ServerAddresses::Single(one.clone()));
+        assert_eq!(servers("rediss://a:6379/2"), ServerAddresses::Single(one.clone()));
+        assert_eq!(servers("redis://[::1]:7"), ServerAddresses::Single(Endpoint::tcp("::1", 7)));
         assert_eq!(
-            place("redis+unix:///run/r.sock"),
-            Place::One(Endpoint::Unix("/run/r.sock".into()))
+            servers("redis+unix:///run/r.sock"),
+            ServerAddresses::Single(Endpoint::Unix("/run/r.sock".into()))
         );
-        assert_eq!(place("redis-cluster://a,b:7000"), Place::Cluster { seeds: vec![one, two] });
+        assert_eq!(
+            servers("redis-cluster://a,b:7000"),
+            ServerAddresses::Cluster { seeds: vec![one, two] }
+        );
         let sentinels = vec![Endpoint::tcp("a", 26379), Endpoint::tcp("b", 1)];
         let service = "main".to_owned();
-        assert_eq!(place("redis-sentinel://a,b:1/main/3"), Place::Sentinel { sentinels, service });
+        assert_eq!(
+            servers("redis-sentinel://a,b:1/main/3"),
+            ServerAddresses::Sentinels { sentinels, service }
+        );
     }
 
     #[test]
@@ -214,9 +222,9 @@ mod tests {
     #[test]
     fn a_redirection_may_leave_out_the_host() {
         let asked = Endpoint::tcp("a", 1);
-        assert_eq!(Endpoint::redirected("b:2", &asked), Some(Endpoint::tcp("b", 2)));
-        assert_eq!(Endpoint::redirected(":2", &asked), Some(Endpoint::tcp("a", 2)));
-        assert_eq!(Endpoint::redirected("::1:2", &asked), Some(Endpoint::tcp("::1", 2)));
-        assert_eq!(Endpoint::redirected("b", &asked), None);
+        assert_eq!(Endpoint::parse_redirection("b:2", &asked), Some(Endpoint::tcp("b", 2)));
+        assert_eq!(Endpoint::parse_redirection(":2", &asked), Some(Endpoint::tcp("a", 2)));
+        assert_eq!(Endpoint::parse_redirection("::1:2", &asked), Some(Endpoint::tcp("::1", 2)));
+        assert_eq!(Endpoint::parse_redirection("b", &asked), None);
     }
 }

@@ -1,51 +1,55 @@
-//! Whether a redis may be trusted with grants and sessions, judged from what `INFO` says. What it does not
-//! say is no fault that it has, and is not called one: a service may hide it.
+//! Checks by `INFO` whether a Redis can be trusted with grants and sessions. A managed service may hide
+//! fields; the message then says that the field is missing, not that its value is wrong.
 
-use super::OpenError;
+use crate::infra::store::OpenError;
 
 /// `GETDEL` and `SET … PXAT` both came with 6.2.
-const OLDEST: (u32, u32) = (6, 2);
+const MIN_VERSION: (u32, u32) = (6, 2);
 
-/// The complaints that may be waived, or the refusal if there are others, or if they are not waived.
-pub(super) fn judge(
+/// Fails if the server cannot be used at all, or would lose data and `allow_volatile` is not set. With it,
+/// answers what would lose data, as warnings.
+pub(super) fn check_server(
     info: &str,
     as_cluster: bool,
     allow_volatile: bool,
 ) -> Result<Vec<String>, OpenError> {
-    let told = |name: &str| told(info, name);
-    if told("loading") == Some("1") {
+    let field = |name: &str| field(info, name);
+    if field("loading") == Some("1") {
         return Err(OpenError::Unreachable("redis is still loading its data".to_owned()));
     }
 
-    let mut unfit = Vec::new();
-    // Valkey tells the Redis it began as in redis_version, if it tells that at all; all of it is newer.
-    let version = told("redis_version").or(told("valkey_version")).unwrap_or_default();
+    let mut unsuitable = Vec::new();
+    // Valkey reports in redis_version, if at all, the Redis that it was forked from; every Valkey is newer.
+    let version = field("redis_version").or(field("valkey_version")).unwrap_or_default();
     match major_and_minor(version) {
-        Some(version) if version >= OLDEST => {}
-        Some(_) => unfit.push(format!("redis {version} is too old, it must be 6.2 or later")),
-        None => unfit.push("it does not tell its version, which must be 6.2 or later".to_owned()),
+        Some(version) if version >= MIN_VERSION => {}
+        Some(_) => unsuitable.push(format!("redis {version} is too old, it must be 6.2 or later")),
+        None => {
+            unsuitable.push("it does not tell its version, which must be 6.2 or later".to_owned())
+        }
     }
-    if told("cluster_enabled") == Some("1") && !as_cluster {
-        unfit.push("it is a node of a cluster, which is redis-cluster:// in REDIS_URL".to_owned());
+    if field("cluster_enabled") == Some("1") && !as_cluster {
+        unsuitable
+            .push("it is a node of a cluster, which is redis-cluster:// in REDIS_URL".to_owned());
     }
-    match told("role") {
+    match field("role") {
         Some("master" | "primary") => {}
-        Some(_) => unfit.push("it is a replica, and only a primary takes writes".to_owned()),
-        None => unfit.push("it does not tell whether it is a primary".to_owned()),
+        Some(_) => unsuitable.push("it is a replica, and only a primary takes writes".to_owned()),
+        None => unsuitable.push("it does not tell whether it is a primary".to_owned()),
     }
-    if !unfit.is_empty() {
-        return Err(OpenError::Unsuitable(unfit));
+    if !unsuitable.is_empty() {
+        return Err(OpenError::Unsuitable(unsuitable));
     }
 
     let mut volatile = Vec::new();
-    match told("aof_enabled") {
+    match field("aof_enabled") {
         Some("1") => {}
         Some(_) => volatile.push("it keeps no append-only file (set `appendonly yes`)".to_owned()),
         None => {
             volatile.push("it does not tell whether it keeps an append-only file".to_owned());
         }
     }
-    match told("maxmemory_policy") {
+    match field("maxmemory_policy") {
         Some("noeviction") => {}
         Some(other) => volatile.push(format!(
             "its maxmemory-policy is {other}, which throws live records away (set `noeviction`)"
@@ -59,7 +63,7 @@ pub(super) fn judge(
     }
 }
 
-fn told<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
 }
 
@@ -83,16 +87,16 @@ mod tests {
     fn a_durable_primary_is_accepted_without_a_word() {
         for version in ["6.2.0", "7.0.15", "10.0.1"] {
             let info = info(version, "master", "1", "noeviction");
-            assert!(judge(&info, false, false).unwrap().is_empty());
+            assert!(check_server(&info, false, false).unwrap().is_empty());
         }
     }
 
     #[test]
     fn what_would_forget_is_refused_unless_the_operator_allows_it() {
         let info = info("7.0.15", "master", "0", "allkeys-lru");
-        let refusal = judge(&info, false, false).unwrap_err().to_string();
+        let refusal = check_server(&info, false, false).unwrap_err().to_string();
         assert!(refusal.contains("appendonly yes") && refusal.contains("allkeys-lru"), "{refusal}");
-        assert_eq!(judge(&info, false, true).unwrap().len(), 2);
+        assert_eq!(check_server(&info, false, true).unwrap().len(), 2);
     }
 
     #[test]
@@ -100,11 +104,11 @@ mod tests {
         for (version, role) in [("6.0.16", "master"), ("7.0.15", "slave"), ("what", "master")] {
             let info = info(version, role, "1", "noeviction");
             assert!(
-                matches!(judge(&info, false, true), Err(OpenError::Unsuitable(_))),
+                matches!(check_server(&info, false, true), Err(OpenError::Unsuitable(_))),
                 "{version} {role}"
             );
         }
-        assert!(matches!(judge("", false, true), Err(OpenError::Unsuitable(_))));
+        assert!(matches!(check_server("", false, true), Err(OpenError::Unsuitable(_))));
     }
 
     #[test]
@@ -112,7 +116,9 @@ mod tests {
         let silent = |member: &str| {
             let all = info("7.0.15", "master", "1", "noeviction");
             let kept = all.lines().filter(|line| !line.starts_with(member));
-            judge(&kept.collect::<Vec<_>>().join("\r\n"), false, false).unwrap_err().to_string()
+            check_server(&kept.collect::<Vec<_>>().join("\r\n"), false, false)
+                .unwrap_err()
+                .to_string()
         };
         for (member, said) in [
             ("redis_version", "does not tell its version"),
@@ -128,7 +134,10 @@ mod tests {
 
     #[test]
     fn a_redis_that_is_still_loading_is_not_reachable_yet() {
-        assert!(matches!(judge("loading:1\r\n", false, true), Err(OpenError::Unreachable(_))));
+        assert!(matches!(
+            check_server("loading:1\r\n", false, true),
+            Err(OpenError::Unreachable(_))
+        ));
     }
 
     #[test]
@@ -140,14 +149,16 @@ mod tests {
         let later =
             valkey.replace("redis_version:7.2.4\r\n", "").replace("role:master", "role:primary");
         for info in [valkey, &later] {
-            assert!(judge(info, false, false).unwrap().is_empty(), "{info}");
+            assert!(check_server(info, false, false).unwrap().is_empty(), "{info}");
         }
     }
 
     #[test]
     fn a_node_of_a_cluster_is_refused_as_a_server_of_its_own() {
         let info = info("7.0.15", "master", "1", "noeviction") + "cluster_enabled:1\r\n";
-        assert!(judge(&info, false, true).unwrap_err().to_string().contains("redis-cluster://"));
-        assert!(judge(&info, true, false).unwrap().is_empty());
+        assert!(
+            check_server(&info, false, true).unwrap_err().to_string().contains("redis-cluster://")
+        );
+        assert!(check_server(&info, true, false).unwrap().is_empty());
     }
 }
