@@ -1,36 +1,15 @@
 //! The schema of the stored data, so that no server works on data that it would misread.
 //!
-//! One record for the whole store has two numbers: `written`, the newest schema that any server has
-//! written there, and `readable_by`, the oldest that can read all of it. A release has three:
+//! One record for the whole store has two numbers: `written`, the newest schema that any server has written
+//! there, and `readable_by`, the oldest that can read all of it. A release starts if `readable_by` is at most the
+//! schema that it writes, and `written` at least the oldest that it reads; then it raises both, and lowers neither.
 //!
-//! | | |
-//! | --- | --- |
-//! | `schema` | what it writes |
-//! | `readable_by` | the oldest schema that can read that: the release before, too |
-//! | `reads_from` | the oldest data that it can read |
+//! A record may get a new member without a new schema if it is optional and droppable. Every other change is a
+//! new [`KIND`](super::Record::KIND) and a new schema: one release reads both kinds and writes the old one, the
+//! next writes the new one. The schemas so far: 1, the first; 2, reads `grant.v2` beside `grant.v1` and writes
+//! `grant.v1`; 3, to come, writes `grant.v2` and is readable by 2.
 //!
-//! It starts where `readable_by` in the store is at most its `schema`, and `written` at least its
-//! `reads_from`; then it raises both numbers to its own, and lowers neither. So of the schemas N, N+1 and
-//! N+2, servers of N and N+1 run side by side, and N+1 may be taken back; the first server of N+2 leaves
-//! N behind, and an old N that is started by mistake refuses. No step has to be taken by hand, and none
-//! can be left out: a release that has gone too far ahead refuses as well.
-//!
-//! # What may change without a new schema
-//!
-//! A record may get a new member if it is optional and droppable: an older server ignores it, and writes the
-//! record without it. No stored type denies members that it does not know. Everything else, a new variant
-//! of an enum or a member that must not get lost, is a new [`KIND`](super::Record::KIND) and a new schema:
-//! the first release with it reads both kinds and writes the old one, the next writes the new one.
-//!
-//! # The schemas so far
-//!
-//! | schema | |
-//! | --- | --- |
-//! | 1 | as it began |
-//! | 2 | reads `grant.v2` beside `grant.v1`, and writes `grant.v1` |
-//! | 3 | to come: writes `grant.v2`, readable by 2 |
-//!
-//! A store without the record is new, or older than the record: both are schema 1.
+//! Why: docs/decisions/stored-schema.md.
 
 use serde::{Deserialize, Serialize};
 
