@@ -96,7 +96,7 @@ async fn a_hand_commits_pairs_and_says_so() {
 /// What a process said before it was killed, which is after it said so much.
 fn killed_after(folder: &Path, life: &str, enough: usize) -> BTreeSet<(usize, usize)> {
     let mut child = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "store_conformance::file_kills::a_hand_commits_pairs_and_says_so"])
+        .args(["--exact", "store_conformance::file_crashes::a_hand_commits_pairs_and_says_so"])
         .args(["--nocapture", "--test-threads=1"])
         .env(FOLDER, folder)
         .env(LIFE, life)
