@@ -1,35 +1,37 @@
-use std::fmt;
-
 use crate::config::ConfigErrors;
 use crate::infra::store::{OpenError, StoreError};
 use crate::operations::OperationError;
 
-/// Why a tool could not do what was asked, as sentences for the operator.
-#[derive(Debug)]
+/// Why a command could not do what was asked, as sentences for the operator.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
-    /// It cannot be done.
+    /// The state of the store or of the machine does not allow it.
+    #[error("{0}")]
     Refused(String),
-    /// It was asked for in a way that makes no sense.
+    /// The arguments make no sense.
+    #[error("{0}")]
     Usage(String),
-    /// The same of a test run, which keeps the codes of test runs: 0, 1 and 2.
+    /// The same of the self-test, which exits with the codes of test runs: 0, 1 and 2.
+    #[error("{0}")]
     SelfTestUsage(String),
-    /// The store cannot be used now.
+    /// The store or the server does not answer.
+    #[error("{0}")]
     Unavailable(String),
-    /// The configuration is wrong.
-    Config(ConfigErrors),
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
 }
 
-/// A test run that was not one.
+/// The self-test was called in a way that makes no sense, so nothing was tested.
 pub(super) const EXIT_SELFTEST_USAGE: u8 = 2;
 /// `EX_USAGE`
 pub(super) const EX_USAGE: u8 = 64;
 /// `EX_UNAVAILABLE`
 const EX_UNAVAILABLE: u8 = 69;
-/// What to do about a file store that the server has.
-const STOP_SERVER_HINT: &str = "if that is the server, this needs it stopped, or it does not answer at its control \
-    socket: stop it, run this again, and start it again";
 /// `EX_CONFIG`
 const EX_CONFIG: u8 = 78;
+/// What to do about a file store that another process has open.
+const STOP_SERVER_HINT: &str = "if that is the server, this needs it stopped, or it does not answer at its control \
+    socket: stop it, run this again, and start it again";
 
 impl CliError {
     /// What the process exits with.
@@ -41,24 +43,6 @@ impl CliError {
             Self::Unavailable(_) => EX_UNAVAILABLE,
             Self::Config(_) => EX_CONFIG,
         }
-    }
-}
-
-impl fmt::Display for CliError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(why)
-            | Self::Usage(why)
-            | Self::SelfTestUsage(why)
-            | Self::Unavailable(why) => f.write_str(why),
-            Self::Config(complaints) => complaints.fmt(f),
-        }
-    }
-}
-
-impl From<ConfigErrors> for CliError {
-    fn from(complaints: ConfigErrors) -> Self {
-        Self::Config(complaints)
     }
 }
 

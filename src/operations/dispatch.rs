@@ -1,4 +1,4 @@
-//! Operations by name, for whoever asks over a connection.
+//! Operations by name, for callers in another process: the control socket.
 
 use serde_json::Value;
 
@@ -7,21 +7,27 @@ use super::{
     records, resources, scopes, users,
 };
 
-/// No operation has that name: whoever asks is of a later release.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct UnknownOperation;
+/// Why there is no output.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatchError {
+    /// This release has no operation of that name; the caller is of a later one.
+    #[error("there is no such operation")]
+    Unknown,
+    #[error(transparent)]
+    Failed(#[from] OperationError),
+}
 
 /// Runs the operation of that name on its input, and answers with its output.
 pub async fn dispatch(
     name: &str,
     input: Value,
     context: &Context<'_>,
-) -> Result<Result<Value, OperationError>, UnknownOperation> {
+) -> Result<Value, DispatchError> {
     macro_rules! run {
         ($($operation:ty),* $(,)?) => {
             match name {
-                $(<$operation>::NAME => Ok(run_one::<$operation>(input, context).await),)*
-                _ => Err(UnknownOperation),
+                $(<$operation>::NAME => Ok(run_one::<$operation>(input, context).await?),)*
+                _ => Err(DispatchError::Unknown),
             }
         };
     }

@@ -19,14 +19,13 @@ pub mod resources;
 pub mod scopes;
 pub mod users;
 
-use std::fmt;
 use std::future::Future;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::clients::{ClientView, SecretView};
-pub use self::dispatch::{UnknownOperation, dispatch};
+pub use self::dispatch::{DispatchError, dispatch};
 pub use self::users::UserView;
 use crate::domain::clients::ClientId;
 pub use crate::domain::events::Actor;
@@ -85,26 +84,19 @@ impl Context<'_> {
 }
 
 /// Why an operation did not happen: a sentence for the operator.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[serde(tag = "kind", content = "why", rename_all = "snake_case")]
 pub enum OperationError {
-    /// It cannot be done as things are.
+    /// The state of the store does not allow it.
+    #[error("{0}")]
     Refused(String),
-    /// It was asked for in a way that makes no sense.
+    /// The input makes no sense, whatever the store holds.
+    #[error("{0}")]
     Invalid(String),
-    /// The store or the server cannot do it now.
+    /// The store or the server does not answer; a change may or may not have happened.
+    #[error("{0}")]
     Unavailable(String),
 }
-
-impl fmt::Display for OperationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(why) | Self::Invalid(why) | Self::Unavailable(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for OperationError {}
 
 impl From<StoreError> for OperationError {
     fn from(error: StoreError) -> Self {

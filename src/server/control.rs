@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use super::maintenance;
 use crate::http::app::App;
-use crate::operations::{Actor, OperationError, UnknownOperation, dispatch};
+use crate::operations::{Actor, DispatchError, OperationError, dispatch};
 
 /// A socket that is there until this value ends.
 pub struct ControlSocket {
@@ -165,9 +165,9 @@ async fn handle_operation(
 
 async fn run_operation(app: App, name: String, input: Value) -> Response {
     match dispatch(&name, input, &app.operation_context(Actor::CommandLine)).await {
-        Ok(Ok(output)) => json(StatusCode::OK, &output),
-        Ok(Err(why)) => error_response(&why),
-        Err(UnknownOperation) => StatusCode::NOT_FOUND.into_response(),
+        Ok(output) => json(StatusCode::OK, &output),
+        Err(DispatchError::Failed(why)) => error_response(&why),
+        Err(DispatchError::Unknown) => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::authorization_request::AuthorizationUrl;
 use super::browser::Browser;
 use super::client::{RegisteredClient, TestUser, authenticated};
-use super::http::{FormFields, Http, HttpRequest};
+use super::http::{FormFields, Http};
 use super::http_response::HttpResponse;
 use super::metadata::ServerMetadata;
 use super::report::{CheckFailure, skip};

@@ -15,7 +15,6 @@
 //!
 //! [Hoang, Reyhanitabar, Rogaway and Vizár]: https://eprint.iacr.org/2015/189
 
-use std::fmt;
 use std::io::{self, Read, Write};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -39,44 +38,31 @@ const DAMAGED_HINT: &str = "copy it anew from where it was made, without anythin
     an earlier one";
 
 /// Why a backup is not read any further.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum FormatError {
-    /// The disk.
+    #[error(transparent)]
     Io(io::Error),
-    /// It does not begin as one does.
+    #[error("it is not a backup of Latchkey")]
     NotABackup,
-    /// A later version wrote it.
+    #[error(
+        "it was written by a newer Latchkey (format {0}, this one reads up to {own}): restore it with that one",
+        own = FORMAT
+    )]
     Newer(u16),
-    /// No secret at hand opens it.
+    /// Neither the present secret key nor a previous one decrypts the first frame.
+    #[error(
+        "SECRET_KEY does not open it: it was made under another one, or its first bytes are damaged. If the \
+         SECRET_KEY has changed since, give the one of then as SECRET_KEY_PREVIOUS; the signing keys are \
+         encrypted anew"
+    )]
     WrongKey,
-    /// This frame is not what was written.
+    /// The number of the frame that does not authenticate.
+    #[error("it is damaged (in frame {0}): {hint}", hint = DAMAGED_HINT)]
     Damaged(u64),
-    /// It ends before its last frame.
+    #[error("it is cut off, its end is missing: {hint}", hint = DAMAGED_HINT)]
     CutShort,
-    /// It goes on after its last frame.
+    #[error("it is damaged, it goes on after its end: {hint}", hint = DAMAGED_HINT)]
     Trailing,
-}
-
-impl fmt::Display for FormatError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => error.fmt(f),
-            Self::NotABackup => f.write_str("it is not a backup of Latchkey"),
-            Self::Newer(format) => write!(
-                f,
-                "it was written by a newer Latchkey (format {format}, this one reads up to {FORMAT}): restore it \
-                 with that one"
-            ),
-            Self::WrongKey => f.write_str(
-                "SECRET_KEY does not open it: it was made under another one, or its first bytes are \
-                 damaged. If the SECRET_KEY has changed since, give the one of then as \
-                 SECRET_KEY_PREVIOUS; the signing keys are encrypted anew",
-            ),
-            Self::Damaged(frame) => write!(f, "it is damaged (in frame {frame}): {DAMAGED_HINT}"),
-            Self::CutShort => write!(f, "it is cut off, its end is missing: {DAMAGED_HINT}"),
-            Self::Trailing => write!(f, "it is damaged, it goes on after its end: {DAMAGED_HINT}"),
-        }
-    }
 }
 
 impl From<io::Error> for FormatError {

@@ -23,7 +23,6 @@ mod save;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -55,54 +54,29 @@ pub struct BackupInfo {
 pub type RecordCounts = BTreeMap<String, u64>;
 
 /// Why there is no backup, or nothing was restored.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The store.
-    Store(StoreError),
-    /// The disk.
-    Io(io::Error),
-    /// The file, as bytes.
-    Format(FormatError),
-    /// The file, as records: a sentence.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The bytes of the file.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The records in the file; a sentence.
+    #[error("{0}")]
     Content(String),
-    /// The signing keys.
-    Ring(RingError),
+    #[error("{}", ring_text(.0))]
+    Ring(#[source] RingError),
 }
 
-impl fmt::Display for BackupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Io(error) => error.fmt(f),
-            Self::Format(error) => error.fmt(f),
-            Self::Content(why) => f.write_str(why),
-            Self::Ring(RingError::WrongSecretKey(kid)) => write!(
-                f,
-                "SECRET_KEY does not open the signing key {kid}: it was stored under another one. Give \
-                 that as SECRET_KEY_PREVIOUS, beside the present SECRET_KEY"
-            ),
-            Self::Ring(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for BackupError {}
-
-impl From<StoreError> for BackupError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<io::Error> for BackupError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<FormatError> for BackupError {
-    fn from(error: FormatError) -> Self {
-        Self::Format(error)
+fn ring_text(error: &RingError) -> String {
+    match error {
+        RingError::WrongSecretKey(kid) => format!(
+            "SECRET_KEY does not open the signing key {kid}: it was stored under another one. Give \
+             that as SECRET_KEY_PREVIOUS, beside the present SECRET_KEY"
+        ),
+        error => error.to_string(),
     }
 }
 
