@@ -1,4 +1,4 @@
-//! What `latchkey check-config` prints: every variable with what it came to.
+//! The output of `latchkey check-config`: every variable with its value.
 
 use std::fmt::{Display, Write as _};
 use std::path::Path;
@@ -24,7 +24,7 @@ pub fn describe(config: &Config) -> String {
 }
 
 impl Config {
-    /// What a variable came to, as it would be written; `None` if nothing is in force.
+    /// The value of a variable in force, as it would be written; `None` if there is none.
     pub(super) fn effective(&self, name: &str) -> Option<String> {
         let place = self.location_value(name).or_else(|| store::effective(&self.store, name));
         place.or_else(|| self.policy_value(name)).or_else(|| self.limit_value(name))

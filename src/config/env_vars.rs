@@ -1,5 +1,5 @@
-//! Every variable there is: the one list that the parser's defaults, the check for unknown names,
-//! `latchkey check-config`, `.env.example` and the README's table all go by.
+//! The table of all variables. The parser's defaults, the check for unknown names, `latchkey check-config`, `.env.example` and
+//! the README's table follow from it.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use DefaultValue::{Rule, Unset, Value};
 pub struct EnvVar {
     /// Its name in the environment.
     pub name: &'static str,
-    /// What holds when it is not set.
+    /// Its value when it is not set.
     pub default: DefaultValue,
     /// One sentence for the operator.
     pub help: &'static str,
@@ -18,19 +18,19 @@ pub struct EnvVar {
     pub secret: bool,
 }
 
-/// What holds when a variable is not set.
+/// The value of a variable that is not set.
 #[derive(Debug)]
 pub enum DefaultValue {
     /// The same as if this text had been written; the parser reads it from here.
     Value(&'static str),
     /// Depends on other settings; this says how.
     Rule(&'static str),
-    /// Nothing.
+    /// No value.
     Unset,
 }
 
 impl DefaultValue {
-    /// As it stands in a table.
+    /// The text for a table.
     pub fn text(&self) -> &'static str {
         match self {
             Self::Value(text) | Self::Rule(text) => text,
@@ -50,9 +50,8 @@ pub fn is_known(name: &str) -> bool {
     find(name).is_some() || name.strip_suffix("_FILE").is_some_and(is_secret)
 }
 
-/// The variable that was probably meant by a name that is none: one that goes on where the name
-/// stops (`ISSUER`), or at most two letters away (`REDIS_URI`), or with our own name before it, as others
-/// have it (`LATCHKEY_ISSUER_URL`).
+/// The variable that an unknown name probably means: one that starts with the name (`ISSUER`), or is at most two letters away
+/// (`REDIS_URI`), or the name without the prefix that other programs would have (`LATCHKEY_ISSUER_URL`).
 pub fn suggestion_for(name: &str) -> Option<&str> {
     if let Some(rest) = name.strip_prefix("LATCHKEY_") {
         return if is_known(rest) { Some(rest) } else { suggestion_for(rest) };

@@ -16,8 +16,7 @@ pub fn environment() -> Result<BTreeMap<String, String>, ConfigErrors> {
 }
 
 impl Config {
-    /// Reads the environment and judges it: what is wrong with the files and what is wrong with the
-    /// values is said in one go.
+    /// Reads and parses the environment; errors of files and of values are reported together.
     pub fn load() -> Result<Self, ConfigErrors> {
         let (map, mut complaints) = collect();
         match Self::from_map(&map) {
@@ -38,7 +37,7 @@ fn collect() -> (BTreeMap<String, String>, Vec<String>) {
     (map, complaints)
 }
 
-/// Names and values that are not UTF-8 are none of ours, unless the name is.
+/// The variables of the process. A value that is not UTF-8 is an error if the name is a variable of ours.
 fn process_variables() -> (BTreeMap<String, String>, Vec<String>) {
     let mut map = BTreeMap::new();
     let mut complaints = Vec::new();

@@ -1,4 +1,4 @@
-//! The issuer identifier: what clients compare character by character, and where everything lives.
+//! The issuer identifier: clients compare it character by character, and every URL of ours begins with it.
 
 use url::Url;
 
@@ -38,7 +38,7 @@ impl Issuer {
         Ok(Self { text: text.to_owned(), origin: origin.len(), port: url.port(), loopback })
     }
 
-    /// Somewhere to go on from after a complaint; never part of a configuration.
+    /// Lets parsing go on after an error; never part of a configuration.
     pub(super) fn placeholder() -> Self {
         let text = "http://localhost";
         Self { text: text.to_owned(), origin: text.len(), port: None, loopback: true }
@@ -79,7 +79,7 @@ impl Issuer {
         self.text.starts_with("https:")
     }
 
-    /// Whether only this machine can reach it: development, with friendlier defaults.
+    /// Whether the host is a loopback one. Then it is a development installation, with other defaults.
     pub fn is_loopback(&self) -> bool {
         self.loopback
     }

@@ -1,11 +1,11 @@
-//! How long things live, and how much may happen at once.
+//! Lifetimes of codes, tokens and sessions, and limits of the server.
 
 use std::num::NonZero;
 use std::time::Duration;
 
 use super::parser::ConfigParser;
 
-/// How long things live.
+/// Lifetimes of codes, tokens and sessions.
 #[derive(Clone, Debug)]
 pub struct Lifetimes {
     /// An authorization code.
@@ -14,11 +14,11 @@ pub struct Lifetimes {
     pub access_token: Duration,
     /// An ID token.
     pub id_token: Duration,
-    /// A refresh token nobody uses.
+    /// A refresh token that is not used.
     pub refresh_idle: Duration,
     /// All refreshing that follows one sign-in.
     pub refresh_absolute: Duration,
-    /// A browser session nobody uses.
+    /// A browser session that is not used.
     pub session_idle: Duration,
     /// A browser session.
     pub session_absolute: Duration,
@@ -28,7 +28,7 @@ pub struct Lifetimes {
     pub refresh_grace: Duration,
 }
 
-/// How much may happen at once.
+/// Limits of the server.
 #[derive(Clone, Debug)]
 pub struct ServerLimits {
     /// Open connections.

@@ -1,7 +1,7 @@
-//! Configuration: read whole from a map of names and texts, and refused whole.
+//! The configuration, parsed from environment variables. All errors are reported at once, each with the name of its variable,
+//! before a port is bound.
 //!
-//! Nothing here opens a socket, and only `environment.rs` touches a disk. What cannot be understood
-//! is reported all at once, each complaint naming its variable, before a port is bound.
+//! Nothing here opens a socket, and only `environment.rs` reads files.
 
 mod describe;
 pub mod dotenv;
@@ -42,10 +42,10 @@ use crate::protocol::RequirePkce;
 use crate::protocol::client_metadata::ServerCapabilities;
 use parser::ConfigParser;
 
-/// Everything that can be set, checked.
+/// All settings, validated.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Who we are.
+    /// The issuer identifier.
     pub issuer: Issuer,
     /// `host:port` of every listener.
     pub listen: Vec<String>,
@@ -81,7 +81,7 @@ pub struct Config {
     pub rate_limit: RateLimitSettings,
     /// Who may register clients.
     pub registration: RegistrationPolicy,
-    /// Whose software statements are believed.
+    /// Whose software statements are accepted.
     pub software_statement_issuers: Vec<SoftwareStatementIssuer>,
     /// What clients may register for.
     pub offer: ServerCapabilities,
@@ -95,15 +95,15 @@ pub struct Config {
     pub session_management: bool,
     /// How many registered clients there may be.
     pub registration_limit: u64,
-    /// Whose `X-Forwarded-For` is believed.
+    /// Whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// TLS of our own.
+    /// The certificate, if TLS is not left to a proxy.
     pub tls: Option<TlsSettings>,
     /// Where HTTP/2 is spoken.
     pub http2: Http2,
     /// Where `/metrics` is served.
     pub metrics_listen: MetricsListen,
-    /// What the outgoing client may do beyond the rule.
+    /// Exceptions for outgoing requests.
     pub outbound: OutboundSettings,
     /// How long things live.
     pub lifetimes: Lifetimes,
@@ -113,12 +113,12 @@ pub struct Config {
     pub dev_account: Option<DevAccount>,
     /// Further `Host` values to answer to.
     pub extra_hosts: Vec<String>,
-    /// What the operator should know, though it stops nothing.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// Reads the variables, or says everything that is wrong with them.
+    /// Parses the variables, or returns every error in them.
     pub fn from_map(map: &BTreeMap<String, String>) -> Result<Self, ConfigErrors> {
         let parser = &mut ConfigParser::new(map);
         let issuer = read_issuer(parser);
@@ -188,8 +188,7 @@ impl Config {
     }
 }
 
-/// The issuer, or a stand-in on which nothing further is required, so that a bad `ISSUER_URL` is one
-/// complaint and not several.
+/// The issuer, or a placeholder that requires nothing further, so that a bad `ISSUER_URL` is one error and not several.
 fn read_issuer(parser: &mut ConfigParser<'_>) -> Issuer {
     let text = parser.get_or_default("ISSUER_URL").unwrap_or_default();
     match Issuer::parse(text) {
@@ -208,8 +207,7 @@ fn read_issuer(parser: &mut ConfigParser<'_>) -> Issuer {
     }
 }
 
-/// The environment at large is full of names that are not ours, so one that only looks like ours
-/// stops nothing.
+/// Warns of names that look like misspelt variables. They are no errors, since the environment has many other names.
 fn warn_of_misspellings(parser: &mut ConfigParser<'_>, map: &BTreeMap<String, String>) {
     for name in map.keys() {
         if let Some(meant) = env_vars::suggestion_for(name) {
@@ -218,7 +216,7 @@ fn warn_of_misspellings(parser: &mut ConfigParser<'_>, map: &BTreeMap<String, St
     }
 }
 
-/// Everything that is wrong, one sentence each, each starting with the name of its variable.
+/// All errors of the configuration, one sentence each, starting with the name of the variable.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConfigErrors(pub Vec<String>);
 

@@ -1,4 +1,4 @@
-//! Where to listen, whom to believe, whom to call.
+//! Listeners, TLS, trusted proxies, CORS and outgoing requests.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::Config;
 use super::issuer::Issuer;
 use super::parser::ConfigParser;
 
-/// Certificate and key for speaking TLS ourselves.
+/// Certificate and key, for TLS without a proxy.
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
     /// PEM certificate chain.
@@ -22,7 +22,7 @@ pub struct TlsSettings {
 /// Which origins a browser may call the API from.
 #[derive(Clone, Debug)]
 pub struct CorsSettings {
-    /// Whether anybody at all.
+    /// Whether any origin may.
     pub enabled: bool,
     /// Exact origins besides those of registered clients.
     pub origins: Vec<String>,
@@ -38,7 +38,7 @@ pub enum Http2 {
     /// There, and without TLS with clients that begin with it
     /// ([RFC 9113 §3.3](https://www.rfc-editor.org/rfc/rfc9113#section-3.3)).
     PriorKnowledge,
-    /// Nowhere.
+    /// HTTP/2 is off.
     Off,
 }
 
@@ -56,7 +56,7 @@ impl Http2 {
 /// Where `/metrics` is served.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum MetricsListen {
-    /// Where everything else is.
+    /// On the listener of everything else.
     MainListener,
     /// On a listener of its own.
     Separate {
@@ -69,11 +69,10 @@ pub enum MetricsListen {
     Off,
 }
 
-/// Where metrics are on a public issuer, unless somebody says otherwise: the port that Prometheus knows for
-/// exporters of this kind, and not its own.
+/// The default for metrics on a public issuer: a port that Prometheus lists for exporters of this kind.
 const DEFAULT_METRICS_ADDRESS: &str = "127.0.0.1:9464";
 
-/// What the outgoing client may do beyond the rule.
+/// Exceptions for outgoing requests, which otherwise reach public addresses and public authorities only.
 #[derive(Clone, Debug)]
 pub struct OutboundSettings {
     /// Further certificate authorities.
@@ -108,8 +107,8 @@ pub(super) fn listen(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> Vec<Stri
     addresses
 }
 
-/// Beside the pages only in development: what is counted is nobody else's business, and a scrape is work
-/// that strangers must not be able to ask for.
+/// On the main listener only in development: the numbers are not public, and strangers must not be able to cause the work of
+/// a scrape.
 pub(super) fn metrics_listen(parser: &mut ConfigParser<'_>, issuer: &Issuer) -> MetricsListen {
     if parser.get("METRICS_LISTEN").is_none() {
         return if issuer.is_loopback() {
@@ -176,7 +175,7 @@ pub(super) fn webfinger_domains(parser: &mut ConfigParser<'_>) -> Vec<String> {
     })
 }
 
-/// Somebody has to speak TLS, and whoever it is hides where people come from.
+/// An https issuer without TLS of our own is behind a proxy, whose address must be trusted to see those of clients.
 pub(super) fn warn_of_plain_http(parser: &mut ConfigParser<'_>, config: &Config) {
     if config.issuer.is_https() && config.tls.is_none() && config.trusted_proxies.is_empty() {
         parser.warn(

@@ -1,4 +1,4 @@
-//! Reads one variable after the other, and keeps every complaint instead of stopping at the first.
+//! Parses variables one by one, and collects the errors instead of stopping at the first.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -9,9 +9,9 @@ use super::duration;
 use super::env_vars::{self, DefaultValue};
 use super::secret_string::SecretString;
 
-/// The map being read, and what was found wrong with it so far.
+/// The variables, and the errors found so far.
 ///
-/// A method that has complained returns some value of its type, so that reading can go on; it is
+/// A method that has added an error returns some value of its type, so that parsing can go on; it is
 /// never used, because a parser with complaints yields no configuration.
 pub(super) struct ConfigParser<'a> {
     map: &'a BTreeMap<String, String>,
@@ -24,13 +24,13 @@ impl<'a> ConfigParser<'a> {
         Self { map, errors: Vec::new(), warnings: Vec::new() }
     }
 
-    /// What was set. Empty counts as absent: that is how compose files and shells say "not set".
+    /// The value that was set. Empty counts as absent: compose files and shells write "not set" like that.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         debug_assert!(env_vars::find(name).is_some(), "{name} is missing from the table");
         self.map.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// What was set, or the default of the table.
+    /// The value that was set, or the default of the table.
     pub fn get_or_default(&self, name: &str) -> Option<&'a str> {
         let default = || match env_vars::find(name)?.default {
             DefaultValue::Value(value) => Some(value),
@@ -39,7 +39,7 @@ impl<'a> ConfigParser<'a> {
         self.get(name).or_else(default)
     }
 
-    /// "NAME must be …", with what was found instead unless that is a secret.
+    /// Adds "NAME must be …", with the value that was found unless it is a secret.
     pub fn add_error(&mut self, name: &str, problem: &str) {
         let found = match self.get(name) {
             Some(value) if env_vars::find(name).is_some_and(|var| !var.secret) => {
@@ -50,12 +50,12 @@ impl<'a> ConfigParser<'a> {
         self.errors.push(format!("{name} {problem}{found}"));
     }
 
-    /// Something the operator should know, though it stops nothing.
+    /// Adds a warning.
     pub fn warn(&mut self, sentence: impl Into<String>) {
         self.warnings.push(sentence.into());
     }
 
-    /// One value, judged by `parse`.
+    /// One value, parsed by `parse`.
     pub fn parse<T>(
         &mut self,
         name: &str,
@@ -69,7 +69,7 @@ impl<'a> ConfigParser<'a> {
         parsed
     }
 
-    /// A comma-separated list, each entry judged by `parse`.
+    /// A comma-separated list, each entry parsed by `parse`.
     pub fn list<T>(
         &mut self,
         name: &str,

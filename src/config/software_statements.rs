@@ -1,11 +1,11 @@
-//! Whose software statements are believed.
+//! The issuers whose software statements are accepted.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::parser::ConfigParser;
 
-/// Somebody who vouches for software ([RFC 7591 §2.3](https://www.rfc-editor.org/rfc/rfc7591#section-2.3)).
+/// An issuer of software statements ([RFC 7591 §2.3](https://www.rfc-editor.org/rfc/rfc7591#section-2.3)).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SoftwareStatementIssuer {
     /// `iss` of the statements.
@@ -17,9 +17,9 @@ pub struct SoftwareStatementIssuer {
 /// A JWK Set.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SoftwareStatementKeys {
-    /// To be fetched.
+    /// To be fetched from this URL.
     Url(String),
-    /// On this machine.
+    /// In this file.
     File(PathBuf),
 }
 

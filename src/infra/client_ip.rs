@@ -1,4 +1,4 @@
-//! Who is asking, when there may be proxies in between.
+//! The address of the client, behind trusted proxies.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,16 +7,16 @@ use ipnet::IpNet;
 
 use crate::infra::outbound::public_ip::is_public;
 
-/// The other end of the socket, as `server/` puts it into each request's extensions.
+/// The peer of the socket. `server/` puts it into the extensions of each request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PeerAddr(pub SocketAddr);
 
-/// The address of the client: the peer, or whom the trusted proxies say they speak for.
+/// The address of the client: the peer, or the one that trusted proxies forward for.
 ///
 /// `forwarded_for` are the values of `X-Forwarded-For`, in order; each proxy appends the peer it saw.
-/// So the list is read from the right, and the first entry that no trusted proxy stands behind is the
-/// client: everything left of it is what the client itself may have written, in whatever bytes. An entry
-/// that is not an address ends the walk at the last proxy we trust, and no name is ever looked up.
+/// So the list is read from the right up to the first address that is no trusted proxy: that is the client. Everything left of
+/// it may have been written by the client itself, in whatever bytes. An entry that is not an address ends the walk at the
+/// last trusted proxy; no name is ever looked up.
 pub fn client_ip<'a>(
     peer: IpAddr,
     forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>,
@@ -33,14 +33,14 @@ pub fn client_ip<'a>(
     hop
 }
 
-/// Whether this peer is one whose word about others counts.
+/// Whether this peer is a trusted proxy.
 pub fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
     let peer = canonical(peer);
     trusted.iter().any(|net| net.contains(&peer))
 }
 
-/// Who said to speak for others without being trusted to: most often a proxy that the settings forget, and
-/// then everybody behind it counts as one.
+/// Remembers that `X-Forwarded-For` came from an untrusted peer, so that the log says it once. Most often a proxy is missing
+/// in `TRUSTED_PROXIES`, and then all its clients count as one address.
 #[derive(Debug, Default)]
 pub struct UntrustedForwarders {
     private_seen: AtomicBool,
@@ -48,8 +48,8 @@ pub struct UntrustedForwarders {
 }
 
 impl UntrustedForwarders {
-    /// Whether that is news: the first time, and once more for a peer of our own network, for anybody out
-    /// there may send such a header.
+    /// Whether this is the first such peer. Public and private addresses count separately, since anybody on the internet
+    /// can send the header.
     pub fn is_first(&self, peer: IpAddr) -> bool {
         let known = if is_public(canonical(peer)) { &self.public_seen } else { &self.private_seen };
         !known.swap(true, Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! The only place that asks the operating system what time it is.
+//! The only place that reads the system clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,8 +60,7 @@ impl UnixTime {
     }
 }
 
-/// This version was not there before 1 November 2026: a clock that says so is wrong, and everything it
-/// dates would be.
+/// 1 November 2026, before this version existed: a clock that is earlier is wrong.
 pub const EARLIEST_PLAUSIBLE: UnixTime = UnixTime::from_secs(1_793_491_200);
 
 /// Where `now` comes from.
@@ -69,7 +68,7 @@ pub const EARLIEST_PLAUSIBLE: UnixTime = UnixTime::from_secs(1_793_491_200);
 pub enum Clock {
     /// The operating system.
     System,
-    /// A test's hand, in milliseconds.
+    /// Set by a test, in milliseconds.
     Manual(Arc<AtomicU64>),
 }
 

@@ -1,9 +1,8 @@
-//! The one outgoing HTTP client, for addresses that other people choose.
+//! The outgoing HTTP client for URLs that clients registered, safe against server-side request forgery.
 //!
-//! A URL that a client registered must not become a way into our own network, so the name is resolved
-//! once, every address it has must be a public one, and exactly those addresses are connected to: a name
-//! that means something else a moment later (DNS rebinding) gains nothing. There are no redirects, since
-//! each would be another such URL, and every size and time has a bound.
+//! The name is resolved once, every address of it must be public, and exactly those addresses are connected to, so that a
+//! name that resolves differently a moment later (DNS rebinding) gains nothing. Redirects are not followed, since each
+//! would be another such URL. Every size and time has a limit.
 
 mod allowlist;
 mod error;
@@ -38,13 +37,13 @@ pub(crate) use tls::client_config;
 pub struct OutboundOptions {
     /// Certificate authorities to trust besides the public ones, PEM.
     pub ca_file: Option<PathBuf>,
-    /// Places that may be private, and have any port.
+    /// Hosts and networks that may be private, with any port.
     pub allow_private: Vec<AllowlistEntry>,
     /// The time for name, connection and TLS.
     pub connect_timeout: Duration,
-    /// The time for everything, once it has its turn; and the longest that it waits for that.
+    /// The time for the whole request once it has a permit, and the longest wait for one.
     pub total_timeout: Duration,
-    /// The largest answer that is read.
+    /// The largest response body that is read.
     pub max_bytes: usize,
 }
 
@@ -60,7 +59,7 @@ impl Default for OutboundOptions {
     }
 }
 
-/// Fetches documents from addresses we did not choose.
+/// Sends requests to URLs that clients chose.
 pub struct OutboundClient {
     settings: OutboundOptions,
     tls: ClientConfig,
@@ -74,17 +73,16 @@ impl OutboundClient {
         Ok(Self { settings, tls, limiter: FetchLimiter::new(MAX_CONCURRENT_FETCHES, 1) })
     }
 
-    /// Another one with the same settings and turns of its own: so many in all, so many from each host.
+    /// A client with the same options and a limiter of its own: so many requests in all, so many to each host.
     #[must_use]
     pub fn with_limits(&self, in_all: usize, per_host: usize) -> Self {
         let (settings, tls) = (self.settings.clone(), self.tls.clone());
         Self { settings, tls, limiter: FetchLimiter::new(in_all, per_host) }
     }
 
-    /// Sends a form, and answers the status; nothing else of the answer is read. How many at once is the
-    /// caller's to bound.
+    /// Posts a form and returns the status; the body of the response is not read. The caller limits how many at once.
     ///
-    /// Plain http may be spoken to a program on this machine, where the operator vouched for it.
+    /// Plain http is allowed to this machine, if it is on the allowlist.
     pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, FetchError> {
         timeout(self.settings.total_timeout, self.post(url, fields))
             .await
@@ -104,15 +102,15 @@ impl OutboundClient {
         Ok(request.send().await?.status().as_u16())
     }
 
-    /// The JSON document at this address.
+    /// Fetches a JSON document.
     pub async fn get_json(&self, url: &str) -> Result<Value, FetchError> {
         let body =
             self.get(url, |headers| is_json(headers).then_some(()).ok_or(FetchError::NotJson));
         serde_json::from_slice(&body.await?).map_err(|_| FetchError::NotJson)
     }
 
-    /// The text at this address, whatever kind it is said to be, if nobody has to wait for a turn: for what
-    /// proves itself, such as a signed request object.
+    /// Fetches text of any content type, or fails at once if there is no permit. For what is verified by itself, such as a
+    /// signed request object.
     pub async fn try_get_text(&self, url: &str) -> Result<String, FetchError> {
         let target = Target::parse(url, false)?;
         let turn = self.limiter.try_acquire(&target.name).ok_or(FetchError::Busy)?;
@@ -120,7 +118,7 @@ impl OutboundClient {
         String::from_utf8(body).map_err(|_| FetchError::NotText)
     }
 
-    /// Who has had no turn in time is told that we are busy, which says nothing about the host.
+    /// Fails with `Busy` if there is no permit in time, which says nothing about the host.
     async fn get(
         &self,
         url: &str,
@@ -150,7 +148,7 @@ impl OutboundClient {
         fetched.await.map_err(|_| FetchError::TooSlow)?
     }
 
-    /// The addresses to connect to, all of them checked.
+    /// Resolves the host, and checks every address.
     async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, FetchError> {
         let addresses: Vec<SocketAddr> = match target.literal {
             Some(address) => vec![SocketAddr::new(address, target.port)],
@@ -168,8 +166,7 @@ impl OutboundClient {
         self.check_addresses(target, addresses)
     }
 
-    /// Where a request to this URL goes if the resolver answers these addresses for its name; they count for
-    /// nothing where the URL has an address instead of a name.
+    /// The addresses that a request to this URL would connect to, if its name resolved to `resolved`. For tests and fuzzing.
     pub fn destinations(
         &self,
         url: &str,
@@ -184,7 +181,7 @@ impl OutboundClient {
         self.check_addresses(&target, addresses)
     }
 
-    /// All of these addresses, or none of them.
+    /// Returns all of these addresses if each is allowed.
     fn check_addresses(
         &self,
         target: &Target,
@@ -208,7 +205,7 @@ impl OutboundClient {
         Ok(addresses)
     }
 
-    /// A client for this one request: it knows the checked addresses and can look up nothing else.
+    /// A client for this one request. It connects to the checked addresses and resolves nothing.
     fn client(&self, target: &Target, addresses: &[SocketAddr]) -> Result<Client, FetchError> {
         let accept = [(ACCEPT, HeaderValue::from_static("application/json"))];
         let client = Client::builder()
@@ -243,7 +240,7 @@ impl OutboundClient {
 /// Requests under way in all.
 const MAX_CONCURRENT_FETCHES: usize = 16;
 
-/// A URL that may be fetched as far as its text can tell.
+/// A URL whose text is acceptable; its addresses are not checked yet.
 struct Target {
     url: Url,
     name: String,
@@ -256,7 +253,7 @@ impl Target {
         self.url.scheme() == "http"
     }
 
-    /// `plain`: on this machine, http will do.
+    /// With `plain`, http is accepted for a loopback host.
     fn parse(text: &str, plain: bool) -> Result<Self, FetchError> {
         let url = Url::parse(text).map_err(|_| FetchError::BadUrl)?;
         let bare = url.username().is_empty() && url.password().is_none();

@@ -1,15 +1,8 @@
-//! Passwords: Argon2id, in a bounded pool.
+//! Hashes passwords with Argon2id in a bounded pool.
 //!
-//! One hash takes tens of milliseconds and 19 MiB, so a crowd at the login page must neither starve
-//! the rest of the server nor eat the machine: a few threads hash, a queue waits, and whoever comes after is
-//! asked to come back.
-//!
-//! Who waits is a person with a password typed, and would have to type it again: it is better to wait for half
-//! a minute than to be sent away after three seconds. A page that comes back by itself would have to hold
-//! the password, and a redirect that has the browser send it again must not be ([RFC 9700 §4.12]). A wait costs
-//! little: one connection and what was typed. Who hangs up leaves the queue.
-//!
-//! [RFC 9700 §4.12]: https://www.rfc-editor.org/rfc/rfc9700#section-4.12
+//! One hash takes tens of milliseconds and 19 MiB. So few run at a time, a limited number of callers waits up to
+//! `HASH_WAIT_TIMEOUT`, and further ones get [`HasherBusy`]. Why a person waits for so long, and what was refused:
+//! docs/decisions/password-hashing.md.
 
 mod block_pool;
 
@@ -27,23 +20,23 @@ use zeroize::Zeroizing;
 use self::block_pool::BlockPool;
 use crate::infra::random;
 
-/// How long a sign-in may wait for its turn: with everything around it less than the thirty seconds after which
-/// the first proxies give up.
+/// How long a sign-in may wait for a permit: with everything around it less than the thirty seconds after which the first
+/// proxies give up.
 pub const HASH_WAIT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The longest password, in bytes of Unicode NFC.
 pub const MAX_PASSWORD_LEN: usize = 512;
-/// The longest text that is looked at as a password, in bytes: a keyboard may compose letters or not, and a
-/// letter in pieces is up to four times as long.
+/// The longest input that is parsed as a password, in bytes: a keyboard may send letters composed or decomposed, and a
+/// decomposed letter is up to four times as long.
 pub const MAX_TYPED_LEN: usize = 4 * MAX_PASSWORD_LEN;
 
-/// A password as it was typed, in Unicode NFC, wiped when dropped.
+/// A password in Unicode NFC, wiped when dropped.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// `None` if it is empty or longer than 512 bytes: refused whole, never cut. What counts is what is
-    /// hashed, so that a password which could be set can be typed on every keyboard.
+    /// `None` if it is empty or longer than 512 bytes; never truncated. The length of the composed form counts, so that a
+    /// password that could be set can be typed on every keyboard.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > MAX_TYPED_LEN {
             return None;
@@ -52,8 +45,8 @@ impl Password {
         (1..=MAX_PASSWORD_LEN).contains(&composed.len()).then_some(Self(composed))
     }
 
-    /// Whether it is good enough to be set as a new one: at least 8 characters and not among the
-    /// most guessed. Length is what counts (NIST SP 800-63B §3.1.1.2), so nothing is composed.
+    /// Whether it may be set as a new password: at least 8 characters, and not among the most guessed. No character classes
+    /// are required (NIST SP 800-63B §3.1.1.2).
     pub fn is_acceptable(&self) -> Result<(), &'static str> {
         if self.0.chars().count() < 8 {
             return Err("a password has at least 8 characters");
@@ -64,7 +57,7 @@ impl Password {
     }
 }
 
-/// Passwords that guessers try first, one a line.
+/// The most guessed passwords, one a line.
 const COMMON_PASSWORDS: &str = include_str!("password/common.txt");
 
 impl fmt::Debug for Password {
@@ -73,34 +66,34 @@ impl fmt::Debug for Password {
     }
 }
 
-/// The pool.
+/// The pool of hashing threads, and its queue.
 pub struct PasswordHasher {
     permits: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     max_waiting: usize,
     params: Params,
     blocks: Arc<BlockPool>,
-    /// Stands in for the hash of a user who does not exist; nobody knows a password for it.
+    /// The hash for a user who does not exist; no password matches it.
     dummy: Arc<str>,
 }
 
-/// The queue is full, or the wait was too long. Come back in a few seconds.
+/// The queue is full, or the wait was too long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HasherBusy;
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PasswordCheck {
-    /// It is the password. `outdated`: hashed with other parameters than today's.
+    /// The password matches.
     Correct {
-        /// Hash it again and store that.
+        /// Whether it was hashed with other parameters than today's, and should be hashed again.
         outdated: bool,
     },
-    /// It is not, or there is none.
+    /// It does not match, or the user has none.
     Wrong,
 }
 
-/// A place at the front of the queue: the next hash is ours, and the one after it if we want it.
+/// The permit for a hash, and for a second one after it.
 pub struct HashPermit {
     permit: OwnedSemaphorePermit,
     params: Params,
@@ -109,7 +102,7 @@ pub struct HashPermit {
 }
 
 impl PasswordHasher {
-    /// `threads` hashes at a time, `queue` callers waiting.
+    /// `threads` hashes at a time, `queue` callers may wait.
     ///
     /// # Panics
     /// Never: the parameters are constants that Argon2 accepts.
@@ -127,7 +120,7 @@ impl PasswordHasher {
         }
     }
 
-    /// Waits for a turn: not for ever, and only if the queue has room.
+    /// Waits for a permit, up to [`HASH_WAIT_TIMEOUT`]; fails at once if the queue is full.
     pub async fn acquire(&self) -> Result<HashPermit, HasherBusy> {
         let _place = WaitingGuard::enter(&self.waiting, self.max_waiting)?;
         let turn = Arc::clone(&self.permits).acquire_owned();
@@ -145,20 +138,20 @@ impl PasswordHasher {
         self.acquire().await?.hash(password).await
     }
 
-    /// Nobody gets a turn any more, who waits for one is told at once, and who has one keeps it.
+    /// Gives no more permits. Callers that wait fail at once; permits that were given stay valid.
     pub fn close(&self) {
         self.permits.close();
     }
 
-    /// How many callers wait for a turn.
+    /// How many callers wait for a permit.
     pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 }
 
 impl HashPermit {
-    /// Compares with a stored hash; with `None`, does the same work and finds it wrong. The turn is given back,
-    /// for who has to hash the password anew.
+    /// Compares with a stored hash; with `None`, does the same work and finds it wrong. Returns the permit, for a caller that
+    /// has to hash the password again.
     pub async fn verify(
         self,
         password: Password,
@@ -198,7 +191,7 @@ impl HashPermit {
     }
 }
 
-/// A place in the queue, given back however the wait ends.
+/// Counts one waiting caller until it is dropped.
 struct WaitingGuard(Arc<AtomicUsize>);
 
 impl WaitingGuard {
@@ -214,14 +207,14 @@ impl Drop for WaitingGuard {
     }
 }
 
-/// What this password comes to under a hash's algorithm, parameters and salt.
+/// The hash of this password with the algorithm, parameters and salt of another hash.
 fn compute_as(
     hash: &PasswordHash<'_>,
     password: &Password,
     memory: &Arc<BlockPool>,
 ) -> Option<Output> {
-    let mut room = [0; Salt::MAX_LENGTH];
-    let salt = hash.salt?.decode_b64(&mut room).ok()?;
+    let mut buffer = [0; Salt::MAX_LENGTH];
+    let salt = hash.salt?.decode_b64(&mut buffer).ok()?;
     let params = Params::try_from(hash).ok()?;
     let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
     let algorithm = Algorithm::try_from(hash.algorithm).ok()?;
@@ -243,7 +236,7 @@ fn is_outdated(ours: &Params, hash: &PasswordHash<'_>) -> bool {
     !same || hash.algorithm != Algorithm::Argon2id.ident()
 }
 
-/// A hash of today's parameters that no password has: its output was never computed.
+/// A hash with today's parameters that no password has: its output is random.
 fn dummy(params: &Params) -> String {
     let salt = SaltString::encode_b64(&random::bytes::<16>()).expect("16 bytes make a salt");
     let output = Output::new(&random::bytes::<32>()).expect("32 bytes make an output");

@@ -1,7 +1,5 @@
-//! The only place that asks the operating system for randomness.
-//!
-//! Everything unguessable is drawn here: grant ids and secrets, cookies, nonces, salts. Tests draw
-//! from the same source; nothing in Latchkey depends on a particular draw.
+//! The only place that reads randomness of the operating system: for ids, secrets, cookies, nonces and salts. Tests read the
+//! same source; nothing depends on a particular value.
 
 use rand::RngCore;
 #[expect(clippy::disallowed_types, reason = "the one place that asks")]
@@ -11,7 +9,7 @@ use uuid::Uuid;
 /// `N` bytes from the operating system.
 ///
 /// # Panics
-/// If the operating system has no randomness to give: nothing may go on without it.
+/// If the operating system has no randomness.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::TryRngCore::unwrap_err(OsRng).fill_bytes(&mut bytes);

@@ -1,4 +1,4 @@
-//! Values that must not be printed, and the only way to compare them.
+//! Secret values: not printed by accident, and compared in constant time.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,20 +12,20 @@ use zeroize::Zeroize;
 
 use crate::infra::random;
 
-/// 256 bits nobody can guess, and nobody can print by accident.
+/// 256 secret random bits.
 ///
-/// There is no `Debug` that shows it, no `Display`, no `Serialize` and no `==`: to leave the process
-/// it must be [revealed](Self::reveal), to be remembered it must become a [`Digest`].
+/// It has no `Debug` that shows it, no `Display`, no `Serialize` and no `==`. To leave the process it is
+/// [revealed](Self::reveal); to be stored it becomes a [`Digest`].
 #[derive(Clone)]
 pub struct Secret([u8; 32]);
 
 impl Secret {
-    /// A new one, from the operating system.
+    /// A new random secret.
     pub fn random() -> Self {
         Self(random::bytes())
     }
 
-    /// One that follows from a key of ours and something nobody can guess.
+    /// A secret that is derived by a MAC over a secret input.
     pub(crate) const fn from_mac(mac: [u8; 32]) -> Self {
         Self(mac)
     }
@@ -35,12 +35,12 @@ impl Secret {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
 
-    /// The text that leaves the process: 43 characters of base64url.
+    /// 43 characters of base64url, to leave the process.
     pub fn reveal(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// What may be stored of it.
+    /// The digest, which may be stored.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.0)
     }
@@ -58,7 +58,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// SHA-256 of something secret. Safe to store; compares in constant time.
+/// The SHA-256 digest of a secret. Safe to store; compares in constant time.
 #[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
@@ -69,7 +69,7 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// These very 32 bytes.
+    /// From the 32 bytes of a digest.
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -84,7 +84,7 @@ impl Digest {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// 64 hexadecimal digits: a form fit for a store key.
+    /// 64 hexadecimal digits, for keys of the store.
     pub fn to_hex(self) -> String {
         let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
         self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
@@ -129,9 +129,8 @@ pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// Whether a secret was plainly not made at random: few different characters, one piece over and over, or
-/// mostly neighbours of the alphabet. Of 32 random hexadecimal digits, the poorest that anybody uses, less than
-/// one in a billion looks like that.
+/// Whether a secret is obviously not random: few different characters, one piece repeated, or mostly neighbours in the
+/// alphabet. Of random secrets of 32 hexadecimal digits, the weakest in use, less than one in a billion looks like that.
 pub fn is_guessable(text: &str) -> bool {
     let bytes = text.as_bytes();
     let different = bytes.iter().collect::<BTreeSet<_>>().len();

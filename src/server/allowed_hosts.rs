@@ -1,7 +1,7 @@
-//! Which names this server answers to.
+//! Checks the `Host` of a request against the hosts that this server answers to.
 //!
-//! Nothing is ever built from `Host`, but an answer to a strange name is still an answer that a cache or
-//! a rebinding page can use ([RFC 9110 §7.2, §15.5.20](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20)).
+//! Nothing is ever built from `Host`, but a response under a foreign name is still one that a cache or a DNS rebinding page
+//! can use ([RFC 9110 §7.2, §15.5.20](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20)).
 
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ impl AllowedHosts {
         Self { allowed, default_port }
     }
 
-    /// Whether the request is meant for us; if not, the status that says so.
+    /// `Err` with the status for a request that names another host, several or none.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), StatusCode> {
         if self.allowed.is_empty() {
             return Ok(());
@@ -49,7 +49,7 @@ impl AllowedHosts {
         host.as_ref() == self.allowed.first()
     }
 
-    /// All of them, for people.
+    /// All of them, for messages.
     pub fn names(&self) -> String {
         self.allowed.join(", ")
     }
@@ -65,7 +65,7 @@ fn normalize(host: &str, default_port: &str) -> String {
     host.strip_suffix(default_port).map(str::to_owned).unwrap_or(host)
 }
 
-/// `localhost:5000`, `127.0.0.1:5000` and `[::1]:5000` are one place under three names.
+/// `localhost:5000`, `127.0.0.1:5000` and `[::1]:5000` are the same.
 fn same_loopback(allowed: &str, host: &str) -> bool {
     let ((allowed_name, allowed_port), (name, port)) = (split_port(allowed), split_port(host));
     allowed_port == port && is_loopback(allowed_name) && is_loopback(name)

@@ -1,8 +1,7 @@
-//! Bodies that come slowly, before there is a place for their requests.
+//! Reads the body of a request before the request takes a permit of `concurrency_limit.rs`.
 //!
-//! A form mostly comes with its head. One that does not costs us nothing but the connection it has and the
-//! bytes that are there, and so it waits for itself, in front of the queue and not in it (`concurrency_limit.rs`): so
-//! many at a time, so many for each address, and none for longer than a body may take.
+//! A body that arrives slowly costs a connection and what has arrived, and must not hold a permit meanwhile. Slow bodies
+//! have limits of their own: in all, for each address, and the time that a body may take.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,16 +20,16 @@ use super::error_response::ErrorResponse;
 use crate::http::form::{BodyError, read_body};
 use crate::http::request_info;
 
-/// A body that is there after so long was not slow.
+/// A body that is complete within this time is not counted as slow.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
 
-/// Slow bodies in all: 64 MiB, if each is as large as it may be.
+/// Slow bodies in all: 64 MiB, if each has the largest allowed size.
 const MAX_SLOW_BODIES: usize = 1024;
 
-/// Slow bodies from one address. A whole office may be behind it, on a bad day for its network.
+/// Slow bodies from one address, which may be a whole office.
 const MAX_SLOW_BODIES_PER_ADDRESS: usize = 64;
 
-/// The slow bodies there are.
+/// Counts slow bodies, in all and by address.
 #[derive(Clone)]
 pub(super) struct SlowBodyLimit {
     permits: Arc<Semaphore>,
@@ -39,19 +38,19 @@ pub(super) struct SlowBodyLimit {
 }
 
 impl SlowBodyLimit {
-    /// None yet. `proxies` tell for whom they speak.
+    /// Proxies are not counted by their own address, but by the one they forward for.
     pub(super) fn new(proxies: &[IpNet]) -> Self {
         Self::with_limits(MAX_SLOW_BODIES, MAX_SLOW_BODIES_PER_ADDRESS, proxies)
     }
 
     fn with_limits(most: usize, each: usize, proxies: &[IpNet]) -> Self {
-        let (places, crowd) =
+        let (permits, per_address) =
             (Arc::new(Semaphore::new(most)), ConnectionLimiter::new(each, proxies.to_vec()));
-        Self { permits: places, per_address: crowd, trusted_proxies: proxies.into() }
+        Self { permits, per_address, trusted_proxies: proxies.into() }
     }
 }
 
-/// Goes on with a request once it is whole.
+/// Middleware: reads the whole body, then passes the request on.
 pub(super) async fn buffer_body(
     State(bodies): State<SlowBodyLimit>,
     request: Request,
@@ -99,9 +98,9 @@ mod tests {
     use super::*;
     use crate::infra::client_ip::PeerAddr;
 
-    fn rooms(most: usize, each: usize) -> Router {
-        let rooms = Router::new().route("/", post(async |body: String| body));
-        rooms.layer(from_fn_with_state(SlowBodyLimit::with_limits(most, each, &[]), buffer_body))
+    fn router(most: usize, each: usize) -> Router {
+        let router = Router::new().route("/", post(async |body: String| body));
+        router.layer(from_fn_with_state(SlowBodyLimit::with_limits(most, each, &[]), buffer_body))
     }
 
     fn from(address: &str, body: Body) -> Request {
@@ -111,7 +110,7 @@ mod tests {
         request
     }
 
-    /// A body of which nothing comes.
+    /// A body that never yields a frame.
     struct Slow;
 
     impl HttpBody for Slow {
@@ -132,11 +131,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_body_waits_for_itself_and_only_other_slow_ones_from_there_are_turned_away() {
-        let rooms = rooms(8, 1);
+        let router = router(8, 1);
         let begun = Instant::now();
-        let first = tokio::spawn(rooms.clone().oneshot(from("203.0.114.9", slow())));
-        let second = tokio::spawn(rooms.clone().oneshot(from("203.0.114.9", slow())));
-        let quick = rooms.clone().oneshot(from("203.0.114.9", Body::from("quick")));
+        let first = tokio::spawn(router.clone().oneshot(from("203.0.114.9", slow())));
+        let second = tokio::spawn(router.clone().oneshot(from("203.0.114.9", slow())));
+        let quick = router.clone().oneshot(from("203.0.114.9", Body::from("quick")));
         assert_eq!(quick.await.unwrap().status(), StatusCode::OK);
         assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waits for somebody else's body");
 
@@ -149,13 +148,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn there_are_so_many_slow_bodies_from_wherever_they_come() {
-        let rooms = rooms(1, 8);
-        let first = tokio::spawn(rooms.clone().oneshot(from("203.0.114.9", slow())));
+        let router = router(1, 8);
+        let first = tokio::spawn(router.clone().oneshot(from("203.0.114.9", slow())));
         tokio::time::sleep(SLOW_AFTER * 2).await;
-        let other = rooms.clone().oneshot(from("203.0.115.9", slow())).await.unwrap();
+        let other = router.clone().oneshot(from("203.0.115.9", slow())).await.unwrap();
         assert_eq!(other.extensions().get(), Some(&ErrorResponse::Overloaded));
         assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::REQUEST_TIMEOUT);
-        let after = rooms.oneshot(from("203.0.115.9", slow())).await.unwrap();
+        let after = router.oneshot(from("203.0.115.9", slow())).await.unwrap();
         assert_eq!(
             after.extensions().get(),
             Some(&ErrorResponse::BodyTimeout),
@@ -166,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn more_than_a_body_may_be_is_not_read() {
         let large = Body::from(vec![b'x'; 64 * 1024 + 1]);
-        let answer = rooms(1, 1).oneshot(from("203.0.114.9", large)).await.unwrap();
+        let answer = router(1, 1).oneshot(from("203.0.114.9", large)).await.unwrap();
         assert_eq!(answer.extensions().get(), Some(&ErrorResponse::BodyTooLarge));
     }
 }

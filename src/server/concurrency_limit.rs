@@ -1,11 +1,11 @@
-//! A queue before the pages, so that a crowd at the door is nobody else's trouble.
+//! Limits the requests for pages that are handled at the same time.
 //!
-//! Thousands who follow a link at the same moment ask the store for more than it answers in a second, and
-//! then it answers nobody in time: neither them, nor an application that only wants to refresh. So only so
-//! many requests for pages are looked at together. The others wait their turn, and are told to come back if
-//! it does not come soon. What applications ask for themselves is never in line here.
+//! Thousands of people who follow a link at once would ask the store for more than it can answer in a second, and then
+//! token requests time out with them. So `MAX_CONCURRENT_REQUESTS`, and those that wait for a password to be hashed, are
+//! handled together; the others wait up to `QUEUE_TIMEOUT` and are then answered 503. The endpoints of applications
+//! (token, userinfo, …) are never in this queue.
 //!
-//! Nobody has a place who has not said everything yet: a body is read before (`body_buffering.rs`).
+//! A request takes a permit only when its body has been read (`body_buffering.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,34 +20,34 @@ use tokio::time::timeout;
 use super::body_buffering::{self, SlowBodyLimit};
 use super::error_response::ErrorResponse;
 
-/// Requests that are looked at together when as many as may (`HASH_QUEUE`) wait for a password to be hashed,
-/// which asks nothing of the store. When none waits, they may be as many more.
+/// Requests that are handled together besides those that may wait for a password to be hashed (`HASH_QUEUE`), which ask
+/// nothing of the store.
 const MAX_CONCURRENT_REQUESTS: usize = 128;
 
-/// From coming to having one's turn.
+/// The longest wait for a permit.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The rooms with a queue before them, of which so many may be waiting for something inside.
+/// Limits these routes. `waiting` requests may hold a permit while they wait for a password to be hashed.
 pub(super) fn limit_concurrency<S: Clone + Send + Sync + 'static>(
-    rooms: Router<S>,
+    routes: Router<S>,
     waiting: usize,
     bodies: SlowBodyLimit,
 ) -> Router<S> {
-    with_permits(rooms, waiting + MAX_CONCURRENT_REQUESTS)
+    with_permits(routes, waiting + MAX_CONCURRENT_REQUESTS)
         .layer(from_fn_with_state(bodies, body_buffering::buffer_body))
 }
 
-fn with_permits<S: Clone + Send + Sync + 'static>(rooms: Router<S>, places: usize) -> Router<S> {
-    rooms.layer(from_fn_with_state(Arc::new(Semaphore::new(places)), acquire_permit))
+fn with_permits<S: Clone + Send + Sync + 'static>(routes: Router<S>, permits: usize) -> Router<S> {
+    routes.layer(from_fn_with_state(Arc::new(Semaphore::new(permits)), acquire_permit))
 }
 
 async fn acquire_permit(
-    State(places): State<Arc<Semaphore>>,
+    State(permits): State<Arc<Semaphore>>,
     request: Request,
     next: Next,
 ) -> Response {
-    match timeout(QUEUE_TIMEOUT, places.acquire()).await {
-        Ok(Ok(_place)) => next.run(request).await,
+    match timeout(QUEUE_TIMEOUT, permits.acquire()).await {
+        Ok(Ok(_permit)) => next.run(request).await,
         Ok(Err(_)) | Err(_) => ErrorResponse::Overloaded.into_response(),
     }
 }
@@ -76,15 +76,15 @@ mod tests {
                 leave.notified().await;
             }
         };
-        let rooms: Router = with_permits(Router::new().route("/", get(handler)), 1);
-        let first = tokio::spawn(rooms.clone().oneshot(request()));
+        let routes: Router = with_permits(Router::new().route("/", get(handler)), 1);
+        let first = tokio::spawn(routes.clone().oneshot(request()));
         inside.notified().await;
 
-        let second = rooms.clone().oneshot(request()).await.unwrap();
+        let second = routes.clone().oneshot(request()).await.unwrap();
         assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(second.extensions().get(), Some(&ErrorResponse::Overloaded));
 
-        let third = tokio::spawn(rooms.oneshot(request()));
+        let third = tokio::spawn(routes.oneshot(request()));
         leave.notify_one();
         assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::OK);
         inside.notified().await;

@@ -1,4 +1,4 @@
-//! How many connections each address holds, so that one peer cannot take all there are.
+//! Limits the connections of each address, so that one peer cannot hold them all.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use crate::infra::client_ip;
 
-/// The peers that are here now.
+/// Counts the open connections of each address.
 pub(super) struct ConnectionLimiter {
     counts: Mutex<HashMap<IpAddr, usize>>,
     max_per_address: usize,
@@ -16,14 +16,14 @@ pub(super) struct ConnectionLimiter {
 }
 
 impl ConnectionLimiter {
-    /// Nobody yet; later at most `each` connections for every address that is not trusted.
+    /// Allows so many connections for every address that is not trusted.
     pub(super) fn new(each: usize, trusted: Vec<IpNet>) -> Arc<Self> {
         Arc::new(Self { counts: Mutex::default(), max_per_address: each, trusted })
     }
 
-    /// A seat for a connection from here, given back when dropped; none if the address has enough.
+    /// A permit for one more connection of this address; `None` at the limit.
     ///
-    /// Loopback and trusted proxies speak for many people and are not counted.
+    /// Loopback and trusted proxies forward for many clients and are not counted.
     pub(super) fn try_acquire(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPermit> {
         let peer = client_ip::canonical(peer);
         if peer.is_loopback() || self.trusted.iter().any(|net| net.contains(&peer)) {
@@ -50,18 +50,18 @@ impl ConnectionLimiter {
     }
 
     fn lock_counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        // Counting cannot panic half-way, so a poisoned lock still holds a right count.
+        // Counting cannot panic half-way, so the counts behind a poisoned lock are right.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One connection's place among those of its address.
+/// One counted connection; dropping it lowers the count.
 pub(super) struct ConnectionPermit(Option<(Arc<ConnectionLimiter>, IpAddr)>);
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        if let Some((crowd, key)) = self.0.take() {
-            crowd.release(key);
+        if let Some((limiter, key)) = self.0.take() {
+            limiter.release(key);
         }
     }
 }
@@ -76,37 +76,37 @@ mod tests {
 
     #[test]
     fn an_address_gets_its_share_and_a_seat_left_can_be_taken_again() {
-        let crowd = ConnectionLimiter::new(2, Vec::new());
-        let first = crowd.try_acquire(ip("192.0.2.1"));
-        let second = crowd.try_acquire(ip("::ffff:192.0.2.1"));
+        let limiter = ConnectionLimiter::new(2, Vec::new());
+        let first = limiter.try_acquire(ip("192.0.2.1"));
+        let second = limiter.try_acquire(ip("::ffff:192.0.2.1"));
         assert!(first.is_some() && second.is_some());
-        assert!(crowd.try_acquire(ip("192.0.2.1")).is_none(), "the share is used up");
-        assert!(crowd.try_acquire(ip("192.0.2.2")).is_some(), "another address has its own");
+        assert!(limiter.try_acquire(ip("192.0.2.1")).is_none(), "the share is used up");
+        assert!(limiter.try_acquire(ip("192.0.2.2")).is_some(), "another address has its own");
 
         drop(first);
-        assert!(crowd.try_acquire(ip("192.0.2.1")).is_some());
+        assert!(limiter.try_acquire(ip("192.0.2.1")).is_some());
     }
 
     #[test]
     fn a_whole_ipv6_subnet_counts_as_one_peer() {
-        let crowd = ConnectionLimiter::new(1, Vec::new());
-        let _seat = crowd.try_acquire(ip("2001:db8:1:2::1"));
-        assert!(crowd.try_acquire(ip("2001:db8:1:2:ffff::9")).is_none());
-        assert!(crowd.try_acquire(ip("2001:db8:1:3::1")).is_some());
+        let limiter = ConnectionLimiter::new(1, Vec::new());
+        let _permit = limiter.try_acquire(ip("2001:db8:1:2::1"));
+        assert!(limiter.try_acquire(ip("2001:db8:1:2:ffff::9")).is_none());
+        assert!(limiter.try_acquire(ip("2001:db8:1:3::1")).is_some());
     }
 
     #[test]
     fn loopback_and_trusted_proxies_are_not_counted() {
-        let crowd = ConnectionLimiter::new(0, vec!["10.0.0.0/8".parse().expect("a net")]);
-        assert!(crowd.try_acquire(ip("127.0.0.1")).is_some());
-        assert!(crowd.try_acquire(ip("::ffff:10.1.2.3")).is_some());
-        assert!(crowd.try_acquire(ip("11.1.2.3")).is_none());
+        let limiter = ConnectionLimiter::new(0, vec!["10.0.0.0/8".parse().expect("a net")]);
+        assert!(limiter.try_acquire(ip("127.0.0.1")).is_some());
+        assert!(limiter.try_acquire(ip("::ffff:10.1.2.3")).is_some());
+        assert!(limiter.try_acquire(ip("11.1.2.3")).is_none());
     }
 
     #[test]
     fn nobody_who_left_is_remembered() {
-        let crowd = ConnectionLimiter::new(1, Vec::new());
-        drop(crowd.try_acquire(ip("192.0.2.1")));
-        assert!(crowd.lock_counts().is_empty());
+        let limiter = ConnectionLimiter::new(1, Vec::new());
+        drop(limiter.try_acquire(ip("192.0.2.1")));
+        assert!(limiter.lock_counts().is_empty());
     }
 }

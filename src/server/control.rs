@@ -27,7 +27,7 @@ use super::maintenance;
 use crate::http::app::App;
 use crate::operations::{Actor, DispatchError, OperationError, dispatch};
 
-/// A socket that is there until this value ends.
+/// The bound socket. Dropping it removes the file.
 pub struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
@@ -35,7 +35,7 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Makes the socket, in place of one that nobody listens to any more.
+    /// Binds the socket. Replaces a file that no process listens on any more.
     pub async fn bind(path: &Path) -> io::Result<Self> {
         match std::fs::symlink_metadata(path) {
             Ok(there) if !there.file_type().is_socket() => {
@@ -47,8 +47,8 @@ impl ControlSocket {
             }
             Ok(_) | Err(_) => {}
         }
-        // Under a passing name, so that it is nobody else's before anybody can find it, and takes the place
-        // of an old one in one step.
+        // Under a temporary name: it gets its permissions before it can be found, and replaces an old socket in one
+        // step.
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(format!(".{}", std::process::id()));
         let passing = PathBuf::from(temporary);
@@ -66,14 +66,14 @@ impl ControlSocket {
         }
     }
 
-    /// Answers until told to stop, then finishes what was begun.
+    /// Serves requests until `stop` is true, then finishes those under way.
     pub async fn serve(self, app: App, mut stop: watch::Receiver<bool>) {
         let router = routes(app);
         let mut open = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 biased;
-                _ = stop.wait_for(|told| *told) => break,
+                _ = stop.wait_for(|stopping| *stopping) => break,
                 accepted = self.listener.accept(), if open.len() < MAX_CONNECTIONS => accepted,
                 Some(_) = open.join_next() => continue,
             };
@@ -94,17 +94,17 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        // Unless another server has put its own there.
+        // Unless another server has put its own socket there.
         if std::fs::symlink_metadata(&self.path).is_ok_and(|it| it.ino() == self.inode) {
             let _gone = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Operators type; programs that poll take turns.
+/// Connections at the same time; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 16;
 
-/// Bounds a request: a client's metadata, or a person's claims.
+/// The largest request body: a client's metadata, or a user's claims.
 const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
 fn routes(app: App) -> Router {
@@ -148,14 +148,14 @@ async fn handle_operation(
             )));
         }
     };
-    // What was begun is done whole, also where whoever asked does not wait for it.
+    // In a task of its own, so that an operation is completed even when its caller disconnects.
     let done =
         tokio::spawn(run_operation(app.clone(), name, input)).await.unwrap_or_else(|_panicked| {
             error_response(&OperationError::Unavailable(
                 "the operation failed; the log says why".to_owned(),
             ))
         });
-    // What a changed client, an ended session or a new scope means for this server.
+    // The operation may have queued logouts, or changed scopes and APIs.
     app.logout_queued.notify_one();
     if let Err(why) = maintenance::refresh_catalogues(&app).await {
         tracing::warn!(%why, "added scopes and APIs could not be read");

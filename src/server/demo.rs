@@ -1,5 +1,5 @@
-//! The demo user and client of a development installation: only on a loopback issuer, and marked as what
-//! they are, so that they end with it.
+//! Creates the demo user and client of a development installation. They exist on a loopback issuer only, and are marked, so
+//! that they are disabled when the issuer becomes a public one.
 
 use serde_json::{Map, Value, json};
 
@@ -18,13 +18,13 @@ use crate::infra::secret::{Digest, Secret, base64url};
 use crate::infra::store::{CreateOutcome, Store, StoreError};
 use crate::protocol::{ClientMetadata, Subject};
 
-/// What a person needs to try it.
+/// What the startup message shows of them.
 pub struct Demo {
     /// For the front page.
     pub trial: DemoLogin,
-    /// An authorization request of the demo client, for whoever tries it with tools of their own.
+    /// An authorization request of the demo client, to be tried with other tools.
     pub authorize_url: String,
-    /// The password, made or given.
+    /// The password, generated or given.
     pub password: String,
     /// The verifier that goes with the link's challenge (RFC 7636).
     pub verifier: String,

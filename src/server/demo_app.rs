@@ -1,5 +1,5 @@
-//! The demo application: a client like any other, which happens to live in this server, so that whoever
-//! tries Latchkey sees what an application is told. It exists where the demo client does, in development.
+//! The demo application: a client like any other that runs in this process, and shows what an application receives. It
+//! exists where the demo client does, in development.
 //!
 //! `/demo` begins a sign-in with state, nonce and PKCE in a cookie of its own; `/demo/callback` redeems the
 //! code and asks userinfo by the endpoints that every client uses, in this process, and shows what came.
@@ -30,14 +30,14 @@ use crate::protocol::{ErrorCode, Params};
 
 /// Where a sign-in with the demo application begins.
 pub const START_PATH: &str = "/demo";
-/// Where its answer goes.
+/// Its redirect URI.
 pub const CALLBACK_PATH: &str = "/demo/callback";
 
 /// `/token` and `/userinfo` of this process, which the handlers call.
 #[derive(Clone)]
 pub(super) struct LocalEndpoints(pub Router);
 
-/// What is remembered from the request until its answer.
+/// Kept in a cookie from the authorization request to its response.
 struct PendingSignIn {
     state: String,
     nonce: String,
@@ -79,15 +79,15 @@ pub(super) async fn start(State(app): State<App>) -> Response {
     with_cookie(&app, answer, &begun.cookie())
 }
 
-/// Why there is nothing to show.
+/// Why a sign-in was not completed.
 enum DemoError {
-    /// It was not begun in this browser, or its answer was shown already.
+    /// It was not begun in this browser, or its response was shown already.
     NoPendingSignIn,
-    /// The authorization answer is not for this request, or not ours.
+    /// The authorization response is not for this request, or not of this issuer.
     InvalidResponse,
-    /// The provider said no: its error code, and why.
+    /// The provider answered with an error: its code and description.
     Inactive(&'static str, String),
-    /// An endpoint did not answer as it should.
+    /// This endpoint did not answer with 200 and JSON.
     Endpoint(&'static str),
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn callback(
     Ok(with_cookie(&app, answer, ""))
 }
 
-/// What every client does with an authorization answer: `state` and `iss` first (RFC 9207 §2.4), then the
+/// What every client does with an authorization response: `state` and `iss` first (RFC 9207 §2.4), then the
 /// code, then the ID token (OpenID Connect Core §3.1.3.7), then userinfo.
 async fn complete_sign_in(
     app: &App,
@@ -155,7 +155,7 @@ async fn complete_sign_in(
 }
 
 impl LocalEndpoints {
-    /// The JSON of a good answer.
+    /// The JSON of a 200 response.
     async fn send(
         &self,
         request: Result<Request<Body>, axum::http::Error>,
@@ -172,7 +172,7 @@ fn header_of(token: &str) -> Map<String, Value> {
     bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-/// As the answer has it; a code that is none of these is told beside the reason.
+/// The error of the response; a code that is unknown here becomes part of the description.
 fn authorization_error(error: &str, why: &str) -> DemoError {
     use ErrorCode as Code;
     let known = [

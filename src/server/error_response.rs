@@ -1,5 +1,5 @@
-//! The answers that no room gives: what is said when a request does not reach a handler, or the handler
-//! does not reach an answer. A program is told in JSON, a person by a page.
+//! The error responses that no endpoint makes: for a request that does not reach a handler, or whose handler does not
+//! finish. Browsers get a page, programs JSON.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::http::page::{PagePolicy, page};
 use crate::http::shared_pages::{ErrorPage, NextLink};
 use crate::protocol::ErrorCode;
 
-/// Why there is no other answer.
+/// Why the request was not handled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum ErrorResponse {
     BodyIncomplete,
@@ -31,19 +31,19 @@ pub(super) enum ErrorResponse {
     UriTooLong,
 }
 
-/// A host that is none of ours, and those that are.
+/// A `Host` that was rejected, and those that are accepted.
 #[derive(Clone, Debug)]
 pub(super) struct RejectedHost {
-    /// Escaped, for a stranger wrote it.
+    /// What the request named, escaped.
     pub presented: String,
-    /// Where people are to go.
+    /// The issuer, to be shown instead.
     pub issuer: String,
-    /// Every name that is answered to: for the log, since some are of use inside only.
+    /// Every accepted host. For the log only, since some are internal.
     pub allowed: String,
 }
 
 impl ErrorResponse {
-    /// What an answer with this status and no body is about, if it is not of a room's making.
+    /// The error behind a status without a body; `None` for one that an endpoint may answer.
     pub(super) fn from_status(status: StatusCode) -> Option<Self> {
         match status {
             StatusCode::NOT_FOUND => Some(Self::NotFound),
@@ -54,12 +54,12 @@ impl ErrorResponse {
         }
     }
 
-    /// Seconds until it may be worth trying again.
+    /// The seconds of `Retry-After`.
     pub(super) fn retry_after(self) -> Option<u16> {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(5)
     }
 
-    /// Whether more of the same is not worth waiting for.
+    /// Whether the rest of the request is not read, so that the connection has to be closed.
     pub(super) fn closes_connection(self) -> bool {
         matches!(
             self,
@@ -73,25 +73,25 @@ impl ErrorResponse {
         )
     }
 
-    /// The whole answer, in the form its reader understands.
+    /// The whole response.
     pub(super) fn to_response(
         self,
         reader: ResponseFormat,
         request_id: &str,
-        strange: Option<&RejectedHost>,
+        rejected: Option<&RejectedHost>,
     ) -> Response {
         match reader {
-            ResponseFormat::Html => self.html_page(request_id, strange),
+            ResponseFormat::Html => self.html_page(request_id, rejected),
             ResponseFormat::Json => {
                 let kind = [(header::CONTENT_TYPE, "application/json")];
-                (self.status(), kind, self.json_body(request_id, strange)).into_response()
+                (self.status(), kind, self.json_body(request_id, rejected)).into_response()
             }
         }
     }
 
-    /// For the log.
-    pub(super) fn to_log(self, strange: Option<RejectedHost>) -> LoggedError {
-        let why = match strange {
+    /// The reason for the log line.
+    pub(super) fn to_log(self, rejected: Option<RejectedHost>) -> LoggedError {
+        let why = match rejected {
             Some(RejectedHost { presented: came, allowed: ours, .. }) => {
                 format!("{came} is not a name of ours ({ours}); EXTRA_HOSTS lists further ones")
                     .into()
@@ -101,9 +101,9 @@ impl ErrorResponse {
         LoggedError { error: self.code(), why: Some(why) }
     }
 
-    /// What is said of it; `named` is how the host is spoken of, if it is about one.
-    fn detail(self, strange: Option<&RejectedHost>, named: &str) -> Cow<'static, str> {
-        match strange {
+    /// The description; `named` is how a rejected host is called in it.
+    fn detail(self, rejected: Option<&RejectedHost>, named: &str) -> Cow<'static, str> {
+        match rejected {
             Some(RejectedHost { issuer, .. }) => format!(
                 "this server does not answer to {named}: it is {issuer} (its operator: ISSUER_URL; \
                  EXTRA_HOSTS lists further names)"
@@ -113,14 +113,14 @@ impl ErrorResponse {
         }
     }
 
-    /// An error as OAuth writes it, and for what is our fault the name to ask about it. Whoever sent the host
-    /// knows it: a description has no characters of a stranger's choosing ([RFC 6749 §5.2]).
+    /// An error response as in OAuth, with the request id for errors of the server. The rejected host is not repeated: a
+    /// description has no characters that the client chose ([RFC 6749 §5.2]).
     ///
     /// [RFC 6749 §5.2]: https://www.rfc-editor.org/rfc/rfc6749#section-5.2
-    fn json_body(self, request_id: &str, strange: Option<&RejectedHost>) -> String {
+    fn json_body(self, request_id: &str, rejected: Option<&RejectedHost>) -> String {
         let mut said = serde_json::json!({
             "error": self.code(),
-            "error_description": self.detail(strange, "that host name"),
+            "error_description": self.detail(rejected, "that host name"),
         });
         if self.status().is_server_error() {
             said["request_id"] = request_id.into();
@@ -128,14 +128,14 @@ impl ErrorResponse {
         said.to_string()
     }
 
-    /// The page every refused authorization gets, with the words for this.
-    fn html_page(self, request_id: &str, strange: Option<&RejectedHost>) -> Response {
-        let (title, message) = self.page_text();
+    /// The error page, with the text for this error.
+    fn html_page(self, request_id: &str, rejected: Option<&RejectedHost>) -> Response {
+        let Text { title, message, .. } = self.text();
         let named =
-            strange.map_or_else(String::new, |it| format!("the host name {}", it.presented));
-        let detail = self.detail(strange, &named);
+            rejected.map_or_else(String::new, |it| format!("the host name {}", it.presented));
+        let detail = self.detail(rejected, &named);
         let start = NextLink { href: "/", label: "To the start" };
-        let home = strange.map(|it| NextLink { href: &it.issuer, label: "To the right address" });
+        let home = rejected.map(|it| NextLink { href: &it.issuer, label: "To the right address" });
         let template = ErrorPage {
             title,
             message,
@@ -148,118 +148,89 @@ impl ErrorResponse {
     }
 
     pub(super) fn status(self) -> StatusCode {
-        match self {
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UnsupportedTransferCoding => StatusCode::NOT_IMPLEMENTED,
-            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::BodyIncomplete | Self::HostMissing | Self::MalformedRequest => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::HostNotAllowed => StatusCode::MISDIRECTED_REQUEST,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Overloaded | Self::HandlerTimeout => StatusCode::SERVICE_UNAVAILABLE,
-            Self::UriTooLong => StatusCode::URI_TOO_LONG,
-        }
+        self.text().status
     }
 
     fn code(self) -> &'static str {
-        match self {
-            Self::InternalError => ErrorCode::ServerError.as_str(),
-            Self::Overloaded | Self::HandlerTimeout => ErrorCode::TemporarilyUnavailable.as_str(),
-            // Not an OAuth error: the request did not reach an endpoint of ours.
-            Self::NotFound => "not_found",
-            Self::BodyIncomplete
-            | Self::BodyTooLarge
-            | Self::BodyTimeout
-            | Self::UnsupportedTransferCoding
-            | Self::HeadersTooLarge
-            | Self::HostMissing
-            | Self::HostNotAllowed
-            | Self::MethodNotAllowed
-            | Self::MalformedRequest
-            | Self::UriTooLong => ErrorCode::InvalidRequest.as_str(),
-        }
+        self.text().code
     }
 
     fn description(self) -> &'static str {
-        match self {
-            Self::BodyIncomplete => "the body broke off",
-            Self::BodyTooLarge => "the body is too large",
-            Self::BodyTimeout => "the body took longer than ten seconds",
-            Self::InternalError => "something went wrong here",
-            Self::UnsupportedTransferCoding => {
-                "chunked is the only transfer coding that is understood"
-            }
-            Self::Overloaded => "too many are waiting, try again later",
-            Self::HeadersTooLarge => "the headers are too large",
-            Self::HostMissing => "the request must name exactly one host",
-            Self::HostNotAllowed => "this server does not answer to that host name",
-            Self::MethodNotAllowed => "method not allowed",
-            Self::NotFound => "there is nothing at this address",
-            Self::HandlerTimeout => "the answer took too long, try again later",
-            Self::MalformedRequest => "what was sent is no HTTP that can be read",
-            Self::UriTooLong => "the address is too long",
-        }
+        self.text().description
     }
 
-    /// The heading, and what there is to do.
-    fn page_text(self) -> (&'static str, &'static str) {
-        match self {
-            Self::BodyIncomplete | Self::BodyTimeout => (
+    /// Everything that is said about this error, in one place.
+    fn text(self) -> Text {
+        const INVALID_REQUEST: &str = ErrorCode::InvalidRequest.as_str();
+        const SERVER_ERROR: &str = ErrorCode::ServerError.as_str();
+        const UNAVAILABLE: &str = ErrorCode::TemporarilyUnavailable.as_str();
+        use StatusCode as S;
+        #[rustfmt::skip]
+        let (status, code, description, title, message) = match self {
+            Self::BodyIncomplete => (S::BAD_REQUEST, INVALID_REQUEST, "the body broke off",
                 "That did not arrive",
-                "What was sent came too slowly, or only in part. Please try again.",
-            ),
-            Self::BodyTooLarge => {
-                ("That was too much", "The form that was sent is larger than any of ours can be.")
-            }
-            Self::InternalError => (
-                "Something went wrong",
-                "The fault is ours, not yours. Please try again. If it happens again, ask for help \
-                 and name the reference below.",
-            ),
-            Self::UnsupportedTransferCoding => (
-                "Request error",
-                "What was sent is packed in a way that cannot be read here. Nothing was shared.",
-            ),
-            Self::Overloaded => (
-                "One moment",
-                "Very many people are signing in just now. Please try again in a few seconds.",
-            ),
-            Self::HeadersTooLarge => (
+                "What was sent came too slowly, or only in part. Please try again."),
+            Self::BodyTooLarge => (S::PAYLOAD_TOO_LARGE, INVALID_REQUEST, "the body is too large",
                 "That was too much",
-                "Your browser sent more than can be read. Delete its cookies for this address and \
-                 try again.",
-            ),
-            Self::HostMissing | Self::HostNotAllowed => (
+                "The form that was sent is larger than any of ours can be."),
+            Self::BodyTimeout => (S::REQUEST_TIMEOUT, INVALID_REQUEST, "the body took longer than ten seconds",
+                "That did not arrive",
+                "What was sent came too slowly, or only in part. Please try again."),
+            Self::InternalError => (S::INTERNAL_SERVER_ERROR, SERVER_ERROR, "something went wrong here",
+                "Something went wrong",
+                "The fault is ours, not yours. Please try again. If it happens again, ask for help and name the \
+                 reference below."),
+            Self::UnsupportedTransferCoding => (S::NOT_IMPLEMENTED, INVALID_REQUEST, "chunked is the only transfer coding that is understood",
+                "Request error",
+                "What was sent is packed in a way that cannot be read here. Nothing was shared."),
+            Self::Overloaded => (S::SERVICE_UNAVAILABLE, UNAVAILABLE, "too many are waiting, try again later",
+                "One moment",
+                "Very many people are signing in just now. Please try again in a few seconds."),
+            Self::HeadersTooLarge => (S::REQUEST_HEADER_FIELDS_TOO_LARGE, INVALID_REQUEST, "the headers are too large",
+                "That was too much",
+                "Your browser sent more than can be read. Delete its cookies for this address and try again."),
+            Self::HostMissing => (S::BAD_REQUEST, INVALID_REQUEST, "the request must name exactly one host",
                 "Wrong address",
-                "There is no sign-in under this name. Go back to the application and start again.",
-            ),
-            Self::MethodNotAllowed => (
+                "There is no sign-in under this name. Go back to the application and start again."),
+            Self::HostNotAllowed => (S::MISDIRECTED_REQUEST, INVALID_REQUEST, "this server does not answer to that host name",
+                "Wrong address",
+                "There is no sign-in under this name. Go back to the application and start again."),
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, INVALID_REQUEST, "method not allowed",
                 "Please start again",
-                "This page cannot be opened this way. Go back to the application and sign in from \
-                 there.",
-            ),
-            Self::NotFound => ("Nothing here", "There is no page at this address."),
-            Self::HandlerTimeout => {
-                ("One moment", "That took too long. Please try again in a few seconds.")
-            }
-            Self::MalformedRequest => (
+                "This page cannot be opened this way. Go back to the application and sign in from there."),
+            // Not an OAuth error: the request did not reach an endpoint.
+            Self::NotFound => (S::NOT_FOUND, "not_found", "there is nothing at this address",
+                "Nothing here",
+                "There is no page at this address."),
+            Self::HandlerTimeout => (S::SERVICE_UNAVAILABLE, UNAVAILABLE, "the answer took too long, try again later",
+                "One moment",
+                "That took too long. Please try again in a few seconds."),
+            Self::MalformedRequest => (S::BAD_REQUEST, INVALID_REQUEST, "what was sent is no HTTP that can be read",
                 "Request error",
-                "What was sent cannot be read. Nothing was shared. Go back to the application and start again.",
-            ),
-            Self::UriTooLong => (
+                "What was sent cannot be read. Nothing was shared. Go back to the application and start again."),
+            Self::UriTooLong => (S::URI_TOO_LONG, INVALID_REQUEST, "the address is too long",
                 "Request error",
-                "The application sent a request that is too long to be read. Nothing was shared \
-                 with it. You can close this page or go back.",
-            ),
-        }
+                "The application sent a request that is too long to be read. Nothing was shared with it. You can \
+                 close this page or go back."),
+        };
+        Text { status, code, description, title, message }
     }
 }
 
-/// The status alone; `layers::error_body` finds the refusal in the extensions and writes the body.
+/// What is said about an error.
+struct Text {
+    status: StatusCode,
+    /// The `error` of the JSON.
+    code: &'static str,
+    /// The `error_description` of the JSON.
+    description: &'static str,
+    /// The heading of the page.
+    title: &'static str,
+    /// What the user of the page can do.
+    message: &'static str,
+}
+
+/// The status alone; `layers::error_body` finds the error in the extensions and writes the body.
 impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();

@@ -1,4 +1,4 @@
-//! Writes what happened to where it can be looked up, once a second.
+//! Writes recorded events to the store once a second, where operators can look them up.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::http::app::App;
 
-/// How often.
+/// How long an event waits at most.
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Writes until told to stop, and then what is left.
+/// Starts the task. After `stop` it writes what is left, and ends.
 pub fn spawn(app: App, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut ticks = interval(WRITE_INTERVAL);
@@ -19,12 +19,12 @@ pub fn spawn(app: App, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
         let mut failing = false;
         loop {
             let stopping = tokio::select! {
-                _ = stop.wait_for(|told| *told) => true,
+                _ = stop.wait_for(|stopping| *stopping) => true,
                 _ = ticks.tick() => false,
             };
             match app.events.flush(&*app.store).await {
                 Ok(()) => failing = false,
-                // Once, not every second: they are in the log.
+                // Once, not every second: the events are in the log, too.
                 Err(cause) if !failing => {
                     failing = true;
                     tracing::warn!(%cause, "events cannot be kept for looking up");

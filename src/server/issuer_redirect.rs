@@ -1,13 +1,12 @@
-//! A page that is asked for under another of our names (`127.0.0.1`, one of `EXTRA_HOSTS`) is to be asked for
-//! at the issuer's own address first: cookies are a host's, and forms are taken from the issuer's origin
-//! only. The endpoints for programs answer under every name.
+//! Redirects a page that was requested under another accepted host (`127.0.0.1`, one of `EXTRA_HOSTS`) to the issuer's
+//! own: cookies belong to a host, and forms are accepted from the issuer's origin only. The endpoints for programs
+//! answer under every accepted host.
 //!
-//! A proxy that changes `Host` makes each request look like that, also in a browser which is at the right
-//! address already. So whoever was sent carries a mark, and a request that comes with it is served. It says
-//! nothing about any other request, for anybody can write it.
+//! Behind a proxy that changes `Host` every request looks like that. So the redirect adds a parameter, and a request
+//! that has it is served where it is. Nothing else follows from the parameter, since anybody can write it.
 //!
-//! A program that asks (a server of the client's own, at `/logout`) is served where it is: it may not follow,
-//! and one that does leaves `Authorization` behind on the way to another host.
+//! A program (a client's server that calls `/logout`) is not redirected: it may not follow, and one that does leaves
+//! `Authorization` behind on the way to another host.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,27 +17,27 @@ use axum::response::{IntoResponse, Response};
 use super::allowed_hosts::AllowedHosts;
 use crate::http::accept::names_html;
 
-/// Sends pages to the issuer's own address.
+/// Redirects pages to the issuer.
 #[derive(Debug, Default)]
 pub struct IssuerRedirect {
-    /// The issuer; nothing if nobody is to be sent anywhere.
+    /// The issuer; `None` turns redirects off.
     issuer: Option<String>,
-    /// Whether the log says that something between browsers and us seems to change `Host`.
+    /// Whether the log has said that a proxy seems to change `Host`.
     warned: AtomicBool,
 }
 
 impl IssuerRedirect {
-    /// To this issuer.
+    /// Redirects to this issuer.
     pub fn new(issuer: &str) -> Self {
         Self { issuer: Some(issuer.to_owned()), ..Self::default() }
     }
 
-    /// The issuer, for people.
+    /// The issuer, for messages.
     pub fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
     }
 
-    /// Where this request is to go instead, method and body with it ([RFC 9110 §15.4.8]).
+    /// The redirect for this request, if it needs one; it keeps method and body ([RFC 9110 §15.4.8]).
     ///
     /// [RFC 9110 §15.4.8]: https://www.rfc-editor.org/rfc/rfc9110#section-15.4.8
     pub fn redirect(&self, hosts: &AllowedHosts, request: &Request) -> Option<Response> {
@@ -69,8 +68,8 @@ impl IssuerRedirect {
     }
 }
 
-/// Where people come in from elsewhere. A form of ours that was filled in under another name finds none of
-/// its cookies at the issuer's address, so it stays where it is.
+/// Whether other sites link or post here. The other forms are our own: one that was shown under another host finds none of
+/// its cookies at the issuer, so it is not redirected.
 fn is_entry_point(method: &Method, path: &str) -> bool {
     match *method {
         Method::GET | Method::HEAD => {
@@ -81,5 +80,5 @@ fn is_entry_point(method: &Method, path: &str) -> bool {
     }
 }
 
-/// Unknown parameters mean nothing to our pages.
+/// The parameter that marks a redirected request. Endpoints ignore unknown parameters.
 const REDIRECTED_PARAM: &str = "other_host=1";

@@ -1,14 +1,14 @@
-//! What every answer has in common, from the outside in.
+//! The middleware around every endpoint, from the outside in.
 //!
 //! ```text
 //! request_context   request id, span, security headers, access log, metrics
-//!   error_body    an answer without words gets some: 404, 405, a panic, a timeout; a page for people,
-//!              and other origins may read it where they may read the room's own answers
-//!     validate_request     what no handler should have to look at: strange hosts, oversized requests
+//!   error_body    gives a response without a body one: 404, 405, a panic, a timeout; a page for browsers,
+//!              and CORS headers where the endpoint's own responses have them
+//!     validate_request     rejects what no handler should have to look at: foreign hosts, oversized requests
 //!       timeout_handler      the time a handler has
-//!         catch_panic     a panic ends the request, not the connection
-//!           buffer_body   before pages only: the body is there before a place is taken (`body_buffering.rs`)
-//!             acquire_permit    before pages only: so many at a time (`concurrency_limit.rs`)
+//!         catch_panic     turns a panic into a 500, so that the connection goes on
+//!           buffer_body   pages only: reads the body before a permit is taken (`body_buffering.rs`)
+//!             acquire_permit    pages only: so many requests at a time (`concurrency_limit.rs`)
 //! ```
 
 use std::any::Any;
@@ -43,15 +43,15 @@ use crate::infra::random;
 /// What the layers need to know.
 #[derive(Clone)]
 pub struct LayerSettings {
-    /// The names we answer to.
+    /// The accepted values of `Host`.
     pub hosts: AllowedHosts,
-    /// Where pages are, whatever name they are asked for under.
+    /// Sends pages to the issuer's own host.
     pub issuer_redirect: Arc<IssuerRedirect>,
-    /// Whether the issuer is `https`, so that browsers may be told to insist on it.
+    /// Whether the issuer is `https`, so that responses have `Strict-Transport-Security`.
     pub https: bool,
     /// How long a handler may take.
     pub handler_timeout: Duration,
-    /// Hears of each answer.
+    /// Called after each response.
     pub observer: ResponseObserver,
 }
 
@@ -59,7 +59,7 @@ pub struct LayerSettings {
 pub type ResponseObserver = Arc<dyn Fn(&str, &Method, StatusCode, Duration) + Send + Sync>;
 
 impl LayerSettings {
-    /// For these values of `Host` (none means any), with nobody listening.
+    /// For these values of `Host` (none means any), without an observer.
     pub fn new(hosts: &[String], https: bool) -> Self {
         Self {
             hosts: AllowedHosts::new(hosts, https),
@@ -77,7 +77,7 @@ impl fmt::Debug for LayerSettings {
     }
 }
 
-/// The router with everything around it. Call it last: what is added afterwards is not wrapped.
+/// Puts all layers around the router. Routes that are added afterwards have none of them.
 pub fn wrap(router: Router, settings: LayerSettings) -> Router {
     let settings = Arc::new(settings);
     let routes = router.clone();
@@ -115,7 +115,7 @@ async fn request_context(
         let status = status.as_u16();
         let told = response.extensions().get::<LoggedError>();
         let (error, why) = (told.map(|it| it.error), told.and_then(|it| it.why.as_deref()));
-        // Asked every few seconds for ever, or with each page, and of interest only when the answer is no.
+        // Health checks and assets are requested all the time, and are of interest only when they fail.
         if status < 400 && (MONITORING_PATHS.contains(&route) || is_asset(route)) {
             tracing::debug!(status, ms, "answered");
         } else {
@@ -126,7 +126,7 @@ async fn request_context(
     response
 }
 
-/// Theirs, if it can do no harm in a log line; else one of our own.
+/// The client's request id, if it is harmless in a log line; else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let harmless = |id: &&str| {
         let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -136,21 +136,20 @@ fn request_id(headers: &HeaderMap) -> String {
     theirs.map_or_else(new_request_id, str::to_owned)
 }
 
-/// 80 bits in the letters and digits that people do not take for one another: a name that fits on one line
-/// of a phone and can be read out.
+/// 80 random bits as 16 letters and digits that are not mistaken for one another: short enough to be read out.
 fn new_request_id() -> String {
     const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     random::bytes::<16>().iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
 }
 
-/// Gives words to the answers that axum and the layers below leave empty.
-async fn error_body(State(rooms): State<Router>, request: Request, next: Next) -> Response {
+/// Writes the body of error responses that axum and the inner layers leave empty.
+async fn error_body(State(routes): State<Router>, request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let reader = ResponseFormat::negotiate(request.uri(), request.headers());
-    // Where there is no place for a request, there is none for asking the store whose origin it is from.
-    let crowded = request.extensions().get::<OverRequestLimit>().is_some();
+    // An overloaded server does not ask the store whose origin the request is from.
+    let overloaded = request.extensions().get::<OverRequestLimit>().is_some();
     let question =
-        if crowded { None } else { cors::preflight_for(request.uri(), request.headers()) };
+        if overloaded { None } else { cors::preflight_for(request.uri(), request.headers()) };
     let one_at_a_time = request.version() < Version::HTTP_2;
     let mut response = next.run(request).await;
     if response.body().size_hint().exact() != Some(0) {
@@ -162,9 +161,9 @@ async fn error_body(State(rooms): State<Router>, request: Request, next: Next) -
     };
 
     let reader = response.extensions_mut().remove::<ResponseFormat>().unwrap_or(reader);
-    let strange = response.extensions_mut().remove::<RejectedHost>();
-    let worded = refusal.to_response(reader, &id, strange.as_ref());
-    response.extensions_mut().insert(refusal.to_log(strange));
+    let rejected = response.extensions_mut().remove::<RejectedHost>();
+    let worded = refusal.to_response(reader, &id, rejected.as_ref());
+    response.extensions_mut().insert(refusal.to_log(rejected));
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     for (name, value) in worded.headers() {
@@ -178,17 +177,16 @@ async fn error_body(State(rooms): State<Router>, request: Request, next: Next) -
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(question) = question {
-        copy_cors_headers(rooms, question, headers).await;
+        copy_cors_headers(routes, question, headers).await;
     }
     *response.body_mut() = worded.into_body();
     response
 }
 
-/// An application in a browser sees a refusal only if its origin may read it, and who may is for the
-/// room to say that was not reached, or did not come to an end. It is asked without the layers above,
-/// for a preflight does nothing but answer.
-async fn copy_cors_headers(rooms: Router, question: Request, headers: &mut HeaderMap) {
-    let Ok(Ok(answer)) = timeout(Duration::from_secs(2), rooms.oneshot(question)).await else {
+/// Copies the CORS headers of the endpoint to a response that a layer made, so that a browser application can read the
+/// error. The endpoint is asked by a preflight, inside the layers, which has no other effect.
+async fn copy_cors_headers(routes: Router, question: Request, headers: &mut HeaderMap) {
+    let Ok(Ok(answer)) = timeout(Duration::from_secs(2), routes.oneshot(question)).await else {
         return;
     };
     cors::copy_cors_headers(answer.headers(), headers);
@@ -200,15 +198,17 @@ async fn validate_request(
     next: Next,
 ) -> Response {
     let (uri, headers) = (request.uri(), request.headers());
-    let crowded = request.extensions().get::<OverRequestLimit>().map(|_| ErrorResponse::Overloaded);
-    if let Some(refusal) = crowded.or_else(|| reject_reason(&settings.hosts, uri, headers)) {
+    let overloaded =
+        request.extensions().get::<OverRequestLimit>().map(|_| ErrorResponse::Overloaded);
+    if let Some(refusal) = overloaded.or_else(|| reject_reason(&settings.hosts, uri, headers)) {
         let mut answer = refusal.into_response();
         if refusal == ErrorResponse::HostNotAllowed {
             let came =
                 uri.authority().map_or_else(|| host_header(headers), |it| escape_host(it.as_str()));
             let issuer = settings.issuer_redirect.issuer().unwrap_or_default().to_owned();
-            let strange = RejectedHost { presented: came, issuer, allowed: settings.hosts.names() };
-            answer.extensions_mut().insert(strange);
+            let rejected =
+                RejectedHost { presented: came, issuer, allowed: settings.hosts.names() };
+            answer.extensions_mut().insert(rejected);
         }
         return answer;
     }
@@ -240,32 +240,31 @@ fn reject_reason(hosts: &AllowedHosts, uri: &Uri, headers: &HeaderMap) -> Option
             ErrorResponse::HostNotAllowed
         });
     }
-    // A body that does not tell its length is cut by whoever reads it.
+    // A body without a declared length is limited where it is read.
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let declared = declared.and_then(|length| length.parse::<u64>().ok());
     declared.is_some_and(|length| length > MAX_BODY_BYTES).then_some(ErrorResponse::BodyTooLarge)
 }
 
-/// Whoever checks our health asks by address, the front of a domain passes WebFinger on under its own name, and
-/// the page that says that a name is wrong has to look like the others: nobody learns anything that a name
-/// would protect.
+/// Paths that answer under every host: health checks call by address, the web server of a domain forwards WebFinger under
+/// its own name, and the page about a wrong host needs its stylesheet. None of them has anything that a host name protects.
 fn accepts_any_host(path: &str) -> bool {
     MONITORING_PATHS.contains(&path) || path == "/.well-known/webfinger" || is_asset(path)
 }
 
-/// The header's host, fit for a log line.
+/// The value of `Host`, escaped for a log line.
 fn host_header(headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     escape_host(host.unwrap_or_default())
 }
 
-/// Escaped, and cut: a name has at most 255 characters, and a stranger wrote it.
+/// Escapes and truncates a host that the client chose: a name has at most 255 characters.
 fn escape_host(host: &str) -> String {
     host.chars().flat_map(char::escape_default).take(260).collect()
 }
 
-/// Where a body ends is not to be left to how well two servers agree about codings ([RFC 9112 §6.1]): it is
-/// `chunked`, or its length is told.
+/// Whether the body is framed by anything but one `chunked` or a length: two servers that disagree about codings disagree
+/// about where the body ends ([RFC 9112 §6.1]).
 ///
 /// [RFC 9112 §6.1]: https://www.rfc-editor.org/rfc/rfc9112#section-6.1
 fn has_unsupported_transfer_coding(headers: &HeaderMap) -> bool {
@@ -283,7 +282,7 @@ async fn timeout_handler(
     request: Request,
     next: Next,
 ) -> Response {
-    // Waiting for the turn to be hashed is none of the handler's time.
+    // The wait for a permit to hash a password is not counted.
     let waits = if request.uri().path() == "/login" { HASH_WAIT_TIMEOUT } else { Duration::ZERO };
     let limit = settings.handler_timeout + waits;
     let Ok(response) = timeout(limit, next.run(request)).await else {
@@ -293,30 +292,30 @@ async fn timeout_handler(
     response
 }
 
-/// What was panicked with is not for the answer: it may quote what the handler was holding.
+/// The panic message is not shown: it may quote what the handler was holding.
 fn catch_panic(_panic: Box<dyn Any + Send>) -> Response {
     tracing::error!("a handler panicked");
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-/// How long the address may be. A hint is an ID token of ours, and as long as those are.
+/// The longest path and query. `id_token_hint` is an ID token of ours, and may be as long as those are.
 fn max_uri_len(path: &str) -> usize {
     let takes_hints = ["/authorize", "/logout"].contains(&path);
     if takes_hints { MAX_URI_LEN + MAX_OWN_JWT_LEN } else { MAX_URI_LEN }
 }
 
-/// All header lines of a request.
+/// All header lines of a request together.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// The largest body that any endpoint reads.
 const MAX_BODY_BYTES: u64 = 64 * 1024;
 
-/// What pages look like.
+/// Whether the route is a stylesheet or an icon.
 fn is_asset(route: &str) -> bool {
     route.starts_with("/static/") || route.starts_with("/favicon.")
 }
 
-/// What load balancers, health checks and Prometheus ask for, by whatever name they have for us.
+/// What load balancers, health checks and Prometheus request, under whatever host.
 const MONITORING_PATHS: [&str; 4] = ["/health", "/live", "/ready", "/metrics"];
 
 #[cfg(test)]
@@ -331,15 +330,15 @@ mod tests {
     async fn a_request_without_a_place_is_refused_without_a_word_to_the_rooms() {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        let room = async move || {
+        let endpoint = async move || {
             count.fetch_add(1, Ordering::Relaxed);
             StatusCode::NOT_FOUND
         };
-        let app = wrap(Router::new().fallback(room), LayerSettings::new(&[], false));
+        let app = wrap(Router::new().fallback(endpoint), LayerSettings::new(&[], false));
         let request = || Request::post("/token").header(header::ORIGIN, "https://shop.example");
-        let mut crowded = request().body(Body::empty()).unwrap();
-        crowded.extensions_mut().insert(OverRequestLimit);
-        let refused = app.clone().oneshot(crowded).await.unwrap();
+        let mut overloaded = request().body(Body::empty()).unwrap();
+        overloaded.extensions_mut().insert(OverRequestLimit);
+        let refused = app.clone().oneshot(overloaded).await.unwrap();
         assert_eq!((refused.status().as_u16(), asked.load(Ordering::Relaxed)), (503, 0));
 
         let missing = app.oneshot(request().body(Body::empty()).unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Logs: for people on a terminal, JSON otherwise.
+//! The log: readable lines on a terminal, JSON otherwise.
 
 use std::io::IsTerminal;
 
@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, LogSettings};
 
-/// Installs the log writer; to standard error, so that standard output stays for what was asked for.
+/// Installs the log writer. It writes to standard error; standard output is for the output of commands.
 pub fn install(settings: &LogSettings) {
     let directives = with_moved_modules(&settings.level);
     let filter = EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new("info"));

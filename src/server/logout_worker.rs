@@ -1,5 +1,5 @@
-//! Telling clients that a session has ended ([Back-Channel Logout §2.5]): the workers behind the queue of
-//! `logouts`. Every server has them; a delivery is claimed by one.
+//! Delivers queued logout tokens to clients ([Back-Channel Logout §2.5]). Every server runs this; each delivery is
+//! claimed by one of them.
 //!
 //! [Back-Channel Logout §2.5]: https://openid.net/specs/openid-connect-backchannel-1_0.html#BCRequest
 
@@ -18,7 +18,7 @@ use crate::domain::logout_notifications::{
 use crate::http::app::App;
 use crate::infra::store::StoreError;
 
-/// Starts the couriers. Once told to stop they begin nothing new, and end when the last is back.
+/// Starts the worker. After `stop` it claims nothing more, and ends when the deliveries under way have ended.
 pub fn spawn(app: App, stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(run_worker(app, stop))
 }
@@ -48,7 +48,7 @@ async fn run_worker(app: App, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             Some(_) = deliveries.join_next() => {}
             () = app.logout_queued.notified() => {}
-            // For what falls due again, and for what other servers have queued.
+            // For retries that fall due, and for what other servers have queued.
             () = tokio::time::sleep(POLL_INTERVAL) => {}
             changed = stop.changed() => if changed.is_err() { break },
         }
@@ -56,7 +56,7 @@ async fn run_worker(app: App, mut stop: watch::Receiver<bool>) {
     while deliveries.join_next().await.is_some() {}
 }
 
-/// One try, and how it went.
+/// One attempt, and the record of its outcome.
 async fn deliver(app: &App, claim: &ClaimedDelivery) {
     let client = claim.delivery.client.as_str();
     let settled = match send(app, claim).await {
@@ -82,7 +82,7 @@ async fn deliver(app: &App, claim: &ClaimedDelivery) {
             };
             app.events.record(None, &Event::LogoutNotified { client, outcome });
         }
-        // Its time will be over, and then it is tried again.
+        // The claim expires, and the delivery is tried again.
         Err(cause) => {
             tracing::error!(%cause, kind = cause.kind(), "a logout could not be noted as told");
         }
@@ -92,7 +92,7 @@ async fn deliver(app: &App, claim: &ClaimedDelivery) {
 async fn send(app: &App, claim: &ClaimedDelivery) -> Result<DeliveryOutcome, StoreError> {
     let delivery = &claim.delivery;
     let client = clients::find(&*app.store, &delivery.client).await?;
-    // A client that is gone, or has taken its address back, needs no telling.
+    // A client that was removed, or no longer has an address, is not notified.
     let Some(client) = client.filter(|it| it.enabled) else {
         return Ok(DeliveryOutcome::Delivered);
     };
@@ -122,12 +122,12 @@ async fn send(app: &App, claim: &ClaimedDelivery) -> Result<DeliveryOutcome, Sto
     })
 }
 
-/// The clients that are being told, one word at a time each: a dead one costs one courier, for as long
-/// as a request may take.
+/// The clients that a request is under way to. Each has one at a time, so that a client that does not answer holds up one
+/// delivery and no more.
 #[derive(Clone, Default)]
 struct InFlight(Arc<Mutex<BTreeSet<String>>>);
 
-/// One of them, until this is dropped.
+/// Removes its client from [`InFlight`] when dropped.
 struct InFlightGuard {
     in_flight: InFlight,
     tag: String,
@@ -150,7 +150,7 @@ impl Drop for InFlightGuard {
     }
 }
 
-/// Requests under way in all.
+/// Deliveries under way in all.
 const MAX_CONCURRENT_DELIVERIES: usize = 8;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);

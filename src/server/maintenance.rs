@@ -1,5 +1,5 @@
-//! Looks after the ring of keys while the server runs, and listens to who asks for new ones: SIGHUP reads
-//! the key files again, SIGUSR1 gives every algorithm a new key.
+//! The periodic task of a running server: rotates keys, restores a store that was emptied, picks up added scopes and APIs, and
+//! keeps development accounts disabled on a public issuer. SIGHUP reads the key files again, SIGUSR1 rotates every key.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::http::app::App;
 use crate::infra::store::{StoreError, schema};
 use crate::operations::bootstrap::{ApplyReport, Bootstrap};
 
-/// How often the ring in the store is looked at.
+/// How often the store is checked.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Looks after the ring until the process ends, and after what the operator declared in a file.
+/// Starts the tasks; they run until the process ends. `declared` is applied again when the store was emptied.
 pub fn spawn(app: App, declared: Option<Bootstrap>) {
     let (hangup, now) = (signal(SignalKind::hangup()), signal(SignalKind::user_defined1()));
     let (Ok(hangup), Ok(now)) = (hangup, now) else {
@@ -37,10 +37,10 @@ async fn run_loop(app: App, declared: Option<Bootstrap>) {
     let (mut kept, mut failing) = (true, false);
     loop {
         ticks.tick().await;
-        // A ring that cannot be read is not put back, and the file is not applied for it again and again.
+        // Without a readable ring nothing is restored, and the file is not applied over and over.
         match run_once(&app, declared.as_ref().filter(|_| kept)).await {
             Ok(found) => (kept, failing) = (found, false),
-            // Once, not every few seconds: the log of an outage is long enough.
+            // Once for an outage, not every few seconds.
             Err(error) if !failing => {
                 failing = true;
                 tracing::error!(%error, "the signing keys could not be looked after; they stay as they are");
@@ -52,17 +52,16 @@ async fn run_loop(app: App, declared: Option<Bootstrap>) {
     }
 }
 
-/// Whatever the command line, a restore or another server did meanwhile, what development made stays off on a
-/// public issuer. It was told of at the start; a store that does not answer is told of elsewhere.
+/// On a public issuer, disables what development created, also when a restore or another server brought it back. Errors of the
+/// store are logged elsewhere.
 async fn disable_development(app: &App) {
     if !app.config.issuer.is_loopback() {
         let _off = development::switch_off(&*app.store, app.now()).await;
     }
 }
 
-/// One look. A store that was emptied (`FLUSHALL`, a Redis that keeps nothing) gets back what is known here:
-/// which schema it has, then whom the file declares, and last the keys, without which `/ready` says no.
-/// Answers whether it had them.
+/// One round. Restores a store that was emptied (`FLUSHALL`, a Redis without persistence): the schema, then the bootstrap
+/// file, and last the keys, without which `/ready` fails. Returns whether the store had the keys.
 pub async fn run_once(app: &App, declared: Option<&Bootstrap>) -> Result<bool, String> {
     let kept = app.keys.is_stored().await.map_err(|why| why.to_string())?;
     if !kept {
@@ -79,8 +78,7 @@ pub async fn run_once(app: &App, declared: Option<&Bootstrap>) -> Result<bool, S
     Ok(kept)
 }
 
-/// Scopes and APIs that were added to the store, by whichever server or tool, are there from now on; and those
-/// that were removed are not.
+/// Reads the scopes and APIs that were added to the store, by any server or command, and replaces what this server knows.
 pub async fn refresh_catalogues(app: &App) -> Result<(), StoreError> {
     let resources = resources::merge_stored(&*app.store, &app.declared.resources).await?;
     if resources != *app.resources() {
@@ -122,7 +120,7 @@ async fn rotate_keys(app: &App) -> Result<(), String> {
     Ok(())
 }
 
-/// A line of the audit log for each key that entered another phase.
+/// Records an event for each key that entered another phase.
 fn record_key_changes(app: &App) {
     for key in app.keys.take_phase_changes() {
         let KeyInfo { ref kid, purpose, phase, .. } = key;

@@ -1,6 +1,7 @@
-//! The house's front: sockets, TLS and what every answer has in common; and the putting together.
+//! The process: listeners, TLS, connections, the middleware around every endpoint, background tasks, start and stop.
 
 pub mod allowed_hosts;
+mod banner;
 mod body_buffering;
 mod concurrency_limit;
 mod connection;

@@ -4,7 +4,7 @@ use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
 };
 
-/// Raises the soft limit of open files to the hard one; answers how many may be open now.
+/// Raises the soft limit of open files to the hard one. Returns how many may be open now.
 ///
 /// Each connection is a file, and the usual soft limit of 1 024 is reached long before the machine is.
 pub fn raise_fd_limit() -> u64 {

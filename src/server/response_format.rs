@@ -1,10 +1,10 @@
-//! Who reads an answer that no room made: a person in front of a page, or a program.
+//! Whether an error response that no endpoint made is a page or JSON.
 
 use axum::http::{HeaderMap, Uri};
 
 use crate::http::accept::prefers_html;
 
-/// Who the answer is for.
+/// The format of an error response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum ResponseFormat {
     Html,
@@ -12,12 +12,12 @@ pub(super) enum ResponseFormat {
 }
 
 impl ResponseFormat {
-    /// A person, if the address is one that people open, and their browser would rather have a page.
+    /// HTML, if the path is that of a page and the `Accept` header prefers it.
     pub(super) fn negotiate(uri: &Uri, headers: &HeaderMap) -> Self {
         if is_page(uri.path()) && prefers_html(headers) { Self::Html } else { Self::Json }
     }
 
-    /// The same, where the beginning of the request is all there is: whoever asks for a page is a person.
+    /// The same where only the start of the request was read: a `GET` for a page is from a browser.
     pub(super) fn from_request_line(method: &str, path: &str) -> Self {
         if method == "GET" && is_page(path) { Self::Html } else { Self::Json }
     }
@@ -27,7 +27,7 @@ fn is_page(path: &str) -> bool {
     PAGE_PATHS.contains(&path.split('/').nth(1).unwrap_or_default())
 }
 
-/// The rooms with pages, by the first piece of their paths; the first is the front door.
+/// The first segments of the paths that have pages; the empty one is `/`.
 const PAGE_PATHS: [&str; 6] = ["", "authorize", "consent", "demo", "login", "logout"];
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Names the request, for the log and for whoever asks for help.
+/// The id of the request, for the log and for support.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What every answer says, whatever else it says.
+/// Sets the security headers, and `no-store` unless the endpoint has set `Cache-Control`.
 pub(super) fn set_security_headers(headers: &mut HeaderMap, https: bool) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

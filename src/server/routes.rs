@@ -57,7 +57,7 @@ pub fn router(app: &App) -> Router {
     wrap(routes.fallback(not_found).with_state(app.clone()), layer_settings(app))
 }
 
-/// What people see. So many of these requests are looked at together (`concurrency_limit.rs`).
+/// The pages. The number of these requests that are handled together is limited (`concurrency_limit.rs`).
 fn pages(app: &App) -> Router<App> {
     let mut routes = Router::new()
         .route(

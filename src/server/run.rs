@@ -1,20 +1,17 @@
 //! From configuration to a running server, and to its end.
 
-use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::banner::{self, DISCOVERY_PATH};
 use super::control::ControlSocket;
 use super::demo::{self, Demo};
-use super::demo_app::START_PATH;
 use super::serve::{ConnectionLimits, listen, serve};
 use super::tls::CertReloader;
 use super::{event_writer, logging, logout_worker, maintenance, process, routes, store_metrics};
@@ -40,14 +37,13 @@ const EX_CONFIG: u8 = 78;
 /// The store is not there (`EX_UNAVAILABLE`).
 const EX_UNAVAILABLE: u8 = 69;
 
-/// Requests under way have this long to finish after the signal.
+/// How long requests under way may take after the signal to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
-/// So long after the signal there are turns to hash a password. Whoever still waits then is shown the form
-/// again while there is time for that.
+/// How long after the signal permits to hash a password are still given. Requests that wait longer show the form again.
 const HASHING_CUTOFF: Duration = Duration::from_secs(15);
 const _: () = assert!(HASHING_CUTOFF.as_secs() < DRAIN_TIMEOUT.as_secs());
 
-/// Why there is no server, for the operator.
+/// Why the server does not start: the exit code, and the message for the operator.
 struct StartupError {
     code: u8,
     message: String,
@@ -61,7 +57,7 @@ fn store_unavailable(why: impl ToString) -> StartupError {
     StartupError { code: EX_UNAVAILABLE, message: why.to_string() }
 }
 
-/// Serves until told to stop.
+/// Runs the server until a signal stops it.
 pub async fn run(config: Config) -> ExitCode {
     logging::install(&config.log);
     match prepare_and_serve(config).await {
@@ -119,7 +115,10 @@ async fn prepare_and_serve(config: Config) -> Result<(), StartupError> {
     maintenance::refresh_catalogues(&app).await.map_err(store_unavailable)?;
     let control = bind_control(&app.config).await?;
     let listeners = bind_listeners(&app.config).await?;
-    print_banner(&app, demo.as_ref());
+    let discovery = app.config.issuer.url(DISCOVERY_PATH);
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(issuer = app.issuer(), version, discovery, "serving");
+    banner::print(&app, demo.as_ref());
     if let Some(tls) = &tls {
         tls.spawn_reload(Duration::from_secs(10));
     }
@@ -144,7 +143,7 @@ async fn prepare_and_serve(config: Config) -> Result<(), StartupError> {
     let event_writing = event_writer::spawn(app.clone(), stop.clone());
     let control = control.map(|control| tokio::spawn(control.serve(app.clone(), stop.clone())));
     serve(listeners, tls, routes::router(&app), limits, stop, DRAIN_TIMEOUT).await;
-    // They are on their way back: each request has three seconds at most.
+    // Each request of theirs has a timeout of three seconds.
     let _ended = tokio::time::timeout(Duration::from_secs(5), logout_workers).await;
     if let Some(control) = control {
         let _ended = control.await;
@@ -168,8 +167,8 @@ async fn bind_listeners(config: &Config) -> Result<Vec<TcpListener>, StartupErro
     Ok(listeners)
 }
 
-/// The listener of the metrics, if they have one. Of several servers on one machine the first has the
-/// address that nobody chose.
+/// The listener for metrics, if they have one of their own. Of several servers on one machine the first gets the default
+/// address.
 async fn bind_metrics(metrics: &MetricsListen) -> Result<Option<Vec<TcpListener>>, StartupError> {
     let MetricsListen::Separate { address, asked } = metrics else { return Ok(None) };
     match listen(address).await {
@@ -185,8 +184,8 @@ async fn bind_metrics(metrics: &MetricsListen) -> Result<Option<Vec<TcpListener>
     }
 }
 
-/// The socket for operators' commands. One that was asked for has to be there; without the other a command
-/// needs the server stopped, and that is no reason not to serve.
+/// The control socket. One that was configured has to be bound; without the default one the server starts, and commands
+/// need it stopped.
 async fn bind_control(config: &Config) -> Result<Option<ControlSocket>, StartupError> {
     let Some(path) = config.control_socket() else { return Ok(None) };
     match ControlSocket::bind(&path).await {
@@ -202,9 +201,9 @@ async fn bind_control(config: &Config) -> Result<Option<ControlSocket>, StartupE
     }
 }
 
-/// The files are read before anything is opened: a bad one is told at once.
+/// Reads the key files before anything is opened, so that a bad one is reported at once.
 fn load_key_files(config: &Config) -> Result<(FileKeys, SecretKey), StartupError> {
-    // A store that lasts keeps the keys it is given; without one, the files are what lasts.
+    // A durable store keeps the keys; without one, generated keys go to files.
     let make = !config.store.is_durable();
     let files =
         load_files(&KeySource::of(config), &purposes(config), make).map_err(config_error)?;
@@ -228,7 +227,7 @@ async fn open_key_ring(
     if let Ok(ring) = ring.as_ref()
         && !config.store.is_durable()
     {
-        // The store remembers no start before this one; the files do.
+        // The store does not know which keys were used before this start; the files do.
         ring.mark_reported(|kid| {
             let names = |list: &[String]| list.iter().any(|it| it == kid);
             names(&from_files) && !names(&files.created_kids)
@@ -246,7 +245,7 @@ async fn open_key_ring(
     })
 }
 
-/// A file that does not load is said before a port is bound.
+/// Checks the key files of software statement issuers before a port is bound.
 async fn check_statement_keys(config: &Config) -> Result<(), StartupError> {
     for issuer in &config.software_statement_issuers {
         if let SoftwareStatementKeys::File(path) = &issuer.keys {
@@ -270,7 +269,7 @@ fn outbound_options(outgoing: &OutboundSettings) -> Result<OutboundOptions, Star
     })
 }
 
-/// Declared users and clients, and the demo ones, go into the store before the first request.
+/// Stores declared users and clients, and the demo ones, before the first request.
 async fn seed_store(
     config: &Config,
     bootstrap: Option<&Bootstrap>,
@@ -280,7 +279,7 @@ async fn seed_store(
     let passwords = crate::infra::password::PasswordHasher::new(config.limits.hash_threads, 64);
     let now = Clock::System.now();
     if let Some(bootstrap) = bootstrap {
-        // What it has changed is told, also if it does not get to its end.
+        // Events are written also when applying the file fails half-way.
         let events = Events::new(Clock::System);
         let context = Context {
             issuer: config.issuer.as_str(),
@@ -321,60 +320,10 @@ fn connection_limits(app: &App) -> ConnectionLimits {
     }
 }
 
-/// Says on standard output what a person needs to begin. Where nobody can hear it, it is served all the same.
-fn print_banner(app: &App, demo: Option<&Demo>) {
-    let discovery = app.config.issuer.url("/.well-known/openid-configuration");
-    let version = env!("CARGO_PKG_VERSION");
-    tracing::info!(issuer = app.issuer(), version, discovery, "serving");
-    let mut stdout = std::io::stdout();
-    // Whoever collects both streams of a container has one stream of JSON.
-    let is_json = logging::is_json(&app.config.log) && !stdout.is_terminal();
-    let facts = demo.map(|demo| demo_facts(app, demo)).unwrap_or_default();
-    let text = match (is_json, demo) {
-        (true, None) => return,
-        (true, Some(_)) => {
-            let at = UNIX_EPOCH + Duration::from_millis(app.now().as_millis());
-            let mut line = json!({
-                "timestamp": humantime::format_rfc3339_millis(at).to_string(), "level": "INFO",
-                "message": "a development account and client to try it with", "target": "latchkey",
-            });
-            for (name, value) in &facts {
-                line[name.replace(' ', "_")] = value.as_str().into();
-            }
-            format!("{line}\n")
-        }
-        (false, _) => {
-            let mut text = format!("Latchkey {version} at {}\n", app.issuer());
-            for (name, value) in [("discovery", discovery)].into_iter().chain(facts) {
-                // Writing to a string cannot fail.
-                let _ = writeln!(text, "  {name:<13}  {value}");
-            }
-            text
-        }
-    };
-    let _unheard = stdout.write_all(text.as_bytes());
-}
-
-fn demo_facts(app: &App, demo: &Demo) -> Vec<(&'static str, String)> {
-    let given = app.config.dev_account.as_ref().is_some_and(|account| account.password.is_some());
-    let password = if given { "as given in DEV_PASSWORD" } else { &*demo.password };
-    vec![
-        ("demo user", demo.trial.user.clone()),
-        ("demo password", password.to_owned()),
-        (
-            "demo client",
-            format!("{} (public, PKCE; any port of localhost)", development::DEMO_CLIENT_ID),
-        ),
-        ("demo page", app.config.issuer.url(START_PATH)),
-        ("demo request", demo.authorize_url.clone()),
-        ("code_verifier", demo.verifier.clone()),
-    ]
-}
-
-/// On the first signal: not ready any more, a pause for load balancers to see it, then the end. On the
-/// second: at once.
+/// On the first signal: `/ready` fails, a pause for load balancers to see it (`DRAIN_DELAY`), then shutdown. On the second:
+/// exit at once.
 fn spawn_shutdown(app: App) -> watch::Receiver<bool> {
-    let (told, stop) = watch::channel(false);
+    let (stop_sender, stop) = watch::channel(false);
     tokio::spawn(async move {
         wait_for_signal().await;
         tracing::info!("stopping: finishing what was begun");
@@ -383,7 +332,7 @@ fn spawn_shutdown(app: App) -> watch::Receiver<bool> {
             () = tokio::time::sleep(app.config.limits.drain) => {}
             () = wait_for_signal() => std::process::exit(1),
         }
-        told.send_replace(true);
+        stop_sender.send_replace(true);
         tokio::select! {
             () = tokio::time::sleep(HASHING_CUTOFF) => app.passwords.close(),
             () = wait_for_signal() => std::process::exit(1),

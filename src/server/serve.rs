@@ -1,7 +1,7 @@
-//! Listening, accepting, and leaving without hanging up on anybody.
+//! Listens, accepts connections within the limits, and drains them at the end.
 //!
-//! `axum::serve` has no limit on slow headers, on their size or on the number of connections, which is
-//! why hyper is spoken to directly (`connection/` holds the time limits).
+//! `axum::serve` has no limit on slow headers, on their size or on the number of connections, so hyper is used directly
+//! (`connection/` has the timeouts): docs/decisions/http-on-hyper.md.
 
 use std::future::poll_fn;
 use std::io;
@@ -27,10 +27,10 @@ use super::error_response::ErrorResponse;
 use super::response_format::ResponseFormat;
 use super::tls::{ALPN_HTTP2, CertReloader};
 
-/// A listener for each address the name stands for: `localhost` is both `127.0.0.1` and `[::1]`.
+/// Binds a listener for each address of the name: `localhost` is both `127.0.0.1` and `[::1]`.
 ///
-/// An address this machine does not have (often `::1`) is passed over as long as another is there. With
-/// port 0 all of them get the port the first one was given.
+/// An address that this machine does not have (often `::1`) is skipped if another can be bound. With port 0 all get the port
+/// of the first.
 pub async fn listen(address: &str) -> io::Result<Vec<TcpListener>> {
     let mut listeners: Vec<TcpListener> = Vec::new();
     let mut refused = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -57,10 +57,10 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-/// Serves until told to stop (or until nobody is left to tell), then finishes what was begun.
+/// Serves until `shutdown` is true or its sender is dropped, then drains.
 ///
-/// From then on nothing new is accepted, resting connections are closed, and requests under way have
-/// `drain` to be answered. What is still there afterwards is cut.
+/// While draining nothing new is accepted, idle connections are closed, and requests under way have `drain` to be answered.
+/// Connections that are still open afterwards are aborted.
 pub async fn serve(
     listeners: Vec<TcpListener>,
     tls: Option<CertReloader>,
@@ -94,7 +94,7 @@ pub async fn serve(
     }
 }
 
-/// What every connection needs.
+/// Accepts connections, and holds what each of them needs.
 #[derive(Clone)]
 struct Acceptor {
     permits: Arc<Semaphore>,
@@ -107,7 +107,7 @@ impl Acceptor {
     async fn accept_loop(mut self, listener: TcpListener, drain: Duration) {
         let mut connections = JoinSet::new();
         let mut shutdown = self.context.shutdown.clone();
-        let mut stop = std::pin::pin!(shutdown.wait_for(|told| *told));
+        let mut stop = std::pin::pin!(shutdown.wait_for(|stopping| *stopping));
         loop {
             let (permit, stream, peer) = tokio::select! {
                 biased;
@@ -118,7 +118,7 @@ impl Acceptor {
             while connections.try_join_next().is_some() {}
         }
 
-        // Whoever the kernel has let in already is owed an answer.
+        // Connections that the kernel has accepted already are served.
         while let Some((permit, stream, peer)) = self.try_accept(&listener).await {
             connections.spawn(self.clone().handle_connection(permit, stream, peer));
         }
@@ -132,7 +132,7 @@ impl Acceptor {
         }
     }
 
-    /// The next connection, once there is room for it.
+    /// The next connection, once there is a permit for it.
     async fn accept(
         &mut self,
         listener: &TcpListener,
@@ -146,8 +146,7 @@ impl Acceptor {
                 // The peer gave up while it waited. The next one may be fine.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    // Most likely out of files. Asking again at once would get the same answer, and
-                    // nothing else would get a turn.
+                    // Most likely out of file descriptors: trying again at once would fail again.
                     tracing::warn!(%error, "a connection could not be accepted");
                     sleep(Duration::from_millis(75)).await;
                 }
@@ -155,7 +154,7 @@ impl Acceptor {
         }
     }
 
-    /// A connection that is waiting to be accepted right now.
+    /// A connection that is waiting to be accepted now, if there is one.
     async fn try_accept(
         &mut self,
         listener: &TcpListener,
@@ -201,7 +200,7 @@ impl Acceptor {
         }
     }
 
-    /// One address holds too many connections. Over TLS it is not worth a handshake to say so.
+    /// Answers 503 to a connection beyond the limit of its address. Over TLS the connection is closed without a handshake.
     async fn reject(&self, mut stream: TcpStream) {
         if self.tls.is_some() {
             return;

@@ -1,5 +1,4 @@
-//! Counts what metrics tell of the store, on a schedule: however often somebody scrapes, and whoever it is,
-//! the store is asked once a minute.
+//! Updates the gauges that need the store (live sessions, pending logouts) once a minute, however often metrics are scraped.
 
 use std::time::Duration;
 
@@ -8,10 +7,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::endpoints::metrics;
 use crate::http::app::App;
 
-/// How old the counts may be.
+/// The greatest age of a gauge.
 const COUNT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Counts until the process ends.
+/// Starts the task; it runs until the process ends.
 pub fn spawn(app: App) {
     tokio::spawn(async move {
         let mut ticks = interval(COUNT_INTERVAL);

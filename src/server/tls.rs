@@ -1,4 +1,4 @@
-//! The certificate, and the newer one that takes its place without a restart.
+//! The TLS certificate, and its replacement without a restart.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::infra::secret::Digest;
 
-/// Holds the certificate in use. Clones share it.
+/// Holds the certificate in use, and reloads it when its files change. Clones share it.
 #[derive(Clone)]
 pub struct CertReloader(Arc<ReloaderState>);
 
@@ -32,13 +32,13 @@ struct CertPaths {
     http2: bool,
 }
 
-/// The names that a client and we agree on ([RFC 9113 §3.2]).
+/// The ALPN protocol names ([RFC 9113 §3.2]).
 ///
 /// [RFC 9113 §3.2]: https://www.rfc-editor.org/rfc/rfc9113#section-3.2
 pub(super) const ALPN_HTTP2: &[u8] = b"h2";
 const ALPN_HTTP1: &[u8] = b"http/1.1";
 
-/// What the two files held. Contents, not times: a replaced link or a restored backup has an old time.
+/// Digests of the two files. Of contents, not times: a replaced link or a restored backup has an old time.
 type Fingerprint = (Digest, Digest);
 
 impl CertReloader {
@@ -66,12 +66,12 @@ impl CertReloader {
         Ok(Self(Arc::new(ReloaderState { paths: files, current, fingerprint: seen })))
     }
 
-    /// What the next connection is greeted with.
+    /// The configuration for the next handshake.
     pub fn current(&self) -> Arc<ServerConfig> {
         self.0.current.load_full()
     }
 
-    /// Looks at the files every so often and takes over what has changed.
+    /// Starts a task that reloads the files when they have changed.
     pub fn spawn_reload(&self, every: Duration) -> JoinHandle<()> {
         let keeper = self.clone();
         tokio::spawn(async move {
@@ -93,8 +93,8 @@ impl CertReloader {
         })
     }
 
-    /// Whether there was something new. What could not be used is complained about once, not each time:
-    /// the certificate is often replaced a moment before its key.
+    /// Reloads changed files; whether they had changed. Files that do not load are reported once, not each time: the
+    /// certificate is often replaced a moment before its key.
     fn reload_if_changed(&self) -> Result<bool, TlsConfigError> {
         let held = self.0.paths.read()?;
         let fingerprint = held.fingerprint();
@@ -119,7 +119,7 @@ impl CertPaths {
     }
 }
 
-/// The bytes of the two files at one moment.
+/// The contents of the two files.
 struct PemContents {
     certificate: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
@@ -150,7 +150,7 @@ impl PemContents {
     }
 }
 
-/// Why the certificate cannot be served; each sentence names the file.
+/// Why the certificate cannot be served; each message names the file.
 #[derive(Debug)]
 pub enum TlsConfigError {
     /// The file cannot be read.

@@ -3,10 +3,10 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// A place the operator vouches for although it is not on the public internet.
+/// A private host or network that the operator allows (`OUTGOING_ALLOW_PRIVATE`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum AllowlistEntry {
-    /// A host name, whatever its addresses.
+    /// A host name, with any addresses.
     Host(String),
     /// A network.
     Net(IpNet),

@@ -3,8 +3,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// Why nothing was fetched. Shown, all are one: whoever chose the URL must not learn from us what is
-/// listening where. The log may know the [reason](Self::reason).
+/// Why nothing was fetched. All display the same: who chose the URL must not learn what listens where in our network. The log
+/// has the [reason](Self::reason).
 #[derive(Debug)]
 pub enum FetchError {
     /// Not an `https` URL with a host and without credentials.
@@ -13,26 +13,26 @@ pub enum FetchError {
     NoAddress(String),
     /// One of the addresses is not a public one.
     PrivateAddress(IpAddr),
-    /// Another port than 443, and the host is not vouched for.
+    /// Another port than 443, and the host is not on the allowlist.
     Port(u16),
     /// The connection, TLS or HTTP failed.
     Transport(String),
     /// Another status than 200; a redirect is one.
     Status(u16),
-    /// Not JSON, or not called so.
+    /// Not JSON, or with another content type.
     NotJson,
-    /// Too many are under way.
+    /// Too many requests are under way.
     Busy,
     /// Not UTF-8.
     NotText,
-    /// More than is read.
+    /// Larger than the limit.
     TooLarge,
-    /// The time was over.
+    /// It timed out.
     TooSlow,
 }
 
 impl FetchError {
-    /// For the log only.
+    /// The reason, for the log only.
     pub fn reason(&self) -> String {
         match self {
             Self::BadUrl => "not an https URL".into(),

@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether this address is one of the public internet's.
+/// Whether this is an address of the public internet.
 ///
 /// What is not listed as special by IANA ([IPv4], [IPv6]) and is not a way to write an IPv4 address in
 /// IPv6: an address inside an address would have to be judged by what some gateway makes of it.

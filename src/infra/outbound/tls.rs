@@ -1,4 +1,4 @@
-//! Whom outgoing requests believe: the public authorities, and the certificates of `OUTGOING_CA_FILE`.
+//! TLS for outgoing requests: trusts the public certificate authorities and the certificates of `OUTGOING_CA_FILE`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use rustls::{
 
 use super::CaFileError;
 
-/// The public authorities, and those of the operator's own house.
+/// A configuration that trusts the public authorities and those in the file.
 pub(crate) fn client_config(extra: Option<&Path>) -> Result<ClientConfig, CaFileError> {
     let path = extra.unwrap_or(Path::new(""));
     let unusable = |why: &dyn ToString| CaFileError { path: path.into(), reason: why.to_string() };
@@ -42,11 +42,11 @@ pub(crate) fn client_config(extra: Option<&Path>) -> Result<ClientConfig, CaFile
     Ok(config.dangerous().with_custom_certificate_verifier(trust).with_no_client_auth())
 }
 
-/// The usual verdict, but for one case.
+/// The verifier of webpki, with one exception.
 ///
-/// A certificate made by hand often says to be an authority (`openssl req -x509` makes it so by default),
-/// and none that does may stand for a server. Where a server shows the very one that the operator named,
-/// there is nobody left to be deceived by that: it is good for the names it has, and as long as it says.
+/// A self-signed certificate is often marked as an authority (`openssl req -x509` does so by default), and webpki refuses
+/// such a certificate for a server. If the server presents the very certificate that is in the file, it is accepted for
+/// its names and until it expires.
 #[derive(Debug)]
 struct ServerVerifier {
     chain: Arc<WebPkiServerVerifier>,
@@ -63,7 +63,7 @@ impl ServerCertVerifier for ServerVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         match self.chain.verify_server_cert(shown, intermediates, name, ocsp, now) {
-            // What is said of its form. Its time is looked at before, and has an error of its own.
+            // The certificate's form was refused. Its validity was checked before, and has an error of its own.
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
                 if self.pinned.iter().any(|named| named == shown) =>
             {
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// Made by hand: its own authority.
+    /// Self-signed, and marked as an authority.
     fn made(until: i32) -> CertificateDer<'static> {
         let mut asked = CertificateParams::new(["client.example".into()]).unwrap();
         asked.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -3,26 +3,25 @@ use std::time::Duration;
 
 use argon2::Block;
 
-/// After so long without a hash the memory goes back to the system.
+/// After this time without a hash the memory is freed.
 const IDLE_RELEASE: Duration = Duration::from_secs(1);
 
-/// glibc's `malloc` only ever maps, and unmaps when freed, what is larger than 32 MiB; anything smaller
-/// it may keep for ever (`M_MMAP_THRESHOLD` in mallopt(3)). What is reserved and never touched is free.
+/// Reserve this many blocks at least: glibc's `malloc` maps, and unmaps when freed, only what is larger than 32 MiB; anything
+/// smaller it may keep for ever (`M_MMAP_THRESHOLD` in mallopt(3)). Reserved memory that is never touched costs nothing.
 const MIN_MAPPED_BLOCKS: usize = 33 * 1024 * 1024 / Block::SIZE;
 
-/// The memory that hashes are computed in. While people sign in one after the other it is used again,
-/// for asking the system for 19 MiB page by page costs half as much as the hash. When it is quiet
+/// Reuses the memory of hashes: getting 19 MiB from the system page by page costs half as much as the hash. Without hashes
 /// nothing is kept.
 pub(super) struct BlockPool {
     state: Mutex<PoolState>,
-    /// As many blocks as a hash of today's parameters needs.
+    /// The blocks of a hash with today's parameters. Only buffers of this size are kept.
     block_count: usize,
 }
 
 #[derive(Default)]
 struct PoolState {
     spare: Vec<Vec<Block>>,
-    /// Counts uses, to tell whether there was one since.
+    /// Counts uses, so that a timer sees whether there was one since it started.
     uses: u64,
 }
 
@@ -31,7 +30,7 @@ impl BlockPool {
         Arc::new(Self { state: Mutex::default(), block_count: usual })
     }
 
-    /// Lends `count` blocks to `work`; what they hold is of no matter to Argon2.
+    /// Lends `count` blocks to `work`. Argon2 overwrites whatever they hold.
     pub fn lend<T>(self: &Arc<Self>, count: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
         let spare = if count == self.block_count { self.lock().spare.pop() } else { None };
         let mut blocks = spare.unwrap_or_else(|| {

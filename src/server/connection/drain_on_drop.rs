@@ -1,8 +1,8 @@
-//! A request body of HTTP/2 that is answered before it was read.
+//! Drains an HTTP/2 request body that was answered before it was read.
 //!
-//! Whoever lets go of it resets the stream: with `NO_ERROR`, after the answer, as [RFC 9113 §8.1] has it. But
-//! clients throw the answer away on that, against the same section, and their user never learns that what was
-//! sent is too large. So the rest is read and thrown away, for a moment and up to a limit.
+//! Dropping it would reset the stream with `NO_ERROR` after the response, as [RFC 9113 §8.1] has it. Against the same section,
+//! clients discard the response then, and their user never learns that the body was too large. So the rest is read and
+//! discarded, for a moment and up to a limit.
 //!
 //! [RFC 9113 §8.1]: https://www.rfc-editor.org/rfc/rfc9113#section-8.1
 
@@ -15,7 +15,6 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 
-/// For so long, and no more than so much.
 const UNREAD_BODY_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_UNREAD_BODY: usize = 1024 * 1024;
 

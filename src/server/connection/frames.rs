@@ -1,5 +1,5 @@
-//! Reads along in an HTTP/2 connection ([RFC 9113 §4.1]), no further than to know whether a header has begun
-//! that has not come to its end: the one thing that the implementation puts no time to.
+//! Follows the frames of an HTTP/2 connection ([RFC 9113 §4.1]), as far as needed to know whether a header block is
+//! unfinished: `h2` has no timeout for that.
 //!
 //! [RFC 9113 §4.1]: https://www.rfc-editor.org/rfc/rfc9113#section-4.1
 
@@ -10,19 +10,19 @@ const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 
-/// Where in the stream of frames the last byte was.
+/// The position in the stream of frames.
 #[derive(Debug)]
 pub(super) struct FrameTracker {
-    /// What is still to come of the preface.
+    /// Bytes of the preface that are still to come.
     preface: usize,
-    /// Of the nine bytes before a frame's payload, what has come.
+    /// The frame header of nine bytes, as far as it has arrived.
     head: [u8; 9],
     head_len: usize,
-    /// What is still to come of the payload.
+    /// Bytes of the payload that are still to come.
     payload: usize,
-    /// Whether a frame of the peer's settings, or any other, was whole.
+    /// Whether the first frame, the peer's settings, was complete.
     settings_received: bool,
-    /// Whether a header block has begun whose last frame has not.
+    /// Whether a header block has begun whose last frame has not arrived.
     in_header_block: bool,
 }
 
@@ -47,7 +47,7 @@ impl FrameTracker {
             || (0 < self.head_len && !(inside && self.frame_type() == DATA))
     }
 
-    /// Takes note of what has come; whether a header block, or a frame outside of one, came to its end.
+    /// Reads the bytes that arrived. Whether a header block, or a frame outside of one, ended in them.
     pub(super) fn record(&mut self, mut bytes: &[u8]) -> bool {
         let mut ended = false;
         skip(&mut bytes, &mut self.preface);

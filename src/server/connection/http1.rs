@@ -6,10 +6,10 @@
 //! ```
 //!
 //! hyper's own `header_read_timeout` starts when the previous answer ends, so it cannot tell a client that
-//! dribbles a header from one that rests between two requests. It is off, and the phases are told here.
+//! dribbles a header from one that rests between two requests. It is off, and the phases are tracked here.
 //!
-//! What is no HTTP at all, and a head larger than the buffer, never become a request: hyper answers them
-//! itself and closes. These answers are given words on their way out (`parser_errors`).
+//! What is no HTTP, and a head larger than the buffer, never become a request: hyper answers them with a bare status and
+//! closes. `parser_errors` replaces these responses on their way out.
 
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -33,7 +33,7 @@ use super::socket::{StreamTap, TappedStream};
 use super::{ConnectionContext, ConnectionLimits, SHUTDOWN_TIMEOUT, TimeoutAction};
 use crate::infra::client_ip::PeerAddr;
 
-/// Speaks HTTP/1.1 over the stream until either side has had enough.
+/// Serves HTTP/1.1 until either side closes the connection or a timeout does.
 pub(super) async fn serve<S>(stream: S, peer: SocketAddr, service: ConnectionContext)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -56,7 +56,7 @@ where
         async move {
             let mut response = tracked(app.oneshot(request).await, idle);
             if *leaving.borrow() {
-                // So that the client does not send another request to a server that is going.
+                // So that the client sends its next request elsewhere.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, hyper::Error>(response)
@@ -70,18 +70,18 @@ where
             .max_buf_size(limits.max_header_bytes.max(MIN_BUFFER_BYTES))
             .serve_connection(TokioIo::new(TappedStream::new(stream, tap)), answer)
     );
-    let mut leave = pin!(shutdown.wait_for(|told| *told));
+    let mut leave = pin!(shutdown.wait_for(|stopping| *stopping));
     let mut deadline = pin!(Deadline::new(phases.due(&limits)));
     let mut shutting_down = false;
 
     std::future::poll_fn(|cx| {
         loop {
-            // A broken connection is the peer's affair; there is nobody left to tell.
+            // An error of the connection cannot be answered any more.
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             shutting_down = shutting_down || leave.as_mut().poll(cx).is_ready();
-            // A request on its way in is waited for, so that it is answered and not cut off.
+            // A request that has begun to arrive is still answered.
             let may_close = shutting_down && !matches!(phases.phase(), Phase::Fresh | Phase::Head);
             match ready!(deadline.as_mut().poll(cx, &phases, &limits, may_close)) {
                 TimeoutAction::GracefulShutdown => connection.as_mut().graceful_shutdown(),
@@ -98,13 +98,13 @@ const MIN_BUFFER_BYTES: usize = 8192;
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
-    /// Accepted, and silent.
+    /// Nothing was received yet.
     Fresh,
     /// A header has begun to arrive.
     Head,
     /// A request is being answered.
     Busy,
-    /// The answer is made; nothing more was asked.
+    /// The response is complete; no further request has begun.
     Idle,
 }
 
@@ -139,7 +139,7 @@ impl PhaseTracker {
     }
 }
 
-/// Tells the phase from what arrives, and knows how the request began.
+/// Sets the phase from the bytes that arrive, and keeps the start of the request.
 struct RequestTap {
     phases: Arc<PhaseTracker>,
     start: RequestStart,
@@ -163,7 +163,7 @@ impl StreamTap for RequestTap {
     }
 }
 
-/// The alarm clock of one connection, set again only when it must ring earlier.
+/// The timer of one connection, reset only when it has to fire earlier.
 struct Deadline {
     alarm: Pin<Box<Sleep>>,
     abort_at: Option<Instant>,
@@ -206,7 +206,7 @@ impl Deadline {
     }
 }
 
-/// Tells that the answer is made, however it ended.
+/// Sets the phase to idle when the response has ended, in whatever way.
 struct IdleOnDrop(Arc<PhaseTracker>);
 
 impl Drop for IdleOnDrop {
@@ -215,13 +215,13 @@ impl Drop for IdleOnDrop {
     }
 }
 
-/// A body that is missed when it is gone.
+/// A response body that drops a guard when it has ended.
 pub(super) struct TrackedBody<G> {
     body: Body,
     _guard: G,
 }
 
-/// The answer, with a guard that is dropped with its body.
+/// Attaches a guard to the response that is dropped with its body.
 pub(super) fn tracked<G>(
     answer: Result<Response<Body>, std::convert::Infallible>,
     guard: G,

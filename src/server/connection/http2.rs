@@ -1,15 +1,13 @@
-//! HTTP/2 ([RFC 9113]): many requests at once on one connection, each held to what one of HTTP/1.1 is.
+//! HTTP/2 ([RFC 9113]): many requests at once on one connection, each under the limits of HTTP/1.1.
 //!
 //! * A header block has `header_timeout` from its first byte to its last, and so has the preface.
-//! * A request has `request_timeout` for its answer, and is reset after it; its body and its handler have the
-//!   times that they have everywhere.
-//! * A connection without a request rests for `keep_alive`, and is told to go then (GOAWAY); a ping finds
-//!   out earlier that the peer is no longer there.
+//! * A request has `request_timeout` for its response, and is reset after it; body and handler have their usual timeouts.
+//! * A connection without a request gets GOAWAY after `keep_alive`; a ping finds out earlier that the peer is gone.
 //! * As many requests may be under way in all, and from one address, as there may be connections.
-//! * Whoever takes back requests again and again is cut off ([CVE-2023-44487]), and whoever sends header
-//!   blocks without end ([CVE-2024-27316]), settings or small frames: `h2` counts these.
+//! * A connection that resets requests again and again is aborted ([CVE-2023-44487]); `h2` does the same for header blocks
+//!   without end ([CVE-2024-27316]), settings and small frames.
 //!
-//! What reaches the rooms looks like a request of HTTP/1.1, so that none of them has to know.
+//! Endpoints see a request in the form of HTTP/1.1.
 //!
 //! [RFC 9113]: https://www.rfc-editor.org/rfc/rfc9113
 //! [CVE-2023-44487]: https://nvd.nist.gov/vuln/detail/CVE-2023-44487
@@ -47,27 +45,27 @@ use super::{
 };
 use crate::infra::client_ip::PeerAddr;
 
-/// Requests of one connection under way.
+/// Requests under way on one connection.
 const MAX_CONCURRENT_STREAMS: u32 = 100;
 
-/// What may be sent of one body before we have read it, and of all bodies of a connection. The first is the
-/// initial value of the protocol, and a body of ours is hardly more.
+/// The flow-control windows of one request body and of a connection. The first is the initial value of the protocol, and
+/// our largest body is hardly more.
 const STREAM_WINDOW: u32 = 65_535;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
-/// What is kept of one answer that the peer does not read.
+/// How much of a response is buffered while the peer does not read it.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
 
-/// Requests that were taken back before anybody looked at them, and such as we had to reset ourselves.
+/// Limits of `h2` on requests that the peer reset before they were accepted, and on those that we reset.
 const MAX_PENDING_ACCEPT_RESETS: usize = 20;
 const MAX_LOCAL_ERROR_RESETS: usize = 128;
 
-/// How many requests may be taken back, beyond one for every ten that are answered: a browser that is closed in
-/// the middle of a page takes back a few.
+/// How many requests the peer may reset, beyond one for every ten that are answered: a browser that is closed while a
+/// page loads resets a few.
 const MAX_ABANDONED: u32 = 100;
 const RESPONSES_PER_ABANDONED: u32 = 10;
 
-/// Speaks HTTP/2 over the stream until either side has had enough.
+/// Serves HTTP/2 until either side closes the connection or a timeout does.
 pub(super) async fn serve<S>(stream: S, peer: SocketAddr, service: ConnectionContext)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -93,13 +91,13 @@ where
     });
     let stream = TokioIo::new(TappedStream::new(stream, tap));
     let mut connection = pin!(builder(&limits).serve_connection(stream, answer));
-    let mut leave = pin!(shutdown.wait_for(|told| *told));
+    let mut leave = pin!(shutdown.wait_for(|stopping| *stopping));
     let mut deadline = Deadline::new(&shared, &limits);
     let mut shutting_down = false;
 
     poll_fn(|cx| {
         loop {
-            // A broken connection is the peer's affair; there is nobody left to tell.
+            // An error of the connection cannot be answered any more.
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
@@ -113,7 +111,7 @@ where
     .await;
 }
 
-/// When the connection is looked at next, set again only when that must be earlier.
+/// The timer of one connection, reset only when it has to fire earlier.
 struct Deadline(Pin<Box<Sleep>>);
 
 impl Deadline {
@@ -148,7 +146,7 @@ impl Deadline {
                 self.0.as_mut().reset(due);
             }
             ready!(self.0.as_mut().poll(cx));
-            // It rang for what has changed since.
+            // It fired for a deadline that has moved.
             self.0.as_mut().reset(due);
         }
     }
@@ -173,7 +171,7 @@ fn builder(limits: &ConnectionLimits) -> http2::Builder<StreamExecutor> {
     builder
 }
 
-/// Runs each request of a connection, for as long as it may take: one that is dropped is reset.
+/// Runs each request in a task with a timeout; a request that is dropped is reset.
 #[derive(Clone)]
 struct StreamExecutor {
     limit: Duration,
@@ -197,11 +195,11 @@ struct Http2State {
     open: usize,
     /// When the last of them ended, or the connection began.
     since: Instant,
-    /// When the header began that has not come to its end.
+    /// When the unfinished header block began.
     header_since: Option<Instant>,
-    /// When the peer was told to go.
+    /// When GOAWAY was sent.
     goaway_at: Option<Instant>,
-    /// Requests taken back, each as many as the answers that make up for one, less those answers.
+    /// Ten for each request that the peer reset, less one for each response.
     abandoned: u32,
 }
 
@@ -228,11 +226,11 @@ impl Http2State {
         self.open == 0 && self.header_since.is_none()
     }
 
-    /// When the connection is to be looked at again: never later than its time is up.
+    /// When the connection has to be checked next.
     fn due(&self, limits: &ConnectionLimits) -> Instant {
         let header = self.header_since.map(|since| since + limits.header_timeout);
         let rest = match self.goaway_at {
-            // Each request has a limit of its own.
+            // Each request has a timeout of its own.
             _ if self.open > 0 => Instant::now() + limits.keep_alive.min(SHUTDOWN_TIMEOUT),
             Some(told_at) => self.since.max(told_at) + SHUTDOWN_TIMEOUT,
             None => self.since + limits.keep_alive,
@@ -241,7 +239,7 @@ impl Http2State {
     }
 }
 
-/// Tells from the frames that arrive when a header begins and ends.
+/// Records from the frames that arrive when a header block begins and ends.
 struct FrameTap {
     shared: Arc<SharedHttp2State>,
     frames: FrameTracker,
@@ -261,7 +259,7 @@ impl StreamTap for FrameTap {
     }
 }
 
-/// One request under way, from its header to the end of its answer.
+/// One request under way, from its header to the end of its response.
 struct OpenRequest {
     shared: Arc<SharedHttp2State>,
     answered: bool,
@@ -287,7 +285,7 @@ impl Drop for OpenRequest {
     }
 }
 
-/// The same request as HTTP/1.1 would have brought it: the host is in `Host`, and the cookies in one line
+/// The request in the form of HTTP/1.1: the authority is in `Host`, and all cookies in one line
 /// ([RFC 9113 §8.3.1, §8.2.3]).
 ///
 /// [RFC 9113 §8.3.1, §8.2.3]: https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1
@@ -306,8 +304,7 @@ fn as_http1_request(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// The authority is the host, and a `Host` beside it must say the same: of a request with two names none is
-/// believed, and then it has none.
+/// Sets `Host` to the authority. A `Host` that differs from it is removed, and then the request has none.
 fn set_host_header(headers: &mut HeaderMap, authority: &str) {
     let same = |host: &HeaderValue| host.as_bytes().eq_ignore_ascii_case(authority.as_bytes());
     let agreed = headers.get_all(header::HOST).iter().all(same);
@@ -325,7 +322,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     if pieces.len() < 2 {
         return;
     }
-    // What stood in headers may stand in one.
+    // Values of headers are valid in one header.
     if let Ok(whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
         headers.insert(header::COOKIE, whole);
     }

@@ -1,8 +1,8 @@
-//! An answer of HTTP/2 whose last byte goes by itself.
+//! Sends the last byte of an HTTP/2 response by itself.
 //!
-//! Hyper hands a whole piece of a body to `h2` once there is window for one byte of it, and has done with the
-//! stream when that was the last piece: nobody would see that the peer never makes room for the rest
-//! ([RFC 9113 §6.9]). With its last byte in a piece of its own, a body is gone when there is room for all of it.
+//! hyper hands a whole piece of a body to `h2` once there is window for one byte of it, and drops the body after the last
+//! piece: that the peer never makes room for the rest would not be noticed ([RFC 9113 §6.9]). With its last byte in a
+//! piece of its own, a body is dropped only when there is window for all of it.
 //!
 //! [RFC 9113 §6.9]: https://www.rfc-editor.org/rfc/rfc9113#section-6.9
 
@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-/// Gives out each piece of a body in two: all but its last byte, and that.
+/// Yields each piece of a body in two: all but its last byte, then that byte.
 pub(super) struct SplitLastByte<B> {
     body: B,
     last_byte: Option<Bytes>,

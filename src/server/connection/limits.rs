@@ -1,32 +1,31 @@
-//! What one connection may take: time, bytes, and how many there may be.
+//! The limits of connections: time, bytes and number.
 
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-/// What a connection may take.
+/// The limits of connections.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
     /// From the first byte of a request's header to the last; also the TLS handshake.
     pub header_timeout: Duration,
-    /// How long a connection may rest between two requests.
+    /// How long a connection may be idle between two requests.
     pub keep_alive: Duration,
-    /// From the end of the header to the end of the answer: the bound on whoever reads too slowly.
+    /// From the end of the header to the end of the response, also for a client that reads slowly.
     pub request_timeout: Duration,
-    /// What the parser will hold of one header before it answers 431 and closes. `layers` refuses before
-    /// that, with an answer that says why.
+    /// The parser's limit for one header: 431 and close. `layers` rejects smaller ones already, with a reason.
     pub max_header_bytes: usize,
-    /// Connections in all. At the limit nobody is refused: the next ones wait to be accepted.
+    /// Connections in all. At the limit further ones wait to be accepted.
     pub max_connections: usize,
     /// Connections of one address; more are answered 503.
     pub max_connections_per_address: usize,
     /// Proxies, which are not counted by address.
     pub trusted: Vec<IpNet>,
-    /// Whether HTTP/2 is understood without TLS, too.
+    /// Whether HTTP/2 is accepted without TLS, too.
     pub prior_knowledge: bool,
-    /// Whether the issuer is `https`, so that browsers may be told to insist on it.
+    /// Whether the issuer is `https`, so that responses have `Strict-Transport-Security`.
     pub https: bool,
-    /// How often a peer that speaks HTTP/2 is asked whether it is there, and how long it may take to say so.
+    /// How often an HTTP/2 peer is pinged, and how long it may take to answer.
     pub ping_interval: Duration,
     pub ping_timeout: Duration,
 }
@@ -50,7 +49,7 @@ impl Default for ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// No more connections than there may be open files, less those the rest of the process needs.
+    /// Lowers `max_connections` to the open files that are allowed, less those that the rest of the process needs.
     #[must_use]
     pub fn with_file_limit(mut self, allowed: u64) -> Self {
         let spare = usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(RESERVED_FILES);
@@ -59,10 +58,10 @@ impl ConnectionLimits {
     }
 }
 
-/// The store, the log, the key files, a few outgoing connections.
+/// Files for the store, the log, keys and outgoing connections.
 const RESERVED_FILES: usize = 64;
 
-/// One path and its query, without a hint.
+/// The longest path and query, without an `id_token_hint`.
 pub(in crate::server) const MAX_URI_LEN: usize = 8 * 1024;
 
 #[cfg(test)]

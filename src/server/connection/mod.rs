@@ -1,7 +1,7 @@
-//! One connection, from its first byte to its last, and when it has taken too long.
+//! One connection, from its first byte to its last, with its timeouts: docs/decisions/http-on-hyper.md.
 //!
-//! HTTP/1.1 is in `http1`, HTTP/2 in `http2`; `socket` and `preface` are the streams they read from. Which
-//! of the two it is, TLS has agreed on (ALPN), or the first bytes say where `HTTP2=prior-knowledge`.
+//! HTTP/1.1 is in `http1`, HTTP/2 in `http2`; `socket` and `preface` are the streams they read from. ALPN
+//! decides between the two, or with `HTTP2=prior-knowledge` the first bytes do.
 
 mod drain_on_drop;
 mod frames;
@@ -27,7 +27,7 @@ pub(super) use self::limits::MAX_URI_LEN;
 pub(super) use self::parser_errors::encode_error;
 use super::connection_limit::{ConnectionLimiter, ConnectionPermit};
 
-/// What every connection is served with.
+/// What every connection needs.
 #[derive(Clone)]
 pub(super) struct ConnectionContext {
     pub app: Router,
@@ -36,16 +36,16 @@ pub(super) struct ConnectionContext {
     pub shutdown: watch::Receiver<bool>,
 }
 
-/// How a connection begins.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Protocol {
     Http1,
     Http2,
-    /// The first bytes tell.
+    /// The first bytes decide.
     Either,
 }
 
-/// Speaks HTTP over the stream until either side has had enough.
+/// Serves the stream until either side closes it or a timeout does.
 pub(super) async fn serve_connection<S>(
     stream: S,
     peer: SocketAddr,
@@ -59,7 +59,7 @@ pub(super) async fn serve_connection<S>(
         Protocol::Http2 => http2::serve(stream, peer, service).await,
         Protocol::Either => {
             let read = preface::detect(stream);
-            // Who sends nothing in this time sends no header either.
+            // The header timeout holds for the first bytes, too.
             match timeout(service.limits.header_timeout, read).await {
                 Ok(Ok((true, stream))) => http2::serve(stream, peer, service).await,
                 Ok(Ok((false, stream))) => http1::serve(stream, peer, service).await,
@@ -69,8 +69,8 @@ pub(super) async fn serve_connection<S>(
     }
 }
 
-/// The requests that HTTP/2 connections have under way. A connection of HTTP/1.1 has one at a time, so that
-/// the bounds on connections hold for requests, too. One of HTTP/2 has a hundred, and these count as many.
+/// Limits the requests that HTTP/2 connections have under way, in all and by address, as connections are limited. An HTTP/1.1
+/// connection has one request at a time, so there the limit of connections is enough.
 #[derive(Clone)]
 pub(super) struct RequestLimiter {
     permits: Arc<Semaphore>,
@@ -78,7 +78,7 @@ pub(super) struct RequestLimiter {
 }
 
 impl RequestLimiter {
-    /// None yet. The bounds are those on connections.
+    /// With the limits of connections.
     pub(super) fn new(limits: &ConnectionLimits) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(limits.max_connections)),
@@ -89,7 +89,7 @@ impl RequestLimiter {
         }
     }
 
-    /// A place for one more, unless there are enough.
+    /// A permit for one more request; `None` at a limit.
     fn try_acquire(&self, peer: SocketAddr) -> Option<RequestPermit> {
         let seat = self.per_address.try_acquire(peer.ip())?;
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
@@ -97,21 +97,21 @@ impl RequestLimiter {
     }
 }
 
-/// Given back when dropped.
+/// One counted request; dropping it gives the permits back.
 struct RequestPermit {
     _seat: ConnectionPermit,
     _permit: OwnedSemaphorePermit,
 }
 
-/// On a request that found no place: `layers` refuses it.
+/// Marks a request beyond the limit; `layers` answers it with 503.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OverRequestLimit;
 
-/// What is to be done about a connection whose time is up.
+/// What to do with a connection whose deadline has passed.
 enum TimeoutAction {
     GracefulShutdown,
     Abort,
 }
 
-/// How long a connection that was told to close may take.
+/// How long a connection may take to close gracefully.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);

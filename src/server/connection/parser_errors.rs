@@ -1,5 +1,5 @@
-//! The answers that hyper makes by itself, to what never became a request: a status, no words. They get the
-//! words of [`ErrorResponse`] here, as page or as JSON, on their way to the socket.
+//! Replaces the responses that hyper makes by itself for what never became a request: it writes a status and nothing else.
+//! Here they become an [`ErrorResponse`], as a page or as JSON, on their way to the socket.
 
 use std::io::Write as _;
 use std::task::{Context, Poll, Waker};
@@ -15,16 +15,16 @@ use crate::server::error_response::ErrorResponse;
 use crate::server::response_format::ResponseFormat;
 use crate::server::response_headers::{X_REQUEST_ID, set_security_headers};
 
-/// What is remembered of how a request began.
+/// The start of a request, as far as it is needed for an error response.
 #[derive(Debug, Default)]
 pub(super) struct RequestStart {
     prefix: Vec<u8>,
-    /// Bytes of the first line so far, and whether it has come to its end.
+    /// Bytes of the first line so far, and whether it has ended.
     line: usize,
     line_ended: bool,
 }
 
-/// Enough for a method and the path of a page.
+/// Long enough for a method and the path of a page.
 const MAX_PREFIX: usize = 32;
 
 impl RequestStart {
@@ -48,7 +48,7 @@ impl RequestStart {
     }
 }
 
-/// The whole answer to be written instead of these bytes, if they are one of hyper's own.
+/// The response to be written instead of these bytes, if they are one of hyper's own.
 pub(super) fn replacement_for(bytes: &[u8], start: &RequestStart, https: bool) -> Option<Vec<u8>> {
     let refusal = match bare_status(bytes)? {
         StatusCode::BAD_REQUEST => ErrorResponse::MalformedRequest,
@@ -62,7 +62,7 @@ pub(super) fn replacement_for(bytes: &[u8], start: &RequestStart, https: bool) -
     encode_error(refusal, start.format(), https)
 }
 
-/// The last that is said on a connection, without a request that was read.
+/// The bytes of an error response to what was no readable request; the connection is closed after it.
 pub(in crate::server) fn encode_error(
     refusal: ErrorResponse,
     reader: ResponseFormat,
@@ -81,8 +81,7 @@ pub(in crate::server) fn encode_error(
     encode(answer).ok()
 }
 
-/// The status of an answer that says nothing else: hyper's own have no header but these, and every one of
-/// ours has more.
+/// The status of a response of hyper's own: those have no headers but these, and each of ours has more.
 fn bare_status(bytes: &[u8]) -> Option<StatusCode> {
     let text = str::from_utf8(bytes).ok()?.strip_suffix("\r\n\r\n")?;
     let (line, headers) = text.strip_prefix("HTTP/1.1 ")?.split_once("\r\n")?;
@@ -91,13 +90,13 @@ fn bare_status(bytes: &[u8]) -> Option<StatusCode> {
     headers.split("\r\n").all(bare).then(|| line.get(..3)?.parse().ok()).flatten()
 }
 
-/// The answer as it stands on the wire ([RFC 9112 §2.1]).
+/// The response in wire format ([RFC 9112 §2.1]).
 ///
 /// [RFC 9112 §2.1]: https://www.rfc-editor.org/rfc/rfc9112#section-2.1
 fn encode(answer: Response) -> Result<Vec<u8>, BoxError> {
     let (parts, mut body) = answer.into_parts();
     let mut text = Vec::new();
-    // A body of ours is there at once.
+    // The bodies of error responses are in memory.
     let mut cx = Context::from_waker(Waker::noop());
     while let Poll::Ready(Some(frame)) = std::pin::Pin::new(&mut body).poll_frame(&mut cx) {
         text.extend(frame?.into_data().unwrap_or_default());

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Chain, ReadBuf};
 /// What every HTTP/2 connection begins with.
 pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Reads until it is clear whether this is HTTP/2. What was read is read again.
+/// Reads until it is clear whether this is HTTP/2. The returned stream yields those bytes again.
 pub(super) async fn detect<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(bool, Rewind<S>)> {
     let (mut first, mut len) = ([0; PREFACE.len()], 0);
     while len < first.len() && PREFACE.starts_with(&first[..len]) {
@@ -23,7 +23,7 @@ pub(super) async fn detect<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(b
     Ok((first == *PREFACE, Rewind(AsyncReadExt::chain(again, stream))))
 }
 
-/// A stream whose first bytes come once more.
+/// A stream whose first bytes are read again.
 pub(super) struct Rewind<S>(Chain<Cursor<Vec<u8>>, S>);
 
 impl<S: AsyncRead + Unpin> Rewind<S> {

@@ -1,5 +1,5 @@
-//! The stream that a connection reads from and writes to: it tells what arrives, gives words to the answers
-//! that the HTTP implementation makes by itself, and closes without cutting off its last bytes.
+//! The stream of a connection: it reports what arrives, can replace what hyper writes, and closes without losing the last
+//! bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// What sits between a socket and the HTTP implementation.
+/// Sees the bytes between a socket and hyper.
 pub(super) trait StreamTap: Unpin {
     /// These bytes were read.
     fn on_read(&mut self, bytes: &[u8]);
@@ -18,18 +18,18 @@ pub(super) trait StreamTap: Unpin {
     fn on_write(&mut self, bytes: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// A socket with a tap on it.
+/// A socket with a [`StreamTap`].
 pub(super) struct TappedStream<S, T> {
     stream: S,
     tap: T,
-    /// What is still to be written instead of what was handed over.
+    /// Replaced bytes that are still to be written.
     pending: Vec<u8>,
     linger: Option<Linger>,
 }
 
-/// A socket closed with bytes unread is reset, and the reset may overtake the answer that says why
-/// ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)). So what still comes is read and
-/// thrown away, for a moment and up to a limit.
+/// Reads and discards what still arrives, for a second and up to 1 MiB. A socket that is closed with unread bytes is
+/// reset, and the reset may overtake the response
+/// ([RFC 9112 §9.6](https://www.rfc-editor.org/rfc/rfc9112#section-9.6)).
 struct Linger {
     timeout: Pin<Box<Sleep>>,
     remaining_bytes: usize,
@@ -59,7 +59,7 @@ impl<S: AsyncWrite + Unpin, T: StreamTap> TappedStream<S, T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether other bytes take the place of these.
+    /// Whether other bytes are written in place of these.
     fn replace(&mut self, bytes: &[u8]) -> bool {
         let instead = self.tap.on_write(bytes);
         let found = instead.is_some();
