@@ -4,6 +4,7 @@
 //! Nothing here opens a socket, and only `environment.rs` reads files.
 
 mod describe;
+mod dev_account;
 pub mod dotenv;
 mod duration;
 pub mod env_vars;
@@ -11,29 +12,34 @@ mod environment;
 mod issuer;
 mod key_ring;
 mod lifetimes;
+mod logging;
 mod network;
 mod parser;
-mod policy;
+mod rate_limit;
+mod registration;
 mod secret_string;
+mod secrets;
 mod software_statements;
 mod store;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 pub use describe::describe;
+pub use dev_account::DevAccount;
 pub use environment::environment;
 pub use issuer::Issuer;
 pub use key_ring::KeyRingSettings;
 pub use lifetimes::{Lifetimes, ServerLimits};
+pub use logging::{LogFormat, LogSettings};
 pub use network::{CorsSettings, Http2, MetricsListen, OutboundSettings, TlsSettings};
-pub use policy::{DevAccount, LogFormat, LogSettings, RateLimitSettings, RegistrationPolicy};
+pub use rate_limit::RateLimitSettings;
+pub use registration::RegistrationPolicy;
 pub use secret_string::SecretString;
 pub use software_statements::{SoftwareStatementIssuer, SoftwareStatementKeys};
 
@@ -124,9 +130,9 @@ impl Config {
         let issuer = read_issuer(parser);
         let key_ring = KeyRingSettings::read(parser);
         let listen = network::listen(parser, &issuer);
-        let secret_key = policy::secret_key(parser, &issuer);
-        let secret_key_previous = policy::secret_key_previous(parser);
-        let pairwise_salt = policy::pairwise_salt(parser);
+        let secret_key = secrets::secret_key(parser, &issuer);
+        let secret_key_previous = secrets::secret_key_previous(parser);
+        let pairwise_salt = secrets::pairwise_salt(parser);
         let store = store::read(parser, &issuer);
         let mut config = Self {
             listen,
@@ -139,14 +145,14 @@ impl Config {
             control_socket: parser.get("CONTROL_SOCKET").map(PathBuf::from),
             cache_ttl: parser.duration("REDIS_CACHE_TTL", 0..=3600),
             bootstrap_file: parser.get("BOOTSTRAP_FILE").map(PathBuf::from),
-            log: policy::log(parser),
+            log: logging::log(parser),
             cors: network::cors(parser),
-            rate_limit: policy::rate_limit(parser, &issuer),
-            registration: policy::registration(parser, &issuer),
+            rate_limit: rate_limit::rate_limit(parser, &issuer),
+            registration: registration::registration(parser, &issuer),
             software_statement_issuers: software_statements::issuers(parser),
-            offer: policy::offer(parser, &key_ring),
+            offer: registration::offer(parser, &key_ring),
             key_ring,
-            require_pkce: policy::require_pkce(parser),
+            require_pkce: registration::require_pkce(parser),
             registration_logos: parser.flag("REGISTRATION_LOGOS"),
             request_uri: parser.flag("REQUEST_URI"),
             session_management: parser.flag("SESSION_MANAGEMENT"),
@@ -160,7 +166,7 @@ impl Config {
             outbound: network::outgoing(parser),
             lifetimes: Lifetimes::read(parser),
             limits: ServerLimits::read(parser),
-            dev_account: policy::dev(parser, &issuer, &store),
+            dev_account: dev_account::dev(parser, &issuer, &store),
             extra_hosts: network::extra_hosts(parser),
             webfinger_domains: network::webfinger_domains(parser),
             warnings: Vec::new(),
@@ -217,13 +223,6 @@ fn warn_of_misspellings(parser: &mut ConfigParser<'_>, map: &BTreeMap<String, St
 }
 
 /// All errors of the configuration, one sentence each, starting with the name of the variable.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
 pub struct ConfigErrors(pub Vec<String>);
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
-}
-
-impl std::error::Error for ConfigErrors {}

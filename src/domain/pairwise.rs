@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::config::SecretString;
 use crate::infra::secret::{base64url, from_base64url};
-use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
+use crate::infra::secret_key::{MacKey, MacPurpose, SecretKey};
 use crate::protocol::client_metadata::SubjectType;
 use crate::protocol::{ClientMetadata, Subject};
 
@@ -26,7 +26,7 @@ impl PairwiseKey {
     /// Derived from the salt, or from `SECRET_KEY` where there is none.
     pub fn new(salt: Option<&SecretString>, root: &SecretKey) -> Self {
         let own = salt.and_then(|salt| SecretKey::from_text(salt.reveal()).ok());
-        Self(own.as_ref().unwrap_or(root).derive(Purpose::PairwiseSubject))
+        Self(own.as_ref().unwrap_or(root).mac_key(MacPurpose::PairwiseSubject))
     }
 
     /// The `sub` this client sees of the person.

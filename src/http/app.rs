@@ -26,7 +26,7 @@ use crate::infra::clock::{Clock, UnixTime};
 use crate::infra::outbound::OutboundClient;
 use crate::infra::password::PasswordHasher;
 use crate::infra::secret::base64url;
-use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
+use crate::infra::secret_key::{EncryptionKey, EncryptionPurpose, MacKey, MacPurpose, SecretKey};
 use crate::infra::store::{CachedStore, InstrumentedStore, Store};
 use crate::operations::Context;
 use crate::protocol::claims::ScopeCatalogue;
@@ -54,7 +54,7 @@ pub struct AppState {
     /// For deriving the grant and the code of an interaction.
     pub interaction_key: MacKey,
     /// For encrypting the device cookie.
-    pub device_key: MacKey,
+    pub device_key: EncryptionKey,
     /// For the digests of unknown user names in the audit log.
     audit_name_key: MacKey,
     /// Decrypts the secrets of `client_secret_jwt`.
@@ -129,8 +129,8 @@ impl App {
             catalogue: ArcSwap::from_pointee(declared.scopes.clone()),
             resources: ArcSwap::from_pointee(declared.resources.clone()),
             declared,
-            device_key: root.derive(Purpose::Device),
-            audit_name_key: root.derive(Purpose::AuditName),
+            device_key: root.encryption_key(EncryptionPurpose::Device),
+            audit_name_key: root.mac_key(MacPurpose::AuditName),
             demo_login,
             passwords: PasswordHasher::new(config.limits.hash_threads, config.limits.hash_queue),
             logout_client: fetcher.with_limits(MAX_LOGOUT_REQUESTS, MAX_LOGOUT_REQUESTS),
@@ -139,9 +139,9 @@ impl App {
             logout_queued: tokio::sync::Notify::new(),
             client_jwks: JwksCache::new(Arc::clone(&fetcher)),
             fetcher,
-            refresh_key: root.derive(Purpose::RefreshToken),
-            csrf_key: root.derive(Purpose::Csrf),
-            interaction_key: root.derive(Purpose::Interaction),
+            refresh_key: root.mac_key(MacPurpose::RefreshToken),
+            csrf_key: root.mac_key(MacPurpose::Csrf),
+            interaction_key: root.mac_key(MacPurpose::Interaction),
             secret_cipher: SecretCipher::new(root),
             pairwise_key: PairwiseKey::new(config.pairwise_salt.as_ref(), root),
             events,

@@ -78,7 +78,8 @@ pub struct PasswordHasher {
 }
 
 /// The queue is full, or the wait was too long.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("too many passwords are being hashed")]
 pub struct HasherBusy;
 
 /// The result of a comparison.

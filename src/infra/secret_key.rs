@@ -1,8 +1,9 @@
-//! `SECRET_KEY`, and the separate keys derived from it: one for each purpose, so that what is made for
-//! one never verifies for another ([RFC 5869 §3.2]).
+//! `SECRET_KEY`, and the keys that are derived from it: one for each purpose, so that what is made for one purpose
+//! never verifies for another ([RFC 5869 §3.2]). A purpose is either authenticated or encrypted, and the type of its key
+//! can do nothing else.
 //!
-//! While the secret is being changed there are two generations of it: every MAC is made under the
-//! current one and accepted under either.
+//! While the secret is being changed there are two generations of it: MACs and ciphertexts are made under the current one
+//! and accepted under either.
 //!
 //! [RFC 5869 §3.2]: https://www.rfc-editor.org/rfc/rfc5869#section-3.2
 
@@ -15,7 +16,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-pub use self::encryption::Decrypted;
+pub use self::encryption::{Decrypted, EncryptionKey};
 
 /// The root secret of this installation, and the one before it while that is still accepted.
 pub struct SecretKey {
@@ -25,31 +26,37 @@ pub struct SecretKey {
 
 type Root = Zeroizing<Vec<u8>>;
 
-/// What a derived key is for. Each has a label of its own, with a version.
+/// What a MAC is for. Each purpose has a label of its own, with a version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Purpose {
+pub enum MacPurpose {
     /// The MAC in a refresh token.
     RefreshToken,
-    /// The token in a form.
+    /// The CSRF token in a form.
     Csrf,
-    /// The answer to an interaction.
+    /// Codes and session ids that follow from an interaction.
     Interaction,
-    /// The `sub` of a person for the clients of one sector.
+    /// The pairwise `sub` of a user for the clients of one sector.
     PairwiseSubject,
-    /// Client secrets that have to be kept readable.
-    ClientSecret,
-    /// Private keys in the store.
+    /// The keys that encrypt private keys in the store.
     KeyRing,
-    /// Backup files.
+    /// The keys that encrypt backup files.
     Backup,
-    /// The cookie of a browser that is known.
-    Device,
-    /// What stands in events for a user name that nobody has.
+    /// What stands in events for a user name that does not exist.
     AuditName,
 }
 
-/// The secret has fewer than 32 characters.
+/// What is encrypted. Each purpose has a label of its own, with a version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EncryptionPurpose {
+    /// Client secrets that have to be kept readable (`client_secret_jwt`).
+    ClientSecret,
+    /// The cookie of a browser that is known.
+    Device,
+}
+
+/// The secret has fewer than 32 characters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the secret must have at least 32 characters")]
 pub struct SecretTooShort;
 
 impl SecretKey {
@@ -63,20 +70,31 @@ impl SecretKey {
         Ok(Self { previous: Some(root(previous)?), ..self })
     }
 
-    /// The key for one purpose.
-    pub fn derive(&self, purpose: Purpose) -> MacKey {
+    /// The MAC key for one purpose.
+    pub fn mac_key(&self, purpose: MacPurpose) -> MacKey {
         let label: &[u8] = match purpose {
-            Purpose::RefreshToken => b"latchkey/refresh-token/v1",
-            Purpose::Csrf => b"latchkey/csrf/v1",
-            Purpose::Interaction => b"latchkey/interaction/v1",
-            Purpose::PairwiseSubject => b"latchkey/pairwise-subject/v1",
-            Purpose::ClientSecret => b"latchkey/client-secret/v1",
-            Purpose::KeyRing => b"latchkey/key-ring/v1",
-            Purpose::Backup => b"latchkey/backup/v1",
-            Purpose::Device => b"latchkey/device/v1",
-            Purpose::AuditName => b"latchkey/audit-name/v1",
+            MacPurpose::RefreshToken => b"latchkey/refresh-token/v1",
+            MacPurpose::Csrf => b"latchkey/csrf/v1",
+            MacPurpose::Interaction => b"latchkey/interaction/v1",
+            MacPurpose::PairwiseSubject => b"latchkey/pairwise-subject/v1",
+            MacPurpose::KeyRing => b"latchkey/key-ring/v1",
+            MacPurpose::Backup => b"latchkey/backup/v1",
+            MacPurpose::AuditName => b"latchkey/audit-name/v1",
         };
-        MacKey {
+        MacKey(self.derive(label))
+    }
+
+    /// The encryption key for one purpose.
+    pub fn encryption_key(&self, purpose: EncryptionPurpose) -> EncryptionKey {
+        let label: &[u8] = match purpose {
+            EncryptionPurpose::ClientSecret => b"latchkey/client-secret/v1",
+            EncryptionPurpose::Device => b"latchkey/device/v1",
+        };
+        EncryptionKey(self.derive(label))
+    }
+
+    fn derive(&self, label: &[u8]) -> Generations {
+        Generations {
             current: expand(&self.current, label),
             previous: self.previous.as_ref().map(|root| expand(root, label)),
         }
@@ -100,34 +118,38 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// An HMAC-SHA-256 key, in one generation or two.
+/// A derived key, in one generation or two.
 #[derive(Clone)]
-pub struct MacKey {
+struct Generations {
     current: Key,
     previous: Option<Key>,
 }
 
 type Key = Zeroizing<[u8; 32]>;
 
+/// An HMAC-SHA-256 key, in one generation or two.
+#[derive(Clone)]
+pub struct MacKey(Generations);
+
 impl MacKey {
-    /// A key of its own for each generation of the secret, the present one first.
+    /// A key of its own for each generation of the secret, the current one first.
     pub fn generations(&self) -> Vec<Self> {
-        let alone = |key: &Key| Self { current: key.clone(), previous: None };
-        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().map(alone).collect()
+        let alone = |key: &Key| Self(Generations { current: key.clone(), previous: None });
+        let Generations { current, previous } = &self.0;
+        [Some(current), previous.as_ref()].into_iter().flatten().map(alone).collect()
     }
 
-    /// The MAC over the parts, each under its length, so that no two lists of parts read the same.
-    /// Always under the current key.
+    /// The MAC over the parts, under the current key. Each part is prefixed with its length, so that no two lists of
+    /// parts read the same.
     pub fn mac(&self, parts: &[impl AsRef<[u8]>]) -> [u8; 32] {
-        hmac_of(&self.current, parts).finalize().into_bytes().into()
+        hmac_of(&self.0.current, parts).finalize().into_bytes().into()
     }
 
-    /// Whether `shown` is the MAC over the parts under either key; in constant time, and it takes the
-    /// same time whichever key it is.
-    pub fn verifies(&self, parts: &[impl AsRef<[u8]>], shown: &[u8]) -> bool {
-        let is_under = |key: &Key| hmac_of(key, parts).verify_slice(shown).is_ok();
-        let previous = self.previous.as_ref().is_some_and(is_under);
-        is_under(&self.current) | previous
+    /// Whether `presented` is the MAC over the parts under either key. Takes the same time whichever key it is.
+    pub fn verifies(&self, parts: &[impl AsRef<[u8]>], presented: &[u8]) -> bool {
+        let is_under = |key: &Key| hmac_of(key, parts).verify_slice(presented).is_ok();
+        let previous = self.0.previous.as_ref().is_some_and(is_under);
+        is_under(&self.0.current) | previous
     }
 }
 
@@ -154,23 +176,24 @@ mod tests {
     #[test]
     fn a_mac_is_good_for_one_purpose_one_list_of_parts_and_one_root() {
         let root = |c: &str| SecretKey::from_text(&c.repeat(32)).unwrap();
-        let key = root("a").derive(Purpose::RefreshToken);
+        let key = root("a").mac_key(MacPurpose::RefreshToken);
         let mac = key.mac(&["ab", "c"]);
         assert!(key.verifies(&["ab", "c"], &mac));
         assert!(!key.verifies(&["a", "bc"], &mac));
         assert!(!key.verifies(&["ab", "c"], &mac[..31]));
-        assert!(!root("a").derive(Purpose::Csrf).verifies(&["ab", "c"], &mac));
-        assert!(!root("b").derive(Purpose::RefreshToken).verifies(&["ab", "c"], &mac));
+        assert!(!root("a").mac_key(MacPurpose::Csrf).verifies(&["ab", "c"], &mac));
+        assert!(!root("b").mac_key(MacPurpose::RefreshToken).verifies(&["ab", "c"], &mac));
         assert_eq!(SecretKey::from_text("short").unwrap_err(), SecretTooShort);
     }
+
     #[test]
     fn what_was_made_under_the_secret_before_is_accepted_and_never_made_again() {
         let text = |c: &str| c.repeat(32);
-        let old = SecretKey::from_text(&text("a")).unwrap().derive(Purpose::Csrf);
+        let old = SecretKey::from_text(&text("a")).unwrap().mac_key(MacPurpose::Csrf);
         let new = SecretKey::from_text(&text("b")).unwrap();
-        let only_new = new.derive(Purpose::Csrf);
+        let only_new = new.mac_key(MacPurpose::Csrf);
         let new = SecretKey::from_text(&text("b")).unwrap().with_previous(&text("a")).unwrap();
-        let both = new.derive(Purpose::Csrf);
+        let both = new.mac_key(MacPurpose::Csrf);
 
         assert!(both.verifies(&["x"], &old.mac(&["x"])));
         assert!(!both.verifies(&["y"], &old.mac(&["x"])));
@@ -179,7 +202,7 @@ mod tests {
             !only_new.verifies(&["x"], &old.mac(&["x"])),
             "over once the old one is taken away"
         );
-        assert!(!new.derive(Purpose::RefreshToken).verifies(&["x"], &old.mac(&["x"])));
+        assert!(!new.mac_key(MacPurpose::RefreshToken).verifies(&["x"], &old.mac(&["x"])));
         assert!(new.with_previous("short").is_err());
     }
 }

@@ -35,51 +35,74 @@ pub fn is_json(settings: &LogSettings) -> bool {
     }
 }
 
-/// Modules that lay at the top of the crate until release 0.1, and where they are now: a `LOG_LEVEL` written
-/// for an earlier release means the same today.
-const MOVED_MODULES: [(&str, &str); 27] = [
+/// Modules whose log lines had another `target` until release 0.1, and where they are now: a `LOG_LEVEL` written for an
+/// earlier release means the same today. What is below a module has moved with it.
+const MOVED_MODULES: &[(&str, &str)] = &[
     ("app", "http::app"),
     ("authorize", "endpoints::authorize"),
     ("backup", "operations::backup"),
     ("bootstrap", "operations::bootstrap"),
     ("client_ip", "infra::client_ip"),
     ("clients", "domain::clients"),
+    ("clients::key_cache", "domain::clients::jwks_cache"),
+    ("clients::vault", "domain::clients::secret_encryption"),
     ("consent", "endpoints::consent"),
     ("consents", "domain::consent"),
     ("events", "domain::events"),
     ("fetch", "infra::outbound"),
     ("grants", "domain::grants"),
+    ("grants::person", "domain::grants::by_subject"),
+    ("health", "endpoints::health"),
+    ("http::caller", "http::request_info"),
+    ("http::client", "http::authenticated_client"),
+    ("http::trouble", "http::page_error"),
     ("interactions", "domain::interactions"),
+    ("introspect", "endpoints::introspect"),
     ("jose", "infra::jose"),
     ("keys", "domain::keys"),
     ("login", "endpoints::login"),
     ("logout", "endpoints::logout"),
     ("logouts", "domain::logout_notifications"),
+    ("logouts::participants", "domain::logout_notifications::session_clients"),
     ("metrics", "endpoints::metrics"),
     ("mint", "http::token_issuer"),
     ("password", "infra::password"),
     ("register", "endpoints::register"),
+    ("register::body", "endpoints::register::request"),
+    ("register::gate", "endpoints::register::policy"),
     ("requests", "domain::authorization_request"),
+    ("resources::catalogue", "domain::resources::catalogue"),
+    ("server::connection::bare", "server::connection::parser_errors"),
+    ("server::couriers", "server::logout_worker"),
+    ("server::events", "server::event_writer"),
+    ("server::homeward", "server::issuer_redirect"),
+    ("server::rotation", "server::maintenance"),
     ("sessions", "domain::sessions"),
     ("store", "infra::store"),
     ("throttle", "domain::rate_limit"),
     ("token", "endpoints::token"),
     ("users", "domain::users"),
+    ("users::sign_in", "domain::authenticators::password"),
 ];
 
-/// The directives, with the modules of [`MOVED`] under the names that they have now.
+/// The directives, with the modules of [`MOVED_MODULES`] under the names that they have now.
 fn with_moved_modules(level: &str) -> String {
-    let directives = level.split(',').map(|directive| {
-        let path = directive.strip_prefix("latchkey::")?;
-        let end = path.find([':', '=']).unwrap_or(path.len());
-        let (first, rest) = path.split_at(end);
-        let (_, now) = MOVED_MODULES.iter().find(|(earlier, _)| *earlier == first)?;
-        Some(format!("latchkey::{now}{rest}"))
-    });
-    let as_given = level.split(',').zip(directives);
-    let all: Vec<String> =
-        as_given.map(|(given, moved)| moved.unwrap_or_else(|| given.to_owned())).collect();
-    all.join(",")
+    let directives = level
+        .split(',')
+        .map(|directive| renamed_directive(directive).unwrap_or_else(|| directive.to_owned()));
+    directives.collect::<Vec<_>>().join(",")
+}
+
+fn renamed_directive(directive: &str) -> Option<String> {
+    let path = directive.strip_prefix("latchkey::")?;
+    let (module, level) = path.split_at(path.find('=').unwrap_or(path.len()));
+    let below = |(earlier, now): &(&str, &'static str)| {
+        let rest = module.strip_prefix(earlier)?;
+        (rest.is_empty() || rest.starts_with("::")).then(|| (*now, rest.to_owned()))
+    };
+    // The longest entry knows best.
+    let (now, rest) = MOVED_MODULES.iter().filter_map(below).min_by_key(|(_, rest)| rest.len())?;
+    Some(format!("latchkey::{now}{rest}{level}"))
 }
 
 #[cfg(test)]
@@ -92,6 +115,7 @@ mod tests {
             ("info,latchkey::store=debug", "info,latchkey::infra::store=debug"),
             ("latchkey::store::redis=trace", "latchkey::infra::store::redis=trace"),
             ("latchkey::server=debug,audit=off", "latchkey::server=debug,audit=off"),
+            ("latchkey::server::couriers=debug", "latchkey::server::logout_worker=debug"),
             ("latchkey::consents=warn", "latchkey::domain::consent=warn"),
             ("latchkey::infra::store=debug", "latchkey::infra::store=debug"),
             ("storefront=debug", "storefront=debug"),

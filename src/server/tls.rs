@@ -1,6 +1,5 @@
 //! The TLS certificate, and its replacement without a restart.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +109,8 @@ impl CertReloader {
 impl CertPaths {
     fn read(&self) -> Result<PemContents, TlsConfigError> {
         let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| TlsConfigError::Unreadable(path.into(), error))
+            std::fs::read(path)
+                .map_err(|source| TlsConfigError::Unreadable { path: path.into(), source })
         };
         Ok(PemContents {
             certificate: read(&self.certificate)?,
@@ -131,19 +131,23 @@ impl PemContents {
     }
 
     fn parse(&self, files: &CertPaths) -> Result<Arc<ServerConfig>, TlsConfigError> {
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&self.certificate)
-            .collect::<Result<_, _>>()
-            .map_err(|error| TlsConfigError::InvalidPem(files.certificate.clone(), error))?;
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(&self.certificate).collect::<Result<_, _>>().map_err(
+                |source| TlsConfigError::InvalidPem { path: files.certificate.clone(), source },
+            )?;
         if chain.is_empty() {
             return Err(TlsConfigError::NoCertificate(files.certificate.clone()));
         }
         let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|error| TlsConfigError::InvalidPem(files.key.clone(), error))?;
+            .map_err(|source| TlsConfigError::InvalidPem { path: files.key.clone(), source })?;
 
         let mut config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|error| TlsConfigError::Unusable(files.certificate.clone(), error))?;
+            .map_err(|source| TlsConfigError::Unusable {
+                path: files.certificate.clone(),
+                source,
+            })?;
         let offered = if files.http2 { &[ALPN_HTTP2, ALPN_HTTP1][..] } else { &[ALPN_HTTP1] };
         config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))
@@ -151,36 +155,36 @@ impl PemContents {
 }
 
 /// Why the certificate cannot be served; each message names the file.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum TlsConfigError {
     /// The file cannot be read.
-    Unreadable(PathBuf, std::io::Error),
+    #[error("{} cannot be read: {source}", .path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The file holds no PEM of the expected kind.
-    InvalidPem(PathBuf, PemError),
+    #[error("{} is not usable PEM: {source}", .path.display())]
+    InvalidPem {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: PemError,
+    },
     /// The certificate file is PEM, but holds no certificate.
+    #[error("{} holds no certificate", .0.display())]
     NoCertificate(PathBuf),
     /// The certificate and the key do not belong together, or are of a kind that cannot be served.
-    Unusable(PathBuf, rustls::Error),
+    #[error("{} cannot be served with its key: {source}", .path.display())]
+    Unusable {
+        /// The certificate file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
 }
-
-impl fmt::Display for TlsConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(path, error) => {
-                write!(f, "{} cannot be read: {error}", path.display())
-            }
-            Self::InvalidPem(path, error) => {
-                write!(f, "{} is not usable PEM: {error}", path.display())
-            }
-            Self::NoCertificate(path) => write!(f, "{} holds no certificate", path.display()),
-            Self::Unusable(path, error) => {
-                write!(f, "{} cannot be served with its key: {error}", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for TlsConfigError {}
 
 #[cfg(test)]
 mod tests {
@@ -224,7 +228,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let certificate = written(folder.path(), "cert.pem", &pair().0);
         let key = written(folder.path(), "key.pem", &pair().1);
-        assert!(matches!(CertReloader::load(certificate, key), Err(TlsConfigError::Unusable(..))));
+        assert!(matches!(
+            CertReloader::load(certificate, key),
+            Err(TlsConfigError::Unusable { .. })
+        ));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use latchkey::domain::clients::ClientId;
 use latchkey::domain::grants::{GrantId, RefreshToken};
-use latchkey::infra::secret_key::{MacKey, Purpose, SecretKey};
+use latchkey::infra::secret_key::{MacKey, MacPurpose, SecretKey};
 use uuid::Uuid;
 
 use super::{edited, lines, text};
@@ -15,7 +15,7 @@ pub fn refresh_token_parse(data: &[u8]) {
 
 pub fn holds(data: &[u8], parse: impl Fn(&str, &ClientId, &MacKey) -> Option<RefreshToken>) {
     let root = SecretKey::from_text(&"k".repeat(32)).expect("a long key");
-    let key = root.derive(Purpose::RefreshToken);
+    let key = root.mac_key(MacPurpose::RefreshToken);
     let [client, other] = ["shop", "desk"].map(|id| ClientId::parse(id).expect("an id"));
     let [numbers, how] = lines(data);
     let mix = |sum: u128, byte: &u8| {
@@ -29,7 +29,7 @@ pub fn holds(data: &[u8], parse: impl Fn(&str, &ClientId, &MacKey) -> Option<Ref
     assert_eq!(RefreshToken::parse_unverified(&written), Some(token));
     assert_eq!(parse(&written, &other, &key), None, "another client's");
     let strange = SecretKey::from_text(&"s".repeat(32)).expect("a long key");
-    assert_eq!(parse(&written, &client, &strange.derive(Purpose::RefreshToken)), None);
+    assert_eq!(parse(&written, &client, &strange.mac_key(MacPurpose::RefreshToken)), None);
 
     for shown in [text(&edited(written.as_bytes(), how)), text(data)] {
         if shown != written {

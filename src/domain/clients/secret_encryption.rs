@@ -8,13 +8,13 @@ use super::{Client, ClientId, ClientSecret};
 use crate::infra::clock::UnixTime;
 use crate::infra::jose::{self, VerificationError, VerifiedJwt};
 use crate::infra::secret::Digest;
-use crate::infra::secret_key::{MacKey, Purpose, SecretKey};
+use crate::infra::secret_key::{EncryptionKey, EncryptionPurpose, SecretKey};
 use crate::infra::store::{Store, StoreError};
 use crate::protocol::AuthMethod;
 
 /// Encrypts and decrypts client secrets.
 #[derive(Debug)]
-pub struct SecretCipher(MacKey);
+pub struct SecretCipher(EncryptionKey);
 
 /// An assertion whose MAC was verified with one of the client's secrets.
 pub struct VerifiedAssertion {
@@ -27,7 +27,7 @@ pub struct VerifiedAssertion {
 impl SecretCipher {
     /// Derives the key from `SECRET_KEY`.
     pub fn new(root: &SecretKey) -> Self {
-        Self(root.derive(Purpose::ClientSecret))
+        Self(root.encryption_key(EncryptionPurpose::ClientSecret))
     }
 
     /// A secret as it is stored for a client of that method: encrypted where it has to be readable, else as a digest alone.

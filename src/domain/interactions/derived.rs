@@ -47,15 +47,15 @@ fn uuid_of(mac: [u8; 32]) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::infra::secret_key::{Purpose, SecretKey};
+    use crate::infra::secret_key::{MacPurpose, SecretKey};
 
-    fn key(text: &str, purpose: Purpose) -> MacKey {
-        SecretKey::from_text(&text.repeat(32)).unwrap().derive(purpose)
+    fn key(text: &str, purpose: MacPurpose) -> MacKey {
+        SecretKey::from_text(&text.repeat(32)).unwrap().mac_key(purpose)
     }
 
     #[test]
     fn a_forms_token_is_good_for_one_form_of_one_interaction_in_one_browser() {
-        let key = key("a", Purpose::Csrf);
+        let key = key("a", MacPurpose::Csrf);
         let [id, cookie, other] = [(); 3].map(|()| Secret::random());
         let token = csrf(&key, &id, &cookie, "login");
         assert!(csrf_fits(&key, &id, &cookie, "login", &token));
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_code_follows_from_the_interaction_the_session_and_the_key_and_from_nothing_less() {
-        let key_of = |text| key(text, Purpose::Interaction);
+        let key_of = |text| key(text, MacPurpose::Interaction);
         let [id, other] = [(); 2].map(|()| Secret::random());
         let sid = Uuid::from_u128(7);
         let text = |key: &MacKey, id: &Secret, sid| {
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_session_has_one_name_for_each_person_in_each_interaction() {
-        let key = key("a", Purpose::Interaction);
+        let key = key("a", MacPurpose::Interaction);
         let [id, other] = [(); 2].map(|()| Secret::random());
         let [ada, bob] = ["ada", "bob"].map(|sub| Subject::parse(sub).unwrap());
         assert_eq!(session_name(&key, &id, &ada), session_name(&key, &id, &ada));

@@ -17,7 +17,7 @@ pub struct KeyEncryptor {
 impl KeyEncryptor {
     /// From `SECRET_KEY`.
     pub fn new(root: &SecretKey) -> Self {
-        Self { derived_keys: root.derive(secret_key::Purpose::KeyRing).generations() }
+        Self { derived_keys: root.mac_key(secret_key::MacPurpose::KeyRing).generations() }
     }
 
     /// Encrypts a private key, bound to its `kid` and use. `None` if the library fails.

@@ -13,7 +13,7 @@ use crate::domain::epoch::Epoch;
 use crate::infra::clock::UnixTime;
 use crate::infra::random;
 use crate::infra::secret::{Digest, base64url};
-use crate::infra::secret_key::MacKey;
+use crate::infra::secret_key::EncryptionKey;
 use crate::protocol::Subject;
 
 /// A browser, and who signed in with it.
@@ -47,13 +47,13 @@ impl Device {
     }
 
     /// Reads a cookie; `None` if it is none of ours.
-    pub fn open(key: &MacKey, cookie: &str) -> Option<Self> {
+    pub fn open(key: &EncryptionKey, cookie: &str) -> Option<Self> {
         let opened = key.decrypt(NAME, cookie)?;
         serde_json::from_slice(&opened.plaintext).ok()
     }
 
     /// The cookie.
-    pub fn seal(&self, key: &MacKey) -> Option<String> {
+    pub fn seal(&self, key: &EncryptionKey) -> Option<String> {
         key.encrypt(NAME, &serde_json::to_vec(self).ok()?)
     }
 
@@ -91,7 +91,7 @@ fn short(sub: &Subject) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::infra::secret_key::{Purpose, SecretKey};
+    use crate::infra::secret_key::{EncryptionPurpose, SecretKey};
 
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
@@ -129,7 +129,9 @@ mod tests {
 
     #[test]
     fn a_cookie_is_read_under_its_key_only_and_unchanged() {
-        let key = |c: &str| SecretKey::from_text(&c.repeat(32)).unwrap().derive(Purpose::Device);
+        let key = |c: &str| {
+            SecretKey::from_text(&c.repeat(32)).unwrap().encryption_key(EncryptionPurpose::Device)
+        };
         let mut device = Device::new();
         for name in ["a", "b", "c", "d", "e"] {
             device.note(&sub(name), epoch(u64::MAX), NOW);

@@ -1,11 +1,11 @@
-use std::error::Error;
-use std::fmt;
+use std::error::Error as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Why nothing was fetched. All display the same: who chose the URL must not learn what listens where in our network. The log
 /// has the [reason](Self::reason).
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the document could not be fetched")]
 pub enum FetchError {
     /// Not an `https` URL with a host and without credentials.
     BadUrl,
@@ -50,14 +50,6 @@ impl FetchError {
     }
 }
 
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the document could not be fetched")
-    }
-}
-
-impl Error for FetchError {}
-
 impl From<reqwest::Error> for FetchError {
     fn from(error: reqwest::Error) -> Self {
         if error.is_timeout() {
@@ -76,23 +68,11 @@ impl From<reqwest::Error> for FetchError {
 }
 
 /// The file with extra certificate authorities is not usable.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate authorities in {} are not usable: {reason}", .path.display())]
 pub struct CaFileError {
     /// Which file.
     pub path: PathBuf,
     /// What is wrong with it.
     pub reason: String,
 }
-
-impl fmt::Display for CaFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the certificate authorities in {} are not usable: {}",
-            self.path.display(),
-            self.reason
-        )
-    }
-}
-
-impl Error for CaFileError {}

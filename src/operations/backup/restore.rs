@@ -10,7 +10,7 @@ use crate::domain::clients;
 use crate::domain::keys::{KeyEncryptor, ring_key};
 use crate::domain::users;
 use crate::infra::clock::UnixTime;
-use crate::infra::secret_key::{Purpose, SecretKey};
+use crate::infra::secret_key::{MacPurpose, SecretKey};
 use crate::infra::store::schema::CURRENT_SCHEMA;
 use crate::infra::store::{Store, StoreError};
 
@@ -151,7 +151,7 @@ struct RecordReader<'a, F> {
 impl<'a, F: Read + Seek> RecordReader<'a, F> {
     fn open(file: &'a mut F, root: &SecretKey) -> Result<(BackupInfo, Self), BackupError> {
         file.rewind()?;
-        let key = root.derive(Purpose::Backup);
+        let key = root.mac_key(MacPurpose::Backup);
         let (reader, first) = FrameReader::open(std::io::BufReader::new(file), &key)?;
         let sealer = KeyEncryptor::new(root);
         let about: BackupInfo = parse_line(&first)?;

@@ -14,7 +14,7 @@ use crate::domain::resources;
 use crate::domain::scopes;
 use crate::domain::sessions;
 use crate::domain::users;
-use crate::infra::secret_key::{Purpose, SecretKey};
+use crate::infra::secret_key::{MacPurpose, SecretKey};
 use crate::infra::store::schema::CURRENT_SCHEMA;
 use crate::infra::store::{Consistency, Key, Record, Store, StoreError};
 use crate::protocol::Subject;
@@ -39,7 +39,7 @@ pub async fn save<W: Write>(
     about: &BackupInfo,
     out: W,
 ) -> Result<(W, BackupSummary), BackupError> {
-    let mut file = FrameWriter::begin(out, &root.derive(Purpose::Backup))?;
+    let mut file = FrameWriter::begin(out, &root.mac_key(MacPurpose::Backup))?;
     let resources = resources::list_names(store).await?;
     // Whoever is older than this schema is told so; the release before has it too, and stops at the line of an API.
     let readable_by = if resources.is_empty() { 0 } else { CURRENT_SCHEMA.schema };

@@ -17,7 +17,7 @@ use crate::domain::users::{self, Added, User};
 use crate::infra::clock::Clock;
 use crate::infra::jose::Algorithm;
 use crate::infra::random;
-use crate::infra::secret_key::{Purpose, SecretKey};
+use crate::infra::secret_key::{MacPurpose, SecretKey};
 use crate::infra::store::schema::CURRENT_SCHEMA;
 use crate::infra::store::{CreateOutcome, MemoryStore, Store};
 use crate::protocol::claims::ClaimsRequest;
@@ -303,7 +303,8 @@ async fn nothing_of_it_can_be_read_without_the_secret() {
 }
 
 fn made(frames: &[&str]) -> Vec<u8> {
-    let mut writer = FrameWriter::begin(Vec::new(), &root("k").derive(Purpose::Backup)).unwrap();
+    let mut writer =
+        FrameWriter::begin(Vec::new(), &root("k").mac_key(MacPurpose::Backup)).unwrap();
     let (last, others) = frames.split_last().unwrap();
     for frame in others {
         writer.frame(frame.as_bytes()).unwrap();

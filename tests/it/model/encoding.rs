@@ -14,7 +14,7 @@ use latchkey::domain::sessions::Session;
 use latchkey::domain::token_claims::RevokedToken;
 use latchkey::domain::users::User;
 use latchkey::infra::secret::{Digest, Secret, base64url};
-use latchkey::infra::secret_key::{Purpose, SecretKey};
+use latchkey::infra::secret_key::{MacPurpose, SecretKey};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -118,7 +118,7 @@ proptest! {
     fn refresh_tokens_read_back_for_their_client_and_no_change_survives(
         grant in ids(), generation: u64, at in 0..200_usize, by in "[A-Za-z0-9_.-]",
     ) {
-        let key = SecretKey::from_text(SECRET_KEY).expect("long").derive(Purpose::RefreshToken);
+        let key = SecretKey::from_text(SECRET_KEY).expect("long").mac_key(MacPurpose::RefreshToken);
         let client = |id: &str| ClientId::parse(id).expect("an id");
         let token = RefreshToken { grant: GrantId(grant), generation };
         let text = token.render(&client("shop"), &key);

@@ -1,8 +1,8 @@
 use super::*;
-use crate::infra::secret_key::{Purpose, SecretKey};
+use crate::infra::secret_key::{MacPurpose, SecretKey};
 
 fn key(text: &str) -> MacKey {
-    SecretKey::from_text(&text.repeat(32)).unwrap().derive(Purpose::Backup)
+    SecretKey::from_text(&text.repeat(32)).unwrap().mac_key(MacPurpose::Backup)
 }
 
 fn file(key: &MacKey, texts: &[&str]) -> Vec<u8> {
@@ -32,7 +32,7 @@ fn what_was_written_is_read_under_the_same_secret_also_when_it_has_become_the_on
     let made = file(&key("a"), &["head", "", "body", "end"]);
     assert_eq!(read(&made, &key("a")).unwrap(), ["head", "", "body", "end"]);
     let changed = SecretKey::from_text(&"b".repeat(32)).unwrap();
-    let changed = changed.with_previous(&"a".repeat(32)).unwrap().derive(Purpose::Backup);
+    let changed = changed.with_previous(&"a".repeat(32)).unwrap().mac_key(MacPurpose::Backup);
     assert_eq!(read(&made, &changed).unwrap().len(), 4);
     let refused = read(&made, &key("b")).unwrap_err();
     assert!(matches!(refused, FormatError::WrongKey));
