@@ -20,7 +20,7 @@ pub struct InstrumentedStore {
 /// One operation that ran, in words for the labels of a metric.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CommandMetrics {
-    /// One of [`VERBS`].
+    /// One of [`OPERATIONS`].
     pub operation: &'static str,
     /// `ok`, `conflict` (a precondition did not hold), `abandoned`, or [`StoreError::kind`].
     pub outcome: &'static str,
@@ -119,24 +119,24 @@ mod tests {
     use super::*;
     use crate::infra::clock::Clock;
 
-    /// Answers nothing but `ping`, and that never.
-    struct Away;
+    /// Fails every operation, except `ping`, which never ends.
+    struct UnavailableStore;
 
-    fn away<'a, T>() -> StoreFuture<'a, T> {
+    fn unavailable<'a, T>() -> StoreFuture<'a, T> {
         Box::pin(async { Err(StoreError::Unavailable("gone".into())) })
     }
 
-    impl Store for Away {
+    impl Store for UnavailableStore {
         fn get<'a>(&'a self, _: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
-            away()
+            unavailable()
         }
 
         fn get_and_remove<'a>(&'a self, _: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
-            away()
+            unavailable()
         }
 
         fn commit(&self, _: Transaction) -> StoreFuture<'_, CommitOutcome> {
-            away()
+            unavailable()
         }
 
         fn scan_index<'a>(
@@ -145,11 +145,11 @@ mod tests {
             _: &'a str,
             _: usize,
         ) -> StoreFuture<'a, Vec<String>> {
-            away()
+            unavailable()
         }
 
         fn increment<'a>(&'a self, _: &'a RawKey, _: Duration) -> StoreFuture<'a, u64> {
-            away()
+            unavailable()
         }
 
         fn ping(&self) -> StoreFuture<'_, PingInfo> {
@@ -157,18 +157,18 @@ mod tests {
         }
     }
 
-    type Told = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
+    type Reports = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 
-    fn watched(inner: Arc<dyn Store>) -> (InstrumentedStore, Told) {
-        let told = Told::default();
-        let into = told.clone();
-        let tell =
+    fn instrumented(inner: Arc<dyn Store>) -> (InstrumentedStore, Reports) {
+        let reports = Reports::default();
+        let into = reports.clone();
+        let report =
             move |ran: &CommandMetrics| into.lock().unwrap().push((ran.operation, ran.outcome));
-        (InstrumentedStore::new(inner, tell), told)
+        (InstrumentedStore::new(inner, report), reports)
     }
 
-    /// Says every verb once.
-    async fn says_everything(store: &InstrumentedStore, key: &RawKey) {
+    /// Runs every operation but `ping` once.
+    async fn run_operations(store: &InstrumentedStore, key: &RawKey) {
         let change =
             Transaction::within(key.partition().clone()).require(key.clone(), Precondition::Absent);
         let _ = store.get(key).await;
@@ -181,29 +181,29 @@ mod tests {
     #[tokio::test]
     async fn every_verb_is_told_with_what_came_of_it() {
         let key = RawKey::new(Partition::new("p"), "k.v1", None);
-        let (store, told) = watched(Arc::new(MemoryStore::new(Clock::System)));
-        says_everything(&store, &key).await;
+        let (store, reports) = instrumented(Arc::new(MemoryStore::new(Clock::System)));
+        run_operations(&store, &key).await;
         store.ping().await.unwrap();
         let good: Vec<_> = OPERATIONS.iter().map(|verb| (*verb, "ok")).collect();
-        assert_eq!(*told.lock().unwrap(), good);
+        assert_eq!(*reports.lock().unwrap(), good);
 
-        let (store, told) = watched(Arc::new(Away));
-        says_everything(&store, &key).await;
+        let (store, reports) = instrumented(Arc::new(UnavailableStore));
+        run_operations(&store, &key).await;
         let bad: Vec<_> = OPERATIONS[..5].iter().map(|verb| (*verb, "unavailable")).collect();
-        assert_eq!(*told.lock().unwrap(), bad);
+        assert_eq!(*reports.lock().unwrap(), bad);
     }
 
     #[tokio::test]
     async fn a_lost_race_and_a_caller_that_went_away_are_told_too() {
         let key = RawKey::new(Partition::new("p"), "k.v1", None);
-        let (store, told) = watched(Arc::new(MemoryStore::new(Clock::System)));
+        let (store, reports) = instrumented(Arc::new(MemoryStore::new(Clock::System)));
         let change = Transaction::within(key.partition().clone())
             .require(key, Precondition::Unchanged(vec![1]));
         assert_eq!(store.commit(change).await.unwrap(), CommitOutcome::Conflict);
-        assert_eq!(*told.lock().unwrap(), [("commit", "conflict")]);
+        assert_eq!(*reports.lock().unwrap(), [("commit", "conflict")]);
 
-        let (store, told) = watched(Arc::new(Away));
+        let (store, reports) = instrumented(Arc::new(UnavailableStore));
         assert!(tokio::time::timeout(Duration::ZERO, store.ping()).await.is_err());
-        assert_eq!(*told.lock().unwrap(), [("ping", "abandoned")]);
+        assert_eq!(*reports.lock().unwrap(), [("ping", "abandoned")]);
     }
 }

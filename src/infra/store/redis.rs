@@ -1,6 +1,6 @@
 //! The store on Redis, 6.2 or later: one primary, a primary behind sentinels, or a cluster.
 //!
-//! - A transaction is one Lua script (`commit.lua`), run whole or not at all.
+//! - A transaction is one Lua script (`redis/commit.lua`), run whole or not at all.
 //! - A command is sent again only after a reply that proves that it did not run (`topology.rs`). A call without a
 //!   reply in time is [`StoreError::Unavailable`], and so is every refusal by Redis itself (`READONLY`, `LOADING`,
 //!   `MASTERDOWN`, `CLUSTERDOWN`, `MISCONF`, `OOM` …): the write may have happened.
@@ -64,8 +64,8 @@ impl RedisStore {
             prefix: options.prefix.clone(),
             clock: options.clock.clone(),
             // A script rather than WATCH: what is watched belongs to the connection, which is shared.
-            commit: Script::new(include_str!("commit.lua")),
-            increment: Script::new(include_str!("tally.lua")),
+            commit: Script::new(include_str!("redis/commit.lua")),
+            increment: Script::new(include_str!("redis/increment.lua")),
             warnings: Vec::new(),
         };
 
@@ -120,7 +120,7 @@ impl RedisStore {
         parse_value(self.servers.send(partition, &command).await?)
     }
 
-    /// The arguments are described at the head of `commit.lua`.
+    /// The arguments are described at the head of `redis/commit.lua`.
     fn commit_command(&self, transaction: &Transaction) -> RedisCommand {
         let mut keys = Keys::default();
         let mut args = Args::default();

@@ -8,62 +8,62 @@ use super::*;
 use crate::infra::clock::Clock;
 use crate::infra::store::{MemoryStore, Partition, Precondition};
 
-/// A store that is far away: it counts who comes, can keep its answers back, and tells of changes when the
+/// A store that is remote away: it counts who comes, can keep its answers back, and tells of changes when the
 /// test says so.
-struct Far {
-    filed: MemoryStore,
-    asked: Mutex<usize>,
-    answers: Semaphore,
+struct RemoteStore {
+    stored: MemoryStore,
+    reads: Mutex<usize>,
+    replies: Semaphore,
     listener: Mutex<Option<Arc<dyn ChangeListener>>>,
 }
 
-impl Far {
+impl RemoteStore {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            filed: MemoryStore::new(Clock::System),
-            asked: Mutex::default(),
-            answers: Semaphore::new(1_000_000),
+            stored: MemoryStore::new(Clock::System),
+            reads: Mutex::default(),
+            replies: Semaphore::new(1_000_000),
             listener: Mutex::default(),
         })
     }
 
-    fn asked(&self) -> usize {
-        *self.asked.lock().unwrap()
+    fn reads(&self) -> usize {
+        *self.reads.lock().unwrap()
     }
 
     fn listener(&self) -> Arc<dyn ChangeListener> {
-        self.listener.lock().unwrap().clone().expect("somebody who listens")
+        self.listener.lock().unwrap().clone().expect("a listener")
     }
 
-    fn is_heard_for(&self, millis: u64) {
+    fn valid_for(&self, millis: u64) {
         self.listener().valid_until(Instant::now() + Duration::from_millis(millis));
     }
 
-    /// Somebody else files it, and it is not told of yet.
-    async fn files(&self, key: &RawKey, bytes: &[u8]) {
+    /// A change by another server, not reported yet.
+    async fn put_elsewhere(&self, key: &RawKey, bytes: &[u8]) {
         let change = Transaction::within(key.partition().clone());
-        let _ = self.filed.commit(change.put(key.clone(), bytes.to_vec(), None)).await.unwrap();
+        let _ = self.stored.commit(change.put(key.clone(), bytes.to_vec(), None)).await.unwrap();
     }
 }
 
-impl Store for Far {
+impl Store for RemoteStore {
     fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
-        *self.asked.lock().unwrap() += 1;
+        *self.reads.lock().unwrap() += 1;
         Box::pin(async move {
-            let found = self.filed.get(key).await;
-            self.answers.acquire().await.expect("an answer").forget();
+            let found = self.stored.get(key).await;
+            self.replies.acquire().await.expect("a reply").forget();
             found
         })
     }
 
     fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
-        self.filed.get_and_remove(key)
+        self.stored.get_and_remove(key)
     }
 
     fn commit(&self, change: Transaction) -> StoreFuture<'_, CommitOutcome> {
         Box::pin(async move {
-            let outcome = self.filed.commit(change).await;
-            self.answers.acquire().await.expect("an answer").forget();
+            let outcome = self.stored.commit(change).await;
+            self.replies.acquire().await.expect("a reply").forget();
             outcome
         })
     }
@@ -74,15 +74,15 @@ impl Store for Far {
         after: &'a str,
         limit: usize,
     ) -> StoreFuture<'a, Vec<String>> {
-        self.filed.scan_index(index, after, limit)
+        self.stored.scan_index(index, after, limit)
     }
 
     fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
-        self.filed.increment(counter, window)
+        self.stored.increment(counter, window)
     }
 
     fn ping(&self) -> StoreFuture<'_, PingInfo> {
-        self.filed.ping()
+        self.stored.ping()
     }
 
     fn subscribe(&self, listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {
@@ -91,26 +91,26 @@ impl Store for Far {
     }
 }
 
-const LIFE: Duration = Duration::from_secs(5);
+const TTL: Duration = Duration::from_secs(5);
 
 fn key(name: &str) -> RawKey {
     RawKey::new(Partition::new(format!("client:{name}")), "client.v1", None)
 }
 
-fn around(far: &Arc<Far>) -> Arc<dyn Store> {
-    CachedStore::wrap(Arc::clone(far) as _, LIFE, |_| ())
+fn cached(remote: &Arc<RemoteStore>) -> Arc<dyn Store> {
+    CachedStore::wrap(Arc::clone(remote) as _, TTL, |_| ())
 }
 
-async fn lately(store: &Arc<dyn Store>, key: &RawKey) -> Option<Vec<u8>> {
+async fn read_cached(store: &Arc<dyn Store>, key: &RawKey) -> Option<Vec<u8>> {
     store.get_cached(key).await.unwrap()
 }
 
 type Reading = std::pin::Pin<Box<dyn Future<Output = Option<Vec<u8>>>>>;
 
-/// Asks, and has not got the answer yet.
-async fn begins(store: &Arc<dyn Store>, key: &RawKey) -> Reading {
+/// Starts a read that has no reply yet.
+async fn start_read(store: &Arc<dyn Store>, key: &RawKey) -> Reading {
     let (store, key) = (Arc::clone(store), key.clone());
-    let mut read: Reading = Box::pin(async move { lately(&store, &key).await });
+    let mut read: Reading = Box::pin(async move { read_cached(&store, &key).await });
     let first = std::future::poll_fn(|context| std::task::Poll::Ready(read.as_mut().poll(context)));
     assert!(first.await.is_pending());
     read
@@ -118,149 +118,156 @@ async fn begins(store: &Arc<dyn Store>, key: &RawKey) -> Reading {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_read_a_moment_ago_is_not_asked_for_again_and_a_moment_is_short() {
-    let far = Far::new();
-    let store = around(&far);
-    far.files(&key("a"), b"1").await;
-    far.is_heard_for(60_000);
+    let remote = RemoteStore::new();
+    let store = cached(&remote);
+    remote.put_elsewhere(&key("a"), b"1").await;
+    remote.valid_for(60_000);
     for _ in 0..3 {
-        assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"1"[..]));
+        assert_eq!(read_cached(&store, &key("a")).await.as_deref(), Some(&b"1"[..]));
     }
-    assert_eq!(far.asked(), 1);
+    assert_eq!(remote.reads(), 1);
     assert_eq!(store.get(&key("a")).await.unwrap().as_deref(), Some(&b"1"[..]));
-    assert_eq!(far.asked(), 2, "whoever wants what is so now asks");
-    lately(&store, &key("a")).await;
-    assert_eq!(far.asked(), 2, "and it was still so");
-    advance(LIFE).await;
-    lately(&store, &key("a")).await;
-    assert_eq!(far.asked(), 3);
+    assert_eq!(remote.reads(), 2, "a strong read asks the store");
+    read_cached(&store, &key("a")).await;
+    assert_eq!(remote.reads(), 2, "and it was still so");
+    advance(TTL).await;
+    read_cached(&store, &key("a")).await;
+    assert_eq!(remote.reads(), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_unless_changes_are_told_and_what_nobody_tells_of_never() {
-    let far = Far::new();
-    let store = around(&far);
+    let remote = RemoteStore::new();
+    let store = cached(&remote);
     let other = RawKey::new(Partition::new("grant:a"), "grant.v1", None);
-    far.files(&key("a"), b"1").await;
-    far.files(&other, b"1").await;
-    lately(&store, &key("a")).await;
-    lately(&store, &key("a")).await;
-    assert_eq!(far.asked(), 2, "nobody tells");
-    far.is_heard_for(1500);
+    remote.put_elsewhere(&key("a"), b"1").await;
+    remote.put_elsewhere(&other, b"1").await;
+    read_cached(&store, &key("a")).await;
+    read_cached(&store, &key("a")).await;
+    assert_eq!(remote.reads(), 2, "changes are not reported");
+    remote.valid_for(1500);
     for key in [&key("a"), &other, &key("absent")] {
-        lately(&store, key).await;
-        lately(&store, key).await;
+        read_cached(&store, key).await;
+        read_cached(&store, key).await;
     }
-    assert_eq!(far.asked(), 2 + 1 + 2 + 2, "neither grants nor what is not there");
+    assert_eq!(remote.reads(), 2 + 1 + 2 + 2, "neither grants nor absence are cached");
     advance(Duration::from_millis(1500)).await;
-    lately(&store, &key("a")).await;
-    assert_eq!(far.asked(), 8, "nobody has proven to tell for too long");
-    far.is_heard_for(1500);
-    lately(&store, &key("a")).await;
-    assert_eq!(far.asked(), 8, "told late is told");
-    far.listener().invalidate_all();
-    far.is_heard_for(1500);
-    lately(&store, &key("a")).await;
-    assert_eq!(far.asked(), 9, "what was kept before is gone");
+    read_cached(&store, &key("a")).await;
+    assert_eq!(remote.reads(), 8, "the validity is over");
+    remote.valid_for(1500);
+    read_cached(&store, &key("a")).await;
+    assert_eq!(remote.reads(), 8, "it is valid again");
+    remote.listener().invalidate_all();
+    remote.valid_for(1500);
+    read_cached(&store, &key("a")).await;
+    assert_eq!(remote.reads(), 9, "everything was dropped");
 }
 
 #[tokio::test]
 async fn that_there_is_no_epoch_is_kept_until_there_is_one() {
     let epoch = RawKey::new(Partition::new("client:a"), "epoch.v1", None);
-    let far = Far::new();
-    let store = around(&far);
-    far.is_heard_for(60_000);
+    let remote = RemoteStore::new();
+    let store = cached(&remote);
+    remote.valid_for(60_000);
     for _ in 0..3 {
-        assert_eq!(lately(&store, &epoch).await, None);
+        assert_eq!(read_cached(&store, &epoch).await, None);
     }
-    assert_eq!(far.asked(), 1);
+    assert_eq!(remote.reads(), 1);
     assert_eq!(store.get(&epoch).await.unwrap(), None);
-    lately(&store, &epoch).await;
-    assert_eq!(far.asked(), 2, "it was still so");
-    // Somebody else's, told; then one of our own.
-    far.files(&epoch, b"1").await;
-    far.listener().invalidate(epoch.as_str());
-    assert_eq!(lately(&store, &epoch).await.as_deref(), Some(&b"1"[..]));
+    read_cached(&store, &epoch).await;
+    assert_eq!(remote.reads(), 2, "it was still so");
+    // A reported change by another server, then one of our own.
+    remote.put_elsewhere(&epoch, b"1").await;
+    remote.listener().invalidate(epoch.as_str());
+    assert_eq!(read_cached(&store, &epoch).await.as_deref(), Some(&b"1"[..]));
     assert!(store.get_and_remove(&epoch).await.unwrap().is_some());
-    assert_eq!(lately(&store, &epoch).await, None);
+    assert_eq!(read_cached(&store, &epoch).await, None);
     let change =
         Transaction::within(epoch.partition().clone()).put(epoch.clone(), b"2".to_vec(), None);
     assert_eq!(store.commit(change).await.unwrap(), CommitOutcome::Committed);
-    assert_eq!(lately(&store, &epoch).await.as_deref(), Some(&b"2"[..]));
+    assert_eq!(read_cached(&store, &epoch).await.as_deref(), Some(&b"2"[..]));
 }
 
 #[tokio::test]
 async fn a_read_that_was_under_way_when_the_change_came_is_not_kept() {
-    for told in
-        [(|far: &Far| far.listener().invalidate("{client:a}client.v1")) as fn(&Far), |far| {
-            far.listener().invalidate_all();
-            far.is_heard_for(60_000);
-        }]
-    {
-        let far = Far::new();
-        let store = around(&far);
-        far.files(&key("a"), b"old").await;
-        far.is_heard_for(60_000);
-        far.answers.forget_permits(1_000_000);
-        let read = begins(&store, &key("a")).await;
-        far.files(&key("a"), b"new").await;
-        told(&far);
-        far.answers.add_permits(1_000);
+    for report in [
+        (|remote: &RemoteStore| remote.listener().invalidate("{client:a}client.v1"))
+            as fn(&RemoteStore),
+        |remote| {
+            remote.listener().invalidate_all();
+            remote.valid_for(60_000);
+        },
+    ] {
+        let remote = RemoteStore::new();
+        let store = cached(&remote);
+        remote.put_elsewhere(&key("a"), b"old").await;
+        remote.valid_for(60_000);
+        remote.replies.forget_permits(1_000_000);
+        let read = start_read(&store, &key("a")).await;
+        remote.put_elsewhere(&key("a"), b"new").await;
+        report(&remote);
+        remote.replies.add_permits(1_000);
         assert_eq!(read.await.as_deref(), Some(&b"old"[..]), "it was so when it was read");
-        assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"new"[..]));
-        assert_eq!(far.asked(), 2);
+        assert_eq!(read_cached(&store, &key("a")).await.as_deref(), Some(&b"new"[..]));
+        assert_eq!(remote.reads(), 2);
     }
 }
 
 #[tokio::test]
 async fn a_change_of_ones_own_is_seen_by_whoever_comes_after_it_and_not_hidden_by_who_came_before()
 {
-    let far = Far::new();
-    let store = around(&far);
-    far.files(&key("a"), b"old").await;
-    far.is_heard_for(60_000);
-    lately(&store, &key("a")).await;
-    far.answers.forget_permits(1_000_000);
+    let remote = RemoteStore::new();
+    let store = cached(&remote);
+    remote.put_elsewhere(&key("a"), b"old").await;
+    remote.valid_for(60_000);
+    read_cached(&store, &key("a")).await;
+    remote.replies.forget_permits(1_000_000);
     let change = Transaction::within(key("a").partition().clone());
     let change = change.put(key("a"), b"new".to_vec(), None);
     let change = store.commit(change.require(key("a"), Precondition::Unchanged(b"old".to_vec())));
     // Dropped before it is sent: this one reads before the change, and gets the answer after it.
-    let read = begins(&store, &key("a")).await;
-    far.answers.add_permits(1);
+    let read = start_read(&store, &key("a")).await;
+    remote.replies.add_permits(1);
     assert_eq!(read.await.as_deref(), Some(&b"old"[..]));
-    far.answers.add_permits(1_000);
+    remote.replies.add_permits(1_000);
     assert_eq!(change.await.unwrap(), CommitOutcome::Committed);
-    assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"new"[..]));
+    assert_eq!(read_cached(&store, &key("a")).await.as_deref(), Some(&b"new"[..]));
     assert_eq!(store.get_and_remove(&key("a")).await.unwrap().as_deref(), Some(&b"new"[..]));
-    assert_eq!(lately(&store, &key("a")).await, None);
+    assert_eq!(read_cached(&store, &key("a")).await, None);
 }
 
 #[tokio::test]
 async fn whoever_has_seen_the_new_does_not_see_the_old_again() {
-    let far = Far::new();
-    let store = around(&far);
-    far.files(&key("a"), b"old").await;
-    far.is_heard_for(60_000);
-    lately(&store, &key("a")).await;
-    far.files(&key("a"), b"new").await;
-    assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"old"[..]), "not told yet");
+    let remote = RemoteStore::new();
+    let store = cached(&remote);
+    remote.put_elsewhere(&key("a"), b"old").await;
+    remote.valid_for(60_000);
+    read_cached(&store, &key("a")).await;
+    remote.put_elsewhere(&key("a"), b"new").await;
+    assert_eq!(
+        read_cached(&store, &key("a")).await.as_deref(),
+        Some(&b"old"[..]),
+        "not reported yet"
+    );
     assert_eq!(store.get(&key("a")).await.unwrap().as_deref(), Some(&b"new"[..]));
-    assert_eq!(lately(&store, &key("a")).await.as_deref(), Some(&b"new"[..]));
+    assert_eq!(read_cached(&store, &key("a")).await.as_deref(), Some(&b"new"[..]));
 }
 
 #[tokio::test]
 async fn of_many_who_miss_the_same_the_first_files_it_and_one_who_goes_away_stops_nobody() {
-    let far = Far::new();
-    let store = around(&far);
-    far.files(&key("a"), b"1").await;
-    far.is_heard_for(60_000);
-    far.answers.forget_permits(1_000_000);
-    drop(begins(&store, &key("a")).await);
-    let (first, second) = (begins(&store, &key("a")).await, begins(&store, &key("a")).await);
-    far.answers.add_permits(1);
+    let remote = RemoteStore::new();
+    let store = cached(&remote);
+    remote.put_elsewhere(&key("a"), b"1").await;
+    remote.valid_for(60_000);
+    remote.replies.forget_permits(1_000_000);
+    drop(start_read(&store, &key("a")).await);
+    let (first, second) =
+        (start_read(&store, &key("a")).await, start_read(&store, &key("a")).await);
+    remote.replies.add_permits(1);
     first.await;
-    lately(&store, &key("a")).await;
-    assert_eq!(far.asked(), 3, "the first one's answer is here");
-    far.answers.add_permits(1);
+    read_cached(&store, &key("a")).await;
+    assert_eq!(remote.reads(), 3, "the first read cached its value");
+    remote.replies.add_permits(1);
     second.await;
 }
 
@@ -268,38 +275,39 @@ async fn of_many_who_miss_the_same_the_first_files_it_and_one_who_goes_away_stop
 fn what_is_kept_is_bounded_in_number_and_in_bytes() {
     for (count, size) in [(3 * MAX_ENTRIES, 10), (200, MAX_ENTRY_BYTES), (10, MAX_ENTRY_BYTES + 1)]
     {
-        let shelf = CacheEntries::new(LIFE, Box::new(|_| ()));
-        shelf.valid_until(Instant::now() + LIFE);
+        let entries = CacheEntries::new(TTL, Box::new(|_| ()));
+        entries.valid_until(Instant::now() + TTL);
         let bytes = vec![0; size];
         let keys: Vec<String> = (0..count).map(|number| format!("{{client:{number}}}")).collect();
         for key in &keys {
-            match shelf.look_up(key) {
+            match entries.look_up(key) {
                 Lookup::Missing(Some(lease)) => lease.insert(Some(&bytes)),
                 Lookup::Missing(None) | Lookup::Cached(_) => panic!("{key} is new"),
             }
         }
-        let (kept, listed, held) = shelf.size();
-        assert!(kept <= listed && listed <= MAX_ENTRIES && held <= MAX_BYTES, "{kept} {held}");
-        let last = shelf.look_up(&keys[count - 1]);
+        let (count, ordered, bytes_used) = entries.size();
+        assert!(count <= ordered && ordered <= MAX_ENTRIES, "{count} {ordered}");
+        assert!(bytes_used <= MAX_BYTES, "{bytes_used}");
+        let last = entries.look_up(&keys[count - 1]);
         assert_eq!(matches!(last, Lookup::Cached(_)), size <= MAX_ENTRY_BYTES, "the newest stays");
-        assert!(size > MAX_ENTRY_BYTES || kept >= 50, "{kept}");
+        assert!(size > MAX_ENTRY_BYTES || count >= 50, "{count}");
         for key in &keys {
-            shelf.invalidate(key);
+            entries.invalidate(key);
         }
-        assert_eq!((shelf.size().0, shelf.size().2), (0, 0), "everything was counted");
+        assert_eq!((entries.size().0, entries.size().2), (0, 0), "everything was counted");
     }
 }
 
 #[test]
 fn what_changes_all_the_time_takes_no_room_for_ever() {
-    let shelf = CacheEntries::new(LIFE, Box::new(|_| ()));
-    shelf.valid_until(Instant::now() + LIFE);
+    let entries = CacheEntries::new(TTL, Box::new(|_| ()));
+    entries.valid_until(Instant::now() + TTL);
     for _ in 0..3 * MAX_ENTRIES {
-        let Lookup::Missing(Some(lease)) = shelf.look_up("{client:a}") else {
+        let Lookup::Missing(Some(lease)) = entries.look_up("{client:a}") else {
             panic!("it changed")
         };
         lease.insert(Some(b"1"));
-        shelf.invalidate("{client:a}");
+        entries.invalidate("{client:a}");
     }
-    assert!(shelf.size().1 <= 2, "{:?}", shelf.size());
+    assert!(entries.size().1 <= 2, "{:?}", entries.size());
 }

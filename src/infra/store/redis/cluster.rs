@@ -234,7 +234,7 @@ async fn fetch_slot_map(
     login: &redis::RedisConnectionInfo,
 ) -> Result<Vec<SlotRange>, CommandError> {
     let mut connection = connector.connect(node, login).await?;
-    let reply = cmd("CLUSTER").arg("SLOTS").query_async(&mut connection.connection).await;
+    let reply = cmd("CLUSTER").arg("SLOTS").query_async(&mut connection.multiplexed).await;
     let reply = reply.map_err(|error| classify_error(&error))?;
     // The map of a node that is still rejoining the cluster is empty.
     let ranges = parse_slot_map(reply, node).filter(|ranges| !ranges.is_empty());
@@ -249,7 +249,7 @@ async fn refresh_loop(shared: Arc<Shared>) {
         match shared.fetch_slot_map_any().await {
             Ok(ranges) => shared.apply_slot_map(ranges),
             Err(error) => {
-                tracing::warn!(why = %error, "cannot refresh the slot map of the redis cluster")
+                tracing::warn!(why = %error, "cannot refresh the slot map of the redis cluster");
             }
         }
         sleep(MIN_REFRESH_INTERVAL).await;

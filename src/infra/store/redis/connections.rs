@@ -188,10 +188,10 @@ async fn exchange(
     acks: Option<ReplicaAcks>,
 ) -> RedisResult<RedisReply> {
     if acks.is_none() && !options.load_script && !options.asking {
-        let reply = connection.connection.send_packed_command(&command.command).await?;
+        let reply = connection.multiplexed.send_packed_command(&command.command).await?;
         return Ok(RedisReply::Done(reply.extract_error()?));
     }
     let pipeline = command.to_pipeline(options, acks);
-    let replies = connection.connection.send_packed_commands(&pipeline, 0, pipeline.len()).await?;
+    let replies = connection.multiplexed.send_packed_commands(&pipeline, 0, pipeline.len()).await?;
     parse_replies(replies, acks)
 }

@@ -49,7 +49,7 @@ pub(super) struct Connector {
 /// One multiplexed connection. Dropping the last clone closes it: nothing waits for a reply then.
 #[derive(Clone)]
 pub(super) struct Connection {
-    pub(super) connection: MultiplexedConnection,
+    pub(super) multiplexed: MultiplexedConnection,
     last_reply: Arc<Mutex<Instant>>,
     _driver: Arc<Driver>,
 }
@@ -165,12 +165,12 @@ impl Connector {
         if let Some(on_push) = on_push {
             config = config.set_push_sender(PushSender(on_push));
         }
-        let (connection, driver) = MultiplexedConnection::new_with_config(login, stream, config)
+        let (multiplexed, driver) = MultiplexedConnection::new_with_config(login, stream, config)
             .await
             .map_err(|error| classify_error(&error))?;
         let driver = Arc::new(Driver(tokio::spawn(driver).abort_handle()));
         let last_reply = Arc::new(Mutex::new(Instant::now()));
-        Ok(Connection { connection, last_reply, _driver: driver })
+        Ok(Connection { multiplexed, last_reply, _driver: driver })
     }
 }
 

@@ -71,7 +71,8 @@ impl PrimaryConnector {
     /// Checks a primary found after the start as the first one was checked, but only logs what is wrong:
     /// refusing it would stop the service.
     async fn warn_if_misconfigured(&self, mut connection: Connection) {
-        let info = timeout(self.timeout, cmd("INFO").query_async(&mut connection.connection)).await;
+        let info =
+            timeout(self.timeout, cmd("INFO").query_async(&mut connection.multiplexed)).await;
         let Ok(Ok::<String, _>(info)) = info else { return };
         if let Err(complaint) = check_server(&info, true, self.allow_volatile) {
             tracing::error!(%complaint, "this redis would not have been accepted at the start");

@@ -87,7 +87,7 @@ async fn query<T: FromRedisValue>(
     mut connection: Connection,
     command: &redis::Cmd,
 ) -> RedisResult<T> {
-    command.query_async(&mut connection.connection).await
+    command.query_async(&mut connection.multiplexed).await
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) fn check_server(
         Some(version) if version >= MIN_VERSION => {}
         Some(_) => unsuitable.push(format!("redis {version} is too old, it must be 6.2 or later")),
         None => {
-            unsuitable.push("it does not tell its version, which must be 6.2 or later".to_owned())
+            unsuitable.push("it does not tell its version, which must be 6.2 or later".to_owned());
         }
     }
     if field("cluster_enabled") == Some("1") && !as_cluster {

@@ -227,7 +227,7 @@ async fn start_tracking(
     for prefix in tracking.listener.key_prefixes() {
         command.arg("PREFIX").arg(format!("{}{prefix}", tracking.prefix));
     }
-    let mut sender = connection.connection.clone();
+    let mut sender = connection.multiplexed.clone();
     command.query_async::<()>(&mut sender).await.map_err(|error| classify_error(&error))?;
     // One address may lead to several servers: a DNS name that was changed, a load balancer.
     let (tracked, read_from) = join!(run_id(connection.clone()), run_id(reading));
@@ -249,7 +249,7 @@ async fn start_tracking(
 async fn run_id(mut connection: Connection) -> Result<Option<String>, CommandError> {
     let mut command = cmd("INFO");
     command.arg("server");
-    let info = command.query_async::<String>(&mut connection.connection).await;
+    let info = command.query_async::<String>(&mut connection.multiplexed).await;
     let info = info.map_err(|error| classify_error(&error))?;
     Ok(info.lines().find_map(|line| line.strip_prefix("run_id:")).map(str::to_owned))
 }

@@ -1,8 +1,8 @@
--- KEYS[1]: the counter. ARGV[1]: its window in milliseconds. Answers the count and whether something
--- that is no counter lay under its name.
+-- KEYS[1]: the counter. ARGV[1]: its window in milliseconds. Returns the count, and 1 if a value that is no
+-- counter was replaced.
 local count, replaced = redis.pcall('INCR', KEYS[1]), 0
 if type(count) == 'table' then
-  -- Out of memory, read-only and the like are refusals; anything else is a counter beyond reading.
+  -- Out of memory, read-only and the like are refusals. Any other error means that the value is no counter.
   if not (string.find(count.err, 'WRONGTYPE', 1, true) or string.find(count.err, 'integer', 1, true)
     or string.find(count.err, 'overflow', 1, true)) then return count end
   redis.call('SET', KEYS[1], 1)
