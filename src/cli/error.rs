@@ -66,10 +66,10 @@ impl From<OpenError> for CliError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::InUse { .. } => Self::Unavailable(format!("{error}; {STOP_SERVER_HINT}")),
-            OpenError::InvalidOptions(_)
-            | OpenError::Unreachable(_)
-            | OpenError::Unsuitable(_)
-            | OpenError::NotDurable(_)
+            OpenError::InvalidOptions { .. }
+            | OpenError::Unreachable { .. }
+            | OpenError::Unsuitable { .. }
+            | OpenError::NotDurable { .. }
             | OpenError::DataDir { .. }
             | OpenError::Newer { .. }
             | OpenError::Older { .. }

@@ -100,9 +100,9 @@ mod tests {
 
     #[test]
     fn a_write_waits_for_a_replica_where_sentinel_says_there_is_one_unless_told_otherwise() {
-        let acks = |rows: &[(&str, &str)]| match read(rows).store {
-            StoreSettings::Redis(options) => options.min_replicas_ack,
-            StoreSettings::Memory | StoreSettings::File(_) => None,
+        let acks = |rows: &[(&str, &str)]| {
+            let StoreSettings::Redis(options) = read(rows).store else { return None };
+            options.min_replicas_ack
         };
         let sentinel = ("REDIS_URL", "redis-sentinel://a,b,c/main");
         assert_eq!(acks(&[("REDIS_URL", "redis://a")]), Some(0));

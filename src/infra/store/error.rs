@@ -29,21 +29,21 @@ impl StoreError {
 /// URL, not even the host: a password with an unescaped `/` or `#` parses as one.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the redis store is misconfigured: {0}")]
-    InvalidOptions(&'static str),
+    #[error("the {backend} store is misconfigured: {reason}")]
+    InvalidOptions { backend: &'static str, reason: &'static str },
     /// There was no reply, or an error.
-    #[error("the redis store cannot be reached: {0}")]
-    Unreachable(String),
+    #[error("the {backend} store cannot be reached: {reason}")]
+    Unreachable { backend: &'static str, reason: String },
     /// The server replies, but cannot be trusted with grants and sessions.
-    #[error("the redis store cannot be used: {}", .0.join("; "))]
-    Unsuitable(Vec<String>),
+    #[error("the {backend} store cannot be used: {}", problems.join("; "))]
+    Unsuitable { backend: &'static str, problems: Vec<String> },
     /// The server may lose data, which only `ALLOW_VOLATILE_STORE` permits.
     #[error(
-        "the redis store would lose what it has acknowledged: {}; \
+        "the {backend} store would lose what it has acknowledged: {}; \
          ALLOW_VOLATILE_STORE=true starts anyway",
-        .0.join("; ")
+        problems.join("; ")
     )]
-    NotDurable(Vec<String>),
+    NotDurable { backend: &'static str, problems: Vec<String> },
     /// The folder of a file store, or the database in it, cannot be used.
     #[error("the store in {} cannot be used: {why}", folder.display())]
     DataDir { folder: PathBuf, why: String },

@@ -42,7 +42,8 @@ impl FileStore {
             let writer = writer.map_err(|error| data_dir::open_error(&folder, error))?;
             Ok::<_, OpenError>((database, writer))
         });
-        let shutting_down = |_| OpenError::Unreachable("this process is ending".to_owned());
+        let (backend, reason) = ("file", "this process is ending".to_owned());
+        let shutting_down = |_| OpenError::Unreachable { backend, reason };
         let (database, writer) = opened.await.map_err(shutting_down)??;
         Ok(Self { database, clock, writer })
     }

@@ -32,7 +32,7 @@ use redis::{FromRedisValue, ToRedisArgs, Value, cmd};
 
 use self::command::{RedisCommand, Script};
 pub use self::connector::RedisTls;
-use self::error::CommandError;
+use self::error::{CommandError, invalid_options, unreachable};
 pub use self::options::RedisOptions;
 use self::server_check::check_server;
 use self::topology::Topology;
@@ -57,7 +57,7 @@ impl RedisStore {
     /// Connects, and fails if a server is unsuitable ([`check_server`]) or takes no write.
     pub async fn connect(options: &RedisOptions) -> Result<Self, OpenError> {
         if options.prefix.contains(['{', '}']) {
-            return Err(OpenError::InvalidOptions("the key prefix must not contain { or }"));
+            return Err(invalid_options("the key prefix must not contain { or }"));
         }
         let mut store = Self {
             servers: Topology::connect(options).await?,
@@ -78,7 +78,7 @@ impl RedisStore {
                 }
             }
         }
-        store.ping().await.map_err(|error| OpenError::Unreachable(error.to_string()))?;
+        store.ping().await.map_err(|error| unreachable(error.to_string()))?;
         Ok(store)
     }
 
@@ -316,7 +316,7 @@ mod tests {
             options.sentinel_password = Some(Zeroizing::new("hunter2".to_owned()));
             assert!(!format!("{options:?}").contains("hunter2"));
             let refusal = RedisStore::connect(&options).await.err().unwrap();
-            assert!(matches!(refusal, OpenError::InvalidOptions(_)));
+            assert!(matches!(refusal, OpenError::InvalidOptions { .. }));
             assert!(!format!("{refusal} {refusal:?}").contains("hunter2"));
         }
     }
@@ -325,7 +325,7 @@ mod tests {
     async fn a_prefix_cannot_begin_a_hash_tag_of_its_own() {
         let options = RedisOptions { prefix: "a{b".to_owned(), ..RedisOptions::new("redis://h") };
         let refusal = RedisStore::connect(&options).await.err();
-        assert!(matches!(refusal, Some(OpenError::InvalidOptions(_))));
+        assert!(matches!(refusal, Some(OpenError::InvalidOptions { .. })));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::error::{CommandError, classify_error};
+use super::error::{CommandError, classify_error, invalid_options};
 use super::url::Endpoint;
 use crate::infra::outbound::client_config;
 use crate::infra::store::OpenError;
@@ -185,14 +185,12 @@ fn tls_error(error: std::io::Error) -> CommandError {
 }
 
 fn tls_connector(files: &RedisTls) -> Result<TlsConnector, OpenError> {
-    let mut config = client_config(files.ca_file.as_deref()).map_err(|_| {
-        OpenError::InvalidOptions("REDIS_CA_FILE holds no PEM certificates to trust")
-    })?;
+    let mut config = client_config(files.ca_file.as_deref())
+        .map_err(|_| invalid_options("REDIS_CA_FILE holds no PEM certificates to trust"))?;
     if let Some((certificate, key)) = &files.client {
-        let certified_key =
-            client_certificate(certificate, key).ok_or(OpenError::InvalidOptions(
-                "REDIS_CERT_FILE and REDIS_KEY_FILE are not a PEM certificate and its key",
-            ))?;
+        let certified_key = client_certificate(certificate, key).ok_or(invalid_options(
+            "REDIS_CERT_FILE and REDIS_KEY_FILE are not a PEM certificate and its key",
+        ))?;
         config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified_key));
     }
     Ok(TlsConnector::from(Arc::new(config)))

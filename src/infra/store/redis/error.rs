@@ -49,8 +49,19 @@ impl From<CommandError> for StoreError {
 
 impl From<CommandError> for OpenError {
     fn from(error: CommandError) -> Self {
-        Self::Unreachable(error.to_string())
+        unreachable(error.to_string())
     }
+}
+
+/// As [`OpenError`] names this backend.
+pub(super) const BACKEND: &str = "redis";
+
+pub(super) fn invalid_options(reason: &'static str) -> OpenError {
+    OpenError::InvalidOptions { backend: BACKEND, reason }
+}
+
+pub(super) fn unreachable(reason: impl Into<String>) -> OpenError {
+    OpenError::Unreachable { backend: BACKEND, reason: reason.into() }
 }
 
 /// Whether the connection must be replaced after this error. An error reply to one command leaves it as it

@@ -1,6 +1,7 @@
 //! Checks by `INFO` whether a Redis can be trusted with grants and sessions. A managed service may hide
 //! fields; the message then says that the field is missing, not that its value is wrong.
 
+use super::error::{BACKEND, unreachable};
 use crate::infra::store::OpenError;
 
 /// `GETDEL` and `SET … PXAT` both came with 6.2.
@@ -15,7 +16,7 @@ pub(super) fn check_server(
 ) -> Result<Vec<String>, OpenError> {
     let field = |name: &str| field(info, name);
     if field("loading") == Some("1") {
-        return Err(OpenError::Unreachable("redis is still loading its data".to_owned()));
+        return Err(unreachable("redis is still loading its data"));
     }
 
     let mut unsuitable = Vec::new();
@@ -38,7 +39,7 @@ pub(super) fn check_server(
         None => unsuitable.push("it does not tell whether it is a primary".to_owned()),
     }
     if !unsuitable.is_empty() {
-        return Err(OpenError::Unsuitable(unsuitable));
+        return Err(OpenError::Unsuitable { backend: BACKEND, problems: unsuitable });
     }
 
     let mut volatile = Vec::new();
@@ -59,7 +60,7 @@ pub(super) fn check_server(
     if volatile.is_empty() || allow_volatile {
         Ok(volatile)
     } else {
-        Err(OpenError::NotDurable(volatile))
+        Err(OpenError::NotDurable { backend: BACKEND, problems: volatile })
     }
 }
 
@@ -104,11 +105,11 @@ mod tests {
         for (version, role) in [("6.0.16", "master"), ("7.0.15", "slave"), ("what", "master")] {
             let info = info(version, role, "1", "noeviction");
             assert!(
-                matches!(check_server(&info, false, true), Err(OpenError::Unsuitable(_))),
+                matches!(check_server(&info, false, true), Err(OpenError::Unsuitable { .. })),
                 "{version} {role}"
             );
         }
-        assert!(matches!(check_server("", false, true), Err(OpenError::Unsuitable(_))));
+        assert!(matches!(check_server("", false, true), Err(OpenError::Unsuitable { .. })));
     }
 
     #[test]
@@ -136,7 +137,7 @@ mod tests {
     fn a_redis_that_is_still_loading_is_not_reachable_yet() {
         assert!(matches!(
             check_server("loading:1\r\n", false, true),
-            Err(OpenError::Unreachable(_))
+            Err(OpenError::Unreachable { .. })
         ));
     }
 

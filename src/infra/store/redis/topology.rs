@@ -11,7 +11,7 @@ use super::cluster::{Cluster, ConnectOptions};
 use super::command::{RedisCommand, SendOptions};
 use super::connections::PrimaryConnections;
 use super::connector::Connector;
-use super::error::{CommandError, Redirection};
+use super::error::{CommandError, Redirection, invalid_options};
 use super::options::RedisOptions;
 use super::reconnect::{PrimaryConnector, PrimaryLocation};
 use super::sentinel::Sentinels;
@@ -36,7 +36,7 @@ impl Topology {
     /// Connects to every primary.
     pub(super) async fn connect(options: &RedisOptions) -> Result<Self, OpenError> {
         let RedisUrl { servers, tls, login } =
-            RedisUrl::parse(&options.url).map_err(OpenError::InvalidOptions)?;
+            RedisUrl::parse(&options.url).map_err(invalid_options)?;
         let RedisOptions { timeout, allow_volatile, .. } = *options;
         let connector = Connector::new(tls.then_some(&options.tls), timeout)?;
         let acks = options.acks();
