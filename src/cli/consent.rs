@@ -114,7 +114,7 @@ mod tests {
             scope: "openid email".parse().unwrap(),
             claims: ["birthdate".to_owned()].into(),
             apis: [("https://api.example".to_owned(), "email".parse().unwrap())].into(),
-            face: Digest::of(b"face"),
+            display_digest: Digest::of(b"face"),
             given_at: NOW,
         };
         consent::remember(&*store, &given).await.unwrap();

@@ -229,7 +229,7 @@ async fn keep_development_off(config: &Config, operator: &Operator) -> Result<()
     }
     let off = operator.run(SwitchOff {}).await?;
     if !off.is_empty() {
-        let _ = writeln!(std::io::stderr(), "note: {}", off.told());
+        let _ = writeln!(std::io::stderr(), "note: {}", off.warning());
     }
     Ok(())
 }

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::clients::{self, ClientId};
-use crate::domain::epoch::{self, Owner};
+use crate::domain::epoch::{self, EpochOwner};
 use crate::domain::users::{self, User};
 use crate::infra::clock::UnixTime;
 use crate::infra::store::{Partition, RawKey, Store, StoreError};
@@ -20,21 +20,21 @@ pub const DEMO_CLIENT_ID: &str = "demo";
 
 /// What is off because development made it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Off {
+pub struct DisabledAccounts {
     /// User names.
     pub users: Vec<String>,
     /// Client ids.
     pub clients: Vec<String>,
 }
 
-impl Off {
+impl DisabledAccounts {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.clients.is_empty()
     }
 
     /// A sentence for the operator, with the way to be rid of them.
-    pub fn told(&self) -> String {
+    pub fn warning(&self) -> String {
         let user = |name: &String| format!("user {name}");
         let client = |id: &String| format!("client {id}");
         let all: Vec<_> =
@@ -53,27 +53,27 @@ fn index() -> RawKey {
 }
 
 /// Notes that development made this person; before the record is marked, so that none is missed.
-pub async fn note(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
+pub async fn mark_user(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
     store.index_add(&index(), sub.as_str()).await
 }
 
 /// Switches off whoever development made, and ends for good what they were given; answers everybody it made
 /// who is still there.
-pub async fn switch_off(store: &dyn Store, now: UnixTime) -> Result<Off, StoreError> {
-    let mut off = Off { users: switch_off_users(store, now).await?, clients: Vec::new() };
+pub async fn disable_all(store: &dyn Store, now: UnixTime) -> Result<DisabledAccounts, StoreError> {
+    let mut off = DisabledAccounts { users: disable_users(store, now).await?, clients: Vec::new() };
     let Some(id) = ClientId::parse(DEMO_CLIENT_ID) else { return Ok(off) };
     let found = clients::find(store, &id).await?.filter(|client| client.development);
     if let Some(client) = found {
         if client.enabled {
             clients::update(store, &id, |client| client.enabled &= !client.development).await?;
-            epoch::raise(store, &Owner::Client(id), now).await?;
+            epoch::raise(store, &EpochOwner::Client(id), now).await?;
         }
         off.clients.push(DEMO_CLIENT_ID.to_owned());
     }
     Ok(off)
 }
 
-async fn switch_off_users(store: &dyn Store, now: UnixTime) -> Result<Vec<String>, StoreError> {
+async fn disable_users(store: &dyn Store, now: UnixTime) -> Result<Vec<String>, StoreError> {
     let (mut off, mut after) = (Vec::new(), String::new());
     loop {
         let page = store.scan_index(&index(), &after, 200).await?;
@@ -87,7 +87,7 @@ async fn switch_off_users(store: &dyn Store, now: UnixTime) -> Result<Vec<String
                     if user.enabled {
                         let step = |user: &mut User| user.enabled &= !user.development;
                         users::update(store, &user.sub, step).await?;
-                        epoch::raise(store, &Owner::User(user.sub), now).await?;
+                        epoch::raise(store, &EpochOwner::User(user.sub), now).await?;
                     }
                     off.push(user.username);
                 }

@@ -50,21 +50,21 @@ impl Epoch {
 
     /// Whether, this being the epoch now, something that carries `carried` still counts. Without one it
     /// comes from a release that did not know epochs, and is judged by when it `began`.
-    pub fn admits(self, carried: Option<Self>, began: UnixTime) -> bool {
+    pub fn accepts(self, carried: Option<Self>, began: UnixTime) -> bool {
         match carried {
             Some(carried) => carried >= self,
             None => self == Self::default() || began.as_millis() > self.0,
         }
     }
 
-    fn after(self, now: UnixTime) -> Self {
+    fn next(self, now: UnixTime) -> Self {
         Self(self.0.saturating_add(1).max(now.as_millis()))
     }
 }
 
 /// Whose epoch it is.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub enum Owner {
+pub enum EpochOwner {
     /// A person.
     User(Subject),
     /// An application.
@@ -78,7 +78,7 @@ pub enum Owner {
     },
 }
 
-impl Owner {
+impl EpochOwner {
     fn key(&self) -> Key<EpochRecord> {
         match self {
             Self::User(sub) => Key::single(users::partition(sub)),
@@ -91,7 +91,7 @@ impl Owner {
 /// An epoch that was raised.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct EpochRecord {
-    owner: Owner,
+    owner: EpochOwner,
     epoch: Epoch,
 }
 
@@ -104,38 +104,42 @@ impl Record for EpochRecord {
 
     /// When everything from before it is over by itself.
     fn delete_after(&self) -> Option<UnixTime> {
-        Some(UnixTime::from_millis(self.epoch.0).plus(RETENTION))
+        Some(UnixTime::from_millis(self.epoch.0).plus(EPOCH_RETENTION))
     }
 }
 
 /// Longer than any session or refresh token may live (`REFRESH_TOKEN_LIFETIME`, at most 400 days).
-const RETENTION: Duration = Duration::from_secs(420 * 86_400);
+const EPOCH_RETENTION: Duration = Duration::from_secs(420 * 86_400);
 
 /// The epoch of that user or client.
 pub async fn current(
     store: &dyn Store,
-    owner: &Owner,
+    owner: &EpochOwner,
     as_of: Consistency,
 ) -> Result<Epoch, StoreError> {
     Ok(store.read(&owner.key(), as_of).await?.map_or_else(Epoch::default, |held| held.epoch))
 }
 
 /// Ends everything that carries the epoch there is, by beginning another. Raised twice is as good as once.
-pub async fn raise(store: &dyn Store, owner: &Owner, now: UnixTime) -> Result<Epoch, StoreError> {
-    change(store, owner, |held| held.after(now)).await
+pub async fn raise(
+    store: &dyn Store,
+    owner: &EpochOwner,
+    now: UnixTime,
+) -> Result<Epoch, StoreError> {
+    update(store, owner, |held| held.next(now)).await
 }
 
 /// Makes the epoch at least this one; for a restore.
-pub async fn raise_to(store: &dyn Store, owner: &Owner, to: Epoch) -> Result<(), StoreError> {
+pub async fn raise_to(store: &dyn Store, owner: &EpochOwner, to: Epoch) -> Result<(), StoreError> {
     if to == Epoch::default() {
         return Ok(());
     }
-    change(store, owner, |held| held.max(to)).await.map(drop)
+    update(store, owner, |held| held.max(to)).await.map(drop)
 }
 
-async fn change(
+async fn update(
     store: &dyn Store,
-    owner: &Owner,
+    owner: &EpochOwner,
     next: impl Fn(Epoch) -> Epoch + Send + Sync,
 ) -> Result<Epoch, StoreError> {
     let key = owner.key();
@@ -170,7 +174,7 @@ mod tests {
     #[test]
     fn what_carries_an_epoch_is_judged_by_it_and_what_carries_none_by_when_it_began() {
         let (before, after) = (NOW.minus(Duration::from_secs(9)), NOW.plus(Duration::from_secs(9)));
-        let raised = Epoch::default().after(NOW);
+        let raised = Epoch::default().next(NOW);
         #[rustfmt::skip]
         let table = [
             // now,             carried,                  began,  counts
@@ -182,14 +186,14 @@ mod tests {
             // Whatever a clock that is behind says.
             (raised,           Some(raised),              before, true),
             // Forgotten, or raised on a server that is seen later.
-            (raised,           Some(raised.after(NOW)),   before, true),
-            (raised.after(NOW), Some(raised),             after,  false),
+            (raised,           Some(raised.next(NOW)),   before, true),
+            (raised.next(NOW), Some(raised),             after,  false),
             (raised,           None,                      before, false),
             (raised,           None,                      NOW,    false),
             (raised,           None,                      after,  true),
         ];
         for (epoch, carried, began, counts) in table {
-            assert_eq!(epoch.admits(carried, began), counts, "{epoch:?} {carried:?} {began:?}");
+            assert_eq!(epoch.accepts(carried, began), counts, "{epoch:?} {carried:?} {began:?}");
         }
     }
 
@@ -197,7 +201,7 @@ mod tests {
     async fn an_epoch_grows_whatever_the_clock_says_and_even_after_it_was_forgotten() {
         let clock = Clock::manual(NOW);
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
-        let ada = Owner::User(Subject::parse("ada").unwrap());
+        let ada = EpochOwner::User(Subject::parse("ada").unwrap());
         let read = async || current(&*store, &ada, Consistency::Strong).await.unwrap();
         assert_eq!(read().await, Epoch::default());
         let first = raise(&*store, &ada, clock.now()).await.unwrap();
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(read().await, behind);
         raise_to(&*store, &ada, first).await.unwrap();
         assert_eq!(read().await, behind, "a restore lowers nothing");
-        clock.advance(RETENTION + Duration::from_secs(1));
+        clock.advance(EPOCH_RETENTION + Duration::from_secs(1));
         assert_eq!(read().await, Epoch::default(), "nothing of a person stays for ever");
         assert!(raise(&*store, &ada, clock.now()).await.unwrap() > behind);
     }

@@ -236,9 +236,12 @@ impl App {
     }
 
     /// The lifetimes of sessions.
-    pub fn session_lifetimes(&self) -> sessions::Limits {
+    pub fn session_lifetimes(&self) -> sessions::SessionLifetimes {
         let lifetimes = &self.config.lifetimes;
-        sessions::Limits { idle: lifetimes.session_idle, absolute: lifetimes.session_absolute }
+        sessions::SessionLifetimes {
+            idle: lifetimes.session_idle,
+            absolute: lifetimes.session_absolute,
+        }
     }
 
     /// How many failures one address may cause in a minute; `None` without a limit.

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::logged_error::LoggedError;
-use super::page::{FormTargets, PagePolicy, nonce, page};
+use super::pages::{FormTargets, PagePolicy, nonce, page};
 use super::shared_pages::{ContinuePage, FormPostPage};
 use crate::domain::authorization_request::Destination;
 use crate::protocol::{OAuthError, ResponseMode, redirect_uri};

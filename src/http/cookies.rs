@@ -114,7 +114,7 @@ impl Cookies {
             browser: find(CookieName::Browser),
             state: find(CookieName::State),
             device: single_value(&CookieName::Device.text(issuer))
-                .and_then(|text| Device::open(&app.device_key, text)),
+                .and_then(|text| Device::decrypt(&app.device_key, text)),
         }
     }
 
@@ -205,7 +205,7 @@ pub fn set_device(app: &App, device: &Device) -> Option<HeaderValue> {
     let issuer = &app.config.issuer;
     let (text, attributes) =
         (CookieName::Device.text(issuer), CookieName::Device.attributes(issuer.is_https()));
-    let (value, keep) = (device.seal(&app.device_key)?, lifetime(DEVICE_LIFETIME, app.now()));
+    let (value, keep) = (device.encrypt(&app.device_key)?, lifetime(DEVICE_LIFETIME, app.now()));
     HeaderValue::try_from(format!("{text}={value}{keep}{attributes}")).ok()
 }
 

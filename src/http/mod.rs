@@ -10,20 +10,20 @@ pub mod cookies;
 pub mod cors;
 pub mod error;
 pub mod form;
+pub mod interaction_context;
 pub mod logged_error;
-pub mod page;
 pub mod page_error;
+pub mod pages;
 pub mod parties;
 pub mod presented_token;
 pub mod request_info;
+pub mod request_quota;
 pub mod session_state;
 pub mod shared_pages;
 pub mod sign_in;
-pub mod stopped;
+pub mod stop_page;
 pub mod token_issuer;
 pub mod token_response;
-pub mod turns;
-pub mod visit;
 
 #[cfg(test)]
-pub(crate) mod page_checks;
+pub(crate) mod page_test_util;

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::logged_error::LoggedError;
-use super::page::{PagePolicy, page};
+use super::pages::{PagePolicy, page};
 use super::shared_pages::{ErrorPage, NextLink};
 use crate::domain::clients::{Client, RegistrationSource};
 use crate::infra::store::StoreError;

@@ -19,12 +19,12 @@ pub struct ClientCard<'a> {
     /// Where the answer goes, for people to recognise.
     pub returns_to: String,
     /// Who stands behind the name.
-    pub standing: Standing,
+    pub standing: ClientTrust,
 }
 
 /// Who stands behind what a client says of itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Standing {
+pub enum ClientTrust {
     /// The operator declared it.
     #[default]
     Declared,
@@ -36,7 +36,7 @@ pub enum Standing {
     SelfRegisteredOnDevice,
 }
 
-impl Standing {
+impl ClientTrust {
     /// Of a client that is answered so. At our own address nobody can take a place: that is the demo.
     fn of(app: &App, client: &Client, reply: &Reply) -> Self {
         let origin = reply.redirect_uri().and_then(redirect_uri::web_origin);
@@ -86,21 +86,21 @@ impl<'a> ClientCard<'a> {
             returns_to: match reply {
                 Reply::Redirect(to) => returns_to(to.redirect_uri()),
             },
-            standing: Standing::of(app, client, reply),
+            standing: ClientTrust::of(app, client, reply),
         }
     }
 }
 
 /// Who is asked: two people may have the same name, but never the same user name.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PersonName<'a> {
+pub struct UserCard<'a> {
     /// What people call them.
     pub name: &'a str,
     /// Absent where it is the name.
     pub username: Option<&'a str>,
 }
 
-impl<'a> From<&'a User> for PersonName<'a> {
+impl<'a> From<&'a User> for UserCard<'a> {
     fn from(user: &'a User) -> Self {
         let (name, username) = (user.display_name(), &*user.username);
         Self { name, username: (name != username).then_some(username) }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn only_who_registered_itself_is_said_to_be_vouched_for_by_nobody() {
-        use Standing::{Declared, OnDevice, SelfRegistered, SelfRegisteredOnDevice};
+        use ClientTrust::{Declared, OnDevice, SelfRegistered, SelfRegisteredOnDevice};
         for (standing, vouched, device) in [
             (Declared, true, false),
             (OnDevice, true, true),

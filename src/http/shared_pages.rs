@@ -54,7 +54,7 @@ pub struct ContinuePage<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::page_checks::{MARKUP, assert_has, assert_same_skeleton, rendered, words};
+    use crate::http::page_test_util::{MARKUP, assert_has, assert_same_skeleton, rendered, words};
 
     const REFUSED: ErrorPage<'static> = ErrorPage {
         title: "Request error",

@@ -5,10 +5,10 @@ use axum::response::Response;
 
 use super::authorization_response::see_other;
 use super::cookies::{self, Cookies};
+use super::interaction_context::InteractionContext;
 use super::request_info::RequestInfo;
-use super::visit::Visit;
 use crate::domain::authenticators::{Authentication, SignInPolicy};
-use crate::domain::epoch::{self, Owner};
+use crate::domain::epoch::{self, EpochOwner};
 use crate::domain::events::{Event, SignOutCause};
 use crate::domain::interactions;
 use crate::domain::logout_notifications;
@@ -35,38 +35,39 @@ pub async fn complete(
     app: &App,
     caller: &RequestInfo,
     cookies: &Cookies,
-    visit: &Visit,
+    context: &InteractionContext,
     authentication: Authentication,
 ) -> Result<SignIn, StoreError> {
-    let owner = Owner::User(authentication.sub.clone());
+    let owner = EpochOwner::User(authentication.sub.clone());
     let current = epoch::current(&*app.store, &owner, Consistency::Strong).await?;
     let user = users::find(&*app.store, &authentication.sub).await?.filter(|user| user.enabled);
     let Some(user) = user.filter(|_| current == authentication.epoch) else {
         return Ok(SignIn::Outdated);
     };
-    let authentication = match &visit.interaction.authentication {
+    let authentication = match &context.interaction.authentication {
         Some(earlier) => authentication.after(earlier),
         None => authentication,
     };
-    let mut response = see_other(&visit.hub());
+    let mut response = see_other(&context.dispatch_path());
     if !SignInPolicy::default().is_met_by(&authentication) {
         let keep = |it: &mut interactions::Interaction| {
             it.authentication = Some(authentication.clone());
         };
-        interactions::note(&*app.store, &visit.id, keep).await?;
+        interactions::update_open(&*app.store, &context.id, keep).await?;
         return Ok(SignIn::Accepted(response));
     }
     let session_cookie =
-        begin_session(app, caller, cookies, visit, &user.username, authentication.clone()).await?;
+        begin_session(app, caller, cookies, context, &user.username, authentication.clone())
+            .await?;
     let headers = response.headers_mut();
     headers.append(header::SET_COOKIE, session_cookie);
     let mut device = cookies.device.clone().unwrap_or_default();
-    device.note(&authentication.sub, authentication.epoch, app.now());
+    device.add_user(&authentication.sub, authentication.epoch, app.now());
     if let Some(known) = cookies::set_device(app, &device) {
         headers.append(header::SET_COOKIE, known);
     }
     // For the same user nothing changes that an application would have to look at.
-    let same = previous_session(visit, &authentication).is_some();
+    let same = previous_session(context, &authentication).is_some();
     if app.config.session_management && (!same || caller.browser_state.is_empty()) {
         headers.append(header::SET_COOKIE, cookies::set_state(app));
     }
@@ -81,21 +82,21 @@ async fn begin_session(
     app: &App,
     caller: &RequestInfo,
     cookies: &Cookies,
-    visit: &Visit,
+    context: &InteractionContext,
     username: &str,
     authentication: Authentication,
 ) -> Result<axum::http::HeaderValue, StoreError> {
     // The same user again: applications keep the session's name, so that a later sign-out reaches all of
     // them. A form that was sent twice makes two sessions of one name, whichever of them the browser keeps.
-    let sid = previous_session(visit, &authentication)
-        .map_or_else(|| visit.session_name(app, &authentication.sub), |previous| previous.sid);
+    let sid = previous_session(context, &authentication)
+        .map_or_else(|| context.session_sid(app, &authentication.sub), |previous| previous.sid);
     let (mut session, cookie) = Session::begin(authentication, app.session_lifetimes());
     session.sid = sid;
     // The old session ends last: a store that fails in between signs nobody out.
     let session = sessions::begin(&*app.store, &session, None).await?;
-    let (sub, client) = (session.sub.as_str(), visit.client.id.as_str());
+    let (sub, client) = (session.sub.as_str(), context.client.id.as_str());
     app.record_event(caller.address, &Event::SignedIn { sub, username, client });
-    interactions::note(&*app.store, &visit.id, |it| it.note_sign_in(&session)).await?;
+    interactions::update_open(&*app.store, &context.id, |it| it.record_sign_in(&session)).await?;
     if let Some(old) = cookies.session()
         && let Some((ended, told)) =
             logout_notifications::replace_session(&*app.store, old, session.sid, app.now()).await?
@@ -108,7 +109,10 @@ async fn begin_session(
 }
 
 /// The session that this browser has, if it is the same user's.
-fn previous_session<'a>(visit: &'a Visit, authentication: &Authentication) -> Option<&'a Session> {
-    let session = visit.presence.session.as_ref().map(|(session, _)| session);
+fn previous_session<'a>(
+    context: &'a InteractionContext,
+    authentication: &Authentication,
+) -> Option<&'a Session> {
+    let session = context.browser_session.session.as_ref().map(|(session, _)| session);
     session.filter(|session| session.sub == authentication.sub)
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::users::find;
 use super::{Context, Operation, OperationError};
 use crate::domain::clients::{self, ClientId};
-use crate::domain::consent::{self, Withdrawn};
+use crate::domain::consent::{self, WithdrawOutcome};
 use crate::domain::events::Event;
 use crate::infra::clock::UnixTime;
 use crate::protocol::Scope;
@@ -64,7 +64,7 @@ impl Operation for List {
     async fn run(self, context: &Context<'_>) -> Result<Vec<ConsentView>, OperationError> {
         let user = find(context.store, &self.user).await?;
         let mut all = Vec::new();
-        for id in consent::listed(context.store, &user.sub).await? {
+        for id in consent::list_clients(context.store, &user.sub).await? {
             let Some(held) = consent::find(context.store, &user.sub, &id).await? else { continue };
             let client = clients::find(context.store, &id).await?;
             all.push(ConsentView {
@@ -89,7 +89,7 @@ impl Operation for Withdraw {
         let client = ClientId::parse(&self.client)
             .ok_or_else(|| OperationError::Invalid("that is no client_id".to_owned()))?;
         let done = consent::withdraw(context.store, &user.sub, &client, context.now).await?;
-        let Withdrawn { agreed, grants } = done;
+        let WithdrawOutcome { existed: agreed, grants } = done;
         if !agreed && grants == 0 && clients::find(context.store, &client).await?.is_none() {
             let why = format!("there is no client {}", client.as_str());
             return Err(OperationError::Refused(why));

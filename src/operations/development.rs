@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
-use crate::domain::development::{self, Off};
+use crate::domain::development::{self, DisabledAccounts};
 
 /// Switches off what development made: for an issuer that is not a loopback one.
 #[derive(Debug, Deserialize, Serialize)]
@@ -11,9 +11,9 @@ pub struct SwitchOff {}
 
 impl Operation for SwitchOff {
     const NAME: &'static str = "development-switch-off";
-    type Output = Off;
+    type Output = DisabledAccounts;
 
-    async fn run(self, context: &Context<'_>) -> Result<Off, OperationError> {
-        Ok(development::switch_off(context.store, context.now).await?)
+    async fn run(self, context: &Context<'_>) -> Result<DisabledAccounts, OperationError> {
+        Ok(development::disable_all(context.store, context.now).await?)
     }
 }

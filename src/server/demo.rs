@@ -77,7 +77,7 @@ async fn seed_user(
                 "was there before; with the development password it is a development account from now on"
             );
         }
-        development::note(store, &known.sub).await?;
+        development::mark_user(store, &known.sub).await?;
         let set = |user: &mut User| {
             user.password.clone_from(&hash);
             // Back from a public issuer, where it was off.
@@ -88,7 +88,7 @@ async fn seed_user(
     }
     let sub = random::uuid().to_string();
     let sub = Subject::parse(&sub).unwrap_or_else(|| unreachable!("a UUID is a subject"));
-    development::note(store, &sub).await?;
+    development::mark_user(store, &sub).await?;
     let user = User {
         sub,
         username: account.user.clone(),

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::response_format::ResponseFormat;
 use crate::http::logged_error::LoggedError;
-use crate::http::page::{PagePolicy, page};
+use crate::http::pages::{PagePolicy, page};
 use crate::http::shared_pages::{ErrorPage, NextLink};
 use crate::protocol::ErrorCode;
 

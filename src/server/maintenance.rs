@@ -56,7 +56,7 @@ async fn run_loop(app: App, declared: Option<Bootstrap>) {
 /// store are logged elsewhere.
 async fn disable_development(app: &App) {
     if !app.config.issuer.is_loopback() {
-        let _off = development::switch_off(&*app.store, app.now()).await;
+        let _off = development::disable_all(&*app.store, app.now()).await;
     }
 }
 

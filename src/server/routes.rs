@@ -62,12 +62,12 @@ fn pages(app: &App) -> Router<App> {
     let mut routes = Router::new()
         .route(
             "/authorize",
-            get(authorize::begin::get).post(authorize::begin::post).head(no_content),
+            get(authorize::handlers::get).post(authorize::handlers::post).head(no_content),
         )
-        .route("/login", get(login::show).post(login::submit::check))
-        .route("/consent", get(consent::show).post(consent::answer))
-        .route("/logout", get(logout::http::get).post(logout::http::post).head(no_content))
-        .route("/logout/confirm", post(logout::http::confirm));
+        .route("/login", get(login::show).post(login::submit::submit))
+        .route("/consent", get(consent::show).post(consent::submit))
+        .route("/logout", get(logout::handlers::get).post(logout::handlers::post).head(no_content))
+        .route("/logout/confirm", post(logout::handlers::confirm));
     if app.config.session_management {
         routes = routes.route("/check-session", get(logout::check_session::show));
     }

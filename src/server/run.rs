@@ -298,9 +298,9 @@ async fn seed_store(
         tracing::info!(users = %applied.users, clients = %applied.clients, "bootstrap file applied");
     }
     if !config.issuer.is_loopback() {
-        let off = development::switch_off(&**store, now).await.map_err(store_unavailable)?;
+        let off = development::disable_all(&**store, now).await.map_err(store_unavailable)?;
         if !off.is_empty() {
-            tracing::warn!("{}", off.told());
+            tracing::warn!("{}", off.warning());
         }
     }
     let Some(account) = &config.dev_account else { return Ok(None) };

@@ -9,7 +9,7 @@ use latchkey::domain::authenticators::{
     QueuedPassword,
 };
 use latchkey::domain::epoch::Epoch;
-use latchkey::domain::users::{self, Added, Device, User};
+use latchkey::domain::users::{self, AddOutcome, Device, User};
 use latchkey::infra::clock::{Clock, UnixTime};
 use latchkey::infra::password::{Password, PasswordHasher};
 use latchkey::infra::store::{MemoryStore, Store};
@@ -38,7 +38,7 @@ impl Door<'_> {
         device: Option<&Device>,
     ) -> Result<LoginOutcome, LoginFailure> {
         let (store, clock, passwords) = (self.store, self.clock, self.passwords);
-        let limits = GuessLimits { per_address: Some(300), everybody: Some(6_000) };
+        let limits = GuessLimits { per_address: Some(300), total: Some(6_000) };
         let typed = QueuedPassword::acquire(passwords, password).await?;
         let desk = PasswordAuthenticator { store, clock, limits };
         desk.authenticate(&Credentials { username, address, device }, typed).await
@@ -102,12 +102,12 @@ async fn ten_thousand_addresses_guess_for_a_day_and_the_right_person_signs_in() 
     let passwords = PasswordHasher::new(2, 64);
     let right = Password::parse(PASSWORD).expect("a password");
     let hash = passwords.hash(right).await.expect("a hash");
-    assert_eq!(users::add(&*store, &ada(start, hash)).await.expect("a store"), Added::New);
+    assert_eq!(users::add(&*store, &ada(start, hash)).await.expect("a store"), AddOutcome::Added);
     let door = Door { store: &*store, clock: &clock, passwords: &passwords };
     let (home, mut away) = (address(1 << 20), 1 << 21);
     let mut device = Device::new();
     let first = door.tries(("ada", PASSWORD), home, None).await.expect("she signs in");
-    device.note(&first.user.sub, Epoch::default(), clock.now());
+    device.add_user(&first.user.sub, Epoch::default(), clock.now());
 
     let mut crowd = Crowd::default();
     for hour in 0..24 {
@@ -148,7 +148,7 @@ async fn one_address_never_locks_an_account_for_others_however_long_it_guesses()
     let passwords = PasswordHasher::new(2, 64);
     let hash = passwords.hash(Password::parse(PASSWORD).expect("one")).await.expect("a hash");
     let user = ada(clock.now(), hash);
-    assert_eq!(users::add(&*store, &user).await.expect("a store"), Added::New);
+    assert_eq!(users::add(&*store, &user).await.expect("a store"), AddOutcome::Added);
     let door = Door { store: &*store, clock: &clock, passwords: &passwords };
     let mut answered = 0;
     for _ in 0..8 * 24 * 12 {

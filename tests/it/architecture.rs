@@ -93,7 +93,7 @@ fn below(folder: &str, ending: &str) -> Vec<(String, String)> {
 fn sources() -> Vec<Source> {
     let own = below("src", ".rs").into_iter().filter(|(path, whole)| {
         let tests = path.ends_with("/tests.rs") || whole.starts_with("#![cfg(test)]");
-        !tests && path != "http/page_checks.rs"
+        !tests && path != "http/page_test_util.rs"
     });
     own.map(|(path, whole)| Source { code: without_tests(&whole), path, whole }).collect()
 }

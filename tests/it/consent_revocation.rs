@@ -1,7 +1,7 @@
 //! What a person agreed to can be taken back, and what was given for it ends with it.
 
 use latchkey::domain::clients::{ClientId, ClientSettings};
-use latchkey::domain::consent::{self, Withdrawn};
+use latchkey::domain::consent::{self, WithdrawOutcome};
 use latchkey::domain::grants::Grant;
 use serde_json::json;
 
@@ -21,7 +21,7 @@ fn invalid_grant() -> (u16, String) {
     (400, "invalid_grant".to_owned())
 }
 
-async fn withdraws(server: &TestServer, name: &str, client: &RelyingParty) -> Withdrawn {
+async fn withdraws(server: &TestServer, name: &str, client: &RelyingParty) -> WithdrawOutcome {
     let sub = server.user(name).await.sub;
     let id = ClientId::parse(&client.id).expect("an id");
     consent::withdraw(server.store(), &sub, &id, server.app().now()).await.expect("a store")
@@ -44,7 +44,10 @@ async fn everything_that_was_given_ends_and_nothing_else(server: TestServer) {
         let pending = client.authorization_request(scope);
         let code = ada.authorize(&pending.url()).await.code();
 
-        assert_eq!(withdraws(&server, "ada", &client).await, Withdrawn { agreed: true, grants: 2 });
+        assert_eq!(
+            withdraws(&server, "ada", &client).await,
+            WithdrawOutcome { existed: true, grants: 2 }
+        );
         assert_eq!(client.refresh(tokens.refresh()).await.error(), invalid_grant(), "{name}");
         assert_eq!(client.redeem(&code, &pending).await.error(), invalid_grant(), "{name}");
         assert_eq!(server.userinfo(tokens.access()).await.status, 401, "{name}");
@@ -61,7 +64,7 @@ async fn everything_that_was_given_ends_and_nothing_else(server: TestServer) {
         assert_eq!(server.userinfo(elsewhere.access()).await.status, 200, "{name}");
         assert_eq!(other.refresh(elsewhere.refresh()).await.status, 200, "{name}");
         assert_eq!(client.refresh(bobs.refresh()).await.status, 200, "{name}");
-        let nothing = Withdrawn { agreed: false, grants: 0 };
+        let nothing = WithdrawOutcome { existed: false, grants: 0 };
         assert_eq!(withdraws(&server, "ada", &client).await, nothing, "{name}");
     }
 }
@@ -117,7 +120,7 @@ async fn a_yes_that_was_taken_back_before_it_was_answered_is_asked_for_again(ser
     let fields: Vec<(&str, &str)> =
         fields.iter().map(|(name, value)| (&**name, &**value)).collect();
     let back = ada.post("/consent", &fields).await;
-    assert!(withdraws(&server, "ada", &shop).await.agreed);
+    assert!(withdraws(&server, "ada", &shop).await.existed);
     let hub = back.location().expect("the way back").to_owned();
     let hub = if hub.starts_with('/') { server.url(&hub) } else { hub };
     let page = ada.open(&hub).await;
@@ -133,7 +136,10 @@ async fn a_client_that_needs_no_consent_goes_on_and_loses_what_it_had(server: Te
     let tokens = desk.sign_in(&ada, "openid offline_access").await;
     let next = desk.refresh(tokens.refresh()).await.success_json();
     let next = next["refresh_token"].as_str().expect("a refresh token");
-    assert_eq!(withdraws(&server, "ada", &desk).await, Withdrawn { agreed: false, grants: 1 });
+    assert_eq!(
+        withdraws(&server, "ada", &desk).await,
+        WithdrawOutcome { existed: false, grants: 1 }
+    );
     assert_eq!(desk.refresh(next).await.error(), invalid_grant());
     let anew = desk.sign_in(&ada, "openid offline_access").await;
     assert_eq!(desk.refresh(anew.refresh()).await.status, 200);

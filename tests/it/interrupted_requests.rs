@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use latchkey::config::SecretString;
 use latchkey::domain::consent;
-use latchkey::domain::epoch::{self, Owner};
+use latchkey::domain::epoch::{self, EpochOwner};
 use latchkey::infra::client_ip;
 use latchkey::infra::store::Consistency;
 use latchkey::operations::users::{Remove, SetPassword, Show};
@@ -99,7 +99,7 @@ async fn an_operation_goes_on_when_the_command_is_interrupted() {
     // The server ends before the change goes on, and so has seen that nobody waits.
     let is_over = async { tokio::join!(serving, asks) };
     let sub = server.user("ada").await.sub;
-    let (owner, store) = (Owner::User(sub), server.store());
+    let (owner, store) = (EpochOwner::User(sub), server.store());
     let before = epoch::current(store, &owner, Consistency::Strong).await.expect("a store");
     goes_on(&server, "user.v1", "epoch.v1", is_over).await;
     drop(stop);
@@ -121,14 +121,15 @@ async fn a_removal_that_fails_half_way_can_be_done_again_and_leaves_nothing(serv
         }
         failed += 1;
         let is_there = server.try_operation(Show { user: "ada".to_owned() }).await.is_ok();
-        let nothing_left = consent::listed(server.store(), &sub).await.expect("a store").is_empty();
+        let nothing_left =
+            consent::list_clients(server.store(), &sub).await.expect("a store").is_empty();
         assert!(is_there || nothing_left, "step {spared} left what nobody can remove any more");
         if !is_there {
             break;
         }
     }
     assert!(failed > 5, "only {failed} steps");
-    assert_eq!(consent::listed(server.store(), &sub).await.expect("a store").len(), 0);
+    assert_eq!(consent::list_clients(server.store(), &sub).await.expect("a store").len(), 0);
     assert_eq!(shop.refresh(tokens.refresh()).await.error(), (400, "invalid_grant".to_owned()));
     assert_eq!(server.userinfo(tokens.access()).await.status, 401);
 }

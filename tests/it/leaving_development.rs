@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use latchkey::domain::clients::{self, ClientId};
-use latchkey::domain::development::{self, Off};
+use latchkey::domain::development::{self, DisabledAccounts};
 use latchkey::domain::users;
 use latchkey::infra::secret::{Digest, Secret};
 use rustix::process::{Pid, Signal, kill_process};
@@ -25,7 +25,7 @@ async fn what_development_made_is_off_with_all_it_was_given(provider: TestServer
     let marked = clients::update(provider.store(), &id, |client| client.development = true).await;
     assert_eq!(marked.expect("a store"), Some(()));
     let ada = provider.user("ada").await.sub;
-    development::note(provider.store(), &ada).await.expect("a store");
+    development::mark_user(provider.store(), &ada).await.expect("a store");
     let marked = users::update(provider.store(), &ada, |user| user.development = true).await;
     assert_eq!(marked.expect("a store"), Some(()));
 
@@ -35,9 +35,9 @@ async fn what_development_made_is_off_with_all_it_was_given(provider: TestServer
     let other = shop.sign_in(&provider.browser("bob"), "openid").await;
 
     let off = async || {
-        development::switch_off(provider.store(), provider.app().now()).await.expect("a store")
+        development::disable_all(provider.store(), provider.app().now()).await.expect("a store")
     };
-    let made = Off { users: vec!["ada".into()], clients: vec!["demo".into()] };
+    let made = DisabledAccounts { users: vec!["ada".into()], clients: vec!["demo".into()] };
     assert_eq!(off().await, made);
     assert_eq!(shop.refresh(hers.refresh()).await.error().1, "invalid_grant");
     assert_eq!(provider.userinfo(hers.access()).await.status, 401);

@@ -171,7 +171,7 @@ async fn many_who_agree_to_more_and_more_lose_nothing(server: TestServer) {
                 scope: format!("scope-{}", hand % 32).parse().unwrap(),
                 claims: BTreeSet::new(),
                 apis: BTreeMap::new(),
-                face: Digest::of(b"face"),
+                display_digest: Digest::of(b"face"),
                 given_at: server.app().now().plus(Duration::from_millis(hand)),
             };
             let store = Arc::clone(&server.app().store);
@@ -197,7 +197,11 @@ async fn of_all_who_finish_an_interaction_one_is_told_so_whatever_the_store_answ
             let hidden = login.hidden_fields_beside("#login-submit");
             let id = &hidden.iter().find(|(name, _)| name == "interaction").unwrap().1;
             let id = Secret::parse(id).unwrap();
-            let answer = interactions::Answer { at: server.app().now(), sid: None, refused: None };
+            let answer = interactions::InteractionOutcome {
+                at: server.app().now(),
+                sid: None,
+                refused: None,
+            };
             let attempts = [1, 2].map(|n| AttemptId(Uuid::from_u128(n)));
             if let Some(fault) = lost {
                 server.failing_store().fail_once(1, fault);

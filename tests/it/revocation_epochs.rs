@@ -132,7 +132,7 @@ async fn a_sign_out_ends_every_session_of_that_name_and_what_hangs_on_it(server:
     // Two tabs signed in at once, and one of the cookies was the later one.
     let (store, now) = (server.store(), server.app().now());
     let sub = server.user("ada").await.sub;
-    let listed = sessions::listed(store, &sub).await.expect("a store");
+    let listed = sessions::list_ids(store, &sub).await.expect("a store");
     let first = sessions::find(store, listed[0], now).await.expect("a store").expect("a session");
     let limits = server.app().session_lifetimes();
     let epoch = first.epoch.expect("an epoch");
@@ -164,7 +164,7 @@ async fn nothing_is_granted_in_a_session_that_ends_at_the_same_moment(server: Te
     let (answer, ()) = tokio::join!(ada.authorize_silently(&request), async {
         held.wait_until_reached().await;
         let (store, now) = (server.store(), server.app().now());
-        let session = sessions::find_named(store, sid, now).await.expect("a store");
+        let session = sessions::find_by_sid(store, sid, now).await.expect("a store");
         sessions::end(store, session.expect("a session").id).await.expect("a store");
         held.resume();
     });
@@ -249,7 +249,7 @@ async fn what_was_listed_of_a_person_is_off_the_list_once_it_is_ended(server: Te
     assert_eq!(grants::list_for_subject(server.store(), &sub).await.expect("a store").len(), 2);
     cuts_off(&server, "ada").await;
     assert_eq!(grants::list_for_subject(server.store(), &sub).await.expect("a store"), []);
-    assert_eq!(sessions::listed(server.store(), &sub).await.expect("a store"), []);
+    assert_eq!(sessions::list_ids(server.store(), &sub).await.expect("a store"), []);
 }
 
 /// A list has an end of its own, where nobody comes by to take names off it. Redis goes by its own clock: there

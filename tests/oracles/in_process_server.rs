@@ -196,7 +196,7 @@ pub fn consent() -> Consent {
         scope: "openid profile".parse::<Scope>().expect("a scope"),
         claims: ["email".to_owned()].into(),
         apis: std::collections::BTreeMap::new(),
-        face: consent::face(&client("shop")),
+        display_digest: consent::display_digest(&client("shop")),
         given_at: NOW,
     }
 }

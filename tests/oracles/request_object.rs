@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use latchkey::domain::authorization_request::object::assemble;
+use latchkey::domain::authorization_request::request_object::merge_params;
 use latchkey::domain::clients::Client;
 use latchkey::infra::clock::UnixTime;
 use latchkey::infra::jose::VerifiedJwt;
@@ -18,12 +18,12 @@ use super::{lines, reference_parsers, text};
 ///
 /// [RFC 9101 §4, §6.3, §10.8]: https://www.rfc-editor.org/rfc/rfc9101#section-4
 pub fn request_object(data: &[u8]) {
-    holds(data, assemble);
+    holds(data, merge_params);
 }
 
 pub fn holds(
     data: &[u8],
-    assemble: impl Fn(&Params, &VerifiedJwt, &Client, &str, UnixTime) -> Result<Params, OAuthError>,
+    merge_params: impl Fn(&Params, &VerifiedJwt, &Client, &str, UnixTime) -> Result<Params, OAuthError>,
 ) {
     let [query, typ, payload] = lines(data);
     let Ok(outer) = Params::parse(query) else { return };
@@ -31,7 +31,7 @@ pub fn holds(
     let typ = Some(text(typ)).filter(|typ| !typ.is_empty());
     let client = in_process_server::client("shop");
     let verified = VerifiedJwt { typ: typ.clone(), claims: claims.clone() };
-    let found = assemble(&outer, &verified, &client, ISSUER, NOW);
+    let found = merge_params(&outer, &verified, &client, ISSUER, NOW);
     let strict = typ.as_deref() == Some("oauth-authz-req+jwt");
     let expected = slowly(&outer, &Value::Object(claims), strict);
     let found: Result<BTreeMap<String, String>, OAuthError> =

@@ -1,11 +1,11 @@
 use std::sync::OnceLock;
 
 use askama::Template;
-use latchkey::endpoints::consent::page::{ConsentPage, Lasts, scope_line};
+use latchkey::endpoints::consent::page::{ConsentDuration, ConsentPage, scope_line};
 use latchkey::endpoints::home::page::{DemoLogin, HomePage};
 use latchkey::endpoints::login::page::{Alert, LoginPage};
 use latchkey::endpoints::logout::page::{ConfirmPage, SignedOutPage};
-use latchkey::http::parties::{ClientCard, PersonName, Standing};
+use latchkey::http::parties::{ClientCard, ClientTrust, UserCard};
 use latchkey::http::shared_pages::{ContinuePage, ErrorPage, FormPostPage, NextLink};
 use latchkey::protocol::ClientMetadata;
 use latchkey::protocol::redirect_uri::check_registrable;
@@ -94,14 +94,14 @@ fn as_parsed(words: &str) -> String {
 /// Every page there is, with these words wherever there are any.
 fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
     let some = Some(it);
-    let person = PersonName { name: it, username: some };
+    let person = UserCard { name: it, username: some };
     let client =
         |logo, standing| ClientCard { name: it, logo, returns_to: it.to_owned(), standing };
     let alert = Some(Alert { words: "No.", is_about_input: true });
     let login = |current, again: Option<_>, alert| LoginPage {
         interaction: it,
         csrf: it,
-        client: client(again.map(|_| link), Standing::SelfRegistered),
+        client: client(again.map(|_| link), ClientTrust::SelfRegistered),
         policy_uri: Some(link),
         tos_uri: Some(link),
         username: it,
@@ -121,7 +121,7 @@ fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
         scopes: vec![scope_line("scope", some), scope_line("other", Some(it))],
         claims: vec![it.to_owned()],
         resources: vec![scope_line("other", Some(it))],
-        lasts: Lasts::WhileSignedIn,
+        lasts: ConsentDuration::WhileSignedIn,
         asked_again: true,
     };
     let fields = [("code".to_owned(), it.to_owned()), (it.to_owned(), it.to_owned())];
@@ -130,8 +130,8 @@ fn pages(it: &str, link: &str, target: &str) -> Vec<String> {
         login(Some(person), None, None).render(),
         login(None, Some(person), alert).render(),
         login(None, None, alert).render(),
-        consent(Some(link), Standing::Declared).render(),
-        consent(None, Standing::SelfRegisteredOnDevice).render(),
+        consent(Some(link), ClientTrust::Declared).render(),
+        consent(None, ClientTrust::SelfRegisteredOnDevice).render(),
         ErrorPage {
             title: it,
             message: it,

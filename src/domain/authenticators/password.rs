@@ -24,7 +24,7 @@ use tokio::join;
 
 use super::Authentication;
 use crate::config::RateLimitSettings;
-use crate::domain::epoch::{self, Epoch, Owner};
+use crate::domain::epoch::{self, Epoch, EpochOwner};
 use crate::domain::rate_limit::{self, LimitPolicy, MAX_ACCOUNT_FAILURES, RateLimited};
 use crate::domain::users::{self, Device, User, canonical};
 use crate::infra::client_ip::rate_limit_key;
@@ -49,14 +49,16 @@ pub struct GuessLimits {
     /// From one address, whatever name is typed; `None`: tries are not counted by address.
     pub per_address: Option<u32>,
     /// In all; `None`, in development: neither this nor what one account had is counted.
-    pub everybody: Option<u32>,
+    pub total: Option<u32>,
 }
 
 impl From<RateLimitSettings> for GuessLimits {
     fn from(limit: RateLimitSettings) -> Self {
         Self {
             per_address: limit.enabled.then_some(limit.per_minute),
-            everybody: limit.guesses.then_some(limit.per_minute.saturating_mul(EVERYBODY)),
+            total: limit
+                .guesses
+                .then_some(limit.per_minute.saturating_mul(TOTAL_PER_ADDRESS_LIMIT)),
         }
     }
 }
@@ -139,9 +141,9 @@ impl From<HasherBusy> for LoginError {
 }
 
 /// How a try was counted.
-enum Counted {
+enum CountedAttempt {
     /// By address alone, if at all.
-    Not,
+    Uncounted,
     /// By the browser, which knows the person.
     Device { name: String },
     /// By address and account. `last`: of the tries that are answered it is the last.
@@ -156,7 +158,7 @@ impl PasswordAuthenticator<'_> {
         let Some(per_minute) = self.limits.per_address.filter(|_| shown.device.is_none()) else {
             return Ok(());
         };
-        let (name, schedule) = (address_name(shown.address), LimitPolicy::Address { per_minute });
+        let (name, schedule) = (address_key(shown.address), LimitPolicy::Address { per_minute });
         let looked = rate_limit::check_attempt(self.store, &name, schedule, self.clock.now()).await;
         looked
             .map_err(|cause| nobody(cause.into()))?
@@ -176,26 +178,27 @@ impl PasswordAuthenticator<'_> {
         typed: QueuedPassword,
     ) -> Result<LoginOutcome, LoginFailure> {
         let nobody = |why| LoginFailure { why, sub: None, locks: false };
-        let found = self.find(shown.username).await;
+        let found = self.find_user(shown.username).await;
         let (epoch, user) = found.map_err(|cause| nobody(cause.into()))?;
         let sub = user.as_ref().map(|user| user.sub.clone());
-        let account = account_name(sub.as_ref(), shown.username);
+        let account = account_key(sub.as_ref(), shown.username);
         let failed = |why| LoginFailure { why, sub: sub.clone(), locks: false };
 
-        let counted = self.count(&account, (sub.as_ref(), epoch), shown).await.map_err(failed)?;
+        let counted =
+            self.record_attempt(&account, (sub.as_ref(), epoch), shown).await.map_err(failed)?;
         match self.verify(typed, user).await {
             Ok(user) => {
-                let unlocked = self.forgive(&account, &counted, shown.address).await;
+                let unlocked = self.clear_attempts(&account, &counted, shown.address).await;
                 let unlocked = unlocked.map_err(failed)?;
                 let now = self.clock.now();
                 let authentication = Authentication::by_password(user.sub.clone(), epoch, now);
                 Ok(LoginOutcome { authentication, user, unlocked })
             }
             Err(why) => {
-                let last = matches!(counted, Counted::Address { last: true, .. });
+                let last = matches!(counted, CountedAttempt::Address { last: true, .. });
                 let is_wrong = matches!(why, LoginError::WrongPassword | LoginError::Disabled);
-                if let Counted::Address { .. } = counted {
-                    self.note_failure().await.map_err(failed)?;
+                if let CountedAttempt::Address { .. } = counted {
+                    self.record_failure().await.map_err(failed)?;
                 }
                 Err(LoginFailure { locks: last && is_wrong, ..failed(why) })
             }
@@ -226,77 +229,78 @@ impl PasswordAuthenticator<'_> {
 
     /// The epoch first: a change that the user's record does not show yet raises it after this. Nobody
     /// costs as much as somebody.
-    async fn find(&self, username: &str) -> Result<(Epoch, Option<User>), StoreError> {
+    async fn find_user(&self, username: &str) -> Result<(Epoch, Option<User>), StoreError> {
         let canonical = canonical(username);
         let holder = users::username_subject(self.store, &canonical).await?;
-        let sub = holder.clone().unwrap_or_else(users::nobody);
+        let sub = holder.clone().unwrap_or_else(users::placeholder_subject);
         let epoch =
-            epoch::current(self.store, &Owner::User(sub.clone()), Consistency::Strong).await?;
+            epoch::current(self.store, &EpochOwner::User(sub.clone()), Consistency::Strong).await?;
         let user = users::find(self.store, &sub).await?;
         let user = user.filter(|user| users::canonical(&user.username) == canonical);
         Ok((epoch, user.filter(|_| holder.is_some())))
     }
 
-    async fn count(
+    async fn record_attempt(
         &self,
         account: &str,
         (sub, epoch): (Option<&Subject>, Epoch),
         shown: &Credentials<'_>,
-    ) -> Result<Counted, LoginError> {
+    ) -> Result<CountedAttempt, LoginError> {
         let (store, now) = (self.store, self.clock.now());
-        let known = sub.zip(shown.device).and_then(|(sub, device)| device.knows(sub, epoch, now));
-        if let Some(name) = known.filter(|_| self.limits.everybody.is_some()) {
+        let known =
+            sub.zip(shown.device).and_then(|(sub, device)| device.attempt_key(sub, epoch, now));
+        if let Some(name) = known.filter(|_| self.limits.total.is_some()) {
             let taken = rate_limit::record_attempt(store, &name, LimitPolicy::Guess, now).await?;
             taken.map_err(LoginError::Throttled)?;
-            return Ok(Counted::Device { name });
+            return Ok(CountedAttempt::Device { name });
         }
-        if let Some(most) = self.limits.everybody {
-            let spent = rate_limit::check_quota(store, FAILURES, most, now).await?;
+        if let Some(most) = self.limits.total {
+            let spent = rate_limit::check_quota(store, TOTAL_FAILURES_KEY, most, now).await?;
             spent.map_err(LoginError::Throttled)?;
         }
         if let Some(per_minute) = self.limits.per_address {
             let schedule = LimitPolicy::Address { per_minute };
             let taken =
-                rate_limit::record_attempt(store, &address_name(shown.address), schedule, now)
+                rate_limit::record_attempt(store, &address_key(shown.address), schedule, now)
                     .await?;
             taken.map_err(LoginError::Throttled)?;
         }
-        if self.limits.everybody.is_none() {
-            return Ok(Counted::Not);
+        if self.limits.total.is_none() {
+            return Ok(CountedAttempt::Uncounted);
         }
-        let pair = pair_name(account, epoch, shown.address);
+        let pair = account_address_key(account, epoch, shown.address);
         let taken = rate_limit::record_attempt(store, &pair, LimitPolicy::Guess, now).await?;
         taken.map_err(LoginError::Throttled)?;
         let taken = rate_limit::record_attempt(store, account, LimitPolicy::Account, now).await?;
         let failures = taken.map_err(LoginError::Locked)?;
-        Ok(Counted::Address { pair, last: failures >= MAX_ACCOUNT_FAILURES })
+        Ok(CountedAttempt::Address { pair, last: failures >= MAX_ACCOUNT_FAILURES })
     }
 
     /// It was the right password. Answers whether the account was locked.
-    async fn forgive(
+    async fn clear_attempts(
         &self,
         account: &str,
-        counted: &Counted,
+        counted: &CountedAttempt,
         address: IpAddr,
     ) -> Result<bool, LoginError> {
         let (store, now) = (self.store, self.clock.now());
         let freed = rate_limit::clear_attempt(store, account, LimitPolicy::Account, now);
         match counted {
-            Counted::Not => {
-                self.forgive_address(address).await?;
+            CountedAttempt::Uncounted => {
+                self.clear_address_attempts(address).await?;
                 Ok(false)
             }
-            Counted::Device { name } => {
+            CountedAttempt::Device { name } => {
                 let own = rate_limit::clear_attempt(store, name, LimitPolicy::Guess, now);
                 let (freed, own) = join!(freed, own);
                 own?;
                 Ok(freed?)
             }
-            Counted::Address { pair, .. } => {
+            CountedAttempt::Address { pair, .. } => {
                 let (freed, pair, own) = join!(
                     freed,
                     rate_limit::clear_attempt(store, pair, LimitPolicy::Guess, now),
-                    self.forgive_address(address)
+                    self.clear_address_attempts(address)
                 );
                 pair?;
                 own?;
@@ -306,14 +310,14 @@ impl PasswordAuthenticator<'_> {
         }
     }
 
-    async fn forgive_address(&self, address: IpAddr) -> Result<(), StoreError> {
+    async fn clear_address_attempts(&self, address: IpAddr) -> Result<(), StoreError> {
         let Some(per_minute) = self.limits.per_address else { return Ok(()) };
-        let (name, schedule) = (address_name(address), LimitPolicy::Address { per_minute });
+        let (name, schedule) = (address_key(address), LimitPolicy::Address { per_minute });
         rate_limit::clear_attempt(self.store, &name, schedule, self.clock.now()).await.map(drop)
     }
 
-    async fn note_failure(&self) -> Result<(), LoginError> {
-        rate_limit::add_to_quota(self.store, FAILURES, self.clock.now()).await?;
+    async fn record_failure(&self) -> Result<(), LoginError> {
+        rate_limit::add_to_quota(self.store, TOTAL_FAILURES_KEY, self.clock.now()).await?;
         Ok(())
     }
 
@@ -341,20 +345,20 @@ pub async fn locked_since(
     store: &dyn Store,
     sub: &Subject,
 ) -> Result<Option<UnixTime>, StoreError> {
-    rate_limit::locked_since(store, &account_name(Some(sub), "")).await
+    rate_limit::locked_since(store, &account_key(Some(sub), "")).await
 }
 
 /// Unlocks the account of this person; answers since when it was locked.
 pub async fn unlock(store: &dyn Store, sub: &Subject) -> Result<Option<UnixTime>, StoreError> {
-    rate_limit::unlock(store, &account_name(Some(sub), "")).await
+    rate_limit::unlock(store, &account_key(Some(sub), "")).await
 }
 
 /// What everybody's failures are counted as.
-const FAILURES: &str = "sign-in failures";
+const TOTAL_FAILURES_KEY: &str = "sign-in failures";
 /// Everybody may fail as often as so many addresses together.
-const EVERYBODY: u32 = 20;
+const TOTAL_PER_ADDRESS_LIMIT: u32 = 20;
 
-fn account_name(sub: Option<&Subject>, username: &str) -> String {
+fn account_key(sub: Option<&Subject>, username: &str) -> String {
     match sub {
         Some(sub) => format!("account sub:{}", sub.as_str()),
         None => format!("account name:{}", canonical(username)),
@@ -362,10 +366,10 @@ fn account_name(sub: Option<&Subject>, username: &str) -> String {
 }
 
 /// After a new password whoever mistyped the old one has all tries again.
-fn pair_name(account: &str, epoch: Epoch, address: IpAddr) -> String {
+fn account_address_key(account: &str, epoch: Epoch, address: IpAddr) -> String {
     format!("{account} in {} from {}", epoch.number(), rate_limit_key(address))
 }
 
-fn address_name(address: IpAddr) -> String {
+fn address_key(address: IpAddr) -> String {
     format!("address {}", rate_limit_key(address))
 }

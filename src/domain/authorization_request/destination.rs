@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::parameters::MAX_QUERY;
+use super::parameters::MAX_QUERY_LEN;
 use crate::protocol::{ClientMetadata, Params, ResponseMode, ResponseType};
 
 /// A place it is safe to send the browser back to, and how.
@@ -17,19 +17,20 @@ pub struct Destination {
 }
 
 /// Whether a `state` takes more room in an address than a request may have altogether.
-pub fn is_long_in_an_address(state: &str) -> bool {
-    url::form_urlencoded::byte_serialize(state.as_bytes()).map(str::len).sum::<usize>() > MAX_QUERY
+pub fn exceeds_url_length(state: &str) -> bool {
+    url::form_urlencoded::byte_serialize(state.as_bytes()).map(str::len).sum::<usize>()
+        > MAX_QUERY_LEN
 }
 
 /// Shown to the person as a page, never sent anywhere.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Unredirectable {
+pub enum DestinationError {
     /// Not in the request: required even with one registered (OpenID Connect Core §3.1.2.1).
-    NoRedirectUri,
+    MissingRedirectUri,
     /// Not among the registered ones.
     UnregisteredRedirectUri,
     /// `state` is longer than an address can carry, and what the client gets back is exactly what it sent.
-    LongState,
+    StateTooLong,
 }
 
 impl Destination {
@@ -39,10 +40,10 @@ impl Destination {
     /// error goes: it is refused later, and the refusal travels as the type's answers do by default.
     ///
     /// [RFC 9700 §2.1]: https://www.rfc-editor.org/rfc/rfc9700#section-2.1
-    pub fn settle(params: &Params, client: &ClientMetadata) -> Result<Self, Unredirectable> {
-        let asked = params.get("redirect_uri").ok_or(Unredirectable::NoRedirectUri)?;
+    pub fn resolve(params: &Params, client: &ClientMetadata) -> Result<Self, DestinationError> {
+        let asked = params.get("redirect_uri").ok_or(DestinationError::MissingRedirectUri)?;
         if !client.allows_redirect_to(asked) {
-            return Err(Unredirectable::UnregisteredRedirectUri);
+            return Err(DestinationError::UnregisteredRedirectUri);
         }
         let response = params.get("response_type").and_then(ResponseType::parse_unordered);
         let response = response.unwrap_or(ResponseType::Code);
@@ -54,8 +55,8 @@ impl Destination {
             ResponseMode::Query | ResponseMode::Fragment => true,
             ResponseMode::FormPost => false,
         };
-        if in_address && state.as_deref().is_some_and(is_long_in_an_address) {
-            return Err(Unredirectable::LongState);
+        if in_address && state.as_deref().is_some_and(exceeds_url_length) {
+            return Err(DestinationError::StateTooLong);
         }
         Ok(Self { redirect_uri: asked.to_owned(), state, mode })
     }

@@ -2,25 +2,25 @@
 //! checked whole before anybody is bothered with it.
 //!
 //! Checks belong to the request, not to the endpoint: whatever way a request comes in, it is read by
-//! [`Destination::settle`] and then by [`validate`], in that order.
+//! [`Destination::resolve`] and then by [`validate`], in that order.
 //!
 //! [RFC 6749 §4.1.1]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1
 //! [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 
 mod destination;
-mod kept;
-pub mod object;
 mod parameters;
 mod reply;
+pub mod request_object;
+mod stored_request;
 mod validate;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::destination::{Destination, Unredirectable, is_long_in_an_address};
-pub use self::kept::{KeptRequest, keep, kept};
-pub use self::parameters::{MAX_QUERY, is_known, to_query};
+pub use self::destination::{Destination, DestinationError, exceeds_url_length};
+pub use self::parameters::{MAX_QUERY_LEN, is_known, to_query};
 pub use self::reply::Reply;
-pub use self::validate::{Hinted, RequestPolicy, validate};
+pub use self::stored_request::{StoredRequest, find_stored, insert_stored};
+pub use self::validate::{HintedSubject, RequestPolicy, validate};
 use crate::domain::clients::{Client, ClientId};
 use crate::protocol::claims::ClaimsRequest;
 use crate::protocol::{CodeChallenge, Prompt, ResponseType, Scope, Subject};

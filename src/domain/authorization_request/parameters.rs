@@ -1,7 +1,7 @@
 use crate::protocol::{ErrorCode, OAuthError, Params};
 
 /// The most that a request may have, in bytes of its query and without the hint: what is kept of it.
-pub const MAX_QUERY: usize = 8 * 1024;
+pub const MAX_QUERY_LEN: usize = 8 * 1024;
 
 /// Every parameter of an authorization request that means something here, if only that it is refused.
 ///
@@ -26,7 +26,7 @@ pub fn is_known(name: &str) -> bool {
 /// where it is longer than what is kept of one.
 pub fn to_query(params: &Params) -> Result<String, OAuthError> {
     let query = params.clone().without("id_token_hint").to_query();
-    if query.len() > MAX_QUERY {
+    if query.len() > MAX_QUERY_LEN {
         let text = "the parameters of the request are longer than 8 KiB altogether";
         return Err(OAuthError::new(ErrorCode::InvalidRequest, text));
     }
@@ -43,8 +43,8 @@ mod tests {
             let text = format!("id_token_hint={}&state={}", "h".repeat(9_000), "s".repeat(letters));
             to_query(&Params::parse(text.as_bytes()).unwrap())
         };
-        let most = MAX_QUERY - "state=".len();
-        assert_eq!(request(most).map(|query| query.len()), Ok(MAX_QUERY));
+        let most = MAX_QUERY_LEN - "state=".len();
+        assert_eq!(request(most).map(|query| query.len()), Ok(MAX_QUERY_LEN));
         assert_eq!(request(most + 1).unwrap_err().code, ErrorCode::InvalidRequest);
         // Written out, each of these is three characters.
         let wide = Params::parse(format!("state={}", "(".repeat(most / 2)).as_bytes()).unwrap();

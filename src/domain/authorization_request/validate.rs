@@ -8,15 +8,15 @@ use crate::protocol::{
 };
 
 /// The longest `nonce`, in bytes.
-const LONGEST_NONCE: usize = 1_024;
+const MAX_NONCE_LEN: usize = 1_024;
 
 /// What verifying the `id_token_hint` found, done before this: it needs our keys.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Hinted {
+pub enum HintedSubject {
     /// There was none.
-    Nobody,
+    Absent,
     /// It is ours, expired or not, and is about this subject.
-    Somebody(Subject),
+    Is(Subject),
     /// It is not ours.
     Unreadable,
 }
@@ -46,13 +46,13 @@ pub fn validate(
     client: &Client,
     reply: Reply,
     policy: RequestPolicy<'_>,
-    hinted: Hinted,
+    hinted: HintedSubject,
 ) -> Result<AuthorizationRequest, OAuthError> {
     let catalogue = policy.catalogue;
     check_support(params)?;
     let response_type = check_response(params, client, policy.response_types)?;
-    if params.get("nonce").is_some_and(|nonce| nonce.len() > LONGEST_NONCE) {
-        return Err(invalid_owned(&format!("nonce is longer than {LONGEST_NONCE} bytes")));
+    if params.get("nonce").is_some_and(|nonce| nonce.len() > MAX_NONCE_LEN) {
+        return Err(invalid_owned(&format!("nonce is longer than {MAX_NONCE_LEN} bytes")));
     }
     let prompt = params.get("prompt").map_or(Ok(Prompt::default()), Prompt::parse);
     let prompt = prompt.map_err(|_| invalid("prompt has none beside another value"))?;
@@ -76,7 +76,10 @@ pub fn validate(
         challenge,
         prompt,
         max_age,
-        login_hint: params.get("login_hint").filter(|hint| may_be_a_name(hint)).map(str::to_owned),
+        login_hint: params
+            .get("login_hint")
+            .filter(|hint| is_username_length(hint))
+            .map(str::to_owned),
         hinted,
         wants_acr,
         claims: {
@@ -90,7 +93,7 @@ pub fn validate(
 }
 
 /// Whether somebody may be called that here: the longest user name has 255 characters.
-fn may_be_a_name(hint: &str) -> bool {
+fn is_username_length(hint: &str) -> bool {
     hint.chars().nth(255).is_none()
 }
 
@@ -290,12 +293,12 @@ fn allowed_claims(
 }
 
 /// The hint, or a `sub` the `claims` parameter insists on (§5.5.1).
-fn read_hint(hinted: Hinted, claims: &ClaimsRequest) -> Result<Option<Subject>, OAuthError> {
+fn read_hint(hinted: HintedSubject, claims: &ClaimsRequest) -> Result<Option<Subject>, OAuthError> {
     let nobody = OAuthError::new(ErrorCode::LoginRequired, "the demanded sub is nobody here");
     let mut wanted = match hinted {
-        Hinted::Nobody => None,
-        Hinted::Somebody(sub) => Some(sub),
-        Hinted::Unreadable => {
+        HintedSubject::Absent => None,
+        HintedSubject::Is(sub) => Some(sub),
+        HintedSubject::Unreadable => {
             return Err(invalid("id_token_hint is not an ID token of this issuer"));
         }
     };

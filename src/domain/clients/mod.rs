@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::encryption_keys::check_registered_keys;
 pub use self::origins::is_known_origin;
 pub use self::settings::ClientSettings;
-use crate::domain::epoch::{self, Owner};
+use crate::domain::epoch::{self, EpochOwner};
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
 use crate::infra::store::{
@@ -221,7 +221,7 @@ pub async fn add(store: &dyn Store, client: &Client) -> Result<CreateOutcome, St
 /// Revokes every grant and token of the client. Called after it was disabled, so that none is accepted when it is
 /// enabled again.
 pub async fn revoke_all(store: &dyn Store, id: &ClientId, now: UnixTime) -> Result<(), StoreError> {
-    epoch::raise(store, &Owner::Client(id.clone()), now).await.map(drop)
+    epoch::raise(store, &EpochOwner::Client(id.clone()), now).await.map(drop)
 }
 
 /// Changes a client, but not its metadata; `None` if there is none. A caller that disables it then calls

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::authorization_request::AuthorizationRequest;
 use crate::domain::clients::{Client, ClientId};
-use crate::domain::epoch::{self, Owner};
+use crate::domain::epoch::{self, EpochOwner};
 use crate::domain::grants;
 use crate::domain::users;
 use crate::infra::clock::UnixTime;
@@ -16,9 +16,9 @@ use crate::infra::secret::Digest;
 use crate::infra::store::{Key, RawKey, Record, Store, StoreError};
 use crate::protocol::{Scope, Subject};
 
-const REMEMBERED: Duration = Duration::from_secs(365 * 86_400);
+const CONSENT_RETENTION: Duration = Duration::from_secs(365 * 86_400);
 /// Copies of one form arrive within it.
-const A_MOMENT: Duration = Duration::from_secs(60);
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(60);
 
 /// One person's yes to one client.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -36,7 +36,8 @@ pub struct Consent {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub apis: BTreeMap<String, Scope>,
     /// What the page said about the client then; another face means asking again.
-    pub face: Digest,
+    #[serde(rename = "face")]
+    pub display_digest: Digest,
     /// When.
     pub given_at: UnixTime,
 }
@@ -48,26 +49,26 @@ impl Consent {
         request.scope.is_subset(&self.scope)
             && request.claims.user_claims().iter().all(|claim| self.claims.contains(*claim))
             && request.apis(client).iter().all(at)
-            && self.face == face(client)
+            && self.display_digest == display_digest(client)
     }
 }
 
 impl Consent {
     /// Whether another yes of this moment would change nothing.
-    fn says_already(&self, given: &Self) -> bool {
+    fn is_repeated_by(&self, given: &Self) -> bool {
         let at = |(api, scope): (&String, &Scope)| {
             self.apis.get(api).is_some_and(|held| scope.is_subset(held))
         };
         given.scope.is_subset(&self.scope)
             && given.claims.is_subset(&self.claims)
             && given.apis.iter().all(at)
-            && given.face == self.face
-            && given.given_at < self.given_at.plus(A_MOMENT)
+            && given.display_digest == self.display_digest
+            && given.given_at < self.given_at.plus(DUPLICATE_WINDOW)
     }
 
-    fn take_in(&mut self, given: &Self) {
+    fn merge(&mut self, given: &Self) {
         let before = std::mem::replace(self, given.clone());
-        if before.face == self.face {
+        if before.display_digest == self.display_digest {
             self.scope = self.scope.union(&before.scope);
             self.claims.extend(before.claims);
             for (api, scope) in before.apis {
@@ -79,7 +80,7 @@ impl Consent {
 }
 
 /// A digest of everything the consent page shows of a client, and of where it may be sent.
-pub fn face(client: &Client) -> Digest {
+pub fn display_digest(client: &Client) -> Digest {
     let it = &client.metadata;
     let shown = (
         (&it.client_name, &it.client_uri, &it.logo_uri),
@@ -96,7 +97,7 @@ impl Record for Consent {
     }
 
     fn delete_after(&self) -> Option<UnixTime> {
-        Some(self.given_at.plus(REMEMBERED))
+        Some(self.given_at.plus(CONSENT_RETENTION))
     }
 }
 
@@ -110,8 +111,8 @@ fn index(sub: &Subject) -> RawKey {
     RawKey::new(users::partition(sub), "consents.v1", None)
 }
 
-fn listing(given: &Consent) -> String {
-    let until = given.given_at.plus(REMEMBERED);
+fn index_entry(given: &Consent) -> String {
+    let until = given.given_at.plus(CONSENT_RETENTION);
     format!("{:016x}.{}", until.as_millis(), given.client.as_str())
 }
 
@@ -125,7 +126,10 @@ pub async fn find(
 }
 
 /// The clients this person agreed to something with. The list may have some too many.
-pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<BTreeSet<ClientId>, StoreError> {
+pub async fn list_clients(
+    store: &dyn Store,
+    sub: &Subject,
+) -> Result<BTreeSet<ClientId>, StoreError> {
     let (mut clients, mut after) = (BTreeSet::new(), String::new());
     loop {
         let names = store.scan_index(&index(sub), &after, 200).await?;
@@ -139,16 +143,16 @@ pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<BTreeSet<ClientI
 /// Remembers a yes, on top of what was agreed before with the same face. One that says nothing new, a
 /// moment after the one before it, writes nothing: a form that is sent many times at once is one yes.
 pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
-    list(store, given).await?;
+    index_add(store, given).await?;
     let listed = store.upsert(given, |held: &mut Consent| {
-        let before = listing(held);
-        if !held.says_already(given) {
-            held.take_in(given);
+        let before = index_entry(held);
+        if !held.is_repeated_by(given) {
+            held.merge(given);
         }
-        (before, listing(held))
+        (before, index_entry(held))
     });
     let (before, stays) = listed.await?;
-    for stale in [before, listing(given)] {
+    for stale in [before, index_entry(given)] {
         if stale != stays {
             store.index_remove(&index(&given.sub), &stale).await?;
         }
@@ -158,9 +162,9 @@ pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreErr
 
 /// What taking a consent back came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Withdrawn {
+pub struct WithdrawOutcome {
     /// Whether there was one.
-    pub agreed: bool,
+    pub existed: bool,
     /// Grants that still stood.
     pub grants: usize,
 }
@@ -176,15 +180,15 @@ pub async fn withdraw(
     sub: &Subject,
     client: &ClientId,
     now: UnixTime,
-) -> Result<Withdrawn, StoreError> {
+) -> Result<WithdrawOutcome, StoreError> {
     let held = store.consume(&key(sub, client)).await?;
-    let owner = Owner::Consent { sub: sub.clone(), client: client.clone() };
+    let owner = EpochOwner::Consent { sub: sub.clone(), client: client.clone() };
     epoch::raise(store, &owner, now).await?;
     if let Some(held) = &held {
-        store.index_remove(&index(sub), &listing(held)).await?;
+        store.index_remove(&index(sub), &index_entry(held)).await?;
     }
     let grants = grants::revoke_for_client(store, sub, client, now).await?;
-    Ok(Withdrawn { agreed: held.is_some(), grants })
+    Ok(WithdrawOutcome { existed: held.is_some(), grants })
 }
 
 /// Forgets everything a person agreed to; for one who was removed.
@@ -206,15 +210,17 @@ pub async fn forget_all(store: &dyn Store, sub: &Subject) -> Result<(), StoreErr
 
 /// Makes the store hold this very record and its listing.
 pub async fn restore(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
-    list(store, given).await?;
+    index_add(store, given).await?;
     store.put(given).await
 }
 
 /// Lists a consent before it is written, and takes out up to four that are forgotten: the index is as
 /// long as what the person agreed to within a year.
-async fn list(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
+async fn index_add(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
     let index = index(&given.sub);
-    store.index_add_until(&index, &listing(given), given.given_at.plus(REMEMBERED)).await?;
+    store
+        .index_add_until(&index, &index_entry(given), given.given_at.plus(CONSENT_RETENTION))
+        .await?;
     let present = format!("{:016x}", given.given_at.as_millis());
     for over in store.scan_index(&index, "", 4).await? {
         if *over < *present {
@@ -239,7 +245,7 @@ mod tests {
             scope: scope.parse().unwrap(),
             claims: BTreeSet::new(),
             apis: BTreeMap::new(),
-            face: Digest::of(b"face"),
+            display_digest: Digest::of(b"face"),
             given_at,
         }
     }
@@ -255,13 +261,13 @@ mod tests {
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
         remember(&*store, &given("a", "openid", NOW)).await.unwrap();
         remember(&*store, &given("b", "openid", NOW)).await.unwrap();
-        let later = NOW.plus(REMEMBERED / 2);
+        let later = NOW.plus(CONSENT_RETENTION / 2);
         let again = given("a", "openid email", later);
         remember(&*store, &again).await.unwrap();
         assert_eq!(names(&*store).await, 2);
-        let listed = listed(&*store, &again.sub).await.unwrap();
+        let listed = list_clients(&*store, &again.sub).await.unwrap();
         assert_eq!(listed, ["a", "b"].map(|id| ClientId::parse(id).unwrap()).into());
-        let after = NOW.plus(REMEMBERED).plus(Duration::from_secs(1));
+        let after = NOW.plus(CONSENT_RETENTION).plus(Duration::from_secs(1));
         clock.advance(after.since(NOW));
         remember(&*store, &given("c", "openid", after)).await.unwrap();
         assert_eq!(names(&*store).await, 2, "b is forgotten, a was given again");
@@ -278,9 +284,9 @@ mod tests {
         let (ada, a) = (Subject::parse("ada").unwrap(), ClientId::parse("a").unwrap());
         let held = find(&*store, &ada, &a).await.unwrap().unwrap();
         assert_eq!((held.scope.to_string().as_str(), held.given_at), ("email openid", after(7)));
-        remember(&*store, &given("a", "openid", NOW.plus(A_MOMENT * 2))).await.unwrap();
+        remember(&*store, &given("a", "openid", NOW.plus(DUPLICATE_WINDOW * 2))).await.unwrap();
         let renewed = find(&*store, &ada, &a).await.unwrap().unwrap().given_at;
-        assert_eq!(renewed, NOW.plus(A_MOMENT * 2), "remembered from the last yes");
+        assert_eq!(renewed, NOW.plus(DUPLICATE_WINDOW * 2), "remembered from the last yes");
         assert_eq!(names(&*store).await, 1);
     }
 

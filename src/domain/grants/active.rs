@@ -4,7 +4,7 @@ use tokio::join;
 use super::{AuthenticationContext, Grant};
 use crate::domain::clients;
 use crate::domain::clients::{Client, ClientId};
-use crate::domain::epoch::{self, Epoch, Owner};
+use crate::domain::epoch::{self, Epoch, EpochOwner};
 use crate::domain::sessions::{self, Session};
 use crate::domain::users::{self, User};
 use crate::infra::clock::UnixTime;
@@ -117,17 +117,19 @@ async fn check_parties(
     };
     let user_epoch = async {
         match person {
-            Some(person) => epoch::current(store, &Owner::User(person.sub.clone()), as_of).await,
+            Some(person) => {
+                epoch::current(store, &EpochOwner::User(person.sub.clone()), as_of).await
+            }
             None => Ok(Epoch::default()),
         }
     };
     let session = async {
         match bound {
-            Some(person) => sessions::find_named_as_of(store, person.sid, now, as_of).await,
+            Some(person) => sessions::find_by_sid_as_of(store, person.sid, now, as_of).await,
             None => Ok(None),
         }
     };
-    let owner = Owner::Client(grant.client.clone());
+    let owner = EpochOwner::Client(grant.client.clone());
     let (client, client_epoch, user, user_epoch, consented, session) = join!(
         enabled_client(store, &grant.client, as_of),
         epoch::current(store, &owner, as_of),
@@ -141,12 +143,12 @@ async fn check_parties(
     let same =
         |client: &Client| grant.client_created_at.is_none_or(|since| since == client.created_at);
     let cut_off =
-        |person: &AuthenticationContext| !user_epoch.admits(person.epoch, person.authenticated_at);
+        |person: &AuthenticationContext| !user_epoch.accepts(person.epoch, person.authenticated_at);
     let is_unproven = grant.cnf.as_ref().is_some_and(|bound_to| proven_key != Some(bound_to));
     let denied = match client.filter(same) {
         None => InactiveParty::ClientGone,
         Some(_) if is_unproven => InactiveParty::Unproven,
-        Some(_) if !client_epoch.admits(grant.client_epoch, grant.begun_after()) => {
+        Some(_) if !client_epoch.accepts(grant.client_epoch, grant.begun_after()) => {
             InactiveParty::ClientCutOff
         }
         Some(_) if person.is_some() && user.is_none() => InactiveParty::UserGone,
@@ -166,9 +168,9 @@ pub async fn has_consent(
     as_of: Consistency,
 ) -> Result<bool, StoreError> {
     let Some(person) = &grant.authentication else { return Ok(true) };
-    let owner = Owner::Consent { sub: person.sub.clone(), client: grant.client.clone() };
+    let owner = EpochOwner::Consent { sub: person.sub.clone(), client: grant.client.clone() };
     let epoch = epoch::current(store, &owner, as_of).await?;
-    Ok(epoch.admits(person.consent_epoch, person.authenticated_at))
+    Ok(epoch.accepts(person.consent_epoch, person.authenticated_at))
 }
 
 impl Grant {
@@ -201,7 +203,7 @@ async fn check_client(
     epoch: Epoch,
     as_of: Consistency,
 ) -> Result<ActiveParties, ActiveCheckError> {
-    let owner = Owner::Client(id.clone());
+    let owner = EpochOwner::Client(id.clone());
     let (client, current) =
         join!(enabled_client(store, id, as_of), epoch::current(store, &owner, as_of));
     let (client, current) = (client?, current?);
@@ -226,5 +228,5 @@ async fn enabled_user(
     sub: &Subject,
     as_of: Consistency,
 ) -> Result<Option<User>, StoreError> {
-    Ok(users::find_as_of(store, sub, as_of).await?.filter(|user| user.enabled))
+    Ok(users::find_cached(store, sub, as_of).await?.filter(|user| user.enabled))
 }

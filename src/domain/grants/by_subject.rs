@@ -3,7 +3,7 @@ use uuid::Uuid;
 use super::{Grant, GrantId, GrantStatus, RevocationReason};
 use crate::domain::clients::ClientId;
 use crate::domain::epoch;
-use crate::domain::epoch::Owner;
+use crate::domain::epoch::EpochOwner;
 use crate::domain::logout_notifications;
 use crate::domain::sessions;
 use crate::domain::users;
@@ -83,8 +83,8 @@ pub async fn revoke_all_for_subject(
     sub: &Subject,
     now: UnixTime,
 ) -> Result<RevokedCounts, StoreError> {
-    epoch::raise(store, &Owner::User(sub.clone()), now).await?;
-    let ended = sessions::end_all(store, sub).await?;
+    epoch::raise(store, &EpochOwner::User(sub.clone()), now).await?;
+    let ended = sessions::end_all_for_subject(store, sub).await?;
     let grants = revoke_all(store, sub, now).await?;
     for session in &ended {
         // The logout workers of a running server find what is queued.

@@ -9,17 +9,23 @@ use crate::infra::secret_key::MacKey;
 use crate::protocol::Subject;
 
 /// The token that a form of this interaction carries; bound to the browser and to the form.
-pub fn csrf(key: &MacKey, id: &Secret, cookie: &Secret, form: &str) -> String {
-    base64url(&key.mac(&form_parts(id, cookie, form)))
+pub fn csrf_token(key: &MacKey, id: &Secret, cookie: &Secret, form: &str) -> String {
+    base64url(&key.mac(&csrf_input(id, cookie, form)))
 }
 
 /// Whether the token is the one [`csrf`] made; in constant time.
-pub fn csrf_fits(key: &MacKey, id: &Secret, cookie: &Secret, form: &str, shown: &str) -> bool {
-    let parts = form_parts(id, cookie, form);
+pub fn verify_csrf_token(
+    key: &MacKey,
+    id: &Secret,
+    cookie: &Secret,
+    form: &str,
+    shown: &str,
+) -> bool {
+    let parts = csrf_input(id, cookie, form);
     from_base64url(shown).is_some_and(|shown| key.verifies(&parts, &shown))
 }
 
-fn form_parts(id: &Secret, cookie: &Secret, form: &str) -> [String; 3] {
+fn csrf_input(id: &Secret, cookie: &Secret, form: &str) -> [String; 3] {
     [form.to_owned(), id.reveal(), cookie.reveal()]
 }
 
@@ -28,18 +34,21 @@ fn form_parts(id: &Secret, cookie: &Secret, form: &str) -> [String; 3] {
 /// the system's randomness, and without our key nothing follows from it ([RFC 6749 §10.10]).
 ///
 /// [RFC 6749 §10.10]: https://www.rfc-editor.org/rfc/rfc6749#section-10.10
-pub fn code_handle(key: &MacKey, id: &Secret, sid: Uuid) -> OpaqueToken {
+pub fn authorization_code(key: &MacKey, id: &Secret, sid: Uuid) -> OpaqueToken {
     let made = |what: &str| key.mac(&[what.to_owned(), id.reveal(), sid.to_string()]);
-    OpaqueToken { grant: GrantId(uuid_of(made("grant"))), secret: Secret::from_mac(made("code")) }
+    OpaqueToken {
+        grant: GrantId(uuid_from_mac(made("grant"))),
+        secret: Secret::from_mac(made("code")),
+    }
 }
 
 /// The name of the session in which this person signs in here: the same for each copy of the form, so that a
 /// sign-out ends what came of all of them.
-pub fn session_name(key: &MacKey, id: &Secret, sub: &Subject) -> Uuid {
-    uuid_of(key.mac(&["session".to_owned(), id.reveal(), sub.as_str().to_owned()]))
+pub fn session_sid(key: &MacKey, id: &Secret, sub: &Subject) -> Uuid {
+    uuid_from_mac(key.mac(&["session".to_owned(), id.reveal(), sub.as_str().to_owned()]))
 }
 
-fn uuid_of(mac: [u8; 32]) -> Uuid {
+fn uuid_from_mac(mac: [u8; 32]) -> Uuid {
     let [low @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = mac;
     uuid::Builder::from_random_bytes(low).into_uuid()
 }
@@ -57,11 +66,11 @@ mod tests {
     fn a_forms_token_is_good_for_one_form_of_one_interaction_in_one_browser() {
         let key = key("a", MacPurpose::Csrf);
         let [id, cookie, other] = [(); 3].map(|()| Secret::random());
-        let token = csrf(&key, &id, &cookie, "login");
-        assert!(csrf_fits(&key, &id, &cookie, "login", &token));
-        assert!(!csrf_fits(&key, &id, &cookie, "consent", &token));
-        assert!(!csrf_fits(&key, &other, &cookie, "login", &token));
-        assert!(!csrf_fits(&key, &id, &other, "login", &token));
+        let token = csrf_token(&key, &id, &cookie, "login");
+        assert!(verify_csrf_token(&key, &id, &cookie, "login", &token));
+        assert!(!verify_csrf_token(&key, &id, &cookie, "consent", &token));
+        assert!(!verify_csrf_token(&key, &other, &cookie, "login", &token));
+        assert!(!verify_csrf_token(&key, &id, &other, "login", &token));
     }
 
     #[test]
@@ -70,7 +79,7 @@ mod tests {
         let [id, other] = [(); 2].map(|()| Secret::random());
         let sid = Uuid::from_u128(7);
         let text = |key: &MacKey, id: &Secret, sid| {
-            let made = code_handle(key, id, sid);
+            let made = authorization_code(key, id, sid);
             (made.grant.0, made.secret.reveal())
         };
         let first = text(&key_of("a"), &id, sid);
@@ -90,8 +99,8 @@ mod tests {
         let key = key("a", MacPurpose::Interaction);
         let [id, other] = [(); 2].map(|()| Secret::random());
         let [ada, bob] = ["ada", "bob"].map(|sub| Subject::parse(sub).unwrap());
-        assert_eq!(session_name(&key, &id, &ada), session_name(&key, &id, &ada));
-        assert_ne!(session_name(&key, &id, &ada), session_name(&key, &id, &bob));
-        assert_ne!(session_name(&key, &id, &ada), session_name(&key, &other, &ada));
+        assert_eq!(session_sid(&key, &id, &ada), session_sid(&key, &id, &ada));
+        assert_ne!(session_sid(&key, &id, &ada), session_sid(&key, &id, &bob));
+        assert_ne!(session_sid(&key, &id, &ada), session_sid(&key, &other, &ada));
     }
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use self::decide::{Known, Next, Step, Stop, decide};
-pub use self::derived::{code_handle, csrf, csrf_fits, session_name};
+pub use self::decide::{DecisionInput, NextStep, Step, StopReason, decide};
+pub use self::derived::{authorization_code, csrf_token, session_sid, verify_csrf_token};
 use crate::domain::authenticators::Authentication;
 use crate::domain::authorization_request::AuthorizationRequest;
 use crate::domain::clients::Client;
@@ -28,7 +28,7 @@ use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 use crate::protocol::{ErrorCode, Scope, Subject};
 
 /// How long a finished interaction can still say that it was: pages stay open in other tabs.
-const AFTERLIFE: Duration = Duration::from_secs(3600);
+const FINISHED_RETENTION: Duration = Duration::from_secs(3600);
 
 /// How long the browser that finished one gets the same answer when it asks again: for a second click, and
 /// for an answer that was lost on the way. As long as a code lives.
@@ -46,18 +46,22 @@ pub struct Interaction {
     /// Until when it may be finished.
     pub expires_at: UnixTime,
     /// Who signed in for it, here.
-    pub signed_in: Option<SessionId>,
+    #[serde(rename = "signed_in")]
+    pub signed_in_session: Option<SessionId>,
     /// Under which name: a form that was sent twice makes two sessions of one name, and the browser keeps
     /// one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signed_in_as: Option<Uuid>,
+    #[serde(rename = "signed_in_as")]
+    pub signed_in_sid: Option<Uuid>,
     /// What was proven in a sign-in that takes more than one method, until the session begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication: Option<Authentication>,
     /// The session the person chose to go on with (`prompt=select_account`).
-    pub chosen: Option<SessionId>,
+    #[serde(rename = "chosen")]
+    pub chosen_session: Option<SessionId>,
     /// What they agreed to, here, and who.
-    pub agreed: Option<Agreed>,
+    #[serde(rename = "agreed")]
+    pub given_consent: Option<GivenConsent>,
     /// Whether they want to go back without giving anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub declined: bool,
@@ -65,7 +69,8 @@ pub struct Interaction {
     pub finished: bool,
     /// When, and how. Absent in what an older release finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<Answer>,
+    #[serde(rename = "answer")]
+    pub outcome: Option<InteractionOutcome>,
     /// Whose try that was. Absent in what an older release finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_by: Option<AttemptId>,
@@ -73,7 +78,7 @@ pub struct Interaction {
 
 /// A yes given within the interaction.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct Agreed {
+pub struct GivenConsent {
     /// Who.
     pub sub: Subject,
     /// To what.
@@ -89,7 +94,7 @@ pub struct Agreed {
     pub consent_epoch: Epoch,
 }
 
-impl Agreed {
+impl GivenConsent {
     /// Whether this person agreed to all that is asked for.
     pub fn covers(&self, sub: &Subject, request: &AuthorizationRequest, client: &Client) -> bool {
         self.sub == *sub
@@ -101,7 +106,7 @@ impl Agreed {
 
 /// What the client was told, so that whoever asks once more is told the same.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Answer {
+pub struct InteractionOutcome {
     /// When.
     pub at: UnixTime,
     /// In the session of which name: another one is not told the same.
@@ -109,13 +114,13 @@ pub struct Answer {
     pub sid: Option<Uuid>,
     /// Absent where it got what it asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Refused>,
+    pub refused: Option<RefusalCode>,
 }
 
 /// The errors that end an interaction.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Refused {
+pub enum RefusalCode {
     /// The person said no.
     AccessDenied,
     /// It is another person than the one asked for.
@@ -124,7 +129,7 @@ pub enum Refused {
     ServerError,
 }
 
-impl Refused {
+impl RefusalCode {
     /// The code the client is told.
     pub const fn code(self) -> ErrorCode {
         match self {
@@ -135,7 +140,7 @@ impl Refused {
     }
 
     /// What is remembered of a refusal; whatever else there may be is our own failure.
-    pub const fn of(code: ErrorCode) -> Self {
+    pub const fn from_error(code: ErrorCode) -> Self {
         match code {
             ErrorCode::AccessDenied => Self::AccessDenied,
             ErrorCode::LoginRequired => Self::LoginRequired,
@@ -146,7 +151,7 @@ impl Refused {
 
 /// How an interaction stands with the browser that shows its id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Standing {
+pub enum InteractionStatus {
     /// It can go on.
     Open,
     /// It is another browser's.
@@ -154,9 +159,9 @@ pub enum Standing {
     /// It took too long. It can be begun again.
     Expired,
     /// This browser was answered a moment ago.
-    Answered(Answer),
+    Answered(InteractionOutcome),
     /// It was answered, whoever asks.
-    Over,
+    Finished,
 }
 
 impl Interaction {
@@ -174,56 +179,57 @@ impl Interaction {
             request,
             begun_at: now,
             expires_at: now.plus(lifetime),
-            signed_in: None,
-            signed_in_as: None,
+            signed_in_session: None,
+            signed_in_sid: None,
             authentication: None,
-            chosen: None,
-            agreed: None,
+            chosen_session: None,
+            given_consent: None,
             declined: false,
             finished: false,
-            answer: None,
+            outcome: None,
             finished_by: None,
         };
         (interaction, id)
     }
 
     /// Whether this is the cookie its browser got.
-    pub fn accepts_secret(&self, cookie: &Secret) -> bool {
+    pub fn verify_cookie(&self, cookie: &Secret) -> bool {
         self.browser == cookie.digest()
     }
 
     /// How it stands with a browser that has its cookie, or has not.
-    pub fn standing(&self, own: bool, now: UnixTime) -> Standing {
-        match self.answer {
+    pub fn status(&self, own: bool, now: UnixTime) -> InteractionStatus {
+        match self.outcome {
             Some(answer) if own && now < answer.at.plus(REPEAT_WINDOW) => {
-                Standing::Answered(answer)
+                InteractionStatus::Answered(answer)
             }
-            Some(_) => Standing::Over,
-            None if self.finished => Standing::Over,
-            None if !own => Standing::Foreign,
-            None if self.expires_at <= now => Standing::Expired,
-            None => Standing::Open,
+            Some(_) => InteractionStatus::Finished,
+            None if self.finished => InteractionStatus::Finished,
+            None if !own => InteractionStatus::Foreign,
+            None if self.expires_at <= now => InteractionStatus::Expired,
+            None => InteractionStatus::Open,
         }
     }
 
     /// Whether that session came of a sign-in within it.
     pub fn has_signed_in(&self, session: &Session) -> bool {
-        let by_name = self.signed_in_as == Some(session.sid);
-        self.signed_in == Some(session.id) || by_name && session.authenticated_at >= self.begun_at
+        let by_name = self.signed_in_sid == Some(session.sid);
+        self.signed_in_session == Some(session.id)
+            || by_name && session.authenticated_at >= self.begun_at
     }
 
     /// Notes a sign-in.
-    pub fn note_sign_in(&mut self, session: &Session) {
-        self.signed_in = Some(session.id);
-        self.signed_in_as = Some(session.sid);
+    pub fn record_sign_in(&mut self, session: &Session) {
+        self.signed_in_session = Some(session.id);
+        self.signed_in_sid = Some(session.sid);
         self.authentication = None;
     }
 
     /// Whether this try is the one that ended it.
-    fn finish(&mut self, attempt: AttemptId, answer: Answer) -> bool {
+    fn finish(&mut self, attempt: AttemptId, answer: InteractionOutcome) -> bool {
         if !self.finished {
             self.finished = true;
-            self.answer = Some(answer);
+            self.outcome = Some(answer);
             self.finished_by = Some(attempt);
         }
         self.finished_by == Some(attempt)
@@ -241,7 +247,7 @@ impl Record for Interaction {
     /// comes back late and is offered to start again.
     fn delete_after(&self) -> Option<UnixTime> {
         let lived = self.expires_at.since(self.begun_at);
-        Some(self.expires_at.plus(if self.finished { AFTERLIFE } else { lived }))
+        Some(self.expires_at.plus(if self.finished { FINISHED_RETENTION } else { lived }))
     }
 }
 
@@ -255,20 +261,20 @@ pub async fn find(store: &dyn Store, id: &Secret) -> Result<Option<Interaction>,
 }
 
 /// Writes a step's proof into the interaction; `false` if it is gone or answered by now.
-pub async fn note(
+pub async fn update_open(
     store: &dyn Store,
     id: &Secret,
-    mut proof: impl FnMut(&mut Interaction) + Send,
+    mut change: impl FnMut(&mut Interaction) + Send,
 ) -> Result<bool, StoreError> {
     let key = key(&id.digest());
-    let noted = store.update(&key, |it: &mut Interaction| {
+    let updated = store.update(&key, |it: &mut Interaction| {
         if it.finished {
             return false;
         }
-        proof(it);
+        change(it);
         true
     });
-    Ok(noted.await?.unwrap_or(false))
+    Ok(updated.await?.unwrap_or(false))
 }
 
 /// Notes that the person said no, whatever was said before: what was answered already is not told again.
@@ -283,7 +289,7 @@ pub async fn finish(
     store: &dyn Store,
     id: &Secret,
     attempt: AttemptId,
-    answer: Answer,
+    answer: InteractionOutcome,
 ) -> Result<bool, StoreError> {
     let key = key(&id.digest());
     let step = |it: &mut Interaction| it.finish(attempt, answer);

@@ -75,7 +75,7 @@ pub async fn replace_session(
     new: Uuid,
     now: UnixTime,
 ) -> Result<Option<(Session, LogoutNotifications)>, StoreError> {
-    let retired = sessions::retire(store, old, new).await?;
+    let retired = sessions::end_replaced(store, old, new).await?;
     let Some(ended) = retired.filter(|ended| ended.sid != new) else {
         return Ok(None);
     };

@@ -8,8 +8,8 @@
 //!
 //! [NIST SP 800-63B §5.2]: https://pages.nist.gov/800-63-4/sp800-63b.html
 
-mod name;
-mod person;
+mod by_subject;
+mod sid;
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use tokio::join;
 use uuid::Uuid;
 
-pub use self::person::{end_all, listed};
+pub use self::by_subject::{end_all_for_subject, list_ids};
 use crate::domain::authenticators::Authentication;
-use crate::domain::epoch::{self, Epoch, Owner};
+use crate::domain::epoch::{self, Epoch, EpochOwner};
 use crate::infra::clock::UnixTime;
 use crate::infra::random;
 use crate::infra::secret::{Digest, Secret};
@@ -72,7 +72,7 @@ pub struct Session {
 
 /// How long sessions live.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct SessionLifetimes {
     /// Without use.
     pub idle: Duration,
     /// In any case.
@@ -81,7 +81,7 @@ pub struct Limits {
 
 impl Session {
     /// A new session, which begins with the authentication, and the cookie that opens it.
-    pub fn begin(authentication: Authentication, limits: Limits) -> (Self, Secret) {
+    pub fn begin(authentication: Authentication, limits: SessionLifetimes) -> (Self, Secret) {
         let Authentication { sub, epoch, at, methods, acr } = authentication;
         let cookie = Secret::random();
         let absolute_end = at.plus(limits.absolute);
@@ -104,7 +104,7 @@ impl Session {
         now < self.idle_end && now < self.absolute_end
     }
 
-    fn listing(&self) -> String {
+    fn index_entry(&self) -> String {
         format!("{:016x}.{}", self.idle_end.as_millis(), self.id.0.to_hex())
     }
 }
@@ -137,49 +137,49 @@ pub async fn find(
 ) -> Result<Option<Session>, StoreError> {
     let session = store.read(&id.key(), Consistency::Strong).await?;
     let Some(session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
-    let (holder, admitted) = standing(store, &session).await?;
-    let Some(holder) = holder.filter(|_| admitted) else { return Ok(None) };
-    let has_name = holder == session.id || name::give(store, &session).await?;
+    let (owner, admitted) = find_owner_of_sid(store, &session).await?;
+    let Some(owner) = owner.filter(|_| admitted) else { return Ok(None) };
+    let has_name = owner == session.id || sid::assign(store, &session).await?;
     Ok(has_name.then_some(session))
 }
 
 /// Whether neither the name of the session has ended nor its person was cut off since it began.
 pub async fn is_current(store: &dyn Store, session: &Session) -> Result<bool, StoreError> {
-    let (holder, admitted) = standing(store, session).await?;
-    Ok(holder.is_some() && admitted)
+    let (owner, admitted) = find_owner_of_sid(store, session).await?;
+    Ok(owner.is_some() && admitted)
 }
 
 /// Which session goes by the name of this one, and whether the person's epoch is still that of this one.
-async fn standing(
+async fn find_owner_of_sid(
     store: &dyn Store,
     session: &Session,
 ) -> Result<(Option<SessionId>, bool), StoreError> {
-    let owner = Owner::User(session.sub.clone());
-    let (holder, epoch) = join!(
-        name::holder(store, session.sid, Consistency::Strong),
+    let owner = EpochOwner::User(session.sub.clone());
+    let (owner, epoch) = join!(
+        sid::find_session(store, session.sid, Consistency::Strong),
         epoch::current(store, &owner, Consistency::Strong)
     );
-    Ok((holder?, epoch?.admits(session.epoch, session.authenticated_at)))
+    Ok((owner?, epoch?.accepts(session.epoch, session.authenticated_at)))
 }
 
 /// The live session that goes by this name.
-pub async fn find_named(
+pub async fn find_by_sid(
     store: &dyn Store,
     sid: Uuid,
     now: UnixTime,
 ) -> Result<Option<Session>, StoreError> {
-    find_named_as_of(store, sid, now, Consistency::Strong).await
+    find_by_sid_as_of(store, sid, now, Consistency::Strong).await
 }
 
 /// The live session that goes by this name, for a reader who may be content with what was so a moment ago.
 /// Whether its person was cut off is for the caller to ask.
-pub async fn find_named_as_of(
+pub async fn find_by_sid_as_of(
     store: &dyn Store,
     sid: Uuid,
     now: UnixTime,
     as_of: Consistency,
 ) -> Result<Option<Session>, StoreError> {
-    let Some(id) = name::holder(store, sid, as_of).await? else { return Ok(None) };
+    let Some(id) = sid::find_session(store, sid, as_of).await? else { return Ok(None) };
     let session = store.read(&id.key(), as_of).await?;
     Ok(session.filter(|session| session.is_live(now)))
 }
@@ -192,28 +192,28 @@ pub async fn begin(
     replaces: Option<SessionId>,
 ) -> Result<Session, StoreError> {
     let mut session = session.clone();
-    person::list(store, &session).await?;
-    store.index_add(&index(), &session.listing()).await?;
+    by_subject::index_add(store, &session).await?;
+    store.index_add(&index(), &session.index_entry()).await?;
     // Each new session clears up to four that ended, so the index is as long as the sessions that live.
-    prune(store, 4, session.authenticated_at).await?;
+    prune_index(store, 4, session.authenticated_at).await?;
     // Before it gets its name: what is bound to the name never finds it without a session.
     store.put(&session).await?;
-    while !name::give(store, &session).await? {
+    while !sid::assign(store, &session).await? {
         session.sid = random::uuid();
         store.put(&session).await?;
     }
     if let Some(old) = replaces {
-        retire(store, old, session.sid).await?;
+        end_replaced(store, old, session.sid).await?;
     }
     Ok(session)
 }
 
 /// Makes the store hold this very record, its name and its listings.
 pub async fn restore(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
-    person::list(store, session).await?;
-    store.index_add(&index(), &session.listing()).await?;
+    by_subject::index_add(store, session).await?;
+    store.index_add(&index(), &session.index_entry()).await?;
     store.put(session).await?;
-    name::restore(store, session).await
+    sid::restore(store, session).await
 }
 
 /// Ends a session and its name, for good: whatever goes by that name is over, another session of the same
@@ -221,7 +221,7 @@ pub async fn restore(store: &dyn Store, session: &Session) -> Result<(), StoreEr
 pub async fn end(store: &dyn Store, id: SessionId) -> Result<Option<Session>, StoreError> {
     let Some(session) = store.read(&id.key(), Consistency::Strong).await? else { return Ok(None) };
     // The name first: a store that fails in between leaves records that open nothing.
-    let other = name::end(store, &session).await?;
+    let other = sid::end(store, &session).await?;
     if let Some(other) = other.filter(|other| *other != id) {
         remove(store, other).await?;
     }
@@ -230,7 +230,7 @@ pub async fn end(store: &dyn Store, id: SessionId) -> Result<Option<Session>, St
 
 /// Ends a session that another has taken the place of: with its name, unless that goes on as `sid`. Of
 /// several who try, one is told which it was.
-pub async fn retire(
+pub async fn end_replaced(
     store: &dyn Store,
     id: SessionId,
     sid: Uuid,
@@ -245,8 +245,8 @@ pub async fn retire(
 /// Removes a session's record and listings, and leaves its name alone.
 async fn remove(store: &dyn Store, id: SessionId) -> Result<Option<Session>, StoreError> {
     let Some(session) = store.consume(&id.key()).await? else { return Ok(None) };
-    store.index_remove(&index(), &session.listing()).await?;
-    person::unlist(store, &session).await?;
+    store.index_remove(&index(), &session.index_entry()).await?;
+    by_subject::index_remove(store, &session).await?;
     Ok(Some(session))
 }
 
@@ -266,30 +266,30 @@ pub async fn touch(
         return Ok(());
     }
     let (before, after) =
-        (session.listing(), Session { idle_end: next_end, ..session.clone() }.listing());
+        (session.index_entry(), Session { idle_end: next_end, ..session.clone() }.index_entry());
     let moved =
         store.update_from(Versioned::assume_current(session.clone()), |held: &mut Session| {
-            let before = held.listing();
+            let before = held.index_entry();
             // Somebody else may have moved it just now, as far as this one would but for a moment.
             if next_end.since(held.idle_end) >= idle / 10 {
                 held.idle_end = next_end;
             }
-            (before, held.listing())
+            (before, held.index_entry())
         });
     let listed = [before.as_str()];
-    let (moved, listed) = join!(moved, relist(store, &listed, Some(&after)));
+    let (moved, listed) = join!(moved, reindex(store, &listed, Some(&after)));
     let moved = moved?;
     listed?;
     match &moved {
         Some((held, now)) if (held, now) == (&before, &after) => Ok(()),
         // Somebody else moved it further, or it is gone.
-        Some((held, now)) => relist(store, &[&after, held], Some(now)).await,
-        None => relist(store, &[&after], None).await,
+        Some((held, now)) => reindex(store, &[&after, held], Some(now)).await,
+        None => reindex(store, &[&after], None).await,
     }
 }
 
 /// Changes what is listed of a session, all at once.
-async fn relist(store: &dyn Store, out: &[&str], into: Option<&str>) -> Result<(), StoreError> {
+async fn reindex(store: &dyn Store, out: &[&str], into: Option<&str>) -> Result<(), StoreError> {
     let mut change = Transaction::within(index().partition().clone());
     for name in out {
         change = change.index_remove(index(), *name);
@@ -303,8 +303,8 @@ async fn relist(store: &dyn Store, out: &[&str], into: Option<&str>) -> Result<(
 /// How many sessions are live, pruning those that ended. Counts at most 100 000.
 pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, StoreError> {
     const PAGE: usize = 1_000;
-    prune(store, PAGE, now).await?;
-    let (mut count, mut after) = (0, just_ended(now));
+    prune_index(store, PAGE, now).await?;
+    let (mut count, mut after) = (0, first_live_entry(now));
     for _ in 0..100 {
         let names = store.scan_index(&index(), &after, PAGE).await?;
         count += names.len();
@@ -317,8 +317,8 @@ pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, Store
 }
 
 /// Takes up to `most` sessions that ended out of the index.
-async fn prune(store: &dyn Store, most: usize, now: UnixTime) -> Result<(), StoreError> {
-    let ended = just_ended(now);
+async fn prune_index(store: &dyn Store, most: usize, now: UnixTime) -> Result<(), StoreError> {
+    let ended = first_live_entry(now);
     let names = store.scan_index(&index(), "", most).await?;
     for name in names.iter().take_while(|name| ***name < *ended) {
         store.index_remove(&index(), name).await?;
@@ -327,7 +327,7 @@ async fn prune(store: &dyn Store, most: usize, now: UnixTime) -> Result<(), Stor
 }
 
 /// Where the index goes from sessions that ended to those that live.
-fn just_ended(now: UnixTime) -> String {
+fn first_live_entry(now: UnixTime) -> String {
     format!("{:016x}", now.as_millis().saturating_add(1))
 }
 

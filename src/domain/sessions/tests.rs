@@ -2,8 +2,8 @@ use super::*;
 use crate::infra::clock::Clock;
 use crate::infra::store::MemoryStore;
 
-const LIMITS: Limits =
-    Limits { idle: Duration::from_secs(3600), absolute: Duration::from_secs(12 * 3600) };
+const LIMITS: SessionLifetimes =
+    SessionLifetimes { idle: Duration::from_secs(3600), absolute: Duration::from_secs(12 * 3600) };
 
 #[tokio::test]
 async fn a_session_ends_idle_and_at_last_absolutely() {
@@ -37,10 +37,10 @@ async fn a_name_ends_with_its_session_unless_another_goes_by_it() {
     second.sid = first.sid;
     begin(&*store, &first, None).await.unwrap();
     begin(&*store, &second, Some(first.id)).await.unwrap();
-    let named = find_named(&*store, first.sid, clock.now()).await.unwrap();
-    assert_eq!(named.map(|session| session.id), Some(second.id));
+    let sid_record = find_by_sid(&*store, first.sid, clock.now()).await.unwrap();
+    assert_eq!(sid_record.map(|session| session.id), Some(second.id));
     end(&*store, second.id).await.unwrap();
-    assert!(find_named(&*store, first.sid, clock.now()).await.unwrap().is_none());
+    assert!(find_by_sid(&*store, first.sid, clock.now()).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -65,8 +65,8 @@ async fn of_two_sign_ins_at_one_moment_the_name_goes_with_the_one_that_the_brows
         let found = find(&*store, kept.id, clock.now()).await.unwrap().expect("in use");
         touch(&*store, &found, LIMITS.idle, clock.now()).await.unwrap();
     }
-    let named = find_named(&*store, kept.sid, clock.now()).await.unwrap();
-    assert_eq!(named.map(|session| session.id), Some(kept.id));
+    let sid_record = find_by_sid(&*store, kept.sid, clock.now()).await.unwrap();
+    assert_eq!(sid_record.map(|session| session.id), Some(kept.id));
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn whatever_goes_by_a_name_ends_with_it_and_nothing_goes_by_it_again() {
     let begun = begin(&*store, &late, Some(first.id)).await.unwrap();
     assert_ne!(begun.sid, first.sid, "it begins under a name of its own");
     assert!(is_live(late.id).await);
-    assert!(find_named(&*store, first.sid, clock.now()).await.unwrap().is_none());
+    assert!(find_by_sid(&*store, first.sid, clock.now()).await.unwrap().is_none());
     clock.advance(LIMITS.absolute + Duration::from_secs(3601));
     let place = RawKey::new(Partition::new(format!("sid:{}", first.sid.simple())), "sid.v1", None);
     assert_eq!(store.get(&place).await.unwrap(), None, "nothing is left");
@@ -107,7 +107,7 @@ async fn a_session_from_before_a_cut_off_opens_nothing_whenever_it_is_filed() {
     let clock = Clock::manual(UnixTime::from_secs(1_700_000_000));
     let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
     let ada = Subject::parse("ada").unwrap();
-    let owner = Owner::User(ada.clone());
+    let owner = EpochOwner::User(ada.clone());
     let read = async || epoch::current(&*store, &owner, Consistency::Strong).await.unwrap();
     let before = read().await;
     epoch::raise(&*store, &owner, clock.now()).await.unwrap();
@@ -150,11 +150,11 @@ async fn a_persons_sessions_end_together_and_nobody_elses() {
     let (one, two, other) = (opened("ada").await, opened("ada").await, opened("bob").await);
     clock.advance(LIMITS.idle / 2);
     touch(&*store, &two, LIMITS.idle, clock.now()).await.unwrap();
-    assert_eq!(end_all(&*store, &one.sub).await.unwrap().len(), 2);
+    assert_eq!(end_all_for_subject(&*store, &one.sub).await.unwrap().len(), 2);
     let is_live = async |it: &Session| find(&*store, it.id, clock.now()).await.unwrap().is_some();
     assert!(!is_live(&one).await && !is_live(&two).await && is_live(&other).await);
     assert_eq!(count_live(&*store, clock.now()).await.unwrap(), 1);
-    assert_eq!(end_all(&*store, &one.sub).await.unwrap(), []);
+    assert_eq!(end_all_for_subject(&*store, &one.sub).await.unwrap(), []);
 }
 
 #[tokio::test]

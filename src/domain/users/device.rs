@@ -21,13 +21,15 @@ use crate::protocol::Subject;
 pub struct Device {
     id: String,
     /// The latest last.
-    people: Vec<Known>,
+    #[serde(rename = "people")]
+    users: Vec<KnownUser>,
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-struct Known {
+struct KnownUser {
     /// A digest, so that the cookie is short.
-    who: String,
+    #[serde(rename = "who")]
+    subject_digest: String,
     /// The person's epoch at that time.
     epoch: Epoch,
     at: UnixTime,
@@ -36,42 +38,42 @@ struct Known {
 /// How long a browser is remembered after a sign-in.
 pub const DEVICE_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 /// How many people one browser knows.
-const MAX_PEOPLE: usize = 5;
+const MAX_USERS: usize = 5;
 /// What the cookie is sealed under.
-const NAME: &str = "device cookie";
+const COOKIE_CONTEXT: &str = "device cookie";
 
 impl Device {
     /// A browser that knows nobody yet.
     pub fn new() -> Self {
-        Self { id: base64url(&random::bytes::<16>()), people: Vec::new() }
+        Self { id: base64url(&random::bytes::<16>()), users: Vec::new() }
     }
 
     /// Reads a cookie; `None` if it is none of ours.
-    pub fn open(key: &EncryptionKey, cookie: &str) -> Option<Self> {
-        let opened = key.decrypt(NAME, cookie)?;
+    pub fn decrypt(key: &EncryptionKey, cookie: &str) -> Option<Self> {
+        let opened = key.decrypt(COOKIE_CONTEXT, cookie)?;
         serde_json::from_slice(&opened.plaintext).ok()
     }
 
     /// The cookie.
-    pub fn seal(&self, key: &EncryptionKey) -> Option<String> {
-        key.encrypt(NAME, &serde_json::to_vec(self).ok()?)
+    pub fn encrypt(&self, key: &EncryptionKey) -> Option<String> {
+        key.encrypt(COOKIE_CONTEXT, &serde_json::to_vec(self).ok()?)
     }
 
     /// Notes that this person signed in. Of more people than fit, those are forgotten who did so longest ago.
-    pub fn note(&mut self, sub: &Subject, epoch: Epoch, now: UnixTime) {
-        let who = short(sub);
-        self.people.retain(|known| known.who != who);
-        let excess = (self.people.len() + 1).saturating_sub(MAX_PEOPLE);
-        self.people.drain(..excess);
-        self.people.push(Known { who, epoch, at: now });
+    pub fn add_user(&mut self, sub: &Subject, epoch: Epoch, now: UnixTime) {
+        let who = subject_digest(sub);
+        self.users.retain(|known| known.subject_digest != who);
+        let excess = (self.users.len() + 1).saturating_sub(MAX_USERS);
+        self.users.drain(..excess);
+        self.users.push(KnownUser { subject_digest: who, epoch, at: now });
     }
 
     /// The name under which this browser's tries for this person are counted, if it knows them.
-    pub fn knows(&self, sub: &Subject, epoch: Epoch, now: UnixTime) -> Option<String> {
-        let who = short(sub);
-        let known = self.people.iter().find(|known| known.who == who)?;
+    pub fn attempt_key(&self, sub: &Subject, epoch: Epoch, now: UnixTime) -> Option<String> {
+        let who = subject_digest(sub);
+        let known = self.users.iter().find(|known| known.subject_digest == who)?;
         let counts =
-            epoch.admits(Some(known.epoch), known.at) && now < known.at.plus(DEVICE_LIFETIME);
+            epoch.accepts(Some(known.epoch), known.at) && now < known.at.plus(DEVICE_LIFETIME);
         counts.then(|| format!("device {} {who}", self.id))
     }
 }
@@ -82,7 +84,7 @@ impl Default for Device {
     }
 }
 
-fn short(sub: &Subject) -> String {
+fn subject_digest(sub: &Subject) -> String {
     let mut who = Digest::of(sub.as_str().as_bytes()).to_base64url();
     who.truncate(22);
     who
@@ -106,14 +108,14 @@ mod tests {
     #[test]
     fn a_browser_knows_who_signed_in_until_they_are_cut_off_or_long_away() {
         let mut device = Device::new();
-        assert_eq!(device.knows(&sub("ada"), epoch(0), NOW), None);
-        device.note(&sub("ada"), epoch(7), NOW);
-        let name = device.knows(&sub("ada"), epoch(7), NOW).unwrap();
-        assert_eq!(device.knows(&sub("bob"), epoch(0), NOW), None);
-        assert_eq!(device.knows(&sub("ada"), epoch(8), NOW), None, "cut off since");
-        assert_eq!(device.knows(&sub("ada"), epoch(7), NOW.plus(DEVICE_LIFETIME)), None);
-        device.note(&sub("ada"), epoch(8), NOW);
-        assert_eq!(device.knows(&sub("ada"), epoch(8), NOW), Some(name), "the same browser");
+        assert_eq!(device.attempt_key(&sub("ada"), epoch(0), NOW), None);
+        device.add_user(&sub("ada"), epoch(7), NOW);
+        let name = device.attempt_key(&sub("ada"), epoch(7), NOW).unwrap();
+        assert_eq!(device.attempt_key(&sub("bob"), epoch(0), NOW), None);
+        assert_eq!(device.attempt_key(&sub("ada"), epoch(8), NOW), None, "cut off since");
+        assert_eq!(device.attempt_key(&sub("ada"), epoch(7), NOW.plus(DEVICE_LIFETIME)), None);
+        device.add_user(&sub("ada"), epoch(8), NOW);
+        assert_eq!(device.attempt_key(&sub("ada"), epoch(8), NOW), Some(name), "the same browser");
         assert_ne!(Device::new().id, device.id);
     }
 
@@ -121,9 +123,9 @@ mod tests {
     fn five_people_share_a_browser_and_the_sixth_takes_the_place_of_the_first() {
         let mut device = Device::new();
         for name in ["a", "b", "c", "d", "e", "a", "f"] {
-            device.note(&sub(name), epoch(0), NOW);
+            device.add_user(&sub(name), epoch(0), NOW);
         }
-        let known = |name| device.knows(&sub(name), epoch(0), NOW).is_some();
+        let known = |name| device.attempt_key(&sub(name), epoch(0), NOW).is_some();
         assert!(known("a") && known("f") && !known("b"));
     }
 
@@ -134,12 +136,12 @@ mod tests {
         };
         let mut device = Device::new();
         for name in ["a", "b", "c", "d", "e"] {
-            device.note(&sub(name), epoch(u64::MAX), NOW);
+            device.add_user(&sub(name), epoch(u64::MAX), NOW);
         }
-        let cookie = device.seal(&key("x")).unwrap();
+        let cookie = device.encrypt(&key("x")).unwrap();
         assert!(cookie.len() < 1000, "{}", cookie.len());
-        assert_eq!(Device::open(&key("x"), &cookie), Some(device));
-        assert_eq!(Device::open(&key("y"), &cookie), None);
-        assert_eq!(Device::open(&key("x"), &cookie[1..]), None);
+        assert_eq!(Device::decrypt(&key("x"), &cookie), Some(device));
+        assert_eq!(Device::decrypt(&key("y"), &cookie), None);
+        assert_eq!(Device::decrypt(&key("x"), &cookie[1..]), None);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
 pub use self::device::{DEVICE_LIFETIME, Device};
-pub use self::restore::{listed, name_holder, restore};
+pub use self::restore::{list_subjects, restore, username_owner};
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Digest;
 use crate::infra::store::{
@@ -111,7 +111,7 @@ impl Record for Username {
 
 /// The longest text that is looked at as a user name somebody typed, in bytes: more than the longest name
 /// takes, 255 characters, however it is composed and whatever stands around it.
-pub const MAX_TYPED_BYTES: usize = 4096;
+pub const MAX_USERNAME_INPUT_LEN: usize = 4096;
 
 /// One spelling for what people write in many ways: trimmed, NFKC, lower case.
 pub fn canonical(username: &str) -> String {
@@ -140,9 +140,9 @@ fn index() -> RawKey {
 /// What became of an attempt to add a user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
-pub enum Added {
+pub enum AddOutcome {
     /// The user is there now.
-    New,
+    Added,
     /// Somebody else signs in with this name.
     UsernameTaken,
     /// Somebody else is this subject.
@@ -151,11 +151,11 @@ pub enum Added {
 
 /// The user with this subject.
 pub async fn find(store: &dyn Store, sub: &Subject) -> Result<Option<User>, StoreError> {
-    find_as_of(store, sub, Consistency::Strong).await
+    find_cached(store, sub, Consistency::Strong).await
 }
 
 /// The user with this subject, for a reader who may be content with what they were a moment ago.
-pub async fn find_as_of(
+pub async fn find_cached(
     store: &dyn Store,
     sub: &Subject,
     as_of: Consistency,
@@ -168,7 +168,7 @@ pub async fn find_as_of(
 pub async fn find_by_username(store: &dyn Store, name: &str) -> Result<Option<User>, StoreError> {
     let canonical = canonical(name);
     let holder = username_subject(store, &canonical).await?;
-    let user = find(store, &holder.clone().unwrap_or_else(nobody)).await?;
+    let user = find(store, &holder.clone().unwrap_or_else(placeholder_subject)).await?;
     let user = user.filter(|user| self::canonical(&user.username) == canonical);
     Ok(user.filter(|_| holder.is_some()))
 }
@@ -183,7 +183,7 @@ pub(super) async fn username_subject(
 }
 
 /// Stands in for who is not there.
-pub(super) fn nobody() -> Subject {
+pub(super) fn placeholder_subject() -> Subject {
     Subject::parse("nobody").unwrap_or_else(|| unreachable!())
 }
 
@@ -192,7 +192,7 @@ pub(super) fn nobody() -> Subject {
 ///
 /// Of two servers that add the same person at the same moment both then add the same subject, and one
 /// of them is told that it was there already. So does whoever comes after a server that stopped halfway.
-pub async fn claim(
+pub async fn reserve_username(
     store: &dyn Store,
     username: &str,
     made: Subject,
@@ -215,29 +215,29 @@ pub async fn claim(
 /// Adds a user: name, then index, then record, so that what was begun can be found and finished.
 ///
 /// A name that was claimed for another subject is taken, even if nobody is there yet: it may be in the
-/// middle of being added. [`claim`] finds out for whom.
-pub async fn add(store: &dyn Store, user: &User) -> Result<Added, StoreError> {
+/// middle of being added. [`reserve_username`] finds out for whom.
+pub async fn add(store: &dyn Store, user: &User) -> Result<AddOutcome, StoreError> {
     let canonical = canonical(&user.username);
     let name = Username { canonical: canonical.clone(), sub: user.sub.clone() };
     if store.create(&name).await? == CreateOutcome::Exists {
         match store.load(&name.key()).await?.map(|held| held.record.sub) {
             Some(holder) if holder == user.sub => {}
-            Some(_) => return Ok(Added::UsernameTaken),
+            Some(_) => return Ok(AddOutcome::UsernameTaken),
             // Unreadable, so it names nobody.
             None => store.put(&name).await?,
         }
     }
     store.index_add(&index(), user.sub.as_str()).await?;
     if store.create(user).await? == CreateOutcome::Created {
-        return Ok(Added::New);
+        return Ok(AddOutcome::Added);
     }
     let held = find(store, &user.sub).await?;
     if held.is_some_and(|held| self::canonical(&held.username) == canonical) {
-        return Ok(Added::UsernameTaken);
+        return Ok(AddOutcome::UsernameTaken);
     }
     // The subject signs in with another name, so this one is free for others.
     store.remove(&name.key()).await?;
-    Ok(Added::SubjectTaken)
+    Ok(AddOutcome::SubjectTaken)
 }
 
 /// Changes a user; `None` if there is no such user. The user name must stay.
@@ -253,7 +253,7 @@ pub async fn update(
 /// looks the user up.
 ///
 /// Disabled first, for a store may fail in between. The name goes before the record: a name without a
-/// record would lend its subject to whoever is added under it next ([`claim`]), and a subject is never
+/// record would lend its subject to whoever is added under it next ([`reserve_username`]), and a subject is never
 /// given to somebody else ([OpenID Connect Core §8]).
 ///
 /// [OpenID Connect Core §8]: https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes
@@ -268,7 +268,7 @@ pub async fn remove(store: &dyn Store, user: &User) -> Result<(), StoreError> {
 pub async fn list(store: &dyn Store) -> Result<Vec<User>, StoreError> {
     let (mut users, mut after) = (Vec::new(), None);
     loop {
-        let page = listed(store, after.as_ref()).await?;
+        let page = list_subjects(store, after.as_ref()).await?;
         for sub in &page {
             users.extend(find(store, sub).await?);
         }

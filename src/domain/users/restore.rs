@@ -3,7 +3,7 @@ use crate::infra::store::{Store, StoreError};
 use crate::protocol::Subject;
 
 /// The next subjects that are listed after this one; none at the end. The list may have some too many.
-pub async fn listed(
+pub async fn list_subjects(
     store: &dyn Store,
     after: Option<&Subject>,
 ) -> Result<Vec<Subject>, StoreError> {
@@ -20,7 +20,7 @@ pub async fn listed(
 }
 
 /// Somebody else in this store who signs in with the name of this user.
-pub async fn name_holder(store: &dyn Store, user: &User) -> Result<Option<Subject>, StoreError> {
+pub async fn username_owner(store: &dyn Store, user: &User) -> Result<Option<Subject>, StoreError> {
     let holder = super::find_by_username(store, &user.username).await?;
     Ok(holder.map(|holder| holder.sub).filter(|sub| *sub != user.sub))
 }

@@ -9,11 +9,11 @@
 //! [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
 //! [OpenID Connect Core §3.1.2]: https://openid.net/specs/openid-connect-core-1_0.html#AuthorizationEndpoint
 
-pub mod begin;
-mod hub;
-mod issue;
-mod object;
+mod dispatch;
+pub mod handlers;
 mod reply;
+mod request_object;
+mod response;
 
 use crate::config::Config;
 use crate::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};

@@ -11,7 +11,7 @@ use crate::http::session_state;
 use crate::protocol::OAuthError;
 
 /// The answer.
-pub enum Answer {
+pub enum ReplyContent {
     /// The parameters of the response ([RFC 6749 §4.1.2], [OpenID Connect Core §3.2.2.5, §3.3.2.5]), but for
     /// `state` and `iss`.
     ///
@@ -42,7 +42,7 @@ pub fn send(
     app: &App,
     caller: &RequestInfo,
     options: ReplyOptions<'_>,
-    answer: Answer,
+    answer: ReplyContent,
 ) -> Response {
     let ReplyOptions { client, reply, session_state, after_gesture } = options;
     match reply {
@@ -55,11 +55,11 @@ pub fn send(
             let state =
                 session_state.then(|| session_state::field(app, caller, &client.id, to)).flatten();
             match answer {
-                Answer::Granted(mut fields) => {
+                ReplyContent::Granted(mut fields) => {
                     fields.extend(state);
                     authorization_response::success(to, fields, &sender)
                 }
-                Answer::Refused(error) => {
+                ReplyContent::Refused(error) => {
                     authorization_response::failure(to, &error, state, &sender)
                 }
             }

@@ -11,21 +11,21 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use self::page::{ConsentPage, Lasts, ScopeLine, claim_lines, resource_line, scope_line};
+use self::page::{ConsentDuration, ConsentPage, ScopeLine, claim_lines, resource_line, scope_line};
 use crate::domain::clients::Client;
 use crate::domain::consent::{self, Consent};
 use crate::domain::events::Event;
-use crate::domain::interactions::{self, Agreed, Next, Step};
+use crate::domain::interactions::{self, GivenConsent, NextStep, Step};
 use crate::domain::users::User;
 use crate::http::app::App;
 use crate::http::authorization_response::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::form::Form;
-use crate::http::page::page as render;
+use crate::http::interaction_context::InteractionContext;
 use crate::http::page_error::PageError;
+use crate::http::pages::page as render;
 use crate::http::parties::ClientCard;
 use crate::http::request_info::RequestInfo;
-use crate::http::visit::Visit;
 use crate::infra::store::StoreError;
 use crate::protocol::{LenientParams, Scope};
 
@@ -41,25 +41,29 @@ pub async fn show(
             .params;
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
-    let visit = Visit::load(&app, &caller, &cookies, id).await?;
-    match (visit.next(&app), &visit.presence.session) {
-        (Next::Ask(Step::Consent), Some((_, user))) => Ok(ask(&app, &visit, user)),
-        (next, _) => visit.leave_page(&caller, &app, next),
+    let context = InteractionContext::load(&app, &caller, &cookies, id).await?;
+    match (context.next_step(&app), &context.browser_session.session) {
+        (NextStep::Ask(Step::Consent), Some((_, user))) => Ok(consent_page(&app, &context, user)),
+        (next, _) => context.redirect_onward(&caller, &app, next),
     }
 }
 
-fn ask(app: &App, visit: &Visit, person: &User) -> Response {
-    let request = &visit.interaction.request;
-    let metadata = &visit.client.metadata;
-    let interaction = visit.id.reveal();
-    let other = visit.path_to_other_account();
-    let csrf = format!("{}.{}", visit.csrf(app, "consent"), visit.csrf(app, &asked_of(person)));
+fn consent_page(app: &App, context: &InteractionContext, person: &User) -> Response {
+    let request = &context.interaction.request;
+    let metadata = &context.client.metadata;
+    let interaction = context.id.reveal();
+    let other = context.switch_account_path();
+    let csrf = format!(
+        "{}.{}",
+        context.csrf_token(app, "consent"),
+        context.csrf_token(app, &user_form(person))
+    );
     let catalogue = app.catalogue();
     let describe = |scope| catalogue.get(scope).and_then(|entry| entry.description.as_deref());
     let template = ConsentPage {
         interaction: &interaction,
         csrf: &csrf,
-        client: ClientCard::of(app, &visit.client, &request.reply),
+        client: ClientCard::of(app, &context.client, &request.reply),
         policy_uri: metadata.policy_uri.as_deref(),
         tos_uri: metadata.tos_uri.as_deref(),
         person: person.into(),
@@ -70,11 +74,11 @@ fn ask(app: &App, visit: &Visit, person: &User) -> Response {
             .map(|scope| scope_line(scope, describe(scope)))
             .collect(),
         claims: claim_lines(&request.claims, &request.scope),
-        resources: apis(app, request.apis(&visit.client)),
-        lasts: lasts(app, &visit.client, &request.scope),
-        asked_again: request.reply.is_impersonable(&visit.client),
+        resources: apis(app, request.apis(&context.client)),
+        lasts: duration(app, &context.client, &request.scope),
+        asked_again: request.reply.is_impersonable(&context.client),
     };
-    render(&template, StatusCode::OK, &visit.policy(app))
+    render(&template, StatusCode::OK, &context.page_policy(app))
 }
 
 /// The APIs as the page names them; our own userinfo endpoint is what the scopes speak of.
@@ -86,17 +90,17 @@ fn apis(app: &App, asked: &[String]) -> Vec<ScopeLine> {
 }
 
 /// How long what is allowed lasts: as long as the session, or beyond it until refreshing ends.
-fn lasts(app: &App, client: &Client, scope: &Scope) -> Lasts {
+fn duration(app: &App, client: &Client, scope: &Scope) -> ConsentDuration {
     if !scope.contains("offline_access") {
-        return Lasts::WhileSignedIn;
+        return ConsentDuration::WhileSignedIn;
     }
     let own = client.settings.refresh_token_lifetime;
     let own = own.map(|seconds| Duration::from_secs(seconds.into()));
-    Lasts::For(own.unwrap_or(app.config.lifetimes.refresh_absolute))
+    ConsentDuration::For(own.unwrap_or(app.config.lifetimes.refresh_absolute))
 }
 
 /// `POST /consent`.
-pub async fn answer(
+pub async fn submit(
     State(app): State<App>,
     caller: RequestInfo,
     form: Result<Form, crate::http::error::ApiError>,
@@ -106,72 +110,75 @@ pub async fn answer(
     };
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
-    let visit = Visit::load(&app, &caller, &cookies, id).await?;
+    let context = InteractionContext::load(&app, &caller, &cookies, id).await?;
     let csrf = params.get("csrf").unwrap_or_default();
     let (csrf, person) = csrf.split_once('.').unwrap_or((csrf, ""));
-    visit.admit_form(&app, &caller, &headers, ("consent", Some(csrf)))?;
-    let broken = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
-    let user = visit.presence.session.as_ref().map(|(_, user)| user);
+    context.check_form(&app, &caller, &headers, ("consent", Some(csrf)))?;
+    let store_error = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
+    let user = context.browser_session.session.as_ref().map(|(_, user)| user);
     match (params.get("decision"), user) {
         // A no counts whatever has happened since the page was shown, and whoever says it.
-        (Some("deny"), user) => deny(&app, &caller, &visit, user).await.map_err(broken)?,
+        (Some("deny"), user) => deny(&app, &caller, &context, user).await.map_err(store_error)?,
         // A yes counts of whom the page named, and where the question is open: not asked, or answered, is none.
         (Some("accept"), Some(user))
-            if visit.next(&app) == Next::Ask(Step::Consent)
-                && visit.is_csrf(&app, &asked_of(user), Some(person)) =>
+            if context.next_step(&app) == NextStep::Ask(Step::Consent)
+                && context.verify_csrf(&app, &user_form(user), Some(person)) =>
         {
-            agree(&app, &caller, &visit, user).await.map_err(broken)?;
+            accept(&app, &caller, &context, user).await.map_err(store_error)?;
         }
         _ => {}
     }
-    Ok(see_other(&visit.hub()))
+    Ok(see_other(&context.dispatch_path()))
 }
 
 /// What the second half of the form's token binds it to: the person whom its page named.
-fn asked_of(user: &User) -> String {
+fn user_form(user: &User) -> String {
     format!("consent of {}", user.sub.as_str())
 }
 
-async fn agree(
+async fn accept(
     app: &App,
     caller: &RequestInfo,
-    visit: &Visit,
+    context: &InteractionContext,
     user: &User,
 ) -> Result<(), StoreError> {
-    let request = &visit.interaction.request;
-    let (client, scope) = (visit.client.id.as_str(), request.scope.to_string());
+    let request = &context.interaction.request;
+    let (client, scope) = (context.client.id.as_str(), request.scope.to_string());
     app.record_event(
         caller.address,
         &Event::ConsentGiven { sub: user.sub.as_str(), client, scope: &scope },
     );
-    let apis = request.apis(&visit.client).iter();
+    let apis = request.apis(&context.client).iter();
     let consent = Consent {
         sub: user.sub.clone(),
-        client: visit.client.id.clone(),
+        client: context.client.id.clone(),
         scope: request.scope.clone(),
         claims: request.claims.user_claims().into_iter().map(str::to_owned).collect(),
         apis: apis.map(|api| (api.clone(), request.scope.clone())).collect(),
-        face: consent::face(&visit.client),
+        display_digest: consent::display_digest(&context.client),
         given_at: app.now(),
     };
     consent::remember(&*app.store, &consent).await?;
     let Consent { sub, scope, claims, apis, .. } = consent;
     let resources = apis.into_keys().collect();
-    let consent_epoch = visit.presence.consent_epoch;
-    let agreed = Agreed { sub, scope, claims, resources, consent_epoch };
-    interactions::note(&*app.store, &visit.id, |it| it.agreed = Some(agreed.clone())).await?;
+    let consent_epoch = context.browser_session.consent_epoch;
+    let agreed = GivenConsent { sub, scope, claims, resources, consent_epoch };
+    interactions::update_open(&*app.store, &context.id, |it| {
+        it.given_consent = Some(agreed.clone())
+    })
+    .await?;
     Ok(())
 }
 
 async fn deny(
     app: &App,
     caller: &RequestInfo,
-    visit: &Visit,
+    context: &InteractionContext,
     user: Option<&User>,
 ) -> Result<(), StoreError> {
-    let client = visit.client.id.as_str();
-    if let Some(user) = user.filter(|_| !visit.interaction.finished) {
+    let client = context.client.id.as_str();
+    if let Some(user) = user.filter(|_| !context.interaction.finished) {
         app.record_event(caller.address, &Event::ConsentDenied { sub: user.sub.as_str(), client });
     }
-    interactions::decline(&*app.store, &visit.id).await
+    interactions::decline(&*app.store, &context.id).await
 }

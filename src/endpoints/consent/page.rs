@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use askama::Template;
 
-use crate::http::parties::{ClientCard, PersonName};
+use crate::http::parties::{ClientCard, UserCard};
 use crate::protocol::Scope;
 use crate::protocol::claims::ClaimsRequest;
 
@@ -18,7 +18,7 @@ pub struct ConsentPage<'a> {
     pub policy_uri: Option<&'a str>,
     pub tos_uri: Option<&'a str>,
     /// Who is signed in.
-    pub person: PersonName<'a>,
+    pub person: UserCard<'a>,
     /// The way to be somebody else.
     pub other: Option<&'a str>,
     pub scopes: Vec<ScopeLine>,
@@ -26,14 +26,14 @@ pub struct ConsentPage<'a> {
     pub claims: Vec<String>,
     /// The APIs that it would act at, as the operator calls them.
     pub resources: Vec<ScopeLine>,
-    pub lasts: Lasts,
+    pub lasts: ConsentDuration,
     /// The answer is not remembered.
     pub asked_again: bool,
 }
 
 /// How long a yes gives the client what it asks for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Lasts {
+pub enum ConsentDuration {
     /// As long as the person is signed in here, at most.
     #[default]
     WhileSignedIn,
@@ -41,7 +41,7 @@ pub enum Lasts {
     For(Duration),
 }
 
-impl Lasts {
+impl ConsentDuration {
     /// In a sentence.
     fn words(self) -> String {
         match self {
@@ -49,7 +49,7 @@ impl Lasts {
             Self::For(time) => {
                 format!(
                     "This lasts up to {} after you sign in, also while you are away.",
-                    span(time)
+                    duration_words(time)
                 )
             }
         }
@@ -57,7 +57,7 @@ impl Lasts {
 }
 
 /// A time in the largest unit that it fills.
-fn span(time: Duration) -> String {
+fn duration_words(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     let fits =
@@ -145,10 +145,10 @@ const CLAIM_WORDS: [(&str, &str, Option<&str>); 20] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::page_checks::{
+    use crate::http::page_test_util::{
         MARKUP, assert_has, assert_isolated, assert_same_skeleton, rendered, words,
     };
-    use crate::http::parties::Standing;
+    use crate::http::parties::ClientTrust;
     use crate::protocol::claims::ScopeCatalogue;
 
     fn plain() -> ConsentPage<'static> {
@@ -160,7 +160,7 @@ mod tests {
                 returns_to: "photos.example".to_owned(),
                 ..ClientCard::default()
             },
-            person: PersonName { name: "Ada Lovelace", username: Some("ada") },
+            person: UserCard { name: "Ada Lovelace", username: Some("ada") },
             other: Some("/login?interaction=01JD3K7V0Y5T8Q2N6M4P9R1S3W&other=1"),
             scopes: vec![scope_line("openid", None), scope_line("email", None)],
             ..ConsentPage::default()
@@ -175,16 +175,16 @@ mod tests {
                 name: text,
                 logo: Some(text),
                 returns_to: text.to_owned(),
-                standing: Standing::SelfRegistered,
+                standing: ClientTrust::SelfRegistered,
             },
             policy_uri: Some(text),
             tos_uri: Some(text),
-            person: PersonName { name: text, username: Some(text) },
+            person: UserCard { name: text, username: Some(text) },
             other: Some(text),
             scopes: vec![scope_line(text, Some(text)), scope_line(text, None)],
             claims: vec![text.to_owned()],
             resources: vec![resource_line(text, Some(text))],
-            lasts: Lasts::For(Duration::from_secs(1)),
+            lasts: ConsentDuration::For(Duration::from_secs(1)),
             asked_again: true,
         }
     }
@@ -227,17 +227,17 @@ mod tests {
             let client = ClientCard { standing, ..plain().client };
             ConsentPage { client, scopes: standard(), ..plain() }
         };
-        assert!(!rendered("consent-six", &page(Standing::Declared)).contains("class=\"notice"));
+        assert!(!rendered("consent-six", &page(ClientTrust::Declared)).contains("class=\"notice"));
         for (name, standing, said) in [
-            ("consent-device", Standing::OnDevice, "This app runs on your device."),
+            ("consent-device", ClientTrust::OnDevice, "This app runs on your device."),
             (
                 "consent-registered",
-                Standing::SelfRegistered,
+                ClientTrust::SelfRegistered,
                 "Nobody here has vouched for this app.",
             ),
             (
                 "consent-registered-device",
-                Standing::SelfRegisteredOnDevice,
+                ClientTrust::SelfRegisteredOnDevice,
                 "Nobody here has vouched for this app.",
             ),
         ] {
@@ -253,10 +253,10 @@ mod tests {
             let html = rendered("consent-lasts", &ConsentPage { lasts, asked_again, ..plain() });
             words(&html, "#lasts")
         };
-        let days = |days: u64| Lasts::For(Duration::from_secs(days * 86_400));
+        let days = |days: u64| ConsentDuration::For(Duration::from_secs(days * 86_400));
         for (lasts, asked_again, words) in [
             (
-                Lasts::WhileSignedIn,
+                ConsentDuration::WhileSignedIn,
                 false,
                 "This lasts while you are signed in here. Your answer is remembered for a year.",
             ),
@@ -274,7 +274,7 @@ mod tests {
             assert_eq!(told(lasts, asked_again), words);
         }
         for (seconds, words) in [(5_400, "90 minutes"), (7_200, "2 hours"), (1, "1 second")] {
-            assert_eq!(span(Duration::from_secs(seconds)), words);
+            assert_eq!(duration_words(Duration::from_secs(seconds)), words);
         }
     }
 
@@ -285,7 +285,7 @@ mod tests {
             policy_uri: Some("https://photos.example/privacy"),
             tos_uri: Some("https://photos.example/terms"),
             scopes: standard(),
-            lasts: Lasts::For(Duration::from_secs(30 * 86_400)),
+            lasts: ConsentDuration::For(Duration::from_secs(30 * 86_400)),
             ..plain()
         };
         let html = rendered("consent-links", &page);
@@ -300,7 +300,7 @@ mod tests {
             "Wonderful ".repeat(6),
             "\u{635}\u{648}\u{631} \u{645}\u{646} \u{635}\u{62f}\u{64a}\u{642}",
         );
-        let person = PersonName {
+        let person = UserCard {
             name: "\u{5e2}\u{5d3}\u{5d4} \u{5dc}\u{5d0}\u{5d1}\u{5dc}\u{5d9}\u{5d9}\u{5e1}",
             username: Some("ada"),
         };

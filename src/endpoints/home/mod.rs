@@ -10,7 +10,7 @@ use axum::response::Response;
 
 use self::page::{DemoLogin, HomePage};
 use crate::http::app::App;
-use crate::http::page::{PagePolicy, page as render};
+use crate::http::pages::{PagePolicy, page as render};
 
 /// `GET /`.
 pub async fn show(State(app): State<App>) -> Response {

@@ -22,7 +22,7 @@ pub struct DemoLogin<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::page_checks::{MARKUP, assert_has, assert_same_skeleton, rendered};
+    use crate::http::page_test_util::{MARKUP, assert_has, assert_same_skeleton, rendered};
 
     const PLAIN: HomePage<'static> = HomePage {
         issuer: "https://id.example",

@@ -11,12 +11,12 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use crate::domain::interactions::{Next, Step};
+use crate::domain::interactions::{NextStep, Step};
 use crate::http::app::App;
 use crate::http::cookies::Cookies;
+use crate::http::interaction_context::InteractionContext;
 use crate::http::page_error::PageError;
 use crate::http::request_info::RequestInfo;
-use crate::http::visit::Visit;
 use crate::protocol::LenientParams;
 
 /// `GET /login`.
@@ -30,17 +30,18 @@ pub async fn show(
     let params = LenientParams::parse(query.unwrap_or_default().as_bytes(), known).params;
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
-    let visit = Visit::load(&app, &caller, &cookies, id).await?;
-    match visit.next(&app) {
-        Next::Ask(Step::Login | Step::Account) => {
-            Ok(render::show(&app, &visit, None, None, StatusCode::OK))
+    let context = InteractionContext::load(&app, &caller, &cookies, id).await?;
+    match context.next_step(&app) {
+        NextStep::Ask(Step::Login | Step::Account) => {
+            Ok(render::show(&app, &context, None, None, StatusCode::OK))
         }
         // "Not you?", on the consent page.
-        Next::Ask(Step::Consent) if params.get("other").is_some() => {
-            Ok(render::show(&app, &visit, None, None, StatusCode::OK))
+        NextStep::Ask(Step::Consent) if params.get("other").is_some() => {
+            Ok(render::show(&app, &context, None, None, StatusCode::OK))
         }
-        next @ (Next::Ask(Step::Consent) | Next::Issue | Next::Refuse(_) | Next::Stop(_)) => {
-            visit.leave_page(&caller, &app, next)
-        }
+        next @ (NextStep::Ask(Step::Consent)
+        | NextStep::Issue
+        | NextStep::Refuse(_)
+        | NextStep::Stop(_)) => context.redirect_onward(&caller, &app, next),
     }
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::http::parties::{ClientCard, PersonName};
+use crate::http::parties::{ClientCard, UserCard};
 
 /// Asks for a name and a password, and offers the account already signed in.
 #[derive(Clone, Debug, Default, Template)]
@@ -18,10 +18,10 @@ pub struct LoginPage<'a> {
     /// Why the form is shown again.
     pub alert: Option<Alert>,
     /// The person already signed in, who may go on without a password.
-    pub current: Option<PersonName<'a>>,
+    pub current: Option<UserCard<'a>>,
     /// The person already signed in, who has to show the password again. The user name
     /// stays open to change all the same: somebody else may sit at this browser now.
-    pub again: Option<PersonName<'a>>,
+    pub again: Option<UserCard<'a>>,
     /// Whether there is a way back to the app without signing in.
     pub cancel: bool,
 }
@@ -57,12 +57,12 @@ impl LoginPage<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::page_checks::{
+    use crate::http::page_test_util::{
         MARKUP, assert_has, assert_isolated, assert_same_skeleton, rendered, words,
     };
-    use crate::http::parties::Standing;
+    use crate::http::parties::ClientTrust;
 
-    const ADA: PersonName<'static> = PersonName { name: "Ada Lovelace", username: Some("ada") };
+    const ADA: UserCard<'static> = UserCard { name: "Ada Lovelace", username: Some("ada") };
     const WRONG: Alert = Alert {
         words: "That user name and password do not match. Please try again.",
         is_about_input: true,
@@ -83,7 +83,7 @@ mod tests {
     }
 
     fn full(text: &str) -> LoginPage<'_> {
-        let person = Some(PersonName { name: text, username: Some(text) });
+        let person = Some(UserCard { name: text, username: Some(text) });
         LoginPage {
             interaction: text,
             csrf: text,
@@ -91,7 +91,7 @@ mod tests {
                 name: text,
                 logo: Some(text),
                 returns_to: text.to_owned(),
-                standing: Standing::SelfRegistered,
+                standing: ClientTrust::SelfRegistered,
             },
             policy_uri: Some(text),
             tos_uri: Some(text),
@@ -132,11 +132,11 @@ mod tests {
             let client = ClientCard { standing, ..plain().client };
             rendered("login-registered", &LoginPage { client, ..plain() })
         };
-        for standing in [Standing::SelfRegistered, Standing::SelfRegisteredOnDevice] {
+        for standing in [ClientTrust::SelfRegistered, ClientTrust::SelfRegisteredOnDevice] {
             let html = said(standing);
             assert_eq!(words(&html, ".unvouched"), "Nobody here has vouched for this app.");
         }
-        for standing in [Standing::Declared, Standing::OnDevice] {
+        for standing in [ClientTrust::Declared, ClientTrust::OnDevice] {
             assert!(!said(standing).contains("vouched"), "{standing:?}");
         }
     }
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn there_is_never_more_than_one_notice() {
-        let client = ClientCard { standing: Standing::SelfRegistered, ..plain().client };
+        let client = ClientCard { standing: ClientTrust::SelfRegistered, ..plain().client };
         let (alert, again) = (Some(WRONG), Some(ADA));
         let html = rendered(
             "login-again-alert",

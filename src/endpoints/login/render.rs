@@ -4,53 +4,55 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::page::{Alert, LoginPage};
-use crate::domain::interactions::{Next, Step};
+use crate::domain::interactions::{NextStep, Step};
 use crate::domain::users::{User, canonical};
 use crate::http::app::App;
-use crate::http::page::page;
-use crate::http::parties::{ClientCard, PersonName};
-use crate::http::visit::Visit;
+use crate::http::interaction_context::InteractionContext;
+use crate::http::pages::page;
+use crate::http::parties::{ClientCard, UserCard};
 
 /// The page. `typed` is the user name of a failed try.
 pub fn show(
     app: &App,
-    visit: &Visit,
+    context: &InteractionContext,
     typed: Option<&str>,
     alert: Option<Alert>,
     status: StatusCode,
 ) -> Response {
-    let request = &visit.interaction.request;
-    let metadata = &visit.client.metadata;
-    let person = visit.presence.session.as_ref().map(|(_, user)| user);
-    let again = person.filter(|user| must_prove_it_again(app, visit, user));
-    let interaction = visit.id.reveal();
-    let csrf = visit.csrf(app, "login");
+    let request = &context.interaction.request;
+    let metadata = &context.client.metadata;
+    let person = context.browser_session.session.as_ref().map(|(_, user)| user);
+    let again = person.filter(|user| must_reauthenticate(app, context, user));
+    let interaction = context.id.reveal();
+    let csrf = context.csrf_token(app, "login");
     let known = again.map(|user| user.username.as_str());
     let template = LoginPage {
         interaction: &interaction,
         csrf: &csrf,
-        client: ClientCard::of(app, &visit.client, &request.reply),
+        client: ClientCard::of(app, &context.client, &request.reply),
         policy_uri: metadata.policy_uri.as_deref(),
         tos_uri: metadata.tos_uri.as_deref(),
         username: typed.or(known).or(request.login_hint.as_deref()).unwrap_or_default(),
         alert,
-        current: person.filter(|_| visit.next(app) != Next::Ask(Step::Login)).map(PersonName::from),
-        again: again.map(PersonName::from),
+        current: person
+            .filter(|_| context.next_step(app) != NextStep::Ask(Step::Login))
+            .map(UserCard::from),
+        again: again.map(UserCard::from),
         cancel: true,
     };
-    page(&template, status, &visit.policy(app))
+    page(&template, status, &context.page_policy(app))
 }
 
 /// Whether it is this person, signed in here, who has to show the password again (`prompt=login`,
 /// `max_age`), rather than somebody else whom the application asks for by a hint.
-fn must_prove_it_again(app: &App, visit: &Visit, user: &User) -> bool {
-    let request = &visit.interaction.request;
-    let seen_as = app.subject_for(&visit.client, &user.sub);
+fn must_reauthenticate(app: &App, context: &InteractionContext, user: &User) -> bool {
+    let request = &context.interaction.request;
+    let seen_as = app.subject_for(&context.client, &user.sub);
     let is_named = |hint: &str| {
         let email = user.claims.get("email").and_then(|email| email.as_str());
         canonical(hint) == canonical(&user.username) || email == Some(hint)
     };
-    visit.next(app) == Next::Ask(Step::Login)
+    context.next_step(app) == NextStep::Ask(Step::Login)
         && request.hinted.as_ref().is_none_or(|wanted| *wanted == seen_as)
         && request.login_hint.as_deref().is_none_or(is_named)
 }

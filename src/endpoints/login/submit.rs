@@ -16,16 +16,16 @@ use crate::http::authorization_response::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::error::ApiError;
 use crate::http::form::Form;
+use crate::http::interaction_context::InteractionContext;
 use crate::http::page_error::PageError;
 use crate::http::request_info::RequestInfo;
 use crate::http::sign_in::{self, SignIn};
-use crate::http::visit::Visit;
 use crate::infra::store::StoreError;
 use crate::protocol::{Params, Subject};
 
 /// The login form: a user name and a password, or "go on as who is signed in", or "cancel". Whatever it
 /// says becomes a proof in the interaction, and the hub goes on from there.
-pub async fn check(
+pub async fn submit(
     State(app): State<App>,
     caller: RequestInfo,
     form: Result<Form, ApiError>,
@@ -35,59 +35,62 @@ pub async fn check(
     };
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
-    let visit = Visit::load(&app, &caller, &cookies, id).await?;
-    visit.admit_form(&app, &caller, &headers, ("login", params.get("csrf")))?;
-    let broken = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
+    let context = InteractionContext::load(&app, &caller, &cookies, id).await?;
+    context.check_form(&app, &caller, &headers, ("login", params.get("csrf")))?;
+    let store_error = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
     if params.get("cancel").is_some() {
-        interactions::decline(&*app.store, &visit.id).await.map_err(broken)?;
-        return Ok(see_other(&visit.hub()));
+        interactions::decline(&*app.store, &context.id).await.map_err(store_error)?;
+        return Ok(see_other(&context.dispatch_path()));
     }
-    if visit.interaction.finished {
+    if context.interaction.finished {
         // A second click: the first one was answered, and the hub knows how. But who comes back to be somebody
         // else is not that.
-        if !is_same_person(&app, &visit, &params).await.map_err(broken)? {
-            interactions::decline(&*app.store, &visit.id).await.map_err(broken)?;
+        if !is_same_user(&app, &context, &params).await.map_err(store_error)? {
+            interactions::decline(&*app.store, &context.id).await.map_err(store_error)?;
         }
-        return Ok(see_other(&visit.hub()));
+        return Ok(see_other(&context.dispatch_path()));
     }
     if params.get("continue").is_some() {
-        if let Some((session, _)) = &visit.presence.session {
+        if let Some((session, _)) = &context.browser_session.session {
             let chosen = session.id;
-            let noted = interactions::note(&*app.store, &visit.id, |it| it.chosen = Some(chosen));
-            noted.await.map_err(broken)?;
+            let noted = interactions::update_open(&*app.store, &context.id, |it| {
+                it.chosen_session = Some(chosen)
+            });
+            noted.await.map_err(store_error)?;
         }
-        return Ok(see_other(&visit.hub()));
+        return Ok(see_other(&context.dispatch_path()));
     }
-    let (desk, shown) = desk(&app, &caller, &cookies, &params);
-    match desk.check_address_limit(&shown).await {
+    let (authenticator, credentials) = authenticator(&app, &caller, &cookies, &params);
+    match authenticator.check_address_limit(&credentials).await {
         Ok(()) => {}
-        Err(LoginFailure { why: LoginError::Store(cause), .. }) => return Err(broken(cause)),
-        Err(failed) => return Ok(show_again(&app, &caller, &visit, &params, &failed)),
+        Err(LoginFailure { why: LoginError::Store(cause), .. }) => return Err(store_error(cause)),
+        Err(failed) => return Ok(show_failure(&app, &caller, &context, &params, &failed)),
     }
     // Whoever hangs up while they wait has not signed in, and is in nobody's way.
     let password = params.get("password").unwrap_or_default();
     let typed = match QueuedPassword::acquire(&app.passwords, password).await {
         Ok(typed) => typed,
-        Err(failed) => return Ok(show_again(&app, &caller, &visit, &params, &failed)),
+        Err(failed) => return Ok(show_failure(&app, &caller, &context, &params, &failed)),
     };
     // Whoever hangs up from now on is told of in the record all the same, and no sign-in stays half done.
     let request_id = caller.request_id.clone();
-    let rest = async move { judge(&app, &caller, &cookies, &visit, (&params, typed)).await };
-    let judged = tokio::spawn(rest.in_current_span()).await;
-    judged.unwrap_or_else(|_panicked| Err(PageError::internal(&request_id)))
+    let attempt =
+        async move { authenticate(&app, &caller, &cookies, &context, (&params, typed)).await };
+    let outcome = tokio::spawn(attempt.in_current_span()).await;
+    outcome.unwrap_or_else(|_panicked| Err(PageError::internal(&request_id)))
 }
 
 /// What comes of a name and a password.
-async fn judge(
+async fn authenticate(
     app: &App,
     caller: &RequestInfo,
     cookies: &Cookies,
-    visit: &Visit,
+    context: &InteractionContext,
     (params, typed): (&Params, QueuedPassword),
 ) -> Result<Response, PageError> {
-    let broken = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
-    let (desk, shown) = desk(app, caller, cookies, params);
-    match desk.authenticate(&shown, typed).await {
+    let store_error = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
+    let (authenticator, credentials) = authenticator(app, caller, cookies, params);
+    match authenticator.authenticate(&credentials, typed).await {
         Ok(LoginOutcome { authentication, user, unlocked }) => {
             if unlocked {
                 let (sub, by) = (user.sub.as_str(), Actor::SignIn);
@@ -95,80 +98,88 @@ async fn judge(
                 app.record_event(caller.address, &event);
             }
             let sub = Some(user.sub.clone());
-            let signed_in = sign_in::complete(app, caller, cookies, visit, authentication).await;
-            match signed_in.map_err(broken)? {
+            let signed_in = sign_in::complete(app, caller, cookies, context, authentication).await;
+            match signed_in.map_err(store_error)? {
                 SignIn::Accepted(response) => Ok(response),
                 SignIn::Outdated => {
                     let why = LoginError::WrongPassword;
                     let failure = LoginFailure { why, sub, locks: false };
-                    Ok(show_again(app, caller, visit, params, &failure))
+                    Ok(show_failure(app, caller, context, params, &failure))
                 }
             }
         }
-        Err(LoginFailure { why: LoginError::Store(cause), .. }) => Err(broken(cause)),
-        Err(failed) => Ok(show_again(app, caller, visit, params, &failed)),
+        Err(LoginFailure { why: LoginError::Store(cause), .. }) => Err(store_error(cause)),
+        Err(failed) => Ok(show_failure(app, caller, context, params, &failed)),
     }
 }
 
 /// Whether the name in the form, if there is one, is that of who is signed in.
-async fn is_same_person(app: &App, visit: &Visit, params: &Params) -> Result<bool, StoreError> {
-    let Some(name) = typed(params) else { return Ok(true) };
+async fn is_same_user(
+    app: &App,
+    context: &InteractionContext,
+    params: &Params,
+) -> Result<bool, StoreError> {
+    let Some(name) = typed_username(params) else { return Ok(true) };
     let named = users::find_by_username(&*app.store, name).await?;
-    let here = visit.presence.session.as_ref();
+    let here = context.browser_session.session.as_ref();
     Ok(here.is_none_or(|(session, _)| named.is_some_and(|user| user.sub == session.sub)))
 }
 
-fn desk<'a>(
+fn authenticator<'a>(
     app: &'a App,
     caller: &RequestInfo,
     cookies: &'a Cookies,
     params: &'a Params,
 ) -> (PasswordAuthenticator<'a>, Credentials<'a>) {
-    let desk =
+    let authenticator =
         PasswordAuthenticator { store: &*app.store, clock: &app.clock, limits: app.guess_limits() };
-    let shown = Credentials {
-        username: typed(params).unwrap_or_default(),
+    let credentials = Credentials {
+        username: typed_username(params).unwrap_or_default(),
         address: caller.address,
         device: cookies.device.as_ref(),
     };
-    (desk, shown)
+    (authenticator, credentials)
 }
 
-fn typed(params: &Params) -> Option<&str> {
-    params.get("username").filter(|name| name.len() <= users::MAX_TYPED_BYTES)
+fn typed_username(params: &Params) -> Option<&str> {
+    params.get("username").filter(|name| name.len() <= users::MAX_USERNAME_INPUT_LEN)
 }
 
 /// The form again, with an alert. What is said is the same for an unknown user, a wrong password and a
 /// disabled account; the log knows which.
-fn show_again(
+fn show_failure(
     app: &App,
     caller: &RequestInfo,
-    visit: &Visit,
+    context: &InteractionContext,
     params: &Params,
     failed: &LoginFailure,
 ) -> Response {
     let why = &failed.why;
     let (reason, status, alert) = match why {
-        LoginError::UnknownUser => (SignInFailure::UnknownUser, StatusCode::OK, WRONG),
-        LoginError::WrongPassword => (SignInFailure::WrongPassword, StatusCode::OK, WRONG),
-        LoginError::Disabled => (SignInFailure::Disabled, StatusCode::OK, WRONG),
-        LoginError::Throttled(_) => {
-            (SignInFailure::Throttled, StatusCode::TOO_MANY_REQUESTS, TOO_MANY)
+        LoginError::UnknownUser => (SignInFailure::UnknownUser, StatusCode::OK, WRONG_CREDENTIALS),
+        LoginError::WrongPassword => {
+            (SignInFailure::WrongPassword, StatusCode::OK, WRONG_CREDENTIALS)
         }
-        LoginError::Locked(_) => (SignInFailure::Locked, StatusCode::TOO_MANY_REQUESTS, TOO_MANY),
+        LoginError::Disabled => (SignInFailure::Disabled, StatusCode::OK, WRONG_CREDENTIALS),
+        LoginError::Throttled(_) => {
+            (SignInFailure::Throttled, StatusCode::TOO_MANY_REQUESTS, TOO_MANY_ATTEMPTS)
+        }
+        LoginError::Locked(_) => {
+            (SignInFailure::Locked, StatusCode::TOO_MANY_REQUESTS, TOO_MANY_ATTEMPTS)
+        }
         LoginError::Busy | LoginError::Store(_) => {
-            (SignInFailure::Busy, StatusCode::SERVICE_UNAVAILABLE, BUSY)
+            (SignInFailure::Busy, StatusCode::SERVICE_UNAVAILABLE, HASHER_BUSY)
         }
     };
-    let client = visit.client.id.as_str();
+    let client = context.client.id.as_str();
     let sub = failed.sub.as_ref().map(Subject::as_str);
-    let digest = app.name_digest(typed(params).unwrap_or_default());
+    let digest = app.name_digest(typed_username(params).unwrap_or_default());
     let whose = sub.ok_or(&*digest);
     app.record_event(caller.address, &Event::SignInFailed { client, reason, whose });
     if let Some(sub) = sub.filter(|_| failed.locks) {
         app.record_event(caller.address, &Event::AccountLocked { sub });
     }
-    let mut answer = render::show(app, visit, typed(params), Some(alert), status);
+    let mut answer = render::show(app, context, typed_username(params), Some(alert), status);
     let wait = match why {
         LoginError::Throttled(wait) | LoginError::Locked(wait) => {
             Some(wait.retry_after.as_secs().max(1))
@@ -185,16 +196,16 @@ fn show_again(
     answer
 }
 
-const WRONG: Alert = Alert {
+const WRONG_CREDENTIALS: Alert = Alert {
     words: "That user name and password do not match. Please try again.",
     is_about_input: true,
 };
-const TOO_MANY: Alert = Alert {
+const TOO_MANY_ATTEMPTS: Alert = Alert {
     words: "Too many tries. Please wait before you try again, or use a browser in which you have signed in \
             before. If that does not help, ask whoever runs this service.",
     is_about_input: false,
 };
-const BUSY: Alert = Alert {
+const HASHER_BUSY: Alert = Alert {
     words: "Many people are signing in right now. Please try again in a few seconds.",
     is_about_input: false,
 };

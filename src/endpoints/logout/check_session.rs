@@ -11,7 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use crate::http::app::App;
 use crate::http::cookies;
-use crate::http::page::nonce;
+use crate::http::pages::nonce;
 
 #[derive(Template)]
 #[template(path = "logout/check_session.html")]

@@ -13,14 +13,14 @@
 //! [Session Management]: https://openid.net/specs/openid-connect-session-1_0.html
 //! [OpenID Connect RP-Initiated Logout]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html
 
-mod after;
 pub mod check_session;
-mod farewell;
-mod frames;
-pub mod http;
+mod end_session;
+mod front_channel;
+pub mod handlers;
 pub mod page;
+mod post_logout_redirect;
 mod request;
-mod server;
+mod server_request;
 
 use crate::config::Config;
 use crate::protocol::ProviderMetadata;

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::http::parties::PersonName;
+use crate::http::parties::UserCard;
 
 /// Asks whether to sign out, where no application could prove whom it means.
 #[derive(Clone, Debug, Default, Template)]
@@ -12,7 +12,7 @@ pub struct ConfirmPage<'a> {
     /// The request, to be judged again with the answer.
     pub carried: &'a [(&'a str, &'a str)],
     /// Who is signed in.
-    pub person: Option<PersonName<'a>>,
+    pub person: Option<UserCard<'a>>,
     /// Who seems to ask.
     pub client_name: Option<&'a str>,
     /// The way to stay: an address of ours, or the client's registered one.
@@ -39,7 +39,7 @@ pub struct SignedOutPage<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::page_checks::{
+    use crate::http::page_test_util::{
         MARKUP, assert_has, assert_isolated, assert_same_skeleton, rendered, words,
     };
 
@@ -49,7 +49,7 @@ mod tests {
         ConfirmPage {
             csrf: "q83vEjRWeJq83vEjRWeJqw",
             carried: &CARRIED,
-            person: Some(PersonName { name: "Ada Lovelace", username: Some("ada") }),
+            person: Some(UserCard { name: "Ada Lovelace", username: Some("ada") }),
             client_name: Some("Photo Shop"),
             stay: "/",
             detail: None,
@@ -127,7 +127,7 @@ mod tests {
             ConfirmPage {
                 csrf: text,
                 carried,
-                person: Some(PersonName { name: text, username: text_or }),
+                person: Some(UserCard { name: text, username: text_or }),
                 client_name: text_or,
                 stay: text,
                 detail: text_or,

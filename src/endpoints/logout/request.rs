@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::after::AfterLogout;
+use super::post_logout_redirect::PostLogoutRedirect;
 use crate::domain::authorization_request;
 use crate::domain::clients::{self, Client, ClientId};
 use crate::domain::sessions::Session;
@@ -14,24 +14,24 @@ use crate::protocol::Params;
 
 /// A logout request.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct LogoutRequest {
     /// Who is meant.
-    pub hint: Hint,
+    pub hint: IdTokenHint,
     /// Who asks; only as good as the hint, or as the person's word.
     pub client: Option<Client>,
     /// Where to go afterwards.
-    pub after: Option<AfterLogout>,
+    pub redirect: Option<PostLogoutRedirect>,
     /// For the developer: why nobody is sent on although an address was given.
-    pub stays: Option<&'static str>,
+    pub no_redirect_reason: Option<&'static str>,
 }
 
 /// What the `id_token_hint` came to.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Hint {
+pub enum IdTokenHint {
     /// There was none.
     Absent,
     /// It is not an ID token of ours.
-    Unreadable,
+    Invalid,
     /// It is: given to this client, in the session of that name.
     Of {
         /// To whom it was given.
@@ -43,20 +43,20 @@ pub enum Hint {
 
 /// Why a request is not even asked about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Refusal {
+pub enum LogoutError {
     /// `client_id` is not whom the hint was given to.
     OtherClient,
 }
 
 /// What happens now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Next {
+pub enum LogoutStep {
     /// Nobody is signed in with this browser.
-    AlreadyOut,
+    NoSession,
     /// The person has to say whether they want it.
-    Ask,
+    Confirm,
     /// It is done.
-    SignOut,
+    EndSession,
 }
 
 /// Without asking only for whoever holds an ID token of this very session, and would be sent to an address
@@ -64,59 +64,68 @@ pub enum Next {
 /// Logout §2], §6), and an application whose address is wrong has to be told before anything is gone (§4).
 ///
 /// [RP-Initiated Logout §2]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout
-pub fn decide(hint: &Hint, stays: bool, session: Option<&Session>) -> Next {
+pub fn decide(hint: &IdTokenHint, stays: bool, session: Option<&Session>) -> LogoutStep {
     match (hint, session) {
-        (_, None) => Next::AlreadyOut,
-        (Hint::Of { sid, .. }, Some(session)) if *sid == session.sid && !stays => Next::SignOut,
-        (Hint::Absent | Hint::Unreadable | Hint::Of { .. }, Some(_)) => Next::Ask,
+        (_, None) => LogoutStep::NoSession,
+        (IdTokenHint::Of { sid, .. }, Some(session)) if *sid == session.sid && !stays => {
+            LogoutStep::EndSession
+        }
+        (IdTokenHint::Absent | IdTokenHint::Invalid | IdTokenHint::Of { .. }, Some(_)) => {
+            LogoutStep::Confirm
+        }
     }
 }
 
-impl Asked {
+impl LogoutRequest {
     /// Reads the request.
-    pub async fn read(app: &App, params: &Params) -> Result<Result<Self, Refusal>, StoreError> {
+    pub async fn read(app: &App, params: &Params) -> Result<Result<Self, LogoutError>, StoreError> {
         let shown = read_hint(app, params.get("id_token_hint"));
         let named = params.get("client_id");
         let who = match &shown {
             // "… the OP MUST verify that the Client Identifier matches the one used when issuing the
             // ID Token" (§2).
-            Shown::Of { client, .. } if named.is_some_and(|named| named != client.as_str()) => {
-                return Ok(Err(Refusal::OtherClient));
+            HintClaims::Of { client, .. }
+                if named.is_some_and(|named| named != client.as_str()) =>
+            {
+                return Ok(Err(LogoutError::OtherClient));
             }
-            Shown::Of { client, .. } => Some(client.clone()),
-            Shown::Nothing => named.and_then(ClientId::parse),
+            HintClaims::Of { client, .. } => Some(client.clone()),
+            HintClaims::Absent => named.and_then(ClientId::parse),
             // Whoever sends a forged hint is not believed about the rest.
-            Shown::Unreadable => None,
+            HintClaims::Invalid => None,
         };
         let client = match who {
             Some(id) => clients::find(&*app.store, &id).await?,
             None => None,
         };
-        let hint = shown.of_session(app, client.as_ref());
+        let hint = shown.resolve_sid(app, client.as_ref());
         let client = client.filter(|client| client.enabled);
         let asked = params.get("post_logout_redirect_uri");
         // What is too long to go back is no reason to stay signed in, only to stay here.
-        let is_long = params.get("state").is_some_and(authorization_request::is_long_in_an_address);
+        let is_long = params.get("state").is_some_and(authorization_request::exceeds_url_length);
         let after = asked.zip(client.as_ref()).filter(|_| !is_long);
-        let after = after.and_then(|(asked, client)| AfterLogout::settle(asked, params, client));
+        let after =
+            after.and_then(|(asked, client)| PostLogoutRedirect::resolve(asked, params, client));
         let stays = asked.filter(|_| after.is_none());
-        let stays = stays.map(|_| if is_long { LONG_STATE } else { why(&hint, client.as_ref()) });
-        Ok(Ok(Self { hint, client, after, stays }))
+        let stays = stays.map(|_| {
+            if is_long { STATE_TOO_LONG } else { no_redirect_reason(&hint, client.as_ref()) }
+        });
+        Ok(Ok(Self { hint, client, redirect: after, no_redirect_reason: stays }))
     }
 }
 
-const LONG_STATE: &str = "state is longer than the 8 KiB that an address can carry back";
+const STATE_TOO_LONG: &str = "state is longer than the 8 KiB that an address can carry back";
 
-fn why(hint: &Hint, client: Option<&Client>) -> &'static str {
+fn no_redirect_reason(hint: &IdTokenHint, client: Option<&Client>) -> &'static str {
     match (hint, client) {
-        (Hint::Unreadable, _) => {
+        (IdTokenHint::Invalid, _) => {
             "id_token_hint is not an ID token of this provider, so nobody is sent to the \
              post_logout_redirect_uri"
         }
-        (Hint::Absent | Hint::Of { .. }, None) => {
+        (IdTokenHint::Absent | IdTokenHint::Of { .. }, None) => {
             "post_logout_redirect_uri needs an id_token_hint, or the client_id of a registered client"
         }
-        (Hint::Absent | Hint::Of { .. }, Some(_)) => {
+        (IdTokenHint::Absent | IdTokenHint::Of { .. }, Some(_)) => {
             "post_logout_redirect_uri is not one of those registered for this client; they are \
              compared character by character"
         }
@@ -125,11 +134,11 @@ fn why(hint: &Hint, client: Option<&Client>) -> &'static str {
 
 /// What the `id_token_hint` says, before its client was looked up: only then is it known what the client
 /// calls a session.
-enum Shown {
+enum HintClaims {
     /// There was none.
-    Nothing,
+    Absent,
     /// It is not an ID token of ours.
-    Unreadable,
+    Invalid,
     /// It is.
     Of {
         /// To whom it was given.
@@ -139,11 +148,11 @@ enum Shown {
     },
 }
 
-impl Shown {
-    fn of_session(self, app: &App, client: Option<&Client>) -> Hint {
+impl HintClaims {
+    fn resolve_sid(self, app: &App, client: Option<&Client>) -> IdTokenHint {
         let (id, sid) = match self {
-            Self::Nothing => return Hint::Absent,
-            Self::Unreadable => return Hint::Unreadable,
+            Self::Absent => return IdTokenHint::Absent,
+            Self::Invalid => return IdTokenHint::Invalid,
             Self::Of { client, sid } => (client, sid),
         };
         // Of a client that is gone nobody knows the sector.
@@ -151,17 +160,17 @@ impl Shown {
             Some(client) => app.pairwise_key.resolve_sid(&client.metadata, &sid),
             None => Uuid::try_parse(&sid).ok(),
         };
-        sid.map_or(Hint::Unreadable, |sid| Hint::Of { client: id, sid })
+        sid.map_or(IdTokenHint::Invalid, |sid| IdTokenHint::Of { client: id, sid })
     }
 }
 
 /// An ID token of ours, by any key of the ring, expired or not: "the OP SHOULD accept ID Tokens when
 /// the RP identified by the ID Token's `aud` claim and/or `sid` claim has a current session or had a
 /// recent session" (§2).
-fn read_hint(app: &App, token: Option<&str>) -> Shown {
-    let Some(token) = token else { return Shown::Nothing };
+fn read_hint(app: &App, token: Option<&str>) -> HintClaims {
+    let Some(token) = token else { return HintClaims::Absent };
     let Ok(claims) = token_claims::verify_id_token(&app.keys, token) else {
-        return Shown::Unreadable;
+        return HintClaims::Invalid;
     };
     let text = |name| claims::text(&claims, name).ok().flatten();
     let ours = text("iss") == Some(app.issuer());
@@ -169,8 +178,8 @@ fn read_hint(app: &App, token: Option<&str>) -> Shown {
     let client = audience.first().filter(|_| audience.len() == 1);
     let client = client.and_then(|client| ClientId::parse(client));
     match (client, text("sid")) {
-        (Some(client), Some(sid)) if ours => Shown::Of { client, sid: sid.to_owned() },
-        _ => Shown::Unreadable,
+        (Some(client), Some(sid)) if ours => HintClaims::Of { client, sid: sid.to_owned() },
+        _ => HintClaims::Invalid,
     }
 }
 
@@ -181,13 +190,14 @@ mod tests {
     use super::*;
     use crate::domain::authenticators::Authentication;
     use crate::domain::epoch::Epoch;
-    use crate::domain::sessions::Limits;
+    use crate::domain::sessions::SessionLifetimes;
     use crate::infra::clock::UnixTime;
     use crate::protocol::Subject;
 
     #[test]
     fn only_an_id_token_of_this_very_session_and_a_registered_address_spare_the_question() {
-        let limits = Limits { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) };
+        let limits =
+            SessionLifetimes { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) };
         let ada = || Subject::parse("ada").unwrap();
         let begin = || {
             Session::begin(
@@ -198,14 +208,14 @@ mod tests {
         };
         let (this, other) = (begin(), begin());
         let client = ClientId::parse("shop").unwrap();
-        let of = |session: &Session| Hint::Of { client: client.clone(), sid: session.sid };
+        let of = |session: &Session| IdTokenHint::Of { client: client.clone(), sid: session.sid };
         #[rustfmt::skip]
         let table = [
             //                  nobody here        somebody here   and the address is not registered
-            (Hint::Absent,     [Next::AlreadyOut, Next::Ask,      Next::Ask]),
-            (Hint::Unreadable, [Next::AlreadyOut, Next::Ask,      Next::Ask]),
-            (of(&other),       [Next::AlreadyOut, Next::Ask,      Next::Ask]),
-            (of(&this),        [Next::AlreadyOut, Next::SignOut,  Next::Ask]),
+            (IdTokenHint::Absent,     [LogoutStep::NoSession, LogoutStep::Confirm,      LogoutStep::Confirm]),
+            (IdTokenHint::Invalid, [LogoutStep::NoSession, LogoutStep::Confirm,      LogoutStep::Confirm]),
+            (of(&other),       [LogoutStep::NoSession, LogoutStep::Confirm,      LogoutStep::Confirm]),
+            (of(&this),        [LogoutStep::NoSession, LogoutStep::EndSession,  LogoutStep::Confirm]),
         ];
         for (hint, [alone, here, astray]) in table {
             assert_eq!(decide(&hint, false, None), alone, "{hint:?}");

@@ -2,7 +2,7 @@ use super::response::IssuedTokens;
 use super::{TokenRequestError, target};
 use crate::config::RegistrationPolicy;
 use crate::domain::clients::{self, RegistrationSource};
-use crate::domain::epoch::{self, Epoch, Owner};
+use crate::domain::epoch::{self, Epoch, EpochOwner};
 use crate::domain::grants::{self, Grant, GrantId, GrantStatus};
 use crate::domain::token_claims::TokenSource;
 use crate::http::app::App;
@@ -49,7 +49,7 @@ pub(super) async fn issue(
         clients::update(&*app.store, &client.id, |client| client.unused_until = None).await?;
     }
     // The epoch is read before the client is checked again: a client that was disabled in between has another epoch.
-    let owner = Owner::Client(client.id.clone());
+    let owner = EpochOwner::Client(client.id.clone());
     let epoch = epoch::current(&*app.store, &owner, Consistency::Cached).await?;
     grants::check_client_active(&*app.store, &client.id, epoch).await?;
     let grant = client.settings.opaque_access_tokens.then(|| new_grant(app, who, &scope, epoch));

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::clients::{self, Client};
 use crate::domain::consent::{self, Consent};
 use crate::domain::development;
-use crate::domain::epoch::{self, Epoch, Owner};
+use crate::domain::epoch::{self, Epoch, EpochOwner};
 use crate::domain::grants::{self, Grant, GrantV2};
 use crate::domain::keys::RingRecord;
 use crate::domain::logout_notifications::SessionClients;
@@ -123,14 +123,14 @@ impl BackupRecord {
             Self::KeyRing(ring) => ring.restore(store).await,
             Self::Client(it) => {
                 clients::restore(store, &it.record).await?;
-                epoch::raise_to(store, &Owner::Client(it.record.id.clone()), it.epoch).await
+                epoch::raise_to(store, &EpochOwner::Client(it.record.id.clone()), it.epoch).await
             }
             Self::User(it) => {
                 if it.record.development {
-                    development::note(store, &it.record.sub).await?;
+                    development::mark_user(store, &it.record.sub).await?;
                 }
                 users::restore(store, &it.record).await?;
-                epoch::raise_to(store, &Owner::User(it.record.sub.clone()), it.epoch).await
+                epoch::raise_to(store, &EpochOwner::User(it.record.sub.clone()), it.epoch).await
             }
             Self::Consent(consent) => consent::restore(store, consent).await,
             Self::Scope(scope) => scopes::restore(store, scope).await,

@@ -46,7 +46,7 @@ pub struct RestoreCounts {
 /// Whether the store holds anything that a backup could replace.
 pub async fn is_in_use(store: &dyn Store) -> Result<bool, StoreError> {
     Ok(clients::count(store, 1).await? > 0
-        || !users::listed(store, None).await?.is_empty()
+        || !users::list_subjects(store, None).await?.is_empty()
         || store.get(ring_key().raw()).await?.is_some())
 }
 
@@ -110,7 +110,7 @@ impl<F: Read + Seek> VerifiedBackup<F> {
                     record.restore(store, now).await?;
                 } else if let BackupRecord::User(user) = &record {
                     let user = &user.record;
-                    report.add_name_conflict(user, users::name_holder(store, user).await?);
+                    report.add_name_conflict(user, users::username_owner(store, user).await?);
                 }
             }
         }

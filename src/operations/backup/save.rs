@@ -5,7 +5,7 @@ use super::record::{BackupRecord, GrantRecord, RecordWithEpoch};
 use super::{BackupError, BackupInfo, RecordCounts};
 use crate::domain::clients;
 use crate::domain::consent;
-use crate::domain::epoch::{self, Owner};
+use crate::domain::epoch::{self, EpochOwner};
 use crate::domain::grants;
 use crate::domain::grants::GrantV2;
 use crate::domain::keys::{KeyEncryptor, ring_key};
@@ -85,7 +85,7 @@ impl<W: Write> BackupWriter<'_, W> {
             let page = clients::list_ids(self.store, after.as_ref()).await?;
             for id in &page {
                 if let Some(client) = self.read(&id.key()).await? {
-                    let owner = Owner::Client(id.clone());
+                    let owner = EpochOwner::Client(id.clone());
                     let epoch = epoch::current(self.store, &owner, Consistency::Strong).await?;
                     self.add(&BackupRecord::Client(Box::new(RecordWithEpoch {
                         record: client,
@@ -101,13 +101,13 @@ impl<W: Write> BackupWriter<'_, W> {
     async fn users(&mut self, with_sessions: bool) -> Result<(), BackupError> {
         let mut after = None;
         loop {
-            let page = users::listed(self.store, after.as_ref()).await?;
+            let page = users::list_subjects(self.store, after.as_ref()).await?;
             for sub in &page {
                 let Some(user) = self.read(&users::user_key(sub)).await? else { continue };
-                let owner = Owner::User(sub.clone());
+                let owner = EpochOwner::User(sub.clone());
                 let epoch = epoch::current(self.store, &owner, Consistency::Strong).await?;
                 self.add(&BackupRecord::User(Box::new(RecordWithEpoch { record: user, epoch })))?;
-                for client in consent::listed(self.store, sub).await? {
+                for client in consent::list_clients(self.store, sub).await? {
                     if let Some(consent) = self.read(&consent::key(sub, &client)).await? {
                         self.add(&BackupRecord::Consent(consent))?;
                     }
@@ -122,7 +122,7 @@ impl<W: Write> BackupWriter<'_, W> {
     }
 
     async fn sessions_and_grants(&mut self, sub: &Subject) -> Result<(), BackupError> {
-        for id in sessions::listed(self.store, sub).await? {
+        for id in sessions::list_ids(self.store, sub).await? {
             let Some(session) = self.read(&id.key()).await? else { continue };
             let noted = self.read(&logout_notifications::session_clients_key(session.sid)).await?;
             self.add(&BackupRecord::Session(session))?;

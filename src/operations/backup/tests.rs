@@ -12,8 +12,8 @@ use crate::domain::consent::{self, Consent};
 use crate::domain::epoch::Epoch;
 use crate::domain::grants::{self, Grant, GrantId, GrantStatus};
 use crate::domain::keys::{KeyEncryptor, KeyRing, KeyUse as KeyPurpose, RotationPolicy};
-use crate::domain::sessions::{self, Limits, Session};
-use crate::domain::users::{self, Added, User};
+use crate::domain::sessions::{self, Session, SessionLifetimes};
+use crate::domain::users::{self, AddOutcome, User};
 use crate::infra::clock::Clock;
 use crate::infra::jose::Algorithm;
 use crate::infra::random;
@@ -77,7 +77,7 @@ fn consent(sub: &str, id: &str) -> Consent {
         scope: "openid email".parse().unwrap(),
         claims: ["email".to_owned()].into(),
         apis: std::collections::BTreeMap::new(),
-        face: consent::face(&client),
+        display_digest: consent::display_digest(&client),
         client: client.id,
         given_at: NOW,
     }
@@ -87,7 +87,7 @@ fn consent(sub: &str, id: &str) -> Consent {
 async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
     let (store, clock) = empty();
     for (name, sub) in [("Ada", "a"), ("bob", "b")] {
-        assert_eq!(users::add(&*store, &user(name, sub)).await.unwrap(), Added::New);
+        assert_eq!(users::add(&*store, &user(name, sub)).await.unwrap(), AddOutcome::Added);
     }
     for it in [client("shop", None), client("passing", Some(NOW.plus(HOUR)))] {
         assert_eq!(clients::add(&*store, &it).await.unwrap(), CreateOutcome::Created);
@@ -102,7 +102,7 @@ async fn lived_in(text: &str) -> (Arc<dyn Store>, Clock, Session, Grant) {
     let purposes = vec![KeyPurpose::Signing(Algorithm::EdDsa)];
     let at = (Arc::clone(&store), clock.clone());
     KeyRing::open(at, KeyEncryptor::new(&root(text)), purposes, policy, Vec::new()).await.unwrap();
-    let limits = Limits { idle: HOUR, absolute: 2 * HOUR };
+    let limits = SessionLifetimes { idle: HOUR, absolute: 2 * HOUR };
     let (session, _) =
         Session::begin(Authentication::by_password(subject("a"), Epoch::default(), NOW), limits);
     sessions::begin(&*store, &session, None).await.unwrap();
@@ -180,9 +180,9 @@ async fn what_lasts_comes_back_with_its_names_lists_and_deadlines() {
     let shop = ClientId::parse("shop").unwrap();
     let found = consent::find(&*store, &ada.sub, &shop).await.unwrap();
     assert_eq!(found, Some(consent("a", "shop")));
-    assert_eq!(consent::listed(&*store, &ada.sub).await.unwrap(), [shop].into());
+    assert_eq!(consent::list_clients(&*store, &ada.sub).await.unwrap(), [shop].into());
     assert!(clients::is_known_origin(&*store, "https://shop.example").await.unwrap());
-    assert!(sessions::listed(&*store, &ada.sub).await.unwrap().is_empty());
+    assert!(sessions::list_ids(&*store, &ada.sub).await.unwrap().is_empty());
 
     clock.advance(HOUR);
     let left = clients::list(&*store).await.unwrap();
@@ -198,7 +198,7 @@ async fn sessions_and_grants_come_along_if_asked_for_unless_their_time_is_over()
     restored(&*store, &file, NOW).await;
     let found = sessions::find(&*store, session.id, NOW).await.unwrap();
     assert_eq!(found.as_ref(), Some(&session));
-    let named = sessions::find_named(&*store, session.sid, NOW).await.unwrap();
+    let named = sessions::find_by_sid(&*store, session.sid, NOW).await.unwrap();
     assert_eq!(named, Some(session));
     assert_eq!(sessions::count_live(&*store, NOW).await.unwrap(), 1);
     let ended = grants::revoke_all_for_subject(&*store, &subject("a"), NOW).await.unwrap();
@@ -243,8 +243,8 @@ async fn what_is_there_under_the_same_names_is_replaced_and_the_rest_stays() {
     let keys_before = store.load(&crate::domain::keys::ring_key()).await.unwrap().unwrap().record;
     users::remove(&*store, &user("Ada", "a")).await.unwrap();
     let renamed = User { enabled: false, ..user("countess", "a") };
-    assert_eq!(users::add(&*store, &renamed).await.unwrap(), Added::New);
-    assert_eq!(users::add(&*store, &user("eve", "e")).await.unwrap(), Added::New);
+    assert_eq!(users::add(&*store, &renamed).await.unwrap(), AddOutcome::Added);
+    assert_eq!(users::add(&*store, &user("eve", "e")).await.unwrap(), AddOutcome::Added);
     let report = restored(&*store, &file, NOW).await;
     assert_eq!(
         report.kinds["users"],
@@ -254,7 +254,10 @@ async fn what_is_there_under_the_same_names_is_replaced_and_the_rest_stays() {
     let by_name = async |name| users::find_by_username(&*store, name).await.unwrap();
     assert_eq!(by_name("ada").await, Some(user("Ada", "a")));
     assert_eq!(by_name("eve").await, Some(user("eve", "e")));
-    assert_eq!(users::claim(&*store, "countess", subject("c")).await.unwrap(), subject("c"));
+    assert_eq!(
+        users::reserve_username(&*store, "countess", subject("c")).await.unwrap(),
+        subject("c")
+    );
     let keys = store.load(&crate::domain::keys::ring_key()).await.unwrap().unwrap().record;
     assert_eq!((keys_before.count(), keys.count()), (1, 2), "what signed here stays trusted");
 }
@@ -264,7 +267,7 @@ async fn a_name_that_is_somebody_elses_by_now_is_a_conflict() {
     let (old, ..) = lived_in("k").await;
     let (file, _) = saved(&*old, "k", false).await;
     let (store, _) = empty();
-    assert_eq!(users::add(&*store, &user("ADA", "other")).await.unwrap(), Added::New);
+    assert_eq!(users::add(&*store, &user("ADA", "other")).await.unwrap(), AddOutcome::Added);
     let root = root("k");
     let report = opened(&file, &root).unwrap().plan(&*store, &root, NOW).await.unwrap();
     assert_eq!(report.conflicts, ["Ada is a in the backup and other in the store"]);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::events::UserChange;
 use crate::domain::grants;
-use crate::domain::users::{self, Added, DeclaredUser, User};
+use crate::domain::users::{self, AddOutcome, DeclaredUser, User};
 use crate::infra::password::{Password, PasswordCheck, PasswordHasher};
 use crate::infra::random;
 use crate::infra::store::Store;
@@ -70,17 +70,19 @@ impl UserDeclaration {
             declared: Some(DeclaredUser { password, enabled: self.enabled }),
         };
         match users::add(context.store, &user).await? {
-            Added::New => {
+            AddOutcome::Added => {
                 context.user_changed(user.sub.as_str(), UserChange::Added);
                 Ok(DeclareReport { outcome: DeclareOutcome::Created, remarks: Vec::new() })
             }
             // Another server starts beside this one and declares the same: its record is as good as ours.
-            Added::UsernameTaken | Added::SubjectTaken => match self.find(context.store).await? {
-                Some(stored) => self.change(&stored, context).await,
-                None => {
-                    Err(DeclareError::Conflict("its place in the store is taken, by another sub"))
+            AddOutcome::UsernameTaken | AddOutcome::SubjectTaken => {
+                match self.find(context.store).await? {
+                    Some(stored) => self.change(&stored, context).await,
+                    None => Err(DeclareError::Conflict(
+                        "its place in the store is taken, by another sub",
+                    )),
                 }
-            },
+            }
         }
     }
 
@@ -91,7 +93,7 @@ impl UserDeclaration {
         }
         let made = Subject::parse(&random::uuid().to_string());
         let made = made.ok_or(DeclareError::Conflict("no subject could be made"))?;
-        Ok(users::claim(store, &self.username, made).await?)
+        Ok(users::reserve_username(store, &self.username, made).await?)
     }
 
     /// The stored user of that name, if its subject is not another than the declared one.

@@ -16,7 +16,7 @@ use crate::domain::authenticators;
 use crate::domain::consent;
 use crate::domain::events::{Event, UserChange};
 use crate::domain::grants::{self, RevokedCounts};
-use crate::domain::users::{self, Added, DeclaredUser, User};
+use crate::domain::users::{self, AddOutcome, DeclaredUser, User};
 use crate::infra::clock::UnixTime;
 use crate::infra::password::{MAX_PASSWORD_LEN, Password};
 use crate::infra::random;
@@ -143,18 +143,18 @@ impl Operation for Add {
         let (mut user, any_sub) = self.user(context)?;
         user.password = Some(hash(context, password).await?);
         if any_sub {
-            user.sub = users::claim(context.store, &user.username, user.sub).await?;
+            user.sub = users::reserve_username(context.store, &user.username, user.sub).await?;
         }
         match users::add(context.store, &user).await? {
-            Added::New => {
+            AddOutcome::Added => {
                 context.user_changed(user.sub.as_str(), UserChange::Added);
                 Ok(UserView::of(user, None))
             }
-            Added::UsernameTaken => {
+            AddOutcome::UsernameTaken => {
                 let why = format!("there is a user {} already", user.username);
                 Err(OperationError::Refused(why))
             }
-            Added::SubjectTaken => {
+            AddOutcome::SubjectTaken => {
                 Err(OperationError::Refused(format!("the sub {} is taken", user.sub.as_str())))
             }
         }

@@ -72,7 +72,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::http::page_checks::{MARKUP, assert_has, assert_same_skeleton, rendered, words};
+    use crate::http::page_test_util::{MARKUP, assert_has, assert_same_skeleton, rendered, words};
 
     fn shown(text: &str) -> DemoPage {
         let object = |value: Value| value.as_object().cloned().unwrap();

@@ -6,7 +6,7 @@ mod components;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use latchkey::domain::authorization_request::object::assemble;
+use latchkey::domain::authorization_request::request_object::merge_params;
 use latchkey::domain::clients::ClientId;
 use latchkey::domain::clients::assertion::validate_claims;
 use latchkey::domain::grants::{OpaqueToken, RefreshToken};
@@ -179,12 +179,12 @@ fn a_request_object_beside_which_everything_counts() {
     let claims =
         json!({"iss": "shop", "aud": ISSUER, "exp": NOW.as_secs() + 60, "scope": "openid"});
     let input = format!("client_id=shop&state=x\noauth-authz-req+jwt\n{claims}");
-    oracles::request_object::holds(input.as_bytes(), assemble);
+    oracles::request_object::holds(input.as_bytes(), merge_params);
     fails(|| {
         oracles::request_object::holds(input.as_bytes(), |outer, object, client, issuer, now| {
             let claims = object.claims.clone();
             let untyped = jose::VerifiedJwt { typ: None, claims };
-            assemble(outer, &untyped, client, issuer, now)
+            merge_params(outer, &untyped, client, issuer, now)
         });
     });
 }

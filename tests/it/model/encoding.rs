@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use latchkey::domain::authorization_request::KeptRequest;
+use latchkey::domain::authorization_request::StoredRequest;
 use latchkey::domain::clients::{Client, ClientId};
 use latchkey::domain::consent::Consent;
 use latchkey::domain::epoch::EpochRecord;
@@ -47,7 +47,7 @@ pub fn judge(key: &str, bytes: &[u8], secrets: &[&str]) -> Result<(), String> {
         "consent.v1" => reads_back::<Consent>(bytes),
         "client.v1" => reads_back::<Client>(bytes),
         "interaction.v1" => reads_back::<Interaction>(bytes),
-        "kept-request.v1" => reads_back::<KeptRequest>(bytes),
+        "kept-request.v1" => reads_back::<StoredRequest>(bytes),
         "revoked.v1" => reads_back::<RevokedToken>(bytes),
         // Known only to those that write them.
         _ => reads_back::<Value>(bytes),

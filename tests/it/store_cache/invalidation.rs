@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey::domain::authenticators::Authentication;
 use latchkey::domain::clients::{self, Client, ClientId};
 use latchkey::domain::epoch::Epoch;
-use latchkey::domain::sessions::{self, Limits, Session};
+use latchkey::domain::sessions::{self, Session, SessionLifetimes};
 use latchkey::infra::clock::Clock;
 use latchkey::infra::secret::Digest;
 use latchkey::infra::store::{CachedStore, MemoryStore, Store};
@@ -64,7 +64,8 @@ async fn a_swap_against_what_is_not_so_any_more_looks_again_and_settles() {
     let (here, there) =
         (Server::listening_on(&redis.url()).await, Server::listening_on(&redis.url()).await);
     let now = Clock::System.now();
-    let limits = Limits { idle: Duration::from_secs(600), absolute: Duration::from_secs(6000) };
+    let limits =
+        SessionLifetimes { idle: Duration::from_secs(600), absolute: Duration::from_secs(6000) };
     let ada = Subject::parse("ada").expect("a subject");
     let (session, _) =
         Session::begin(Authentication::by_password(ada, Epoch::default(), now), limits);

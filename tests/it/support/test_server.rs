@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use latchkey::config::{Config, Http2};
 use latchkey::domain::keys::{KeyEncryptor, KeyRing, RotationPolicy, purposes};
-use latchkey::domain::users::{self, Added, DeclaredUser, User};
+use latchkey::domain::users::{self, AddOutcome, DeclaredUser, User};
 use latchkey::http::app::App;
 use latchkey::infra::clock::Clock;
 use latchkey::infra::jose::SigningKey;
@@ -342,7 +342,7 @@ async fn seed_users(store: &dyn Store, clock: &Clock) {
             development: false,
             declared: Some(DeclaredUser::default()),
         };
-        assert_eq!(users::add(store, &user).await.expect("a store"), Added::New);
+        assert_eq!(users::add(store, &user).await.expect("a store"), AddOutcome::Added);
     }
 }
 

@@ -46,7 +46,7 @@ fn asked_of(
         .extend_pairs(usual.iter().chain(more))
         .finish();
     let params = Params::parse(text.as_bytes()).unwrap();
-    let reply = Reply::Redirect(Destination::settle(&params, &client.metadata).unwrap());
+    let reply = Reply::Redirect(Destination::resolve(&params, &client.metadata).unwrap());
     let policy = RequestPolicy {
         issuer: "https://id.example",
         resources: &ResourceCatalogue::default(),
@@ -54,7 +54,7 @@ fn asked_of(
         response_types: &[ResponseType::Code],
         require_pkce,
     };
-    validate(&params, client, reply, policy, Hinted::Nobody)
+    validate(&params, client, reply, policy, HintedSubject::Absent)
 }
 
 #[test]

@@ -6,14 +6,16 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::authenticators::Authentication;
-use crate::domain::authorization_request::{Destination, Hinted, Reply, RequestPolicy, validate};
+use crate::domain::authorization_request::{
+    Destination, HintedSubject, Reply, RequestPolicy, validate,
+};
 use crate::domain::clients::{ClientId, ClientSettings, RegistrationSource};
 use crate::domain::consent;
 use crate::domain::epoch::Epoch;
 use crate::domain::grants::AttemptId;
-use crate::domain::interactions::{Answer, REPEAT_WINDOW, Refused};
+use crate::domain::interactions::{InteractionOutcome, REPEAT_WINDOW, RefusalCode};
 use crate::domain::resources::ResourceCatalogue;
-use crate::domain::sessions::Limits;
+use crate::domain::sessions::SessionLifetimes;
 use crate::infra::secret::Secret;
 use crate::protocol::claims::{ClaimsRequest, ScopeCatalogue};
 use crate::protocol::client_metadata::ApplicationType;
@@ -46,7 +48,7 @@ fn request(client: &Client, more: &str) -> AuthorizationRequest {
     let text =
         format!("response_type=code&scope=openid+email&redirect_uri={uri}&{challenge}&{more}");
     let params = Params::parse(text.as_bytes()).unwrap();
-    let reply = Reply::Redirect(Destination::settle(&params, &client.metadata).unwrap());
+    let reply = Reply::Redirect(Destination::resolve(&params, &client.metadata).unwrap());
     let policy = RequestPolicy {
         issuer: "https://id.example",
         resources: &ResourceCatalogue::default(),
@@ -54,11 +56,12 @@ fn request(client: &Client, more: &str) -> AuthorizationRequest {
         response_types: &[ResponseType::Code],
         require_pkce: RequirePkce::All,
     };
-    validate(&params, client, reply, policy, Hinted::Nobody).unwrap()
+    validate(&params, client, reply, policy, HintedSubject::Absent).unwrap()
 }
 
 fn session(age: u64) -> Session {
-    let limits = Limits { idle: Duration::from_secs(3600), absolute: Duration::from_secs(7200) };
+    let limits =
+        SessionLifetimes { idle: Duration::from_secs(3600), absolute: Duration::from_secs(7200) };
     let then = NOW.minus(Duration::from_secs(age));
     Session::begin(
         Authentication::by_password(Subject::parse("ada").unwrap(), Epoch::default(), then),
@@ -74,7 +77,7 @@ fn consent(client: &Client, scope: &str) -> Consent {
         scope: scope.parse().unwrap(),
         claims: ClaimsRequest::default().user_claims().into_iter().map(str::to_owned).collect(),
         apis: BTreeMap::new(),
-        face: consent::face(client),
+        display_digest: consent::display_digest(client),
         given_at: NOW,
     }
 }
@@ -82,11 +85,11 @@ fn consent(client: &Client, scope: &str) -> Consent {
 #[test]
 fn every_prompt_meets_every_session() {
     use ErrorCode::{ConsentRequired, LoginRequired};
-    use Next::{Issue, Refuse};
+    use NextStep::{Issue, Refuse};
 
-    const LOGIN: Next = Next::Ask(Step::Login);
-    const ACCOUNT: Next = Next::Ask(Step::Account);
-    const CONSENT: Next = Next::Ask(Step::Consent);
+    const LOGIN: NextStep = NextStep::Ask(Step::Login);
+    const ACCOUNT: NextStep = NextStep::Ask(Step::Account);
+    const CONSENT: NextStep = NextStep::Ask(Step::Consent);
 
     let client = client(false, "client_secret_basic", URI);
     let (full, partial) = (consent(&client, "openid email"), consent(&client, "openid"));
@@ -111,8 +114,15 @@ fn every_prompt_meets_every_session() {
         for ((session, consent), expected) in columns.into_iter().zip(row) {
             let seen_as = session.map(|session| &session.sub);
             let (request, client) = (&request, &client);
-            let known =
-                Known { request, client, session, seen_as, consent, interaction: None, own: false };
+            let known = DecisionInput {
+                request,
+                client,
+                session,
+                client_subject: seen_as,
+                consent,
+                interaction: None,
+                has_cookie: false,
+            };
             assert_eq!(decide(known, NOW), expected, "{prompt} {session:?}");
         }
     }
@@ -128,22 +138,22 @@ fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
     let (mut it, _) = Interaction::begin(request.clone(), &Secret::random(), lifetime, NOW);
     let next = |it: &Interaction| {
         let full = consent(&client, "openid email");
-        let known = Known {
+        let known = DecisionInput {
             request: &request,
             client: &client,
             session: Some(&session),
-            seen_as: Some(&session.sub),
+            client_subject: Some(&session.sub),
             consent: Some(&full),
             interaction: Some(it),
-            own: true,
+            has_cookie: true,
         };
         decide(known, NOW)
     };
-    assert_eq!(next(&it), Next::Ask(Step::Login));
-    it.signed_in = Some(session.id);
-    assert_eq!(next(&it), Next::Ask(Step::Consent));
+    assert_eq!(next(&it), NextStep::Ask(Step::Login));
+    it.signed_in_session = Some(session.id);
+    assert_eq!(next(&it), NextStep::Ask(Step::Consent));
     let agreed = |sub: &str, scope: &str, claims: &[&str]| {
-        Some(super::super::Agreed {
+        Some(super::super::GivenConsent {
             sub: Subject::parse(sub).unwrap(),
             scope: scope.parse().unwrap(),
             claims: claims.iter().map(|claim| (*claim).to_owned()).collect(),
@@ -152,12 +162,20 @@ fn what_was_done_in_the_interaction_counts_and_nothing_else_does() {
         })
     };
     for (agreed, expected, what) in [
-        (agreed("ada", "openid", &["name"]), Next::Ask(Step::Consent), "less than what is asked"),
-        (agreed("ada", "openid email", &[]), Next::Ask(Step::Consent), "a claim less"),
-        (agreed("eve", "openid email", &["name"]), Next::Ask(Step::Consent), "somebody else's yes"),
-        (agreed("ada", "openid email", &["name"]), Next::Issue, "all of it"),
+        (
+            agreed("ada", "openid", &["name"]),
+            NextStep::Ask(Step::Consent),
+            "less than what is asked",
+        ),
+        (agreed("ada", "openid email", &[]), NextStep::Ask(Step::Consent), "a claim less"),
+        (
+            agreed("eve", "openid email", &["name"]),
+            NextStep::Ask(Step::Consent),
+            "somebody else's yes",
+        ),
+        (agreed("ada", "openid email", &["name"]), NextStep::Issue, "all of it"),
     ] {
-        it.agreed = agreed;
+        it.given_consent = agreed;
         assert_eq!(next(&it), expected, "{what}");
     }
 }
@@ -169,35 +187,35 @@ fn an_application_nobody_can_tie_to_a_place_is_always_asked_about() {
     let (private, loopback) = ("com.example.app:/cb", "http://127.0.0.1:5173/cb");
     let portless = "http://127.0.0.1/cb";
     for (first_party, method, kind, registered, uri, expected) in [
-        (false, "none", web, private, private, Next::Ask(Step::Consent)),
-        (false, "none", native, private, private, Next::Ask(Step::Consent)),
-        (false, "none", native, loopback, loopback, Next::Ask(Step::Consent)),
-        (false, "none", native, loopback, "http://127.0.0.1:4711/cb", Next::Ask(Step::Consent)),
+        (false, "none", web, private, private, NextStep::Ask(Step::Consent)),
+        (false, "none", native, private, private, NextStep::Ask(Step::Consent)),
+        (false, "none", native, loopback, loopback, NextStep::Ask(Step::Consent)),
+        (false, "none", native, loopback, "http://127.0.0.1:4711/cb", NextStep::Ask(Step::Consent)),
         // In development: at its one registered address, and not at whatever port of a device.
-        (false, "none", web, loopback, loopback, Next::Issue),
-        (false, "none", web, portless, portless, Next::Issue),
-        (false, "none", web, portless, "http://127.0.0.1:4711/cb", Next::Ask(Step::Consent)),
-        (false, "none", web, URI, URI, Next::Issue),
-        (false, "none", native, URI, URI, Next::Issue),
+        (false, "none", web, loopback, loopback, NextStep::Issue),
+        (false, "none", web, portless, portless, NextStep::Issue),
+        (false, "none", web, portless, "http://127.0.0.1:4711/cb", NextStep::Ask(Step::Consent)),
+        (false, "none", web, URI, URI, NextStep::Issue),
+        (false, "none", native, URI, URI, NextStep::Issue),
         // It proves itself.
-        (false, "client_secret_basic", native, private, private, Next::Issue),
-        (true, "none", native, private, private, Next::Issue),
+        (false, "client_secret_basic", native, private, private, NextStep::Issue),
+        (true, "none", native, private, private, NextStep::Issue),
     ] {
         let mut client = client(first_party, method, registered);
         client.metadata.application_type = kind;
         let mut request = request(&client, "");
         let asked = format!("redirect_uri={uri}");
         let asked = Params::parse(asked.as_bytes()).unwrap();
-        request.reply = Reply::Redirect(Destination::settle(&asked, &client.metadata).unwrap());
+        request.reply = Reply::Redirect(Destination::resolve(&asked, &client.metadata).unwrap());
         let full = consent(&client, "openid email");
-        let known = Known {
+        let known = DecisionInput {
             request: &request,
             client: &client,
             session: Some(&session),
-            seen_as: Some(&session.sub),
+            client_subject: Some(&session.sub),
             consent: Some(&full),
             interaction: None,
-            own: false,
+            has_cookie: false,
         };
         assert_eq!(decide(known, NOW), expected, "{method} {kind:?} {registered} {uri}");
     }
@@ -210,20 +228,20 @@ fn another_person_than_the_hinted_one_is_not_given_out() {
     let mut request = request(&client, "");
     request.hinted = Subject::parse("eve");
     let decided = |request: &AuthorizationRequest| {
-        let known = Known {
+        let known = DecisionInput {
             request,
             client: &client,
             session: Some(&session),
-            seen_as: Some(&session.sub),
+            client_subject: Some(&session.sub),
             consent: None,
             interaction: None,
-            own: false,
+            has_cookie: false,
         };
         decide(known, NOW)
     };
-    assert_eq!(decided(&request), Next::Ask(Step::Login));
+    assert_eq!(decided(&request), NextStep::Ask(Step::Login));
     request.prompt = Prompt { none: true, ..Prompt::default() };
-    assert_eq!(decided(&request), Next::Refuse(ErrorCode::LoginRequired));
+    assert_eq!(decided(&request), NextStep::Refuse(ErrorCode::LoginRequired));
 }
 
 /// How a visit stands decides before anything that was asked: the rows are what was done, the columns who
@@ -231,13 +249,13 @@ fn another_person_than_the_hinted_one_is_not_given_out() {
 #[test]
 fn a_visit_goes_on_in_its_own_browser_until_it_is_over_and_who_asks_twice_is_told_the_same() {
     use ErrorCode::AccessDenied;
-    use Next::{Issue, Refuse};
+    use NextStep::{Issue, Refuse};
 
-    const LOGIN: Next = Next::Ask(Step::Login);
-    const CONSENT: Next = Next::Ask(Step::Consent);
-    const EXPIRED: Next = Next::Stop(Stop::Expired);
-    const FINISHED: Next = Next::Stop(Stop::Finished);
-    const FOREIGN: Next = Next::Stop(Stop::Foreign);
+    const LOGIN: NextStep = NextStep::Ask(Step::Login);
+    const CONSENT: NextStep = NextStep::Ask(Step::Consent);
+    const EXPIRED: NextStep = NextStep::Stop(StopReason::Expired);
+    const FINISHED: NextStep = NextStep::Stop(StopReason::Finished);
+    const FOREIGN: NextStep = NextStep::Stop(StopReason::Foreign);
 
     let client = client(false, "client_secret_basic", URI);
     let request = request(&client, "prompt=login+consent");
@@ -245,13 +263,13 @@ fn a_visit_goes_on_in_its_own_browser_until_it_is_over_and_who_asks_twice_is_tol
     let lifetime = Duration::from_secs(600);
     let begun = Interaction::begin(request.clone(), &Secret::random(), lifetime, NOW).0;
     let mut signed_in = begun.clone();
-    signed_in.note_sign_in(&session);
+    signed_in.record_sign_in(&session);
     let mut agreed = signed_in.clone();
     let scope = "openid email".parse().unwrap();
     let claims = BTreeSet::new();
     let consent_epoch = crate::domain::epoch::Epoch::default();
     let sub = session.sub.clone();
-    agreed.agreed = Some(super::super::Agreed {
+    agreed.given_consent = Some(super::super::GivenConsent {
         sub,
         scope,
         claims,
@@ -262,15 +280,17 @@ fn a_visit_goes_on_in_its_own_browser_until_it_is_over_and_who_asks_twice_is_tol
     let answered = |it: &Interaction, refused| {
         let mut it = it.clone();
         let attempt = AttemptId(Uuid::from_u128(1));
-        assert!(it.finish(attempt, Answer { at: NOW, sid: Some(session.sid), refused }));
+        assert!(
+            it.finish(attempt, InteractionOutcome { at: NOW, sid: Some(session.sid), refused })
+        );
         it
     };
     let given = answered(&agreed, None);
-    let denied = answered(&declined, Some(Refused::AccessDenied));
-    let by_older_release = Interaction { answer: None, ..given.clone() };
+    let denied = answered(&declined, Some(RefusalCode::AccessDenied));
+    let by_older_release = Interaction { outcome: None, ..given.clone() };
     // Answered in a session that has ended since; the same person is here again.
     let mut before = given.clone();
-    before.answer = Some(Answer { at: NOW, sid: None, refused: None });
+    before.outcome = Some(InteractionOutcome { at: NOW, sid: None, refused: None });
     #[rustfmt::skip]
     let table = [
         //                   own, at once          own, a minute later  own, too late  another's, at once  another's, too late
@@ -287,14 +307,14 @@ fn a_visit_goes_on_in_its_own_browser_until_it_is_over_and_who_asks_twice_is_tol
     let columns = [(true, soon), (true, minute), (true, late), (false, soon), (false, late)];
     for (n, (it, row)) in table.into_iter().enumerate() {
         for ((own, now), expected) in columns.into_iter().zip(row) {
-            let known = Known {
+            let known = DecisionInput {
                 request: &request,
                 client: &client,
                 session: Some(&session),
-                seen_as: Some(&session.sub),
+                client_subject: Some(&session.sub),
                 consent: None,
                 interaction: Some(it),
-                own,
+                has_cookie: own,
             };
             assert_eq!(decide(known, now), expected, "row {n}, own: {own}, {now:?}");
         }
@@ -310,21 +330,21 @@ fn of_the_sessions_that_one_form_made_any_will_do_and_an_older_one_of_the_name_w
     let second = Session { sid: first.sid, ..session(0) };
     let before = Session { sid: first.sid, ..older };
     let mut it = Interaction::begin(request.clone(), &Secret::random(), lifetime, NOW).0;
-    it.note_sign_in(&first);
+    it.record_sign_in(&first);
     for (session, expected) in [
-        (&first, Next::Issue),
-        (&second, Next::Issue),
-        (&before, Next::Ask(Step::Login)),
-        (&session(0), Next::Ask(Step::Login)),
+        (&first, NextStep::Issue),
+        (&second, NextStep::Issue),
+        (&before, NextStep::Ask(Step::Login)),
+        (&session(0), NextStep::Ask(Step::Login)),
     ] {
-        let known = Known {
+        let known = DecisionInput {
             request: &request,
             client: &client,
             session: Some(session),
-            seen_as: Some(&session.sub),
+            client_subject: Some(&session.sub),
             consent: None,
             interaction: Some(&it),
-            own: true,
+            has_cookie: true,
         };
         assert_eq!(decide(known, NOW), expected);
     }
@@ -336,9 +356,9 @@ fn of_two_tries_to_finish_one_is_the_first_however_often_it_asks() {
     let lifetime = Duration::from_secs(600);
     let mut it = Interaction::begin(request(&client, ""), &Secret::random(), lifetime, NOW).0;
     let [first, second] = [1, 2].map(|n| AttemptId(Uuid::from_u128(n)));
-    let answer = Answer { at: NOW, sid: None, refused: None };
-    let other = Answer { at: NOW, sid: None, refused: Some(Refused::AccessDenied) };
+    let answer = InteractionOutcome { at: NOW, sid: None, refused: None };
+    let other = InteractionOutcome { at: NOW, sid: None, refused: Some(RefusalCode::AccessDenied) };
     assert!(it.finish(first, answer) && it.finish(first, answer));
     assert!(!it.finish(second, other));
-    assert_eq!(it.answer, Some(answer));
+    assert_eq!(it.outcome, Some(answer));
 }

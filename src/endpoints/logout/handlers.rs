@@ -3,9 +3,9 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::farewell::{self, By};
-use super::request::{Asked, Hint, Next, Refusal, decide};
-use super::server;
+use super::end_session::{self, Initiator};
+use super::request::{IdTokenHint, LogoutError, LogoutRequest, LogoutStep, decide};
+use super::server_request;
 use crate::domain::authorization_request;
 use crate::domain::sessions::{self, Session};
 use crate::domain::users;
@@ -13,10 +13,10 @@ use crate::http::app::App;
 use crate::http::authorization_response::see_other;
 use crate::http::cookies::Cookies;
 use crate::http::form::{Form, read_form_body};
+use crate::http::interaction_context::is_same_origin;
 use crate::http::page_error::PageError;
 use crate::http::request_info::RequestInfo;
-use crate::http::turns::{take_turns, too_many, turns_for};
-use crate::http::visit::from_own_page;
+use crate::http::request_quota::{consume_quota, quota_units, too_many_requests};
 use crate::infra::secret::Secret;
 use crate::infra::store::StoreError;
 use crate::protocol::{LenientParams, Params};
@@ -29,17 +29,17 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let known = |name: &str| PARAMETERS.contains(&name);
-    let params = read(&caller, query.unwrap_or_default().as_bytes(), known)?;
+    let params = read_params(&caller, query.unwrap_or_default().as_bytes(), known)?;
     let params = match params.get("kept") {
-        Some(id) => kept(&app, &caller, id).await?,
+        Some(id) => load_stored(&app, &caller, id).await?,
         None => params,
     };
     let cookies = Cookies::read(&app, &headers);
     let no_form = Params::default();
-    if server::asks(&headers, cookies.session().is_some(), &no_form) {
-        return Ok(server::answer(&app, &caller, &headers, &params, &no_form).await);
+    if server_request::is_server_request(&headers, cookies.session().is_some(), &no_form) {
+        return Ok(server_request::handle(&app, &caller, &headers, &params, &no_form).await);
     }
-    answer(&app, &caller, &cookies, &params).await
+    handle(&app, &caller, &cookies, &params).await
 }
 
 /// `POST /logout`: the same by form.
@@ -53,26 +53,28 @@ pub async fn post(
     request: Request<Body>,
 ) -> Result<Response, PageError> {
     let body = read_form_body(&headers, request.into_body()).await;
-    let body = body.map_err(|error| refused(&caller, error.description()))?;
-    let params = read(&caller, &body, |name| PARAMETERS.contains(&name) || PROOF.contains(&name))?;
+    let body = body.map_err(|error| request_error(&caller, error.description()))?;
+    let params = read_params(&caller, &body, |name| {
+        PARAMETERS.contains(&name) || CLIENT_CREDENTIALS.contains(&name)
+    })?;
     let params = params.without("kept");
     let cookies = Cookies::read(&app, &headers);
-    if server::asks(&headers, cookies.session().is_some(), &params) {
-        return Ok(server::answer(&app, &caller, &headers, &params, &params).await);
+    if server_request::is_server_request(&headers, cookies.session().is_some(), &params) {
+        return Ok(server_request::handle(&app, &caller, &headers, &params, &params).await);
     }
     if cookies.session().is_some() {
-        return answer(&app, &caller, &cookies, &params).await;
+        return handle(&app, &caller, &cookies, &params).await;
     }
     // A secret in the form of a program stays out of addresses.
     let query = params.only(|name| PARAMETERS.contains(&name)).to_query();
-    if query.len() < LONGEST_QUERY {
+    if query.len() < MAX_REDIRECT_QUERY_LEN {
         return Ok(see_other(&format!("{}?{query}", app.config.issuer.url("/logout"))));
     }
-    if let Err(wait) = take_turns(&app, &caller, turns_for(query.len())).await {
-        return Ok(too_many(&caller, wait));
+    if let Err(wait) = consume_quota(&app, &caller, quota_units(query.len())).await {
+        return Ok(too_many_requests(&caller, wait));
     }
-    let kept = authorization_request::keep(&*app.store, query, app.now()).await;
-    let id = kept.map_err(|cause| broken(&caller, &cause))?;
+    let kept = authorization_request::insert_stored(&*app.store, query, app.now()).await;
+    let id = kept.map_err(|cause| unavailable(&caller, &cause))?;
     Ok(see_other(&format!("{}?kept={}", app.config.issuer.url("/logout"), id.reveal())))
 }
 
@@ -84,9 +86,10 @@ const PARAMETERS: [&str; 5] =
 ///
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
 /// [RFC 7523 §2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
-const PROOF: [&str; 3] = ["client_assertion", "client_assertion_type", "client_secret"];
+const CLIENT_CREDENTIALS: [&str; 3] =
+    ["client_assertion", "client_assertion_type", "client_secret"];
 
-fn read(
+fn read_params(
     caller: &RequestInfo,
     text: &[u8],
     is_known: impl Fn(&str) -> bool,
@@ -94,16 +97,16 @@ fn read(
     let came = LenientParams::parse(text, is_known);
     match came.error {
         None => Ok(came.params),
-        Some(fault) => Err(refused(caller, fault.to_string())),
+        Some(fault) => Err(request_error(caller, fault.to_string())),
     }
 }
 
-async fn kept(app: &App, caller: &RequestInfo, id: &str) -> Result<Params, PageError> {
+async fn load_stored(app: &App, caller: &RequestInfo, id: &str) -> Result<Params, PageError> {
     let query = match Secret::parse(id) {
-        Some(id) => authorization_request::kept(&*app.store, &id, app.now()).await,
+        Some(id) => authorization_request::find_stored(&*app.store, &id, app.now()).await,
         None => Ok(None),
     };
-    let query = query.map_err(|cause| broken(caller, &cause))?;
+    let query = query.map_err(|cause| unavailable(caller, &cause))?;
     // Long gone: what is left is a person who wants to sign out.
     Ok(Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default())
 }
@@ -117,60 +120,68 @@ pub async fn confirm(
     let Ok(Form(params, headers)) = form else {
         return Err(PageError::foreign_form(&caller.request_id));
     };
-    if !from_own_page(&app, &headers) {
+    if !is_same_origin(&app, &headers) {
         return Err(PageError::foreign_form(&caller.request_id));
     }
     let cookies = Cookies::read(&app, &headers);
-    let asked = judged(&app, &caller, &params.clone().without("id_token_hint")).await?;
-    let session = present(&app, &cookies).await.map_err(|it| broken(&caller, &it))?;
+    let asked = read_request(&app, &caller, &params.clone().without("id_token_hint")).await?;
+    let session = live_session(&app, &cookies).await.map_err(|it| unavailable(&caller, &it))?;
     let Some(session) = session else {
-        let done = farewell::already_out(&app, &cookies, &asked).await;
-        return done.map_err(|it| broken(&caller, &it));
+        let done = end_session::no_session(&app, &cookies, &asked).await;
+        return done.map_err(|it| unavailable(&caller, &it));
     };
     let shown = params.get("csrf").unwrap_or_default();
-    if !farewell::csrf_fits(&app, &session, shown) {
+    if !end_session::verify_csrf_token(&app, &session, shown) {
         return Err(PageError::foreign_form(&caller.request_id));
     }
-    let done = farewell::sign_out(&app, &caller, &session, &asked, By::Person).await;
-    done.map_err(|it| broken(&caller, &it))
+    let done = end_session::end_session(&app, &caller, &session, &asked, Initiator::User).await;
+    done.map_err(|it| unavailable(&caller, &it))
 }
 
-async fn answer(
+async fn handle(
     app: &App,
     caller: &RequestInfo,
     cookies: &Cookies,
     params: &Params,
 ) -> Result<Response, PageError> {
-    let broken = |cause: StoreError| broken(caller, &cause);
-    let asked = judged(app, caller, params).await?;
-    let session = present(app, cookies).await.map_err(broken)?;
-    match (decide(&asked.hint, asked.stays.is_some(), session.as_ref()), session) {
-        (Next::SignOut, Some(session)) => {
-            let done = farewell::sign_out(app, caller, &session, &asked, By::Application).await;
-            done.map_err(broken)
+    let store_error = |cause: StoreError| unavailable(caller, &cause);
+    let asked = read_request(app, caller, params).await?;
+    let session = live_session(app, cookies).await.map_err(store_error)?;
+    match (decide(&asked.hint, asked.no_redirect_reason.is_some(), session.as_ref()), session) {
+        (LogoutStep::EndSession, Some(session)) => {
+            let done =
+                end_session::end_session(app, caller, &session, &asked, Initiator::Client).await;
+            done.map_err(store_error)
         }
-        (Next::Ask, Some(session)) => {
-            let user = users::find(&*app.store, &session.sub).await.map_err(broken)?;
-            Ok(farewell::ask(app, &session, user.as_ref(), &asked))
+        (LogoutStep::Confirm, Some(session)) => {
+            let user = users::find(&*app.store, &session.sub).await.map_err(store_error)?;
+            Ok(end_session::confirm_page(app, &session, user.as_ref(), &asked))
         }
-        (Next::AlreadyOut, _) | (Next::Ask | Next::SignOut, None) => match &asked.hint {
-            Hint::Of { sid, .. } => {
-                farewell::late(app, cookies, *sid, &asked).await.map_err(broken)
+        (LogoutStep::NoSession, _) | (LogoutStep::Confirm | LogoutStep::EndSession, None) => {
+            match &asked.hint {
+                IdTokenHint::Of { sid, .. } => {
+                    end_session::end_expired(app, cookies, *sid, &asked).await.map_err(store_error)
+                }
+                IdTokenHint::Absent | IdTokenHint::Invalid => {
+                    end_session::no_session(app, cookies, &asked).await.map_err(store_error)
+                }
             }
-            Hint::Absent | Hint::Unreadable => {
-                farewell::already_out(app, cookies, &asked).await.map_err(broken)
-            }
-        },
+        }
     }
 }
 
-async fn judged(app: &App, caller: &RequestInfo, params: &Params) -> Result<Asked, PageError> {
-    let asked = Asked::read(app, params).await.map_err(|cause| broken(caller, &cause))?;
+async fn read_request(
+    app: &App,
+    caller: &RequestInfo,
+    params: &Params,
+) -> Result<LogoutRequest, PageError> {
+    let asked =
+        LogoutRequest::read(app, params).await.map_err(|cause| unavailable(caller, &cause))?;
     asked.map_err(|refusal| {
-        refused(
+        request_error(
             caller,
             match refusal {
-                Refusal::OtherClient => {
+                LogoutError::OtherClient => {
                     "client_id is not the client that id_token_hint was given to"
                 }
             },
@@ -179,7 +190,7 @@ async fn judged(app: &App, caller: &RequestInfo, params: &Params) -> Result<Aske
 }
 
 /// The live session of this browser, whatever became of its user: it can be ended in any case.
-async fn present(app: &App, cookies: &Cookies) -> Result<Option<Session>, StoreError> {
+async fn live_session(app: &App, cookies: &Cookies) -> Result<Option<Session>, StoreError> {
     match cookies.session() {
         Some(id) => sessions::find(&*app.store, id, app.now()).await,
         None => Ok(None),
@@ -187,7 +198,7 @@ async fn present(app: &App, cookies: &Cookies) -> Result<Option<Session>, StoreE
 }
 
 /// A request that cannot be acted on; the person may still sign out by themselves.
-fn refused(caller: &RequestInfo, detail: impl Into<String>) -> PageError {
+fn request_error(caller: &RequestInfo, detail: impl Into<String>) -> PageError {
     PageError {
         message: "The app sent a request that cannot be answered, so nothing has changed.".into(),
         next_link: Some(("/logout".into(), "Sign out here".into())),
@@ -195,7 +206,7 @@ fn refused(caller: &RequestInfo, detail: impl Into<String>) -> PageError {
     }
 }
 
-fn broken(caller: &RequestInfo, cause: &StoreError) -> PageError {
+fn unavailable(caller: &RequestInfo, cause: &StoreError) -> PageError {
     PageError {
         message: "Signing out does not work right now. Please try again in a few seconds.".into(),
         ..PageError::unavailable(&caller.request_id, cause)
@@ -203,4 +214,4 @@ fn broken(caller: &RequestInfo, cause: &StoreError) -> PageError {
 }
 
 /// What fits into the address of the GET that a POST becomes, also through proxies.
-const LONGEST_QUERY: usize = 6_000;
+const MAX_REDIRECT_QUERY_LEN: usize = 6_000;

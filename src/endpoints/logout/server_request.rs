@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::farewell;
-use super::request::{Asked, Hint, Refusal};
+use super::end_session;
+use super::request::{IdTokenHint, LogoutError, LogoutRequest};
 use crate::http::accept::names_html;
 use crate::http::app::App;
 use crate::http::authenticated_client::{self, BASIC_CHALLENGE};
@@ -28,12 +28,12 @@ use crate::protocol::{ErrorCode, OAuthError, Params};
 /// harm to a program, and JSON is none of a person's business.
 ///
 /// [Fetch Metadata §2.1]: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
-pub fn asks(headers: &HeaderMap, has_session: bool, form: &Params) -> bool {
+pub fn is_server_request(headers: &HeaderMap, has_session: bool, form: &Params) -> bool {
     let from_browser = has_session || headers.contains_key("sec-fetch-site");
-    !from_browser && (shows_proof(headers, form) || !names_html(headers))
+    !from_browser && (has_client_credentials(headers, form) || !names_html(headers))
 }
 
-fn shows_proof(headers: &HeaderMap, form: &Params) -> bool {
+fn has_client_credentials(headers: &HeaderMap, form: &Params) -> bool {
     let in_form = ["client_secret", "client_assertion"];
     headers.contains_key(header::AUTHORIZATION) || in_form.iter().any(|it| form.get(it).is_some())
 }
@@ -42,49 +42,51 @@ fn shows_proof(headers: &HeaderMap, form: &Params) -> bool {
 /// an address ([RFC 6749 §2.3.1]).
 ///
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
-pub async fn answer(
+pub async fn handle(
     app: &App,
     caller: &RequestInfo,
     headers: &HeaderMap,
     params: &Params,
     form: &Params,
 ) -> Response {
-    match end(app, caller, headers, params, form).await {
+    match end_by_client(app, caller, headers, params, form).await {
         Ok(signed_out) => no_store(Json(json!({ "signed_out": signed_out }))).into_response(),
         Err(refused) => refused.into_response(),
     }
 }
 
 /// Whether there was anything to end: a session that is over already is as good.
-async fn end(
+async fn end_by_client(
     app: &App,
     caller: &RequestInfo,
     headers: &HeaderMap,
     params: &Params,
     form: &Params,
 ) -> Result<bool, ApiError> {
-    if !shows_proof(headers, form) {
-        return Err(nothing_ended());
+    if !has_client_credentials(headers, form) {
+        return Err(unauthenticated());
     }
     let client = authenticated_client::authenticated(app, headers, form, caller).await?;
-    let asked = Asked::read(app, params).await?.map_err(|refusal| {
+    let asked = LogoutRequest::read(app, params).await?.map_err(|refusal| {
         ApiError::invalid(match refusal {
-            Refusal::OtherClient => OTHER_CLIENT,
+            LogoutError::OtherClient => OTHER_CLIENT,
         })
     })?;
     match asked.hint {
-        Hint::Of { client: to, sid } if to == client.id => {
-            Ok(farewell::end_named(app, caller, sid).await?)
+        IdTokenHint::Of { client: to, sid } if to == client.id => {
+            Ok(end_session::end_by_sid(app, caller, sid).await?)
         }
-        Hint::Of { .. } => Err(ApiError::invalid(OTHER_CLIENT)),
-        Hint::Absent => Err(ApiError::invalid("nothing has ended: id_token_hint is required")),
-        Hint::Unreadable => Err(ApiError::invalid(
+        IdTokenHint::Of { .. } => Err(ApiError::invalid(OTHER_CLIENT)),
+        IdTokenHint::Absent => {
+            Err(ApiError::invalid("nothing has ended: id_token_hint is required"))
+        }
+        IdTokenHint::Invalid => Err(ApiError::invalid(
             "nothing has ended: id_token_hint is not an ID token of this provider",
         )),
     }
 }
 
-fn nothing_ended() -> ApiError {
+fn unauthenticated() -> ApiError {
     let why = "nothing has ended: no session of a browser came with this request; send the person's \
                browser here, or authenticate as the client that id_token_hint was given to";
     ApiError::new(OAuthError::new(ErrorCode::InvalidClient, why)).with_challenge(BASIC_CHALLENGE)
@@ -123,8 +125,11 @@ mod tests {
                 (HeaderName::from_static(name), HeaderValue::from_static(value))
             });
             let headers: HeaderMap = pairs.collect();
-            assert!(!asks(&headers, true, &Params::default()), "{who} with our cookie");
-            assert_eq!(asks(&headers, false, &Params::default()), expected, "{who}");
+            assert!(
+                !is_server_request(&headers, true, &Params::default()),
+                "{who} with our cookie"
+            );
+            assert_eq!(is_server_request(&headers, false, &Params::default()), expected, "{who}");
         }
     }
 }

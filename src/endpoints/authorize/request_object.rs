@@ -1,44 +1,47 @@
-use crate::domain::authorization_request::object;
+use crate::domain::authorization_request::request_object;
 use crate::domain::clients::Client;
 use crate::domain::clients::jwks_cache::{ClientJwtError, FetchQueue};
 use crate::http::app::App;
 use crate::http::request_info::RequestInfo;
-use crate::http::turns::take_turns;
+use crate::http::request_quota::consume_quota;
 use crate::infra::jose;
 use crate::infra::outbound::FetchError;
 use crate::protocol::algorithms::ClientAlg;
 use crate::protocol::{ErrorCode, OAuthError, Params};
 
 /// The longest `request_uri` ([RFC 9101 §5.2](https://www.rfc-editor.org/rfc/rfc9101#section-5.2)).
-const LONGEST_URI: usize = 512;
+const MAX_REQUEST_URI_LEN: usize = 512;
 
 /// A request whose parameters are not known.
-pub struct Unopened {
+pub struct RequestObjectError {
     /// Why.
     pub error: OAuthError,
     /// What says where the error goes.
-    pub said: Params,
+    pub reply_params: Params,
 }
 
 /// The parameters that count: the request's own, or those of its request object, which is fetched where it
 /// is named and verified with the client's keys.
-pub async fn open(
+pub async fn resolve_params(
     app: &App,
     caller: &RequestInfo,
     client: &Client,
     outer: &Params,
-) -> Result<Params, Unopened> {
-    let text = match readable(app, caller, client, outer).await {
+) -> Result<Params, RequestObjectError> {
+    let text = match find_object(app, caller, client, outer).await {
         Ok(None) => return Ok(outer.clone()),
         Ok(Some(text)) => text,
-        Err(error) => return Err(Unopened { error, said: outer.clone() }),
+        Err(error) => return Err(RequestObjectError { error, reply_params: outer.clone() }),
     };
-    let opened = verified(app, client, outer, &text).await;
-    opened.map_err(|error| Unopened { error, said: object::unbelieved(outer, &text) })
+    let opened = verify(app, client, outer, &text).await;
+    opened.map_err(|error| RequestObjectError {
+        error,
+        reply_params: request_object::unverified_params(outer, &text),
+    })
 }
 
 /// The signed object, if there is one.
-async fn readable(
+async fn find_object(
     app: &App,
     caller: &RequestInfo,
     client: &Client,
@@ -54,16 +57,16 @@ async fn readable(
         (None, Some(_)) if !app.config.request_uri => {
             return refuse(ErrorCode::RequestUriNotSupported, "request_uri is not supported");
         }
-        (None, Some(uri)) => fetched(app, caller, client, uri).await?,
+        (None, Some(uri)) => fetch(app, caller, client, uri).await?,
     };
     // Before any work is done for it: nobody could have signed it.
     if client.metadata.jwks.is_none() && client.metadata.jwks_uri.is_none() {
         return Ok(Some(text));
     }
-    decrypted(app, text.trim()).await.map(Some)
+    decrypt(app, text.trim()).await.map(Some)
 }
 
-async fn verified(
+async fn verify(
     app: &App,
     client: &Client,
     outer: &Params,
@@ -94,13 +97,13 @@ async fn verified(
             }
         }
     })?;
-    object::assemble(outer, &verified, client, app.issuer(), now)
+    request_object::merge_params(outer, &verified, client, app.issuer(), now)
 }
 
 /// What the client encrypted for us ([OpenID Connect Core §6.1]): signed inside, like any other.
 ///
 /// [OpenID Connect Core §6.1]: https://openid.net/specs/openid-connect-core-1_0.html#EncryptedRequestObject
-async fn decrypted(app: &App, text: &str) -> Result<String, OAuthError> {
+async fn decrypt(app: &App, text: &str) -> Result<String, OAuthError> {
     if !jose::is_encrypted(text) {
         return Ok(text.to_owned());
     }
@@ -114,17 +117,17 @@ async fn decrypted(app: &App, text: &str) -> Result<String, OAuthError> {
 
 /// Anybody can make us fetch this, so it goes by turns of its own: few at once, so many a minute for each
 /// address, and none waits for another.
-async fn fetched(
+async fn fetch(
     app: &App,
     caller: &RequestInfo,
     client: &Client,
     uri: &str,
 ) -> Result<String, OAuthError> {
     let bad = |why| OAuthError::new(ErrorCode::InvalidRequestUri, why);
-    if uri.len() > LONGEST_URI || !object::is_registered(uri, client) {
+    if uri.len() > MAX_REQUEST_URI_LEN || !request_object::is_registered(uri, client) {
         return Err(bad("request_uri is not one of those the client registered"));
     }
-    if take_turns(app, caller, 1).await.is_err() {
+    if consume_quota(app, caller, 1).await.is_err() {
         let why = "very many requests came from this address; try again in a minute";
         return Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, why));
     }

@@ -9,20 +9,20 @@ fn index(sub: &Subject) -> RawKey {
     RawKey::new(users::partition(sub), "sessions.v1", None)
 }
 
-fn listing(session: &Session) -> String {
+fn index_entry(session: &Session) -> String {
     format!("{:016x}.{}", session.absolute_end.as_millis(), session.id.0.to_base64url())
 }
 
-fn named(listing: &str) -> Option<SessionId> {
+fn parse_index_entry(listing: &str) -> Option<SessionId> {
     let (_, digest) = listing.split_once('.')?;
     Digest::from_base64url(digest).map(SessionId)
 }
 
 /// Lists a session with its person before it is filed, and takes out up to four that are long over: the
 /// index is as long as the sessions that live.
-pub(super) async fn list(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
+pub(super) async fn index_add(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
     let index = index(&session.sub);
-    store.index_add_until(&index, &listing(session), session.absolute_end).await?;
+    store.index_add_until(&index, &index_entry(session), session.absolute_end).await?;
     let present = format!("{:016x}", session.authenticated_at.as_millis());
     for over in store.scan_index(&index, "", 4).await? {
         if *over < *present {
@@ -32,12 +32,15 @@ pub(super) async fn list(store: &dyn Store, session: &Session) -> Result<(), Sto
     Ok(())
 }
 
-pub(super) async fn unlist(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
-    store.index_remove(&index(&session.sub), &listing(session)).await
+pub(super) async fn index_remove(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
+    store.index_remove(&index(&session.sub), &index_entry(session)).await
 }
 
 /// Ends every session of a person, and says which there were.
-pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<Vec<Session>, StoreError> {
+pub async fn end_all_for_subject(
+    store: &dyn Store,
+    sub: &Subject,
+) -> Result<Vec<Session>, StoreError> {
     let index = index(sub);
     let mut ended = Vec::new();
     loop {
@@ -46,7 +49,7 @@ pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<Vec<Session>, S
             return Ok(ended);
         }
         for listing in listings {
-            if let Some(id) = named(&listing) {
+            if let Some(id) = parse_index_entry(&listing) {
                 ended.extend(super::end(store, id).await?);
             }
             store.index_remove(&index, &listing).await?;
@@ -55,12 +58,12 @@ pub async fn end_all(store: &dyn Store, sub: &Subject) -> Result<Vec<Session>, S
 }
 
 /// The sessions of a person. The list may have some too many.
-pub async fn listed(store: &dyn Store, sub: &Subject) -> Result<Vec<SessionId>, StoreError> {
+pub async fn list_ids(store: &dyn Store, sub: &Subject) -> Result<Vec<SessionId>, StoreError> {
     let (mut sessions, mut after) = (Vec::new(), String::new());
     loop {
         let listings = store.scan_index(&index(sub), &after, 200).await?;
         let Some(last) = listings.last().cloned() else { return Ok(sessions) };
-        sessions.extend(listings.iter().filter_map(|listing| named(listing)));
+        sessions.extend(listings.iter().filter_map(|listing| parse_index_entry(listing)));
         after = last;
     }
 }

@@ -5,59 +5,68 @@
 
 use axum::http::StatusCode;
 
+use super::interaction_context::InteractionContext;
 use super::page_error::PageError;
 use super::request_info::RequestInfo;
-use super::visit::Visit;
 use crate::domain::clients::Client;
-use crate::domain::interactions::Stop;
+use crate::domain::interactions::StopReason;
 use crate::http::app::App;
 use crate::protocol::redirect_uri;
 
-type NextLink = Option<(String, String)>;
+type OptionalLink = Option<(String, String)>;
 
 /// There is no such visit, or nothing is left of what it was about.
-pub fn unknown(caller: &RequestInfo) -> PageError {
+pub fn unknown_interaction(caller: &RequestInfo) -> PageError {
     let message = "This sign-in is not known here, or not any more. \
                    Go back to the app and sign in from there.";
-    page(caller, "Please start again", message, None)
+    error_page(caller, "Please start again", message, None)
 }
 
 /// Why this one does not go on.
-pub fn explain(app: &App, caller: &RequestInfo, visit: &Visit, stop: Stop) -> PageError {
+pub fn explain(
+    app: &App,
+    caller: &RequestInfo,
+    context: &InteractionContext,
+    stop: StopReason,
+) -> PageError {
     match stop {
-        Stop::Foreign => page(
+        StopReason::Foreign => error_page(
             caller,
             "Please start again",
             "This sign-in was begun in another browser, or this one did not keep the cookie of it. \
              Go back to the app and sign in from there.",
-            entrance(app, visit),
+            client_start_link(app, context),
         ),
-        Stop::Expired => page(
+        StopReason::Expired => error_page(
             caller,
             "That took too long",
             "For your safety a sign-in has to be finished within a few minutes. You can start again.",
-            again(app, visit),
+            restart_link(app, context),
         ),
-        Stop::Finished if visit.interaction.answer.is_some_and(|it| it.refused.is_some()) => page(
-            caller,
-            "Nothing left to do",
-            "This sign-in was ended, perhaps in another tab. Go back to the app.",
-            home(visit),
-        ),
-        Stop::Finished => page(
+        StopReason::Finished
+            if context.interaction.outcome.is_some_and(|it| it.refused.is_some()) =>
+        {
+            error_page(
+                caller,
+                "Nothing left to do",
+                "This sign-in was ended, perhaps in another tab. Go back to the app.",
+                client_home_link(context),
+            )
+        }
+        StopReason::Finished => error_page(
             caller,
             "Already signed in",
             "This sign-in was finished, perhaps in another tab. Go back to the app.",
-            home(visit),
+            client_home_link(context),
         ),
     }
 }
 
-fn page(
+fn error_page(
     caller: &RequestInfo,
     title: &'static str,
     message: &str,
-    next_link: NextLink,
+    next_link: OptionalLink,
 ) -> PageError {
     PageError {
         status: StatusCode::BAD_REQUEST,
@@ -70,11 +79,11 @@ fn page(
 }
 
 /// The same request once more; for the browser that sent it.
-fn again(app: &App, visit: &Visit) -> NextLink {
-    let request = &visit.interaction.request;
+fn restart_link(app: &App, context: &InteractionContext) -> OptionalLink {
+    let request = &context.interaction.request;
     if request.hinted.is_some() {
         // Begun again without the hint, it could end up about somebody else.
-        return entrance(app, visit);
+        return client_start_link(app, context);
     }
     let href = format!("{}?{}", app.config.issuer.url("/authorize"), request.query);
     Some((href, "Start again".to_owned()))
@@ -83,16 +92,17 @@ fn again(app: &App, visit: &Visit) -> NextLink {
 /// Where the application begins a sign-in ([OpenID Connect Core §4]), or where it is.
 ///
 /// [OpenID Connect Core §4]: https://openid.net/specs/openid-connect-core-1_0.html#ThirdPartyInitiatedLogin
-fn entrance(app: &App, visit: &Visit) -> NextLink {
+fn client_start_link(app: &App, context: &InteractionContext) -> OptionalLink {
     let begins = |client: &Client| {
         let mut url = url::Url::parse(client.metadata.initiate_login_uri.as_deref()?).ok()?;
         url.query_pairs_mut().append_pair("iss", app.issuer());
         Some((url.into(), format!("Start again at {}", client.display_name())))
     };
-    begins(&visit.client).or_else(|| home(visit))
+    begins(&context.client).or_else(|| client_home_link(context))
 }
 
-fn home(visit: &Visit) -> NextLink {
-    let origin = visit.interaction.request.reply.redirect_uri().and_then(redirect_uri::web_origin);
-    origin.map(|origin| (origin, format!("Back to {}", visit.client.display_name())))
+fn client_home_link(context: &InteractionContext) -> OptionalLink {
+    let origin =
+        context.interaction.request.reply.redirect_uri().and_then(redirect_uri::web_origin);
+    origin.map(|origin| (origin, format!("Back to {}", context.client.display_name())))
 }

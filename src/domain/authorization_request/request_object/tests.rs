@@ -29,7 +29,7 @@ fn assembled(typ: Option<&str>, claims: Value, outer: &str) -> Result<String, OA
     let Value::Object(claims) = claims else { panic!("an object") };
     let object = VerifiedJwt { typ: typ.map(str::to_owned), claims };
     let outer = Params::parse(outer.as_bytes()).unwrap();
-    assemble(&outer, &object, &shop(), US, NOW).map(|params| params.to_query())
+    merge_params(&outer, &object, &shop(), US, NOW).map(|params| params.to_query())
 }
 
 #[test]

@@ -9,14 +9,14 @@ use crate::protocol::Params;
 ///
 /// [RP-Initiated Logout §3]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RedirectionAfterLogout
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AfterLogout {
+pub struct PostLogoutRedirect {
     uri: String,
     state: Option<String>,
 }
 
-impl AfterLogout {
+impl PostLogoutRedirect {
     /// Finds the asked-for URI among the client's.
-    pub fn settle(asked: &str, params: &Params, client: &Client) -> Option<Self> {
+    pub fn resolve(asked: &str, params: &Params, client: &Client) -> Option<Self> {
         let registered = &client.metadata.post_logout_redirect_uris;
         let uri = registered.iter().find(|uri| *uri == asked)?.clone();
         Some(Self { uri, state: params.get("state").map(str::to_owned) })

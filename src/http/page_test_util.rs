@@ -9,7 +9,7 @@ use scraper::{Html, Selector};
 pub(crate) const MARKUP: &str = "<img src=x onerror=alert(1)>\"' onfocus=alert(1) x=&lt;script>";
 
 /// Phones on slow networks pay by the byte.
-const HEAVIEST: usize = 15_000;
+const MAX_PAGE_BYTES: usize = 15_000;
 
 /// Renders a page, and holds it to its weight and to the policy it is served under.
 ///
@@ -17,7 +17,7 @@ const HEAVIEST: usize = 15_000;
 /// `tests/pages/check.mjs`.
 pub(crate) fn rendered(name: &str, template: &impl Template) -> String {
     let html = template.render().expect("the page renders");
-    assert!(html.len() < HEAVIEST, "{name} weighs {} bytes", html.len());
+    assert!(html.len() < MAX_PAGE_BYTES, "{name} weighs {} bytes", html.len());
     let document = Html::parse_document(&html);
     for element in document.select(&all("*")).map(|found| found.value()) {
         assert!(element.name() != "style", "{name} has an inline style sheet");
@@ -28,7 +28,7 @@ pub(crate) fn rendered(name: &str, template: &impl Template) -> String {
             assert!(!inline, "{name} has an inline {attribute}");
         }
     }
-    hold_to_rules(name, &document);
+    check_markup(name, &document);
     if let Some(folder) = std::env::var_os("LATCHKEY_PAGES_OUT") {
         std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), &html)
             .expect("LATCHKEY_PAGES_OUT is a folder that can be written to");
@@ -37,7 +37,7 @@ pub(crate) fn rendered(name: &str, template: &impl Template) -> String {
 }
 
 /// What every page owes to whoever listens to it instead of looking, or finds it among many.
-fn hold_to_rules(name: &str, document: &Html) {
+fn check_markup(name: &str, document: &Html) {
     let one = |selector: &str| document.select(&all(selector)).count();
     assert_eq!((one("title"), one("h1"), one("main")), (1, 1, 1), "{name}");
     let title = document.select(&all("title")).next().map(|it| it.text().collect::<String>());

@@ -22,12 +22,12 @@ use crate::protocol::{ErrorCode, OAuthError, Params};
 /// `typ` of RFC 9101 §10.8.
 const TYP: &str = "oauth-authz-req+jwt";
 /// How far a client's clock may be from ours.
-const SKEW: Duration = Duration::from_secs(10);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
 /// The longest life of an object by RFC 9101.
-const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+const MAX_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// The parameters that count: those of an object with a good signature, and what may stand beside it.
-pub fn assemble(
+pub fn merge_params(
     outer: &Params,
     object: &VerifiedJwt,
     client: &Client,
@@ -35,12 +35,14 @@ pub fn assemble(
     now: UnixTime,
 ) -> Result<Params, OAuthError> {
     let strict = object.typ.as_deref() == Some(TYP);
-    check_envelope(&object.claims, client, issuer, strict, now)?;
+    validate_claims(&object.claims, client, issuer, strict, now)?;
     let inner = parameters(&object.claims)?;
     for name in ["client_id", "response_type"] {
         let (said, beside) = (inner.get(name), outer.get(name));
         if said.is_some() && beside.is_some() && said != beside {
-            return Err(bad("client_id and response_type must be the same in the request object"));
+            return Err(invalid(
+                "client_id and response_type must be the same in the request object",
+            ));
         }
     }
     let beside = outer.clone().without("request").without("request_uri");
@@ -52,13 +54,13 @@ pub fn assemble(
     all.extend(
         pairs(&beside).into_iter().filter(|(name, _)| counts(name) && inner.get(name).is_none()),
     );
-    Params::collect(all).map_err(|_| bad("the request object repeats a parameter"))
+    Params::collect(all).map_err(|_| invalid("the request object repeats a parameter"))
 }
 
 /// What says where an error goes, of a request whose object is not good: its own parameters, and where they
 /// leave one out, the object's, believed or not. The redirect URI is held against the registered ones like any
 /// other.
-pub fn unbelieved(outer: &Params, object: &str) -> Params {
+pub fn unverified_params(outer: &Params, object: &str) -> Params {
     let claims = jose::parse_unverified(object).map(|peeked| peeked.claims).unwrap_or_default();
     let names = ["redirect_uri", "response_mode", "response_type", "state"];
     let missing = names.into_iter().filter(|name| outer.get(name).is_none());
@@ -71,14 +73,14 @@ pub fn unbelieved(outer: &Params, object: &str) -> Params {
 /// Who made it, for whom, and when ([RFC 9101 §4, §10.8], OpenID Connect Core §6.1).
 ///
 /// [RFC 9101 §4, §10.8]: https://www.rfc-editor.org/rfc/rfc9101#section-4
-fn check_envelope(
+fn validate_claims(
     claims: &Map<String, Value>,
     client: &Client,
     issuer: &str,
     strict: bool,
     now: UnixTime,
 ) -> Result<(), OAuthError> {
-    let wrong_type = || bad("a claim of the request object has the wrong type");
+    let wrong_type = || invalid("a claim of the request object has the wrong type");
     let text = |name| claims::text(claims, name).map_err(|_| wrong_type());
     let time = |name| {
         let seconds = claims::seconds(claims, name).map_err(|_| wrong_type())?;
@@ -90,25 +92,25 @@ fn check_envelope(
     };
     let them = text("iss")?.map_or(!strict, |iss| iss == client.id.as_str());
     if !us || !them {
-        return Err(bad("iss of the request object must be the client, and aud this issuer"));
+        return Err(invalid("iss of the request object must be the client, and aud this issuer"));
     }
     // A client assertion names the client as its subject, and must not pass for a request.
     if text("sub")?.is_some() {
-        return Err(bad("a request object has no sub"));
+        return Err(invalid("a request object has no sub"));
     }
     if claims.contains_key("request") || claims.contains_key("request_uri") {
-        return Err(bad("a request object must not hold another"));
+        return Err(invalid("a request object must not hold another"));
     }
     let expires_at = time("exp")?;
-    if expires_at.is_some_and(|at| at.plus(SKEW) <= now) {
-        return Err(bad("the request object has expired"));
+    if expires_at.is_some_and(|at| at.plus(MAX_CLOCK_SKEW) <= now) {
+        return Err(invalid("the request object has expired"));
     }
-    let too_long = |at: UnixTime| at > now.plus(LONGEST_LIFE).plus(SKEW);
+    let too_long = |at: UnixTime| at > now.plus(MAX_LIFETIME).plus(MAX_CLOCK_SKEW);
     if strict && expires_at.is_none_or(too_long) {
-        return Err(bad("exp of the request object must be at most an hour ahead"));
+        return Err(invalid("exp of the request object must be at most an hour ahead"));
     }
-    if time("nbf")?.is_some_and(|at| at > now.plus(SKEW)) {
-        return Err(bad("the request object is not valid yet"));
+    if time("nbf")?.is_some_and(|at| at > now.plus(MAX_CLOCK_SKEW)) {
+        return Err(invalid("the request object is not valid yet"));
     }
     Ok(())
 }
@@ -116,7 +118,7 @@ fn check_envelope(
 /// Its members as the texts they would be in a query, those that mean something here. `max_age` may be a
 /// number and `claims` an object; any other would seem to be absent, and is refused.
 fn parameters(claims: &Map<String, Value>) -> Result<Params, OAuthError> {
-    let wrong_type = || bad("a parameter in the request object has the wrong type");
+    let wrong_type = || invalid("a parameter in the request object has the wrong type");
     let mut pairs = Vec::new();
     for (name, value) in claims.iter().filter(|(name, _)| parameters::is_known(name)) {
         let text = match value {
@@ -141,7 +143,7 @@ fn parameters(claims: &Map<String, Value>) -> Result<Params, OAuthError> {
         };
         pairs.push((name.clone(), text));
     }
-    Params::collect(pairs).map_err(|_| bad("the request object repeats a parameter"))
+    Params::collect(pairs).map_err(|_| invalid("the request object repeats a parameter"))
 }
 
 /// Whether the client registered this `request_uri` ([OpenID Connect Registration §2]): the fragment may
@@ -153,7 +155,7 @@ pub fn is_registered(uri: &str, client: &Client) -> bool {
     client.metadata.request_uris.iter().any(|held| address(held) == address(uri))
 }
 
-fn bad(why: &'static str) -> OAuthError {
+fn invalid(why: &'static str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidRequestObject, why)
 }
 

@@ -4,10 +4,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use uuid::Uuid;
 
-use super::after::AfterLogout;
-use super::frames;
+use super::front_channel;
 use super::page::{ConfirmPage, SignedOutPage};
-use super::request::Asked;
+use super::post_logout_redirect::PostLogoutRedirect;
+use super::request::LogoutRequest;
 use crate::domain::clients::{Client, RegistrationSource};
 use crate::domain::events::{Event, SignOutCause};
 use crate::domain::logout_notifications;
@@ -16,16 +16,21 @@ use crate::domain::users::User;
 use crate::http::app::App;
 use crate::http::authorization_response::see_other;
 use crate::http::cookies::{self, Cookies};
-use crate::http::page::{FormTargets, PagePolicy, nonce, page, source_of};
-use crate::http::parties::PersonName;
+use crate::http::pages::{FormTargets, PagePolicy, csp_source, nonce, page};
+use crate::http::parties::UserCard;
 use crate::http::request_info::RequestInfo;
 use crate::infra::secret::{base64url, from_base64url};
 use crate::infra::store::StoreError;
 use crate::protocol::redirect_uri;
 
 /// Asks the person whether they want to sign out.
-pub fn ask(app: &App, session: &Session, user: Option<&User>, asked: &Asked) -> Response {
-    let after = asked.after.as_ref().zip(asked.client.as_ref());
+pub fn confirm_page(
+    app: &App,
+    session: &Session,
+    user: Option<&User>,
+    asked: &LogoutRequest,
+) -> Response {
+    let after = asked.redirect.as_ref().zip(asked.client.as_ref());
     // What is sent back is judged again, by the same function.
     let carried = after.map(|(after, client)| {
         let mut fields =
@@ -38,81 +43,81 @@ pub fn ask(app: &App, session: &Session, user: Option<&User>, asked: &Asked) -> 
         asked.client.as_ref().filter(|client| client.source == RegistrationSource::Operator);
     let home = known.and_then(|client| client.metadata.client_uri.as_deref());
     let template = ConfirmPage {
-        csrf: &csrf(app, session),
+        csrf: &csrf_token(app, session),
         carried: &carried.unwrap_or_default(),
-        person: user.map(PersonName::from),
+        person: user.map(UserCard::from),
         client_name: asked.client.as_ref().map(Client::display_name),
         stay: home.unwrap_or("/"),
-        detail: asked.stays,
+        detail: asked.no_redirect_reason,
     };
     let form_targets =
-        if asked.after.is_some() { FormTargets::Anywhere } else { FormTargets::Here };
+        if asked.redirect.is_some() { FormTargets::Anywhere } else { FormTargets::Here };
     let policy = PagePolicy { form_targets, ..PagePolicy::default() };
     page(&template, StatusCode::OK, &policy)
 }
 
 /// Who wanted it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum By {
+pub enum Initiator {
     /// An application, with an ID token of the session.
-    Application,
+    Client,
     /// The person, on the page before.
-    Person,
+    User,
 }
 
 /// The session ends in the store first, then in the browser, whether or not there is anywhere to go.
-pub async fn sign_out(
+pub async fn end_session(
     app: &App,
     caller: &RequestInfo,
     session: &Session,
-    asked: &Asked,
-    by: By,
+    asked: &LogoutRequest,
+    by: Initiator,
 ) -> Result<Response, StoreError> {
     if let Some(ended) = sessions::end(&*app.store, session.id).await? {
         let how = match by {
-            By::Application => SignOutCause::Application,
-            By::Person => SignOutCause::Person,
+            Initiator::Client => SignOutCause::Application,
+            Initiator::User => SignOutCause::Person,
         };
         app.record_event(caller.address, &Event::SignedOut { sub: ended.sub.as_str(), how });
     }
-    let frames = tell(app, session.sid).await?;
-    Ok(with_cleared_cookies(app, send_on(asked, &frames, by)))
+    let frames = notify(app, session.sid).await?;
+    Ok(clear_cookies(app, redirect_or_page(asked, &frames, by)))
 }
 
 /// Nobody is signed in here any more, but an application asks with good reason: it gets the person back.
 /// If its session ran out, or a try before this one broke off, the others may still have to be told; if
 /// it goes on in another browser, they must not be.
-pub async fn late(
+pub async fn end_expired(
     app: &App,
     cookies: &Cookies,
     sid: Uuid,
-    asked: &Asked,
+    asked: &LogoutRequest,
 ) -> Result<Response, StoreError> {
-    let mut frames = bury(app, cookies).await?;
-    if frames.is_empty() && sessions::find_named(&*app.store, sid, app.now()).await?.is_none() {
-        frames = tell(app, sid).await?;
+    let mut frames = end_cookie_session(app, cookies).await?;
+    if frames.is_empty() && sessions::find_by_sid(&*app.store, sid, app.now()).await?.is_none() {
+        frames = notify(app, sid).await?;
     }
-    Ok(cleared_if_held(app, cookies, send_on(asked, &frames, By::Application)))
+    Ok(clear_cookies_if_sent(app, cookies, redirect_or_page(asked, &frames, Initiator::Client)))
 }
 
 /// Nobody is signed in with this browser. Without proof of who asks there is a link, and no redirect.
-pub async fn already_out(
+pub async fn no_session(
     app: &App,
     cookies: &Cookies,
-    asked: &Asked,
+    asked: &LogoutRequest,
 ) -> Result<Response, StoreError> {
-    let frames = bury(app, cookies).await?;
-    Ok(cleared_if_held(app, cookies, signed_out(asked, &frames, false)))
+    let frames = end_cookie_session(app, cookies).await?;
+    Ok(clear_cookies_if_sent(app, cookies, signed_out_page(asked, &frames, false)))
 }
 
 /// The session of that name ends, wherever its browser is; answers whether there was one. Those that only a
 /// browser can tell are not told. What is left of a try before this one, and of a session that ran out, is
 /// made up for.
-pub async fn end_named(app: &App, caller: &RequestInfo, sid: Uuid) -> Result<bool, StoreError> {
+pub async fn end_by_sid(app: &App, caller: &RequestInfo, sid: Uuid) -> Result<bool, StoreError> {
     let mut ended = None;
     // A sign-in at this moment gives the name to another session.
     while ended.is_none()
-        && let Some(session) = sessions::find_named(&*app.store, sid, app.now()).await?
+        && let Some(session) = sessions::find_by_sid(&*app.store, sid, app.now()).await?
     {
         ended = sessions::end(&*app.store, session.id).await?;
     }
@@ -121,64 +126,65 @@ pub async fn end_named(app: &App, caller: &RequestInfo, sid: Uuid) -> Result<boo
         let event = Event::SignedOut { sub: ended.sub.as_str(), how };
         app.record_event(caller.address, &event);
     }
-    tell(app, sid).await?;
+    notify(app, sid).await?;
     Ok(ended.is_some())
 }
 
 /// A session that ran out: nobody has been told yet.
-async fn bury(app: &App, cookies: &Cookies) -> Result<Vec<String>, StoreError> {
+async fn end_cookie_session(app: &App, cookies: &Cookies) -> Result<Vec<String>, StoreError> {
     let Some(id) = cookies.session() else { return Ok(Vec::new()) };
     match sessions::end(&*app.store, id).await? {
-        Some(dead) => tell(app, dead.sid).await,
+        Some(dead) => notify(app, dead.sid).await,
         None => Ok(Vec::new()),
     }
 }
 
 /// Queues what goes server to server, and answers the frames for the rest.
-async fn tell(app: &App, sid: Uuid) -> Result<Vec<String>, StoreError> {
+async fn notify(app: &App, sid: Uuid) -> Result<Vec<String>, StoreError> {
     let told = logout_notifications::notify(&*app.store, sid, app.now()).await?;
     app.notify_logout_workers(&told);
-    Ok(frames::addresses(&told.by_browser, app.issuer(), |client| app.sid_for(client, sid)))
+    Ok(front_channel::frame_urls(&told.by_browser, app.issuer(), |client| app.sid_for(client, sid)))
 }
 
 /// The token of the confirmation form: bound to the session it would end.
-fn csrf(app: &App, session: &Session) -> String {
-    base64url(&app.csrf_key.mac(&csrf_parts(session)))
+fn csrf_token(app: &App, session: &Session) -> String {
+    base64url(&app.csrf_key.mac(&csrf_input(session)))
 }
 
 /// Whether the token is the one of this session's form; in constant time.
-pub fn csrf_fits(app: &App, session: &Session, shown: &str) -> bool {
-    from_base64url(shown).is_some_and(|shown| app.csrf_key.verifies(&csrf_parts(session), &shown))
+pub fn verify_csrf_token(app: &App, session: &Session, shown: &str) -> bool {
+    from_base64url(shown).is_some_and(|shown| app.csrf_key.verifies(&csrf_input(session), &shown))
 }
 
-fn csrf_parts(session: &Session) -> [String; 2] {
+fn csrf_input(session: &Session) -> [String; 2] {
     ["logout".to_owned(), session.sid.to_string()]
 }
 
-fn send_on(asked: &Asked, frames: &[String], by: By) -> Response {
+fn redirect_or_page(asked: &LogoutRequest, frames: &[String], by: Initiator) -> Response {
     // Browsers on phones open another app only after a touch.
-    let follows =
-        |after: &&AfterLogout| by == By::Person || !redirect_uri::is_private_use(after.uri());
-    match asked.after.as_ref().filter(follows) {
+    let follows = |after: &&PostLogoutRedirect| {
+        by == Initiator::User || !redirect_uri::is_private_use(after.uri())
+    };
+    match asked.redirect.as_ref().filter(follows) {
         Some(after) if frames.is_empty() => see_other(&after.href()),
-        Some(_) => signed_out(asked, frames, true),
-        None => signed_out(asked, frames, false),
+        Some(_) => signed_out_page(asked, frames, true),
+        None => signed_out_page(asked, frames, false),
     }
 }
 
 /// The page that says so; `goes_on`: by itself, once the frames are loaded.
-fn signed_out(asked: &Asked, frames: &[String], goes_on: bool) -> Response {
-    let href = asked.after.as_ref().map(AfterLogout::href);
+fn signed_out_page(asked: &LogoutRequest, frames: &[String], goes_on: bool) -> Response {
+    let href = asked.redirect.as_ref().map(PostLogoutRedirect::href);
     let nonce = href.as_ref().filter(|_| goes_on).map(|_| nonce());
     let template = SignedOutPage {
         client_name: asked.client.as_ref().map(Client::display_name),
         href: href.as_deref(),
         frames,
         nonce: nonce.as_deref(),
-        detail: asked.stays,
+        detail: asked.no_redirect_reason,
     };
     let policy = PagePolicy {
-        frames: frames.iter().filter_map(|frame| source_of(frame)).collect(),
+        frames: frames.iter().filter_map(|frame| csp_source(frame)).collect(),
         script_nonce: nonce.clone(),
         ..PagePolicy::default()
     };
@@ -187,13 +193,13 @@ fn signed_out(asked: &Asked, frames: &[String], goes_on: bool) -> Response {
 
 /// A request from another site comes without its `SameSite=Lax` cookies, and seems to be nobody's. It must
 /// not take away what it did not show: the session would live on without its browser.
-fn cleared_if_held(app: &App, cookies: &Cookies, answer: Response) -> Response {
-    if cookies.session().is_some() { with_cleared_cookies(app, answer) } else { answer }
+fn clear_cookies_if_sent(app: &App, cookies: &Cookies, answer: Response) -> Response {
+    if cookies.session().is_some() { clear_cookies(app, answer) } else { answer }
 }
 
 /// There is nothing for `Clear-Site-Data` to do: no page of ours is kept by a browser, and a session's
 /// cookie opens nothing any more.
-fn with_cleared_cookies(app: &App, mut answer: Response) -> Response {
+fn clear_cookies(app: &App, mut answer: Response) -> Response {
     let headers = answer.headers_mut();
     headers.append(header::SET_COOKIE, cookies::clear_session(app));
     if app.config.session_management {

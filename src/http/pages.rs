@@ -76,7 +76,7 @@ pub fn nonce() -> String {
 /// An IPv6 host has no spelling in a [host-source], so `http://[::1]:8080/cb` needs `http:`.
 ///
 /// [host-source]: https://www.w3.org/TR/CSP3/#grammardef-host-source
-pub fn source_of(address: &str) -> Option<String> {
+pub fn csp_source(address: &str) -> Option<String> {
     let address = Url::parse(address).ok()?;
     let origin = address.origin();
     match address.host() {
@@ -241,7 +241,7 @@ mod tests {
             ("com.example.app://host/cb", Some("com.example.app:")),
             ("not an address", None),
         ] {
-            assert_eq!(source_of(address).as_deref(), source, "{address}");
+            assert_eq!(csp_source(address).as_deref(), source, "{address}");
         }
     }
 

@@ -16,25 +16,25 @@ use crate::infra::secret::Digest;
 use crate::infra::store::{Consistency, CreateOutcome, Key, Partition, Record, Store, StoreError};
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
-struct Named {
+struct SidRecord {
     sid: Uuid,
     /// [`ENDED`] once it is over; an older release finds no session there, which is as good.
     session: SessionId,
     until: UnixTime,
 }
 
-impl Named {
+impl SidRecord {
     fn has_ended(&self) -> bool {
-        self.session == ended()
+        self.session == ended_marker()
     }
 }
 
 /// No cookie has this digest, as far as anybody can tell.
-fn ended() -> SessionId {
+fn ended_marker() -> SessionId {
     SessionId(Digest::from_bytes([0; 32]))
 }
 
-impl Record for Named {
+impl Record for SidRecord {
     const KIND: &'static str = "sid.v1";
 
     fn key(&self) -> Key<Self> {
@@ -46,48 +46,51 @@ impl Record for Named {
     }
 }
 
-fn key(sid: Uuid) -> Key<Named> {
+fn key(sid: Uuid) -> Key<SidRecord> {
     Key::single(Partition::new(format!("sid:{}", sid.simple())))
 }
 
 /// The session that goes by the name.
-pub(super) async fn holder(
+pub(super) async fn find_session(
     store: &dyn Store,
     sid: Uuid,
     as_of: Consistency,
 ) -> Result<Option<SessionId>, StoreError> {
-    let named = store.read(&key(sid), as_of).await?;
-    Ok(named.filter(|named| !named.has_ended()).map(|named| named.session))
+    let sid_record = store.read(&key(sid), as_of).await?;
+    Ok(sid_record.filter(|sid_record| !sid_record.has_ended()).map(|sid_record| sid_record.session))
 }
 
 /// Gives the name to this session, from whichever had it; answers `false` if the name has ended.
-pub(super) async fn give(store: &dyn Store, session: &Session) -> Result<bool, StoreError> {
-    let named = Named { sid: session.sid, session: session.id, until: session.absolute_end };
+pub(super) async fn assign(store: &dyn Store, session: &Session) -> Result<bool, StoreError> {
+    let sid_record =
+        SidRecord { sid: session.sid, session: session.id, until: session.absolute_end };
     loop {
-        let step = |held: &mut Named| {
+        let step = |held: &mut SidRecord| {
             let goes_on = !held.has_ended();
             if goes_on {
-                held.session = named.session;
-                held.until = held.until.max(named.until);
+                held.session = sid_record.session;
+                held.until = held.until.max(sid_record.until);
             }
             goes_on
         };
-        if let Some(given) = store.update(&named.key(), step).await? {
+        if let Some(given) = store.update(&sid_record.key(), step).await? {
             return Ok(given);
         }
-        if store.create(&named).await? == CreateOutcome::Created {
+        if store.create(&sid_record).await? == CreateOutcome::Created {
             return Ok(true);
         }
-        if store.load(&named.key()).await?.is_none() {
+        if store.load(&sid_record.key()).await?.is_none() {
             // Unreadable, so it is nobody's.
-            return store.put(&named).await.map(|()| true);
+            return store.put(&sid_record).await.map(|()| true);
         }
     }
 }
 
 /// Makes the name this session's, whatever became of it; for a restore.
 pub(super) async fn restore(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
-    store.put(&Named { sid: session.sid, session: session.id, until: session.absolute_end }).await
+    store
+        .put(&SidRecord { sid: session.sid, session: session.id, until: session.absolute_end })
+        .await
 }
 
 /// Ends the name of this session for good, and answers which session went by it.
@@ -95,10 +98,13 @@ pub(super) async fn end(
     store: &dyn Store,
     session: &Session,
 ) -> Result<Option<SessionId>, StoreError> {
-    let over =
-        Named { sid: session.sid, session: ended(), until: session.absolute_end.plus(RETENTION) };
+    let over = SidRecord {
+        sid: session.sid,
+        session: ended_marker(),
+        until: session.absolute_end.plus(ENDED_SID_RETENTION),
+    };
     loop {
-        let step = |held: &mut Named| {
+        let step = |held: &mut SidRecord| {
             let before = (!held.has_ended()).then_some(held.session);
             held.session = over.session;
             held.until = held.until.max(over.until);
@@ -117,4 +123,4 @@ pub(super) async fn end(
 }
 
 /// A sign-in that found the name in use just before the end files its session well within this.
-const RETENTION: Duration = Duration::from_secs(3600);
+const ENDED_SID_RETENTION: Duration = Duration::from_secs(3600);

@@ -3,11 +3,11 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::hub;
-use super::object::{self, Unopened};
-use super::reply::{self, Answer, ReplyOptions};
+use super::dispatch;
+use super::reply::{self, ReplyContent, ReplyOptions};
+use super::request_object::{self, RequestObjectError};
 use crate::domain::authorization_request::{
-    self, AuthorizationRequest, Destination, Hinted, Reply, RequestPolicy, Unredirectable,
+    self, AuthorizationRequest, Destination, DestinationError, HintedSubject, Reply, RequestPolicy,
 };
 use crate::domain::clients::{self, Client, ClientId};
 use crate::domain::events::{AuthorizationOutcome, Event};
@@ -18,8 +18,8 @@ use crate::http::cookies::Cookies;
 use crate::http::form;
 use crate::http::page_error::PageError;
 use crate::http::request_info::RequestInfo;
-use crate::http::stopped;
-use crate::http::turns::{take_turns, too_many, turns_for};
+use crate::http::request_quota::{consume_quota, quota_units, too_many_requests};
+use crate::http::stop_page;
 use crate::infra::jose::{self, claims};
 use crate::infra::secret::Secret;
 use crate::protocol::{ErrorCode, LenientParams, OAuthError, Params, Subject};
@@ -31,26 +31,28 @@ pub async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let came = LenientParams::parse(query.unwrap_or_default().as_bytes(), is_read);
+    let came = LenientParams::parse(query.unwrap_or_default().as_bytes(), is_known_parameter);
     let cookies = Cookies::read(&app, &headers);
     let of_a_request = came.params.get("client_id").is_some();
     match (came.params.get("interaction"), came.params.get("kept")) {
-        (Some(id), _) if !of_a_request => hub::resume(&app, &caller, &cookies, id).await,
+        (Some(id), _) if !of_a_request => dispatch::resume(&app, &caller, &cookies, id).await,
         (None, Some(id)) if !of_a_request => {
-            let params = kept(&app, &caller, id).await?;
-            begin(&app, &caller, &cookies, &params.into()).await
+            let params = load_stored(&app, &caller, id).await?;
+            start_request(&app, &caller, &cookies, &params.into()).await
         }
-        (Some(_) | None, Some(_) | None) => begin(&app, &caller, &cookies, &known(came)).await,
+        (Some(_) | None, Some(_) | None) => {
+            start_request(&app, &caller, &cookies, &only_request(came)).await
+        }
     }
 }
 
 /// What is read at this endpoint: a request, or what leads back to one.
-fn is_read(name: &str) -> bool {
+fn is_known_parameter(name: &str) -> bool {
     authorization_request::is_known(name) || ["interaction", "kept"].contains(&name)
 }
 
 /// The request alone.
-fn known(mut came: LenientParams) -> LenientParams {
+fn only_request(mut came: LenientParams) -> LenientParams {
     came.params = came.params.only(authorization_request::is_known);
     came
 }
@@ -74,72 +76,72 @@ pub async fn post(
             return Err(PageError::request_error(&caller.request_id, code, error.description()));
         }
     };
-    let came = LenientParams::parse(&body, is_read);
+    let came = LenientParams::parse(&body, is_known_parameter);
     let cookies = Cookies::read(&app, &headers);
     if came.params.get("interaction").is_some() && came.params.get("client_id").is_none() {
         // A login page that was opened under a release whose form came here. The form is sent on as it is.
         return Ok((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/login")]).into_response());
     }
-    let came = known(came);
+    let came = only_request(came);
     let query = came.params.to_query();
     // One of these is refused, whoever may be signed in; or its hint is longer than any of ours.
     let is_refused = came.error.is_some()
-        || query.len() > LONGEST_KEPT
+        || query.len() > MAX_STORED_QUERY_LEN
         || authorization_request::to_query(&came.params).is_err();
     if is_refused || !cookies.is_empty() {
-        return begin(&app, &caller, &cookies, &came).await;
+        return start_request(&app, &caller, &cookies, &came).await;
     }
-    if query.len() < LONGEST_QUERY {
+    if query.len() < MAX_REDIRECT_QUERY_LEN {
         return Ok(authorization_response::see_other(&format!(
             "{}?{query}",
             app.config.issuer.url("/authorize")
         )));
     }
-    keep(&app, &caller, &came, query).await
+    redirect_to_stored(&app, &caller, &came, query).await
 }
 
 /// Keeps a request that comes back with the browser's cookies in a moment.
-async fn keep(
+async fn redirect_to_stored(
     app: &App,
     caller: &RequestInfo,
     came: &LenientParams,
     query: String,
 ) -> Result<Response, PageError> {
     let client = find_client(app, caller, came).await?;
-    if let Err(wait) = take_turns(app, caller, turns_for(query.len())).await {
-        app.record_event(caller.address, &hub::throttled(&client.id));
-        return Ok(too_many(caller, wait));
+    if let Err(wait) = consume_quota(app, caller, quota_units(query.len())).await {
+        app.record_event(caller.address, &dispatch::throttled_event(&client.id));
+        return Ok(too_many_requests(caller, wait));
     }
-    let kept = authorization_request::keep(&*app.store, query, app.now()).await;
+    let kept = authorization_request::insert_stored(&*app.store, query, app.now()).await;
     let id = kept.map_err(|cause| PageError::unavailable(&caller.request_id, &cause))?;
     let to = format!("{}?kept={}", app.config.issuer.url("/authorize"), id.reveal());
     Ok(authorization_response::see_other(&to))
 }
 
-async fn kept(app: &App, caller: &RequestInfo, id: &str) -> Result<Params, PageError> {
+async fn load_stored(app: &App, caller: &RequestInfo, id: &str) -> Result<Params, PageError> {
     let query = match Secret::parse(id) {
-        Some(id) => authorization_request::kept(&*app.store, &id, app.now()).await,
+        Some(id) => authorization_request::find_stored(&*app.store, &id, app.now()).await,
         None => Ok(None),
     };
     let query = query.map_err(|cause| PageError::unavailable(&caller.request_id, &cause))?;
-    let query = query.ok_or_else(|| stopped::unknown(caller))?;
+    let query = query.ok_or_else(|| stop_page::unknown_interaction(caller))?;
     Params::parse(query.as_bytes()).map_err(|_| PageError::internal(&caller.request_id))
 }
 
-const LOST_STATE: &str =
+const UNREADABLE_STATE: &str =
     "state cannot be read, or is another one each time, so nothing can be sent back";
 
 /// What fits into the address of the GET that a POST becomes, also through proxies.
-const LONGEST_QUERY: usize = 6_000;
+const MAX_REDIRECT_QUERY_LEN: usize = 6_000;
 /// What is kept of a request that is too long for that, its hint included: any that we gave out.
-const LONGEST_KEPT: usize =
-    authorization_request::MAX_QUERY + "&id_token_hint=".len() + jose::MAX_OWN_JWT_LEN;
+const MAX_STORED_QUERY_LEN: usize =
+    authorization_request::MAX_QUERY_LEN + "&id_token_hint=".len() + jose::MAX_OWN_JWT_LEN;
 
 /// The checks in their order: client, redirect URI, and only then errors that may travel
 /// ([RFC 9700 §4.11.2]).
 ///
 /// [RFC 9700 §4.11.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.11.2
-async fn begin(
+async fn start_request(
     app: &App,
     caller: &RequestInfo,
     cookies: &Cookies,
@@ -147,20 +149,20 @@ async fn begin(
 ) -> Result<Response, PageError> {
     let client = find_client(app, caller, came).await?;
     let opened = match &came.error {
-        None => object::open(app, caller, &client, &came.params).await,
-        Some(fault) => Err(Unopened {
+        None => request_object::resolve_params(app, caller, &client, &came.params).await,
+        Some(fault) => Err(RequestObjectError {
             error: OAuthError::described(ErrorCode::InvalidRequest, &fault.to_string()),
-            said: came.params.clone(),
+            reply_params: came.params.clone(),
         }),
     };
     // What could be read still says where the error goes.
-    let said = opened.as_ref().unwrap_or_else(|unopened| &unopened.said);
-    let destination = Destination::settle(said, &client.metadata).map_err(describe);
-    let lost = came.is_unreadable("state").then_some(LOST_STATE);
+    let said = opened.as_ref().unwrap_or_else(|unopened| &unopened.reply_params);
+    let destination = Destination::resolve(said, &client.metadata).map_err(destination_error_text);
+    let lost = came.is_unreadable("state").then_some(UNREADABLE_STATE);
     let destination = destination.and_then(|to| lost.map_or(Ok(to), Err));
     let destination = destination.map_err(|why| {
-        app.record_event(caller.address, &refused(&client));
-        unanswerable(caller, came, "invalid_request", why).back_to(&client)
+        app.record_event(caller.address, &refused_event(&client));
+        request_error_page(caller, came, "invalid_request", why).back_to(&client)
     })?;
     let reply = Reply::Redirect(destination);
     // Begun again, it is the request that came, not what was read out of it.
@@ -181,23 +183,23 @@ async fn begin(
         Ok(AuthorizationRequest { query, ..request })
     });
     match checked {
-        Ok(request) => hub::enter(app, caller, cookies, client, request).await,
+        Ok(request) => dispatch::start(app, caller, cookies, client, request).await,
         Err(error) => {
-            app.record_event(caller.address, &refused(&client));
+            app.record_event(caller.address, &refused_event(&client));
             let (session_state, after_gesture) = (false, false);
             let options =
                 ReplyOptions { client: &client, reply: &reply, session_state, after_gesture };
-            Ok(reply::send(app, caller, options, Answer::Refused(error)))
+            Ok(reply::send(app, caller, options, ReplyContent::Refused(error)))
         }
     }
 }
 
-fn refused(client: &Client) -> Event<'_> {
+fn refused_event(client: &Client) -> Event<'_> {
     Event::Authorized { client: client.id.as_str(), outcome: AuthorizationOutcome::Refused }
 }
 
 /// A page, where there is nowhere to send an error; what was wrong first comes first.
-fn unanswerable(
+fn request_error_page(
     caller: &RequestInfo,
     came: &LenientParams,
     code: &'static str,
@@ -213,7 +215,7 @@ async fn find_client(
     caller: &RequestInfo,
     came: &LenientParams,
 ) -> Result<Client, PageError> {
-    let refuse = |code, detail: &str| unanswerable(caller, came, code, detail);
+    let refuse = |code, detail: &str| request_error_page(caller, came, code, detail);
     let id = came.params.get("client_id");
     let id = id.ok_or_else(|| refuse("invalid_request", "client_id is missing"))?;
     let unknown = || refuse("invalid_client", "no client is registered under this client_id");
@@ -223,30 +225,30 @@ async fn find_client(
     client.filter(|client| client.enabled).ok_or_else(unknown)
 }
 
-fn describe(why: Unredirectable) -> &'static str {
+fn destination_error_text(why: DestinationError) -> &'static str {
     match why {
-        Unredirectable::NoRedirectUri => {
+        DestinationError::MissingRedirectUri => {
             "redirect_uri is missing; it is required even when only one is registered"
         }
-        Unredirectable::UnregisteredRedirectUri => {
+        DestinationError::UnregisteredRedirectUri => {
             "redirect_uri is not one of those registered for this client; they are compared \
              character by character"
         }
-        Unredirectable::LongState => {
+        DestinationError::StateTooLong => {
             "state is longer than the 8 KiB that an address can carry back; response_mode=form_post can"
         }
     }
 }
 
 /// An ID token of ours, expired or not: it is a hint about who, not a credential.
-fn read_hint(app: &App, params: &Params) -> Hinted {
-    let Some(token) = params.get("id_token_hint") else { return Hinted::Nobody };
+fn read_hint(app: &App, params: &Params) -> HintedSubject {
+    let Some(token) = params.get("id_token_hint") else { return HintedSubject::Absent };
     let Ok(claims) = token_claims::verify_id_token(&app.keys, token) else {
-        return Hinted::Unreadable;
+        return HintedSubject::Unreadable;
     };
     let text = |name| claims::text(&claims, name).ok().flatten();
     if text("iss") != Some(app.issuer()) {
-        return Hinted::Unreadable;
+        return HintedSubject::Unreadable;
     }
-    text("sub").and_then(Subject::parse).map_or(Hinted::Unreadable, Hinted::Somebody)
+    text("sub").and_then(Subject::parse).map_or(HintedSubject::Unreadable, HintedSubject::Is)
 }

@@ -8,27 +8,27 @@ use crate::domain::clients::Client;
 use crate::protocol::redirect_uri;
 
 /// The most frames on one page.
-const MOST: usize = 20;
+const MAX_FRAMES: usize = 20;
 
 /// The addresses to load, with `iss` and `sid` added to what was registered: for everybody, for a client
 /// may ignore them, and one that got them checks them. `subject_for` is the session as each client knows it.
-pub fn addresses(
+pub fn frame_urls(
     clients: &[Client],
     issuer: &str,
     subject_for: impl Fn(&Client) -> String,
 ) -> Vec<String> {
     let of = |client: &Client| {
-        address(client.metadata.frontchannel_logout_uri.as_deref()?, issuer, &subject_for(client))
+        frame_url(client.metadata.frontchannel_logout_uri.as_deref()?, issuer, &subject_for(client))
     };
-    let found: Vec<String> = clients.iter().filter_map(of).take(MOST + 1).collect();
-    if found.len() > MOST {
-        tracing::warn!(most = MOST, "more clients to tell by the browser than fit on a page");
+    let found: Vec<String> = clients.iter().filter_map(of).take(MAX_FRAMES + 1).collect();
+    if found.len() > MAX_FRAMES {
+        tracing::warn!(most = MAX_FRAMES, "more clients to tell by the browser than fit on a page");
     }
-    found.into_iter().take(MOST).collect()
+    found.into_iter().take(MAX_FRAMES).collect()
 }
 
 /// Only https, except where all of it happens on a developer's own machine.
-fn address(uri: &str, issuer: &str, sid: &str) -> Option<String> {
+fn frame_url(uri: &str, issuer: &str, sid: &str) -> Option<String> {
     let mut url = Url::parse(uri).ok()?;
     let own_machine = |url: &Url| url.scheme() == "http" && redirect_uri::is_loopback(url);
     let development =
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn issuer_and_session_are_added_to_what_is_registered() {
-        let made = |uri: &str, issuer: &str| address(uri, issuer, "s-1");
+        let made = |uri: &str, issuer: &str| frame_url(uri, issuer, "s-1");
         let tail = "iss=https%3A%2F%2Fid.example&sid=s-1";
         for (uri, start) in [
             ("https://rp.example/out", "https://rp.example/out?"),

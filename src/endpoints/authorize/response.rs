@@ -3,10 +3,10 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::reply::{self, Answer, ReplyOptions};
+use super::reply::{self, ReplyContent, ReplyOptions};
 use crate::domain::authorization_request::AuthorizationRequest;
 use crate::domain::clients::{self, Client};
-use crate::domain::epoch::{self, Epoch, Owner};
+use crate::domain::epoch::{self, Epoch, EpochOwner};
 use crate::domain::events::{AuthorizationOutcome, Event};
 use crate::domain::grants::{
     self, ActiveCheckError, AuthenticationContext, CodeState, Credential, Grant, GrantId,
@@ -28,7 +28,7 @@ use crate::protocol::{GrantType, ResponseType};
 
 /// Everything an authorization answer is made of: a client, what it asked, and who agreed.
 #[derive(Clone, Copy)]
-pub struct Issuance<'a> {
+pub struct AuthorizedRequest<'a> {
     /// Whom it is for.
     pub client: &'a Client,
     /// What it asked.
@@ -42,26 +42,26 @@ pub struct Issuance<'a> {
 }
 
 /// The parameters of an authorization answer, but for `state` and `iss`.
-pub type Fields = Vec<(String, String)>;
+pub type ResponseParams = Vec<(String, String)>;
 
 /// Why there is no answer.
-pub enum Unprepared {
+pub enum ResponseError {
     /// The store did not do it.
     Store(StoreError),
     /// A token could not be made.
-    Unmade(TokenIssueError),
+    Token(TokenIssueError),
     /// The client, the person or the session went at the same moment.
     Inactive(InactiveParty),
     /// The code was redeemed before, or is over.
-    Spent,
+    CodeUsed,
 }
 
-impl Unprepared {
+impl ResponseError {
     /// What the person is told.
-    pub fn explained(self, caller: &RequestInfo) -> PageError {
+    pub fn into_page(self, caller: &RequestInfo) -> PageError {
         match self {
             Self::Store(cause) => PageError::unavailable(&caller.request_id, &cause),
-            Self::Unmade(_) | Self::Spent => PageError::internal(&caller.request_id),
+            Self::Token(_) | Self::CodeUsed => PageError::internal(&caller.request_id),
             Self::Inactive(why) => {
                 tracing::info!(
                     ?why,
@@ -83,13 +83,13 @@ impl Unprepared {
     }
 }
 
-impl From<StoreError> for Unprepared {
+impl From<StoreError> for ResponseError {
     fn from(cause: StoreError) -> Self {
         Self::Store(cause)
     }
 }
 
-impl From<ActiveCheckError> for Unprepared {
+impl From<ActiveCheckError> for ResponseError {
     fn from(error: ActiveCheckError) -> Self {
         match error {
             ActiveCheckError::Inactive(why) => Self::Inactive(why),
@@ -98,9 +98,9 @@ impl From<ActiveCheckError> for Unprepared {
     }
 }
 
-impl From<TokenIssueError> for Unprepared {
+impl From<TokenIssueError> for ResponseError {
     fn from(why: TokenIssueError) -> Self {
-        Self::Unmade(why)
+        Self::Token(why)
     }
 }
 
@@ -111,28 +111,33 @@ impl From<TokenIssueError> for Unprepared {
 /// [OAuth 2.0 Multiple Response Types §3, §4, §5]: https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html
 pub async fn prepare(
     app: &App,
-    it: Issuance<'_>,
+    authorized: AuthorizedRequest<'_>,
     code: Option<OpaqueToken>,
-) -> Result<Fields, Unprepared> {
-    let asked = it.request.response_type;
+) -> Result<ResponseParams, ResponseError> {
+    let asked = authorized.request.response_type;
     let new = || OpaqueToken { grant: GrantId(random::uuid()), secret: Secret::random() };
     let handle = code.filter(|_| asked.has_code()).unwrap_or_else(new);
     // Before the last look at the client: one that is disabled in between is in another epoch by then.
-    let owner = Owner::Client(it.client.id.clone());
+    let owner = EpochOwner::Client(authorized.client.id.clone());
     let epoch = epoch::current(&*app.store, &owner, Consistency::Strong).await?;
-    let mut grant = new_grant(app, it, &handle, epoch);
-    let mut fields = Fields::new();
+    let mut grant = new_grant(app, authorized, &handle, epoch);
+    let mut fields = ResponseParams::new();
     let code = asked.has_code().then(|| handle.render(TokenKind::Code));
     if let Some(code) = &code {
         fields.push(("code".to_owned(), code.clone()));
     }
     let mut tokens = TokenResponse::default();
     if asked.has_token() {
-        let wanted = RequestedResources { named: &it.request.resources, granted: &[] };
-        let target = token_issuer::token_target(app, it.client, &it.request.scope, wanted);
-        let issued =
-            token_issuer::issue_access_token(app, it.client, TokenSource::Grant(&grant), &target)
-                .await?;
+        let wanted = RequestedResources { named: &authorized.request.resources, granted: &[] };
+        let target =
+            token_issuer::token_target(app, authorized.client, &authorized.request.scope, wanted);
+        let issued = token_issuer::issue_access_token(
+            app,
+            authorized.client,
+            TokenSource::Grant(&grant),
+            &target,
+        )
+        .await?;
         grant.opaque_tokens.extend(issued.opaque.clone());
         tokens.access_token = Some(issued);
     }
@@ -141,45 +146,60 @@ pub async fn prepare(
         let beside = HashedValues {
             access_token: tokens.access_token.as_ref().map(|issued| &*issued.token),
             code: code.as_deref(),
-            state: it.request.reply.state(),
+            state: authorized.request.reply.state(),
             is_only_token: code.is_none() && !has_token,
         };
         tokens.id_token =
-            token_issuer::issue_id_token(app, (it.client, it.user), &grant, beside).await?;
+            token_issuer::issue_id_token(app, (authorized.client, authorized.user), &grant, beside)
+                .await?;
     }
     fields.extend(tokens.into_params());
-    if it.request.scope.contains("openid") && asked != ResponseType::None {
-        let seen_as = app.subject_for(it.client, &it.session.sub);
-        logout_notifications::add_client(&*app.store, it.client, it.session, seen_as.as_str())
-            .await?;
+    if authorized.request.scope.contains("openid") && asked != ResponseType::None {
+        let seen_as = app.subject_for(authorized.client, &authorized.session.sub);
+        logout_notifications::add_client(
+            &*app.store,
+            authorized.client,
+            authorized.session,
+            seen_as.as_str(),
+        )
+        .await?;
     }
     // After the client was noted: from here on, whoever ends the session tells it.
-    grants::check_active_now(&*app.store, &grant, it.session, app.now()).await?;
-    if (code.is_some() || has_token) && file(app, it, &grant).await? == InsertOutcome::Spent {
-        return Err(Unprepared::Spent);
+    grants::check_active_now(&*app.store, &grant, authorized.session, app.now()).await?;
+    if (code.is_some() || has_token)
+        && insert_grant(app, authorized, &grant).await? == InsertOutcome::Spent
+    {
+        return Err(ResponseError::CodeUsed);
     }
-    if it.client.unused_until.is_some() {
-        clients::update(&*app.store, &it.client.id, |client| client.unused_until = None).await?;
+    if authorized.client.unused_until.is_some() {
+        clients::update(&*app.store, &authorized.client.id, |client| client.unused_until = None)
+            .await?;
     }
     Ok(fields)
 }
 
-async fn file(app: &App, it: Issuance<'_>, grant: &Grant) -> Result<InsertOutcome, StoreError> {
-    let refresh = it.client.settings.refresh_token_lifetime;
+async fn insert_grant(
+    app: &App,
+    authorized: AuthorizedRequest<'_>,
+    grant: &Grant,
+) -> Result<InsertOutcome, StoreError> {
+    let refresh = authorized.client.settings.refresh_token_lifetime;
     let refresh = refresh
         .map_or(app.config.lifetimes.refresh_absolute, |own| Duration::from_secs(own.into()));
-    let until =
-        grant.ends_at.plus(refresh).plus(token_issuer::max_access_token_lifetime(app, it.client));
+    let until = grant
+        .ends_at
+        .plus(refresh)
+        .plus(token_issuer::max_access_token_lifetime(app, authorized.client));
     grants::insert_once(&*app.store, grant, until, app.now()).await
 }
 
 /// Notes for the record that the client is given what it asked for.
-pub fn tell(app: &App, caller: &RequestInfo, it: Issuance<'_>) {
-    let client = it.client.id.as_str();
+pub fn record_success(app: &App, caller: &RequestInfo, authorized: AuthorizedRequest<'_>) {
+    let client = authorized.client.id.as_str();
     let outcome = AuthorizationOutcome::Ok;
     app.record_event(caller.address, &Event::Authorized { client, outcome });
-    if it.request.response_type.is_front_channel() {
-        let sub = Some(it.session.sub.as_str());
+    if authorized.request.response_type.is_front_channel() {
+        let sub = Some(authorized.session.sub.as_str());
         let grant = GrantType::Implicit;
         app.record_event(caller.address, &Event::TokensIssued { client, sub, grant });
     }
@@ -189,30 +209,39 @@ pub fn tell(app: &App, caller: &RequestInfo, it: Issuance<'_>) {
 pub fn send(
     app: &App,
     caller: &RequestInfo,
-    it: Issuance<'_>,
-    fields: Fields,
+    authorized: AuthorizedRequest<'_>,
+    fields: ResponseParams,
     after_gesture: bool,
 ) -> Response {
-    let session_state = it.request.scope.contains("openid");
-    let options =
-        ReplyOptions { client: it.client, reply: &it.request.reply, session_state, after_gesture };
-    reply::send(app, caller, options, Answer::Granted(fields))
+    let session_state = authorized.request.scope.contains("openid");
+    let options = ReplyOptions {
+        client: authorized.client,
+        reply: &authorized.request.reply,
+        session_state,
+        after_gesture,
+    };
+    reply::send(app, caller, options, ReplyContent::Granted(fields))
 }
 
 /// What the person let the client do. It lives as long as what the answer itself carries, and longer
 /// once the code is redeemed.
-fn new_grant(app: &App, it: Issuance<'_>, code: &OpaqueToken, client_epoch: Epoch) -> Grant {
-    let (request, session, now) = (it.request, it.session, app.now());
+fn new_grant(
+    app: &App,
+    authorized: AuthorizedRequest<'_>,
+    code: &OpaqueToken,
+    client_epoch: Epoch,
+) -> Grant {
+    let (request, session, now) = (authorized.request, authorized.session, app.now());
     let lifetimes = &app.config.lifetimes;
-    let own = it.client.settings.code_lifetime;
+    let own = authorized.client.settings.code_lifetime;
     let lifetime = own.map_or(lifetimes.code, |own| Duration::from_secs(own.into()));
     let expires_at = now.plus(lifetime);
-    let token_end = now.plus(token_issuer::max_access_token_lifetime(app, it.client));
+    let token_end = now.plus(token_issuer::max_access_token_lifetime(app, authorized.client));
     let response = request.response_type;
     Grant {
         id: code.grant,
-        client: it.client.id.clone(),
-        client_created_at: Some(it.client.created_at),
+        client: authorized.client.id.clone(),
+        client_created_at: Some(authorized.client.created_at),
         client_epoch: Some(client_epoch),
         authentication: Some(AuthenticationContext {
             sub: session.sub.clone(),
@@ -223,7 +252,7 @@ fn new_grant(app: &App, it: Issuance<'_>, code: &OpaqueToken, client_epoch: Epoc
             bound_to_session: !request.scope.contains("offline_access"),
             wants_acr: request.wants_acr,
             epoch: session.epoch,
-            consent_epoch: Some(it.consent_epoch),
+            consent_epoch: Some(authorized.consent_epoch),
         }),
         scope: request.scope.clone(),
         claims: request.claims.clone(),
