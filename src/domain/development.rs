@@ -1,10 +1,9 @@
-//! What a development installation made, and what becomes of it elsewhere: whoever tries Latchkey on a
-//! loopback issuer and then goes public keeps the store, and with it a demo account whose password was printed
-//! into a log.
+//! Users and clients that a development installation made, and that must not be active on a public issuer: an
+//! operator who tries Latchkey on a loopback issuer and then goes public keeps the store, and with it a demo
+//! account whose password was printed into a log.
 //!
-//! Such people and clients are marked in their records. On an issuer that is not a loopback one they are
-//! switched off in the store, at every start and after whatever the command line did to them: from then on no
-//! session, code or token of theirs is good, for every path asks whether they are enabled.
+//! They are marked in their records. On an issuer that is not a loopback one they are disabled in the store, at
+//! every start and after every command: from then on no session, code or token of theirs is accepted.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,12 +17,10 @@ use crate::protocol::Subject;
 /// The demo client's id.
 pub const DEMO_CLIENT_ID: &str = "demo";
 
-/// What is off because development made it.
+/// The users and clients that are disabled because development made them.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DisabledAccounts {
-    /// User names.
     pub users: Vec<String>,
-    /// Client ids.
     pub clients: Vec<String>,
 }
 
@@ -33,7 +30,7 @@ impl DisabledAccounts {
         self.users.is_empty() && self.clients.is_empty()
     }
 
-    /// A sentence for the operator, with the way to be rid of them.
+    /// The warning for the operator, with the commands that remove them.
     pub fn warning(&self) -> String {
         let user = |name: &String| format!("user {name}");
         let client = |id: &String| format!("client {id}");
@@ -47,18 +44,18 @@ impl DisabledAccounts {
     }
 }
 
-/// Users by subject: a public server must find them without looking at everybody.
+/// The marked users by subject, so that a server need not read all users to find them.
 fn index() -> RawKey {
     RawKey::new(Partition::new("development"), "index.v1", None)
 }
 
-/// Notes that development made this person; before the record is marked, so that none is missed.
+/// Adds a user to the index; before the record is marked, so that none is missed.
 pub async fn mark_user(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
     store.index_add(&index(), sub.as_str()).await
 }
 
-/// Switches off whoever development made, and ends for good what they were given; answers everybody it made
-/// who is still there.
+/// Disables the marked users and the demo client, and revokes what they were given. Returns all that are still
+/// there.
 pub async fn disable_all(store: &dyn Store, now: UnixTime) -> Result<DisabledAccounts, StoreError> {
     let mut off = DisabledAccounts { users: disable_users(store, now).await?, clients: Vec::new() };
     let Some(id) = ClientId::parse(DEMO_CLIENT_ID) else { return Ok(off) };
@@ -91,7 +88,7 @@ async fn disable_users(store: &dyn Store, now: UnixTime) -> Result<Vec<String>, 
                     }
                     off.push(user.username);
                 }
-                // The index may list too much: the reader prunes.
+                // The index may list too many: the reader prunes.
                 None => store.index_remove(&index(), name).await?,
             }
         }

@@ -1,24 +1,13 @@
-//! The mark that everything a person or a client was given is held against: a number that only grows.
+//! Epochs: numbers that only grow, by which everything that a user, client or consent was given is revoked.
 //!
-//! A session carries the epoch its user had at sign-in, a grant that of its session, that of its client, and
-//! that of the person's consent to this client. A cut-off raises the epoch, and so does taking a consent back. What carries a lower one is worth nothing from then on, whenever it is stored
-//! and whether or not an index lists it: sweeping the listed grants alone leaves the one that is stored just
-//! behind the sweep.
+//! A session carries its user's epoch at the authentication. A grant carries that of its session, its client's, and
+//! that of the consent. Revoking raises the epoch; what carries a lower one is not accepted, whenever it was stored
+//! and whether or not an index lists it.
 //!
-//! **Why not a moment.** Two servers whose clocks are 10 s apart disagree for 10 s about what came first: a
-//! stolen session of the fast one would survive, and on the slow one nobody could sign in right after the new
-//! password. An epoch is read before the check it depends on and copied from record to record, so what
-//! happened before the cut-off is told by what was seen, and no clock is asked.
+//! Order: who revokes changes the user or client first and raises the epoch then; who begins something reads the
+//! epoch first and the user or client then. So either they see the change, or they carry an epoch from before it.
 //!
-//! **Order.** Whoever cuts off changes the user or client first and raises the epoch then; whoever begins
-//! something reads the epoch first and the user or client then. So either they see the change, or they carry
-//! an epoch from before it.
-//!
-//! **A record of its own**, in the partition of its user or client: a member of those records would be lost
-//! when a release that does not know it writes them ([`schema`](crate::infra::store::schema)). Most never have one;
-//! that there is none is kept by [`CachedStore`](crate::infra::store::Cached) like a record. An epoch is the millisecond
-//! it was raised in, or one more than the one before: so it grows even after the record was forgotten, and
-//! sessions and grants of a release that did not copy it yet can still be judged by when they began.
+//! Why not a timestamp, and why a record of its own: docs/decisions/revocation-epochs.md.
 
 use std::time::Duration;
 
@@ -30,7 +19,7 @@ use crate::infra::clock::UnixTime;
 use crate::infra::store::{Consistency, CreateOutcome, Key, Record, Store, StoreError};
 use crate::protocol::Subject;
 
-/// How often somebody's everything was ended; zero if never.
+/// Zero as long as nothing was revoked; then the millisecond of the last revocation, or more.
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
 )]
@@ -48,8 +37,8 @@ impl Epoch {
         Self(number)
     }
 
-    /// Whether, this being the epoch now, something that carries `carried` still counts. Without one it
-    /// comes from a release that did not know epochs, and is judged by when it `began`.
+    /// Whether this current epoch accepts what carries the epoch `carried`. What carries none comes from a release
+    /// that did not know epochs, and is judged by when it `began`.
     pub fn accepts(self, carried: Option<Self>, began: UnixTime) -> bool {
         match carried {
             Some(carried) => carried >= self,
@@ -62,18 +51,14 @@ impl Epoch {
     }
 }
 
-/// Whose epoch it is.
+/// What an epoch belongs to.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum EpochOwner {
-    /// A person.
     User(Subject),
-    /// An application.
     Client(ClientId),
-    /// What a person agreed to with an application: raised when they take it back.
+    /// Raised when the user withdraws the consent to this client.
     Consent {
-        /// The person.
         sub: Subject,
-        /// The application.
         client: ClientId,
     },
 }
@@ -88,7 +73,7 @@ impl EpochOwner {
     }
 }
 
-/// An epoch that was raised.
+/// An epoch that was raised at least once.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct EpochRecord {
     owner: EpochOwner,
@@ -102,7 +87,7 @@ impl Record for EpochRecord {
         self.owner.key()
     }
 
-    /// When everything from before it is over by itself.
+    /// When everything from before it has expired by itself.
     fn delete_after(&self) -> Option<UnixTime> {
         Some(UnixTime::from_millis(self.epoch.0).plus(EPOCH_RETENTION))
     }
@@ -111,7 +96,7 @@ impl Record for EpochRecord {
 /// Longer than any session or refresh token may live (`REFRESH_TOKEN_LIFETIME`, at most 400 days).
 const EPOCH_RETENTION: Duration = Duration::from_secs(420 * 86_400);
 
-/// The epoch of that user or client.
+/// The current epoch.
 pub async fn current(
     store: &dyn Store,
     owner: &EpochOwner,
@@ -120,7 +105,7 @@ pub async fn current(
     Ok(store.read(&owner.key(), as_of).await?.map_or_else(Epoch::default, |held| held.epoch))
 }
 
-/// Ends everything that carries the epoch there is, by beginning another. Raised twice is as good as once.
+/// Revokes everything that carries the current epoch, by beginning another one. Idempotent.
 pub async fn raise(
     store: &dyn Store,
     owner: &EpochOwner,
@@ -129,7 +114,7 @@ pub async fn raise(
     update(store, owner, |held| held.next(now)).await
 }
 
-/// Makes the epoch at least this one; for a restore.
+/// Raises the epoch to at least this one; for a restore.
 pub async fn raise_to(store: &dyn Store, owner: &EpochOwner, to: Epoch) -> Result<(), StoreError> {
     if to == Epoch::default() {
         return Ok(());
@@ -155,7 +140,7 @@ async fn update(
         if store.create(&first).await? == CreateOutcome::Created {
             return Ok(first.epoch);
         }
-        // Raised by somebody else in between, or unreadable, which no second look would change.
+        // Raised by another server in between, or unreadable, which a second read would not change.
         if store.load(&key).await?.is_none() {
             store.put(&first).await?;
             return Ok(first.epoch);

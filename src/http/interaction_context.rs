@@ -1,4 +1,4 @@
-//! A person on their way through an interaction: everything its pages need, loaded and judged once.
+//! An interaction with all that its pages need, loaded and checked once for each request.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
@@ -24,19 +24,18 @@ use crate::infra::secret::Secret;
 use crate::infra::store::{Consistency, StoreError};
 use crate::protocol::Subject;
 
-/// Who is signed in with this browser, and what they agreed to with this client.
+/// The session of this browser, and its user's consent to a client.
 pub struct BrowserSession {
     /// A live session of an enabled user.
     pub session: Option<(Session, User)>,
-    /// Of that user with that client.
+    /// The user's consent to the client.
     pub consent: Option<Consent>,
-    /// The epoch of that consent, from before it was looked up: what is granted on it dies when it is taken
-    /// back meanwhile.
+    /// The epoch of that consent, read before the consent: a withdrawal in between revokes what is granted.
     pub consent_epoch: Epoch,
 }
 
 impl BrowserSession {
-    /// Looks both up.
+    /// Loads both, and extends the idle end of the session.
     pub async fn find(app: &App, cookies: &Cookies, client: &Client) -> Result<Self, StoreError> {
         let nobody = Self { session: None, consent: None, consent_epoch: Epoch::default() };
         let Some(id) = cookies.session() else { return Ok(nobody) };
@@ -53,23 +52,20 @@ impl BrowserSession {
     }
 }
 
-/// The visit.
+/// An interaction, as the browser of this request sees it.
 pub struct InteractionContext {
-    /// Opens the interaction.
+    /// As it is in the URL.
     pub id: Secret,
-    /// The cookie it belongs to; absent in another browser than the one that got it.
+    /// The interaction's cookie; absent if the browser did not send it.
     cookie: Option<Secret>,
-    /// The half-finished authorization.
     pub interaction: Interaction,
-    /// Who asks.
     pub client: Client,
-    /// Who is here.
     pub browser_session: BrowserSession,
 }
 
 impl InteractionContext {
-    /// Loads the interaction `id`, or says in a page that there is none. Whether it can go on, and in this
-    /// browser, is for [`next`](Self::next) to say.
+    /// Loads the interaction `id`. Whether it can continue, and in this browser, [`next_step`](Self::next_step)
+    /// says.
     pub async fn load(
         app: &App,
         caller: &RequestInfo,
@@ -85,7 +81,7 @@ impl InteractionContext {
         let client = client.map_err(store_error)?.filter(|client| client.enabled);
         let client = client.filter(|client| interaction.request.reply.is_allowed_for(client));
         let client = client.ok_or_else(unknown)?;
-        // Nor is anybody asked for what the client may not have any more.
+        // What the client may no longer have is no longer asked for.
         let scope = interaction.request.scope.intersection(&app.max_scope(&client));
         if scope.is_empty() {
             return Err(unknown());
@@ -106,18 +102,18 @@ impl InteractionContext {
         let cookie = cookies.of_interaction(&id).find(|it| interaction.verify_cookie(it)).cloned();
         let browser_session =
             BrowserSession::find(app, cookies, &client).await.map_err(store_error)?;
-        // A yes that was taken back since is none.
+        // A consent that was withdrawn since does not count.
         let stands = |agreed: &GivenConsent| agreed.consent_epoch >= browser_session.consent_epoch;
         interaction.given_consent = interaction.given_consent.filter(stands);
         Ok(Self { id, cookie, interaction, client, browser_session })
     }
 
-    /// What has to be done now.
+    /// What to do now.
     pub fn next_step(&self, app: &App) -> NextStep {
         self.decide(app, Some(&self.interaction))
     }
 
-    /// What would have to be done if the same request came now, and nothing had been done for it yet.
+    /// What to do if the same request came now, without an interaction.
     pub fn next_step_if_new(&self, app: &App) -> NextStep {
         self.decide(app, None)
     }
@@ -137,8 +133,8 @@ impl InteractionContext {
         decide(input, app.now())
     }
 
-    /// Where a page sends whoever has nothing to do on it. A page that is loaded again is no wish for the
-    /// answer again: only a form is.
+    /// Redirects from a page whose step is not the next one. A finished interaction is not answered again for a
+    /// page that is reloaded, only for a form.
     pub fn redirect_onward(
         &self,
         caller: &RequestInfo,
@@ -155,8 +151,8 @@ impl InteractionContext {
         }
     }
 
-    /// Refuses a form that cannot count: one that was not sent from our own page to this browser, by its
-    /// token and by where the browser says it came from, or one that comes too late.
+    /// Refuses a form that was not sent from our own page in this browser, by its CSRF token and by the headers that
+    /// say where it came from, or that comes too late.
     pub fn check_form(
         &self,
         app: &App,
@@ -173,21 +169,21 @@ impl InteractionContext {
         if fits && is_same_origin(app, headers) {
             return Ok(());
         }
-        // What is over says so to whoever asks: there is nothing that a form could do.
+        // A finished interaction says so to any form: there is nothing that a form could do.
         if self.interaction.finished && !fits {
             return Err(stop_page::explain(app, caller, self, StopReason::Finished));
         }
         Err(PageError::foreign_form(&caller.request_id))
     }
 
-    /// The token for a form of this visit.
+    /// The CSRF token for a form of this interaction.
     pub fn csrf_token(&self, app: &App, form: &str) -> String {
         let cookie = self.cookie.as_ref();
         let token = |it| interactions::csrf_token(&app.csrf_key, &self.id, it, form);
         cookie.map(token).unwrap_or_default()
     }
 
-    /// Whether the token is the one that [`csrf`](Self::csrf) makes for that form.
+    /// Whether the token is that of [`csrf_token`](Self::csrf_token) for the form.
     pub fn verify_csrf(&self, app: &App, form: &str, token: Option<&str>) -> bool {
         let token = token.unwrap_or_default();
         let fits =
@@ -200,19 +196,19 @@ impl InteractionContext {
         interactions::session_sid(&app.interaction_key, &self.id, sub)
     }
 
-    /// The code that answers it in this session.
+    /// The authorization code of this interaction in this session.
     pub fn authorization_code(&self, app: &App, session: &Session) -> OpaqueToken {
         interactions::authorization_code(&app.interaction_key, &self.id, session.sid)
     }
 
-    /// The `Set-Cookie` line that lets its cookie go: kept a little, for who asks once more.
+    /// The `Set-Cookie` line that shortens its cookie to `REPEAT_WINDOW`, in which the response can be repeated.
     pub fn shorten_cookie(&self, app: &App) -> Option<HeaderValue> {
         let keep = interactions::REPEAT_WINDOW;
         self.cookie.as_ref().map(|it| cookies::set_interaction(app, &self.id, it, keep))
     }
 
-    /// What the pages of this visit may do beyond the default: lead on to the client, and from there
-    /// wherever it sends people, after a form; and show its logo.
+    /// What the pages of this interaction may do beyond the default: redirect to the client after a form, and from
+    /// there anywhere; and show the client's logo.
     pub fn page_policy(&self, app: &App) -> PagePolicy {
         let logo = app.logo_uri(&self.client, self.interaction.request.reply.redirect_uri());
         PagePolicy {
@@ -222,12 +218,12 @@ impl InteractionContext {
         }
     }
 
-    /// The path back to the hub.
+    /// The path back to `/authorize`, which decides what comes next.
     pub fn dispatch_path(&self) -> String {
         format!("/authorize?interaction={}", self.id.reveal())
     }
 
-    /// The sign-in page, for somebody else than who is signed in.
+    /// The login page, to sign in as another user than that of the session.
     pub fn switch_account_path(&self) -> String {
         format!("{}&other=1", self.step_path(Step::Login))
     }
@@ -238,12 +234,12 @@ impl InteractionContext {
     }
 }
 
-/// Whether the browser says that one of our own pages sent this, or does not say ([Fetch Metadata],
+/// Whether the headers say that one of our own pages sent the request, or say nothing ([Fetch Metadata],
 /// `Origin`).
 ///
 /// [Fetch Metadata]: https://www.w3.org/TR/fetch-metadata/
 pub fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
-    // What cannot be read was said all the same, and is not what our own pages say.
+    // An unreadable value is a value, and not that of our own pages.
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let site = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
     let own = app.config.issuer.origin();

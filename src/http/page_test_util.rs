@@ -8,10 +8,10 @@ use scraper::{Html, Selector};
 /// Put into every field of a page: an element, a way out of an attribute of either quote, and an entity.
 pub(crate) const MARKUP: &str = "<img src=x onerror=alert(1)>\"' onfocus=alert(1) x=&lt;script>";
 
-/// Phones on slow networks pay by the byte.
+/// The limit keeps pages light for phones on slow networks.
 const MAX_PAGE_BYTES: usize = 15_000;
 
-/// Renders a page, and holds it to its weight and to the policy it is served under.
+/// Renders a page, and checks its size and its markup against the policy that it is served under.
 ///
 /// With `LATCHKEY_PAGES_OUT` set the page is also written there, to be looked at and to be walked by
 /// `tests/pages/check.mjs`.
@@ -36,7 +36,7 @@ pub(crate) fn rendered(name: &str, template: &impl Template) -> String {
     html
 }
 
-/// What every page owes to whoever listens to it instead of looking, or finds it among many.
+/// Checks what screen readers and browser tabs need of every page.
 fn check_markup(name: &str, document: &Html) {
     let one = |selector: &str| document.select(&all(selector)).count();
     assert_eq!((one("title"), one("h1"), one("main")), (1, 1, 1), "{name}");

@@ -1,20 +1,10 @@
-//! HTML answers: every page leaves through [`page`], so none can forget a header.
+//! HTML pages: every page leaves through [`page`], so none can lack a security header.
 //!
-//! The policy allows our own stylesheet, our own and one named image origin, and nothing else: no
-//! frames, no inline style, no script but one with this answer's nonce.
+//! The Content Security Policy allows our own stylesheet, our own and one named image origin, and nothing else: no
+//! frames, no inline style, no script but one with this response's nonce.
 //!
-//! `form-action` is for pages whose forms stay here. Chromium holds every redirect after a submit to it,
-//! also those that the application makes once it has its answer: brokers, access proxies and shared login
-//! hosts send people on to origins that nobody registered here, and to apps on the device. Whoever
-//! came there from a page that names its targets would be left on that page, with the code spent. So a page
-//! whose submit may lead away names none ([`FormTargets::Anywhere`]): escaping, tokens and the check of
-//! where a form came from protect it.
-//!
-//! `Cross-Origin-Opener-Policy: same-origin` cuts a popup off from the window that opened it, for good:
-//! an app that signs in with `display=popup` cannot hear through `window.opener` and must use a
-//! `BroadcastChannel` or storage event of its own callback page. That is the price of no window
-//! ever holding a handle on a sign-in. The pages that carry an answer back pay it too: most popups have
-//! shown a form before them and are cut already, and a code is no better thing to share a window with.
+//! Why a page whose submit leads to an application names no `form-action`, and what
+//! `Cross-Origin-Opener-Policy` costs: docs/decisions/page-policy.md.
 
 use askama::Template;
 use axum::http::header::{
@@ -42,13 +32,13 @@ pub struct PagePolicy {
     pub frames: Vec<String>,
 }
 
-/// Where what comes of a form may lead.
+/// Where submitting a form may lead.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum FormTargets {
-    /// To this server, and it stays here.
+    /// To this server only.
     #[default]
     Here,
-    /// On to an application, and wherever that sends people.
+    /// To a client, and by its redirects anywhere.
     Anywhere,
 }
 

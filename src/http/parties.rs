@@ -1,5 +1,5 @@
-//! The two parties of an authorization as pages show them: the client that asks, and the person who is
-//! asked. Of a client nothing is proven but where its answer goes, and whether the operator declared it.
+//! The client and the user as pages show them. Of a client nothing is proven but where its response goes, and whether
+//! the operator registered it.
 
 use url::Url;
 
@@ -9,35 +9,34 @@ use crate::domain::users::User;
 use crate::http::app::App;
 use crate::protocol::redirect_uri;
 
-/// Who asks.
+/// A client on a page.
 #[derive(Clone, Debug, Default)]
 pub struct ClientCard<'a> {
-    /// What it calls itself.
     pub name: &'a str,
-    /// Loaded by the page.
+    /// The URL of its logo.
     pub logo: Option<&'a str>,
-    /// Where the answer goes, for people to recognise.
+    /// Where the response goes, in words.
     pub returns_to: String,
-    /// Who stands behind the name.
+    /// Whether the operator vouches for the name.
     pub standing: ClientTrust,
 }
 
-/// Who stands behind what a client says of itself.
+/// Whether the operator vouches for what a client says of itself, and whether it could be impersonated.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ClientTrust {
-    /// The operator declared it.
+    /// Registered by the operator.
     #[default]
     Declared,
-    /// The operator declared it, and another program of the same device could take its place.
+    /// Registered by the operator; another program on the same device could impersonate it.
     OnDevice,
-    /// Nobody: it registered itself.
+    /// Registered by itself.
     SelfRegistered,
-    /// Nobody, and another program of the same device could take its place.
+    /// Registered by itself; another program on the same device could impersonate it.
     SelfRegisteredOnDevice,
 }
 
 impl ClientTrust {
-    /// Of a client that is answered so. At our own address nobody can take a place: that is the demo.
+    /// For a client that is answered by `reply`. The demo client, at our own origin, cannot be impersonated.
     fn of(app: &App, client: &Client, reply: &Reply) -> Self {
         let origin = reply.redirect_uri().and_then(redirect_uri::web_origin);
         let ours = origin.is_some_and(|it| it == app.config.issuer.origin());
@@ -49,12 +48,12 @@ impl ClientTrust {
         }
     }
 
-    /// Whether nobody vouched for the name.
+    /// Whether the operator does not vouch for the name.
     pub fn is_self_registered(self) -> bool {
         matches!(self, Self::SelfRegistered | Self::SelfRegisteredOnDevice)
     }
 
-    /// What to think of before saying yes: the point, and what follows from it.
+    /// The caution on the consent page: the point, and what follows from it.
     pub fn caution(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Declared => None,
@@ -78,7 +77,7 @@ impl ClientTrust {
 const NOT_VOUCHED: &str = "Nobody here has vouched for this app.";
 
 impl<'a> ClientCard<'a> {
-    /// Of a client that is answered so.
+    /// For a client that is answered by `reply`.
     pub fn of(app: &App, client: &'a Client, reply: &Reply) -> Self {
         Self {
             name: client.display_name(),
@@ -91,10 +90,10 @@ impl<'a> ClientCard<'a> {
     }
 }
 
-/// Who is asked: two people may have the same name, but never the same user name.
+/// A user on a page: two users may have the same name, but never the same user name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UserCard<'a> {
-    /// What people call them.
+    /// The display name.
     pub name: &'a str,
     /// Absent where it is the name.
     pub username: Option<&'a str>,
@@ -107,8 +106,7 @@ impl<'a> From<&'a User> for UserCard<'a> {
     }
 }
 
-/// The place that a redirect URI leads to, in words. A port that is not the usual one tells one program of a
-/// host from another.
+/// Where a redirect URI leads, in words. A port that is not the default one is part of them.
 fn returns_to(uri: &str) -> String {
     let Ok(url) = Url::parse(uri) else { return "an app on this device".to_owned() };
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();

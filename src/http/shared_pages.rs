@@ -1,35 +1,35 @@
-//! The pages of the hub: what could not be sent back to a client, and two ways of sending back.
+//! The error page, and the pages that carry an authorization response: a form that submits itself, and a link.
 
 use askama::Template;
 
-/// Says what went wrong where no redirect may: to the person first, then to the developer.
+/// An error that cannot be redirected: a message for the user, then the detail for the developer.
 ///
-/// Texts are ours; what the request said is not echoed in them.
+/// The texts are ours; nothing of the request is echoed in them.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "authorize/error.html")]
 pub struct ErrorPage<'a> {
     pub title: &'a str,
-    /// For the person.
+    /// For the user.
     pub message: &'a str,
     /// The OAuth error code, such as `invalid_request`.
     pub code: Option<&'a str>,
     /// For the developer who integrates.
     pub detail: Option<&'a str>,
-    /// What to look for in the log.
+    /// The id of the request in the log.
     pub request_id: &'a str,
     pub next_link: Option<NextLink<'a>>,
 }
 
-/// A link to where it goes on.
+/// A link to continue by.
 #[derive(Clone, Copy, Debug)]
 pub struct NextLink<'a> {
-    /// One of our own addresses, or a client's registered one.
+    /// A URL of ours, or one that a client registered.
     pub href: &'a str,
     pub label: &'a str,
 }
 
-/// The answer as a form that sends itself ([Form Post Response Mode §2]), or by a button where scripts
-/// do not run.
+/// The response as a form that submits itself ([Form Post Response Mode §2]), with a button for browsers without
+/// scripts.
 ///
 /// [Form Post Response Mode §2]: https://openid.net/specs/oauth-v2-form-post-response-mode-1_0.html#FormPostResponseMode
 #[derive(Clone, Debug, Template)]
@@ -40,8 +40,8 @@ pub struct FormPostPage<'a> {
     pub nonce: &'a str,
 }
 
-/// The answer as a link, for addresses of an app on the device: some browsers open another app only
-/// after a touch ([RFC 8252 appendix B]).
+/// The response as a link, for redirect URIs of native apps: some browsers open another app only after a user
+/// gesture ([RFC 8252 appendix B]).
 ///
 /// [RFC 8252 appendix B]: https://www.rfc-editor.org/rfc/rfc8252#appendix-B
 #[derive(Clone, Copy, Debug, Template)]

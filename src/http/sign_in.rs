@@ -19,7 +19,7 @@ use crate::infra::store::{Consistency, StoreError};
 
 /// What became of an authentication.
 pub enum SignIn {
-    /// It counts: the way back to `/authorize`, with the cookies of the session if it has begun.
+    /// The redirect to `/authorize`, with the cookies of the session if it has begun.
     Accepted(Response),
     /// What it rests on was changed while it was checked: the password, or whether the account is enabled.
     Outdated,
@@ -92,7 +92,7 @@ async fn begin_session(
         .map_or_else(|| context.session_sid(app, &authentication.sub), |previous| previous.sid);
     let (mut session, cookie) = Session::begin(authentication, app.session_lifetimes());
     session.sid = sid;
-    // The old session ends last: a store that fails in between signs nobody out.
+    // The old session ends last: a store that fails in between leaves the browser with a session.
     let session = sessions::begin(&*app.store, &session, None).await?;
     let (sub, client) = (session.sub.as_str(), context.client.id.as_str());
     app.record_event(caller.address, &Event::SignedIn { sub, username, client });

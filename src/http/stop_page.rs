@@ -1,7 +1,7 @@
-//! A visit that does not go on here: the page that says why, and the way on where one is known.
+//! The page for an interaction that does not continue: why, and a link to where it can be started again.
 //!
-//! Whoever has no cookie of it may be anybody who was sent the link. They learn which application it is
-//! about, and nothing of what it asked or of who was meant.
+//! A browser without the interaction's cookie may be anyone's who was sent the link. It learns which client it is
+//! about, and nothing of the request or its user.
 
 use axum::http::StatusCode;
 
@@ -15,14 +15,14 @@ use crate::protocol::redirect_uri;
 
 type OptionalLink = Option<(String, String)>;
 
-/// There is no such visit, or nothing is left of what it was about.
+/// The page if there is no such interaction, or its request is no longer valid.
 pub fn unknown_interaction(caller: &RequestInfo) -> PageError {
     let message = "This sign-in is not known here, or not any more. \
                    Go back to the app and sign in from there.";
     error_page(caller, "Please start again", message, None)
 }
 
-/// Why this one does not go on.
+/// The page that says why this one does not continue.
 pub fn explain(
     app: &App,
     caller: &RequestInfo,
@@ -78,18 +78,18 @@ fn error_page(
     }
 }
 
-/// The same request once more; for the browser that sent it.
+/// The link that starts the same request again; only for the browser that sent it.
 fn restart_link(app: &App, context: &InteractionContext) -> OptionalLink {
     let request = &context.interaction.request;
     if request.hinted.is_some() {
-        // Begun again without the hint, it could end up about somebody else.
+        // Started again without the hint, it could be answered for another user.
         return client_start_link(app, context);
     }
     let href = format!("{}?{}", app.config.issuer.url("/authorize"), request.query);
     Some((href, "Start again".to_owned()))
 }
 
-/// Where the application begins a sign-in ([OpenID Connect Core §4]), or where it is.
+/// The link to where the client starts a sign-in ([OpenID Connect Core §4]), or to the client.
 ///
 /// [OpenID Connect Core §4]: https://openid.net/specs/openid-connect-core-1_0.html#ThirdPartyInitiatedLogin
 fn client_start_link(app: &App, context: &InteractionContext) -> OptionalLink {

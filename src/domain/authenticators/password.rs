@@ -1,22 +1,13 @@
-//! Signing in with a password: who may try, and whether it is right.
+//! Authentication by user name and password, and the limits on attempts.
 //!
-//! Tries are counted in four ways, each before the hash is computed, so that guesses running side by side are
-//! all counted:
+//! Attempts are counted by address, by account and address, by account, and for the whole installation, each
+//! before the hash is computed, so that parallel guesses are all counted. A browser that has signed in as this
+//! user before ([`Device`]) is counted by itself alone.
 //!
-//! | whose | what for |
-//! | --- | --- |
-//! | the address | failures in a minute, whatever name is typed; may be switched off |
-//! | the account at that address | guesses at one account: ever longer pauses, twenty in a day |
-//! | the account | guesses from everywhere: a hundred without a right one between them, then it is locked |
-//! | everybody | failures in a minute: many addresses that try one password at many names |
+//! A user name that no user has is an account like any other and costs the same work, so that neither response
+//! nor time tells which user names exist.
 //!
-//! A browser that has signed in as this person before ([`Device`](crate::domain::users::Device)) is counted by itself and by nothing else.
-//! So one address never locks an account for others, and whoever locks it from many leaves its owner's own
-//! browser alone; signing in there unlocks it, and so does the operator. Tries at a locked account are still
-//! counted for their address: when it is unlocked, those who guessed have nothing left.
-//!
-//! The account is the person, whatever was typed for the name; a name that nobody has is one, too, and
-//! everything costs the same for it.
+//! The limits and their reasons: docs/decisions/password-attempt-limits.md.
 
 use std::net::IpAddr;
 
@@ -35,20 +26,17 @@ use crate::protocol::Subject;
 
 /// Checks user names and passwords.
 pub struct PasswordAuthenticator<'a> {
-    /// Where users and attempts are.
     pub store: &'a dyn Store,
-    /// What time it is.
     pub clock: &'a Clock,
-    /// How many tries are answered.
     pub limits: GuessLimits,
 }
 
-/// How many wrong passwords are answered in a minute.
+/// How many wrong passwords are checked in a minute.
 #[derive(Clone, Copy, Debug)]
 pub struct GuessLimits {
-    /// From one address, whatever name is typed; `None`: tries are not counted by address.
+    /// From one address, whatever user name is typed; `None`: attempts are not counted by address.
     pub per_address: Option<u32>,
-    /// In all; `None`, in development: neither this nor what one account had is counted.
+    /// From all addresses; `None`, in development: attempts are counted neither in total nor by account.
     pub total: Option<u32>,
 }
 
@@ -63,13 +51,12 @@ impl From<RateLimitSettings> for GuessLimits {
     }
 }
 
-/// What was typed for a name, and where.
+/// The user name of an attempt, and where it comes from.
 pub struct Credentials<'a> {
-    /// The user name.
+    /// As it was typed.
     pub username: &'a str,
-    /// From where.
     pub address: IpAddr,
-    /// With which browser, if it has signed somebody in before.
+    /// The device cookie of the browser, if it sent one.
     pub device: Option<&'a Device>,
 }
 
@@ -108,23 +95,22 @@ pub struct LoginFailure {
     pub locks: bool,
 }
 
-/// Why nobody was signed in. What the person reads is the same for the first three.
+/// Why an attempt failed. The page says the same for the first three.
 #[derive(Debug)]
 pub enum LoginError {
-    /// No user of that name.
+    /// No user has that user name.
     UnknownUser,
-    /// Not their password.
     WrongPassword,
     /// The right password of a disabled user.
     Disabled,
     /// Too many attempts.
     Throttled(RateLimited),
-    /// Too many attempts from everywhere: until somebody unlocks the account, or its owner signs in with a
-    /// browser that is known.
+    /// Too many attempts from everywhere: until the operator unlocks the account, or its user signs in with a
+    /// browser that has a device cookie.
     Locked(RateLimited),
-    /// Too many people at once.
+    /// Too many passwords wait to be hashed.
     Busy,
-    /// The store did not answer, so nobody is let in.
+    /// The store failed, so no one can sign in.
     Store(StoreError),
 }
 
@@ -140,19 +126,19 @@ impl From<HasherBusy> for LoginError {
     }
 }
 
-/// How a try was counted.
+/// How an attempt was counted.
 enum CountedAttempt {
     /// By address alone, if at all.
     Uncounted,
-    /// By the browser, which knows the person.
+    /// By the browser, which this user has signed in with before.
     Device { name: String },
-    /// By address and account. `last`: of the tries that are answered it is the last.
+    /// By address and account. `last`: no further attempt will be checked.
     Address { pair: String, last: bool },
 }
 
 impl PasswordAuthenticator<'_> {
-    /// Whether it is worth waiting for a turn: an address that has had its tries is refused before. A browser
-    /// that has signed somebody in may be one that is counted by itself, which is known later.
+    /// Refuses an address that has used its attempts, before the wait for a hash permit. A browser with a device
+    /// cookie passes: whether it is counted by itself is known only when the user is.
     pub async fn check_address_limit(&self, shown: &Credentials<'_>) -> Result<(), LoginFailure> {
         let nobody = |why| LoginFailure { why, sub: None, locks: false };
         let Some(per_minute) = self.limits.per_address.filter(|_| shown.device.is_none()) else {
@@ -170,8 +156,8 @@ impl PasswordAuthenticator<'_> {
     /// The attempt is counted only when its hash is about to be computed, so a crowd of honest users does not
     /// lock itself out. An unknown user costs the same work.
     ///
-    /// The epoch is the one in which the password was the right one: whoever changes it begins another.
-    /// The hash says nothing about that, for it is made anew where the parameters were raised.
+    /// The epoch is read before the password: a new password begins another epoch. The hash would not tell, as
+    /// it is replaced when the Argon2 parameters are raised.
     pub async fn authenticate(
         &self,
         shown: &Credentials<'_>,
@@ -227,8 +213,8 @@ impl PasswordAuthenticator<'_> {
         }
     }
 
-    /// The epoch first: a change that the user's record does not show yet raises it after this. Nobody
-    /// costs as much as somebody.
+    /// The epoch is read first: a change that the user's record does not show yet raises it after this. A user
+    /// that does not exist costs the same look-ups.
     async fn find_user(&self, username: &str) -> Result<(Epoch, Option<User>), StoreError> {
         let canonical = canonical(username);
         let holder = users::username_subject(self.store, &canonical).await?;
@@ -276,7 +262,7 @@ impl PasswordAuthenticator<'_> {
         Ok(CountedAttempt::Address { pair, last: failures >= MAX_ACCOUNT_FAILURES })
     }
 
-    /// It was the right password. Answers whether the account was locked.
+    /// Clears the counts after the right password; `true` if the account was locked.
     async fn clear_attempts(
         &self,
         account: &str,
@@ -304,7 +290,7 @@ impl PasswordAuthenticator<'_> {
                 );
                 pair?;
                 own?;
-                // The hundredth try, which is the right one, has locked nothing.
+                // If the hundredth attempt is the right one, it has locked nothing.
                 freed.map(|_| false).map_err(LoginError::Store)
             }
         }
@@ -321,7 +307,7 @@ impl PasswordAuthenticator<'_> {
         Ok(())
     }
 
-    /// Brings an old hash up to today's parameters. Failing to is no reason to keep somebody out.
+    /// Replaces a hash of outdated parameters. A failure is logged and does not fail the sign-in.
     async fn rehash(&self, user: &mut User, QueuedPassword { password, turn }: QueuedPassword) {
         let Ok(hash) = turn.hash(password).await else { return };
         let mut renewed = false;
@@ -340,7 +326,7 @@ impl PasswordAuthenticator<'_> {
     }
 }
 
-/// Since when the account of this person is locked, if it is.
+/// Since when the account of this user is locked, if it is.
 pub async fn locked_since(
     store: &dyn Store,
     sub: &Subject,
@@ -348,14 +334,14 @@ pub async fn locked_since(
     rate_limit::locked_since(store, &account_key(Some(sub), "")).await
 }
 
-/// Unlocks the account of this person; answers since when it was locked.
+/// Unlocks the account of this user; returns since when it was locked.
 pub async fn unlock(store: &dyn Store, sub: &Subject) -> Result<Option<UnixTime>, StoreError> {
     rate_limit::unlock(store, &account_key(Some(sub), "")).await
 }
 
-/// What everybody's failures are counted as.
+/// The key under which all failures are counted.
 const TOTAL_FAILURES_KEY: &str = "sign-in failures";
-/// Everybody may fail as often as so many addresses together.
+/// The installation's limit is that of so many addresses.
 const TOTAL_PER_ADDRESS_LIMIT: u32 = 20;
 
 fn account_key(sub: Option<&Subject>, username: &str) -> String {
@@ -365,7 +351,7 @@ fn account_key(sub: Option<&Subject>, username: &str) -> String {
     }
 }
 
-/// After a new password whoever mistyped the old one has all tries again.
+/// The epoch is part of the key: after a new password the failures with the old one no longer count.
 fn account_address_key(account: &str, epoch: Epoch, address: IpAddr) -> String {
     format!("{account} in {} from {}", epoch.number(), rate_limit_key(address))
 }

@@ -3,10 +3,10 @@ use serde::{Deserialize, Serialize};
 use super::parameters::MAX_QUERY_LEN;
 use crate::protocol::{ClientMetadata, Params, ResponseMode, ResponseType};
 
-/// A place it is safe to send the browser back to, and how.
+/// A registered redirect URI, with the `state` and response mode of the request.
 ///
 /// The only way to get one is to match a registered redirect URI, so an error that needs a
-/// `Destination` to be answered cannot be answered to a stranger ([RFC 9700 §4.11]).
+/// `Destination` cannot be sent to an unregistered address ([RFC 9700 §4.11]).
 ///
 /// [RFC 9700 §4.11]: https://www.rfc-editor.org/rfc/rfc9700#section-4.11
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -16,20 +16,19 @@ pub struct Destination {
     mode: ResponseMode,
 }
 
-/// Whether a `state` takes more room in an address than a request may have altogether.
+/// Whether a `state` takes more bytes in a URL than a request may have altogether.
 pub fn exceeds_url_length(state: &str) -> bool {
     url::form_urlencoded::byte_serialize(state.as_bytes()).map(str::len).sum::<usize>()
         > MAX_QUERY_LEN
 }
 
-/// Shown to the person as a page, never sent anywhere.
+/// Why there is no destination. Shown as a page, never redirected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DestinationError {
-    /// Not in the request: required even with one registered (OpenID Connect Core §3.1.2.1).
+    /// `redirect_uri` is required even if only one is registered (OpenID Connect Core §3.1.2.1).
     MissingRedirectUri,
-    /// Not among the registered ones.
     UnregisteredRedirectUri,
-    /// `state` is longer than an address can carry, and what the client gets back is exactly what it sent.
+    /// `state` is longer than a URL can carry, and the client must get back exactly what it sent.
     StateTooLong,
 }
 
@@ -71,7 +70,7 @@ impl Destination {
         self.state.as_deref()
     }
 
-    /// How the answer travels.
+    /// The response mode.
     pub fn mode(&self) -> ResponseMode {
         self.mode
     }

@@ -1,7 +1,7 @@
-//! Authorization requests ([RFC 6749 §4.1.1], [OpenID Connect Core §3.1.2.1]): what a client asked,
-//! checked whole before anybody is bothered with it.
+//! Authorization requests ([RFC 6749 §4.1.1], [OpenID Connect Core §3.1.2.1]): parsed and
+//! validated as a whole before the end-user is asked anything.
 //!
-//! Checks belong to the request, not to the endpoint: whatever way a request comes in, it is read by
+//! Checks belong to the request, not to the endpoint: however a request comes in, it is read by
 //! [`Destination::resolve`] and then by [`validate`], in that order.
 //!
 //! [RFC 6749 §4.1.1]: https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1
@@ -28,40 +28,37 @@ use crate::protocol::{CodeChallenge, Prompt, ResponseType, Scope, Subject};
 /// A valid authorization request.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct AuthorizationRequest {
-    /// Who asks.
     pub client: ClientId,
     /// How the client gets the answer.
     #[serde(rename = "destination")]
     pub reply: Reply,
-    /// What the answer is to carry.
     pub response_type: ResponseType,
-    /// What it wants, cut down to what this client may have.
+    /// Restricted to what this client may have.
     pub scope: Scope,
-    /// Single claims beside the scopes.
+    /// Claims asked for by name ([OpenID Connect Core §5.5](https://openid.net/specs/openid-connect-core-1_0.html#ClaimsParameter)).
     pub claims: ClaimsRequest,
     /// The APIs that tokens are to be for ([RFC 8707 §2.1](https://www.rfc-editor.org/rfc/rfc8707#section-2.1)).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
-    /// For the ID token.
+    /// For the ID token, unchanged.
     pub nonce: Option<String>,
-    /// PKCE.
+    /// [RFC 7636](https://www.rfc-editor.org/rfc/rfc7636)
     pub challenge: Option<CodeChallenge>,
-    /// What the person is to be asked.
     pub prompt: Prompt,
-    /// How old the sign-in may be, in seconds.
+    /// In seconds.
     pub max_age: Option<u64>,
-    /// Who the client thinks it is: fills the form, promises nothing.
+    /// Fills the login form, and nothing else.
     pub login_hint: Option<String>,
-    /// Who it has to be: the subject of the `id_token_hint`.
+    /// The subject of the `id_token_hint`, or of a `sub` claim request: no other user's response is sent.
     pub hinted: Option<Subject>,
-    /// Whether it wants an `acr` in the ID token.
+    /// ID tokens carry `acr`.
     pub wants_acr: bool,
-    /// The request as it came, so that it can be begun again.
+    /// The query as it came, so that the request can be started again.
     pub query: String,
 }
 
 impl AuthorizationRequest {
-    /// The APIs that tokens will be for: those it names, or else those that the operator gave the client.
+    /// The APIs that access tokens will be for: those it names, or else the client's default ones.
     pub fn apis<'a>(&'a self, client: &'a Client) -> &'a [String] {
         if self.resources.is_empty() { &client.settings.audience } else { &self.resources }
     }

@@ -1,12 +1,12 @@
 use crate::protocol::{ErrorCode, OAuthError, Params};
 
-/// The most that a request may have, in bytes of its query and without the hint: what is kept of it.
+/// The longest query of a request, in bytes and without `id_token_hint`: what is stored of it.
 pub const MAX_QUERY_LEN: usize = 8 * 1024;
 
-/// Every parameter of an authorization request that means something here, if only that it is refused.
+/// Every parameter of an authorization request that is read here, if only to be refused.
 ///
-/// "The authorization server MUST ignore unrecognized request parameters" ([RFC 6749 §3.1]), so nothing of
-/// the others is kept: whoever is not signed in could file what they like here.
+/// "The authorization server MUST ignore unrecognized request parameters" ([RFC 6749 §3.1]), so the
+/// others are not stored: an unauthenticated browser could store anything here.
 ///
 /// [RFC 6749 §3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-3.1
 #[rustfmt::skip]
@@ -22,8 +22,8 @@ pub fn is_known(name: &str) -> bool {
     PARAMETERS.contains(&name)
 }
 
-/// The request as it is kept, so that it can be begun again: without the hint, which is an ID token. Refused
-/// where it is longer than what is kept of one.
+/// The query that is stored, so that the request can be started again: without the `id_token_hint`, which is an ID
+/// token. A query longer than [`MAX_QUERY_LEN`] is refused.
 pub fn to_query(params: &Params) -> Result<String, OAuthError> {
     let query = params.clone().without("id_token_hint").to_query();
     if query.len() > MAX_QUERY_LEN {

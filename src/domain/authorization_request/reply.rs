@@ -33,8 +33,8 @@ impl Reply {
         }
     }
 
-    /// Whether the client may still be answered so: a redirect URI that it gave up since may be somebody
-    /// else's by now.
+    /// Whether the client may still be answered so: a redirect URI that it no longer registers may belong to
+    /// another party by now.
     pub fn is_allowed_for(&self, client: &Client) -> bool {
         match self {
             Self::Redirect(destination) => {

@@ -1,10 +1,10 @@
 //! Request objects ([OpenID Connect Core §6], [RFC 9101]): an authorization request as a JWT that the
 //! client signed.
 //!
-//! What is in the object counts before what stands beside it. A client that marks its object
-//! `oauth-authz-req+jwt` goes by RFC 9101, where nothing beside it counts at all (§6.3); OpenID Connect
-//! lets the two complete each other (§6.3.3 there), and its clients rely on it. An object without a
-//! signature is refused: it would say no more than the query does, and look as if it did.
+//! A parameter in the object counts before the same one in the query. For an object of type
+//! `oauth-authz-req+jwt` the query does not count at all (RFC 9101 §6.3); OpenID Connect lets the two complete each
+//! other (§6.3.3 there), and its clients rely on it. An unsigned object is refused: it proves no more than the
+//! query does.
 //!
 //! [OpenID Connect Core §6]: https://openid.net/specs/openid-connect-core-1_0.html#JWTRequests
 //! [RFC 9101]: https://www.rfc-editor.org/rfc/rfc9101
@@ -21,9 +21,9 @@ use crate::protocol::{ErrorCode, OAuthError, Params};
 
 /// `typ` of RFC 9101 §10.8.
 const TYP: &str = "oauth-authz-req+jwt";
-/// How far a client's clock may be from ours.
+/// The tolerated difference between the client's clock and ours.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
-/// The longest life of an object by RFC 9101.
+/// The longest time until `exp` of an RFC 9101 object.
 const MAX_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// The parameters that count: those of an object with a good signature, and what may stand beside it.
@@ -57,9 +57,8 @@ pub fn merge_params(
     Params::collect(all).map_err(|_| invalid("the request object repeats a parameter"))
 }
 
-/// What says where an error goes, of a request whose object is not good: its own parameters, and where they
-/// leave one out, the object's, believed or not. The redirect URI is held against the registered ones like any
-/// other.
+/// The parameters that say where an error goes if the object is not valid: those of the query, and where one is
+/// missing, that of the unverified object. The redirect URI is compared with the registered ones like any other.
 pub fn unverified_params(outer: &Params, object: &str) -> Params {
     let claims = jose::parse_unverified(object).map(|peeked| peeked.claims).unwrap_or_default();
     let names = ["redirect_uri", "response_mode", "response_type", "state"];
@@ -70,7 +69,7 @@ pub fn unverified_params(outer: &Params, object: &str) -> Params {
     Params::collect(pairs).unwrap_or_else(|_| outer.clone())
 }
 
-/// Who made it, for whom, and when ([RFC 9101 §4, §10.8], OpenID Connect Core §6.1).
+/// Checks the issuer, audience and times of the object ([RFC 9101 §4, §10.8], OpenID Connect Core §6.1).
 ///
 /// [RFC 9101 §4, §10.8]: https://www.rfc-editor.org/rfc/rfc9101#section-4
 fn validate_claims(

@@ -6,11 +6,12 @@ use crate::infra::clock::UnixTime;
 use crate::infra::secret::{Digest, Secret};
 use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 
-/// From the form to the redirect, and for who loads the page again.
+/// Enough for the redirect that follows at once, and for a reload.
 const STORED_REQUEST_LIFETIME: Duration = Duration::from_secs(60);
 
-/// A request that came without the browser's cookies, and comes back with them under an id that nobody can
-/// guess. It is as good as the link it would have been, had it been shorter: it belongs to nobody.
+/// The query of a request that came by a cross-site POST, without the browser's cookies, and is too long for the
+/// URL of the GET that follows. That GET carries an unguessable id in its place. Like a link, it is not bound to a
+/// browser.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct StoredRequest {
     id: Digest,
@@ -34,7 +35,7 @@ fn key(id: &Digest) -> Key<StoredRequest> {
     Key::single(Partition::new(format!("kept-request:{}", id.to_hex())))
 }
 
-/// Keeps it, and answers the id it is found by.
+/// Stores a query, and returns the id it is found by.
 pub async fn insert_stored(
     store: &dyn Store,
     query: String,
@@ -47,7 +48,7 @@ pub async fn insert_stored(
     Ok(id)
 }
 
-/// The request of that id.
+/// The query with that id, if its time is not over.
 pub async fn find_stored(
     store: &dyn Store,
     id: &Secret,

@@ -10,37 +10,31 @@ use crate::protocol::{
 /// The longest `nonce`, in bytes.
 const MAX_NONCE_LEN: usize = 1_024;
 
-/// What verifying the `id_token_hint` found, done before this: it needs our keys.
+/// The subject of the `id_token_hint`, which the caller has verified.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum HintedSubject {
-    /// There was none.
+    /// There was no hint.
     Absent,
-    /// It is ours, expired or not, and is about this subject.
+    /// An ID token of ours, expired or not, about this subject.
     Is(Subject),
-    /// It is not ours.
+    /// Not an ID token of ours.
     Unreadable,
 }
 
-/// What this server offers and asks of requests.
+/// What this server offers, and requires of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestPolicy<'a> {
-    /// Who we are.
     pub issuer: &'a str,
-    /// The scopes there are.
     pub catalogue: &'a ScopeCatalogue,
-    /// The APIs there are.
     pub resources: &'a ResourceCatalogue,
-    /// What authorization answers may carry.
     pub response_types: &'a [ResponseType],
-    /// Of which clients PKCE is required.
     pub require_pkce: RequirePkce,
 }
 
-/// Checks an authorization request of which it is known how to answer it. Every refusal travels so.
+/// Validates an authorization request; an error goes to the client by `reply`.
 ///
-/// The order: what kind of request it is, what is not supported, what is malformed, what this client
-/// may not do, and only then what it wants to know about the person. So the error names the first
-/// thing a developer has to mend.
+/// The order of checks: what is not supported, the kind of request, what is malformed, what this client may not do,
+/// and only then what it asks about the end-user. So the error names the first thing that a developer has to fix.
 pub fn validate(
     params: &Params,
     client: &Client,
@@ -92,13 +86,13 @@ pub fn validate(
     })
 }
 
-/// Whether somebody may be called that here: the longest user name has 255 characters.
+/// Whether a hint is no longer than the longest user name, 255 characters.
 fn is_username_length(hint: &str) -> bool {
     hint.chars().nth(255).is_none()
 }
 
-/// Request objects are opened before this. What a client that nobody knows would register with the
-/// request is not supported, and saying so is required (OpenID Connect Core §3.1.2.6).
+/// Request objects are resolved before this. The `registration` parameter is not supported, and the error that says
+/// so is required (OpenID Connect Core §3.1.2.6).
 fn check_support(params: &Params) -> Result<(), OAuthError> {
     match params.get("registration") {
         Some(_) => Err(OAuthError::new(

@@ -1,5 +1,4 @@
-//! What a person agreed to: one record for each user and client, remembered for a year after its last
-//! change.
+//! Stored consents: one record for each user and client, kept for a year after its last change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,33 +16,29 @@ use crate::infra::store::{Key, RawKey, Record, Store, StoreError};
 use crate::protocol::{Scope, Subject};
 
 const CONSENT_RETENTION: Duration = Duration::from_secs(365 * 86_400);
-/// Copies of one form arrive within it.
+/// The time in which copies of one form arrive.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(60);
 
-/// One person's yes to one client.
+/// A user's consent to a client.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Consent {
-    /// Who agreed.
     pub sub: Subject,
-    /// With whom.
     pub client: ClientId,
-    /// To what.
     pub scope: Scope,
-    /// And to which single claims.
+    /// Claims that were asked for by name.
     #[serde(default)]
     pub claims: BTreeSet<String>,
-    /// And to what of it at which API: a yes to one API is none to another.
+    /// The scope for each API, by resource identifier: consent to one API is none to another.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub apis: BTreeMap<String, Scope>,
-    /// What the page said about the client then; another face means asking again.
+    /// The digest of what the page showed of the client; if the client changes, consent is asked again.
     #[serde(rename = "face")]
     pub display_digest: Digest,
-    /// When.
     pub given_at: UnixTime,
 }
 
 impl Consent {
-    /// Whether it covers the request of a client that looks as it did.
+    /// Whether it covers the request, and the client is shown as it was then.
     pub fn covers(&self, request: &AuthorizationRequest, client: &Client) -> bool {
         let at = |api| self.apis.get(api).is_some_and(|held| request.scope.is_subset(held));
         request.scope.is_subset(&self.scope)
@@ -54,7 +49,7 @@ impl Consent {
 }
 
 impl Consent {
-    /// Whether another yes of this moment would change nothing.
+    /// Whether `given` is a copy of this consent within `DUPLICATE_WINDOW`, and adds nothing.
     fn is_repeated_by(&self, given: &Self) -> bool {
         let at = |(api, scope): (&String, &Scope)| {
             self.apis.get(api).is_some_and(|held| scope.is_subset(held))
@@ -101,12 +96,12 @@ impl Record for Consent {
     }
 }
 
-/// Where a person's yes to a client is.
+/// The key of a user's consent to a client.
 pub fn key(sub: &Subject, client: &ClientId) -> Key<Consent> {
     Key::named(users::partition(sub), client.as_str())
 }
 
-/// A person's consents, by the moment they are forgotten.
+/// A user's consents, by the time they expire.
 fn index(sub: &Subject) -> RawKey {
     RawKey::new(users::partition(sub), "consents.v1", None)
 }
@@ -116,7 +111,7 @@ fn index_entry(given: &Consent) -> String {
     format!("{:016x}.{}", until.as_millis(), given.client.as_str())
 }
 
-/// What this person agreed to with this client.
+/// The consent of this user to this client.
 pub async fn find(
     store: &dyn Store,
     sub: &Subject,
@@ -125,7 +120,7 @@ pub async fn find(
     Ok(store.load(&key(sub, client)).await?.map(|loaded| loaded.record))
 }
 
-/// The clients this person agreed to something with. The list may have some too many.
+/// The clients that this user has consented to. The index may list too many.
 pub async fn list_clients(
     store: &dyn Store,
     sub: &Subject,
@@ -140,8 +135,8 @@ pub async fn list_clients(
     }
 }
 
-/// Remembers a yes, on top of what was agreed before with the same face. One that says nothing new, a
-/// moment after the one before it, writes nothing: a form that is sent many times at once is one yes.
+/// Stores a consent, merged with the one before if the client is shown as it was then. A copy within
+/// `DUPLICATE_WINDOW` that adds nothing changes nothing: a form that is sent many times at once is one consent.
 pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
     index_add(store, given).await?;
     let listed = store.upsert(given, |held: &mut Consent| {
@@ -160,18 +155,17 @@ pub async fn remember(store: &dyn Store, given: &Consent) -> Result<(), StoreErr
     Ok(())
 }
 
-/// What taking a consent back came to.
+/// What withdrawing a consent came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct WithdrawOutcome {
-    /// Whether there was one.
+    /// There was a consent.
     pub existed: bool,
-    /// Grants that still stood.
+    /// How many active grants ended.
     pub grants: usize,
 }
 
-/// Takes back what a person agreed to with a client, and ends all that the client was given by them: what the
-/// account page of a person does, and an operator. A client that needs no consent loses what it has, and can
-/// ask again.
+/// Withdraws a user's consent to a client, and ends all grants that rest on it. A client that needs no consent loses
+/// its grants, too, and can ask again.
 ///
 /// The consent goes first and the [epoch](crate::domain::epoch) is raised then: an authorization that reads the epoch
 /// before the consent either finds no consent, or makes a grant of the epoch before.
@@ -191,7 +185,7 @@ pub async fn withdraw(
     Ok(WithdrawOutcome { existed: held.is_some(), grants })
 }
 
-/// Forgets everything a person agreed to; for one who was removed.
+/// Removes all consents of a user; for a user who is removed.
 pub async fn forget_all(store: &dyn Store, sub: &Subject) -> Result<(), StoreError> {
     let index = index(sub);
     loop {
@@ -208,14 +202,14 @@ pub async fn forget_all(store: &dyn Store, sub: &Subject) -> Result<(), StoreErr
     }
 }
 
-/// Makes the store hold this very record and its listing.
+/// Writes exactly this record and its index entry.
 pub async fn restore(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
     index_add(store, given).await?;
     store.put(given).await
 }
 
-/// Lists a consent before it is written, and takes out up to four that are forgotten: the index is as
-/// long as what the person agreed to within a year.
+/// Adds a consent to the index, before it is written, and removes up to four that have expired: the index is as
+/// long as the user's consents of a year.
 async fn index_add(store: &dyn Store, given: &Consent) -> Result<(), StoreError> {
     let index = index(&given.sub);
     store

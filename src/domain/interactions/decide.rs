@@ -6,51 +6,49 @@ use crate::domain::sessions::Session;
 use crate::infra::clock::UnixTime;
 use crate::protocol::{ErrorCode, Subject};
 
-/// What is known when a request has to be decided.
+/// What a decision about an authorization request rests on.
 #[derive(Clone, Copy)]
 pub struct DecisionInput<'a> {
-    /// What was asked.
     pub request: &'a AuthorizationRequest,
-    /// By whom.
     pub client: &'a Client,
-    /// Who is signed in with this browser; their account is enabled.
+    /// The live session of this browser, of an enabled user.
     pub session: Option<&'a Session>,
-    /// As whom the client knows them.
+    /// The `sub` by which the client knows that user.
     pub client_subject: Option<&'a Subject>,
-    /// What they agreed to before.
+    /// The user's stored consent to the client.
     pub consent: Option<&'a Consent>,
-    /// What was done in this interaction; absent while there is none.
+    /// Absent for a request that has just come.
     pub interaction: Option<&'a Interaction>,
-    /// Whether the browser has the interaction's cookie.
+    /// The browser sent the interaction's cookie.
     pub has_cookie: bool,
 }
 
-/// Every way on.
+/// What to do next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NextStep {
-    /// The person has to be asked something.
+    /// Show the page of this step.
     Ask(Step),
-    /// Give the client what it asked for: for the first time, or the same once more.
+    /// Send the client the authorization response, for the first time or again.
     Issue,
-    /// Tell the client no.
+    /// Send the client this error.
     Refuse(ErrorCode),
-    /// It does not go on here. A page says so, with a way on.
+    /// Show a page that says why it does not go on, with a link.
     Stop(StopReason),
 }
 
-/// What a person can be asked. Each has a page, and the form on it is sent to where the page is.
+/// A step that asks the end-user something. The `GET` of its path shows its page, the `POST` takes its form.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step {
-    /// Who they are, with proof.
+    /// Authenticate.
     Login,
-    /// Whether to go on as who is signed in, on the same page.
+    /// Choose whether to continue with the session there is, on the login page.
     Account,
-    /// Whether the client may have this.
+    /// Allow or deny what the client asks for.
     Consent,
 }
 
 impl Step {
-    /// Where its page is.
+    /// The path of its page and its form.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Login | Self::Account => "/login",
@@ -62,15 +60,15 @@ impl Step {
 /// Why an interaction does not go on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StopReason {
-    /// It is another browser's.
+    /// It belongs to another browser.
     Foreign,
     /// It took too long. It can be begun again.
     Expired,
-    /// It was answered, and that is a while ago.
+    /// It was answered more than `REPEAT_WINDOW` ago.
     Finished,
 }
 
-/// A question, and what a client is told that wants nobody asked ([OpenID Connect Core §3.1.2.6]).
+/// When a step is needed, and the error for a request with `prompt=none` then ([OpenID Connect Core §3.1.2.6]).
 ///
 /// [OpenID Connect Core §3.1.2.6]: https://openid.net/specs/openid-connect-core-1_0.html#AuthError
 struct Question {
@@ -79,8 +77,7 @@ struct Question {
     is_needed: fn(DecisionInput<'_>, UnixTime) -> bool,
 }
 
-/// In this order: whether there is a sign-in that will do, of the right person; as whom they go on; whether
-/// they agree. What else may have to be asked is one more line.
+/// The first that is needed comes next. A new step is one more line here, a variant of [`Step`], and an endpoint.
 const QUESTIONS: [Question; 3] = [
     Question {
         step: Step::Login,
@@ -99,8 +96,8 @@ const QUESTIONS: [Question; 3] = [
     },
 ];
 
-/// What to do with a valid authorization request ([OpenID Connect Core §3.1.2.3], §3.1.2.4), whether it has
-/// just come or is an interaction that was begun, answered, or is another browser's.
+/// What to do with a valid authorization request ([OpenID Connect Core §3.1.2.3], §3.1.2.4), new or within an
+/// interaction.
 ///
 /// [OpenID Connect Core §3.1.2.3]: https://openid.net/specs/openid-connect-core-1_0.html#Authenticates
 pub fn decide(input: DecisionInput<'_>, now: UnixTime) -> NextStep {
@@ -113,8 +110,7 @@ pub fn decide(input: DecisionInput<'_>, now: UnixTime) -> NextStep {
     }
 }
 
-/// The same once more, if it would still be said, and to the same session: what was done in the interaction
-/// is spent with its answer.
+/// Repeats the response of a finished interaction, if the same decision would be made today for the same session.
 fn decide_answered(
     input: DecisionInput<'_>,
     answer: InteractionOutcome,
@@ -124,7 +120,7 @@ fn decide_answered(
         return NextStep::Refuse(refused.code());
     }
     let same = input.session.map(|session| session.sid) == answer.sid;
-    // A no after the answer went out: `ask` would refuse, and there is nobody left to refuse.
+    // Denied after the response went out: `decide_open` would refuse, but the client has its response.
     if same && decide_open(input, now) == NextStep::Issue {
         NextStep::Issue
     } else {
@@ -136,7 +132,7 @@ fn decide_open(input: DecisionInput<'_>, now: UnixTime) -> NextStep {
     if input.interaction.is_some_and(|it| it.declined) {
         return NextStep::Refuse(ErrorCode::AccessDenied);
     }
-    // Signed in here as somebody else, after being asked: the client cannot be given that person.
+    // In this interaction another user signed in than the hint names: not to be given to the client.
     if input
         .session
         .is_some_and(|it| signed_in_in_interaction(input, it) && is_not_hinted_subject(input))
@@ -164,7 +160,8 @@ fn needs_account(input: DecisionInput<'_>, _: UnixTime) -> bool {
         && input.session.is_none_or(|session| !chosen_in_interaction(input, session))
 }
 
-/// Whether the sign-in is recent enough, and of this very interaction where one was demanded.
+/// Whether the authentication is recent enough for `max_age`, and of this interaction where `prompt=login` asks
+/// for that.
 fn is_recent_enough(input: DecisionInput<'_>, session: &Session, now: UnixTime) -> bool {
     if signed_in_in_interaction(input, session) {
         return true;
@@ -185,7 +182,7 @@ fn chosen_in_interaction(input: DecisionInput<'_>, session: &Session) -> bool {
         || input.interaction.is_some_and(|it| it.chosen_session == Some(session.id))
 }
 
-/// Whether the person has to be asked ([RFC 8252 §8.6] for applications nobody can tie to a place).
+/// Whether consent has to be asked: each time for clients that can be impersonated ([RFC 8252 §8.6]).
 ///
 /// [RFC 8252 §8.6]: https://www.rfc-editor.org/rfc/rfc8252#section-8.6
 fn needs_consent(input: DecisionInput<'_>, _: UnixTime) -> bool {

@@ -1,5 +1,5 @@
-//! What follows from an interaction's id and our key, and so needs no place in the store: the tokens of its
-//! forms, the name of the session that begins in it, and the code that is its answer.
+//! Values that are computed from an interaction's id and our key, and so need not be stored: the CSRF tokens of its
+//! forms, the `sid` of the session that begins in it, and its authorization code.
 
 use uuid::Uuid;
 
@@ -8,7 +8,7 @@ use crate::infra::secret::{Secret, base64url, from_base64url};
 use crate::infra::secret_key::MacKey;
 use crate::protocol::Subject;
 
-/// The token that a form of this interaction carries; bound to the browser and to the form.
+/// The CSRF token of a form of this interaction, bound to the browser and to the form.
 pub fn csrf_token(key: &MacKey, id: &Secret, cookie: &Secret, form: &str) -> String {
     base64url(&key.mac(&csrf_input(id, cookie, form)))
 }
@@ -29,9 +29,9 @@ fn csrf_input(id: &Secret, cookie: &Secret, form: &str) -> [String; 3] {
     [form.to_owned(), id.reveal(), cookie.reveal()]
 }
 
-/// The code that answers this interaction in the session of that name. Whoever asks once more, because
-/// of a second click or a lost answer, gets the same code and not a second one. The id is 256 bits from
-/// the system's randomness, and without our key nothing follows from it ([RFC 6749 §10.10]).
+/// The authorization code of this interaction in the session with that `sid`. A second click, or a retry after a
+/// lost response, gets the same code and not a second one. The id is 256 random bits, and without our key the
+/// code cannot be computed from it ([RFC 6749 §10.10]).
 ///
 /// [RFC 6749 §10.10]: https://www.rfc-editor.org/rfc/rfc6749#section-10.10
 pub fn authorization_code(key: &MacKey, id: &Secret, sid: Uuid) -> OpaqueToken {
@@ -42,8 +42,8 @@ pub fn authorization_code(key: &MacKey, id: &Secret, sid: Uuid) -> OpaqueToken {
     }
 }
 
-/// The name of the session in which this person signs in here: the same for each copy of the form, so that a
-/// sign-out ends what came of all of them.
+/// The `sid` of the session that begins when this user signs in here. It is the same for each copy of the form, so
+/// that a logout ends the sessions of all copies.
 pub fn session_sid(key: &MacKey, id: &Secret, sub: &Subject) -> Uuid {
     uuid_from_mac(key.mac(&["session".to_owned(), id.reveal(), sub.as_str().to_owned()]))
 }

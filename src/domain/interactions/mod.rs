@@ -1,9 +1,9 @@
-//! The half-finished authorization: a request that waits for a person.
+//! An interaction: an authorization request that waits for its end-user.
 //!
-//! It lives in the store under the digest of an unguessable id and belongs to one browser, which got a
-//! cookie for it alone: the id in the URL opens nothing, and what other tabs begin changes nothing. Each
-//! step writes its own proof here, and only [`decide`] reads them and says what comes next, so no step
-//! can be skipped and none can be done for somebody else.
+//! It is stored under the digest of an unguessable id and belongs to one browser, which has a cookie for this
+//! interaction alone: the id in the URL gives no access, and other tabs change nothing. Each step stores its
+//! result here, and only [`decide`] reads the results and says what comes next, so no step can be skipped, and
+//! none can be done by another browser.
 
 mod decide;
 mod derived;
@@ -27,11 +27,11 @@ use crate::infra::secret::{Digest, Secret};
 use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 use crate::protocol::{ErrorCode, Scope, Subject};
 
-/// How long a finished interaction can still say that it was: pages stay open in other tabs.
+/// How long a finished interaction is kept, to say so to pages that are open in other tabs.
 const FINISHED_RETENTION: Duration = Duration::from_secs(3600);
 
-/// How long the browser that finished one gets the same answer when it asks again: for a second click, and
-/// for an answer that was lost on the way. As long as a code lives.
+/// How long the browser that finished an interaction gets the same response again, after a second click or a
+/// lost response. As long as a code lives.
 pub const REPEAT_WINDOW: Duration = Duration::from_secs(60);
 
 /// An authorization request on its way.
@@ -39,63 +39,59 @@ pub const REPEAT_WINDOW: Duration = Duration::from_secs(60);
 pub struct Interaction {
     id: Digest,
     browser: Digest,
-    /// What was asked.
     pub request: AuthorizationRequest,
-    /// When.
     pub begun_at: UnixTime,
-    /// Until when it may be finished.
+    /// The end of the time in which it may be finished.
     pub expires_at: UnixTime,
-    /// Who signed in for it, here.
+    /// The session that began in this interaction.
     #[serde(rename = "signed_in")]
     pub signed_in_session: Option<SessionId>,
-    /// Under which name: a form that was sent twice makes two sessions of one name, and the browser keeps
-    /// one of them.
+    /// The `sid` of that session: a form that was sent twice makes two sessions with one `sid`, and the browser
+    /// keeps one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "signed_in_as")]
     pub signed_in_sid: Option<Uuid>,
     /// What was proven in a sign-in that takes more than one method, until the session begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authentication: Option<Authentication>,
-    /// The session the person chose to go on with (`prompt=select_account`).
+    /// The session that the user chose to continue with (`prompt=select_account`).
     #[serde(rename = "chosen")]
     pub chosen_session: Option<SessionId>,
-    /// What they agreed to, here, and who.
+    /// The consent given in this interaction.
     #[serde(rename = "agreed")]
     pub given_consent: Option<GivenConsent>,
-    /// Whether they want to go back without giving anything.
+    /// The user cancelled or denied.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub declined: bool,
-    /// Whether it has been answered.
+    /// The client has been answered.
     pub finished: bool,
-    /// When, and how. Absent in what an older release finished.
+    /// Absent in what an older release finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "answer")]
     pub outcome: Option<InteractionOutcome>,
-    /// Whose try that was. Absent in what an older release finished.
+    /// The attempt that finished it. Absent in what an older release finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_by: Option<AttemptId>,
 }
 
-/// A yes given within the interaction.
+/// A consent that was given within the interaction.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct GivenConsent {
-    /// Who.
     pub sub: Subject,
-    /// To what.
     pub scope: Scope,
-    /// And to which single claims.
+    /// Claims that were asked for by name.
     #[serde(default)]
     pub claims: BTreeSet<String>,
-    /// And for which APIs.
+    /// APIs, by their resource identifiers.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<String>,
-    /// In which epoch of their consents to this client.
+    /// The epoch of the user's consents to this client: a withdrawal since then voids this one.
     #[serde(default)]
     pub consent_epoch: Epoch,
 }
 
 impl GivenConsent {
-    /// Whether this person agreed to all that is asked for.
+    /// Whether it is this user's, and covers the whole request.
     pub fn covers(&self, sub: &Subject, request: &AuthorizationRequest, client: &Client) -> bool {
         self.sub == *sub
             && request.scope.is_subset(&self.scope)
@@ -104,15 +100,14 @@ impl GivenConsent {
     }
 }
 
-/// What the client was told, so that whoever asks once more is told the same.
+/// How the client was answered, so that the same browser can be answered alike again.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct InteractionOutcome {
-    /// When.
     pub at: UnixTime,
-    /// In the session of which name: another one is not told the same.
+    /// The session it was answered in; another one is not answered alike.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<Uuid>,
-    /// Absent where it got what it asked for.
+    /// The error; absent after a success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusalCode>,
 }
@@ -121,16 +116,16 @@ pub struct InteractionOutcome {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
-    /// The person said no.
+    /// The user denied or cancelled.
     AccessDenied,
-    /// It is another person than the one asked for.
+    /// Another user signed in than the request names.
     LoginRequired,
-    /// There is no way to say it to this client.
+    /// The tokens could not be encrypted for the client.
     ServerError,
 }
 
 impl RefusalCode {
-    /// The code the client is told.
+    /// The `error` of the response.
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::AccessDenied => ErrorCode::AccessDenied,
@@ -139,7 +134,7 @@ impl RefusalCode {
         }
     }
 
-    /// What is remembered of a refusal; whatever else there may be is our own failure.
+    /// What is stored of an error; any other counts as our own failure.
     pub const fn from_error(code: ErrorCode) -> Self {
         match code {
             ErrorCode::AccessDenied => Self::AccessDenied,
@@ -149,23 +144,23 @@ impl RefusalCode {
     }
 }
 
-/// How an interaction stands with the browser that shows its id.
+/// What the browser that presents the interaction's id may do with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum InteractionStatus {
-    /// It can go on.
+    /// Continue.
     Open,
-    /// It is another browser's.
+    /// Nothing: it is another browser's.
     Foreign,
-    /// It took too long. It can be begun again.
+    /// Start again: it took too long.
     Expired,
-    /// This browser was answered a moment ago.
+    /// Get the same response again: it was answered less than `REPEAT_WINDOW` ago.
     Answered(InteractionOutcome),
-    /// It was answered, whoever asks.
+    /// Nothing: it was answered before that, or for another browser.
     Finished,
 }
 
 impl Interaction {
-    /// A new one for the browser that is given this cookie, and the id that opens it.
+    /// A new interaction of the browser that is given this cookie, and the id for its URLs.
     pub fn begin(
         request: AuthorizationRequest,
         cookie: &Secret,
@@ -192,12 +187,12 @@ impl Interaction {
         (interaction, id)
     }
 
-    /// Whether this is the cookie its browser got.
+    /// Whether this is the cookie that its browser was given.
     pub fn verify_cookie(&self, cookie: &Secret) -> bool {
         self.browser == cookie.digest()
     }
 
-    /// How it stands with a browser that has its cookie, or has not.
+    /// Its status for a browser; `own`: the browser sent the interaction's cookie.
     pub fn status(&self, own: bool, now: UnixTime) -> InteractionStatus {
         match self.outcome {
             Some(answer) if own && now < answer.at.plus(REPEAT_WINDOW) => {
@@ -211,21 +206,21 @@ impl Interaction {
         }
     }
 
-    /// Whether that session came of a sign-in within it.
+    /// Whether that session began in this interaction.
     pub fn has_signed_in(&self, session: &Session) -> bool {
         let by_name = self.signed_in_sid == Some(session.sid);
         self.signed_in_session == Some(session.id)
             || by_name && session.authenticated_at >= self.begun_at
     }
 
-    /// Notes a sign-in.
+    /// The session has begun in this interaction.
     pub fn record_sign_in(&mut self, session: &Session) {
         self.signed_in_session = Some(session.id);
         self.signed_in_sid = Some(session.sid);
         self.authentication = None;
     }
 
-    /// Whether this try is the one that ended it.
+    /// Finishes it unless it is finished; `true` if this attempt is the one that did.
     fn finish(&mut self, attempt: AttemptId, answer: InteractionOutcome) -> bool {
         if !self.finished {
             self.finished = true;
@@ -243,8 +238,8 @@ impl Record for Interaction {
         key(&self.id)
     }
 
-    /// Anybody may begin one, so one that was not finished is kept no longer than it lived: for who
-    /// comes back late and is offered to start again.
+    /// Anybody may begin an interaction, so an unfinished one is kept for twice its lifetime only: a browser
+    /// that comes back late is offered to start again.
     fn delete_after(&self) -> Option<UnixTime> {
         let lived = self.expires_at.since(self.begun_at);
         Some(self.expires_at.plus(if self.finished { FINISHED_RETENTION } else { lived }))
@@ -255,12 +250,12 @@ fn key(id: &Digest) -> Key<Interaction> {
     Key::single(Partition::new(format!("interaction:{}", id.to_hex())))
 }
 
-/// The interaction of that id, whoever asks.
+/// The interaction with that id, whichever browser asks.
 pub async fn find(store: &dyn Store, id: &Secret) -> Result<Option<Interaction>, StoreError> {
     Ok(store.load(&key(&id.digest())).await?.map(|loaded| loaded.record))
 }
 
-/// Writes a step's proof into the interaction; `false` if it is gone or answered by now.
+/// Stores the result of a step; `false` if the interaction is gone or finished by now.
 pub async fn update_open(
     store: &dyn Store,
     id: &Secret,
@@ -277,14 +272,14 @@ pub async fn update_open(
     Ok(updated.await?.unwrap_or(false))
 }
 
-/// Notes that the person said no, whatever was said before: what was answered already is not told again.
+/// Stores that the user denied, also in a finished interaction: its response is not given again then.
 pub async fn decline(store: &dyn Store, id: &Secret) -> Result<(), StoreError> {
     let step = |it: &mut Interaction| it.declined = true;
     store.update(&key(&id.digest()), step).await.map(drop)
 }
 
-/// Ends the interaction: of all who try, one is told `true`, and only that one may answer. A try whose
-/// reply was lost is made once more under its own name, and finds itself.
+/// Finishes the interaction. Of concurrent attempts one gets `true`, and only that one may answer the client. If
+/// the store's reply was lost, the attempt is made once more and recognises itself by its id.
 pub async fn finish(
     store: &dyn Store,
     id: &Secret,

@@ -4,7 +4,7 @@ use crate::infra::secret::Digest;
 use crate::infra::store::{RawKey, Store, StoreError};
 use crate::protocol::Subject;
 
-/// A person's sessions, by the moment they end in any case.
+/// A user's sessions, by their absolute end.
 fn index(sub: &Subject) -> RawKey {
     RawKey::new(users::partition(sub), "sessions.v1", None)
 }
@@ -18,8 +18,8 @@ fn parse_index_entry(listing: &str) -> Option<SessionId> {
     Digest::from_base64url(digest).map(SessionId)
 }
 
-/// Lists a session with its person before it is filed, and takes out up to four that are long over: the
-/// index is as long as the sessions that live.
+/// Adds a session to its user's index, before it is stored, and removes up to four that have ended: the index is
+/// as long as the live sessions.
 pub(super) async fn index_add(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
     let index = index(&session.sub);
     store.index_add_until(&index, &index_entry(session), session.absolute_end).await?;
@@ -36,7 +36,7 @@ pub(super) async fn index_remove(store: &dyn Store, session: &Session) -> Result
     store.index_remove(&index(&session.sub), &index_entry(session)).await
 }
 
-/// Ends every session of a person, and says which there were.
+/// Ends every session of a user, and returns those there were.
 pub async fn end_all_for_subject(
     store: &dyn Store,
     sub: &Subject,
@@ -57,7 +57,7 @@ pub async fn end_all_for_subject(
     }
 }
 
-/// The sessions of a person. The list may have some too many.
+/// The ids of a user's sessions. The index may list too many, never too few.
 pub async fn list_ids(store: &dyn Store, sub: &Subject) -> Result<Vec<SessionId>, StoreError> {
     let (mut sessions, mut after) = (Vec::new(), String::new());
     loop {

@@ -1,10 +1,10 @@
-//! The single sign-on session: who is signed in with this browser, since when, and how.
+//! The single sign-on session of one browser.
 //!
-//! The cookie holds 256 random bits; the store is keyed by their digest. A session has an idle and an
-//! absolute end, both in the record, judged by our clock ([NIST SP 800-63B §5.2]).
+//! The cookie holds 256 random bits; the store's key is their digest. A session has an idle and an absolute end,
+//! both in the record and judged by our clock ([NIST SP 800-63B §5.2]).
 //!
-//! Each is listed twice: among all, by its idle end, and with its person, by its absolute end. It counts as
-//! long as its name does ([`name`]) and its person's [`epoch`](crate::domain::epoch) is the one it began in.
+//! It is in two indexes: of all sessions, by its idle end, and of its user's, by its absolute end. It is valid as
+//! long as its `sid` is ([`sid`]) and its user's [epoch](crate::domain::epoch) is the one that it began in.
 //!
 //! [NIST SP 800-63B §5.2]: https://pages.nist.gov/800-63-4/sp800-63b.html
 
@@ -28,54 +28,50 @@ use crate::infra::store::{
 };
 use crate::protocol::{Acr, Subject};
 
-/// What the store knows a session by: the digest of the cookie.
+/// The digest of the session cookie.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct SessionId(Digest);
 
 impl SessionId {
-    /// The session a cookie opens.
+    /// The id of the session with that cookie.
     pub fn of(cookie: &Secret) -> Self {
         Self(cookie.digest())
     }
 
-    /// Where the session's record is.
+    /// The key of its record.
     pub fn key(self) -> Key<Session> {
         Key::single(Partition::new(format!("session:{}", self.0.to_hex())))
     }
 }
 
-/// One sign-in with one browser.
+/// An authenticated session.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Session {
-    /// Its key.
     pub id: SessionId,
-    /// Its name in ID tokens (`sid`); worth nothing as a cookie.
+    /// `sid` of ID tokens and logout tokens; no secret.
     pub sid: Uuid,
-    /// Who signed in.
     pub sub: Subject,
-    /// When they proved it ([`auth_time`](https://openid.net/specs/openid-connect-core-1_0.html#IDToken)).
+    /// [`auth_time`](https://openid.net/specs/openid-connect-core-1_0.html#IDToken) of ID tokens.
     pub authenticated_at: UnixTime,
-    /// How ([RFC 8176](https://www.rfc-editor.org/rfc/rfc8176)).
+    /// [RFC 8176](https://www.rfc-editor.org/rfc/rfc8176) values, such as `pwd`.
     pub amr: Vec<String>,
     /// The authentication context class.
     #[serde(default, skip_serializing_if = "Acr::is_default")]
     pub acr: Acr,
-    /// Ends then without use.
+    /// When it ends if it is not used.
     pub idle_end: UnixTime,
-    /// Ends then in any case.
+    /// When it ends in any case.
     pub absolute_end: UnixTime,
-    /// The epoch of its person when they proved it; absent from a release that did not know epochs.
+    /// The user's epoch at the authentication; absent in sessions of a release that did not know epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
 }
 
-/// How long sessions live.
+/// The lifetimes of sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLifetimes {
-    /// Without use.
     pub idle: Duration,
-    /// In any case.
     pub absolute: Duration,
 }
 
@@ -99,7 +95,7 @@ impl Session {
         (session, cookie)
     }
 
-    /// Whether it still stands.
+    /// Whether neither of its ends has passed.
     pub fn is_live(&self, now: UnixTime) -> bool {
         now < self.idle_end && now < self.absolute_end
     }
@@ -121,15 +117,15 @@ impl Record for Session {
     }
 }
 
-/// Sessions by the moment they end: what the gauge counts.
+/// All sessions by their idle end, for the gauge.
 fn index() -> RawKey {
     RawKey::new(Partition::new("sessions"), "index.v1", None)
 }
 
-/// The live session of that id, if nothing has ended it: neither its name nor its person's cut-off.
+/// The live session of that id, unless its `sid` has ended or its user's epoch was raised.
 ///
-/// Two sign-ins at the same moment leave two sessions of one name, and the browser keeps either of them. The
-/// name is that one's, or it would be over as soon as the one that nobody uses is.
+/// Two sign-ins at the same moment leave two sessions with one `sid`, and the browser keeps either of them. The
+/// one that is used becomes the owner of the `sid`; else it would end with the one that is not used.
 pub async fn find(
     store: &dyn Store,
     id: SessionId,
@@ -143,13 +139,13 @@ pub async fn find(
     Ok(has_name.then_some(session))
 }
 
-/// Whether neither the name of the session has ended nor its person was cut off since it began.
+/// Whether the `sid` of the session has not ended, and its user's epoch was not raised since it began.
 pub async fn is_current(store: &dyn Store, session: &Session) -> Result<bool, StoreError> {
     let (owner, admitted) = find_owner_of_sid(store, session).await?;
     Ok(owner.is_some() && admitted)
 }
 
-/// Which session goes by the name of this one, and whether the person's epoch is still that of this one.
+/// The session that owns the `sid` of this one, and whether the user's epoch still accepts this one.
 async fn find_owner_of_sid(
     store: &dyn Store,
     session: &Session,
@@ -162,7 +158,7 @@ async fn find_owner_of_sid(
     Ok((owner?, epoch?.accepts(session.epoch, session.authenticated_at)))
 }
 
-/// The live session that goes by this name.
+/// The live session that owns this `sid`.
 pub async fn find_by_sid(
     store: &dyn Store,
     sid: Uuid,
@@ -171,8 +167,8 @@ pub async fn find_by_sid(
     find_by_sid_as_of(store, sid, now, Consistency::Strong).await
 }
 
-/// The live session that goes by this name, for a reader who may be content with what was so a moment ago.
-/// Whether its person was cut off is for the caller to ask.
+/// The live session that owns this `sid`, by a read that may be cached. The caller has to check the epoch of its
+/// user.
 pub async fn find_by_sid_as_of(
     store: &dyn Store,
     sid: Uuid,
@@ -184,8 +180,8 @@ pub async fn find_by_sid_as_of(
     Ok(session.filter(|session| session.is_live(now)))
 }
 
-/// Files a new session, and ends the one it takes the place of: after a sign-in the old cookie opens
-/// nothing. Answers the session as it is filed: a name that has ended in the meantime is replaced.
+/// Stores a new session, and ends the one it replaces: after a sign-in the old cookie is worthless. Returns the
+/// session as it is stored: a `sid` that has ended in the meantime is replaced by a new one.
 pub async fn begin(
     store: &dyn Store,
     session: &Session,
@@ -194,9 +190,9 @@ pub async fn begin(
     let mut session = session.clone();
     by_subject::index_add(store, &session).await?;
     store.index_add(&index(), &session.index_entry()).await?;
-    // Each new session clears up to four that ended, so the index is as long as the sessions that live.
+    // Each new session prunes up to four that ended, so the index is as long as the live sessions.
     prune_index(store, 4, session.authenticated_at).await?;
-    // Before it gets its name: what is bound to the name never finds it without a session.
+    // Before it owns its `sid`: what is bound to a `sid` always finds a session.
     store.put(&session).await?;
     while !sid::assign(store, &session).await? {
         session.sid = random::uuid();
@@ -208,7 +204,7 @@ pub async fn begin(
     Ok(session)
 }
 
-/// Makes the store hold this very record, its name and its listings.
+/// Writes exactly this record, its `sid` and its index entries.
 pub async fn restore(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
     by_subject::index_add(store, session).await?;
     store.index_add(&index(), &session.index_entry()).await?;
@@ -216,11 +212,11 @@ pub async fn restore(store: &dyn Store, session: &Session) -> Result<(), StoreEr
     sid::restore(store, session).await
 }
 
-/// Ends a session and its name, for good: whatever goes by that name is over, another session of the same
-/// browser included. Of several who try, one is told which it was.
+/// Ends a session and its `sid` for good, and with it any other session of that `sid`. Of concurrent calls one
+/// gets the session.
 pub async fn end(store: &dyn Store, id: SessionId) -> Result<Option<Session>, StoreError> {
     let Some(session) = store.read(&id.key(), Consistency::Strong).await? else { return Ok(None) };
-    // The name first: a store that fails in between leaves records that open nothing.
+    // The `sid` first: if the store fails in between, the records left are not valid.
     let other = sid::end(store, &session).await?;
     if let Some(other) = other.filter(|other| *other != id) {
         remove(store, other).await?;
@@ -228,8 +224,8 @@ pub async fn end(store: &dyn Store, id: SessionId) -> Result<Option<Session>, St
     remove(store, id).await
 }
 
-/// Ends a session that another has taken the place of: with its name, unless that goes on as `sid`. Of
-/// several who try, one is told which it was.
+/// Ends a session that another one replaces; its `sid` ends with it unless the other one has the same `sid`. Of
+/// concurrent calls one gets the session.
 pub async fn end_replaced(
     store: &dyn Store,
     id: SessionId,
@@ -242,7 +238,7 @@ pub async fn end_replaced(
     }
 }
 
-/// Removes a session's record and listings, and leaves its name alone.
+/// Removes a session's record and index entries, but not its `sid`.
 async fn remove(store: &dyn Store, id: SessionId) -> Result<Option<Session>, StoreError> {
     let Some(session) = store.consume(&id.key()).await? else { return Ok(None) };
     store.index_remove(&index(), &session.index_entry()).await?;
@@ -250,11 +246,11 @@ async fn remove(store: &dyn Store, id: SessionId) -> Result<Option<Session>, Sto
     Ok(Some(session))
 }
 
-/// Notes that the session was used. Written at most ten times in an idle span, so that a busy session
-/// costs no write at each request.
+/// Extends the idle end of a session that was used. It is written at most ten times in an idle lifetime, so that a
+/// busy session does not cost a write for each request.
 ///
-/// The session is taken to be filed as the caller has it, and its place in the index is changed at the same
-/// time: one round trip, unless somebody was faster.
+/// The compare-and-swap starts from the session as the caller has it, and its index entry is moved at the same
+/// time: one round trip, unless another request was faster.
 pub async fn touch(
     store: &dyn Store,
     session: &Session,
@@ -270,7 +266,7 @@ pub async fn touch(
     let moved =
         store.update_from(Versioned::assume_current(session.clone()), |held: &mut Session| {
             let before = held.index_entry();
-            // Somebody else may have moved it just now, as far as this one would but for a moment.
+            // Another request may just have extended it nearly as far.
             if next_end.since(held.idle_end) >= idle / 10 {
                 held.idle_end = next_end;
             }
@@ -282,13 +278,13 @@ pub async fn touch(
     listed?;
     match &moved {
         Some((held, now)) if (held, now) == (&before, &after) => Ok(()),
-        // Somebody else moved it further, or it is gone.
+        // Another request extended it further, or it is gone.
         Some((held, now)) => reindex(store, &[&after, held], Some(now)).await,
         None => reindex(store, &[&after], None).await,
     }
 }
 
-/// Changes what is listed of a session, all at once.
+/// Replaces index entries of a session in one transaction.
 async fn reindex(store: &dyn Store, out: &[&str], into: Option<&str>) -> Result<(), StoreError> {
     let mut change = Transaction::within(index().partition().clone());
     for name in out {
@@ -300,7 +296,7 @@ async fn reindex(store: &dyn Store, out: &[&str], into: Option<&str>) -> Result<
     store.commit(change).await.map(|_outcome| ())
 }
 
-/// How many sessions are live, pruning those that ended. Counts at most 100 000.
+/// The number of live sessions, at most 100 000; prunes those that ended.
 pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, StoreError> {
     const PAGE: usize = 1_000;
     prune_index(store, PAGE, now).await?;
@@ -316,7 +312,7 @@ pub async fn count_live(store: &dyn Store, now: UnixTime) -> Result<usize, Store
     Ok(count)
 }
 
-/// Takes up to `most` sessions that ended out of the index.
+/// Removes up to `most` ended sessions from the index.
 async fn prune_index(store: &dyn Store, most: usize, now: UnixTime) -> Result<(), StoreError> {
     let ended = first_live_entry(now);
     let names = store.scan_index(&index(), "", most).await?;
@@ -326,7 +322,7 @@ async fn prune_index(store: &dyn Store, most: usize, now: UnixTime) -> Result<()
     Ok(())
 }
 
-/// Where the index goes from sessions that ended to those that live.
+/// The index entry before which sessions have ended.
 fn first_live_entry(now: UnixTime) -> String {
     format!("{:016x}", now.as_millis().saturating_add(1))
 }

@@ -1,9 +1,9 @@
-//! The name of a session (`sid`): which session goes by it now, and that none ever will again.
+//! The `sid` of a session: a record that says which session owns it, or that it has ended.
 //!
-//! Signing in again keeps the name and changes the session, so that what is bound to the name goes on. Two
-//! sign-ins of one browser at the same moment leave two sessions under one name. So it is the name that ends:
-//! its record stays, naming no session, until none could go by it any more, and whoever begins a session under
-//! it in between is refused by the same compare-and-swap. A session counts only as long as its name does.
+//! Authenticating again keeps the `sid` and changes the session, so that grants bound to the `sid` continue. Two
+//! sign-ins of one browser at the same moment leave two sessions with one `sid`. Therefore it is the `sid` that
+//! ends: its record stays, naming no session, until no session could have it any more, and a session that begins
+//! with it in between is refused by the same compare-and-swap. A session is valid only as long as its `sid` is.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::infra::store::{Consistency, CreateOutcome, Key, Partition, Record, St
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct SidRecord {
     sid: Uuid,
-    /// [`ENDED`] once it is over; an older release finds no session there, which is as good.
+    /// [`ended_marker`] once it has ended; an older release finds no session of that id, which comes to the same.
     session: SessionId,
     until: UnixTime,
 }
@@ -29,7 +29,7 @@ impl SidRecord {
     }
 }
 
-/// No cookie has this digest, as far as anybody can tell.
+/// The digest of no cookie that could be found.
 fn ended_marker() -> SessionId {
     SessionId(Digest::from_bytes([0; 32]))
 }
@@ -50,7 +50,7 @@ fn key(sid: Uuid) -> Key<SidRecord> {
     Key::single(Partition::new(format!("sid:{}", sid.simple())))
 }
 
-/// The session that goes by the name.
+/// The session that owns the `sid`.
 pub(super) async fn find_session(
     store: &dyn Store,
     sid: Uuid,
@@ -60,7 +60,7 @@ pub(super) async fn find_session(
     Ok(sid_record.filter(|sid_record| !sid_record.has_ended()).map(|sid_record| sid_record.session))
 }
 
-/// Gives the name to this session, from whichever had it; answers `false` if the name has ended.
+/// Makes this session the owner of its `sid`; `false` if the `sid` has ended.
 pub(super) async fn assign(store: &dyn Store, session: &Session) -> Result<bool, StoreError> {
     let sid_record =
         SidRecord { sid: session.sid, session: session.id, until: session.absolute_end };
@@ -80,20 +80,20 @@ pub(super) async fn assign(store: &dyn Store, session: &Session) -> Result<bool,
             return Ok(true);
         }
         if store.load(&sid_record.key()).await?.is_none() {
-            // Unreadable, so it is nobody's.
+            // Unreadable: it names no owner.
             return store.put(&sid_record).await.map(|()| true);
         }
     }
 }
 
-/// Makes the name this session's, whatever became of it; for a restore.
+/// Makes this session the owner of its `sid` even if that has ended; for a restore.
 pub(super) async fn restore(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
     store
         .put(&SidRecord { sid: session.sid, session: session.id, until: session.absolute_end })
         .await
 }
 
-/// Ends the name of this session for good, and answers which session went by it.
+/// Ends the `sid` of this session for good, and returns the session that owned it.
 pub(super) async fn end(
     store: &dyn Store,
     session: &Session,
@@ -122,5 +122,5 @@ pub(super) async fn end(
     }
 }
 
-/// A sign-in that found the name in use just before the end files its session well within this.
+/// A sign-in that read the `sid` just before its end stores its session well within this.
 const ENDED_SID_RETENTION: Duration = Duration::from_secs(3600);

@@ -1,9 +1,9 @@
-//! The browsers a person has signed in with before.
+//! The device cookie: which users have signed in with this browser before.
 //!
-//! Such a browser carries a sealed cookie that names it and whom it knows. Guesses made with it are counted
-//! apart, so nobody who guesses from elsewhere keeps its owner out. It proves nothing else: the password is
-//! asked for all the same. It knows nobody any more whose sessions were ended by a new password or by the
-//! operator, for it may have been somebody else who signed in with it.
+//! The cookie is encrypted and holds an id of the browser and its users. Password attempts that come with it are
+//! counted apart, so that guesses from elsewhere do not lock a user out of their own browser. It proves nothing
+//! else: the password is asked for all the same. It no longer counts for a user whose sessions were ended by a new
+//! password or by the operator, because another person may have signed in with it.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use crate::infra::secret::{Digest, base64url};
 use crate::infra::secret_key::EncryptionKey;
 use crate::protocol::Subject;
 
-/// A browser, and who signed in with it.
+/// A browser and its users.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Device {
     id: String,
-    /// The latest last.
+    /// The latest sign-in is the last.
     #[serde(rename = "people")]
     users: Vec<KnownUser>,
 }
@@ -30,20 +30,20 @@ struct KnownUser {
     /// A digest, so that the cookie is short.
     #[serde(rename = "who")]
     subject_digest: String,
-    /// The person's epoch at that time.
+    /// The user's epoch at that time.
     epoch: Epoch,
     at: UnixTime,
 }
 
 /// How long a browser is remembered after a sign-in.
 pub const DEVICE_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
-/// How many people one browser knows.
+/// How many users are remembered for one browser.
 const MAX_USERS: usize = 5;
-/// What the cookie is sealed under.
+/// The context that the cookie is encrypted for.
 const COOKIE_CONTEXT: &str = "device cookie";
 
 impl Device {
-    /// A browser that knows nobody yet.
+    /// A browser without users.
     pub fn new() -> Self {
         Self { id: base64url(&random::bytes::<16>()), users: Vec::new() }
     }
@@ -54,12 +54,12 @@ impl Device {
         serde_json::from_slice(&opened.plaintext).ok()
     }
 
-    /// The cookie.
+    /// The value of the cookie.
     pub fn encrypt(&self, key: &EncryptionKey) -> Option<String> {
         key.encrypt(COOKIE_CONTEXT, &serde_json::to_vec(self).ok()?)
     }
 
-    /// Notes that this person signed in. Of more people than fit, those are forgotten who did so longest ago.
+    /// This user has signed in. Of more users than fit, those whose sign-in is longest ago are forgotten.
     pub fn add_user(&mut self, sub: &Subject, epoch: Epoch, now: UnixTime) {
         let who = subject_digest(sub);
         self.users.retain(|known| known.subject_digest != who);
@@ -68,7 +68,7 @@ impl Device {
         self.users.push(KnownUser { subject_digest: who, epoch, at: now });
     }
 
-    /// The name under which this browser's tries for this person are counted, if it knows them.
+    /// The key under which this browser's attempts for this user are counted, if the user has signed in here.
     pub fn attempt_key(&self, sub: &Subject, epoch: Epoch, now: UnixTime) -> Option<String> {
         let who = subject_digest(sub);
         let known = self.users.iter().find(|known| known.subject_digest == who)?;

@@ -1,7 +1,7 @@
-//! People who can sign in: the record, its name, and the few things done with it.
+//! End-users: the record, the user name, and the store calls for both.
 //!
-//! A user is found by subject; a user name is a record of its own that points there, because names
-//! are unique and can change while a subject never does.
+//! A user is found by subject. A user name is a record of its own that points to the subject, because user names
+//! are unique and can change, while a subject never does.
 
 mod device;
 mod restore;
@@ -19,16 +19,16 @@ use crate::infra::store::{
 };
 use crate::protocol::Subject;
 
-/// One person.
+/// An end-user.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct User {
-    /// Who they are, for ever.
+    /// Never changed, and never given to another user.
     pub sub: Subject,
-    /// What they sign in with, as they write it.
+    /// What they sign in with, in their own spelling.
     pub username: String,
-    /// Argon2id in PHC form; without one nobody signs in as this user.
+    /// Argon2id in PHC form; without one this user cannot sign in by password.
     pub password: Option<String>,
-    /// A disabled user can do nothing, whatever they hold.
+    /// No session, grant or token of a disabled user is accepted.
     pub enabled: bool,
     /// Standard claims in their standard types, and custom ones of any JSON.
     #[serde(default)]
@@ -60,7 +60,7 @@ pub struct DeclaredUser {
 }
 
 impl User {
-    /// What pages call this person: their name, or what they sign in with.
+    /// The name that pages show: the `name` claim, or the user name.
     pub fn display_name(&self) -> &str {
         self.claims.get("name").and_then(Value::as_str).unwrap_or(&self.username)
     }
@@ -90,7 +90,7 @@ impl Record for User {
     }
 }
 
-/// Whose a user name is.
+/// The subject that has a user name.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Username {
     canonical: String,
@@ -109,11 +109,11 @@ impl Record for Username {
     }
 }
 
-/// The longest text that is looked at as a user name somebody typed, in bytes: more than the longest name
-/// takes, 255 characters, however it is composed and whatever stands around it.
+/// The longest input that is looked up as a user name, in bytes: more than the longest user name, 255 characters,
+/// takes in any Unicode composition and with spaces around it.
 pub const MAX_USERNAME_INPUT_LEN: usize = 4096;
 
-/// One spelling for what people write in many ways: trimmed, NFKC, lower case.
+/// The spelling by which user names are compared: trimmed, NFKC, lower case.
 pub fn canonical(username: &str) -> String {
     username.trim().nfkc().collect::<String>().to_lowercase()
 }
@@ -123,7 +123,7 @@ pub fn partition(sub: &Subject) -> Partition {
     Partition::new(format!("user:{}", sub.as_str()))
 }
 
-/// Where a user's record is.
+/// The key of a user's record.
 pub fn user_key(sub: &Subject) -> Key<User> {
     Key::single(partition(sub))
 }
@@ -137,15 +137,15 @@ fn index() -> RawKey {
     RawKey::new(Partition::new("users"), "index.v1", None)
 }
 
-/// What became of an attempt to add a user.
+/// What adding a user came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub enum AddOutcome {
-    /// The user is there now.
+    /// The user was added.
     Added,
-    /// Somebody else signs in with this name.
+    /// Another user has this user name.
     UsernameTaken,
-    /// Somebody else is this subject.
+    /// Another user has this subject.
     SubjectTaken,
 }
 
@@ -154,7 +154,7 @@ pub async fn find(store: &dyn Store, sub: &Subject) -> Result<Option<User>, Stor
     find_cached(store, sub, Consistency::Strong).await
 }
 
-/// The user with this subject, for a reader who may be content with what they were a moment ago.
+/// The user with this subject, by a read that may be cached.
 pub async fn find_cached(
     store: &dyn Store,
     sub: &Subject,
@@ -163,8 +163,8 @@ pub async fn find_cached(
     store.read(&user_key(sub), as_of).await
 }
 
-/// The user who signs in with this name. Costs two look-ups whether there is one or not, so that the
-/// store tells nobody apart by time.
+/// The user with this user name. Costs two look-ups whether there is one or not, so that the time does not tell
+/// which user names exist.
 pub async fn find_by_username(store: &dyn Store, name: &str) -> Result<Option<User>, StoreError> {
     let canonical = canonical(name);
     let holder = username_subject(store, &canonical).await?;
@@ -173,7 +173,7 @@ pub async fn find_by_username(store: &dyn Store, name: &str) -> Result<Option<Us
     Ok(user.filter(|_| holder.is_some()))
 }
 
-/// Whom the name points to: perhaps a user who was removed, or was never fully added.
+/// The subject that the user name points to: perhaps of a user who was removed, or was never fully added.
 pub(super) async fn username_subject(
     store: &dyn Store,
     canonical: &str,
@@ -182,16 +182,16 @@ pub(super) async fn username_subject(
     Ok(named.map(|loaded| loaded.record.sub))
 }
 
-/// Stands in for who is not there.
+/// A subject to look up in place of one that does not exist.
 pub(super) fn placeholder_subject() -> Subject {
     Subject::parse("nobody").unwrap_or_else(|| unreachable!())
 }
 
-/// The subject to add a user of this name under when nobody chose one: `made`, or whatever was claimed
-/// for the name first, as long as nobody has it.
+/// Reserves a user name, and returns the subject to add its user under: `made`, or the one that the user name was
+/// reserved for before, as long as no user has it.
 ///
-/// Of two servers that add the same person at the same moment both then add the same subject, and one
-/// of them is told that it was there already. So does whoever comes after a server that stopped halfway.
+/// Of two servers that add the same user at the same moment both get the same subject, and one of them finds it
+/// added already. A server that continues after another stopped halfway gets that one's subject.
 pub async fn reserve_username(
     store: &dyn Store,
     username: &str,
@@ -206,16 +206,16 @@ pub async fn reserve_username(
         Ok::<_, StoreError>(held.map(|held| held.record.sub))
     };
     let Some(first) = holder().await? else { return Ok(name.sub) };
-    // Looked at again because a removed person's name goes before the record: what is still claimed now,
-    // without a record a moment ago, is being added.
+    // Read again because a removed user's name is removed before the record: a name that is still reserved
+    // now, and had no record a moment ago, is being added.
     let is_begun = find(store, &first).await?.is_none() && holder().await?.as_ref() == Some(&first);
     Ok(if is_begun { first } else { name.sub })
 }
 
-/// Adds a user: name, then index, then record, so that what was begun can be found and finished.
+/// Adds a user: name, then index, then record, so that another server can find and finish it.
 ///
-/// A name that was claimed for another subject is taken, even if nobody is there yet: it may be in the
-/// middle of being added. [`reserve_username`] finds out for whom.
+/// A user name that was reserved for another subject is taken, even if that user is not there yet: it may be in
+/// the middle of being added. [`reserve_username`] returns that subject.
 pub async fn add(store: &dyn Store, user: &User) -> Result<AddOutcome, StoreError> {
     let canonical = canonical(&user.username);
     let name = Username { canonical: canonical.clone(), sub: user.sub.clone() };
@@ -223,7 +223,7 @@ pub async fn add(store: &dyn Store, user: &User) -> Result<AddOutcome, StoreErro
         match store.load(&name.key()).await?.map(|held| held.record.sub) {
             Some(holder) if holder == user.sub => {}
             Some(_) => return Ok(AddOutcome::UsernameTaken),
-            // Unreadable, so it names nobody.
+            // Unreadable: it names no subject.
             None => store.put(&name).await?,
         }
     }
@@ -235,7 +235,7 @@ pub async fn add(store: &dyn Store, user: &User) -> Result<AddOutcome, StoreErro
     if held.is_some_and(|held| self::canonical(&held.username) == canonical) {
         return Ok(AddOutcome::UsernameTaken);
     }
-    // The subject signs in with another name, so this one is free for others.
+    // The subject has another user name, so this one becomes free.
     store.remove(&name.key()).await?;
     Ok(AddOutcome::SubjectTaken)
 }
@@ -249,12 +249,12 @@ pub async fn update(
     store.update(&user_key(sub), |user| change(user)).await
 }
 
-/// Removes a user and frees the name. What the user was given dies with the record: every use of it
-/// looks the user up.
+/// Removes a user and frees the user name. Sessions and grants end with the record: every use of them looks the
+/// user up.
 ///
-/// Disabled first, for a store may fail in between. The name goes before the record: a name without a
-/// record would lend its subject to whoever is added under it next ([`reserve_username`]), and a subject is never
-/// given to somebody else ([OpenID Connect Core §8]).
+/// The user is disabled first, as the store may fail in between. The name is removed before the record: a name
+/// without a record would give its subject to the user that is added under it next ([`reserve_username`]), and a subject is never
+/// given to another user ([OpenID Connect Core §8]).
 ///
 /// [OpenID Connect Core §8]: https://openid.net/specs/openid-connect-core-1_0.html#SubjectIDTypes
 pub async fn remove(store: &dyn Store, user: &User) -> Result<(), StoreError> {
@@ -264,7 +264,7 @@ pub async fn remove(store: &dyn Store, user: &User) -> Result<(), StoreError> {
     store.index_remove(&index(), user.sub.as_str()).await
 }
 
-/// Every user, a page at a time inside; for the command line, not for requests.
+/// All users, read page by page; for the command line, not for requests.
 pub async fn list(store: &dyn Store) -> Result<Vec<User>, StoreError> {
     let (mut users, mut after) = (Vec::new(), None);
     loop {

@@ -2,7 +2,7 @@ use super::{User, Username, canonical, find, index, username_key};
 use crate::infra::store::{Store, StoreError};
 use crate::protocol::Subject;
 
-/// The next subjects that are listed after this one; none at the end. The list may have some too many.
+/// The next subjects in the index after this one; none at the end. The index may list too many.
 pub async fn list_subjects(
     store: &dyn Store,
     after: Option<&Subject>,
@@ -19,13 +19,13 @@ pub async fn list_subjects(
     }
 }
 
-/// Somebody else in this store who signs in with the name of this user.
+/// Another user in this store who has the user name of this one.
 pub async fn username_owner(store: &dyn Store, user: &User) -> Result<Option<Subject>, StoreError> {
     let holder = super::find_by_username(store, &user.username).await?;
     Ok(holder.map(|holder| holder.sub).filter(|sub| *sub != user.sub))
 }
 
-/// Makes the store hold this very record, its name and its listing, whatever it held of this user.
+/// Writes exactly this record, its user name and its index entry, whatever was stored of this user.
 pub async fn restore(store: &dyn Store, user: &User) -> Result<(), StoreError> {
     let name = Username { canonical: canonical(&user.username), sub: user.sub.clone() };
     let held = find(store, &user.sub).await?.map(|held| canonical(&held.username));
@@ -33,7 +33,7 @@ pub async fn restore(store: &dyn Store, user: &User) -> Result<(), StoreError> {
     store.index_add(&index(), user.sub.as_str()).await?;
     store.put(user).await?;
     if let Some(before) = held.filter(|before| *before != name.canonical) {
-        // The name it had here, unless that has become somebody else's.
+        // The user name it had here, unless another user has it now.
         store.remove_if(&username_key(&before), |it| it.sub == user.sub).await?;
     }
     Ok(())

@@ -26,13 +26,13 @@ use crate::infra::random;
 use crate::infra::secret::Secret;
 use crate::protocol::{ErrorCode, OAuthError};
 
-/// What a client is told whose tokens cannot be encrypted for it.
+/// The error if tokens cannot be encrypted for the client.
 const NO_ENCRYPTION_KEY: ErrorCode = ErrorCode::ServerError;
 
-/// What a client is told that asks too often.
+/// The error if a session is used for too many requests.
 const RATE_LIMITED: ErrorCode = ErrorCode::TemporarilyUnavailable;
 
-/// A new request: answered at once where nobody has to be asked, otherwise kept and sent to a page.
+/// Starts a new request: answers it if no step is needed, else creates an interaction and redirects to the step.
 pub async fn start(
     app: &App,
     caller: &RequestInfo,
@@ -73,14 +73,14 @@ pub async fn start(
             issue_at_once(app, caller, authorized, false).await
         }
         (NextStep::Ask(step), _) => create_interaction(app, caller, cookies, request, step).await,
-        // Nobody is here, or it is no new request: neither is ever said of one.
+        // `decide` says neither of a new request: it issues only in a session, and stops only in an interaction.
         (NextStep::Issue | NextStep::Stop(_), _) => {
             create_interaction(app, caller, cookies, request, Step::Login).await
         }
     }
 }
 
-/// A new code for a request that nobody has to be asked about.
+/// Answers a request that needs no step, with a new code.
 async fn issue_at_once(
     app: &App,
     caller: &RequestInfo,
@@ -106,7 +106,7 @@ async fn issue_at_once(
     Ok(response::send(app, caller, authorized, fields, after_gesture))
 }
 
-/// Files the request as an interaction of this browser and goes to a page.
+/// Stores the request as an interaction of this browser, and redirects to the step.
 async fn create_interaction(
     app: &App,
     caller: &RequestInfo,
@@ -125,7 +125,7 @@ async fn create_interaction(
     let created = app.store.put(&interaction).await;
     created.map_err(|cause| PageError::unavailable(&caller.request_id, &cause))?;
     let mut answer = see_other(&format!("{}?interaction={}", step.path(), id.reveal()));
-    // As long as the record is kept: who comes too late is offered to start again.
+    // As long as the record: a browser that comes too late is offered to start again.
     let kept = cookies::set_interaction(app, &id, &cookie, lifetime * 2);
     for line in cookies.make_room(app).into_iter().chain([kept]) {
         answer.headers_mut().append(header::SET_COOKIE, line);
@@ -133,13 +133,13 @@ async fn create_interaction(
     Ok(answer)
 }
 
-/// For the record.
+/// The audit event of a request that is refused by a rate limit.
 pub fn throttled_event(client: &ClientId) -> Event<'_> {
     Event::Authorized { client: client.as_str(), outcome: AuthorizationOutcome::Throttled }
 }
 
-/// What is answered without a page leaves a grant behind, which nobody had to do anything for: so many a
-/// minute and session. Every application that a person has open may look in now and then.
+/// Limits the requests that are answered without a step, for each session and minute: each leaves a grant behind.
+/// The limit leaves room for every application that a user has open to check the session now and then.
 async fn check_rate_limit(app: &App, session: &Session) -> Result<(), RateLimited> {
     let Some(per_minute) = app.failures_per_minute() else { return Ok(()) };
     let most = (per_minute / 5).max(10);
@@ -147,15 +147,14 @@ async fn check_rate_limit(app: &App, session: &Session) -> Result<(), RateLimite
     rate_limit::consume_quota(&*app.store, &name, 1, most, app.now()).await.unwrap_or(Ok(()))
 }
 
-/// An interaction comes back from a page.
+/// Continues an interaction that returns from a step.
 pub async fn resume(
     app: &App,
     caller: &RequestInfo,
     cookies: &Cookies,
     id: &str,
 ) -> Result<Response, PageError> {
-    // Somebody may be faster: a second click, or another tab. Then what they were told is looked up, and it
-    // stands: one more look is enough.
+    // A second click or another tab may finish it first. Then it is loaded again, and the same response is given.
     for _ in 0..3 {
         let context = InteractionContext::load(app, caller, cookies, id).await?;
         let answered = match (context.next_step(app), &context.browser_session.session) {
@@ -183,7 +182,7 @@ pub async fn resume(
     Err(PageError::internal(&caller.request_id))
 }
 
-/// Gives the client what it asked for, or the same once more; none if somebody was faster.
+/// Sends the authorization response, or the same again; `None` if another request finished the interaction first.
 async fn issue_and_finish(
     app: &App,
     caller: &RequestInfo,
@@ -195,7 +194,7 @@ async fn issue_and_finish(
         let to = &authorized.request.reply;
         return Ok(Some(refuse(app, caller, authorized.client, to, RATE_LIMITED, true)));
     }
-    // The answer first: a store that fails in between must not end a visit without one.
+    // The grant first: if the store fails in between, the interaction must not be finished without one.
     let mut fields = response::prepare(
         app,
         authorized,
@@ -207,10 +206,10 @@ async fn issue_and_finish(
             return Err(stop_page::explain(app, caller, context, StopReason::Finished));
         }
         if again {
-            // The application had its answer, and the person presses once more: as if they came anew.
+            // The client has redeemed the code, and the user submits once more: like a new request.
             return issue_at_once(app, caller, authorized, true).await.map(Some);
         }
-        // It was made by a try that never got so far as to be sent.
+        // The code was stored by an attempt that was never sent.
         fields = response::prepare(app, authorized, None).await;
     }
     let fields = match fields {
@@ -229,7 +228,7 @@ async fn issue_and_finish(
     Ok(Some(response::send(app, caller, authorized, fields, true)))
 }
 
-/// Ends the interaction; only one of several who try is told `true`.
+/// Finishes the interaction; of concurrent attempts only one gets `true`.
 async fn finish(
     app: &App,
     caller: &RequestInfo,
@@ -243,7 +242,8 @@ async fn finish(
     finished.map_err(|cause| PageError::unavailable(&caller.request_id, &cause))
 }
 
-/// Ends the interaction with an error for the client, or says it once more; none if somebody was faster.
+/// Finishes the interaction with an error for the client, or sends it again; `None` if another request finished the
+/// interaction first.
 async fn finish_with_error(
     app: &App,
     caller: &RequestInfo,
@@ -286,8 +286,7 @@ fn record_refusal(app: &App, caller: &RequestInfo, client: &Client, code: ErrorC
     app.record_event(caller.address, &Event::Authorized { client: client.id.as_str(), outcome });
 }
 
-/// Why no silent request of such a client succeeds, however often the person said yes (RFC 8252 §8.6): it goes
-/// into the log as the reason, too.
+/// Why no `prompt=none` request of such a client succeeds (RFC 8252 §8.6). It is the reason in the log, too.
 const CONSENT_EACH_TIME: &str = "a public client with application_type native, a scheme of its own or an \
     unregistered port could be any program of the device, so consent is asked each time and never remembered";
 
@@ -308,7 +307,7 @@ fn send_refusal(
         NO_ENCRYPTION_KEY => "there is no key of the client for the encryption it registered",
         _ => "a page would have to be shown",
     };
-    // A silent look is how an application finds out what it was told of as "changed".
+    // A `prompt=none` request is how an application reads the state after the iframe said "changed".
     let session_state = code != ErrorCode::AccessDenied;
     let options = ReplyOptions { client, reply, session_state, after_gesture };
     reply::send(app, caller, options, reply::ReplyContent::Refused(OAuthError::new(code, text)))

@@ -24,7 +24,7 @@ use crate::infra::jose::{self, claims};
 use crate::infra::secret::Secret;
 use crate::protocol::{ErrorCode, LenientParams, OAuthError, Params, Subject};
 
-/// `GET /authorize`: a new request, or an interaction that comes back to the hub.
+/// `GET /authorize`: a new request, or the return of an interaction from a step.
 pub async fn get(
     State(app): State<App>,
     caller: RequestInfo,
@@ -46,12 +46,12 @@ pub async fn get(
     }
 }
 
-/// What is read at this endpoint: a request, or what leads back to one.
+/// The parameters that are read: those of a request, and the ids that lead back to one.
 fn is_known_parameter(name: &str) -> bool {
     authorization_request::is_known(name) || ["interaction", "kept"].contains(&name)
 }
 
-/// The request alone.
+/// Drops all parameters but those of an authorization request.
 fn only_request(mut came: LenientParams) -> LenientParams {
     came.params = came.params.only(authorization_request::is_known);
     came
@@ -59,8 +59,8 @@ fn only_request(mut came: LenientParams) -> LenientParams {
 
 /// `POST /authorize`: a request by form ([OpenID Connect Core §3.1.2.1]).
 ///
-/// A browser leaves `SameSite=Lax` cookies out of a cross-site POST, so that a request by form is turned
-/// into a GET first, and meets its session there: by query, or kept for a moment if it is too long for one.
+/// Browsers send no `SameSite=Lax` cookies with a cross-site POST, so a request by form is redirected to a GET, which
+/// has the session cookie. A request that is too long for a URL is stored for that redirect.
 ///
 /// [OpenID Connect Core §3.1.2.1]: https://openid.net/specs/openid-connect-core-1_0.html#AuthRequest
 pub async fn post(
@@ -79,12 +79,12 @@ pub async fn post(
     let came = LenientParams::parse(&body, is_known_parameter);
     let cookies = Cookies::read(&app, &headers);
     if came.params.get("interaction").is_some() && came.params.get("client_id").is_none() {
-        // A login page that was opened under a release whose form came here. The form is sent on as it is.
+        // A login page of an older release, whose form came here: redirect the form as it is.
         return Ok((StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/login")]).into_response());
     }
     let came = only_request(came);
     let query = came.params.to_query();
-    // One of these is refused, whoever may be signed in; or its hint is longer than any of ours.
+    // These are refused in any session, or their hint is longer than any of ours.
     let is_refused = came.error.is_some()
         || query.len() > MAX_STORED_QUERY_LEN
         || authorization_request::to_query(&came.params).is_err();
@@ -100,7 +100,7 @@ pub async fn post(
     redirect_to_stored(&app, &caller, &came, query).await
 }
 
-/// Keeps a request that comes back with the browser's cookies in a moment.
+/// Stores the request, and redirects to a GET that finds it.
 async fn redirect_to_stored(
     app: &App,
     caller: &RequestInfo,
@@ -131,13 +131,13 @@ async fn load_stored(app: &App, caller: &RequestInfo, id: &str) -> Result<Params
 const UNREADABLE_STATE: &str =
     "state cannot be read, or is another one each time, so nothing can be sent back";
 
-/// What fits into the address of the GET that a POST becomes, also through proxies.
+/// The longest query of the GET that a POST is redirected to; proxies pass it, too.
 const MAX_REDIRECT_QUERY_LEN: usize = 6_000;
-/// What is kept of a request that is too long for that, its hint included: any that we gave out.
+/// The longest query that is stored for that redirect, with an `id_token_hint` of the greatest length we issue.
 const MAX_STORED_QUERY_LEN: usize =
     authorization_request::MAX_QUERY_LEN + "&id_token_hint=".len() + jose::MAX_OWN_JWT_LEN;
 
-/// The checks in their order: client, redirect URI, and only then errors that may travel
+/// Checks a new request: first the client, then the redirect URI, and only then what may be answered by redirect
 /// ([RFC 9700 §4.11.2]).
 ///
 /// [RFC 9700 §4.11.2]: https://www.rfc-editor.org/rfc/rfc9700#section-4.11.2
@@ -155,7 +155,7 @@ async fn start_request(
             reply_params: came.params.clone(),
         }),
     };
-    // What could be read still says where the error goes.
+    // Of an invalid request object the readable parameters still say where the error goes.
     let said = opened.as_ref().unwrap_or_else(|unopened| &unopened.reply_params);
     let destination = Destination::resolve(said, &client.metadata).map_err(destination_error_text);
     let lost = came.is_unreadable("state").then_some(UNREADABLE_STATE);
@@ -165,7 +165,7 @@ async fn start_request(
         request_error_page(caller, came, "invalid_request", why).back_to(&client)
     })?;
     let reply = Reply::Redirect(destination);
-    // Begun again, it is the request that came, not what was read out of it.
+    // Stored to start the request again: the query as it came, not the parameters of its request object.
     let query = authorization_request::to_query(&came.params);
     let checked = opened.map_err(|unopened| unopened.error).and_then(|counted| {
         let query = query?;
@@ -198,7 +198,7 @@ fn refused_event(client: &Client) -> Event<'_> {
     Event::Authorized { client: client.id.as_str(), outcome: AuthorizationOutcome::Refused }
 }
 
-/// A page, where there is nowhere to send an error; what was wrong first comes first.
+/// The error page for a request without a valid destination. A fault of the parameters comes first in its detail.
 fn request_error_page(
     caller: &RequestInfo,
     came: &LenientParams,
@@ -240,7 +240,7 @@ fn destination_error_text(why: DestinationError) -> &'static str {
     }
 }
 
-/// An ID token of ours, expired or not: it is a hint about who, not a credential.
+/// Verifies the `id_token_hint`: an ID token of ours, expired or not, as it is no credential.
 fn read_hint(app: &App, params: &Params) -> HintedSubject {
     let Some(token) = params.get("id_token_hint") else { return HintedSubject::Absent };
     let Ok(claims) = token_claims::verify_id_token(&app.keys, token) else {

@@ -1,8 +1,9 @@
-//! The authorization endpoint ([RFC 6749 §3.1], [OpenID Connect Core §3.1.2]), and the hub of the pages.
+//! The authorization endpoint ([RFC 6749 §3.1], [OpenID Connect Core §3.1.2]).
 //!
-//! `GET /authorize` begins an authorization, and so does a POST. Login and consent each write their proof
-//! into the stored interaction and come back here with `?interaction=…`; this room alone goes on from there
-//! ([`crate::domain::interactions::decide`] says where) and answers the client.
+//! `GET` and `POST /authorize` start an authorization request (`handlers`, `request_object`). Each step (login,
+//! consent) stores its result in the interaction and redirects back here with `?interaction=…`; `dispatch` asks
+//! [`decide`](crate::domain::interactions::decide) for the next step, or answers the client: `response` makes the
+//! response and its grant, `reply` sends it.
 //!
 //! Writes interactions and grants.
 //!
@@ -19,7 +20,7 @@ use crate::config::Config;
 use crate::protocol::algorithms::{ClientAlg, ContentEncryption, KeyManagement};
 use crate::protocol::{Acr, ProviderMetadata, ResponseMode};
 
-/// The room's lines in the metadata.
+/// Adds this endpoint to the metadata.
 pub fn add_metadata(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.authorization_endpoint = Some(config.issuer.url("/authorize"));
     let responses = &config.offer.response_types;

@@ -12,16 +12,15 @@ use crate::protocol::{ErrorCode, OAuthError, Params};
 /// The longest `request_uri` ([RFC 9101 §5.2](https://www.rfc-editor.org/rfc/rfc9101#section-5.2)).
 const MAX_REQUEST_URI_LEN: usize = 512;
 
-/// A request whose parameters are not known.
+/// Why the request object was refused, and where the error goes.
 pub struct RequestObjectError {
-    /// Why.
     pub error: OAuthError,
-    /// What says where the error goes.
+    /// The parameters that say where the error goes.
     pub reply_params: Params,
 }
 
-/// The parameters that count: the request's own, or those of its request object, which is fetched where it
-/// is named and verified with the client's keys.
+/// The effective parameters: those of the query, or of the request object, which is fetched from `request_uri` if
+/// need be, and verified with the client's keys.
 pub async fn resolve_params(
     app: &App,
     caller: &RequestInfo,
@@ -40,7 +39,7 @@ pub async fn resolve_params(
     })
 }
 
-/// The signed object, if there is one.
+/// The signed object, fetched and decrypted; `None` for a request without one.
 async fn find_object(
     app: &App,
     caller: &RequestInfo,
@@ -59,7 +58,7 @@ async fn find_object(
         }
         (None, Some(uri)) => fetch(app, caller, client, uri).await?,
     };
-    // Before any work is done for it: nobody could have signed it.
+    // Before any work is done: without keys of the client no signature could be verified.
     if client.metadata.jwks.is_none() && client.metadata.jwks_uri.is_none() {
         return Ok(Some(text));
     }
@@ -100,7 +99,7 @@ async fn verify(
     request_object::merge_params(outer, &verified, client, app.issuer(), now)
 }
 
-/// What the client encrypted for us ([OpenID Connect Core §6.1]): signed inside, like any other.
+/// Decrypts an object that is encrypted for us ([OpenID Connect Core §6.1]): signed inside, like any other.
 ///
 /// [OpenID Connect Core §6.1]: https://openid.net/specs/openid-connect-core-1_0.html#EncryptedRequestObject
 async fn decrypt(app: &App, text: &str) -> Result<String, OAuthError> {
@@ -115,8 +114,8 @@ async fn decrypt(app: &App, text: &str) -> Result<String, OAuthError> {
     opened.and_then(|opened| String::from_utf8(opened).ok()).ok_or(bad)
 }
 
-/// Anybody can make us fetch this, so it goes by turns of its own: few at once, so many a minute for each
-/// address, and none waits for another.
+/// Fetches the object. Anyone can make us fetch one, so fetches have limits of their own: few at once, and so many a
+/// minute for each address.
 async fn fetch(
     app: &App,
     caller: &RequestInfo,

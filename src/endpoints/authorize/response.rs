@@ -26,38 +26,34 @@ use crate::infra::secret::Secret;
 use crate::infra::store::{Consistency, StoreError};
 use crate::protocol::{GrantType, ResponseType};
 
-/// Everything an authorization answer is made of: a client, what it asked, and who agreed.
+/// What an authorization response is made of.
 #[derive(Clone, Copy)]
 pub struct AuthorizedRequest<'a> {
-    /// Whom it is for.
     pub client: &'a Client,
-    /// What it asked.
     pub request: &'a AuthorizationRequest,
-    /// Who agreed.
     pub session: &'a Session,
-    /// As they are now.
+    /// The user of the session, as they are now.
     pub user: &'a User,
-    /// The epoch of their consent, from before it was looked at.
+    /// The epoch of the consent, read before the consent.
     pub consent_epoch: Epoch,
 }
 
-/// The parameters of an authorization answer, but for `state` and `iss`.
+/// The parameters of an authorization response, but for `state` and `iss`.
 pub type ResponseParams = Vec<(String, String)>;
 
-/// Why there is no answer.
+/// Why there is no response.
 pub enum ResponseError {
-    /// The store did not do it.
     Store(StoreError),
-    /// A token could not be made.
+    /// A token could not be issued.
     Token(TokenIssueError),
-    /// The client, the person or the session went at the same moment.
+    /// The client, the user or the session ended at the same moment.
     Inactive(InactiveParty),
-    /// The code was redeemed before, or is over.
+    /// The code was redeemed before, or is no longer valid.
     CodeUsed,
 }
 
 impl ResponseError {
-    /// What the person is told.
+    /// The error page.
     pub fn into_page(self, caller: &RequestInfo) -> PageError {
         match self {
             Self::Store(cause) => PageError::unavailable(&caller.request_id, &cause),
@@ -104,9 +100,9 @@ impl From<TokenIssueError> for ResponseError {
     }
 }
 
-/// Makes what the response type names ([OAuth 2.0 Multiple Response Types §3, §4, §5]) and files the grant
-/// behind it. Nothing is sent yet: a code that never is dies in a minute. `code` is the one that follows from
-/// the interaction, where there is one.
+/// Makes what the response type names ([OAuth 2.0 Multiple Response Types §3, §4, §5]) and stores
+/// its grant. Nothing is sent yet: a code that is never sent expires in a minute. `code` is the interaction's code,
+/// if there is an interaction.
 ///
 /// [OAuth 2.0 Multiple Response Types §3, §4, §5]: https://openid.net/specs/oauth-v2-multiple-response-types-1_0.html
 pub async fn prepare(
@@ -117,7 +113,7 @@ pub async fn prepare(
     let asked = authorized.request.response_type;
     let new = || OpaqueToken { grant: GrantId(random::uuid()), secret: Secret::random() };
     let handle = code.filter(|_| asked.has_code()).unwrap_or_else(new);
-    // Before the last look at the client: one that is disabled in between is in another epoch by then.
+    // Read before the client is checked: disabling it in between begins another epoch.
     let owner = EpochOwner::Client(authorized.client.id.clone());
     let epoch = epoch::current(&*app.store, &owner, Consistency::Strong).await?;
     let mut grant = new_grant(app, authorized, &handle, epoch);
@@ -164,7 +160,7 @@ pub async fn prepare(
         )
         .await?;
     }
-    // After the client was noted: from here on, whoever ends the session tells it.
+    // After the client was added to the session's: from here on a logout notifies it.
     grants::check_active_now(&*app.store, &grant, authorized.session, app.now()).await?;
     if (code.is_some() || has_token)
         && insert_grant(app, authorized, &grant).await? == InsertOutcome::Spent
@@ -193,7 +189,7 @@ async fn insert_grant(
     grants::insert_once(&*app.store, grant, until, app.now()).await
 }
 
-/// Notes for the record that the client is given what it asked for.
+/// Records the audit events of a successful authorization.
 pub fn record_success(app: &App, caller: &RequestInfo, authorized: AuthorizedRequest<'_>) {
     let client = authorized.client.id.as_str();
     let outcome = AuthorizationOutcome::Ok;
@@ -223,8 +219,8 @@ pub fn send(
     reply::send(app, caller, options, ReplyContent::Granted(fields))
 }
 
-/// What the person let the client do. It lives as long as what the answer itself carries, and longer
-/// once the code is redeemed.
+/// The grant of the response. It ends with the credentials in the response itself, and later once the code is
+/// redeemed.
 fn new_grant(
     app: &App,
     authorized: AuthorizedRequest<'_>,

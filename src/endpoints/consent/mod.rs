@@ -1,7 +1,7 @@
-//! The consent page, and its answer. What is granted is what the stored interaction says: the form
-//! carries a yes or a no, and nothing that could add to it.
+//! The consent step: `GET /consent` is its page, `POST /consent` its form. What is granted is what the stored
+//! interaction says: the form carries the decision, and nothing that could add to the request.
 //!
-//! Writes the interaction's proof and the remembered consent, then goes back to the hub.
+//! Writes the consent and the interaction, then redirects back to `/authorize`.
 
 pub mod page;
 
@@ -67,7 +67,7 @@ fn consent_page(app: &App, context: &InteractionContext, person: &User) -> Respo
         policy_uri: metadata.policy_uri.as_deref(),
         tos_uri: metadata.tos_uri.as_deref(),
         person: person.into(),
-        // Somebody else could not be given to a client that asks for this very person.
+        // No other user's response could be sent to a client that asks for this user.
         other: Some(&*other).filter(|_| request.hinted.is_none()),
         scopes: catalogue
             .display_order(&request.scope)
@@ -81,7 +81,7 @@ fn consent_page(app: &App, context: &InteractionContext, person: &User) -> Respo
     render(&template, StatusCode::OK, &context.page_policy(app))
 }
 
-/// The APIs as the page names them; our own userinfo endpoint is what the scopes speak of.
+/// The APIs as the page names them, but for our own userinfo endpoint, which the scopes describe.
 fn apis(app: &App, asked: &[String]) -> Vec<ScopeLine> {
     let known = app.resources();
     let name = |it: &String| known.get(it).and_then(|entry| entry.name.clone());
@@ -89,7 +89,7 @@ fn apis(app: &App, asked: &[String]) -> Vec<ScopeLine> {
     others.map(|it| resource_line(it, name(it).as_deref())).collect()
 }
 
-/// How long what is allowed lasts: as long as the session, or beyond it until refreshing ends.
+/// How long the grant lasts: as long as the session, or until the refresh tokens end.
 fn duration(app: &App, client: &Client, scope: &Scope) -> ConsentDuration {
     if !scope.contains("offline_access") {
         return ConsentDuration::WhileSignedIn;
@@ -117,9 +117,9 @@ pub async fn submit(
     let store_error = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
     let user = context.browser_session.session.as_ref().map(|(_, user)| user);
     match (params.get("decision"), user) {
-        // A no counts whatever has happened since the page was shown, and whoever says it.
+        // A denial counts whatever has happened since the page was shown, and of any user.
         (Some("deny"), user) => deny(&app, &caller, &context, user).await.map_err(store_error)?,
-        // A yes counts of whom the page named, and where the question is open: not asked, or answered, is none.
+        // A consent counts only of the user that the page named, and while consent is the next step.
         (Some("accept"), Some(user))
             if context.next_step(&app) == NextStep::Ask(Step::Consent)
                 && context.verify_csrf(&app, &user_form(user), Some(person)) =>
@@ -131,7 +131,7 @@ pub async fn submit(
     Ok(see_other(&context.dispatch_path()))
 }
 
-/// What the second half of the form's token binds it to: the person whom its page named.
+/// The form name for the second half of the CSRF token, which binds the form to the user that its page named.
 fn user_form(user: &User) -> String {
     format!("consent of {}", user.sub.as_str())
 }

@@ -1,4 +1,4 @@
-//! The consent page: who asks, who is asked, for what, and a plain yes or no.
+//! The template of the consent page: the client, the user, what is asked for, and the decision.
 
 use std::time::Duration;
 
@@ -17,32 +17,32 @@ pub struct ConsentPage<'a> {
     pub client: ClientCard<'a>,
     pub policy_uri: Option<&'a str>,
     pub tos_uri: Option<&'a str>,
-    /// Who is signed in.
+    /// The user of the session.
     pub person: UserCard<'a>,
-    /// The way to be somebody else.
+    /// The URL to sign in as another user.
     pub other: Option<&'a str>,
     pub scopes: Vec<ScopeLine>,
-    /// Single claims in words, beside what the scopes say already.
+    /// Claims asked for by name, in words, without those that a scope's words include.
     pub claims: Vec<String>,
-    /// The APIs that it would act at, as the operator calls them.
+    /// The APIs that the client would call, by the operator's names.
     pub resources: Vec<ScopeLine>,
     pub lasts: ConsentDuration,
-    /// The answer is not remembered.
+    /// The consent is not stored for later requests.
     pub asked_again: bool,
 }
 
-/// How long a yes gives the client what it asks for.
+/// How long a consent lasts.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ConsentDuration {
-    /// As long as the person is signed in here, at most.
+    /// As long as the session, at most.
     #[default]
     WhileSignedIn,
-    /// So long after each sign-in, at most, whether or not the person is there.
+    /// So long after each sign-in, at most, with the session or without.
     For(Duration),
 }
 
 impl ConsentDuration {
-    /// In a sentence.
+    /// The sentence on the page.
     fn words(self) -> String {
         match self {
             Self::WhileSignedIn => "This lasts while you are signed in here.".to_owned(),
@@ -56,7 +56,7 @@ impl ConsentDuration {
     }
 }
 
-/// A time in the largest unit that it fills.
+/// A duration in the largest unit that divides it.
 fn duration_words(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
@@ -74,8 +74,8 @@ pub struct ScopeLine {
     pub detail: Option<String>,
 }
 
-/// The words for a scope. The standard ones have ours; any other has its configured description, and
-/// without one its name, for it is better to show a riddle than to hide a request.
+/// The words for a scope: ours for the standard ones, else the configured description, else the name. A scope
+/// without words is shown rather than hidden.
 pub fn scope_line(scope: &str, description: Option<&str>) -> ScopeLine {
     let (title, detail) = match scope {
         "openid" => ("Know that it is you", ""),
@@ -97,7 +97,7 @@ pub fn scope_line(scope: &str, description: Option<&str>) -> ScopeLine {
     ScopeLine { title: title.to_owned(), detail }
 }
 
-/// The words for an API: what the operator calls it, and always its identifier.
+/// The words for an API: the operator's name for it, and always its resource identifier.
 pub fn resource_line(resource: &str, name: Option<&str>) -> ScopeLine {
     match name {
         Some(name) => ScopeLine { title: name.to_owned(), detail: Some(resource.to_owned()) },
@@ -105,10 +105,9 @@ pub fn resource_line(resource: &str, name: Option<&str>) -> ScopeLine {
     }
 }
 
-/// The words for each claim that is asked for by name (OpenID Connect Core §5.5), whether it is for the
-/// ID token or for userinfo: to the person that is one thing. What the words of a requested scope name
-/// already is not said twice. A claim of the operator's own has its name, for it is better to show a riddle
-/// than to hide a request.
+/// The words for each claim that is asked for by name (OpenID Connect Core §5.5), for the
+/// ID token or for userinfo, which is the same to the user. What the words of a requested scope include is not
+/// repeated. A custom claim is shown by its name.
 pub fn claim_lines(asked: &ClaimsRequest, scope: &Scope) -> Vec<String> {
     let said = |(_, _, by): &(&str, &str, Option<&str>)| by.is_some_and(|by| scope.contains(by));
     let names = asked.user_claims();

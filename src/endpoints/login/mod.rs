@@ -1,7 +1,7 @@
-//! The login page and its form: `GET` and `POST /login`. A visit that does not need it any more (signed in
-//! in another tab) goes on to the hub.
+//! The login step: `GET /login` is its page, `POST /login` its form. An interaction that no longer needs it (the user
+//! signed in in another tab) is redirected to the next step.
 //!
-//! Writes sessions, the interaction's proof, and through `users` the counters of failed sign-ins.
+//! Writes sessions and the interaction, and through `authenticators` the counters of failed attempts.
 
 pub mod page;
 mod render;

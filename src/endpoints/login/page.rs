@@ -1,10 +1,10 @@
-//! The sign-in page, in each of its states.
+//! The template of the login page, in each of its states.
 
 use askama::Template;
 
 use crate::http::parties::{ClientCard, UserCard};
 
-/// Asks for a name and a password, and offers the account already signed in.
+/// Asks for a user name and a password, and offers to continue with the session there is.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "login/login.html")]
 pub struct LoginPage<'a> {
@@ -13,16 +13,16 @@ pub struct LoginPage<'a> {
     pub client: ClientCard<'a>,
     pub policy_uri: Option<&'a str>,
     pub tos_uri: Option<&'a str>,
-    /// What to fill in: the `login_hint`, or what was typed last.
+    /// The value of the field: the `login_hint`, or what was typed last.
     pub username: &'a str,
     /// Why the form is shown again.
     pub alert: Option<Alert>,
-    /// The person already signed in, who may go on without a password.
+    /// The user of the session, who may continue without a password.
     pub current: Option<UserCard<'a>>,
-    /// The person already signed in, who has to show the password again. The user name
-    /// stays open to change all the same: somebody else may sit at this browser now.
+    /// The user of the session, who has to authenticate again. The user name can still be changed, as another
+    /// person may use this browser now.
     pub again: Option<UserCard<'a>>,
-    /// Whether there is a way back to the app without signing in.
+    /// Whether there is a button back to the client without signing in.
     pub cancel: bool,
 }
 

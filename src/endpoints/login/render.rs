@@ -1,4 +1,4 @@
-//! The sign-in form of a visit: shown by `GET /login`, and shown again by `POST /login` after a wrong password.
+//! Fills the login page for an interaction: for `GET /login`, and for `POST /login` after a failed attempt.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -11,7 +11,7 @@ use crate::http::interaction_context::InteractionContext;
 use crate::http::pages::page;
 use crate::http::parties::{ClientCard, UserCard};
 
-/// The page. `typed` is the user name of a failed try.
+/// The login page. `typed` is the user name of a failed attempt.
 pub fn show(
     app: &App,
     context: &InteractionContext,
@@ -43,8 +43,8 @@ pub fn show(
     page(&template, status, &context.page_policy(app))
 }
 
-/// Whether it is this person, signed in here, who has to show the password again (`prompt=login`,
-/// `max_age`), rather than somebody else whom the application asks for by a hint.
+/// Whether the user of the session has to authenticate again (`prompt=login`, `max_age`), rather than another user
+/// whom the request names by a hint.
 fn must_reauthenticate(app: &App, context: &InteractionContext, user: &User) -> bool {
     let request = &context.interaction.request;
     let seen_as = app.subject_for(&context.client, &user.sub);

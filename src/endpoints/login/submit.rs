@@ -23,8 +23,8 @@ use crate::http::sign_in::{self, SignIn};
 use crate::infra::store::StoreError;
 use crate::protocol::{Params, Subject};
 
-/// The login form: a user name and a password, or "go on as who is signed in", or "cancel". Whatever it
-/// says becomes a proof in the interaction, and the hub goes on from there.
+/// `POST /login`: a user name and a password, or "continue" with the session there is, or "cancel". The result is
+/// stored in the interaction, and `/authorize` continues from there.
 pub async fn submit(
     State(app): State<App>,
     caller: RequestInfo,
@@ -43,8 +43,7 @@ pub async fn submit(
         return Ok(see_other(&context.dispatch_path()));
     }
     if context.interaction.finished {
-        // A second click: the first one was answered, and the hub knows how. But who comes back to be somebody
-        // else is not that.
+        // A second click gets the response of the first one. Another user name is no second click.
         if !is_same_user(&app, &context, &params).await.map_err(store_error)? {
             interactions::decline(&*app.store, &context.id).await.map_err(store_error)?;
         }
@@ -66,13 +65,14 @@ pub async fn submit(
         Err(LoginFailure { why: LoginError::Store(cause), .. }) => return Err(store_error(cause)),
         Err(failed) => return Ok(show_failure(&app, &caller, &context, &params, &failed)),
     }
-    // Whoever hangs up while they wait has not signed in, and is in nobody's way.
+    // A client that disconnects while it waits has made no attempt, and leaves the queue.
     let password = params.get("password").unwrap_or_default();
     let typed = match QueuedPassword::acquire(&app.passwords, password).await {
         Ok(typed) => typed,
         Err(failed) => return Ok(show_failure(&app, &caller, &context, &params, &failed)),
     };
-    // Whoever hangs up from now on is told of in the record all the same, and no sign-in stays half done.
+    // In a task of its own: a client that disconnects from now on still has its audit event, and no sign-in is
+    // left half done.
     let request_id = caller.request_id.clone();
     let attempt =
         async move { authenticate(&app, &caller, &cookies, &context, (&params, typed)).await };
@@ -80,7 +80,7 @@ pub async fn submit(
     outcome.unwrap_or_else(|_panicked| Err(PageError::internal(&request_id)))
 }
 
-/// What comes of a name and a password.
+/// Checks the user name and password, and begins the session.
 async fn authenticate(
     app: &App,
     caller: &RequestInfo,
@@ -113,7 +113,7 @@ async fn authenticate(
     }
 }
 
-/// Whether the name in the form, if there is one, is that of who is signed in.
+/// Whether the user name in the form, if there is one, is that of the session's user.
 async fn is_same_user(
     app: &App,
     context: &InteractionContext,
@@ -145,8 +145,8 @@ fn typed_username(params: &Params) -> Option<&str> {
     params.get("username").filter(|name| name.len() <= users::MAX_USERNAME_INPUT_LEN)
 }
 
-/// The form again, with an alert. What is said is the same for an unknown user, a wrong password and a
-/// disabled account; the log knows which.
+/// The login page with an alert. It says the same for an unknown user, a wrong password and a disabled account; the
+/// audit event says which.
 fn show_failure(
     app: &App,
     caller: &RequestInfo,

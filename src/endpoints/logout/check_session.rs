@@ -1,6 +1,5 @@
-//! The page that an application keeps in a hidden frame to ask whether anything changed ([Session
-//! Management §3.2]). It is the one page of ours that any site may frame: it shows nothing, and answers a
-//! question only whoever holds a `session_state` can ask.
+//! The `check_session_iframe` ([Session Management §3.2]). It is the one page of ours that any site may frame: it shows
+//! nothing, and it answers only a script that has a `session_state`.
 //!
 //! [Session Management §3.2]: https://openid.net/specs/openid-connect-session-1_0.html#OPiframe
 
@@ -16,7 +15,7 @@ use crate::http::pages::nonce;
 #[derive(Template)]
 #[template(path = "logout/check_session.html")]
 struct CheckSessionPage<'a> {
-    /// The cookie to be looked at.
+    /// The name of the state cookie.
     cookie: &'a str,
     nonce: &'a str,
 }

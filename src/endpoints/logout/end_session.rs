@@ -1,4 +1,6 @@
-//! Asking, ending, and the way on.
+//! The logout page, the end of the session, and the redirect after it ([RP-Initiated Logout §2, §3]).
+//!
+//! [RP-Initiated Logout §2, §3]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -23,7 +25,7 @@ use crate::infra::secret::{base64url, from_base64url};
 use crate::infra::store::StoreError;
 use crate::protocol::redirect_uri;
 
-/// Asks the person whether they want to sign out.
+/// The page that asks the user whether to sign out.
 pub fn confirm_page(
     app: &App,
     session: &Session,
@@ -31,14 +33,14 @@ pub fn confirm_page(
     asked: &LogoutRequest,
 ) -> Response {
     let after = asked.redirect.as_ref().zip(asked.client.as_ref());
-    // What is sent back is judged again, by the same function.
+    // The form carries the request, which is validated again by the same function.
     let carried = after.map(|(after, client)| {
         let mut fields =
             vec![("client_id", client.id.as_str()), ("post_logout_redirect_uri", after.uri())];
         fields.extend(after.state().map(|state| ("state", state)));
         fields
     });
-    // Where to is not said on the page, so it is a place that the operator wrote down.
+    // The page does not show where this link leads, so only a URL that the operator configured is used.
     let known =
         asked.client.as_ref().filter(|client| client.source == RegistrationSource::Operator);
     let home = known.and_then(|client| client.metadata.client_uri.as_deref());
@@ -56,16 +58,16 @@ pub fn confirm_page(
     page(&template, StatusCode::OK, &policy)
 }
 
-/// Who wanted it.
+/// Who started the logout.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Initiator {
-    /// An application, with an ID token of the session.
+    /// A client, with an ID token of the session.
     Client,
-    /// The person, on the page before.
+    /// The user, on the confirmation page.
     User,
 }
 
-/// The session ends in the store first, then in the browser, whether or not there is anywhere to go.
+/// Ends the session, in the store first and then in the browser, and notifies its clients.
 pub async fn end_session(
     app: &App,
     caller: &RequestInfo,
@@ -84,9 +86,10 @@ pub async fn end_session(
     Ok(clear_cookies(app, redirect_or_page(asked, &frames, by)))
 }
 
-/// Nobody is signed in here any more, but an application asks with good reason: it gets the person back.
-/// If its session ran out, or a try before this one broke off, the others may still have to be told; if
-/// it goes on in another browser, they must not be.
+/// A logout request with a valid `id_token_hint`, from a browser that has no live session.
+///
+/// Redirects to `post_logout_redirect_uri`. Other clients are notified unless a live session has the same `sid`: it
+/// may have expired, or an earlier logout may have failed between ending it and notifying.
 pub async fn end_expired(
     app: &App,
     cookies: &Cookies,
@@ -100,7 +103,7 @@ pub async fn end_expired(
     Ok(clear_cookies_if_sent(app, cookies, redirect_or_page(asked, &frames, Initiator::Client)))
 }
 
-/// Nobody is signed in with this browser. Without proof of who asks there is a link, and no redirect.
+/// A logout request without a valid hint, from a browser that has no live session: a page with a link, no redirect.
 pub async fn no_session(
     app: &App,
     cookies: &Cookies,
@@ -110,12 +113,11 @@ pub async fn no_session(
     Ok(clear_cookies_if_sent(app, cookies, signed_out_page(asked, &frames, false)))
 }
 
-/// The session of that name ends, wherever its browser is; answers whether there was one. Those that only a
-/// browser can tell are not told. What is left of a try before this one, and of a session that ran out, is
-/// made up for.
+/// Ends the session with that `sid`, of whichever browser; `true` if there was one. Clients are notified by back
+/// channel only, also if the session had expired or an earlier logout failed before it notified them.
 pub async fn end_by_sid(app: &App, caller: &RequestInfo, sid: Uuid) -> Result<bool, StoreError> {
     let mut ended = None;
-    // A sign-in at this moment gives the name to another session.
+    // A sign-in at this moment makes another session the owner of the `sid`.
     while ended.is_none()
         && let Some(session) = sessions::find_by_sid(&*app.store, sid, app.now()).await?
     {
@@ -130,7 +132,7 @@ pub async fn end_by_sid(app: &App, caller: &RequestInfo, sid: Uuid) -> Result<bo
     Ok(ended.is_some())
 }
 
-/// A session that ran out: nobody has been told yet.
+/// Ends the session of the cookie if it has expired, and notifies its clients, which was not done yet.
 async fn end_cookie_session(app: &App, cookies: &Cookies) -> Result<Vec<String>, StoreError> {
     let Some(id) = cookies.session() else { return Ok(Vec::new()) };
     match sessions::end(&*app.store, id).await? {
@@ -139,14 +141,14 @@ async fn end_cookie_session(app: &App, cookies: &Cookies) -> Result<Vec<String>,
     }
 }
 
-/// Queues what goes server to server, and answers the frames for the rest.
+/// Queues the back-channel notifications, and returns the URLs of the front-channel frames.
 async fn notify(app: &App, sid: Uuid) -> Result<Vec<String>, StoreError> {
     let told = logout_notifications::notify(&*app.store, sid, app.now()).await?;
     app.notify_logout_workers(&told);
     Ok(front_channel::frame_urls(&told.by_browser, app.issuer(), |client| app.sid_for(client, sid)))
 }
 
-/// The token of the confirmation form: bound to the session it would end.
+/// The CSRF token of the confirmation form, bound to the session that it would end.
 fn csrf_token(app: &App, session: &Session) -> String {
     base64url(&app.csrf_key.mac(&csrf_input(session)))
 }
@@ -161,7 +163,7 @@ fn csrf_input(session: &Session) -> [String; 2] {
 }
 
 fn redirect_or_page(asked: &LogoutRequest, frames: &[String], by: Initiator) -> Response {
-    // Browsers on phones open another app only after a touch.
+    // Mobile browsers open another app only after a user gesture.
     let follows = |after: &&PostLogoutRedirect| {
         by == Initiator::User || !redirect_uri::is_private_use(after.uri())
     };
@@ -172,7 +174,7 @@ fn redirect_or_page(asked: &LogoutRequest, frames: &[String], by: Initiator) -> 
     }
 }
 
-/// The page that says so; `goes_on`: by itself, once the frames are loaded.
+/// The "signed out" page; `goes_on`: it redirects by itself, once the frames are loaded.
 fn signed_out_page(asked: &LogoutRequest, frames: &[String], goes_on: bool) -> Response {
     let href = asked.redirect.as_ref().map(PostLogoutRedirect::href);
     let nonce = href.as_ref().filter(|_| goes_on).map(|_| nonce());
@@ -191,14 +193,14 @@ fn signed_out_page(asked: &LogoutRequest, frames: &[String], goes_on: bool) -> R
     page(&template, StatusCode::OK, &policy)
 }
 
-/// A request from another site comes without its `SameSite=Lax` cookies, and seems to be nobody's. It must
-/// not take away what it did not show: the session would live on without its browser.
+/// Clears the cookies only if the request sent the session cookie. A cross-site request comes without `SameSite=Lax`
+/// cookies: to clear them would leave a live session without its browser.
 fn clear_cookies_if_sent(app: &App, cookies: &Cookies, answer: Response) -> Response {
     if cookies.session().is_some() { clear_cookies(app, answer) } else { answer }
 }
 
-/// There is nothing for `Clear-Site-Data` to do: no page of ours is kept by a browser, and a session's
-/// cookie opens nothing any more.
+/// Clears the cookies. `Clear-Site-Data` is not needed: browsers store no page of ours, and the cookie of an ended
+/// session is worthless.
 fn clear_cookies(app: &App, mut answer: Response) -> Response {
     let headers = answer.headers_mut();
     headers.append(header::SET_COOKIE, cookies::clear_session(app));

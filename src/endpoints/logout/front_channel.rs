@@ -1,4 +1,4 @@
-//! The frames by which the person's browser tells applications of a logout ([Front-Channel Logout §2]).
+//! The frames by which the browser notifies clients of a logout ([Front-Channel Logout §2]).
 //!
 //! [Front-Channel Logout §2]: https://openid.net/specs/openid-connect-frontchannel-1_0.html#RPLogout
 
@@ -10,8 +10,8 @@ use crate::protocol::redirect_uri;
 /// The most frames on one page.
 const MAX_FRAMES: usize = 20;
 
-/// The addresses to load, with `iss` and `sid` added to what was registered: for everybody, for a client
-/// may ignore them, and one that got them checks them. `subject_for` is the session as each client knows it.
+/// The URLs to load: the registered ones with `iss` and `sid`, for every client, as one that does not need them may
+/// ignore them. `subject_for` gives the `sid` by which each client knows the session.
 pub fn frame_urls(
     clients: &[Client],
     issuer: &str,
@@ -27,7 +27,7 @@ pub fn frame_urls(
     found.into_iter().take(MAX_FRAMES).collect()
 }
 
-/// Only https, except where all of it happens on a developer's own machine.
+/// Only `https`, except if client and issuer are both on loopback.
 fn frame_url(uri: &str, issuer: &str, sid: &str) -> Option<String> {
     let mut url = Url::parse(uri).ok()?;
     let own_machine = |url: &Url| url.scheme() == "http" && redirect_uri::is_loopback(url);

@@ -44,8 +44,8 @@ pub async fn get(
 
 /// `POST /logout`: the same by form.
 ///
-/// A browser leaves `SameSite=Lax` cookies out of a cross-site POST, so that it is turned into a GET,
-/// and meets its session there: by query, or kept for a moment if it is too long for one.
+/// Browsers send no `SameSite=Lax` cookies with a cross-site POST, so it is redirected to a GET, which has the session
+/// cookie. A request that is too long for a URL is stored for that redirect.
 pub async fn post(
     State(app): State<App>,
     caller: RequestInfo,
@@ -65,7 +65,7 @@ pub async fn post(
     if cookies.session().is_some() {
         return handle(&app, &caller, &cookies, &params).await;
     }
-    // A secret in the form of a program stays out of addresses.
+    // A client secret in the form must not get into a URL.
     let query = params.only(|name| PARAMETERS.contains(&name)).to_query();
     if query.len() < MAX_REDIRECT_QUERY_LEN {
         return Ok(see_other(&format!("{}?{query}", app.config.issuer.url("/logout"))));
@@ -78,11 +78,11 @@ pub async fn post(
     Ok(see_other(&format!("{}?kept={}", app.config.issuer.url("/logout"), id.reveal())))
 }
 
-/// What means something here.
+/// The parameters that are read.
 const PARAMETERS: [&str; 5] =
     ["client_id", "id_token_hint", "kept", "post_logout_redirect_uri", "state"];
 
-/// What a server proves itself with, in the form only ([RFC 6749 §2.3.1], [RFC 7523 §2.2]).
+/// The parameters by which a client authenticates, in the form only ([RFC 6749 §2.3.1], [RFC 7523 §2.2]).
 ///
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
 /// [RFC 7523 §2.2]: https://www.rfc-editor.org/rfc/rfc7523#section-2.2
@@ -107,11 +107,11 @@ async fn load_stored(app: &App, caller: &RequestInfo, id: &str) -> Result<Params
         None => Ok(None),
     };
     let query = query.map_err(|cause| unavailable(caller, &cause))?;
-    // Long gone: what is left is a person who wants to sign out.
+    // Expired: handled like a request without parameters.
     Ok(Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default())
 }
 
-/// `POST /logout/confirm`: the person's yes.
+/// `POST /logout/confirm`: the form of the confirmation page.
 pub async fn confirm(
     State(app): State<App>,
     caller: RequestInfo,
@@ -189,7 +189,7 @@ async fn read_request(
     })
 }
 
-/// The live session of this browser, whatever became of its user: it can be ended in any case.
+/// The live session of this browser, also of a disabled user: it can be ended in any case.
 async fn live_session(app: &App, cookies: &Cookies) -> Result<Option<Session>, StoreError> {
     match cookies.session() {
         Some(id) => sessions::find(&*app.store, id, app.now()).await,
@@ -197,7 +197,7 @@ async fn live_session(app: &App, cookies: &Cookies) -> Result<Option<Session>, S
     }
 }
 
-/// A request that cannot be acted on; the person may still sign out by themselves.
+/// The error page for an invalid request, with a link by which the user can sign out all the same.
 fn request_error(caller: &RequestInfo, detail: impl Into<String>) -> PageError {
     PageError {
         message: "The app sent a request that cannot be answered, so nothing has changed.".into(),
@@ -213,5 +213,5 @@ fn unavailable(caller: &RequestInfo, cause: &StoreError) -> PageError {
     }
 }
 
-/// What fits into the address of the GET that a POST becomes, also through proxies.
+/// The longest query of the GET that a POST is redirected to; proxies pass it, too.
 const MAX_REDIRECT_QUERY_LEN: usize = 6_000;

@@ -1,13 +1,12 @@
-//! The end of a session ([OpenID Connect RP-Initiated Logout]), and how applications hear of it: in the
-//! browser by frames ([Front-Channel Logout]) or by asking ([Session Management]); what goes server to
-//! server is queued with `logouts` and delivered by the server's couriers.
+//! The end session endpoint ([OpenID Connect RP-Initiated Logout]), and how clients are notified: by frames in the
+//! browser ([Front-Channel Logout]), by the `check_session_iframe` ([Session Management]), or by back channel, which
+//! `logout_notifications` queues and the server's logout worker delivers.
 //!
-//! `GET` or `POST /logout` is where an application sends people to sign out. With a good hint of who it
-//! means, and that person here, it happens at once; otherwise the person is asked, and their form comes
-//! to `POST /logout/confirm`. Somebody is sent on only to an address that the application registered. A server
-//! that asks by itself is answered as a program (`server.rs`).
+//! `GET` or `POST /logout` with an ID token of the browser's session ends the session at once; otherwise the user is
+//! asked, and the form goes to `POST /logout/confirm`. The browser is redirected only to a URI that the client
+//! registered. A server's own request gets JSON (`server_request`).
 //!
-//! Ends sessions, queues deliveries.
+//! Ends sessions, queues notifications.
 //!
 //! [Front-Channel Logout]: https://openid.net/specs/openid-connect-frontchannel-1_0.html
 //! [Session Management]: https://openid.net/specs/openid-connect-session-1_0.html
@@ -25,7 +24,7 @@ mod server_request;
 use crate::config::Config;
 use crate::protocol::ProviderMetadata;
 
-/// The room's lines in the metadata.
+/// Adds this endpoint to the metadata.
 pub fn add_metadata(metadata: &mut ProviderMetadata, config: &Config) {
     metadata.end_session_endpoint = Some(config.issuer.url("/logout"));
     metadata.frontchannel_logout_supported = true;

@@ -1,38 +1,38 @@
-//! The pages of a logout: the question, and that it is done.
+//! The templates of the logout pages.
 
 use askama::Template;
 
 use crate::http::parties::UserCard;
 
-/// Asks whether to sign out, where no application could prove whom it means.
+/// Asks whether to sign out, if the request does not prove which session it means.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "logout/confirm.html")]
 pub struct ConfirmPage<'a> {
     pub csrf: &'a str,
-    /// The request, to be judged again with the answer.
+    /// The parameters of the request, for the form.
     pub carried: &'a [(&'a str, &'a str)],
-    /// Who is signed in.
+    /// The user of the session.
     pub person: Option<UserCard<'a>>,
-    /// Who seems to ask.
+    /// The client that seems to ask.
     pub client_name: Option<&'a str>,
-    /// The way to stay: an address of ours, or the client's registered one.
+    /// The link to stay signed in: a URL of ours, or the client's `client_uri`.
     pub stay: &'a str,
-    /// For the developer: why nobody is sent on.
+    /// For the developer: why there is no redirect.
     pub detail: Option<&'a str>,
 }
 
-/// Says that nobody is signed in any more.
+/// Says that the session has ended.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "logout/signed_out.html")]
 pub struct SignedOutPage<'a> {
     pub client_name: Option<&'a str>,
-    /// Where it goes on: the client's registered address, with its `state`.
+    /// The link back to the client: the registered `post_logout_redirect_uri` with its `state`.
     pub href: Option<&'a str>,
-    /// What the browser loads to tell applications, the query and all.
+    /// The URLs of the front-channel frames.
     pub frames: &'a [String],
-    /// Of the script that goes on by itself once the frames are loaded; needs `href`.
+    /// For the script that redirects once the frames are loaded; needs `href`.
     pub nonce: Option<&'a str>,
-    /// For the developer: why nobody is sent on.
+    /// For the developer: why there is no redirect.
     pub detail: Option<&'a str>,
 }
 

@@ -2,7 +2,7 @@ use crate::domain::clients::Client;
 use crate::http::authorization_response::with_query;
 use crate::protocol::Params;
 
-/// Where an application gets the person back after the logout.
+/// The address that the browser is redirected to after the logout, with the `state` of the request.
 ///
 /// The only way to get one is to name a registered URI, exactly ([RP-Initiated Logout §3]): an address
 /// with a query added, or of another client, is none.
@@ -15,24 +15,23 @@ pub struct PostLogoutRedirect {
 }
 
 impl PostLogoutRedirect {
-    /// Finds the asked-for URI among the client's.
+    /// Finds the requested URI among those of the client.
     pub fn resolve(asked: &str, params: &Params, client: &Client) -> Option<Self> {
         let registered = &client.metadata.post_logout_redirect_uris;
         let uri = registered.iter().find(|uri| *uri == asked)?.clone();
         Some(Self { uri, state: params.get("state").map(str::to_owned) })
     }
 
-    /// The registered URI.
     pub fn uri(&self) -> &str {
         &self.uri
     }
 
-    /// What the application gets back untouched.
+    /// The client's `state`, unchanged.
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
     }
 
-    /// The address to go to: `state` is added where it was sent, and nothing else.
+    /// The URL to redirect to: `state` is added if it was sent, and nothing else.
     pub fn href(&self) -> String {
         match &self.state {
             Some(state) => with_query(&self.uri, &[("state".to_owned(), state.clone())]),

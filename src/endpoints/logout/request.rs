@@ -1,4 +1,6 @@
-//! What an application asks for, read and judged before anything ends.
+//! Logout requests ([RP-Initiated Logout §2]): parsed and validated before any session ends.
+//!
+//! [RP-Initiated Logout §2]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout
 
 use uuid::Uuid;
 
@@ -15,53 +17,49 @@ use crate::protocol::Params;
 /// A logout request.
 #[derive(Clone, Debug)]
 pub struct LogoutRequest {
-    /// Who is meant.
     pub hint: IdTokenHint,
-    /// Who asks; only as good as the hint, or as the person's word.
+    /// The client that asks: proven only by the hint, or confirmed by the user.
     pub client: Option<Client>,
-    /// Where to go afterwards.
     pub redirect: Option<PostLogoutRedirect>,
-    /// For the developer: why nobody is sent on although an address was given.
+    /// For the developer: why the browser is not redirected although `post_logout_redirect_uri` was given.
     pub no_redirect_reason: Option<&'static str>,
 }
 
-/// What the `id_token_hint` came to.
+/// The verified `id_token_hint`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum IdTokenHint {
-    /// There was none.
     Absent,
-    /// It is not an ID token of ours.
+    /// Not an ID token of ours.
     Invalid,
-    /// It is: given to this client, in the session of that name.
+    /// An ID token of ours, expired or not.
     Of {
-        /// To whom it was given.
+        /// Its audience.
         client: ClientId,
-        /// In which session.
         sid: Uuid,
     },
 }
 
-/// Why a request is not even asked about.
+/// Why a logout request is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogoutError {
-    /// `client_id` is not whom the hint was given to.
+    /// `client_id` is not the audience of the hint.
     OtherClient,
 }
 
-/// What happens now.
+/// What to do with a logout request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LogoutStep {
-    /// Nobody is signed in with this browser.
+    /// The browser has no live session.
     NoSession,
-    /// The person has to say whether they want it.
+    /// Ask the user.
     Confirm,
-    /// It is done.
+    /// End the session without asking.
     EndSession,
 }
 
-/// Without asking only for whoever holds an ID token of this very session, and would be sent to an address
-/// that is registered, if to any: anything else could be any page that wants to be a nuisance ([RP-Initiated
-/// Logout §2], §6), and an application whose address is wrong has to be told before anything is gone (§4).
+/// Ends the session without asking only for an ID token of this very session, and with a registered
+/// `post_logout_redirect_uri`, if any. Any other request could come from a page that wants to be a nuisance
+/// ([RP-Initiated Logout §2], §6), and a wrong redirect URI has to be shown before the session is gone (§4).
 ///
 /// [RP-Initiated Logout §2]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout
 pub fn decide(hint: &IdTokenHint, stays: bool, session: Option<&Session>) -> LogoutStep {
@@ -91,7 +89,7 @@ impl LogoutRequest {
             }
             HintClaims::Of { client, .. } => Some(client.clone()),
             HintClaims::Absent => named.and_then(ClientId::parse),
-            // Whoever sends a forged hint is not believed about the rest.
+            // The rest of a request with a forged hint is not believed.
             HintClaims::Invalid => None,
         };
         let client = match who {
@@ -101,7 +99,7 @@ impl LogoutRequest {
         let hint = shown.resolve_sid(app, client.as_ref());
         let client = client.filter(|client| client.enabled);
         let asked = params.get("post_logout_redirect_uri");
-        // What is too long to go back is no reason to stay signed in, only to stay here.
+        // A `state` that is too long to go back prevents the redirect, not the logout.
         let is_long = params.get("state").is_some_and(authorization_request::exceeds_url_length);
         let after = asked.zip(client.as_ref()).filter(|_| !is_long);
         let after =
@@ -132,18 +130,16 @@ fn no_redirect_reason(hint: &IdTokenHint, client: Option<&Client>) -> &'static s
     }
 }
 
-/// What the `id_token_hint` says, before its client was looked up: only then is it known what the client
-/// calls a session.
+/// The claims of the `id_token_hint`, whose `sid` can be resolved only when the client is known: pairwise clients
+/// have session ids of their own.
 enum HintClaims {
-    /// There was none.
     Absent,
-    /// It is not an ID token of ours.
+    /// Not an ID token of ours.
     Invalid,
-    /// It is.
     Of {
-        /// To whom it was given.
+        /// Its audience.
         client: ClientId,
-        /// By what name this client knows the session.
+        /// As this client knows the session.
         sid: String,
     },
 }
@@ -155,7 +151,7 @@ impl HintClaims {
             Self::Invalid => return IdTokenHint::Invalid,
             Self::Of { client, sid } => (client, sid),
         };
-        // Of a client that is gone nobody knows the sector.
+        // The sector of a removed client is not known.
         let sid = match client {
             Some(client) => app.pairwise_key.resolve_sid(&client.metadata, &sid),
             None => Uuid::try_parse(&sid).ok(),
@@ -211,7 +207,7 @@ mod tests {
         let of = |session: &Session| IdTokenHint::Of { client: client.clone(), sid: session.sid };
         #[rustfmt::skip]
         let table = [
-            //                  nobody here        somebody here   and the address is not registered
+            //                  no session           session          and the URI is not registered
             (IdTokenHint::Absent,     [LogoutStep::NoSession, LogoutStep::Confirm,      LogoutStep::Confirm]),
             (IdTokenHint::Invalid, [LogoutStep::NoSession, LogoutStep::Confirm,      LogoutStep::Confirm]),
             (of(&other),       [LogoutStep::NoSession, LogoutStep::Confirm,      LogoutStep::Confirm]),

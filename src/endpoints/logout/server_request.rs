@@ -1,10 +1,9 @@
-//! A logout that a server asks for by itself, without the person's browser: some proxies and libraries call
-//! `/logout` with the hint from their own side, and take any 2xx or 3xx for done.
+//! Logout requests that a client's server sends itself, without the browser: some proxies and libraries call
+//! `/logout` with the hint, and take any 2xx or 3xx for success.
 //!
-//! What shows no session of a browser ends none by itself, so such a request is told that nothing has ended.
-//! With client authentication it can: the client that the hint was given to may end the session that the
-//! hint names, as its `sid`, in whichever browser that is. The hint alone is not enough, for it is no
-//! secret: it travels in addresses and lies in logs.
+//! A request without a session cookie ends no session, so such a request gets an error. With client authentication
+//! it is accepted: the audience of the hint may end the session of its `sid`, of whichever browser. The hint alone
+//! is not enough, as it is no secret: it travels in URLs and is in logs.
 
 use axum::Json;
 use axum::http::{HeaderMap, header};
@@ -20,12 +19,12 @@ use crate::http::error::{ApiError, no_store};
 use crate::http::request_info::RequestInfo;
 use crate::protocol::{ErrorCode, OAuthError, Params};
 
-/// Whether no browser sends such a request. `form` may hold a client's proof.
+/// Whether a server sent the request, and not a browser. `form` may hold client credentials.
 ///
 /// A browser says where a request comes from with each that it sends to a trustworthy address
 /// (`Sec-Fetch-Site`, [Fetch Metadata §2.1]), and asks for HTML where it goes to a page; libraries do
-/// neither. `Sec-Fetch-Mode` tells nothing, for Node.js sends it, too. Who is in doubt is a person: a page is no
-/// harm to a program, and JSON is none of a person's business.
+/// neither. `Sec-Fetch-Mode` tells nothing, as Node.js sends it, too. In doubt it is a browser: a page does a program
+/// no harm, and JSON does not help a user.
 ///
 /// [Fetch Metadata §2.1]: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
 pub fn is_server_request(headers: &HeaderMap, has_session: bool, form: &Params) -> bool {
@@ -38,8 +37,8 @@ fn has_client_credentials(headers: &HeaderMap, form: &Params) -> bool {
     headers.contains_key(header::AUTHORIZATION) || in_form.iter().any(|it| form.get(it).is_some())
 }
 
-/// Ends the session, or says that nothing has ended. `form` is empty for a GET: a secret has no place in
-/// an address ([RFC 6749 §2.3.1]).
+/// Ends the session, or responds with an error. `form` is empty for a GET: a client secret has no place in a URL
+/// ([RFC 6749 §2.3.1]).
 ///
 /// [RFC 6749 §2.3.1]: https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1
 pub async fn handle(
@@ -55,7 +54,7 @@ pub async fn handle(
     }
 }
 
-/// Whether there was anything to end: a session that is over already is as good.
+/// Ends the session of the hint; `false` if it has ended before, which is no error.
 async fn end_by_client(
     app: &App,
     caller: &RequestInfo,
