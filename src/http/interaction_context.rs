@@ -158,7 +158,8 @@ impl InteractionContext {
         app: &App,
         caller: &RequestInfo,
         headers: &HeaderMap,
-        (form, token): (&str, Option<&str>),
+        form: &str,
+        token: Option<&str>,
     ) -> Result<(), PageError> {
         if let NextStep::Stop(stop @ (StopReason::Foreign | StopReason::Expired)) =
             self.next_step(app)

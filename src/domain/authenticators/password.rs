@@ -11,6 +11,7 @@
 
 use std::net::IpAddr;
 
+use thiserror::Error;
 use tokio::join;
 
 use super::Authentication;
@@ -96,28 +97,27 @@ pub struct LoginFailure {
 }
 
 /// Why an attempt failed. The page says the same for the first three.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum LoginError {
-    /// No user has that user name.
+    #[error("no user has that user name")]
     UnknownUser,
+    #[error("the password is wrong")]
     WrongPassword,
     /// The right password of a disabled user.
+    #[error("the user is disabled")]
     Disabled,
-    /// Too many attempts.
+    #[error("there were too many attempts")]
     Throttled(RateLimited),
     /// Too many attempts from everywhere: until the operator unlocks the account, or its user signs in with a
     /// browser that has a device cookie.
+    #[error("the account is locked")]
     Locked(RateLimited),
     /// Too many passwords wait to be hashed.
+    #[error("too many passwords wait to be hashed")]
     Busy,
     /// The store failed, so no one can sign in.
-    Store(StoreError),
-}
-
-impl From<StoreError> for LoginError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl From<HasherBusy> for LoginError {
@@ -171,7 +171,7 @@ impl PasswordAuthenticator<'_> {
         let failed = |why| LoginFailure { why, sub: sub.clone(), locks: false };
 
         let counted =
-            self.record_attempt(&account, (sub.as_ref(), epoch), shown).await.map_err(failed)?;
+            self.record_attempt(&account, sub.as_ref(), epoch, shown).await.map_err(failed)?;
         match self.verify(typed, user).await {
             Ok(user) => {
                 let unlocked = self.clear_attempts(&account, &counted, shown.address).await;
@@ -229,7 +229,8 @@ impl PasswordAuthenticator<'_> {
     async fn record_attempt(
         &self,
         account: &str,
-        (sub, epoch): (Option<&Subject>, Epoch),
+        sub: Option<&Subject>,
+        epoch: Epoch,
         shown: &Credentials<'_>,
     ) -> Result<CountedAttempt, LoginError> {
         let (store, now) = (self.store, self.clock.now());

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::parameters::MAX_QUERY_LEN;
 use crate::protocol::{ClientMetadata, Params, ResponseMode, ResponseType};
@@ -23,12 +24,20 @@ pub fn exceeds_url_length(state: &str) -> bool {
 }
 
 /// Why there is no destination. Shown as a page, never redirected.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum DestinationError {
     /// `redirect_uri` is required even if only one is registered (OpenID Connect Core §3.1.2.1).
+    #[error("redirect_uri is missing; it is required even when only one is registered")]
     MissingRedirectUri,
+    #[error(
+        "redirect_uri is not one of those registered for this client; they are compared \
+         character by character"
+    )]
     UnregisteredRedirectUri,
     /// `state` is longer than a URL can carry, and the client must get back exactly what it sent.
+    #[error(
+        "state is longer than the 8 KiB that an address can carry back; response_mode=form_post can"
+    )]
     StateTooLong,
 }
 

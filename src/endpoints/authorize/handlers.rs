@@ -7,7 +7,7 @@ use super::dispatch;
 use super::reply::{self, ReplyContent, ReplyOptions};
 use super::request_object::{self, RequestObjectError};
 use crate::domain::authorization_request::{
-    self, AuthorizationRequest, Destination, DestinationError, HintedSubject, Reply, RequestPolicy,
+    self, AuthorizationRequest, Destination, HintedSubject, Reply, RequestPolicy,
 };
 use crate::domain::clients::{self, Client, ClientId};
 use crate::domain::events::{AuthorizationOutcome, Event};
@@ -157,12 +157,13 @@ async fn start_request(
     };
     // Of an invalid request object the readable parameters still say where the error goes.
     let said = opened.as_ref().unwrap_or_else(|unopened| &unopened.reply_params);
-    let destination = Destination::resolve(said, &client.metadata).map_err(destination_error_text);
-    let lost = came.is_unreadable("state").then_some(UNREADABLE_STATE);
+    let destination =
+        Destination::resolve(said, &client.metadata).map_err(|error| error.to_string());
+    let lost = came.is_unreadable("state").then(|| UNREADABLE_STATE.to_owned());
     let destination = destination.and_then(|to| lost.map_or(Ok(to), Err));
     let destination = destination.map_err(|why| {
         app.record_event(caller.address, &refused_event(&client));
-        request_error_page(caller, came, "invalid_request", why).back_to(&client)
+        request_error_page(caller, came, "invalid_request", &why).back_to(&client)
     })?;
     let reply = Reply::Redirect(destination);
     // Stored to start the request again: the query as it came, not the parameters of its request object.
@@ -223,21 +224,6 @@ async fn find_client(
     let client = clients::find(&*app.store, &id).await;
     let client = client.map_err(|cause| PageError::unavailable(&caller.request_id, &cause))?;
     client.filter(|client| client.enabled).ok_or_else(unknown)
-}
-
-fn destination_error_text(why: DestinationError) -> &'static str {
-    match why {
-        DestinationError::MissingRedirectUri => {
-            "redirect_uri is missing; it is required even when only one is registered"
-        }
-        DestinationError::UnregisteredRedirectUri => {
-            "redirect_uri is not one of those registered for this client; they are compared \
-             character by character"
-        }
-        DestinationError::StateTooLong => {
-            "state is longer than the 8 KiB that an address can carry back; response_mode=form_post can"
-        }
-    }
 }
 
 /// Verifies the `id_token_hint`: an ID token of ours, expired or not, as it is no credential.

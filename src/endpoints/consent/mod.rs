@@ -113,7 +113,7 @@ pub async fn submit(
     let context = InteractionContext::load(&app, &caller, &cookies, id).await?;
     let csrf = params.get("csrf").unwrap_or_default();
     let (csrf, person) = csrf.split_once('.').unwrap_or((csrf, ""));
-    context.check_form(&app, &caller, &headers, ("consent", Some(csrf)))?;
+    context.check_form(&app, &caller, &headers, "consent", Some(csrf))?;
     let store_error = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
     let user = context.browser_session.session.as_ref().map(|(_, user)| user);
     match (params.get("decision"), user) {

@@ -11,7 +11,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use crate::domain::interactions::{NextStep, Step};
+use crate::domain::interactions::NextStep;
 use crate::http::app::App;
 use crate::http::cookies::Cookies;
 use crate::http::interaction_context::InteractionContext;
@@ -31,17 +31,12 @@ pub async fn show(
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
     let context = InteractionContext::load(&app, &caller, &cookies, id).await?;
-    match context.next_step(&app) {
-        NextStep::Ask(Step::Login | Step::Account) => {
-            Ok(render::show(&app, &context, None, None, StatusCode::OK))
-        }
-        // "Not you?", on the consent page.
-        NextStep::Ask(Step::Consent) if params.get("other").is_some() => {
-            Ok(render::show(&app, &context, None, None, StatusCode::OK))
-        }
-        next @ (NextStep::Ask(Step::Consent)
-        | NextStep::Issue
-        | NextStep::Refuse(_)
-        | NextStep::Stop(_)) => context.redirect_onward(&caller, &app, next),
+    let next = context.next_step(&app);
+    let is_next = matches!(next, NextStep::Ask(step) if step.path() == "/login");
+    // "Not you?", on the page of a later step.
+    let is_other = matches!(next, NextStep::Ask(_)) && params.get("other").is_some();
+    if is_next || is_other {
+        return Ok(render::show(&app, &context, None, None, StatusCode::OK));
     }
+    context.redirect_onward(&caller, &app, next)
 }

@@ -36,7 +36,7 @@ pub async fn submit(
     let cookies = Cookies::read(&app, &headers);
     let id = params.get("interaction").unwrap_or_default();
     let context = InteractionContext::load(&app, &caller, &cookies, id).await?;
-    context.check_form(&app, &caller, &headers, ("login", params.get("csrf")))?;
+    context.check_form(&app, &caller, &headers, "login", params.get("csrf"))?;
     let store_error = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
     if params.get("cancel").is_some() {
         interactions::decline(&*app.store, &context.id).await.map_err(store_error)?;
@@ -75,7 +75,7 @@ pub async fn submit(
     // left half done.
     let request_id = caller.request_id.clone();
     let attempt =
-        async move { authenticate(&app, &caller, &cookies, &context, (&params, typed)).await };
+        async move { authenticate(&app, &caller, &cookies, &context, &params, typed).await };
     let outcome = tokio::spawn(attempt.in_current_span()).await;
     outcome.unwrap_or_else(|_panicked| Err(PageError::internal(&request_id)))
 }
@@ -86,7 +86,8 @@ async fn authenticate(
     caller: &RequestInfo,
     cookies: &Cookies,
     context: &InteractionContext,
-    (params, typed): (&Params, QueuedPassword),
+    params: &Params,
+    typed: QueuedPassword,
 ) -> Result<Response, PageError> {
     let store_error = |cause: StoreError| PageError::unavailable(&caller.request_id, &cause);
     let (authenticator, credentials) = authenticator(app, caller, cookies, params);

@@ -175,17 +175,9 @@ async fn read_request(
     caller: &RequestInfo,
     params: &Params,
 ) -> Result<LogoutRequest, PageError> {
-    let asked =
-        LogoutRequest::read(app, params).await.map_err(|cause| unavailable(caller, &cause))?;
-    asked.map_err(|refusal| {
-        request_error(
-            caller,
-            match refusal {
-                LogoutError::OtherClient => {
-                    "client_id is not the client that id_token_hint was given to"
-                }
-            },
-        )
+    LogoutRequest::read(app, params).await.map_err(|error| match error {
+        LogoutError::Store(cause) => unavailable(caller, &cause),
+        LogoutError::OtherClient => request_error(caller, error.to_string()),
     })
 }
 

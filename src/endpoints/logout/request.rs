@@ -2,6 +2,7 @@
 //!
 //! [RP-Initiated Logout §2]: https://openid.net/specs/openid-connect-rpinitiated-1_0.html#RPLogout
 
+use thiserror::Error;
 use uuid::Uuid;
 
 use super::post_logout_redirect::PostLogoutRedirect;
@@ -40,10 +41,13 @@ pub enum IdTokenHint {
 }
 
 /// Why a logout request is refused.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug, Error)]
 pub enum LogoutError {
     /// `client_id` is not the audience of the hint.
+    #[error("client_id is not the client that id_token_hint was given to")]
     OtherClient,
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What to do with a logout request.
@@ -76,7 +80,7 @@ pub fn decide(hint: &IdTokenHint, stays: bool, session: Option<&Session>) -> Log
 
 impl LogoutRequest {
     /// Reads the request.
-    pub async fn read(app: &App, params: &Params) -> Result<Result<Self, LogoutError>, StoreError> {
+    pub async fn read(app: &App, params: &Params) -> Result<Self, LogoutError> {
         let shown = read_hint(app, params.get("id_token_hint"));
         let named = params.get("client_id");
         let who = match &shown {
@@ -85,7 +89,7 @@ impl LogoutRequest {
             HintClaims::Of { client, .. }
                 if named.is_some_and(|named| named != client.as_str()) =>
             {
-                return Ok(Err(LogoutError::OtherClient));
+                return Err(LogoutError::OtherClient);
             }
             HintClaims::Of { client, .. } => Some(client.clone()),
             HintClaims::Absent => named.and_then(ClientId::parse),
@@ -108,7 +112,7 @@ impl LogoutRequest {
         let stays = stays.map(|_| {
             if is_long { STATE_TOO_LONG } else { no_redirect_reason(&hint, client.as_ref()) }
         });
-        Ok(Ok(Self { hint, client, redirect: after, no_redirect_reason: stays }))
+        Ok(Self { hint, client, redirect: after, no_redirect_reason: stays })
     }
 }
 

@@ -66,10 +66,9 @@ async fn end_by_client(
         return Err(unauthenticated());
     }
     let client = authenticated_client::authenticated(app, headers, form, caller).await?;
-    let asked = LogoutRequest::read(app, params).await?.map_err(|refusal| {
-        ApiError::invalid(match refusal {
-            LogoutError::OtherClient => OTHER_CLIENT,
-        })
+    let asked = LogoutRequest::read(app, params).await.map_err(|error| match error {
+        LogoutError::OtherClient => ApiError::invalid(OTHER_CLIENT),
+        LogoutError::Store(cause) => cause.into(),
     })?;
     match asked.hint {
         IdTokenHint::Of { client: to, sid } if to == client.id => {
