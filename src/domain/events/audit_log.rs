@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use super::Event;
+use super::{Event, SignInAccount};
 
 /// Writes one line of the audit log. Its `event` and its fields are what operators search and alert on.
 pub(super) fn write(address: Option<IpAddr>, event: &Event<'_>) {
@@ -9,9 +9,12 @@ pub(super) fn write(address: Option<IpAddr>, event: &Event<'_>) {
         Event::SignedIn { sub, username, client } => {
             tracing::info!(target: "audit", event = "signed_in", sub, username, client, from);
         }
-        Event::SignInFailed { client, reason, whose } => {
+        Event::SignInFailed { client, reason, account } => {
             let reason = reason.as_str();
-            let (sub, name_digest) = (whose.ok(), whose.err());
+            let (sub, name_digest) = match account {
+                SignInAccount::Sub(sub) => (Some(sub), None),
+                SignInAccount::UnknownName { digest } => (None, Some(digest)),
+            };
             tracing::warn!(
                 target: "audit", event = "sign_in_failed", client, reason, sub, name_digest, from
             );
@@ -50,6 +53,7 @@ pub(super) fn write(address: Option<IpAddr>, event: &Event<'_>) {
             tracing::info!(target: "audit", event = "tokens_issued", client, sub, grant, from);
         }
         Event::TokenRefused { client, reason } => {
+            let reason = &*reason.as_str();
             tracing::info!(target: "audit", event = "token_refused", client, reason, from);
         }
         Event::ReuseDetected { client, grant } => {

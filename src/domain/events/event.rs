@@ -2,6 +2,7 @@ use super::words::{
     Actor, AuthorizationOutcome, ClientAuthFailure, ClientChange, LogoutDeliveryOutcome,
     ResourceChange, RevokedKind, ScopeChange, SignInFailure, SignOutCause, UserChange,
 };
+use crate::domain::grants::GrantError;
 use crate::domain::keys::{KeyUse, Phase};
 use crate::protocol::GrantType;
 
@@ -16,12 +17,10 @@ pub enum Event<'a> {
         username: &'a str,
         client: &'a str,
     },
-    /// `whose` is the user's `sub`, or a keyed digest of a user name that does not exist: what was typed there
-    /// may be a password.
     SignInFailed {
         client: &'a str,
         reason: SignInFailure,
-        whose: Result<&'a str, &'a str>,
+        account: SignInAccount<'a>,
     },
     /// An account is locked because too many sign-ins failed.
     AccountLocked {
@@ -67,7 +66,7 @@ pub enum Event<'a> {
     /// A token request was refused; `reason` is the exact check, which the client is not told.
     TokenRefused {
         client: &'a str,
-        reason: &'a str,
+        reason: &'a GrantError,
     },
     /// A used code or a replaced refresh token came back: there may be a copy of it.
     ReuseDetected {
@@ -110,6 +109,16 @@ pub enum Event<'a> {
         kid: &'a str,
         purpose: KeyUse,
         phase: Phase,
+    },
+}
+
+/// The account of a failed sign-in.
+#[derive(Clone, Copy, Debug)]
+pub enum SignInAccount<'a> {
+    Sub(&'a str),
+    /// A keyed digest of a user name that does not exist: what was typed there may be a password.
+    UnknownName {
+        digest: &'a str,
     },
 }
 

@@ -20,7 +20,7 @@ use std::net::IpAddr;
 
 pub use self::cache_counters::CacheCounters;
 pub use self::counters::Counters;
-pub use self::event::Event;
+pub use self::event::{Event, SignInAccount};
 pub use self::store_counters::StoreCounters;
 use self::stored_events::EventQueue;
 pub use self::stored_events::{

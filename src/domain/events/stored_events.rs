@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::{Actor, Event};
+use super::{Actor, Event, SignInAccount};
 use crate::infra::clock::UnixTime;
 use crate::infra::store::{Key, Partition, Record, Store, StoreError};
 
@@ -108,9 +108,12 @@ fn stored_fields<'a>(event: &Event<'a>) -> Option<(&'static str, Fields<'a>)> {
         Event::SignedIn { sub, username, client } => {
             ("signed_in", vec![("sub", sub), ("username", username), ("client", client)])
         }
-        Event::SignInFailed { client, reason, whose } => {
-            let whose = whose.map_or_else(|digest| ("name_digest", digest), |sub| ("sub", sub));
-            ("sign_in_failed", vec![("client", client), ("reason", reason.as_str()), whose])
+        Event::SignInFailed { client, reason, account } => {
+            let account = match account {
+                SignInAccount::Sub(sub) => ("sub", sub),
+                SignInAccount::UnknownName { digest } => ("name_digest", digest),
+            };
+            ("sign_in_failed", vec![("client", client), ("reason", reason.as_str()), account])
         }
         Event::AccountLocked { sub } => ("account_locked", vec![("sub", sub)]),
         Event::AccountUnlocked { sub, by } => {

@@ -46,7 +46,7 @@ pub fn load_files(
         match (purpose, &source.private_key_path) {
             (KeyUse::Decryption(_), _) => {}
             (KeyUse::Signing(Algorithm::Rs256), Some(path)) => {
-                found.keys.push(load_given(source, path)?)
+                found.keys.push(load_given(source, path)?);
             }
             (KeyUse::Signing(alg), _) => load_from_dir(source, *alg, make, &mut found)?,
         }

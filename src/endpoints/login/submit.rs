@@ -8,7 +8,7 @@ use super::render;
 use crate::domain::authenticators::{
     Credentials, LoginError, LoginFailure, LoginOutcome, PasswordAuthenticator, QueuedPassword,
 };
-use crate::domain::events::{Actor, Event, SignInFailure};
+use crate::domain::events::{Actor, Event, SignInAccount, SignInFailure};
 use crate::domain::interactions;
 use crate::domain::users;
 use crate::http::app::App;
@@ -175,8 +175,8 @@ fn show_failure(
     let client = context.client.id.as_str();
     let sub = failed.sub.as_ref().map(Subject::as_str);
     let digest = app.name_digest(typed_username(params).unwrap_or_default());
-    let whose = sub.ok_or(&*digest);
-    app.record_event(caller.address, &Event::SignInFailed { client, reason, whose });
+    let account = sub.map_or(SignInAccount::UnknownName { digest: &digest }, SignInAccount::Sub);
+    app.record_event(caller.address, &Event::SignInFailed { client, reason, account });
     if let Some(sub) = sub.filter(|_| failed.locks) {
         app.record_event(caller.address, &Event::AccountLocked { sub });
     }

@@ -133,8 +133,7 @@ fn record_failure(
     let client = who.client.id.as_str();
     match failure {
         TokenRequestError::Grant(refusal) => {
-            let reason = refusal.as_str();
-            app.record_event(who.caller.address, &Event::TokenRefused { client, reason: &reason });
+            app.record_event(who.caller.address, &Event::TokenRefused { client, reason: &refusal });
             // The credential is valid: the client must not discard it.
             if let GrantError::TooManyTokens { retry_after } = refusal {
                 let text = "too many access tokens of this grant are in use; use those, or wait";

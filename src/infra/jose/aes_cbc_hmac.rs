@@ -38,7 +38,9 @@ pub(super) fn encrypt(
 pub(super) fn decrypt(
     key: &[u8],
     aad: &[u8],
-    (iv, mut ciphertext, tag): (&[u8], Vec<u8>, &[u8]),
+    iv: &[u8],
+    mut ciphertext: Vec<u8>,
+    tag: &[u8],
 ) -> Option<Vec<u8>> {
     let (mac_key, cipher_key) = key.split_at_checked(16)?;
     if tag.len() != TAG_LEN {
@@ -85,7 +87,7 @@ mod tests {
         assert_eq!(ciphertext[..16], bytes("c8 0e df a3 2d df 39 d5 ef 00 c0 b4 68 83 42 79"));
         assert_eq!(tag, bytes("65 2c 3f a3 6b 0a 7c 5b 32 19 fa b3 a3 0b c1 c4"));
         let opened = |iv: &[u8], ciphertext: &[u8], tag: &[u8]| {
-            decrypt(&key, aad, (iv, ciphertext.to_vec(), tag))
+            decrypt(&key, aad, iv, ciphertext.to_vec(), tag)
         };
         assert_eq!(opened(&iv, &ciphertext, &tag).as_deref(), Some(&content[..]));
         assert_eq!(opened(&iv, &ciphertext, &tag[..15]), None, "a shortened tag");

@@ -69,12 +69,14 @@ pub(super) fn decrypt(
     enc: ContentEncryption,
     key: &[u8],
     aad: &[u8],
-    sealed: (&[u8], Vec<u8>, &[u8]),
+    content: EncryptedContent,
 ) -> Option<Vec<u8>> {
     match enc {
-        ContentEncryption::A128CbcHs256 => aes_cbc_hmac::decrypt(key, aad, sealed),
-        ContentEncryption::A128Gcm => decrypt_gcm(&AES_128_GCM, key, aad, sealed),
-        ContentEncryption::A256Gcm => decrypt_gcm(&AES_256_GCM, key, aad, sealed),
+        ContentEncryption::A128CbcHs256 => {
+            aes_cbc_hmac::decrypt(key, aad, &content.iv, content.ciphertext, &content.tag)
+        }
+        ContentEncryption::A128Gcm => decrypt_gcm(&AES_128_GCM, key, aad, content),
+        ContentEncryption::A256Gcm => decrypt_gcm(&AES_256_GCM, key, aad, content),
     }
 }
 
@@ -82,15 +84,15 @@ fn decrypt_gcm(
     algorithm: &'static Algorithm,
     key: &[u8],
     aad: &[u8],
-    (iv, ciphertext, tag): (&[u8], Vec<u8>, &[u8]),
+    EncryptedContent { iv, ciphertext, tag }: EncryptedContent,
 ) -> Option<Vec<u8>> {
-    let nonce = Nonce::try_assume_unique_for_key(iv).ok()?;
+    let nonce = Nonce::try_assume_unique_for_key(&iv).ok()?;
     // A shorter tag would be easier to guess: the length is the algorithm's (RFC 7518 §5.3).
     if tag.len() != 16 {
         return None;
     }
     let mut content = ciphertext;
-    content.extend_from_slice(tag);
+    content.extend_from_slice(&tag);
     let cipher = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?);
     let length = cipher.open_in_place(nonce, Aad::from(aad), &mut content).ok()?.len();
     content.truncate(length);
@@ -118,10 +120,14 @@ mod tests {
             "5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6jiSdiwkIr3ajwQzaBtQD_A"
         );
         assert_eq!(base64url(&sealed.tag), "XFBoMYUZodetZdvTiFvSkQ");
-        let parts = (&iv[..], sealed.ciphertext.clone(), &sealed.tag[..]);
-        let opened = decrypt(ContentEncryption::A256Gcm, &key, aad, parts);
+        let with_tag = |tag: &[u8]| EncryptedContent {
+            iv: iv.to_vec(),
+            ciphertext: sealed.ciphertext.clone(),
+            tag: tag.to_vec(),
+        };
+        let opened = decrypt(ContentEncryption::A256Gcm, &key, aad, with_tag(&sealed.tag));
         assert_eq!(opened.as_deref(), Some(&content[..]));
-        let cut = (&iv[..], sealed.ciphertext, &sealed.tag[..12]);
-        assert_eq!(decrypt(ContentEncryption::A256Gcm, &key, aad, cut), None, "a shortened tag");
+        let opened = decrypt(ContentEncryption::A256Gcm, &key, aad, with_tag(&sealed.tag[..12]));
+        assert_eq!(opened, None, "a shortened tag");
     }
 }

@@ -10,7 +10,7 @@ use rsa::traits::PublicKeyParts;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::content_encryption::{self, ContentKey};
+use super::content_encryption::{self, ContentKey, EncryptedContent};
 use super::ecdh_es::{self, PartyInfo, derive_key};
 use super::encrypt::uncompressed_point;
 use super::{JwkParams, KeyError, PublicJwk, claims};
@@ -153,13 +153,12 @@ fn try_decrypt(compact: &str, key: &DecryptionKey) -> Option<Vec<u8>> {
     let alg = KeyManagement::parse(text("alg")??)?;
     let enc = ContentEncryption::parse(text("enc")??)?;
     let content_key = key.content_key((alg, enc), &header, &from_base64url(encrypted_key)?)?;
-    let (iv, tag) = (from_base64url(iv)?, from_base64url(tag)?);
-    content_encryption::decrypt(
-        enc,
-        &content_key,
-        protected.as_bytes(),
-        (&iv, from_base64url(ciphertext)?, &tag),
-    )
+    let content = EncryptedContent {
+        iv: from_base64url(iv)?,
+        ciphertext: from_base64url(ciphertext)?,
+        tag: from_base64url(tag)?,
+    };
+    content_encryption::decrypt(enc, &content_key, protected.as_bytes(), content)
 }
 
 /// The producer's ephemeral public key ([RFC 7518 §4.6.1.1](https://www.rfc-editor.org/rfc/rfc7518#section-4.6.1.1)).
