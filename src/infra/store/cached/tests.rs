@@ -97,7 +97,7 @@ fn key(name: &str) -> RawKey {
     RawKey::new(Partition::new(format!("client:{name}")), "client.v1", None)
 }
 
-fn cached(remote: &Arc<RemoteStore>) -> Arc<dyn Store> {
+fn cached_store(remote: &Arc<RemoteStore>) -> Arc<dyn Store> {
     CachedStore::wrap(Arc::clone(remote) as _, TTL, |_| ())
 }
 
@@ -119,7 +119,7 @@ async fn start_read(store: &Arc<dyn Store>, key: &RawKey) -> Reading {
 #[tokio::test(start_paused = true)]
 async fn what_was_read_a_moment_ago_is_not_asked_for_again_and_a_moment_is_short() {
     let remote = RemoteStore::new();
-    let store = cached(&remote);
+    let store = cached_store(&remote);
     remote.put_elsewhere(&key("a"), b"1").await;
     remote.valid_for(60_000);
     for _ in 0..3 {
@@ -138,7 +138,7 @@ async fn what_was_read_a_moment_ago_is_not_asked_for_again_and_a_moment_is_short
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_unless_changes_are_told_and_what_nobody_tells_of_never() {
     let remote = RemoteStore::new();
-    let store = cached(&remote);
+    let store = cached_store(&remote);
     let other = RawKey::new(Partition::new("grant:a"), "grant.v1", None);
     remote.put_elsewhere(&key("a"), b"1").await;
     remote.put_elsewhere(&other, b"1").await;
@@ -167,7 +167,7 @@ async fn nothing_is_kept_unless_changes_are_told_and_what_nobody_tells_of_never(
 async fn that_there_is_no_epoch_is_kept_until_there_is_one() {
     let epoch = RawKey::new(Partition::new("client:a"), "epoch.v1", None);
     let remote = RemoteStore::new();
-    let store = cached(&remote);
+    let store = cached_store(&remote);
     remote.valid_for(60_000);
     for _ in 0..3 {
         assert_eq!(read_cached(&store, &epoch).await, None);
@@ -199,7 +199,7 @@ async fn a_read_that_was_under_way_when_the_change_came_is_not_kept() {
         },
     ] {
         let remote = RemoteStore::new();
-        let store = cached(&remote);
+        let store = cached_store(&remote);
         remote.put_elsewhere(&key("a"), b"old").await;
         remote.valid_for(60_000);
         remote.replies.forget_permits(1_000_000);
@@ -217,7 +217,7 @@ async fn a_read_that_was_under_way_when_the_change_came_is_not_kept() {
 async fn a_change_of_ones_own_is_seen_by_whoever_comes_after_it_and_not_hidden_by_who_came_before()
 {
     let remote = RemoteStore::new();
-    let store = cached(&remote);
+    let store = cached_store(&remote);
     remote.put_elsewhere(&key("a"), b"old").await;
     remote.valid_for(60_000);
     read_cached(&store, &key("a")).await;
@@ -239,7 +239,7 @@ async fn a_change_of_ones_own_is_seen_by_whoever_comes_after_it_and_not_hidden_b
 #[tokio::test]
 async fn whoever_has_seen_the_new_does_not_see_the_old_again() {
     let remote = RemoteStore::new();
-    let store = cached(&remote);
+    let store = cached_store(&remote);
     remote.put_elsewhere(&key("a"), b"old").await;
     remote.valid_for(60_000);
     read_cached(&store, &key("a")).await;
@@ -256,7 +256,7 @@ async fn whoever_has_seen_the_new_does_not_see_the_old_again() {
 #[tokio::test]
 async fn of_many_who_miss_the_same_the_first_files_it_and_one_who_goes_away_stops_nobody() {
     let remote = RemoteStore::new();
-    let store = cached(&remote);
+    let store = cached_store(&remote);
     remote.put_elsewhere(&key("a"), b"1").await;
     remote.valid_for(60_000);
     remote.replies.forget_permits(1_000_000);
@@ -285,12 +285,12 @@ fn what_is_kept_is_bounded_in_number_and_in_bytes() {
                 Lookup::Missing(None) | Lookup::Cached(_) => panic!("{key} is new"),
             }
         }
-        let (count, ordered, bytes_used) = entries.size();
-        assert!(count <= ordered && ordered <= MAX_ENTRIES, "{count} {ordered}");
+        let (cached, ordered, bytes_used) = entries.size();
+        assert!(cached <= ordered && ordered <= MAX_ENTRIES, "{cached} {ordered}");
         assert!(bytes_used <= MAX_BYTES, "{bytes_used}");
         let last = entries.look_up(&keys[count - 1]);
         assert_eq!(matches!(last, Lookup::Cached(_)), size <= MAX_ENTRY_BYTES, "the newest stays");
-        assert!(size > MAX_ENTRY_BYTES || count >= 50, "{count}");
+        assert!(size > MAX_ENTRY_BYTES || cached >= 50, "{cached}");
         for key in &keys {
             entries.invalidate(key);
         }
