@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs'
 import { register, withBrowser, withSite } from './browser.mjs'
 import { check, run } from './check.mjs'
-import { listen, look } from './look.mjs'
+import { auditPage, collectComplaints } from './page_audit.mjs'
 
 const APP = '<!doctype html><title>App</title><link rel="icon" href="data:,">the app'
 const FILES = {
@@ -71,7 +71,7 @@ const stays = async (scene, issuer) => {
   const { page } = scene
   await page.goto(`${issuer}/logout`)
   check('the question has its heading', await page.locator('h1').innerText() === 'Sign out')
-  await look(scene, 'logout-confirm')
+  await auditPage(scene, 'logout-confirm')
   await page.click('#logout-stay')
   check('whoever stays is at the start', new URL(page.url()).pathname === '/')
 }
@@ -93,7 +93,7 @@ const asked = async (scene, issuer) => {
   await page.goto(`${issuer}/logout`)
   await page.click('#logout-confirm')
   await page.waitForFunction(() => document.querySelector('h1').innerText === 'Signed out')
-  await look(scene, 'logout-done')
+  await auditPage(scene, 'logout-done')
   check('nothing is left to go on with', await page.locator('main a').count() === 0)
 }
 
@@ -116,10 +116,10 @@ await run('ISSUER USER PASSWORD OUTDIR', (issuer, username, password, pictures) 
     const [shop, cafe] = [await app(issuer, here, 'Photo Shop'), await app(issuer, there, 'Café')]
     await withBrowser({}, async (browser) => {
       const page = browser.pages()[0]
-      const scene = { page, heard: listen(page, issuer), pictures }
+      const scene = { page, heard: collectComplaints(page, issuer), pictures }
       const held = await signIn(page, issuer, shop, person)
       const tab = await browser.newPage()
-      await stays({ ...scene, page: tab, heard: listen(tab, issuer) }, issuer)
+      await stays({ ...scene, page: tab, heard: collectComplaints(tab, issuer) }, issuer)
       await signIn(tab, issuer, cafe, person)
       await watches(page, metadata, shop, held)
       await leaves(tab, issuer, shop, held, [here, there])
@@ -128,7 +128,7 @@ await run('ISSUER USER PASSWORD OUTDIR', (issuer, username, password, pictures) 
       const cookies = await browser.cookies(there)
       check('a frame may use its own cookies', cookies.some(({ name, value }) => name === 'told' && value === 'yes'), cookies)
       await signIn(tab, issuer, cafe, person)
-      await asked({ ...scene, page: tab, heard: listen(tab, issuer) }, issuer)
+      await asked({ ...scene, page: tab, heard: collectComplaints(tab, issuer) }, issuer)
       check('no complaint on the whole walk', scene.heard.complaints.length === 0, scene.heard.complaints)
     })
     await withoutScripts(issuer, shop, person)

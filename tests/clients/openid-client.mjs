@@ -3,7 +3,7 @@
 
 import * as oidc from 'openid-client'
 import { check, refused, run } from './check.mjs'
-import { Person } from './person.mjs'
+import { ScriptedUser } from './scripted_user.mjs'
 
 const REDIRECT = 'http://localhost:9/callback'
 const LOOPBACK = { execute: [oidc.allowInsecureRequests] }
@@ -91,7 +91,7 @@ const ownKey = async (issuer, person) => {
 }
 
 await run('ISSUER USER PASSWORD', async (issuer, username, password) => {
-  const person = new Person(issuer, username, password)
+  const person = new ScriptedUser(issuer, username, password)
   const config = await register(issuer, { grant_types: ['authorization_code', 'refresh_token'],
     scope: 'openid profile email offline_access' })
   check('discovery and registration', config.clientMetadata().client_secret?.length >= 32)

@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs'
 import { register, withBrowser, withSite } from './browser.mjs'
 import { check, run } from './check.mjs'
-import { listen, look } from './look.mjs'
+import { auditPage, collectComplaints } from './page_audit.mjs'
 
 const FILES = { '/': ['text/html', '<!doctype html><title>App</title><link rel="icon" href="data:,">the app'],
   '/logo.svg': ['image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg" width="48" height="48"><circle cx="24" cy="24" r="20"/></svg>'] }
@@ -31,7 +31,7 @@ const wrongPassword = async (scene, username) => {
   await page.evaluate(() => { document.querySelector('form').noValidate = true })
   await page.click('#login-submit')
   await page.waitForSelector('#alert')
-  await look(scene, 'login-empty')
+  await auditPage(scene, 'login-empty')
   const answered = page.waitForResponse((answer) => answer.request().method() === 'POST')
   await signIn(page, [username, 'not the password'])
   await answered
@@ -39,7 +39,7 @@ const wrongPassword = async (scene, username) => {
     && document.activeElement.value === '')
   check('a wrong password is said, and the name stays', await page.inputValue('#username') === username
     && await page.locator('#alert[role=alert]').innerText() !== '')
-  await look(scene, 'login-wrong')
+  await auditPage(scene, 'login-wrong')
 }
 
 /** Who asks, with the logo that the policy of the page lets in, and where it says what it does. */
@@ -53,32 +53,32 @@ const says = async ({ page }, client, name) => {
 const firstVisit = async (scene, issuer, client, person) => {
   const { page } = scene
   await page.goto(issuer)
-  await look(scene, 'home')
+  await auditPage(scene, 'home')
   await page.goto(link(issuer, client))
   const stale = page.url()
-  await look(scene, 'login')
+  await auditPage(scene, 'login')
   await says(scene, client, 'login')
   await wrongPassword(scene, person[0])
   await signIn(page, person)
   await page.waitForSelector('#consent-accept')
-  await look(scene, 'consent')
+  await auditPage(scene, 'consent')
   await says(scene, client, 'consent')
   await page.click('#consent-accept')
   await arrived(page, client, 'consent leads to the app on its own origin')
   await page.goto(stale)
   check('a finished sign-in has nothing to fill in', await page.locator('form').count() === 0)
-  await look(scene, 'stale')
+  await auditPage(scene, 'stale')
 }
 
 const laterVisits = async (scene, issuer, client, person) => {
   const { page } = scene
   await page.goto(link(issuer, client, { prompt: 'select_account' }))
   await page.waitForSelector('#login-continue')
-  await look(scene, 'login-account')
+  await auditPage(scene, 'login-account')
   await page.click('#login-continue')
   await arrived(page, client, 'continuing with the account at hand leads to the app, which was agreed to before')
   await page.goto(link(issuer, client, { prompt: 'login', response_mode: 'form_post', scope: 'openid' }))
-  await look(scene, 'login-again')
+  await auditPage(scene, 'login-again')
   const posted = page.waitForRequest((request) => request.method() === 'POST' && request.url() === client.redirect_uris[0])
   await signIn(page, person)
   check('form_post brings the code to the app', new URLSearchParams((await posted).postData()).has('code'))
@@ -91,9 +91,9 @@ const laterVisits = async (scene, issuer, client, person) => {
 
 const deadEnds = async (scene, issuer, client) => {
   await scene.page.goto(link(issuer, { ...client, client_id: 'nobody' }))
-  await look(scene, 'error')
+  await auditPage(scene, 'error')
   await scene.page.goto(`${issuer}/nowhere`)
-  await look(scene, 'not-found')
+  await auditPage(scene, 'not-found')
 }
 
 const withoutScripts = (issuer, client, person) => withBrowser({ javaScriptEnabled: false }, async (browser) => {
@@ -117,7 +117,7 @@ await run('ISSUER USER PASSWORD OUTDIR', (issuer, username, password, pictures) 
   const person = [username, password]
   await withBrowser({}, async (browser) => {
     const page = browser.pages()[0]
-    const scene = { page, heard: listen(page, issuer), pictures }
+    const scene = { page, heard: collectComplaints(page, issuer), pictures }
     await firstVisit(scene, issuer, client, person)
     await laterVisits(scene, issuer, client, person)
     await deadEnds(scene, issuer, client)

@@ -5,9 +5,9 @@ import { connect } from 'node:net'
 import { userInfo } from 'node:os'
 import * as oidc from 'openid-client'
 import { check } from '../check.mjs'
-import { ADA, SECRET, freePort, test } from '../house.mjs'
+import { ADA, SECRET, freePort, test } from '../environment.mjs'
 import { tokensFor } from '../tokens.mjs'
-import { Visitor } from '../visitor.mjs'
+import { UserAgent } from '../user_agent.mjs'
 
 const MAILER = { client_id: 'mailer', secret: SECRET, redirect_uri: 'http://127.0.0.1:9/back', scope: 'openid profile email offline_access' }
 
@@ -65,20 +65,20 @@ const login = (port, user, token) => new Promise((resolve, reject) => {
   })
 })
 
-const dovecot = async (house, name, oauth2) => {
-  const [port, folder] = [await freePort(), `${house.folder}/${name}`]
+const dovecot = async (environment, name, oauth2) => {
+  const [port, folder] = [await freePort(), `${environment.folder}/${name}`]
   mkdirSync(folder)
-  const secret = house.file(`${name}.oauth2`, oauth2)
-  const config = house.file(`${name}.conf`, mailbox(folder, port, secret))
+  const secret = environment.file(`${name}.oauth2`, oauth2)
+  const config = environment.file(`${name}.conf`, mailbox(folder, port, secret))
   const answers = () => new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1').on('data', () => { socket.destroy(); resolve(true) }).on('error', () => resolve(false))
   })
-  await house.start(name, ['dovecot', '-F', '-c', config], { env: { PATH: `${process.env.PATH}:/usr/sbin` }, ready: answers })
+  await environment.start(name, ['dovecot', '-F', '-c', config], { env: { PATH: `${process.env.PATH}:/usr/sbin` }, ready: answers })
   return port
 }
 
-await test(async (house) => {
-  const issuer = await house.latchkey(`
+await test(async (environment) => {
+  const issuer = await environment.latchkey(`
 [[clients]]
 client_id = "mailer"
 client_secret = "${SECRET}"
@@ -98,9 +98,9 @@ resource_server_for = ["imap://mail.example"]
 # What Dovecot looks for, unless it is told of another (username_attribute).
 introspection_claims = ["email"]
 `)
-  const { config, tokens } = await tokensFor(new Visitor(issuer, ADA), MAILER)
+  const { config, tokens } = await tokensFor(new UserAgent(issuer, ADA), MAILER)
 
-  const asking = await dovecot(house, 'introspecting', `
+  const asking = await dovecot(environment, 'introspecting', `
 introspection_mode = post
 introspection_url = ${issuer.replace('://', `://dovecot:${SECRET}@`)}/introspect
 active_attribute = active
@@ -111,7 +111,7 @@ active_value = true
   const other = await login(asking, 'grace@example.com', tokens.access_token)
   check('and nobody else\'s', other.startsWith('a NO'), other)
 
-  const reading = await dovecot(house, 'reading', `
+  const reading = await dovecot(environment, 'reading', `
 introspection_mode = auth
 introspection_url = ${issuer}/userinfo
 `)

@@ -1,21 +1,21 @@
 // Matrix Synapse: sign-in over its oidc_providers, and a sign-out that it is told of server to server.
 
 import { check } from '../check.mjs'
-import { ADA, SECRET, eventually, freePort, installed, test } from '../house.mjs'
-import { Visitor } from '../visitor.mjs'
+import { ADA, SECRET, eventually, freePort, installed, test } from '../environment.mjs'
+import { UserAgent } from '../user_agent.mjs'
 
 // The Matrix client that people come from; nobody is there.
 const CLIENT = 'http://127.0.0.1:9/matrix'
 
-const homeserver = (house, issuer, port) => `
+const homeserver = (environment, issuer, port) => `
 server_name: matrix.example
 public_baseurl: http://127.0.0.1:${port}/
-pid_file: ${house.folder}/synapse.pid
+pid_file: ${environment.folder}/synapse.pid
 report_stats: false
 listeners: [{ port: ${port}, type: http, bind_addresses: [127.0.0.1], resources: [{ names: [client] }] }]
-database: { name: sqlite3, args: { database: ${house.folder}/synapse.sqlite3 } }
-media_store_path: ${house.folder}/media
-signing_key_path: ${house.folder}/synapse.key
+database: { name: sqlite3, args: { database: ${environment.folder}/synapse.sqlite3 } }
+media_store_path: ${environment.folder}/media
+signing_key_path: ${environment.folder}/synapse.key
 macaroon_secret_key: a macaroon key of tests
 trusted_key_servers: []
 sso: { client_whitelist: ["${CLIENT}"] }
@@ -30,10 +30,10 @@ oidc_providers:
     user_mapping_provider: { config: { localpart_template: "{{ user.preferred_username }}", display_name_template: "{{ user.name }}" } }
 `
 
-await test(async (house) => {
+await test(async (environment) => {
   const port = await freePort()
   const synapse = `http://127.0.0.1:${port}`
-  const issuer = await house.latchkey(`
+  const issuer = await environment.latchkey(`
 [[clients]]
 client_id = "synapse"
 client_secret = "${SECRET}"
@@ -45,18 +45,18 @@ scope = "openid profile email"
 # With openid among the scopes it reads the ID token only.
 id_token_claims = ["preferred_username", "name", "email"]
 `, { OUTGOING_ALLOW_PRIVATE: '127.0.0.1' })
-  const config = house.file('homeserver.yaml', homeserver(house, issuer, port))
+  const config = environment.file('homeserver.yaml', homeserver(environment, issuer, port))
   const python = `${installed('matrix-synapse')}/bin/python`
   const args = ['-m', 'synapse.app.homeserver', '-c', config]
-  await house.run('synapse-keys', [python, ...args, '--generate-keys'])
-  await house.start('synapse', [python, ...args], { ready: async () => (await fetch(`${synapse}/health`)).ok })
+  await environment.run('synapse-keys', [python, ...args, '--generate-keys'])
+  await environment.start('synapse', [python, ...args], { ready: async () => (await fetch(`${synapse}/health`)).ok })
 
   const call = async (path, { token, body } = {}) => {
     const answer = await fetch(`${synapse}/_matrix/client/v3${path}`, { method: body ? 'POST' : 'GET',
       headers: { ...(token && { authorization: `Bearer ${token}` }) }, body: body && JSON.stringify(body) })
     return { status: answer.status, ...await answer.json() }
   }
-  const ada = new Visitor(issuer, ADA)
+  const ada = new UserAgent(issuer, ADA)
   const signIn = async () => {
     const link = `${synapse}/_matrix/client/v3/login/sso/redirect/oidc-latchkey?redirectUrl=${encodeURIComponent(CLIENT)}`
     const back = await ada.visit(link, { stop: (url) => url.href.startsWith(CLIENT) })

@@ -4,8 +4,8 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js'
 import { check, refused } from '../check.mjs'
-import { ADA, freePort, test } from '../house.mjs'
-import { Visitor } from '../visitor.mjs'
+import { ADA, freePort, test } from '../environment.mjs'
+import { UserAgent } from '../user_agent.mjs'
 import { declared, mcpServer } from './server.mjs'
 
 const CALLS = 10
@@ -29,11 +29,11 @@ class Kept {
   redirectToAuthorization(link) { this.link = link; this.signIns += 1 }
 }
 
-const walk = async (house, scopes) => {
+const walk = async (environment, scopes) => {
   const port = await freePort()
-  const issuer = await house.latchkey(declared(port))
+  const issuer = await environment.latchkey(declared(port))
   const server = await mcpServer(port, issuer, { scopes })
-  const [kept, ada] = [new Kept(), new Visitor(issuer, ADA)]
+  const [kept, ada] = [new Kept(), new UserAgent(issuer, ADA)]
   const called = scopes ? `the resource names ${scopes.join(' ')}` : 'the resource names no scopes'
   try {
     const connect = async () => {
@@ -59,14 +59,14 @@ const walk = async (house, scopes) => {
       check(`${CALLS} calls at once, each of which refreshes, are answered, ${round}`, all.every((one) => one === sub), all)
     }
     check('nobody was sent to sign in again', kept.signIns === 1, kept.signIns)
-    check('and nothing was taken for a theft', house.said('reuse_detected').length === 0, house.said('reuse_detected'))
+    check('and nothing was taken for a theft', environment.logLines('reuse_detected').length === 0, environment.logLines('reuse_detected'))
     await Promise.all(clients.map((client) => client.close()))
   } finally {
     server.close()
   }
 }
 
-await test(async (house) => {
-  await walk(house, ['openid', 'offline_access'])
-  await walk(house)
+await test(async (environment) => {
+  await walk(environment, ['openid', 'offline_access'])
+  await walk(environment)
 })

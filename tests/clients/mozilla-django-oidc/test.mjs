@@ -1,13 +1,13 @@
 // A Django website with mozilla-django-oidc, which sends its secret by form unless told otherwise.
 
 import { check } from '../check.mjs'
-import { ADA, SECRET, freePort, installed, test } from '../house.mjs'
-import { Visitor } from '../visitor.mjs'
+import { ADA, SECRET, freePort, installed, test } from '../environment.mjs'
+import { UserAgent } from '../user_agent.mjs'
 
-await test(async (house) => {
+await test(async (environment) => {
   const address = `127.0.0.1:${await freePort()}`
   const app = `http://${address}`
-  const issuer = await house.latchkey(`
+  const issuer = await environment.latchkey(`
 [[clients]]
 client_id = "django"
 client_secret = "${SECRET}"
@@ -16,8 +16,8 @@ grant_types = ["authorization_code"]
 scope = "openid profile email"
 `)
   const python = [`${installed('mozilla-django-oidc')}/bin/python`, '-u', `${import.meta.dirname}/website.py`, issuer, address, 'website.sqlite3']
-  await house.start('website', python, { env: { CLIENT_SECRET: SECRET }, ready: async () => (await fetch(app)).ok })
-  const ada = new Visitor(issuer, ADA)
+  await environment.start('website', python, { env: { CLIENT_SECRET: SECRET }, ready: async () => (await fetch(app)).ok })
+  const ada = new UserAgent(issuer, ADA)
   const seen = async (link, options) => {
     const page = await ada.visit(link, options)
     return page.status === 200 && page.url.host === address ? JSON.parse(page.text) : page

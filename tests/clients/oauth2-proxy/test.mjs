@@ -2,27 +2,27 @@
 
 import { createServer } from 'node:http'
 import { check } from '../check.mjs'
-import { ADA, SECRET, freePort, installed, test } from '../house.mjs'
-import { Visitor } from '../visitor.mjs'
+import { ADA, SECRET, freePort, installed, test } from '../environment.mjs'
+import { UserAgent } from '../user_agent.mjs'
 
 const upstream = (port) => new Promise((ready) => {
   const server = createServer((request, answer) => answer.end(JSON.stringify(request.headers)))
   server.listen(port, '127.0.0.1', () => ready(server))
 })
 
-const walk = async (house, issuer, app) => {
-  const ada = new Visitor(issuer, ADA)
+const walk = async (environment, issuer, app) => {
+  const ada = new UserAgent(issuer, ADA)
   const seen = JSON.parse((await ada.visit(`${app}/here`)).text)
   check('the website learns who signed in', seen['x-forwarded-email'] === 'ada@example.com', seen)
   check('and which groups she is in, from userinfo', seen['x-forwarded-groups'] === 'staff', seen)
 
-  const refreshes = () => house.said('tokens_issued', '"grant":"refresh_token"').length
+  const refreshes = () => environment.logLines('tokens_issued', '"grant":"refresh_token"').length
   // It reads its clock in whole seconds.
   await new Promise((later) => { setTimeout(later, 2_100) })
   const all = await ada.atOnce(10, `${app}/here`)
   check('ten requests with one old cookie are all answered', all.every(({ status, url }) => status === 200 && url.pathname === '/here'), all)
   check('by refreshes', refreshes() > 0, refreshes())
-  check('none of which was taken for a theft', house.said('reuse_detected').length === 0)
+  check('none of which was taken for a theft', environment.logLines('reuse_detected').length === 0)
 
   const bearer = await fetch(`${app}/here`, { headers: { authorization: `Bearer ${seen['x-forwarded-access-token']}` } })
   check('an access token with the audience opens the website by itself', bearer.status === 200, bearer.status)
@@ -36,22 +36,22 @@ const walk = async (house, issuer, app) => {
 }
 
 // The proxy calls the provider by itself, with id and secret in the address: there is no browser in it.
-const byItself = async (house, issuer, app) => {
-  const ada = new Visitor(issuer, ADA)
+const byItself = async (environment, issuer, app) => {
+  const ada = new UserAgent(issuer, ADA)
   await ada.visit(`${app}/here`)
   await ada.visit(`${app}/oauth2/sign_out`)
-  const ended = house.said('"event":"signed_out"', '"how":"client"').length
+  const ended = environment.logLines('"event":"signed_out"', '"how":"client"').length
   check('its back-end address ends the session', ended === 1, ended)
   await ada.visit(`${app}/here`)
   const asked = ada.asked.filter((page) => page === '/login').length
   check('so that she has to sign in again', asked === 2, ada.asked)
 }
 
-await test(async (house) => {
+await test(async (environment) => {
   const [proxy, other, website] = [await freePort(), await freePort(), await freePort()]
   const at = (port) => `http://127.0.0.1:${port}`
   const app = at(proxy)
-  const issuer = await house.latchkey(`
+  const issuer = await environment.latchkey(`
 [[clients]]
 client_id = "proxy"
 client_secret = "${SECRET}"
@@ -72,15 +72,15 @@ access_token_lifetime = 300
       'set-xauthrequest': 'true', 'pass-access-token': 'true', 'cookie-refresh': '1s', 'whitelist-domain': new URL(issuer).host,
       'skip-jwt-bearer-tokens': 'true', 'extra-jwt-issuers': `${issuer}=https://api.example` }
     const env = { OAUTH2_PROXY_CLIENT_SECRET: SECRET, OAUTH2_PROXY_COOKIE_SECRET: '0123456789abcdef0123456789abcdef', ...more }
-    return house.start(name, [`${installed('oauth2-proxy')}/program`, ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)],
+    return environment.start(name, [`${installed('oauth2-proxy')}/program`, ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)],
       { env, ready: async () => (await fetch(`${at(port)}/ping`)).ok })
   }
   await starts('oauth2-proxy', proxy)
   const logout = `${issuer.replace('//', `//proxy:${SECRET}@`)}/logout?id_token_hint={id_token}`
   await starts('oauth2-proxy-back-end', other, { OAUTH2_PROXY_BACKEND_LOGOUT_URL: logout })
   try {
-    await walk(house, issuer, app)
-    await byItself(house, issuer, at(other))
+    await walk(environment, issuer, app)
+    await byItself(environment, issuer, at(other))
   } finally {
     server.close()
     server.closeAllConnections()

@@ -2,13 +2,13 @@
 // form.
 
 import { check } from '../check.mjs'
-import { ADA, SECRET, freePort, installed, test } from '../house.mjs'
-import { Visitor } from '../visitor.mjs'
+import { ADA, SECRET, freePort, installed, test } from '../environment.mjs'
+import { UserAgent } from '../user_agent.mjs'
 
-await test(async (house) => {
+await test(async (environment) => {
   const address = `127.0.0.1:${await freePort()}`
   const app = `http://${address}`
-  const issuer = await house.latchkey(`
+  const issuer = await environment.latchkey(`
 [[clients]]
 client_id = "social"
 client_secret = "${SECRET}"
@@ -17,8 +17,8 @@ grant_types = ["authorization_code", "refresh_token"]
 scope = "openid profile email offline_access"
 `)
   const python = [`${installed('social-auth-app-django')}/bin/python`, '-u', `${import.meta.dirname}/website.py`, issuer, address, 'website.sqlite3']
-  await house.start('website', python, { env: { CLIENT_SECRET: SECRET }, ready: async () => (await fetch(app)).ok })
-  const ada = new Visitor(issuer, ADA)
+  await environment.start('website', python, { env: { CLIENT_SECRET: SECRET }, ready: async () => (await fetch(app)).ok })
+  const ada = new UserAgent(issuer, ADA)
   const seen = async (link, options) => {
     const page = await ada.visit(link, options)
     return page.status === 200 && page.url.host === address ? JSON.parse(page.text) : page

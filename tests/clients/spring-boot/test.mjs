@@ -1,9 +1,9 @@
 // Spring Boot as a website and as an API, in its two lines.
 
 import { check } from '../check.mjs'
-import { ADA, SECRET, freePort, installed, test } from '../house.mjs'
+import { ADA, SECRET, freePort, installed, test } from '../environment.mjs'
 import { tokensFor } from '../tokens.mjs'
-import { Visitor } from '../visitor.mjs'
+import { UserAgent } from '../user_agent.mjs'
 
 const OTHER = { client_id: 'other', secret: SECRET, redirect_uri: 'http://127.0.0.1:9/back', scope: 'openid profile' }
 
@@ -59,14 +59,14 @@ const api = async (app, token) => Object.fromEntries(await Promise.all(['jwt', '
   return [way, answer.ok ? await answer.json() : `${answer.status} ${answer.headers.get('www-authenticate')}`]
 })))
 
-const walk = async (house, version) => {
+const walk = async (environment, version) => {
   const port = await freePort()
   const app = `http://127.0.0.1:${port}`
-  const issuer = await house.latchkey(declared(app))
-  await house.start(`spring-${version}`, ['java', '-XX:TieredStopAtLevel=1', '-jar', `${installed('spring-boot')}/${version}/program.jar`],
+  const issuer = await environment.latchkey(declared(app))
+  await environment.start(`spring-${version}`, ['java', '-XX:TieredStopAtLevel=1', '-jar', `${installed('spring-boot')}/${version}/program.jar`],
     { env: { PORT: port, ISSUER: issuer, CLIENT_SECRET: SECRET }, ready: async () => (await fetch(`${app}/bye`)).ok })
   const said = (what) => `Spring Boot ${version}: ${what}`
-  const ada = new Visitor(issuer, ADA)
+  const ada = new UserAgent(issuer, ADA)
 
   const home = JSON.parse((await ada.visit(`${app}/oauth2/authorization/latchkey`)).text)
   check(said('a sign-in ends with the address of the person, and a nonce that was looked at'), home.email === 'ada@example.com' && home.nonce, home)
@@ -74,7 +74,7 @@ const walk = async (house, version) => {
   check(said('the next request has another access token, by a refresh'), later.access_token !== home.access_token)
   const all = await ada.atOnce(10, `${app}/`)
   check(said('ten requests at once, each of which refreshes, are all answered'), all.every(({ status }) => status === 200), all.map(({ status, text }) => [status, text]))
-  check(said('and none of it was taken for a theft'), house.said('reuse_detected').length === 0)
+  check(said('and none of it was taken for a theft'), environment.logLines('reuse_detected').length === 0)
 
   const { tokens } = await tokensFor(ada, OTHER)
   const answers = await api(app, tokens.access_token)
@@ -94,8 +94,8 @@ const walk = async (house, version) => {
   check(said('and has signed out at Latchkey, too'), ada.asked.length === asked + 1, ada.asked)
 }
 
-await test(async (house) => {
-  await walk(house, '4.0.7')
+await test(async (environment) => {
+  await walk(environment, '4.0.7')
   // This one sends a nonce, and no PKCE.
-  await walk(house, '3.5.7')
+  await walk(environment, '3.5.7')
 })

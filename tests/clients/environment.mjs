@@ -1,4 +1,4 @@
-// Latchkey over a file, and the programs that are put in front of it, each on a free port of its own.
+// Latchkey with a file store, and the client programs of one test, each on a free port.
 
 import { spawn } from 'node:child_process'
 import { mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -57,7 +57,7 @@ export const eventually = async (what, look, seconds = 60) => {
 }
 
 /** What runs for one test, in a folder that goes with it. */
-export class House {
+export class Environment {
   #running = []
 
   constructor() {
@@ -76,7 +76,7 @@ export class House {
       .map((name) => [name, readFileSync(join(this.folder, name), 'utf8').split('\n').slice(-40).join('\n')])
   }
 
-  /** Starts a program, and waits until `ready` gives something. It leads a process group, which ends with the house. */
+  /** Starts a program, and waits until `ready` returns something. It leads a process group, which `end` stops. */
   async start(name, [command, ...args], { env = {}, cwd = this.folder, ready }) {
     const log = openSync(join(this.folder, `${name}.log`), 'a')
     const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', log, log], detached: true })
@@ -99,14 +99,14 @@ export class House {
   }
 
   /** Starts a program that is told in lines what to do, and answers in lines of JSON. */
-  talk(name, [command, ...args]) {
+  startInteractive(name, [command, ...args]) {
     const log = openSync(join(this.folder, `${name}.log`), 'a')
     const child = spawn(command, args, { cwd: this.folder, stdio: ['pipe', 'pipe', log], detached: true })
     this.#running.push(child)
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
     return {
-      say: (line) => child.stdin.write(`${line}\n`),
-      hear: async () => {
+      send: (line) => child.stdin.write(`${line}\n`),
+      receive: async () => {
         const { value, done } = await lines.next()
         if (done) throw new Error(`${name} has ended`)
         return JSON.parse(value)
@@ -131,7 +131,7 @@ export class House {
   }
 
   /** Each line of Latchkey's log in which every word stands. */
-  said(...words) {
+  logLines(...words) {
     return readFileSync(join(this.folder, 'latchkey.log'), 'utf8').split('\n').filter((line) => words.every((word) => line.includes(word)))
   }
 
@@ -148,19 +148,19 @@ export class House {
   }
 }
 
-/** Runs a test in a house of its own. What goes wrong is said in words, with the ends of all logs. */
+/** Runs a test in an environment of its own. On a failure prints the error and the end of every log. */
 export const test = async (what) => {
-  const house = new House()
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => { void house.end().then(() => process.exit(1)) })
+  const environment = new Environment()
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => { void environment.end().then(() => process.exit(1)) })
   try {
-    await what(house)
+    await what(environment)
   } catch (error) {
     console.error(`FAILED  ${error.stack ?? error}`)
     if (error.cause) console.error('cause:', error.cause)
-    for (const [name, end] of house.logs()) console.error(`--- ${name}\n${end}`)
+    for (const [name, end] of environment.logs()) console.error(`--- ${name}\n${end}`)
     process.exitCode = 1
   } finally {
-    await house.end()
-    house.remove()
+    await environment.end()
+    environment.remove()
   }
 }

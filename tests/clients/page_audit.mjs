@@ -1,4 +1,4 @@
-// Looks hard at a page of ours in Chromium: accessibility, complaints of the browser, width, weight.
+// Audits a page in Chromium: accessibility (axe), console errors, width, weight.
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -14,7 +14,7 @@ const LOOKS = { light: { colorScheme: 'light', forcedColors: 'none' }, dark: { c
 const HEAVY = 15_000
 
 /** What a browser complains of; that a page meant as an error is one does not count. */
-export const listen = (page, issuer) => {
+export const collectComplaints = (page, issuer) => {
   const heard = { complaints: [], weights: new Map() }
   const documents = new Set()
   page.on('response', async (answer) => {
@@ -60,7 +60,7 @@ const measure = (page) => page.evaluate(async ([source, tags]) => {
 }, [AXE, TAGS])
 
 /** Looks at the page that stands there, in every window, light, dark and in forced colours. */
-export const look = async ({ page, heard, pictures }, title) => {
+export const auditPage = async ({ page, heard, pictures }, title) => {
   await page.waitForLoadState('networkidle')
   const findings = []
   for (const [name, media] of Object.entries(LOOKS)) {

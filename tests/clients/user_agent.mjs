@@ -1,5 +1,5 @@
-// A browser without pictures: keeps cookies as browsers do (by host, whatever the port), follows redirects from
-// site to site, and fills in the pages of Latchkey for the person whose it is.
+// A user agent without rendering: keeps cookies as browsers do (by host, whatever the port), follows redirects from
+// site to site, and fills in the pages of Latchkey for its user.
 
 const plain = (text) => text.replace(/&(#\d+|#x[0-9a-f]+|amp|lt|gt|quot);/gi, (_, name) => name[0] === '#'
   ? String.fromCodePoint(Number(name.slice(1).replace(/^x/i, '0x'))) : { amp: '&', lt: '<', gt: '>', quot: '"' }[name.toLowerCase()])
@@ -16,7 +16,7 @@ const formAround = (html, id) => {
 const fits = (url, { host, path }) => host === url.hostname &&
   (url.pathname === path || url.pathname.startsWith(path.endsWith('/') ? path : `${path}/`))
 
-export class Visitor {
+export class UserAgent {
   #cookies = new Map()
 
   /** `person` is `{ username, password }`; without one, a page that asks is where the way ends. */
@@ -50,7 +50,7 @@ export class Visitor {
     return [...this.#cookies.values()].find((one) => one.name === name && fits(new URL(url), one))?.value
   }
 
-  /** As one visitor who presses a button twice: what `n` requests at once are answered, all with the cookies of now. */
+  /** As one user who presses a button twice: what `n` requests at once are answered, all with the cookies of now. */
   atOnce(n, link) {
     return Promise.all(Array.from({ length: n }, () => this.visit(link)))
   }

@@ -1,9 +1,9 @@
-// A person without a browser: follows redirects, keeps cookies, fills in the forms.
+// A user without a browser: follows redirects, keeps cookies, fills in the forms.
 
 /** The value of an attribute in the markup of our own pages, which never has quotes inside. */
 const hidden = (html, name) => html.match(new RegExp(`name="${name}" value="([^"]*)"`))?.[1] ?? ''
 
-export class Person {
+export class ScriptedUser {
   #cookies = new Map()
 
   constructor(issuer, username, password) {
