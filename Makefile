@@ -11,7 +11,7 @@ export CHROMIUM ?= $(or $(firstword $(shell command -v chromium google-chrome ch
 
 .DEFAULT_GOAL := help
 .PHONY: help run test tools fmt lint unit test-cluster test-sentinel test-valkey faults-quick faults model clients
-.PHONY: fuzz fuzz-smoke deny coverage bench deploy-check compose-check image static clean
+.PHONY: fuzz fuzz-smoke loop deny coverage bench deploy-check compose-check image static clean
 
 help: ## List what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ fuzz: ## Fuzz with libFuzzer: all targets, or one: make fuzz T=params TIME=60
 # for is a target that does not work any more; what nobody has thought of is for `make fuzz`.
 fuzz-smoke: ## Every fuzz target for a moment, where the compiler can instrument
 	@CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=false CARGO="$(CARGO)" IF_POSSIBLE=1 SEED=1 RUNS=1000 fuzz/run 10
+
+loop: ## What a developer waits after one changed file, against the figures in CONTRIBUTING: SLACK=2 times them at most
+	@CARGO="$(CARGO)" .ci/loop
 
 deny: ## Licences, advisories and sources of the dependencies (deny.toml)
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked

@@ -214,6 +214,47 @@ fn nothing_is_left_for_later() {
     }
 }
 
+/// Paths in a text, from `src/` and the like to the end of the word.
+fn named_paths(text: &str) -> Vec<String> {
+    let is_path = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+    let mut paths = Vec::new();
+    for folder in ["src/", "tests/", "docs/", "benches/", "fuzz/", ".ci/"] {
+        for (at, _) in text.match_indices(folder) {
+            let before = text[..at].chars().next_back();
+            let path: String = text[at..].chars().take_while(|c| is_path(*c)).collect();
+            let is_pattern = path.contains("NAME") || path.contains("NN");
+            if !before.is_some_and(is_path) && !is_pattern {
+                paths.push(path.trim_end_matches(['.', '-']).to_owned());
+            }
+        }
+    }
+    paths
+}
+
+/// ARCHITECTURE.md, CONTRIBUTING.md and the decision records name files, and comments name decision records.
+#[test]
+fn every_file_that_is_named_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read_to_string(root.join(name)).expect("a document");
+    let documents = ["ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| (name.to_owned(), read(name)));
+    let decisions = below("docs/decisions", ".md").into_iter();
+    let comments = below("src", ".rs").into_iter().map(|(path, whole)| {
+        let lines = whole.lines().filter(|line| line.contains("docs/decisions/"));
+        (path, lines.collect::<Vec<_>>().join("\n"))
+    });
+    let (mut missing, mut named) = (Vec::new(), 0);
+    for (document, text) in documents.into_iter().chain(decisions).chain(comments) {
+        for path in named_paths(&text) {
+            named += 1;
+            if !root.join(&path).exists() {
+                missing.push(format!("{document} names {path}"));
+            }
+        }
+    }
+    assert!(named > 100, "the reader of this test finds what it looks for: {named}");
+    assert_eq!(missing, Vec::<String>::new());
+}
+
 #[test]
 fn templates_escape_everything() {
     for (path, text) in below("templates", ".html") {
