@@ -1,4 +1,4 @@
-//! Many hands that begin at the same moment.
+//! Many tasks that start at the same moment.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! When all is well again: is everything that clients hold still good, and everything that was ended dead?
+//! Checks after a run: every token that clients hold still works, and everything that was revoked does not.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-//! What a row is told about its run.
+//! The parameters of one run of a row: quick or long, seed, soak time.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};

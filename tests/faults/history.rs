@@ -1,4 +1,4 @@
-//! Every attempt, written down before it is sent: what a client that was there can swear to.
+//! The history of a run: every attempt is recorded before it is sent, and its outcome after.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

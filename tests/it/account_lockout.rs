@@ -1,4 +1,5 @@
-//! Many guess at one account: it is locked for them, its owner goes on, and the operator finds and frees it.
+//! Account lockout: many guesses lock an account, its owner goes on meanwhile, and an operator finds and unlocks
+//! it.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -19,9 +20,9 @@ use latchkey::protocol::Subject;
 use serde_json::Map;
 
 use crate::support::browser::AuthorizationResponse;
-use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_backing};
+use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_backend};
 
-on_every_backing![a_locked_account_is_found_and_freed_and_its_owner_goes_on_meanwhile];
+on_every_backend![a_locked_account_is_found_and_freed_and_its_owner_goes_on_meanwhile];
 
 /// A server with a user name field that many type into.
 struct Door<'a> {

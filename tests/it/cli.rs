@@ -1,4 +1,4 @@
-//! The program as an operator meets it: what it prints, how it ends, and why it may not start.
+//! The command line: what it prints, its exit codes, and when it refuses to start.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

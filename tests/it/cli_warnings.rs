@@ -1,4 +1,4 @@
-//! What a command tells the operator who wrote something that means nothing, or more than it seems.
+//! Warnings of the command line about input that has no effect, or a wider one than it seems to.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The whole way, walked by a client library that is not ours.
+//! The authorization code flow from discovery to userinfo, with the `openidconnect` crate as the client.
 
 use std::pin::Pin;
 

@@ -1,4 +1,4 @@
-//! HTTP/2 before the real endpoints: what one request may take, each of a connection's may.
+//! HTTP/2 with the real router: a body without a length is cut at the usual limit, and slow forms hold no place.
 
 use axum::http::{Request, StatusCode};
 use bytes::Bytes;

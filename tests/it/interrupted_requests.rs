@@ -1,4 +1,5 @@
-//! What was begun is done whole: whoever asked for it hangs up half way, or the store fails there.
+//! Requests that are interrupted: what was begun is completed when the client disconnects, and can be done again
+//! when the store fails.
 
 use std::future::Future;
 use std::time::Duration;

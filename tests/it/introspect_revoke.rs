@@ -1,4 +1,4 @@
-//! What a token is worth, to whom, and how it ends.
+//! Introspection and revocation: what a client learns of a token, and what ends it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A page that is asked for under another name of ours goes to the issuer's own address first.
+//! A page requested under another host name of this server is redirected to the issuer's own address.
 
 use latchkey::http::assets::stylesheet_path;
 use reqwest::Method;

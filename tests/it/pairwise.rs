@@ -9,7 +9,7 @@ use crate::logout::rp_initiated::{is_signed_in, logout};
 use crate::support::http::{self, HttpResponse};
 use crate::support::mock_client_host::MockHost;
 use crate::support::relying_party::RelyingParty;
-use crate::support::test_server::{Backend, TestServer, on_every_backing, on_every_store};
+use crate::support::test_server::{Backend, TestServer, on_every_backend, on_every_store};
 
 on_every_store![
     a_client_sees_one_subject_everywhere_and_never_the_local_one,
@@ -18,7 +18,7 @@ on_every_store![
     a_session_has_another_name_for_each_sector_and_ends_by_any_of_them,
     when_somebody_signed_in_is_told_to_a_pairwise_client_that_asked,
 ];
-on_every_backing![
+on_every_backend![
     a_sector_has_to_list_every_redirect_uri,
     a_client_cannot_move_to_another_sector,
     a_salt_of_its_own_survives_a_change_of_the_secret_key,

@@ -1,4 +1,4 @@
-//! Passwords at the login form: old hashes are renewed, and a crowd is told to come back.
+//! Passwords at the login form: old hashes are renewed, and too many sign-ins at once are asked to come back.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use latchkey::domain::users;
 use tokio::task::JoinSet;
 
-use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_backing};
+use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_backend};
 
-on_every_backing![
+on_every_backend![
     a_hash_made_with_other_parameters_is_renewed_at_the_next_sign_in,
     the_right_password_is_right_for_all_who_sign_in_while_its_hash_is_renewed,
     who_comes_when_too_many_wait_is_shown_the_form_again_and_told_when,

@@ -1,4 +1,4 @@
-//! What everybody sees: the front page, the way out of nowhere, the public documents, the health.
+//! What needs no credentials: the front page, the 404 page, the public documents, the health endpoints.
 
 use reqwest::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Many hands on one thing: exactly one of them gets it.
+//! Concurrent requests for one thing: exactly one of them succeeds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Too many tries are answered later, and cost nobody what they have already.
+//! Rate limits: too many attempts are refused for a while, and end no session and no token.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::support::browser::AuthorizationResponse;
 use crate::support::http::{self, HttpResponse};
-use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_backing};
+use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_backend};
 
-on_every_backing![
+on_every_backend![
     guesses_at_one_account_are_slowed_down_and_nothing_it_holds_is_lost,
     an_address_that_guesses_is_shut_out_of_the_login_form_whatever_name_it_types,
     an_address_that_fails_as_a_client_is_told_to_wait_and_real_clients_are_not,

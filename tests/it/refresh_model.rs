@@ -1,5 +1,5 @@
-//! A model of the refresh token table, played against the running server on every store: the same moves,
-//! and after each the same verdict, the same generation, the same bytes.
+//! A model of the refresh token table, run against the server on every store: after each action the same verdict,
+//! the same generation, the same bytes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -6,9 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::http::{self, HttpResponse};
-use crate::support::test_server::{Backend, TestServer, on_every_backing};
+use crate::support::test_server::{Backend, TestServer, on_every_backend};
 
-on_every_backing![
+on_every_backend![
     only_who_holds_an_initial_access_token_registers,
     where_nobody_registers_discovery_does_not_speak_of_it,
     there_are_only_so_many_clients_and_one_that_goes_makes_room,

@@ -1,5 +1,5 @@
-//! What is ended stays ended, whatever is stored at the same moment: everything is of an epoch, and the one
-//! that is over takes it along.
+//! What was revoked stays revoked, whatever is stored at the same moment: every record belongs to an epoch, and
+//! ends with it.
 
 use std::time::Duration;
 

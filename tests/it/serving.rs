@@ -1,4 +1,4 @@
-//! The server's front, over real sockets, with a router that hardly does anything.
+//! Listeners and connections over real sockets, with a router that does hardly anything.
 
 mod http2;
 mod oversized;

@@ -1,5 +1,4 @@
-//! What is read has limits, and nothing that we write is beyond them: what we gave out is good for all it is
-//! for, however much it has to say.
+//! Input has limits, and nothing that Latchkey issues exceeds them: a token or a page works however much it holds.
 
 use latchkey::domain::clients::ClientSettings;
 use latchkey::domain::token_claims::MAX_ACCESS_TOKEN_LEN;

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::http::{self, HttpResponse};
 use crate::support::mock_client_host::MockHost;
-use crate::support::test_server::{Backend, TestServer, on_every_backing};
+use crate::support::test_server::{Backend, TestServer, on_every_backend};
 
-on_every_backing![
+on_every_backend![
     what_a_statement_says_wins_and_the_statement_is_given_back,
     a_statement_that_is_not_believed_registers_nobody,
     a_client_somebody_vouched_for_cannot_go_on_without_it,

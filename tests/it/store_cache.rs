@@ -1,4 +1,4 @@
-//! What is kept in memory of a redis, and how it is given up.
+//! The read cache in front of Redis, and its invalidation.
 
 mod invalidation;
 mod round_trips;

@@ -1,5 +1,4 @@
-//! What is left in Redis after everything was done once: nothing stays for ever that nobody chose to
-//! keep.
+//! What is left in Redis after every feature was used once: only what is meant to stay has no time to live.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

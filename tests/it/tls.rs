@@ -1,4 +1,4 @@
-//! The whole server behind a certificate of its own.
+//! The whole service over TLS, with a certificate of the test's own.
 
 use std::path::Path;
 use std::sync::Arc;

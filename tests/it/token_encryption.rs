@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::http;
 use crate::support::mock_client_host::MockHost;
-use crate::support::test_server::{Backend, TestServer, on_every_backing, on_every_store};
+use crate::support::test_server::{Backend, TestServer, on_every_backend, on_every_store};
 
 on_every_store! {
     &[("RESPONSE_TYPES", "code,id_token,code id_token")];
@@ -21,7 +21,7 @@ on_every_store! {
     an_id_token_in_the_front_channel_is_encrypted_too,
     a_set_without_a_fitting_key_is_not_registered,
 }
-on_every_backing![a_key_that_cannot_be_had_costs_the_client_nothing];
+on_every_backend![a_key_that_cannot_be_had_costs_the_client_nothing];
 
 /// What clients of these tests decrypt with.
 fn keys() -> &'static [(&'static str, DecryptionKey)] {
@@ -47,7 +47,7 @@ fn opened(alg: &str, token: &str) -> String {
 
 /// The claims, if the server signed them.
 fn signed(server: &TestServer, token: &str) -> Map<String, Value> {
-    server.app().keys.verify(token, "JWT").expect("a signature of the house")
+    server.app().keys.verify(token, "JWT").expect("a signature of the server")
 }
 
 async fn userinfo_is_the_token_the_client_registered(server: TestServer) {

@@ -1,4 +1,4 @@
-//! One part of a request that cannot be read takes no other with it.
+//! A part of a request that cannot be read does not invalidate the other parts.
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, COOKIE, HeaderValue};
 

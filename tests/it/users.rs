@@ -1,4 +1,5 @@
-//! People over time: added twice at once, cut off by the operator, and kept through a change of keys.
+//! Users over time: declared by several servers at once, given new passwords, disabled, removed, kept through a
+//! change of keys.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

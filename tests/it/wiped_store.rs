@@ -1,4 +1,4 @@
-//! A store that was emptied while servers run.
+//! A store that is wiped while servers run.
 
 use latchkey::domain::clients::{self, ClientId};
 use latchkey::infra::store::schema::SchemaRecord;

@@ -1,4 +1,4 @@
-//! A whole Latchkey without a socket: its router over a store in memory, with the clock standing still.
+//! A whole server without a socket: its router over a store in memory, with the clock standing still.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Slow and simple readers of what the server reads in its own way.
+//! Slow and simple parsers of the formats that Latchkey parses.
 
 use std::net::{IpAddr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! How many files this process may have open: each connection of a crowd is one of them.
+//! Raises the number of files this process may have open: each connection is one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -1,4 +1,4 @@
-//! Hosts that belong to applications and behave badly, and a canary that nobody may ever reach.
+//! Hosts of clients that misbehave, and a canary address that must never be reached.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! One request to one server, and what came of it: perhaps nothing at all.
+//! One request to one server and its outcome, which may be no response at all.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What all servers of one issuer share: its name, its secret key, its people and applications.
+//! What all servers of one issuer share: its name, its secret key, its users and clients.
 
 use std::fmt::Write as _;
 use std::path::Path;

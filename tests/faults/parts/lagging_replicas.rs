@@ -1,4 +1,4 @@
-//! Redis behind sentinels, with replicas that are behind: far away, or busy.
+//! Redis behind sentinels, with replicas that lag.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What stands in redis, by kind, and for how long.
+//! Counts the keys in Redis by record kind, with their times to live.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A Latchkey as a process of its own.
+//! A Latchkey server as a process of its own.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Clients that are in no hurry at all.
+//! Clients that send or read very slowly.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

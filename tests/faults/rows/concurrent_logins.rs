@@ -1,4 +1,4 @@
-//! A burst of sign-ins that signs in all at once, and somebody who just wants a token meanwhile.
+//! Many users who sign in at once, while a client requests tokens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

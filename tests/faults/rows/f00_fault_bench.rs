@@ -1,4 +1,4 @@
-//! F00: the test itself. A proxy that does not do what it says would make other rows pass for nothing.
+//! F00: the fault proxy itself. A proxy that does not do what it says would make other rows pass for nothing.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! F01: many hands on one code, on two servers at once.
+//! F01: many concurrent redemptions of one code, on two servers.
 //!
 //! Exactly one of them gets tokens, every other one reads `invalid_grant`. The rightful client's second
 //! use ends the grant (RFC 6749 §4.1.2), however soon it comes: so what the winner got is worth nothing

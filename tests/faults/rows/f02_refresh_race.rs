@@ -1,4 +1,4 @@
-//! F02: many hands on one refresh token, on two servers at once, generation after generation.
+//! F02: many concurrent refreshes with one refresh token, on two servers, generation after generation.
 //!
 //! All of them get tokens, and all of them the same next refresh token: a second tab or a retry signs
 //! nobody out, and there is never more than one successor. Every fourth hand shows one of the two generations

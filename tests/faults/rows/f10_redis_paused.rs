@@ -1,4 +1,4 @@
-//! F10: redis stands still for a while (`SIGSTOP`), its sockets open, while the workload goes on.
+//! F10: Redis is paused for a while (`SIGSTOP`), its sockets open, while the workload goes on.
 //!
 //! Nobody waits long for it: a "not now" within the store's second and a half, the process alive, `/ready`
 //! red, no pile. When redis goes on it carries out what was sent to it before, and that does no harm: at

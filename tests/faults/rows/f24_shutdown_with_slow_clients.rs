@@ -1,4 +1,4 @@
-//! F24: told to stop with a hundred slow clients at the door, and redis gone.
+//! F24: SIGTERM with a hundred slow clients connected, and Redis gone.
 //!
 //! What cannot be finished is cut when its time is over, and the process ends as one that ended well.
 

@@ -1,4 +1,4 @@
-//! F26: thousands of people sign in at the same moment.
+//! F26: thousands of users sign in at the same moment.
 //!
 //! A hash is dear, so a few are computed at a time and a few wait; everybody else is told at once to come
 //! back, and when. Nobody gets somebody else's page, and an application that wants a token does not notice.

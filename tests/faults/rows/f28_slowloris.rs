@@ -1,4 +1,5 @@
-//! F28: crowds that hold connections: heads that never end, bodies that never end, answers nobody reads.
+//! F28: many clients that hold connections: heads that never end, bodies that never end, responses that are never
+//! read.
 //!
 //! Each is cut when its time is over, and whoever comes with an honest request does not notice. At the
 //! limit of connections the next ones wait, so `MAX_CONNECTIONS` has to be larger than such a crowd; an

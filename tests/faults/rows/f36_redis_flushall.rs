@@ -1,4 +1,4 @@
-//! F36: somebody says `FLUSHALL` while the servers run.
+//! F36: `FLUSHALL` while the servers run.
 //!
 //! Everybody has to sign in again, and that is all: no 500. A server notices at once that its keys are
 //! gone from the store (`/ready` says no); within seconds it puts back what it has in its memory or in its

@@ -1,4 +1,4 @@
-//! Who asks, who is asked, and where the answer goes: what the pages say of them.
+//! What the pages say of the client, the user and the redirect URI.
 
 use latchkey::domain::users::{self, User};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! What can happen in a trace. Everything in it is a number that is taken modulo what there is, so that a
-//! trace stays a trace when it is made smaller.
+//! The actions a trace is made of. Every number in them is taken modulo what there is, so that a trace stays valid
+//! when it is shrunk.
 
 use proptest::prelude::*;
 

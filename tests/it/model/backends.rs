@@ -1,4 +1,4 @@
-//! The stores a trace is played on, each with what it takes to look into it and to turn it back.
+//! The stores a trace runs on, each with a way to inspect it and to roll it back.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

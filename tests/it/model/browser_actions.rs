@@ -1,4 +1,4 @@
-//! The moves of browsers: asking, signing in, agreeing, signing out.
+//! The actions of browsers: authorization requests, sign-in, consent, logout.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! That a server which does wrong is found out: it is given a store that forgets, a key that stays, a clock that
-//! is far ahead, or is changed behind the back of the reference.
+//! A faulty server is detected: one whose store forgets, whose keys stay, whose clock is far ahead, or that is
+//! changed behind the back of the reference.
 
 use std::sync::Arc;
 use std::time::Duration;

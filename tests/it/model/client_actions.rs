@@ -1,4 +1,4 @@
-//! The moves of applications: redeeming, refreshing, giving back, asking.
+//! The actions of clients: redeem, refresh, revoke, introspect.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What the traces came across, so that nobody is reassured by traces in which nothing happens.
+//! Counts what the traces reached, and fails if they missed something that matters.
 
 use std::collections::BTreeMap;
 

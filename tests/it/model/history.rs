@@ -1,5 +1,5 @@
-//! What happened, as somebody saw it who watched every request and every answer from outside. The
-//! invariants are read off this and nothing else.
+//! The history of a run as an outside observer saw it: every request and every response. The invariants read
+//! nothing else.
 
 use std::collections::BTreeSet;
 
@@ -195,5 +195,27 @@ impl History {
             }
             _ => None,
         })
+    }
+
+    /// When the code's flow was asked for, and what it asked of the login.
+    pub fn asked(&self, place: usize, issue: &IssuedCode) -> Option<(Seconds, bool, Option<u64>)> {
+        self.0[..place].iter().find_map(|fact| match fact.what {
+            Observation::Asked { flow, login_anew, max_age, .. } if flow == issue.flow => {
+                Some((fact.at, login_anew, max_age))
+            }
+            _ => None,
+        })
+    }
+}
+
+impl TimedEvent {
+    /// Whether the fact shows that something of the code was worth something: which code.
+    pub fn proves_active(&self) -> Option<usize> {
+        match &self.what {
+            Observation::Redeemed { code, told: TokenReply::Tokens(_), .. }
+            | Observation::Refreshed { code, told: TokenReply::Tokens(_), .. }
+            | Observation::Asks { code, active: true, .. } => Some(*code),
+            _ => None,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Doing it again under the same attempt.
+//! A transition that is repeated under the same attempt id answers the same and changes nothing more.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The same requests twice: once with Bob and his application there, once without.
+//! The same requests twice, once with Bob and his client there and once without: no answer may differ.
 
 use latchkey::domain::clients::{self, ClientId};
 use latchkey::domain::grants;

@@ -46,7 +46,7 @@ pub fn check_all(history: &History, truth: &Truth) -> Verdict {
 pub fn a_code_is_redeemed_once(history: &History, _: &Truth) -> Verdict {
     let (mut redeemed, mut replayed) = (BTreeSet::new(), BTreeSet::new());
     for (_, fact) in history.standing() {
-        if let Some(code) = proves_active(fact)
+        if let Some(code) = fact.proves_active()
             && replayed.contains(&code)
         {
             return Err(format!("code {code} was tried twice, and yet {fact:?}"));
@@ -221,7 +221,7 @@ pub fn what_is_ended_stays_ended(history: &History, _: &Truth) -> Verdict {
     let (mut codes, mut access, mut off) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut issued: Vec<&IssuedCode> = Vec::new();
     for (_, fact) in history.standing() {
-        if let Some(code) = proves_active(fact) {
+        if let Some(code) = fact.proves_active() {
             let client = history.issue(code).map(|issue| issue.client);
             if codes.contains(&code) || client.is_some_and(|client| off.contains(&client)) {
                 return Err(format!("code {code} was ended, and yet {fact:?}"));
@@ -290,7 +290,7 @@ pub fn claims_tell_the_truth(history: &History, truth: &Truth) -> Verdict {
     }
     for (place, fact) in history.0.iter().enumerate() {
         let Observation::Coded(issue) = &fact.what else { continue };
-        let Some((asked, login_anew, max_age)) = asked(history, place, issue) else { continue };
+        let Some((asked, login_anew, max_age)) = history.asked(place, issue) else { continue };
         let Some(login) = issue.login else { continue };
         let age = fact.at.saturating_sub(login.at);
         let fresh = login.at >= asked;
@@ -373,16 +373,6 @@ pub fn browsers_go_only_where_they_may(history: &History, truth: &Truth) -> Verd
     Ok(())
 }
 
-/// Whether the fact shows that something of the code was worth something: which code.
-fn proves_active(fact: &TimedEvent) -> Option<usize> {
-    match &fact.what {
-        Observation::Redeemed { code, told: TokenReply::Tokens(_), .. }
-        | Observation::Refreshed { code, told: TokenReply::Tokens(_), .. }
-        | Observation::Asks { code, active: true, .. } => Some(*code),
-        _ => None,
-    }
-}
-
 /// Everything that person had agreed to with that client.
 fn agreed(standing: &[(usize, &TimedEvent)], place: usize, issue: &IssuedCode) -> Scopes {
     let before = standing.iter().take_while(|(at, _)| *at < place);
@@ -395,18 +385,4 @@ fn agreed(standing: &[(usize, &TimedEvent)], place: usize, issue: &IssuedCode) -
         _ => None,
     });
     yes.flatten().cloned().collect()
-}
-
-/// When the code's flow was asked for, and what it asked of the login.
-fn asked(
-    history: &History,
-    place: usize,
-    issue: &IssuedCode,
-) -> Option<(Seconds, bool, Option<u64>)> {
-    history.0[..place].iter().find_map(|fact| match fact.what {
-        Observation::Asked { flow, login_anew, max_age, .. } if flow == issue.flow => {
-            Some((fact.at, login_anew, max_age))
-        }
-        _ => None,
-    })
 }

@@ -1,6 +1,6 @@
-//! The server as a person would write it down: who is let in, which sessions live, and for each grant every
-//! state it may be in. What a failure left open stays open until an answer tells, so a grant is a set of
-//! possible worlds; an answer that fits none of them is a mistake.
+//! A reference implementation: which users and sessions are good, and for each grant every state it may be in. A
+//! failed request leaves several states possible until a response tells them apart; a response that fits none is a
+//! bug.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! Plays a trace on the rig: does each move, writes down what was seen, and holds every answer against the
-//! reference.
+//! Runs a trace on the harness: performs each action, records what was observed, and compares every response with
+//! the reference.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! That each invariant can fail: a good history is told with one lie in it, and the lie has to be found out.
+//! Each invariant can fail: a good history with one wrong event in it has to be detected.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Whoever changes something, everybody hears of it.
+//! A change by one server invalidates the caches of all servers.
 
 use std::sync::Arc;
 use std::time::Duration;

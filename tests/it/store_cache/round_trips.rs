@@ -1,4 +1,4 @@
-//! How often one waits for redis, request by request.
+//! How many round trips to Redis each kind of request waits for.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

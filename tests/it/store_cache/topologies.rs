@@ -1,4 +1,4 @@
-//! On several primaries, and on one that takes another's place.
+//! The cache on several primaries, and across a failover.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Nothing is answered from memory while nobody would tell of a change.
+//! Without a live tracking connection nothing is served from the cache.
 
 use std::net::Ipv4Addr;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! A process that is killed, fifty times, while it commits: whatever it said is there.
+//! A process that is killed fifty times while it commits: every acknowledged change is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};

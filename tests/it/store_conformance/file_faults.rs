@@ -1,4 +1,4 @@
-//! What a disk, a second process and a later version do to a file store, and what it makes of it.
+//! The file store with a full disk, a second process, and data of a later release.
 
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What redis does to us, and what we make of it.
+//! Redis that stops, dies, is slow or refuses: what the store returns, and how it recovers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! The ways to a redis: by TLS, by a socket, by its sentinels, in a cluster.
+//! Ways to connect to Redis: by TLS, by a Unix socket, by its sentinels, as a cluster.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

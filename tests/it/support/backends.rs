@@ -1,4 +1,4 @@
-//! Where a server remembers things: in memory, in a folder, or in the redis that the whole run shares.
+//! The stores a test server can run on: memory, a folder, or the Redis that the whole run shares.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ macro_rules! on_every_store {
 pub(crate) use on_every_store;
 
 /// Runs every scenario, an `async fn(Backend)` that builds a server of its own, once on each kind of store.
-macro_rules! on_every_backing {
+macro_rules! on_every_backend {
     (@in $module:ident, $backing:ident; $($scenario:ident),+) => {
         mod $module {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,12 +52,12 @@ macro_rules! on_every_backing {
         }
     };
     ($($scenario:ident),+ $(,)?) => {
-        $crate::support::backends::on_every_backing! { @in backed_by_memory, Memory; $($scenario),+ }
-        $crate::support::backends::on_every_backing! { @in backed_by_a_file, File; $($scenario),+ }
-        $crate::support::backends::on_every_backing! { @in backed_by_redis, Redis; $($scenario),+ }
+        $crate::support::backends::on_every_backend! { @in backed_by_memory, Memory; $($scenario),+ }
+        $crate::support::backends::on_every_backend! { @in backed_by_a_file, File; $($scenario),+ }
+        $crate::support::backends::on_every_backend! { @in backed_by_redis, Redis; $($scenario),+ }
     };
 }
-pub(crate) use on_every_backing;
+pub(crate) use on_every_backend;
 
 /// Where exactly, for the next server that is to find what is there.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! A browser and the person in front of it.
+//! A browser and its user: keeps cookies, follows redirects, fills in forms.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! A store that fails when it is told to.
+//! A store that fails, pauses or loses replies on request.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

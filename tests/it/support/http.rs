@@ -1,4 +1,4 @@
-//! Saying one HTTP request and reading the whole answer.
+//! One HTTP request and its whole response.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Applications that listen for a logout: https servers on loopback, with an authority of their own.
+//! Clients that receive back-channel logout requests: HTTPS servers on loopback, with a CA of their own.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

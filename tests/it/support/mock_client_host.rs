@@ -1,4 +1,5 @@
-//! A client's own https server, with a certificate of its own: what it says can be changed, and is counted.
+//! An HTTPS server of a client (`jwks_uri`, `request_uri`, …): its response can be set, and its requests are
+//! counted.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! An application that lets people sign in with the server.
+//! A registered client: makes authorization requests, redeems, refreshes, introspects and revokes.
 
 use latchkey::domain::clients::{
     self, Client, ClientId, ClientSecret, ClientSettings, DeclaredClient, RegistrationSource,

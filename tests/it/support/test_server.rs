@@ -1,4 +1,4 @@
-//! A whole Latchkey in this process, on a real port, with its own store and its own clock.
+//! A whole server in this process, on a real port, with its own store and its own clock.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 
 pub use super::backends::Backend;
 use super::backends::BackendLocation;
-pub(crate) use super::backends::{on_every_backing, on_every_store};
+pub(crate) use super::backends::{on_every_backend, on_every_store};
 use super::browser::Browser;
 use super::failing_store::FailingStore;
 use super::http::{self, FormFields, HttpResponse};
@@ -215,7 +215,7 @@ impl TestServer {
     /// Where a tool finds the store of a server on Redis.
     pub fn redis_settings(&self) -> [(&'static str, String); 2] {
         let BackendLocation::Redis(prefix) = &self.place else {
-            panic!("this house is not on Redis")
+            panic!("this server is not on Redis")
         };
         [("REDIS_URL", shared_url()), ("REDIS_PREFIX", prefix.clone())]
     }

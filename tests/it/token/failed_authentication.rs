@@ -6,9 +6,9 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 
 use crate::support::http::{self, HttpResponse};
 use crate::support::relying_party::RelyingParty;
-use crate::support::test_server::{Backend, TestServer, on_every_backing};
+use crate::support::test_server::{Backend, TestServer, on_every_backend};
 
-on_every_backing![failures_are_limited_and_the_real_client_goes_on];
+on_every_backend![failures_are_limited_and_the_real_client_goes_on];
 
 const ITSELF: (&str, &str) = ("grant_type", "client_credentials");
 const HERE: &str = "198.51.100.1";

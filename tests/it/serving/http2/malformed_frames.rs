@@ -1,4 +1,4 @@
-//! Frames as no client writes them that means well.
+//! HTTP/2 frames that no well-behaved client sends.
 
 use super::*;
 
