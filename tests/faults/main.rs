@@ -1,4 +1,4 @@
-//! The fault bench: real servers and real redis, broken on purpose, with honest clients at work meanwhile.
+//! Fault injection: real servers and a real Redis, broken on purpose while well-behaved clients are at work.
 //!
 //! ```text
 //! make faults                    the whole long set, with a release build
@@ -9,50 +9,50 @@
 //! cargo test --test faults -- --list
 //! ```
 //!
-//! One line per run with its figures, which ends in `ok` or in `BROKEN` and the bound that is; the exit
-//! code is 1 if any is. `LATCHKEY_BIN` names the server to try; without it, it is the one that cargo built.
+//! One line per run with its figures, which ends in `ok`, or in `BROKEN` and the bound that does not hold; then the
+//! exit code is 1. `LATCHKEY_BIN` names the server to test; without it, it is the one that cargo built.
 //!
-//! Clippy sees it by `cargo clippy --test faults`, not by `--all-targets`, since `cargo test` alone does not
-//! run it.
+//! `cargo clippy --test faults` checks this target; `--all-targets` does not, since `cargo test` alone does not run it.
 //!
 //! # How to write a row
 //!
-//! A row is one file in `rows/` and one line in the table in `rows/mod.rs`. Its function gets a [`RunContext`]
-//! and answers one [`Report`](report::Report), or several for several cases:
+//! A row is one file in `rows/`, named after its id and its fault, a `mod` line and a line of the table in
+//! `rows/mod.rs`, and a line of `docs/faults.md`. Its function gets a [`RunContext`] and returns one
+//! [`Report`](report::Report), or several for several cases:
 //!
 //! ```text
-//! pub async fn run(bench: Bench) -> Vec<Report> {
-//!     let redis = RedisServer::start();                          // parts::redis, as Latchkey wants it
-//!     let installation = Installation::new().await;                            // issuer, people, applications
-//!     let servers = installation.start_many(2, &redis.url()).await;     // two processes, ready
-//!     let load = Load { families: bench.pick(50, 500), ..Load::default() };
-//!     let workload = Storm::begins(&installation, &servers, load, bench.seed).await;
-//!     for _ in 0..bench.pick(3, 20) {
-//!         bench.somewhen(500..1500).await;                       // seeded
-//!         redis.signal(Blow::Kill);
+//! pub async fn run(context: RunContext) -> Vec<Report> {
+//!     let redis = RedisServer::start();                             // parts::redis, as Latchkey wants it
+//!     let installation = Installation::new().await;                 // issuer, users, clients
+//!     let servers = installation.start_servers(2, &redis.url()).await;   // two processes, ready
+//!     let load = Load { families: context.pick(50, 500), ..Load::default() };
+//!     let workload = Workload::start(&installation, &servers, load, context.seed).await;
+//!     for _ in 0..context.pick(3, 20) {
+//!         context.random_delay(500..1500).await;                    // seeded
+//!         redis.signal(ServerSignal::Kill);
 //!         redis.restart();
 //!     }
-//!     let after = workload.ends().await;                            // the history, and what clients hold
+//!     let after = workload.stop_and_collect().await;                // the history, and what clients hold
 //!     let mut report = Report::new();
-//!     after.tells(&mut report).await;                            // settles: the figures and bounds of all
-//!     report.promises("gap_s", after.history.gap().as_secs_f64(), 1.0, 3.0);
+//!     after.report(&mut report).await;                              // checks; the figures and bounds of all rows
+//!     report.within("gap_s", after.history.gap().as_secs_f64(), 1.0, 3.0);
 //!     vec![report]
 //! }
 //! ```
 //!
-//! - `parts/` is what can be hurt. [`parts::installation::Installation`] is what servers of one issuer share;
-//!   [`parts::server::Server`] is one process (`kill`, `signal`, `starts_again`, `rss_mb`, `fds`, `log`);
+//! - `parts/` is what can be broken. [`Installation`](parts::installation::Installation) is what servers of one issuer
+//!   share; [`Server`](parts::server::Server) is one process (`kill`, `signal`, `restart`, `rss_mb`, `fds`, `log`);
 //!   `installation.plan(url).set(NAME, value).under(&["prlimit", …])` is one that is not started yet, and
-//!   `.refuses()` one that should not start. [`parts::redis::RedisServer`] and [`parts::topologies`] are
-//!   those of `tests/it`; [`parts::lagging_replicas::LaggingReplicas`] is sentinels over replicas that are behind, and
-//!   [`parts::small_disk::SmallDisk`] a redis that can fill its disk. [`parts::proxy::Proxy`] stands in between and turns the
-//!   [`NetworkFault`](parts::proxy::NetworkFault).
-//! - [`client`] is the OAuth client; every request comes back as a [`HttpOutcome`](parts::http::HttpOutcome), also when
-//!   there was no answer.
-//! - [`history`] has every attempt of a [`workload`]; [`checker`] asks afterwards what has become of everything.
-//! - [`burst`] is many hands at one moment.
-//! - [`report`] has the bounds: `never`, `counts`, `at_most`, `at_least`, `must`, and `promises` for
-//!   timings, which CI holds to a laxer figure than the one that is promised; both stand in the row.
+//!   `.run_to_exit()` one that should not start. [`parts::redis`] and [`parts::topologies`] are those of `tests/it`;
+//!   [`LaggingReplicas`](parts::lagging_replicas::LaggingReplicas) is sentinels over replicas that lag, and
+//!   [`SmallDisk`](parts::small_disk::SmallDisk) a Redis that can fill its disk. A
+//!   [`Proxy`](parts::proxy::Proxy) stands in between and makes a [`NetworkFault`](parts::proxy::NetworkFault).
+//! - [`client`] is the OAuth client; every request returns an [`HttpOutcome`](parts::http::HttpOutcome), also when there
+//!   was no response.
+//! - [`history`] has every attempt of a [`workload`]; [`checker`] finds out afterwards what still works.
+//! - [`burst`] starts many tasks at one moment.
+//! - [`report`] has the bounds: `never`, `equals`, `at_most`, `at_least`, `must`, and `within` for timings, which CI
+//!   holds to a laxer figure than the one that is promised; both stand in the row.
 
 #![allow(
     clippy::disallowed_methods,

@@ -26,14 +26,14 @@ enum Trouble {
 }
 
 /// What the store has to go through, and the server with it.
-enum Weather {
+enum Outage {
     /// The store fails at the first call of a request, then at the second, and so on.
     Faults(Trouble),
     /// Redis is killed before each request, and started again after it.
     Kills(RedisServer),
 }
 
-impl Weather {
+impl Outage {
     /// Sends the very same request until it is through. Whatever was half done before, the answer at
     /// last is a good one.
     async fn passes(
@@ -115,56 +115,56 @@ fn filled<'a>(
 }
 
 /// From the authorization request to the code.
-async fn signs_in(provider: &TestServer, weather: &Weather, url: &str) -> String {
+async fn signs_in(provider: &TestServer, outage: &Outage, url: &str) -> String {
     let ada = provider.browser("ada");
     let on = |answer: &HttpResponse| provider.url(answer.location().expect("the way on"));
-    let begun = weather.passes(provider, "authorize", || ada.get(url)).await;
+    let begun = outage.passes(provider, "authorize", || ada.get(url)).await;
     let to = on(&begun);
-    let login = weather.passes(provider, "the login page", || ada.get(&to)).await;
+    let login = outage.passes(provider, "the login page", || ada.get(&to)).await;
     let hidden = login.hidden_fields_beside("#login-submit");
     let typed = filled(&hidden, &[("username", "ada"), ("password", PASSWORD)]);
-    let hub = weather.passes(provider, "login", || ada.post("/login", &typed)).await;
+    let hub = outage.passes(provider, "login", || ada.post("/login", &typed)).await;
     let to = on(&hub);
-    let sent_on = weather.passes(provider, "the hub", || ada.get(&to)).await;
+    let sent_on = outage.passes(provider, "the hub", || ada.get(&to)).await;
     let to = on(&sent_on);
-    let consent = weather.passes(provider, "the consent page", || ada.get(&to)).await;
+    let consent = outage.passes(provider, "the consent page", || ada.get(&to)).await;
     let hidden = consent.hidden_fields_beside("#consent-accept");
     let agreed = filled(&hidden, &[("decision", "accept")]);
-    let hub = weather.passes(provider, "consent", || ada.post("/consent", &agreed)).await;
+    let hub = outage.passes(provider, "consent", || ada.post("/consent", &agreed)).await;
     let to = on(&hub);
-    let landed = weather.passes(provider, "the way back", || ada.get(&to)).await;
+    let landed = outage.passes(provider, "the way back", || ada.get(&to)).await;
     let code = AuthorizationResponse::from_redirect(&landed).code();
     // Signed in and agreed: the short way.
-    let again = weather.passes(provider, "single sign-on", || ada.get(url)).await;
+    let again = outage.passes(provider, "single sign-on", || ada.get(url)).await;
     assert!(!AuthorizationResponse::from_redirect(&again).code().is_empty());
     code
 }
 
-/// A whole life of a sign-in, each step of it in this weather.
-async fn lives_through(provider: &TestServer, weather: &Weather, settings: ClientSettings) {
+/// A whole life of a sign-in, each step of it in this outage.
+async fn lives_through(provider: &TestServer, outage: &Outage, settings: ClientSettings) {
     let shop = provider.relying_party_with("shop", &json!({}), settings).await;
     let request = shop.authorization_request("openid offline_access");
-    let code = signs_in(provider, weather, &request.url()).await;
+    let code = signs_in(provider, outage, &request.url()).await;
 
-    let tokens = weather.passes(provider, "the code", || shop.redeem(&code, &request)).await;
+    let tokens = outage.passes(provider, "the code", || shop.redeem(&code, &request)).await;
     let body = tokens.json();
     let text = |name: &str| body[name].as_str().expect("a token").to_owned();
     let (access, refresh) = (text("access_token"), text("refresh_token"));
-    let claims = weather.passes(provider, "userinfo", || provider.userinfo(&access)).await;
+    let claims = outage.passes(provider, "userinfo", || provider.userinfo(&access)).await;
     assert_eq!(claims.json()["sub"], "sub-of-ada");
     let about = [("token", &*access)];
-    let seen = weather.passes(provider, "introspection", || shop.post("/introspect", &about)).await;
+    let seen = outage.passes(provider, "introspection", || shop.post("/introspect", &about)).await;
     assert_eq!(seen.json()["active"], true);
-    let body = weather.passes(provider, "refresh", || shop.refresh(&refresh)).await.json();
+    let body = outage.passes(provider, "refresh", || shop.refresh(&refresh)).await.json();
     let next = body["refresh_token"].as_str().expect("the next one");
     assert_eq!(shop.introspect(next).await["active"], true);
     let back = [("token", next)];
-    weather.passes(provider, "revocation", || shop.post("/revoke", &back)).await;
+    outage.passes(provider, "revocation", || shop.post("/revoke", &back)).await;
     assert_eq!(shop.introspect(next).await, json!({"active": false}));
     assert_eq!(provider.userinfo(&access).await.status, 401);
 
     let itself = [("grant_type", "client_credentials")];
-    let alone = weather.passes(provider, "a client alone", || shop.post("/token", &itself)).await;
+    let alone = outage.passes(provider, "a client alone", || shop.post("/token", &itself)).await;
     let body = alone.json();
     let token = body["access_token"].as_str().expect("a token");
     assert_eq!(shop.introspect(token).await["active"], true);
@@ -176,7 +176,7 @@ const UNLIMITED: (&str, &str) = ("DEV_GUESS_LIMITS_ENABLED", "false");
 async fn in_faults(trouble: Trouble, opaque: bool) {
     let provider = TestServer::start_with(Backend::Memory, &[UNLIMITED]).await;
     let settings = ClientSettings { opaque_access_tokens: opaque, ..ClientSettings::default() };
-    lives_through(&provider, &Weather::Faults(trouble), settings).await;
+    lives_through(&provider, &Outage::Faults(trouble), settings).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -205,7 +205,7 @@ async fn a_redis_that_is_killed_before_every_step_costs_a_moment() {
     let store = RedisStore::connect(&RedisOptions::new(server.url())).await.expect("redis");
     let clock = Clock::manual(Clock::System.now());
     let provider = TestServer::start_on((Arc::new(store), clock), None, &[UNLIMITED]).await;
-    lives_through(&provider, &Weather::Kills(server), ClientSettings::default()).await;
+    lives_through(&provider, &Outage::Kills(server), ClientSettings::default()).await;
 }
 
 async fn what_no_replica_has_is_never_said_to_be_done(provider: TestServer) {

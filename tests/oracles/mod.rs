@@ -1,5 +1,5 @@
-//! What must hold of everything that reads foreign bytes, written once: libFuzzer runs these from `fuzz/`,
-//! and `tests/it/fuzz_corpus.rs` runs them over the seeds and what becomes of them.
+//! What must hold of every parser of foreign bytes, written once: libFuzzer runs these from `fuzz/`, and
+//! `tests/it/fuzz_corpus.rs` runs them over the seeds and over what a mutator makes of these.
 //!
 //! An oracle takes bytes and panics if something does not hold. It knows a second way to tell: a slow and
 //! naive reader of the same format (most of them in [`reference_parsers`]), or a rule that every accepted input has to

@@ -72,36 +72,37 @@ macro_rules! rows {
     };
 }
 
-/// `lost` and the like are 0 wherever there is a workload: see `Aftermath::tells`.
+/// `workload` stands for the bounds of [`WorkloadResult::report`](crate::checker::WorkloadResult::report): `lost` and the
+/// like are 0.
 #[rustfmt::skip]
 const TABLE: &[Row] = rows![
     // module                      quick runs  bounds
-    f00_fault_bench                true   1  "every weather of the proxy is what it says";
+    f00_fault_bench                true   1  "every network fault of the proxy is what it says";
     f01_code_race                  true   5  "winners=all double_code=0 5xx=0";
     f02_refresh_race               true   5  "forks=0 distinct_successors_max=1 lost=0 refused=0 5xx=0";
     f03_refresh_during_revocation  true   5  "zombie=0 by revoke, logout, disable";
     f04_single_use                 true   5  "double_*=0 for login, consent, code, jti";
     f05_password_guessing          true   5  "checked<=5 right_won_early=0 locked_out=0";
-    f06_server_crash               true   1  "storm; restart_to_ready_s<=1 (ci 5)";
-    f07_redis_crash                true   1  "storm; gap_s<=restart+1 (ci +3)";
+    f06_server_crash               true   1  "workload; restart_to_ready_s<=1 (ci 5)";
+    f07_redis_crash                true   1  "workload; gap_s<=restart+1 (ci +3)";
     f08_redis_power_loss           true   1  "lost_rotated=0 forks=0 double_code=0; prints lost_new, zombie, revived";
     f09_redis_default_config       true   1  "refused=yes 5xx_after=0 all_sign_in=yes";
-    f10_redis_paused               true   1  "storm; p99_during_s<=1.5 (ci 4) recover_s<=1 (ci 5) ready_red_s<=2 (ci 4) rss_growth_mb<=50";
-    f11_redis_slow                 true   1  "storm; in_flight_max<=cap (ci rate*calls*1s), the rest is printed";
-    f12_redis_disconnect           true   1  "storm; recover_s<=2 (ci 3) for each kind of cut";
-    f13_redis_loading              true   1  "storm; invalid_grant_during_loading=0 loading_s>=0.5 recover_s<=2 (ci 2.8)";
-    f14_redis_out_of_memory        true   1  "storm; burnt=0 revoke_ok=all logout_ok=all recover_s<=2 (ci 2.8)";
+    f10_redis_paused               true   1  "workload; p99_during_s<=1.5 (ci 4) recover_s<=1 (ci 5) ready_red_s<=2 (ci 4) rss_growth_mb<=50";
+    f11_redis_slow                 true   1  "workload; in_flight_max<=cap (ci rate*calls*1s), the rest is printed";
+    f12_redis_disconnect           true   1  "workload; recover_s<=2 (ci 3) for each kind of cut";
+    f13_redis_loading              true   1  "workload; invalid_grant_during_loading=0 loading_s>=0.5 recover_s<=2 (ci 2.8)";
+    f14_redis_out_of_memory        true   1  "workload; burnt=0 revoke_ok=all logout_ok=all recover_s<=2 (ci 2.8)";
     f15_redis_eviction_policy      true   1  "refused=all, allowed and changed ones are loud";
-    f16_disk_full                  true   1  "storm; 500=0 recover_s<=2 (ci 3) lost_by_kill<=1";
-    f17_redis_demoted              true   1  "storm; recover_s<=2 (ci 3), a replica is refused; sentinels told to fail over: lost is printed, or 0 with care";
-    f18_sentinel_failover          true   3  "storm; gap_s<=down_after+3 (ci +7)";
+    f16_disk_full                  true   1  "workload; 500=0 recover_s<=2 (ci 3) lost_by_kill<=1";
+    f17_redis_demoted              true   1  "workload; recover_s<=2 (ci 3), a replica is refused; sentinels told to fail over: lost is printed, or 0 with care";
+    f18_sentinel_failover          true   3  "workload; gap_s<=down_after+3 (ci +7)";
     f19_lagging_failover           true   3  "off: lost_rotated=0 forks=0; on: lost=0 double_code=0 zombie=0";
-    f20_split_brain                true   3  "storm; zombie=0 forks=0";
-    f21_cluster_resharding         true   3  "storm; crossslot=0 lost=0";
+    f20_split_brain                true   3  "workload; zombie=0 forks=0";
+    f21_cluster_resharding         true   3  "workload; crossslot=0 lost=0";
     f22_clock_jump                 true   1  "immortal=0 accepted_future_>60s=0 logged_out=0 lost=0";
     f23_rolling_restart            true   1  "resets=0 5xx=0 drain_s<=20 lost=0";
     f24_shutdown_with_slow_clients true   1  "exit_s<=25 code=0";
-    f25_newer_records              true   1  "storm; unreadable=0";
+    f25_newer_records              true   1  "workload; unreadable=0";
     f26_login_burst                true   1  "ok+503=all errors_other=0 mix=0 token_p99_s<=0.2 (ci 4) rss_max_mb<=600";
     f28_slowloris                  true   1  "normal_p99_s<=1 (ci 4) cut_s<=timeout+1 (ci +2.5) fds_leaked=0";
     f29_huge_input                 true   1  "500=0 rss_growth_mb<=20 cpu_per_req_ms<=5 (ci 40)";
@@ -114,8 +115,8 @@ const TABLE: &[Row] = rows![
     f36_redis_flushall             true   1  "ready_red=yes 500=0 all_sign_in=yes healed_s<=6 (ci 15)";
     f37_corrupt_records            true   1  "panics=0 500=0 alerts=yes";
     f38_client_aborts              true   1  "mix=0 fd_leak=0 lost=0";
-    f39_file_store                 true   1  "storm; torn=0 lost=0 500=0";
-    f40_soak                       false  1  "storm; rss_slope~0 keys_slope~0 fd_slope=0 keys_without_ttl=0; --soak";
+    f39_file_store                 true   1  "workload; torn=0 lost=0 500=0";
+    f40_soak                       false  1  "workload; rss_slope~0 keys_slope~0 fd_slope=0 keys_without_ttl=0; --soak";
 ];
 
 /// The longest that one run may take before it is given up.
