@@ -24,14 +24,14 @@ use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_backen
 
 on_every_backend![a_locked_account_is_found_and_freed_and_its_owner_goes_on_meanwhile];
 
-/// A server with a user name field that many type into.
-struct Door<'a> {
+/// The login form of a server, without HTTP.
+struct LoginForm<'a> {
     store: &'a dyn Store,
     clock: &'a Clock,
     passwords: &'a PasswordHasher,
 }
 
-impl Door<'_> {
+impl LoginForm<'_> {
     async fn tries(
         &self,
         (username, password): (&str, &str),
@@ -64,20 +64,20 @@ fn ada(now: UnixTime, hash: String) -> User {
     }
 }
 
-/// What a crowd got for its guesses.
+/// What many guessers got for their guesses.
 #[derive(Default)]
-struct Crowd {
+struct Guessers {
     /// Guesses that were held against the password since the last right one.
     answered: u32,
     /// How often the account was locked.
     locks: u32,
 }
 
-impl Crowd {
+impl Guessers {
     /// Everybody guesses once.
-    async fn guesses(&mut self, door: &Door<'_>, size: u32) {
+    async fn guesses(&mut self, form: &LoginForm<'_>, size: u32) {
         for number in 0..size {
-            match door.tries(("Ada", "a wrong guess"), address(number), None).await {
+            match form.tries(("Ada", "a wrong guess"), address(number), None).await {
                 Err(LoginFailure { why: LoginError::WrongPassword, locks, sub }) => {
                     assert_eq!(sub.as_ref().map(Subject::as_str), Some("sub-of-ada"));
                     self.answered += 1;
@@ -104,39 +104,39 @@ async fn ten_thousand_addresses_guess_for_a_day_and_the_right_person_signs_in() 
     let right = Password::parse(PASSWORD).expect("a password");
     let hash = passwords.hash(right).await.expect("a hash");
     assert_eq!(users::add(&*store, &ada(start, hash)).await.expect("a store"), AddOutcome::Added);
-    let door = Door { store: &*store, clock: &clock, passwords: &passwords };
+    let form = LoginForm { store: &*store, clock: &clock, passwords: &passwords };
     let (home, mut away) = (address(1 << 20), 1 << 21);
     let mut device = Device::new();
-    let first = door.tries(("ada", PASSWORD), home, None).await.expect("she signs in");
+    let first = form.tries(("ada", PASSWORD), home, None).await.expect("she signs in");
     device.add_user(&first.user.sub, Epoch::default(), clock.now());
 
-    let mut crowd = Crowd::default();
+    let mut guessers = Guessers::default();
     for hour in 0..24 {
-        crowd.guesses(&door, CROWD).await;
+        guessers.guesses(&form, CROWD).await;
         if hour == 2 {
             // From somewhere else, with a browser that is new: the account is locked, whatever she types.
             away += 1;
-            let failed = door.tries(("ada", PASSWORD), address(away), None).await;
+            let failed = form.tries(("ada", PASSWORD), address(away), None).await;
             assert!(matches!(failed, Err(LoginFailure { why: LoginError::Locked(_), .. })));
         }
         if hour % 6 == 4 {
             // With her own she signs in at the first try, which unlocks it; then the new one may, too.
-            let own = door.tries(("ada", PASSWORD), home, Some(&device)).await;
+            let own = form.tries(("ada", PASSWORD), home, Some(&device)).await;
             assert!(own.expect("her own browser").unlocked);
             away += 1;
-            let fresh = door.tries(("ada", PASSWORD), address(away), None).await;
+            let fresh = form.tries(("ada", PASSWORD), address(away), None).await;
             assert!(!fresh.expect("a fresh browser").unlocked);
-            crowd.answered = 0;
+            guessers.answered = 0;
         }
         clock.advance(Duration::from_secs(3600));
     }
-    assert!(crowd.locks >= 1, "it was locked: {}", crowd.locks);
+    assert!(guessers.locks >= 1, "it was locked: {}", guessers.locks);
 
     // Without a browser that is known the operator helps. Those who guessed have nothing left for today.
     authenticators::unlock(&*store, &first.user.sub).await.expect("a store");
-    crowd.guesses(&door, CROWD).await;
+    guessers.guesses(&form, CROWD).await;
     away += 1;
-    door.tries(("ada", PASSWORD), address(away), None).await.expect("a fresh browser");
+    form.tries(("ada", PASSWORD), address(away), None).await.expect("a fresh browser");
     let locked = authenticators::locked_since(&*store, &first.user.sub).await.expect("a store");
     assert_eq!(locked, None);
 }
@@ -150,11 +150,11 @@ async fn one_address_never_locks_an_account_for_others_however_long_it_guesses()
     let hash = passwords.hash(Password::parse(PASSWORD).expect("one")).await.expect("a hash");
     let user = ada(clock.now(), hash);
     assert_eq!(users::add(&*store, &user).await.expect("a store"), AddOutcome::Added);
-    let door = Door { store: &*store, clock: &clock, passwords: &passwords };
+    let form = LoginForm { store: &*store, clock: &clock, passwords: &passwords };
     let mut answered = 0;
     for _ in 0..8 * 24 * 12 {
         for _ in 0..3 {
-            let failed = door.tries(("ada", "a wrong guess"), address(1), None).await;
+            let failed = form.tries(("ada", "a wrong guess"), address(1), None).await;
             let why = failed.expect_err("a wrong guess").why;
             answered += u32::from(matches!(why, LoginError::WrongPassword));
             assert!(!matches!(why, LoginError::Locked(_)));
@@ -162,7 +162,7 @@ async fn one_address_never_locks_an_account_for_others_however_long_it_guesses()
         clock.advance(Duration::from_secs(300));
     }
     assert!((100..=8 * 20 + 20).contains(&answered), "{answered} answered in eight days");
-    door.tries(("ada", PASSWORD), address(2), None).await.expect("somebody else's address");
+    form.tries(("ada", PASSWORD), address(2), None).await.expect("somebody else's address");
 }
 
 async fn limited(backing: Backend) -> TestServer {
@@ -172,9 +172,9 @@ async fn limited(backing: Backend) -> TestServer {
 
 async fn guesses(server: &TestServer, from: u32, count: u32) {
     let app = server.app();
-    let door = Door { store: server.store(), clock: &app.clock, passwords: &app.passwords };
+    let form = LoginForm { store: server.store(), clock: &app.clock, passwords: &app.passwords };
     for number in from..from + count {
-        let failed = door.tries(("ada", "a wrong guess"), address(number), None).await;
+        let failed = form.tries(("ada", "a wrong guess"), address(number), None).await;
         assert!(matches!(failed.expect_err("wrong").why, LoginError::WrongPassword));
     }
 }

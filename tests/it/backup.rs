@@ -10,13 +10,13 @@ use tempfile::TempDir;
 use crate::support::http;
 use crate::support::test_server::{Backend, PASSWORD, SECRET_KEY, TestServer};
 
-/// Where backups are made, and how the program is called.
-struct Desk {
+/// The backup commands of the program, with the folder and the settings they run with.
+struct BackupCommands {
     folder: TempDir,
     settings: Vec<(&'static str, String)>,
 }
 
-impl Desk {
+impl BackupCommands {
     fn of(server: &TestServer) -> Self {
         let mut settings = server.redis_settings().to_vec();
         settings.push(("SECRET_KEY", SECRET_KEY.to_owned()));
@@ -24,7 +24,7 @@ impl Desk {
         Self { folder: tempfile::tempdir().expect("a folder"), settings }
     }
 
-    /// The same desk over another part of the same Redis.
+    /// The same commands over another part of the same Redis.
     fn moved_to(&mut self, prefix: &str) {
         self.with("REDIS_PREFIX", prefix);
     }
@@ -79,22 +79,22 @@ async fn after_a_restore_people_sign_in_applications_authenticate_and_old_tokens
     old.app().keys.rotate(Activation::Now).await.expect("a rotation");
     let keys = http::send(old.http().get(old.url("/jwks.json"))).await.json();
 
-    let mut desk = Desk::of(&old);
-    let told = desk.runs(&["backup", "--out", "b"]);
+    let mut commands = BackupCommands::of(&old);
+    let told = commands.runs(&["backup", "--out", "b"]);
     assert!(told.contains("users: 2\n") && told.contains("consents: 1\n"), "{told}");
-    let file = std::fs::read(desk.path("b")).expect("a backup");
+    let file = std::fs::read(commands.path("b")).expect("a backup");
     for secret in ["argon2id", "ada", "shop", SECRET_KEY, PASSWORD] {
         assert!(!file.windows(secret.len()).any(|it| it == secret.as_bytes()), "{secret}");
     }
-    assert!(desk.refuses(&["backup", "--out", "b"]).contains("already"));
-    assert_eq!(names(desk.folder.path()), ["b"], "nothing is left lying about");
+    assert!(commands.refuses(&["backup", "--out", "b"]).contains("already"));
+    assert_eq!(names(commands.folder.path()), ["b"], "nothing is left lying about");
 
     let prefix = fresh_prefix();
-    desk.moved_to(&prefix);
-    let would = desk.runs(&["restore", "--in", "b", "--dry-run"]);
+    commands.moved_to(&prefix);
+    let would = commands.runs(&["restore", "--in", "b", "--dry-run"]);
     assert!(would.contains("would restore") && would.contains("users: 2 new"), "{would}");
-    assert!(desk.runs(&["user", "list"]).trim().is_empty(), "a dry run writes nothing");
-    let did = desk.runs(&["restore", "--in", "b"]);
+    assert!(commands.runs(&["user", "list"]).trim().is_empty(), "a dry run writes nothing");
+    let did = commands.runs(&["restore", "--in", "b"]);
     assert!(did.contains("restored") && did.contains("users: 2 new"), "{did}");
 
     let new = TestServer::start_on_redis(&prefix, old.app().clock.clone()).await;
@@ -118,19 +118,19 @@ async fn after_a_restore_people_sign_in_applications_authenticate_and_old_tokens
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_goes_through_a_pipe_where_no_file_can_be_made() {
     let old = TestServer::start(Backend::Redis).await;
-    let mut desk = Desk::of(&old);
-    let made = desk.command(&["backup", "--out", "-"]).output().expect("an end");
+    let mut commands = BackupCommands::of(&old);
+    let made = commands.command(&["backup", "--out", "-"]).output().expect("an end");
     assert!(made.status.success(), "{}", said(&made));
     let told = String::from_utf8_lossy(&made.stderr);
     assert!(told.contains("wrote standard output") && told.contains("users: 2\n"), "{told}");
-    assert!(names(desk.folder.path()).is_empty(), "no file");
+    assert!(names(commands.folder.path()).is_empty(), "no file");
 
     let prefix = fresh_prefix();
-    desk.moved_to(&prefix);
+    commands.moved_to(&prefix);
     let restore = |bytes: &[u8], words: &[&str]| {
-        let file = desk.path("piped");
+        let file = commands.path("piped");
         std::fs::write(&file, bytes).expect("written");
-        let mut command = desk.command(&[&["restore", "--in", "-"], words].concat());
+        let mut command = commands.command(&[&["restore", "--in", "-"], words].concat());
         command.stdin(std::fs::File::open(file).expect("it was just written"));
         command.output().expect("an end")
     };
@@ -139,10 +139,10 @@ async fn a_backup_goes_through_a_pipe_where_no_file_can_be_made() {
     assert!(said(&half).starts_with("standard input: "), "{}", said(&half));
     let would = restore(&made.stdout, &["--dry-run"]);
     assert!(said(&would).contains("users: 2 new"), "{}", said(&would));
-    assert!(desk.runs(&["user", "list"]).trim().is_empty(), "neither wrote anything");
+    assert!(commands.runs(&["user", "list"]).trim().is_empty(), "neither wrote anything");
     let did = restore(&made.stdout, &[]);
     assert!(did.status.success() && said(&did).contains("users: 2 new"), "{}", said(&did));
-    assert!(desk.runs(&["user", "list"]).contains("ada"));
+    assert!(commands.runs(&["user", "list"]).contains("ada"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,12 +151,12 @@ async fn with_sessions_nobody_notices_the_move() {
     let shop = old.relying_party("shop").await;
     let ada = old.browser("ada");
     let before = shop.sign_in(&ada, "openid").await;
-    let mut desk = Desk::of(&old);
-    let told = desk.runs(&["backup", "--out", "b", "--with-sessions"]);
+    let mut commands = BackupCommands::of(&old);
+    let told = commands.runs(&["backup", "--out", "b", "--with-sessions"]);
     assert!(told.contains("sessions: 1\n") && told.contains("grants: 1\n"), "{told}");
     let prefix = fresh_prefix();
-    desk.moved_to(&prefix);
-    desk.runs(&["restore", "--in", "b"]);
+    commands.moved_to(&prefix);
+    commands.runs(&["restore", "--in", "b"]);
     let new = TestServer::start_on_redis(&prefix, old.app().clock.clone()).await;
     let there = new.client_with_secret("shop", &shop.secret);
     let next = there.refresh(before.refresh()).await.success_json();
@@ -168,32 +168,32 @@ async fn with_sessions_nobody_notices_the_move() {
 async fn a_store_in_use_is_left_alone_unless_overwriting_is_asked_for() {
     let server = TestServer::start(Backend::Redis).await;
     server.relying_party("shop").await;
-    let mut desk = Desk::of(&server);
-    desk.runs(&["backup", "--out", "b"]);
-    desk.runs(&["user", "remove", "bob"]);
-    desk.runs(&["client", "disable", "shop"]);
-    let refused = desk.refuses(&["restore", "--in", "b"]);
+    let mut commands = BackupCommands::of(&server);
+    commands.runs(&["backup", "--out", "b"]);
+    commands.runs(&["user", "remove", "bob"]);
+    commands.runs(&["client", "disable", "shop"]);
+    let refused = commands.refuses(&["restore", "--in", "b"]);
     assert!(refused.contains("nothing was written") && refused.contains("--overwrite"));
     assert!(refused.contains("clients: 0 new, 1 replaced"), "{refused}");
-    let would = desk.runs(&["restore", "--in", "b", "--overwrite", "--dry-run"]);
+    let would = commands.runs(&["restore", "--in", "b", "--overwrite", "--dry-run"]);
     assert!(would.contains("it takes --overwrite"), "{would}");
-    assert!(!desk.runs(&["user", "list"]).contains("bob"));
-    let done = desk.runs(&["restore", "--in", "b", "--overwrite"]);
+    assert!(!commands.runs(&["user", "list"]).contains("bob"));
+    let done = commands.runs(&["restore", "--in", "b", "--overwrite"]);
     assert!(done.contains("users: 1 new, 0 replaced, 1 unchanged"), "{done}");
-    assert!(desk.runs(&["client", "list"]).contains("enabled"));
-    assert!(desk.runs(&["restore", "--in", "b", "--overwrite"]).contains("users: 0 new"));
+    assert!(commands.runs(&["client", "list"]).contains("enabled"));
+    assert!(commands.runs(&["restore", "--in", "b", "--overwrite"]).contains("users: 0 new"));
 
-    desk.runs(&["user", "remove", "ada"]);
+    commands.runs(&["user", "remove", "ada"]);
     let words = ["user", "add", "ADA", "--sub", "another"];
-    let mut child = desk.command(&words).stdin(Stdio::piped()).spawn().expect("the program");
+    let mut child = commands.command(&words).stdin(Stdio::piped()).spawn().expect("the program");
     let mut stdin = child.stdin.take().expect("a pipe");
     std::io::Write::write_all(&mut stdin, b"tea with seven otters\n").expect("a reader");
     drop(stdin);
     assert!(child.wait().expect("an end").success());
-    let refused = desk.refuses(&["restore", "--in", "b", "--overwrite"]);
+    let refused = commands.refuses(&["restore", "--in", "b", "--overwrite"]);
     assert!(refused.contains("ada is sub-of-ada in the backup and another in the store"));
-    desk.with("ISSUER_URL", "http://localhost:1");
-    let would = desk.refuses(&["restore", "--in", "b"]);
+    commands.with("ISSUER_URL", "http://localhost:1");
+    let would = commands.refuses(&["restore", "--in", "b"]);
     assert!(would.contains("belong to other people"), "{would}");
 }
 
@@ -201,29 +201,29 @@ async fn a_store_in_use_is_left_alone_unless_overwriting_is_asked_for() {
 async fn another_secret_key_is_told_and_one_beside_the_old_seals_the_keys_anew() {
     const NEW: &str = "newer-for-tests-newer-for-tests-newer-for-te";
     let server = TestServer::start(Backend::Redis).await;
-    let mut desk = Desk::of(&server);
-    desk.runs(&["backup", "--out", "b"]);
-    desk.with("SECRET_KEY", NEW);
-    assert!(desk.refuses(&["backup", "--out", "c"]).contains("does not open the signing key"));
-    assert_eq!(names(desk.folder.path()), ["b"]);
-    desk.moved_to(&fresh_prefix());
-    let refused = desk.refuses(&["restore", "--in", "b"]);
+    let mut commands = BackupCommands::of(&server);
+    commands.runs(&["backup", "--out", "b"]);
+    commands.with("SECRET_KEY", NEW);
+    assert!(commands.refuses(&["backup", "--out", "c"]).contains("does not open the signing key"));
+    assert_eq!(names(commands.folder.path()), ["b"]);
+    commands.moved_to(&fresh_prefix());
+    let refused = commands.refuses(&["restore", "--in", "b"]);
     assert!(refused.contains("SECRET_KEY_PREVIOUS"), "{refused}");
-    assert!(desk.runs(&["user", "list"]).trim().is_empty());
-    assert!(desk.refuses(&["backup", "--out", "c"]).contains("nothing in this store"));
-    desk.with("SECRET_KEY_PREVIOUS", SECRET_KEY);
-    desk.runs(&["restore", "--in", "b"]);
-    desk.with("SECRET_KEY_PREVIOUS", "");
-    assert!(desk.runs(&["keys", "list"]).contains("signing"), "the new one alone opens them");
+    assert!(commands.runs(&["user", "list"]).trim().is_empty());
+    assert!(commands.refuses(&["backup", "--out", "c"]).contains("nothing in this store"));
+    commands.with("SECRET_KEY_PREVIOUS", SECRET_KEY);
+    commands.runs(&["restore", "--in", "b"]);
+    commands.with("SECRET_KEY_PREVIOUS", "");
+    assert!(commands.runs(&["keys", "list"]).contains("signing"), "the new one alone opens them");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_backup_restores_nothing_at_all() {
     let server = TestServer::start(Backend::Redis).await;
-    let mut desk = Desk::of(&server);
-    desk.runs(&["backup", "--out", "b"]);
-    desk.moved_to(&fresh_prefix());
-    let whole = std::fs::read(desk.path("b")).expect("a backup");
+    let mut commands = BackupCommands::of(&server);
+    commands.runs(&["backup", "--out", "b"]);
+    commands.moved_to(&fresh_prefix());
+    let whole = std::fs::read(commands.path("b")).expect("a backup");
     let middle = whole.len() / 2;
     let mut bent = whole.clone();
     bent[middle] ^= 1;
@@ -236,19 +236,19 @@ async fn a_damaged_backup_restores_nothing_at_all() {
         (&newer[..], "newer Latchkey"),
         (&b"PK\x03\x04 something else"[..], "not a backup"),
     ] {
-        std::fs::write(desk.path("x"), bytes).expect("written");
-        let refused = desk.refuses(&["restore", "--in", "x", "--overwrite"]);
+        std::fs::write(commands.path("x"), bytes).expect("written");
+        let refused = commands.refuses(&["restore", "--in", "x", "--overwrite"]);
         assert!(refused.contains(why), "{refused}");
     }
-    assert!(desk.refuses(&["restore", "--in", "nowhere"]).contains("nowhere"));
-    assert!(desk.runs(&["user", "list"]).trim().is_empty());
+    assert!(commands.refuses(&["restore", "--in", "nowhere"]).contains("nowhere"));
+    assert!(commands.runs(&["user", "list"]).trim().is_empty());
 }
 
 #[test]
 fn without_a_store_that_lasts_the_answer_is_what_to_keep_instead() {
     let folder = tempfile::tempdir().expect("a folder");
-    let desk = Desk { folder, settings: Vec::new() };
-    let told = desk.refuses(&["backup", "--out", "b"]);
+    let commands = BackupCommands { folder, settings: Vec::new() };
+    let told = commands.refuses(&["backup", "--out", "b"]);
     assert!(told.contains("BOOTSTRAP_FILE") && told.contains("KEYS_DIR"), "{told}");
-    assert!(names(desk.folder.path()).is_empty());
+    assert!(names(commands.folder.path()).is_empty());
 }

@@ -26,13 +26,13 @@ use crate::support::test_server::{Backend, PASSWORD, TestServer, on_every_store}
 on_every_store![a_house_passes_without_a_warning, nothing_is_left_behind];
 
 /// A finished run.
-struct Ran {
+struct SelfTestRun {
     code: Option<i32>,
     said: String,
     complained: String,
 }
 
-impl Ran {
+impl SelfTestRun {
     /// Name and outcome of every check.
     fn outcomes(&self) -> BTreeMap<String, String> {
         let report: Value = serde_json::from_str(&self.said)
@@ -52,7 +52,7 @@ impl Ran {
     }
 }
 
-async fn run(args: &[&str]) -> Ran {
+async fn run(args: &[&str]) -> SelfTestRun {
     let output = Command::new(env!("CARGO_BIN_EXE_latchkey"))
         .arg("selftest")
         .args(args)
@@ -62,10 +62,14 @@ async fn run(args: &[&str]) -> Ran {
         .await
         .expect("the binary");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    Ran { code: output.status.code(), said: text(output.stdout), complained: text(output.stderr) }
+    SelfTestRun {
+        code: output.status.code(),
+        said: text(output.stdout),
+        complained: text(output.stderr),
+    }
 }
 
-async fn run_with_ada(issuer: &str) -> Ran {
+async fn run_with_ada(issuer: &str) -> SelfTestRun {
     run(&["--issuer", issuer, "--user", "ada", "--json"]).await
 }
 
@@ -113,7 +117,7 @@ async fn every_check_catches_the_fault_it_is_for() {
     assert_eq!(never_caught, BTreeSet::new(), "checks that no fault makes fail");
 }
 
-async fn against(fault: &'static Fault) -> Ran {
+async fn against(fault: &'static Fault) -> SelfTestRun {
     let front = |app: &_, router| intercepting_proxy::before(app, router, fault);
     let server = TestServer::start_with_middleware(Backend::Memory, &[], front).await;
     if fault.person {

@@ -3,7 +3,7 @@ use latchkey::domain::grants;
 use latchkey::infra::secret::Secret;
 use scraper::{Html, Selector};
 
-use super::in_process_server::{self, Answer, House, ISSUER, cookie, subject};
+use super::in_process_server::{self, Answer, ISSUER, InProcessServer, cookie, subject};
 use super::reference_parsers::Uri;
 use super::{lines, text};
 
@@ -24,7 +24,7 @@ pub fn authz_request(data: &[u8]) {
         .filter_map(|(held, cookie)| held.then_some(cookie))
         .collect();
     let cookies = cookies.join("; ");
-    House::with(|server| {
+    InProcessServer::with(|server| {
         let store = &*server.app().store;
         let count =
             || server.waits(grants::list_for_subject(store, &subject())).expect("a store").len();

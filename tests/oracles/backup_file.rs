@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use latchkey::infra::secret_key::SecretKey;
 use latchkey::operations::backup::{BackupError, BackupInfo, VerifiedBackup, save};
 
-use super::in_process_server::{House, ISSUER, NOW};
+use super::in_process_server::{ISSUER, InProcessServer, NOW};
 use super::{edited, lines};
 
 /// A backup is read if it is, byte for byte, one that was written: not with anything changed, cut off, put
@@ -20,7 +20,7 @@ pub fn backup_file(data: &[u8]) {
 pub fn holds(data: &[u8], check: impl Fn(Vec<u8>, &SecretKey) -> Result<BackupInfo, BackupError>) {
     static WRITTEN: OnceLock<Vec<u8>> = OnceLock::new();
     let written = WRITTEN.get_or_init(|| {
-        House::with(|server| {
+        InProcessServer::with(|server| {
             let (key, about) = (root("k"), about());
             let saved = save(&*server.app().store, &key, &about, Vec::new());
             server.waits(saved).expect("a backup").0

@@ -5,8 +5,8 @@ use latchkey::infra::clock::UnixTime;
 use latchkey::protocol::Credentials;
 use serde_json::{Map, Value};
 
-use super::in_process_server::{House, NOW};
-use super::signer::{Hand, is_refused, pieces};
+use super::in_process_server::{InProcessServer, NOW};
+use super::signer::{TestSigner, is_refused, pieces};
 use super::{edited, lines, reference_parsers, text};
 
 const AUDIENCES: [&str; 2] = ["http://localhost:5000", "http://localhost:5000/token"];
@@ -22,10 +22,10 @@ const AUDIENCES: [&str; 2] = ["http://localhost:5000", "http://localhost:5000/to
 pub fn client_assertion(data: &[u8]) {
     holds(data, validate_claims);
     let [hand, header, how, payload] = lines(data);
-    let hand = if hand == b"s" { Hand::Stranger } else { Hand::Client };
+    let hand = if hand == b"s" { TestSigner::Stranger } else { TestSigner::Client };
     let token = hand.signs(header, payload);
     let token = text(&edited(token.as_bytes(), how));
-    House::with(|server| {
+    InProcessServer::with(|server| {
         let jwt = token.clone();
         let credentials = Credentials::Assertion { client_id: None, jwt };
         let app = server.app();
@@ -81,7 +81,7 @@ fn is_good(token: &str) -> bool {
         && header.get("typ").is_none_or(Value::is_string)
         && header.get("alg").is_some_and(|alg| alg == "EdDSA")
         && named
-        && Hand::Client.signed(token)
+        && TestSigner::Client.signed(token)
         && obeys(&claims).is_ok()
 }
 

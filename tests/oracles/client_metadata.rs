@@ -4,7 +4,7 @@ use latchkey::protocol::{AuthMethod, ClientMetadata, GrantType, OAuthError};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::in_process_server::House;
+use super::in_process_server::InProcessServer;
 use super::reference_parsers;
 
 /// A registration that is taken comes out the same when it is read again, keeps what its members have to be
@@ -14,7 +14,7 @@ use super::reference_parsers;
 /// [RFC 7591 §2]: https://www.rfc-editor.org/rfc/rfc7591#section-2
 pub fn client_metadata(data: &[u8]) {
     holds(data, |members| ClientMetadata::parse_within(members, &of_strangers()));
-    House::with(|server| {
+    InProcessServer::with(|server| {
         let answer =
             server.asks("POST", "/register", &[("content-type", "application/json")], data);
         let json: Value = serde_json::from_str(&answer.body).expect("JSON");

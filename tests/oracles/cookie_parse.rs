@@ -6,7 +6,7 @@ use latchkey::http::app::App;
 use latchkey::http::cookies::{Cookies, set_interaction, set_session};
 use latchkey::infra::secret::{Secret, base64url};
 
-use super::in_process_server::House;
+use super::in_process_server::InProcessServer;
 use super::{edited, lines, reference_parsers, text};
 
 /// A cookie counts if it stands there once and is a secret as we write them; what a slow reader of
@@ -22,7 +22,7 @@ pub fn cookie_parse(data: &[u8]) {
 
 pub fn holds(data: &[u8], read: impl Fn(&App, &HeaderMap) -> Cookies) {
     let [how, one, other] = lines(data);
-    House::with(|server| {
+    InProcessServer::with(|server| {
         let app = server.app();
         let secret = Secret::parse(&base64url(&[9; 32])).expect("32 bytes");
         let sent = |set: HeaderValue| text(set.as_bytes()).split(';').next().map(str::to_owned);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use latchkey::server::serve::{ConnectionLimits, serve};
 use tokio::sync::watch;
 
-use super::in_process_server::House;
+use super::in_process_server::InProcessServer;
 
 /// Bytes on a connection get at most as many answers as a slow reader of [RFC 9112] finds requests in them:
 /// a request that two servers could frame differently is at most the last one (§6.3, §11.2). Every answer
@@ -14,13 +14,13 @@ use super::in_process_server::House;
 ///
 /// [RFC 9112]: https://www.rfc-editor.org/rfc/rfc9112
 pub fn http1_wire(data: &[u8]) {
-    let asked = Asked::in_these(data);
+    let asked = ParsedRequests::in_these(data);
     let said = converse(data, &asked);
     holds(&asked, &said);
 }
 
 /// These bytes as an answer to that.
-pub fn holds(asked: &Asked, said: &[u8]) {
+pub fn holds(asked: &ParsedRequests, said: &[u8]) {
     let statuses = answers(said, asked);
     assert!(statuses.len() <= asked.methods.len(), "{statuses:?} to {asked:?}");
     for status in &statuses {
@@ -31,16 +31,16 @@ pub fn holds(asked: &Asked, said: &[u8]) {
     assert!(!alone || statuses.len() == 1, "no answer to {asked:?}");
 }
 
-/// What a slow reader sees.
+/// The requests as a slow and simple parser reads them.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct ParsedRequests {
     /// One for each request; the last one may be incomplete, or be none at all.
     pub methods: Vec<String>,
     /// Whether every request was whole and there was nothing behind it.
     pub is_clean: bool,
 }
 
-impl Asked {
+impl ParsedRequests {
     pub fn in_these(mut data: &[u8]) -> Self {
         let mut asked = Self::default();
         loop {
@@ -131,7 +131,7 @@ fn chunks(mut rest: &[u8]) -> Option<&[u8]> {
 }
 
 /// The statuses of the whole answers, but for those that only announce another.
-fn answers(mut said: &[u8], asked: &Asked) -> Vec<u16> {
+fn answers(mut said: &[u8], asked: &ParsedRequests) -> Vec<u16> {
     let mut statuses = Vec::new();
     loop {
         let method = asked.methods.get(statuses.len()).map_or("", String::as_str);
@@ -161,7 +161,7 @@ fn answer<'a>(said: &'a [u8], method: &str) -> Option<(u16, &'a [u8])> {
 }
 
 /// Sends it, hears so many answers, says that there is nothing more to come, and hears the rest.
-fn converse(data: &[u8], asked: &Asked) -> Vec<u8> {
+fn converse(data: &[u8], asked: &ParsedRequests) -> Vec<u8> {
     let mut stream = TcpStream::connect(server()).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(15))).expect("an open socket");
     let _ = stream.set_nodelay(true);
@@ -192,7 +192,7 @@ fn server() -> SocketAddr {
     *AT.get_or_init(|| {
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let provider = House::build();
+            let provider = InProcessServer::build();
             provider.waits(async {
                 let listener =
                     tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");

@@ -33,13 +33,13 @@ use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use super::signer::Hand;
+use super::signer::TestSigner;
 
 pub const ISSUER: &str = "http://localhost:5000";
 pub const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 pub const CLIENT_SECRET: &str = "not-a-secret-but-as-long-as-one-has-to-be";
 
-pub struct House {
+pub struct InProcessServer {
     app: App,
     router: Router,
     runtime: Runtime,
@@ -54,11 +54,11 @@ pub struct Answer {
     pub body: String,
 }
 
-impl House {
+impl InProcessServer {
     /// This thread's server. What is left behind is swept out from time to time.
     pub fn with<T>(visit: impl FnOnce(&Self) -> T) -> T {
-        thread_local!(static HOUSE: RefCell<Option<House>> = const { RefCell::new(None) });
-        HOUSE.with(|held| {
+        thread_local!(static SERVER: RefCell<Option<InProcessServer>> = const { RefCell::new(None) });
+        SERVER.with(|held| {
             let mut held = held.borrow_mut();
             let mut server =
                 held.take().filter(|server| server.inputs < 500).unwrap_or_else(Self::build);
@@ -223,7 +223,7 @@ pub fn client(id: &str) -> Client {
         "signer" => json!({
             "redirect_uris": ["https://signer.example/cb"],
             "token_endpoint_auth_method": "private_key_jwt",
-            "jwks": {"keys": [Hand::Client.jwk()]},
+            "jwks": {"keys": [TestSigner::Client.jwk()]},
         }),
         "desk" => json!({
             "redirect_uris": ["https://desk.example/cb", "https://desk.example/cb?"],

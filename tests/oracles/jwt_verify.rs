@@ -1,7 +1,7 @@
 use latchkey::infra::jose::{SigningKey, VerificationError, verify_own};
 use serde_json::{Map, Value};
 
-use super::signer::{Hand, is_refused, pieces};
+use super::signer::{TestSigner, is_refused, pieces};
 use super::{edited, lines, text};
 
 /// A token is believed to be ours exactly if a second reader with another library's Ed25519 believes it:
@@ -19,7 +19,7 @@ pub fn holds(
     verify: impl Fn(&str, &SigningKey) -> Result<Map<String, Value>, VerificationError>,
 ) {
     let [what, header, how, payload] = lines(data);
-    let key = Hand::Ours.key();
+    let key = TestSigner::Ours.key();
     let made = match what.first() {
         Some(b'm') => {
             let claims: Value = serde_json::from_slice(payload).unwrap_or_default();
@@ -30,7 +30,7 @@ pub fn holds(
             made
         }
         Some(b'r') => text(payload),
-        letter => Hand::of(letter).signs(header, payload),
+        letter => TestSigner::of(letter).signs(header, payload),
     };
     let token = text(&edited(made.as_bytes(), how));
     let verified = verify(&token, &key);
@@ -48,6 +48,6 @@ fn slowly(token: &str, kid: &str) -> Option<Map<String, Value>> {
         && header.get("alg")? == "EdDSA"
         && header.get("kid")? == kid
         && ["at+jwt", "application/at+jwt"].contains(&&*typ)
-        && Hand::Ours.signed(token);
+        && TestSigner::Ours.signed(token);
     good.then(|| claims.as_object().cloned()).flatten()
 }

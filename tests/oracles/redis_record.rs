@@ -17,7 +17,7 @@ use latchkey::protocol::claims::ClaimsRequest;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::in_process_server::{self, CLIENT_SECRET, House, NOW};
+use super::in_process_server::{self, CLIENT_SECRET, InProcessServer, NOW};
 use super::{edited, lines};
 
 /// Any bytes under a key of ours are a valid record or count as absent: they are never a panic, a 500 or an
@@ -62,7 +62,7 @@ fn planted<R: Record>(valid: &R, bytes: impl Fn(Vec<u8>) -> Vec<u8>) {
     let own = serde_json::to_vec(valid).expect("JSON");
     let bytes = bytes(own.clone());
     stable::<R>(&bytes);
-    House::with(|server| {
+    InProcessServer::with(|server| {
         for record in [grant_bytes(), interaction_bytes()] {
             put(server, &record.0, record.1);
         }
@@ -72,12 +72,12 @@ fn planted<R: Record>(valid: &R, bytes: impl Fn(Vec<u8>) -> Vec<u8>) {
     });
 }
 
-fn put(server: &House, key: &RawKey, bytes: Vec<u8>) {
+fn put(server: &InProcessServer, key: &RawKey, bytes: Vec<u8>) {
     let change = Transaction::within(key.partition().clone()).put(key.clone(), bytes, None);
     let _ = server.waits(server.app().store.commit(change)).expect("a store");
 }
 
-fn everybody_asks(server: &House) {
+fn everybody_asks(server: &InProcessServer) {
     let cookies = format!(
         "latchkey-dev-5000-session={}; latchkey-dev-5000-browser={}",
         in_process_server::cookie().reveal(),

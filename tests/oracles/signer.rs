@@ -9,13 +9,13 @@ use super::reference_parsers;
 
 /// Whose pair.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Hand {
+pub enum TestSigner {
     Ours = 1,
     Client = 2,
     Stranger = 3,
 }
 
-impl Hand {
+impl TestSigner {
     pub fn of(letter: Option<&u8>) -> Self {
         match letter {
             Some(b's') => Self::Stranger,

@@ -6,8 +6,8 @@ use latchkey::protocol::client_metadata::MEMBERS;
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
 
-use super::in_process_server::{House, ISSUER, NOW};
-use super::signer::{Hand, is_refused, pieces};
+use super::in_process_server::{ISSUER, InProcessServer, NOW};
+use super::signer::{TestSigner, is_refused, pieces};
 use super::{edited, lines, reference_parsers, text};
 
 const ISSUERS: [&str; 2] = ["https://federation.example", "https://other.example"];
@@ -21,11 +21,11 @@ const ISSUERS: [&str; 2] = ["https://federation.example", "https://other.example
 /// [RFC 7591 §2.3]: https://www.rfc-editor.org/rfc/rfc7591#section-2.3
 pub fn software_statement(data: &[u8]) {
     let [hand, header, how, payload] = lines(data);
-    let hand = if hand == b"s" { Hand::Stranger } else { Hand::Client };
+    let hand = if hand == b"s" { TestSigner::Stranger } else { TestSigner::Client };
     let token = hand.signs(header, payload);
     let token = text(&edited(token.as_bytes(), how));
     let issuers: Vec<SoftwareStatementIssuer> = ISSUERS.map(approved).into();
-    let read = House::with(|server| {
+    let read = InProcessServer::with(|server| {
         let keys = &server.app().client_jwks;
         let verifier = SoftwareStatementVerifier { issuers: &issuers, keys, us: ISSUER, now: NOW };
         server.waits(verifier.verify(&token))
@@ -42,16 +42,16 @@ pub fn judged(read: Option<Map<String, Value>>, token: &str) {
 fn approved(issuer: &str) -> SoftwareStatementIssuer {
     static FILES: OnceLock<[NamedTempFile; 2]> = OnceLock::new();
     // The second issuer has keys of its own.
-    let hand = if issuer == ISSUERS[0] { Hand::Client } else { Hand::Ours };
-    let files = FILES.get_or_init(|| [Hand::Client, Hand::Ours].map(written));
-    let file = &files[usize::from(hand == Hand::Ours)];
+    let hand = if issuer == ISSUERS[0] { TestSigner::Client } else { TestSigner::Ours };
+    let files = FILES.get_or_init(|| [TestSigner::Client, TestSigner::Ours].map(written));
+    let file = &files[usize::from(hand == TestSigner::Ours)];
     SoftwareStatementIssuer {
         issuer: issuer.to_owned(),
         keys: SoftwareStatementKeys::File(file.path().to_owned()),
     }
 }
 
-fn written(hand: Hand) -> NamedTempFile {
+fn written(hand: TestSigner) -> NamedTempFile {
     let file = NamedTempFile::new().expect("a file");
     let set = json!({"keys": [hand.jwk()]});
     std::fs::write(file.path(), set.to_string()).expect("a file");
@@ -61,8 +61,8 @@ fn written(hand: Hand) -> NamedTempFile {
 fn slowly(token: &str) -> Option<Map<String, Value>> {
     let (header, claims) = pieces(token)?;
     let hand = match claims.get("iss")?.as_str()? {
-        issuer if issuer == ISSUERS[0] => Hand::Client,
-        issuer if issuer == ISSUERS[1] => Hand::Ours,
+        issuer if issuer == ISSUERS[0] => TestSigner::Client,
+        issuer if issuer == ISSUERS[1] => TestSigner::Ours,
         _ => return None,
     };
     let good = token.len() <= 16 * 1024

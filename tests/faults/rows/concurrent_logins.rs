@@ -43,7 +43,7 @@ pub struct LoginBurst {
     pub tokens_failed: Vec<u16>,
 }
 
-enum Came {
+enum LoginResult {
     Ok,
     Busy { page: bool },
     Mixed,
@@ -72,16 +72,16 @@ pub async fn run_burst(
     while let Some(came) = people.join_next().await {
         let (came, at) = came.expect("a person that does not panic");
         match came {
-            Came::Ok => {
+            LoginResult::Ok => {
                 crowd.ok += 1;
                 crowd.lasted = crowd.lasted.max(at - since);
             }
-            Came::Busy { page } => {
+            LoginResult::Busy { page } => {
                 crowd.busy += 1;
                 crowd.busy_pages += usize::from(page);
             }
-            Came::Mixed => crowd.mixed += 1,
-            Came::Other(what) => {
+            LoginResult::Mixed => crowd.mixed += 1,
+            LoginResult::Other(what) => {
                 crowd.other += 1;
                 if crowd.what.len() < 3 {
                     crowd.what.push(what);
@@ -127,18 +127,22 @@ async fn one(
     http: &HttpClient,
     number: usize,
     redialled: &AtomicUsize,
-) -> Came {
+) -> LoginResult {
     for _ in 0..5 {
         if let Some(came) = tries(installation, http, number).await {
             return came;
         }
         increment(redialled);
     }
-    Came::Other("never answered".to_owned())
+    LoginResult::Other("never answered".to_owned())
 }
 
 /// From the first page to the tokens; none if something was not answered at all.
-async fn tries(installation: &Installation, http: &HttpClient, number: usize) -> Option<Came> {
+async fn tries(
+    installation: &Installation,
+    http: &HttpClient,
+    number: usize,
+) -> Option<LoginResult> {
     let (name, shop) = (username(number), installation.client(number / 8));
     let state = format!("state-{number}");
     let browser = Browser::new(&name);
@@ -150,24 +154,24 @@ async fn tries(installation: &Installation, http: &HttpClient, number: usize) ->
     let landed = browser.submit_login(http, &page, PASSWORD).await;
     let Some(text) = landed.redirect_param("code") else { return not_let_in("login", &landed) };
     if landed.redirect_param("state").as_ref() != Some(&state) {
-        return Some(Came::Mixed);
+        return Some(LoginResult::Mixed);
     }
     let code = Code { text, verifier, client: Arc::clone(shop), person: name.clone() };
     let reply = send(shop.redeem_request(http, &code)).await;
     match Tokens::of(&reply) {
-        Some(tokens) if tokens.belong_to(&name, shop) => Some(Came::Ok),
-        Some(_) => Some(Came::Mixed),
+        Some(tokens) if tokens.belong_to(&name, shop) => Some(LoginResult::Ok),
+        Some(_) => Some(LoginResult::Mixed),
         None => not_let_in("token", &reply),
     }
 }
 
 /// "Not now" has to say when.
-fn not_let_in(at: &str, reply: &HttpOutcome) -> Option<Came> {
+fn not_let_in(at: &str, reply: &HttpOutcome) -> Option<LoginResult> {
     let status = reply.status()?;
     if status == 503 && reply.header("retry-after").is_some() {
-        return Some(Came::Busy { page: at == "page" });
+        return Some(LoginResult::Busy { page: at == "page" });
     }
-    Some(Came::Other(format!("{at}:{status}")))
+    Some(LoginResult::Other(format!("{at}:{status}")))
 }
 
 async fn tokens(

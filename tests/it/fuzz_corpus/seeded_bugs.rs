@@ -20,7 +20,7 @@ use latchkey::protocol::{ClientMetadata, Params, PkceError, Scope};
 use serde_json::{Map, Value, json};
 
 use super::oracles::in_process_server::{ISSUER, NOW};
-use super::oracles::{self, signer::Hand};
+use super::oracles::{self, signer::TestSigner};
 
 #[track_caller]
 fn fails(what: impl FnOnce()) {
@@ -224,7 +224,7 @@ fn keys_that_are_kept_without_a_look_at_them() {
         metadata.jwks = members.get("jwks").cloned();
         Ok(metadata)
     };
-    let mut pair = Hand::Client.jwk();
+    let mut pair = TestSigner::Client.jwk();
     oracles::jwk_set::holds(json!({"keys": [pair]}).to_string().as_bytes(), kept);
     pair["d"] = "AAAA".into();
     fails(|| oracles::jwk_set::holds(json!({"keys": [pair]}).to_string().as_bytes(), kept));
@@ -244,8 +244,8 @@ fn a_registration_that_changes_when_it_is_read_again() {
 
 #[test]
 fn a_statement_that_is_taken_from_anybody() {
-    let token =
-        Hand::Stranger.signs(br#"{"alg":"EdDSA"}"#, br#"{"iss":"https://federation.example"}"#);
+    let token = TestSigner::Stranger
+        .signs(br#"{"alg":"EdDSA"}"#, br#"{"iss":"https://federation.example"}"#);
     oracles::software_statement::judged(None, &token);
     fails(|| oracles::software_statement::judged(Some(Map::new()), &token));
 }

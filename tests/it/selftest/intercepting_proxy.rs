@@ -17,9 +17,9 @@ pub struct Fault {
     /// Somebody has to sign in for it to show.
     pub person: bool,
     /// Changes the request; it is a kind of fault, too, to take one thing for another.
-    pub ask: fn(&mut Asked),
+    pub ask: fn(&mut ProxiedRequest),
     /// Changes the answer.
-    pub tell: fn(&Asked, &mut Told),
+    pub tell: fn(&ProxiedRequest, &mut ProxiedResponse),
     /// The checks that fail, and those that warn.
     pub fails: &'static [&'static str],
     pub warns: &'static [&'static str],
@@ -27,8 +27,8 @@ pub struct Fault {
     pub alone: bool,
 }
 
-/// What was asked.
-pub struct Asked {
+/// A request on its way to the server.
+pub struct ProxiedRequest {
     pub app: App,
     pub method: String,
     pub path: String,
@@ -37,19 +37,19 @@ pub struct Asked {
     pub body: String,
     pub cookies: String,
     /// An answer that the server does not get to give.
-    pub instead: Option<Told>,
+    pub instead: Option<ProxiedResponse>,
     /// Has something been noted in this server?
     pub noted: &'static AtomicBool,
 }
 
-/// What is answered.
-pub struct Told {
+/// A response on its way back.
+pub struct ProxiedResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: String,
 }
 
-impl Asked {
+impl ProxiedRequest {
     pub fn is(&self, path: &str) -> bool {
         self.path == path
     }
@@ -69,7 +69,7 @@ impl Asked {
     }
 }
 
-impl Told {
+impl ProxiedResponse {
     pub fn of(status: u16, kind: &'static str, body: &str) -> Self {
         let kind = (header::CONTENT_TYPE, HeaderValue::from_static(kind));
         Self { status, headers: HeaderMap::from_iter([kind]), body: body.to_owned() }
@@ -98,7 +98,7 @@ impl Told {
     }
 
     /// Changes the claims of the ID token in it, and signs it again.
-    pub fn forge(&mut self, asked: &Asked, change: impl FnOnce(&mut Map<String, Value>)) {
+    pub fn forge(&mut self, asked: &ProxiedRequest, change: impl FnOnce(&mut Map<String, Value>)) {
         self.edit(|body| {
             let Some(token) = body["id_token"].as_str() else { return };
             let payload = token.split('.').nth(1).and_then(latchkey::infra::secret::from_base64url);
@@ -128,7 +128,7 @@ async fn pass(
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.expect("a body");
     let cookies = parts.headers.get(header::COOKIE).and_then(|it| it.to_str().ok());
-    let mut asked = Asked {
+    let mut asked = ProxiedRequest {
         app,
         noted,
         method: parts.method.to_string(),
@@ -149,7 +149,7 @@ async fn pass(
         let (parts, body) = next.run(request).await.into_parts();
         let body = to_bytes(body, 1 << 20).await.expect("a body");
         let body = String::from_utf8_lossy(&body).into_owned();
-        Told { status: parts.status.as_u16(), headers: parts.headers, body }
+        ProxiedResponse { status: parts.status.as_u16(), headers: parts.headers, body }
     };
     (fault.tell)(&asked, &mut told);
     told.headers.remove(header::CONTENT_LENGTH);

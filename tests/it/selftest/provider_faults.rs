@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::intercepting_proxy::{Asked, Fault, Told};
+use super::intercepting_proxy::{Fault, ProxiedRequest, ProxiedResponse};
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
@@ -80,7 +80,7 @@ pub const FAULTS: &[&Fault] = &[
 
     &Fault { what: "registration takes everything, from everybody, and never lets go", tell: |asked, told| {
         if asked.path.starts_with("/register") && (400..500).contains(&told.status) {
-            *told = Told::of(200, "application/json", "{\"client_id\":\"x\"}");
+            *told = ProxiedResponse::of(200, "application/json", "{\"client_id\":\"x\"}");
         }
         if told.status == 204 { told.status = 200; }
         // What is registered in another way than it was wished for is said to be as it was wished for.
@@ -274,7 +274,7 @@ pub const FAULTS: &[&Fault] = &[
 
     &Fault { what: "a scope in a refresh is refused", tell: |asked, told| {
         if asked.param("refresh_token").is_some() && asked.param("scope").is_some() {
-            *told = Told::of(400, "application/json", "{\"error\":\"invalid_scope\"}");
+            *told = ProxiedResponse::of(400, "application/json", "{\"error\":\"invalid_scope\"}");
         }
     }, fails: &["refresh.same-scope"], person: true, ..NONE },
 
@@ -289,13 +289,13 @@ pub const FAULTS: &[&Fault] = &[
 
     &Fault { what: "revocation does nothing", ask: |asked| {
         if asked.is("/revoke") && asked.param("token").is_some() {
-            asked.instead = Some(Told::of(200, "application/json", ""));
+            asked.instead = Some(ProxiedResponse::of(200, "application/json", ""));
         }
     }, fails: &["revocation.refresh-token", "revocation.introspection"], person: true, ..NONE },
 
     &Fault { what: "a logout that ends nothing and leads anywhere", ask: |asked| {
         if let Some(to) = asked.param("post_logout_redirect_uri").filter(|_| asked.is("/logout")) {
-            let mut told = Told::of(303, "text/html", "");
+            let mut told = ProxiedResponse::of(303, "text/html", "");
             told.goes_to(&format!("{to}?state={}", asked.param("state").unwrap_or_default()));
             asked.instead = Some(told);
         }
@@ -311,7 +311,7 @@ pub const GOOD_LOGOUT: Fault = Fault {
             return;
         }
         let confirm = r#"<form method="post"><button id="logout-confirm">Sign out</button></form>"#;
-        let mut told = Told::of(200, "text/html", confirm);
+        let mut told = ProxiedResponse::of(200, "text/html", confirm);
         let state = asked.param("state").unwrap_or_default();
         if asked.method == "POST" {
             told.goes_to(&format!("https://selftest.example/signed-out?state={state}"));
@@ -340,14 +340,14 @@ pub const ELSEWHERE: Fault = Fault {
     ..NONE
 };
 
-fn offers_logout(asked: &Asked, told: &mut Told) {
+fn offers_logout(asked: &ProxiedRequest, told: &mut ProxiedResponse) {
     if asked.path.starts_with("/.well-known/o") {
         let at = format!("{}/logout", asked.app.issuer());
         told.edit(|it| it["end_session_endpoint"] = json!(at));
     }
 }
 
-fn wrong_metadata(asked: &Asked, told: &mut Told) {
+fn wrong_metadata(asked: &ProxiedRequest, told: &mut ProxiedResponse) {
     if !asked.is(DISCOVERY) {
         return;
     }

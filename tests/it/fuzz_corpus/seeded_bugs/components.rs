@@ -96,17 +96,17 @@ fn a_redirect_to_a_stranger_and_an_error_with_a_code() {
 
 #[test]
 fn two_answers_to_what_may_be_one_request() {
-    use oracles::http1_wire::{Asked, holds};
+    use oracles::http1_wire::{ParsedRequests, holds};
     let smuggled = b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n";
-    let asked = Asked::in_these(smuggled);
+    let asked = ParsedRequests::in_these(smuggled);
     let once = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
     holds(&asked, once.as_bytes());
     fails(|| holds(&asked, once.repeat(2).as_bytes()));
     fails(|| holds(&asked, once.replace("400", "500").as_bytes()));
-    let two = Asked::in_these(b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+    let two = ParsedRequests::in_these(b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n");
     holds(&two, once.repeat(2).as_bytes());
     fails(|| holds(&two, once.repeat(3).as_bytes()));
-    fails(|| holds(&Asked::in_these(b"GET / HTTP/1.1\r\n\r\n"), b""));
+    fails(|| holds(&ParsedRequests::in_these(b"GET / HTTP/1.1\r\n\r\n"), b""));
 }
 
 #[test]
