@@ -67,7 +67,7 @@ fuzz-smoke: ## Every fuzz target for a moment, where the compiler can instrument
 	@CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_DEBUG=false CARGO="$(CARGO)" IF_POSSIBLE=1 SEED=1 RUNS=1000 fuzz/run 10
 
 loop: ## What a developer waits after one changed file, against the figures in CONTRIBUTING: SLACK=2 times them at most
-	@CARGO="$(CARGO)" .ci/loop
+	@CARGO="$(CARGO)" SLACK="$(or $(SLACK),2)" .ci/loop
 
 deny: ## Licences, advisories and sources of the dependencies (deny.toml)
 	@command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
