@@ -35,6 +35,7 @@ use crate::endpoints::userinfo;
 use crate::endpoints::webfinger;
 use crate::http::accept::prefers_html;
 use crate::http::app::App;
+use crate::http::request_info::RequestInfo;
 use crate::http::{assets, cors};
 use crate::protocol::ProviderMetadata;
 use crate::protocol::claims::ScopeCatalogue;
@@ -147,8 +148,9 @@ async fn no_content() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Every other path: a page where a page is preferred, whatever the path, and JSON otherwise.
-async fn not_found(headers: HeaderMap) -> Response {
+/// Every other path: a page where a page is preferred, whatever the path, and JSON otherwise. Reading the request's
+/// [`RequestInfo`] warns of an `X-Forwarded-For` from an address that is not trusted, here as everywhere.
+async fn not_found(_sender: RequestInfo, headers: HeaderMap) -> Response {
     let reader = if prefers_html(&headers) { ResponseFormat::Html } else { ResponseFormat::Json };
     let mut response = ErrorResponse::NotFound.into_response();
     response.extensions_mut().insert(reader);
