@@ -12,11 +12,12 @@ use crate::domain::clients::authenticate::{
 };
 use crate::domain::clients::{self, Client};
 use crate::domain::events::{ClientAuthFailure, Event};
+use crate::domain::grants::KeyProof;
 use crate::domain::rate_limit::{self, LimitPolicy, RateLimited};
 use crate::http::app::App;
 use crate::infra::client_ip::rate_limit_key;
 use crate::protocol::client_auth::CredentialsError;
-use crate::protocol::{Confirmation, Credentials, ErrorCode, OAuthError, Params};
+use crate::protocol::{Confirmation, Credentials, ErrorCode, GrantType, OAuthError, Params};
 
 /// An authenticated client and its request. Only client authentication makes one.
 pub struct AuthenticatedClient {
@@ -31,6 +32,13 @@ pub struct AuthenticatedClient {
     pub proven_key: Option<Confirmation>,
 }
 
+impl AuthenticatedClient {
+    /// The proof for a grant that is bound to a key.
+    pub fn key_proof(&self) -> KeyProof<'_> {
+        KeyProof::Presented(self.proven_key.as_ref())
+    }
+}
+
 impl FromRequest<App> for AuthenticatedClient {
     type Rejection = ApiError;
 
@@ -39,20 +47,20 @@ impl FromRequest<App> for AuthenticatedClient {
         let Ok(caller) = RequestInfo::from_request_parts(&mut parts, app).await;
         let cors_client = CorsClient::of(&parts.extensions);
         let request = Request::from_parts(parts, body);
-        let Form(params, headers) = Form::read(request, |name| PARAMETERS.contains(&name)).await?;
+        let Form(params, headers) = Form::read(request, is_parameter).await?;
         let client = authenticated(app, &headers, &params, &caller).await?;
         cors_client.set_client(&client);
         Ok(Self { client, params, caller, headers, proven_key: None })
     }
 }
 
-/// Every form parameter that an endpoint with client authentication reads, or may read.
-#[rustfmt::skip]
-const PARAMETERS: [&str; 14] = [
-    "audience", "client_assertion", "client_assertion_type", "client_id", "client_secret", "code",
-    "code_verifier", "grant_type", "redirect_uri", "refresh_token", "resource", "scope", "token",
-    "token_type_hint",
-];
+/// Whether an endpoint with client authentication reads, or may read, this form parameter.
+fn is_parameter(name: &str) -> bool {
+    let credentials = ["client_assertion", "client_assertion_type", "client_id", "client_secret"];
+    // Of introspection (RFC 7662 §2.1) and revocation (RFC 7009 §2.1).
+    let token = ["token", "token_type_hint"];
+    credentials.contains(&name) || token.contains(&name) || GrantType::PARAMETERS.contains(&name)
+}
 
 /// Authenticates the client of a form and its headers. A public client proves nothing.
 pub async fn authenticated(

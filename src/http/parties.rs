@@ -73,6 +73,9 @@ impl ClientTrust {
     }
 }
 
+/// Where an answer goes that no redirect carries.
+const OTHER_DEVICE: &str = "the device where you began";
+
 /// The one sentence about a client that registered itself.
 const NOT_VOUCHED: &str = "Nobody here has vouched for this app.";
 
@@ -82,9 +85,7 @@ impl<'a> ClientCard<'a> {
         Self {
             name: client.display_name(),
             logo: app.logo_uri(client, reply.redirect_uri()),
-            returns_to: match reply {
-                Reply::Redirect(to) => returns_to(to.redirect_uri()),
-            },
+            returns_to: reply.redirect_uri().map_or_else(|| OTHER_DEVICE.to_owned(), returns_to),
             standing: ClientTrust::of(app, client, reply),
         }
     }

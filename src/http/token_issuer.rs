@@ -80,18 +80,18 @@ pub fn max_access_token_lifetime(app: &App, client: &Client) -> Duration {
 pub async fn issue_access_token(
     app: &App,
     client: &Client,
-    behind: TokenSource<'_>,
+    source: TokenSource<'_>,
     target: &Target,
 ) -> Result<IssuedAccessToken, TokenIssueError> {
     let lifetime = access_token_lifetime(app, client, target);
-    let grant = behind.grant();
+    let grant = source.grant();
     if let Some(grant) = grant.filter(|_| client.settings.opaque_access_tokens) {
         return Ok(issue_opaque(app, grant, target, lifetime));
     }
     let id = AccessTokenId::random(grant.map(|grant| grant.id));
     let person = grant.and_then(|grant| grant.authentication.as_ref());
     let seen_as = person.map(|person| app.subject_for(client, &person.sub));
-    let about = (behind, seen_as.as_ref());
+    let about = (source, seen_as.as_ref());
     let claims = token_claims::access_token_claims(
         app.issuer(),
         client,
@@ -108,8 +108,7 @@ pub async fn issue_access_token(
         tracing::error!(client, "the audience and the scope are too much for one access token");
         return Err(TokenIssueError::TooLong);
     }
-    let cnf = grant.and_then(|grant| grant.cnf.clone());
-    Ok(issued(token, target, cnf, lifetime, None))
+    Ok(issued(token, target, source.cnf().cloned(), lifetime, None))
 }
 
 fn issue_opaque(
@@ -137,8 +136,8 @@ fn issued(
     lifetime: Duration,
     opaque: Option<OpaqueAccessToken>,
 ) -> IssuedAccessToken {
-    let scope = target.scope.clone();
-    IssuedAccessToken { token, token_type: TokenType::Bearer, lifetime, scope, cnf, opaque }
+    let (token_type, scope) = (TokenType::of(cnf.as_ref()), target.scope.clone());
+    IssuedAccessToken { token, token_type, lifetime, scope, cnf, opaque }
 }
 
 /// Issues the ID token of a grant; `None` where `openid` was not granted.

@@ -14,3 +14,17 @@ string_enum! {
         RefreshToken = "refresh_token",
     }
 }
+
+impl GrantType {
+    /// The parameters of token requests, of whichever grant type.
+    pub const PARAMETERS: [&str; 8] = [
+        "audience",
+        "code",
+        "code_verifier",
+        "grant_type",
+        "redirect_uri",
+        "refresh_token",
+        "resource",
+        "scope",
+    ];
+}

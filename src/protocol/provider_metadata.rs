@@ -1,6 +1,6 @@
 //! The provider metadata document ([OpenID Connect Discovery §3], [RFC 8414 §2]).
 //!
-//! Each endpoint adds its own members (`advertise`), so the document cannot promise what is not there.
+//! Each endpoint adds its own members (`add_metadata`), so the document cannot promise what is not there.
 //!
 //! [OpenID Connect Discovery §3]: https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderMetadata
 //! [RFC 8414 §2]: https://www.rfc-editor.org/rfc/rfc8414#section-2

@@ -1,3 +1,4 @@
+use super::Confirmation;
 use super::string_enum::string_enum;
 
 string_enum! {
@@ -20,6 +21,12 @@ string_enum! {
 }
 
 impl TokenType {
+    /// The type of a token that is bound to this key, if to any. No type there is has a proof of a key yet, so all are
+    /// [`Bearer`](Self::Bearer).
+    pub const fn of(_bound_to: Option<&Confirmation>) -> Self {
+        Self::Bearer
+    }
+
     /// Whether this is the scheme of an `Authorization` header; its case does not matter (RFC 9110 §11.1).
     pub fn is_scheme(self, scheme: &str) -> bool {
         scheme.eq_ignore_ascii_case(self.as_str())

@@ -1,6 +1,6 @@
 //! From URL to handler: every path that this server answers, with its methods.
 //!
-//! A new endpoint is a line here and, if discovery has a member for it, one in [`advertise`].
+//! A new endpoint is a line here and, if discovery has a member for it, one in its `add_metadata`.
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey::domain::grants::KeyProof;
 use latchkey::domain::token_claims::{AccessTokenError, validate_access_token};
 use latchkey::infra::clock::{Clock, UnixTime};
 use latchkey::infra::jose::parse_unverified;
@@ -77,7 +78,9 @@ async fn an_access_token_from_the_future_is_good_for_nothing() {
     let (app, access) = (provider.app(), tokens.access());
     let judged = async |now: UnixTime| {
         let issuer = (&app.keys, app.issuer());
-        validate_access_token(provider.store(), issuer, access, None, now).await.err()
+        validate_access_token(provider.store(), issuer, access, KeyProof::NotRequired, now)
+            .await
+            .err()
     };
     assert!(judged(app.now()).await.is_none());
     assert!(judged(app.now().minus(Duration::from_secs(30))).await.is_none());

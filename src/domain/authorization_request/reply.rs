@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Destination;
 use crate::domain::clients::Client;
+use crate::domain::grants::Credential;
 
 /// How the client gets the answer to its authorization request.
 ///
@@ -23,6 +24,13 @@ impl Reply {
     pub fn redirect_uri(&self) -> Option<&str> {
         match self {
             Self::Redirect(destination) => Some(destination.redirect_uri()),
+        }
+    }
+
+    /// Which grant type the code of the answer is redeemed with.
+    pub const fn credential(&self) -> Credential {
+        match self {
+            Self::Redirect(_) => Credential::AuthorizationCode,
         }
     }
 

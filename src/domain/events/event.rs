@@ -6,7 +6,7 @@ use crate::domain::grants::GrantError;
 use crate::domain::keys::{KeyUse, Phase};
 use crate::protocol::GrantType;
 
-/// Something that happened, to be logged, counted and in most cases kept ([`super::Events::tell`]).
+/// Something that happened, to be logged, counted and in most cases kept ([`super::Events::record`]).
 ///
 /// The words that reach the audit log and the metrics come from `as_str` of each field's type, so that
 /// renaming a variant changes nothing an operator's alert depends on.

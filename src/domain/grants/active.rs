@@ -40,6 +40,24 @@ pub enum InactiveParty {
     Unproven,
 }
 
+/// What a request proves of the key that a grant is bound to.
+#[derive(Clone, Copy, Debug)]
+pub enum KeyProof<'a> {
+    /// Nothing, and it need not: it only asks about the grant.
+    NotRequired,
+    /// That the client holds this key, if any.
+    Presented(Option<&'a Confirmation>),
+}
+
+impl KeyProof<'_> {
+    fn satisfies(self, bound_to: Option<&Confirmation>) -> bool {
+        match self {
+            Self::NotRequired => true,
+            Self::Presented(proven_key) => bound_to.is_none() || bound_to == proven_key,
+        }
+    }
+}
+
 /// Why a grant is not active, or why that is not known.
 #[derive(Debug, Error)]
 pub enum ActiveCheckError {
@@ -60,19 +78,19 @@ impl From<InactiveParty> for ActiveCheckError {
 /// Checks that the client, the user and the session of a grant are active, and that client, user and consent are in
 /// the [epoch](crate::domain::epoch) of the grant. Redemption, refresh, introspection and userinfo all check it here.
 ///
-/// All are looked up concurrently. An active party may be read as [`CachedStore`](crate::infra::store::Cached) allows; before a grant is
+/// All are looked up concurrently. An active party may be read as [`CachedStore`](crate::infra::store::CachedStore) allows; before a grant is
 /// rejected, everything is read again from the store.
 ///
-/// `proven_key` is the key that the request proves to hold. A grant that is bound to one needs that very key.
+/// A grant that is bound to a key needs `proof` of that very key.
 pub async fn check_active(
     store: &dyn Store,
     grant: &Grant,
-    proven_key: Option<&Confirmation>,
+    proof: KeyProof<'_>,
     now: UnixTime,
 ) -> Result<ActiveParties, ActiveCheckError> {
-    match check_parties(store, grant, proven_key, now, Consistency::Cached).await {
+    match check_parties(store, grant, proof, now, Consistency::Cached).await {
         Err(ActiveCheckError::Inactive(_)) => {
-            check_parties(store, grant, proven_key, now, Consistency::Strong).await
+            check_parties(store, grant, proof, now, Consistency::Strong).await
         }
         known => known,
     }
@@ -86,9 +104,8 @@ pub async fn check_active_now(
     session: &Session,
     now: UnixTime,
 ) -> Result<(), ActiveCheckError> {
-    let bound_to = grant.cnf.as_ref();
     let (holder, is_current) = join!(
-        check_parties(store, grant, bound_to, now, Consistency::Strong),
+        check_parties(store, grant, KeyProof::NotRequired, now, Consistency::Strong),
         sessions::is_current(store, session)
     );
     // A store that does not answer is no answer, whatever the other look-up found.
@@ -103,7 +120,7 @@ pub async fn check_active_now(
 async fn check_parties(
     store: &dyn Store,
     grant: &Grant,
-    proven_key: Option<&Confirmation>,
+    proof: KeyProof<'_>,
     now: UnixTime,
     as_of: Consistency,
 ) -> Result<ActiveParties, ActiveCheckError> {
@@ -144,7 +161,7 @@ async fn check_parties(
         |client: &Client| grant.client_created_at.is_none_or(|since| since == client.created_at);
     let cut_off =
         |person: &AuthenticationContext| !user_epoch.accepts(person.epoch, person.authenticated_at);
-    let is_unproven = grant.cnf.as_ref().is_some_and(|bound_to| proven_key != Some(bound_to));
+    let is_unproven = !proof.satisfies(grant.cnf.as_ref());
     let denied = match client.filter(same) {
         None => InactiveParty::ClientGone,
         Some(_) if is_unproven => InactiveParty::Unproven,

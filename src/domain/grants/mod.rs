@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 pub use self::access_token::{AccessTokenId, MAX_OPAQUE_TOKENS, OpaqueAccessToken};
 pub use self::active::{
-    ActiveCheckError, ActiveParties, InactiveParty, check_active, check_active_now,
+    ActiveCheckError, ActiveParties, InactiveParty, KeyProof, check_active, check_active_now,
     check_client_active, has_consent,
 };
 pub use self::by_subject::{

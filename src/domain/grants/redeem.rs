@@ -8,7 +8,7 @@ use super::{
 use crate::domain::clients::ClientId;
 use crate::infra::clock::UnixTime;
 use crate::infra::secret::Secret;
-use crate::protocol::{CodeChallenge, ErrorCode, OAuthError, PkceError};
+use crate::protocol::{CodeChallenge, Confirmation, ErrorCode, OAuthError, PkceError};
 
 /// So many requests with a wrong verifier or redirect URI revoke the grant: somebody is guessing.
 const MAX_CODE_FAILURES: u8 = 5;
@@ -28,6 +28,8 @@ pub struct CodeRedemption<'a> {
     pub redirect_uri: Option<&'a str>,
     /// PKCE `code_verifier`.
     pub verifier: Option<&'a str>,
+    /// The key that the request proves to hold. The grant is bound to it from now on.
+    pub proven_key: Option<&'a Confirmation>,
     /// The refresh token family to start, if any.
     pub refresh_tokens: Option<RefreshTokenFamily>,
     /// The latest end of the tokens that are issued for it.
@@ -126,6 +128,7 @@ impl Grant {
                     return Err(refusal);
                 }
                 self.code = Some(CodeState::Redeemed { secret, by: shown.attempt });
+                self.cnf = self.cnf.take().or_else(|| shown.proven_key.cloned());
                 self.refresh_tokens.clone_from(&shown.refresh_tokens);
                 self.ends_at = self.ends_at.max(shown.ends_at);
             }

@@ -8,7 +8,7 @@ use super::typ;
 use crate::domain::clients::{Client, ClientId};
 use crate::domain::epoch::Epoch;
 use crate::domain::grants::{
-    self, AccessTokenId, ActiveCheckError, ActiveParties, Grant, OpaqueToken, TokenKind,
+    self, AccessTokenId, ActiveCheckError, ActiveParties, Grant, KeyProof, OpaqueToken, TokenKind,
 };
 use crate::domain::keys::KeyRing;
 use crate::domain::resources::Target;
@@ -65,13 +65,13 @@ const EPOCH_CLAIM: &str = "client_epoch";
 pub fn access_token_claims(
     issuer: &str,
     client: &Client,
-    (behind, seen_as): (TokenSource<'_>, Option<&Subject>),
+    (source, seen_as): (TokenSource<'_>, Option<&Subject>),
     target: &Target,
     id: AccessTokenId,
     lifetime: Duration,
     now: UnixTime,
 ) -> Map<String, Value> {
-    let told = behind.grant().filter(|grant| includes_auth_time(client, grant));
+    let told = source.grant().filter(|grant| includes_auth_time(client, grant));
     let person = told.and_then(|grant| grant.authentication.as_ref());
     // A client acting for itself is its own subject (RFC 9068 §2.2).
     let sub = seen_as.map_or(client.id.as_str(), Subject::as_str);
@@ -92,11 +92,11 @@ pub fn access_token_claims(
         claims.insert("auth_time".into(), person.authenticated_at.as_secs().into());
     }
     typ::add_token_use(&mut claims, typ::access_token_typ(client, target));
-    if let Some(cnf) = behind.grant().and_then(|grant| grant.cnf.as_ref()) {
+    if let Some(cnf) = source.cnf() {
         // RFC 9449 §6.1, RFC 8705 §3.1.
         claims.insert("cnf".into(), json!(cnf));
     }
-    if let TokenSource::Client(epoch) = behind
+    if let TokenSource::Client { epoch, .. } = source
         && epoch != Epoch::default()
     {
         claims.insert(EPOCH_CLAIM.into(), epoch.number().into());
@@ -110,7 +110,11 @@ pub enum TokenSource<'a> {
     /// A grant.
     Grant(&'a Grant),
     /// A client that acts for itself without a grant, and its epoch.
-    Client(Epoch),
+    Client {
+        epoch: Epoch,
+        /// The key that it proves to hold.
+        proven_key: Option<&'a Confirmation>,
+    },
 }
 
 impl<'a> TokenSource<'a> {
@@ -118,7 +122,15 @@ impl<'a> TokenSource<'a> {
     pub fn grant(self) -> Option<&'a Grant> {
         match self {
             Self::Grant(grant) => Some(grant),
-            Self::Client(_) => None,
+            Self::Client { .. } => None,
+        }
+    }
+
+    /// The key that the token is bound to.
+    pub fn cnf(self) -> Option<&'a Confirmation> {
+        match self {
+            Self::Grant(grant) => grant.cnf.as_ref(),
+            Self::Client { proven_key, .. } => proven_key,
         }
     }
 }
@@ -202,16 +214,16 @@ fn revoked_key(token: uuid::Uuid) -> Key<RevokedToken> {
 }
 
 /// Validates an access token, JWT or opaque: it is ours, in time, not revoked, and its parties are active.
-/// `proven_key` is the key that whoever presents it proves to hold.
+/// A token that is bound to a key needs `proof` of it.
 pub async fn validate_access_token(
     store: &dyn Store,
     (keys, issuer): (&KeyRing, &str),
     token: &str,
-    proven_key: Option<&Confirmation>,
+    proof: KeyProof<'_>,
     now: UnixTime,
 ) -> Result<ValidAccessToken, AccessTokenError> {
     if let Some(handle) = OpaqueToken::parse(TokenKind::Access, token) {
-        return validate_opaque_token(store, &handle, proven_key, now).await;
+        return validate_opaque_token(store, &handle, proof, now).await;
     }
     let claims = parse_jwt(keys, issuer, token).ok_or(AccessTokenError::Unknown)?;
     if claims.expires_at <= now {
@@ -237,7 +249,7 @@ pub async fn validate_access_token(
         },
     };
     let holder = match &grant {
-        Some(grant) => grants::check_active(store, grant, proven_key, now).await?,
+        Some(grant) => grants::check_active(store, grant, proof, now).await?,
         None => grants::check_client_active(store, &claims.client, claims.epoch).await?,
     };
     Ok(ValidAccessToken {
@@ -255,7 +267,7 @@ pub async fn validate_access_token(
 async fn validate_opaque_token(
     store: &dyn Store,
     handle: &OpaqueToken,
-    proven_key: Option<&Confirmation>,
+    proof: KeyProof<'_>,
     now: UnixTime,
 ) -> Result<ValidAccessToken, AccessTokenError> {
     let grant = grants::find(store, handle.grant).await?.ok_or(AccessTokenError::Unknown)?;
@@ -267,7 +279,7 @@ async fn validate_opaque_token(
     if token.issued_at > now.plus(MAX_CLOCK_SKEW) {
         return Err(AccessTokenError::IssuedInFuture);
     }
-    let holder = grants::check_active(store, &grant, proven_key, now).await?;
+    let holder = grants::check_active(store, &grant, proof, now).await?;
     Ok(ValidAccessToken {
         client: grant.client.clone(),
         scope: token.scope,

@@ -9,8 +9,8 @@ use crate::domain::clients::{self, Client};
 use crate::domain::epoch::{self, Epoch, EpochOwner};
 use crate::domain::events::{AuthorizationOutcome, Event};
 use crate::domain::grants::{
-    self, ActiveCheckError, AuthenticationContext, CodeState, Credential, Grant, GrantId,
-    GrantStatus, InactiveParty, InsertOutcome, OpaqueToken, TokenKind,
+    self, ActiveCheckError, AuthenticationContext, CodeState, Grant, GrantId, GrantStatus,
+    InactiveParty, InsertOutcome, OpaqueToken, TokenKind,
 };
 use crate::domain::logout_notifications;
 use crate::domain::sessions::Session;
@@ -255,7 +255,7 @@ fn new_grant(
         nonce: request.nonce.clone(),
         code: response.has_code().then(|| CodeState::Issued {
             secret: code.secret.digest(),
-            credential: Credential::AuthorizationCode,
+            credential: request.reply.credential(),
             redirect_uri: request.reply.redirect_uri().map(str::to_owned),
             challenge: request.challenge.clone(),
             expires_at,

@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::domain::clients::Client;
+use crate::domain::grants::KeyProof;
 use crate::domain::token_claims::{self, AccessTokenError, MAX_ACCESS_TOKEN_LEN};
 use crate::http::app::App;
 use crate::http::authenticated_client::AuthenticatedClient;
@@ -67,7 +68,15 @@ async fn describe(
         return Ok(Some(described));
     }
     let issuer = (&app.keys, app.issuer());
-    match token_claims::validate_access_token(&*app.store, issuer, token, None, app.now()).await {
+    match token_claims::validate_access_token(
+        &*app.store,
+        issuer,
+        token,
+        KeyProof::NotRequired,
+        app.now(),
+    )
+    .await
+    {
         Ok(access) if response::may_introspect(caller, &access) => {
             Ok(Some(response::access_token(app, caller, &access)))
         }

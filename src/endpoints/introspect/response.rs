@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::domain::clients::Client;
 use crate::domain::grants::{
-    self, ActiveCheckError, ActiveParties, GrantStatus, RefreshToken, RefreshTokenFamily,
+    self, ActiveCheckError, ActiveParties, GrantStatus, KeyProof, RefreshToken, RefreshTokenFamily,
     RotationOutcome,
 };
 use crate::domain::token_claims::ValidAccessToken;
@@ -32,9 +32,10 @@ pub(super) fn access_token(app: &App, caller: &Client, access: &ValidAccessToken
     let issuer = app.issuer();
     let scope = visible_scope(app, caller, access);
     let subject = SubjectMembers::of(app, &access.holder, &scope);
+    let cnf = access.grant.as_ref().and_then(|grant| grant.cnf.as_ref());
     let mut answer = json!({
         "active": true,
-        "token_type": TokenType::Bearer.as_str(),
+        "token_type": TokenType::of(cnf).as_str(),
         "iss": issuer,
         "client_id": access.client.as_str(),
         "sub": subject.sub,
@@ -43,6 +44,10 @@ pub(super) fn access_token(app: &App, caller: &Client, access: &ValidAccessToken
         "iat": access.issued_at.as_secs(),
         "exp": access.expires_at.as_secs(),
     });
+    if let Some(cnf) = cnf {
+        // RFC 9449 §6.2, RFC 8705 §3.2.
+        answer["cnf"] = json!(cnf);
+    }
     if let Some(username) = subject.username {
         answer["username"] = username.into();
     }
@@ -108,7 +113,7 @@ pub(super) async fn refresh_token(
     if grant.status != GrantStatus::Active || grant.client != caller.id {
         return Ok(None);
     }
-    let holder = match grants::check_active(&*app.store, &grant, None, now).await {
+    let holder = match grants::check_active(&*app.store, &grant, KeyProof::NotRequired, now).await {
         Ok(holder) => holder,
         Err(ActiveCheckError::Inactive(_)) => return Ok(None),
         Err(ActiveCheckError::Store(cause)) => return Err(cause),

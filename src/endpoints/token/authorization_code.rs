@@ -40,16 +40,18 @@ pub(super) async fn redeem(
         secret: &code.secret,
         redirect_uri,
         verifier: params.get("code_verifier"),
+        proven_key: who.proven_key.as_ref(),
         ends_at: tokens_end(app, client, family.as_ref(), now),
         refresh_tokens: family.clone(),
     };
     let loaded = grants::load(&*app.store, code.grant).await?.ok_or(GrantError::Unknown)?;
     let held = loaded.grant().clone();
-    let holder = grants::check_active(&*app.store, &held, who.proven_key.as_ref(), now).await?;
+    let holder = grants::check_active(&*app.store, &held, who.key_proof(), now).await?;
     // Tokens are issued for a valid code alone. A failure is stored by the step below.
-    let made = match held.clone().redeem(&shown, now) {
+    let mut redeemed = held.clone();
+    let made = match redeemed.redeem(&shown, now) {
         Ok(Redeemed) => {
-            let held = restrict_to_allowed_scope(app, &held, client)?;
+            let held = restrict_to_allowed_scope(app, &redeemed, client)?;
             let target = target::for_grant(app, client, params, (&held, &held.scope))?;
             Some(issue_tokens(app, (client, holder.user.as_ref()), &held, &target).await?)
         }

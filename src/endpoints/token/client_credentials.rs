@@ -53,8 +53,9 @@ pub(super) async fn issue(
     let epoch = epoch::current(&*app.store, &owner, Consistency::Cached).await?;
     grants::check_client_active(&*app.store, &client.id, epoch).await?;
     let grant = client.settings.opaque_access_tokens.then(|| new_grant(app, who, &scope, epoch));
-    let behind = grant.as_ref().map_or(TokenSource::Client(epoch), TokenSource::Grant);
-    let issued = token_issuer::issue_access_token(app, client, behind, &target).await?;
+    let alone = TokenSource::Client { epoch, proven_key: who.proven_key.as_ref() };
+    let source = grant.as_ref().map_or(alone, TokenSource::Grant);
+    let issued = token_issuer::issue_access_token(app, client, source, &target).await?;
     if let (Some(mut grant), Some(opaque)) = (grant, &issued.opaque) {
         grant.add_opaque_token(opaque.clone(), app.now())?;
         grants::insert(&*app.store, &grant, grant.ends_at, app.now()).await?;
@@ -79,7 +80,7 @@ fn new_grant(app: &App, who: &AuthenticatedClient, scope: &Scope, epoch: Epoch) 
         resources: Vec::new(),
         revoked_access: Vec::new(),
         opaque_tokens: Vec::new(),
-        cnf: None,
+        cnf: who.proven_key.clone(),
         ends_at: app.now(),
     }
 }

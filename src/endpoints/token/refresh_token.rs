@@ -30,7 +30,7 @@ pub(super) async fn refresh(
     let allowed = Grant { nonce: None, ..restrict_to_allowed_scope(app, &held, client)? };
     let scope = narrow_scope(who.params.get("scope"), &allowed.scope)?;
     let target = target::for_grant(app, client, &who.params, (&allowed, &scope))?;
-    let holder = grants::check_active(&*app.store, &held, who.proven_key.as_ref(), now).await?;
+    let holder = grants::check_active(&*app.store, &held, who.key_proof(), now).await?;
     let rotation = RefreshRequest {
         client: &client.id,
         presented: token.generation,

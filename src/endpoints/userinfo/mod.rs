@@ -13,6 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 
 use crate::config::Config;
+use crate::domain::grants::KeyProof;
 use crate::domain::token_claims::{self, AccessTokenError, ValidAccessToken};
 use crate::http::app::App;
 use crate::http::cors::CorsClient;
@@ -47,7 +48,7 @@ pub async fn userinfo(
         &*app.store,
         (&app.keys, app.issuer()),
         &presented.token,
-        presented.proven_key.as_ref(),
+        KeyProof::Presented(presented.proven_key.as_ref()),
         app.now(),
     );
     let access = match judged.await {

@@ -110,6 +110,7 @@ fn run(step: &Step, grant: &mut Grant, secret: &Secret, now: UnixTime) -> String
                 secret: if right_secret { secret } else { &other },
                 redirect_uri: right_uri.then_some("https://shop.example/cb"),
                 verifier: None,
+                proven_key: None,
                 refresh_tokens: Some(RefreshTokenFamily::new(CODE * 60, CODE * 600, now)),
                 ends_at: now.plus(CODE * 600),
             };

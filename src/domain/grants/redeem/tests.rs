@@ -51,6 +51,7 @@ fn shown<'a>(client: &'a ClientId, secret: &'a Secret) -> CodeRedemption<'a> {
         secret,
         redirect_uri: Some("https://shop.example/cb"),
         verifier: None,
+        proven_key: None,
         refresh_tokens: None,
         ends_at: NOW,
     }
@@ -142,4 +143,14 @@ fn every_refusal_has_the_word_it_always_had_in_the_audit_log() {
     ] {
         assert_eq!(refusal.as_str(), word);
     }
+}
+
+#[test]
+fn redemption_binds_the_grant_to_the_key_that_the_request_proves_to_hold() {
+    let (shop, secret) = (client("shop"), Secret::random());
+    let key = Confirmation::JwkThumbprint("thumbprint".to_owned());
+    let mut grant = grant(&secret);
+    let redemption = CodeRedemption { proven_key: Some(&key), ..shown(&shop, &secret) };
+    assert_eq!(grant.redeem(&redemption, NOW), Ok(Redeemed));
+    assert_eq!(grant.cnf, Some(key));
 }
