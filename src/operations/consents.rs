@@ -1,4 +1,4 @@
-//! Operations on what people agreed to.
+//! Operations on the consents of users.
 
 use std::collections::BTreeSet;
 
@@ -12,14 +12,14 @@ use crate::domain::events::Event;
 use crate::infra::clock::UnixTime;
 use crate::protocol::Scope;
 
-/// Lists what a person agreed to.
+/// Lists the consents of a user.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct List {
     /// User name or subject.
     pub user: String,
 }
 
-/// Takes back a person's consent to a client, and ends what the client was given.
+/// Withdraws a user's consent to a client, and ends the client's grants of that user.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Withdraw {
     /// User name or subject.
@@ -28,12 +28,12 @@ pub struct Withdraw {
     pub client: String,
 }
 
-/// What a person agreed to with one client.
+/// The consent of a user to one client.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ConsentView {
     /// Its `client_id`.
     pub client_id: ClientId,
-    /// What pages call it; nothing where it is gone.
+    /// The name that pages show; absent if the client was removed.
     pub client_name: Option<String>,
     /// The scope.
     pub scope: Scope,
@@ -42,11 +42,11 @@ pub struct ConsentView {
     /// The APIs it is for.
     #[serde(default)]
     pub resources: BTreeSet<String>,
-    /// When.
+    /// When the user agreed.
     pub given_at: UnixTime,
 }
 
-/// What was taken back.
+/// The result of [`Withdraw`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct WithdrawnConsent {
     /// Whose consent it was, by user name.

@@ -8,7 +8,7 @@
 
 use crate::infra::store::StoreError;
 
-/// What became of the record.
+/// What applying a declaration did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeclareOutcome {
     Created,
@@ -52,7 +52,7 @@ pub enum Remark {
 pub enum DeclareError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The password hasher had no room in time.
+    /// No password could be hashed in time.
     #[error("no password could be hashed: the machine is too busy")]
     HasherBusy,
     /// What the store holds contradicts the declaration.
@@ -73,7 +73,7 @@ pub(super) enum DeclaredValue<'a, T> {
     Unknown(&'a T),
 }
 
-/// What was declared before.
+/// The declaration that was applied before.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum PreviousValue<'a, T> {
     /// It was not remembered.
@@ -111,7 +111,7 @@ impl<'a, T: PartialEq> DeclaredValue<'a, T> {
 
 impl DeclaredValue<'_, bool> {
     /// Whether the record is enabled from now on, and what to remark. Where the previous value is not known, off
-    /// wins, so that nobody is let in again by mistake.
+    /// wins, so that no disabled account is enabled by mistake.
     pub fn enabled(self, stored: bool) -> (bool, Option<Remark>) {
         let kept = |declared: bool| match (declared, stored) {
             (true, false) => Some(Remark::KeptDisabled),

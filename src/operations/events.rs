@@ -9,27 +9,27 @@ use crate::domain::users;
 use crate::infra::clock::UnixTime;
 use crate::protocol::Subject;
 
-/// Lists what happened, the oldest first.
+/// Lists stored events, the oldest first.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct List {
-    /// Since when.
+    /// Only events from this time on.
     pub since: UnixTime,
-    /// Only what is about this person: user name or subject, also of somebody who was removed.
+    /// Only events about this user, by user name or subject; the user may have been removed.
     pub user: Option<String>,
-    /// Only what is about this client.
+    /// Only events about this client.
     pub client: Option<String>,
-    /// Only what has this word.
+    /// Only events with this `event` word.
     pub event: Option<String>,
 }
 
-/// What was found.
+/// The result of [`List`].
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Found {
     /// The events.
     pub events: Vec<StoredEvent>,
-    /// How many, of whatever kind, were told in that time and found no room: they are in the log only.
+    /// How many events of that time, of any kind, were not stored because of their number: they are in the log only.
     pub left_out: u64,
-    /// Why there may be nothing: whom or what was asked about and is not known.
+    /// The users and clients in the request that do not exist, which may be why nothing was found.
     #[serde(default)]
     pub unknown: Vec<String>,
 }
@@ -97,7 +97,7 @@ async fn sub(
     Ok(sub.as_str().to_owned())
 }
 
-/// Also one that failed under that name is told of, so it need not be one.
+/// A failed authentication is recorded under the id it claimed, so there need not be such a client.
 async fn is_client(context: &Context<'_>, id: &str) -> Result<bool, OperationError> {
     let Some(id) = ClientId::parse(id) else { return Ok(false) };
     Ok(clients::find(context.store, &id).await?.is_some())

@@ -7,7 +7,7 @@ use crate::domain::events::Event;
 use crate::domain::keys::{Activation, KeyInfo, KeyRing, Phase, RingError};
 use crate::infra::clock::UnixTime;
 
-/// Lists every key with what it is doing.
+/// Lists every key with its phase.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct List {}
 
@@ -22,21 +22,19 @@ pub struct Rotate {
     pub now: bool,
 }
 
-/// Takes a key out of the set at once.
+/// Removes a key from the key ring at once.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Remove {
-    /// Its name.
     pub kid: String,
 }
 
-/// What may be shown of a key.
+/// A key as operators see it, without its private half.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct KeyView {
-    /// Its name.
     pub kid: String,
-    /// What it is for.
+    /// Its algorithm.
     pub alg: String,
-    /// What it is doing.
+    /// Its [phase](crate::domain::keys::Phase).
     pub phase: String,
     /// Since when, or from when, it signs.
     pub begins_at: UnixTime,
@@ -120,7 +118,7 @@ fn report_changes(context: &Context<'_>, before: &[KeyInfo], ring: &KeyRing) {
     for removed in before.iter().filter(|it| after.iter().all(|key| key.kid != it.kid)) {
         tell(removed, Phase::Gone);
     }
-    // What has been told is not told again by whoever looks after the ring.
+    // The maintenance task does not record this change a second time.
     let _reported = ring.take_phase_changes();
 }
 

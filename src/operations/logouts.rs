@@ -1,11 +1,11 @@
-//! Which applications have still to be told that somebody signed out.
+//! Operations on logout notifications (OpenID Connect Back-Channel Logout) that are not delivered yet.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Operation, OperationError};
 use crate::domain::logout_notifications::{self, Delivery};
 
-/// Lists what waits to be delivered, and what was given up within a day.
+/// Lists the notifications that wait for delivery, and those that were given up within the last day.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct List {}
 

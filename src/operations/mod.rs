@@ -1,8 +1,8 @@
-//! What an operator does with people and applications, apart from how it was asked for: each operation is
-//! a value with a typed result. The command line asks and prints; the control socket of a running server
-//! takes the same values over a connection ([`dispatch`]).
+//! What an operator does with users, clients, scopes, APIs and keys. Each operation is a value with a typed result,
+//! whoever calls it: the command line prints the result, the control socket of a running server sends it as JSON
+//! ([`dispatch`]).
 //!
-//! An operation tells who did it by its audit event, so no caller has to remember to.
+//! An operation records its audit event itself, so that no caller can forget it.
 
 pub mod backup;
 pub mod bootstrap;
@@ -40,50 +40,50 @@ use crate::infra::store::{Store, StoreError};
 pub trait Operation: Serialize + DeserializeOwned + Send {
     /// Its name, as the control socket has it in a path.
     const NAME: &'static str;
-    /// What comes of it.
+    /// Its result.
     type Output: Serialize + DeserializeOwned + Send;
 
-    /// Does it.
+    /// Runs it.
     fn run(
         self,
         context: &Context<'_>,
     ) -> impl Future<Output = Result<Self::Output, OperationError>> + Send;
 }
 
-/// What operations work with.
+/// The dependencies of operations.
 pub struct Context<'a> {
-    /// Who we are.
+    /// The issuer identifier.
     pub issuer: &'a str,
-    /// Where everything is kept.
+    /// The store.
     pub store: &'a dyn Store,
-    /// The present.
+    /// The current time.
     pub now: UnixTime,
-    /// Who hashes new passwords.
+    /// Hashes new passwords.
     pub passwords: &'a PasswordHasher,
-    /// Who is told what was done.
+    /// The audit log and the metrics.
     pub events: &'a Events,
-    /// The signing keys, where they are open.
+    /// The signing keys; absent in a process that has not opened them.
     pub keys: Option<&'a KeyRing>,
-    /// The scopes and APIs there are without those that were added.
+    /// The scopes and APIs that are configured or always there, without those in the store.
     pub declared: &'a Declared,
-    /// Who asks for it.
+    /// Who asked for the operation: `by` in the audit log.
     pub by: Actor,
 }
 
 impl Context<'_> {
-    /// Tells that an account was changed.
+    /// Records that a user was changed.
     fn user_changed(&self, sub: &str, change: UserChange) {
         self.events.record(None, &Event::UserChanged { sub, change, by: self.by });
     }
 
-    /// Tells that a client was changed.
+    /// Records that a client was changed.
     fn client_changed(&self, client: &ClientId, change: ClientChange) {
         let (client, by) = (client.as_str(), self.by);
         self.events.record(None, &Event::ClientChanged { client, change, by });
     }
 }
 
-/// Why an operation did not happen: a sentence for the operator.
+/// Why an operation failed, as a sentence for the operator.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[serde(tag = "kind", content = "why", rename_all = "snake_case")]
 pub enum OperationError {

@@ -24,7 +24,7 @@ pub struct Show {
 pub struct Add(pub Resource);
 
 /// Removes an API. Clients that have it as `audience` get tokens for it all the same, and these allow all that
-/// was granted, since nobody says any more what means something to it; they are the output.
+/// was granted, since no declaration says any more which of it the API understands; they are the output.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Remove {
     /// Its identifier.

@@ -8,12 +8,10 @@
 //! | then for each frame: 4 | its length, the highest bit set at the last one |
 //! | | the frame, its tag at the end |
 //!
-//! The key is derived from `SECRET_KEY` and the salt, so it belongs to this file alone and counting is
-//! enough for nonces. A nonce also says whether the frame is the last, as in the STREAM construction
-//! ([Hoang, Reyhanitabar, Rogaway and Vizár]): a file that was cut off, a frame that was moved, left out
-//! or taken from another file never opens.
+//! The key is derived from `SECRET_KEY` and the salt, so nonces can be a counter. A nonce also says whether the frame
+//! is the last ([STREAM]): a truncated file, or a frame that was moved, left out or replaced, is refused.
 //!
-//! [Hoang, Reyhanitabar, Rogaway and Vizár]: https://eprint.iacr.org/2015/189
+//! [STREAM]: https://eprint.iacr.org/2015/189
 
 use std::io::{self, Read, Write};
 
@@ -30,7 +28,7 @@ const MAGIC: &[u8; 8] = b"LATCHBAK";
 const SALT_LEN: usize = 32;
 const PREAMBLE_LEN: usize = MAGIC.len() + 2 + SALT_LEN;
 const LAST_FRAME_FLAG: u32 = 1 << 31;
-/// More than any record: whoever claims more has not written this.
+/// More than any record has: a longer frame was not written by Latchkey.
 const MAX_FRAME_BYTES: u32 = 16 << 20;
 
 /// What helps where the file is not what was written.

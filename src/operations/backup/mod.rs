@@ -1,19 +1,14 @@
-//! Everything that lasts, in one encrypted file, and back into a store: the same kind of store or
-//! another one, for all goes through the [`Store`](crate::infra::store::Store) trait.
+//! Saves the records of a store to one encrypted file, and restores them into any kind of store.
 //!
-//! A file holds records, not keys and indexes: the nouns list what they restore by themselves. Sessions
-//! and grants are in it only if asked for, because a backup that is put back later would bring to life
-//! what was ended since: sessions that were signed out of, tokens that were revoked. Without them people
-//! sign in again, and that is all. Whoever moves to another store, with the servers stopped, takes them
-//! along, and nobody notices.
+//! A file has records; `domain/` rebuilds the index entries when it restores them. Sessions and grants are saved only on
+//! request (for a move to another store, with the servers stopped): restoring them later would revive sessions that were
+//! signed out of and tokens that were revoked since. Without them users sign in again.
 //!
-//! In no case are there: interactions, counters of attempts, used assertions, queued logout deliveries,
-//! single revoked access tokens of clients without a person, and such clients' opaque ones. None of these
-//! lives longer than an hour or two, and none can be listed.
+//! Never saved: interactions, counters of attempts, used assertions, queued logout notifications, and, for clients that
+//! act for themselves, revoked JWTs and opaque access tokens. All of them expire within two hours, and none can be listed.
 //!
-//! It is encrypted under `SECRET_KEY`, by a purpose of its own. There is no second secret to keep: without
-//! the `SECRET_KEY` the signing keys inside would be worth nothing anyway. Who changes the `SECRET_KEY`
-//! restores with the old one as `SECRET_KEY_PREVIOUS`.
+//! The file is encrypted under a key that is derived from `SECRET_KEY`: without that secret the signing keys in it would
+//! be useless anyway. After a change of `SECRET_KEY`, restoring needs the old one as `SECRET_KEY_PREVIOUS`.
 
 mod format;
 mod record;
@@ -34,12 +29,12 @@ use crate::domain::keys::RingError;
 use crate::infra::clock::UnixTime;
 use crate::infra::store::StoreError;
 
-/// What a backup says of itself.
+/// The first record of a backup.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct BackupInfo {
-    /// Which Latchkey wrote it.
+    /// The version of Latchkey that wrote it.
     pub latchkey: String,
-    /// Whose it is.
+    /// The issuer identifier.
     pub issuer: String,
     /// When it was begun.
     pub created_at: UnixTime,
@@ -50,7 +45,7 @@ pub struct BackupInfo {
     pub readable_by: u32,
 }
 
-/// How many records of each kind there are. At the end of a file, since nobody knows before.
+/// How many records of each kind a backup has. At the end of the file: the number is known only then.
 pub type RecordCounts = BTreeMap<String, u64>;
 
 /// Why there is no backup, or nothing was restored.

@@ -74,7 +74,7 @@ pub(super) enum RestoreAction {
 }
 
 impl BackupRecord {
-    /// What people call such records.
+    /// The plural that reports use.
     pub fn name(&self) -> &'static str {
         match self {
             Self::KeyRing(_) => "key ring",

@@ -41,7 +41,7 @@ pub async fn save<W: Write>(
 ) -> Result<(W, BackupSummary), BackupError> {
     let mut file = FrameWriter::begin(out, &root.mac_key(MacPurpose::Backup))?;
     let resources = resources::list_names(store).await?;
-    // Whoever is older than this schema is told so; the release before has it too, and stops at the line of an API.
+    // A release older than this schema refuses the file; the one before it, which has the schema too, stops at the line of an API.
     let readable_by = if resources.is_empty() { 0 } else { CURRENT_SCHEMA.schema };
     let about = &BackupInfo { readable_by: about.readable_by.max(readable_by), ..about.clone() };
     file.frame(&to_line(about)?)?;

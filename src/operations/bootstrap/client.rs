@@ -173,7 +173,7 @@ fn read_secrets(table: TomlTable<'_>, source: &mut SourceText<'_>) -> Vec<Digest
     digests
 }
 
-/// What is accepted, and that somebody will wonder about.
+/// Warnings about what is accepted, but may surprise the operator.
 fn warnings(table: TomlTable<'_>, metadata: &ClientMetadata, line: usize) -> Vec<String> {
     // What has the wrong type was complained of when it was read.
     let discarded = &mut SourceText::new("");

@@ -11,7 +11,7 @@
 //! * `enabled`, `sub` and a password are left as they are stored where the file does not mention them;
 //! * a plaintext `password` is compared with what the file said before, so a restart costs one comparison
 //!   each and changes nothing;
-//! * whoever is not in the file is left alone: removing is for the command line.
+//! * what is not in the file is left alone: removing is for the command line.
 
 mod apply;
 mod client;
@@ -107,7 +107,7 @@ impl Bootstrap {
         said.map(|warning| format!("BOOTSTRAP_FILE {warning}"))
     }
 
-    /// What the access tokens for APIs say of themselves, which some libraries have to be told.
+    /// The `typ` of access tokens for APIs, for libraries that refuse `at+jwt`.
     pub fn notes(&self) -> impl Iterator<Item = String> + '_ {
         self.clients.iter().filter_map(ClientEntry::note_of_access_tokens)
     }

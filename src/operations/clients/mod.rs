@@ -1,4 +1,5 @@
-//! Operations on applications. A secret is told once, when it is made; the store keeps its digest.
+//! Operations on clients. A client secret is in the result of the operation that made it and nowhere else: the store
+//! has its digest.
 
 mod check;
 mod declare;
@@ -29,7 +30,7 @@ use crate::protocol::{AuthMethod, ClientMetadata};
 /// Adds a client.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Add {
-    /// Its `client_id`; made if not chosen.
+    /// Its `client_id`; random if absent.
     pub id: Option<String>,
     /// Its metadata, as a registration would send it (RFC 7591).
     pub metadata: Map<String, Value>,
@@ -48,33 +49,33 @@ pub struct Show {
     pub id: String,
 }
 
-/// Lets a client do nothing any more, whatever it holds.
+/// Disables a client: none of its credentials and tokens is accepted.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Disable {
     /// Its `client_id`.
     pub id: String,
 }
 
-/// Lets a disabled client back in.
+/// Enables a disabled client.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Enable {
     /// Its `client_id`.
     pub id: String,
 }
 
-/// Removes a client and everything it was given.
+/// Removes a client; its grants end with it.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Remove {
     /// Its `client_id`.
     pub id: String,
 }
 
-/// Makes a new secret.
+/// Gives a client a new secret.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct RotateSecret {
     /// Its `client_id`.
     pub id: String,
-    /// How long the secret before goes on working.
+    /// How long the former secret is still accepted.
     pub keep_old_for: Duration,
 }
 
@@ -83,12 +84,12 @@ pub struct RotateSecret {
 pub struct Made {
     /// Its `client_id`.
     pub id: ClientId,
-    /// Its new secret, where it has one; told here and never again.
+    /// Its new secret, if it has one. It is never shown again.
     pub secret: Option<SecretString>,
     /// The address whose list of redirect URIs nobody has looked at: what the operator writes down is the
     /// operator's word.
     pub sector_identifier_uri: Option<String>,
-    /// What the operator should know besides, though it stops nothing.
+    /// Warnings for the operator.
     #[serde(default)]
     pub cautions: Vec<String>,
 }

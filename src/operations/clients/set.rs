@@ -95,7 +95,7 @@ impl Set {
             return Err(OperationError::Invalid(format!("{name}: there is no such metadata")));
         }
         let mut next = overlaid(&client.metadata, &self.metadata, "metadata")?;
-        // Whoever names one way to authenticate means no other, and whoever names several means the first.
+        // One authentication method replaces the list; of several, the first is the registered one.
         let (one, several) = ("token_endpoint_auth_method", "token_endpoint_auth_methods");
         let names = |name| self.metadata.get(name).is_some_and(|it: &Value| !it.is_null());
         match (self.metadata.contains_key(one), names(several)) {

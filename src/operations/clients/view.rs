@@ -4,41 +4,41 @@ use crate::domain::clients::{Client, ClientId, ClientSecret, ClientSettings, Reg
 use crate::infra::clock::UnixTime;
 use crate::protocol::ClientMetadata;
 
-/// All that may be shown of a client: no digest among it.
+/// A client as operators see it, without the digests of its secrets.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ClientView {
-    /// Its name in the protocol.
+    /// Its `client_id`.
     pub id: ClientId,
-    /// Whether it may do anything.
+    /// Whether its credentials and tokens are accepted.
     pub enabled: bool,
-    /// Who put it here.
+    /// Who registered it.
     pub source: RegistrationSource,
-    /// What it registered.
+    /// Its registered metadata (RFC 7591).
     pub metadata: ClientMetadata,
     /// What the operator decided about it.
     pub settings: ClientSettings,
-    /// What the operator should know, though it stops nothing.
+    /// Warnings for the operator.
     #[serde(default)]
     pub cautions: Vec<String>,
-    /// Its secrets, without what they are.
+    /// The lifetimes of its secrets.
     pub secrets: Vec<SecretView>,
-    /// When it was put here.
+    /// When the record was made.
     pub created_at: UnixTime,
-    /// Forgotten then, unless it is used before.
+    /// When it is removed if it has not been used.
     pub unused_until: Option<UnixTime>,
 }
 
-/// When a secret was made, and until when it opens anything.
+/// When a secret was made, and until when it is accepted.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct SecretView {
     /// When it was made.
     pub created_at: UnixTime,
-    /// When it stops; absent: never.
+    /// Absent if it does not expire.
     pub expires_at: Option<UnixTime>,
 }
 
 impl ClientView {
-    /// What pages call it.
+    /// The name that pages show.
     pub fn display_name(&self) -> &str {
         self.metadata.client_name.as_deref().unwrap_or(self.id.as_str())
     }

@@ -1,4 +1,4 @@
-//! Operations on people. A person is named by user name or, failing that, by subject.
+//! Operations on users. `user` is a user name or, if no user has that name, a subject.
 
 mod declare;
 mod set;
@@ -37,77 +37,77 @@ pub fn check_username(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Adds a person.
+/// Adds a user.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Add {
-    /// What they sign in with.
+    /// The user name.
     pub username: String,
-    /// Their subject; made if not chosen.
+    /// The subject; random if absent.
     pub sub: Option<String>,
     /// Their claims.
     pub claims: Map<String, Value>,
     /// Their groups.
     pub groups: Vec<String>,
-    /// What they sign in with, too.
+    /// In plain text; only its hash is stored.
     pub password: SecretString,
 }
 
-/// Lists everybody, by user name.
+/// Lists all users, by user name.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct List {}
 
-/// Shows one person.
+/// Shows one user.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Show {
     /// User name or subject.
     pub user: String,
 }
 
-/// Lets a person do nothing any more, and ends what they have open.
+/// Disables a user, and ends their sessions and grants.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Disable {
     /// User name or subject.
     pub user: String,
 }
 
-/// Lets a disabled person back in.
+/// Enables a disabled user.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Enable {
     /// User name or subject.
     pub user: String,
 }
 
-/// Removes a person and everything they were given.
+/// Removes a user with their sessions, grants and consents.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Remove {
     /// User name or subject.
     pub user: String,
 }
 
-/// Ends everything a person has open, and lets them sign in again.
+/// Ends the sessions and grants of a user, who may sign in again.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct SignOut {
     /// User name or subject.
     pub user: String,
 }
 
-/// Unlocks the account of a person.
+/// Removes the lock that failed sign-ins put on a user's account.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Unlock {
     /// User name or subject.
     pub user: String,
 }
 
-/// Whose account was unlocked.
+/// The result of [`Unlock`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Unlocked {
-    /// What they sign in with.
+    /// The user name.
     pub username: String,
     /// Since when it was locked; absent if it was not.
     pub since: Option<UnixTime>,
 }
 
-/// Gives a person a new password, and ends what they have open.
+/// Sets a user's password, and ends their sessions and grants.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct SetPassword {
     /// User name or subject.
@@ -116,14 +116,13 @@ pub struct SetPassword {
     pub password: SecretString,
 }
 
-/// Whose sessions and tokens were ended, and how many.
+/// The sessions and grants of a user that were ended.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Ended {
-    /// What they sign in with.
+    /// The user name.
     pub username: String,
-    /// Browsers that were signed in.
     pub sessions: usize,
-    /// Grants that still stood.
+    /// Those that were active.
     pub grants: usize,
 }
 
@@ -162,7 +161,7 @@ impl Operation for Add {
 }
 
 impl Add {
-    /// Whether there can be such a person, before anybody is asked for a password.
+    /// Checks the input, so that a caller can do so before it asks for the password.
     pub fn check(&self) -> Result<(), OperationError> {
         check_username(&self.username)
             .map_err(|rule| OperationError::Invalid(format!("a user name {rule}")))?;
@@ -246,7 +245,7 @@ impl Operation for Remove {
 
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
         let user = find(context.store, &self.user).await?;
-        // First what hangs on the person: after a fault they are still there to be removed again.
+        // What refers to the user goes first: after a fault the user is still there, and can be removed again.
         let ended = grants::revoke_all_for_subject(context.store, &user.sub, context.now).await?;
         consent::forget_all(context.store, &user.sub).await?;
         authenticators::unlock(context.store, &user.sub).await?;
@@ -263,7 +262,7 @@ impl Operation for SetPassword {
     const NAME: &'static str = "user-set-password";
     type Output = Ended;
 
-    /// The new password first: whoever knows the old one must not sign in again behind the sweep.
+    /// The new password is stored first: nobody who knows the old one may sign in after the sessions were ended.
     async fn run(self, context: &Context<'_>) -> Result<Ended, OperationError> {
         let password = new_password(&self.password)?;
         let user = find(context.store, &self.user).await?;

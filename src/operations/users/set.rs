@@ -1,4 +1,4 @@
-//! What is known of a person, changed member by member.
+//! Changes the name, claims and groups of a user, each by itself.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use crate::domain::events::UserChange;
 use crate::domain::users::{self, User};
 use crate::operations::{Context, Operation, OperationError, UserView};
 
-/// Changes what is known of a person; what is not named stays.
+/// Changes a user; what is absent stays.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Set {
     /// User name or subject.

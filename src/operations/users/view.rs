@@ -5,14 +5,14 @@ use crate::domain::users::User;
 use crate::infra::clock::UnixTime;
 use crate::protocol::Subject;
 
-/// All that may be shown of a person: no hash among it.
+/// A user as operators see them, without the password hash.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct UserView {
-    /// Who they are, for ever.
+    /// Never changed.
     pub sub: Subject,
-    /// What they sign in with.
+    /// The user name.
     pub username: String,
-    /// Whether they may do anything.
+    /// Whether they may sign in and use what they granted.
     pub enabled: bool,
     /// Whether there is a password to sign in with.
     pub has_password: bool,
@@ -22,12 +22,12 @@ pub struct UserView {
     pub groups: Vec<String>,
     /// When the record was made.
     pub created_at: UnixTime,
-    /// Since when too many failed at this account, so that only browsers which are known may try.
+    /// Since when the account is locked by failed sign-ins: only browsers that signed in before may try.
     pub locked_since: Option<UnixTime>,
 }
 
 impl UserView {
-    /// What may be shown, and whether it is locked.
+    /// Leaves out the password hash.
     pub fn of(user: User, locked_since: Option<UnixTime>) -> Self {
         Self {
             locked_since,
