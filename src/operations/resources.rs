@@ -64,7 +64,7 @@ impl Operation for Add {
         match became {
             DeclareOutcome::Added => context.resource_changed(&new.resource, ResourceChange::Added),
             DeclareOutcome::Changed => {
-                context.resource_changed(&new.resource, ResourceChange::Updated)
+                context.resource_changed(&new.resource, ResourceChange::Updated);
             }
             DeclareOutcome::Unchanged => {}
         }

@@ -22,7 +22,6 @@ impl Default for Acr {
 
 impl Acr {
     /// For serde: whether it is the class of what says none.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }

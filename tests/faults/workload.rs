@@ -139,12 +139,7 @@ impl Workload {
         #[expect(clippy::cast_precision_loss, reason = "it is no more than the memory there is")]
         let rss_max_mb = self.peak_kb.load(Ordering::Relaxed) as f64 / 1024.0;
         let history = Arc::clone(&self.state.history);
-        WorkloadResult {
-            history: history,
-            families,
-            servers: self.state.servers.clone(),
-            rss_max_mb,
-        }
+        WorkloadResult { history, families, servers: self.state.servers.clone(), rss_max_mb }
     }
 }
 

@@ -49,7 +49,7 @@ impl Outage {
                     match trouble {
                         Trouble::Away => provider.failing_store().fail_from(calls),
                         Trouble::AnswerLost => {
-                            provider.failing_store().fail_once(calls, Fault::ReplyLost)
+                            provider.failing_store().fail_once(calls, Fault::ReplyLost);
                         }
                     }
                     let tried = request().await;

@@ -164,7 +164,7 @@ async fn accept(
     let consent_epoch = context.browser_session.consent_epoch;
     let agreed = GivenConsent { sub, scope, claims, resources, consent_epoch };
     interactions::update_open(&*app.store, &context.id, |it| {
-        it.given_consent = Some(agreed.clone())
+        it.given_consent = Some(agreed.clone());
     })
     .await?;
     Ok(())

@@ -53,7 +53,7 @@ pub async fn submit(
         if let Some((session, _)) = &context.browser_session.session {
             let chosen = session.id;
             let noted = interactions::update_open(&*app.store, &context.id, |it| {
-                it.chosen_session = Some(chosen)
+                it.chosen_session = Some(chosen);
             });
             noted.await.map_err(store_error)?;
         }

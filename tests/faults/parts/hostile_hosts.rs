@@ -149,7 +149,7 @@ async fn answer(
     let short = "Content-Length: 0\r\nConnection: close\r\n\r\n";
     match manner {
         HostBehaviour::Ok => {
-            stream.write_all(format!("HTTP/1.1 200 OK\r\n{short}").as_bytes()).await?
+            stream.write_all(format!("HTTP/1.1 200 OK\r\n{short}").as_bytes()).await?;
         }
         HostBehaviour::Redirects(to) => {
             let said = format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: {to}\r\n{short}");

@@ -199,10 +199,10 @@ impl Runner {
             ActionKind::CutOffBehind { wish } => self.is_cut_off_behind(server, *wish).await?,
             ActionKind::SecondSession { browser } => self.opens_second_session(*browser).await,
             ActionKind::SetUserEnabled { person, enabled } => {
-                self.person(person % PERSONS, *enabled).await
+                self.person(person % PERSONS, *enabled).await;
             }
             ActionKind::ChangeClient { client, change } => {
-                self.client(client % CLIENTS, *change).await
+                self.client(client % CLIENTS, *change).await;
             }
             ActionKind::AdvanceTime { seconds } => self.harness.advance_time(*seconds),
             ActionKind::Crash => {

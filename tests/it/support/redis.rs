@@ -156,7 +156,7 @@ impl RedisServer {
                 assert!(eventually(stopped), "redis does not stop");
             }
             ServerSignal::Continue => {
-                kill_process(running.redis, Signal::CONT).expect("a running redis")
+                kill_process(running.redis, Signal::CONT).expect("a running redis");
             }
             ServerSignal::Kill => running.end(),
         }
