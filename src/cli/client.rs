@@ -14,7 +14,7 @@ use super::operator::Operator;
 use super::output;
 use super::scope::warn_unknown_scopes;
 use crate::operations::clients::{
-    Changed, Disable, Enable, List, Made, Remove, RotateSecret, Show,
+    Changed, ClientInformation, Disable, Enable, List, Remove, RotateSecret, Show,
 };
 
 /// What can be done with clients.
@@ -130,7 +130,7 @@ pub(super) async fn run(command: ClientCommand, operator: &Operator) -> Result<S
 }
 
 /// The only place where the secret is ever shown.
-fn result_text(Made { id, secret, .. }: &Made) -> String {
+fn result_text(ClientInformation { id, secret, .. }: &ClientInformation) -> String {
     let mut text = format!("client_id={}", id.as_str());
     if let Some(secret) = secret {
         text.push_str("\nclient_secret=");

@@ -12,7 +12,7 @@ use super::operator::Operator;
 use super::output::{printable, timestamp};
 use crate::domain::events::{STORED_KINDS, StoredEvent};
 use crate::infra::clock::UnixTime;
-use crate::operations::events::{Found, List};
+use crate::operations::events::{EventList, List};
 
 /// Which events to show.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub(super) async fn run(
 ) -> Result<String, CliError> {
     let since = since(&args.since, now)?;
     let asked = List { since, user: args.user, client: args.client, event: args.event };
-    let Found { events, left_out, unknown } = operator.run(asked).await?;
+    let EventList { events, left_out, unknown } = operator.run(asked).await?;
     for why in &unknown {
         let _ = writeln!(std::io::stderr(), "note: {why}");
     }

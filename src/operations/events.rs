@@ -24,7 +24,7 @@ pub struct List {
 
 /// The result of [`List`].
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Found {
+pub struct EventList {
     /// The events.
     pub events: Vec<StoredEvent>,
     /// How many events of that time, of any kind, were not stored because of their number: they are in the log only.
@@ -36,9 +36,9 @@ pub struct Found {
 
 impl Operation for List {
     const NAME: &'static str = "event-list";
-    type Output = Found;
+    type Output = EventList;
 
-    async fn run(self, context: &Context<'_>) -> Result<Found, OperationError> {
+    async fn run(self, context: &Context<'_>) -> Result<EventList, OperationError> {
         if let Some(event) = &self.event {
             check_kind(event)?;
         }
@@ -62,7 +62,7 @@ impl Operation for List {
                 && is(event, "client", &self.client)
                 && self.event.as_ref().is_none_or(|word| *word == event.event)
         });
-        Ok(Found { events, left_out, unknown })
+        Ok(EventList { events, left_out, unknown })
     }
 }
 

@@ -47,7 +47,8 @@ impl Operation for Show {
 
     async fn run(self, context: &Context<'_>) -> Result<Resource, OperationError> {
         let all = resources::merge_stored(context.store, &context.declared.resources).await?;
-        let entry = all.get(&self.resource).cloned().ok_or_else(|| unknown(&self.resource))?;
+        let entry =
+            all.get(&self.resource).cloned().ok_or_else(|| resource_not_found(&self.resource))?;
         Ok(Resource { resource: self.resource, entry })
     }
 }
@@ -79,7 +80,7 @@ impl Operation for Remove {
     async fn run(self, context: &Context<'_>) -> Result<Vec<ClientId>, OperationError> {
         refuse_declared(context, &self.resource)?;
         if !resources::remove(context.store, &self.resource).await? {
-            return Err(unknown(&self.resource));
+            return Err(resource_not_found(&self.resource));
         }
         context.resource_changed(&self.resource, ResourceChange::Removed);
         let clients = clients::list(context.store).await?.into_iter();
@@ -106,6 +107,6 @@ fn refuse_declared(context: &Context<'_>, resource: &str) -> Result<(), Operatio
     }
 }
 
-fn unknown(resource: &str) -> OperationError {
+fn resource_not_found(resource: &str) -> OperationError {
     OperationError::Refused(format!("there is no API {resource}"))
 }

@@ -81,7 +81,7 @@ pub struct RotateSecret {
 
 /// A client with what was made for it.
 #[derive(Debug, Deserialize, Serialize)]
-pub struct Made {
+pub struct ClientInformation {
     /// Its `client_id`.
     pub id: ClientId,
     /// Its new secret, if it has one. It is never shown again.
@@ -96,9 +96,9 @@ pub struct Made {
 
 impl Operation for Add {
     const NAME: &'static str = "client-add";
-    type Output = Made;
+    type Output = ClientInformation;
 
-    async fn run(self, context: &Context<'_>) -> Result<Made, OperationError> {
+    async fn run(self, context: &Context<'_>) -> Result<ClientInformation, OperationError> {
         let mut client = self.client(context.now)?;
         let secret = client.metadata.has_secret().then(|| Secret::random().reveal());
         if let Some(secret) = &secret {
@@ -109,7 +109,7 @@ impl Operation for Add {
         match clients::add(context.store, &client).await? {
             CreateOutcome::Created => {
                 context.client_changed(&client.id, ClientChange::Added);
-                Ok(Made {
+                Ok(ClientInformation {
                     sector_identifier_uri: sector(&client.metadata),
                     cautions: client.metadata.operator_warnings(),
                     id: client.id,
@@ -201,9 +201,9 @@ impl Operation for Remove {
 
 impl Operation for RotateSecret {
     const NAME: &'static str = "client-rotate-secret";
-    type Output = Made;
+    type Output = ClientInformation;
 
-    async fn run(self, context: &Context<'_>) -> Result<Made, OperationError> {
+    async fn run(self, context: &Context<'_>) -> Result<ClientInformation, OperationError> {
         let client = find(context.store, &self.id).await?;
         check_rotates(&client)?;
         let secret = Secret::random().reveal();
@@ -216,10 +216,15 @@ impl Operation for RotateSecret {
             }
         };
         let rotated = clients::update(context.store, &client.id, step).await?;
-        rotated.ok_or_else(|| unknown(&self.id))?;
+        rotated.ok_or_else(|| client_not_found(&self.id))?;
         context.client_changed(&client.id, ClientChange::SecretRotated);
         let secret = Some(SecretString::new(secret));
-        Ok(Made { id: client.id, secret, sector_identifier_uri: None, cautions: Vec::new() })
+        Ok(ClientInformation {
+            id: client.id,
+            secret,
+            sector_identifier_uri: None,
+            cautions: Vec::new(),
+        })
     }
 }
 
@@ -247,7 +252,7 @@ async fn set_enabled(
     let client = find(context.store, id).await?;
     let step = |client: &mut Client| client.enabled = enabled;
     let changed = clients::update(context.store, &client.id, step).await?;
-    changed.ok_or_else(|| unknown(id))?;
+    changed.ok_or_else(|| client_not_found(id))?;
     if !enabled {
         clients::revoke_all(context.store, &client.id, context.now).await?;
     }
@@ -263,11 +268,11 @@ fn sector(metadata: &ClientMetadata) -> Option<String> {
 }
 
 pub(super) async fn find(store: &dyn Store, id: &str) -> Result<Client, OperationError> {
-    let Some(id) = ClientId::parse(id) else { return Err(unknown(id)) };
-    clients::find(store, &id).await?.ok_or_else(|| unknown(id.as_str()))
+    let Some(id) = ClientId::parse(id) else { return Err(client_not_found(id)) };
+    clients::find(store, &id).await?.ok_or_else(|| client_not_found(id.as_str()))
 }
 
-fn unknown(id: &str) -> OperationError {
+fn client_not_found(id: &str) -> OperationError {
     OperationError::Refused(format!("there is no client {id}"))
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{check_settings, find, metadata, sector, unknown};
+use super::{check_settings, client_not_found, find, metadata, sector};
 use crate::domain::clients::{self, Client, ClientId, ClientSettings, RegistrationSource};
 use crate::domain::events::ClientChange;
 use crate::operations::{Context, Operation, OperationError};
@@ -30,9 +30,9 @@ pub struct Changed {
     pub changed: bool,
     /// Whether it authenticates by a secret now and has none yet.
     pub needs_secret: bool,
-    /// As for [`Made`].
+    /// As for [`ClientInformation`].
     pub sector_identifier_uri: Option<String>,
-    /// As for [`Made`].
+    /// As for [`ClientInformation`].
     #[serde(default)]
     pub cautions: Vec<String>,
 }
@@ -69,7 +69,7 @@ impl Operation for Set {
         };
         let (store, id) = (context.store, &client.id);
         let set = clients::update_metadata(store, id, &next_metadata, step).await?;
-        let needs_secret = set.ok_or_else(|| unknown(id.as_str()))?.ok_or_else(|| {
+        let needs_secret = set.ok_or_else(|| client_not_found(id.as_str()))?.ok_or_else(|| {
             let why =
                 format!("{} was changed at the same moment: look at it, and try again", self.id);
             OperationError::Refused(why)

@@ -268,7 +268,7 @@ impl Operation for SetPassword {
         let user = find(context.store, &self.user).await?;
         let hash = hash(context, password).await?;
         let step = |user: &mut User| user.password = Some(hash.clone());
-        users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
+        users::update(context.store, &user.sub, step).await?.ok_or_else(user_removed)?;
         context.user_changed(user.sub.as_str(), UserChange::PasswordSet);
         let ended = grants::revoke_all_for_subject(context.store, &user.sub, context.now).await?;
         unlock(context, &user).await?;
@@ -319,7 +319,7 @@ async fn set_enabled(
     enabled: bool,
 ) -> Result<(), OperationError> {
     let step = |user: &mut User| user.enabled = enabled;
-    users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
+    users::update(context.store, &user.sub, step).await?.ok_or_else(user_removed)?;
     context.user_changed(
         user.sub.as_str(),
         if enabled { UserChange::Enabled } else { UserChange::Disabled },
@@ -366,6 +366,6 @@ fn bad_sub() -> OperationError {
     OperationError::Invalid(format!("a sub {SUBJECT_RULE}"))
 }
 
-pub(super) fn gone() -> OperationError {
+pub(super) fn user_removed() -> OperationError {
     OperationError::Refused("the user was removed at the same moment".to_owned())
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{check_claims, find, gone, view};
+use super::{check_claims, find, user_removed, view};
 use crate::domain::events::UserChange;
 use crate::domain::users::{self, User};
 use crate::operations::{Context, Operation, OperationError, UserView};
@@ -39,7 +39,7 @@ impl Operation for Set {
             changed = *held != before;
             after = held.clone();
         };
-        users::update(context.store, &user.sub, step).await?.ok_or_else(gone)?;
+        users::update(context.store, &user.sub, step).await?.ok_or_else(user_removed)?;
         if changed {
             context.user_changed(user.sub.as_str(), UserChange::Updated);
         }
