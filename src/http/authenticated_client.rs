@@ -1,4 +1,4 @@
-//! The [`AuthenticatedClient`] extractor: whoever has one has authenticated the client.
+//! The [`AuthenticatedClient`] extractor: a handler that gets one serves an authenticated client.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, header};
@@ -179,8 +179,8 @@ fn claimed_client_id(headers: &HeaderMap, params: &Params) -> String {
 /// Counts the failure, for the address and for this client at this address. Anybody can claim a client id, so nothing is
 /// stored under it once the address is refused.
 ///
-/// Only failures are counted and refused: a client with the right credentials is served, also beside somebody at its
-/// address who is guessing. The limit is against noise, not against guessing 256 bits, so it is open while the store is
+/// Only failures are counted and refused: a client with the right credentials is served, also while another at its
+/// address is guessing. The limit is against noise, not against guessing 256 bits, so it is open while the store is
 /// unavailable.
 async fn check_rate_limit(app: &App, caller: &RequestInfo, client: &str) -> Option<RateLimited> {
     let per_minute = app.failures_per_minute()?;

@@ -1,4 +1,4 @@
-//! What goes wrong in front of a person: a page that says so, and how to go on.
+//! Errors as pages for the end-user: what happened, and how to go on.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,17 +13,17 @@ use crate::protocol::redirect_uri;
 /// An error page, shown to a user.
 #[derive(Clone, Debug)]
 pub struct PageError {
-    /// Of the answer.
+    /// The status of the response.
     pub status: StatusCode,
     /// The heading.
     pub title: &'static str,
-    /// For the person.
+    /// For the end-user.
     pub message: String,
-    /// For the developer: the error code and what to mend.
+    /// For the developer of the client: the error code and what is wrong with the request.
     pub detail: Option<(&'static str, String)>,
-    /// A link, and what it says; an address of ours or a registered one.
+    /// The URL and the text of a link; the URL is ours or one that the operator registered.
     pub next_link: Option<(String, String)>,
-    /// To be named when asking for help.
+    /// Shown so that the end-user can name it to support.
     pub request_id: String,
 }
 
@@ -43,8 +43,8 @@ impl PageError {
         }
     }
 
-    /// With the way back to the client, where one is known that nobody but the operator wrote down: a page
-    /// about a request that may be forged leads nowhere else.
+    /// Adds a link back to the client, if the operator registered it: the request may be forged, so no URL of a client
+    /// that registered itself is linked.
     #[must_use]
     pub fn back_to(mut self, client: &Client) -> Self {
         let declared =
@@ -59,7 +59,7 @@ impl PageError {
         self
     }
 
-    /// Something of ours does not answer.
+    /// The store does not answer.
     pub fn unavailable(request_id: &str, cause: &StoreError) -> Self {
         tracing::error!(%cause, kind = cause.kind(), "the store did not do what it was asked");
         Self {
@@ -73,7 +73,7 @@ impl PageError {
         }
     }
 
-    /// Something of ours went wrong, and waiting will not mend it.
+    /// An internal error that trying again does not help.
     pub fn internal(request_id: &str) -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,

@@ -42,7 +42,7 @@ pub struct IssuedAccessToken {
     pub lifetime: Duration,
     /// What it allows; may be less than the grant does.
     pub scope: Scope,
-    /// The key that it is bound to: whoever presents it proves to hold that.
+    /// The key that it is bound to: a request that presents it has to prove possession of that.
     pub cnf: Option<Confirmation>,
     /// What the grant has to store for it to be accepted; absent of a JWT.
     pub opaque: Option<OpaqueAccessToken>,
@@ -259,7 +259,7 @@ async fn encrypt(
 }
 
 impl From<TokenIssueError> for OAuthError {
-    /// A client can repair its own keys, so it is told of those alone.
+    /// A client can repair its own keys, so only those get an error of their own.
     fn from(why: TokenIssueError) -> Self {
         match why {
             TokenIssueError::Signature | TokenIssueError::TooLong => {
