@@ -29,7 +29,7 @@ impl PairwiseKey {
         Self(own.as_ref().unwrap_or(root).mac_key(MacPurpose::PairwiseSubject))
     }
 
-    /// The `sub` this client sees of the person.
+    /// The `sub` that this client sees of the user.
     pub fn subject_for(&self, client: &ClientMetadata, sub: &Subject) -> Subject {
         match client.subject_type {
             SubjectType::Public => sub.clone(),

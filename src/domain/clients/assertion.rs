@@ -20,7 +20,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(300);
 /// How far a client's clock may be from ours.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(10);
 
-/// Which rule an assertion breaks. Logged, and not told to the client.
+/// Which rule an assertion breaks. It is logged, and not in the response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AssertionError {
     /// A claim has the wrong type.

@@ -96,7 +96,7 @@ pub async fn revoke_all_for_subject(
     Ok(RevokedCounts { sessions: ended.len(), grants })
 }
 
-/// Ends every grant of a person to one client that is listed, and says how many still stood. Taking the
+/// Revokes every indexed grant of a user to one client, and returns how many were active. Taking the
 /// consent back ([`consents::withdraw`](crate::domain::consent::withdraw)) has raised its epoch before.
 pub async fn revoke_for_client(
     store: &dyn Store,

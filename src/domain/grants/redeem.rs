@@ -10,7 +10,7 @@ use crate::infra::clock::UnixTime;
 use crate::infra::secret::Secret;
 use crate::protocol::{CodeChallenge, Confirmation, ErrorCode, OAuthError, PkceError};
 
-/// So many requests with a wrong verifier or redirect URI revoke the grant: somebody is guessing.
+/// The grant is revoked after this many requests with a wrong verifier or redirect URI, for they are guesses.
 const MAX_CODE_FAILURES: u8 = 5;
 
 /// A token request with a code.
@@ -40,7 +40,7 @@ pub struct CodeRedemption<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Redeemed;
 
-/// Which check of a code or refresh token failed. The audit log says it, the client is never told.
+/// Which check of a code or refresh token failed. It goes into the audit log and never into a response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum GrantError {
     /// The code or the refresh token family has expired.

@@ -27,7 +27,7 @@ pub enum RotationOutcome {
         /// What to store.
         family: RefreshTokenFamily,
     },
-    /// The token was replaced too long ago, so somebody holds a copy: the family ends.
+    /// The token was replaced too long ago, so there is a copy of it: the family ends.
     Reuse,
 }
 
