@@ -8,7 +8,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().map(Duration::from_secs);
     }
-    // To `humantime` `10M` is ten months: most likely somebody means minutes.
+    // To `humantime` `10M` is ten months: most likely minutes are meant.
     let has_months = text.contains('M');
     let read = humantime::parse_duration(text).ok().filter(|_| !has_months);
     read.filter(|duration| duration.subsec_nanos() == 0)

@@ -10,7 +10,7 @@ use crate::protocol::client_metadata::ClientAlg;
 pub struct KeyRingSettings {
     /// What tokens can be signed with, RS256 always among it.
     pub signing_algs: Vec<ClientAlg>,
-    /// How long a key signs; until somebody rotates if `None`.
+    /// How long a key signs; `None`: until an operator rotates.
     pub rotation_interval: Option<Duration>,
     /// Whether clients may encrypt their request objects for us.
     pub request_object_encryption: bool,

@@ -57,9 +57,9 @@ pub struct Config {
     pub listen: Vec<String>,
     /// `None` only on a loopback issuer: then one is made and kept beside the signing key.
     pub secret_key: Option<SecretString>,
-    /// The secret key before it, still accepted while it is being changed.
+    /// The former secret key, accepted while it is being replaced.
     pub secret_key_previous: Option<SecretString>,
-    /// What pairwise subjects are made with, if not the secret key.
+    /// The salt of pairwise subjects, if not derived from the secret key.
     pub pairwise_salt: Option<SecretString>,
     /// Where generated keys are kept.
     pub keys_dir: PathBuf,
@@ -71,7 +71,7 @@ pub struct Config {
     pub key_ring: KeyRingSettings,
     /// Where state is kept.
     pub store: StoreSettings,
-    /// How long what was read from a shared store is kept in memory, if changes are told; zero for not at all.
+    /// How long a value read from Redis is cached, if Redis reports changes; zero turns the cache off.
     pub cache_ttl: Duration,
     /// Where operators' commands reach this server, if not in the folder of its store.
     pub control_socket: Option<PathBuf>,
@@ -81,17 +81,17 @@ pub struct Config {
     pub webfinger_domains: Vec<String>,
     /// What is logged.
     pub log: LogSettings,
-    /// Which origins a browser may call from.
+    /// The origins whose scripts may call this server.
     pub cors: CorsSettings,
     /// How often one address may fail.
     pub rate_limit: RateLimitSettings,
     /// Who may register clients.
     pub registration: RegistrationPolicy,
-    /// Whose software statements are accepted.
+    /// The issuers whose software statements are accepted (RFC 7591 §2.3).
     pub software_statement_issuers: Vec<SoftwareStatementIssuer>,
     /// What clients may register for.
     pub offer: ServerCapabilities,
-    /// Of which clients PKCE is required.
+    /// Which clients have to use PKCE.
     pub require_pkce: RequirePkce,
     /// Whether pages load the logos that clients registered.
     pub registration_logos: bool,

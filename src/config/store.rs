@@ -11,7 +11,7 @@ use super::issuer::Issuer;
 use super::parser::ConfigParser;
 use crate::infra::store::StoreSettings;
 
-/// Nowhere: what is stored is gone with the process.
+/// The store in memory, which is lost with the process.
 const MEMORY_URL: &str = "memory:";
 
 /// The backend that the variables name.
@@ -65,7 +65,7 @@ fn add_error(parser: &mut ConfigParser<'_>, problem: &str) {
     parser.errors.push(format!("STORE_URL {problem}"));
 }
 
-/// That nothing is kept is for development, or somebody's wish.
+/// A store in memory is the default in development only.
 const STORE_URL_REQUIRED: &str = "must be set, or REDIS_URL, because ISSUER_URL is not a loopback one: file: and a folder \
      for a server that is alone, or memory: for one that may forget everybody whenever it ends";
 
