@@ -29,7 +29,7 @@ struct ControlResponse {
     stream: UnixStream,
 }
 
-/// Long for an operation on a large store; nobody waits for ever for a server that hangs.
+/// Enough for an operation on a large store; bounded, for the server may hang.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The most an answer's head may have.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -37,7 +37,7 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_RESPONSE_BYTES: u64 = 1024 * 1024 * 1024;
 
 impl ControlClient {
-    /// The socket there, if somebody listens.
+    /// The socket, if a server listens on it.
     pub async fn connect(path: &Path) -> io::Result<Self> {
         UnixStream::connect(path).await?;
         Ok(Self { path: path.to_owned() })

@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use super::error::CliError;
 use crate::config::Config;
 
-/// Long for one's own machine, short for whoever asks every few seconds.
+/// Long for a request to the same machine, short for a check that runs every few seconds.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Well if any of the listeners says so.

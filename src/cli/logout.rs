@@ -1,4 +1,4 @@
-//! `latchkey logout`: which applications have still to be told that somebody signed out.
+//! `latchkey logout`: the logout notifications that are not delivered yet.
 
 use clap::Subcommand;
 use serde_json::{Value, json};

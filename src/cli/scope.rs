@@ -74,7 +74,7 @@ pub(super) async fn warn_unknown_scopes(
     Ok(())
 }
 
-/// Says which claims of a person no application ever reads.
+/// Warns about claims of a scope that no client can read.
 pub(super) async fn warn_unexposed_claims(
     operator: &Operator,
     claims: &[String],

@@ -13,7 +13,7 @@ pub struct HomePage<'a> {
     pub trial: Option<DemoLogin<'a>>,
 }
 
-/// A client and a person made for trying Latchkey out.
+/// The demo client and the demo user.
 #[derive(Clone, Copy, Debug)]
 pub struct DemoLogin<'a> {
     pub user: &'a str,

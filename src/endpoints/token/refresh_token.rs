@@ -26,7 +26,7 @@ pub(super) async fn refresh(
     let loaded = grants::load(&*app.store, token.grant).await?.ok_or(GrantError::Unknown)?;
     let held = loaded.grant().clone();
     // Before the rotation, so that a scope that is too wide uses up nothing.
-    // "It SHOULD NOT have a `nonce` Claim": that is of the request the person answered (OpenID Connect Core §12.2).
+    // "It SHOULD NOT have a `nonce` Claim": the nonce belongs to the authorization request (OpenID Connect Core §12.2).
     let allowed = Grant { nonce: None, ..restrict_to_allowed_scope(app, &held, client)? };
     let scope = narrow_scope(who.params.get("scope"), &allowed.scope)?;
     let target = target::for_grant(app, client, &who.params, (&allowed, &scope))?;

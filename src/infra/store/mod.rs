@@ -77,7 +77,7 @@ pub trait Store: Send + Sync + 'static {
         self.get(key)
     }
 
-    /// Reports every change to the listener, whoever makes it, until the subscription is dropped. `None` for a
+    /// Reports every change to the listener, of whichever server, until the subscription is dropped. `None` for a
     /// backend in this process, where nothing is gained by a cache.
     fn subscribe(&self, _listener: &Arc<dyn ChangeListener>) -> Option<Subscription> {
         None

@@ -1,4 +1,4 @@
-//! What the demo application shows: who signed in, and all that it was told.
+//! The page of the demo application: the signed-in user, and every token and claim that it got.
 
 use askama::Template;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 #[template(path = "demo/told.html")]
 pub struct DemoPage {
     issuer: String,
-    /// What people call whoever signed in.
+    /// The display name of the signed-in user.
     name: String,
     /// Claim and value, as userinfo has them.
     claims: Vec<(String, String)>,
