@@ -260,6 +260,17 @@ fn every_file_that_is_named_is_there() {
 }
 
 #[test]
+fn every_decision_record_is_in_the_index() {
+    let records = below("docs/decisions", ".md");
+    let index = records.iter().find(|(name, _)| name == "README.md");
+    let index = &index.expect("docs/decisions/README.md").1;
+    for (name, whole) in records.iter().filter(|(name, _)| name != "README.md") {
+        let title = whole.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a title");
+        assert!(index.contains(&format!("- [{title}]({name})")), "{name}: {title}");
+    }
+}
+
+#[test]
 fn templates_escape_everything() {
     for (path, text) in below("templates", ".html") {
         let safe =
