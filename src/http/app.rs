@@ -262,9 +262,9 @@ impl App {
     }
 
     /// Wakes the logout workers after the end of a session, and records the clients whose notification did not fit into the queue.
-    pub fn notify_logout_workers(&self, told: &LogoutNotifications) {
+    pub fn notify_logout_workers(&self, notifications: &LogoutNotifications) {
         self.logout_queued.notify_one();
-        for client in &told.dropped {
+        for client in &notifications.dropped {
             let client = client.as_str();
             let outcome = LogoutDeliveryOutcome::Dropped;
             self.events.record(None, &Event::LogoutNotified { client, outcome });

@@ -170,10 +170,10 @@ fn read(headers: &HeaderMap, params: &Params) -> Result<Credentials, AuthFailure
 
 /// The client id that the request claims, escaped and cut for a log line.
 fn claimed_client_id(headers: &HeaderMap, params: &Params) -> String {
-    const LONGEST: usize = 128;
+    const MAX_LOGGED_ID_CHARS: usize = 128;
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let claimed = claimed_by(header, params).unwrap_or_else(|| "-".to_owned());
-    claimed.chars().flat_map(char::escape_default).take(LONGEST).collect()
+    claimed.chars().flat_map(char::escape_default).take(MAX_LOGGED_ID_CHARS).collect()
 }
 
 /// Counts the failure, for the address and for this client at this address. Anybody can claim a client id, so nothing is

@@ -88,8 +88,8 @@ pub async fn revoke_all_for_subject(
     let grants = revoke_all(store, sub, now).await?;
     for session in &ended {
         // The logout workers of a running server find what is queued.
-        let told = logout_notifications::notify(store, session.sid, now).await?;
-        for client in &told.dropped {
+        let notifications = logout_notifications::notify(store, session.sid, now).await?;
+        for client in &notifications.dropped {
             tracing::warn!(client = client.as_str(), "no room to tell a client of a logout");
         }
     }

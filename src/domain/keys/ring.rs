@@ -96,14 +96,14 @@ impl KeyRing {
         let pool = Arc::new(Semaphore::new(cores));
         let decryption = Arc::new(Semaphore::new(1));
         let current = ArcSwap::from_pointee(snapshot);
-        let told = RwLock::default();
+        let reported = RwLock::default();
         Self(Arc::new(KeyRingInner {
             current,
             purposes,
             policy,
             clock,
             ring_store: home,
-            reported: told,
+            reported,
             signing_permits: pool,
             decryption_permits: decryption,
         }))

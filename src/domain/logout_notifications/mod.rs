@@ -40,8 +40,10 @@ pub async fn notify(
     sid: Uuid,
     now: UnixTime,
 ) -> Result<LogoutNotifications, StoreError> {
-    let mut told = LogoutNotifications::default();
-    let Some(participants) = session_clients::find(store, sid, now).await? else { return Ok(told) };
+    let mut notifications = LogoutNotifications::default();
+    let Some(participants) = session_clients::find(store, sid, now).await? else {
+        return Ok(notifications);
+    };
     let mut capacity = None;
     for (id, sub) in participants.clients {
         let Some(client) = clients::find(store, &id).await?.filter(|client| client.enabled) else {
@@ -54,17 +56,17 @@ pub async fn notify(
                 None => capacity.insert(queue::QueueCapacity::read(store).await?),
             };
             if !capacity.enqueue(store, delivery).await? {
-                told.dropped.push(id);
+                notifications.dropped.push(id);
             }
         }
         // Also at a second logout request: the response to the first may not have been loaded.
         if client.metadata.frontchannel_logout_uri.is_some() {
-            told.by_browser.push(client);
+            notifications.by_browser.push(client);
         }
     }
     // Last: if this request breaks off before, the next one queues some twice, and misses none.
     session_clients::mark_notified(store, sid, now).await?;
-    Ok(told)
+    Ok(notifications)
 }
 
 /// Ends the session that a new sign-in replaces, and notifies its clients, unless the new session has the same `sid`.
@@ -79,8 +81,8 @@ pub async fn replace_session(
     let Some(ended) = retired.filter(|ended| ended.sid != new) else {
         return Ok(None);
     };
-    let told = notify(store, ended.sid, now).await?;
-    Ok(Some((ended, told)))
+    let notifications = notify(store, ended.sid, now).await?;
+    Ok(Some((ended, notifications)))
 }
 
 #[cfg(test)]

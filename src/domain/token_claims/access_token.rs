@@ -71,8 +71,8 @@ pub fn access_token_claims(
     lifetime: Duration,
     now: UnixTime,
 ) -> Map<String, Value> {
-    let told = source.grant().filter(|grant| includes_auth_time(client, grant));
-    let person = told.and_then(|grant| grant.authentication.as_ref());
+    let grant = source.grant().filter(|grant| includes_auth_time(client, grant));
+    let person = grant.and_then(|grant| grant.authentication.as_ref());
     // A client acting for itself is its own subject (RFC 9068 §2.2).
     let sub = seen_as.map_or(client.id.as_str(), Subject::as_str);
     let audience: Value = match target.audience.as_slice() {
