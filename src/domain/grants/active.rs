@@ -40,6 +40,21 @@ pub enum InactiveParty {
     Unproven,
 }
 
+impl InactiveParty {
+    /// The reason in the log and, of a refused token request, in the audit log. Operators search for these words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientGone => "Denied(ClientGone)",
+            Self::ClientCutOff => "Denied(ClientCutOff)",
+            Self::UserGone => "Denied(UserGone)",
+            Self::UserCutOff => "Denied(UserCutOff)",
+            Self::ConsentWithdrawn => "Denied(ConsentWithdrawn)",
+            Self::SessionEnded => "Denied(SessionEnded)",
+            Self::Unproven => "Denied(Unproven)",
+        }
+    }
+}
+
 /// What a request proves of the key that a grant is bound to.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyProof<'a> {

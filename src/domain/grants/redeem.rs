@@ -166,13 +166,7 @@ impl GrantError {
             Self::WrongClient => "WrongClient",
             Self::WrongRedirectUri => "WrongRedirectUri",
             Self::WrongSecret => "WrongSecret",
-            Self::Inactive(InactiveParty::ClientGone) => "Denied(ClientGone)",
-            Self::Inactive(InactiveParty::ClientCutOff) => "Denied(ClientCutOff)",
-            Self::Inactive(InactiveParty::UserGone) => "Denied(UserGone)",
-            Self::Inactive(InactiveParty::UserCutOff) => "Denied(UserCutOff)",
-            Self::Inactive(InactiveParty::ConsentWithdrawn) => "Denied(ConsentWithdrawn)",
-            Self::Inactive(InactiveParty::SessionEnded) => "Denied(SessionEnded)",
-            Self::Inactive(InactiveParty::Unproven) => "Denied(Unproven)",
+            Self::Inactive(why) => why.as_str(),
             Self::TooManyTokens { retry_after } => {
                 return format!("TooManyTokens {{ retry_after: {retry_after:?} }}").into();
             }

@@ -179,6 +179,20 @@ pub enum AccessTokenError {
     Store(#[from] StoreError),
 }
 
+impl AccessTokenError {
+    /// The reason in the log, where operators search for these words.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unknown => "Unknown",
+            Self::Expired => "Expired",
+            Self::IssuedInFuture => "Early",
+            Self::Revoked => "Revoked",
+            Self::Inactive(why) => why.as_str(),
+            Self::Store(_) => "Store",
+        }
+    }
+}
+
 impl From<ActiveCheckError> for AccessTokenError {
     fn from(error: ActiveCheckError) -> Self {
         match error {
@@ -326,4 +340,24 @@ fn parse_jwt(keys: &KeyRing, issuer: &str, token: &str) -> Option<AccessTokenCla
             .ok()?
             .map_or_else(Epoch::default, Epoch::from_number),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::grants::InactiveParty;
+
+    /// Operators search the log for them, so a renamed variant must not change its word.
+    #[test]
+    fn every_token_that_is_not_accepted_has_the_word_it_always_had_in_the_log() {
+        for (error, word) in [
+            (AccessTokenError::Unknown, "Unknown"),
+            (AccessTokenError::Expired, "Expired"),
+            (AccessTokenError::IssuedInFuture, "Early"),
+            (AccessTokenError::Revoked, "Revoked"),
+            (AccessTokenError::Inactive(InactiveParty::UserCutOff), "Denied(UserCutOff)"),
+        ] {
+            assert_eq!(error.as_str(), word);
+        }
+    }
 }

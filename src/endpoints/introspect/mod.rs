@@ -86,7 +86,7 @@ async fn describe(
         }
         Err(AccessTokenError::Store(cause)) => Err(cause),
         Err(why) => {
-            tracing::debug!(?why, "asked about a token that is not active");
+            tracing::debug!(why = %why.as_str(), "asked about a token that is not active");
             Ok(None)
         }
     }

@@ -55,7 +55,7 @@ pub async fn userinfo(
         Ok(access) => access,
         Err(AccessTokenError::Store(cause)) => return Err(cause.into()),
         Err(why) => {
-            tracing::info!(?why, "userinfo was refused");
+            tracing::info!(why = %why.as_str(), "userinfo was refused");
             return Err(presented_token::invalid());
         }
     };
