@@ -22,13 +22,9 @@ impl DeclareOutcome {
     }
 }
 
-/// The result of a declaration.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct DeclareReport {
-    pub outcome: DeclareOutcome,
-    /// What an operator should hear of values that took effect only now, or did not.
-    pub remarks: Vec<Remark>,
-}
+/// Takes what an operator should hear of values that took effect only now, or did not. It is called as soon as the
+/// record is stored: a later step may fail, and the next declaration finds nothing to remark.
+pub type OnRemark<'a> = dyn FnMut(Remark) + Send + 'a;
 
 /// How a stored value relates to the declared one, where that may surprise the operator.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Bootstrap;
 use crate::operations::Context;
-use crate::operations::declaration::{DeclareError, DeclareOutcome, DeclareReport, Remark};
+use crate::operations::declaration::{DeclareError, DeclareOutcome, Remark};
 
 /// How many users and clients were created or changed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -46,30 +46,28 @@ impl Bootstrap {
         let mut report = ApplyReport::default();
         for user in &self.users {
             let username = &*user.declaration.username;
-            let declared = user.declaration.declare(context).await;
-            let DeclareReport { outcome, remarks } = declared
-                .map_err(|error| ApplyError::of(error, user.line, || format!("user {username}")))?;
-            for remark in remarks {
-                match remark {
-                    Remark::KeptUnknownPassword => tracing::warn!(username, "{}", text(remark)),
-                    Remark::KeptDisabled
-                    | Remark::KeptEnabled
-                    | Remark::KeptSecrets
-                    | Remark::KeptPassword
-                    | Remark::NewPassword => tracing::info!(username, "{}", text(remark)),
-                }
-            }
-            report.users.count(outcome);
+            let mut log = |remark| match remark {
+                Remark::KeptUnknownPassword => tracing::warn!(username, "{}", text(remark)),
+                Remark::KeptDisabled
+                | Remark::KeptEnabled
+                | Remark::KeptSecrets
+                | Remark::KeptPassword
+                | Remark::NewPassword => tracing::info!(username, "{}", text(remark)),
+            };
+            let declared = user.declaration.declare(context, &mut log).await;
+            report.users.count(declared.map_err(|error| {
+                ApplyError::of(error, user.line, || format!("user {username}"))
+            })?);
         }
         for client in &self.clients {
             let id = client.declaration.id.as_str();
-            let declared = client.declaration.declare(context).await;
-            let DeclareReport { outcome, remarks } = declared
-                .map_err(|error| ApplyError::of(error, client.line, || format!("client {id}")))?;
-            for remark in remarks {
-                tracing::info!(client = id, "{}", text(remark));
-            }
-            report.clients.count(outcome);
+            let mut log = |remark| tracing::info!(client = id, "{}", text(remark));
+            let declared = client.declaration.declare(context, &mut log).await;
+            report.clients.count(
+                declared.map_err(|error| {
+                    ApplyError::of(error, client.line, || format!("client {id}"))
+                })?,
+            );
         }
         Ok(report)
     }

@@ -9,7 +9,7 @@ use crate::infra::secret::Digest;
 use crate::infra::store::CreateOutcome;
 use crate::operations::Context;
 use crate::operations::declaration::{
-    DeclareError, DeclareOutcome, DeclareReport, DeclaredValue, PreviousValue, Remark,
+    DeclareError, DeclareOutcome, DeclaredValue, OnRemark, PreviousValue, Remark,
 };
 use crate::protocol::ClientMetadata;
 
@@ -26,7 +26,11 @@ pub struct ClientDeclaration {
 
 impl ClientDeclaration {
     /// Creates the client or changes what differs, and reports each change as an event.
-    pub async fn declare(&self, context: &Context<'_>) -> Result<DeclareReport, DeclareError> {
+    pub async fn declare(
+        &self,
+        context: &Context<'_>,
+        on_remark: &mut OnRemark<'_>,
+    ) -> Result<DeclareOutcome, DeclareError> {
         let (store, now) = (context.store, context.now);
         if clients::find(store, &self.id).await?.is_none() {
             let client = Client {
@@ -45,8 +49,7 @@ impl ClientDeclaration {
             match clients::add(store, &client).await? {
                 CreateOutcome::Created => {
                     context.client_changed(&self.id, ClientChange::Added);
-                    let outcome = DeclareOutcome::Created;
-                    return Ok(DeclareReport { outcome, remarks: Vec::new() });
+                    return Ok(DeclareOutcome::Created);
                 }
                 // Another server starts beside this one and declares the same.
                 CreateOutcome::Exists => {}
@@ -63,13 +66,14 @@ impl ClientDeclaration {
         let changes = updated.ok_or(DeclareError::Conflict(
             "its place in the store is taken by something unreadable",
         ))?;
+        remarks.into_iter().for_each(on_remark);
         for change in &changes {
             context.client_changed(&self.id, *change);
         }
         if changes.contains(&ClientChange::Disabled) {
             clients::revoke_all(store, &self.id, now).await?;
         }
-        Ok(DeclareReport { outcome: DeclareOutcome::of_update(&changes), remarks })
+        Ok(DeclareOutcome::of_update(&changes))
     }
 
     /// What the record remembers of the declaration.

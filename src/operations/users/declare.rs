@@ -10,7 +10,7 @@ use crate::infra::random;
 use crate::infra::store::Store;
 use crate::operations::Context;
 use crate::operations::declaration::{
-    DeclareError, DeclareOutcome, DeclareReport, DeclaredValue, PreviousValue, Remark,
+    DeclareError, DeclareOutcome, DeclaredValue, OnRemark, PreviousValue, Remark,
 };
 use crate::protocol::Subject;
 
@@ -49,9 +49,13 @@ enum NextPassword {
 
 impl UserDeclaration {
     /// Creates the user or changes what differs, and reports each change as an event.
-    pub async fn declare(&self, context: &Context<'_>) -> Result<DeclareReport, DeclareError> {
+    pub async fn declare(
+        &self,
+        context: &Context<'_>,
+        on_remark: &mut OnRemark<'_>,
+    ) -> Result<DeclareOutcome, DeclareError> {
         if let Some(stored) = self.find(context.store).await? {
-            return self.change(&stored, context).await;
+            return self.change(&stored, context, on_remark).await;
         }
 
         let password = match &self.password {
@@ -72,12 +76,12 @@ impl UserDeclaration {
         match users::add(context.store, &user).await? {
             AddOutcome::Added => {
                 context.user_changed(user.sub.as_str(), UserChange::Added);
-                Ok(DeclareReport { outcome: DeclareOutcome::Created, remarks: Vec::new() })
+                Ok(DeclareOutcome::Created)
             }
             // Another server starts beside this one and declares the same: its record is as good as ours.
             AddOutcome::UsernameTaken | AddOutcome::SubjectTaken => {
                 match self.find(context.store).await? {
-                    Some(stored) => self.change(&stored, context).await,
+                    Some(stored) => self.change(&stored, context, on_remark).await,
                     None => Err(DeclareError::Conflict(
                         "its place in the store is taken, by another sub",
                     )),
@@ -147,7 +151,8 @@ impl UserDeclaration {
         &self,
         stored: &User,
         context: &Context<'_>,
-    ) -> Result<DeclareReport, DeclareError> {
+        on_remark: &mut OnRemark<'_>,
+    ) -> Result<DeclareOutcome, DeclareError> {
         let (next, remark) = self.next_password(stored, context.passwords).await?;
         let (mut changes, mut enabled_remark) = (Vec::new(), None);
         let step = |user: &mut User| {
@@ -174,6 +179,7 @@ impl UserDeclaration {
         if users::update(context.store, &stored.sub, step).await?.is_none() {
             return Err(DeclareError::Conflict("it was removed at the same moment"));
         }
+        remark.into_iter().chain(enabled_remark).for_each(on_remark);
         for change in &changes {
             context.user_changed(stored.sub.as_str(), *change);
         }
@@ -182,8 +188,7 @@ impl UserDeclaration {
         if changes.iter().any(ends_all) {
             grants::revoke_all_for_subject(context.store, &stored.sub, context.now).await?;
         }
-        let remarks = remark.into_iter().chain(enabled_remark).collect();
-        Ok(DeclareReport { outcome: DeclareOutcome::of_update(&changes), remarks })
+        Ok(DeclareOutcome::of_update(&changes))
     }
 }
 

@@ -1,7 +1,12 @@
 //! What the operator is told of a file: its changes, and what stops nothing.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use super::*;
 use crate::domain::events::{StoredEvent, events_since};
+use crate::infra::store::{CommitOutcome, PingInfo, RawKey, StoreError, StoreFuture, Transaction};
+use crate::operations::declaration::Remark;
 
 #[tokio::test]
 async fn what_the_file_changes_is_told_as_the_command_line_tells_it() {
@@ -75,4 +80,69 @@ fn a_secret_that_somebody_will_wonder_about_is_warned_of() {
             assert!(sentence.contains(about) && !sentence.contains(&secret), "{sentence}");
         }
     }
+}
+
+/// A store that takes so many commits more, and then none.
+struct FailsAfter(Arc<dyn Store>, AtomicUsize);
+
+impl Store for FailsAfter {
+    fn get<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
+        self.0.get(key)
+    }
+
+    fn get_and_remove<'a>(&'a self, key: &'a RawKey) -> StoreFuture<'a, Option<Vec<u8>>> {
+        self.0.get_and_remove(key)
+    }
+
+    fn commit(&self, transaction: Transaction) -> StoreFuture<'_, CommitOutcome> {
+        let left = self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |it| it.checked_sub(1));
+        match left {
+            Ok(_) => self.0.commit(transaction),
+            Err(_) => Box::pin(async { Err(StoreError::Unavailable("cut off".into())) }),
+        }
+    }
+
+    fn scan_index<'a>(
+        &'a self,
+        index: &'a RawKey,
+        after: &'a str,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<String>> {
+        self.0.scan_index(index, after, limit)
+    }
+
+    fn increment<'a>(&'a self, counter: &'a RawKey, window: Duration) -> StoreFuture<'a, u64> {
+        self.0.increment(counter, window)
+    }
+
+    fn ping(&self) -> StoreFuture<'_, PingInfo> {
+        self.0.ping()
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_is_told_of_although_the_store_fails_right_after_it_was_set() {
+    let store = store();
+    apply(FILE, &*store).await.unwrap();
+    let file = Bootstrap::parse(&FILE.replace("seven otters", "nine otters")).unwrap();
+    let told = async |commits| {
+        let failing = FailsAfter(Arc::clone(&store), AtomicUsize::new(commits));
+        let (events, passwords) = (Events::new(Clock::manual(NOW)), PasswordHasher::new(1, 4));
+        let context = Context {
+            issuer: "https://id.example",
+            store: &failing,
+            now: NOW,
+            passwords: &passwords,
+            events: &events,
+            keys: None,
+            declared: &Declared::default(),
+            by: Actor::BootstrapFile,
+        };
+        let mut remarks = Vec::new();
+        let declaration = &file.users[0].declaration;
+        let declared = declaration.declare(&context, &mut |remark| remarks.push(remark)).await;
+        (declared.is_ok(), remarks)
+    };
+    assert_eq!(told(1).await, (false, vec![Remark::NewPassword]));
+    assert_eq!(told(9).await, (true, Vec::new()), "and the next start has nothing to tell");
 }
