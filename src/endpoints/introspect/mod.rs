@@ -20,7 +20,6 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::domain::clients::Client;
-use crate::domain::grants::KeyProof;
 use crate::domain::token_claims::{self, AccessTokenError, MAX_ACCESS_TOKEN_LEN};
 use crate::http::app::App;
 use crate::http::authenticated_client::AuthenticatedClient;
@@ -72,7 +71,7 @@ async fn describe(
         &*app.store,
         issuer,
         token,
-        KeyProof::NotRequired,
+        response::NO_PROOF,
         app.now(),
     )
     .await
