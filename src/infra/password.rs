@@ -1,7 +1,7 @@
 //! Hashes passwords with Argon2id in a bounded pool.
 //!
 //! One hash takes tens of milliseconds and 19 MiB. So few run at a time, a limited number of callers waits up to
-//! `HASH_WAIT_TIMEOUT`, and further ones get [`HasherBusy`]. Why a person waits for so long, and what was refused:
+//! `HASH_WAIT_TIMEOUT`, and further ones get [`HasherBusyError`]. Why a person waits for so long, and what was refused:
 //! docs/decisions/password-hashing.md.
 
 mod block_pool;
@@ -80,7 +80,7 @@ pub struct PasswordHasher {
 /// The queue is full, or the wait was too long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("too many passwords are being hashed")]
-pub struct HasherBusy;
+pub struct HasherBusyError;
 
 /// The result of a comparison.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -122,12 +122,13 @@ impl PasswordHasher {
     }
 
     /// Waits for a permit, up to [`HASH_WAIT_TIMEOUT`]; fails at once if the queue is full.
-    pub async fn acquire(&self) -> Result<HashPermit, HasherBusy> {
+    pub async fn acquire(&self) -> Result<HashPermit, HasherBusyError> {
         let _place = WaitingGuard::enter(&self.waiting, self.max_waiting)?;
         let turn = Arc::clone(&self.permits).acquire_owned();
-        let permit = tokio::time::timeout(HASH_WAIT_TIMEOUT, turn).await.map_err(|_| HasherBusy)?;
+        let permit =
+            tokio::time::timeout(HASH_WAIT_TIMEOUT, turn).await.map_err(|_| HasherBusyError)?;
         Ok(HashPermit {
-            permit: permit.map_err(|_| HasherBusy)?,
+            permit: permit.map_err(|_| HasherBusyError)?,
             params: self.params.clone(),
             blocks: Arc::clone(&self.blocks),
             dummy: Arc::clone(&self.dummy),
@@ -135,7 +136,7 @@ impl PasswordHasher {
     }
 
     /// Hashes a new password into a PHC string.
-    pub async fn hash(&self, password: Password) -> Result<String, HasherBusy> {
+    pub async fn hash(&self, password: Password) -> Result<String, HasherBusyError> {
         self.acquire().await?.hash(password).await
     }
 
@@ -157,7 +158,7 @@ impl HashPermit {
         self,
         password: Password,
         stored: Option<&str>,
-    ) -> Result<(PasswordCheck, Self), HasherBusy> {
+    ) -> Result<(PasswordCheck, Self), HasherBusyError> {
         let stored: Arc<str> = stored.map_or_else(|| Arc::clone(&self.dummy), Into::into);
         let work = move || {
             let Ok(hash) = PasswordHash::new(&stored) else { return (PasswordCheck::Wrong, self) };
@@ -170,11 +171,11 @@ impl HashPermit {
             };
             (verdict, self)
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| HasherBusy)
+        tokio::task::spawn_blocking(work).await.map_err(|_| HasherBusyError)
     }
 
     /// Hashes a new password into a PHC string.
-    pub async fn hash(self, password: Password) -> Result<String, HasherBusy> {
+    pub async fn hash(self, password: Password) -> Result<String, HasherBusyError> {
         let work = move || {
             let Self { permit: _held, params, blocks: memory, .. } = self;
             let salt = SaltString::encode_b64(&random::bytes::<16>()).ok()?;
@@ -188,7 +189,7 @@ impl HashPermit {
             hash.hash = Some(compute_as(&hash, &password, &memory)?);
             Some(hash.to_string())
         };
-        tokio::task::spawn_blocking(work).await.ok().flatten().ok_or(HasherBusy)
+        tokio::task::spawn_blocking(work).await.ok().flatten().ok_or(HasherBusyError)
     }
 }
 
@@ -196,9 +197,13 @@ impl HashPermit {
 struct WaitingGuard(Arc<AtomicUsize>);
 
 impl WaitingGuard {
-    fn enter(waiting: &Arc<AtomicUsize>, most: usize) -> Result<Self, HasherBusy> {
+    fn enter(waiting: &Arc<AtomicUsize>, most: usize) -> Result<Self, HasherBusyError> {
         let place = Self(Arc::clone(waiting));
-        if waiting.fetch_add(1, Ordering::SeqCst) >= most { Err(HasherBusy) } else { Ok(place) }
+        if waiting.fetch_add(1, Ordering::SeqCst) >= most {
+            Err(HasherBusyError)
+        } else {
+            Ok(place)
+        }
     }
 }
 
@@ -276,8 +281,8 @@ mod tests {
         let pool = PasswordHasher::new(1, 1);
         let held = pool.acquire().await.unwrap();
         let (first, second) = tokio::join!(pool.acquire(), pool.acquire());
-        assert_eq!(first.err(), Some(HasherBusy), "waited for as long as one waits");
-        assert_eq!(second.err(), Some(HasherBusy), "found the queue full");
+        assert_eq!(first.err(), Some(HasherBusyError), "waited for as long as one waits");
+        assert_eq!(second.err(), Some(HasherBusyError), "found the queue full");
         drop(held);
         assert!(pool.acquire().await.is_ok());
         assert_eq!(pool.waiting(), 0);
@@ -289,10 +294,10 @@ mod tests {
         let held = pool.acquire().await.unwrap();
         let began = tokio::time::Instant::now();
         let (waited, ()) = tokio::join!(pool.acquire(), async { pool.close() });
-        assert_eq!(waited.err(), Some(HasherBusy));
+        assert_eq!(waited.err(), Some(HasherBusyError));
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert!(held.hash(Password::parse("correct horse").unwrap()).await.is_ok());
-        assert_eq!(pool.acquire().await.err(), Some(HasherBusy));
+        assert_eq!(pool.acquire().await.err(), Some(HasherBusyError));
     }
 
     #[tokio::test(start_paused = true)]
@@ -306,7 +311,7 @@ mod tests {
                 let turn = pool.acquire().await?;
                 tokio::time::sleep(Duration::from_millis(120)).await;
                 drop(turn);
-                Ok::<_, HasherBusy>(())
+                Ok::<_, HasherBusyError>(())
             });
         }
         let came = crowd.join_all().await;

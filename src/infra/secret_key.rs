@@ -57,16 +57,16 @@ pub enum EncryptionPurpose {
 /// The secret has fewer than 32 characters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the secret must have at least 32 characters")]
-pub struct SecretTooShort;
+pub struct SecretTooShortError;
 
 impl SecretKey {
     /// At least 32 characters.
-    pub fn from_text(text: &str) -> Result<Self, SecretTooShort> {
+    pub fn from_text(text: &str) -> Result<Self, SecretTooShortError> {
         Ok(Self { current: root(text)?, previous: None })
     }
 
     /// Accepts what was made under the secret before, too.
-    pub fn with_previous(self, previous: &str) -> Result<Self, SecretTooShort> {
+    pub fn with_previous(self, previous: &str) -> Result<Self, SecretTooShortError> {
         Ok(Self { previous: Some(root(previous)?), ..self })
     }
 
@@ -101,8 +101,12 @@ impl SecretKey {
     }
 }
 
-fn root(text: &str) -> Result<Root, SecretTooShort> {
-    if text.len() < 32 { Err(SecretTooShort) } else { Ok(Zeroizing::new(text.as_bytes().to_vec())) }
+fn root(text: &str) -> Result<Root, SecretTooShortError> {
+    if text.len() < 32 {
+        Err(SecretTooShortError)
+    } else {
+        Ok(Zeroizing::new(text.as_bytes().to_vec()))
+    }
 }
 
 fn expand(root: &Root, label: &[u8]) -> Key {
@@ -183,7 +187,7 @@ mod tests {
         assert!(!key.verifies(&["ab", "c"], &mac[..31]));
         assert!(!root("a").mac_key(MacPurpose::Csrf).verifies(&["ab", "c"], &mac));
         assert!(!root("b").mac_key(MacPurpose::RefreshToken).verifies(&["ab", "c"], &mac));
-        assert_eq!(SecretKey::from_text("short").unwrap_err(), SecretTooShort);
+        assert_eq!(SecretKey::from_text("short").unwrap_err(), SecretTooShortError);
     }
 
     #[test]

@@ -21,7 +21,9 @@ use crate::domain::rate_limit::{self, LimitPolicy, MAX_ACCOUNT_FAILURES, RateLim
 use crate::domain::users::{self, Device, User, canonical};
 use crate::infra::client_ip::rate_limit_key;
 use crate::infra::clock::{Clock, UnixTime};
-use crate::infra::password::{HashPermit, HasherBusy, Password, PasswordCheck, PasswordHasher};
+use crate::infra::password::{
+    HashPermit, HasherBusyError, Password, PasswordCheck, PasswordHasher,
+};
 use crate::infra::store::{Consistency, Store, StoreError};
 use crate::protocol::Subject;
 
@@ -120,8 +122,8 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
-impl From<HasherBusy> for LoginError {
-    fn from(_: HasherBusy) -> Self {
+impl From<HasherBusyError> for LoginError {
+    fn from(_: HasherBusyError) -> Self {
         Self::Busy
     }
 }
