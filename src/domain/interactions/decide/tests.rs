@@ -244,7 +244,7 @@ fn another_person_than_the_hinted_one_is_not_given_out() {
     assert_eq!(decided(&request), NextStep::Refuse(ErrorCode::LoginRequired));
 }
 
-/// How a visit stands decides before anything that was asked: the rows are what was done, the columns who
+/// The status of an interaction decides before anything that was asked: the rows are what was done, the columns who
 /// comes and when.
 #[test]
 fn a_visit_goes_on_in_its_own_browser_until_it_is_over_and_who_asks_twice_is_told_the_same() {
