@@ -261,7 +261,8 @@ impl App {
         base64url(&mac[..12])
     }
 
-    /// Wakes the logout workers after the end of a session, and records the clients whose notification did not fit into the queue.
+    /// Wakes the logout workers after the end of a session, and records the clients whose notification did not fit into
+    /// the queue.
     pub fn notify_logout_workers(&self, notifications: &LogoutNotifications) {
         self.logout_queued.notify_one();
         for client in &notifications.dropped {
