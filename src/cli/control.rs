@@ -1,4 +1,4 @@
-//! The other end of the control socket: operations that a running server does.
+//! The client of the control socket: operations that a running server runs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(super) struct ControlClient {
     path: PathBuf,
 }
 
-/// The head of an answer, and the connection from which its body comes.
+/// The head of a response, and the connection that its body is read from.
 struct ControlResponse {
     status: u16,
     length: u64,
@@ -43,7 +43,7 @@ impl ControlClient {
         Ok(Self { path: path.to_owned() })
     }
 
-    /// Has the server do it.
+    /// Sends the operation and reads its result.
     pub async fn run<O: Operation>(&self, operation: &O) -> Result<O::Output, CliError> {
         let mut response = self.send(O::NAME, operation).await?;
         let body = response.read_body().await.map_err(|error| self.no_response(&error))?;

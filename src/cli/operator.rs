@@ -1,5 +1,4 @@
-//! Who does what the command line asks for: this process on the store of the configuration, or the running
-//! server that has the store to itself.
+//! Runs operations: in this process on the configured store, or in the running server that has the store to itself.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use crate::infra::store::Store;
 use crate::operations::bootstrap::Bootstrap;
 use crate::operations::{Actor, Context, Operation};
 
-/// Does operations.
+/// Where operations run.
 pub(super) enum Operator {
     /// In this process.
     Local(Box<LocalOperator>),
@@ -25,7 +24,7 @@ pub(super) enum Operator {
     Server(ControlClient),
 }
 
-/// What operations in this process work with.
+/// The dependencies of operations in this process.
 pub(super) struct LocalOperator {
     /// Empty where no operation asks for it.
     issuer: String,
@@ -62,7 +61,7 @@ impl Operator {
         Self::Local(Box::new(LocalOperator { keys: Some(keys), ..LocalOperator::on(store, now) }))
     }
 
-    /// Does it, and has it written down where events are looked up.
+    /// Runs the operation and writes its events to the store.
     pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, CliError> {
         let local = match self {
             Self::Server(server) => return server.run(&operation).await,

@@ -1,4 +1,4 @@
-//! Users and clients as they are printed: for people, or as JSON. No secret, hash or digest among it.
+//! Users and clients as text or as JSON, without secrets, hashes and digests.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -113,7 +113,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// A registered name must not be able to move the operator's cursor.
+/// Without control characters: a registered name must not move the cursor of the terminal.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! What a development installation made, on a public issuer.
+//! Disables what a development installation made, when the issuer is public.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What happened, looked up.
+//! Looks up the stored events of the last week.
 
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ impl Operation for List {
     }
 }
 
-/// What is misspelt would find nothing for ever.
+/// Refuses a kind that does not exist: the search would find nothing.
 fn check_kind(event: &str) -> Result<(), OperationError> {
     if STORED_KINDS.contains(&event) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The store of a running server as it is, for a tool that reads all of it (a backup).
+//! Raw reads of a running server's store, for a backup made beside it.
 
 use serde::{Deserialize, Serialize};
 

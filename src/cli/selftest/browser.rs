@@ -1,4 +1,4 @@
-//! A browser without eyes: it follows redirects, keeps cookies, and fills in the form it needs.
+//! A browser without display: it follows redirects, keeps cookies and fills in forms.
 
 use reqwest::header::{ACCEPT, COOKIE, SET_COOKIE};
 use url::Url;
@@ -14,7 +14,7 @@ use super::report::{CheckFailure, fail, printable};
 const MAX_REDIRECTS: usize = 20;
 const MAX_FORMS: usize = 8;
 
-/// One browser, and who has signed in with it.
+/// A browser session.
 #[derive(Default)]
 pub(super) struct Browser {
     cookies: Vec<Cookie>,
@@ -30,7 +30,7 @@ struct Cookie {
     value: String,
 }
 
-/// Where the browser stands still.
+/// Where a navigation ended.
 pub(super) enum BrowserOutcome {
     Page(HttpResponse),
     /// Back at the application.

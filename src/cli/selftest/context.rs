@@ -1,4 +1,4 @@
-//! What the checks have in common: the settings, and what earlier ones found out.
+//! The state of a run: its settings, and what earlier checks found.
 
 use serde_json::Value;
 use zeroize::Zeroizing;

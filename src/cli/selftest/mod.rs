@@ -1,9 +1,9 @@
 //! `latchkey selftest`: plays a client against a running server, its own or any other issuer with
 //! dynamic registration, and says of every rule whether it is kept.
 //!
-//! `table.rs` is the list of checks; a file holds those of one endpoint. A check reads what is there or
-//! asks the server, and its verdict is good, a warning, a failure or a skip; nothing a server answers
-//! ends the run. What is registered for the checks is removed again in the end.
+//! `checks.rs` lists the checks in their order; a file holds those of one endpoint. A check reads what earlier ones
+//! found or sends a request, and passes, warns, fails or is skipped; no response ends the run. The last check removes
+//! the clients that were registered.
 
 mod authorization_request;
 mod authorize;

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-/// Why a check is not simply good.
+/// Why a check did not pass.
 #[derive(Clone, Debug)]
 pub(super) enum CheckFailure {
     /// Allowed, but not as it should be.
@@ -11,7 +11,7 @@ pub(super) enum CheckFailure {
     Skip(String),
 }
 
-/// How a check went.
+/// The outcome of a check.
 pub(super) type CheckResult = Result<(), CheckFailure>;
 
 pub(super) fn fail(why: impl Into<String>) -> CheckFailure {

@@ -1,14 +1,12 @@
-//! Saves the records of a store to one encrypted file, and restores them into any kind of store.
+//! Writes the durable records of a store into one encrypted file, and restores them into the same kind of store or
+//! another one, through the [`Store`](crate::infra::store::Store) trait.
 //!
-//! A file has records; `domain/` rebuilds the index entries when it restores them. Sessions and grants are saved only on
-//! request (for a move to another store, with the servers stopped): restoring them later would revive sessions that were
-//! signed out of and tokens that were revoked since. Without them users sign in again.
+//! - `record.rs`: one line of the file; it holds records, not keys and indexes, which restoring a record makes again.
+//! - `format.rs`: frames of lines, each encrypted with AES-256-GCM under a key derived from `SECRET_KEY`.
+//! - `save.rs` writes a file; `restore.rs` verifies one whole before it restores anything.
 //!
-//! Never saved: interactions, counters of attempts, used assertions, queued logout notifications, and, for clients that
-//! act for themselves, revoked JWTs and opaque access tokens. All of them expire within two hours, and none can be listed.
-//!
-//! The file is encrypted under a key that is derived from `SECRET_KEY`: without that secret the signing keys in it would
-//! be useless anyway. After a change of `SECRET_KEY`, restoring needs the old one as `SECRET_KEY_PREVIOUS`.
+//! Sessions and grants are in a file only if asked for. Records that live no longer than an hour or two and cannot
+//! be listed never are. Why, and why there is no second secret: docs/decisions/backup-contents.md.
 
 mod format;
 mod record;
@@ -29,14 +27,13 @@ use crate::domain::keys::RingError;
 use crate::infra::clock::UnixTime;
 use crate::infra::store::StoreError;
 
-/// The first record of a backup.
+/// The first line of a backup.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct BackupInfo {
     /// The version of Latchkey that wrote it.
     pub latchkey: String,
-    /// The issuer identifier.
     pub issuer: String,
-    /// When it was begun.
+    /// When writing began.
     pub created_at: UnixTime,
     /// Whether sessions and grants are in it.
     pub with_sessions: bool,
@@ -45,7 +42,7 @@ pub struct BackupInfo {
     pub readable_by: u32,
 }
 
-/// How many records of each kind a backup has. At the end of the file: the number is known only then.
+/// The number of records by the name of their kind: the last line of a backup.
 pub type RecordCounts = BTreeMap<String, u64>;
 
 /// Why there is no backup, or nothing was restored.

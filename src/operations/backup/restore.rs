@@ -14,32 +14,29 @@ use crate::infra::secret_key::{MacPurpose, SecretKey};
 use crate::infra::store::schema::CURRENT_SCHEMA;
 use crate::infra::store::{Store, StoreError};
 
-/// A backup that was read to its end and found whole; nothing else can be restored.
+/// A backup that was read to its end and verified. Only such a value can be restored.
 #[derive(Debug)]
 pub struct VerifiedBackup<F> {
     file: F,
     about: BackupInfo,
 }
 
-/// What restoring does, or would do.
+/// What restoring did, or would do.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RestoreReport {
     /// By the name of the kind.
     pub kinds: BTreeMap<&'static str, RestoreCounts>,
-    /// Why it cannot be, a sentence for each; only the first few.
+    /// User names that belong to another subject in the store; at most `MAX_CONFLICTS` sentences.
     pub conflicts: Vec<String>,
 }
 
-/// How many records of a kind became what.
+/// How many records of one kind had which action.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct RestoreCounts {
-    /// Were not there.
     pub new: u64,
-    /// Were there, and different.
     pub replaced: u64,
-    /// Were there already.
     pub unchanged: u64,
-    /// Are left out, their time being over.
+    /// Not restored, because they have expired.
     pub expired: u64,
 }
 
@@ -51,8 +48,8 @@ pub async fn is_in_use(store: &dyn Store) -> Result<bool, StoreError> {
 }
 
 impl<F: Read + Seek> VerifiedBackup<F> {
-    /// Reads the whole file: that every byte is what was written, that every record is one, that they are
-    /// as many as there should be, and that the signing keys open.
+    /// Reads the whole file and checks that every frame authenticates, that every line is a record, that their
+    /// numbers are those of the last line, and that the signing keys decrypt.
     pub fn check(mut file: F, root: &SecretKey) -> Result<Self, BackupError> {
         let mut counts = RecordCounts::new();
         let (about, mut lines) = RecordReader::open(&mut file, root)?;
@@ -67,12 +64,11 @@ impl<F: Read + Seek> VerifiedBackup<F> {
         Ok(Self { file, about })
     }
 
-    /// What it says of itself.
     pub fn about(&self) -> &BackupInfo {
         &self.about
     }
 
-    /// What restoring it now would do.
+    /// What restoring would do now; writes nothing.
     pub async fn plan(
         &mut self,
         store: &dyn Store,
@@ -82,8 +78,7 @@ impl<F: Read + Seek> VerifiedBackup<F> {
         self.apply(store, root, now, false).await
     }
 
-    /// Makes the store hold what it holds. A restore that was interrupted can be repeated: each record is
-    /// written whole, and comes to the same.
+    /// Restores every record. An interrupted restore can be repeated: each record is written whole.
     pub async fn restore(
         &mut self,
         store: &dyn Store,
@@ -139,12 +134,12 @@ impl RestoreReport {
 
 const MAX_CONFLICTS: usize = 5;
 
-/// The records of a file, a frame's at a time.
+/// Reads the records of a file, one frame at a time.
 struct RecordReader<'a, F> {
     reader: FrameReader<std::io::BufReader<&'a mut F>>,
     sealer: KeyEncryptor,
     is_at_end: bool,
-    /// What the file says of its number of records, once it has been read to its end.
+    /// The numbers in the last line; empty until it has been read.
     declared_counts: RecordCounts,
 }
 
@@ -165,7 +160,7 @@ impl<'a, F: Read + Seek> RecordReader<'a, F> {
         Ok((about, Self { reader, sealer, is_at_end: false, declared_counts: RecordCounts::new() }))
     }
 
-    /// The signing keys come under the present `SECRET_KEY`.
+    /// The records of the next frame. The key ring is encrypted again under the present `SECRET_KEY`.
     fn next(&mut self) -> Result<Option<Vec<BackupRecord>>, BackupError> {
         if self.is_at_end {
             return Ok(None);
@@ -187,7 +182,7 @@ impl<'a, F: Read + Seek> RecordReader<'a, F> {
     }
 }
 
-/// Says what sort of error it was and no more: serde's own message may quote the record.
+/// Parses a line. The error does not carry serde's message, which may quote the record.
 fn parse_line<T: DeserializeOwned>(text: &[u8]) -> Result<T, BackupError> {
     serde_json::from_slice(text)
         .map_err(|_| content_error("it holds a record that this Latchkey does not understand"))

@@ -1,8 +1,7 @@
-//! Users, clients, scopes and APIs declared in a TOML file (`BOOTSTRAP_FILE`), read whole and refused whole,
-//! each complaint with its line.
+//! Users, clients, scopes and APIs declared in a TOML file (`BOOTSTRAP_FILE`), read whole and refused whole, each
+//! error with its line. `apply.rs` declares them by [`users`](super::users) and [`clients`](super::clients).
 //!
-//! Applying is idempotent, so every start and every server does it. The file wins for what it
-//! declares:
+//! Applying is idempotent, so every server does it at every start. The file wins for what it declares:
 //!
 //! * a client's metadata and settings, and a user's claims and groups, become what the file says, every
 //!   time;

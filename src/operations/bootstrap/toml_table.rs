@@ -1,9 +1,9 @@
-//! TOML with its places kept: every complaint can name the line it is about.
+//! TOML with byte positions, so that every error can name its line.
 
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
-/// The text being read, and what was found wrong with it so far.
+/// The text being read, and the errors found so far.
 pub(super) struct SourceText<'t> {
     text: &'t str,
     errors: Vec<(usize, String)>,
@@ -14,29 +14,29 @@ impl<'t> SourceText<'t> {
         Self { text, errors: Vec::new() }
     }
 
-    /// Which line a byte is on, counted from one.
+    /// The line of a byte, counted from one.
     pub fn line(&self, at: usize) -> usize {
         let before = self.text.as_bytes().iter().take(at);
         before.filter(|byte| **byte == b'\n').count() + 1
     }
 
-    /// Keeps a sentence about the line that `at` is on.
+    /// Adds a sentence about the line of byte `at`.
     pub fn add_error(&mut self, at: usize, sentence: impl AsRef<str>) {
         let line = self.line(at);
         self.errors.push((line, format!("line {line}: {}", sentence.as_ref())));
     }
 
-    /// Every complaint, from the top of the file down.
+    /// Every error, in the order of the lines.
     pub fn into_errors(mut self) -> Vec<String> {
         self.errors.sort_by_key(|(line, _)| *line);
         self.errors.into_iter().map(|(_, sentence)| sentence).collect()
     }
 }
 
-/// One table and where it stands.
+/// A table and its position.
 ///
-/// A getter that has complained answers as if the key were absent, so that reading can go on; nothing
-/// of it is used, because a source with complaints yields no declarations.
+/// A getter that has added an error answers as if the key were absent, so that reading goes on and finds the rest. A
+/// text with errors yields no declarations.
 #[derive(Clone, Copy)]
 pub(super) struct TomlTable<'a> {
     /// The byte its header begins at.
@@ -49,7 +49,7 @@ impl<'a> TomlTable<'a> {
         Self { at, entries }
     }
 
-    /// Every key with its place and its value.
+    /// Every key with its position and its value.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, usize, &'a DeValue<'a>)> {
         self.entries
             .iter()
@@ -61,7 +61,7 @@ impl<'a> TomlTable<'a> {
         Some((entry.1, entry.2))
     }
 
-    /// Where a key stands, or the table it is missing from.
+    /// The position of a key, or of the table that lacks it.
     pub fn position(&self, name: &str) -> usize {
         self.find(name).map_or(self.at, |(at, _)| at)
     }
@@ -70,12 +70,12 @@ impl<'a> TomlTable<'a> {
         self.find(name).is_some()
     }
 
-    /// Complains of every key that is not on one of the lists.
+    /// Adds an error for every key that is on none of the lists.
     pub fn check_keys(&self, known: &[&[&str]], source: &mut SourceText<'_>) {
         self.check_keys_or(known, |_| None, source);
     }
 
-    /// The same, saying of a key whose place is `elsewhere` where that is.
+    /// The same; `hint` may say where an unknown key belongs.
     pub fn check_keys_or(
         &self,
         known: &[&[&str]],

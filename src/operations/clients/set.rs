@@ -1,4 +1,4 @@
-//! What is known of a client, changed member by member.
+//! Changes single members of a client's metadata and settings.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
