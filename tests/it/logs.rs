@@ -1,7 +1,7 @@
 //! The log of a whole sign-in, at its most talkative, holds nothing that opens anything.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use reqwest::Method;
 use serde_json::json;
@@ -37,8 +37,17 @@ impl MakeWriter<'_> for Log {
     }
 }
 
+/// A second subscriber beside that of a test, for as long as the process lives. While there is only one, `tracing`
+/// decides whether a place in the code logs at all by the thread that comes there first; and that may be a thread of
+/// another test, which logs nowhere.
+static SECOND_SUBSCRIBER: LazyLock<Dispatch> = LazyLock::new(|| {
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+    Dispatch::new(subscriber.with_writer(std::io::sink).finish())
+});
+
 /// Runs it with every thread of the runtime logging here.
 pub fn logged<T>(scenario: impl Future<Output = T>) -> (T, String) {
+    LazyLock::force(&SECOND_SUBSCRIBER);
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
     let dispatch = Dispatch::new(subscriber.with_ansi(false).with_writer(log.clone()).finish());
