@@ -46,6 +46,23 @@ pub struct RateLimited {
     pub retry_after: Duration,
 }
 
+/// Why an attempt may not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RateLimitError {
+    #[error("there were too many attempts")]
+    Limited(RateLimited),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Refuses what is over the limit, and lets pass what the store could not count.
+pub fn refuse_limited<T>(counted: Result<T, RateLimitError>) -> Result<(), RateLimited> {
+    match counted {
+        Err(RateLimitError::Limited(limited)) => Err(limited),
+        Ok(_) | Err(RateLimitError::Store(_)) => Ok(()),
+    }
+}
+
 /// After so many failures in a row an account is locked.
 pub const MAX_ACCOUNT_FAILURES: u32 = 100;
 
@@ -148,9 +165,11 @@ pub async fn record_attempt(
     name: &str,
     schedule: LimitPolicy,
     now: UnixTime,
-) -> Result<Result<u32, RateLimited>, StoreError> {
+) -> Result<u32, RateLimitError> {
     // An unreadable record is replaced, and the count begins anew.
-    store.upsert(&Attempts::new(name.to_owned(), now), |it| it.record(schedule, now)).await
+    let blank = Attempts::new(name.to_owned(), now);
+    let counted = store.upsert(&blank, |it| it.record(schedule, now)).await?;
+    counted.map_err(RateLimitError::Limited)
 }
 
 /// Whether an attempt under `name` would be refused now, without counting one.
@@ -159,9 +178,10 @@ pub async fn check_attempt(
     name: &str,
     schedule: LimitPolicy,
     now: UnixTime,
-) -> Result<Result<(), RateLimited>, StoreError> {
+) -> Result<(), RateLimitError> {
     let held = store.load(&key(name)).await?;
-    Ok(held.map_or(Ok(()), |mut held| held.record.record(schedule, now).map(drop)))
+    let counted = held.map_or(Ok(()), |mut held| held.record.record(schedule, now).map(drop));
+    counted.map_err(RateLimitError::Limited)
 }
 
 /// The attempt counted under `name` succeeded. Answers whether it was locked.
@@ -192,13 +212,14 @@ pub async fn check_quota(
     name: &str,
     most: u32,
     now: UnixTime,
-) -> Result<Result<(), RateLimited>, StoreError> {
+) -> Result<(), RateLimitError> {
     let noted = store.get(&quota_key(name, now)).await?;
     let count = noted.and_then(|digits| str::from_utf8(&digits).ok()?.parse::<u64>().ok());
     if count.unwrap_or(0) < u64::from(most) {
-        return Ok(Ok(()));
+        return Ok(());
     }
-    Ok(Err(RateLimited { retry_after: Duration::from_secs(60 - now.as_secs() % 60) }))
+    let retry_after = Duration::from_secs(60 - now.as_secs() % 60);
+    Err(RateLimitError::Limited(RateLimited { retry_after }))
 }
 
 /// Adds one under `name` to this minute, for [`check_quota`].
@@ -221,14 +242,15 @@ pub async fn consume_quota(
     turns: u32,
     most: u32,
     now: UnixTime,
-) -> Result<Result<(), RateLimited>, StoreError> {
+) -> Result<(), RateLimitError> {
     let second = now.as_secs() % 60;
     for _ in 0..turns.max(1) {
         if store.increment(&quota_key(name, now), MINUTE * 2).await? > u64::from(most) {
-            return Ok(Err(RateLimited { retry_after: Duration::from_secs(60 - second) }));
+            let retry_after = Duration::from_secs(60 - second);
+            return Err(RateLimitError::Limited(RateLimited { retry_after }));
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -241,7 +263,8 @@ mod tests {
     async fn a_minute_has_so_many_turns_and_the_next_one_has_them_again() {
         let clock = Clock::manual(UnixTime::from_secs(1_700_000_050));
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
-        let spend = async |name| consume_quota(&*store, name, 1, 2, clock.now()).await.unwrap();
+        let spend =
+            async |name| refuse_limited(consume_quota(&*store, name, 1, 2, clock.now()).await);
         assert_eq!([spend("a").await, spend("a").await], [Ok(()), Ok(())]);
         // The minute began at …1_700_000_040.
         let wait = Duration::from_secs(50);
@@ -257,7 +280,8 @@ mod tests {
     async fn what_takes_several_turns_is_refused_when_one_of_them_is_not_there() {
         let clock = Clock::manual(UnixTime::from_secs(1_700_000_040));
         let store: Box<dyn Store> = Box::new(MemoryStore::new(clock.clone()));
-        let spend = async |turns| consume_quota(&*store, "a", turns, 5, clock.now()).await.unwrap();
+        let spend =
+            async |turns| refuse_limited(consume_quota(&*store, "a", turns, 5, clock.now()).await);
         assert_eq!([spend(3).await, spend(2).await], [Ok(()), Ok(())]);
         assert!(spend(1).await.is_err());
         clock.advance(MINUTE);

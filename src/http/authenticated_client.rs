@@ -189,10 +189,9 @@ async fn check_rate_limit(app: &App, caller: &RequestInfo, client: &str) -> Opti
     let names = [format!("client-auth {from}"), format!("client-auth {from} {client}")];
     for (name, per_minute) in names.iter().zip([per_minute, one]) {
         let schedule = LimitPolicy::Address { per_minute };
-        if let Ok(Err(refused)) =
-            rate_limit::record_attempt(&*app.store, name, schedule, app.now()).await
-        {
-            return Some(refused);
+        let counted = rate_limit::record_attempt(&*app.store, name, schedule, app.now()).await;
+        if let Err(limited) = rate_limit::refuse_limited(counted) {
+            return Some(limited);
         }
     }
     None

@@ -23,7 +23,8 @@ pub async fn consume_quota(app: &App, caller: &RequestInfo, turns: u32) -> Resul
     let Some(per_minute) = app.failures_per_minute() else { return Ok(()) };
     let name = format!("authorize {}", rate_limit_key(caller.address));
     let most = per_minute.saturating_mul(STARTS_PER_FAILURE);
-    rate_limit::consume_quota(&*app.store, &name, turns, most, app.now()).await.unwrap_or(Ok(()))
+    let counted = rate_limit::consume_quota(&*app.store, &name, turns, most, app.now()).await;
+    rate_limit::refuse_limited(counted)
 }
 
 /// The page for an address without quota.

@@ -17,7 +17,9 @@ use tokio::join;
 use super::Authentication;
 use crate::config::RateLimitSettings;
 use crate::domain::epoch::{self, Epoch, EpochOwner};
-use crate::domain::rate_limit::{self, LimitPolicy, MAX_ACCOUNT_FAILURES, RateLimited};
+use crate::domain::rate_limit::{
+    self, LimitPolicy, MAX_ACCOUNT_FAILURES, RateLimitError, RateLimited,
+};
 use crate::domain::users::{self, Device, User, canonical};
 use crate::infra::client_ip::rate_limit_key;
 use crate::infra::clock::{Clock, UnixTime};
@@ -122,6 +124,15 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
+impl From<RateLimitError> for LoginError {
+    fn from(error: RateLimitError) -> Self {
+        match error {
+            RateLimitError::Limited(wait) => Self::Throttled(wait),
+            RateLimitError::Store(cause) => Self::Store(cause),
+        }
+    }
+}
+
 impl From<HasherBusyError> for LoginError {
     fn from(_: HasherBusyError) -> Self {
         Self::Busy
@@ -147,10 +158,9 @@ impl PasswordAuthenticator<'_> {
             return Ok(());
         };
         let (name, schedule) = (address_key(shown.address), LimitPolicy::Address { per_minute });
-        let looked = rate_limit::check_attempt(self.store, &name, schedule, self.clock.now()).await;
-        looked
-            .map_err(|cause| nobody(cause.into()))?
-            .map_err(|wait| nobody(LoginError::Throttled(wait)))
+        let checked =
+            rate_limit::check_attempt(self.store, &name, schedule, self.clock.now()).await;
+        checked.map_err(|error| nobody(error.into()))
     }
 
     /// Checks a user name and a password.
@@ -239,29 +249,26 @@ impl PasswordAuthenticator<'_> {
         let known =
             sub.zip(shown.device).and_then(|(sub, device)| device.attempt_key(sub, epoch, now));
         if let Some(name) = known.filter(|_| self.limits.total.is_some()) {
-            let taken = rate_limit::record_attempt(store, &name, LimitPolicy::Guess, now).await?;
-            taken.map_err(LoginError::Throttled)?;
+            rate_limit::record_attempt(store, &name, LimitPolicy::Guess, now).await?;
             return Ok(CountedAttempt::Device { name });
         }
         if let Some(most) = self.limits.total {
-            let spent = rate_limit::check_quota(store, TOTAL_FAILURES_KEY, most, now).await?;
-            spent.map_err(LoginError::Throttled)?;
+            rate_limit::check_quota(store, TOTAL_FAILURES_KEY, most, now).await?;
         }
         if let Some(per_minute) = self.limits.per_address {
             let schedule = LimitPolicy::Address { per_minute };
-            let taken =
-                rate_limit::record_attempt(store, &address_key(shown.address), schedule, now)
-                    .await?;
-            taken.map_err(LoginError::Throttled)?;
+            rate_limit::record_attempt(store, &address_key(shown.address), schedule, now).await?;
         }
         if self.limits.total.is_none() {
             return Ok(CountedAttempt::Uncounted);
         }
         let pair = account_address_key(account, epoch, shown.address);
-        let taken = rate_limit::record_attempt(store, &pair, LimitPolicy::Guess, now).await?;
-        taken.map_err(LoginError::Throttled)?;
-        let taken = rate_limit::record_attempt(store, account, LimitPolicy::Account, now).await?;
-        let failures = taken.map_err(LoginError::Locked)?;
+        rate_limit::record_attempt(store, &pair, LimitPolicy::Guess, now).await?;
+        let counted = rate_limit::record_attempt(store, account, LimitPolicy::Account, now).await;
+        let failures = counted.map_err(|error| match error {
+            RateLimitError::Limited(wait) => LoginError::Locked(wait),
+            RateLimitError::Store(cause) => cause.into(),
+        })?;
         Ok(CountedAttempt::Address { pair, last: failures >= MAX_ACCOUNT_FAILURES })
     }
 

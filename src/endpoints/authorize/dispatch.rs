@@ -144,7 +144,8 @@ async fn check_rate_limit(app: &App, session: &Session) -> Result<(), RateLimite
     let Some(per_minute) = app.failures_per_minute() else { return Ok(()) };
     let most = (per_minute / 5).max(10);
     let name = format!("silent {}", session.sid);
-    rate_limit::consume_quota(&*app.store, &name, 1, most, app.now()).await.unwrap_or(Ok(()))
+    let counted = rate_limit::consume_quota(&*app.store, &name, 1, most, app.now()).await;
+    rate_limit::refuse_limited(counted)
 }
 
 /// Continues an interaction that returns from a step.

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 
 use crate::config::{RegistrationPolicy, SecretString};
 use crate::domain::clients::{self, Client};
-use crate::domain::rate_limit::{self, LimitPolicy};
+use crate::domain::rate_limit::{self, LimitPolicy, RateLimitError};
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::presented_token::{self, PresentedToken};
@@ -47,10 +47,9 @@ pub(super) async fn check_rate_limit(app: &App, caller: &RequestInfo) -> Result<
     let Some(per_minute) = app.failures_per_minute() else { return Ok(()) };
     let name = format!("register {}", rate_limit_key(caller.address));
     let schedule = LimitPolicy::Address { per_minute };
-    match rate_limit::record_attempt(&*app.store, &name, schedule, app.now()).await {
-        Ok(Err(wait)) => Err(ApiError::too_many(wait.retry_after.as_secs())),
-        Ok(Ok(_)) | Err(_) => Ok(()),
-    }
+    let counted = rate_limit::record_attempt(&*app.store, &name, schedule, app.now()).await;
+    let limited = rate_limit::refuse_limited(counted);
+    limited.map_err(|limited| ApiError::too_many(limited.retry_after.as_secs()))
 }
 
 /// With open registration, drops the scopes that are not declared. None left is an error and not an absent scope, which
@@ -134,9 +133,10 @@ pub(super) async fn check_client_limit(app: &App) -> Result<(), ApiError> {
 /// Removes clients from the index that were deleted unused. That reads all of it, so it happens once a minute at most.
 async fn prune_below(app: &App, limit: usize) -> Result<bool, StoreError> {
     let once = LimitPolicy::Address { per_minute: 1 };
-    match rate_limit::record_attempt(&*app.store, "prune clients", once, app.now()).await? {
+    match rate_limit::record_attempt(&*app.store, "prune clients", once, app.now()).await {
         Ok(_) => Ok(clients::list(&*app.store).await?.len() < limit),
-        Err(_) => Ok(false),
+        Err(RateLimitError::Limited(_)) => Ok(false),
+        Err(RateLimitError::Store(cause)) => Err(cause),
     }
 }
 
